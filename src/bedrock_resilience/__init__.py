@@ -1,0 +1,1 @@
+"""Calls to Amazon Bedrock that survive throttling."""

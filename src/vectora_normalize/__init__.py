@@ -1,0 +1,1 @@
+"""The ingest-normalize Lambda: news in, structured items out."""

@@ -1,0 +1,1 @@
+"""From configured sources to raw items inside the window."""

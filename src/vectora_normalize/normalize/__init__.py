@@ -1,0 +1,1 @@
+"""From raw items to normalised ones, by way of Bedrock."""
