@@ -1,0 +1,134 @@
+"""An item of news, before and after Bedrock has read it.
+
+`RawItem` is what a source said; `NormalizedItem` is one row of `items.json`, with exactly the fields that its readers
+know. Both are frozen: threads share them, and nobody may mend an item on the way.
+"""
+
+from __future__ import annotations
+
+import datetime as dt  # noqa: TC003 - msgspec reads the annotations when it is first used
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+
+KINDS: Final = ("companies", "molecules", "technologies", "trademarks", "indications")
+"""The kinds of names that are looked for; each has a `<kind>_detected` and a `<kind>_in_scopes` list."""
+
+Scopes: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Kind (one of `KINDS`) to the names that a client watches, in the spelling of its scope files."""
+
+_SHA256_HEX = "^[0-9a-f]{64}$"
+
+
+class EventType(StrEnum):
+    """What a piece of news is about, as the newsletter sorts it."""
+
+    CLINICAL_UPDATE = "clinical_update"
+    PARTNERSHIP = "partnership"
+    REGULATORY = "regulatory"
+    SCIENTIFIC_PAPER = "scientific_paper"
+    CORPORATE_MOVE = "corporate_move"
+    FINANCIAL_RESULTS = "financial_results"
+    SAFETY_SIGNAL = "safety_signal"
+    MANUFACTURING_SUPPLY = "manufacturing_supply"
+    OTHER = "other"
+
+
+def hash_content(content: str) -> str:
+    """The sha256 of a cleaned text, in hex: what makes two items the same item."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawItem:
+    """One item as a source published it, cleaned but not yet read by a model.
+
+    Args:
+        source_key: Key of the source in the catalogue.
+        source_type: The catalogue's word for it, such as `press_corporate`.
+        title: Cleaned title, without markup.
+        url: Absolute address of the item.
+        published_at: Day of publication; None where none could be read.
+        language: Language of the source, such as `en`.
+        content: Cleaned text, without markup.
+        content_hash: `hash_content(content)`.
+        company_id: The catalogue's company of a corporate source.
+    """
+
+    source_key: str
+    source_type: str
+    title: str
+    url: str
+    published_at: dt.date | None
+    language: str
+    content: str
+    content_hash: str
+    company_id: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The item as JSON types: what `raw.json` holds."""
+        fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> RawItem:
+        """The item that `to_dict` wrote.
+
+        Raises:
+            msgspec.ValidationError: A field is missing or of another type.
+        """
+        return msgspec.convert(dict(fields), cls)
+
+
+class NormalizedItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of `items.json`.
+
+    `<kind>_detected` are the names that the model reported and the text contains; `<kind>_in_scopes` are those of them
+    that the client watches, in the spelling of its scope files.
+    """
+
+    item_id: str
+    source_key: str
+    source_type: str
+    title: str
+    url: str
+    published_at: dt.date
+    ingested_at: dt.datetime
+    language: str
+    content: str
+    content_hash: Annotated[str, msgspec.Meta(pattern=_SHA256_HEX)]
+    summary: str
+    event_type: EventType
+    companies_detected: tuple[str, ...]
+    companies_in_scopes: tuple[str, ...]
+    molecules_detected: tuple[str, ...]
+    molecules_in_scopes: tuple[str, ...]
+    technologies_detected: tuple[str, ...]
+    technologies_in_scopes: tuple[str, ...]
+    trademarks_detected: tuple[str, ...]
+    trademarks_in_scopes: tuple[str, ...]
+    indications_detected: tuple[str, ...]
+    indications_in_scopes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The item as JSON types: dates in ISO, names in lists."""
+        fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> NormalizedItem:
+        """The item that `to_dict` wrote.
+
+        Raises:
+            msgspec.ValidationError: A field is missing, unknown, or of another type.
+        """
+        return msgspec.convert(dict(fields), cls)
+
+
+def items_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of `items.json`, made from `NormalizedItem` itself."""
+    return msgspec.json.schema(list[NormalizedItem])
