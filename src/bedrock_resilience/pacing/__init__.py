@@ -1,0 +1,8 @@
+"""Pacers: when may the next request be sent?"""
+
+from __future__ import annotations
+
+from bedrock_resilience.pacing.protocol import Pacer, Reservation
+from bedrock_resilience.pacing.unpaced import NoPacer
+
+__all__ = ["NoPacer", "Pacer", "Reservation"]
