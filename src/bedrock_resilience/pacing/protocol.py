@@ -1,7 +1,8 @@
 """What every pacer can be asked and told.
 
-A pacer answers one question: when may the next request be sent? It is sans-IO: it never waits and never reads a clock.
-The driver hands in `now`, any monotonic number of seconds, waits as long as it is told, and reports how the request ended.
+A pacer answers one question: when may the next request be sent? It is sans-IO: it never waits and never reads a
+clock. The driver hands in `now`, any monotonic number of seconds, waits as long as it is told, and reports how the
+request ended.
 
 The life of one request, first attempt or retry alike::
 
