@@ -1,0 +1,40 @@
+"""What holds for every test: a clean environment, no way off the machine, reproducible examples."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from support import environment, loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# "ci" tries the same examples at every run, so that a red gate is about the change it judges; "dev" looks for new ones.
+# No deadline in either: two busy cores make any single example slow.
+settings.register_profile("dev", deadline=None)
+settings.register_profile(
+    "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
+
+
+def pytest_configure() -> None:
+    """Clean the environment before anything imports boto3, which reads it."""
+    default = "ci" if os.environ.get("CI") else "dev"
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", default))
+    environment.clean_in_place()
+    loopback.install()
+
+
+@pytest.fixture(autouse=True)
+def stay_on_loopback() -> Iterator[None]:
+    """Fail the test that tried to leave this machine, even if the code under test swallowed the refusal."""
+    loopback.take_refused()
+    yield
+    refused = loopback.take_refused()
+    if refused:
+        pytest.fail("the test reached beyond loopback: " + "; ".join(refused))
