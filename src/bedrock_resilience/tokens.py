@@ -1,0 +1,323 @@
+"""Bedrock's token accounting: what a call reserves when it starts, and what it costs when it ends.
+
+The rules are those of the AWS page "How tokens are counted" (read November 2026):
+
+- start: `total input tokens + maxTokens` are deducted from the tokens-per-minute quota; a call that does not fit is
+  throttled;
+- end: the call is settled at `InputTokenCount + CacheWriteInputTokens + OutputTokenCount x burndown`; the rest is
+  given back.
+
+The settlement can exceed the reservation: 3,000 tokens in, maxTokens 1,000 and 600 tokens out reserve 4,000 and
+settle at 6,000 on a model with burndown 5. Cache reads do not count when settling; whether they count when reserving
+is not documented.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, cast
+
+__all__ = [
+    "BURNDOWN_RATES",
+    "MODEL_MAX_TOKENS",
+    "BurndownRate",
+    "TokenEstimator",
+    "Usage",
+    "burndown_rate",
+    "model_name",
+    "reserved_tokens",
+    "settled_tokens",
+    "usage_from",
+]
+
+MODEL_MAX_TOKENS: Final = 64_000
+"""What Bedrock reserves for the output of a call that names no `maxTokens`: the model's maximum, here that of Claude
+Sonnet.
+"""
+
+IMAGE_TOKENS: Final = 1_600
+"""An image counts about (width x height) / 750 tokens; larger ones are scaled down to about this many (Anthropic,
+"Vision").
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens of one answered call, as Bedrock reports them.
+
+    With prompt caching `input_tokens` excludes what was read from or written to the cache; the whole input is the sum
+    of the three (AWS, "Prompt caching").
+
+    Raises:
+        TypeError: a count is not an integer.
+        ValueError: a count is negative.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    cache_write_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        for field in ("input_tokens", "output_tokens", "cache_write_input_tokens", "cache_read_input_tokens"):
+            given: object = getattr(self, field)
+            if isinstance(given, bool) or not isinstance(given, int):
+                raise TypeError(f"Usage.{field}: got {given!r}, accepted: an integer >= 0")
+            if given < 0:
+                raise ValueError(f"Usage.{field}: got {given!r}, accepted: an integer >= 0")
+
+    @property
+    def total_input_tokens(self) -> int:
+        """All tokens the model read, from the cache or not."""
+        return self.input_tokens + self.cache_write_input_tokens + self.cache_read_input_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class BurndownRate:
+    """How many tokens of quota one output token of a model family costs, and when that was read."""
+
+    family: str
+    rate: float
+    as_of: date
+
+
+_READ: Final = date(2026, 11, 21)
+
+BURNDOWN_RATES: Final[tuple[BurndownRate, ...]] = (
+    *(
+        BurndownRate(family, 5.0, _READ)
+        for family in ("claude-3-7", "claude-haiku-4", "claude-opus-4", "claude-sonnet-4")
+    ),
+    *(BurndownRate(family, 10.0, _READ) for family in ("claude-opus-5", "claude-sonnet-5")),
+    *(BurndownRate(f"claude-{tier}-4-8", 15.0, _READ) for tier in ("haiku", "opus", "sonnet")),
+)
+"""Burndown by model family: 5 from Claude 3.7 to 4.7, 10 for Sonnet 5 and Opus 5, 15 for Claude 4.8; every other
+model 1.
+
+From quotations of the AWS page "How tokens are counted". It is about quota only, not about billing. The longest
+family that stands in a model id wins, so `claude-opus-4-8` goes before `claude-opus-4`.
+"""
+
+
+def model_name(model_id: str) -> str:
+    """The model or profile id at the end of an ARN; any other id as it is.
+
+    >>> model_name("arn:aws:bedrock:eu-west-3:1:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
+    'eu.anthropic.claude-sonnet-4-5-20250929-v1:0'
+    """
+    return model_id.rpartition("/")[2] if model_id.startswith("arn:") else model_id
+
+
+def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -> float:
+    """How many tokens of quota one output token of this model costs.
+
+    Args:
+        model_id: a model id, a profile id or an ARN of either.
+        overrides: family -> rate, tried before `BURNDOWN_RATES`.
+
+    >>> burndown_rate("eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
+    5.0
+    >>> burndown_rate("amazon.nova-lite-v1:0")
+    1.0
+    >>> burndown_rate("amazon.nova-lite-v1:0", {"nova-lite": 2.0})
+    2.0
+    """
+    found = _longest_family(model_id, overrides or {})
+    if found is None:
+        found = _longest_family(model_id, {row.family: row.rate for row in BURNDOWN_RATES})
+    return 1.0 if found is None else found
+
+
+def _longest_family(model_id: str, rates: Mapping[str, float]) -> float | None:
+    # No digit may follow: claude-opus-4-8 is not the family of a claude-opus-4-80, nor claude-opus-4 that of
+    # claude-opus-45.
+    families = [family for family in rates if re.search(re.escape(family) + r"(?!\d)", model_id)]
+    return rates[max(families, key=len)] if families else None
+
+
+def reserved_tokens(
+    input_tokens: int, max_tokens: int | None = None, *, model_max_tokens: int = MODEL_MAX_TOKENS
+) -> int:
+    """Tokens deducted from the quota when a call starts.
+
+    Args:
+        input_tokens: all input tokens, cached ones included.
+        max_tokens: the request's `maxTokens`; None reserves the model's maximum.
+        model_max_tokens: the model's maximum.
+
+    >>> reserved_tokens(3_000, 1_000)
+    4000
+    >>> reserved_tokens(100)
+    64100
+    """
+    return input_tokens + (model_max_tokens if max_tokens is None else max_tokens)
+
+
+def settled_tokens(usage: Usage, burndown: float = 1.0) -> float:
+    """Tokens that a call has cost once it has ended.
+
+    >>> settled_tokens(Usage(3_000, 600), burndown=5)
+    6000
+    """
+    return usage.input_tokens + usage.cache_write_input_tokens + usage.output_tokens * burndown
+
+
+# Names of (input, output, cache write, cache read) in: Converse and its stream's metadata; the body of InvokeModel
+# (Claude); the last chunk of InvokeModelWithResponseStream; the response headers of InvokeModel.
+_NAMES: Final = (
+    ("inputTokens", "outputTokens", "cacheWriteInputTokens", "cacheReadInputTokens"),
+    ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"),
+    ("inputTokenCount", "outputTokenCount", "cacheWriteInputTokenCount", "cacheReadInputTokenCount"),
+    (
+        "x-amzn-bedrock-input-token-count",
+        "x-amzn-bedrock-output-token-count",
+        "x-amzn-bedrock-cache-write-input-token-count",
+        "x-amzn-bedrock-cache-read-input-token-count",
+    ),
+)
+
+# Where these counts stand, most telling first.
+_PLACES: Final = (
+    ("usage",),
+    ("metadata", "usage"),
+    ("amazon-bedrock-invocationMetrics",),
+    ("ResponseMetadata", "HTTPHeaders"),
+)
+
+
+def usage_from(answer: object) -> Usage | None:
+    """The usage an answer reports; None if it reports none that can be read.
+
+    Reads the answer of `converse()`, the `metadata` event of its stream, the decoded body of InvokeModel for Claude,
+    the last chunk of its stream, and what boto3's `invoke_model()` returns (from the response headers; the body is
+    left unread).
+
+    >>> usage_from({"usage": {"inputTokens": 12, "outputTokens": 3, "totalTokens": 15}})
+    Usage(input_tokens=12, output_tokens=3, cache_write_input_tokens=0, cache_read_input_tokens=0)
+    """
+    for place in _PLACES:
+        counts = _at(answer, place)
+        for names in _NAMES:
+            usage = _usage(counts, names)
+            if usage is not None:
+                return usage
+    return None
+
+
+def _at(answer: object, place: tuple[str, ...]) -> Mapping[str, object]:
+    found = answer
+    for key in place:
+        found = cast("Mapping[str, object]", found).get(key) if isinstance(found, Mapping) else None
+    return cast("Mapping[str, object]", found) if isinstance(found, Mapping) else {}
+
+
+def _usage(counts: Mapping[str, object], names: tuple[str, str, str, str]) -> Usage | None:
+    given, produced, written, read = (_count(counts.get(name)) for name in names)
+    if given is None or produced is None:
+        return None
+    return Usage(given, produced, written or 0, read or 0)
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value if value >= 0 else None
+    # Header values are text.
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
+
+
+class TokenEstimator:
+    """Estimates the input tokens of a request from its length, and learns from the usage of answers. Thread-safe.
+
+    A limiter must know the tokens of a call before Bedrock has counted them; CountTokens costs a round trip and does
+    not take cross-Region profiles. The estimate is `characters x ratio`, and the ratio follows what answers report
+    with exponential smoothing, so one estimator serves one kind of prompt well. Images count as a fixed number of
+    tokens.
+
+    Args:
+        tokens_per_character: the first ratio. The default assumes 3.5 characters a token, which is on the safe side for
+            English with Claude (about 4).
+        weight: share of a new observation in the ratio, 0 < weight <= 1.
+
+    Raises:
+        ValueError: an argument lies outside its range.
+    """
+
+    __slots__ = ("_lock", "_ratio", "_weight")
+
+    def __init__(self, tokens_per_character: float = 1 / 3.5, weight: float = 0.2) -> None:
+        if not 0 < tokens_per_character < math.inf:
+            raise ValueError(f"tokens_per_character: got {tokens_per_character!r}, accepted: a number > 0")
+        if not 0 < weight <= 1:
+            raise ValueError(f"weight: got {weight!r}, accepted: 0 < weight <= 1")
+        self._ratio = tokens_per_character
+        self._weight = weight
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"TokenEstimator(tokens_per_character={self._ratio:.4g}, weight={self._weight!r})"
+
+    @property
+    def tokens_per_character(self) -> float:
+        """The ratio as learned so far."""
+        return self._ratio
+
+    def estimate(self, request: object) -> int:
+        """Input tokens that this request, or text, is expected to have.
+
+        >>> TokenEstimator(tokens_per_character=0.25).estimate("four characters a token")
+        6
+        """
+        characters, fixed = _measure(request)
+        return math.ceil(characters * self._ratio) + fixed
+
+    def learn(self, request: object, usage: Usage) -> None:
+        """Take in what Bedrock counted for this request; says nothing about a request without text."""
+        characters, fixed = _measure(request)
+        observed = usage.total_input_tokens - fixed
+        if characters == 0 or observed <= 0:
+            return
+        with self._lock:
+            self._ratio += self._weight * (observed / characters - self._ratio)
+
+
+# Parts of a request that the model does not read.
+_UNREAD: Final = frozenset(
+    {
+        "additionalModelRequestFields",
+        "additionalModelResponseFieldPaths",
+        "guardrailConfig",
+        "inferenceConfig",
+        "modelId",
+        "performanceConfig",
+        "requestMetadata",
+        "serviceTier",
+        "toolChoice",
+    }
+)
+
+
+def _measure(part: object) -> tuple[int, int]:
+    """Characters of all texts in a request (or a part of it), and the tokens of its images."""
+    if isinstance(part, str):
+        return len(part), 0
+    if isinstance(part, bytes | bytearray):
+        return len(part), 0
+    if isinstance(part, Mapping):
+        fields = cast("Mapping[object, object]", part)
+        if "image" in fields:
+            return 0, IMAGE_TOKENS
+        names = sum(len(name) for name in fields if isinstance(name, str))
+        sizes = [_measure(value) for name, value in fields.items() if name not in _UNREAD]
+    elif isinstance(part, list | tuple):
+        names = 0
+        sizes = [_measure(value) for value in cast("list[object]", part)]
+    else:
+        return 0, 0
+    return names + sum(size for size, _ in sizes), sum(fixed for _, fixed in sizes)
