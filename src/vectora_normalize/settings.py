@@ -1,0 +1,177 @@
+"""The Lambda's environment, read once into one frozen value.
+
+Every variable is checked, and all faults are told at once: an operator who changes two variables wrongly learns of
+both from the first invocation. A variable that is set to nothing counts as not set, as CloudFormation leaves them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.quota import Quota
+from vectora_normalize.contract import ErrorType, RunRefused, show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Number = TypeVar("Number", int, float)
+Default = TypeVar("Default")
+
+DEFAULT_MODEL_ID: Final = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+"""The contract's model. Legacy since 8 October 2026, gone on 8 April 2027: give its successor in BEDROCK_MODEL_ID."""
+
+DEFAULT_REGION: Final = "eu-west-3"
+"""Where the function is deployed."""
+
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_MODEL_ID = re.compile(r"\S+")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
+_MAX_WORKERS = 64  # a sixteenth of the threads that Lambda allows a function, and far beyond any known quota
+_MAX_RETRIES = 20
+_MAX_BASE_DELAY = 60.0  # seconds; a quota is a quota of a minute
+_MAX_QUOTA = 1e9
+_QUOTA_NAMES = ("BEDROCK_REQUESTS_PER_MINUTE", "BEDROCK_TOKENS_PER_MINUTE")
+_MAX_READ_TIMEOUT = 900.0  # the longest life of a Lambda, in seconds
+
+
+class Pacing(StrEnum):
+    """How requests are spread over time before any is refused."""
+
+    NONE = "none"
+    QUOTA = "quota"
+    ADAPTIVE = "adaptive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says.
+
+    Args:
+        config_bucket: Bucket of client configurations, catalogue and scopes.
+        data_bucket: Bucket that items and run reports are written to.
+        env: Name of the environment, such as `dev`.
+        project_name: Name of the project, a dimension of the metrics.
+        model_id: Bedrock model or inference profile.
+        region: Region of Bedrock.
+        policy: How a call to Bedrock is retried.
+        max_workers: Calls to Bedrock in flight at once.
+        quota: What Bedrock is known to allow; None: nothing is known.
+        pacing: How requests are spread over time.
+        read_timeout: Seconds to wait for an answer of Bedrock.
+        log_level: Least level that is logged.
+        allow_private_sources: Whether sources may live on private and loopback addresses: for tests and local runs.
+        pubmed_api_key_param: Name of the SSM parameter with the PubMed key; accepted for callers that set it.
+    """
+
+    config_bucket: str
+    data_bucket: str
+    env: str = "dev"
+    project_name: str = "vectora-inbox"
+    model_id: str = DEFAULT_MODEL_ID
+    region: str = DEFAULT_REGION
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    max_workers: int = 4
+    quota: Quota | None = None
+    pacing: Pacing = Pacing.NONE
+    read_timeout: float = 60.0
+    log_level: str = "INFO"
+    allow_private_sources: bool = False
+    pubmed_api_key_param: str | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """The settings of an environment such as `os.environ`.
+
+        Raises:
+            RunRefused: INVALID_CONFIGURATION, with every fault: the variable, what it holds, what is accepted.
+        """
+        reader = _Reader(environ)
+        settings = cls(
+            config_bucket=reader.required("CONFIG_BUCKET", "the name of the bucket with the configurations"),
+            data_bucket=reader.required("DATA_BUCKET", "the name of the bucket that items are written to"),
+            env=reader.text("ENV", "dev"),
+            project_name=reader.text("PROJECT_NAME", "vectora-inbox"),
+            model_id=reader.matching("BEDROCK_MODEL_ID", DEFAULT_MODEL_ID, _MODEL_ID, "a model id without spaces"),
+            region=reader.region(),
+            policy=reader.policy(),
+            max_workers=reader.number("MAX_BEDROCK_WORKERS", 4, least=1, most=_MAX_WORKERS),
+            quota=reader.quota(),
+            pacing=reader.pacing(),
+            read_timeout=reader.number("BEDROCK_READ_TIMEOUT", 60.0, least=1, most=_MAX_READ_TIMEOUT),
+            log_level=reader.choice("LOG_LEVEL", "INFO", _LOG_LEVELS, fold=str.upper),
+            allow_private_sources=reader.choice("ALLOW_PRIVATE_SOURCES", "false", ("false", "true")) == "true",
+            pubmed_api_key_param=reader.text("PUBMED_API_KEY_PARAM", "") or None,
+        )
+        if reader.faults:
+            raise RunRefused(ErrorType.INVALID_CONFIGURATION, *reader.faults)
+        return settings
+
+
+class _Reader:
+    """Reads variables one by one and collects what is wrong with them; a wrong one reads as its default."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.faults: list[str] = []
+
+    def text(self, name: str, default: str) -> str:
+        return self._environ.get(name, "").strip() or default
+
+    def required(self, name: str, accepted: str) -> str:
+        value = self.text(name, "")
+        if not value:
+            self.faults.append(f"{name}: missing; required: {accepted}")
+        return value
+
+    def matching(self, name: str, default: str, pattern: re.Pattern[str], accepted: str) -> str:
+        value = self.text(name, default)
+        return value if pattern.fullmatch(value) else self._refuse(name, accepted, default)
+
+    def choice(self, name: str, default: str, accepted: tuple[str, ...], fold: Callable[[str], str] = str.lower) -> str:
+        value = fold(self.text(name, default))
+        return value if value in accepted else self._refuse(name, " or ".join(accepted), default)
+
+    def number(self, name: str, default: Number, *, least: float, most: float) -> Number:
+        """The variable as a number of the default's type."""
+        text = self.text(name, "")
+        if not text:
+            return default
+        try:
+            value = type(default)(text)
+        except ValueError:
+            value = None
+        if value is not None and least <= value <= most:  # nan lies in no range
+            return value
+        kind = "whole number" if isinstance(default, int) else "number"
+        return self._refuse(name, f"a {kind} from {least:g} to {most:g}", default)
+
+    def region(self) -> str:
+        name = "BEDROCK_REGION" if self.text("BEDROCK_REGION", "") else "AWS_REGION"
+        return self.matching(name, DEFAULT_REGION, _REGION, f"a region such as {DEFAULT_REGION}")
+
+    def policy(self) -> RetryPolicy:
+        return RetryPolicy(
+            max_retries=self.number("BEDROCK_MAX_RETRIES", 3, least=0, most=_MAX_RETRIES),
+            base_delay=self.number("BEDROCK_BASE_DELAY", 0.5, least=0, most=_MAX_BASE_DELAY),
+            retry_on=self.choice("BEDROCK_RETRY_ON", "throttling", ("throttling", "transient")),
+        )
+
+    def quota(self) -> Quota | None:
+        requests, tokens = (self.number(name, 0.0, least=1, most=_MAX_QUOTA) or None for name in _QUOTA_NAMES)
+        return Quota(requests_per_minute=requests, tokens_per_minute=tokens) if requests or tokens else None
+
+    def pacing(self) -> Pacing:
+        """QUOTA where a quota is given, else NONE, unless the variable says otherwise."""
+        told = any(self.text(name, "") for name in _QUOTA_NAMES)
+        pacing = Pacing(self.choice("BEDROCK_PACING", "quota" if told else "none", tuple(Pacing)))
+        if pacing is Pacing.QUOTA and not told:
+            self.faults.append(f"BEDROCK_PACING: got 'quota' without a quota; required: {' or '.join(_QUOTA_NAMES)}")
+        return pacing
+
+    def _refuse(self, name: str, accepted: str, default: Default) -> Default:
+        self.faults.append(f"{name}: got {show(self.text(name, ''))}; accepted: {accepted}")
+        return default

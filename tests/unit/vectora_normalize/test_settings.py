@@ -1,0 +1,162 @@
+"""The environment becomes one frozen value, or one refusal that names every wrong variable."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.quota import Quota
+from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.settings import Pacing, Settings
+
+BUCKETS = {"CONFIG_BUCKET": "vectora-inbox-config-dev", "DATA_BUCKET": "vectora-inbox-data-dev"}
+
+
+def faults(**environ: str) -> tuple[str, ...]:
+    with pytest.raises(RunRefused) as caught:
+        Settings.from_env({**BUCKETS, **environ})
+    assert caught.value.error_type is ErrorType.INVALID_CONFIGURATION
+    return caught.value.faults
+
+
+def test_two_buckets_are_all_that_is_needed() -> None:
+    assert Settings.from_env(BUCKETS) == Settings(
+        config_bucket="vectora-inbox-config-dev",
+        data_bucket="vectora-inbox-data-dev",
+        env="dev",
+        project_name="vectora-inbox",
+        model_id="eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        region="eu-west-3",
+        policy=RetryPolicy(max_retries=3, base_delay=0.5, retry_on="throttling"),
+        max_workers=4,
+        quota=None,
+        pacing=Pacing.NONE,
+        read_timeout=60.0,
+        log_level="INFO",
+        allow_private_sources=False,
+        pubmed_api_key_param=None,
+    )
+
+
+def test_every_variable_is_read() -> None:
+    environ = {
+        **BUCKETS,
+        "ENV": "stage",
+        "PROJECT_NAME": "inbox",
+        "BEDROCK_MODEL_ID": "eu.anthropic.claude-sonnet-4-6",
+        "BEDROCK_REGION": "eu-central-1",
+        "AWS_REGION": "eu-west-3",
+        "MAX_BEDROCK_WORKERS": "8",
+        "BEDROCK_MAX_RETRIES": "5",
+        "BEDROCK_BASE_DELAY": "1.0",
+        "BEDROCK_RETRY_ON": "transient",
+        "BEDROCK_REQUESTS_PER_MINUTE": "50",
+        "BEDROCK_TOKENS_PER_MINUTE": "40000",
+        "BEDROCK_PACING": "adaptive",
+        "BEDROCK_READ_TIMEOUT": "120",
+        "LOG_LEVEL": "debug",
+        "ALLOW_PRIVATE_SOURCES": "TRUE",
+        "PUBMED_API_KEY_PARAM": "/vectora/pubmed",
+    }
+    assert Settings.from_env(environ) == Settings(
+        config_bucket="vectora-inbox-config-dev",
+        data_bucket="vectora-inbox-data-dev",
+        env="stage",
+        project_name="inbox",
+        model_id="eu.anthropic.claude-sonnet-4-6",
+        region="eu-central-1",
+        policy=RetryPolicy(max_retries=5, base_delay=1.0, retry_on="transient"),
+        max_workers=8,
+        quota=Quota(requests_per_minute=50.0, tokens_per_minute=40000.0),
+        pacing=Pacing.ADAPTIVE,
+        read_timeout=120.0,
+        log_level="DEBUG",
+        allow_private_sources=True,
+        pubmed_api_key_param="/vectora/pubmed",
+    )
+
+
+def test_the_region_of_the_function_is_the_region_of_bedrock() -> None:
+    assert Settings.from_env({**BUCKETS, "AWS_REGION": "us-east-1"}).region == "us-east-1"
+
+
+@pytest.mark.parametrize("name", ["ENV", "BEDROCK_MODEL_ID", "MAX_BEDROCK_WORKERS", "BEDROCK_PACING", "LOG_LEVEL"])
+def test_a_variable_set_to_nothing_is_not_set(name: str) -> None:
+    assert Settings.from_env({**BUCKETS, name: " "}) == Settings.from_env(BUCKETS)
+
+
+@pytest.mark.parametrize("name", ["BEDROCK_REQUESTS_PER_MINUTE", "BEDROCK_TOKENS_PER_MINUTE"])
+def test_a_known_quota_is_paced_unless_told_otherwise(name: str) -> None:
+    assert Settings.from_env({**BUCKETS, name: "50"}).pacing is Pacing.QUOTA
+    assert Settings.from_env({**BUCKETS, name: "50", "BEDROCK_PACING": "none"}).pacing is Pacing.NONE
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("MAX_BEDROCK_WORKERS", "0", "a whole number from 1 to 64"),
+        ("MAX_BEDROCK_WORKERS", "65", "a whole number from 1 to 64"),
+        ("MAX_BEDROCK_WORKERS", "four", "a whole number from 1 to 64"),
+        ("MAX_BEDROCK_WORKERS", "4.0", "a whole number from 1 to 64"),
+        ("BEDROCK_MAX_RETRIES", "-1", "a whole number from 0 to 20"),
+        ("BEDROCK_BASE_DELAY", "nan", "a number from 0 to 60"),
+        ("BEDROCK_BASE_DELAY", "inf", "a number from 0 to 60"),
+        ("BEDROCK_BASE_DELAY", "0,5", "a number from 0 to 60"),
+        ("BEDROCK_RETRY_ON", "everything", "throttling or transient"),
+        ("BEDROCK_REQUESTS_PER_MINUTE", "0", "a number from 1 to 1e+09"),
+        ("BEDROCK_TOKENS_PER_MINUTE", "-4000", "a number from 1 to 1e+09"),
+        ("BEDROCK_PACING", "fast", "none or quota or adaptive"),
+        ("BEDROCK_READ_TIMEOUT", "901", "a number from 1 to 900"),
+        ("BEDROCK_REGION", "Paris", "a region such as eu-west-3"),
+        ("AWS_REGION", "Paris", "a region such as eu-west-3"),
+        ("BEDROCK_MODEL_ID", "claude sonnet", "a model id without spaces"),
+        ("LOG_LEVEL", "LOUD", "DEBUG or INFO or WARNING or ERROR or CRITICAL"),
+        ("ALLOW_PRIVATE_SOURCES", "yes", "false or true"),
+    ],
+)
+def test_a_wrong_variable_is_refused_by_name(name: str, value: str, accepted: str) -> None:
+    assert faults(**{name: value}) == (f"{name}: got {value!r}; accepted: {accepted}",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_BEDROCK_WORKERS", "1"),
+        ("MAX_BEDROCK_WORKERS", "64"),
+        ("BEDROCK_MAX_RETRIES", "0"),
+        ("BEDROCK_MAX_RETRIES", "20"),
+        ("BEDROCK_BASE_DELAY", "0"),
+        ("BEDROCK_BASE_DELAY", "60"),
+        ("BEDROCK_READ_TIMEOUT", "900"),
+    ],
+)
+def test_the_ends_of_a_range_are_in_it(name: str, value: str) -> None:
+    assert Settings.from_env({**BUCKETS, name: value})
+
+
+def test_pacing_by_a_quota_needs_the_quota() -> None:
+    assert faults(BEDROCK_PACING="quota") == (
+        (
+            "BEDROCK_PACING: got 'quota' without a quota; "
+            "required: BEDROCK_REQUESTS_PER_MINUTE or BEDROCK_TOKENS_PER_MINUTE"
+        ),
+    )
+
+
+def test_all_faults_are_told_at_once() -> None:
+    told = faults(CONFIG_BUCKET="", DATA_BUCKET="", MAX_BEDROCK_WORKERS="0", LOG_LEVEL="LOUD")
+    assert [fault.partition(":")[0] for fault in told] == [
+        "CONFIG_BUCKET",
+        "DATA_BUCKET",
+        "MAX_BEDROCK_WORKERS",
+        "LOG_LEVEL",
+    ]
+
+
+def test_settings_are_frozen_and_make_a_key() -> None:
+    settings = Settings.from_env(BUCKETS)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.env = "prod"  # type: ignore[misc]
+    assert hash(settings) == hash(Settings.from_env(BUCKETS))
