@@ -1,0 +1,111 @@
+"""Every extra, proven by installing only it and doing what it is for.
+
+`[docs]` and `[dev]` are proven by the gate, which builds the site and runs these tests with them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.pages import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.installed import Installed
+
+pytestmark = pytest.mark.packaging
+
+PROVEN_BY_THE_GATE = {"dev", "docs"}
+PROVEN_HERE = {"aws", "cli", "normalize", "plot", "testing"}
+
+RETRY = """
+from bedrock_resilience import RetryPolicy
+
+class ThrottlingException(Exception):
+    response = {"Error": {"Code": "ThrottlingException", "Message": ""}}
+
+answers = [ThrottlingException(), "answer"]
+
+def ask():
+    answer = answers.pop(0)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+print(RetryPolicy(base_delay=0.0).call(ask), len(answers))
+"""
+
+
+def test_every_extra_is_proven_somewhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(project["optional-dependencies"]) == PROVEN_BY_THE_GATE | PROVEN_HERE
+    assert project["dependencies"] == []
+
+
+def test_the_core_stands_alone_and_retries(install: Callable[..., Installed]) -> None:
+    core = install()
+    assert core.packages() == {"bedrock-resilience"}
+    assert core.python(RETRY) == "answer 0\n"
+
+
+def test_the_core_names_the_extra_that_is_missing(install: Callable[..., Installed]) -> None:
+    core = install()
+    code = """
+import bedrock_resilience
+try:
+    bedrock_resilience.bedrock_runtime_client("eu-west-3")
+except ImportError as error:
+    print(error)
+"""
+    assert "bedrock-resilience[aws]" in core.python(code)
+
+
+def test_aws_makes_a_client(install: Callable[..., Installed]) -> None:
+    code = """
+from bedrock_resilience import bedrock_runtime_client
+client = bedrock_runtime_client("eu-west-3", workers=12)
+print(client.meta.service_model.service_name, client.meta.region_name, client.meta.config.max_pool_connections)
+"""
+    service, region, pool = install("aws").python(code).split()
+    assert (service, region) == ("bedrock-runtime", "eu-west-3")
+    assert int(pool) >= 12
+
+
+def test_cli_prints_the_schedule(install: Callable[..., Installed]) -> None:
+    cli = install("cli")
+    assert "boto3" not in cli.packages()
+    assert "0.5" in cli.run("bedrock-resilience", "schedule")
+
+
+def test_plot_brings_matplotlib(install: Callable[..., Installed]) -> None:
+    code = """
+import matplotlib
+matplotlib.use("svg")
+from matplotlib import pyplot
+from bedrock_resilience import RetryPolicy
+pyplot.plot([RetryPolicy().delay(retry, 0.0) for retry in range(3)])
+pyplot.savefig("schedule.svg")
+"""
+    install("plot").python(code)
+
+
+def test_testing_brings_the_kit(install: Callable[..., Installed]) -> None:
+    code = """
+from bedrock_resilience.testing import FakeClock
+from hypothesis import given, strategies
+print(FakeClock().monotonic() >= 0.0)
+"""
+    assert install("testing").python(code) == "True\n"
+
+
+def test_normalize_imports_the_handler(install: Callable[..., Installed]) -> None:
+    normalize = install("normalize")
+    assert "typer" not in normalize.packages()
+    assert (
+        normalize.python("from vectora_normalize.handler import lambda_handler; print(callable(lambda_handler))")
+        == "True\n"
+    )

@@ -1,0 +1,109 @@
+"""The documentation runs: its code is executed, its data parsed, its links followed."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import tomllib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from bedrock_resilience.emulator import BedrockEmulator
+from support.pages import ROOT, Block, anchors, blocks, links, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PAGES = pages()
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+# A block in any other spelling ("py", "sh") would slip through unread. Mermaid would fetch its renderer from elsewhere.
+LANGUAGES = {"bash", "ini", "json", "powershell", "python", "text", "toml", "yaml"}
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def of_language(language: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language == language and block.no_run is None]
+
+
+@pytest.fixture(scope="module")
+def emulator_url() -> Iterator[str]:
+    """A Bedrock on loopback: where a page makes a real client, its requests go there."""
+    with BedrockEmulator() as emulator:
+        yield emulator.endpoint_url
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(b.language == "python" for b in blocks(page))], ids=name
+)
+def test_the_python_of_a_page_runs_from_top_to_bottom(
+    page: Path, emulator_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator_url)
+    module = ModuleType("documentation_page")  # types defined in a block look their module up by name
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for block in blocks(page):
+        if block.language == "python" and block.no_run is None:
+            padded = "\n" * (block.line - 1) + block.code  # so that a traceback names the page's own line
+            exec(compile(padded, str(page), "exec"), module.__dict__)  # noqa: S102 - running our own pages is the point
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_a_block_says_what_it_is_and_why_it_is_not_run(block: Block) -> None:
+    assert block.language in LANGUAGES
+    assert block.no_run != "", "no-run needs a reason"
+
+
+@pytest.mark.parametrize("block", of_language("json"), ids=str)
+def test_json_parses(block: Block) -> None:
+    json.loads(block.code)
+
+
+@pytest.mark.parametrize("block", of_language("toml"), ids=str)
+def test_toml_parses(block: Block) -> None:
+    tomllib.loads(block.code)
+
+
+@pytest.mark.parametrize("block", of_language("yaml"), ids=str)
+def test_yaml_parses(block: Block) -> None:
+    # compose() reads the structure without knowing the tags (CloudFormation's !Ref and !Sub).
+    assert list(yaml.compose_all(io.StringIO(block.code), yaml.SafeLoader))
+
+
+@pytest.mark.parametrize("block", of_language("bash"), ids=str)
+def test_the_shell_understands_bash_blocks(block: Block) -> None:
+    checked = subprocess.run(["bash", "-n"], input=block.code, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+    broken: list[str] = []
+    for line, target in links(page):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        if not linked.exists() or (anchor and linked.suffix == ".md" and anchor not in anchors(linked)):
+            broken.append(f"{name(page)}:{line}: {target}")
+    assert broken == []
+
+
+def test_the_readme_has_exactly_two_set_up_commands() -> None:
+    commands = [block.code.strip() for block in blocks(ROOT / "README.md") if block.language == "bash"]
+    assert len(commands) == 2
+    run, test = commands
+    assert "\n" not in run
+    assert "\n" not in test
+    assert run.endswith("vectora-normalize run --local examples/lai_weekly")
+    assert test.startswith("python3 -m venv ")
+    assert "/pytest" in test

@@ -1,0 +1,100 @@
+"""The project's own promises: what is written down twice agrees, and every exception has its reason."""
+
+from __future__ import annotations
+
+import doctest
+import hashlib
+import importlib
+import importlib.metadata
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import bedrock_resilience
+from support.pages import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SRC = ROOT / "src"
+MODULES = sorted(SRC.rglob("*.py"))
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+
+# A reason stands behind the codes on the same line, after a dash or a second hash.
+SUPPRESSION = re.compile(r"#\s*(noqa|type: ignore|pyright: ignore|pragma: no cover|pragma: no branch)(?P<rest>[^#]*)")
+
+
+def rooms(package: str) -> set[str]:
+    """The modules and packages directly inside a package."""
+    found = {path.stem for path in (SRC / package).glob("*.py")}
+    found |= {path.parent.name for path in (SRC / package).glob("*/__init__.py")}
+    return found - {"__init__"}
+
+
+def floors(package: str) -> list[set[str]]:
+    """The layers of import-linter's contract, the lowest first."""
+    contracts = PROJECT["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract.get("containers") == [package]]
+    return [set(re.findall(r"\w+", layer)) for layer in reversed(layers)]
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_the_version_is_written_once() -> None:
+    assert importlib.metadata.version("bedrock-resilience") == bedrock_resilience.__version__
+    assert "version" in PROJECT["project"]["dynamic"]
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    section = re.search(
+        rf"^## {re.escape(bedrock_resilience.__version__)} — (unreleased|\d{{4}}-\d\d-\d\d)$", changelog, re.MULTILINE
+    )
+    assert section is not None
+
+
+def test_the_license_is_apache_2_0_to_the_letter() -> None:
+    assert hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest() == APACHE_2_0
+    assert PROJECT["project"]["license"] == "Apache-2.0"
+
+
+@pytest.mark.parametrize("package", ["bedrock_resilience", "vectora_normalize"])
+def test_the_architecture_names_the_rooms_that_are_there(package: str) -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    table = page.partition(f"### {package}\n")[2].partition("\n#")[0]
+    named = {room: int(floor) for floor, room in re.findall(r"^\| (\d+) \| `(\w+)` \|", table, re.MULTILINE)}
+    assert set(named) == rooms(package) - {"_version"}
+    assert [{room for room in named if named[room] == floor} for floor in sorted(set(named.values()))] == floors(
+        package
+    )
+
+
+@pytest.mark.parametrize("room", sorted(rooms("bedrock_resilience") - {"_version", "_frozen", "cli"}))
+def test_every_public_room_has_a_page_in_the_reference(room: str) -> None:
+    page = ROOT / "docs" / "reference" / f"{room}.md"
+    assert f"::: bedrock_resilience.{room}" in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if ">>>" in path.read_text("utf-8")], ids=module_name)
+def test_the_examples_in_docstrings_are_true(path: Path) -> None:
+    tested = doctest.testmod(importlib.import_module(module_name(path)), optionflags=doctest.ELLIPSIS)
+    assert tested.attempted > 0
+    assert tested.failed == 0
+
+
+def test_every_suppression_in_the_source_has_its_reason() -> None:
+    bare: list[str] = []
+    for path in MODULES:
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            for found in SUPPRESSION.finditer(line):
+                codes = re.compile(r"^(:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*|\[[\w, -]+\])?\s*")
+                reason = codes.sub("", found["rest"]).strip(" -—")
+                after = line[found.end() :].strip(" #")
+                if not reason and not after:
+                    bare.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert bare == []
