@@ -1,1 +1,97 @@
-"""Calls to Amazon Bedrock that survive throttling."""
+"""Calls to Amazon Bedrock that survive throttling.
+
+The retry core is loaded at once, and costs little; everything else on first use, so that a Lambda that needs the policy
+alone pays for nothing more at its cold start.
+"""
+
+from __future__ import annotations
+
+from bedrock_resilience._version import __version__
+from bedrock_resilience.faults import THROTTLING, TRANSIENT, Fault, classify
+from bedrock_resilience.jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
+from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.retrier import DeadlineExceeded, Retrier, RetriesExhausted, retry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bedrock_resilience.bedrock import (
+        BedrockRuntime,
+        IncompleteAnswer,
+        MalformedAnswer,
+        StreamInterrupted,
+        bedrock_runtime_client,
+        call_bedrock_with_retry,
+    )
+    from bedrock_resilience.budget import RetryBudget
+    from bedrock_resilience.deadline import Deadline
+    from bedrock_resilience.executor import BoundedExecutor
+    from bedrock_resilience.pacing import AdaptivePacer, NoPacer, QuotaPacer
+    from bedrock_resilience.quota import Quota
+    from bedrock_resilience.report import BatchReport, ItemOutcome
+
+_LATER = {
+    "AdaptivePacer": "pacing",
+    "BatchReport": "report",
+    "BedrockRuntime": "bedrock",
+    "BoundedExecutor": "executor",
+    "Deadline": "deadline",
+    "IncompleteAnswer": "bedrock",
+    "ItemOutcome": "report",
+    "MalformedAnswer": "bedrock",
+    "NoPacer": "pacing",
+    "Quota": "quota",
+    "QuotaPacer": "pacing",
+    "RetryBudget": "budget",
+    "StreamInterrupted": "bedrock",
+    "bedrock_runtime_client": "bedrock",
+    "call_bedrock_with_retry": "bedrock",
+}
+
+__all__ = [
+    "THROTTLING",
+    "TRANSIENT",
+    "AdaptivePacer",
+    "AdditiveJitter",
+    "BatchReport",
+    "BedrockRuntime",
+    "BoundedExecutor",
+    "Deadline",
+    "DeadlineExceeded",
+    "DecorrelatedJitter",
+    "EqualJitter",
+    "Fault",
+    "FullJitter",
+    "IncompleteAnswer",
+    "ItemOutcome",
+    "MalformedAnswer",
+    "NoJitter",
+    "NoPacer",
+    "Quota",
+    "QuotaPacer",
+    "Retrier",
+    "RetriesExhausted",
+    "RetryBudget",
+    "RetryPolicy",
+    "StreamInterrupted",
+    "__version__",
+    "bedrock_runtime_client",
+    "call_bedrock_with_retry",
+    "classify",
+    "retry",
+]
+
+
+def __getattr__(name: str) -> object:
+    try:
+        module = _LATER[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    import importlib  # noqa: PLC0415 - only names that are loaded later need it
+
+    value: object = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

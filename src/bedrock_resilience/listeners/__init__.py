@@ -1,1 +1,1 @@
-
+"""Listeners: what can be done with events, one file each."""

@@ -1,0 +1,174 @@
+"""The executor's synchronous engine: worker threads that pull from the input, so that no item needs a future."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from queue import SimpleQueue
+from threading import Event, Lock, Semaphore, Thread
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from bedrock_resilience.attempts import StopReason
+from bedrock_resilience.ledger import Ledger, ends_run, outcome_of, unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bedrock_resilience.report import ItemOutcome, Progress
+    from bedrock_resilience.retrier import Retrier
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class ThreadedRun(Generic[T, R]):
+    """One run: its workers, its ledger, and the switch that wakes every sleeper when the run is stopped.
+
+    Args:
+        retrier: Carries each call through.
+        fn: Called with each item.
+        items: The input; at most ``max_workers`` of its items are taken ahead of the results.
+        max_workers: Threads.
+        on_progress: Called after each item, by one thread at a time.
+        streamed: Hand the outcomes to ``finished``, instead of keeping them for a report.
+    """
+
+    def __init__(
+        self,
+        retrier: Retrier,
+        fn: Callable[[T], R],
+        items: Iterable[T],
+        max_workers: int,
+        on_progress: Callable[[Progress], object] | None,
+        *,
+        streamed: bool = False,
+    ) -> None:
+        total = length_of(items)
+        self.items = iter(items)
+        self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed, on_stop=self._wake)
+        self.finished: SimpleQueue[ItemOutcome[T, R] | None] = SimpleQueue()
+        self._retrier = retrier
+        self._fn = fn
+        self._on_progress = on_progress
+        self._progress_lock = Lock()
+        self._halt = Event()
+        self._all_done = Event()
+        # A stream's window: a place is free again when the consumer has taken a result, not when a worker has one.
+        self._window = Semaphore(max_workers) if streamed else None
+        self._streamed = streamed
+        workers = max_workers if total is None else min(max_workers, total)
+        self._working = workers
+        self._count_lock = Lock()
+        context = contextvars.copy_context()
+        self._threads = [
+            Thread(target=context.copy().run, args=(self._work,), name=f"bedrock-resilience-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        if not workers:
+            self._end()
+
+    def start(self) -> None:
+        """Start the workers."""
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self) -> None:
+        """Block until every worker is done; Ctrl-C gets through."""
+        self._all_done.wait()
+        self.join()
+
+    def abort(self, reason: str) -> None:
+        """Stop, and wait for the calls that are in flight."""
+        self.ledger.stop(reason)
+        self.join()
+
+    def join(self) -> None:
+        """Wait for the workers that were started."""
+        for thread in self._threads:
+            if thread.ident is not None:  # an interrupt may have come before it was started
+                thread.join()
+
+    def consumed(self) -> None:
+        """The consumer of a stream is done with one result: one more item may be taken."""
+        if self._window is not None:
+            self._window.release()
+
+    def tell_progress(self) -> None:
+        """Call ``on_progress`` with a balanced snapshot; one that raises is logged and disturbs nothing."""
+        if self._on_progress is None:
+            return
+        with self._progress_lock:
+            tell(self._on_progress, self.ledger.progress())
+
+    def _work(self) -> None:
+        try:
+            while (taken := self._take()) is not None:
+                outcome = self._one(*taken)
+                self.ledger.close(outcome)
+                if self._streamed:
+                    self.finished.put(outcome)
+                self.tell_progress()
+        finally:
+            with self._count_lock:
+                self._working -= 1
+                last = self._working == 0
+            if last:
+                self._end()
+
+    def _end(self) -> None:
+        self.finished.put(None)
+        self._all_done.set()
+
+    def _take(self) -> tuple[int, T] | None:
+        if self._window is not None:
+            self._window.acquire()
+        deadline = self._retrier.deadline
+        if deadline is not None and not deadline.allows(self._retrier.clock.monotonic()):
+            self.ledger.stop(StopReason.DEADLINE.value)
+        return self.ledger.take(self.items)
+
+    def _one(self, index: int, item: T) -> ItemOutcome[T, R]:
+        retrier = self._retrier
+        now = retrier.clock.monotonic
+        started = now()
+        try:
+            call = retrier.begin((item,), {})
+        except Exception as error:  # noqa: BLE001 - tokens() is the caller's; its error is this item's
+            return unusable(index, item, error, retrier.classify(error))
+        try:
+            value = retrier.drive(call, self._fn, (item,), {}, self._pause)
+        except BaseException as error:  # noqa: BLE001 - a failing item never stops the others; every error is accounted
+            outcome: ItemOutcome[T, R] = outcome_of(index, item, call, now() - started, error=error)
+            reason = ends_run(call)
+            if reason is not None:
+                self.ledger.stop(reason)
+            return outcome
+        return outcome_of(index, item, call, now() - started, value)
+
+    def _pause(self, seconds: float) -> bool:
+        wait = getattr(self._retrier.clock, "wait", None)
+        if wait is not None:
+            return bool(wait(self._halt, seconds))
+        self._retrier.clock.sleep(seconds)
+        return self._halt.is_set()
+
+    def _wake(self) -> None:
+        self._halt.set()
+        if self._window is not None:
+            self._window.release(len(self._threads))
+
+
+def length_of(items: object) -> int | None:
+    """The number of items, where the input knows it."""
+    try:
+        return len(items)  # type: ignore[arg-type]  # what has no length says so
+    except TypeError:
+        return None
+
+
+def tell(on_progress: Callable[[Progress], object], progress: Progress) -> None:
+    """Call a progress callback; an error of its own is logged."""
+    try:
+        on_progress(progress)
+    except Exception:
+        logging.getLogger("bedrock_resilience").exception("on_progress failed")

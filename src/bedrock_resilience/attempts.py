@@ -1,0 +1,284 @@
+"""Attempts: the machine that decides, for one call, what happens next.
+
+It has no clock, no sleep and no random generator of its own. A driver asks, obeys, and tells what came of it::
+
+    call = Attempts(policy)
+    step = call.begin(now)
+    while True:
+        Attempt: send the request, then   step = call.failed(error, now, u)   or   call.answered(now, answer)
+        Sleep:   wait so many seconds,    step = call.slept(now)
+        Stop:    raise call.error
+
+The synchronous driver, the asynchronous one, the executor and the simulator all obey this one machine.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from bedrock_resilience._frozen import Frozen
+from bedrock_resilience.faults import Fault, classify, retry_after
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.budget import RetryBudget
+    from bedrock_resilience.deadline import Deadline
+    from bedrock_resilience.pacing import Pacer, Reservation
+    from bedrock_resilience.policy import RetryPolicy
+
+# A server may ask for any wait. Without a deadline to bound it, no more than a Lambda can live is granted.
+_LONGEST_HINT = 900.0
+
+
+class Why(Enum):
+    """What a sleep is for; the report adds the two up apart."""
+
+    BACKOFF = "backoff"
+    PACING = "pacing"
+
+
+class StopReason(Enum):
+    """Why no further attempt is made; the value is the text used in notes, logs and reports."""
+
+    NOT_RETRYABLE = "not retryable"
+    RETRIES_EXHAUSTED = "retries exhausted"
+    FAULT_LIMIT = "this fault's own retries exhausted"
+    DEADLINE = "deadline"
+    BUDGET = "retry budget spent"
+    RUN_STOPPED = "run stopped"
+
+
+class Attempt(Frozen):
+    """Send the request now; ``number`` counts from 1."""
+
+    __slots__ = ("number",)
+    __match_args__ = ("number",)
+
+    number: int
+
+    def __init__(self, number: int) -> None:
+        self._set(number=number)
+
+
+class Sleep(Frozen):
+    """Wait so many seconds, then ask again."""
+
+    __slots__ = ("seconds", "why")
+    __match_args__ = ("seconds", "why")
+
+    seconds: float
+    why: Why
+
+    def __init__(self, seconds: float, why: Why) -> None:
+        self._set(seconds=seconds, why=why)
+
+
+class Stop(Frozen):
+    """No further attempt: give up, for this reason."""
+
+    __slots__ = ("reason",)
+    __match_args__ = ("reason",)
+
+    reason: StopReason
+
+    def __init__(self, reason: StopReason) -> None:
+        self._set(reason=reason)
+
+
+_FIRST_ATTEMPTS = tuple(Attempt(number) for number in range(17))  # the usual ones; nothing is built for a success
+
+
+class Attempts:
+    """The course of one call, and its account.
+
+    Attributes:
+        calls: Requests sent.
+        retries: Retries decided. One less than ``calls``, unless the last one decided was not sent any more.
+        throttles: Answers that said 429.
+        waited: Seconds slept between attempts.
+        paced: Seconds slept for the pacer.
+        error: The last exception.
+        fault: What it meant.
+        reason: Why the call was given up; None while it runs and when it succeeded.
+    """
+
+    __slots__ = (
+        "_asleep",
+        "_budget",
+        "_classify",
+        "_pacer",
+        "_policy",
+        "_previous",
+        "_reservation",
+        "_used",
+        "calls",
+        "deadline",
+        "error",
+        "fault",
+        "paced",
+        "reason",
+        "retries",
+        "throttles",
+        "tokens",
+        "waited",
+    )
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        *,
+        deadline: Deadline | None = None,
+        budget: RetryBudget | None = None,
+        pacer: Pacer | None = None,
+        tokens: int = 0,
+        classify: Callable[[BaseException], Fault] = classify,
+    ) -> None:
+        self._policy = policy
+        self.deadline = deadline
+        self._budget = budget
+        self._pacer = pacer
+        self._classify = classify
+        self._reservation: Reservation | None = None
+        self._asleep: Sleep | None = None
+        self._previous: float | None = None
+        self._used: dict[Fault, int] | None = None
+        self.tokens = tokens
+        self.calls = 0
+        self.retries = 0
+        self.throttles = 0
+        self.waited = 0.0
+        self.paced = 0.0
+        self.error: BaseException | None = None
+        self.fault: Fault | None = None
+        self.reason: StopReason | None = None
+
+    def begin(self, now: float) -> Attempt | Sleep | Stop:
+        """What comes first: an attempt, unless the pacer says wait or the deadline says stop."""
+        if self.deadline is not None and not self.deadline.allows(now):
+            return self._stop(StopReason.DEADLINE)
+        if self._pacer is None:
+            return self._attempt()
+        self._reservation = self._pacer.reserve(now, self.tokens)
+        return self._admit(self._pacer, self._reservation, now, self._reservation.wait)
+
+    def slept(self, now: float) -> Attempt | Sleep | Stop:
+        """What comes after a sleep."""
+        asleep, self._asleep = self._asleep, None
+        if asleep is None:
+            raise RuntimeError("slept() answers a Sleep, and none was given")
+        if asleep.why is Why.BACKOFF:
+            self.waited += asleep.seconds
+            return self.begin(now)
+        self.paced += asleep.seconds
+        pacer, reservation = self._pacer, self._reservation
+        if pacer is None or reservation is None:
+            raise RuntimeError("a pacing sleep without a pacer")
+        # A throttle of another worker may have moved this reservation back meanwhile: ask again.
+        return self._admit(pacer, reservation, now, pacer.due(reservation, now))
+
+    def failed(self, error: BaseException, now: float, u: float) -> Sleep | Stop:
+        """What comes after an attempt that raised: a sleep before the next one, or the end.
+
+        Args:
+            error: What the attempt raised.
+            now: Monotonic seconds.
+            u: A random number in [0, 1), for the jitter.
+        """
+        self.error = error
+        fault = self.fault = self._classify(error)
+        self.throttles += fault in _THROTTLED
+        self._tell_pacer(fault, now)
+        refusal = self._refusal(fault)
+        if refusal is not None:
+            return self._stop(refusal)
+        delay = self._policy.delay(self.retries, u, self._previous)
+        hint = retry_after(error)
+        wait = delay if hint is None else max(delay, min(hint, _LONGEST_HINT))
+        if self.deadline is not None and not self.deadline.allows(now, wait):
+            return self._stop(StopReason.DEADLINE)
+        if self._budget is not None and not self._budget.withdraw():
+            return self._stop(StopReason.BUDGET)
+        self._previous = delay
+        self.retries += 1
+        if self._used is None:
+            self._used = {}
+        self._used[fault] = self._used.get(fault, 0) + 1
+        return self._sleep(wait, Why.BACKOFF)
+
+    def answered(self, now: float, answer: object) -> None:
+        """The attempt was answered; a pacer learns the tokens from the answer's ``usage``."""
+        if self._pacer is not None and self._reservation is not None:
+            from bedrock_resilience.tokens import usage_from  # noqa: PLC0415 - only a paced call needs it
+
+            self._pacer.answered(self._reservation, now, usage_from(answer))
+            self._reservation = None
+
+    def cancelled(self, error: BaseException, now: float) -> None:
+        """Somebody ended this call from outside, asleep or in an attempt: nothing is decided any more."""
+        self.error = error
+        self.fault = Fault.CANCELLED
+        self.reason = StopReason.RUN_STOPPED
+        self._give_back(now)
+
+    def stop(self, now: float) -> Stop:
+        """The run around this call is over: do not wait any longer."""
+        self._give_back(now)
+        return self._stop(StopReason.RUN_STOPPED)
+
+    def _admit(self, pacer: Pacer, reservation: Reservation, now: float, wait: float) -> Attempt | Sleep | Stop:
+        if wait <= 0:
+            return self._attempt()
+        if self.deadline is not None and not self.deadline.allows(now, wait):
+            pacer.abandoned(reservation, now)
+            self._reservation = None
+            return self._stop(StopReason.DEADLINE)
+        return self._sleep(wait, Why.PACING)
+
+    def _attempt(self) -> Attempt:
+        self.calls += 1
+        if self._budget is not None:
+            self._budget.called()
+        return _FIRST_ATTEMPTS[self.calls] if self.calls < len(_FIRST_ATTEMPTS) else Attempt(self.calls)
+
+    def _sleep(self, seconds: float, why: Why) -> Sleep:
+        self._asleep = Sleep(seconds, why)
+        return self._asleep
+
+    def _stop(self, reason: StopReason) -> Stop:
+        self.reason = reason
+        return Stop(reason)
+
+    def _refusal(self, fault: Fault) -> StopReason | None:
+        if fault not in self._policy.retry_on:
+            return StopReason.NOT_RETRYABLE
+        if self.retries >= self._policy.max_retries:
+            return StopReason.RETRIES_EXHAUSTED
+        used = self._used.get(fault, 0) if self._used is not None else 0
+        return StopReason.FAULT_LIMIT if used >= self._policy.retries_of(fault) else None
+
+    def _tell_pacer(self, fault: Fault, now: float) -> None:
+        pacer, reservation = self._pacer, self._reservation
+        if pacer is None or reservation is None:
+            return
+        self._reservation = None
+        if fault in _THROTTLED:
+            pacer.throttled(reservation, now)
+        elif fault.slows_everyone:
+            pacer.overloaded(reservation, now)
+        elif fault is Fault.CONNECTION_FAILED:
+            pacer.abandoned(reservation, now)  # it never reached the service
+        else:
+            pacer.answered(reservation, now, None)
+
+    def _give_back(self, now: float) -> None:
+        if self._pacer is not None and self._reservation is not None:
+            if self._asleep is not None:
+                self._pacer.abandoned(self._reservation, now)
+            else:
+                self._pacer.answered(self._reservation, now, None)  # sent; what became of it nobody knows
+            self._reservation = None
+
+
+_THROTTLED = frozenset({Fault.THROTTLING, Fault.TOKENS_PER_DAY})

@@ -1,0 +1,222 @@
+"""BoundedExecutor: many items, few workers, every call under one policy, and an account of all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bedrock_resilience._threads import ThreadedRun
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.faults import classify as _classify
+from bedrock_resilience.ledger import InputFailed, Ledger
+from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.report import BatchReport
+from bedrock_resilience.retrier import Retrier
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+
+    from bedrock_resilience.budget import RetryBudget
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.deadline import Deadline
+    from bedrock_resilience.events import Listener
+    from bedrock_resilience.faults import Fault
+    from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience._tasks import TaskRun
+    from bedrock_resilience.report import ItemOutcome, Progress
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class BatchInterrupted(KeyboardInterrupt):
+    """Ctrl-C came while a batch was running. ``report`` has every finished item; no worker is left."""
+
+    def __init__(self, report: BatchReport[Any, Any]) -> None:
+        super().__init__(f"{len(report.succeeded)} of {report.submitted} items had succeeded")
+        self.report = report
+
+
+class BoundedExecutor:
+    """Runs a function over many items with few workers. Holds no state of a run; the pacer and the budget are shared.
+
+    An item that fails never stops the others, unless its fault says that all others would fail the same way
+    (``fault.ends_run``). Items that were not started when a run stopped are reported as unstarted, with the reason.
+
+    Args:
+        max_workers: Calls in flight at the most, and items taken from the input ahead of the results.
+        policy: What is retried, how often, after which delays.
+        deadline: No item is started, and no sleep begun, that would end past it.
+        budget: Bounds the retries of the whole batch.
+        pacer: Asked before every attempt, shared by all workers.
+        clock: Where time comes from. One with a ``wait`` method (``InterruptibleClock``) can be woken when a run stops.
+        listeners: Called with each event of ``bedrock_resilience.events``.
+        on_progress: Called with a ``Progress`` after each item, by one worker at a time.
+        rng: Where jitter comes from.
+        tokens: What the request for an item may use at most, for a pacer that counts tokens: a number, or a function
+            of the item.
+        classify: Reads a ``Fault`` off an exception.
+
+    Raises:
+        ValueError: ``max_workers`` is no whole number >= 1.
+    """
+
+    def __init__(
+        self,
+        max_workers: int = 4,
+        *,
+        policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+        deadline: Deadline | None = None,
+        budget: RetryBudget | None = None,
+        pacer: Pacer | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        listeners: Iterable[Listener] = (),
+        on_progress: Callable[[Progress], object] | None = None,
+        rng: random.Random | None = None,
+        tokens: int | Callable[..., int] = 0,
+        classify: Callable[[BaseException], Fault] = _classify,
+    ) -> None:
+        if not isinstance(max_workers, int) or isinstance(max_workers, bool) or max_workers < 1:
+            raise ValueError(f"BoundedExecutor: max_workers: got {max_workers!r}; accepted: a whole number >= 1")
+        self.max_workers = max_workers
+        self.on_progress = on_progress
+        self.retrier = Retrier(
+            policy,
+            clock=clock,
+            rng=rng,
+            deadline=deadline,
+            budget=budget,
+            pacer=pacer,
+            listeners=listeners,
+            tokens=tokens,
+            classify=classify,
+        )
+
+    def run(self, fn: Callable[[T], R], items: Iterable[T]) -> BatchReport[T, R]:
+        """Call ``fn(item)`` for every item, in worker threads; the report lists the outcomes in input order.
+
+        The input must be finite: where the run is stopped, what is left of it is listed as unstarted.
+
+        Raises:
+            BatchInterrupted: A KeyboardInterrupt came; it carries the report.
+            InputFailed: The input itself raised; it carries the report.
+        """
+        now = self.retrier.clock.monotonic
+        started = now()
+        run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress)
+        try:
+            run.start()
+            run.wait()
+        except KeyboardInterrupt:
+            run.abort("interrupted")
+            _list_rest(run, interrupted=True)
+            raise BatchInterrupted(run.ledger.report(now() - started)) from None
+        _list_rest(run)
+        return _checked(run.ledger, run.ledger.report(now() - started))
+
+    def stream(self, fn: Callable[[T], R], items: Iterable[T]) -> Iterator[ItemOutcome[T, R]]:
+        """Call ``fn(item)`` for every item, in worker threads; yields the outcomes as they finish.
+
+        The input may be endless: at most ``max_workers`` items are taken ahead of the results that the consumer has
+        finished with, and memory stays flat. Where the run is stopped, the rest of an input that knows its length is
+        yielded as unstarted; the rest of any other is left in it. Closing the iterator stops the run.
+
+        Raises:
+            BatchInterrupted: A KeyboardInterrupt came; it carries the outcomes that were finished and not yet yielded.
+            InputFailed: The input itself raised, after all outcomes were yielded.
+        """
+        run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
+        try:
+            run.start()
+            while (outcome := run.finished.get()) is not None:
+                yield outcome
+                del outcome  # the consumer's from here on
+                run.consumed()
+        except KeyboardInterrupt:
+            run.abort("interrupted")
+            raise BatchInterrupted(_undelivered(run)) from None
+        except GeneratorExit:
+            run.abort("closed by its consumer")
+            raise
+        run.join()
+        yield from _rest_of_stream(run)
+
+    async def arun(self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]) -> BatchReport[T, R]:
+        """The asynchronous twin of ``run``: awaits ``fn(item)`` for every item, in tasks.
+
+        Raises:
+            BatchCancelled: This task was cancelled (a ``CancelledError``); it carries the report.
+            InputFailed: The input itself raised; it carries the report.
+        """
+        import asyncio  # noqa: PLC0415 - the synchronous executor does without
+
+        from bedrock_resilience._tasks import BatchCancelled, TaskRun  # noqa: PLC0415
+
+        now = self.retrier.clock.monotonic
+        started = now()
+        run = TaskRun(self.retrier, fn, items, self.max_workers, self.on_progress)
+        run.start()
+        try:
+            await run.wait()
+        except asyncio.CancelledError:
+            await run.abort("cancelled")
+            _list_rest(run, interrupted=True)
+            raise BatchCancelled(run.ledger.report(now() - started)) from None
+        if hasattr(run.items, "__anext__"):
+            await run.leave_rest()
+        else:
+            _list_rest(run)
+        return _checked(run.ledger, run.ledger.report(now() - started))
+
+    async def astream(
+        self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]
+    ) -> AsyncIterator[ItemOutcome[T, R]]:
+        """The asynchronous twin of ``stream``."""
+        from bedrock_resilience._tasks import TaskRun  # noqa: PLC0415 - the synchronous executor does without
+
+        run = TaskRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
+        run.start()
+        try:
+            while (outcome := await run.finished.get()) is not None:
+                yield outcome
+                del outcome
+                run.consumed()
+        except BaseException:  # cancelled, or closed by its consumer
+            await run.abort("closed by its consumer")
+            raise
+        for rest in _rest_of_stream(run):
+            yield rest
+
+    def __repr__(self) -> str:
+        return f"BoundedExecutor(max_workers={self.max_workers}, policy={self.retrier.policy!r})"
+
+
+def _list_rest(run: ThreadedRun[T, R] | TaskRun[T, R], *, interrupted: bool = False) -> None:
+    # After an interrupt nobody wants to wait for an input that has to be asked for its items one by one.
+    ledger = run.ledger
+    if ledger.stopped is None or ledger.input_error is not None or (interrupted and ledger.total is None):
+        return
+    for _ in ledger.leave_rest(run.items):  # type: ignore[arg-type]  # synchronous, or the length would be unknown
+        run.tell_progress()
+
+
+def _rest_of_stream(run: ThreadedRun[T, R] | TaskRun[T, R]) -> Iterator[ItemOutcome[T, R]]:
+    ledger = run.ledger
+    if ledger.stopped is not None and ledger.input_error is None and ledger.total is not None:
+        yield from ledger.leave_rest(run.items)  # type: ignore[arg-type]  # as above
+    _checked(ledger, ledger.report(0.0))
+
+
+def _undelivered(run: ThreadedRun[T, R]) -> BatchReport[T, R]:
+    outcomes: list[ItemOutcome[T, R]] = []
+    while not run.finished.empty():
+        outcome = run.finished.get()
+        if outcome is not None:
+            outcomes.append(outcome)
+    return BatchReport(tuple(outcomes), stopped=run.ledger.stopped)
+
+
+def _checked(ledger: Ledger[T, R], report: BatchReport[T, R]) -> BatchReport[T, R]:
+    if ledger.input_error is not None:
+        raise InputFailed(report) from ledger.input_error
+    return report

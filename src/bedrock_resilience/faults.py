@@ -1,0 +1,373 @@
+"""Fault: what went wrong with a call, and what that means. ``classify`` reads it off an exception.
+
+No AWS library is imported: exceptions are told by their codes, their HTTP status and the names of their classes, so that
+this works in a Lambda without boto3, for errors of any version of it, and for exceptions made up in a test.
+
+Sources: the botocore service model of bedrock-runtime (its exceptions and their statuses), "Troubleshooting Amazon
+Bedrock API error codes" (AWS), and measurements of what boto3 1.43 and 1.44 raise for each row.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Fault(Enum):
+    """What went wrong. The three properties say what to do about it; the value is the name used in logs and reports."""
+
+    THROTTLING = "throttling"
+    """429: the rate is over the quota. Slow everyone down, then retry."""
+    TOKENS_PER_DAY = "tokens_per_day"
+    """429 whose message says that the day's tokens are spent: no wait within this run helps."""
+    MODEL_NOT_READY = "model_not_ready"
+    """429 ModelNotReadyException: the model is being loaded; retry after seconds, not milliseconds."""
+    SERVICE_UNAVAILABLE = "service_unavailable"
+    """503: Bedrock lacks capacity. Slow everyone down, then retry."""
+    OVERLOADED = "overloaded"
+    """529 overloaded_error: as 503; no retry mode of botocore retries it."""
+    INTERNAL_SERVER = "internal_server"
+    """500 and other 5xx: a few retries."""
+    BAD_GATEWAY = "bad_gateway"
+    """502: a few retries."""
+    GATEWAY_TIMEOUT = "gateway_timeout"
+    """504: a few retries."""
+    REQUEST_TIMEOUT = "request_timeout"
+    """408 without a model exception."""
+    MODEL_TIMEOUT = "model_timeout"
+    """408 ModelTimeoutException: the generation took too long; it may be billed."""
+    MODEL_ERROR = "model_error"
+    """424 ModelErrorException: the model failed on this request; it may be billed."""
+    MODEL_STREAM_ERROR = "model_stream_error"
+    """424 ModelStreamErrorException, before or inside a stream."""
+    READ_TIMEOUT = "read_timeout"
+    """No byte for the whole read timeout. The generation ran, or still runs, and is billed."""
+    CONNECTION_FAILED = "connection_failed"
+    """The request never reached the service: refused, DNS, TLS, proxy, connect timeout."""
+    CONNECTION_LOST = "connection_lost"
+    """The connection broke after sending: the request may have run and be billed."""
+    STREAM_INTERRUPTED = "stream_interrupted"
+    """A stream was cut, damaged, or ended without its last event."""
+    MALFORMED_ANSWER = "malformed_answer"
+    """A 200 whose body is no answer: truncated, HTML of a proxy, without output."""
+    INCOMPLETE_ANSWER = "incomplete_answer"
+    """An answer that says itself that it is not whole: max_tokens, malformed_*, context window."""
+    VALIDATION = "validation"
+    """400: this request is wrong and stays wrong; other items may be fine."""
+    CONFLICT = "conflict"
+    """409 ConflictException: the same request is already being worked on."""
+    ACCESS_DENIED = "access_denied"
+    """403: every item of the run will fail."""
+    NOT_FOUND = "not_found"
+    """404, or a 400 about the model id: wrong or retired model; every item of the run will fail."""
+    CREDENTIALS = "credentials"
+    """Missing, wrong or expired credentials: every item of the run will fail."""
+    SERVICE_QUOTA = "service_quota"
+    """400 ServiceQuotaExceededException: needs a human."""
+    CONFIGURATION = "configuration"
+    """The client cannot even be used: no region, unusable endpoint."""
+    CANCELLED = "cancelled"
+    """Not a failure: somebody wants this to end (KeyboardInterrupt, SystemExit, CancelledError)."""
+    UNKNOWN = "unknown"
+    """None of the above, a programming error among others."""
+
+    @property
+    def retryable(self) -> bool:
+        """May the same request succeed a little later? Whether it *is* retried, the policy's ``retry_on`` says."""
+        return self in _RETRYABLE
+
+    @property
+    def slows_everyone(self) -> bool:
+        """Does it mean that every caller, not only this one, should send less?"""
+        return self in _SLOWS_EVERYONE
+
+    @property
+    def ends_run(self) -> bool:
+        """Will every other item of the run fail the same way?"""
+        return self in _ENDS_RUN
+
+    def __repr__(self) -> str:
+        return f"Fault.{self.name}"  # so that eval(repr(policy)) == policy
+
+
+_RETRYABLE = frozenset(
+    {
+        Fault.THROTTLING,
+        Fault.MODEL_NOT_READY,
+        Fault.SERVICE_UNAVAILABLE,
+        Fault.OVERLOADED,
+        Fault.INTERNAL_SERVER,
+        Fault.BAD_GATEWAY,
+        Fault.GATEWAY_TIMEOUT,
+        Fault.REQUEST_TIMEOUT,
+        Fault.MODEL_TIMEOUT,
+        Fault.MODEL_ERROR,
+        Fault.MODEL_STREAM_ERROR,
+        Fault.READ_TIMEOUT,
+        Fault.CONNECTION_FAILED,
+        Fault.CONNECTION_LOST,
+        Fault.STREAM_INTERRUPTED,
+        Fault.MALFORMED_ANSWER,
+    }
+)
+_SLOWS_EVERYONE = frozenset({Fault.THROTTLING, Fault.SERVICE_UNAVAILABLE, Fault.OVERLOADED})
+_ENDS_RUN = frozenset(
+    {
+        Fault.TOKENS_PER_DAY,
+        Fault.ACCESS_DENIED,
+        Fault.NOT_FOUND,
+        Fault.CREDENTIALS,
+        Fault.SERVICE_QUOTA,
+        Fault.CONFIGURATION,
+    }
+)
+
+THROTTLING: frozenset[Fault] = frozenset({Fault.THROTTLING})
+"""The default of ``retry_on``, and all that the ingest-normalize contract retries."""
+
+TRANSIENT: Mapping[Fault, int | None] = {
+    Fault.THROTTLING: None,
+    Fault.MODEL_NOT_READY: None,
+    Fault.SERVICE_UNAVAILABLE: None,
+    Fault.OVERLOADED: None,
+    Fault.INTERNAL_SERVER: None,
+    Fault.BAD_GATEWAY: None,
+    Fault.GATEWAY_TIMEOUT: None,
+    Fault.CONNECTION_FAILED: None,
+    # From here on the request may have run, and its tokens are billed again with every retry: one is enough.
+    Fault.REQUEST_TIMEOUT: 1,
+    Fault.MODEL_TIMEOUT: 1,
+    Fault.MODEL_ERROR: 1,
+    Fault.MODEL_STREAM_ERROR: 1,
+    Fault.READ_TIMEOUT: 1,
+    Fault.CONNECTION_LOST: 1,
+    Fault.STREAM_INTERRUPTED: 1,
+    Fault.MALFORMED_ANSWER: 1,
+}
+"""Everything worth a retry. A number is how many retries of a call that fault may use up; None: as many as the policy."""
+
+
+def _spread(table: Mapping[Fault, str]) -> dict[str, Fault]:
+    return {word.lower(): fault for fault, words in table.items() for word in words.split()}
+
+
+# Error codes, in any spelling: streams write them in lower camel case (throttlingException).
+_BY_CODE = _spread(
+    {
+        # The throttling codes of all AWS services are here, so that the policy serves calls other than Bedrock's too.
+        Fault.THROTTLING: "ThrottlingException Throttling ThrottledException RequestThrottled RequestThrottledException "
+        "TooManyRequests TooManyRequestsException ProvisionedThroughputExceededException RequestLimitExceeded "
+        "BandwidthLimitExceeded LimitExceededException SlowDown PriorRequestNotComplete EC2ThrottledException "
+        "TransactionInProgressException rate_limit_error",
+        Fault.MODEL_NOT_READY: "ModelNotReadyException",
+        Fault.SERVICE_UNAVAILABLE: "ServiceUnavailableException ServiceUnavailable",
+        Fault.OVERLOADED: "overloaded_error OverloadedError OverloadedException",
+        Fault.INTERNAL_SERVER: "InternalServerException InternalServerError InternalFailure InternalError",
+        Fault.BAD_GATEWAY: "BadGateway",
+        Fault.GATEWAY_TIMEOUT: "GatewayTimeout",
+        Fault.REQUEST_TIMEOUT: "RequestTimeout RequestTimeoutException",
+        Fault.MODEL_TIMEOUT: "ModelTimeoutException",
+        Fault.MODEL_ERROR: "ModelErrorException",
+        Fault.MODEL_STREAM_ERROR: "ModelStreamErrorException",
+        Fault.VALIDATION: "ValidationException ValidationError",
+        Fault.CONFLICT: "ConflictException",
+        Fault.ACCESS_DENIED: "AccessDeniedException AccessDenied UnauthorizedOperation FTUFormNotFilled "
+        "MPAgreementBeingCreated OptInRequired",
+        Fault.NOT_FOUND: "ResourceNotFoundException ResourceNotFound",
+        Fault.CREDENTIALS: "ExpiredToken ExpiredTokenException UnrecognizedClientException InvalidClientTokenId "
+        "InvalidSignatureException SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken "
+        "MissingAuthenticationTokenException InvalidAccessKeyId RequestExpired NotAuthorized InvalidIdentityToken",
+        Fault.SERVICE_QUOTA: "ServiceQuotaExceededException",
+    }
+)
+
+_BY_STATUS = {
+    400: Fault.VALIDATION,
+    401: Fault.CREDENTIALS,
+    403: Fault.ACCESS_DENIED,
+    404: Fault.NOT_FOUND,
+    408: Fault.REQUEST_TIMEOUT,
+    409: Fault.CONFLICT,
+    424: Fault.MODEL_ERROR,
+    429: Fault.THROTTLING,
+    500: Fault.INTERNAL_SERVER,
+    502: Fault.BAD_GATEWAY,
+    503: Fault.SERVICE_UNAVAILABLE,
+    504: Fault.GATEWAY_TIMEOUT,
+    509: Fault.THROTTLING,  # "Bandwidth Limit Exceeded", as botocore's legacy mode reads it
+    529: Fault.OVERLOADED,
+}
+
+# Exceptions without a response, by package and class name; a class is looked up before its bases.
+_BY_CLASS = {
+    (package, name): fault
+    for fault, package, names in (
+        (
+            Fault.CONNECTION_FAILED,
+            "botocore",
+            "ConnectionError EndpointConnectionError ConnectTimeoutError ProxyConnectionError SSLError",
+        ),
+        (Fault.READ_TIMEOUT, "botocore", "ReadTimeoutError"),
+        (
+            Fault.CONNECTION_LOST,
+            "botocore",
+            "ConnectionClosedError HTTPClientError ResponseStreamingError IncompleteReadError",
+        ),
+        (Fault.STREAM_INTERRUPTED, "botocore", "ParserError EventStreamError"),  # ParserError: botocore.eventstream's
+        (Fault.MALFORMED_ANSWER, "botocore", "ResponseParserError"),
+        (
+            Fault.CREDENTIALS,
+            "botocore",
+            "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError "
+            "ProfileNotFound NoAuthTokenError MetadataRetrievalError",
+        ),
+        (Fault.VALIDATION, "botocore", "ParamValidationError ValidationError"),
+        (
+            Fault.CONFIGURATION,
+            "botocore",
+            "NoRegionError InvalidRegionError InvalidEndpointConfigurationError EndpointProviderError "
+            "UnknownServiceError UnknownEndpointError EndpointVariantError InvalidRetryConfigurationError "
+            "InvalidProxiesConfigError DataNotFoundError UnknownSignatureVersionError",
+        ),
+        (Fault.READ_TIMEOUT, "urllib3", "ReadTimeoutError"),
+        (Fault.CONNECTION_FAILED, "urllib3", "ConnectTimeoutError NewConnectionError MaxRetryError ProxyError SSLError"),
+        (Fault.STREAM_INTERRUPTED, "urllib3", "ProtocolError IncompleteRead DecodeError InvalidChunkLength"),
+        (Fault.CONNECTION_LOST, "http", "IncompleteRead RemoteDisconnected"),
+        (Fault.CONNECTION_FAILED, "socket", "gaierror"),
+        (Fault.CONNECTION_FAILED, "ssl", "SSLError"),
+        (Fault.CONNECTION_FAILED, "builtins", "ConnectionRefusedError"),
+        (Fault.CONNECTION_LOST, "builtins", "ConnectionError"),
+        (Fault.READ_TIMEOUT, "builtins", "TimeoutError"),
+        (Fault.CANCELLED, "builtins", "KeyboardInterrupt SystemExit GeneratorExit"),
+        (Fault.CANCELLED, "asyncio", "CancelledError"),
+        (Fault.CANCELLED, "concurrent", "CancelledError"),
+    )
+    for name in names.split()
+}
+
+# What Bedrock's 400 says when the model id, not the item, is at fault. Wording is no contract: where AWS changes it,
+# the fault falls back to VALIDATION, and a run with a wrong model id costs one call an item again.
+_MODEL_ID_MESSAGES = ("model identifier is invalid", "inference profile", "model id is invalid")
+
+
+def classify(error: BaseException) -> Fault:
+    """What went wrong, read off an exception of boto3, botocore, urllib3, an SDK with ``status_code``, or Python itself.
+
+    An exception that carries a ``Fault`` as its attribute ``fault`` says so itself. Everything unknown is
+    ``Fault.UNKNOWN``, which is not retried.
+    """
+    declared = getattr(error, "fault", None)
+    if isinstance(declared, Fault):
+        return declared
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        fault = _from_response(response)
+        if fault is not None:
+            return fault
+    return _from_class(error)
+
+
+def error_code(error: BaseException) -> str:
+    """The name an operator looks for: the service's error code if there is one, else the class's name."""
+    return _code_and_message(getattr(error, "response", None))[0] or type(error).__name__
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Seconds that the server asks to wait, or None. Dates are read against the answer's own ``Date`` header.
+
+    ``x-amz-retry-after`` is in milliseconds (botocore 1.44 honours it), ``Retry-After`` in seconds or an HTTP date (no
+    mode of botocore honours it; AWS documents it for 529, and Lambda's own 429 carries it).
+    """
+    headers = _headers(error)
+    milliseconds = _number(headers.get("x-amz-retry-after"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is None and value is not None and "date" in headers:
+        seconds = _seconds_between(headers["date"], value)
+    return seconds
+
+
+def _from_response(response: Mapping[str, object]) -> Fault | None:
+    code, message = _code_and_message(response)
+    metadata = response.get("ResponseMetadata")
+    status = metadata.get("HTTPStatusCode") if isinstance(metadata, dict) else None
+    fault = _BY_CODE.get(code.lower())
+    if fault is None and code.isdecimal():  # botocore's stand-in where neither header nor body names a code
+        fault = _from_status(int(code))
+    if fault is None and isinstance(status, int):
+        fault = _from_status(status)
+    if fault is None and not code and metadata is None:
+        return Fault.STREAM_INTERRUPTED  # an exception event that botocore's model of the stream does not know
+    return _read_message(fault, message.lower())
+
+
+def _from_status(status: int) -> Fault | None:
+    known = _BY_STATUS.get(status)
+    if known is not None:
+        return known
+    if 400 <= status < 500:  # noqa: PLR2004 - the client-error statuses of HTTP
+        return Fault.VALIDATION
+    return Fault.INTERNAL_SERVER if 500 <= status < 600 else None  # noqa: PLR2004 - the server-error statuses of HTTP
+
+
+def _read_message(fault: Fault | None, message: str) -> Fault | None:
+    if fault is Fault.THROTTLING and "per day" in message:
+        return Fault.TOKENS_PER_DAY
+    if fault is Fault.VALIDATION and any(words in message for words in _MODEL_ID_MESSAGES):
+        return Fault.NOT_FOUND
+    return fault
+
+
+def _from_class(error: BaseException) -> Fault:
+    for cls in type(error).__mro__:
+        package = cls.__module__.partition(".")[0]
+        fault = _BY_CLASS.get((package, cls.__name__)) or _BY_CODE.get(cls.__name__.lower())
+        if fault is not None:
+            return _read_message(fault, str(error).lower()) or fault
+        status = cls.__dict__.get("status_code", getattr(error, "status_code", None))
+        if isinstance(status, int):  # the exceptions of SDKs built on httpx
+            return _from_status(status) or Fault.UNKNOWN
+    return Fault.UNKNOWN
+
+
+def _code_and_message(response: object) -> tuple[str, str]:
+    error = response.get("Error") if isinstance(response, dict) else None
+    if not isinstance(error, dict):
+        return "", ""
+    return str(error.get("Code") or ""), str(error.get("Message") or "")
+
+
+def _headers(error: BaseException) -> dict[str, str]:
+    response = getattr(error, "response", None)
+    metadata = response.get("ResponseMetadata") if isinstance(response, dict) else None
+    headers = metadata.get("HTTPHeaders") if isinstance(metadata, dict) else None
+    if not isinstance(headers, dict):
+        return {}
+    return {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return number if number is not None and 0 <= number < float("inf") else None
+
+
+def _seconds_between(earlier: str, later: str) -> float | None:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only a Retry-After given as a date needs it
+
+    try:
+        return max(0.0, (parsedate_to_datetime(later) - parsedate_to_datetime(earlier)).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def sort_faults(faults: Iterable[Fault]) -> list[Fault]:
+    """Faults in the order of their definition, for reprs and messages that do not change from run to run."""
+    return sorted(faults, key=list(Fault).index)

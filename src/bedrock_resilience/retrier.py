@@ -1,0 +1,401 @@
+"""Retrier: obeys the machine of ``attempts``, synchronously (``call``), asynchronously (``acall``), or as a decorator."""
+
+from __future__ import annotations
+
+import sys
+
+from bedrock_resilience import policy as _policy
+from bedrock_resilience.attempts import Attempt, Attempts, Sleep, Stop, StopReason, Why
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.faults import classify as _classify
+from bedrock_resilience.policy import RetryPolicy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from typing import Any, ParamSpec, TypeVar
+
+    from bedrock_resilience.budget import RetryBudget
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.deadline import Deadline
+    from bedrock_resilience.events import Event, Listener
+    from bedrock_resilience.faults import Fault
+    from bedrock_resilience.pacing import Pacer
+
+    import random
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+    F = TypeVar("F", bound=Callable[..., Any])
+
+
+class DeadlineExceeded(TimeoutError):
+    """The deadline allowed not even a first attempt."""
+
+
+class RetriesExhausted(Exception):  # noqa: N818 - a fixed name; it reads as what happened
+    """A retryable call was given up. Raised only by a ``Retrier(..., raise_exhausted=True)``.
+
+    Attributes:
+        attempts: Requests sent.
+        waited: Seconds slept between them.
+        reason: Why there is no further attempt.
+        fault: What the last failure meant.
+        error: The last exception, also as ``__cause__``.
+    """
+
+    def __init__(self, call: Attempts, error: BaseException) -> None:
+        super().__init__(f"{_account(call)}; last error: {error!r}")
+        self.attempts = call.calls
+        self.waited = call.waited
+        self.reason = call.reason
+        self.fault = call.fault
+        self.error = error
+
+
+class Retrier:
+    """Calls functions under a policy. Holds no state of a call, so threads and tasks may share one.
+
+    Args:
+        policy: What is retried, how often, after which delays.
+        clock: Where time comes from and how it is waited for.
+        rng: Where jitter comes from; pass a seeded ``random.Random`` for a schedule that can be repeated.
+        deadline: Nothing is started that would end past it. An enclosing call's deadline is obeyed as well.
+        budget: Bounds the retries of all calls that share it.
+        pacer: Asked before every attempt, told how each one ended.
+        listeners: Called with each event of ``bedrock_resilience.events``.
+        tokens: What a request may use at most (input + max_tokens), for a pacer that counts tokens: a number, or a
+            function of the call's arguments.
+        classify: Reads a ``Fault`` off an exception; replace it to teach the policy exceptions of your own.
+        raise_exhausted: Raise ``RetriesExhausted`` where retries did not help, instead of the original exception.
+    """
+
+    __slots__ = (
+        "_plain",
+        "_rng",
+        "budget",
+        "classify",
+        "clock",
+        "deadline",
+        "listeners",
+        "pacer",
+        "policy",
+        "raise_exhausted",
+        "tokens",
+    )
+
+    def __init__(
+        self,
+        policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        rng: random.Random | None = None,
+        deadline: Deadline | None = None,
+        budget: RetryBudget | None = None,
+        pacer: Pacer | None = None,
+        listeners: Iterable[Listener] = (),
+        tokens: int | Callable[..., int] = 0,
+        classify: Callable[[BaseException], Fault] = _classify,
+        raise_exhausted: bool = False,
+    ) -> None:
+        if not isinstance(policy, RetryPolicy):
+            raise TypeError(f"Retrier: policy: got {policy!r}; accepted: a RetryPolicy")
+        self.policy = policy
+        self.clock = clock
+        self._rng = rng
+        self.deadline = deadline
+        self.budget = budget
+        self.pacer = pacer
+        self.listeners = tuple(listeners)
+        self.tokens = tokens
+        self.classify = classify
+        self.raise_exhausted = raise_exhausted
+        # With none of these there is nothing to decide before a first attempt, nor to tell after a success.
+        self._plain = deadline is None and budget is None and pacer is None and not self.listeners
+
+    def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``fn(*args, **kwargs)`` until it succeeds or the policy says stop; its value is returned.
+
+        Raises:
+            Exception: What ``fn`` raised last, with a note that tells attempts, seconds waited and the reason to stop.
+            RetriesExhausted: Instead of it, where asked for.
+            DeadlineExceeded: The deadline allowed no attempt at all.
+        """
+        if not self._plain:
+            return self.drive(self.begin(args, kwargs), fn, args, kwargs)
+        try:
+            return fn(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the machine decides
+            failed = error  # carried on outside of this block: what is raised later did not happen while handling it
+        try:
+            return self.recover(failed, fn, args, kwargs)
+        finally:
+            del failed  # the error's traceback holds this frame
+
+    async def acall(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Await ``fn(*args, **kwargs)`` until it succeeds or the policy says stop; raises as ``call`` does.
+
+        A cancellation is never retried.
+        """
+        return await self.adrive(self.begin(args, kwargs), fn, args, kwargs)
+
+    def __call__(self, fn: F) -> F:
+        """Decorate a function or a coroutine function; its signature is kept.
+
+        Raises:
+            TypeError: A generator function: its body runs after the call returned, so nothing would be retried.
+        """
+        import functools  # noqa: PLC0415 - only decorating needs these two
+        import inspect  # noqa: PLC0415
+
+        if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+            raise TypeError(f"{fn!r} is a generator function: decorate the function that consumes it")
+        if inspect.iscoroutinefunction(fn):
+
+            @functools.wraps(fn)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the type is fn's own
+                return await self.acall(fn, *args, **kwargs)
+
+            return awaited  # type: ignore[return-value]  # same signature as fn
+
+        @functools.wraps(fn)
+        def called(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the type is fn's own
+            return self.call(fn, *args, **kwargs)
+
+        return called  # type: ignore[return-value]  # same signature as fn
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attempts:
+        """A new call's machine, with this retrier's settings; for drivers."""
+        deadline = self.deadline
+        shared = _shared_deadline()
+        if shared is not None:
+            from bedrock_resilience.deadline import earliest  # noqa: PLC0415 - there is one, so it is loaded
+
+            deadline = earliest(deadline, shared)
+        tokens = self.tokens
+        return Attempts(
+            self.policy,
+            deadline=deadline,
+            budget=self.budget,
+            pacer=self.pacer,
+            tokens=tokens if isinstance(tokens, int) else tokens(*args, **kwargs),
+            classify=self.classify,
+        )
+
+    def drive(
+        self,
+        call: Attempts,
+        fn: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        pause: Callable[[float], object] | None = None,
+        failed: Exception | None = None,
+    ) -> T:
+        """Carry one call through; for drivers that keep the account, as the executor does.
+
+        Args:
+            call: From ``begin``; holds the account afterwards.
+            fn: The function.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
+            pause: Sleeps so many seconds; a true result means that the run is over and the call is given up.
+            failed: What a first attempt, made before the machine was built, raised.
+        """
+        pause = pause or self.clock.sleep
+        step = self._begin(call)
+        try:
+            if failed is not None:
+                step = self._failed(call, failed)
+            while not isinstance(step, Stop):
+                if isinstance(step, Sleep):
+                    step = self._slept(call, pause(step.seconds))
+                    continue
+                try:
+                    answer = _within(call.deadline, fn, args, kwargs)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the machine decides
+                    step = self._failed(call, error)
+                else:
+                    self._answered(call, answer)
+                    return answer
+        except BaseException as error:
+            call.cancelled(error, self.clock.monotonic())
+            raise
+        finally:
+            del failed
+        raise self._surrender(call)
+
+    async def adrive(
+        self,
+        call: Attempts,
+        fn: Callable[..., Awaitable[T]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        pause: Callable[[float], Awaitable[object]] | None = None,
+    ) -> T:
+        """The asynchronous twin of ``drive``: the same steps, awaited."""
+        pause = pause or self.clock.asleep
+        step = self._begin(call)
+        try:
+            while not isinstance(step, Stop):
+                if isinstance(step, Sleep):
+                    step = self._slept(call, await pause(step.seconds))
+                    continue
+                try:
+                    answer = await _awithin(call.deadline, fn, args, kwargs)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the machine decides
+                    step = self._failed(call, error)
+                else:
+                    self._answered(call, answer)
+                    return answer
+        except BaseException as error:
+            call.cancelled(error, self.clock.monotonic())
+            raise
+        raise self._surrender(call)
+
+    def recover(self, failed: Exception, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+        """Go on after a first attempt that was made without a machine, and failed."""
+        try:
+            return self.drive(self.begin(args, kwargs), fn, args, kwargs, failed=failed)
+        finally:
+            del failed
+
+    def _begin(self, call: Attempts) -> Attempt | Sleep | Stop:
+        return self._told(call, call.begin(self.clock.monotonic()))
+
+    def _slept(self, call: Attempts, over: object) -> Attempt | Sleep | Stop:
+        now = self.clock.monotonic()
+        return self._told(call, call.stop(now) if over else call.slept(now))
+
+    def _failed(self, call: Attempts, error: Exception) -> Attempt | Sleep | Stop:
+        return self._told(call, call.failed(error, self.clock.monotonic(), self._draw()))
+
+    def _answered(self, call: Attempts, answer: object) -> None:
+        call.answered(self.clock.monotonic(), answer)
+        if self.listeners:
+            from bedrock_resilience.events import CallSucceeded  # noqa: PLC0415 - whoever listens has loaded it
+
+            self._tell(CallSucceeded(attempts=call.calls, waited=call.waited, paced=call.paced, answer=answer))
+
+    def _told(self, call: Attempts, step: Attempt | Sleep | Stop) -> Attempt | Sleep | Stop:
+        if self.listeners and not isinstance(step, Attempt):
+            self._tell(_event(call, step, self.policy))
+        return step
+
+    def _tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001 - whatever a listener does, the call goes on
+                import logging  # noqa: PLC0415 - only a broken listener needs it
+
+                logging.getLogger("bedrock_resilience").exception("A listener failed on %s", type(event).__name__)
+
+    def _draw(self) -> float:
+        if self._rng is None:
+            import random  # noqa: PLC0415 - a call that succeeds needs no chance
+
+            self._rng = random.Random()  # noqa: S311 - jitter is no secret
+        return self._rng.random()
+
+    def _surrender(self, call: Attempts) -> BaseException:
+        error, call.error = call.error, None  # a traceback holds the driver's frame, and so the call: no circle
+        if error is None:
+            return DeadlineExceeded(_account(call))
+        if self.raise_exhausted and call.reason is not StopReason.NOT_RETRYABLE:
+            exhausted = RetriesExhausted(call, error)
+            exhausted.__cause__ = error
+            return exhausted
+        error.add_note(_account(call))
+        return error
+
+
+def retry(
+    policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    rng: random.Random | None = None,
+    deadline: Deadline | None = None,
+    budget: RetryBudget | None = None,
+    pacer: Pacer | None = None,
+    listeners: Iterable[Listener] = (),
+    tokens: int | Callable[..., int] = 0,
+    classify: Callable[[BaseException], Fault] = _classify,
+    raise_exhausted: bool = False,
+) -> Retrier:
+    """A decorator that puts a function, or a coroutine function, under a policy; the arguments are ``Retrier``'s."""
+    return Retrier(
+        policy,
+        clock=clock,
+        rng=rng,
+        deadline=deadline,
+        budget=budget,
+        pacer=pacer,
+        listeners=listeners,
+        tokens=tokens,
+        classify=classify,
+        raise_exhausted=raise_exhausted,
+    )
+
+
+def _within(deadline: Deadline | None, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    if deadline is None:
+        return fn(*args, **kwargs)
+    with deadline.shared():
+        return fn(*args, **kwargs)
+
+
+async def _awithin(
+    deadline: Deadline | None, fn: Callable[..., Awaitable[T]], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> T:
+    if deadline is None:
+        return await fn(*args, **kwargs)
+    with deadline.shared():
+        return await fn(*args, **kwargs)
+
+
+def _shared_deadline() -> Deadline | None:
+    module = sys.modules.get("bedrock_resilience.deadline")
+    current: Deadline | None = module.Deadline.current() if module is not None else None
+    return current
+
+
+def _event(call: Attempts, step: Sleep | Stop, policy: RetryPolicy) -> Event:
+    from bedrock_resilience import events  # noqa: PLC0415 - whoever listens has loaded it
+
+    if isinstance(step, Stop):
+        return events.CallFailed(
+            attempts=call.calls,
+            waited=call.waited,
+            paced=call.paced,
+            reason=step.reason,
+            fault=call.fault,
+            error=call.error,
+        )
+    if step.why is Why.PACING or call.fault is None or call.error is None:
+        return events.PacingWait(seconds=step.seconds)
+    return events.RetryScheduled(
+        attempt=call.calls,
+        max_attempts=1 + policy.max_retries,
+        delay=step.seconds,
+        fault=call.fault,
+        error=call.error,
+    )
+
+
+def _account(call: Attempts) -> str:
+    attempts = "1 attempt" if call.calls == 1 else f"{call.calls} attempts"
+    reason = call.reason.value if call.reason is not None else "unknown"
+    paced = f", {call.paced:.2f} s pacing" if call.paced else ""
+    return f"bedrock_resilience: gave up after {attempts} and {call.waited:.2f} s of waiting{paced}: {reason}"
+
+
+def _call_under(
+    policy: RetryPolicy, failed: Exception, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> T:
+    try:
+        return Retrier(policy).recover(failed, fn, args, kwargs)
+    finally:
+        del failed
+
+
+_policy.drive_with(_call_under)
