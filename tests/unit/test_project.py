@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import hashlib
 import importlib
@@ -45,6 +46,22 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__")
 
 
+def canonical(requirement: str) -> str:
+    """The name of a distribution, without extras and versions, as the package index spells it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement)[0]).lower()
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
 def test_the_version_is_written_once() -> None:
     assert importlib.metadata.version("bedrock-resilience") == bedrock_resilience.__version__
     assert "version" in PROJECT["project"]["dynamic"]
@@ -74,7 +91,9 @@ def test_the_architecture_names_the_rooms_that_are_there(package: str) -> None:
     )
 
 
-@pytest.mark.parametrize("room", sorted(rooms("bedrock_resilience") - {"_version", "_frozen", "cli"}))
+@pytest.mark.parametrize(
+    "room", sorted(room for room in rooms("bedrock_resilience") if room[0] != "_" and room != "cli")
+)
 def test_every_public_room_has_a_page_in_the_reference(room: str) -> None:
     page = ROOT / "docs" / "reference" / f"{room}.md"
     assert f"::: bedrock_resilience.{room}" in page.read_text("utf-8")
@@ -98,3 +117,15 @@ def test_every_suppression_in_the_source_has_its_reason() -> None:
                 if not reason and not after:
                     bare.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
     assert bare == []
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    provided = importlib.metadata.packages_distributions()
+    extras: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+    declared = {canonical(requirement) for requirements in extras.values() for requirement in requirements}
+    undeclared: set[str] = set()
+    for path in [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        for name in imported(path) & provided.keys():
+            if not {canonical(distribution) for distribution in provided[name]} & declared:
+                undeclared.add(f"{path.relative_to(ROOT)}: {name}")
+    assert undeclared == set()
