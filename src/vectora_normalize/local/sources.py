@@ -73,18 +73,13 @@ class SourceServer:
             raise RuntimeError("the source server is not running; use it in a with statement")
         return f"http://{LOOPBACK}:{self._server.server_address[1]}"
 
-    def local_url(self, url: str) -> str:
-        """Where this server has what `url` names; an address that already is this server's is itself."""
-        if url.startswith(f"{self.base_url}/"):
-            return url
-        parts = urllib.parse.urlsplit(url)
-        query = f"?{parts.query}" if parts.query else ""
-        return f"{self.base_url}/{parts.netloc}{parts.path or '/'}{query}"
-
-    def public_url(self, url: str) -> str:
-        """The address that a source knows itself by, for one of this server; others are left as they are."""
-        base = f"{self.base_url}/"
-        return f"https://{url.removeprefix(base)}" if url.startswith(base) else url
+    def file_of(self, target: str) -> Path | None:
+        """The file that a request's target names, there or not; None where the target leads out of the folder."""
+        path = urllib.parse.unquote(urllib.parse.urlsplit(target).path)
+        *folders, name = path.removeprefix("/").split("/")
+        segments = [*folders, name or "index.html"]
+        # A segment that begins with a dot would lead out of the folder, or to a file nobody meant to publish.
+        return self.folder.joinpath(*segments) if all(map(_SEGMENT.fullmatch, segments)) else None
 
     def read(self, target: str) -> tuple[bytes, str] | None:
         """Content and content type of a request's target; None where there is no such file.
@@ -92,13 +87,9 @@ class SourceServer:
         Raises:
             TemplateError: The file holds a placeholder that cannot be read.
         """
-        path = urllib.parse.unquote(urllib.parse.urlsplit(target).path)
-        *folders, name = path.removeprefix("/").split("/")
-        segments = [*folders, name or "index.html"]
-        # A segment that begins with a dot would lead out of the folder, or to a file nobody meant to publish.
-        if not all(map(_SEGMENT.fullmatch, segments)):
+        file = self.file_of(target)
+        if file is None:
             return None
-        file = self.folder.joinpath(*segments)
         try:
             template = file.read_bytes()
         except OSError:  # not there, a folder, or a name that no file can have

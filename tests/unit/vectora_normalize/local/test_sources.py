@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import http.client
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -97,14 +98,34 @@ def test_a_placeholder_that_cannot_be_read_is_a_server_error_that_says_so(server
     assert b"got {{ date whenever }}" in body
 
 
-def test_addresses_lead_to_the_server_and_back(server: SourceServer) -> None:
-    base = server.base_url
-    assert base.startswith("http://127.0.0.1:")
-    assert server.local_url("https://press.example/news/?page=2") == f"{base}/press.example/news/?page=2"
-    assert server.local_url("http://press.example") == f"{base}/press.example/"
-    assert server.local_url(f"{base}/press.example/x") == f"{base}/press.example/x"
-    assert server.public_url(f"{base}/press.example/news/1") == "https://press.example/news/1"
-    assert server.public_url("https://elsewhere.example/1") == "https://elsewhere.example/1"
+def test_the_file_of_a_target_is_known_whether_it_is_there_or_not(folder: Path) -> None:
+    server = SourceServer(folder, TODAY)
+    assert server.file_of("/press.example/none.xml?page=2") == folder / "press.example/none.xml"
+    assert server.file_of("/press.example/") == folder / "press.example/index.html"
+    assert server.file_of("/press.example/../x") is None
+
+
+def test_a_reader_that_goes_away_is_no_error_of_the_server(
+    server: SourceServer, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "press.example/large.xml").write_bytes(b"x" * 20_000_000)  # more than the socket's buffers hold
+    with socket.create_connection(("127.0.0.1", int(server.base_url.rpartition(":")[2])), timeout=5) as reader:
+        reader.sendall(b"GET /press.example/large.xml HTTP/1.1\r\nHost: press.example\r\n\r\n")
+        assert reader.recv(10)
+    assert get(server, "/press.example/feed.json")[0] == 200
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_of_the_server_itself_is_told(
+    server: SourceServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_target: str) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(server, "read", fail)
+    with pytest.raises(http.client.RemoteDisconnected):
+        get(server, "/press.example/feed.json")
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_closing_ends_the_server_and_its_thread(folder: Path) -> None:

@@ -1,0 +1,68 @@
+"""The real fetcher reads the folder, under the addresses that the sources have on the web."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vectora_normalize.ingest.failures import FailureKind, FetchError
+from vectora_normalize.ingest.fetch import FetchResult
+from vectora_normalize.local.fetching import LocalFetcher
+from vectora_normalize.local.sources import SourceServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def fetcher(tmp_path: Path) -> Iterator[LocalFetcher]:
+    (tmp_path / "press.example").mkdir()
+    (tmp_path / "press.example/feed.xml").write_bytes(b"<rss>{{ date -1d iso-date }}</rss>")
+    with SourceServer(tmp_path, dt.date(2026, 3, 1)) as server:
+        yield LocalFetcher(server)
+
+
+@pytest.mark.parametrize("url", ["https://press.example/feed.xml", "http://press.example/feed.xml?from=rss"])
+def test_a_source_is_read_under_its_own_address(fetcher: LocalFetcher, url: str) -> None:
+    found = fetcher.fetch(url)
+    assert (found.url, found.body, found.content_type) == (url, b"<rss>2026-02-28</rss>", "application/xml")
+
+
+def test_a_port_is_no_part_of_the_folder(fetcher: LocalFetcher) -> None:
+    assert fetcher.fetch("https://press.example:8443/feed.xml").body == b"<rss>2026-02-28</rss>"
+
+
+def test_a_missing_file_is_named(fetcher: LocalFetcher, tmp_path: Path) -> None:
+    with pytest.raises(FetchError) as raised:
+        fetcher.fetch("https://press.example/none.xml?key=secret")
+    assert raised.value.kind is FailureKind.NOT_FOUND
+    assert str(raised.value) == (
+        "https://press.example/none.xml?...: the server answered 404 "
+        f"(in a local run it is the file {tmp_path / 'press.example/none.xml'})"
+    )
+
+
+def test_another_failure_keeps_its_words_and_names_the_source(fetcher: LocalFetcher, tmp_path: Path) -> None:
+    (tmp_path / "press.example/picture.xml").write_bytes(b"")
+    with pytest.raises(FetchError) as raised:
+        fetcher.fetch("https://press.example/picture.xml")
+    assert raised.value.kind is FailureKind.EMPTY
+    assert str(raised.value) == "https://press.example/picture.xml: the answer has no body"
+
+
+def test_an_address_that_the_real_fetcher_refuses_is_refused(fetcher: LocalFetcher) -> None:
+    with pytest.raises(FetchError) as raised:
+        fetcher.fetch("file:///etc/passwd")
+    assert raised.value.kind is FailureKind.INVALID_URL
+
+
+def test_many_are_fetched_as_the_real_fetcher_does(fetcher: LocalFetcher) -> None:
+    urls = ["https://press.example/feed.xml", "https://press.example/none.xml"]
+
+    def read(index: int, found: FetchResult | FetchError) -> tuple[int, bool]:
+        return index, isinstance(found, FetchResult)
+
+    assert fetcher.fetch_all(urls, read) == [(0, True), (1, False)]
