@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bedrock_resilience._threads import length_of, tell
 from bedrock_resilience.attempts import StopReason
 from bedrock_resilience.ledger import Ledger, ends_run, outcome_of, unusable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from bedrock_resilience.report import BatchReport, ItemOutcome, Progress
     from bedrock_resilience.retrier import Retrier
@@ -23,7 +23,7 @@ R = TypeVar("R")
 class BatchCancelled(asyncio.CancelledError):
     """The task that ran a batch was cancelled. ``report`` has every finished item; no worker is left."""
 
-    def __init__(self, report: BatchReport[object, object]) -> None:
+    def __init__(self, report: BatchReport[Any, Any]) -> None:
         super().__init__(f"{len(report.succeeded)} of {report.submitted} items had succeeded")
         self.report = report
 
@@ -51,7 +51,9 @@ class TaskRun(Generic[T, R]):
         streamed: bool = False,
     ) -> None:
         total = length_of(items)
-        self.items: Iterator[T] | AsyncIterator[T] = aiter(items) if hasattr(items, "__aiter__") else iter(items)
+        self.items: Iterator[T] | AsyncIterator[T] = (
+            aiter(items) if isinstance(items, AsyncIterable) else iter(items)
+        )
         self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed, on_stop=self._wake)
         self.finished: asyncio.Queue[ItemOutcome[T, R] | None] = asyncio.Queue()
         self._retrier = retrier
@@ -88,7 +90,11 @@ class TaskRun(Generic[T, R]):
 
     async def leave_rest(self) -> None:
         """Close what is left of an asynchronous input as unstarted, if the run was stopped."""
-        if self.ledger.stopped is None or self.ledger.input_error is not None or not isinstance(self.items, AsyncIterator):
+        if (
+            self.ledger.stopped is None
+            or self.ledger.input_error is not None
+            or not isinstance(self.items, AsyncIterator)
+        ):
             return
         async for item in self.items:
             self.ledger.leave(item)

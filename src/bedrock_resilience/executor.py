@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
+    from bedrock_resilience._tasks import TaskRun
     from bedrock_resilience.budget import RetryBudget
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.deadline import Deadline
     from bedrock_resilience.events import Listener
     from bedrock_resilience.faults import Fault
     from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience._tasks import TaskRun
     from bedrock_resilience.report import ItemOutcome, Progress
 
 T = TypeVar("T")

@@ -233,7 +233,11 @@ _BY_CLASS = {
             "InvalidProxiesConfigError DataNotFoundError UnknownSignatureVersionError",
         ),
         (Fault.READ_TIMEOUT, "urllib3", "ReadTimeoutError"),
-        (Fault.CONNECTION_FAILED, "urllib3", "ConnectTimeoutError NewConnectionError MaxRetryError ProxyError SSLError"),
+        (
+            Fault.CONNECTION_FAILED,
+            "urllib3",
+            "ConnectTimeoutError NewConnectionError MaxRetryError ProxyError SSLError",
+        ),
         (Fault.STREAM_INTERRUPTED, "urllib3", "ProtocolError IncompleteRead DecodeError InvalidChunkLength"),
         (Fault.CONNECTION_LOST, "http", "IncompleteRead RemoteDisconnected"),
         (Fault.CONNECTION_FAILED, "socket", "gaierror"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bedrock_resilience.attempts import StopReason
 from bedrock_resilience.report import BatchReport, ItemOutcome, Progress
@@ -21,7 +21,7 @@ R = TypeVar("R")
 class InputFailed(Exception):  # noqa: N818 - it is what happened
     """The input raised while the next item was asked for. ``report`` has what was finished; the cause is its error."""
 
-    def __init__(self, report: BatchReport[object, object]) -> None:
+    def __init__(self, report: BatchReport[Any, Any]) -> None:
         super().__init__(f"the input failed after {report.submitted} items")
         self.report = report
 
@@ -35,7 +35,9 @@ class Ledger(Generic[T, R]):
         on_stop: Called once, when the ledger is stopped.
     """
 
-    def __init__(self, total: int | None = None, *, keep: bool = True, on_stop: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, total: int | None = None, *, keep: bool = True, on_stop: Callable[[], object] | None = None
+    ) -> None:
         self._lock = Lock()
         self._keep = keep
         self._on_stop = on_stop

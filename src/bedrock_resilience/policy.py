@@ -301,7 +301,9 @@ def _check_faults(given: Iterable[object]) -> list[Fault]:
         if not isinstance(fault, Fault):
             raise ValueError(f"retry_on: got {fault!r} among its faults; accepted: members of Fault")  # noqa: TRY004 - all faults of a policy are ValueErrors
         if fault is Fault.CANCELLED:
-            raise ValueError("retry_on: got Fault.CANCELLED; accepted: any other fault, a cancellation is never retried")
+            raise ValueError(
+                "retry_on: got Fault.CANCELLED; accepted: any other fault, a cancellation is never retried"
+            )
     return faults  # type: ignore[return-value]  # checked just above
 
 

@@ -12,6 +12,7 @@ from bedrock_resilience.policy import RetryPolicy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import random
     from collections.abc import Awaitable, Callable, Iterable
     from typing import Any, ParamSpec, TypeVar
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from bedrock_resilience.events import Event, Listener
     from bedrock_resilience.faults import Fault
     from bedrock_resilience.pacing import Pacer
-
-    import random
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -164,6 +163,14 @@ class Retrier:
 
         return called  # type: ignore[return-value]  # same signature as fn
 
+    def with_tokens(self, tokens: int) -> Retrier:
+        """This retrier, for a request that may use so many tokens."""
+        changed = object.__new__(Retrier)
+        for name in Retrier.__slots__:
+            setattr(changed, name, getattr(self, name))
+        changed.tokens = tokens
+        return changed
+
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attempts:
         """A new call's machine, with this retrier's settings; for drivers."""
         deadline = self.deadline
@@ -285,7 +292,7 @@ class Retrier:
         for listener in self.listeners:
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001 - whatever a listener does, the call goes on
+            except Exception:
                 import logging  # noqa: PLC0415 - only a broken listener needs it
 
                 logging.getLogger("bedrock_resilience").exception("A listener failed on %s", type(event).__name__)
