@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from bedrock_resilience.bedrock.client import DEFAULT_READ_TIMEOUT
 from bedrock_resilience.policy import RetryPolicy
 from bedrock_resilience.quota import Quota
 from vectora_normalize.contract import ErrorType, RunRefused, show
@@ -77,7 +78,7 @@ class Settings:
     max_workers: int = 4
     quota: Quota | None = None
     pacing: Pacing = Pacing.NONE
-    read_timeout: float = 60.0
+    read_timeout: float = DEFAULT_READ_TIMEOUT
     log_level: str = "INFO"
     allow_private_sources: bool = False
     pubmed_api_key_param: str | None = None
@@ -101,7 +102,7 @@ class Settings:
             max_workers=reader.number("MAX_BEDROCK_WORKERS", 4, least=1, most=_MAX_WORKERS),
             quota=reader.quota(),
             pacing=reader.pacing(),
-            read_timeout=reader.number("BEDROCK_READ_TIMEOUT", 60.0, least=1, most=_MAX_READ_TIMEOUT),
+            read_timeout=reader.number("BEDROCK_READ_TIMEOUT", DEFAULT_READ_TIMEOUT, least=1, most=_MAX_READ_TIMEOUT),
             log_level=reader.choice("LOG_LEVEL", "INFO", _LOG_LEVELS, fold=str.upper),
             allow_private_sources=reader.choice("ALLOW_PRIVATE_SOURCES", "false", ("false", "true")) == "true",
             pubmed_api_key_param=reader.text("PUBMED_API_KEY_PARAM", "") or None,

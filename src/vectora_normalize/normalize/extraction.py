@@ -1,0 +1,152 @@
+"""A Converse answer, checked and grounded, becomes a normalised item.
+
+`Extraction` is the one definition of what a model may answer: the schema of the forced tool is made from it, and the
+answer is validated against it. What does not fit is a failure of that item; nothing is guessed in its place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+
+import msgspec
+
+from bedrock_resilience.faults import Fault
+from vectora_normalize.items import KINDS, EventType, NormalizedItem
+from vectora_normalize.normalize.grounding import Text, Watchlist, ground
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+    from vectora_normalize.items import RawItem, Scopes
+
+Watchlists: TypeAlias = "Mapping[str, Watchlist]"
+"""Kind (one of `KINDS`) to the client's names of that kind."""
+
+TOOL_NAME: Final = "record_item"
+"""The tool that a model must call, whatever else an item asks of it."""
+
+
+def _described(description: str) -> Any:  # noqa: ANN401 - an annotation's metadata
+    return msgspec.Meta(description=description)
+
+
+Names = tuple[str, ...]
+
+
+_EVENT_TYPES = (
+    "What the item is mainly about. clinical_update: results or progress of a clinical trial; "
+    "partnership: licence, collaboration, supply or distribution agreement; "
+    "regulatory: approval, submission, designation or label decided by an authority; "
+    "scientific_paper: article or conference abstract; "
+    "corporate_move: appointment, merger, acquisition, funding, listing; "
+    "financial_results: revenue, earnings, guidance of a period; "
+    "safety_signal: recall, warning, adverse events; "
+    "manufacturing_supply: plant, capacity, shortage; "
+    "other: none of these."
+)
+
+
+class Extraction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model reads out of one item; the descriptions are part of the prompt."""
+
+    summary: Annotated[str, _described("What happened, in two or three plain sentences.")]
+    event_type: Annotated[EventType, _described(_EVENT_TYPES)]
+    companies: Annotated[Names, _described("Companies and institutions that the item names.")]
+    molecules: Annotated[Names, _described("Active substances that the item names, without brand names.")]
+    technologies: Annotated[Names, _described("Drug delivery technologies and formulations that the item names.")]
+    trademarks: Annotated[Names, _described("Brand names of medicines that the item names.")]
+    indications: Annotated[Names, _described("Diseases and conditions that the item names as treated.")]
+
+
+class MalformedExtraction(ValueError):  # noqa: N818 - named for the fault it is
+    """An answer that is no `Extraction`; the message says where it differs."""
+
+    fault = Fault.MALFORMED_ANSWER
+
+
+def tool_schema() -> dict[str, Any]:
+    """The JSON Schema of the tool's input: `Extraction`, in the subset that Bedrock's tools accept.
+
+    References are resolved in place, and titles dropped: they cost tokens and tell a model nothing.
+    """
+    definitions = msgspec.json.schema(Extraction)["$defs"]
+    return _flat(definitions["Extraction"], definitions)
+
+
+def read_answer(answer: Mapping[str, Any]) -> Extraction:
+    """The extraction in an answer of Converse to a request with the forced tool.
+
+    Args:
+        answer: What `bedrock_resilience.bedrock.converse` returned.
+
+    Raises:
+        MalformedExtraction: The tool was not called, or not with an `Extraction`.
+    """
+    blocks = answer["output"]["message"]["content"]
+    calls = [block["toolUse"] for block in blocks if block.get("toolUse", {}).get("name") == TOOL_NAME]
+    if len(calls) != 1:
+        raise MalformedExtraction(f"answer: got {len(calls)} calls of {TOOL_NAME}; accepted: exactly one")
+    try:
+        extraction = msgspec.convert(calls[0].get("input"), Extraction)
+    except msgspec.ValidationError as error:
+        raise MalformedExtraction(f"answer: {error}") from error
+    if not extraction.summary.strip():
+        raise MalformedExtraction("answer: the summary is blank")
+    return extraction
+
+
+def normalize(
+    item: RawItem, extraction: Extraction, watchlists: Watchlists, *, ingested_at: dt.datetime
+) -> NormalizedItem:
+    """The item with what a model read out of it, grounded in its title and text.
+
+    Raises:
+        ValueError: The item has no date; such items are left out before they come here.
+    """
+    if item.published_at is None:
+        raise ValueError(f"published_at: {item.url} has none; required: the day of publication")
+    text = Text(item.title, item.content)
+    names: dict[str, tuple[str, ...]] = {}
+    for kind in KINDS:
+        reported: tuple[str, ...] = getattr(extraction, kind)
+        names[f"{kind}_detected"], names[f"{kind}_in_scopes"] = ground(reported, text, watchlists[kind])
+    return NormalizedItem(
+        item_id=item_id(item),
+        source_key=item.source_key,
+        source_type=item.source_type,
+        title=item.title,
+        url=item.url,
+        published_at=item.published_at,
+        ingested_at=ingested_at,
+        language=item.language,
+        content=item.content,
+        content_hash=item.content_hash,
+        summary=" ".join(extraction.summary.split()),
+        event_type=extraction.event_type,
+        **names,
+    )
+
+
+def item_id(item: RawItem) -> str:
+    """The item's name: the same for the same text of the same source, in whatever run it is met."""
+    day = item.published_at.strftime("%Y%m%d") if item.published_at else "undated"
+    return f"{item.source_key}_{day}_{item.content_hash[:12]}"
+
+
+def watchlists_of(scopes: Scopes) -> dict[str, Watchlist]:
+    """The client's names, ready to be compared; a kind that the client does not watch has an empty list."""
+    return {kind: Watchlist(scopes.get(kind, ())) for kind in KINDS}
+
+
+def _flat(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    properties = {name: _resolved(entry, definitions) for name, entry in schema["properties"].items()}
+    kept = {key: value for key, value in schema.items() if key not in {"title", "description"}}
+    return {**kept, "properties": properties}
+
+
+def _resolved(entry: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    if "$ref" not in entry:
+        return dict(entry)
+    target = definitions[entry["$ref"].rpartition("/")[2]]
+    return {"type": "string", "enum": target["enum"], "description": entry["description"]}

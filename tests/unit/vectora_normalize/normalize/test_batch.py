@@ -1,0 +1,148 @@
+"""Every item of a batch ends as an item or as a failure, and the log tells the numbers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+from bedrock_resilience.faults import Fault
+from bedrock_resilience.pacing import NoPacer, Reservation
+from bedrock_resilience.policy import RetryPolicy
+from support.bedrock import USAGE, FunctionClient, client_error, extraction, tool_answer
+from support.items import raw_item
+from vectora_normalize.normalize.batch import MAX_BEDROCK_WORKERS, Normalizer, normalize_items_batch
+from vectora_normalize.normalize.extraction import watchlists_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from bedrock_resilience.quota import Usage
+
+NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
+ITEMS = [raw_item(f"Camurus reports on item number {number}.", number=number) for number in range(10)]
+AT_ONCE = RetryPolicy(base_delay=0.0)
+
+
+def normalizer(answer: Callable[[str], dict[str, Any]]) -> Normalizer:
+    return Normalizer(
+        client=FunctionClient(answer),
+        model_id="model",
+        watchlists=watchlists_of({"companies": ("Camurus",)}),
+        ingested_at=NOW,
+    )
+
+
+def number_in(text: str) -> int:
+    match = re.search(r"item number (\d+)", text)
+    assert match
+    return int(match[1])
+
+
+def test_items_come_out_in_the_order_they_went_in() -> None:
+    report = normalize_items_batch(
+        ITEMS, normalizer(lambda text: tool_answer(extraction(summary=f"{number_in(text)}", companies=["Camurus"])))
+    )
+    assert [value["item"].summary for value in report.values] == [str(number) for number in range(10)]
+    assert [value["item"].url for value in report.values] == [item.url for item in ITEMS]
+    assert all(value["item"].companies_in_scopes == ("Camurus",) for value in report.values)
+    assert all(value["usage"] == USAGE for value in report.values)
+    assert all(value["item"].ingested_at == NOW for value in report.values)
+
+
+def test_a_failing_item_never_stops_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    def answer(text: str) -> dict[str, Any]:
+        match number_in(text):
+            case 1:
+                raise client_error("ValidationException", "too long")
+            case 2:
+                return tool_answer({"summary": "no more"})
+            case 3:
+                raise client_error("ThrottlingException", status=429)
+            case _:
+                return tool_answer(extraction())
+
+    with caplog.at_level(logging.INFO):
+        report = normalize_items_batch(ITEMS, normalizer(answer), policy=AT_ONCE)
+    failed = {outcome.index: (outcome.fault, outcome.calls) for outcome in report.failed}
+    assert failed == {1: (Fault.VALIDATION, 1), 2: (Fault.MALFORMED_ANSWER, 1), 3: (Fault.THROTTLING, 4)}
+    assert len(report.succeeded) == 7
+    infos = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert infos == ["Normalisation terminée : 7 succès, 3 échecs, 0 non commencés"]
+
+
+def test_retries_and_the_giving_up_are_logged_in_the_two_lines_that_filters_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(_: str) -> dict[str, Any]:
+        raise client_error("ThrottlingException", status=429)
+
+    report = normalize_items_batch(ITEMS[:1], normalizer(refuse), policy=AT_ONCE)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert report.retries == len(warnings) == 3
+    for number, line in enumerate(warnings, 1):
+        assert re.fullmatch(rf"ThrottlingException détectée \(tentative {number}/4\)\. Retry dans 0\.\d\ds\.\.\.", line)
+    assert errors == ["ThrottlingException - Échec après 4 tentatives. Abandon de l'appel Bedrock."]
+
+
+def test_a_fault_of_the_whole_run_ends_it() -> None:
+    def refuse(_: str) -> dict[str, Any]:
+        raise client_error("AccessDeniedException", "no access to the model", 403)
+
+    report = normalize_items_batch(ITEMS, normalizer(refuse), max_workers=1)
+    assert report.calls == 1
+    assert len(report.unstarted) == 9
+    assert report.stopped
+
+
+def test_there_are_four_workers_unless_told_otherwise() -> None:
+    assert MAX_BEDROCK_WORKERS == 4
+
+
+class _CountingPacer(NoPacer):
+    """Lets everything pass and remembers what it was asked and told."""
+
+    __slots__ = ("reserved", "usages")
+
+    def __init__(self) -> None:
+        self.reserved: list[int] = []
+        self.usages: list[Usage | None] = []
+
+    def reserve(self, now: float, tokens: int = 0) -> Reservation:
+        self.reserved.append(tokens)
+        return super().reserve(now, tokens)
+
+    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - the protocol's
+        self.usages.append(usage)
+
+
+def test_a_pacer_is_told_what_each_request_reserves_and_what_it_used() -> None:
+    pacer = _CountingPacer()
+    normalize_items_batch(
+        ITEMS[:3], normalizer(lambda _: tool_answer(extraction())), pacer=pacer, policy=AT_ONCE, max_workers=1
+    )
+    assert [usage and usage.output_tokens for usage in pacer.usages] == [100, 100, 100]
+    first, *later = pacer.reserved
+    assert 1000 + 100 < first < 1000 + 2000
+    # The estimate follows what answers report: 700 input tokens a request here.
+    assert all(abs(tokens - 1700) < abs(first - 1700) for tokens in later)
+
+
+def test_an_answer_without_usage_is_an_answer() -> None:
+    def answer(_: str) -> dict[str, Any]:
+        return {key: value for key, value in tool_answer(extraction()).items() if key != "usage"}
+
+    report = normalize_items_batch(ITEMS[:1], normalizer(answer))
+    assert [value["usage"] for value in report.values] == [{}]
+
+
+def test_progress_is_told() -> None:
+    seen: list[int] = []
+    normalize_items_batch(
+        ITEMS, normalizer(lambda _: tool_answer(extraction())), on_progress=lambda progress: seen.append(progress.done)
+    )
+    assert seen == list(range(1, 11))
