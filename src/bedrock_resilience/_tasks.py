@@ -51,9 +51,7 @@ class TaskRun(Generic[T, R]):
         streamed: bool = False,
     ) -> None:
         total = length_of(items)
-        self.items: Iterator[T] | AsyncIterator[T] = (
-            aiter(items) if isinstance(items, AsyncIterable) else iter(items)
-        )
+        self.items: Iterator[T] | AsyncIterator[T] = aiter(items) if isinstance(items, AsyncIterable) else iter(items)
         self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed, on_stop=self._wake)
         self.finished: asyncio.Queue[ItemOutcome[T, R] | None] = asyncio.Queue()
         self._retrier = retrier

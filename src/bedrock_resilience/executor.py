@@ -61,7 +61,7 @@ class BoundedExecutor:
         ValueError: ``max_workers`` is no whole number >= 1.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of a run, all by name
         self,
         max_workers: int = 4,
         *,

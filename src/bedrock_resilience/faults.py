@@ -1,6 +1,6 @@
 """Fault: what went wrong with a call, and what that means. ``classify`` reads it off an exception.
 
-No AWS library is imported: exceptions are told by their codes, their HTTP status and the names of their classes, so that
+No AWS library is imported: exceptions are told by their codes, their HTTP status and the names of their classes. So
 this works in a Lambda without boto3, for errors of any version of it, and for exceptions made up in a test.
 
 Sources: the botocore service model of bedrock-runtime (its exceptions and their statuses), "Troubleshooting Amazon
@@ -147,19 +147,19 @@ TRANSIENT: Mapping[Fault, int | None] = {
     Fault.STREAM_INTERRUPTED: 1,
     Fault.MALFORMED_ANSWER: 1,
 }
-"""Everything worth a retry. A number is how many retries of a call that fault may use up; None: as many as the policy."""
+"""Everything worth a retry, with the retries of one call that the fault may use up; None: as many as the policy."""
 
 
-def _spread(table: Mapping[Fault, str]) -> dict[str, Fault]:
+def _by_word(table: Mapping[Fault, str]) -> dict[str, Fault]:
     return {word.lower(): fault for fault, words in table.items() for word in words.split()}
 
 
 # Error codes, in any spelling: streams write them in lower camel case (throttlingException).
-_BY_CODE = _spread(
+_BY_CODE = _by_word(
     {
         # The throttling codes of all AWS services are here, so that the policy serves calls other than Bedrock's too.
-        Fault.THROTTLING: "ThrottlingException Throttling ThrottledException RequestThrottled RequestThrottledException "
-        "TooManyRequests TooManyRequestsException ProvisionedThroughputExceededException RequestLimitExceeded "
+        Fault.THROTTLING: "ThrottlingException Throttling ThrottledException RequestThrottled "
+        "RequestThrottledException TooManyRequests TooManyRequestsException ProvisionedThroughputExceededException RequestLimitExceeded "
         "BandwidthLimitExceeded LimitExceededException SlowDown PriorRequestNotComplete EC2ThrottledException "
         "TransactionInProgressException rate_limit_error",
         Fault.MODEL_NOT_READY: "ModelNotReadyException",
@@ -203,53 +203,42 @@ _BY_STATUS = {
 
 # Exceptions without a response, by package and class name; a class is looked up before its bases.
 _BY_CLASS = {
-    (package, name): fault
-    for fault, package, names in (
-        (
-            Fault.CONNECTION_FAILED,
-            "botocore",
-            "ConnectionError EndpointConnectionError ConnectTimeoutError ProxyConnectionError SSLError",
-        ),
-        (Fault.READ_TIMEOUT, "botocore", "ReadTimeoutError"),
-        (
-            Fault.CONNECTION_LOST,
-            "botocore",
-            "ConnectionClosedError HTTPClientError ResponseStreamingError IncompleteReadError",
-        ),
-        (Fault.STREAM_INTERRUPTED, "botocore", "ParserError EventStreamError"),  # ParserError: botocore.eventstream's
-        (Fault.MALFORMED_ANSWER, "botocore", "ResponseParserError"),
-        (
-            Fault.CREDENTIALS,
-            "botocore",
-            "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError "
-            "ProfileNotFound NoAuthTokenError MetadataRetrievalError",
-        ),
-        (Fault.VALIDATION, "botocore", "ParamValidationError ValidationError"),
-        (
-            Fault.CONFIGURATION,
-            "botocore",
-            "NoRegionError InvalidRegionError InvalidEndpointConfigurationError EndpointProviderError "
-            "UnknownServiceError UnknownEndpointError EndpointVariantError InvalidRetryConfigurationError "
-            "InvalidProxiesConfigError DataNotFoundError UnknownSignatureVersionError",
-        ),
-        (Fault.READ_TIMEOUT, "urllib3", "ReadTimeoutError"),
-        (
-            Fault.CONNECTION_FAILED,
-            "urllib3",
-            "ConnectTimeoutError NewConnectionError MaxRetryError ProxyError SSLError",
-        ),
-        (Fault.STREAM_INTERRUPTED, "urllib3", "ProtocolError IncompleteRead DecodeError InvalidChunkLength"),
-        (Fault.CONNECTION_LOST, "http", "IncompleteRead RemoteDisconnected"),
-        (Fault.CONNECTION_FAILED, "socket", "gaierror"),
-        (Fault.CONNECTION_FAILED, "ssl", "SSLError"),
-        (Fault.CONNECTION_FAILED, "builtins", "ConnectionRefusedError"),
-        (Fault.CONNECTION_LOST, "builtins", "ConnectionError"),
-        (Fault.READ_TIMEOUT, "builtins", "TimeoutError"),
-        (Fault.CANCELLED, "builtins", "KeyboardInterrupt SystemExit GeneratorExit"),
-        (Fault.CANCELLED, "asyncio", "CancelledError"),
-        (Fault.CANCELLED, "concurrent", "CancelledError"),
-    )
-    for name in names.split()
+    "botocore": _by_word(
+        {
+            Fault.CONNECTION_FAILED: "ConnectionError EndpointConnectionError ConnectTimeoutError "
+            "ProxyConnectionError SSLError",
+            Fault.READ_TIMEOUT: "ReadTimeoutError",
+            Fault.CONNECTION_LOST: "ConnectionClosedError HTTPClientError ResponseStreamingError IncompleteReadError",
+            Fault.STREAM_INTERRUPTED: "EventStreamError ParserError",  # ParserError: of botocore.eventstream
+            Fault.MALFORMED_ANSWER: "ResponseParserError",
+            Fault.CREDENTIALS: "NoCredentialsError PartialCredentialsError CredentialRetrievalError "
+            "TokenRetrievalError SSOError ProfileNotFound NoAuthTokenError MetadataRetrievalError",
+            Fault.VALIDATION: "ParamValidationError ValidationError",
+            Fault.CONFIGURATION: "NoRegionError InvalidRegionError InvalidEndpointConfigurationError "
+            "EndpointProviderError UnknownServiceError UnknownEndpointError EndpointVariantError "
+            "InvalidRetryConfigurationError InvalidProxiesConfigError DataNotFoundError UnknownSignatureVersionError",
+        }
+    ),
+    "urllib3": _by_word(
+        {
+            Fault.READ_TIMEOUT: "ReadTimeoutError",
+            Fault.CONNECTION_FAILED: "ConnectTimeoutError NewConnectionError MaxRetryError ProxyError SSLError",
+            Fault.STREAM_INTERRUPTED: "ProtocolError IncompleteRead DecodeError InvalidChunkLength",
+        }
+    ),
+    "http": _by_word({Fault.CONNECTION_LOST: "IncompleteRead RemoteDisconnected"}),
+    "socket": _by_word({Fault.CONNECTION_FAILED: "gaierror"}),
+    "ssl": _by_word({Fault.CONNECTION_FAILED: "SSLError"}),
+    "builtins": _by_word(
+        {
+            Fault.CONNECTION_FAILED: "ConnectionRefusedError",
+            Fault.CONNECTION_LOST: "ConnectionError",
+            Fault.READ_TIMEOUT: "TimeoutError",
+            Fault.CANCELLED: "KeyboardInterrupt SystemExit GeneratorExit",
+        }
+    ),
+    "asyncio": _by_word({Fault.CANCELLED: "CancelledError"}),
+    "concurrent": _by_word({Fault.CANCELLED: "CancelledError"}),
 }
 
 # What Bedrock's 400 says when the model id, not the item, is at fault. Wording is no contract: where AWS changes it,
@@ -258,7 +247,7 @@ _MODEL_ID_MESSAGES = ("model identifier is invalid", "inference profile", "model
 
 
 def classify(error: BaseException) -> Fault:
-    """What went wrong, read off an exception of boto3, botocore, urllib3, an SDK with ``status_code``, or Python itself.
+    """What went wrong, read off an exception of boto3, botocore, urllib3, an SDK with ``status_code``, or Python.
 
     An exception that carries a ``Fault`` as its attribute ``fault`` says so itself. Everything unknown is
     ``Fault.UNKNOWN``, which is not retried.
@@ -266,12 +255,9 @@ def classify(error: BaseException) -> Fault:
     declared = getattr(error, "fault", None)
     if isinstance(declared, Fault):
         return declared
-    response = getattr(error, "response", None)
-    if isinstance(response, dict):
-        fault = _from_response(response)
-        if fault is not None:
-            return fault
-    return _from_class(error)
+    response = _mapping(getattr(error, "response", None))
+    fault = _from_response(response) if response else None
+    return fault or _from_class(error)
 
 
 def error_code(error: BaseException) -> str:
@@ -299,7 +285,7 @@ def retry_after(error: BaseException) -> float | None:
 def _from_response(response: Mapping[str, object]) -> Fault | None:
     code, message = _code_and_message(response)
     metadata = response.get("ResponseMetadata")
-    status = metadata.get("HTTPStatusCode") if isinstance(metadata, dict) else None
+    status = _mapping(metadata).get("HTTPStatusCode")
     fault = _BY_CODE.get(code.lower())
     if fault is None and code.isdecimal():  # botocore's stand-in where neither header nor body names a code
         fault = _from_status(int(code))
@@ -307,7 +293,7 @@ def _from_response(response: Mapping[str, object]) -> Fault | None:
         fault = _from_status(status)
     if fault is None and not code and metadata is None:
         return Fault.STREAM_INTERRUPTED  # an exception event that botocore's model of the stream does not know
-    return _read_message(fault, message.lower())
+    return None if fault is None else _read_message(fault, message.lower())
 
 
 def _from_status(status: int) -> Fault | None:
@@ -319,7 +305,7 @@ def _from_status(status: int) -> Fault | None:
     return Fault.INTERNAL_SERVER if 500 <= status < 600 else None  # noqa: PLR2004 - the server-error statuses of HTTP
 
 
-def _read_message(fault: Fault | None, message: str) -> Fault | None:
+def _read_message(fault: Fault, message: str) -> Fault:
     if fault is Fault.THROTTLING and "per day" in message:
         return Fault.TOKENS_PER_DAY
     if fault is Fault.VALIDATION and any(words in message for words in _MODEL_ID_MESSAGES):
@@ -329,30 +315,29 @@ def _read_message(fault: Fault | None, message: str) -> Fault | None:
 
 def _from_class(error: BaseException) -> Fault:
     for cls in type(error).__mro__:
-        package = cls.__module__.partition(".")[0]
-        fault = _BY_CLASS.get((package, cls.__name__)) or _BY_CODE.get(cls.__name__.lower())
+        name = cls.__name__.lower()
+        package = _BY_CLASS.get(cls.__module__.partition(".")[0], {})
+        fault = package.get(name) or _BY_CODE.get(name)
         if fault is not None:
-            return _read_message(fault, str(error).lower()) or fault
-        status = cls.__dict__.get("status_code", getattr(error, "status_code", None))
-        if isinstance(status, int):  # the exceptions of SDKs built on httpx
-            return _from_status(status) or Fault.UNKNOWN
-    return Fault.UNKNOWN
+            return _read_message(fault, str(error).lower())
+    status = getattr(error, "status_code", None)  # the exceptions of SDKs built on httpx
+    known = _from_status(status) if isinstance(status, int) else None
+    return known or Fault.UNKNOWN
 
 
 def _code_and_message(response: object) -> tuple[str, str]:
-    error = response.get("Error") if isinstance(response, dict) else None
-    if not isinstance(error, dict):
-        return "", ""
+    error = _mapping(_mapping(response).get("Error"))
     return str(error.get("Code") or ""), str(error.get("Message") or "")
 
 
 def _headers(error: BaseException) -> dict[str, str]:
-    response = getattr(error, "response", None)
-    metadata = response.get("ResponseMetadata") if isinstance(response, dict) else None
-    headers = metadata.get("HTTPHeaders") if isinstance(metadata, dict) else None
-    if not isinstance(headers, dict):
-        return {}
-    return {str(name).lower(): str(value) for name, value in headers.items()}
+    metadata = _mapping(_mapping(getattr(error, "response", None)).get("ResponseMetadata"))
+    return {str(name).lower(): str(value) for name, value in _mapping(metadata.get("HTTPHeaders")).items()}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    # Errors come from anywhere, and ``response`` may be anything: httpx's is an object, a test's a Mock.
+    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]  # its keys are compared only
 
 
 def _number(text: str | None) -> float | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.attempts import Attempts
     from bedrock_resilience.faults import Fault
+    from bedrock_resilience.report import Status
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -142,14 +143,11 @@ def outcome_of(
     index: int, item: T, call: Attempts, elapsed: float, value: R | None = None, error: BaseException | None = None
 ) -> ItemOutcome[T, R]:
     """What the machine's account says of an item."""
-    if error is None:
-        status = "succeeded"
-    else:
-        status = "failed" if call.calls else "unstarted"
+    ended: Status = "failed" if call.calls else "unstarted"
     return ItemOutcome(
         index=index,
         item=item,
-        status=status,  # type: ignore[arg-type]  # one of the three
+        status="succeeded" if error is None else ended,
         value=value,
         error=error if call.calls else None,
         fault=call.fault if error is not None else None,
@@ -172,6 +170,6 @@ def ends_run(call: Attempts) -> str | None:
     return None
 
 
-def unusable(index: int, item: T, error: Exception, fault: Fault) -> ItemOutcome[T, R]:
+def unusable(index: int, item: T, error: Exception, fault: Fault) -> ItemOutcome[T, Any]:
     """An item that failed before any request could be made of it."""
     return ItemOutcome(index=index, item=item, status="failed", error=error, fault=fault, reason="not a usable item")

@@ -1,8 +1,9 @@
-"""RetryPolicy: which faults are retried, how often, and after which delays. Frozen data and arithmetic, nothing else."""
+"""RetryPolicy: which faults are retried, how often, and after which delays. Frozen data and arithmetic only."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from bedrock_resilience import faults as _faults
 from bedrock_resilience._frozen import Frozen
@@ -20,7 +21,7 @@ from bedrock_resilience.jitter import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, ParamSpec, TypeVar
 
     from bedrock_resilience.jitter import Jitter
@@ -37,7 +38,7 @@ _READY_MADE: dict[str, Mapping[Fault, int | None]] = {
     "throttling": dict.fromkeys(_faults.THROTTLING),
     "transient": _faults.TRANSIENT,
 }
-_JITTERS: dict[str, type[Frozen]] = {
+_JITTERS: dict[str, Any] = {  # classes; each takes its own arguments
     "none": NoJitter,
     "additive": AdditiveJitter,
     "full": FullJitter,
@@ -269,15 +270,15 @@ def _is_number_within(value: object, least: float, greatest: float) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= greatest
 
 
-def _freeze_retry_on(given: object) -> frozenset[Fault] | FaultLimits:
+def _freeze_retry_on(given: Any) -> frozenset[Fault] | FaultLimits:  # noqa: ANN401 - anything may be given
     if isinstance(given, FaultLimits):
         return given
     if isinstance(given, str):
         return _parse_retry_on(given)
-    if isinstance(given, dict):
+    if isinstance(given, Mapping):
         return _freeze_limits(given)
     try:
-        return frozenset(_check_faults(given))  # type: ignore[arg-type]  # what is not iterable is caught here
+        return frozenset(_check_faults(given))  # what is not iterable is caught here
     except TypeError:
         raise ValueError(
             f"retry_on: got {given!r}; accepted: faults, a mapping from fault to a number of retries, "
@@ -345,18 +346,20 @@ def _show_retry_on(faults: frozenset[Fault] | FaultLimits) -> str:
 def _parse_jitter(text: str) -> Jitter:
     kind, colon, argument = (piece.strip() for piece in text.lower().partition(":"))
     try:
-        make: Callable[..., Any] = _JITTERS[kind]
-        return make(float(argument)) if colon else make()
+        make = _JITTERS[kind]
+        jitter: Jitter = make(float(argument)) if colon else make()
     except (KeyError, TypeError, ValueError):
         raise ValueError(
             f"jitter: got {text!r}; accepted: none, additive:<seconds>, full, equal, decorrelated:<factor>"
         ) from None
+    return jitter
 
 
 def _write_jitter(jitter: Jitter) -> str:
     for kind, make in _JITTERS.items():
-        if type(jitter) is make:
-            arguments = [getattr(jitter, name) for name in make.__match_args__]
+        if make is type(jitter):
+            names: tuple[str, ...] = make.__match_args__
+            arguments = [getattr(jitter, name) for name in names]
             return ":".join([kind, *map(repr, arguments)])
     raise ValueError(f"jitter: got {jitter!r}; accepted: a jitter of this package, others have no name in variables")
 

@@ -1,4 +1,4 @@
-"""Retrier: obeys the machine of ``attempts``, synchronously (``call``), asynchronously (``acall``), or as a decorator."""
+"""Retrier: obeys the machine of ``attempts``, synchronously, asynchronously, or as a decorator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 
-class DeadlineExceeded(TimeoutError):
+class DeadlineExceeded(TimeoutError):  # noqa: N818 - as RetriesExhausted
     """The deadline allowed not even a first attempt."""
 
 
@@ -83,7 +83,7 @@ class Retrier:
         "tokens",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of a call, all by name
         self,
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
         *,
@@ -316,7 +316,7 @@ class Retrier:
         return error
 
 
-def retry(
+def retry(  # noqa: PLR0913 - the options of Retrier
     policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
     *,
     clock: Clock = SYSTEM_CLOCK,
