@@ -159,9 +159,9 @@ _BY_CODE = _by_word(
     {
         # The throttling codes of all AWS services are here, so that the policy serves calls other than Bedrock's too.
         Fault.THROTTLING: "ThrottlingException Throttling ThrottledException RequestThrottled "
-        "RequestThrottledException TooManyRequests TooManyRequestsException ProvisionedThroughputExceededException RequestLimitExceeded "
-        "BandwidthLimitExceeded LimitExceededException SlowDown PriorRequestNotComplete EC2ThrottledException "
-        "TransactionInProgressException rate_limit_error",
+        "RequestThrottledException TooManyRequests TooManyRequestsException ProvisionedThroughputExceededException "
+        "RequestLimitExceeded BandwidthLimitExceeded LimitExceededException SlowDown PriorRequestNotComplete "
+        "EC2ThrottledException TransactionInProgressException rate_limit_error",
         Fault.MODEL_NOT_READY: "ModelNotReadyException",
         Fault.SERVICE_UNAVAILABLE: "ServiceUnavailableException ServiceUnavailable",
         Fault.OVERLOADED: "overloaded_error OverloadedError OverloadedException",

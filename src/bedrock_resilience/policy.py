@@ -357,10 +357,8 @@ def _parse_jitter(text: str) -> Jitter:
 
 def _write_jitter(jitter: Jitter) -> str:
     for kind, make in _JITTERS.items():
-        if make is type(jitter):
-            names: tuple[str, ...] = make.__match_args__
-            arguments = [getattr(jitter, name) for name in names]
-            return ":".join([kind, *map(repr, arguments)])
+        if isinstance(jitter, Frozen) and make is type(jitter):
+            return ":".join([kind, *(repr(getattr(jitter, name)) for name in jitter.__match_args__)])
     raise ValueError(f"jitter: got {jitter!r}; accepted: a jitter of this package, others have no name in variables")
 
 
