@@ -15,7 +15,7 @@ from bedrock_resilience._frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Jitter(Protocol):
         """Anything with these two methods can be a policy's jitter."""
@@ -145,6 +145,45 @@ class DecorrelatedJitter(Frozen):
         low, high = self.bounds(backoff)
         reach = self.factor * (backoff.base if previous is None else previous)
         return _spread(low, max(low, min(high, reach)), u)
+
+
+JITTERS: dict[str, Any] = {  # classes; each takes its own arguments
+    "none": NoJitter,
+    "additive": AdditiveJitter,
+    "full": FullJitter,
+    "equal": EqualJitter,
+    "decorrelated": DecorrelatedJitter,
+}
+"""The kinds by the names they have in environment variables and on the command line."""
+
+
+def parse_jitter(text: str) -> Jitter:
+    """The jitter that a text such as ``full`` or ``additive:0.1`` names.
+
+    Raises:
+        ValueError: It names none.
+    """
+    kind, colon, argument = (piece.strip() for piece in text.lower().partition(":"))
+    try:
+        make = JITTERS[kind]
+        jitter: Jitter = make(float(argument)) if colon else make()
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"jitter: got {text!r}; accepted: none, additive:<seconds>, full, equal, decorrelated:<factor>"
+        ) from None
+    return jitter
+
+
+def format_jitter(jitter: Jitter) -> str:
+    """The text from which ``parse_jitter`` makes this jitter.
+
+    Raises:
+        ValueError: It is none of this package's kinds.
+    """
+    for kind, make in JITTERS.items():
+        if isinstance(jitter, Frozen) and make is type(jitter):
+            return ":".join([kind, *(repr(getattr(jitter, name)) for name in jitter.__match_args__)])
+    raise ValueError(f"jitter: got {jitter!r}; accepted: a jitter of this package, others have no name in variables")
 
 
 def grow(base: float, factor: float, times: int, cap: float) -> float:

@@ -8,15 +8,7 @@ from collections.abc import Mapping
 from bedrock_resilience import faults as _faults
 from bedrock_resilience._frozen import Frozen
 from bedrock_resilience.faults import Fault, sort_faults
-from bedrock_resilience.jitter import (
-    AdditiveJitter,
-    Backoff,
-    DecorrelatedJitter,
-    EqualJitter,
-    FullJitter,
-    NoJitter,
-    grow,
-)
+from bedrock_resilience.jitter import JITTERS, AdditiveJitter, Backoff, format_jitter, grow, parse_jitter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,14 +30,6 @@ _READY_MADE: dict[str, Mapping[Fault, int | None]] = {
     "throttling": dict.fromkeys(_faults.THROTTLING),
     "transient": _faults.TRANSIENT,
 }
-_JITTERS: dict[str, Any] = {  # classes; each takes its own arguments
-    "none": NoJitter,
-    "additive": AdditiveJitter,
-    "full": FullJitter,
-    "equal": EqualJitter,
-    "decorrelated": DecorrelatedJitter,
-}
-
 
 class RetryPolicy(Frozen):
     """How a call is retried. The default is the retry wrapper of the ingest-normalize contract.
@@ -165,11 +149,11 @@ class RetryPolicy(Frozen):
 
             environ = os.environ
         readers: dict[str, Callable[[str], Any]] = {
-            "max_retries": int,
-            "base_delay": float,
-            "multiplier": float,
-            "max_delay": float,
-            "jitter": _parse_jitter,
+            "max_retries": _whole_number,
+            "base_delay": _number,
+            "multiplier": _number,
+            "max_delay": _number,
+            "jitter": parse_jitter,
             "retry_on": _parse_retry_on,
         }
         fields: dict[str, Any] = {}
@@ -199,7 +183,7 @@ class RetryPolicy(Frozen):
             f"{prefix}BASE_DELAY": repr(self.base_delay),
             f"{prefix}MULTIPLIER": repr(self.multiplier),
             f"{prefix}MAX_DELAY": repr(self.max_delay),
-            f"{prefix}JITTER": _write_jitter(self.jitter),
+            f"{prefix}JITTER": format_jitter(self.jitter),
             f"{prefix}RETRY_ON": _write_retry_on(self.retry_on),
         }
 
@@ -251,6 +235,20 @@ class FaultLimits(Frozen):
         return repr(dict(self.limits))
 
 
+def _whole_number(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text  # the field says what it accepts
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _problems(
     max_retries: object, base_delay: object, multiplier: object, max_delay: object, jitter: object
 ) -> Iterator[str]:
@@ -262,7 +260,7 @@ def _problems(
     if not _is_number_within(multiplier, 1, sys.float_info.max):
         yield f"multiplier: got {multiplier!r}; accepted: a finite number >= 1"
     if not callable(getattr(jitter, "delay", None)) or not callable(getattr(jitter, "bounds", None)):
-        kinds = ", ".join(kind.__name__ for kind in _JITTERS.values())
+        kinds = ", ".join(kind.__name__ for kind in JITTERS.values())
         yield f"jitter: got {jitter!r}; accepted: one of {kinds}, or an object with their two methods"
 
 
@@ -276,7 +274,7 @@ def _freeze_retry_on(given: Any) -> frozenset[Fault] | FaultLimits:  # noqa: ANN
     if isinstance(given, str):
         return _parse_retry_on(given)
     if isinstance(given, Mapping):
-        return _freeze_limits(given)
+        return _freeze_limits(given)  # pyright: ignore[reportUnknownArgumentType]  # its parts are checked there
     try:
         return frozenset(_check_faults(given))  # what is not iterable is caught here
     except TypeError:
@@ -341,25 +339,6 @@ def _show_retry_on(faults: frozenset[Fault] | FaultLimits) -> str:
     if isinstance(faults, FaultLimits):
         return repr(faults)
     return f"frozenset({{{', '.join(map(repr, sort_faults(faults)))}}})" if faults else "frozenset()"
-
-
-def _parse_jitter(text: str) -> Jitter:
-    kind, colon, argument = (piece.strip() for piece in text.lower().partition(":"))
-    try:
-        make = _JITTERS[kind]
-        jitter: Jitter = make(float(argument)) if colon else make()
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(
-            f"jitter: got {text!r}; accepted: none, additive:<seconds>, full, equal, decorrelated:<factor>"
-        ) from None
-    return jitter
-
-
-def _write_jitter(jitter: Jitter) -> str:
-    for kind, make in _JITTERS.items():
-        if isinstance(jitter, Frozen) and make is type(jitter):
-            return ":".join([kind, *(repr(getattr(jitter, name)) for name in jitter.__match_args__)])
-    raise ValueError(f"jitter: got {jitter!r}; accepted: a jitter of this package, others have no name in variables")
 
 
 def drive_with(driver: Driver) -> None:

@@ -1,0 +1,16 @@
+"""The command line: ``bedrock-resilience schedule | emulate | ...``, one file each. Needs the extra ``[cli]``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; the entry point of the distribution."""
+    try:
+        from bedrock_resilience.cli.app import app  # noqa: PLC0415 - Typer and Rich are optional
+    except ModuleNotFoundError as missing:
+        if missing.name not in {"typer", "rich"}:
+            raise
+        sys.exit(f"bedrock-resilience needs {missing.name}: pip install 'bedrock-resilience[cli]'")
+    app()

@@ -1,0 +1,71 @@
+"""``bedrock-resilience schedule`` shows the policy that the environment and the options describe."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bedrock_resilience import AdditiveJitter, RetryPolicy, __version__
+from bedrock_resilience.cli.app import app
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner(env={"COLUMNS": "120", **environment}).invoke(app, ["schedule", *arguments])
+
+
+def test_the_default_is_the_contracts_schedule() -> None:
+    shown: dict[str, Any] = json.loads(run("--json", "--seed", "7").stdout)
+    drawn = list(RetryPolicy().delays(random.Random(7)))
+    assert shown["policy"] == repr(RetryPolicy())
+    assert [row["drawn"] for row in shown["retries"]] == drawn
+    assert [(row["least"], row["greatest"]) for row in shown["retries"]] == [(0.5, 0.6), (1.0, 1.1), (2.0, 2.1)]
+
+
+def test_the_table_adds_up_what_was_waited() -> None:
+    result = run("--jitter", "none", "--base-delay", "1")
+    assert result.exit_code == 0
+    assert "4 attempts" in result.stdout
+    assert [line.split("│")[5].strip() for line in result.stdout.splitlines() if "│" in line] == [
+        "1.00 s",
+        "3.00 s",
+        "7.00 s",
+    ]
+
+
+def test_options_stand_over_the_environment() -> None:
+    result = run("--json", "--max-retries", "1", BEDROCK_MAX_RETRIES="5", BEDROCK_BASE_DELAY="2", BEDROCK_JITTER="full")
+    shown = json.loads(result.stdout)
+    assert shown["policy"].startswith("RetryPolicy(max_retries=1, base_delay=2.0,")
+    assert [row["greatest"] for row in shown["retries"]] == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "names"),
+    [
+        (["--jitter", "some"], {}, ["jitter", "'some'", "additive:<seconds>"]),
+        (["--base-delay", "-1"], {}, ["base_delay", "-1", "seconds from 0 to 3600"]),
+        ([], {"BEDROCK_MAX_RETRIES": "many"}, ["BEDROCK_MAX_RETRIES", "'many'", "a whole number >= 0"]),
+        ([], {"BEDROCK_MAX_DELAY": "nan"}, ["BEDROCK_MAX_DELAY", "nan", "seconds from 0 to 3600"]),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(arguments: list[str], environment: dict[str, str], names: list[str]) -> None:
+    result = run(*arguments, **environment)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert all(name in result.stderr for name in names)
+
+
+def test_the_version_is_the_distributions() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"{__version__}\n"
+
+
+def test_the_default_jitter_is_named_by_a_text() -> None:
+    assert json.loads(run("--json", "--jitter", "additive:0.1").stdout)["policy"] == repr(
+        RetryPolicy(jitter=AdditiveJitter(0.1))
+    )
