@@ -68,9 +68,19 @@ class ThreadedRun(Generic[T, R]):
             self._end()
 
     def start(self) -> None:
-        """Start the workers."""
-        for thread in self._threads:
-            thread.start()
+        """Start the workers; where the system refuses some of them, the others do the work.
+
+        Raises:
+            RuntimeError: Not a single thread could be started.
+        """
+        for number, thread in enumerate(self._threads):
+            try:
+                thread.start()
+            except RuntimeError:
+                if number == 0:
+                    raise
+                self._leave(len(self._threads) - number)
+                return
 
     def wait(self) -> None:
         """Block until every worker is done; Ctrl-C gets through."""
@@ -109,11 +119,14 @@ class ThreadedRun(Generic[T, R]):
                     self.finished.put(outcome)
                 self.tell_progress()
         finally:
-            with self._count_lock:
-                self._working -= 1
-                last = self._working == 0
-            if last:
-                self._end()
+            self._leave(1)
+
+    def _leave(self, workers: int) -> None:
+        with self._count_lock:
+            self._working -= workers
+            last = self._working == 0
+        if last:
+            self._end()
 
     def _end(self) -> None:
         self.finished.put(None)

@@ -111,6 +111,9 @@ class BoundedExecutor:
             run.abort("interrupted")
             _list_rest(run, interrupted=True)
             raise BatchInterrupted(run.ledger.report(now() - started)) from None
+        except BaseException:  # a signal handler of the caller's, say: no worker is left behind
+            run.abort("interrupted")
+            raise
         _list_rest(run)
         return _checked(run.ledger, run.ledger.report(now() - started))
 
@@ -135,7 +138,7 @@ class BoundedExecutor:
         except KeyboardInterrupt:
             run.abort("interrupted")
             raise BatchInterrupted(_undelivered(run)) from None
-        except GeneratorExit:
+        except BaseException:  # GeneratorExit most of the time
             run.abort("closed by its consumer")
             raise
         run.join()
