@@ -1,0 +1,1 @@
+"""The run: request in, summary out; everything it touches is handed in."""
