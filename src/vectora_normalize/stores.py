@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows has no advisory locks of this kind
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # asked for before each use
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
