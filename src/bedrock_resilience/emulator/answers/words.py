@@ -1,0 +1,101 @@
+"""Words, sentences and names in a text, by shape alone."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Final
+
+_APOSTROPHES: Final = "'\N{RIGHT SINGLE QUOTATION MARK}"
+
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?=[\"'«(]?[A-ZÀ-Þ0-9])|\n+")
+_STEM: Final = 6
+
+_CAPITALISED: Final = rf"[A-ZÀ-Þ][\w&{_APOSTROPHES}-]*"
+_NAME: Final = re.compile(rf"{_CAPITALISED}(?:[ ](?:(?:of|de|du|van|von|&)[ ])?{_CAPITALISED})*")
+_ORDINARY: Final = frozenset(  # a list of 150 literals would only be longer
+    """a about after all also although an and any are as at be because before both but by can could did do does during
+    each few first for from further had has have having he her here his how however i if in into is it its itself last
+    more most moreover my new no nor not now of on once one only or other our out over own she should since so some
+    such than that the their them then there these they this those through to today too two under until up very was we
+    were what when where which while who whom why will with would yesterday you your dear hello please thank thanks
+    yes le la les un une des et ou mais dans pour par sur avec ce cette ces il elle nous vous ils january february
+    march april may june july august september october november december monday tuesday wednesday thursday friday
+    saturday sunday phase""".split()  # noqa: SIM905 - see above
+)
+
+_ORGANISATION: Final = re.compile(
+    rf"(?:{_CAPITALISED}[ ]){{1,4}}"
+    r"(?:AB|AG|Biologics|Biopharma|Biosciences|Biotech|Bank|Company|Corp|Corporation|Foundation|GmbH|Group|Holdings|Inc|"
+    r"Institute|KGaA|LLC|Laboratories|Labs|Limited|Ltd|NV|Pharma|Pharmaceutical|Pharmaceuticals|plc|SA|SAS|SE|"
+    r"Therapeutics|University)\b"
+)
+_MARKED: Final = re.compile(r"(?P<name>[A-ZÀ-Þ][\w-]*)(?=[®™])")
+# Stems of international non-proprietary names (WHO, "The use of stems").
+_SUBSTANCE: Final = re.compile(
+    r"\b[A-Za-z]{3,}(?:afil|azole|caine|cillin|estrel|gepant|gliflozin|gliptin|glutide|mab|mycin|nib|olol|orphine|parib|"
+    r"peridone|perazine|piprazole|pine|reotide|relin|sartan|statin|tegravir|tide|trexate|trexone|triptan|vir|virine)\b"
+)
+
+# Stem of what a property asks for -> the shape of such names.
+_SHAPES: Final = {
+    **dict.fromkeys(("compan", "organi", "organs", "firm", "manufa", "sponso", "instit"), _ORGANISATION),
+    **dict.fromkeys(("tradem", "brand", "produc"), _MARKED),
+    **dict.fromkeys(("molecu", "drug", "substa", "compou", "ingred", "activ"), _SUBSTANCE),
+}
+
+
+def stem(word: str) -> str:
+    """The first six letters without a plural s: crude, and enough to match `regulatory` with `regulators`."""
+    return word.lower().removesuffix("s")[:_STEM]
+
+
+def words(text: str) -> list[str]:
+    """The words of a text or of a name such as `clinical_update` or `eventType`, in small letters."""
+    spaced = re.sub(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])", " ", text.replace("_", " "))
+    return [word.lower() for word in _WORD.findall(spaced)]
+
+
+@functools.lru_cache(maxsize=256)
+def stems(text: str) -> frozenset[str]:
+    """The stems of all words of a text that carry a meaning."""
+    return frozenset(stem(word) for word in words(text) if word not in _ORDINARY)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences (and headings) of a text."""
+    return [sentence.strip() for sentence in _SENTENCE_END.split(text) if sentence.strip()]
+
+
+def stands_in(name: str, text: str) -> bool:
+    """Whether the text names it: in any case, and not as a part of a longer word."""
+    if name.casefold() not in text.casefold():  # by far the most frequent answer, and quick
+        return False
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) is not None
+
+
+def names(text: str) -> list[str]:
+    """Capitalised words and sequences of them, without ordinary words that merely begin a sentence."""
+    found = (_without_ordinary(match.group()) for match in _NAME.finditer(text))
+    return list(dict.fromkeys(name for name in found if len(name) > 1))
+
+
+def _without_ordinary(name: str) -> str:
+    parts = name.split(" ")
+    while parts and parts[0].lower() in _ORDINARY:
+        del parts[0]
+    return " ".join(parts)
+
+
+def shaped(asked: frozenset[str], text: str) -> list[str] | None:
+    """Names of the kind that is asked for, told by their shape; None for a kind without a known shape.
+
+    Args:
+        asked: stems of the words that say what is asked for, such as those of the property `companies`.
+        text: where to look.
+    """
+    shapes = [shape for kind, shape in _SHAPES.items() if kind in asked]
+    if not shapes:
+        return None
+    return list(dict.fromkeys(_without_ordinary(match.group()) for match in shapes[0].finditer(text)))

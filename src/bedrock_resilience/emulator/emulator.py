@@ -1,0 +1,262 @@
+"""The handle on a running emulator: start it, point clients at it, look at what it has seen, make things go wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.emulator.answers.extractor import extract
+from bedrock_resilience.emulator.faults import fault
+from bedrock_resilience.emulator.journal import Journal
+from bedrock_resilience.emulator.latency import distribution
+from bedrock_resilience.emulator.routes import Operation
+from bedrock_resilience.emulator.script import FaultScript, Rule
+from bedrock_resilience.emulator.server import Server
+from bedrock_resilience.emulator.service import Service
+from bedrock_resilience.quota import Quota, QuotaLedger
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Collection, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.emulator.answers.generation import Answerer
+    from bedrock_resilience.emulator.journal import Exchange
+    from bedrock_resilience.emulator.latency import Latency
+    from bedrock_resilience.emulator.mischief import Mischief
+
+LOG_SIZE: Final = 10_000
+
+
+class BedrockEmulator:
+    """A Bedrock Runtime on this machine, for an unmodified AWS SDK.
+
+    Use it as a context manager, or call `start` and `stop`. Any Region and any credentials are accepted.
+
+    Args:
+        quota: one quota for each model, or model id -> quota; None limits nothing.
+        latency: seconds an answer takes, or a distribution (see `bedrock_resilience.emulator.latency`).
+        port: the port to listen on; 0 takes a free one.
+        host: the address to listen on.
+        answerer: what generates; by default a deterministic extractor that is no language model.
+        models: the model ids there are; None for every well-formed one.
+        burndown: family -> tokens of quota an output token costs, before the rates of `bedrock_resilience.tokens`.
+        clock: the time of quotas and latencies.
+        seed: of random faults, latencies and request ids.
+        log_size: how many of the latest requests `log` keeps.
+
+    Raises:
+        ValueError: a latency that is none.
+        OSError: the port is taken (by `start`).
+    """
+
+    def __init__(  # noqa: PLR0913 - all but two are by keyword, and each has a default
+        self,
+        quota: Quota | Mapping[str, Quota] | None = None,
+        latency: Latency = 0.0,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        answerer: Answerer = extract,
+        models: Collection[str] | None = None,
+        burndown: Mapping[str, float] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        seed: int = 0,
+        log_size: int = LOG_SIZE,
+    ) -> None:
+        self._clock = clock
+        self._host, self._port = host, port
+        self._quota = quota
+        self._latency = latency
+        self._journal = Journal(log_size)
+        self._script = FaultScript(seed)
+        self._ledger = QuotaLedger(quota, burndown=burndown)
+        self._service = Service(
+            ledger=self._ledger,
+            script=self._script,
+            journal=self._journal,
+            answerer=answerer,
+            latency=distribution(latency),
+            clock=clock,
+            models=models,
+            seed=seed,
+        )
+        self._server: Server | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        where = "stopped" if self._server is None else self.endpoint_url
+        return f"<BedrockEmulator {where}: {self.requests} requests, {self.throttles} throttles>"
+
+    def start(self) -> Self:
+        """Begin to listen; a second call changes nothing."""
+        if self._server is None:
+            self._server = Server(self._service, self._clock, self._host, self._port)
+        return self
+
+    def stop(self) -> None:
+        """Close all connections and end all threads, without waiting for answers in flight. Counts and log stay."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    @property
+    def endpoint_url(self) -> str:
+        """What a client takes as `endpoint_url`, or as AWS_ENDPOINT_URL_BEDROCK_RUNTIME.
+
+        Raises:
+            RuntimeError: the emulator has not been started.
+        """
+        if self._server is None:
+            raise RuntimeError("the emulator is not running: use `with BedrockEmulator() as emulator:`, or start()")
+        host, port = self._server.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def client_env(self, region: str = "eu-west-3") -> dict[str, str]:
+        """Environment variables that point any AWS SDK at the emulator, with made-up credentials."""
+        return {
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "emulator",
+            "AWS_SECRET_ACCESS_KEY": "emulator",
+            "AWS_DEFAULT_REGION": region,
+            "AWS_REGION": region,
+        }
+
+    @property
+    def quota(self) -> Quota | Mapping[str, Quota] | None:
+        """The quota in force. A new one may be set at any time; it starts unused."""
+        return self._quota
+
+    @quota.setter
+    def quota(self, quota: Quota | Mapping[str, Quota] | None) -> None:
+        self._quota = quota
+        self._ledger.change(quota)
+
+    @property
+    def latency(self) -> Latency:
+        """Seconds an answer takes, or their distribution. May be set at any time; it holds for the next request."""
+        return self._latency
+
+    @latency.setter
+    def latency(self, latency: Latency) -> None:
+        self._service.latency = distribution(latency)
+        self._latency = latency
+
+    @property
+    def requests(self) -> int:
+        """Requests that arrived, whatever became of them."""
+        return self._journal.requests
+
+    @property
+    def throttles(self) -> int:
+        """Requests that were refused for their rate: by a quota, or by a fault that says so."""
+        return self._journal.throttles
+
+    @property
+    def answered(self) -> int:
+        """Requests that got a whole answer without an error."""
+        return self._journal.answered
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for their answer now."""
+        return self._journal.in_flight
+
+    @property
+    def errors(self) -> Counter[str]:
+        """Code of an error (or status, for an answer without one) -> how often it was answered."""
+        return self._journal.errors
+
+    @property
+    def invocation_ids(self) -> frozenset[str]:
+        """The distinct `amz-sdk-invocation-id`s: calls of SDKs, however often each was sent."""
+        return frozenset(self._journal.invocations)
+
+    @property
+    def requests_by_invocation(self) -> Counter[str]:
+        """`amz-sdk-invocation-id` -> requests with it; more than one means that an SDK has retried by itself."""
+        return self._journal.invocations
+
+    @property
+    def model_ids(self) -> frozenset[str]:
+        """The model ids that were asked, as they were sent."""
+        return frozenset(self._journal.models)
+
+    @property
+    def log(self) -> tuple[Exchange, ...]:
+        """The latest requests and what became of them, oldest first."""
+        return self._journal.log
+
+    @property
+    def faults_pending(self) -> int:
+        """Requests that scripted faults still wait for."""
+        return self._script.pending
+
+    def fail_next(
+        self,
+        n: int | None = 1,
+        error: str | int | Mischief = "ThrottlingException",
+        *,
+        operation: str | None = None,
+        model: str | None = None,
+        containing: str | None = None,
+        **details: object,
+    ) -> None:
+        """Let the next `n` requests go wrong. Scripts are met in the order in which they were made.
+
+        Args:
+            n: how many; None for every one until `clear_faults`.
+            error: an error code (`ThrottlingException`), an HTTP status for an error without a code (429, 502, 529),
+                a name of damage (`cut-body`, `hang`, `connection-reset`, `stream-exception`, ...), `tokens-per-day`, or
+                a fault of `bedrock_resilience.emulator.faults`.
+            operation: only requests of this operation, such as `ConverseStream`.
+            model: only requests whose model id contains this.
+            containing: only requests whose body contains this text.
+            details: fields of the fault: `status`, `message`, `headers`, `retry_after`, `seconds`, `after`, ...
+
+        Raises:
+            ValueError: a name or a value that is not accepted.
+        """
+        rule = Rule(fault(error, **details), n, _operation(operation), model, containing)
+        self._script.add(rule)
+
+    def fail_randomly(self, rate: float, *errors: str | int | Mischief) -> None:
+        """Let a share of all requests go wrong, chosen by the emulator's seed; `0` ends it.
+
+        Args:
+            rate: the share, 0 to 1.
+            errors: what goes wrong, each as likely as the others; as for `fail_next`. ThrottlingException by default.
+
+        Raises:
+            ValueError: a rate outside 0 to 1, or an unknown error.
+        """
+        self._script.randomly(rate, [fault(error) for error in errors or ("ThrottlingException",)])
+
+    def clear_faults(self) -> None:
+        """Forget all scripted and random faults."""
+        self._script.clear()
+
+    def reset(self) -> None:
+        """Forget counts, log and faults, and fill up the quotas. Latency and quota stay as they were set."""
+        self._script.clear()
+        self._journal.clear()
+        self._ledger.change(self._quota)
+
+
+def _operation(name: str | None) -> Operation | None:
+    if name is None:
+        return None
+    try:
+        return Operation(name)
+    except ValueError:
+        accepted = ", ".join(operation.value for operation in Operation)
+        raise ValueError(f"operation: got {name!r}, accepted: {accepted}") from None
