@@ -153,7 +153,7 @@ class BoundedExecutor:
         """
         import asyncio  # noqa: PLC0415 - the synchronous executor does without
 
-        from bedrock_resilience._tasks import BatchCancelled, TaskRun  # noqa: PLC0415
+        from bedrock_resilience._tasks import BatchCancelled, TaskRun  # noqa: PLC0415 - as asyncio
 
         now = self.retrier.clock.monotonic
         started = now()
