@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from bedrock_resilience.emulator import BedrockEmulator
 from support.pages import ROOT, Block, anchors, blocks, links, pages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PAGES = pages()
@@ -30,8 +29,8 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def of_language(language: str) -> list[Block]:
-    return [block for block in BLOCKS if block.language == language and block.no_run is None]
+def of_language(*languages: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language in languages and block.no_run is None]
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +62,17 @@ def test_a_block_says_what_it_is_and_why_it_is_not_run(block: Block) -> None:
     assert block.no_run != "", "no-run needs a reason"
 
 
-@pytest.mark.parametrize("block", of_language("json"), ids=str)
-def test_json_parses(block: Block) -> None:
-    json.loads(block.code)
+# compose() reads the structure without knowing the tags (CloudFormation's !Ref and !Sub).
+PARSERS: dict[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "yaml": lambda text: list(yaml.compose_all(text, yaml.SafeLoader)),
+}
 
 
-@pytest.mark.parametrize("block", of_language("toml"), ids=str)
-def test_toml_parses(block: Block) -> None:
-    tomllib.loads(block.code)
-
-
-@pytest.mark.parametrize("block", of_language("yaml"), ids=str)
-def test_yaml_parses(block: Block) -> None:
-    # compose() reads the structure without knowing the tags (CloudFormation's !Ref and !Sub).
-    assert list(yaml.compose_all(io.StringIO(block.code), yaml.SafeLoader))
+@pytest.mark.parametrize("block", of_language(*PARSERS), ids=str)
+def test_data_parses(block: Block) -> None:
+    assert PARSERS[block.language](block.code)
 
 
 @pytest.mark.parametrize("block", of_language("bash"), ids=str)
