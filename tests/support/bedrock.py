@@ -1,53 +1,54 @@
-"""Bedrock clients to test with, where not even a socket is wanted."""
+"""An unmodified boto3 client of an emulator."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from botocore.exceptions import ClientError
+import boto3
+from botocore.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Generator
 
-USAGE = {"inputTokens": 700, "outputTokens": 100, "totalTokens": 800}
+Client: TypeAlias = Any
+"""boto3 makes its clients at run time, and types for this one are not installed."""
+
+SONNET: Final = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
-def extraction(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - right and wrong values of every kind
-    """What a model may say about an item, with changes."""
-    return {
-        "summary": "It happened.",
-        "event_type": "other",
-        "companies": [],
-        "molecules": [],
-        "technologies": [],
-        "trademarks": [],
-        "indications": [],
-        **changes,
+@contextlib.contextmanager
+def client_of(endpoint_url: str, **config: object) -> Generator[Client]:
+    """A bedrock-runtime client that sends each request once, unless `config` (botocore's) says otherwise."""
+    settings: dict[str, Any] = {
+        "retries": {"total_max_attempts": 1},
+        "read_timeout": 10,
+        "connect_timeout": 5,
+        "max_pool_connections": 50,
+        **config,
     }
+    # A session of its own, since the default one is not made for threads.
+    session = cast("Any", boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="eu-west-3"))
+    client = session.client("bedrock-runtime", endpoint_url=endpoint_url, config=Config(**settings))
+    try:
+        yield client
+    finally:
+        client.close()
 
 
-def tool_answer(fields: object, *, name: str = "record_item") -> dict[str, Any]:
-    """An answer of Converse that calls the tool."""
-    block = {"toolUse": {"toolUseId": "tooluse_1", "name": name, "input": fields}}
+def user(text: str) -> dict[str, Any]:
+    """A turn of the user."""
+    return {"role": "user", "content": [{"text": text}]}
+
+
+def assistant(text: str) -> dict[str, Any]:
+    """A turn of the assistant."""
+    return {"role": "assistant", "content": [{"text": text}]}
+
+
+def forced(schema: dict[str, Any], name: str = "record") -> dict[str, Any]:
+    """A toolConfig that forces one tool with this schema."""
     return {
-        "output": {"message": {"role": "assistant", "content": [block]}},
-        "stopReason": "tool_use",
-        "usage": USAGE,
-        "metrics": {"latencyMs": 5},
+        "tools": [{"toolSpec": {"name": name, "inputSchema": {"json": schema}}}],
+        "toolChoice": {"tool": {"name": name}},
     }
-
-
-def client_error(code: str, message: str = "", status: int = 400) -> ClientError:
-    """What boto3 raises for a refusal of that code."""
-    response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(response, "Converse")
-
-
-class FunctionClient:
-    """A `bedrock-runtime` client that answers by calling a function with the text of the request."""
-
-    def __init__(self, answer: Callable[[str], dict[str, Any]]) -> None:
-        self._answer = answer
-
-    def converse(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3's
-        return self._answer(request["messages"][0]["content"][0]["text"])

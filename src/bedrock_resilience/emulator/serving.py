@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from types import FrameType
 
     from bedrock_resilience.emulator.emulator import BedrockEmulator
@@ -42,7 +42,7 @@ def serve(
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm(stop: threading.Event) -> Iterator[None]:
+def _ended_by_sigterm(stop: threading.Event) -> Generator[None]:
     """Let SIGTERM set the event; only the main thread may ask for that."""
     if threading.current_thread() is not threading.main_thread():
         yield

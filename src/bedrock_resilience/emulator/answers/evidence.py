@@ -26,6 +26,7 @@ _FENCED: Final = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _BEGUN: Final = re.compile(r"^\W*(?:BEGIN|START)\b[^\n]*\n(?P<body>.*?)^\W*(?:END|STOP)\b", re.DOTALL | re.MULTILINE)
+_TITLED: Final = re.compile(r"\s*(?:title|headline|subject)[ \t]*:[ \t]*(?P<title>[^\n]+)", re.IGNORECASE)
 _QUOTES: Final = "\"'`[](){} \t."
 _LONGEST_MEMBER: Final = 80
 # A list in the midst of an undelimited text is a hint only if its label says so.
@@ -44,10 +45,12 @@ class Evidence:
     Attributes:
         text: what the request asks about.
         hints: the labelled lists of the prompt around it.
+        title: the title, if the text begins with a line that says `Title:`; empty if not.
     """
 
     text: str
     hints: Hints = ()
+    title: str = ""
 
     @property
     def stems(self) -> frozenset[str]:
@@ -64,17 +67,29 @@ def evidence_of(conversation: Conversation) -> Evidence:
     asked = conversation.last_user_message.text
     text = _delimited(asked)
     if text is not None:
-        return Evidence(_untagged(text), _hints(conversation.system) + _hints(asked.replace(text, "")))
+        return _evidence(_untagged(text), _hints(conversation.system) + _hints(asked.replace(text, "")))
     hinting, rest = _split_hints(asked)
-    return Evidence(rest, _hints(conversation.system) + _hints(hinting))
+    return _evidence(rest, _hints(conversation.system) + _hints(hinting))
+
+
+def _evidence(text: str, hints: Hints) -> Evidence:
+    titled = _TITLED.match(text)
+    if titled is None:
+        return Evidence(text, hints)
+    return Evidence(f"{titled['title']}\n{text[titled.end() :]}".strip(), hints, titled["title"])
 
 
 def _delimited(message: str) -> str | None:
-    tagged = [(match["tag"].lower() in _CONTENT_TAGS, match["body"]) for match in _TAGGED.finditer(message)]
+    tagged = [(_says_content(match["tag"]), match["body"]) for match in _TAGGED.finditer(message)]
     if tagged:
         return max(tagged, key=lambda found: (found[0], len(found[1])))[1]
     bodies = [match["body"] for pattern in (_BEGUN, _FENCED) for match in pattern.finditer(message)]
     return max(bodies, key=len) if bodies else None
+
+
+def _says_content(tag: str) -> bool:
+    """Whether a tag such as `item` or `item-3f2a` names what it holds as the material."""
+    return re.split(r"[^a-z]", tag.lower())[0] in _CONTENT_TAGS
 
 
 def _untagged(text: str) -> str:
@@ -98,7 +113,7 @@ def _hints(prompt: str) -> Hints:
 
 def _lists(prompt: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     for match in _TAGGED.finditer(prompt):
-        yield match["tag"], _members(match["body"].replace("\n", ","))
+        yield match["tag"], _members(_TAG.sub("\n", match["body"]).strip())
     label = ""
     bullets: list[str] = []
     for line in prompt.splitlines():
@@ -114,5 +129,7 @@ def _lists(prompt: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _members(text: str) -> tuple[str, ...]:
-    members = [member.strip(_QUOTES) for member in re.split(r"[,;|\n]", _TAG.sub(",", text))]
+    # A name may have a comma in it where the list parts its members by something else.
+    separator = next((separator for separator in ";|\n" if separator in text), ",")
+    members = [member.strip(_QUOTES) for member in text.split(separator)]
     return tuple(dict.fromkeys(member for member in members if 1 < len(member) <= _LONGEST_MEMBER))

@@ -31,6 +31,7 @@ class Reader:
 
     def __init__(self, evidence: Evidence) -> None:
         self.text = evidence.text
+        self._title = evidence.title
         self._stems = evidence.stems
         self._hints = evidence.hints
 
@@ -72,6 +73,8 @@ class Reader:
 
     def score(self, option: str, explained: str = "") -> int:
         """How much of the text speaks for an option: its own words count twice those that the prompt lists for it."""
+        if option.lower() in _OTHER:
+            return 0
         own = stems(" ".join(words(option)))
         listed = [members for label, members in self._hints if label.strip().casefold() == option.casefold()]
         match = re.search(rf"\b{re.escape(option)}\b[\"'`]*\s*[:=(]\s*([^;\n)]*)", explained)
@@ -93,7 +96,7 @@ class Reader:
         wanted = stems(" ".join(words(asked)))
         said = sentences(self.text) or [""]
         if wanted & _TITLE:
-            return said[0]
+            return self._title or said[0]
         if wanted & _DATED:
             date = _DATE.search(self.text)
             return date.group() if date else ""
@@ -102,8 +105,8 @@ class Reader:
         return "en" if wanted & _LANGUAGE else self.summary()
 
     def summary(self) -> str:
-        """The first sentences."""
-        said = sentences(self.text) or [""]
+        """The first sentences; those after the title, if there are any."""
+        said = sentences(self.text.removeprefix(self._title)) or sentences(self.text) or [""]
         summary = said[0]
         for sentence in said[1:]:
             if len(summary) + len(sentence) >= _SUMMARY:

@@ -38,11 +38,24 @@ _SUBSTANCE: Final = re.compile(
     r"peridone|perazine|piprazole|pine|reotide|relin|sartan|statin|tegravir|tide|trexate|trexone|triptan|vir|virine)\b"
 )
 
+_CONDITION: Final = re.compile(
+    r"\b(?:type [12] diabetes|acromegaly|depression|diabetes|epilepsy|obesity|"
+    r"(?!diagnosis|prognosis)[A-Za-z-]*(?:aemia|algia|emia|itis|osis|oma|pathy|phrenia|plegia)|"
+    r"(?:[A-Za-z-]+ ){1,2}(?:cancer|dependence|disease|disorder|infection|pain|syndrome))\b"
+)
+_TECHNOLOGY: Final = re.compile(
+    r"\b(?:(?:biodegradable|depot|extended-release|injectable|in situ|long-acting|once-monthly|once-weekly|"
+    r"prolonged-release|slow-release|subcutaneous|sustained-release|transdermal|[A-Z][\w-]+)[ ])+"
+    r"(?:delivery system|depot|formulation|gel|implant|injectable|injection|microspheres|patch|platform|technology)s?\b"
+)
+
 # Stem of what a property asks for -> the shape of such names.
 _SHAPES: Final = {
     **dict.fromkeys(("compan", "organi", "organs", "firm", "manufa", "sponso", "instit"), _ORGANISATION),
     **dict.fromkeys(("tradem", "brand", "produc"), _MARKED),
     **dict.fromkeys(("molecu", "drug", "substa", "compou", "ingred", "activ"), _SUBSTANCE),
+    **dict.fromkeys(("indica", "diseas", "condit", "disord", "illnes"), _CONDITION),
+    **dict.fromkeys(("techno", "formul", "platfo"), _TECHNOLOGY),
 }
 
 
