@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+from contextlib import nullcontext
 from queue import SimpleQueue
 from threading import Event, Lock, Semaphore, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -13,6 +14,7 @@ from bedrock_resilience.ledger import Ledger, ends_run, outcome_of, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from bedrock_resilience.report import ItemOutcome, Progress
     from bedrock_resilience.retrier import Retrier
@@ -60,9 +62,10 @@ class ThreadedRun(Generic[T, R]):
         self._working = workers
         self._count_lock = Lock()
         context = contextvars.copy_context()
+        announce = getattr(retrier.clock, "worker", nullcontext)  # a test's clock wants to know who works by it
         self._threads = [
-            Thread(target=context.copy().run, args=(self._work,), name=f"bedrock-resilience-{number}", daemon=True)
-            for number in range(workers)
+            Thread(target=context.copy().run, args=(self._work, turn), name=f"bedrock-resilience-{number}", daemon=True)
+            for number, turn in enumerate([announce() for _ in range(workers)])
         ]
         if not workers:
             self._end()
@@ -110,14 +113,15 @@ class ThreadedRun(Generic[T, R]):
         with self._progress_lock:
             tell(self._on_progress, self.ledger.progress())
 
-    def _work(self) -> None:
+    def _work(self, turn: AbstractContextManager[object]) -> None:
         try:
-            while (taken := self._take()) is not None:
-                outcome = self._one(*taken)
-                self.ledger.close(outcome)
-                if self._streamed:
-                    self.finished.put(outcome)
-                self.tell_progress()
+            with turn:
+                while (taken := self._take()) is not None:
+                    outcome = self._one(*taken)
+                    self.ledger.close(outcome)
+                    if self._streamed:
+                        self.finished.put(outcome)
+                    self.tell_progress()
         finally:
             self._leave(1)
 

@@ -9,6 +9,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from threading import Event
     from typing import Protocol
 
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 
         def wait(self, event: Event, seconds: float, /) -> bool:
             """Block until the event is set or the time is over; True if the event is set."""
+            ...
+
+    class TurnTakingClock(Clock, Protocol):
+        """A clock that wants to know who works by it: a test's, whose time passes when all of them sleep."""
+
+        def worker(self) -> AbstractContextManager[object]:
+            """Announce a worker, before its thread is started; the thread does its work inside of the result."""
             ...
 
 

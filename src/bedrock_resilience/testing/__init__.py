@@ -1,1 +1,69 @@
+"""Test your own retries: virtual time, scripted calls, a scripted Bedrock client, and real-looking errors.
 
+Needs neither pytest nor Hypothesis nor botocore; the fixture for pytest is in ``testing.plugin``, the Hypothesis
+strategies are in ``testing.strategies``. Nothing here is loaded by the package itself.
+"""
+
+from __future__ import annotations
+
+from bedrock_resilience.testing.bedrock import (
+    BrokenStream,
+    ScriptedBedrock,
+    claude_answer,
+    claude_events,
+    converse_answer,
+    converse_events,
+)
+from bedrock_resilience.testing.clock import FakeClock
+from bedrock_resilience.testing.errors import (
+    access_denied,
+    bedrock_error,
+    connection_failed,
+    connection_lost,
+    error_of,
+    incomplete_answer,
+    malformed_answer,
+    no_credentials,
+    no_region,
+    read_timeout,
+    stream_cut,
+    stream_error,
+    throttled,
+    throttling_error,
+    tokens_per_day_error,
+    validation_error,
+)
+from bedrock_resilience.testing.instant import instant_retries
+from bedrock_resilience.testing.script import AsyncScripted, Scripted, ScriptOver, ascripted, scripted
+
+__all__ = [
+    "AsyncScripted",
+    "BrokenStream",
+    "FakeClock",
+    "ScriptOver",
+    "Scripted",
+    "ScriptedBedrock",
+    "access_denied",
+    "ascripted",
+    "bedrock_error",
+    "claude_answer",
+    "claude_events",
+    "connection_failed",
+    "connection_lost",
+    "converse_answer",
+    "converse_events",
+    "error_of",
+    "incomplete_answer",
+    "instant_retries",
+    "malformed_answer",
+    "no_credentials",
+    "no_region",
+    "read_timeout",
+    "scripted",
+    "stream_cut",
+    "stream_error",
+    "throttled",
+    "throttling_error",
+    "tokens_per_day_error",
+    "validation_error",
+]
