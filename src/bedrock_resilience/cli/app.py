@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bedrock_resilience import __version__
+from bedrock_resilience.cli.emulate import emulate
 from bedrock_resilience.cli.schedule import schedule
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(schedule)
+app.command()(emulate)
 
 
 @app.callback(invoke_without_command=True)
