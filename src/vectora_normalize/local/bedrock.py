@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 REGION: Final = "eu-west-3"
 
-# What botocore reads: settings, profiles, plugins, certificates and proxies, each able to send the client elsewhere or to
-# refuse it (a profile that does not exist, a bearer token that may not go over http, a FIPS endpoint).
+# What botocore reads: settings, profiles, plugins, certificates and proxies, each able to send the client elsewhere or
+# to refuse it (a profile that does not exist, a bearer token that may not go over http, a FIPS endpoint).
 _READ_BY_BOTOCORE: Final = ("AWS_", "BOTO", "REQUESTS_CA_BUNDLE", "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _INSTEAD: Final = {
     "AWS_CONFIG_FILE": os.devnull,
