@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.deadline import Deadline
     from bedrock_resilience.pacing import Pacer, Reservation
     from bedrock_resilience.policy import RetryPolicy
+    from bedrock_resilience.tokens import Usage
 
 # A server may ask for any wait. Without a deadline to bound it, no more than a Lambda can live is granted.
 _LONGEST_HINT = 900.0
@@ -210,9 +211,7 @@ class Attempts:
     def answered(self, now: float, answer: object) -> None:
         """The attempt was answered; a pacer learns the tokens from the answer's ``usage``."""
         if self._pacer is not None and self._reservation is not None:
-            from bedrock_resilience.tokens import usage_from  # noqa: PLC0415 - only a paced call needs it
-
-            self._pacer.answered(self._reservation, now, usage_from(answer))
+            self._pacer.answered(self._reservation, now, _usage_of(answer))
             self._reservation = None
 
     def cancelled(self, error: BaseException, now: float) -> None:
@@ -270,7 +269,8 @@ class Attempts:
         elif fault is Fault.CONNECTION_FAILED:
             pacer.abandoned(reservation, now)  # it never reached the service
         else:
-            pacer.answered(reservation, now, None)
+            # An answer that is refused for being incomplete has used its tokens nevertheless, and says how many.
+            pacer.answered(reservation, now, _usage_of(getattr(self.error, "answer", None)))
 
     def _give_back(self, now: float) -> None:
         if self._pacer is not None and self._reservation is not None:
@@ -282,3 +282,9 @@ class Attempts:
 
 
 _THROTTLED = frozenset({Fault.THROTTLING, Fault.TOKENS_PER_DAY})
+
+
+def _usage_of(answer: object) -> Usage | None:
+    from bedrock_resilience.tokens import usage_from  # noqa: PLC0415 - only a paced call needs it
+
+    return usage_from(answer)

@@ -154,7 +154,8 @@ def _by_word(table: Mapping[Fault, str]) -> dict[str, Fault]:
     return {word.lower(): fault for fault, words in table.items() for word in words.split()}
 
 
-# Error codes, in any spelling: streams write them in lower camel case (throttlingException).
+# Error codes, in any spelling: streams write them in lower camel case (throttlingException), and those in snake case
+# are Anthropic's own ("Errors", Claude API), which stand in the events of a Claude model's stream.
 _BY_CODE = _by_word(
     {
         # The throttling codes of all AWS services are here, so that the policy serves calls other than Bedrock's too.
@@ -165,22 +166,23 @@ _BY_CODE = _by_word(
         Fault.MODEL_NOT_READY: "ModelNotReadyException",
         Fault.SERVICE_UNAVAILABLE: "ServiceUnavailableException ServiceUnavailable",
         Fault.OVERLOADED: "overloaded_error OverloadedError OverloadedException",
-        Fault.INTERNAL_SERVER: "InternalServerException InternalServerError InternalFailure InternalError",
+        Fault.INTERNAL_SERVER: "InternalServerException InternalServerError InternalFailure InternalError api_error",
         Fault.BAD_GATEWAY: "BadGateway",
-        Fault.GATEWAY_TIMEOUT: "GatewayTimeout",
+        Fault.GATEWAY_TIMEOUT: "GatewayTimeout timeout_error",
         Fault.REQUEST_TIMEOUT: "RequestTimeout RequestTimeoutException",
         Fault.MODEL_TIMEOUT: "ModelTimeoutException",
         Fault.MODEL_ERROR: "ModelErrorException",
         Fault.MODEL_STREAM_ERROR: "ModelStreamErrorException",
-        Fault.VALIDATION: "ValidationException ValidationError",
+        Fault.VALIDATION: "ValidationException ValidationError invalid_request_error request_too_large",
         Fault.CONFLICT: "ConflictException",
         Fault.ACCESS_DENIED: "AccessDeniedException AccessDenied UnauthorizedOperation FTUFormNotFilled "
-        "MPAgreementBeingCreated OptInRequired",
-        Fault.NOT_FOUND: "ResourceNotFoundException ResourceNotFound",
+        "MPAgreementBeingCreated OptInRequired permission_error",
+        Fault.NOT_FOUND: "ResourceNotFoundException ResourceNotFound not_found_error",
         Fault.CREDENTIALS: "ExpiredToken ExpiredTokenException UnrecognizedClientException InvalidClientTokenId "
         "InvalidSignatureException SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken "
-        "MissingAuthenticationTokenException InvalidAccessKeyId RequestExpired NotAuthorized InvalidIdentityToken",
-        Fault.SERVICE_QUOTA: "ServiceQuotaExceededException",
+        "MissingAuthenticationTokenException InvalidAccessKeyId RequestExpired NotAuthorized InvalidIdentityToken "
+        "authentication_error",
+        Fault.SERVICE_QUOTA: "ServiceQuotaExceededException billing_error",
     }
 )
 
@@ -257,7 +259,7 @@ def classify(error: BaseException) -> Fault:
         return declared
     response = _mapping(getattr(error, "response", None))
     fault = _from_response(response) if response else None
-    return fault or _from_class(error)
+    return fault or _from_class(error) or _from_parser(error) or Fault.UNKNOWN
 
 
 def error_code(error: BaseException) -> str:
@@ -313,7 +315,7 @@ def _read_message(fault: Fault, message: str) -> Fault:
     return fault
 
 
-def _from_class(error: BaseException) -> Fault:
+def _from_class(error: BaseException) -> Fault | None:
     for cls in type(error).__mro__:
         name = cls.__name__.lower()
         package = _BY_CLASS.get(cls.__module__.partition(".")[0], {})
@@ -321,8 +323,27 @@ def _from_class(error: BaseException) -> Fault:
         if fault is not None:
             return _read_message(fault, str(error).lower())
     status = getattr(error, "status_code", None)  # the exceptions of SDKs built on httpx
-    known = _from_status(status) if isinstance(status, int) else None
-    return known or Fault.UNKNOWN
+    return _from_status(status) if isinstance(status, int) else None
+
+
+def _from_parser(error: BaseException) -> Fault | None:
+    # botocore's parser takes every body for a JSON object. A foreign one that is a list, a text, null or no UTF-8 makes
+    # it raise an AttributeError, a TypeError or the like, and the answer's status is to be had from its frame alone.
+    traceback = error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_globals.get("__name__") == "botocore.parsers":
+            return _from_unparsed(_mapping(frame.f_locals.get("response")))
+        traceback = traceback.tb_next
+    return None
+
+
+def _from_unparsed(response: Mapping[str, object]) -> Fault:
+    if ":message-type" in _mapping(response.get("headers")):  # a frame of a stream, whose status is made up
+        return Fault.STREAM_INTERRUPTED
+    status = response.get("status_code")
+    fault = _from_status(status) if isinstance(status, int) else None
+    return fault or Fault.MALFORMED_ANSWER
 
 
 def _code_and_message(response: object) -> tuple[str, str]:

@@ -163,13 +163,14 @@ class Retrier:
 
         return called  # type: ignore[return-value]  # same signature as fn
 
-    def with_tokens(self, tokens: int) -> Retrier:
-        """This retrier, for a request that may use so many tokens."""
-        changed = object.__new__(Retrier)
-        for name in Retrier.__slots__:
-            setattr(changed, name, getattr(self, name))
-        changed.tokens = tokens
-        return changed
+    def replace(self, **changes: Any) -> Retrier:  # noqa: ANN401 - each argument has its own type, checked by __init__
+        """A copy with some arguments changed; pacer, budget and listeners that are not stay shared.
+
+        Raises:
+            TypeError: A name that is no argument.
+        """
+        names = (name for name in Retrier.__slots__ if not name.startswith("_"))
+        return Retrier(**{**{name: getattr(self, name) for name in names}, "rng": self._rng, **changes})
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attempts:
         """A new call's machine, with this retrier's settings; for drivers."""
@@ -281,14 +282,15 @@ class Retrier:
         if self.listeners:
             from bedrock_resilience.events import CallSucceeded  # noqa: PLC0415 - whoever listens has loaded it
 
-            self._tell(CallSucceeded(attempts=call.calls, waited=call.waited, paced=call.paced, answer=answer))
+            self.tell(CallSucceeded(attempts=call.calls, waited=call.waited, paced=call.paced, answer=answer))
 
     def _told(self, call: Attempts, step: Attempt | Sleep | Stop) -> Attempt | Sleep | Stop:
         if self.listeners and not isinstance(step, Attempt):
-            self._tell(_event(call, step, self.policy))
+            self.tell(_event(call, step, self.policy))
         return step
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
+        """Call the listeners with an event; one that raises is logged. For drivers."""
         for listener in self.listeners:
             try:
                 listener(event)

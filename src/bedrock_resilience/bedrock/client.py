@@ -1,14 +1,16 @@
-"""The client factory, and the inspection of clients made elsewhere: one retry layer, a pool that fits, explicit timeouts."""
+"""The client factory, and the inspection of clients made elsewhere: one retry layer, a pool that fits, timeouts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.deadline import Deadline
@@ -50,6 +52,7 @@ def bedrock_runtime_client(
     workers: int = 4,
     read_timeout: float = DEFAULT_READ_TIMEOUT,
     connect_timeout: float = DEFAULT_CONNECT_TIMEOUT,
+    session: Any = None,  # noqa: ANN401 - a boto3 session
     **config: Any,  # noqa: ANN401 - the options of botocore's Config
 ) -> Any:  # noqa: ANN401 - boto3 makes the client's class when it is asked for
     """A boto3 ``bedrock-runtime`` client for use under a retry policy.
@@ -63,36 +66,34 @@ def bedrock_runtime_client(
         workers: Threads that will use the client at the same time.
         read_timeout: Seconds without a byte before the call fails; for Converse, the longest generation.
         connect_timeout: Seconds to open a connection.
+        session: The boto3 session to make it with, for a profile or an assumed role; None: a session of its own. A
+            session may be used by one thread at a time, the client by many.
         config: Further options of ``botocore.config.Config``, and of ``Session.client`` such as ``endpoint_url``.
 
     Raises:
-        ClientMisconfigured: ``retries`` among the options, or a pool smaller than the workers.
+        ClientMisconfigured: ``retries`` or ``config`` among the options, or a pool smaller than the workers.
         ValueError: ``workers`` or a timeout out of range.
+        ModuleNotFoundError: boto3 is not installed.
     """
     _check_arguments(workers, read_timeout, connect_timeout)
-    if "retries" in config:
-        raise ClientMisconfigured(
-            f"retries: got {config['retries']!r}; accepted: nothing, the retry policy is the one retry layer"
-        )
+    _check_config(config)
     # 10 is botocore's default; a larger pool costs nothing until it is used.
     pool = config.setdefault("max_pool_connections", max(10, workers))
-    if pool < workers:
+    if not _is_whole(pool) or pool < workers:
         raise ClientMisconfigured(f"max_pool_connections: got {pool!r}; accepted: at least the {workers} workers")
 
-    import boto3.session  # noqa: PLC0415 - the extra [aws], needed by nothing else
-    from botocore.config import Config  # noqa: PLC0415
-
+    new_session, new_config = _boto3()
     arguments = {name: config.pop(name) for name in _CLIENT_ARGUMENTS & config.keys()}
     config.setdefault("tcp_keepalive", True)  # NAT gateways drop connections that are silent for 350 s
-    settings = Config(
+    settings = new_config(
         retries={"mode": "standard", "total_max_attempts": 1},
         read_timeout=read_timeout,
         connect_timeout=connect_timeout,
         **config,
     )
-    # A session of its own: boto3's default session may not be used by several threads at once.
-    session = boto3.session.Session(region_name=region_name)
-    return session.client("bedrock-runtime", config=settings, **arguments)
+    if session is None:
+        session = new_session()  # boto3's default session may not be used by several threads at once
+    return session.client("bedrock-runtime", region_name=region_name, config=settings, **arguments)
 
 
 def check_client(
@@ -136,9 +137,10 @@ def attempts_of(client: object) -> int:
 
 
 def _attempts(config: object) -> int:
-    retries = getattr(config, "retries", None)
-    if not isinstance(retries, dict):
+    given: object = getattr(config, "retries", None)
+    if not isinstance(given, Mapping):
         return 1
+    retries = cast("Mapping[str, Any]", given)
     total = retries.get("total_max_attempts")
     if total is None and "max_attempts" in retries:
         total = retries["max_attempts"] + 1
@@ -148,31 +150,58 @@ def _attempts(config: object) -> int:
 def _problems(config: object, policy: RetryPolicy, workers: int, seconds: float | None) -> Iterator[tuple[str, str]]:
     inner, outer = _attempts(config), 1 + policy.max_retries
     if inner > 1:
-        yield (
-            "retries",
+        text = (
             f"two retry layers: botocore would send each request up to {inner} times, times {outer} attempts of the "
             f"policy makes {inner * outer}; make the client with bedrock_runtime_client(), or with "
-            "Config(retries={'total_max_attempts': 1, 'mode': 'standard'})",
+            "Config(retries={'total_max_attempts': 1, 'mode': 'standard'})"
         )
+        yield "retries", text
     pool = getattr(config, "max_pool_connections", None)
     if isinstance(pool, int) and pool < workers:
         yield "pool", f"a pool of {pool} connections for {workers} workers; accepted: at least as many"
-    timeout = getattr(config, "read_timeout", None)
-    if seconds is None or not isinstance(timeout, (int, float)):
-        return
-    # Only a read timeout that is sent again can add up; under the others one attempt must fit.
-    timeouts = inner * (1 + policy.retries_of(Fault.READ_TIMEOUT))
-    if timeouts * timeout > seconds:
-        yield (
-            "timeouts",
-            f"{timeouts} attempts of {timeout:g} s read timeout need {timeouts * timeout:g} s, and the deadline leaves "
-            f"{seconds:.1f} s; accepted: a read timeout up to {seconds / timeouts:.1f} s",
-        )
+    if seconds is not None:
+        yield from _problems_of_time(config, inner, policy, seconds)
+
+
+def _problems_of_time(config: object, inner: int, policy: RetryPolicy, seconds: float) -> Iterator[tuple[str, str]]:
+    # Only a read timeout that is sent again can add up; whatever else fails, fails earlier.
+    attempts = inner * (1 + policy.retries_of(Fault.READ_TIMEOUT))
+    accepted = f"the deadline leaves {seconds:.1f} s; accepted: a read timeout up to {seconds / attempts:.1f} s"
+    timeout = getattr(config, "read_timeout", 0)
+    if timeout is None:
+        yield "timeouts", f"no read timeout at all, and {accepted}"
+    elif isinstance(timeout, (int, float)) and attempts * timeout > seconds:
+        yield "timeouts", f"{attempts} x {timeout:g} s of read timeout make {attempts * timeout:g} s, and {accepted}"
 
 
 def _check_arguments(workers: object, read_timeout: object, connect_timeout: object) -> None:
-    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+    if not _is_whole(workers) or workers < 1:
         raise ValueError(f"workers: got {workers!r}; accepted: a whole number >= 1")
     for name, given in (("read_timeout", read_timeout), ("connect_timeout", connect_timeout)):
         if not isinstance(given, (int, float)) or isinstance(given, bool) or not 0 < given < float("inf"):
             raise ValueError(f"{name}: got {given!r}; accepted: seconds > 0")
+
+
+def _check_config(config: Mapping[str, Any]) -> None:
+    if "retries" in config:
+        raise ClientMisconfigured(
+            f"retries: got {config['retries']!r}; accepted: nothing, the retry policy is the one retry layer"
+        )
+    if "config" in config:
+        raise ClientMisconfigured("config: got a Config; accepted: its options, each as an argument of its own")
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _boto3() -> tuple[Callable[[], Any], Callable[..., Any]]:
+    """boto3's Session and botocore's Config; only making a client needs them."""
+    try:
+        session = importlib.import_module("boto3.session").Session
+        config = importlib.import_module("botocore.config").Config
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"making a client needs boto3 ({error}): pip install 'bedrock-resilience[aws]'", name=error.name
+        ) from error
+    return session, config

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience.bedrock.answers import MalformedAnswer, read_body
+from bedrock_resilience.bedrock.answers import MalformedAnswer, dig, read_body, sent
 from bedrock_resilience.bedrock.client import bedrock_runtime_client, check_client
 from bedrock_resilience.jitter import AdditiveJitter
 from bedrock_resilience.listeners.logging import LoggingListener
@@ -17,8 +17,12 @@ from bedrock_resilience.retrier import Retrier
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_JITTER = 0.1  # seconds, as the contract has it
-_LONGEST = 3600.0  # seconds; what a policy accepts
+_JITTER: Final = 0.1  # seconds, as the contract has it
+_LONGEST: Final = 3600.0  # seconds; what a policy accepts
+
+# A client for each region that was asked for: making one costs a new TLS connection.
+_clients: dict[str | None, Any] = {}
+_making = Lock()
 
 
 def call_bedrock_with_retry(
@@ -46,9 +50,8 @@ def call_bedrock_with_retry(
         MalformedAnswer: A success without text, or without JSON. It is not retried.
         ClientMisconfigured: The client handed in retries by itself.
     """
-    # The contract knows no cap: the last delay is the longest.
-    longest = base_delay * 2.0 ** min(max_retries, 60) + _JITTER
-    policy = RetryPolicy(max_retries, base_delay, max_delay=min(longest, _LONGEST), jitter=AdditiveJitter(_JITTER))
+    # The contract knows no cap.
+    policy = RetryPolicy(max_retries, base_delay, max_delay=_LONGEST, jitter=AdditiveJitter(_JITTER))
     if client is None:
         client = _client(os.environ.get("BEDROCK_REGION") or None)
     else:
@@ -56,15 +59,19 @@ def call_bedrock_with_retry(
     return Retrier(policy, listeners=[LoggingListener(language="fr")]).call(_invoke, client, model_id, request_body)
 
 
-@lru_cache(maxsize=4)
 def _client(region_name: str | None) -> Any:  # noqa: ANN401 - as above
-    return bedrock_runtime_client(region_name)
+    with _making:
+        if region_name not in _clients:
+            _clients[region_name] = bedrock_runtime_client(region_name)
+        return _clients[region_name]
 
 
 def _invoke(client: Any, model_id: str, request_body: Mapping[str, Any]) -> str:  # noqa: ANN401 - as above
-    answer = read_body(client.invoke_model(modelId=model_id, body=json.dumps(dict(request_body))))
-    content = answer.get("content")
-    texts = [block["text"] for block in content if "text" in block] if isinstance(content, list) else []
+    request = {"modelId": model_id, "body": json.dumps(dict(request_body))}
+    answer = read_body(sent(client.invoke_model, request))
+    content: object = answer.get("content")
+    blocks = cast("list[object]", content) if isinstance(content, list) else []
+    texts = [text for text in (dig(block, "text") for block in blocks) if isinstance(text, str)]
     if not texts:
         raise MalformedAnswer("the answer has no text", answer)
     return "".join(texts)

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from bedrock_resilience.bedrock import answers, streams
+from bedrock_resilience.bedrock.answers import IncompleteAnswer, MalformedAnswer, dig
 from bedrock_resilience.bedrock.client import bedrock_runtime_client, check_client
+from bedrock_resilience.bedrock.opencall import OpenCall
 from bedrock_resilience.retrier import Retrier
 from bedrock_resilience.tokens import TokenEstimator, reserved_tokens, usage_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Generator
 
-    from bedrock_resilience.bedrock.streams import ConverseEvents, StreamEvent
+    from bedrock_resilience.bedrock.streams import CheckedStream, StreamEvent
+
+# Where a request names the most tokens it may be answered with: Converse and Nova; Claude; Llama; Titan.
+_MAX_TOKENS: Final = (
+    ("inferenceConfig", "maxTokens"),
+    ("max_tokens",),
+    ("max_gen_len",),
+    ("textGenerationConfig", "maxTokenCount"),
+)
 
 
 class BedrockRuntime:
     """Bedrock's runtime operations under one retrier. Threads may share it.
 
+    It is the one retry layer: a ``Retrier`` or a ``BoundedExecutor`` around it gets a policy with ``max_retries=0``.
+
     Args:
         client: A boto3 ``bedrock-runtime`` client; made by ``bedrock_runtime_client`` where there is none.
         retrier: Policy, deadline, budget, pacer and listeners of every call; the default policy where there is none.
+            Its ``tokens``, where they are a function, are called with the parameters of the request, by name; where
+            there are none, a pacer is told an estimate that learns from the answers.
         workers: Threads that use it at the same time.
         allow: Checks of a client handed in to leave out; see ``check_client``.
 
@@ -51,79 +66,112 @@ class BedrockRuntime:
         self.estimator = TokenEstimator()
 
     def converse(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of Converse
-        """Converse: the whole answer, or a typed failure; see ``answers.converse``."""
+        """Converse: the whole answer, or a typed failure; see ``bedrock.converse``."""
         return self._whole(answers.converse, request)
 
     def invoke_model(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of InvokeModel
-        """InvokeModel: the parsed body, or a typed failure; see ``answers.invoke_model``. ``body`` may be a mapping."""
+        """InvokeModel: the parsed body, or a typed failure; see ``bedrock.invoke_model``. ``body`` may be a mapping."""
         return self._whole(answers.invoke_model, request)
 
-    def converse_stream(self, **request: Any) -> Iterator[StreamEvent]:  # noqa: ANN401 - the parameters of ConverseStream
-        """ConverseStream: yields the events.
+    def converse_stream(self, **request: Any) -> Generator[StreamEvent, None, None]:  # noqa: ANN401 - the parameters of ConverseStream
+        """ConverseStream: yields the events. Nothing is sent before the first one is asked for.
 
         A stream that fails before anything of the message's content was delivered is started again, as the policy
-        allows; after that it is never, and the failure (``StreamInterrupted``) carries what was delivered.
+        allows; after that it is never, and the failure carries what was delivered. Closing the generator closes the
+        connection.
+
+        Raises:
+            StreamInterrupted: It failed, or ended without ``messageStop``.
+            IncompleteAnswer: After all events, where the stop reason says that the answer is not whole.
         """
-        return self._stream(
-            request, streams.ConverseEvents, lambda **ready: self.client.converse_stream(**ready)["stream"]
-        )
+        return self._stream(streams.converse_stream, request)
 
-    def invoke_model_stream(self, **request: Any) -> Iterator[StreamEvent]:  # noqa: ANN401 - the parameters of InvokeModelWithResponseStream
-        """InvokeModelWithResponseStream: yields the decoded events; started again as ``converse_stream`` is."""
-        return self._stream(
-            answers.encoded(request),
-            streams.InvokeModelEvents,
-            lambda **ready: self.client.invoke_model_with_response_stream(**ready)["body"],
-        )
+    def invoke_model_stream(self, **request: Any) -> Generator[StreamEvent, None, None]:  # noqa: ANN401 - the parameters of InvokeModelWithResponseStream
+        """InvokeModelWithResponseStream: yields the decoded events; otherwise as ``converse_stream``."""
+        return self._stream(streams.invoke_model_stream, request)
 
-    def _whole(self, operation: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
-        answer = self._paced(request).call(operation, self.client, **request)
-        usage = usage_from(answer)
-        if usage is not None:
-            self.estimator.learn(request, usage)
-        return answer
-
-    def _stream(
-        self, request: dict[str, Any], kind: Callable[[], ConverseEvents], open_stream: Callable[..., Any]
-    ) -> Iterator[StreamEvent]:
-        first, rest = self._paced(request).call(_start, kind, open_stream, request)
-        try:
-            yield from first
-            yield from rest
-        finally:
-            rest.close()
-
-    def _paced(self, request: dict[str, Any]) -> Retrier:
-        retrier = self.retrier
-        if retrier.pacer is None or retrier.tokens != 0:
-            return retrier
-        return retrier.with_tokens(self.reserved_tokens(request))
-
-    def reserved_tokens(self, request: dict[str, Any]) -> int:
+    def reserved_tokens(self, request: Mapping[str, Any]) -> int:
         """Tokens that Bedrock deducts when this request starts: estimated input + max_tokens."""
         return reserved_tokens(self.estimator.estimate(request), _max_tokens(request))
 
+    def _whole(self, operation: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            answer = self._retrier_of(request).call(operation, self.client, **request)
+        except IncompleteAnswer as error:
+            self._learn(request, error.answer)
+            raise
+        self._learn(request, answer)
+        return answer
 
-def _start(
-    kind: Callable[[], ConverseEvents], open_stream: Callable[..., Any], request: dict[str, Any]
-) -> tuple[list[StreamEvent], Any]:
+    def _stream(
+        self, open_stream: Callable[..., CheckedStream], request: dict[str, Any]
+    ) -> Generator[StreamEvent, None, None]:
+        call = OpenCall(self._retrier_of(request))
+        try:
+            first, rest = call.retrier.call(_begin, open_stream, self.client, request)
+        except BaseException:
+            call.given_up()
+            raise
+        last: StreamEvent | None = None
+        try:
+            with rest:
+                for last in first:
+                    yield last
+                for last in rest:
+                    yield last
+        except GeneratorExit:  # the caller has seen enough, which is no failure
+            call.answered(last)
+            raise
+        except BaseException as error:
+            call.failed(error, last)
+            raise
+        call.answered(last)
+        self._learn(request, last)
+
+    def _learn(self, request: Mapping[str, Any], answer: object) -> None:
+        usage = usage_from(answer)
+        if usage is not None:
+            self.estimator.learn(request, usage)
+
+    def _retrier_of(self, request: dict[str, Any]) -> Retrier:
+        retrier = self.retrier
+        if retrier.pacer is None:
+            return retrier
+        tokens = retrier.tokens(**request) if callable(retrier.tokens) else retrier.tokens
+        return retrier.replace(tokens=tokens or self.reserved_tokens(request))
+
+
+def _begin(
+    open_stream: Callable[..., CheckedStream], client: object, request: dict[str, Any]
+) -> tuple[list[StreamEvent], CheckedStream]:
     """Open a stream and read up to the first content: as long as that fails, nothing was delivered."""
-    reader = kind()
-    events = reader.checked(open_stream(**request))
+    stream = open_stream(client, **request)
     first: list[StreamEvent] = []
     try:
-        for event in events:
+        for event in stream:
             first.append(event)
-            if not reader.opens(event):
+            if not stream.opens(event):
                 break
     except streams.StreamInterrupted as error:
         error.delivered = []  # held back here
         raise
-    return first, events
+    return first, stream
 
 
-def _max_tokens(request: dict[str, Any]) -> int | None:
-    given = request.get("inferenceConfig", {}).get("maxTokens")
-    if given is None and isinstance(request.get("body"), dict):
-        given = request["body"].get("max_tokens")
-    return given if isinstance(given, int) else None
+def _max_tokens(request: Mapping[str, Any]) -> int | None:
+    fields = _body(request)
+    for path in _MAX_TOKENS:
+        given = dig(fields, *path)
+        if isinstance(given, int) and not isinstance(given, bool):
+            return given
+    return None
+
+
+def _body(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    body: object = request.get("body", request)
+    if isinstance(body, (str, bytes, bytearray)):
+        try:
+            return answers.parsed(bytes(body) if isinstance(body, bytearray) else body)
+        except MalformedAnswer:
+            return {}
+    return cast("Mapping[str, Any]", body) if isinstance(body, Mapping) else {}

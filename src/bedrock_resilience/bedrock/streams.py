@@ -6,14 +6,15 @@ one ends cleanly too early.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.bedrock.answers import MalformedAnswer, check_stop_reason, encoded
+from bedrock_resilience.bedrock.answers import MalformedAnswer, check_stop_reason, dig, encoded, parsed, sent
 from bedrock_resilience.faults import Fault, classify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
 
     StreamEvent = dict[str, Any]
 
@@ -26,112 +27,189 @@ class StreamInterrupted(Exception):  # noqa: N818 - it is what happened
         fault: What the failure meant.
     """
 
-    def __init__(self, problem: str, delivered: list[StreamEvent], fault: Fault = Fault.STREAM_INTERRUPTED) -> None:
-        super().__init__(f"{problem}, after {len(delivered)} events")
-        self.delivered = delivered
+    def __init__(
+        self, problem: str, delivered: Sequence[StreamEvent] = (), fault: Fault = Fault.STREAM_INTERRUPTED
+    ) -> None:
+        super().__init__(problem, delivered, fault)
+        self.problem = problem
+        self.delivered = list(delivered)
         self.fault = fault
 
     @property
     def text(self) -> str:
         """The text that was delivered before."""
-        return "".join(_text(event) for event in self.delivered)
+        return "".join(map(text_of, self.delivered))
+
+    def __str__(self) -> str:
+        return f"{self.problem} (events delivered before: {len(self.delivered)})"
 
 
-def converse_stream(client: Any, /, **request: Any) -> Iterator[StreamEvent]:  # noqa: ANN401 - a boto3 client, and its parameters
+def converse_stream(client: Any, /, **request: Any) -> CheckedStream:  # noqa: ANN401 - a boto3 client, and its parameters
     """``client.converse_stream(**request)``, one attempt: yields the events, and raises where the stream is not whole.
 
+    The request is sent at once; errors before the first event are those of the client.
+
     Raises:
-        StreamInterrupted: It failed, or ended without ``messageStop``.
+        StreamInterrupted: The stream failed, or ended without ``messageStop``.
         IncompleteAnswer: After all events, where the stop reason says that the answer is not whole.
     """
-    return ConverseEvents().checked(client.converse_stream(**request)["stream"])
+    return CheckedStream(ConverseEvents(), sent(client.converse_stream, request)["stream"])
 
 
-def invoke_model_stream(client: Any, /, **request: Any) -> Iterator[StreamEvent]:  # noqa: ANN401 - a boto3 client, and its parameters
+def invoke_model_stream(client: Any, /, **request: Any) -> CheckedStream:  # noqa: ANN401 - a boto3 client, and its parameters
     """``client.invoke_model_with_response_stream(**request)``, one attempt: yields the decoded JSON events.
 
+    A ``body`` that is a mapping is written as JSON. The request is sent at once, as with ``converse_stream``.
+
     Raises:
-        StreamInterrupted: It failed, or ended without ``message_stop`` or Bedrock's invocation metrics.
-        MalformedAnswer: An event that is no JSON object.
+        StreamInterrupted: The stream failed, holds what is no JSON object or an error event, or ended without
+            ``message_stop`` or Bedrock's invocation metrics.
         IncompleteAnswer: After all events, where the stop reason says that the answer is not whole.
     """
-    return InvokeModelEvents().checked(client.invoke_model_with_response_stream(**encoded(request))["body"])
+    return CheckedStream(InvokeModelEvents(), sent(client.invoke_model_with_response_stream, encoded(request))["body"])
+
+
+class CheckedStream:
+    """The events of an open stream: an iterator that raises where the stream is not whole, and a context manager.
+
+    The connection is closed at the end, at a failure, and by ``close``, whether anything was read or not.
+
+    Attributes:
+        delivered: The events that were handed on so far.
+    """
+
+    def __init__(self, kind: ConverseEvents, stream: Iterable[StreamEvent]) -> None:
+        self.delivered: list[StreamEvent] = []
+        self._kind = kind
+        self._stream = stream
+        self._events: Iterator[StreamEvent] | None = iter(stream)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> StreamEvent:
+        if self._events is None:
+            raise StopIteration
+        try:
+            event = self._kind.read(next(self._events))
+        except BaseException as error:
+            self.close()
+            self._end(error)
+            raise
+        self.delivered.append(event)
+        return event
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def opens(self, event: StreamEvent) -> bool:
+        """Does this event only open the message, with nothing of its content?"""
+        return self._kind.opens(event)
+
+    def close(self) -> None:
+        """Close the connection; nothing more is delivered."""
+        self._events = None
+        close: Callable[[], object] | None = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+    def _end(self, error: BaseException) -> None:
+        """Raise what this end of the stream means, unless it is the proper one or somebody wants to stop."""
+        kind, delivered = self._kind, self.delivered
+        if isinstance(error, StopIteration):
+            if not kind.whole:
+                raise StreamInterrupted("the stream ended without its last event", delivered) from None
+            if kind.stop_reason is not None:
+                check_stop_reason(kind.stop_reason, delivered)
+        elif isinstance(error, MalformedAnswer):
+            raise StreamInterrupted(f"the stream holds a foreign event: {error}", delivered, error.fault) from error
+        elif isinstance(error, Exception):
+            raise StreamInterrupted(f"the stream failed: {error}", delivered, _fault_in_stream(error)) from error
 
 
 class ConverseEvents:
     """What a ConverseStream looks like: how an event is read, and when the stream is whole."""
+
+    # Events that only open the message or a block of it.
+    _OPENING = frozenset({"messageStart", "contentBlockStart"})
 
     def __init__(self) -> None:
         self.whole = False
         self.stop_reason: str | None = None
 
     def read(self, event: StreamEvent) -> StreamEvent:
-        """The event as it is handed on."""
-        stop = event.get("messageStop")
-        if stop is not None:
+        """The event as it is handed on.
+
+        Raises:
+            Exception: It is an error.
+        """
+        if "messageStop" in event:
             self.whole = True
-            self.stop_reason = stop.get("stopReason")
+            self._stopped(dig(event, "messageStop", "stopReason"))
         return event
 
     def opens(self, event: StreamEvent) -> bool:
         """Does it only open the message, with nothing of its content?"""
-        return "messageStart" in event
+        return not self._OPENING.isdisjoint(event)
 
-    def checked(self, stream: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
-        """The events of an open stream, which is closed at the end."""
-        return _checked(self, stream)
+    def _stopped(self, reason: object) -> None:
+        if isinstance(reason, str):
+            self.stop_reason = reason
 
 
 class InvokeModelEvents(ConverseEvents):
-    """What an InvokeModelWithResponseStream of Claude looks like."""
+    """What an InvokeModelWithResponseStream looks like: Claude's events, or those of another model."""
+
+    _OPENING_TYPES: Final = frozenset({"message_start", "content_block_start", "ping"})
 
     def read(self, event: StreamEvent) -> StreamEvent:
         """The JSON object inside the chunk."""
-        raw = event.get("chunk", {}).get("bytes", b"")
-        try:
-            decoded = json.loads(raw)
-        except ValueError:
-            raise MalformedAnswer(f"an event is no JSON: it starts with {raw[:40]!r}") from None
-        if not isinstance(decoded, dict):
-            raise MalformedAnswer("an event is no JSON object", decoded)
-        if decoded.get("type") == "message_delta":
-            self.stop_reason = decoded.get("delta", {}).get("stop_reason")
+        raw = dig(event, "chunk", "bytes")
+        decoded = parsed(raw if isinstance(raw, (bytes, str)) else b"")
+        kind = decoded.get("type")
+        if kind == "error":
+            raise ErrorEvent(decoded)
+        if kind == "message_delta":
+            self._stopped(dig(decoded, "delta", "stop_reason"))
         # Models other than Claude have their own events; the metrics are Bedrock's, in the last one of any of them.
-        self.whole |= decoded.get("type") == "message_stop" or "amazon-bedrock-invocationMetrics" in decoded
-        return decoded
+        self.whole |= kind == "message_stop" or "amazon-bedrock-invocationMetrics" in decoded
+        return super().read(decoded)  # Nova's events are those of Converse
 
     def opens(self, event: StreamEvent) -> bool:
         """Does it only open the message, with nothing of its content?"""
-        return event.get("type") == "message_start"
+        return event.get("type") in self._OPENING_TYPES or super().opens(event)
 
 
-def _checked(kind: ConverseEvents, stream: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
-    delivered: list[StreamEvent] = []
-    try:
-        for raw in stream:
-            event = kind.read(raw)
-            yield event
-            delivered.append(event)
-    except MalformedAnswer as error:
-        raise StreamInterrupted(str(error), delivered, Fault.MALFORMED_ANSWER) from error
-    except Exception as error:
-        raise StreamInterrupted(f"the stream failed: {error}", delivered, _fault_in_stream(error)) from error
-    finally:
-        close: Callable[[], object] | None = getattr(stream, "close", None)
-        if close is not None:
-            close()
-    if not kind.whole:
-        raise StreamInterrupted("the stream ended without its last event", delivered)
-    if kind.stop_reason is not None:
-        check_stop_reason(kind.stop_reason, delivered)
+class ErrorEvent(Exception):  # noqa: N818 - it is what came
+    """An event of a Claude model's stream that says that it failed, such as ``overloaded_error``.
+
+    Attributes:
+        response: Code and message, in the shape of botocore's errors.
+    """
+
+    def __init__(self, event: StreamEvent) -> None:
+        super().__init__(event)
+        self.response = {"Error": {"Code": dig(event, "error", "type"), "Message": dig(event, "error", "message")}}
+
+    def __str__(self) -> str:
+        return ": ".join(str(part) for part in self.response["Error"].values())
+
+
+def text_of(event: StreamEvent) -> str:
+    """The text that an event adds, in the events of Converse or of Claude."""
+    for path in (("contentBlockDelta", "delta", "text"), ("delta", "text")):
+        text = dig(event, *path)
+        if isinstance(text, str):
+            return text
+    return ""
 
 
 def _fault_in_stream(error: Exception) -> Fault:
     fault = classify(error)
-    return Fault.STREAM_INTERRUPTED if fault is Fault.UNKNOWN else fault
-
-
-def _text(event: StreamEvent) -> str:
-    delta = event.get("contentBlockDelta", event).get("delta", {})
-    text = delta.get("text") if isinstance(delta, dict) else None
-    return text if isinstance(text, str) else ""
+    # Names such as SSLError mean "never reached" before a stream begins. This one has begun, and is billed.
+    return Fault.STREAM_INTERRUPTED if fault in {Fault.UNKNOWN, Fault.CONNECTION_FAILED} else fault
