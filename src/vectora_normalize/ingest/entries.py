@@ -1,0 +1,44 @@
+"""What a document holds before anything is cleaned, counted or dropped: its entries, and what was wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+MAX_ENTRIES: Final = 1_000
+"""Entries of a document; further ones are not read. Feeds and listing pages put the newest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One piece of news as a document gives it.
+
+    Args:
+        title: HTML or plain text.
+        summary: HTML or plain text; the longest that the document gives.
+        link: Absolute URL; empty where there is none that can be followed.
+        published: Day of publication in UTC; None where none could be read.
+        language: As the document says, such as `en-GB`; empty where it says nothing.
+    """
+
+    title: str
+    summary: str
+    link: str
+    published: dt.date | None = None
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """All that could be read of a feed or page.
+
+    Args:
+        entries: In the order of the document.
+        problems: What was wrong with it, one sentence each.
+    """
+
+    entries: tuple[Entry, ...]
+    problems: tuple[str, ...] = ()

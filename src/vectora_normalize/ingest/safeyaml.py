@@ -1,0 +1,102 @@
+"""YAML files, read without trusting them.
+
+Only plain data: no tags that make objects. Size, depth, aliases and merges are limited before anything is built, so a
+file of a kilobyte cannot become a gigabyte.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final, cast
+
+from vectora_normalize.contract import ErrorType, RunRefused
+
+MAX_BYTES: Final = 1024 * 1024
+"""Size of a file. Real ones have some ten kilobytes."""
+
+MAX_DEPTH: Final = 40
+"""Lists and mappings within one another."""
+
+MAX_ALIASES: Final = 100
+"""Repetitions of an anchored value."""
+
+MAX_MERGED: Final = 10_000
+"""Keys of a mapping once its merge keys are resolved."""
+
+
+class ConfigurationError(RunRefused):
+    """A configuration file that cannot be used, with every fault in it.
+
+    Args:
+        faults: One sentence each: the file, the field, what was given, what is accepted.
+    """
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__(ErrorType.INVALID_CONFIGURATION, *faults)
+
+
+def read_mapping(data: bytes, file: str) -> dict[str, Any]:
+    """The mapping that a YAML file holds.
+
+    Args:
+        data: The file.
+        file: Its name, for messages.
+
+    Raises:
+        ConfigurationError: It is no YAML, not a mapping, or beyond a limit.
+    """
+    import yaml  # noqa: PLC0415 - importing costs a cold start 30 ms, and the caller may have the file cached
+
+    if len(data) > MAX_BYTES:
+        raise ConfigurationError(f"{file}: got {len(data)} bytes; accepted: at most {MAX_BYTES}")
+    try:
+        _check_shape(data, file)
+        value: object = yaml.load(data, Loader=_loader())  # noqa: S506 - a SafeLoader, further restricted
+    except yaml.MarkedYAMLError as error:
+        where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigurationError(f"{file}: no YAML{where}: {error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as the date 2026-13-45
+        raise ConfigurationError(f"{file}: no YAML: {str(error)[:200]}") from None
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{file}: got {type(value).__name__}; accepted: a mapping")
+    return cast("dict[str, Any]", value)
+
+
+def _check_shape(data: bytes, file: str) -> None:
+    """Look at the structure event by event; nothing is built yet."""
+    import yaml  # noqa: PLC0415 - as above
+
+    depth = aliases = 0
+    for event in yaml.parse(data, Loader=_base_loader()):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            aliases += 1
+        if depth > MAX_DEPTH:
+            raise ConfigurationError(f"{file}: nested too deep; accepted: {MAX_DEPTH} levels")
+        if aliases > MAX_ALIASES:
+            raise ConfigurationError(f"{file}: too many aliases; accepted: {MAX_ALIASES}")
+
+
+def _base_loader() -> Any:  # noqa: ANN401 - two classes without a common one
+    import yaml  # noqa: PLC0415 - as above
+
+    return yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+
+@cache
+def _loader() -> Any:  # noqa: ANN401 - a class made here
+    """The safe loader, with a limit to what merge keys (`<<`) may multiply."""
+    import yaml  # noqa: PLC0415 - as above
+
+    class Loader(_base_loader()):  # type: ignore[misc]  # the base is chosen at run time
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            super().flatten_mapping(node)  # pyright: ignore[reportUnknownMemberType] - as above
+            if len(node.value) > MAX_MERGED:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"more than {MAX_MERGED} keys after merging", node.start_mark
+                )
+
+    return Loader
