@@ -295,11 +295,21 @@ class QuotaLedger:
                     bucket.debit(now, cost - admission.reserved)
         return cost
 
-    def change(self, quota: Quota | Mapping[str, Quota] | None) -> None:
-        """Put another quota in force; its buckets start full."""
+    def change(self, quota: Quota | Mapping[str, Quota] | None, now: float | None = None) -> None:
+        """Put another quota in force.
+
+        Args:
+            quota: the new one.
+            now: the time; what is in a bucket then stays there, as far as the new one holds it. None: the buckets
+                start full.
+        """
         with self._lock:
+            old, self._buckets = self._buckets, {}
             self._quota = quota
-            self._buckets.clear()
+            for model, buckets in old.items() if now is not None else ():
+                for limit, bucket in self._buckets_of(model).items():
+                    if now is not None and limit in buckets:
+                        bucket.debit(now, bucket.capacity - buckets[limit].level(now))
 
     def level(self, now: float, model: str, limit: Limit) -> float:
         """What is left of a quota of this model; infinite if that is not limited."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bedrock_resilience.pacing.protocol import Pacer, Reservation
+from bedrock_resilience.pacing.quota_pacer import QuotaPacer
 from bedrock_resilience.pacing.unpaced import NoPacer
 
-__all__ = ["NoPacer", "Pacer", "Reservation"]
+__all__ = ["NoPacer", "Pacer", "QuotaPacer", "Reservation"]

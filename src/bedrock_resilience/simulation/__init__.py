@@ -1,1 +1,19 @@
+"""The simulator: production code in virtual time, so that settings are chosen before they are deployed."""
 
+from __future__ import annotations
+
+from bedrock_resilience.simulation.driver import simulate
+from bedrock_resilience.simulation.report import InstanceReport, SimulationReport, Span
+from bedrock_resilience.simulation.scenario import QuotaChange, Scenario, Tokens
+from bedrock_resilience.simulation.service import SimulatedRequest
+
+__all__ = [
+    "InstanceReport",
+    "QuotaChange",
+    "Scenario",
+    "SimulatedRequest",
+    "SimulationReport",
+    "Span",
+    "Tokens",
+    "simulate",
+]

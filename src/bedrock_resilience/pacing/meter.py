@@ -1,0 +1,94 @@
+"""`Meter`: permits on a time line of their own, so that a change of rate moves everyone who waits.
+
+Permits are granted at a rate, and every claim takes the next ones: a claim is due once the permits granted reach its
+ticket. Counting permits instead of instants is what makes a change of the rate cheap: no claim is stored with an
+instant that would have to be corrected. The idea is the virtual clock of fair queueing (Zhang, "VirtualClock", SIGCOMM
+1990); with a fixed rate it is the generic cell rate algorithm, GCRA (ITU-T I.371), the token bucket seen from the side
+of the sender.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+
+class Claim:
+    """A claim on `amount` permits, due when `ticket` permits have been granted."""
+
+    __slots__ = ("amount", "ticket")
+
+    def __init__(self, ticket: float, amount: float) -> None:
+        self.ticket = ticket
+        self.amount = amount
+
+
+class Meter:
+    """Grants permits at `rate` a second; what nobody claims is kept up to `capacity`. Not thread-safe.
+
+    Args:
+        rate: Permits a second, > 0.
+        capacity: Permits that may be claimed at once after a pause, > 0.
+        level: Permits there at the start; None: all of `capacity`.
+    """
+
+    __slots__ = ("_at", "_waiting", "capacity", "claimed", "granted", "rate")
+
+    def __init__(self, rate: float, capacity: float, level: float | None = None) -> None:
+        self.rate = rate
+        self.capacity = capacity
+        self.granted = capacity if level is None else level
+        self.claimed = 0.0
+        self._at = -math.inf
+        self._waiting: deque[Claim] = deque()
+
+    @property
+    def level(self) -> float:
+        """Permits granted and not claimed; negative while claims wait."""
+        return self.granted - self.claimed
+
+    def advance(self, now: float) -> None:
+        """Grant what is due since the last call. A clock that went back grants nothing."""
+        if now <= self._at:
+            return
+        if self._at > -math.inf:
+            self.grant((now - self._at) * self.rate)
+        self._at = now
+
+    def grant(self, amount: float) -> None:
+        """Grant permits beside the rate, up to the capacity; a negative amount takes them away."""
+        self.granted = min(self.granted + amount, self.claimed + self.capacity)
+        while self._waiting and self._waiting[0].ticket <= self.granted:
+            self._waiting.popleft()
+
+    def claim(self, amount: float = 1.0) -> Claim:
+        """Claim the next permits, behind everyone who waits."""
+        self.claimed += amount
+        claim = Claim(self.claimed, amount)
+        self._waiting.append(claim)
+        return claim
+
+    def withdraw(self, claim: Claim) -> None:
+        """Give a claim back that was not used: those behind it move up, those before it do not."""
+        self.claimed -= claim.amount
+        for other in self._waiting:
+            if other.ticket > claim.ticket:
+                other.ticket -= claim.amount
+        if claim in self._waiting:
+            self._waiting.remove(claim)
+        self.grant(0.0)
+
+    def next_wait(self) -> float:
+        """Seconds until a claim on one permit would be due, were it made now."""
+        return self._until(self.claimed + 1)
+
+    def wait(self, claim: Claim) -> float:
+        """Seconds until the claim is due; 0 if it is."""
+        return self._until(claim.ticket)
+
+    def _until(self, ticket: float) -> float:
+        missing = ticket - self.granted
+        # Whoever slept exactly this long must not be sent to sleep again for the rounding of the sums.
+        if missing <= 1e-9 + 8 * math.ulp(ticket):
+            return 0.0
+        return missing / self.rate

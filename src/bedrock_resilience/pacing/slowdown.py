@@ -1,0 +1,40 @@
+"""`Slowdown`: what a pacer does about a service without capacity (503, 529).
+
+That answer says nothing about the quota: another of the account's requests may be admitted at the same time (AWS,
+"Scaling and throughput best practices": "503 and 429 are not evidence of each other"). So it is kept apart from the
+rate: a factor that is halved, held, and raised by half until it is 1 again.
+"""
+
+from __future__ import annotations
+
+import math
+
+HALVE = 0.5
+RAISE = 1.5
+HOLD = 60.0
+"""Seconds between two steps upward. AWS advises 15 minutes for a long-running service; a Lambda does not live longer
+than that, and would spend the rest of its life at half its rate for one answer.
+"""
+LEAST = 1 / 64
+
+
+class Slowdown:
+    """The factor, in (0, 1], by which a pacer's rate is lowered at the moment."""
+
+    __slots__ = ("_cut_at", "factor")
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+        self._cut_at = -math.inf
+
+    def cut(self, sent: float, now: float) -> None:
+        """Halve, unless the request was sent before the last cut could have had an effect."""
+        if sent >= self._cut_at:
+            self.factor = max(LEAST, self.factor * HALVE)
+            self._cut_at = now
+
+    def advance(self, now: float) -> None:
+        """Raise by half for every `HOLD` seconds since the last change."""
+        while self.factor < 1.0 and now - self._cut_at >= HOLD:
+            self.factor = min(1.0, self.factor * RAISE)
+            self._cut_at += HOLD

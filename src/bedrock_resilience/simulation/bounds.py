@@ -1,0 +1,87 @@
+"""The lower bound: no way of sending, however clever, finishes a scenario earlier than this.
+
+Two things hold a scenario back, and each gives a bound; the later one counts.
+
+- Concurrency: `workers` calls at a time, each as long as the latency.
+- The quota: what is admitted up to a time is at most the burst and what was refilled since. It binds all instances
+  together, and again those alone that start later: the items of the last instance cannot be admitted before it starts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from bedrock_resilience.quota import SECONDS_A_MINUTE
+from bedrock_resilience.simulation.service import MODEL
+from bedrock_resilience.tokens import Usage, burndown_rate, settled_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.quota import Quota
+    from bedrock_resilience.simulation.scenario import Scenario
+
+
+def lower_bound(scenario: Scenario) -> float:
+    """Seconds from the start of the first instance to the last answer, at the least.
+
+    With a random latency it is the bound for its mean.
+    """
+    if scenario.items == 0:
+        return 0.0
+    latency = scenario.mean_latency()
+    return max(
+        max(start + _rounds(scenario) * latency, _admitted_at(scenario, number, start) + latency)
+        for number, start in enumerate(number * scenario.offset for number in range(scenario.instances))
+    )
+
+
+def _rounds(scenario: Scenario) -> float:
+    rounds = scenario.items / scenario.workers
+    # With a random latency the workers do not go in step, and the last round is shared.
+    return max(1.0, rounds) if callable(scenario.latency) else math.ceil(rounds)
+
+
+def _admitted_at(scenario: Scenario, number: int, start: float) -> float:
+    """When the last of the items of instance `number` and all later ones can be admitted."""
+    items = (scenario.instances - number) * scenario.items
+    requests = _reached(scenario, start, items, lambda quota: (quota.requests_per_minute, quota.request_burst))
+    per_item = _tokens_an_item(scenario)
+    if per_item is None:
+        return requests
+    tokens = _reached(
+        scenario, start, items * per_item, lambda quota: (quota.tokens_per_minute, quota.tokens_per_minute or math.inf)
+    )
+    return max(requests, tokens)
+
+
+def _tokens_an_item(scenario: Scenario) -> float | None:
+    tokens = scenario.tokens
+    if tokens is None:
+        return None
+    mean = Usage((tokens.least + tokens.most) // 2, tokens.output)
+    return settled_tokens(mean, burndown_rate(MODEL))
+
+
+def _reached(
+    scenario: Scenario, start: float, amount: float, limit: Callable[[Quota], tuple[float | None, float]]
+) -> float:
+    """When `amount` has been granted, if everything granted from `start` on is used, and the bucket is full there."""
+    at = start
+    quota = scenario.quota
+    later = [change for change in scenario.changes if change.at > start]
+    for change in scenario.changes:
+        if change.at <= start:
+            quota = change.quota
+    per_minute, burst = limit(quota)
+    missing = amount - burst
+    for change in later:
+        rate = math.inf if per_minute is None else per_minute / SECONDS_A_MINUTE
+        if missing <= rate * (change.at - at):
+            break
+        missing -= rate * (change.at - at)
+        at, (per_minute, _) = change.at, limit(change.quota)
+    if missing <= 0 or per_minute is None:
+        return at
+    return at + missing / (per_minute / SECONDS_A_MINUTE)
