@@ -62,6 +62,8 @@ except ImportError as error:
     print(error)
 """
     assert "bedrock-resilience[aws]" in core.python(code)
+    assert "bedrock-resilience[cli]" in core.run("bedrock-resilience", "schedule", ends_with=1)
+    assert "bedrock-resilience[normalize,cli]" in core.run("vectora-normalize", "run", ends_with=1)
 
 
 def test_aws_makes_a_client(install: Callable[..., Installed]) -> None:

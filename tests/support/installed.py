@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 _DROPPED: Final = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
 
 
-def started(command: list[str], *, environment: dict[str, str], cwd: Path) -> str:
-    """What a command prints; the test fails with all of it if the command does."""
+def started(command: list[str], *, environment: dict[str, str], cwd: Path, ends_with: int = 0) -> str:
+    """What a command prints; the test fails with all of it if the command ends with another status."""
     ran = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False, timeout=110)
-    assert ran.returncode == 0, f"{command} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
-    return ran.stdout
+    assert ran.returncode == ends_with, f"{command} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+    return ran.stdout + (ran.stderr if ends_with else "")
 
 
 class Installed:
@@ -33,10 +33,11 @@ class Installed:
         pip = [sys.executable, "-m", "pip", "--python", str(self._bin / "python"), "--disable-pip-version-check"]
         started([*pip, "install", "--quiet", "--no-compile", *options, requirement], environment=machine, cwd=folder)
 
-    def run(self, program: str, *arguments: str) -> str:
-        """What a program of the environment prints."""
+    def run(self, program: str, *arguments: str, ends_with: int = 0) -> str:
+        """What a program of the environment prints; where it should fail, with what it says on standard error."""
         environment = {name: value for name, value in clean(MACHINE_ENVIRONMENT).items() if name not in _DROPPED}
-        return started([str(self._bin / program), *arguments], environment=environment, cwd=self._folder)
+        command = [str(self._bin / program), *arguments]
+        return started(command, environment=environment, cwd=self._folder, ends_with=ends_with)
 
     def python(self, code: str) -> str:
         """What some Python code prints, run without the user's own site packages."""
