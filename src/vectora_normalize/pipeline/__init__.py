@@ -1,1 +1,8 @@
 """The run: request in, summary out; everything it touches is handed in."""
+
+from __future__ import annotations
+
+from vectora_normalize.pipeline.run import Invocation, Parts, run
+from vectora_normalize.pipeline.summary import RunSummary
+
+__all__ = ["Invocation", "Parts", "RunSummary", "run"]

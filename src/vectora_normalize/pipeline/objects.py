@@ -7,6 +7,7 @@ nothing of the first.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -52,32 +53,22 @@ class Places:
     @property
     def report(self) -> str:
         """The report of this run."""
-        return f"normalized/{self.client_id}/{self._day}/run-{self._run}.json"
-
-    @property
-    def unreadable(self) -> str:
-        """Where an `items.json` goes that is none."""
-        return f"normalized/{self.client_id}/{self._day}/unreadable-{self._run}.json"
+        return f"normalized/{self.client_id}/{self._day}/run-{_safe(self.request_id)}.json"
 
     def raw(self, source_key: str) -> str:
         """What a source gave that day."""
-        return f"raw/{self.client_id}/{source_key}/{self._day}/raw.json"
+        return f"raw/{self.client_id}/{_safe(source_key)}/{self._day}/raw.json"
 
     @property
     def _day(self) -> str:
         return self.day.strftime("%Y/%m/%d")
 
-    @property
-    def _run(self) -> str:
-        return _UNSAFE.sub("-", self.request_id)[:100] or "unnamed"
 
-
-def add_rows(store: ObjectStore, key: str, rows: Sequence[Row], *, unreadable: str) -> int:
+def add_rows(store: ObjectStore, key: str, rows: Sequence[Row]) -> int:
     """Add rows to a list of rows in the store, atomically; the number of rows that are there now.
 
     Rows are told apart by `content_hash`; a new one takes the place of an old one. What is there stays, even if it has
-    fields that this version does not know. An object that is no list of rows is copied to the key `unreadable` and
-    replaced.
+    fields that this version does not know. An object that is no list of rows is replaced, and kept beside its place.
 
     Raises:
         StoreError: The store failed, or others kept writing the object.
@@ -91,8 +82,7 @@ def add_rows(store: ObjectStore, key: str, rows: Sequence[Row], *, unreadable: s
         else:
             old = _rows_in(stored.body)
             if old is None:
-                _logger.info("%s is no list of items: kept as %s", key, unreadable)
-                store.put(unreadable, stored.body)
+                _keep_aside(store, key, stored.body)
             merged = _merged(old or [], rows)
             written = store.put_if_unchanged(key, to_json(merged), stored.version)
         if written:
@@ -103,6 +93,18 @@ def add_rows(store: ObjectStore, key: str, rows: Sequence[Row], *, unreadable: s
 def to_json(value: object) -> bytes:
     """A value as JSON that a human can read too; the same value gives the same bytes."""
     return f"{json.dumps(value, ensure_ascii=False, indent=2)}\n".encode()
+
+
+def _safe(name: str) -> str:
+    """The name as a part of a key; what comes from an event or a file may be anything."""
+    return _UNSAFE.sub("-", name)[:200] or "unnamed"
+
+
+def _keep_aside(store: ObjectStore, key: str, body: bytes) -> None:
+    digest = hashlib.sha256(body).hexdigest()[:12]
+    aside = f"{key.removesuffix('.json')}.unreadable-{digest}.json"
+    store.put(aside, body)
+    _logger.info("%s: is no list of items, so it is kept as %s", key, aside)
 
 
 def _rows_in(body: bytes) -> list[Row] | None:

@@ -25,7 +25,7 @@ def row(name: str, day: str = "2026-11-20", **fields: object) -> dict[str, objec
 
 
 def add(store: FolderStore, *rows: dict[str, object]) -> int:
-    return add_rows(store, PLACES.items, rows, unreadable=PLACES.unreadable)
+    return add_rows(store, PLACES.items, rows)
 
 
 def items(store: FolderStore) -> list[dict[str, object]]:
@@ -39,9 +39,11 @@ def test_objects_lie_where_their_readers_look() -> None:
     assert PLACES.raw("press_sector__endpoints") == "raw/lai_weekly/press_sector__endpoints/2026/01/09/raw.json"
 
 
-@pytest.mark.parametrize("request_id", ["", "../..", "a/b", "x" * 500, "é", "a b\n"])
-def test_any_request_id_makes_a_key(request_id: str) -> None:
-    assert check_key(Places("c", dt.date(2026, 1, 9), request_id).report)
+@pytest.mark.parametrize("name", ["", "../..", "a/b", "x" * 500, "é", "a b\n"])
+def test_any_name_makes_a_key(name: str) -> None:
+    places = Places("c", dt.date(2026, 1, 9), name)
+    for key in (places.report, places.raw(name)):
+        assert check_key(key).count("/") == 6 - (key == places.report)
 
 
 def test_the_first_run_of_a_day_writes_its_rows(tmp_path: Path) -> None:
@@ -88,7 +90,9 @@ def test_what_is_no_list_of_items_is_kept_aside(tmp_path: Path, body: bytes) -> 
     store.put(PLACES.items, body)
     assert add(store, row("a")) == 1
     assert items(store) == [row("a")]
-    assert store.get(PLACES.unreadable) == body
+    aside = [key for key in store.list("") if key != PLACES.items]
+    assert [store.get(key) for key in aside] == [body]
+    assert aside[0].startswith("normalized/lai_weekly/2026/01/09/items.unreadable-")
 
 
 def test_runs_at_the_same_moment_lose_nothing(tmp_path: Path) -> None:

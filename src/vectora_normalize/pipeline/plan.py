@@ -1,0 +1,129 @@
+"""What a run is about: request and configuration, read and checked before anything is fetched or paid."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from vectora_normalize.contract import DEFAULT_PERIOD_DAYS, ErrorType, RunRefused
+from vectora_normalize.ingest import catalog
+from vectora_normalize.ingest.scopes import resolve_scopes, scope_files
+from vectora_normalize.ingest.window import FUTURE_DAYS, Window
+from vectora_normalize.stores import NotFound, StoreError
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from vectora_normalize.contract import RunRequest
+    from vectora_normalize.items import Scopes
+    from vectora_normalize.stores import ObjectStore
+
+_MOST_LISTED: Final = 50  # names of clients that a message repeats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A run that can be begun.
+
+    Args:
+        client: The client's configuration.
+        sources: What is read, in this order.
+        disabled: Keys of sources that were chosen, but that the catalogue disables.
+        window: The days.
+        scopes: The client's names by kind.
+    """
+
+    client: catalog.ClientConfig
+    sources: tuple[catalog.Source, ...]
+    disabled: tuple[str, ...]
+    window: Window
+    scopes: Scopes
+
+
+def make_plan(request: RunRequest, config: ObjectStore, *, today: dt.date) -> Plan:
+    """The plan of a run.
+
+    Args:
+        request: What the event asks for.
+        config: The configuration bucket.
+        today: Day of the run, UTC.
+
+    Raises:
+        RunRefused: The client is unknown or inactive, the event names a source that the catalogue does not have, or
+            the configuration is wrong.
+        StoreError: The configuration could not be read.
+    """
+    client = _read_client(config, request.client_id)
+    known = catalog.parse_catalog(_read(config, catalog.CATALOG_KEY))
+    sources = catalog.select_sources(client, known, request.sources)
+    disabled = catalog.disabled_sources(client, known, request.sources)
+    if not sources:
+        raise _without_sources(request, disabled)
+    files = {field: _read(config, key) for field, key in scope_files(client).items()}
+    return Plan(
+        client=client,
+        sources=sources,
+        disabled=disabled,
+        window=_window(request, client, today),
+        scopes=resolve_scopes(client, files),
+    )
+
+
+def _read_client(config: ObjectStore, client_id: str) -> catalog.ClientConfig:
+    key = catalog.client_key(client_id)
+    try:
+        data = config.get(key)
+    except NotFound:
+        known = f"; known: {', '.join(_known_clients(config))}"
+        raise RunRefused(
+            ErrorType.UNKNOWN_CLIENT,
+            f"client_id: got {client_id!r}; accepted: a client whose configuration is in {key}{known}",
+        ) from None
+    client = catalog.parse_client_config(data, key)
+    if not client.active:
+        raise RunRefused(
+            ErrorType.INACTIVE_CLIENT,
+            f"client_id: got {client_id!r}, which is inactive; accepted: a client with active: true in {key}",
+        )
+    return client
+
+
+def _known_clients(config: ObjectStore) -> list[str]:
+    names: list[str] = []
+    with suppress(StoreError):  # a role that may not list the bucket can still run known clients
+        keys = (key.removeprefix("clients/") for key in config.list("clients/"))
+        found = (key.removesuffix(".yaml") for key in keys if key.endswith(".yaml") and "/" not in key)
+        names.extend(islice(found, _MOST_LISTED))
+    return names or ["none"]
+
+
+def _read(config: ObjectStore, key: str) -> bytes:
+    try:
+        return config.get(key)
+    except NotFound as error:
+        raise RunRefused(ErrorType.INVALID_CONFIGURATION, f"{error}; required by the configuration") from None
+
+
+def _without_sources(request: RunRequest, disabled: tuple[str, ...]) -> RunRefused:
+    if request.sources is not None:
+        given = ", ".join(disabled)
+        return RunRefused(
+            ErrorType.UNKNOWN_SOURCE,
+            f"sources: got {given}, disabled in the catalogue; accepted: at least one source with enabled: true",
+        )
+    return RunRefused(
+        ErrorType.INVALID_CONFIGURATION,
+        f"{catalog.client_key(request.client_id)}: source_config: selects no source that the catalogue enables; "
+        "required: at least one, by source_bouquets_enabled or sources_extra_enabled",
+    )
+
+
+def _window(request: RunRequest, client: catalog.ClientConfig, today: dt.date) -> Window:
+    if request.from_date is None:
+        days = request.period_days or client.default_period_days or DEFAULT_PERIOD_DAYS
+        return Window.back_from(today, days)
+    if request.to_date is None:
+        return Window(request.from_date, today, slack=FUTURE_DAYS)
+    return Window(request.from_date, request.to_date)

@@ -1,0 +1,97 @@
+"""The run report: every source, every item, every number of a run, as one JSON object beside the items."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bedrock_resilience import __version__
+from vectora_normalize.pipeline.summary import accounts, bedrock_numbers
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+    from vectora_normalize.contract import RunRefused, RunRequest
+    from vectora_normalize.ingest.window import Ingested
+    from vectora_normalize.pipeline.plan import Plan
+    from vectora_normalize.pipeline.summary import Batch
+    from vectora_normalize.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Everything that a run can tell of itself.
+
+    Args:
+        request: What was asked for.
+        request_id: The run's name.
+        started_at: The instant it began.
+        settings: The environment.
+        plan: What it was about.
+        ingested: What the sources gave.
+        batch: What became of the items.
+        refusal: Why it came to nothing; None where it was done.
+        seconds: What each step took, and the whole.
+    """
+
+    request: RunRequest
+    request_id: str
+    started_at: dt.datetime
+    settings: Settings
+    plan: Plan
+    ingested: Ingested
+    batch: Batch
+    refusal: RunRefused | None
+    seconds: Mapping[str, float]
+
+
+def run_report(story: Story) -> dict[str, Any]:
+    """The report as JSON types."""
+    request, refusal = story.request, story.refusal
+    report: dict[str, Any] = msgspec.to_builtins(
+        {
+            "client_id": request.client_id,
+            "request_id": story.request_id,
+            "started_at": story.started_at,
+            "status": refusal.error_type.status if refusal else 200,
+            "error_type": refusal.error_type if refusal else None,
+            "message": str(refusal) if refusal else None,
+            "items_ingested": len(story.ingested.items),
+            "items_normalized": len(story.batch.succeeded),
+            "seconds": {name: round(value, 3) for name, value in story.seconds.items()},
+            "request": {
+                "period_days": request.period_days,
+                "sources": request.sources,
+                "from_date": request.from_date,
+                "to_date": request.to_date,
+                "ignored": request.ignored,
+            },
+            "window": asdict(story.plan.window),
+            "settings": _told(story.settings),
+            "bedrock": bedrock_numbers(story.batch),
+            "sources": [source.to_dict() for source in story.ingested.sources],
+            "disabled_sources": story.plan.disabled,
+            "problems": story.ingested.problems,
+            "items": accounts(story.batch),
+            "version": __version__,
+        }
+    )
+    return report
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    """The settings that decide how a run goes; none of them is a secret."""
+    return {
+        "env": settings.env,
+        "project_name": settings.project_name,
+        "model_id": settings.model_id,
+        "region": settings.region,
+        "max_workers": settings.max_workers,
+        "policy": settings.policy.to_env(),
+        "quota": asdict(settings.quota) if settings.quota else None,
+        "pacing": settings.pacing,
+        "read_timeout": settings.read_timeout,
+    }

@@ -1,0 +1,94 @@
+"""A deployed system on this machine: buckets on moto's server, sources on loopback, the emulator for Bedrock."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import itertools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bedrock_resilience.emulator import BedrockEmulator
+from support.pages import ROOT
+from support.s3 import REGION, make_bucket, s3_client
+from vectora_normalize.local.sources import SourceServer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+EXAMPLE: Final = ROOT / "examples" / "lai_weekly"
+CATALOG: Final = "canonical/sources/source_catalog.yaml"
+CLIENT: Final = "clients/lai_weekly.yaml"
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a test of the handler needs: the function's environment, and a look into its buckets."""
+
+    environ: dict[str, str]
+    emulator: BedrockEmulator
+    s3: Any
+    config_bucket: str
+    data_bucket: str
+    sources_url: str
+
+    def put_config(self, key: str, text: str) -> None:
+        """Write a file of the configuration bucket."""
+        self.s3.put_object(Bucket=self.config_bucket, Key=key, Body=text.encode())
+
+    def config(self, key: str) -> str:
+        """A file of the configuration bucket."""
+        text: str = self.s3.get_object(Bucket=self.config_bucket, Key=key)["Body"].read().decode()
+        return text
+
+    def stored(self) -> list[str]:
+        """The keys in the data bucket."""
+        return [entry["Key"] for entry in self.s3.list_objects_v2(Bucket=self.data_bucket).get("Contents", [])]
+
+    def load(self, key: str) -> Any:  # noqa: ANN401 - whatever JSON is there
+        """An object of the data bucket, parsed."""
+        return json.loads(self.s3.get_object(Bucket=self.data_bucket, Key=key)["Body"].read())
+
+    def items(self) -> list[dict[str, Any]]:
+        """The day's normalised items."""
+        (key,) = [key for key in self.stored() if key.endswith("/items.json")]
+        items: list[dict[str, Any]] = self.load(key)
+        return items
+
+    def report(self, request_id: str) -> dict[str, Any]:
+        """The report of a run."""
+        (key,) = [key for key in self.stored() if key.endswith(f"/run-{request_id}.json")]
+        report: dict[str, Any] = self.load(key)
+        return report
+
+
+@contextlib.contextmanager
+def deployed(aws_url: str, emulator: BedrockEmulator, sources: Path = EXAMPLE / "sources") -> Generator[Deployment]:
+    """The example, deployed: its configuration in a bucket, its sources on loopback."""
+    number = next(_numbers)
+    today = dt.datetime.now(dt.UTC).date()  # noqa: TID251 - the handler reads the same clock
+    with s3_client(aws_url) as s3, SourceServer(sources, today) as server:
+        deployment = Deployment(
+            environ={
+                "AWS_REGION": REGION,
+                "AWS_ENDPOINT_URL_S3": aws_url,
+                "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": emulator.endpoint_url,
+                "CONFIG_BUCKET": f"config-{number}",
+                "DATA_BUCKET": f"data-{number}",
+                "ALLOW_PRIVATE_SOURCES": "true",
+            },
+            emulator=emulator,
+            s3=s3,
+            config_bucket=make_bucket(s3, f"config-{number}"),
+            data_bucket=make_bucket(s3, f"data-{number}"),
+            sources_url=server.base_url,
+        )
+        for file in (EXAMPLE / "config").rglob("*.yaml"):
+            text = file.read_text("utf-8")
+            key = file.relative_to(EXAMPLE / "config").as_posix()
+            # https://depot-dispatch.example/feed.xml is a file of that name on the server.
+            deployment.put_config(key, text.replace("https://", f"{server.base_url}/") if key == CATALOG else text)
+        yield deployment
