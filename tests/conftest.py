@@ -13,6 +13,8 @@ from support import environment, loopback
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytest_plugins = ["pytester", "bedrock_resilience.testing.plugin"]
+
 # "ci" tries the same examples at every run, so that a red gate is about the change it judges; "dev" looks for new ones.
 # No deadline in either: two busy cores make any single example slow.
 settings.register_profile("dev", deadline=None)
