@@ -60,7 +60,7 @@ def lambda_handler(event: object, context: Any) -> dict[str, Any]:  # noqa: ANN4
         settings = Settings.from_env(os.environ)
         configure_logging(settings.log_level, request_id=request_id, client_id=client_id)
         invocation = Invocation(now=now, request_id=request_id, deadline=_deadline(context))
-        summary = run(request, _parts(settings), invocation)
+        summary = run(request, aws_parts(settings), invocation)
     except contract.RunRefused as refusal:
         _logger.error("refused: %s: %s", refusal.error_type, refusal)  # noqa: TRY400 - an answer, not a traceback
         emit_metrics({"RunsRefused": 1}, dimensions=_dimensions(), properties={"error_type": refusal.error_type})
@@ -70,7 +70,8 @@ def lambda_handler(event: object, context: Any) -> dict[str, Any]:  # noqa: ANN4
 
 
 @functools.lru_cache(maxsize=1)
-def _parts(settings: Settings) -> Parts:
+def aws_parts(settings: Settings) -> Parts:
+    """What a run touches in AWS; made once a process. The command line runs on the same parts."""
     import boto3.session  # noqa: PLC0415 - a refused event needs no clients
 
     # The buckets lie where the function does; Bedrock may be asked elsewhere.
@@ -84,11 +85,12 @@ def _parts(settings: Settings) -> Parts:
         bedrock=bedrock_runtime_client(
             settings.region, workers=settings.max_workers, read_timeout=settings.read_timeout
         ),
-        pacer=_pacer(settings),
+        pacer=make_pacer(settings),
     )
 
 
-def _pacer(settings: Settings) -> Pacer | None:
+def make_pacer(settings: Settings) -> Pacer | None:
+    """The pacer that the settings ask for, with nothing learned yet."""
     if settings.pacing is Pacing.ADAPTIVE:
         from bedrock_resilience.pacing import AdaptivePacer  # noqa: PLC0415 - for whom it is asked for
 
@@ -100,7 +102,7 @@ def _pacer(settings: Settings) -> Pacer | None:
     return None
 
 
-def _deadline(context: object) -> Deadline | None:
+def _deadline(context: Any) -> Deadline | None:  # noqa: ANN401 - as above
     if not hasattr(context, "get_remaining_time_in_millis"):
         return None
     return Deadline.from_lambda_context(context, _MARGIN, attempt=_ATTEMPT)
