@@ -293,7 +293,7 @@ def _from_response(response: Mapping[str, object]) -> Fault | None:
         fault = _from_status(int(code))
     if fault is None and isinstance(status, int):
         fault = _from_status(status)
-    if fault is None and not code and metadata is None:
+    if fault is None and metadata is None and _mapping(response.get("Error")).get("Code") == "":
         return Fault.STREAM_INTERRUPTED  # an exception event that botocore's model of the stream does not know
     return None if fault is None else _read_message(fault, message.lower())
 
