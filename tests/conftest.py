@@ -40,3 +40,8 @@ def stay_on_loopback() -> Iterator[None]:
     refused = loopback.take_refused()
     if refused:
         pytest.fail("the test reached beyond loopback: " + "; ".join(refused))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: compressed ones hold the time, and parallel workers must agree on every name."""
+    return argname if isinstance(val, bytes) else None
