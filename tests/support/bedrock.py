@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import threading
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import boto3
@@ -17,6 +19,16 @@ Client: TypeAlias = Any
 SONNET: Final = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
+_making = threading.Lock()  # sessions, unlike clients, are not made for threads
+
+
+@functools.cache
+def _session() -> Any:  # noqa: ANN401 - see Client
+    """One session for all, since reading the service model takes far longer than making a client."""
+    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
+    return cast("Any", boto3).Session(region_name="eu-west-3", **keys)
+
+
 @contextlib.contextmanager
 def client_of(endpoint_url: str, **config: object) -> Generator[Client]:
     """A bedrock-runtime client that sends each request once, unless `config` (botocore's) says otherwise."""
@@ -27,9 +39,8 @@ def client_of(endpoint_url: str, **config: object) -> Generator[Client]:
         "max_pool_connections": 50,
         **config,
     }
-    # A session of its own, since the default one is not made for threads.
-    session = cast("Any", boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="eu-west-3"))
-    client = session.client("bedrock-runtime", endpoint_url=endpoint_url, config=Config(**settings))
+    with _making:
+        client = _session().client("bedrock-runtime", endpoint_url=endpoint_url, config=Config(**settings))
     try:
         yield client
     finally:

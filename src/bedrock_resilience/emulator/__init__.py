@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from bedrock_resilience.emulator.answers.backend import OpenAIBackend
 from bedrock_resilience.emulator.answers.extractor import CONFESSION, extract
 from bedrock_resilience.emulator.answers.generation import Generation
 from bedrock_resilience.emulator.conversation import Conversation
@@ -27,6 +28,7 @@ __all__ = [
     "Exchange",
     "Generation",
     "LogNormal",
+    "OpenAIBackend",
     "Uniform",
     "extract",
     "parse_latency",

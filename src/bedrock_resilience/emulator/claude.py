@@ -42,7 +42,7 @@ def to_converse(body: JsonObject) -> dict[str, Any]:
         "stopSequences": body.get("stop_sequences"),
     }
     request: dict[str, Any] = {
-        "system": [_block(block) for block in _blocks(body.get("system") or [])],
+        "system": _translated(body.get("system") or []),
         "messages": _messages(body.get("messages")),
         "inferenceConfig": {name: value for name, value in inference.items() if value is not None},
     }
@@ -61,14 +61,25 @@ def _messages(messages: object) -> object:
     """The turns; whatever is no list of objects is left for the check to refuse."""
     if as_list(messages) is None:
         return messages
-    return [
-        {"role": turn.get("role"), "content": [_block(block) for block in _blocks(turn.get("content"))]}
-        for turn in objects(messages)
-    ]
+    return [{"role": turn.get("role"), "content": _translated(turn.get("content"))} for turn in objects(messages)]
 
 
 def _blocks(content: object) -> list[Any]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else as_list(content) or []
+
+
+def _translated(content: object) -> list[JsonObject]:
+    """Content in Converse's form, where a cache point is a block of its own behind what it ends."""
+    translated: list[JsonObject] = []
+    for block in _blocks(content):
+        translated.append(_block(block))
+        translated += _cache_point(as_object(block) or {})
+    return translated
+
+
+def _cache_point(block: JsonObject) -> list[JsonObject]:
+    control = as_object(block.get("cache_control"))
+    return [] if control is None else [{"cachePoint": {"type": "default", "ttl": control.get("ttl", "5m")}}]
 
 
 def _block(value: object) -> JsonObject:
@@ -92,7 +103,7 @@ def _document(block: JsonObject) -> JsonObject:
 
 
 def _tool_result(block: JsonObject) -> JsonObject:
-    content = [_block(part) for part in _blocks(block.get("content"))]
+    content = _translated(block.get("content"))
     return {"toolResult": {"toolUseId": block.get("tool_use_id"), "content": content}}
 
 
@@ -110,16 +121,11 @@ _BLOCKS: Final[Mapping[str, Callable[[JsonObject], JsonObject]]] = {
 
 
 def _tool_config(body: JsonObject) -> dict[str, Any]:
-    tools = [
-        {
-            "toolSpec": {
-                "name": tool.get("name"),
-                "inputSchema": {"json": tool.get("input_schema")},
-                **_description(tool),
-            }
-        }
-        for tool in objects(body["tools"])
-    ]
+    tools: list[JsonObject] = []
+    for tool in objects(body["tools"]):
+        schema = {"json": tool.get("input_schema")}
+        tools.append({"toolSpec": {"name": tool.get("name"), "inputSchema": schema, **_description(tool)}})
+        tools += _cache_point(tool)
     choice = as_object(body.get("tool_choice")) or {}
     if choice.get("type") == "tool":
         return {"tools": tools, "toolChoice": {"tool": {"name": choice.get("name")}}}

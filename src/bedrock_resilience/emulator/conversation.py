@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bedrock_resilience.emulator.counting import text_tokens, tokens
+from bedrock_resilience.emulator.caching import Prefix, prefixes_of
+from bedrock_resilience.emulator.counting import tokens
 from bedrock_resilience.emulator.jsonvalues import JsonObject, as_object, objects
 
 AUTO: Final = "auto"
@@ -58,6 +59,7 @@ class Conversation:
         temperature: sampling temperature, if set.
         top_p: nucleus sampling, if set.
         input_tokens: tokens of everything above, as the emulator counts them.
+        prefixes: the parts of it that end in a cache point.
     """
 
     model_id: str
@@ -72,6 +74,7 @@ class Conversation:
     temperature: float | None = None
     top_p: float | None = None
     input_tokens: int = 0
+    prefixes: tuple[Prefix, ...] = ()
 
     @property
     def last_user_message(self) -> Message:
@@ -102,6 +105,7 @@ def conversation_of(model_id: str, request: JsonObject) -> Conversation:
         temperature=inference.get("temperature"),
         top_p=inference.get("topP"),
         input_tokens=tokens(request),
+        prefixes=prefixes_of(request),
     )
 
 
@@ -150,6 +154,3 @@ def _inner_texts(inner: JsonObject) -> list[str]:
         else:
             found += [text for member in objects(part) for text in _texts(member)]
     return found
-
-
-__all__ = ["ANY", "AUTO", "NO_TOOL", "Conversation", "Message", "Tool", "conversation_of", "text_tokens"]

@@ -35,6 +35,11 @@ def tokens(request: JsonObject) -> int:
     return max(1, sum(_count(request[part]) for part in _READ if part in request))
 
 
+def block_tokens(block: JsonObject) -> int:
+    """Tokens of one content block or one tool."""
+    return _count(block)
+
+
 def _count(part: object) -> int:
     if isinstance(part, str):
         return text_tokens(part)

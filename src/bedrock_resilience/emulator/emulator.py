@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.emulator.answers.extractor import extract
+from bedrock_resilience.emulator.control import PREFIX, control
 from bedrock_resilience.emulator.faults import fault
 from bedrock_resilience.emulator.journal import Journal
 from bedrock_resilience.emulator.latency import distribution
 from bedrock_resilience.emulator.routes import Operation
 from bedrock_resilience.emulator.script import FaultScript, Rule
-from bedrock_resilience.emulator.server import Server
+from bedrock_resilience.emulator.server import Delivery, Server
 from bedrock_resilience.emulator.service import Service
 from bedrock_resilience.quota import Quota, QuotaLedger
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.emulator.journal import Exchange
     from bedrock_resilience.emulator.latency import Latency
     from bedrock_resilience.emulator.mischief import Mischief
+    from bedrock_resilience.emulator.wire import Request
 
 LOG_SIZE: Final = 10_000
 
@@ -100,8 +102,13 @@ class BedrockEmulator:
     def start(self) -> Self:
         """Begin to listen; a second call changes nothing."""
         if self._server is None:
-            self._server = Server(self._service, self._clock, self._host, self._port)
+            self._server = Server(self._application, self._clock, self._host, self._port)
         return self
+
+    def _application(self, request: Request, arrived: float) -> Delivery:
+        if request.target.startswith(PREFIX):
+            return Delivery(control(self, request), arrived)
+        return self._service(request, arrived)
 
     def stop(self) -> None:
         """Close all connections and end all threads, without waiting for answers in flight. Counts and log stay."""
@@ -246,8 +253,9 @@ class BedrockEmulator:
         self._script.clear()
 
     def reset(self) -> None:
-        """Forget counts, log and faults, and fill up the quotas. Latency and quota stay as they were set."""
+        """Forget counts, log, faults and cached prompts, and fill up the quotas. Latency and quota stay as set."""
         self._script.clear()
+        self._service.cache.clear()
         self._journal.clear()
         self._ledger.change(self._quota)
 

@@ -65,7 +65,8 @@ class Server:
         self._clock = clock
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._connections: dict[socket.socket, threading.Thread] = {}
+        self._connections: set[socket.socket] = set()
+        self._threads: set[threading.Thread] = set()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         self._listener.setblocking(False)  # noqa: FBT003 - the signature is that of the standard library
@@ -87,11 +88,11 @@ class Server:
         self._waker.send(b"x")
         self._accepting.join()
         with self._lock:
-            connections = dict(self._connections)
-        for connection in connections:
-            with contextlib.suppress(OSError):  # it may have been closed meanwhile
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in connections.values():
+            for connection in self._connections:
+                with contextlib.suppress(OSError):  # the client may have left meanwhile
+                    connection.shutdown(socket.SHUT_RDWR)
+            threads = tuple(self._threads)
+        for thread in threads:
             thread.join(_JOIN_SECONDS)
         self._woken.close()
         self._waker.close()
@@ -111,7 +112,9 @@ class Server:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = threading.Thread(target=self._serve, args=(connection,), name="bedrock-emulator-call", daemon=True)
         with self._lock:
-            self._connections[connection] = thread
+            self._connections.add(connection)
+            # A thread cannot take itself off the list: it would not be waited for while it still ends.
+            self._threads = {known for known in self._threads if known.is_alive()} | {thread}
         try:
             thread.start()
         except RuntimeError:  # no more threads: refuse this client, keep the others
@@ -119,7 +122,7 @@ class Server:
 
     def _close(self, connection: socket.socket) -> None:
         with self._lock:
-            del self._connections[connection]
+            self._connections.discard(connection)
         connection.close()
 
     def _serve(self, connection: socket.socket) -> None:

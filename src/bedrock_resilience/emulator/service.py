@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.emulator.answers.generation import limited
+from bedrock_resilience.emulator.caching import PromptCache
 from bedrock_resilience.emulator.errors import THROTTLE_MESSAGES, ServiceError
 from bedrock_resilience.emulator.operations import Asked, Done, ask, reply_of
 from bedrock_resilience.emulator.replies import Reply, failure
@@ -68,6 +69,7 @@ class Service:
         self.script = script
         self.journal = journal
         self.latency = latency
+        self.cache = PromptCache()
         self._answerer = answerer
         self._clock = clock
         self._models = None if models is None else frozenset(models)
@@ -110,7 +112,8 @@ class Service:
         conversation = asked.conversation
         generation = limited(self._answerer(conversation), conversation)
         given = conversation.input_tokens if generation.input_tokens is None else generation.input_tokens
-        usage = Usage(given, generation.output_tokens or 0)
+        read, written = self.cache.use(self.now(), asked.model_id, conversation.prefixes)
+        usage = Usage(max(0, given - read - written), generation.output_tokens or 0, written, read)
         seconds = max(self.draw_latency(), self.now() - arrived)
         return Done(generation, usage, request_id, seconds)
 

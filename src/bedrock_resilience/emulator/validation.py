@@ -13,7 +13,16 @@ import re
 from typing import Any, Final
 
 from bedrock_resilience.emulator.errors import invalid
-from bedrock_resilience.emulator.jsonvalues import JsonObject, as_list, as_object, decode, is_integer, is_number, shown
+from bedrock_resilience.emulator.jsonvalues import (
+    JsonObject,
+    as_list,
+    as_object,
+    decode,
+    is_integer,
+    is_number,
+    objects,
+    shown,
+)
 from bedrock_resilience.emulator.schemas import check_strict
 from bedrock_resilience.tokens import MODEL_MAX_TOKENS
 
@@ -22,6 +31,7 @@ _TOOL_USE_ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 _S3_URI: Final = re.compile(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?")
 _MAX_STOP_SEQUENCES: Final = 2_500
 _MAX_METADATA: Final = 16
+_MAX_CACHE_POINTS: Final = 4
 
 _BLOCKS: Final = frozenset(
     {
@@ -63,6 +73,15 @@ def check_converse(request: JsonObject, *, max_output_tokens: int = MODEL_MAX_TO
     _check_tools(request.get("toolConfig"), request.get("messages"))
     _check_output(request.get("outputConfig"))
     _check_metadata(request.get("requestMetadata"))
+    _check_cache_points(request)
+
+
+def _check_cache_points(request: JsonObject) -> None:
+    parts = [request.get("system"), (as_object(request.get("toolConfig")) or {}).get("tools")]
+    parts += [turn["content"] for turn in as_list(request.get("messages")) or []]
+    count = sum("cachePoint" in block for part in parts for block in objects(part))
+    if count > _MAX_CACHE_POINTS:
+        raise invalid(f"cachePoint: got {count} of them, accepted: up to {_MAX_CACHE_POINTS}")
 
 
 def _wrong(path: str, given: object, accepted: str) -> Exception:
