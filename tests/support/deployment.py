@@ -6,17 +6,22 @@ import contextlib
 import datetime as dt
 import itertools
 import json
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience.emulator import BedrockEmulator
+from support.logs import restored_loggers
 from support.pages import ROOT
 from support.s3 import REGION, make_bucket, s3_client
+from vectora_normalize import handler
 from vectora_normalize.local.sources import SourceServer
+from vectora_normalize.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+    from bedrock_resilience.emulator import BedrockEmulator
 
 EXAMPLE: Final = ROOT / "examples" / "lai_weekly"
 CATALOG: Final = "canonical/sources/source_catalog.yaml"
@@ -92,3 +97,18 @@ def deployed(aws_url: str, emulator: BedrockEmulator, sources: Path = EXAMPLE / 
             # https://depot-dispatch.example/feed.xml is a file of that name on the server.
             deployment.put_config(key, text.replace("https://", f"{server.base_url}/") if key == CATALOG else text)
         yield deployment
+
+
+@contextlib.contextmanager
+def warm_process() -> Generator[None]:
+    """A process of the function that has not been invoked yet; what it opens and changes is undone in the end."""
+    handler.aws_parts.cache_clear()
+    with restored_loggers():
+        try:
+            yield
+        finally:
+            if handler.aws_parts.cache_info().currsize:
+                parts = handler.aws_parts(Settings.from_env(os.environ))
+                parts.bedrock.close()
+                cast("Any", parts.data)._client.close()
+            handler.aws_parts.cache_clear()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.logs import restored_loggers
 from vectora_normalize.operations.monitoring import configure_logging, emit_metrics
 
 if TYPE_CHECKING:
@@ -17,12 +18,9 @@ LINE = "ThrottlingException détectée (tentative 1/4). Retry dans 0.52s..."
 
 
 @pytest.fixture(autouse=True)
-def restored_loggers() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in ("vectora_normalize", "bedrock_resilience")]
-    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
-    yield
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        logger.handlers, logger.level, logger.propagate = handlers, level, propagate
+def loggers() -> Iterator[None]:
+    with restored_loggers():
+        yield
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
