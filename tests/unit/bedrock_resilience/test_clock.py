@@ -1,0 +1,44 @@
+"""The machine's clock."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock
+
+A_MOMENT = 0.02  # seconds; these tests are about really waiting
+
+
+def test_it_reads_the_machines_monotonic_time() -> None:
+    before = time.monotonic()  # noqa: TID251 - the thing itself
+    assert before <= SYSTEM_CLOCK.monotonic() <= time.monotonic()  # noqa: TID251 - as above
+
+
+def test_sleeping_takes_as_long_as_it_says() -> None:
+    started = SYSTEM_CLOCK.monotonic()
+    SYSTEM_CLOCK.sleep(A_MOMENT)
+    assert SYSTEM_CLOCK.monotonic() - started >= A_MOMENT
+
+
+async def test_sleeping_in_a_task_takes_as_long_as_it_says() -> None:
+    started = SYSTEM_CLOCK.monotonic()
+    await SYSTEM_CLOCK.asleep(A_MOMENT)
+    assert SYSTEM_CLOCK.monotonic() - started >= A_MOMENT * 0.9  # asyncio rounds to the clock's resolution
+
+
+def test_waiting_ends_with_the_time() -> None:
+    started = SYSTEM_CLOCK.monotonic()
+    assert SYSTEM_CLOCK.wait(threading.Event(), A_MOMENT) is False
+    assert SYSTEM_CLOCK.monotonic() - started >= A_MOMENT
+
+
+def test_waiting_ends_with_the_event() -> None:
+    event = threading.Event()
+    event.set()
+    assert SYSTEM_CLOCK.wait(event, 60.0) is True
+
+
+def test_it_is_one_of_many_alike() -> None:
+    assert repr(SYSTEM_CLOCK) == "SystemClock()"
+    assert isinstance(SYSTEM_CLOCK, SystemClock)
