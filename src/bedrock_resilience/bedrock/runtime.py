@@ -124,6 +124,7 @@ class BedrockRuntime:
             raise
         except BaseException as error:
             call.failed(error, last)
+            self._learn(request, last)  # an answer cut at max_tokens says what it used
             raise
         call.answered(last)
         self._learn(request, last)

@@ -1,0 +1,54 @@
+"""A pacer that writes down what it is asked and told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bedrock_resilience.pacing import Reservation
+
+if TYPE_CHECKING:
+    from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience.tokens import Usage
+
+
+class RecordingPacer:
+    """Lets everybody pass, after `wait` seconds.
+
+    Attributes:
+        told: What it was asked and told, in order: ("reserve", tokens), ("answered", usage), ("throttled", None), ...
+        open: Reservations that are not closed yet.
+    """
+
+    def __init__(self, wait: float = 0.0) -> None:
+        self.told: list[tuple[str, Usage | int | None]] = []
+        self.open: list[Reservation] = []
+        self._wait = wait
+
+    def reserve(self, now: float, tokens: int = 0) -> Reservation:
+        reservation = Reservation(self._wait, now + self._wait, tokens)
+        self.open.append(reservation)
+        self.told.append(("reserve", tokens))
+        return reservation
+
+    def due(self, reservation: Reservation, now: float) -> float:
+        return max(0.0, reservation.at - now)
+
+    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - the protocol's
+        self._close("answered", reservation, usage)
+
+    def throttled(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - the protocol's
+        self._close("throttled", reservation)
+
+    def overloaded(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - the protocol's
+        self._close("overloaded", reservation)
+
+    def abandoned(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - the protocol's
+        self._close("abandoned", reservation)
+
+    def _close(self, how: str, reservation: Reservation, usage: Usage | None = None) -> None:
+        self.open.remove(reservation)  # each reservation is closed exactly once
+        self.told.append((how, usage))
+
+
+if TYPE_CHECKING:
+    _conforms: Pacer = RecordingPacer()

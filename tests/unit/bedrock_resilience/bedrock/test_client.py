@@ -1,0 +1,284 @@
+"""The client factory and the inspection of clients made elsewhere. Nothing is sent here."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3.session
+import pytest
+from botocore.config import Config
+
+from bedrock_resilience import Deadline, Fault, RetryPolicy, classify
+from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client, check_client
+from bedrock_resilience.bedrock.client import attempts_of
+from bedrock_resilience.testing import FakeClock, ScriptedBedrock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POLICY = RetryPolicy(max_retries=3)
+
+
+def boto3_client(**config: Any) -> Any:  # noqa: ANN401 - the options of Config, and a client
+    return cast("Any", boto3.session.Session()).client("bedrock-runtime", config=Config(**config))
+
+
+def fake_client(**config: object) -> object:
+    return SimpleNamespace(meta=SimpleNamespace(config=SimpleNamespace(**config)))
+
+
+def retries(client: Any) -> object:  # noqa: ANN401 - a client
+    return client.meta.config.retries
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile that wants nine attempts of another mode."""
+    config = tmp_path / "config"
+    config.write_text("[profile eager]\nretry_mode = adaptive\nmax_attempts = 9\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "eager")
+
+
+class TestFactory:
+    def test_a_client_for_bedrock_runtime_with_one_attempt(self) -> None:
+        client = bedrock_runtime_client("eu-central-1")
+        assert client.meta.service_model.service_name == "bedrock-runtime"
+        assert client.meta.region_name == "eu-central-1"
+        assert attempts_of(client) == 1
+        config = client.meta.config
+        assert (config.read_timeout, config.connect_timeout) == (120.0, 5.0)
+        assert config.tcp_keepalive is True
+
+    def test_the_region_is_found_as_boto3_finds_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+        assert bedrock_runtime_client().meta.region_name == "eu-north-1"
+
+    def test_no_region_at_all_is_a_fault_of_the_configuration(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+        with pytest.raises(Exception, match="You must specify a region") as raised:
+            bedrock_runtime_client()
+        assert classify(raised.value) is Fault.CONFIGURATION
+
+    @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+    @pytest.mark.usefixtures("profile")
+    def test_whatever_environment_and_profile_say_there_is_one_attempt(
+        self, mode: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_RETRY_MODE", mode)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "6")
+        client = bedrock_runtime_client()
+        assert retries(client) == {"mode": "standard", "total_max_attempts": 1}
+        check_client(client, policy=POLICY)
+        assert client.meta.region_name == "eu-west-3"  # the variable goes before the profile, as boto3 has it
+
+    @pytest.mark.parametrize(("workers", "pool"), [(1, 10), (10, 10), (40, 40)])
+    def test_the_pool_holds_a_connection_for_each_worker(self, workers: int, pool: int) -> None:
+        assert bedrock_runtime_client(workers=workers).meta.config.max_pool_connections == pool
+
+    def test_further_options_go_where_they_belong(self) -> None:
+        client = bedrock_runtime_client(
+            read_timeout=5,
+            connect_timeout=1,
+            max_pool_connections=4,
+            tcp_keepalive=False,
+            endpoint_url="http://127.0.0.1:1",
+            user_agent_extra="ingest",
+        )
+        config = client.meta.config
+        assert client.meta.endpoint_url == "http://127.0.0.1:1"
+        assert (config.read_timeout, config.connect_timeout, config.max_pool_connections) == (5, 1, 4)
+        assert config.tcp_keepalive is False
+        assert "ingest" in config.user_agent_extra
+
+    def test_a_session_handed_in_is_used(self) -> None:
+        session = boto3.session.Session(region_name="eu-south-1")
+        client = bedrock_runtime_client(session=session)
+        assert client.meta.region_name == "eu-south-1"
+        assert attempts_of(client) == 1
+
+    @pytest.mark.parametrize("workers", [0, -1, 1.5, True, None, "4"])
+    def test_workers_that_cannot_be(self, workers: Any) -> None:  # noqa: ANN401 - wrong values of every kind
+        with pytest.raises(ValueError, match=r"workers: got .*; accepted: a whole number >= 1"):
+            bedrock_runtime_client(workers=workers)
+
+    @pytest.mark.parametrize("name", ["read_timeout", "connect_timeout"])
+    @pytest.mark.parametrize("seconds", [0, -1, None, True, "60", float("inf"), float("nan")])
+    def test_timeouts_that_cannot_be(self, name: str, seconds: Any) -> None:  # noqa: ANN401 - as above
+        with pytest.raises(ValueError, match=rf"{name}: got .*; accepted: seconds > 0"):
+            bedrock_runtime_client(**{name: seconds})
+
+    @pytest.mark.parametrize(
+        ("option", "message"),
+        [
+            ({"retries": {"max_attempts": 5}}, "retries: got {'max_attempts': 5}; accepted: nothing"),
+            ({"config": Config()}, "config: got a Config; accepted: its options"),
+            ({"max_pool_connections": 3}, "max_pool_connections: got 3; accepted: at least the 4 workers"),
+            ({"max_pool_connections": "9"}, "max_pool_connections: got '9'"),
+        ],
+    )
+    def test_options_that_work_against_the_policy(self, option: dict[str, Any], message: str) -> None:
+        with pytest.raises(ClientMisconfigured) as raised:
+            bedrock_runtime_client(**option)
+        assert str(raised.value).startswith(message)
+        assert classify(raised.value) is Fault.CONFIGURATION
+
+    def test_without_boto3_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "boto3.session", None)
+        with pytest.raises(ModuleNotFoundError, match=r"pip install 'bedrock-resilience\[aws\]'") as raised:
+            bedrock_runtime_client()
+        assert raised.value.name == "boto3.session"
+
+
+class TestAttempts:
+    """The attempts of a client, read off what boto3 itself makes of environment, profile and Config."""
+
+    @pytest.mark.parametrize(
+        ("config", "attempts"),
+        [
+            ({"total_max_attempts": 1}, 1),
+            ({"total_max_attempts": 4}, 4),
+            ({"max_attempts": 0}, 1),  # this one counts retries
+            ({"max_attempts": 4}, 5),
+            ({"mode": "legacy"}, 5),
+            ({"mode": "standard"}, 3),
+            ({"mode": "adaptive"}, 3),
+            ({"mode": "standard", "max_attempts": 1}, 2),
+        ],
+    )
+    def test_from_a_config(self, config: dict[str, Any], attempts: int) -> None:
+        assert attempts_of(boto3_client(retries=config)) == attempts
+
+    def test_of_a_client_made_without_a_thought(self) -> None:
+        # legacy until botocore 1.43, standard since 1.44
+        assert attempts_of(boto3_client()) == {"legacy": 5, "standard": 3}[boto3_client().meta.config.retries["mode"]]
+
+    def test_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "6")
+        assert attempts_of(boto3_client()) == 6
+
+    @pytest.mark.usefixtures("profile")
+    def test_from_a_profile(self) -> None:
+        assert attempts_of(boto3_client()) == 9
+
+    @pytest.mark.parametrize(
+        ("client", "attempts"),
+        [
+            (ScriptedBedrock(), 1),
+            (object(), 1),
+            (fake_client(), 1),
+            (fake_client(retries=None), 1),
+            (fake_client(retries={}), 5),
+            (fake_client(retries={"max_attempts": 2}), 3),  # a Config that botocore has not read yet
+            (fake_client(retries={"mode": "unheard of"}), 1),
+        ],
+    )
+    def test_of_other_clients(self, client: object, attempts: int) -> None:
+        assert attempts_of(client) == attempts
+
+
+class TestCheck:
+    def test_a_client_of_the_factory_passes(self) -> None:
+        clock = FakeClock()
+        deadline = Deadline.after(290, clock=clock)
+        policy = RetryPolicy(retry_on="transient")
+        check_client(bedrock_runtime_client(workers=12), policy=policy, workers=12, deadline=deadline, clock=clock)
+
+    @pytest.mark.parametrize("client", [ScriptedBedrock(), object(), SimpleNamespace(meta=None), fake_client()])
+    def test_a_client_without_a_configuration_passes(self, client: object) -> None:
+        check_client(client, policy=POLICY, workers=100, deadline=Deadline(0.0))
+
+    def test_two_layers_are_refused_with_their_product(self) -> None:
+        with pytest.raises(ClientMisconfigured) as raised:
+            check_client(boto3_client(retries={"total_max_attempts": 5}), policy=POLICY)
+        assert str(raised.value) == (
+            "two retry layers: botocore would send each request up to 5 times, times 4 attempts of the policy makes "
+            "20; make the client with bedrock_runtime_client(), or with "
+            "Config(retries={'total_max_attempts': 1, 'mode': 'standard'})"
+        )
+
+    def test_a_client_made_without_a_thought_is_refused(self) -> None:
+        with pytest.raises(ClientMisconfigured, match="two retry layers"):
+            check_client(boto3_client(), policy=POLICY)
+
+    def test_a_pool_smaller_than_the_workers_is_refused(self) -> None:
+        client = fake_client(retries={"total_max_attempts": 1}, max_pool_connections=2)
+        check_client(client, policy=POLICY, workers=2)
+        with pytest.raises(ClientMisconfigured) as raised:
+            check_client(client, policy=POLICY, workers=3)
+        assert str(raised.value) == "a pool of 2 connections for 3 workers; accepted: at least as many"
+
+    @pytest.mark.parametrize(
+        ("attempts", "retry_on", "seconds", "problem"),
+        [
+            (1, "throttling", 60.0, None),
+            (1, "throttling", 59.0, "1 x 60 s of read timeout make 60 s, and the deadline leaves 59.0 s; "),
+            (1, "transient", 120.0, None),
+            (1, "transient", 100.0, "2 x 60 s of read timeout make 120 s, and the deadline leaves 100.0 s; "),
+            (3, "throttling", 170.0, "3 x 60 s of read timeout make 180 s, and the deadline leaves 170.0 s; "),
+            (3, "transient", 359.0, "6 x 60 s of read timeout make 360 s, and the deadline leaves 359.0 s; "),
+        ],
+    )
+    def test_read_timeouts_that_add_up_beyond_the_deadline_are_refused(
+        self, attempts: int, retry_on: str, seconds: float, problem: str | None
+    ) -> None:
+        clock = FakeClock(1_000.0)
+        client = boto3_client(retries={"total_max_attempts": attempts}, read_timeout=60)
+        policy = RetryPolicy(retry_on=retry_on)
+        deadline = Deadline.after(seconds, clock=clock)
+
+        def check() -> None:
+            check_client(client, policy=policy, deadline=deadline, clock=clock, allow={"retries"})
+
+        if problem is None:
+            check()
+        else:
+            with pytest.raises(ClientMisconfigured) as raised:
+                check()
+            accepted = seconds / (attempts * (1 + policy.retries_of(Fault.READ_TIMEOUT)))
+            assert str(raised.value) == f"{problem}accepted: a read timeout up to {accepted:.1f} s"
+
+    def test_no_read_timeout_at_all_is_refused_under_a_deadline(self) -> None:
+        client = fake_client(read_timeout=None)
+        check_client(client, policy=POLICY)
+        with pytest.raises(ClientMisconfigured, match=r"no read timeout at all, and the deadline leaves 5\.0 s"):
+            check_client(client, policy=POLICY, deadline=Deadline(5.0), clock=FakeClock())
+
+    def test_all_problems_are_told_at_once(self) -> None:
+        client = boto3_client(retries={"total_max_attempts": 2}, max_pool_connections=1, read_timeout=60)
+        with pytest.raises(ClientMisconfigured) as raised:
+            check_client(client, policy=POLICY, workers=4, deadline=Deadline(5.0), clock=FakeClock())
+        assert [part.partition(" ")[0] for part in str(raised.value).split("; and ")] == ["two", "a", "2"]
+
+    @pytest.mark.parametrize("check", ["retries", "pool", "timeouts"])
+    def test_each_check_can_be_left_out(self, check: str) -> None:
+        client = boto3_client(retries={"total_max_attempts": 2}, max_pool_connections=1, read_timeout=60)
+        everything = {"retries", "pool", "timeouts"}
+        deadline, clock = Deadline(5.0), FakeClock()
+        check_client(client, policy=POLICY, workers=4, deadline=deadline, clock=clock, allow=everything)
+        with pytest.raises(ClientMisconfigured) as raised:
+            check_client(client, policy=POLICY, workers=4, deadline=deadline, clock=clock, allow=everything - {check})
+        assert "; and " not in str(raised.value)
+
+    def test_a_check_that_is_none_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="allow: got \\['retrys'\\]; accepted: 'retries', 'pool', 'timeouts'"):
+            check_client(object(), policy=POLICY, allow=["retrys"])
+
+
+def test_the_package_is_imported_without_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_import = builtins.__import__
+
+    def refuse(name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as __import__
+        if name.split(".", maxsplit=1)[0] in {"boto3", "botocore", "urllib3"}:
+            raise ModuleNotFoundError(name)
+        return real_import(name, *args, **kwargs)
+
+    for name in [name for name in sys.modules if name.startswith("bedrock_resilience.bedrock")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    import bedrock_resilience.bedrock.dropin  # noqa: PLC0415 - the import is what is tested
+
+    assert bedrock_resilience.bedrock.dropin.__name__ in sys.modules

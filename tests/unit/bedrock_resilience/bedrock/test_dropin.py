@@ -1,0 +1,180 @@
+"""call_bedrock_with_retry beyond the contract's scenarios: its client, its answers, its log lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bedrock_resilience import Fault, MalformedAnswer, call_bedrock_with_retry, classify
+from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client, dropin
+from bedrock_resilience.testing import (
+    ScriptedBedrock,
+    claude_answer,
+    instant_retries,
+    read_timeout,
+    throttled,
+    throttling_error,
+    validation_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BODY: dict[str, Any] = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 1_000, "messages": []}
+
+
+@pytest.fixture(autouse=True)
+def no_client_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dropin, "_clients", {})
+
+
+@pytest.fixture
+def sleeps() -> Iterator[list[float]]:
+    """Every sleep asked for; none is slept."""
+    with instant_retries() as clock:
+        yield clock.sleeps
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+
+
+def test_the_text_of_the_answer_is_returned() -> None:
+    client = ScriptedBedrock({"content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]})
+    assert call_bedrock_with_retry("model", BODY, client=client) == "Hello"
+    [(operation, request)] = client.requests
+    assert operation == "invoke_model"
+    assert request["modelId"] == "model"
+    assert json.loads(request["body"]) == BODY
+
+
+def test_blocks_without_text_add_none() -> None:
+    thinking = {"type": "thinking", "thinking": "..."}
+    client = ScriptedBedrock({"content": [thinking, "text", {"type": "text", "text": "Hello"}]})
+    assert call_bedrock_with_retry("model", BODY, client=client) == "Hello"
+
+
+@pytest.mark.parametrize("answer", [{"content": []}, {"content": "Hello"}, {"a": 1}, {"content": [{"text": None}]}])
+def test_an_answer_without_text_is_malformed_and_not_retried(answer: dict[str, Any]) -> None:
+    client = ScriptedBedrock(answer)
+    with pytest.raises(MalformedAnswer, match="no text"):
+        call_bedrock_with_retry("model", BODY, client=client)
+    assert client.calls == 1
+
+
+def test_a_text_cut_at_max_tokens_is_returned_as_it_always_was() -> None:
+    client = ScriptedBedrock(claude_answer("Hel", "max_tokens"))
+    assert call_bedrock_with_retry("model", BODY, client=client) == "Hel"
+
+
+def test_the_two_lines_that_the_log_filters_count(caplog: pytest.LogCaptureFixture, sleeps: list[float]) -> None:
+    client = ScriptedBedrock(then=throttling_error())
+    with pytest.raises(Exception, match="ThrottlingException"):
+        call_bedrock_with_retry("model", BODY, client=client)
+    assert lines(caplog) == [
+        *(
+            f"WARNING ThrottlingException détectée (tentative {attempt}/4). Retry dans {seconds:.2f}s..."
+            for attempt, seconds in enumerate(sleeps, 1)
+        ),
+        "ERROR ThrottlingException - Échec après 4 tentatives. Abandon de l'appel Bedrock.",
+    ]
+
+
+def test_the_delays_are_those_of_the_contract(sleeps: list[float]) -> None:
+    client = ScriptedBedrock(*throttled(12), "Hello")
+    assert call_bedrock_with_retry("model", BODY, max_retries=12, base_delay=0.25, client=client) == "Hello"
+    assert len(sleeps) == 12
+    assert all(0 <= slept - 0.25 * 2**retry <= 0.1 for retry, slept in enumerate(sleeps))  # with no cap
+    assert len({round(slept - 0.25 * 2**retry, 9) for retry, slept in enumerate(sleeps)}) > 1
+
+
+def test_no_delay_is_beyond_an_hour(sleeps: list[float]) -> None:
+    client = ScriptedBedrock(*throttled(20), "Hello")
+    call_bedrock_with_retry("model", BODY, max_retries=20, base_delay=1.0, client=client)
+    assert 3_599 < max(sleeps) <= 3_600
+
+
+@pytest.mark.parametrize("error", [read_timeout(), validation_error()])
+def test_nothing_but_throttling_is_retried(
+    error: Exception, caplog: pytest.LogCaptureFixture, sleeps: list[float]
+) -> None:
+    client = ScriptedBedrock(error)
+    with pytest.raises(type(error)) as raised:
+        call_bedrock_with_retry("model", BODY, client=client)
+    assert raised.value is error
+    assert (client.calls, sleeps) == (1, [])
+    assert not any("Échec" in line or "détectée" in line for line in lines(caplog))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [({"max_retries": -1}, "max_retries"), ({"max_retries": "3"}, "max_retries"), ({"base_delay": "1"}, "base_delay")],
+)
+def test_arguments_that_cannot_be(arguments: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field}: got "):
+        call_bedrock_with_retry("model", BODY, client=ScriptedBedrock(), **arguments)
+
+
+def test_a_client_that_retries_by_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = bedrock_runtime_client("eu-west-3")
+    monkeypatch.setitem(client.meta.config.retries, "total_max_attempts", 5)
+    with pytest.raises(ClientMisconfigured, match="makes 20"):
+        call_bedrock_with_retry("model", BODY, client=client)
+
+
+def test_a_client_is_made_once_for_each_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str | None] = []
+
+    def make(region_name: str | None) -> ScriptedBedrock:
+        made.append(region_name)
+        return ScriptedBedrock(then="Hello")
+
+    monkeypatch.setattr(dropin, "bedrock_runtime_client", make)
+    for region in ("", "eu-west-3", "", "eu-west-3"):
+        monkeypatch.setenv("BEDROCK_REGION", region)
+        assert call_bedrock_with_retry("model", BODY) == "Hello"
+    assert made == [None, "eu-west-3"]
+
+
+def test_threads_that_start_together_make_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[ScriptedBedrock] = []
+    together = threading.Barrier(8)
+
+    def make(region_name: str | None) -> ScriptedBedrock:
+        del region_name
+        time.sleep(0.01)  # noqa: TID251 - so that the others arrive meanwhile
+        made.append(ScriptedBedrock(then="Hello"))
+        return made[-1]
+
+    def call() -> None:
+        together.wait()
+        call_bedrock_with_retry("model", BODY)
+
+    monkeypatch.setattr(dropin, "bedrock_runtime_client", make)
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [client.calls for client in made] == [8]
+
+
+def test_the_lines_go_to_the_packages_logger(caplog: pytest.LogCaptureFixture, sleeps: list[float]) -> None:
+    call_bedrock_with_retry("model", BODY, client=ScriptedBedrock(*throttled(1), "Hello"))
+    assert [(record.name, record.levelno) for record in caplog.records] == [("bedrock_resilience", logging.WARNING)]
+    assert len(sleeps) == 1
+
+
+def test_a_day_without_tokens_is_given_up_at_once(caplog: pytest.LogCaptureFixture, sleeps: list[float]) -> None:
+    error = throttling_error("Too many tokens per day, please wait before trying again.")
+    client = ScriptedBedrock(error)
+    with pytest.raises(type(error)):
+        call_bedrock_with_retry("model", BODY, client=client)
+    assert classify(error) is Fault.TOKENS_PER_DAY
+    assert (client.calls, sleeps) == (1, [])
+    assert lines(caplog)

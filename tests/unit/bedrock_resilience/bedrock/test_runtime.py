@@ -1,0 +1,372 @@
+"""BedrockRuntime: every call of the thin client is retried, paced, checked and learned from."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from bedrock_resilience import (
+    BedrockRuntime,
+    Deadline,
+    DeadlineExceeded,
+    Fault,
+    IncompleteAnswer,
+    MalformedAnswer,
+    NoJitter,
+    Retrier,
+    RetryPolicy,
+    StreamInterrupted,
+    classify,
+)
+from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client
+from bedrock_resilience.bedrock.streams import text_of
+from bedrock_resilience.events import CallFailed, CallSucceeded, Event, RetryScheduled
+from bedrock_resilience.testing import (
+    BrokenStream,
+    FakeClock,
+    ScriptedBedrock,
+    claude_answer,
+    claude_events,
+    connection_failed,
+    converse_answer,
+    converse_events,
+    read_timeout,
+    stream_cut,
+    stream_error,
+    throttled,
+    throttling_error,
+    validation_error,
+)
+from bedrock_resilience.tokens import Usage
+from support.pacers import RecordingPacer
+
+POLICY = RetryPolicy(max_retries=3, base_delay=1.0, jitter=NoJitter(), retry_on="transient")
+MESSAGES = [{"role": "user", "content": [{"text": "x" * 350}]}]
+REQUEST: dict[str, Any] = {"modelId": "m", "messages": MESSAGES, "inferenceConfig": {"maxTokens": 1_000}}
+USAGE = Usage(10, 1)
+
+
+class Setting:
+    """A runtime over a scripted client, with everything to look at."""
+
+    def __init__(self, *outcomes: object, then: object = None, **retrier: Any) -> None:  # noqa: ANN401 - as Retrier's
+        self.client = ScriptedBedrock(*outcomes) if then is None else ScriptedBedrock(*outcomes, then=then)
+        self.clock = FakeClock()
+        self.pacer = RecordingPacer()
+        self.events: list[Event] = []
+        given: dict[str, Any] = {"clock": self.clock, "pacer": self.pacer, "listeners": [self.events.append], **retrier}
+        self.runtime = BedrockRuntime(self.client, Retrier(POLICY, **given))
+
+    @property
+    def told(self) -> list[str]:
+        """What the pacer was asked and told, without the tokens."""
+        return [what for what, _ in self.pacer.told]
+
+    @property
+    def kinds(self) -> list[type[Event]]:
+        return [type(event) for event in self.events]
+
+
+def text(events: list[dict[str, Any]]) -> str:
+    return "".join(map(text_of, events))
+
+
+class TestWholeAnswers:
+    def test_converse_is_retried_until_it_is_answered(self) -> None:
+        setting = Setting(*throttled(2), "Hello")
+        answer = setting.runtime.converse(**REQUEST)
+        assert answer["output"]["message"]["content"] == [{"text": "Hello"}]
+        assert setting.client.requests == [("converse", REQUEST)] * 3
+        assert setting.clock.sleeps == [1.0, 2.0]
+        assert setting.kinds == [RetryScheduled, RetryScheduled, CallSucceeded]
+
+    def test_invoke_model_is_retried_until_it_is_answered(self) -> None:
+        setting = Setting(read_timeout(), "Hello")
+        answer = setting.runtime.invoke_model(modelId="m", body={"max_tokens": 5})
+        assert answer["content"] == [{"type": "text", "text": "Hello"}]
+        assert setting.client.calls == 2
+
+    def test_a_malformed_answer_is_asked_for_once_more(self) -> None:
+        setting = Setting(then=BrokenStream("Hel"))  # a 200 with half a body
+        with pytest.raises(MalformedAnswer):
+            setting.runtime.converse(**REQUEST)
+        assert setting.client.calls == 2
+
+    def test_a_malformed_body_is_asked_for_once_more(self) -> None:
+        setting = Setting(BrokenStream("Hel"), "Hello")
+        assert setting.runtime.invoke_model(modelId="m", body="{}")["content"][0]["text"] == "Hello"
+
+    def test_an_incomplete_answer_is_not_asked_for_again(self) -> None:
+        setting = Setting(converse_answer("Hel", "max_tokens"))
+        with pytest.raises(IncompleteAnswer):
+            setting.runtime.converse(**REQUEST)
+        assert setting.client.calls == 1
+
+    def test_the_default_policy_retries_throttling_only(self) -> None:
+        client = ScriptedBedrock(read_timeout())
+        with pytest.raises(Exception, match="Read timeout"):
+            BedrockRuntime(client).converse(**REQUEST)
+        assert client.calls == 1
+
+
+class TestPacing:
+    def test_a_call_reserves_its_input_and_max_tokens(self) -> None:
+        setting = Setting("Hello")
+        tokens = setting.runtime.reserved_tokens(REQUEST)
+        setting.runtime.converse(**REQUEST)
+        assert setting.pacer.told == [("reserve", tokens), ("answered", USAGE)]
+        assert 1_100 <= tokens <= 1_150  # 350 letters at 3.5 letters a token, and max_tokens
+
+    @pytest.mark.parametrize(
+        ("request_", "max_tokens"),
+        [
+            ({"inferenceConfig": {"maxTokens": 7}}, 7),
+            ({"body": {"max_tokens": 7}}, 7),
+            ({"body": '{"max_tokens": 7}'}, 7),
+            ({"body": b'{"max_tokens": 7}'}, 7),
+            ({"body": bytearray(b'{"max_tokens": 7}')}, 7),
+            ({"body": {"max_gen_len": 7}}, 7),
+            ({"body": {"inferenceConfig": {"maxTokens": 7}}}, 7),
+            ({"body": {"textGenerationConfig": {"maxTokenCount": 7}}}, 7),
+            ({"inferenceConfig": None}, 64_000),
+            ({"inferenceConfig": {"maxTokens": True}}, 64_000),
+            ({"body": "no JSON"}, 64_000),
+            ({"body": 5}, 64_000),
+            ({}, 64_000),  # Bedrock reserves the model's maximum
+        ],
+    )
+    def test_where_a_request_names_its_max_tokens(self, request_: dict[str, Any], max_tokens: int) -> None:
+        runtime = BedrockRuntime(ScriptedBedrock())
+        given = runtime.estimator.estimate(request_)
+        assert runtime.reserved_tokens(request_) - given == max_tokens
+
+    def test_the_estimate_learns_from_every_answer(self) -> None:
+        usage = {"inputTokens": 700, "outputTokens": 1, "totalTokens": 701}
+        setting = Setting(then={**converse_answer("Hello"), "usage": usage})
+        before = setting.runtime.reserved_tokens(REQUEST)
+        for _ in range(30):
+            setting.runtime.converse(**REQUEST)
+        after = setting.runtime.reserved_tokens(REQUEST)
+        assert before < 1_200
+        assert after == pytest.approx(1_700, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - untyped
+        assert setting.pacer.told[-2][1] == pytest.approx(after, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - as above
+
+    def test_an_incomplete_answer_has_used_its_tokens(self) -> None:
+        setting = Setting(converse_answer("Hel", "max_tokens"))
+        before = setting.runtime.estimator.estimate(REQUEST)
+        with pytest.raises(IncompleteAnswer):
+            setting.runtime.converse(**REQUEST)
+        assert setting.pacer.told[-1] == ("answered", USAGE)
+        assert setting.runtime.estimator.estimate(REQUEST) < before  # 10 tokens for 350 letters
+
+    def test_an_answer_without_usage_teaches_nothing(self) -> None:
+        setting = Setting({"generation": "Hello"})
+        before = setting.runtime.estimator.estimate({"body": "{}"})
+        setting.runtime.invoke_model(modelId="m", body="{}")
+        assert setting.pacer.told[-1] == ("answered", None)
+        assert setting.runtime.estimator.estimate({"body": "{}"}) == before
+
+    def test_tokens_given_by_the_caller_go_before_the_estimate(self) -> None:
+        setting = Setting("Hello", tokens=5_000)
+        setting.runtime.converse(**REQUEST)
+        assert setting.pacer.told[0] == ("reserve", 5_000)
+
+    @pytest.mark.parametrize("operation", ["converse", "converse_stream"])
+    def test_a_function_for_the_tokens_gets_the_request(self, operation: str) -> None:
+        def length(modelId: str, **_: object) -> int:  # noqa: N803 - Bedrock's name
+            return len(modelId)
+
+        setting = Setting("Hello", tokens=length)
+        list(getattr(setting.runtime, operation)(**{**REQUEST, "modelId": "12345"}))
+        assert setting.pacer.told[0] == ("reserve", 5)
+
+    def test_each_attempt_is_paced_and_its_end_told(self) -> None:
+        setting = Setting(throttling_error(), connection_failed(), "Hello")
+        setting.runtime.converse(**REQUEST)
+        assert setting.told == ["reserve", "throttled", "reserve", "abandoned", "reserve", "answered"]
+        assert setting.pacer.open == []
+
+
+class TestStreams:
+    @pytest.mark.parametrize(
+        ("operation", "events"), [("converse_stream", converse_events), ("invoke_model_stream", claude_events)]
+    )
+    def test_a_whole_stream_is_delivered(self, operation: str, events: Any) -> None:  # noqa: ANN401 - either of two
+        setting = Setting(events("Hel", "lo"))
+        delivered = list(getattr(setting.runtime, operation)(modelId="m", body={"max_tokens": 5}))
+        assert text(delivered) == "Hello"
+        assert len(delivered) == len(events("Hel", "lo"))
+        assert setting.client.streams[0].closed
+        assert setting.kinds == [CallSucceeded]
+
+    def test_nothing_is_sent_before_the_first_event_is_asked_for(self) -> None:
+        setting = Setting("Hello")
+        stream = setting.runtime.converse_stream(**REQUEST)
+        assert setting.client.calls == 0
+        stream.close()
+        assert (setting.client.calls, setting.pacer.told) == (0, [])
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            throttling_error(),
+            BrokenStream(error=stream_cut()),
+            BrokenStream(error=stream_error("throttlingException")),
+            BrokenStream(error=read_timeout()),
+            BrokenStream(error=None),
+        ],
+    )
+    def test_it_is_started_again_while_nothing_was_delivered(self, broken: object) -> None:
+        setting = Setting(broken, "Hello")
+        assert text(list(setting.runtime.converse_stream(**REQUEST))) == "Hello"
+        assert setting.client.calls == 2
+        assert all(stream.closed for stream in setting.client.streams)
+        assert setting.kinds == [RetryScheduled, CallSucceeded]
+
+    def test_a_stream_that_never_begins_is_given_up_as_the_policy_says(self) -> None:
+        setting = Setting(then=BrokenStream(error=stream_cut()))
+        with pytest.raises(StreamInterrupted) as raised:
+            list(setting.runtime.converse_stream(**REQUEST))
+        assert raised.value.delivered == []
+        assert setting.client.calls == 2  # what is billed again is tried once more
+        assert setting.kinds == [RetryScheduled, CallFailed]
+        assert setting.pacer.open == []
+
+    @pytest.mark.parametrize(
+        ("error", "fault", "told"),
+        [
+            (stream_cut(), Fault.STREAM_INTERRUPTED, "answered"),
+            (stream_error("throttlingException"), Fault.THROTTLING, "throttled"),
+            (stream_error("serviceUnavailableException"), Fault.SERVICE_UNAVAILABLE, "overloaded"),
+            (None, Fault.STREAM_INTERRUPTED, "answered"),
+        ],
+    )
+    def test_after_something_was_delivered_it_is_never_started_again(
+        self, error: Exception | None, fault: Fault, told: str
+    ) -> None:
+        setting = Setting(BrokenStream("Hel", error=error), then="never asked for")
+        delivered: list[dict[str, Any]] = []
+        with pytest.raises(StreamInterrupted) as raised:
+            delivered.extend(setting.runtime.converse_stream(**REQUEST))
+        assert (raised.value.text, raised.value.fault) == ("Hel", fault)
+        assert raised.value.delivered == delivered
+        assert setting.client.calls == 1
+        assert setting.told == ["reserve", told]
+        [failed] = setting.events
+        assert isinstance(failed, CallFailed)
+        assert (failed.attempts, failed.fault, failed.error) == (1, fault, raised.value)
+
+    def test_a_stream_of_nothing_but_its_opening_is_delivered(self) -> None:
+        event = {"type": "message_start", "amazon-bedrock-invocationMetrics": {"outputTokenCount": 0}}
+        setting = Setting([{"chunk": {"bytes": json.dumps(event).encode()}}])
+        assert list(setting.runtime.invoke_model_stream(modelId="m", body="{}")) == [event]
+        assert setting.kinds == [CallSucceeded]
+
+    def test_what_it_used_is_told_at_its_end(self) -> None:
+        setting = Setting("Hello")
+        before = setting.runtime.estimator.estimate(REQUEST)
+        stream = setting.runtime.converse_stream(**REQUEST)
+        next(stream)
+        assert setting.told == ["reserve"]  # it has only begun
+        assert setting.events == []
+        last = list(stream)[-1]
+        assert setting.pacer.told[-1] == ("answered", USAGE)
+        assert setting.runtime.estimator.estimate(REQUEST) < before
+        assert setting.events == [CallSucceeded(attempts=1, waited=0.0, paced=0.0, answer=last)]
+
+    def test_an_incomplete_stream_has_used_its_tokens(self) -> None:
+        setting = Setting(converse_events("Hel", stop_reason="max_tokens"))
+        before = setting.runtime.estimator.estimate(REQUEST)
+        with pytest.raises(IncompleteAnswer):
+            list(setting.runtime.converse_stream(**REQUEST))
+        assert setting.pacer.told[-1] == ("answered", USAGE)
+        assert setting.runtime.estimator.estimate(REQUEST) < before
+        assert setting.kinds == [CallFailed]
+
+    def test_closing_it_early_closes_the_connection_and_is_no_failure(self) -> None:
+        setting = Setting("Hello")
+        stream = setting.runtime.converse_stream(**REQUEST)
+        next(stream)
+        stream.close()
+        assert setting.client.streams[0].closed
+        assert setting.pacer.told[-1] == ("answered", None)
+        assert setting.kinds == [CallSucceeded]
+
+    def test_what_the_consumer_throws_into_it_ends_it(self) -> None:
+        setting = Setting("Hello")
+        stream = setting.runtime.converse_stream(**REQUEST)
+        next(stream)
+        with pytest.raises(KeyboardInterrupt):
+            stream.throw(KeyboardInterrupt())
+        assert setting.client.streams[0].closed
+        assert setting.pacer.open == []
+
+    def test_an_error_that_is_not_retried_passes_through(self) -> None:
+        error = validation_error(operation="ConverseStream")
+        setting = Setting(error)
+        with pytest.raises(type(error)) as raised:
+            list(setting.runtime.converse_stream(**REQUEST))
+        assert raised.value is error
+        assert setting.told == ["reserve", "answered"]
+        assert setting.kinds == [CallFailed]
+
+    def test_without_pacer_and_listeners(self) -> None:
+        runtime = BedrockRuntime(ScriptedBedrock("Hello", BrokenStream("Hel"), "Hello"))
+        assert text(list(runtime.converse_stream(**REQUEST))) == "Hello"
+        with pytest.raises(StreamInterrupted):
+            list(runtime.converse_stream(**REQUEST))
+        stream = runtime.converse_stream(**REQUEST)
+        next(stream)
+        stream.close()
+
+    def test_a_deadline_that_is_over_starts_nothing(self) -> None:
+        setting = Setting("Hello", deadline=Deadline(0.0))
+        with pytest.raises(DeadlineExceeded):
+            list(setting.runtime.converse_stream(**REQUEST))
+        assert (setting.client.calls, setting.pacer.told) == (0, [])
+
+
+class TestMaking:
+    def test_a_client_is_made_where_there_is_none(self) -> None:
+        runtime = BedrockRuntime(workers=20)
+        assert runtime.client.meta.service_model.service_name == "bedrock-runtime"
+        assert runtime.client.meta.config.max_pool_connections == 20
+
+    def test_a_client_handed_in_is_inspected(self) -> None:
+        client = bedrock_runtime_client(max_pool_connections=4, read_timeout=60)
+        clock = FakeClock()
+        retrier = Retrier(POLICY, clock=clock, deadline=Deadline.after(100, clock=clock))
+        with pytest.raises(ClientMisconfigured) as raised:
+            BedrockRuntime(client, retrier, workers=5)
+        assert "a pool of 4 connections for 5 workers" in str(raised.value)
+        assert "2 x 60 s of read timeout make 120 s" in str(raised.value)
+        assert BedrockRuntime(client, retrier, workers=5, allow={"pool", "timeouts"}).client is client
+
+
+def test_threads_share_one_runtime() -> None:
+    bodies = [{"max_tokens": 5, "prompt": str(number)} for number in range(40)]
+    client = ScriptedBedrock(*throttled(20), then=claude_answer("Hello"))
+    pacer = RecordingPacer()
+    runtime = BedrockRuntime(client, Retrier(RetryPolicy(20, 0.0, jitter=NoJitter()), pacer=pacer))
+    answers: list[dict[str, Any]] = []
+
+    def work(some: list[dict[str, Any]]) -> None:
+        answers.extend(runtime.invoke_model(modelId="m", body=body) for body in some)
+
+    threads = [threading.Thread(target=work, args=(bodies[number::8],)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 40
+    assert client.calls == 60
+    assert {json.loads(request["body"])["prompt"] for _, request in client.requests} == set(map(str, range(40)))
+    assert pacer.open == []
+
+
+def test_a_stream_that_was_given_up_says_what_it_meant() -> None:
+    error = StreamInterrupted("the stream failed", [], Fault.THROTTLING)
+    assert classify(error) is Fault.THROTTLING

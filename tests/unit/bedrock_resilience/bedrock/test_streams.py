@@ -1,0 +1,222 @@
+"""Streams: whole ones are delivered, all others are a typed failure that carries what was delivered."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bedrock_resilience import Fault, classify
+from bedrock_resilience.bedrock import IncompleteAnswer, StreamInterrupted, converse_stream, invoke_model_stream
+from bedrock_resilience.bedrock.streams import CheckedStream, ConverseEvents, InvokeModelEvents, text_of
+from bedrock_resilience.testing import (
+    BrokenStream,
+    ScriptedBedrock,
+    claude_events,
+    converse_events,
+    read_timeout,
+    stream_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def chunk(event: object) -> dict[str, Any]:
+    return {"chunk": {"bytes": json.dumps(event).encode()}}
+
+
+def text(events: list[dict[str, Any]]) -> str:
+    return "".join(map(text_of, events))
+
+
+def test_a_whole_converse_stream_is_delivered_and_closed() -> None:
+    client = ScriptedBedrock("Hello")
+    events = list(converse_stream(client, modelId="m"))
+    assert events == converse_events("Hello")
+    assert text(events) == "Hello"
+    assert [stream.closed for stream in client.streams] == [True]
+
+
+def test_a_whole_claude_stream_is_delivered_decoded() -> None:
+    client = ScriptedBedrock("Hello")
+    events = list(invoke_model_stream(client, modelId="m", body={"max_tokens": 5}))
+    assert [chunk(event) for event in events] == claude_events("Hello")
+    assert text(events) == "Hello"
+    [(operation, request)] = client.requests
+    assert operation == "invoke_model_with_response_stream"
+    assert json.loads(request["body"]) == {"max_tokens": 5}
+
+
+def test_the_events_of_other_models_are_whole_with_bedrocks_metrics() -> None:
+    events = [{"generation": "Hello"}, {"generation": "", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}}]
+    client = ScriptedBedrock([chunk(event) for event in events])
+    assert list(invoke_model_stream(client, modelId="m", body="{}")) == events
+
+
+def test_nova_streams_the_events_of_converse() -> None:
+    events = converse_events("Hello", stop_reason="max_tokens")
+    stream = invoke_model_stream(ScriptedBedrock([chunk(event) for event in events]), modelId="m", body="{}")
+    with pytest.raises(IncompleteAnswer) as raised:
+        list(stream)
+    assert raised.value.answer == events
+
+
+@pytest.mark.parametrize("operation", [converse_stream, invoke_model_stream])
+def test_a_stream_that_breaks_carries_what_was_delivered(operation: Any) -> None:  # noqa: ANN401 - either of two
+    client = ScriptedBedrock(BrokenStream("Hel", "lo"))
+    stream = operation(client, modelId="m")
+    delivered: list[dict[str, Any]] = []
+    with pytest.raises(StreamInterrupted, match=r"the stream failed: .*events delivered before: 3") as raised:
+        delivered.extend(stream)
+    assert raised.value.text == "Hello"
+    assert raised.value.delivered == delivered
+    assert raised.value.fault is classify(raised.value) is Fault.STREAM_INTERRUPTED
+    assert client.streams[0].closed
+    assert list(stream) == []  # and that was all
+
+
+@pytest.mark.parametrize("operation", [converse_stream, invoke_model_stream])
+def test_a_stream_that_ends_without_its_last_event_is_a_failure(operation: Any) -> None:  # noqa: ANN401 - either of two
+    client = ScriptedBedrock(BrokenStream("Hello", error=None))
+    with pytest.raises(StreamInterrupted, match="ended without its last event") as raised:
+        list(operation(client, modelId="m"))
+    assert raised.value.text == "Hello"
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (stream_error("throttlingException"), Fault.THROTTLING),
+        (stream_error("modelStreamErrorException"), Fault.MODEL_STREAM_ERROR),
+        (stream_error("validationException"), Fault.VALIDATION),
+        (stream_error("serviceUnavailableException"), Fault.SERVICE_UNAVAILABLE),
+        (stream_error(""), Fault.STREAM_INTERRUPTED),  # modelTimeoutException in ConverseStream, which lacks its model
+        (read_timeout(), Fault.READ_TIMEOUT),
+        (KeyError("what a parser may trip over"), Fault.STREAM_INTERRUPTED),
+        (ConnectionRefusedError(), Fault.STREAM_INTERRUPTED),  # never "not reached": this stream has begun
+    ],
+)
+def test_the_failure_keeps_what_it_meant(error: Exception, fault: Fault) -> None:
+    with pytest.raises(StreamInterrupted) as raised:
+        list(converse_stream(ScriptedBedrock(BrokenStream("Hel", error=error)), modelId="m"))
+    assert raised.value.fault is fault
+    assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "malformed_tool_use", "model_context_window_exceeded"])
+@pytest.mark.parametrize(
+    ("operation", "events"), [(converse_stream, converse_events), (invoke_model_stream, claude_events)]
+)
+def test_a_stream_that_says_it_is_not_whole_is_incomplete_after_all_events(
+    reason: str,
+    operation: Any,  # noqa: ANN401 - either of two
+    events: Any,  # noqa: ANN401 - either of two
+) -> None:
+    client = ScriptedBedrock(events("Hel", stop_reason=reason))
+    delivered: list[dict[str, Any]] = []
+    with pytest.raises(IncompleteAnswer) as raised:
+        delivered.extend(operation(client, modelId="m"))
+    assert raised.value.stop_reason == reason
+    assert raised.value.answer == delivered
+    assert text(delivered) == "Hel"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("overloaded_error", Fault.OVERLOADED),
+        ("rate_limit_error", Fault.THROTTLING),
+        ("api_error", Fault.INTERNAL_SERVER),
+        ("something_new", Fault.STREAM_INTERRUPTED),
+        (None, Fault.STREAM_INTERRUPTED),
+    ],
+)
+def test_an_error_event_of_claude_is_a_failure(kind: str | None, fault: Fault) -> None:
+    error = chunk({"type": "error", "error": {"type": kind, "message": "Overloaded"}})
+    client = ScriptedBedrock([*claude_events("Hel")[:2], error])
+    with pytest.raises(StreamInterrupted, match=f"{kind}: Overloaded") as raised:
+        list(invoke_model_stream(client, modelId="m", body="{}"))
+    assert raised.value.fault is fault
+    assert raised.value.text == "Hel"
+
+
+@pytest.mark.parametrize("event", [{"chunk": {"bytes": b"<html>"}}, {"chunk": {"bytes": b"[]"}}, {"chunk": {}}, {}])
+def test_an_event_that_is_no_json_object_is_a_malformed_answer(event: dict[str, Any]) -> None:
+    client = ScriptedBedrock([*claude_events("Hel")[:2], event])
+    with pytest.raises(StreamInterrupted, match="holds a foreign event") as raised:
+        list(invoke_model_stream(client, modelId="m", body="{}"))
+    assert raised.value.fault is Fault.MALFORMED_ANSWER
+
+
+def test_closing_early_closes_the_connection() -> None:
+    client = ScriptedBedrock("Hello")
+    with converse_stream(client, modelId="m") as stream:
+        assert next(stream) == converse_events("Hello")[0]
+    assert client.streams[0].closed
+    assert list(stream) == []
+
+
+def test_closing_a_stream_of_which_nothing_was_read_closes_the_connection() -> None:
+    client = ScriptedBedrock("Hello")
+    converse_stream(client, modelId="m").close()
+    assert client.streams[0].closed
+
+
+def test_ctrl_c_is_no_failure_of_the_stream() -> None:
+    closed: list[bool] = []
+
+    class Interrupted:
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            yield from converse_events("Hello")[:2]
+            raise KeyboardInterrupt
+
+        def close(self) -> None:
+            closed.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(CheckedStream(ConverseEvents(), Interrupted()))
+    assert closed == [True]
+
+
+def test_a_stream_that_cannot_be_closed_is_read_all_the_same() -> None:
+    events = converse_events("Hello")
+    assert list(CheckedStream(ConverseEvents(), events)) == events
+
+
+@pytest.mark.parametrize(
+    ("kind", "event", "opens"),
+    [
+        (ConverseEvents(), {"messageStart": {"role": "assistant"}}, True),
+        (ConverseEvents(), {"contentBlockStart": {"start": {}}}, True),
+        (ConverseEvents(), {"contentBlockDelta": {"delta": {"text": ""}}}, False),
+        (ConverseEvents(), {"messageStop": {"stopReason": "end_turn"}}, False),
+        (InvokeModelEvents(), {"type": "message_start"}, True),
+        (InvokeModelEvents(), {"type": "content_block_start"}, True),
+        (InvokeModelEvents(), {"type": "ping"}, True),
+        (InvokeModelEvents(), {"messageStart": {"role": "assistant"}}, True),
+        (InvokeModelEvents(), {"type": "content_block_delta"}, False),
+        (InvokeModelEvents(), {"generation": "Hello"}, False),
+    ],
+)
+def test_which_events_hold_nothing_of_the_content(kind: ConverseEvents, event: dict[str, Any], opens: bool) -> None:  # noqa: FBT001 - the expectation
+    assert CheckedStream(kind, []).opens(event) is opens
+
+
+def test_a_stop_without_a_reason_is_a_whole_stream() -> None:
+    events: list[dict[str, Any]] = [{"messageStart": {}}, {"messageStop": {}}]
+    assert list(CheckedStream(ConverseEvents(), events)) == events
+
+
+def test_a_failure_survives_pickling() -> None:
+    error = StreamInterrupted("the stream failed", converse_events("Hel")[:2], Fault.THROTTLING)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (str(copy), copy.text, copy.fault) == (str(error), "Hel", Fault.THROTTLING)
+
+
+def test_events_without_text_add_none() -> None:
+    assert text_of({"contentBlockDelta": {"delta": {"toolUse": {"input": "{}"}}}}) == ""
+    assert text_of({"delta": "Hello"}) == ""
