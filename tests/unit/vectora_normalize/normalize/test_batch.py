@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bedrock_resilience.faults import Fault
 from bedrock_resilience.pacing import NoPacer, Reservation
 from bedrock_resilience.policy import RetryPolicy
-from support.bedrock import USAGE, FunctionClient, client_error, extraction, tool_answer
+from support.answering import USAGE, FunctionClient, client_error, extraction, tool_answer
 from support.items import raw_item
 from vectora_normalize.normalize.batch import MAX_BEDROCK_WORKERS, Normalizer, normalize_items_batch
 from vectora_normalize.normalize.extraction import watchlists_of
