@@ -52,6 +52,22 @@ def test_the_core_stands_alone_and_retries(install: Callable[..., Installed]) ->
     assert core.python(RETRY) == "answer 0\n"
 
 
+def test_only_the_command_line_and_the_test_kit_need_more_than_the_standard_library(
+    install: Callable[..., Installed],
+) -> None:
+    code = """
+import bedrock_resilience, importlib, pkgutil
+for module in pkgutil.walk_packages(bedrock_resilience.__path__, "bedrock_resilience."):
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as missing:
+        print(".".join(module.name.split(".")[:2]), missing.name)
+"""
+    needs = {tuple(line.split()) for line in install().python(code).splitlines()}
+    assert {room for room, _ in needs} <= {"bedrock_resilience.cli", "bedrock_resilience.testing"}
+    assert {package for _, package in needs} <= {"typer", "rich", "hypothesis", "pytest"}
+
+
 def test_the_core_names_the_extra_that_is_missing(install: Callable[..., Installed]) -> None:
     core = install()
     code = """
