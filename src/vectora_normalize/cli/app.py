@@ -1,0 +1,29 @@
+"""The application that the commands hang on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bedrock_resilience import __version__
+from vectora_normalize.cli.run import run
+
+app = typer.Typer(
+    name="vectora-normalize",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(run)
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Read news sources and normalise their items with Bedrock."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit

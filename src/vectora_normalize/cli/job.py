@@ -1,0 +1,177 @@
+"""What a command line asks for, and doing it: the same steps as in Lambda, on AWS or on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.quota import Quota
+from vectora_normalize import contract
+from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.local.run import LocalFolder, local_parts, settings_for
+from vectora_normalize.pipeline.run import Invocation, Parts, run
+from vectora_normalize.settings import Pacing, Settings
+from vectora_normalize.stores import FolderStore, S3Store
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Generator, Mapping
+
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.report import Progress
+    from vectora_normalize.pipeline.summary import RunSummary
+    from vectora_normalize.stores import ObjectStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The options of `run`, as they were given.
+
+    Args:
+        local: A folder to run on, instead of AWS.
+        event: A file with an event; the options below take precedence over it.
+        client: `client_id` of the event.
+        period_days: As in the event.
+        sources: As in the event.
+        workers: Calls in flight at once; None: as the environment says.
+        out: Where the results of a local run go; None: `out/<client_id>`.
+        rpm: Requests a minute that the emulator of a local run admits; None: any number.
+    """
+
+    local: Path | None = None
+    event: Path | None = None
+    client: str | None = None
+    period_days: int | None = None
+    sources: tuple[str, ...] | None = None
+    workers: int | None = None
+    out: Path | None = None
+    rpm: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a job.
+
+    Args:
+        answer: As Lambda would give it.
+        summary: The run; None where it was refused before it began.
+        files: Where what it wrote is, a line each.
+    """
+
+    answer: Mapping[str, Any]
+    summary: RunSummary | None = None
+    files: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> int:
+        """The answer's `statusCode`."""
+        return int(self.answer["statusCode"])
+
+
+def perform(
+    job: Job,
+    environ: Mapping[str, str],
+    *,
+    now: dt.datetime,
+    request_id: str,
+    on_progress: Callable[[Progress], object] | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Outcome:
+    """Do it.
+
+    Args:
+        job: What to do.
+        environ: Such as `os.environ`.
+        now: The instant of the run, with its time zone.
+        request_id: Name of the run.
+        on_progress: Called after each item.
+        clock: Measures a run that is refused.
+
+    Raises:
+        StoreError: A bucket or folder could not be read or written.
+        BatchInterrupted: Ctrl-C came; what was normalised is stored.
+        Exception: A mistake of this program, or of the AWS configuration.
+    """
+    started = clock.monotonic()
+    event: object = {}
+    try:
+        event = _event(job)
+        request = contract.parse_event(event, today=now.date())
+        with _parts(job, environ, client_id=request.client_id, now=now) as parts:
+            invocation = Invocation(now=now, request_id=request_id, on_progress=on_progress)
+            summary = run(request, parts, invocation)
+            return Outcome(summary.answer(), summary, _files(summary, parts.data))
+    except RunRefused as refusal:
+        client_id = contract.readable_client_id(event)
+        return Outcome(contract.refused(refusal, client_id=client_id, seconds=clock.monotonic() - started))
+
+
+def _files(summary: RunSummary, data: ObjectStore) -> tuple[str, ...]:
+    keys = {"items": summary.items_key, "report": summary.report_key}
+    return tuple(f"{name:<14}  {_where(data, key)}" for name, key in keys.items() if key is not None)
+
+
+def _where(store: ObjectStore, key: str) -> str:
+    """An object's place, as a person can go there."""
+    if isinstance(store, FolderStore):
+        return str(store.root / key)
+    return f"s3://{store.bucket}/{key}" if isinstance(store, S3Store) else key
+
+
+def _event(job: Job) -> object:
+    event: object = {} if job.event is None else _read_event(job.event)
+    if not isinstance(event, dict):
+        return event  # for the contract to refuse
+    given = {"client_id": job.client, "period_days": job.period_days, "sources": job.sources and list(job.sources)}
+    merged = {**cast("dict[str, object]", event), **{name: value for name, value in given.items() if value is not None}}
+    if job.local is not None and merged.get("client_id") is None:
+        LocalFolder(job.local).check()
+        merged["client_id"] = LocalFolder(job.local).only_client()
+    return merged
+
+
+def _read_event(file: Path) -> object:
+    try:
+        event: object = json.loads(file.read_bytes())
+    except OSError as error:
+        raise RunRefused(ErrorType.INVALID_EVENT, f"--event: {str(file)!r} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise RunRefused(ErrorType.INVALID_EVENT, f"--event: {str(file)!r} holds no JSON: {error}") from None
+    return event
+
+
+@contextlib.contextmanager
+def _parts(job: Job, environ: Mapping[str, str], *, client_id: str, now: dt.datetime) -> Generator[Parts]:
+    if job.local is None:
+        yield _aws_parts(job, environ)
+        return
+    folder = LocalFolder(job.local)
+    folder.check()
+    out = job.out or Path("out") / client_id
+    settings = settings_for(folder, out, environ, workers=job.workers)
+    quota = None if job.rpm is None else Quota(requests_per_minute=job.rpm)
+    with local_parts(folder, out, settings, today=now.date(), quota=quota) as parts:
+        yield parts if settings.pacing is Pacing.NONE else dataclasses.replace(parts, pacer=_pacer(settings))
+
+
+def _aws_parts(job: Job, environ: Mapping[str, str]) -> Parts:
+    alone = [option for option, value in (("--out", job.out), ("--rpm", job.rpm)) if value is not None]
+    if alone:
+        raise RunRefused(
+            ErrorType.INVALID_CONFIGURATION, f"{' and '.join(alone)}: got it without --local; accepted: beside --local"
+        )
+    from vectora_normalize.handler import aws_parts  # noqa: PLC0415 - brings Powertools, which a local run can do without
+
+    settings = Settings.from_env(environ)
+    return aws_parts(settings if job.workers is None else dataclasses.replace(settings, max_workers=job.workers))
+
+
+def _pacer(settings: Settings) -> Any:  # noqa: ANN401 - a Pacer; see the import
+    from vectora_normalize.handler import make_pacer  # noqa: PLC0415 - as above
+
+    return make_pacer(settings)

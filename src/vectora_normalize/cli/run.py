@@ -1,0 +1,120 @@
+"""`vectora-normalize run`: one run of the Lambda's job, on AWS or on a folder."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import os
+import uuid
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+
+from vectora_normalize.cli import screen
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from vectora_normalize.cli.job import Job, Outcome
+
+_EXIT_CODES: Final = {200: 0, 400: 2, 502: 1}
+_FAILED: Final = 1
+_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+_MOST_WORKERS: Final = 64  # what MAX_BEDROCK_WORKERS accepts
+
+
+def run(  # noqa: PLR0913, PLR0917 - an option each
+    local: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Run on a folder with config/ and sources/ instead of AWS.")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option(help="Client to run; may be left out where a folder has only one.")
+    ] = None,
+    period_days: Annotated[int | None, typer.Option(help="Days back from today.")] = None,
+    sources: Annotated[
+        list[str] | None, typer.Option(help="Source keys, parted by commas or the option repeated; else the client's.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=_MOST_WORKERS, help="Calls to Bedrock in flight; else MAX_BEDROCK_WORKERS, 4."),
+    ] = None,
+    event: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON event as the Lambda takes it; other options go over it.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where a local run writes; else out/<client>.")
+    ] = None,
+    rpm: Annotated[
+        int | None,
+        typer.Option(min=1, help="Requests a minute that the emulator of a local run admits; else any number."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the Lambda's answer, and nothing else.")] = False,  # noqa: FBT002 - a flag
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, and where an error comes from.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Ingest, normalise and store once.
+
+    With --local it needs no AWS account and no network: sources are files, Bedrock is an emulator, buckets are folders.
+    Without, it runs on AWS with the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, ...).
+
+    Exit code: 0 for an answer 200, 2 for 400 (event or configuration is wrong), 1 for 502 and for any other failure.
+    """
+    from vectora_normalize.cli.job import Job  # noqa: PLC0415 - brings all the rest, which --help can do without
+
+    job = Job(
+        local=local,
+        event=event,
+        client=client,
+        period_days=period_days,
+        sources=None if sources is None else tuple(key.strip() for keys in sources for key in keys.split(",")),
+        workers=workers,
+        out=out,
+        rpm=rpm,
+    )
+    outcome = _perform(job, verbose=verbose)
+    if as_json:
+        typer.echo(json.dumps(outcome.answer, indent=2))
+    else:
+        _show(outcome)
+    if outcome.status != 200:  # noqa: PLR2004 - the status of HTTP
+        body = outcome.answer["body"]
+        typer.echo(f"error: {body['error_type']}: {body['message']}", err=True)
+    raise typer.Exit(_EXIT_CODES[outcome.status])
+
+
+def _perform(job: Job, *, verbose: bool) -> Outcome:
+    from vectora_normalize.cli.job import perform  # noqa: PLC0415 - as above
+
+    console = Console(stderr=True, highlight=False)
+    level = logging.INFO if verbose else logging.WARNING
+    now = dt.datetime.now(dt.UTC)  # noqa: TID251 - this is the edge
+    try:
+        with screen.logging_to(console, level), screen.progress_on(console) as on_progress:
+            return perform(job, os.environ, now=now, request_id=str(uuid.uuid4()), on_progress=on_progress)
+    except KeyboardInterrupt as interruption:
+        _stop(f"interrupted; what was normalised is stored: {interruption}" if str(interruption) else "interrupted")
+    except ModuleNotFoundError:
+        raise  # main() says what to install
+    except Exception as error:  # noqa: BLE001 - a person gets one line, and the traceback for the asking
+        if verbose:
+            console.print_exception()
+        typer.echo(f"error: {type(error).__name__}: {error}".replace("\n", " "), err=True)
+        raise typer.Exit(_FAILED) from None
+
+
+def _stop(line: str) -> NoReturn:
+    typer.echo(line, err=True)
+    raise typer.Exit(_INTERRUPTED) from None
+
+
+def _show(outcome: Outcome) -> None:
+    if outcome.summary is None:
+        return
+    console = Console(highlight=False)
+    console.print(screen.sources_table(outcome.summary.report))
+    console.print()
+    console.print(screen.summary_table(outcome.summary))
+    for line in (*screen.failures(outcome.summary.report), *outcome.files):
+        console.print(line, markup=False, soft_wrap=True)
