@@ -1,0 +1,200 @@
+"""Pacing under a quota that is known."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bedrock_resilience.pacing import NoPacer, QuotaPacer
+from bedrock_resilience.pacing.slowdown import HOLD
+from bedrock_resilience.quota import Quota, Usage
+from support.approx import approx
+
+if TYPE_CHECKING:
+    from bedrock_resilience.pacing import Reservation
+
+
+def waits(pacer: QuotaPacer, count: int, now: float = 0.0, tokens: int = 0) -> list[float]:
+    return [round(pacer.reserve(now, tokens).wait, 2) for _ in range(count)]
+
+
+class TestRequests:
+    def test_the_burst_goes_at_once_and_the_rest_at_the_rate(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=3))
+        # Of the burst, what may arrive 0.05 s late is kept back.
+        assert waits(pacer, 5) == [0.0, 0.0, 0.05, 1.05, 2.05]
+
+    def test_a_burst_of_one_leaves_nothing_to_keep_back(self) -> None:
+        assert waits(QuotaPacer(Quota(requests_per_minute=60, burst=1)), 3) == [0.0, 1.0, 2.0]
+
+    def test_without_a_request_quota_nobody_waits(self) -> None:
+        pacer = QuotaPacer(Quota())
+        assert waits(pacer, 100) == [0.0] * 100
+        assert pacer.requests_per_minute is None
+
+    def test_a_share_is_a_fraction_of_rate_and_burst(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=3), share=1 / 3)
+        assert pacer.requests_per_minute == approx(20)
+        assert waits(pacer, 3) == [0.0, 3.0, 6.0]
+
+    def test_a_phase_puts_the_first_request_off_by_a_fraction_of_the_interval(self) -> None:
+        quota = Quota(requests_per_minute=60, burst=3)
+        thirds = [QuotaPacer(quota, share=1 / 3, phase=number / 3) for number in range(3)]
+        assert [waits(pacer, 2) for pacer in thirds] == [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
+
+    def test_a_request_that_was_never_sent_moves_the_others_up(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=1))
+        _, second, third = (pacer.reserve(0.0) for _ in range(3))
+        pacer.abandoned(second, 0.0)
+        assert pacer.due(third, 0.0) == approx(1.0)
+
+    def test_a_throttle_says_that_nothing_is_saved_up(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=5))
+        refused = pacer.reserve(0.0)
+        pacer.throttled(refused, 0.0)
+        assert waits(pacer, 2) == [1.0, 2.0]
+
+    def test_a_throttle_while_others_wait_changes_nothing_for_them(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=1))
+        refused, waiting = pacer.reserve(0.0), pacer.reserve(0.0)
+        pacer.throttled(refused, 0.25)
+        assert pacer.due(waiting, 0.25) == approx(0.75)
+
+
+class TestTokens:
+    def test_tokens_are_a_bucket_of_a_minute(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
+        assert waits(pacer, 3, tokens=3_000) == [0.0, 0.05, 30.05]
+
+    def test_what_was_reserved_in_vain_comes_back_when_it_is_answered(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000), burndown=1)
+        first, _ = pacer.reserve(0.0, 3_000), pacer.reserve(0.0, 3_000)
+        waiting = pacer.reserve(0.0, 3_000)
+        pacer.answered(first, 10.0, Usage(500, 500))  # 2,000 come back, 1,000 were refilled
+        assert pacer.due(waiting, 10.0) == approx(0.05)
+
+    def test_a_settlement_beyond_the_reservation_is_paid_for(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
+        first = pacer.reserve(0.0, 4_000)
+        pacer.answered(first, 0.0, Usage(3_000, 600))  # settles at 6,000: nothing is left
+        assert pacer.reserve(0.0, 100).wait > 0
+
+    def test_the_next_reservations_claim_what_such_calls_turned_out_to_cost(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=60_000))
+        pacer.answered(pacer.reserve(0.0, 4_000), 0.0, Usage(3_000, 600))  # 1.5 times its reservation
+        pacer.reserve(1_000.0, 59_000)  # claims 88,500
+        assert pacer.reserve(1_000.0, 1).wait == approx(28.5, within=0.1)
+
+    def test_a_ratio_that_was_too_high_sinks_slowly(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=60_000), burndown=1)
+        pacer.answered(pacer.reserve(0.0, 1_000), 0.0, Usage(2_000, 0))
+        for _ in range(60):
+            pacer.answered(pacer.reserve(0.0, 10), 0.0, Usage(10, 0))
+        now = 1_000.0
+        pacer.reserve(now, 59_900)
+        assert pacer.reserve(now, 1).wait < 1.0
+
+    def test_an_answer_without_usage_leaves_the_claim_as_it_is(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
+        pacer.answered(pacer.reserve(0.0, 3_000), 0.0)
+        assert pacer.reserve(0.0, 3_000).wait == approx(0.05)
+
+    def test_a_refused_request_costs_no_tokens(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
+        pacer.throttled(pacer.reserve(0.0, 3_000), 0.0)
+        assert waits(pacer, 2, tokens=2_900) == [0.0, 0.0]
+
+    def test_a_request_that_was_never_sent_costs_no_tokens(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=600, tokens_per_minute=6_000))
+        pacer.abandoned(pacer.reserve(0.0, 3_000), 0.0)
+        assert waits(pacer, 2, tokens=2_900) == [0.0, 0.0]
+
+    def test_a_request_without_tokens_teaches_nothing(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
+        pacer.answered(pacer.reserve(0.0), 0.0, Usage(1_000, 0))
+        assert pacer.reserve(0.0, 4_900).wait == 0.0
+
+    def test_the_day_is_a_bucket_too(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_day=86_400))
+        pacer.reserve(0.0, 86_400)
+        assert pacer.reserve(0.0, 1_000).wait == approx(1_000.05)
+
+
+class TestRequestsAndTokens:
+    def test_requests_that_waited_for_tokens_do_not_leave_all_at_once(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=1))
+        pacer.reserve(0.0, 59_950)
+        big, *small = [pacer.reserve(0.0, 30_000), *(pacer.reserve(0.0, 10) for _ in range(3))]
+        assert big.wait == approx(30.0)
+        assert pacer.due(big, 30.0) == 0.0
+        assert [pacer.due(one, 30.05) for one in small] == pytest.approx([0.95, 1.95, 2.95])  # pyright: ignore[reportUnknownMemberType] - untyped
+
+    def test_a_request_that_waits_for_tokens_does_not_announce_less_than_the_requests_allow(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=6, tokens_per_minute=60_000, burst=1))
+        pacer.reserve(0.0, 59_950)
+        assert pacer.reserve(0.0, 1_000).wait == approx(10.0)
+
+    def test_a_request_given_back_while_it_waits_for_tokens_had_no_turn_yet(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=1))
+        pacer.reserve(0.0, 59_950)
+        pacer.abandoned(pacer.reserve(0.0, 1_000), 0.0)
+        assert pacer.reserve(0.0, 1).wait == approx(1.0)
+
+    def test_whoever_never_asks_whether_it_is_due_is_counted_when_it_is_answered(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=1))
+        pacer.reserve(0.0, 59_950)
+        unasked = pacer.reserve(0.0, 1_000)
+        pacer.answered(unasked, 5.0)
+        assert pacer.reserve(5.0, 1).wait == approx(1.0)
+
+
+class TestOverload:
+    def test_it_halves_every_rate_and_recovers(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=6_000, burst=1))
+        pacer.overloaded(pacer.reserve(0.0), 0.0)
+        assert pacer.requests_per_minute == approx(30)
+        assert pacer.reserve(0.0).wait == approx(2.0)
+        pacer.reserve(HOLD + 1)
+        assert pacer.requests_per_minute == approx(45)
+        pacer.reserve(2 * HOLD + 1)
+        assert pacer.requests_per_minute == approx(60)
+
+    def test_a_burst_of_refusals_halves_once(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=10))
+        in_flight = [pacer.reserve(0.0) for _ in range(8)]
+        for reservation in in_flight:
+            pacer.overloaded(reservation, 1.0)
+        assert pacer.requests_per_minute == approx(30)
+
+
+@pytest.mark.parametrize("how", ["answered", "throttled", "overloaded", "abandoned"])
+def test_a_reservation_is_closed_once(how: str) -> None:
+    pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=6_000, burst=1), burndown=1)
+    reservation = pacer.reserve(0.0, 3_000)
+    pacer.answered(reservation, 0.0, Usage(3_000, 0))
+    before = pacer.reserve(0.0).wait
+    getattr(pacer, how)(reservation, 0.0)
+    assert pacer.requests_per_minute == approx(60)
+    assert pacer.reserve(0.0).wait == approx(before + 1.0)
+
+
+def test_another_pacers_reservation_is_refused() -> None:
+    foreign: Reservation = NoPacer().reserve(0.0)
+    with pytest.raises(TypeError, match=r"^reservation: got .+, accepted: what this pacer's reserve\(\) returned$"):
+        QuotaPacer(Quota()).answered(foreign, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [("share", 0.0), ("share", 1.5), ("phase", 1.0), ("phase", -0.1), ("burndown", 0.0), ("burndown", math.nan)],
+)
+def test_what_lies_outside_its_range_is_refused_by_name(field: str, given: float) -> None:
+    with pytest.raises(ValueError, match=rf"^QuotaPacer\.{field}: got {given}, accepted: "):
+        QuotaPacer(Quota(), **{field: given})
+
+
+def test_it_shows_its_quota() -> None:
+    quota = Quota(requests_per_minute=60)
+    assert repr(QuotaPacer(quota, share=0.5)) == f"QuotaPacer({quota.share(0.5)!r})"

@@ -1,0 +1,39 @@
+"""Halve, hold, raise: what a pacer does about a service without capacity."""
+
+from __future__ import annotations
+
+from bedrock_resilience.pacing.slowdown import HOLD, LEAST, Slowdown
+
+
+def test_it_is_halved_held_and_raised_by_half_until_it_is_one_again() -> None:
+    slowdown = Slowdown()
+    slowdown.cut(sent=9.0, now=10.0)
+    seen: list[float] = []
+    for minute in (0.0, 0.99, 1.0, 2.0, 3.0):
+        slowdown.advance(10.0 + minute * HOLD)
+        seen.append(slowdown.factor)
+    assert seen == [0.5, 0.5, 0.75, 1.0, 1.0]
+
+
+def test_several_steps_are_made_up_for_at_once() -> None:
+    slowdown = Slowdown()
+    slowdown.cut(sent=0.0, now=0.0)
+    slowdown.cut(sent=1.0, now=1.0)
+    slowdown.advance(1.0 + 2 * HOLD)
+    assert slowdown.factor == 0.25 * 1.5 * 1.5
+
+
+def test_requests_in_flight_at_a_cut_do_not_cut_again() -> None:
+    slowdown = Slowdown()
+    for _ in range(12):
+        slowdown.cut(sent=1.0, now=5.0)
+    assert slowdown.factor == 0.5
+    slowdown.cut(sent=5.0, now=6.0)
+    assert slowdown.factor == 0.25
+
+
+def test_it_never_stands_still() -> None:
+    slowdown = Slowdown()
+    for second in range(100):
+        slowdown.cut(sent=float(second), now=float(second))
+    assert slowdown.factor == LEAST

@@ -1,0 +1,148 @@
+"""Production code in virtual time against a quota."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import statistics
+
+import pytest
+
+from bedrock_resilience.faults import Fault
+from bedrock_resilience.pacing import NoPacer, QuotaPacer
+from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.quota import Quota
+from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, Tokens, simulate
+from support.approx import approx
+
+QUOTA = Quota(requests_per_minute=50, burst=5)
+INCIDENT = Scenario(instances=3, workers=4, items=50, offset=60.0, quota=QUOTA, latency=6.5)
+
+
+def mean(reports: list[SimulationReport], field: str) -> float:
+    return statistics.fmean(getattr(report, field) for report in reports)
+
+
+def five_to_eight(rng: random.Random) -> float:
+    return rng.uniform(5.0, 8.0)
+
+
+class TestIncident:
+    def test_three_instances_with_the_contracts_retry_alone_are_throttled_and_lose_items(self) -> None:
+        reports = [simulate(INCIDENT, seed=seed) for seed in range(20)]
+        assert 0.30 <= mean(reports, "throttle_rate") <= 0.40
+        assert 0.04 <= mean(reports, "failure_rate") <= 0.10
+
+    def test_one_instance_is_not(self) -> None:
+        reports = [simulate(INCIDENT.replace(instances=1), seed=seed) for seed in range(20)]
+        assert mean(reports, "throttle_rate") < 0.10
+        assert mean(reports, "failure_rate") < 0.02
+
+    def test_twelve_workers_lose_half_of_the_items(self) -> None:
+        reports = [simulate(Scenario(workers=12, items=104, quota=QUOTA), seed=seed) for seed in range(20)]
+        assert mean(reports, "throttle_rate") == approx(0.86, within=0.02)
+        assert mean(reports, "failure_rate") == approx(0.53, within=0.03)
+
+
+class TestKnownQuota:
+    @pytest.mark.parametrize("per_minute", [25, 50, 100])
+    @pytest.mark.parametrize("items", [104, 1_000])
+    def test_nothing_is_throttled_and_no_time_is_lost(self, per_minute: float, items: int) -> None:
+        quota = Quota(requests_per_minute=per_minute, burst=5)
+        report = simulate(Scenario(workers=12, items=items, quota=quota), pacer=lambda: QuotaPacer(quota))
+        assert report.throttles == 0
+        assert report.succeeded == items
+        assert report.ratio <= 1.04
+
+    @pytest.mark.parametrize(
+        ("per_minute", "workers", "items"), [(4_000_000, 160, 10_000), (40_000, 12, 400)], ids=["4 million", "40,000"]
+    )
+    def test_a_token_quota_is_used_and_not_exceeded(self, per_minute: float, workers: int, items: int) -> None:
+        quota = Quota(tokens_per_minute=per_minute)
+        scenario = Scenario(workers=workers, items=items, quota=quota, tokens=Tokens(max_tokens=1_000, output=300))
+        report = simulate(scenario, pacer=lambda: QuotaPacer(quota))
+        assert report.throttles == 0
+        assert report.succeeded == items
+        assert report.token_utilisation is not None
+        assert report.token_utilisation >= 0.90
+
+
+def test_the_same_seed_gives_the_same_report_and_another_seed_another() -> None:
+    scenario = INCIDENT.replace(latency=five_to_eight)
+    first, again, other = (simulate(scenario, seed=seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first.to_dict() == again.to_dict()
+    assert first.requests != other.requests
+
+
+def test_every_item_of_every_instance_is_accounted_for() -> None:
+    report = simulate(INCIDENT)
+    assert report.submitted == 150
+    for instance in report.instances:
+        assert instance.submitted == instance.succeeded + instance.failed + instance.unstarted
+        assert instance.calls == instance.submitted + instance.retries
+    assert report.calls == len(report.requests)
+    assert report.throttles == sum(request.refused is Fault.THROTTLING for request in report.requests)
+
+
+def test_instances_start_one_offset_after_the_other_with_a_pacer_of_their_own() -> None:
+    made = itertools.count()
+
+    def pacer() -> NoPacer:
+        next(made)
+        return NoPacer()
+
+    report = simulate(INCIDENT, pacer=pacer)
+    assert [instance.started for instance in report.instances] == [0.0, 60.0, 120.0]
+    assert next(made) == 3
+
+
+def test_pacing_and_backing_off_are_told_apart() -> None:
+    paced = simulate(Scenario(workers=12, quota=QUOTA), pacer=lambda: QuotaPacer(QUOTA))
+    assert paced.paced > 0
+    assert paced.waited == 0
+    unpaced = simulate(Scenario(workers=12, quota=QUOTA))
+    assert unpaced.paced == 0
+    assert unpaced.waited > 0
+
+
+def test_what_cannot_be_sent_in_time_is_unstarted_and_not_failed() -> None:
+    scenario = Scenario(workers=12, items=104, quota=QUOTA, timeout=60.0)
+    report = simulate(scenario, pacer=lambda: QuotaPacer(QUOTA))
+    assert report.failed == 0
+    assert report.unstarted > 0
+    assert report.succeeded + report.unstarted == 104
+    assert report.makespan <= 60.0 + 6.5
+
+
+def test_a_quota_that_changes_takes_effect_at_its_time() -> None:
+    scenario = Scenario(
+        workers=12, items=100, quota=QUOTA, changes=(QuotaChange(30.0, Quota(requests_per_minute=600, burst=60)),)
+    )
+    admitted = [request.at for request in simulate(scenario).requests if request.refused is None]
+    assert 28 <= sum(at < 30 for at in admitted) <= 30  # 5 and one every 1.2 s, if somebody asks for it just then
+    assert sum(30 <= at < 31 for at in admitted) > 5
+
+
+def test_an_overload_is_a_503_for_everybody() -> None:
+    policy = RetryPolicy(max_retries=8, base_delay=2.0, retry_on="transient")
+    scenario = Scenario(quota=Quota(), overloads=((10.0, 20.0),))
+    report = simulate(scenario, policy)
+    assert report.failed == 0
+    refused = [request for request in report.requests if request.refused is not None]
+    assert {request.refused for request in refused} == {Fault.SERVICE_UNAVAILABLE}
+    assert all(10.0 <= request.at < 20.0 for request in refused)
+    assert report.throttles == 0
+
+
+def test_the_report_names_policy_and_pacer() -> None:
+    assert simulate(Scenario(items=1)).pacer == "none"
+    assert simulate(Scenario(items=1), pacer=NoPacer).pacer == "NoPacer"
+
+    class Factory:
+        def __call__(self) -> NoPacer:
+            return NoPacer()
+
+    report = simulate(Scenario(items=1), RetryPolicy(max_retries=7), pacer=Factory())
+    assert report.pacer == "Factory"
+    assert "max_retries=7" in report.policy

@@ -1,0 +1,80 @@
+"""What is simulated, checked when it is made."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import pytest
+
+from bedrock_resilience.quota import Quota
+from bedrock_resilience.simulation import QuotaChange, Scenario, Tokens
+from support.approx import approx
+
+
+def test_the_default_is_one_instance_of_the_incident() -> None:
+    scenario = Scenario()
+    assert (scenario.instances, scenario.workers, scenario.items, scenario.latency) == (1, 4, 50, 6.5)
+    assert scenario.quota == Quota(requests_per_minute=50, burst=5)
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "error"),
+    [
+        ("instances", 0, ValueError),
+        ("instances", 1.5, TypeError),
+        ("workers", True, TypeError),
+        ("workers", -1, ValueError),
+        ("items", -1, ValueError),
+        ("items", "50", TypeError),
+        ("offset", -1.0, ValueError),
+        ("offset", "60", TypeError),
+        ("refusal", math.inf, ValueError),
+        ("latency", math.nan, ValueError),
+        ("latency", True, TypeError),
+        ("timeout", -1.0, ValueError),
+        ("overloads", ((5.0, 5.0),), ValueError),
+        ("overloads", ((-1.0, 5.0),), ValueError),
+    ],
+)
+def test_a_field_that_cannot_be_is_refused_by_name(field: str, given: Any, error: type[Exception]) -> None:  # noqa: ANN401 - each field has its own type
+    with pytest.raises(error, match=rf"^Scenario\.{field}: got .+, accepted: "):
+        Scenario(**{field: given})
+
+
+@pytest.mark.parametrize(("field", "given"), [("least", -1), ("max_tokens", 1.5), ("output", -3)])
+def test_token_counts_that_cannot_be_are_refused_by_name(field: str, given: Any) -> None:  # noqa: ANN401 - as above
+    with pytest.raises((TypeError, ValueError), match=rf"^Tokens\.{field}: got {given}, accepted: an integer >= 0$"):
+        Tokens(**{field: given})
+
+
+def test_the_longest_item_is_no_shorter_than_the_shortest() -> None:
+    with pytest.raises(ValueError, match=r"^Tokens\.most: got 5, accepted: an integer >= least \(10\)$"):
+        Tokens(least=10, most=5)
+
+
+def test_a_change_happens_at_a_time() -> None:
+    with pytest.raises(ValueError, match=r"^QuotaChange\.at: got -1, accepted: a number of seconds >= 0$"):
+        QuotaChange(-1, Quota())
+
+
+def test_changes_are_sorted_by_time() -> None:
+    late, early = QuotaChange(20.0, Quota()), QuotaChange(10.0, Quota())
+    assert Scenario(changes=(late, early)).changes == (early, late)
+
+
+def test_a_latency_is_a_number_or_a_draw() -> None:
+    rng = random.Random(0)
+    assert Scenario(latency=2).draw_latency(rng) == 2
+    assert Scenario(latency=2).mean_latency() == 2
+    drawn = Scenario(latency=lambda rng: 2 * rng.random())
+    assert 0 <= drawn.draw_latency(rng) < 2
+    assert drawn.mean_latency() == approx(1.0, within=0.05)
+
+
+def test_a_copy_is_checked_again() -> None:
+    assert Scenario().replace(workers=8).workers == 8
+    assert Scenario(instances=3).submitted == 150
+    with pytest.raises(ValueError, match="workers"):
+        Scenario().replace(workers=0)
