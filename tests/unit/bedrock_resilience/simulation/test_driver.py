@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import random
 import statistics
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from bedrock_resilience.policy import RetryPolicy
 from bedrock_resilience.quota import Quota
 from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, Tokens, simulate
 from support.approx import approx
+
+if TYPE_CHECKING:
+    import random
 
 QUOTA = Quota(requests_per_minute=50, burst=5)
 INCIDENT = Scenario(instances=3, workers=4, items=50, offset=60.0, quota=QUOTA, latency=6.5)
