@@ -51,7 +51,7 @@ class Story:
 def run_report(story: Story) -> dict[str, Any]:
     """The report as JSON types."""
     request, refusal = story.request, story.refusal
-    report: dict[str, Any] = msgspec.to_builtins(
+    report = msgspec.json.encode(
         {
             "client_id": request.client_id,
             "request_id": story.request_id,
@@ -70,7 +70,7 @@ def run_report(story: Story) -> dict[str, Any]:
                 "ignored": request.ignored,
             },
             "window": asdict(story.plan.window),
-            "settings": _told(story.settings),
+            "settings": _shown(story.settings),
             "bedrock": bedrock_numbers(story.batch),
             "sources": [source.to_dict() for source in story.ingested.sources],
             "disabled_sources": story.plan.disabled,
@@ -79,10 +79,11 @@ def run_report(story: Story) -> dict[str, Any]:
             "version": __version__,
         }
     )
-    return report
+    told: dict[str, Any] = msgspec.json.decode(report)  # dates, enums and tuples as their readers will see them
+    return told
 
 
-def _told(settings: Settings) -> dict[str, Any]:
+def _shown(settings: Settings) -> dict[str, Any]:
     """The settings that decide how a run goes; none of them is a secret."""
     return {
         "env": settings.env,

@@ -236,7 +236,9 @@ def _refusal(ingested: Ingested, batch: Batch) -> RunRefused | None:
         return None
     for outcome in batch.failed:
         if outcome.fault is not None and outcome.fault.ends_run:
-            return RunRefused(ErrorType.BEDROCK_REFUSED, f"Bedrock refused the run: {outcome.fault.value}: {outcome.error}")
+            return RunRefused(
+                ErrorType.BEDROCK_REFUSED, f"Bedrock refused the run: {outcome.fault.value}: {outcome.error}"
+            )
     return None
 
 

@@ -1,0 +1,137 @@
+"""A plan is made of a request and the configuration, or refused before anything is fetched."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.clients import configure
+from vectora_normalize.contract import ErrorType, RunRefused, RunRequest
+from vectora_normalize.ingest.window import Window
+from vectora_normalize.pipeline.plan import Plan, make_plan
+from vectora_normalize.stores import FolderStore, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TODAY = dt.date(2026, 11, 21)
+CLIENT = "client_profile: {client_id: small}\nsource_config: {source_bouquets_enabled: [all]}\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> FolderStore:
+    store = FolderStore(tmp_path)
+    configure(store)
+    return store
+
+
+def plan(config: FolderStore, **fields: object) -> Plan:
+    request = RunRequest(**{"client_id": "small", **fields})  # type: ignore[arg-type]  # the fields of a request
+    return make_plan(request, config, today=TODAY)
+
+
+def refusal(config: FolderStore, **fields: object) -> RunRefused:
+    with pytest.raises(RunRefused) as caught:
+        plan(config, **fields)
+    return caught.value
+
+
+def test_a_plan_holds_what_the_client_selects(config: FolderStore) -> None:
+    made = plan(config)
+    assert [source.source_key for source in made.sources] == ["one", "two"]
+    assert made.disabled == ("idle",)
+    assert made.scopes["companies"] == ("Camurus", "Teva")
+    assert made.scopes["trademarks"] == ("Uzedy",)
+    assert made.scopes["molecules"] == ()
+    assert made.client.language == "fr"
+
+
+def test_the_sources_of_the_event_replace_those_of_the_client(config: FolderStore) -> None:
+    made = plan(config, sources=("two", "idle"))
+    assert [source.source_key for source in made.sources] == ["two"]
+    assert made.disabled == ("idle",)
+
+
+@pytest.mark.parametrize(
+    ("client", "fields", "window"),
+    [
+        (CLIENT, {}, Window.back_from(TODAY, 7)),
+        (CLIENT + "pipeline: {default_period_days: 30}", {}, Window.back_from(TODAY, 30)),
+        (CLIENT + "pipeline: {default_period_days: 30}", {"period_days": 2}, Window.back_from(TODAY, 2)),
+        (CLIENT, {"from_date": dt.date(2026, 11, 1)}, Window(dt.date(2026, 11, 1), TODAY, slack=1)),
+        (
+            CLIENT + "pipeline: {default_period_days: 30}",
+            {"from_date": dt.date(2026, 11, 1), "to_date": dt.date(2026, 11, 2)},
+            Window(dt.date(2026, 11, 1), dt.date(2026, 11, 2)),
+        ),
+    ],
+)
+def test_the_window_is_the_events_else_the_clients_else_a_week(
+    tmp_path: Path, client: str, fields: dict[str, object], window: Window
+) -> None:
+    store = FolderStore(tmp_path)
+    configure(store, small=client)
+    assert plan(store, **fields).window == window
+
+
+def test_an_unknown_client_is_told_which_there_are(config: FolderStore) -> None:
+    config.put("clients/another.yaml", b"")
+    config.put("clients/notes.txt", b"")
+    config.put("clients/old/retired.yaml", b"")
+    refused = refusal(config, client_id="nobody")
+    assert refused.error_type is ErrorType.UNKNOWN_CLIENT
+    assert str(refused) == (
+        "client_id: got 'nobody'; accepted: a client whose configuration is in clients/nobody.yaml; "
+        "known: another, small"
+    )
+
+
+def test_without_any_client_none_is_known(tmp_path: Path) -> None:
+    assert str(refusal(FolderStore(tmp_path))).endswith("known: none")
+
+
+class _UnlistedStore(FolderStore):
+    def list(self, prefix: str) -> Iterator[str]:
+        raise StoreError(f"{prefix}: cannot be listed: AccessDenied")
+
+
+def test_a_bucket_that_may_not_be_listed_still_refuses_an_unknown_client(tmp_path: Path) -> None:
+    assert refusal(_UnlistedStore(tmp_path)).error_type is ErrorType.UNKNOWN_CLIENT
+
+
+def test_an_inactive_client_is_refused(config: FolderStore) -> None:
+    configure(config, small="client_profile: {client_id: small, active: false}")
+    refused = refusal(config)
+    assert refused.error_type is ErrorType.INACTIVE_CLIENT
+    assert "active: true in clients/small.yaml" in str(refused)
+
+
+def test_sources_that_are_all_disabled_are_refused(config: FolderStore) -> None:
+    refused = refusal(config, sources=("idle",))
+    assert refused.error_type is ErrorType.UNKNOWN_SOURCE
+    assert str(refused).startswith("sources: got idle, disabled in the catalogue")
+
+
+def test_a_client_that_selects_nothing_is_refused(config: FolderStore) -> None:
+    configure(config, small="client_profile: {client_id: small}")
+    refused = refusal(config)
+    assert refused.error_type is ErrorType.INVALID_CONFIGURATION
+    assert "clients/small.yaml: source_config: selects no source" in str(refused)
+
+
+@pytest.mark.parametrize("missing", ["source_catalog", "company_scopes"])
+def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
+    store = FolderStore(tmp_path)
+    configure(store, **{missing: None})
+    refused = refusal(store)
+    assert refused.error_type is ErrorType.INVALID_CONFIGURATION
+    assert f"{missing}.yaml: no such object; required by the configuration" in str(refused)
+
+
+def test_scopes_that_no_domain_names_need_no_file(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    configure(store, small=CLIENT, company_scopes=None, trademark_scopes=None)
+    assert set(plan(store).scopes.values()) == {()}
