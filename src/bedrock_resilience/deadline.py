@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-
+from bedrock_resilience._enclosing import enclosing
 from bedrock_resilience._frozen import Frozen
 from bedrock_resilience.clock import SYSTEM_CLOCK
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
         def get_remaining_time_in_millis(self) -> int:
             """Milliseconds until Lambda kills the process."""
             ...
-
-
-_current: ContextVar[Deadline | None] = ContextVar("bedrock_resilience_deadline", default=None)
 
 
 class Deadline(Frozen):
@@ -69,7 +65,8 @@ class Deadline(Frozen):
     @staticmethod
     def current() -> Deadline | None:
         """The deadline of the enclosing call in this thread or task, if there is one."""
-        return _current.get()
+        current: Deadline | None = enclosing.get()
+        return current
 
     def remaining(self, now: float) -> float:
         """Seconds left; never negative."""
@@ -94,14 +91,14 @@ class _Shared:
         self._token: Token[Deadline | None] | None = None
 
     def __enter__(self) -> Deadline:
-        self._token = _current.set(earliest(self._deadline, _current.get()))
+        self._token = enclosing.set(earliest(self._deadline, enclosing.get()))
         return self._deadline
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._token is not None:
-            _current.reset(self._token)
+            enclosing.reset(self._token)
 
 
 def earliest(one: Deadline | None, other: Deadline | None) -> Deadline | None:

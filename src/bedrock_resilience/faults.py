@@ -10,6 +10,7 @@ Bedrock API error codes" (AWS), and measurements of what boto3 1.43 and 1.44 rai
 from __future__ import annotations
 
 from enum import Enum
+from types import MappingProxyType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,25 +129,27 @@ _ENDS_RUN = frozenset(
 THROTTLING: frozenset[Fault] = frozenset({Fault.THROTTLING})
 """The default of ``retry_on``, and all that the ingest-normalize contract retries."""
 
-TRANSIENT: Mapping[Fault, int | None] = {
-    Fault.THROTTLING: None,
-    Fault.MODEL_NOT_READY: None,
-    Fault.SERVICE_UNAVAILABLE: None,
-    Fault.OVERLOADED: None,
-    Fault.INTERNAL_SERVER: None,
-    Fault.BAD_GATEWAY: None,
-    Fault.GATEWAY_TIMEOUT: None,
-    Fault.CONNECTION_FAILED: None,
-    # From here on the request may have run, and its tokens are billed again with every retry: one is enough.
-    Fault.REQUEST_TIMEOUT: 1,
-    Fault.MODEL_TIMEOUT: 1,
-    Fault.MODEL_ERROR: 1,
-    Fault.MODEL_STREAM_ERROR: 1,
-    Fault.READ_TIMEOUT: 1,
-    Fault.CONNECTION_LOST: 1,
-    Fault.STREAM_INTERRUPTED: 1,
-    Fault.MALFORMED_ANSWER: 1,
-}
+TRANSIENT: Mapping[Fault, int | None] = MappingProxyType(
+    {
+        Fault.THROTTLING: None,
+        Fault.MODEL_NOT_READY: None,
+        Fault.SERVICE_UNAVAILABLE: None,
+        Fault.OVERLOADED: None,
+        Fault.INTERNAL_SERVER: None,
+        Fault.BAD_GATEWAY: None,
+        Fault.GATEWAY_TIMEOUT: None,
+        Fault.CONNECTION_FAILED: None,
+        # From here on the request may have run, and its tokens are billed again with every retry: one is enough.
+        Fault.REQUEST_TIMEOUT: 1,
+        Fault.MODEL_TIMEOUT: 1,
+        Fault.MODEL_ERROR: 1,
+        Fault.MODEL_STREAM_ERROR: 1,
+        Fault.READ_TIMEOUT: 1,
+        Fault.CONNECTION_LOST: 1,
+        Fault.STREAM_INTERRUPTED: 1,
+        Fault.MALFORMED_ANSWER: 1,
+    }
+)
 """Everything worth a retry, with the retries of one call that the fault may use up; None: as many as the policy."""
 
 

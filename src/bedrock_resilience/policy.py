@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 
 from bedrock_resilience import faults as _faults
+from bedrock_resilience._enclosing import enclosing
 from bedrock_resilience._frozen import Frozen
 from bedrock_resilience.faults import Fault, sort_faults
 from bedrock_resilience.jitter import JITTERS, AdditiveJitter, Backoff, format_jitter, grow, parse_jitter
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
     RetryOn = Iterable[Fault] | Mapping[Fault, int | None]
-    Driver = Callable[["RetryPolicy", Exception, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+    Driver = Callable[["RetryPolicy", Exception | None, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 # The longest a single delay may be: an hour is four times the life of a Lambda. Everything beyond is a typing error.
 _LONGEST_DELAY = 3600.0
@@ -30,6 +31,7 @@ _READY_MADE: dict[str, Mapping[Fault, int | None]] = {
     "throttling": dict.fromkeys(_faults.THROTTLING),
     "transient": _faults.TRANSIENT,
 }
+
 
 class RetryPolicy(Frozen):
     """How a call is retried. The default is the retry wrapper of the ingest-normalize contract.
@@ -123,10 +125,12 @@ class RetryPolicy(Frozen):
         Raises:
             Exception: What ``fn`` raised last, with a note that tells attempts, seconds waited and the reason to stop.
         """
-        try:
-            return fn(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the driver decides
-            first = error  # carried on outside of this block: what is raised later did not happen while handling it
+        first: Exception | None = None
+        if enclosing.get() is None:  # else the deadline has to allow the first attempt, too
+            try:
+                return fn(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the driver decides
+                first = error  # carried on outside of this block: what is raised later did not happen while handling it
         try:
             answer: T = _driver(self, first, fn, args, kwargs)
             return answer

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from bedrock_resilience import policy as _policy
+from bedrock_resilience._enclosing import enclosing
 from bedrock_resilience.attempts import Attempt, Attempts, Sleep, Stop, StopReason, Why
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.faults import classify as _classify
@@ -120,7 +119,7 @@ class Retrier:
             RetriesExhausted: Instead of it, where asked for.
             DeadlineExceeded: The deadline allowed no attempt at all.
         """
-        if not self._plain:
+        if not self._plain or enclosing.get() is not None:
             return self.drive(self.begin(args, kwargs), fn, args, kwargs)
         try:
             return fn(*args, **kwargs)
@@ -169,13 +168,14 @@ class Retrier:
         Raises:
             TypeError: A name that is no argument.
         """
-        names = (name for name in Retrier.__slots__ if not name.startswith("_"))
-        return Retrier(**{**{name: getattr(self, name) for name in names}, "rng": self._rng, **changes})
+        arguments: dict[str, Any] = {name: getattr(self, name) for name in Retrier.__slots__ if name[0] != "_"}
+        arguments["rng"] = self._rng
+        return Retrier(**{**arguments, **changes})
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attempts:
         """A new call's machine, with this retrier's settings; for drivers."""
         deadline = self.deadline
-        shared = _shared_deadline()
+        shared: Deadline | None = enclosing.get()
         if shared is not None:
             from bedrock_resilience.deadline import earliest  # noqa: PLC0415 - there is one, so it is loaded
 
@@ -260,8 +260,10 @@ class Retrier:
             raise
         raise self._surrender(call)
 
-    def recover(self, failed: Exception, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-        """Go on after a first attempt that was made without a machine, and failed."""
+    def recover(
+        self, failed: Exception | None, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> T:
+        """Go on after a first attempt that was made without a machine, and failed; or begin, where there was none."""
         try:
             return self.drive(self.begin(args, kwargs), fn, args, kwargs, failed=failed)
         finally:
@@ -362,12 +364,6 @@ async def _awithin(
         return await fn(*args, **kwargs)
 
 
-def _shared_deadline() -> Deadline | None:
-    module = sys.modules.get("bedrock_resilience.deadline")
-    current: Deadline | None = module.Deadline.current() if module is not None else None
-    return current
-
-
 def _event(call: Attempts, step: Sleep | Stop, policy: RetryPolicy) -> Event:
     from bedrock_resilience import events  # noqa: PLC0415 - whoever listens has loaded it
 
@@ -399,7 +395,7 @@ def _account(call: Attempts) -> str:
 
 
 def _call_under(
-    policy: RetryPolicy, failed: Exception, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    policy: RetryPolicy, failed: Exception | None, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> T:
     try:
         return Retrier(policy).recover(failed, fn, args, kwargs)
