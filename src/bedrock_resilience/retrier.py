@@ -6,6 +6,7 @@ from bedrock_resilience import policy as _policy
 from bedrock_resilience._enclosing import enclosing
 from bedrock_resilience.attempts import Attempt, Attempts, Sleep, Stop, StopReason, Why
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.faults import Fault
 from bedrock_resilience.faults import classify as _classify
 from bedrock_resilience.policy import RetryPolicy
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.deadline import Deadline
     from bedrock_resilience.events import Event, Listener
-    from bedrock_resilience.faults import Fault
     from bedrock_resilience.pacing import Pacer
 
     P = ParamSpec("P")
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 class DeadlineExceeded(TimeoutError):  # noqa: N818 - as RetriesExhausted
     """The deadline allowed not even a first attempt."""
+
+    fault = Fault.CANCELLED  # for a policy around this call it is no timeout of the service, and not to be retried
 
 
 class RetriesExhausted(Exception):  # noqa: N818 - a fixed name; it reads as what happened
@@ -148,7 +150,8 @@ class Retrier:
 
         if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
             raise TypeError(f"{fn!r} is a generator function: decorate the function that consumes it")
-        if inspect.iscoroutinefunction(fn):
+        # An object may be called like a coroutine function, too; its class tells.
+        if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
 
             @functools.wraps(fn)
             async def awaited(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the type is fn's own

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,8 +63,15 @@ class Script:
     def _after(self) -> object:
         if self._then is NOTHING:
             raise ScriptOver(f"call number {self.calls}, and the script has only {self.calls - 1} outcomes")
-        # A copy: the notes and the traceback of one failure are not those of the next.
-        return copy(self._then) if isinstance(self._then, BaseException) else self._then
+        return _again(self._then) if isinstance(self._then, BaseException) else self._then
+
+
+def _again(error: BaseException) -> BaseException:
+    """The same error once more: the notes and the traceback of one failure are not those of the next."""
+    # copy.copy() makes a plain ClientError of each of its subclasses.
+    again = type(error).__new__(type(error), *error.args)
+    again.__dict__.update({name: value for name, value in vars(error).items() if name != "__notes__"})
+    return again
 
 
 class Scripted(Script):
