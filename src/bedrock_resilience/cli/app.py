@@ -8,6 +8,7 @@ import typer
 
 from bedrock_resilience import __version__
 from bedrock_resilience.cli.emulate import emulate
+from bedrock_resilience.cli.failures import failures
 from bedrock_resilience.cli.schedule import schedule
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(schedule)
 app.command()(emulate)
+app.command()(failures)
 
 
 @app.callback(invoke_without_command=True)
