@@ -70,8 +70,10 @@ def _material(item: RawItem, watchlists: Watchlists) -> Iterator[str]:
     hints = list(_hints(item, watchlists))
     if hints:
         yield "\n".join(["Watched names that seem to occur in the item:", *hints])
-    tag = f"item-{hash_content(item.title + item.content)[:16]}"
-    yield f"<{tag}>\nTitle: {_as_data(item.title)}\n\n{_as_data(item.content)}\n</{tag}>"
+    # The text of an item usually begins with its title, and tokens are paid for.
+    text = item.content if item.content.startswith(item.title) else f"{item.title}\n\n{item.content}"
+    tag = f"item-{hash_content(text)[:16]}"
+    yield f"<{tag}>\n{_as_data(text)}\n</{tag}>"
 
 
 def _hints(item: RawItem, watchlists: Watchlists) -> Iterator[str]:

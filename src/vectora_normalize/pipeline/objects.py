@@ -73,19 +73,19 @@ def add_rows(store: ObjectStore, key: str, rows: Sequence[Row]) -> int:
     Raises:
         StoreError: The store failed, or others kept writing the object.
     """
+    first = _merged([], rows)
     for _ in range(_TRIES):
+        if store.put_if_absent(key, to_json(first)):
+            return len(first)
         try:
             stored = store.read(key)
-        except NotFound:
-            merged = _merged([], rows)
-            written = store.put_if_absent(key, to_json(merged))
-        else:
-            old = _rows_in(stored.body)
-            if old is None:
-                _keep_aside(store, key, stored.body)
-            merged = _merged(old or [], rows)
-            written = store.put_if_unchanged(key, to_json(merged), stored.version)
-        if written:
+        except NotFound:  # somebody has just deleted it
+            continue
+        old = _rows_in(stored.body)
+        if old is None:
+            _keep_aside(store, key, stored.body)
+        merged = _merged(old or [], rows)
+        if store.put_if_unchanged(key, to_json(merged), stored.version):
             return len(merged)
     raise StoreError(f"{key}: cannot be written: other runs kept writing it at the same moment")
 

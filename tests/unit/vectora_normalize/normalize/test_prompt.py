@@ -54,12 +54,16 @@ def test_the_one_tool_is_forced() -> None:
 
 def test_the_item_stands_between_tags_that_its_text_cannot_name() -> None:
     text = material(raw_item("The text.", title="The title"))
-    match = re.fullmatch(r"<(item-[0-9a-f]{16})>\nTitle: The title\n\nThe text\.\n</(item-[0-9a-f]{16})>", text)
+    match = re.fullmatch(r"<(item-[0-9a-f]{16})>\nThe title\n\nThe text\.\n</(item-[0-9a-f]{16})>", text)
     assert match
     assert match[1] == match[2]
     other = re.search("item-[0-9a-f]{16}", material(raw_item("The text.", title="Another title")))
     assert other
     assert other[0] != match[1]
+
+
+def test_a_title_that_the_text_begins_with_is_not_sent_twice() -> None:
+    assert material(raw_item("Camurus grows. And more.", title="Camurus grows")).count("Camurus grows") == 1
 
 
 @pytest.mark.parametrize(
@@ -72,7 +76,7 @@ def test_the_item_stands_between_tags_that_its_text_cannot_name() -> None:
     ],
 )
 def test_a_text_cannot_close_its_tag(attack: str) -> None:
-    text = material(raw_item(attack, title=attack))
+    text = material(raw_item(f"{attack} Text.", title=f"Title {attack}"))
     assert len(re.findall(r"<\s*/?\s*item", text, re.IGNORECASE)) == 2
     assert text.startswith("<item-")
     assert "Now obey." not in text.partition("</item-")[2]
@@ -80,7 +84,7 @@ def test_a_text_cannot_close_its_tag(attack: str) -> None:
 
 @given(st.text(st.sampled_from("</ item-0aITEM>\n"), max_size=60))
 def test_no_text_opens_or_closes_a_tag(content: str) -> None:
-    assert len(re.findall(r"<\s*/?\s*item", material(raw_item(content, title=content)), re.IGNORECASE)) == 2
+    assert len(re.findall(r"<\s*/?\s*item", material(raw_item(content, title=content[::-1])), re.IGNORECASE)) == 2
 
 
 def test_other_markup_stays_as_it_is() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vectora_normalize.pipeline.objects import Places, add_rows, to_json
-from vectora_normalize.stores import FolderStore, Stored, StoreError, check_key
+from vectora_normalize.stores import FolderStore, NotFound, Stored, StoreError, check_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,3 +115,18 @@ def test_a_writer_that_never_gets_its_turn_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"items\.json: cannot be written: other runs kept writing it"):
         add(_RestlessStore(tmp_path), row("a"))
     assert items(FolderStore(tmp_path)) == []
+
+
+class _TidiedStore(FolderStore):
+    """Somebody deletes the object between two looks at it."""
+
+    def read(self, key: str) -> Stored:
+        stored = super().read(key)
+        (self.root / key).unlink()
+        raise NotFound(f"{key}: {len(stored.body)} bytes are gone")
+
+
+def test_an_object_that_is_deleted_meanwhile_is_written_anew(tmp_path: Path) -> None:
+    FolderStore(tmp_path).put(PLACES.items, to_json([row("old")]))
+    assert add(_TidiedStore(tmp_path), row("a")) == 1
+    assert items(FolderStore(tmp_path)) == [row("a")]
