@@ -23,6 +23,7 @@ _DROPPED: Final = frozenset(
         "HTTP_PROXY",
         "NO_PROXY",
         # read by Settings
+        "ALLOW_PRIVATE_SOURCES",
         "CONFIG_BUCKET",
         "DATA_BUCKET",
         "ENV",
