@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import feedparser
+import feedparser  # pyright: ignore[reportMissingTypeStubs] - it ships none
 import pytest
 import yaml
 from selectolax.lexbor import LexborHTMLParser

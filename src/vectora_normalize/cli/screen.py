@@ -137,6 +137,6 @@ def _with_parts(total: int, parts: Mapping[str, int]) -> str:
 def failures(report: Mapping[str, Any]) -> list[str]:
     """One line for each of the first items that failed, and one for how many more there are."""
     failed = [item for item in report["items"] if item["status"] == "failed"]
-    shown = [f"failed          {item['title']}: {item['fault'] or item['error']}" for item in failed[:_MOST_FAILURES]]
+    shown = [f"- {item['title']}: {item['fault'] or item['error']}" for item in failed[:_MOST_FAILURES]]
     more = len(failed) - len(shown)
-    return [*shown, f"                and {more} more; the report has all of them"] if more > 0 else shown
+    return [*shown, f"- and {more} more; the report has all of them"] if more > 0 else shown
