@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VERSION: Final = "bedrock-2023-05-31"
 
 _STOP_REASONS: Final = {"content_filtered": "refusal", "guardrail_intervened": "refusal"}
-_CHOICES: Final[Mapping[str, JsonObject]] = {"auto": {"auto": {}}, "any": {"any": {}}}
+_CHOICES: Final[Mapping[str, JsonObject]] = {"auto": {"auto": {}}, "any": {"any": {}}, "none": {"auto": {}}}
 
 
 def to_converse(body: JsonObject) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def ask(asked: Route, body: bytes) -> Asked | Reply:
             conversation = _invoked(asked.model_id, body)
         case Operation.COUNT_TOKENS:
             return _count_tokens(asked.model_id, _object(body))
-        case Operation.APPLY_GUARDRAIL:
+        case _:
             return _apply_guardrail(_object(body))
     return Asked(asked.operation, asked.model_id, conversation)
 

@@ -45,7 +45,9 @@ _MODEL_OPERATIONS: Final = {
 
 # Model, profile and prompt ids, and ARNs of all of them, more broadly than the 500 characters of the service model
 # say it.
-_MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]*|arn:aws[a-z-]*:(bedrock|sagemaker):[A-Za-z0-9.:_/-]+")
+_MODEL_ID: Final = re.compile(
+    r"(?!arn:)[A-Za-z0-9][A-Za-z0-9.:_-]*|arn:aws[a-z-]*:(bedrock|sagemaker):[A-Za-z0-9.:_/-]+"
+)
 
 
 def route(method: str, target: str) -> Route:

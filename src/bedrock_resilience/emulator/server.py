@@ -58,6 +58,9 @@ class Server:
         clock: the time, and how to wait.
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one.
+
+    Attributes:
+        address: the host and the port it listens on.
     """
 
     def __init__(self, application: Application, clock: Clock, host: str, port: int) -> None:
@@ -69,16 +72,11 @@ class Server:
         self._threads: set[threading.Thread] = set()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        self.address: Final[tuple[str, int]] = self._listener.getsockname()[:2]
         self._listener.setblocking(False)  # noqa: FBT003 - the signature is that of the standard library
         self._woken, self._waker = socket.socketpair()
         self._accepting = threading.Thread(target=self._accept, name="bedrock-emulator", daemon=True)
         self._accepting.start()
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port."""
-        address: tuple[str, int] = self._listener.getsockname()[:2]
-        return address
 
     def stop(self) -> None:
         """Close every connection, also those in the middle of an answer, and wait for all threads to end."""

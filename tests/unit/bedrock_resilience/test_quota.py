@@ -201,6 +201,15 @@ class TestQuotaLedger:
         ledger.change(Quota(requests_per_minute=60, burst=2))
         assert [ledger.admit(0.0, SONNET).admitted for _ in range(3)] == [True, True, False]
 
+    def test_a_changed_quota_may_keep_what_is_left(self) -> None:
+        ledger = QuotaLedger(Quota(requests_per_minute=60, burst=4))
+        assert all(ledger.admit(0.0, SONNET).admitted for _ in range(3))
+        ledger.change(Quota(requests_per_minute=30, burst=2, tokens_per_minute=100), now=0.0)
+        assert ledger.level(0.0, SONNET, Limit.REQUESTS_PER_MINUTE) == 1
+        assert ledger.level(0.0, SONNET, Limit.TOKENS_PER_MINUTE) == 100
+        ledger.change(Quota(tokens_per_minute=100), now=0.0)
+        assert ledger.level(0.0, SONNET, Limit.REQUESTS_PER_MINUTE) == math.inf
+
     def test_threads_together_are_admitted_exactly_the_burst(self) -> None:
         ledger = QuotaLedger(Quota(requests_per_minute=60, burst=500))
         admitted: list[bool] = []

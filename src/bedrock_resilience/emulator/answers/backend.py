@@ -63,15 +63,12 @@ class OpenAIBackend:
         except (OSError, http.client.HTTPException) as error:
             raise _model_error(f"{self._host} cannot be reached: {error}", 503) from None
         if status != http.HTTPStatus.OK:
-            raise _model_error(
-                f"{self._host} answered with {status}: {shown(body.decode('utf-8', 'replace'), 200)}", status
-            )
+            said = shown(body.decode("utf-8", "replace"), 200)
+            raise _model_error(f"{self._host} answered with {status}: {said}", status)
         try:
             return generation_of(as_object(decode(body)) or {}, conversation)
         except (LookupError, TypeError, ValueError) as error:
-            raise _model_error(
-                f"{self._host} answered with something else than a chat completion: {error}", status
-            ) from None
+            raise _model_error(f"{self._host} answered with no chat completion: {error}", status) from None
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection

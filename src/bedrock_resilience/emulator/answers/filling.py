@@ -109,14 +109,14 @@ class _Filler:
         """The first alternative that says something; the plainest one where the walk is deep or would go in circles."""
         if self._deep(depth):
             options = [option for option in options if _is_plain(option)] or options
-        telling = [option for option in options if option.get("type") != "null" and not self._recurs(option)]
-        return (telling or options)[0]
+        ending = [option for option in options if not self._recurs(option)] or options
+        return next((option for option in ending if option.get("type") != "null"), ending[0])
 
     def _deep(self, depth: int) -> bool:
         return depth >= _DEEPEST or self._made > _MOST_VALUES
 
     def _recurs(self, schema: JsonObject) -> bool:
-        """Whether the schema, its items or all its alternatives refer to one that the walk is in."""
+        """Whether the schema or its items refer to one that the walk is in."""
         items = as_object(schema.get("items")) or {}
         return any(part.get("$ref") in self._open for part in (schema, items))
 

@@ -86,7 +86,7 @@ def _cut(block: JsonObject, left: int) -> JsonObject | None:
         return {"text": text} if text else None
     use: JsonObject = block["toolUse"]
     kept: dict[str, Any] = {}
-    for name, value in use["input"].items():
+    for name, value in use["input"].items():  # pragma: no branch - all of them together do not fit
         if text_tokens(encode({**kept, name: value}).decode()) > left:
             break
         kept[name] = value
