@@ -41,7 +41,7 @@ def emulator_client(endpoint_url: str, *, workers: int, read_timeout: float) -> 
             aws_secret_access_key="local",  # noqa: S106 - the emulator asks for no secret
             # A bearer token in the environment is looked for at every request, unless the signature was chosen in code.
             signature_version="v4",
-            proxies={},
+            proxies={},  # macOS and Windows have proxies outside of the environment
         )
 
 

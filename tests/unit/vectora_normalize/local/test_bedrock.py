@@ -52,13 +52,21 @@ def test_the_environment_does_not_matter(variables: dict[str, str], monkeypatch:
     assert dict(os.environ) == before
 
 
+@pytest.mark.parametrize("by", ["HOME", "AWS_CONFIG_FILE"])
 def test_a_configuration_file_that_cannot_be_read_does_not_matter(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    by: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    broken = tmp_path / "config"
+    broken = tmp_path / ".aws/config"
+    broken.parent.mkdir()
     broken.write_text("this is no configuration\n[[[")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(broken))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(broken))
+    monkeypatch.delenv("AWS_CONFIG_FILE")
+    monkeypatch.setenv(by, str({"HOME": tmp_path, "AWS_CONFIG_FILE": broken}[by]))
+    with BedrockEmulator() as emulator:
+        assert ask(emulator) == "assistant"
+
+
+def test_a_proxy_of_the_operating_system_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.utils.getproxies", lambda: {"http": NOWHERE})
     with BedrockEmulator() as emulator:
         assert ask(emulator) == "assistant"
 
