@@ -16,7 +16,6 @@ from vectora_normalize.contract import ErrorType, RunRefused
 from vectora_normalize.local.run import LocalFolder, local_parts, settings_for
 from vectora_normalize.pipeline.run import Invocation, Parts, run
 from vectora_normalize.settings import Pacing, Settings
-from vectora_normalize.stores import FolderStore, S3Store
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.report import Progress
     from vectora_normalize.pipeline.summary import RunSummary
-    from vectora_normalize.stores import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,22 +103,16 @@ def perform(
         with _parts(job, environ, client_id=request.client_id, now=now) as parts:
             invocation = Invocation(now=now, request_id=request_id, on_progress=on_progress)
             summary = run(request, parts, invocation)
-            return Outcome(summary.answer(), summary, _files(summary, parts.data))
+            bucket = parts.settings.data_bucket if job.local else f"s3://{parts.settings.data_bucket}"
+            return Outcome(summary.answer(), summary, _files(summary, bucket))
     except RunRefused as refusal:
         client_id = contract.readable_client_id(event)
         return Outcome(contract.refused(refusal, client_id=client_id, seconds=clock.monotonic() - started))
 
 
-def _files(summary: RunSummary, data: ObjectStore) -> tuple[str, ...]:
+def _files(summary: RunSummary, bucket: str) -> tuple[str, ...]:
     keys = {"items": summary.items_key, "report": summary.report_key}
-    return tuple(f"{name:<14}  {_where(data, key)}" for name, key in keys.items() if key is not None)
-
-
-def _where(store: ObjectStore, key: str) -> str:
-    """An object's place, as a person can go there."""
-    if isinstance(store, FolderStore):
-        return str(store.root / key)
-    return f"s3://{store.bucket}/{key}" if isinstance(store, S3Store) else key
+    return tuple(f"{name:<14}  {bucket}/{key}" for name, key in keys.items() if key is not None)
 
 
 def _event(job: Job) -> object:

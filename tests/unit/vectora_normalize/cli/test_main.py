@@ -56,3 +56,9 @@ def test_a_terminal_without_accents_gets_question_marks(monkeypatch: pytest.Monk
     monkeypatch.setattr(apps, "app", app)
     cli.main()
     assert shown.getvalue() == b"M?dincell ????\n"
+
+
+def test_a_stream_that_knows_no_encoding_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setattr(apps, "app", lambda: None)
+    cli.main()
