@@ -74,16 +74,17 @@ def aws_parts(settings: Settings) -> Parts:
     """What a run touches in AWS; made once a process. The command line runs on the same parts."""
     import boto3.session  # noqa: PLC0415 - a refused event needs no clients
 
+    # One session for both: making one reads half a megabyte of endpoints, a fifth of a cold start.
+    session = cast("Any", boto3.session.Session())
     # The buckets lie where the function does; Bedrock may be asked elsewhere.
-    session = cast("Any", boto3.session.Session(region_name=os.environ.get("AWS_REGION") or settings.region))
-    s3 = session.client("s3")
+    s3 = session.client("s3", region_name=os.environ.get("AWS_REGION") or settings.region)
     return Parts(
         settings=settings,
         config=S3Store(s3, settings.config_bucket),
         data=S3Store(s3, settings.data_bucket),
         fetcher=Fetcher(addresses=AddressPolicy.from_setting(allow_private_sources=settings.allow_private_sources)),
         bedrock=bedrock_runtime_client(
-            settings.region, workers=settings.max_workers, read_timeout=settings.read_timeout
+            settings.region, workers=settings.max_workers, read_timeout=settings.read_timeout, session=session
         ),
         pacer=make_pacer(settings),
     )

@@ -358,6 +358,19 @@ class TestWhatIsCounted:
         assert levels.count("WARNING") == numbers["retries"]
         assert levels.count("ERROR") == numbers["failed"]
 
+    def test_a_quota_that_is_known_is_kept_without_a_throttle(
+        self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # A little more than the pacer is told: on a busy machine requests arrive closer together than they were sent.
+        deployment.emulator.quota = Quota(requests_per_minute=110, burst=11)
+        monkeypatch.setenv("BEDROCK_REQUESTS_PER_MINUTE", "100")
+        answer = lambda_handler(event(sources=[NORDLAI]), Context("paced"))
+        numbers = deployment.report("paced")["bedrock"]
+        assert answer["body"]["items_normalized"] == 13
+        assert deployment.emulator.throttles == numbers["throttles"] == 0
+        assert numbers["paced"] > 0.5
+        assert numbers["waited"] == 0
+
     def test_metrics_tell_what_the_report_tells(
         self, deployment: Deployment, capsys: pytest.CaptureFixture[str]
     ) -> None:
