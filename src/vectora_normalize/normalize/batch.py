@@ -120,7 +120,7 @@ def normalize_items_batch(
     )
     report = executor.run(normalizer, items)
     _logger.info(
-        "Normalisation terminée : %d succès, %d échecs, %d non commencés",
+        "Normalised: %d succeeded, %d failed, %d not started",
         len(report.succeeded),
         len(report.failed),
         len(report.unstarted),
