@@ -392,7 +392,7 @@ class TestWhatIsCounted:
         lines = [line for line in logged(capsys) if "_aws" not in line]
         assert {(line["request_id"], line["client_id"]) for line in lines} == {("traced", "lai_weekly")}
         assert [line["message"] for line in lines if "Normalisation" in line["message"]] == [
-            "Normalisation terminée : 13 succès, 0 échecs, 0 non commencés"
+            "Normalised: 13 succeeded, 0 failed, 0 not started"
         ]
         assert deployment.stored()
 

@@ -142,7 +142,7 @@ def test_verbose_tells_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch
 
 def test_verbose_tells_what_is_being_done(small: Path, tmp_path: Path) -> None:
     result = call("run", "--local", small, "--out", tmp_path / "out", "-v")
-    assert "INFO Normalisation terminée : 3 succès, 0 échecs" in result.stderr
+    assert "INFO Normalised: 3 succeeded, 0 failed" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_failing_item_never_stops_the_others(caplog: pytest.LogCaptureFixture)
     assert failed == {1: (Fault.VALIDATION, 1), 2: (Fault.MALFORMED_ANSWER, 1), 3: (Fault.THROTTLING, 4)}
     assert len(report.succeeded) == 7
     infos = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
-    assert infos == ["Normalisation terminée : 7 succès, 3 échecs, 0 non commencés"]
+    assert infos == ["Normalised: 7 succeeded, 3 failed, 0 not started"]
 
 
 def test_retries_and_the_giving_up_are_logged_in_the_two_lines_that_filters_count(
