@@ -113,7 +113,7 @@ def _languages(entry: Fields) -> Iterable[str]:
 
 # feedparser's dictionaries map names onto others, with warnings; these read what is there and nothing else.
 def _get(fields: Fields, name: str) -> object:
-    return cast("object", dict[str, object].get(fields, name))
+    return dict[str, object].get(fields, name)
 
 
 def _text(fields: Fields, name: str) -> str:

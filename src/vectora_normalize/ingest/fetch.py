@@ -263,15 +263,14 @@ class Fetcher:
         media_type = content_type.partition(";")[0].strip().lower()
         if _WRONG_TYPE.match(media_type):
             raise FetchError(FailureKind.WRONG_TYPE, f"it is {media_type[:60]!r}, neither a feed nor a page")
-        length = exchange.header("Content-Length")
-        if _SECONDS.fullmatch(length) and int(length) > self.limits.max_wire_bytes:
-            raise FetchError(
-                FailureKind.TOO_LARGE, f"it announces {length} bytes; accepted: {self.limits.max_wire_bytes}"
-            )
+        if (exchange.length or 0) > self.limits.max_wire_bytes:
+            accepted = self.limits.max_wire_bytes
+            raise FetchError(FailureKind.TOO_LARGE, f"it announces {exchange.length} bytes; accepted: {accepted}")
         encoding = exchange.header("Content-Encoding")
         body, complete = inflate.inflate(exchange.chunks(), encoding, self.limits.max_bytes)
         if not body:
-            raise FetchError(FailureKind.EMPTY, "the answer has no body", status=exchange.status)
+            kind = FailureKind.BROKEN_ANSWER if exchange.cut_short else FailureKind.EMPTY
+            raise FetchError(kind, "the answer has no body", status=exchange.status)
         charset = _CHARSET.search(content_type)
         return FetchResult(
             url=target.url,

@@ -92,7 +92,8 @@ class _Inflater:
         """The stream that reads this data; None if it comes after the end of the body."""
         if self._stream is not None and not self._stream.eof:
             return self._stream
-        if self._members and not (self._is_gzip and data.startswith(_GZIP_MAGIC) and self._members < _MOST_MEMBERS):
+        another = self._is_gzip and _GZIP_MAGIC.startswith(data[:2]) and self._members < _MOST_MEMBERS
+        if self._members and not another:
             return None
         self._members += 1
         # RFC 9110 means zlib by "deflate", some servers send the bare stream; a zlib stream begins with method 8.

@@ -8,6 +8,7 @@ date, a paragraph, the next heading) it stands in the gap before or behind.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -27,16 +28,20 @@ _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _ITEMS: Final = frozenset({"article", "li", "tr"})
 _FURNITURE: Final = frozenset({"footer", "nav"})
 _NEVER_A_BOX: Final = frozenset({"body", "html", "main", "-document"})
-_LEAST_WORDS: Final = 4
+_LEAST_WORDS: Final = 3
 _LEAST_LENGTH: Final = 20
 _LEAST_CHARACTERS: Final = 8
 _LONGEST_TITLE: Final = 300
 _LONGEST_BOX: Final = 6_000  # characters; what is larger holds more than one article that we fail to see
 _LONGEST_ITEM: Final = 2_000
 _LEVELS_TO_HEADING: Final = 4
-_AROUND_A_DATE: Final = 14  # characters: "Published on:", a weekday
 # Nodes of an element that is looked through for each link in it; without a limit, that is the square of a page.
 _MOST_NODES: Final = 100
+# What may stand before a date without saying more than that it is one.
+_LABEL: Final = re.compile(
+    r"\W*(?:(?:published|posted|released|updated|date)(?: on)?\W*)?(?:(?:mon|tues?|wed|thu|fri|sat|sun)[a-z]*\W*)?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,8 @@ def _title(outline: Outline, anchor: int) -> tuple[str, int] | None:
     if is_prompt(text) or not text:
         return _heading_beside(outline, anchor)
     if len(text) > _LONGEST_TITLE:  # a whole card inside of a link: its first line is the title
-        text, anchor = next(
-            ((outline.texts[node], node) for node in outline.inside(anchor) if _is_title(outline.texts[node])), ("", 0)
-        )
+        lines = ((outline.texts[node], node) for node in outline.inside(anchor))
+        return next(((text, node) for text, node in lines if _is_title(text) and len(text) <= _LONGEST_TITLE), None)
     return (text, anchor) if _is_title(text) else None
 
 
@@ -187,7 +191,7 @@ def _find_boxes(outline: Outline, candidates: Sequence[_Candidate]) -> None:
         low[parent], high[parent] = min(low[parent], low[node]), max(high[parent], high[node])
     for number, candidate in enumerate(candidates):
         candidate.box = min(candidate.anchor, candidate.node)
-        for node in outline.ancestors(candidate.anchor):
+        for node in outline.ancestors(candidate.anchor):  # pragma: no branch - `body` ends it at the latest
             alone = low[node] == high[node] == number
             if not alone or outline.tags[node] in _NEVER_A_BOX or outline.length(node) > _LONGEST_BOX:
                 break
@@ -199,7 +203,7 @@ def _find_boxes(outline: Outline, candidates: Sequence[_Candidate]) -> None:
 def _date_inside(outline: Outline, candidate: _Candidate, read_date: ReadDate) -> dt.date | None:
     """The date in the box: from a `time` element, from what is not the title, at last from the title itself."""
     for node in outline.inside(candidate.box):
-        if outline.tags[node] == "time" and (date := find_date(outline.values[node]) or read_date(outline.text(node))):
+        if outline.tags[node] == "time" and (date := _instant(outline, node, read_date)):
             return date
     title = outline.inside(candidate.node)
     around = " ".join(
@@ -236,14 +240,23 @@ def _look_into_gaps(outline: Outline, candidates: Sequence[_Candidate], read_dat
 
 
 def _texts(outline: Outline, start: int, stop: int, read_date: ReadDate) -> list[tuple[int, dt.date | None]]:
-    """The text nodes between two places, each with the date that it holds."""
+    """The texts and `time` elements between two places, each with the date that it holds."""
     found: list[tuple[int, dt.date | None]] = []
     for node in range(start, stop):
-        if outline.texts[node]:
-            parent = outline.parents[node]
-            instant = outline.values[parent] if outline.tags[parent] == "time" else ""
-            found.append((node, find_date(instant) or read_date(outline.texts[node])))
+        if outline.tags[node] == "time":
+            found.append((node, _instant(outline, node, read_date)))
+        elif outline.texts[node] and not _in_time(outline, node):
+            found.append((node, read_date(outline.texts[node])))
     return found
+
+
+def _instant(outline: Outline, node: int, read_date: ReadDate) -> dt.date | None:
+    """The date of a `time` element."""
+    return find_date(outline.values[node]) or read_date(outline.text(node))
+
+
+def _in_time(outline: Outline, node: int) -> bool:
+    return outline.tags[outline.parents[node]] == "time"
 
 
 def _plausible(outline: Outline, candidates: Sequence[_Candidate]) -> list[_Candidate]:
@@ -260,7 +273,8 @@ def _plausible(outline: Outline, candidates: Sequence[_Candidate]) -> list[_Cand
 def _article(outline: Outline, candidate: _Candidate) -> Article:
     title = outline.inside(candidate.node)
     nodes = (*(node for node in outline.inside(candidate.box) if node not in title), *candidate.gap)
-    summary = " ".join(text for node in nodes if (text := outline.texts[node]) and not _is_aside(text))
+    texts = (outline.texts[node] for node in nodes if not _in_time(outline, node))
+    summary = " ".join(text for text in texts if text and not _is_aside(text))
     return Article(candidate.title, candidate.link, _without_leading_date(summary), candidate.published)
 
 
@@ -275,4 +289,4 @@ def _is_aside(text: str) -> bool:
     if is_prompt(text):
         return True
     found = locate_date(text)
-    return found is not None and len(text) - (found[2] - found[1]) <= _AROUND_A_DATE
+    return found is not None and _LABEL.fullmatch(text[: found[1]]) is not None and not text[found[2] :].strip(" .,)|")

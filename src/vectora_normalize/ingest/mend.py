@@ -106,9 +106,6 @@ class _Mender:
     def _start(self, token: Token) -> None:
         name = token.name
         local = name.rpartition(":")[2].lower()
-        if not _NAME.fullmatch(name) or (not self._balance.depth and self._root):
-            self._repairs += 1
-            return
         if local in _ENTRY_NAMES:
             self._entries += 1
             if self._balance.is_open(name):  # items hold no items: the one before was not closed
@@ -116,6 +113,10 @@ class _Mender:
                 self._close(self._balance.end(name))
             if self._entries > MAX_ENTRIES:
                 return
+        second_root = self._root and not self._balance.depth
+        if second_root or name.startswith("xmlns:") or not _NAME.fullmatch(name):
+            self._repairs += 1
+            return
         if not self._balance.start(name):
             return
         self._root = self._root or local

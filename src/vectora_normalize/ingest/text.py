@@ -53,7 +53,7 @@ def clean_markup(source: str, max_length: int = DEFAULT_MAX_LENGTH) -> str:
         source: HTML or plain text.
         max_length: Characters that are kept at most; the cut is made between words.
     """
-    source = source[: max(_LEAST_MARKUP, max_length * _MARKUP_PER_TEXT)]
+    source = _beginning(source, max(_LEAST_MARKUP, max_length * _MARKUP_PER_TEXT))
     if "<" not in source:
         return cut(plain(unescape(source)), max_length)
     pieces: list[str] = []
@@ -99,6 +99,14 @@ def count_words(text: str) -> int:
 def is_prompt(text: str) -> bool:
     """Whether a text only asks to read on ("Read more »")."""
     return len(text) < 60 and _IS_PROMPT.fullmatch(text) is not None  # noqa: PLR2004 - no such phrase is longer
+
+
+def _beginning(source: str, length: int) -> str:
+    """So many characters of a piece of markup, less the tag that they end in."""
+    if len(source) <= length:
+        return source
+    last = source.rfind("<", 0, length)
+    return source[: last if last > source.rfind(">", 0, length) else length]
 
 
 def _drop_surplus_marks(found: re.Match[str]) -> str:

@@ -34,15 +34,15 @@ _CELLS: Final = frozenset({"table", "td", "th"})
 # An element that cannot stand inside another of its kind closes the one before (<li>one<li>two), unless one of these
 # was opened in between (<li><ul><li>).
 _SIBLINGS: Final = {
-    "a": frozenset[str](),
-    "dd": frozenset({"dl"}),
-    "dt": frozenset({"dl"}),
-    "li": frozenset({"ol", "ul"}),
-    "p": _BLOCKS - {"p"},
-    "td": frozenset({"table"}),
-    "th": frozenset({"table"}),
-    "time": frozenset[str](),
-    "tr": frozenset({"table"}),
+    "a": (("a",), frozenset[str]()),
+    "dd": (("dd", "dt"), frozenset({"dl"})),
+    "dt": (("dd", "dt"), frozenset({"dl"})),
+    "li": (("li",), frozenset({"ol", "ul"})),
+    "p": (("p",), _BLOCKS - {"p"}),
+    "td": (("td", "th"), frozenset({"table"})),
+    "th": (("td", "th"), frozenset({"table"})),
+    "time": (("time",), frozenset[str]()),
+    "tr": (("tr",), frozenset({"table"})),
 }
 
 
@@ -102,7 +102,7 @@ class _Tidier:
                 self._start(token)
             case Kind.END:
                 self._end(token.name.lower())
-            case Kind.RAW:
+            case _:  # a raw element
                 if "ld+json" in token.attributes:
                     self._linked_data.append(token.text)
 
@@ -116,8 +116,9 @@ class _Tidier:
             self._out.append(" ")
             return
         name = name if name in _KEPT else "div"  # what we know nothing of is taken for a box
-        if name in _SIBLINGS:
-            self._close(self._balance.end(name, inside=_SIBLINGS[name]))
+        siblings, inside = _SIBLINGS.get(name, ((), frozenset[str]()))
+        for sibling in siblings:
+            self._close(self._balance.end(sibling, inside=inside))
         if not self._balance.start(name):
             return
         kept = _KEPT_ATTRIBUTE.get(name)

@@ -123,8 +123,8 @@ def _read_host(parts: SplitResult) -> str | None:
     name = parts.hostname
     if not name:
         return None
-    if ":" in name:  # urlsplit lets a colon stand only between brackets
-        return name if "%" not in name and _is_address(name) else None
+    if "[" in parts.netloc:
+        return name if ":" in name and "%" not in name and _is_address(name) else None
     try:
         # IDNA also turns full-width digits and dots into plain ones, so it comes before any other look at the name.
         name = name.encode("idna").decode("ascii").lower()

@@ -95,7 +95,7 @@ class SourceReport:
 
     Args:
         source_key: The source.
-        url: What was fetched, without its query.
+        url: What was fetched, without its query; empty where the catalogue gives no URL.
         failure: Why nothing was read; None where the document was read.
         message: The same for people; empty where the document was read.
         problems: What was wrong with a document that was read all the same, one sentence each.
@@ -191,7 +191,7 @@ class _Found:
     def report(self) -> SourceReport:
         return SourceReport(
             source_key=self.source.source_key,
-            url=show_url(self.source.url),
+            url=show_url(self.source.url) if self.source.url else "",
             failure=self.failure,
             message=self.message,
             problems=self.problems,

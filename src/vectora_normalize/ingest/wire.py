@@ -72,6 +72,8 @@ class Exchange:
             raise
         self._connection = connection
         self.status = self._response.status
+        self.length = self._response.length
+        """Bytes of the body, as the headers announce it; None where they do not."""
         self.cut_short = False
         """Whether the body ended before the length that its headers announced."""
 
@@ -85,14 +87,18 @@ class Exchange:
         Raises:
             FetchError: A limit is reached, or the connection broke before the first byte.
         """
+        left = self.length
         try:
-            # Not read1(): before Python 3.13 it forgets to count down the announced length.
-            while chunk := self._response.read(_CHUNK):
+            while left != 0:
+                # The length is counted here, because before Python 3.13 read1() does not count it down.
+                chunk = self._response.read1(_CHUNK if left is None else min(_CHUNK, left))
+                if not chunk:
+                    break
+                left = None if left is None else left - len(chunk)
                 yield chunk
-            self.cut_short = bool(self._response.length)
-        except http.client.IncompleteRead as error:
+            self.cut_short = bool(left)
+        except http.client.IncompleteRead:
             self.cut_short = True
-            yield error.partial
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _translate(error, self._meter) from None
 

@@ -1,0 +1,699 @@
+"""The fetcher against servers that keep to HTTP, and against servers that do not."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import random
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from bedrock_resilience.clock import SystemClock
+from support.hostileserver import HostileServer, gzipped, http, redirect
+from support.ticking import Ticking
+from vectora_normalize.ingest.addresses import AddressPolicy
+from vectora_normalize.ingest.failures import FailureKind, FetchError
+from vectora_normalize.ingest.fetch import Fetcher, FetchResult, resolve
+from vectora_normalize.ingest.limits import FetchLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bedrock_resilience.clock import Clock
+    from support.hostileserver import Answer, Connection
+    from vectora_normalize.ingest.fetch import Resolver
+
+HERE = AddressPolicy(allowed=("127.0.0.1/32", "::1/128"), ports=None)
+QUICK = FetchLimits(total_seconds=0.4, connect_seconds=0.3, idle_seconds=0.3)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+FEED = b"<rss><channel><title>t</title></channel></rss>"
+
+
+SLOW: dict[str, Callable[[Connection], object]] = {
+    "status": lambda c: c.drip(b"x"),
+    "headers": lambda c: c.send(b"HTTP/1.1 200 OK\r\n").drip(b"X-Header: y\r\n"),
+    "body": lambda c: c.send(b"HTTP/1.1 200 OK\r\n\r\n").drip(b"<rss>"),
+    "chunks": lambda c: c.send(CHUNKED).drip(b"1\r\nx\r\n"),
+    "continue": lambda c: c.drip(b"HTTP/1.1 100 Continue\r\n\r\n", every=0.001),
+    "silence": lambda c: c.pause(60),
+    "stall": lambda c: c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx").pause(60),
+}
+ENDLESS: dict[str, tuple[Callable[[Connection], object], str]] = {
+    "body": (lambda c: c.send(b"HTTP/1.1 200 OK\r\n\r\n").flood(b"<item>" * 1000), "bytes once decompressed"),
+    "chunks": (lambda c: c.send(CHUNKED).flood(b"5\r\n<rss>\r\n"), "bytes"),
+    "headers": (lambda c: c.send(b"HTTP/1.1 200 OK\r\n").flood(b"X: " + b"y" * 1000 + b"\r\n"), "bytes of headers"),
+    "continue": (lambda c: c.flood(b"HTTP/1.1 100 Continue\r\n\r\n"), "bytes of headers"),
+    "trailers": (
+        lambda c: c.send(CHUNKED + b"1\r\nx\r\n0\r\n").flood(b"Trailer: " + b"y" * 1000 + b"\r\n"),
+        "bytes on the wire",
+    ),
+}
+
+
+@pytest.fixture
+def server() -> Iterator[HostileServer]:
+    with HostileServer() as running:
+        yield running
+
+
+@pytest.fixture
+def canary() -> Iterator[HostileServer]:
+    """A server where no request may ever arrive: it listens on loopback, but not where the fetcher may go."""
+    with HostileServer({"/": http(b"secret"), "/latest/meta-data/": http(b"secret")}, host="127.0.0.2") as running:
+        yield running
+        assert running.connections == 0
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def at(*addresses: str) -> Resolver:
+    return lambda _host, _port: addresses
+
+
+def in_turn(*answers: Sequence[str]) -> Resolver:
+    waiting = iter(answers)
+    return lambda _host, _port: next(waiting)
+
+
+def fetcher(
+    limits: FetchLimits | None = None,
+    *,
+    addresses: AddressPolicy = HERE,
+    resolver: Resolver = resolve,
+    clock: Clock | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Fetcher:
+    return Fetcher(limits, addresses=addresses, resolver=resolver, clock=clock, tls=tls, rng=random.Random(1))
+
+
+def failure(
+    url: str,
+    limits: FetchLimits | None = None,
+    *,
+    addresses: AddressPolicy = HERE,
+    resolver: Resolver = resolve,
+    clock: Clock | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> FetchError:
+    reader = fetcher(limits, addresses=addresses, resolver=resolver, clock=clock or Ticking(), tls=tls)
+    with pytest.raises(FetchError) as caught:
+        reader.fetch(url)
+    return caught.value
+
+
+class TestAnswers:
+    def test_a_document_with_all_its_facts(self, server: HostileServer) -> None:
+        server.answers["/feed"] = http(FEED, 'Content-Type: Application/RSS+xml; Charset="UTF-8"; x=y')
+        found = fetcher().fetch(f"{server.url}/feed?a=b")
+        assert found.url == f"{server.url}/feed?a=b"
+        assert (found.status, found.body, found.cut_short) == (200, FEED, False)
+        assert (found.content_type, found.charset) == ("application/rss+xml", "utf-8")
+        assert found.received == len(server.answers["/feed"])  # type: ignore[arg-type]  # fixed bytes
+        assert 0 < found.elapsed < 5
+
+    def test_what_is_asked(self, server: HostileServer) -> None:
+        server.answers["/feed"] = http(FEED)
+        fetcher().fetch(f"{server.url}/feed")
+        (request,) = server.requests
+        assert request.startswith("GET /feed HTTP/1.1\r\n")
+        assert f"Host: 127.0.0.1:{server.port}\r\n" in request
+        assert "User-Agent: vectora-normalize/" in request
+        assert "Accept-Encoding: gzip, deflate\r\n" in request
+        assert "Connection: close\r\n" in request
+        assert "Cookie" not in request
+        assert "Referer" not in request
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            gzipped(FEED),
+            b"HTTP/1.1 200 OK\r\n\r\n" + FEED,
+            b"HTTP/1.0 200 OK\r\n\r\n" + FEED,
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(FEED), FEED),
+            b"HTTP/1.1 100 Continue\r\n\r\n" + http(FEED),
+            http(FEED, status="203 Non-Authoritative Information"),
+            http(FEED, "Content-Type: image/svg+xml"),
+            http(FEED, "Content-Type: application/octet-stream"),
+        ],
+    )  # fmt: skip
+    def test_a_document_in_every_lawful_wrapping(self, server: HostileServer, answer: bytes) -> None:
+        server.answers["/"] = answer
+        found = fetcher().fetch(server.url)
+        assert (found.body, found.cut_short) == (FEED, False)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            http(FEED, length=len(FEED) + 10),
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n" + FEED,
+            http(gzip.compress(FEED)[:-9], "Content-Encoding: gzip"),
+        ],
+    )
+    def test_a_document_that_is_cut_short_is_kept_and_marked(self, server: HostileServer, answer: bytes) -> None:
+        server.answers["/"] = answer
+        found = fetcher().fetch(server.url)
+        assert found.body
+        assert FEED.startswith(found.body)
+        assert found.cut_short
+
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [
+            ("204 No Content", FailureKind.EMPTY),
+            ("206 Partial Content", FailureKind.UNEXPECTED_STATUS),
+            ("300 Multiple Choices", FailureKind.UNEXPECTED_STATUS),
+            ("304 Not Modified", FailureKind.NOT_MODIFIED),
+            ("400 Bad Request", FailureKind.UNEXPECTED_STATUS),
+            ("401 Unauthorized", FailureKind.FORBIDDEN),
+            ("403 Forbidden", FailureKind.FORBIDDEN),
+            ("404 Not Found", FailureKind.NOT_FOUND),
+            ("410 Gone", FailureKind.NOT_FOUND),
+            ("429 Too Many Requests", FailureKind.THROTTLED),
+            ("500 Internal Server Error", FailureKind.SERVER_ERROR),
+            ("503 Service Unavailable", FailureKind.SERVER_ERROR),
+            ("599 Whatever", FailureKind.SERVER_ERROR),
+        ],
+    )
+    def test_every_other_status_is_a_failure_of_its_kind(
+        self, server: HostileServer, status: str, kind: FailureKind
+    ) -> None:
+        server.answers["/"] = http(
+            b"" if status[0] == "2" and "Content" in status and "No" in status else b"x", status=status
+        )
+        error = failure(server.url)
+        assert error.kind is kind
+        assert error.status == int(status[:3])
+        assert error.received > 0
+
+    @pytest.mark.parametrize("content_type", ["image/png", "video/mp4", "Application/ZIP; x=y", "font/woff2"])
+    def test_what_cannot_hold_items_is_not_even_read(self, server: HostileServer, content_type: str) -> None:
+        server.answers["/"] = http(b"x" * 100_000, f"Content-Type: {content_type}")
+        error = failure(server.url)
+        assert error.kind is FailureKind.WRONG_TYPE
+        assert content_type.partition(";")[0].lower() in error.message
+
+    def test_nothing_is_empty(self, server: HostileServer) -> None:
+        server.answers["/"] = http(b"")
+        assert failure(server.url).kind is FailureKind.EMPTY
+        server.answers["/"] = gzipped(b"")
+        assert failure(server.url).kind is FailureKind.EMPTY
+
+
+class TestRetries:
+    def answer_in_turn(self, server: HostileServer, *answers: Answer) -> None:
+        waiting = list(answers)
+
+        def answer(connection: Connection) -> None:
+            current = waiting.pop(0)
+            connection.send(current) if isinstance(current, bytes) else current(connection)
+
+        server.answers["/"] = answer
+
+    @pytest.mark.parametrize(
+        "first",
+        [
+            http(b"x", status="500 Oops"),
+            http(b"x", status="429 Slow"),
+            b"",
+            b"HTTP/1.1 503 Busy\r\nRetry-After: later\r\n\r\n",
+        ],
+    )
+    def test_one_retry_after_a_moment(self, server: HostileServer, first: bytes) -> None:
+        self.answer_in_turn(server, first, http(FEED))
+        clock = Ticking()
+        found = fetcher(clock=clock).fetch(server.url)
+        assert found.body == FEED
+        assert found.received == len(first) + len(http(FEED))
+        (slept,) = clock.slept
+        assert 0.5 <= slept <= 1
+
+    def test_no_second_retry(self, server: HostileServer) -> None:
+        self.answer_in_turn(server, *[http(b"x", status="500 Oops")] * 3)
+        assert failure(server.url).kind is FailureKind.SERVER_ERROR
+        assert len(server.requests) == 2
+
+    @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "304 Not Modified", "204 No Content"])
+    def test_what_will_not_change_is_not_asked_again(self, server: HostileServer, status: str) -> None:
+        server.answers["/"] = http(b"", status=status)
+        failure(server.url)
+        assert len(server.requests) == 1
+
+    def test_the_wait_that_the_server_asks_for_is_kept(self, server: HostileServer) -> None:
+        self.answer_in_turn(server, http(b"x", "Retry-After: 7", status="429 Slow"), http(FEED))
+        clock = Ticking()
+        assert fetcher(clock=clock).fetch(server.url).body == FEED
+        assert clock.slept == [7.0]
+
+    def test_a_date_to_wait_for_is_read_by_the_servers_own_clock(self, server: HostileServer) -> None:
+        dates = "Date: Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After: Sat, 21 Nov 2026 10:00:09 GMT"
+        self.answer_in_turn(server, http(b"x", *dates, status="503 Busy"), http(FEED))
+        clock = Ticking()
+        fetcher(clock=clock).fetch(server.url)
+        assert clock.slept == [9.0]
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            ("Date: Sat, 21 Nov 2026 10:00:09 GMT", "Retry-After: Sat, 21 Nov 2026 10:00:00 GMT"),
+            ("Date: Sat, 21 Nov 2026 10:00:09 -0000", "Retry-After: Sat, 21 Nov 2026 10:00:00 -0000"),
+        ],
+    )
+    def test_a_date_that_has_passed_is_no_wait(self, server: HostileServer, headers: Sequence[str]) -> None:
+        self.answer_in_turn(server, http(b"x", *headers, status="503 Busy"), http(FEED))
+        clock = Ticking()
+        fetcher(clock=clock).fetch(server.url)
+        assert clock.slept == [0.0]
+
+    def test_a_wait_that_does_not_fit_is_not_begun(self, server: HostileServer) -> None:
+        server.answers["/"] = http(b"x", "Retry-After: 3600", status="429 Slow")
+        clock = Ticking()
+        error = failure(server.url, clock=clock)
+        assert error.retry_after == 3600
+        assert error.message == f"{server.url}: the server answered 429, asking to wait 3600 s"
+        assert clock.slept == []
+        assert len(server.requests) == 1
+
+    def test_the_end_of_the_run_is_an_end_for_waits_as_well(self, server: HostileServer) -> None:
+        server.answers["/"] = http(b"x", "Retry-After: 7", status="429 Slow")
+        clock = Ticking()
+        with pytest.raises(FetchError):
+            fetcher(clock=clock).fetch(server.url, until=clock.now + 5)
+        assert clock.slept == []
+
+
+class TestRedirects:
+    @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+    def test_a_redirect_is_followed_and_the_last_url_counts(self, server: HostileServer, status: str) -> None:
+        server.answers.update({"/": redirect("sub/feed?x=y", status), "/sub/feed": http(FEED)})
+        found = fetcher().fetch(server.url)
+        assert found.url == f"{server.url}/sub/feed?x=y"
+        assert server.paths == ["/", "/sub/feed?x=y"]
+
+    def test_a_target_in_utf_8_and_with_spaces(self, server: HostileServer) -> None:
+        server.answers.update({"/": redirect(" /d\u00e9 p\u00f4t "), "/d%C3%A9%20p%C3%B4t": http(FEED)})
+        assert fetcher().fetch(server.url).body == FEED
+
+    def test_only_so_many_redirects_are_followed(self, server: HostileServer) -> None:
+        server.answers["/"] = redirect("/?again")
+        error = failure(server.url, FetchLimits(max_redirects=3))
+        assert error.kind is FailureKind.TOO_MANY_REDIRECTS
+        assert error.message.endswith("more than 3 redirects")
+        assert len(server.requests) == 4
+
+    def test_no_redirect_is_followed_where_none_may(self, server: HostileServer) -> None:
+        server.answers["/"] = redirect("/x")
+        assert failure(server.url, FetchLimits(max_redirects=0)).kind is FailureKind.TOO_MANY_REDIRECTS
+
+    @pytest.mark.parametrize("location", ["", "http://[::1"])
+    def test_a_redirect_to_nowhere_is_refused(self, server: HostileServer, location: str) -> None:
+        server.answers["/"] = redirect(location)
+        assert failure(server.url).kind is FailureKind.REFUSED_REDIRECT
+
+    @pytest.mark.parametrize(
+        "location", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "http://a:b@127.0.0.1/"]
+    )
+    def test_a_redirect_to_what_is_no_http_url_is_refused(self, server: HostileServer, location: str) -> None:
+        server.answers["/"] = redirect(location)
+        error = failure(server.url)
+        assert error.kind is FailureKind.INVALID_URL
+        assert "a:b" not in error.message
+
+    @pytest.mark.parametrize(
+        "location",
+        [
+            "http://127.0.0.2:{port}/",
+            "//127.0.0.2:{port}/",
+            "http://[::ffff:127.0.0.2]:{port}/",
+            "http://[::ffff:7f00:2]:{port}/",
+            "http://localtest.example:{port}/",
+            "http://127.2:{port}/",
+            "http://0x7f000002:{port}/",
+            "http://2130706434:{port}/",
+            "http://0177.0.0.2:{port}/",
+            "http://\uff11\uff12\uff17.0.0.2:{port}/",
+        ],
+    )
+    def test_no_redirect_leads_to_a_forbidden_address(
+        self, server: HostileServer, canary: HostileServer, location: str
+    ) -> None:
+        server.answers["/"] = redirect(location.format(port=canary.port))
+        error = failure(server.url, resolver=lambda host, _: ("127.0.0.2",) if host.endswith("example") else (host,))
+        assert error.kind in {FailureKind.REFUSED_ADDRESS, FailureKind.INVALID_URL}
+
+    @pytest.mark.parametrize(
+        "location",
+        ["http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://10.0.0.1/", "http://0.0.0.0/"],
+    )
+    def test_nothing_leads_to_the_metadata_service(self, server: HostileServer, location: str) -> None:
+        server.answers["/"] = redirect(location)
+        open_house = AddressPolicy.from_setting(allow_private_sources=True)
+        for policy in (HERE, open_house):
+            if policy is HERE or "10.0.0.1" not in location:
+                assert failure(server.url, addresses=policy).kind is FailureKind.REFUSED_ADDRESS
+
+
+class TestAddresses:
+    @pytest.mark.parametrize("found", [("127.0.0.2",), ("93.184.216.34", "127.0.0.2"), ("169.254.169.254",)])
+    def test_a_name_is_judged_by_all_of_its_addresses(self, canary: HostileServer, found: tuple[str, ...]) -> None:
+        error = failure(f"http://news.example:{canary.port}/", resolver=at(*found))
+        assert error.kind is FailureKind.REFUSED_ADDRESS
+        assert error.message.startswith(f"http://news.example:{canary.port}/: its address ")
+
+    def test_the_address_that_was_judged_is_the_one_that_is_asked(
+        self, server: HostileServer, canary: HostileServer
+    ) -> None:
+        # DNS rebinding: the second look-up would be the bad one.
+        server.answers["/"] = http(FEED)
+        found = fetcher(resolver=in_turn(("127.0.0.1",), ("127.0.0.2",))).fetch(f"http://rebind.example:{server.port}/")
+        assert found.body == FEED
+        assert f"Host: rebind.example:{server.port}\r\n" in server.requests[0]
+        assert canary.connections == 0
+
+    def test_every_redirect_is_looked_up_and_judged_again(self, server: HostileServer) -> None:
+        server.answers["/"] = redirect("/again")
+        error = failure(f"http://rebind.example:{server.port}/", resolver=in_turn(("127.0.0.1",), ("127.0.0.2",)))
+        assert error.kind is FailureKind.REFUSED_ADDRESS
+        assert server.paths == ["/"]
+
+    def test_the_next_address_is_tried_where_one_does_not_answer(self, server: HostileServer) -> None:
+        server.answers["/"] = http(FEED)
+        both = AddressPolicy(allowed=("127.0.0.0/8",), ports=None)
+        # Nobody listens on this port of 127.0.0.3.
+        found = fetcher(addresses=both, resolver=at("127.0.0.3", "127.0.0.1")).fetch(
+            f"http://news.example:{server.port}/"
+        )
+        assert found.body == FEED
+
+    def test_ipv6(self) -> None:
+        with HostileServer({"/": http(FEED)}, host="::1") as server:
+            assert fetcher().fetch(server.url).body == FEED
+            assert f"Host: [::1]:{server.port}\r\n" in server.requests[0]
+
+    def test_a_port_that_no_web_server_has_is_refused(self) -> None:
+        error = failure("http://127.0.0.1:25/", addresses=AddressPolicy(allowed=("127.0.0.1/32",)))
+        assert error.kind is FailureKind.REFUSED_ADDRESS
+        assert error.message == "http://127.0.0.1:25/: port 25 is refused; accepted: 80, 443, 8080, 8443"
+
+    @pytest.mark.parametrize("trouble", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
+    def test_a_name_without_addresses(self, trouble: Exception) -> None:
+        def refuse(*_: object) -> list[str]:
+            raise trouble
+
+        for resolver in (refuse, at()):
+            error = failure("http://nowhere.example/", resolver=resolver)
+            assert error.kind is FailureKind.UNRESOLVED_NAME
+            assert error.message == "http://nowhere.example/: the name cannot be resolved: it has no address"
+
+    def test_a_resolver_that_hangs_is_not_waited_for(self) -> None:
+        release = threading.Event()
+
+        def hang(*_: object) -> tuple[str, ...]:
+            release.wait(30)
+            return ()
+
+        clock = SystemClock()
+        begin = clock.monotonic()
+        error = failure("http://slow.example/", QUICK, resolver=hang, clock=clock)
+        release.set()
+        assert error.kind is FailureKind.UNRESOLVED_NAME
+        assert "no answer within 0.3 s" in error.message
+        assert clock.monotonic() - begin < 5
+
+    def test_a_bug_of_the_resolver_is_a_name_without_addresses(self) -> None:
+        error = failure("http://odd.example/", resolver=at("not an address"))
+        assert error.kind is FailureKind.REFUSED_ADDRESS
+
+    def test_the_systems_resolver(self) -> None:
+        assert resolve("127.0.0.1", 80) == ("127.0.0.1",)
+        assert set(resolve("localhost", 80)) <= {"127.0.0.1", "::1"}
+
+    def test_nobody_listens(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        error = failure(f"http://127.0.0.1:{port}/")
+        assert error.kind is FailureKind.CONNECTION_FAILED
+        assert error.message == f"http://127.0.0.1:{port}/: no connection: Connection refused"
+
+
+class TestLimits:
+    @pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW)
+    def test_whatever_drips_or_stalls_is_given_up_in_time(
+        self, server: HostileServer, answer: Callable[[Connection], object]
+    ) -> None:
+        server.answers["/"] = answer
+        clock = SystemClock()
+        begin = clock.monotonic()
+        error = failure(server.url, QUICK, clock=clock)
+        assert error.kind is FailureKind.TOO_SLOW
+        assert clock.monotonic() - begin < 3
+        assert 0.25 < error.elapsed < 3
+
+    @pytest.mark.parametrize(("answer", "says"), ENDLESS.values(), ids=ENDLESS)
+    def test_whatever_never_ends_is_cut_off(
+        self, server: HostileServer, answer: Callable[[Connection], object], says: str
+    ) -> None:
+        server.answers["/"] = answer
+        error = failure(server.url, FetchLimits(max_bytes=100_000, max_wire_bytes=150_000))
+        assert error.kind is FailureKind.TOO_LARGE
+        assert says in error.message
+        assert error.received < 300_000
+
+    def test_a_body_that_announces_too_much_is_not_read(self, server: HostileServer) -> None:
+        server.answers["/"] = http(b"x", length=10**9)
+        error = failure(server.url)
+        assert error.kind is FailureKind.TOO_LARGE
+        assert "it announces 1000000000 bytes" in error.message
+        assert error.received < 1000
+
+    def test_a_decompression_bomb_is_cut_off(self, server: HostileServer) -> None:
+        server.answers["/"] = gzipped(bytes(50 * 1024 * 1024))
+        error = failure(server.url, FetchLimits(max_bytes=100_000))
+        assert error.kind is FailureKind.TOO_LARGE
+        assert error.received < 200_000
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+            b"\x00\x01\x02\x03" * 100,
+            b"HTTP/1.1 abc OK\r\n\r\n",
+            b"HTTP/9.9 200 OK\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+            b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(500)) + b"\r\n",
+            http(b"not gzip", "Content-Encoding: gzip"),
+            http(b"x", "Content-Encoding: br"),
+        ],
+        ids=["ssh", "binary", "status", "version", "chunk", "headers", "gzip", "br"],
+    )
+    def test_what_is_not_http_is_told(self, server: HostileServer, answer: bytes) -> None:
+        server.answers["/"] = answer
+        error = failure(server.url)
+        assert error.kind is FailureKind.BROKEN_ANSWER or error.kind is FailureKind.CONNECTION_FAILED
+        assert error.message.startswith(f"{server.url}: ")
+
+    def test_a_connection_that_breaks_is_told(self, server: HostileServer) -> None:
+        def reset(connection: Connection) -> None:
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx")
+            connection.pause(0.05)  # so that the reset does not overtake the answer
+            # An RST instead of a FIN.
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+
+        server.answers["/"] = reset
+        error = failure(server.url)
+        assert error.kind is FailureKind.CONNECTION_FAILED
+        assert error.message == f"{server.url}: no connection: Connection reset by peer"
+
+
+class TestTls:
+    def serve(self, authority: trustme.CA, *names: str) -> HostileServer:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*names).configure_cert(context)  # pyright: ignore[reportUnknownMemberType] - it takes pyOpenSSL as well
+        return HostileServer({"/": http(FEED)}, tls=context)
+
+    def trusting(self, authority: trustme.CA) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        authority.configure_trust(context)  # pyright: ignore[reportUnknownMemberType] - as above
+        return context
+
+    def test_the_certificate_is_that_of_the_name(self, authority: trustme.CA) -> None:
+        with self.serve(authority, "news.example") as server:
+            url = f"https://news.example:{server.port}/"
+            found = fetcher(tls=self.trusting(authority), resolver=at("127.0.0.1")).fetch(url)
+        assert found.body == FEED
+        assert found.url == url
+
+    def test_a_certificate_of_another_name_is_refused(self, authority: trustme.CA) -> None:
+        with self.serve(authority, "other.example", "127.0.0.1") as server:
+            error = failure(
+                f"https://news.example:{server.port}/", tls=self.trusting(authority), resolver=at("127.0.0.1")
+            )
+        assert error.kind is FailureKind.REFUSED_CERTIFICATE
+        assert "Hostname mismatch" in error.message
+        assert server.requests == []
+
+    def test_a_certificate_that_nobody_vouches_for_is_refused(self, authority: trustme.CA) -> None:
+        with self.serve(authority, "127.0.0.1") as server:
+            error = failure(server.url)
+        assert error.kind is FailureKind.REFUSED_CERTIFICATE
+        assert server.requests == []
+
+    def test_a_server_without_tls_is_told(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def answer() -> None:
+                sock, _ = listener.accept()
+                with sock:
+                    sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    sock.recv(4096)
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            error = failure(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+            thread.join()
+        assert error.kind is FailureKind.REFUSED_CERTIFICATE
+        assert "no agreement on TLS" in error.message
+
+    def test_a_handshake_that_never_comes_is_given_up(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            clock = SystemClock()
+            begin = clock.monotonic()
+            error = failure(f"https://127.0.0.1:{listener.getsockname()[1]}/", QUICK, clock=clock)
+        assert error.kind is FailureKind.TOO_SLOW
+        assert clock.monotonic() - begin < 5
+
+    def test_from_https_no_redirect_leads_to_http(self, authority: trustme.CA, server: HostileServer) -> None:
+        with self.serve(authority, "127.0.0.1") as secure:
+            secure.answers["/"] = redirect(f"{server.url}/?token=hunter2")
+            error = failure(secure.url, tls=self.trusting(authority))
+        assert error.kind is FailureKind.REFUSED_REDIRECT
+        assert "from https to http://127.0.0.1" in error.message
+        assert "hunter2" not in error.message
+        assert server.requests == []
+
+    def test_from_http_a_redirect_may_lead_to_https(self, authority: trustme.CA, server: HostileServer) -> None:
+        with self.serve(authority, "127.0.0.1") as secure:
+            server.answers["/"] = redirect(secure.url)
+            assert fetcher(tls=self.trusting(authority)).fetch(server.url).body == FEED
+
+
+class TestMany:
+    def test_results_come_in_the_order_of_the_urls(self, server: HostileServer) -> None:
+        paths = [f"/{number}" for number in range(20)]
+        server.answers.update({path: http(path.encode()) for path in paths if path != "/7"})
+
+        def read(index: int, found: FetchResult | FetchError) -> tuple[int, str]:
+            return index, found.kind if isinstance(found, FetchError) else found.body.decode()
+
+        results = fetcher().fetch_all([server.url + path for path in paths], read)
+        assert results == [(index, path if index != 7 else "not_found") for index, path in enumerate(paths)]
+
+    def test_a_host_is_asked_politely_while_others_go_on(self) -> None:
+        both_here, other_read = threading.Barrier(2), threading.Event()
+
+        def wait(connection: Connection) -> None:
+            # Neither of the first two is answered before both are here and the other host has been read.
+            if connection.request.startswith(("GET /0 ", "GET /1 ")):
+                both_here.wait(10)
+                other_read.wait(10)
+            connection.send(http(FEED))
+
+        with (
+            HostileServer(dict.fromkeys((f"/{n}" for n in range(6)), wait)) as slow,
+            HostileServer({"/": http(FEED)}, host="::1") as other,
+        ):
+            urls = [*(f"{slow.url}/{n}" for n in range(6)), other.url]
+
+            def read(index: int, _: object) -> int:
+                if index == 6:
+                    other_read.set()
+                return index
+
+            assert fetcher(FetchLimits(workers=8, per_host=2)).fetch_all(urls, read) == list(range(7))
+            assert slow.at_once == 2
+
+    def test_no_more_than_so_many_at_once(self, server: HostileServer) -> None:
+        server.answers.update(
+            dict.fromkeys((f"/{number}" for number in range(12)), lambda c: c.pause(0.01).send(http(FEED)))
+        )
+        limits = FetchLimits(workers=3, per_host=12)
+        fetcher(limits).fetch_all([f"{server.url}/{number}" for number in range(12)], lambda _index, _found: None)
+        assert 1 <= server.at_once <= 3
+
+    def test_documents_are_read_one_at_a_time(self, server: HostileServer) -> None:
+        server.answers["/"] = http(FEED)
+        reading = threading.Lock()
+
+        def read(*_: object) -> bool:
+            free = reading.acquire(blocking=False)
+            threading.Event().wait(0.005)
+            reading.release()
+            return free
+
+        assert all(fetcher(FetchLimits(per_host=8)).fetch_all([server.url] * 16, read))
+
+    def test_what_has_not_begun_at_the_end_fails_without_a_request(self, server: HostileServer) -> None:
+        clock = Ticking()
+        kinds = fetcher(clock=clock).fetch_all(
+            [server.url, "nonsense"],
+            lambda _, found: found.kind if isinstance(found, FetchError) else None,
+            until=clock.now,
+        )
+        assert kinds == [FailureKind.NOT_STARTED] * 2
+        assert server.requests == []
+
+    def test_a_fetch_ends_with_the_run(self, server: HostileServer) -> None:
+        server.answers["/"] = lambda c: c.pause(60)
+        clock = SystemClock()
+        begin = clock.monotonic()
+        (error,) = fetcher(clock=clock).fetch_all([server.url], lambda _, found: found, until=begin + 0.3)
+        assert isinstance(error, FetchError)
+        assert error.kind is FailureKind.TOO_SLOW
+        assert clock.monotonic() - begin < 5
+
+    def test_a_crash_of_the_reader_is_raised_and_ends_the_rest(self, server: HostileServer) -> None:
+        server.answers["/"] = http(FEED)
+
+        def crash(*_: object) -> None:
+            raise ZeroDivisionError
+
+        before = threading.active_count()
+        with pytest.raises(ZeroDivisionError):
+            fetcher(FetchLimits(workers=1)).fetch_all([server.url] * 5, crash)
+        assert len(server.requests) == 1
+        assert threading.active_count() <= before + 5  # the server's own threads
+
+    def test_nothing_at_all(self) -> None:
+        assert fetcher().fetch_all([], lambda _index, _found: None) == []
+
+
+class TestSecrets:
+    def test_no_secret_is_logged_or_told(self, server: HostileServer, caplog: pytest.LogCaptureFixture) -> None:
+        secret = "hunter2"
+        answers: dict[str, Answer] = {
+            "/404": http(b"", status="404 None"),
+            "/headers": b"HTTP/1.1 200 OK\r\nbroken header\r\n: x\r\n\r\n" + FEED,
+            "/loop": redirect(f"/loop?key={secret}"),
+            "/down": b"",
+            "/ssh": f"SSH {secret}\r\n".encode(),
+            "/to": redirect(f"http://user:{secret}@127.0.0.1/"),
+            "/wrong": redirect(f"http://127.0.0.2/?key={secret}"),
+        }
+        server.answers.update(answers)
+        urls = [f"{server.url}{path}?key={secret}" for path in answers]
+        urls += [f"http://u:{secret}@127.0.0.1/", f"https://127.0.0.1:1/?key={secret}", f"ftp://{secret}@x/"]
+
+        def read(_: int, found: FetchResult | FetchError) -> str:
+            return str(found) + repr(found) if isinstance(found, FetchError) else ""
+
+        with caplog.at_level(logging.DEBUG):
+            told = fetcher(clock=Ticking()).fetch_all(urls, read)
+        assert all(secret not in text for text in told)
+        assert caplog.records == []

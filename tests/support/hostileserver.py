@@ -1,0 +1,173 @@
+"""A server on loopback whose answers are functions of the connection: they drip, flood, stall, lie and break off.
+
+`http.server` keeps to HTTP, and hostile sources do not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import socket
+import threading
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeAlias
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+Answer: TypeAlias = "bytes | Callable[[Connection], object]"
+
+_POLL: Final = 0.02  # seconds that closing may take
+
+
+class Connection:
+    """The server's side of a connection, once the request has been read.
+
+    Args:
+        sock: The connected socket.
+        request: The head of the request.
+        stopped: Set when the server closes.
+    """
+
+    def __init__(self, sock: socket.socket, request: str, stopped: threading.Event) -> None:
+        self.sock = sock
+        self.request = request
+        self._stopped = stopped
+
+    def send(self, data: bytes) -> Self:
+        """Send bytes now."""
+        self.sock.sendall(data)
+        return self
+
+    def pause(self, seconds: float) -> Self:
+        """Wait; if the server closes meanwhile, that is the end of the answer."""
+        if self._stopped.wait(seconds):
+            raise ConnectionError
+        return self
+
+    def drip(self, data: bytes, *, every: float = 0.02) -> NoReturn:
+        """Send one byte at a time, over and over."""
+        while True:
+            for byte in data:
+                self.send(bytes([byte])).pause(every)
+
+    def flood(self, data: bytes) -> NoReturn:
+        """Send the same bytes without end."""
+        while True:
+            self.send(data)
+
+
+class HostileServer:
+    """A server whose paths are answered by functions or fixed bytes; a context manager.
+
+    Args:
+        answers: Path, without its query, to its answer; others are answered with 404.
+        host: Loopback address to listen on.
+        tls: Context, for https.
+    """
+
+    def __init__(
+        self, answers: dict[str, Answer] | None = None, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.answers = answers or {}
+        self.requests: list[str] = []
+        """The head of each request that came, in order."""
+        self.connections = 0
+        """How many connections were opened, with or without a request."""
+        self.at_once = 0
+        """The most connections that were open at one moment."""
+        self._host = host
+        self._tls = tls
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._listener = socket.create_server((self._host, 0), family=family)
+        self._listener.settimeout(_POLL)
+        self.port: int = self._listener.getsockname()[1]
+        self._start(self._listen)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._threads[0].join()
+        with self._lock:
+            for sock in self._open:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths that were asked for, in order, with their queries."""
+        return [request.split(" ")[1] for request in self.requests]
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, name="hostile-server", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _listen(self) -> None:
+        while not self._stopped.is_set():
+            with contextlib.suppress(TimeoutError):
+                sock, _ = self._listener.accept()
+                self._start(self._serve, sock)
+
+    def _serve(self, sock: socket.socket) -> None:
+        sock.settimeout(30)
+        with self._lock:
+            self._open.add(sock)
+            self.connections += 1
+            self.at_once = max(self.at_once, len(self._open))
+        try:
+            # The reader goes away in the middle of hostile answers: that is what the tests are about.
+            with contextlib.suppress(OSError):
+                self._answer(self._tls.wrap_socket(sock, server_side=True) if self._tls else sock)
+        finally:
+            with self._lock:
+                self._open.discard(sock)
+            sock.close()
+
+    def _answer(self, sock: socket.socket) -> None:
+        with sock:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                received = sock.recv(4096)
+                if not received:
+                    return
+                head += received
+            request = head.decode("latin-1")
+            with self._lock:
+                self.requests.append(request)
+            answer = self.answers.get(request.split(" ")[1].partition("?")[0], http(b"none", status="404 Not Found"))
+            if isinstance(answer, bytes):
+                sock.sendall(answer)
+            else:
+                answer(Connection(sock, request, self._stopped))
+
+
+def http(body: bytes = b"", *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
+    """A well-formed answer; `length` lies about its length."""
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def redirect(location: str, status: str = "302 Found") -> bytes:
+    """A redirect."""
+    return http(b"", f"Location: {location}", status=status)
+
+
+def gzipped(body: bytes, *headers: str) -> bytes:
+    """A well-formed answer with a compressed body."""
+    return http(gzip.compress(body, mtime=0), "Content-Encoding: gzip", *headers)
