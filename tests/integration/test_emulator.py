@@ -40,12 +40,6 @@ ITEM_SCHEMA: dict[str, Any] = {
 
 
 @pytest.fixture
-def emulator() -> Generator[BedrockEmulator]:
-    with BedrockEmulator() as running:
-        yield running
-
-
-@pytest.fixture
 def client(emulator: BedrockEmulator) -> Generator[Client]:
     with client_of(emulator.endpoint_url) as made:
         yield made

@@ -35,12 +35,6 @@ OLD = botocore.__version__ == "1.43.11"
 
 
 @pytest.fixture
-def emulator() -> Generator[BedrockEmulator]:
-    with BedrockEmulator() as running:
-        yield running
-
-
-@pytest.fixture
 def client(emulator: BedrockEmulator) -> Generator[Client]:
     with client_of(emulator.endpoint_url, read_timeout=0.5) as made:
         yield made

@@ -57,8 +57,10 @@ class Reader:
         if by_shape is None:
             # Where the prompt lists names, it lists those it wants; any capitalised word would be noise beside them.
             by_shape = [] if candidates or self._hints else names(self.text)
-        known = " | ".join(found).casefold()
-        found += [name for name in by_shape if name.casefold() not in known]
+        # `Acme` and `Acme AB` are one name; the prompt's spelling goes before that of the text.
+        listed = " | ".join(found)
+        further = [name for name in by_shape if not stands_in(name, listed)]
+        found += [name for name in further if not any(stands_in(known, name) for known in found)]
         return found[:MOST_NAMES]
 
     def choice(self, options: Sequence[str], asked: str, explained: str = "") -> str:
@@ -71,8 +73,8 @@ class Reader:
             return next((option for option in options if option.lower().startswith("en")), options[0])
         return next((option for option in options if option.lower() in _OTHER), options[0])
 
-    def score(self, option: str, explained: str = "") -> int:
-        """How much of the text speaks for an option: its own words count twice those that the prompt lists for it."""
+    def score(self, option: str, explained: str = "") -> float:
+        """How much of the text speaks for an option: 2 for all of its own words, 1 for each that the prompt lists."""
         if option.lower() in _OTHER:
             return 0
         own = stems(" ".join(words(option)))
@@ -80,7 +82,7 @@ class Reader:
         match = re.search(rf"\b{re.escape(option)}\b[\"'`]*\s*[:=(]\s*([^;\n)]*)", explained)
         texts = [" ".join(members) for members in listed] + ([match.group(1)] if match else [])
         further = stems(" ".join(texts)) - own
-        return 2 * len(own & self._stems) + len(further & self._stems)
+        return 2 * len(own & self._stems) / max(1, len(own)) + len(further & self._stems)
 
     def number(self, asked: str) -> float:
         """The first number in a sentence that has a word of the question; 0 without one."""

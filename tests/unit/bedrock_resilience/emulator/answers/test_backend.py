@@ -37,6 +37,10 @@ class Stub(http.server.ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1/"
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """The client that gave up waiting is expected; without this its departure is printed."""
+        del request, client_address
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:

@@ -21,6 +21,7 @@ EXPLAINED = (
         ("A trial brought results.", "clinical_update"),
         ("They sign a licence.", "partnership"),
         ("The other day it rained.", "other"),
+        ("An update of the results.", "clinical_update"),
         ("It rained.", "other"),
     ],
 )
@@ -51,8 +52,9 @@ def test_without_hints_any_capitalised_name_will_do() -> None:
 
 
 def test_a_name_inside_a_longer_one_is_not_told_twice() -> None:
-    hints = (("companies", ("Acme Pharma Group",)),)
-    assert Reader(Evidence("The Acme Pharma Group grows.", hints)).names("companies") == ["Acme Pharma Group"]
+    hints = (("companies", ("Acme Pharma Group", "Camurus")),)
+    reader = Reader(Evidence("The Acme Pharma Group meets Camurus AB.", hints))
+    assert reader.names("companies") == ["Acme Pharma Group", "Camurus"]
 
 
 @pytest.mark.parametrize(("asked", "number"), [("patients", 1_250), ("price", -12.5), ("share", 30), ("weight", 0.0)])
