@@ -37,7 +37,9 @@ docs: $(BIN)/pytest  ## the site, into site/
 	$(BIN)/mkdocs build --strict
 
 bench: $(BIN)/pytest  ## what it costs, beside its neighbours
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@for suite in benchmarks/*/__main__.py; do \
+	  $(BIN)/python -m "benchmarks.$$(basename "$$(dirname "$$suite")")" || exit 1; \
+	done
 
 ci:  ## the gate, as the server runs it
 	.ci/run
