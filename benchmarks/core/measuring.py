@@ -1,0 +1,74 @@
+"""How all of these are measured: competitors take turns, and the best round of each counts."""
+
+from __future__ import annotations
+
+import math
+import timeit
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from unittest import mock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Costs of the same thing done in several ways.
+
+    Attributes:
+        title: What was done.
+        unit: What the costs are in.
+        costs: Name of the way -> cost.
+        baseline: The way that the others are compared with.
+    """
+
+    title: str
+    unit: str
+    costs: Mapping[str, float]
+    baseline: str
+
+    def ratio(self, name: str, to: str | None = None) -> float:
+        """How many times the cost of another way, by default of the baseline, this one costs."""
+        return self.costs[name] / self.costs[to or self.baseline]
+
+    def __str__(self) -> str:
+        lines = [
+            f"  {name:<52}{cost:>10.2f} {self.unit}{self.ratio(name):>9.2f} x" for name, cost in self.costs.items()
+        ]
+        return "\n".join([self.title, *lines])
+
+
+def best(ways: Mapping[str, Callable[[], object]], calls: int, rounds: int) -> dict[str, float]:
+    """Seconds a call, for each way.
+
+    Whatever else the machine does only ever adds time, so the least of several rounds is the best estimate; and it does
+    it to all ways alike, because they take turns within each round.
+    """
+    timers = {name: timeit.Timer(way) for name, way in ways.items()}
+    costs = dict.fromkeys(timers, math.inf)
+    for _ in range(rounds):
+        for name, timer in timers.items():
+            costs[name] = min(costs[name], timer.timeit(calls) / calls)
+    return costs
+
+
+def in_microseconds(costs: Mapping[str, float]) -> dict[str, float]:
+    """The same costs, in microseconds."""
+    return {name: seconds * 1e6 for name, seconds in costs.items()}
+
+
+@contextmanager
+def sleepless() -> Generator[None]:
+    """Inside of it ``time.sleep`` does nothing.
+
+    Even a sleep of no time at all gives up the processor, which costs many times what is to be measured, and more the
+    busier the machine is.
+    """
+    with mock.patch("time.sleep", new=_not_at_all):
+        yield
+
+
+def _not_at_all(seconds: float, /) -> None:
+    del seconds

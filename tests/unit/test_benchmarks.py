@@ -1,0 +1,126 @@
+"""The benchmarks run, and compare what they say they compare. Nothing here depends on how long anything takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from benchmarks.core import calls, executor, imports, memory, sdk
+from benchmarks.core.__main__ import Target, targets
+from benchmarks.core.measuring import Measured, best, sleepless
+from botocore.exceptions import ClientError
+
+from bedrock_resilience.clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.parametrize("measure", [calls.succeeding, calls.retried])
+def test_calls_are_compared_with_the_loop_by_hand_and_the_neighbours(measure: Callable[[int, int], Measured]) -> None:
+    measured = measure(2, 1)
+    assert measured.baseline == calls.BY_HAND
+    assert {calls.OURS, calls.TENACITY, calls.STAMINA, calls.BACKOFF} < measured.costs.keys()
+    assert all(cost > 0 for cost in measured.costs.values())
+
+
+def test_every_way_makes_the_same_attempts() -> None:
+    with sleepless():
+        for name in calls.ways(calls.answer):
+            seen: list[None] = []
+
+            def throttled_twice(seen: list[None] = seen) -> int:
+                seen.append(None)
+                if len(seen) < 3:
+                    raise ClientError(calls.THROTTLED, "Converse")
+                return 42
+
+            assert calls.ways(throttled_twice)[name]() == 42, name
+            assert len(seen) == 3, name
+
+
+def test_every_way_gives_up_what_is_no_throttling() -> None:
+    def fails() -> int:
+        raise LookupError
+
+    for name, way in calls.ways(fails).items():
+        with pytest.raises(LookupError):
+            way()
+        assert name
+
+
+@pytest.mark.parametrize("measure", [sdk.succeeding, sdk.retried])
+def test_whole_calls_are_compared_with_botocores_standard_mode(measure: Callable[[int, int], Measured]) -> None:
+    measured = measure(1, 1)
+    assert {sdk.ALONE, sdk.OURS, sdk.STANDARD} < measured.costs.keys()
+
+
+@pytest.mark.parametrize("every", [0, 2])
+def test_every_way_of_a_whole_call_is_answered(every: int) -> None:
+    with sleepless():
+        for way in sdk.ways(every).values():
+            answer = way()
+            assert isinstance(answer, dict)
+            assert answer["stopReason"] == "end_turn"
+
+
+def test_imports_are_compared_with_tenacitys() -> None:
+    statements = (imports.RETRY_POLICY, imports.TENACITY)
+    for measured in (imports.alone(1, statements), imports.on_top_of_boto3(1, statements)):
+        assert measured.costs.keys() == set(statements)
+        assert measured.baseline == imports.TENACITY
+
+
+def test_items_are_compared_with_the_standard_librarys_pool() -> None:
+    measured = executor.an_item(items=20, rounds=1)
+    assert list(measured.costs) == [executor.MAP, executor.RUN, executor.STREAM]
+    assert measured.baseline == executor.MAP
+
+
+def test_memory_is_looked_at_twice() -> None:
+    stream, pool = memory.streamed(400, 100), memory.mapped(400, 100)
+    assert stream.blocks_grown < 400 < pool.blocks_grown  # a future an item, and what belongs to it
+    assert stream.peak_grown >= 0
+    assert str(stream).split()[:3] == ["BoundedExecutor.stream", "400", "items"]
+
+
+def test_the_ways_take_turns_and_the_best_round_counts() -> None:
+    order: list[str] = []
+    costs = best({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, calls=2, rounds=2)
+    assert order == ["a", "a", "b", "b"] * 2
+    assert costs.keys() == {"a", "b"}
+
+
+def test_no_time_is_slept() -> None:
+    with sleepless():
+        SYSTEM_CLOCK.sleep(3_600)
+
+
+def test_a_table_shows_costs_and_ratios() -> None:
+    measured = Measured("A call", "µs", {"by hand": 2.0, "ours": 5.0}, "by hand")
+    assert measured.ratio("ours") == 2.5
+    assert measured.ratio("by hand", "ours") == 0.4
+    assert str(measured).splitlines()[0] == "A call"
+    assert str(measured).splitlines()[2].split() == ["ours", "5.00", "µs", "2.50", "x"]
+
+
+def test_the_targets_are_those_that_were_promised() -> None:
+    ours, tenacity, backoff = calls.OURS, calls.TENACITY, calls.BACKOFF
+    call = Measured("", "µs", {calls.BY_HAND: 1.0, ours: 2.0, tenacity: 100.0, backoff: 10.0}, calls.BY_HAND)
+    alone = Measured("", "ms", {imports.RETRY_POLICY: 1.0, imports.TENACITY: 4.0}, imports.TENACITY)
+    item = Measured("", "µs", {executor.MAP: 4.0, executor.RUN: 5.0}, executor.MAP)
+    growth = memory.Growth("stream", 1_000_000, 10_000, (100, 200), (10, 10))
+    found = targets(call, alone, item, growth)
+    assert [(target.limit, target.met) for target in found] == [
+        (3.0, True),
+        (1 / 20, True),
+        (1 / 4, True),
+        (0.35, True),
+        (1.0, False),
+        (0.001, True),
+    ]
+
+
+def test_a_missed_target_is_told() -> None:
+    assert str(Target("an item", 1.25, 1.0)).split() == ["MISSED", "an", "item", "1.250", "(limit", "1)"]
+    assert str(Target("an item", 1.0, 1.0)).split()[0] == "met"
