@@ -9,7 +9,6 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, cast
 
 from bedrock_resilience.emulator.errors import ServiceError
@@ -38,12 +37,14 @@ class Delivery:
     Attributes:
         reply: what to send.
         arrived: when its request came, in seconds of the server's clock.
-        done: called once: just before the last byte is sent, or once it is clear that it will not be.
+        done: called just before the last byte is sent, or once it is clear that it will not be; perhaps more than once.
+        lost: called before `done` if nobody waits for the reply any more.
     """
 
     reply: Reply
     arrived: float
     done: Callable[[], None] = field(default=lambda: None)
+    lost: Callable[[], None] = field(default=lambda: None)
 
 
 Application: TypeAlias = Callable[[Request, float], Delivery]
@@ -154,7 +155,8 @@ class Server:
     def _deliver(self, delivery: Delivery, connection: socket.socket, *, keep_alive: bool) -> bool:
         reply = delivery.reply
         keep_alive = keep_alive and reply.ending is Ending.WHOLE
-        if self._wait(delivery.arrived + reply.delay - self._clock.monotonic()):
+        if self._wait(delivery.arrived + reply.delay - self._clock.monotonic()) or _has_left(connection):
+            delivery.lost()
             return False
         parts = self._parts(reply, keep_alive=keep_alive)
         for number, part in enumerate(parts, 1):
@@ -195,4 +197,14 @@ class Server:
         return self._stopping.is_set()
 
 
-__all__ = ["Application", "Delivery", "HTTPStatus", "Server"]
+def _has_left(connection: socket.socket) -> bool:
+    """Whether the client has closed its end, as it does after a read timeout."""
+    connection.setblocking(False)  # noqa: FBT003 - as above
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+    finally:
+        connection.setblocking(True)  # noqa: FBT003 - as above

@@ -84,7 +84,7 @@ class Service:
         call = _Call(self, exchange, request, request_id)
         reply = call.reply()
         headers = {"x-amzn-RequestId": request_id, "x-emulated-by": "bedrock-resilience", **reply.headers}
-        return Delivery(dataclasses.replace(reply, headers=headers), arrived, call.done)
+        return Delivery(dataclasses.replace(reply, headers=headers), arrived, call.done, call.lost)
 
     def now(self) -> float:
         """Seconds of the clock."""
@@ -158,6 +158,10 @@ class _Call:
         if self._admission is not None:
             self._service.ledger.settle(self._admission, now, self._exchange.usage)
         self._service.journal.finished(self._exchange, now)
+
+    def lost(self) -> None:
+        """Note that the client has left: it sees neither an answer nor an error. What was generated is paid for."""
+        self._exchange.status, self._exchange.error = None, None
 
     def _answer(self, asked: Route) -> Reply:
         """The undisturbed reply."""

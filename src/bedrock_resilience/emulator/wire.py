@@ -62,6 +62,10 @@ class BadRequestError(Exception):
         super().__init__(message)
 
 
+class ClientLeftError(ConnectionError):
+    """The client has closed the connection in the middle of a request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """A request without its body."""
@@ -79,19 +83,21 @@ class Head:
 
 
 def read_head(stream: Readable) -> Head | None:
-    """The next request's head; None if the client has left.
+    """The next request's head; None if there is none, because the client has closed the connection.
 
     Raises:
+        ClientLeftError: it ends in its middle.
         BadRequestError: it is no HTTP/1 request, or larger than any SDK makes one.
     """
-    line = _line(stream)
-    if not line:
+    try:
+        line = _line(stream)
+    except ClientLeftError:
         return None
     parts = line.split(" ")
     if len(parts) != 3 or not parts[2].startswith("HTTP/1."):  # noqa: PLR2004 - method, target, version
         raise BadRequestError(HTTPStatus.BAD_REQUEST, f"no request line of HTTP/1: {line[:80]!r}")
     headers: dict[str, str] = {}
-    while header := _line(stream).rstrip():
+    while header := _line(stream):
         name, colon, value = header.partition(":")
         if not colon:
             raise BadRequestError(HTTPStatus.BAD_REQUEST, f"no header: {header[:80]!r}")
@@ -102,14 +108,15 @@ def read_head(stream: Readable) -> Head | None:
 
 
 def read_body(stream: Readable, head: Head) -> bytes:
-    """The body that follows a head; what is missing because the client left is left out.
+    """The body that follows a head.
 
     Raises:
+        ClientLeftError: it ends in its middle; a request that is not whole is no request.
         BadRequestError: its length cannot be read or is too large.
     """
     if "chunked" in head.headers.get("transfer-encoding", "").lower():
         return _read_chunks(stream)
-    return stream.read(_size(head.headers.get("content-length", "0"), 10))
+    return _exactly(stream, _size(head.headers.get("content-length", "0"), 10))
 
 
 def _read_chunks(stream: Readable) -> bytes:
@@ -118,11 +125,18 @@ def _read_chunks(stream: Readable) -> bytes:
     while size := _size(_line(stream).partition(";")[0], 16):
         total += size
         _check_size(total)
-        chunks.append(stream.read(size))
-        stream.readline(_LONGEST_LINE)
-    while _line(stream).strip():  # trailers
+        chunks.append(_exactly(stream, size))
+        _line(stream)
+    while _line(stream):  # trailers
         pass
     return b"".join(chunks)
+
+
+def _exactly(stream: Readable, size: int) -> bytes:
+    body = stream.read(size)
+    if len(body) < size:
+        raise ClientLeftError
+    return body
 
 
 def _size(text: str, base: int) -> int:
@@ -143,7 +157,9 @@ def _check_size(size: int) -> None:
 
 def _line(stream: Readable) -> str:
     line = stream.readline(_LONGEST_LINE)
-    if len(line) == _LONGEST_LINE:
+    if not line.endswith(b"\n"):
+        if len(line) < _LONGEST_LINE:
+            raise ClientLeftError
         raise BadRequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "a line without end")
     return line.decode("latin-1").rstrip("\r\n")
 

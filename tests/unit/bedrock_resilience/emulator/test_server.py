@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,13 @@ class Echo:
     def __init__(self) -> None:
         self.reply: Reply | None = None
         self.done: list[str] = []
+        self.lost = threading.Semaphore(0)
         self.seen = threading.Semaphore(0)
 
     def __call__(self, request: Request, arrived: float) -> Delivery:
         self.seen.release()
         reply = plain(request.body) if self.reply is None else self.reply
-        return Delivery(reply, arrived, lambda: self.done.append(request.target))
+        return Delivery(reply, arrived, lambda: self.done.append(request.target), self.lost.release)
 
 
 class SleepingClock:
@@ -126,6 +128,26 @@ def test_clients_that_leave_at_any_moment_disturb_nobody(server: Server, echo: E
         assert connection.recv(12) == b"HTTP/1.1 200"
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_client_that_gave_up_waiting_is_noticed(server: Server, echo: Echo, *, hard: bool) -> None:
+    echo.reply = Reply(200, {}, (b"late",), 4, delay=0.1)
+    with connect(server) as connection:
+        connection.sendall(GET)
+        assert echo.seen.acquire(timeout=5)
+        if hard:  # a reset
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert echo.lost.acquire(timeout=5)
+
+
+def test_a_client_that_sends_its_next_request_early_has_not_left(server: Server, echo: Echo) -> None:
+    echo.reply = Reply(200, {}, (b"late",), 4, delay=0.05)
+    with connect(server) as connection:
+        connection.sendall(GET)
+        assert echo.seen.acquire(timeout=5)
+        connection.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert all_of(connection).count(b"late") == 2
+
+
 @pytest.mark.parametrize(
     ("reply", "received"),
     [
@@ -165,7 +187,9 @@ def test_stop_ends_all_that_wait_and_all_threads(echo: Echo) -> None:
     slow, idle = connect(server), connect(server)
     with slow, idle:
         slow.sendall(GET)
-        assert echo.seen.acquire(timeout=5)
+        received = b""
+        while b"a" not in received.partition(b"\r\n\r\n")[2]:
+            received += slow.recv(1_000)
         server.stop()
         server.stop()
         assert all_of(idle) == b""

@@ -109,6 +109,17 @@ def test_the_reservation_is_settled_when_the_answer_is_done_and_only_once() -> N
     assert (setup.ledger.in_flight, setup.journal.in_flight, setup.journal.answered) == (0, 0, 1)
 
 
+def test_an_answer_that_nobody_waits_for_is_paid_and_not_counted_as_answered() -> None:
+    setup = Setup(Quota(tokens_per_minute=100_000))
+    delivery = setup.send()
+    delivery.lost()
+    delivery.done()
+    (exchange,) = setup.journal.log
+    assert (exchange.status, exchange.error, exchange.answered) == (None, None, False)
+    assert (setup.journal.answered, setup.journal.in_flight) == (0, 0)
+    assert setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE) == 100_000 - (2 + 5 * 27)
+
+
 def test_a_request_that_is_wrong_costs_no_quota() -> None:
     setup = Setup(Quota(requests_per_minute=60, burst=1))
     assert setup.send(body={}).reply.status == 400

@@ -8,7 +8,15 @@ from http import HTTPStatus
 import pytest
 
 from bedrock_resilience.emulator.replies import Reply
-from bedrock_resilience.emulator.wire import LARGEST_BODY, BadRequestError, chunk, head_of, read_body, read_head
+from bedrock_resilience.emulator.wire import (
+    LARGEST_BODY,
+    BadRequestError,
+    ClientLeftError,
+    chunk,
+    head_of,
+    read_body,
+    read_head,
+)
 
 CHUNKED = b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 MANY_HEADERS = b"".join(b"h%d: x\r\n" % number for number in range(300))
@@ -47,10 +55,22 @@ def test_a_chunked_body_is_put_together() -> None:
 
 def test_a_client_that_has_left_sends_no_request() -> None:
     assert read_head(io.BytesIO(b"")) is None
+    assert read_head(io.BytesIO(b"POST / HT")) is None
 
 
-def test_a_body_that_stops_early_is_what_came() -> None:
-    assert read(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")[3] == b"abc"
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"POST / HTTP/1.1\r\nHost: x",
+        b"POST / HTTP/1.1\r\nHost: x\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc",
+        CHUNKED + b"5\r\nabc",
+        CHUNKED + b"3\r\nabc\r\n",
+    ],
+)
+def test_a_request_that_is_not_whole_is_none(raw: bytes) -> None:
+    with pytest.raises(ClientLeftError):
+        read(raw)
 
 
 @pytest.mark.parametrize(
