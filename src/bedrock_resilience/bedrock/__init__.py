@@ -5,14 +5,27 @@ Nothing here imports boto3 or botocore before a client is made.
 
 from __future__ import annotations
 
-from bedrock_resilience.bedrock.answers import IncompleteAnswer, MalformedAnswer, converse, invoke_model
+from bedrock_resilience.bedrock.answers import (
+    IncompleteAnswer,
+    MalformedAnswer,
+    check_converse,
+    check_invoke_model,
+    converse,
+    invoke_model,
+)
 from bedrock_resilience.bedrock.client import ClientMisconfigured, bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock.dropin import call_bedrock_with_retry
 from bedrock_resilience.bedrock.runtime import BedrockRuntime
-from bedrock_resilience.bedrock.streams import StreamInterrupted, converse_stream, invoke_model_stream
+from bedrock_resilience.bedrock.streams import (
+    CheckedStream,
+    StreamInterrupted,
+    converse_stream,
+    invoke_model_stream,
+)
 
 __all__ = [
     "BedrockRuntime",
+    "CheckedStream",
     "ClientMisconfigured",
     "IncompleteAnswer",
     "MalformedAnswer",
@@ -20,6 +33,8 @@ __all__ = [
     "bedrock_runtime_client",
     "call_bedrock_with_retry",
     "check_client",
+    "check_converse",
+    "check_invoke_model",
     "converse",
     "converse_stream",
     "invoke_model",
