@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from bedrock_resilience.emulator.answers.words import words
 from bedrock_resilience.emulator.jsonvalues import JsonObject, as_list, as_object, is_number
+
+_LARGEST: Final = 10_000
 
 
 def merged(one: JsonObject, other: JsonObject) -> dict[str, Any]:
@@ -40,9 +42,15 @@ def another(value: Any, others: list[Any], *, unique: bool) -> Any:  # noqa: ANN
     return value
 
 
+def size(schema: JsonObject, keyword: str, otherwise: int) -> int:
+    """A length or a count that the schema sets; one that is none, or beyond reason, is not asked back but bent."""
+    given = schema.get(keyword)
+    return min(max(0, int(given)), _LARGEST) if given is not None and is_number(given) else otherwise
+
+
 def fitted(text: str, schema: JsonObject) -> str:
     """The text within minLength and maxLength."""
-    low, high = int(schema.get("minLength", 0)), int(schema.get("maxLength", len(text)))
+    low, high = size(schema, "minLength", 0), size(schema, "maxLength", len(text))
     return text[:high].ljust(low, ".")
 
 
@@ -58,7 +66,10 @@ def matching(pattern: str, made: str, text: str) -> str:
 
 def bounded(value: float, schema: JsonObject, *, whole: bool) -> float:
     """The nearest number that minimum, maximum and multipleOf allow."""
-    step = Fraction(str(schema["multipleOf"])) if is_number(schema.get("multipleOf")) else None
+    multiple_of = schema.get("multipleOf")
+    step = (
+        Fraction(str(multiple_of)) if multiple_of is not None and is_number(multiple_of) and multiple_of > 0 else None
+    )
     low, high = _edge(schema, "minimum", -math.inf), _edge(schema, "maximum", math.inf)
     least = 1.0 if whole else 1e-3
     if is_number(schema.get("exclusiveMinimum")):

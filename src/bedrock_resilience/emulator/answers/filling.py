@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.emulator.answers.bounds import another, bounded, distinct, fitted, matching, merged
+from bedrock_resilience.emulator.answers.bounds import another, bounded, distinct, fitted, matching, merged, size
 from bedrock_resilience.emulator.answers.reading import MOST_NAMES, Reader
 from bedrock_resilience.emulator.jsonvalues import JsonObject, as_list, as_object
 from bedrock_resilience.emulator.schemas import resolve
@@ -78,7 +78,8 @@ class _Filler:
     def _scalar(self, schema: JsonObject, kind: str, asked: str) -> str | float | bool | None:
         match kind:
             case "number" | "integer":
-                return bounded(self._read.number(asked), schema, whole=kind == "integer")
+                value = bounded(self._read.number(asked), schema, whole=kind == "integer")
+                return int(value) if value.is_integer() else value
             case "boolean":
                 return self._read.says(asked)
             case "null":
@@ -143,16 +144,14 @@ class _Filler:
                 continue
             if name in required or not self._recurs(inner):
                 made[name] = self.value(inner, name, depth + 1)
-        for number in range(1, int(schema.get("minProperties", 0)) - len(made) + 1):
+        for number in range(1, size(schema, "minProperties", 0) - len(made) + 1):
             made[f"property_{number}"] = self.value(extra, asked, depth + 1)
         return made
 
     def _array(self, schema: JsonObject, asked: str, depth: int) -> list[Any]:
         unique = bool(schema.get("uniqueItems"))
-        low, high = (
-            int(schema.get("minItems", 0)),
-            int(schema.get("maxItems", max(MOST_NAMES, schema.get("minItems", 0)))),
-        )
+        low = size(schema, "minItems", 0)
+        high = size(schema, "maxItems", max(MOST_NAMES, low))
         fixed = [part for part in map(as_object, as_list(schema.get("prefixItems")) or []) if part is not None]
         made = [self.value(part, asked, depth + 1) for part in fixed]
         items = _schema(schema.get("items", True))

@@ -68,7 +68,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"messages": [5]}, "messages.0: got 5, accepted: an object"),
     (
         {"messages": [{"role": "tool", "content": []}]},
-        'messages.0.role: got "tool", accepted: user, assistant or system',
+        'messages.0.role: got "tool", accepted: assistant, system, user',
     ),
     ({"messages": [{"role": "user"}]}, "messages.0.content: got null, accepted: a list"),
     (content(5), "messages.0.content.0: got 5, accepted: an object"),
