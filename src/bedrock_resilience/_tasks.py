@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from bedrock_resilience._threads import length_of, tell
 from bedrock_resilience.attempts import StopReason
@@ -13,19 +13,11 @@ from bedrock_resilience.ledger import Ledger, ends_run, outcome_of, unusable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
 
-    from bedrock_resilience.report import BatchReport, ItemOutcome, Progress
+    from bedrock_resilience.report import ItemOutcome, Progress
     from bedrock_resilience.retrier import Retrier
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class BatchCancelled(asyncio.CancelledError):
-    """The task that ran a batch was cancelled. ``report`` has every finished item; no worker is left."""
-
-    def __init__(self, report: BatchReport[Any, Any]) -> None:
-        super().__init__(f"{len(report.succeeded)} of {report.submitted} items had succeeded")
-        self.report = report
 
 
 class TaskRun(Generic[T, R]):
@@ -52,8 +44,8 @@ class TaskRun(Generic[T, R]):
     ) -> None:
         total = length_of(items)
         self.items: Iterator[T] | AsyncIterator[T] = aiter(items) if isinstance(items, AsyncIterable) else iter(items)
-        self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed, on_stop=self._wake)
-        self.finished: asyncio.Queue[ItemOutcome[T, R] | None] = asyncio.Queue()
+        self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed)
+        self._finished: asyncio.Queue[ItemOutcome[T, R] | None] = asyncio.Queue()
         self._retrier = retrier
         self._fn = fn
         self._on_progress = on_progress
@@ -64,7 +56,7 @@ class TaskRun(Generic[T, R]):
         self._sleepers: set[asyncio.Task[object]] = set()
         self._woken: set[asyncio.Task[object]] = set()
         self._input = asyncio.Lock()
-        self._ending: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None]
 
     def start(self) -> None:
         """Start the workers."""
@@ -75,33 +67,54 @@ class TaskRun(Generic[T, R]):
 
     async def wait(self) -> None:
         """Wait until every worker is done."""
-        if self._ending is not None:
-            await asyncio.shield(self._ending)
+        await asyncio.shield(self._ending)
 
     async def abort(self, reason: str) -> None:
         """Stop: calls in flight are cancelled, and entered as such."""
-        self.ledger.stop(reason)
+        self.stop(reason)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.wait()
 
-    async def leave_rest(self) -> None:
-        """Close what is left of an asynchronous input as unstarted, if the run was stopped."""
-        if (
-            self.ledger.stopped is None
-            or self.ledger.input_error is not None
-            or not isinstance(self.items, AsyncIterator)
-        ):
-            return
-        async for item in self.items:
-            self.ledger.leave(item)
-            self.tell_progress()
+    def stop(self, reason: str) -> None:
+        """Take no more items, and wake those that sleep between attempts."""
+        self.ledger.stop(reason)
+        self._wake()
 
-    def consumed(self) -> None:
-        """The consumer of a stream is done with one result: one more item may be taken."""
-        if self._window is not None:
-            self._window.release()
+    def undelivered(self) -> list[ItemOutcome[T, R]]:
+        """What is finished and was not handed out by ``outcomes``."""
+        outcomes: list[ItemOutcome[T, R]] = []
+        while not self._finished.empty():
+            outcome = self._finished.get_nowait()
+            if outcome is not None:
+                outcomes.append(outcome)
+        return outcomes
+
+    async def rest(self, *, listed: bool) -> AsyncIterator[ItemOutcome[T, R]]:
+        """Close as unstarted what was not started any more; with ``listed``, also what is left of the input."""
+        ledger = self.ledger
+        for outcome in ledger.leave_late():
+            yield outcome
+        if not listed or ledger.stopped is None or ledger.input_error is not None:
+            return
+        if not isinstance(self.items, AsyncIterator):
+            for outcome in ledger.leave_rest(self.items):
+                yield outcome
+            return
+        try:
+            async for item in self.items:
+                yield ledger.leave(item)
+        except Exception as error:  # noqa: BLE001 - the input is the caller's
+            ledger.input_failed(error)
+
+    async def outcomes(self) -> AsyncIterator[ItemOutcome[T, R]]:
+        """What is finished, as it finishes. After a cancellation, ``undelivered`` has what was not yielded."""
+        window = cast("asyncio.Semaphore", self._window)  # a stream has one
+        while (outcome := await self._finished.get()) is not None:
+            yield outcome
+            del outcome  # the consumer's from here on
+            window.release()  # one more item may be taken
 
     def tell_progress(self) -> None:
         """Call ``on_progress`` with a balanced snapshot."""
@@ -111,28 +124,31 @@ class TaskRun(Generic[T, R]):
     async def _end(self) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks)
-        self.finished.put_nowait(None)
+        self._finished.put_nowait(None)
 
     async def _work(self) -> None:
         while (taken := await self._take()) is not None:
-            outcome, cancelled = await self._one(*taken)
+            outcome = await self._one(*taken)
             self.ledger.close(outcome)
             if self._streamed:
-                self.finished.put_nowait(outcome)
+                self._finished.put_nowait(outcome)
             self.tell_progress()
-            if cancelled:
-                return
+            del outcome  # its error's traceback leads to this frame
 
     async def _take(self) -> tuple[int, T] | None:
         if self._window is not None:
             await self._window.acquire()
         deadline = self._retrier.deadline
         if deadline is not None and not deadline.allows(self._retrier.clock.monotonic()):
-            self.ledger.stop(StopReason.DEADLINE.value)
-        if not isinstance(self.items, AsyncIterator):
-            return self.ledger.take(self.items)
-        async with self._input:
-            return await self._take_awaited(self.items)
+            self.stop(StopReason.DEADLINE.value)
+        if isinstance(self.items, AsyncIterator):
+            async with self._input:
+                taken = await self._take_awaited(self.items)
+        else:
+            taken = self.ledger.take(self.items)
+        if self.ledger.stopped is not None:  # by the input, it may be
+            self._wake()
+        return taken
 
     async def _take_awaited(self, items: AsyncIterator[T]) -> tuple[int, T] | None:
         if self.ledger.stopped is not None:
@@ -142,29 +158,28 @@ class TaskRun(Generic[T, R]):
         except StopAsyncIteration:
             return None
         except Exception as error:  # noqa: BLE001 - the input is the caller's; what it raises ends the run
-            self.ledger.input_error = error
-            self.ledger.stop(f"the input raised {type(error).__name__}")
+            self.ledger.input_failed(error)
             return None
-        return self.ledger.take_item(item), item
+        return self.ledger.enter(item)
 
-    async def _one(self, index: int, item: T) -> tuple[ItemOutcome[T, R], bool]:
+    async def _one(self, index: int, item: T) -> ItemOutcome[T, R]:
         retrier = self._retrier
         now = retrier.clock.monotonic
         started = now()
         try:
             call = retrier.begin((item,), {})
         except Exception as error:  # noqa: BLE001 - tokens() is the caller's; its error is this item's
-            return unusable(index, item, error, retrier.classify(error)), False
+            return unusable(index, item, error, retrier.classify(error))
         try:
             value = await retrier.adrive(call, self._fn, (item,), {}, self._pause)
         except BaseException as error:  # noqa: BLE001 - a failing item never stops the others; every error is accounted
-            reason = ends_run(call)
-            if reason is not None:
-                self.ledger.stop(reason)
             task = asyncio.current_task()
-            cancelled = task is not None and task.cancelling() > 0
-            return outcome_of(index, item, call, now() - started, error=error), cancelled
-        return outcome_of(index, item, call, now() - started, value), False
+            # A worker that was cancelled takes no more items, and nobody else may be there to take them.
+            reason = "cancelled" if task is not None and task.cancelling() > 0 else ends_run(call)
+            if reason is not None:
+                self.stop(reason)
+            return outcome_of(index, item, call, now() - started, error=error)
+        return outcome_of(index, item, call, now() - started, value)
 
     async def _pause(self, seconds: float) -> bool:
         task = asyncio.current_task()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from contextlib import nullcontext
+from collections import deque
+from contextlib import nullcontext, suppress
 from queue import SimpleQueue
 from threading import Event, Lock, Semaphore, Thread
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from bedrock_resilience.attempts import StopReason
 from bedrock_resilience.ledger import Ledger, ends_run, outcome_of, unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from bedrock_resilience.report import ItemOutcome, Progress
@@ -47,8 +48,9 @@ class ThreadedRun(Generic[T, R]):
     ) -> None:
         total = length_of(items)
         self.items = iter(items)
-        self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed, on_stop=self._wake)
-        self.finished: SimpleQueue[ItemOutcome[T, R] | None] = SimpleQueue()
+        self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed)
+        self._finished: deque[ItemOutcome[T, R]] = deque()
+        self._news: SimpleQueue[bool] = SimpleQueue()  # True: something is finished; False: there will be nothing more
         self._retrier = retrier
         self._fn = fn
         self._on_progress = on_progress
@@ -92,19 +94,41 @@ class ThreadedRun(Generic[T, R]):
 
     def abort(self, reason: str) -> None:
         """Stop, and wait for the calls that are in flight."""
-        self.ledger.stop(reason)
+        self.stop(reason)
         self.join()
+
+    def stop(self, reason: str) -> None:
+        """Take no more items, and wake those that sleep between attempts."""
+        self.ledger.stop(reason)
+        self._wake()
+
+    def outcomes(self) -> Iterator[ItemOutcome[T, R]]:
+        """What is finished, as it finishes. After an interrupt, ``undelivered`` has what was not yielded."""
+        window = cast("Semaphore", self._window)  # a stream has one
+        while self._news.get():
+            # Peek, then remove: an interrupt comes after a call only, and a pop would lose what it returns.
+            outcome = self._finished[0]
+            del self._finished[0]
+            yield outcome
+            del outcome  # the consumer's from here on
+            window.release()  # one more item may be taken
+
+    def undelivered(self) -> list[ItemOutcome[T, R]]:
+        """What is finished and was not handed out by ``outcomes``."""
+        return list(self._finished)
 
     def join(self) -> None:
         """Wait for the workers that were started."""
         for thread in self._threads:
-            if thread.ident is not None:  # an interrupt may have come before it was started
+            with suppress(RuntimeError):  # an interrupt may have come before it was started
                 thread.join()
 
-    def consumed(self) -> None:
-        """The consumer of a stream is done with one result: one more item may be taken."""
-        if self._window is not None:
-            self._window.release()
+    def rest(self, *, listed: bool) -> Iterator[ItemOutcome[T, R]]:
+        """Close as unstarted what was not started any more; with ``listed``, also what is left of the input."""
+        ledger = self.ledger
+        yield from ledger.leave_late()
+        if listed and ledger.stopped is not None and ledger.input_error is None:
+            yield from ledger.leave_rest(self.items)
 
     def tell_progress(self) -> None:
         """Call ``on_progress`` with a balanced snapshot; one that raises is logged and disturbs nothing."""
@@ -120,8 +144,10 @@ class ThreadedRun(Generic[T, R]):
                     outcome = self._one(*taken)
                     self.ledger.close(outcome)
                     if self._streamed:
-                        self.finished.put(outcome)
+                        self._finished.append(outcome)
+                        self._news.put(True)  # noqa: FBT003 - there is something
                     self.tell_progress()
+                    del outcome  # its error's traceback leads to this frame
         finally:
             self._leave(1)
 
@@ -133,7 +159,7 @@ class ThreadedRun(Generic[T, R]):
             self._end()
 
     def _end(self) -> None:
-        self.finished.put(None)
+        self._news.put(False)  # noqa: FBT003 - there is nothing more
         self._all_done.set()
 
     def _take(self) -> tuple[int, T] | None:
@@ -141,8 +167,11 @@ class ThreadedRun(Generic[T, R]):
             self._window.acquire()
         deadline = self._retrier.deadline
         if deadline is not None and not deadline.allows(self._retrier.clock.monotonic()):
-            self.ledger.stop(StopReason.DEADLINE.value)
-        return self.ledger.take(self.items)
+            self.stop(StopReason.DEADLINE.value)
+        taken = self.ledger.take(self.items)
+        if self.ledger.stopped is not None:  # by the input, it may be
+            self._wake()
+        return taken
 
     def _one(self, index: int, item: T) -> ItemOutcome[T, R]:
         retrier = self._retrier
@@ -155,11 +184,11 @@ class ThreadedRun(Generic[T, R]):
         try:
             value = retrier.drive(call, self._fn, (item,), {}, self._pause)
         except BaseException as error:  # noqa: BLE001 - a failing item never stops the others; every error is accounted
-            outcome: ItemOutcome[T, R] = outcome_of(index, item, call, now() - started, error=error)
             reason = ends_run(call)
             if reason is not None:
-                self.ledger.stop(reason)
-            return outcome
+                self.stop(reason)
+            # No name for the outcome: its error's traceback holds this frame.
+            return outcome_of(index, item, call, now() - started, error=error)
         return outcome_of(index, item, call, now() - started, value)
 
     def _pause(self, seconds: float) -> bool:

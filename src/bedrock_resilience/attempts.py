@@ -215,10 +215,15 @@ class Attempts:
             self._reservation = None
 
     def cancelled(self, error: BaseException, now: float) -> None:
-        """Somebody ended this call from outside, asleep or in an attempt: nothing is decided any more."""
-        self.error = error
-        self.fault = Fault.CANCELLED
-        self.reason = StopReason.RUN_STOPPED
+        """This call was ended from outside, asleep or in an attempt: nothing is decided any more.
+
+        By somebody who wants it to end (KeyboardInterrupt, CancelledError), or by an error of what it is made with,
+        such as a pacer or a classifier.
+        """
+        self.error = None  # it is on its way up already; its traceback holds the driver's frame, and so this call
+        broken = isinstance(error, Exception)
+        self.fault = Fault.UNKNOWN if broken else Fault.CANCELLED
+        self.reason = StopReason.NOT_RETRYABLE if broken else StopReason.RUN_STOPPED
         self._give_back(now)
 
     def stop(self, now: float) -> Stop:

@@ -107,14 +107,17 @@ class BoundedExecutor:
         try:
             run.start()
             run.wait()
+            for _ in run.rest(listed=True):
+                run.tell_progress()
         except KeyboardInterrupt:
             run.abort("interrupted")
-            _list_rest(run, interrupted=True)
+            # Nobody wants to wait now for an input that has to be asked for its items one by one.
+            for _ in run.rest(listed=run.ledger.total is not None):
+                run.tell_progress()
             raise BatchInterrupted(run.ledger.report(now() - started)) from None
         except BaseException:  # a signal handler of the caller's, say: no worker is left behind
             run.abort("interrupted")
             raise
-        _list_rest(run)
         return _checked(run.ledger, run.ledger.report(now() - started))
 
     def stream(self, fn: Callable[[T], R], items: Iterable[T]) -> Iterator[ItemOutcome[T, R]]:
@@ -131,10 +134,7 @@ class BoundedExecutor:
         run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
         try:
             run.start()
-            while (outcome := run.finished.get()) is not None:
-                yield outcome
-                del outcome  # the consumer's from here on
-                run.consumed()
+            yield from run.outcomes()
         except KeyboardInterrupt:
             run.abort("interrupted")
             raise BatchInterrupted(_undelivered(run)) from None
@@ -142,18 +142,20 @@ class BoundedExecutor:
             run.abort("closed by its consumer")
             raise
         run.join()
-        yield from _rest_of_stream(run)
+        yield from run.rest(listed=run.ledger.total is not None)
+        _checked(run.ledger, run.ledger.report(0.0))
 
     async def arun(self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]) -> BatchReport[T, R]:
         """The asynchronous twin of ``run``: awaits ``fn(item)`` for every item, in tasks.
 
         Raises:
-            BatchCancelled: This task was cancelled (a ``CancelledError``); it carries the report.
+            CancelledError: This task was cancelled. ``report_of`` reads the report off it, and off the ``TimeoutError``
+                that ``asyncio.timeout`` makes of it.
             InputFailed: The input itself raised; it carries the report.
         """
         import asyncio  # noqa: PLC0415 - the synchronous executor does without
 
-        from bedrock_resilience._tasks import BatchCancelled, TaskRun  # noqa: PLC0415 - as asyncio
+        from bedrock_resilience._tasks import TaskRun  # noqa: PLC0415 - as asyncio
 
         now = self.retrier.clock.monotonic
         started = now()
@@ -161,65 +163,73 @@ class BoundedExecutor:
         run.start()
         try:
             await run.wait()
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             await run.abort("cancelled")
-            _list_rest(run, interrupted=True)
-            raise BatchCancelled(run.ledger.report(now() - started)) from None
-        if hasattr(run.items, "__anext__"):
-            await run.leave_rest()
-        else:
-            _list_rest(run)
+            async for _ in run.rest(listed=run.ledger.total is not None):
+                run.tell_progress()
+            _attach(cancelled, run.ledger.report(now() - started))
+            raise
+        async for _ in run.rest(listed=True):
+            run.tell_progress()
         return _checked(run.ledger, run.ledger.report(now() - started))
 
     async def astream(
         self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]
     ) -> AsyncIterator[ItemOutcome[T, R]]:
-        """The asynchronous twin of ``stream``."""
+        """The asynchronous twin of ``stream``.
+
+        Raises:
+            CancelledError: The task that asked for the next outcome was cancelled. ``report_of`` reads off it the
+                outcomes that were finished and not yet yielded.
+            InputFailed: The input itself raised, after all outcomes were yielded.
+        """
         from bedrock_resilience._tasks import TaskRun  # noqa: PLC0415 - the synchronous executor does without
 
         run = TaskRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
         run.start()
         try:
-            while (outcome := await run.finished.get()) is not None:
+            async for outcome in run.outcomes():
                 yield outcome
-                del outcome
-                run.consumed()
-        except BaseException:  # cancelled, or closed by its consumer
+                del outcome  # the consumer's from here on
+        except BaseException as ended:  # cancelled, or closed by its consumer
             await run.abort("closed by its consumer")
+            _attach(ended, _undelivered(run))
             raise
-        for rest in _rest_of_stream(run):
+        async for rest in run.rest(listed=run.ledger.total is not None):
             yield rest
+        _checked(run.ledger, run.ledger.report(0.0))
 
     def __repr__(self) -> str:
         return f"BoundedExecutor(max_workers={self.max_workers}, policy={self.retrier.policy!r})"
 
 
-def _list_rest(run: ThreadedRun[T, R] | TaskRun[T, R], *, interrupted: bool = False) -> None:
-    # After an interrupt nobody wants to wait for an input that has to be asked for its items one by one.
-    ledger = run.ledger
-    if ledger.stopped is None or ledger.input_error is not None or (interrupted and ledger.total is None):
-        return
-    for _ in ledger.leave_rest(run.items):  # type: ignore[arg-type]  # synchronous, or the length would be unknown
-        run.tell_progress()
+def report_of(error: BaseException | None) -> BatchReport[Any, Any] | None:
+    """The report that a run left in the exception it ended with, or in that one's cause; None where there is none.
+
+    Every finished item of the run is in it, of a stream those that were not yet yielded.
+
+    Args:
+        error: ``BatchInterrupted``, ``InputFailed``, a ``CancelledError``, or the ``TimeoutError`` of
+            ``asyncio.timeout``.
+    """
+    while error is not None:
+        report: BatchReport[Any, Any] | None = getattr(error, "report", None)
+        if report is not None:
+            return report
+        error = error.__cause__
+    return None
 
 
-def _rest_of_stream(run: ThreadedRun[T, R] | TaskRun[T, R]) -> Iterator[ItemOutcome[T, R]]:
-    ledger = run.ledger
-    if ledger.stopped is not None and ledger.input_error is None and ledger.total is not None:
-        yield from ledger.leave_rest(run.items)  # type: ignore[arg-type]  # as above
-    _checked(ledger, ledger.report(0.0))
+def _attach(error: BaseException, report: BatchReport[T, R]) -> None:
+    # No class of our own: before Python 3.13, asyncio.timeout and TaskGroup know a CancelledError itself only.
+    error.report = report  # type: ignore[attr-defined]  # report_of reads it
 
 
-def _undelivered(run: ThreadedRun[T, R]) -> BatchReport[T, R]:
-    outcomes: list[ItemOutcome[T, R]] = []
-    while not run.finished.empty():
-        outcome = run.finished.get()
-        if outcome is not None:
-            outcomes.append(outcome)
-    return BatchReport(tuple(outcomes), stopped=run.ledger.stopped)
+def _undelivered(run: ThreadedRun[T, R] | TaskRun[T, R]) -> BatchReport[T, R]:
+    return BatchReport(tuple(run.undelivered()), stopped=run.ledger.stopped)
 
 
 def _checked(ledger: Ledger[T, R], report: BatchReport[T, R]) -> BatchReport[T, R]:
     if ledger.input_error is not None:
-        raise InputFailed(report) from ledger.input_error
+        raise InputFailed(report, ledger.progress().submitted) from ledger.input_error
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -9,7 +10,7 @@ from bedrock_resilience.attempts import StopReason
 from bedrock_resilience.report import BatchReport, ItemOutcome, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from bedrock_resilience.attempts import Attempts
     from bedrock_resilience.faults import Fault
@@ -22,8 +23,8 @@ R = TypeVar("R")
 class InputFailed(Exception):  # noqa: N818 - it is what happened
     """The input raised while the next item was asked for. ``report`` has what was finished; the cause is its error."""
 
-    def __init__(self, report: BatchReport[Any, Any]) -> None:
-        super().__init__(f"the input failed after {report.submitted} items")
+    def __init__(self, report: BatchReport[Any, Any], taken: int) -> None:
+        super().__init__(f"the input failed after {taken} items")
         self.report = report
 
 
@@ -33,15 +34,13 @@ class Ledger(Generic[T, R]):
     Args:
         total: The length of the input, where it is known.
         keep: Keep the outcomes for a report; a stream does not, so that its memory stays flat.
-        on_stop: Called once, when the ledger is stopped.
     """
 
-    def __init__(
-        self, total: int | None = None, *, keep: bool = True, on_stop: Callable[[], object] | None = None
-    ) -> None:
+    def __init__(self, total: int | None = None, *, keep: bool = True) -> None:
         self._lock = Lock()
+        self._input = Lock()  # of its own: while one worker waits for the input, the others can close theirs
+        self._late: deque[T] = deque()
         self._keep = keep
-        self._on_stop = on_stop
         self._outcomes: dict[int, ItemOutcome[T, R]] = {}
         self._taken = 0
         self._closed = {"succeeded": 0, "failed": 0, "unstarted": 0}
@@ -54,7 +53,7 @@ class Ledger(Generic[T, R]):
 
     def take(self, items: Iterator[T]) -> tuple[int, T] | None:
         """The next item with its index, or None where there is none or the run is stopped."""
-        with self._lock:
+        with self._input:  # a generator cannot be asked by two threads at once, and it may keep the one that asks
             if self.stopped is not None:
                 return None
             try:
@@ -62,17 +61,22 @@ class Ledger(Generic[T, R]):
             except StopIteration:
                 return None
             except BaseException as error:  # noqa: BLE001 - the input is the caller's; what it raises ends the run
-                self.input_error = error
-                failure = f"the input raised {type(error).__name__}"
-            else:
-                return self._hand_out(item)
-        self.stop(failure)
-        return None
+                self.input_failed(error)
+                return None
+        return self.enter(item)
 
-    def take_item(self, item: T) -> int:
-        """Enter an item that was got elsewhere, and its index."""
+    def enter(self, item: T) -> tuple[int, T] | None:
+        """Hand out an item of the input, with its index; one that comes too late is kept for ``leave_late``."""
         with self._lock:
-            return self._hand_out(item)[0]
+            if self.stopped is not None:
+                self._late.append(item)
+                return None
+            return self._hand_out(), item
+
+    def input_failed(self, error: BaseException) -> None:
+        """The input raised: there is nothing more to take."""
+        self.input_error = error
+        self.stop(f"the input raised {type(error).__name__}")
 
     def close(self, outcome: ItemOutcome[T, R]) -> None:
         """Enter what became of an item that was taken."""
@@ -87,11 +91,13 @@ class Ledger(Generic[T, R]):
     def stop(self, reason: str) -> None:
         """Hand out no more items. The first reason stays."""
         with self._lock:
-            if self.stopped is not None:
-                return
-            self.stopped = reason
-        if self._on_stop is not None:
-            self._on_stop()
+            if self.stopped is None:
+                self.stopped = reason
+
+    def leave_late(self) -> Iterator[ItemOutcome[T, R]]:
+        """Close as unstarted what was taken from the input, but came after the run was stopped."""
+        while self._late:
+            yield self.leave(self._late.popleft())
 
     def leave_rest(self, items: Iterator[T]) -> Iterator[ItemOutcome[T, R]]:
         """Close what is left of the input as unstarted, one item at a time."""
@@ -107,7 +113,8 @@ class Ledger(Generic[T, R]):
 
     def leave(self, item: T) -> ItemOutcome[T, R]:
         """Close an item as unstarted."""
-        index = self.take_item(item)
+        with self._lock:
+            index = self._hand_out()
         outcome: ItemOutcome[T, R] = ItemOutcome(index=index, item=item, status="unstarted", reason=self.stopped)
         self.close(outcome)
         return outcome
@@ -128,28 +135,28 @@ class Ledger(Generic[T, R]):
             )
 
     def report(self, elapsed: float) -> BatchReport[T, R]:
-        """The frozen account, in input order."""
+        """The frozen account, in input order, handed out once: an error's traceback leads to the run, and so here."""
         with self._lock:
-            outcomes = tuple(self._outcomes[index] for index in sorted(self._outcomes))
-            return BatchReport(outcomes, elapsed, self.stopped)
+            kept, self._outcomes = self._outcomes, {}
+        return BatchReport(tuple(kept[index] for index in sorted(kept)), elapsed, self.stopped)
 
-    def _hand_out(self, item: T) -> tuple[int, T]:
-        index = self._taken
+    def _hand_out(self) -> int:
         self._taken += 1
-        return index, item
+        return self._taken - 1
 
 
 def outcome_of(
     index: int, item: T, call: Attempts, elapsed: float, value: R | None = None, error: BaseException | None = None
 ) -> ItemOutcome[T, R]:
     """What the machine's account says of an item."""
-    ended: Status = "failed" if call.calls else "unstarted"
+    begun = call.calls or call.reason not in {StopReason.DEADLINE, StopReason.RUN_STOPPED}
+    ended: Status = "failed" if begun else "unstarted"
     return ItemOutcome(
         index=index,
         item=item,
         status="succeeded" if error is None else ended,
         value=value,
-        error=error if call.calls else None,
+        error=error if begun else None,
         fault=call.fault if error is not None else None,
         calls=call.calls,
         retries=call.retries,

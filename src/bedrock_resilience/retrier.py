@@ -213,8 +213,8 @@ class Retrier:
             failed: What a first attempt, made before the machine was built, raised.
         """
         pause = pause or self.clock.sleep
-        step = self._begin(call)
         try:
+            step = self._begin(call)
             if failed is not None:
                 step = self._failed(call, failed)
             while not isinstance(step, Stop):
@@ -245,8 +245,8 @@ class Retrier:
     ) -> T:
         """The asynchronous twin of ``drive``: the same steps, awaited."""
         pause = pause or self.clock.asleep
-        step = self._begin(call)
         try:
+            step = self._begin(call)
             while not isinstance(step, Stop):
                 if isinstance(step, Sleep):
                     step = self._slept(call, await pause(step.seconds))

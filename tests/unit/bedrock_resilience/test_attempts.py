@@ -388,7 +388,7 @@ class TestEndFromOutside:
         call.begin(0.0)
         error = KeyboardInterrupt()
         call.cancelled(error, 1.0)
-        assert (call.error, call.fault, call.reason) == (error, Fault.CANCELLED, StopReason.RUN_STOPPED)
+        assert (call.error, call.fault, call.reason) == (None, Fault.CANCELLED, StopReason.RUN_STOPPED)
         assert pacer.told[1:] == [("answered", 1.0, None)]
 
     def test_a_cancelled_pacing_sleep_gives_the_permission_back(self) -> None:
