@@ -1,8 +1,8 @@
 """Where objects live: an S3 bucket, or a folder that behaves like one.
 
-Both stores promise the same things, because a run relies on them: an object is visible whole or not at all, a put may
-be made conditional on what is there, and a key is a plain relative path. The condition is what keeps two runs of one
-client from losing each other's items.
+Both stores promise the same things, because a run relies on them: an object is visible whole or not at all, a put or a
+delete may be made conditional on what is there, and a key is a plain relative path. The condition is what keeps two
+runs of one client from losing each other's items, and from paying twice for one.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ class Stored:
 class ObjectStore(Protocol):
     """A flat store of bytes under keys such as `clients/lai_weekly.yaml`; safe to share between threads."""
 
+    @property
+    def clock_skew(self) -> float:
+        """Seconds by which the clocks of those who share the store may differ."""
+        ...
+
     def get(self, key: str) -> bytes:
         """The object's bytes.
 
@@ -80,12 +85,24 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def put_if_absent(self, key: str, body: bytes) -> bool:
-        """Write the object unless there is one; False if there is. Of several writers, exactly one gets True."""
+    def put_if_absent(self, key: str, body: bytes) -> str | None:
+        """Write the object unless there is one: its version, or None if there is one. Of several writers, one wins."""
         ...
 
-    def put_if_unchanged(self, key: str, body: bytes, version: str) -> bool:
-        """Write the object if what is there is still of that version; False if it is not, or is gone."""
+    def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
+        """Write the object if what is there is still of that version: its new one, or None if it is not, or is gone."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the object, if there is one.
+
+        Raises:
+            StoreError: It could not be removed.
+        """
+        ...
+
+    def delete_if_unchanged(self, key: str, version: str) -> bool:
+        """Remove the object if what is there is still of that version; False if it is not, or is gone."""
         ...
 
     def exists(self, key: str) -> bool:
@@ -117,12 +134,14 @@ class FolderStore:
     """A folder as a store, for local runs and tests.
 
     An object is written beside its place under a hidden name and then renamed or linked there, so a reader, or a
-    process killed at any moment, never sees half of one. Conditional puts hold a lock file, which the system lets go
-    of when a process dies. (On Windows there is no such lock: two processes there should not share a folder.)
+    process killed at any moment, never sees half of one. Conditions are looked at under a lock file, which the system
+    lets go of when a process dies. (On Windows there is no such lock: two processes there should not share a folder.)
 
     Args:
         root: The folder; made at the first write.
     """
+
+    clock_skew = 0.0  # who shares a folder shares the machine and its clock
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
@@ -148,26 +167,39 @@ class FolderStore:
         with self._written(path, body) as temporary, self._locked():
             temporary.replace(path)
 
-    def put_if_absent(self, key: str, body: bytes) -> bool:
+    def put_if_absent(self, key: str, body: bytes) -> str | None:
         """Write the object unless there is one; see `ObjectStore.put_if_absent`."""
         path = self._path(key)
         with self._written(path, body) as temporary:
             try:
                 os.link(temporary, path)  # unlike a rename, a link never replaces
             except FileExistsError:
-                return False
-        return True
+                return None
+        return _version(body)
 
-    def put_if_unchanged(self, key: str, body: bytes, version: str) -> bool:
+    def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
         """Write the object if it is still of that version; see `ObjectStore.put_if_unchanged`."""
         path = self._path(key)
         with self._written(path, body) as temporary, self._locked():
-            try:
-                unchanged = self.read(key).version == version
-            except NotFound:
-                return False
+            if not self._is_of(key, version):
+                return None
+            temporary.replace(path)
+        return _version(body)
+
+    def delete(self, key: str) -> None:
+        """Remove the object; see `ObjectStore.delete`."""
+        if self.exists(key):  # without a folder there is nothing to lock
+            with self._locked():
+                self._unlink(key)
+
+    def delete_if_unchanged(self, key: str, version: str) -> bool:
+        """Remove the object if it is still of that version; see `ObjectStore.delete_if_unchanged`."""
+        if not self.exists(key):
+            return False
+        with self._locked():
+            unchanged = self._is_of(key, version)
             if unchanged:
-                temporary.replace(path)
+                self._unlink(key)
             return unchanged
 
     def exists(self, key: str) -> bool:
@@ -184,6 +216,19 @@ class FolderStore:
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
+
+    def _unlink(self, key: str) -> None:
+        path = self._path(key)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be removed: {error.strerror}") from error
+
+    def _is_of(self, key: str, version: str) -> bool:
+        try:
+            return self.read(key).version == version
+        except NotFound:
+            return False
 
     @contextlib.contextmanager
     def _written(self, path: Path, body: bytes) -> Generator[Path]:
@@ -210,12 +255,17 @@ class FolderStore:
 class S3Store:
     """An S3 bucket as a store.
 
-    Conditional puts are S3's own (`If-None-Match`, `If-Match`), so they hold across instances of the function.
+    Conditional puts and deletes are S3's own (`If-None-Match`, `If-Match`), so they hold across instances of the
+    function.
 
     Args:
         client: A boto3 `s3` client.
         bucket: Name of the bucket.
     """
+
+    # Lambda's hosts are kept within milliseconds of each other (Amazon Time Sync); a desk's clock is not. S3 itself
+    # refuses requests that are 15 minutes off.
+    clock_skew = 5.0
 
     def __init__(self, client: Any, bucket: str) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
         self._client = client
@@ -236,13 +286,27 @@ class S3Store:
         """Write the object; see `ObjectStore.put`."""
         self._put(key, body)
 
-    def put_if_absent(self, key: str, body: bytes) -> bool:
+    def put_if_absent(self, key: str, body: bytes) -> str | None:
         """Write the object unless there is one; see `ObjectStore.put_if_absent`."""
         return self._put(key, body, IfNoneMatch="*")
 
-    def put_if_unchanged(self, key: str, body: bytes, version: str) -> bool:
+    def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
         """Write the object if it is still of that version; see `ObjectStore.put_if_unchanged`."""
         return self._put(key, body, IfMatch=version)
+
+    def delete(self, key: str) -> None:
+        """Remove the object; see `ObjectStore.delete`."""
+        with self._named(key, "removed"):
+            self._client.delete_object(Bucket=self.bucket, Key=check_key(key))
+
+    def delete_if_unchanged(self, key: str, version: str) -> bool:
+        """Remove the object if it is still of that version; see `ObjectStore.delete_if_unchanged`."""
+        try:
+            with self._named(key, "removed"):
+                self._client.delete_object(Bucket=self.bucket, Key=check_key(key), IfMatch=version)
+        except (_Unmet, _Conflict, NotFound):
+            return False
+        return True
 
     def exists(self, key: str) -> bool:
         """Whether there is such an object; see `ObjectStore.exists`."""
@@ -260,19 +324,20 @@ class S3Store:
             for page in pages:
                 yield from (entry["Key"] for entry in page.get("Contents", ()))
 
-    def _put(self, key: str, body: bytes, **condition: str) -> bool:
+    def _put(self, key: str, body: bytes, **condition: str) -> str | None:
         content_type = "application/json" if key.endswith(".json") else "application/octet-stream"
         for _ in range(_CONFLICT_TRIES):
             try:
                 with self._named(key, "written"):
-                    self._client.put_object(
+                    answer = self._client.put_object(
                         Bucket=self.bucket, Key=check_key(key), Body=body, ContentType=content_type, **condition
                     )
             except _Conflict:
                 continue
             except (_Unmet, NotFound):
-                return False
-            return True
+                return None
+            version: str = answer["ETag"]
+            return version
         raise StoreError(f"s3://{self.bucket}/{key}: cannot be written: others kept writing it at the same moment")
 
     @contextlib.contextmanager

@@ -74,6 +74,38 @@ def test_a_put_if_unchanged_of_what_is_gone_writes_nothing(store: ObjectStore) -
     assert not store.exists("items.json")
 
 
+def test_a_conditional_put_tells_the_version_it_wrote(store: ObjectStore) -> None:
+    first = store.put_if_absent("lease", b"1")
+    assert first == store.read("lease").version
+    second = store.put_if_unchanged("lease", b"2", first or "")
+    assert second == store.read("lease").version != first
+
+
+def test_what_was_deleted_is_gone_and_may_be_put_again(store: ObjectStore) -> None:
+    store.put("a/b", b"1")
+    store.delete("a/b")
+    assert not store.exists("a/b")
+    assert store.put_if_absent("a/b", b"2")
+
+
+def test_deleting_what_is_not_there_does_nothing(store: ObjectStore) -> None:
+    store.delete("nothing")
+    store.put("a", b"")
+    store.delete("a/b")
+    assert not store.delete_if_unchanged("nothing", '"d41d8cd98f00b204e9800998ecf8427e"')
+    assert list(store.list("")) == ["a"]
+
+
+def test_a_delete_if_unchanged_removes_only_what_was_read(store: ObjectStore) -> None:
+    store.put("lease", b"1")
+    seen = store.read("lease").version
+    store.put("lease", b"2")
+    assert not store.delete_if_unchanged("lease", seen)
+    assert store.get("lease") == b"2"
+    assert store.delete_if_unchanged("lease", store.read("lease").version)
+    assert not store.exists("lease")
+
+
 def test_keys_are_listed_by_prefix_in_order(store: ObjectStore) -> None:
     for key in ("b/2", "b/1", "b/1x/y", "a", "bb"):
         store.put(key, b"")
@@ -92,6 +124,8 @@ def test_a_key_that_is_no_plain_path_is_refused(store: ObjectStore, key: str) ->
         lambda: store.put(key, b""),
         lambda: store.put_if_absent(key, b""),
         lambda: store.put_if_unchanged(key, b"", "v"),
+        lambda: store.delete(key),
+        lambda: store.delete_if_unchanged(key, "v"),
         lambda: store.exists(key),
     ):
         with pytest.raises(StoreError, match=r"^key: got "):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CONTENT_TYPES = [("a.json", "application/json"), ("a", "application/octet-stream")]
 CALLS: list[tuple[Callable[[S3Store], object], str, str]] = [
     (lambda store: store.put("a", b""), "put_object", "written"),
+    (lambda store: store.delete("a"), "delete_object", "removed"),
     (lambda store: store.exists("a"), "head_object", "looked up"),
     (lambda store: list(store.list("a")), "list_objects_v2", "listed"),
 ]
@@ -77,7 +78,7 @@ class TestFolderStore:
 
         def write(number: int) -> bool:
             start.wait()
-            return store.put_if_absent("lease", str(number).encode())
+            return store.put_if_absent("lease", str(number).encode()) is not None
 
         with ThreadPoolExecutor(8) as pool:
             first = list(pool.map(write, range(8)))
@@ -102,6 +103,29 @@ class TestFolderStore:
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(StoreError, match="file/a/b: cannot be written: "):
             FolderStore(tmp_path / "file").put("a/b", b"")
+
+    def test_an_object_that_cannot_be_removed_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        store = FolderStore(tmp_path)
+        store.put("a", b"")
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(type(tmp_path), "unlink", refuse)
+        with pytest.raises(StoreError, match="/a: cannot be removed: Permission denied"):
+            store.delete("a")
+
+    def test_an_object_that_goes_while_the_lock_is_waited_for_is_not_there(self, tmp_path: Path) -> None:
+        class _Going(FolderStore):
+            def exists(self, key: str) -> bool:
+                found = super().exists(key)
+                (self.root / key).unlink()
+                return found
+
+        for remove in (lambda store: store.delete_if_unchanged("a", "v"), lambda store: store.delete("a")):
+            store = _Going(tmp_path)
+            store.put("a", b"")
+            assert not remove(store)
 
     def test_an_object_that_cannot_be_read_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="cannot be read: File name too long") as caught:
@@ -135,6 +159,11 @@ class TestS3Store:
             stubber.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
         with pytest.raises(StoreError, match=r"^s3://bucket/a: cannot be written: others kept writing it"):
             store.put_if_absent("a", b"")
+
+    def test_a_conflict_keeps_the_object_that_was_to_be_removed(self, stubbed: tuple[S3Store, Stubber]) -> None:
+        store, stubber = stubbed
+        stubber.add_client_error("delete_object", "ConditionalRequestConflict", http_status_code=409)
+        assert not store.delete_if_unchanged("a", '"1"')
 
     def test_a_refusal_tells_code_message_and_what_else_it_may_mean(self, stubbed: tuple[S3Store, Stubber]) -> None:
         store, stubber = stubbed
