@@ -21,7 +21,7 @@ CATALOG_KEY: Final = "canonical/sources/source_catalog.yaml"
 """Where the catalogue is, in CONFIG_BUCKET."""
 
 _LEAST_CONTENT_LENGTH = 50
-_MOST_CONTENT_LENGTH = 200_000
+_MOST_CONTENT_LENGTH = 100_000
 _MOST_WORDS = 10_000
 _MOST_LISTED = 200  # accepted names that a message lists
 SCOPE_FIELDS: Final = ("company_scope", "molecule_scope", "technology_scope", "trademark_scope", "indication_scope")

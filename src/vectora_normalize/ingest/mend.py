@@ -16,6 +16,9 @@ from vectora_normalize.ingest.balance import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS
 from vectora_normalize.ingest.entries import MAX_ENTRIES
 from vectora_normalize.ingest.markup import Dialect, Kind, Token, read_attributes, tokens, unescape
 
+MAX_ENTRY_TEXT: Final = 500_000
+"""Characters of an item, all its elements together; a novel has so many. The parser behind holds them in pieces."""
+
 _ENTRY_NAMES: Final = frozenset({"item", "entry"})
 _NAME: Final = re.compile(r"[A-Za-z_][\w.-]*+(?::[A-Za-z_][\w.-]*+)?", re.ASCII)
 # XML 1.0, production 2; surrogates and the like cannot be written at all.
@@ -65,6 +68,8 @@ class _Mender:
         self._prefixes: list[frozenset[str]] = [frozenset({"xml"})]  # in scope, one entry for each open element
         self._root = ""
         self._entries = 0
+        self._text_left = MAX_ENTRY_TEXT
+        self._too_long = False
         self._repairs = 0
         self._problems: list[str] = []
 
@@ -80,6 +85,8 @@ class _Mender:
             self._problems.append("it ends in the middle: some elements are never closed")
         if self._repairs:
             self._problems.append(f"not well-formed XML: {self._repairs} tags had to be repaired")
+        if self._too_long:
+            self._problems.append(f"items with more than {MAX_ENTRY_TEXT} characters; they were cut")
         if self._balance.too_deep:
             self._problems.append(f"elements more than {MAX_DEPTH} deep; their tags were left out")
         return Mended("".join(self._out), self._root, tuple(self._problems))
@@ -98,16 +105,22 @@ class _Mender:
             case Kind.END:
                 self._end(token.name)
             case _ if self._balance.depth:  # text outside of the root element is what remains of a DTD
-                text = token.text if token.kind is Kind.CDATA else unescape(token.text)
-                self._out.append(escape(_NO_XML.sub("", text)))
+                self._text(token.text if token.kind is Kind.CDATA else unescape(token.text))
             case _:
                 pass
+
+    def _text(self, text: str) -> None:
+        self._too_long |= len(text) > self._text_left
+        text = text[: self._text_left]
+        self._text_left -= len(text)
+        self._out.append(escape(_NO_XML.sub("", text)))
 
     def _start(self, token: Token) -> None:
         name = token.name
         local = name.rpartition(":")[2].lower()
         if local in _ENTRY_NAMES:
             self._entries += 1
+            self._text_left = MAX_ENTRY_TEXT
             if self._balance.is_open(name):  # items hold no items: the one before was not closed
                 self._repairs += 1
                 self._close(self._balance.end(name))

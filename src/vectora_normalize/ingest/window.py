@@ -160,7 +160,7 @@ def ingest(
     addressed = [source for source in sources if source.url]
     read = fetcher.fetch_all(
         [source.url for source in addressed],
-        lambda index, fetched: _read(addressed[index], fetched, window),
+        lambda index, fetched: read_source(addressed[index], fetched, window),
         until=until,
     )
     by_key = dict(zip((source.source_key for source in addressed), read, strict=True))
@@ -206,7 +206,7 @@ def _without_address(source: Source) -> _Found:
     return _Found(source=source, counts=Counts(), items=[], failure=FailureKind.NO_ADDRESS, message=message)
 
 
-def _read(source: Source, fetched: FetchResult | FetchError, window: Window) -> _Found:
+def read_source(source: Source, fetched: FetchResult | FetchError, window: Window) -> _Found:
     """What a source gave, as items of the window; everything that concerns this source alone."""
     found = _Found(source=source, counts=Counts(), items=[], received=fetched.received, seconds=fetched.elapsed)
     if isinstance(fetched, FetchError):

@@ -160,7 +160,7 @@ bouquets: [{bouquet_id: x, source_keys: b}, {bouquet_id: x}]
         "sources[0].ingestion_mode: got 'ftp'; accepted: rss or html",
         "sources[0].source_key: got ''; accepted: a text that is not empty",
         "sources[1].enabled: got 1; accepted: true or false",
-        "sources[1].max_content_length: got 10; accepted: a whole number from 50 to 200000",
+        "sources[1].max_content_length: got 10; accepted: a whole number from 50 to 100000",
         "sources[3]: got 5; accepted: a mapping",
         "sources[].source_key: got 'b'; accepted: each of them once",
     ]

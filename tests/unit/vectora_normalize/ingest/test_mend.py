@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vectora_normalize.ingest.balance import MAX_ELEMENTS, MAX_TOKENS
 from vectora_normalize.ingest.entries import MAX_ENTRIES
-from vectora_normalize.ingest.mend import mend
+from vectora_normalize.ingest.mend import MAX_ENTRY_TEXT, mend
 
 
 def well_formed(xml: str) -> None:
@@ -112,6 +112,14 @@ def test_what_was_wrong_is_told(source: str, problem: str) -> None:
     mended = mend(source)
     assert problem in mended.problems
     well_formed(mended.xml)
+
+
+def test_an_item_has_only_so_much_text() -> None:
+    long = "x" * (MAX_ENTRY_TEXT - 10)
+    mended = mend(f"<a><item><b>{long}</b><c>{'y' * 30}</c></item><item>{long}</item></a>")
+    assert mended.xml.count("x") == 2 * len(long)
+    assert mended.xml.count("y") == 10
+    assert mended.problems == (f"items with more than {MAX_ENTRY_TEXT} characters; they were cut",)
 
 
 def test_exactly_as_many_items_as_may_be_are_all_read() -> None:
