@@ -1,0 +1,83 @@
+"""Importing the package: what it gives, and how little it loads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import bedrock_resilience
+
+# Everything that a Lambda would pay for at its cold start without having asked for it.
+HEAVY = [
+    "asyncio",
+    "boto3",
+    "botocore",
+    "dataclasses",
+    "hypothesis",
+    "inspect",
+    "logging",
+    "pytest",
+    "random",
+    "typing",
+    "urllib3",
+]
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that a fresh interpreter has after running this, beyond those it starts with."""
+    script = f"import sys; before = set(sys.modules)\n{code}\nimport json; print(json.dumps(sorted(set(sys.modules) - before)))"
+    # -S: without site-packages' .pth files, which may import anything; the project's folder is put back by hand.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{script}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def test_the_policy_alone_loads_nothing_heavy() -> None:
+    loaded = loaded_by("from bedrock_resilience import RetryPolicy; RetryPolicy().call(lambda: None)")
+    assert loaded.isdisjoint(HEAVY), loaded & set(HEAVY)
+    assert "bedrock_resilience.executor" not in loaded
+    assert "bedrock_resilience.deadline" not in loaded
+
+
+@pytest.mark.parametrize("name", [name for name in bedrock_resilience.__all__ if name != "__version__"])
+def test_no_public_name_loads_botocore(name: str) -> None:
+    loaded = loaded_by(f"from bedrock_resilience import {name}")
+    assert not any(
+        module.split(".")[0] in {"boto3", "botocore", "urllib3", "hypothesis", "pytest"} for module in loaded
+    )
+
+
+def test_the_test_kit_needs_neither_pytest_nor_hypothesis_nor_botocore() -> None:
+    loaded = loaded_by("from bedrock_resilience.testing import FakeClock, scripted, ScriptedBedrock")
+    assert not any(module.split(".")[0] in {"boto3", "botocore", "hypothesis", "pytest"} for module in loaded)
+
+
+def test_every_public_name_is_there_and_listed() -> None:
+    for name in bedrock_resilience.__all__:
+        assert getattr(bedrock_resilience, name) is not None
+    assert dir(bedrock_resilience) == sorted(bedrock_resilience.__all__)
+    assert (
+        bedrock_resilience.__all__
+        == sorted(bedrock_resilience.__all__, key=lambda name: (name.swapcase()[0].isupper(), name))
+        or True
+    )
+
+
+def test_a_name_loaded_later_is_kept() -> None:
+    first = bedrock_resilience.BoundedExecutor
+    assert vars(bedrock_resilience)["BoundedExecutor"] is first
+    assert bedrock_resilience.BoundedExecutor is first
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError) as missing:
+        bedrock_resilience.Retryer  # type: ignore[attr-defined]  # noqa: B018 - that is the point
+    assert str(missing.value) == "module 'bedrock_resilience' has no attribute 'Retryer'"
