@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bedrock_resilience import __version__
+from vectora_normalize.cli.package import package
 from vectora_normalize.cli.run import run
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(run)
+app.command()(package)
 
 
 @app.callback(invoke_without_command=True)

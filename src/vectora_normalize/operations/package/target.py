@@ -1,0 +1,86 @@
+"""Which Python and which machine a package is for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_PYTHON: Final = "3.12"
+"""The runtime of infra/s1-runtime.yaml; AWS supports it until 31 October 2028."""
+
+DEFAULT_PLATFORM: Final = "manylinux2014_x86_64"
+"""glibc 2.17: older than that of any runtime of Lambda, so its wheels run on all of them."""
+
+_PYTHON = re.compile(r"3\.(\d{1,2})")
+_OLDEST_MINOR: Final = 11  # requires-python of this distribution
+_PLATFORM = re.compile(r"(?:manylinux|linux)\w*_(x86_64|aarch64)")
+_ARCHITECTURES: Final = {"x86_64": "x86_64", "aarch64": "arm64"}  # the machine's name for wheels, and Lambda's
+
+
+class PackagingError(Exception):
+    """A package could not be built; the message is one line, with what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A runtime of Lambda, as wheels are told apart.
+
+    Args:
+        python: Version of the runtime, such as `3.12`.
+        platforms: Platform tags of wheels that may be taken, all of one machine.
+
+    Raises:
+        PackagingError: No Lambda runs that.
+    """
+
+    python: str = DEFAULT_PYTHON
+    platforms: tuple[str, ...] = (DEFAULT_PLATFORM,)
+    _machine: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        version = _PYTHON.fullmatch(self.python)
+        if version is None or int(version[1]) < _OLDEST_MINOR:
+            raise PackagingError(
+                f"--python: got {self.python!r}; accepted: 3.{_OLDEST_MINOR} and later, written like {DEFAULT_PYTHON}"
+            )
+        machines = {found[1] if (found := _PLATFORM.fullmatch(platform)) else None for platform in self.platforms}
+        machine = next(iter(machines), None)
+        if machine is None or len(machines) != 1:
+            raise PackagingError(
+                f"--platform: got {', '.join(self.platforms)!r}; accepted: Linux tags of one machine, "
+                f"such as {DEFAULT_PLATFORM} or manylinux2014_aarch64"
+            )
+        object.__setattr__(self, "_machine", machine)
+
+    @property
+    def runtime(self) -> str:
+        """Lambda's name of the runtime."""
+        return f"python{self.python}"
+
+    @property
+    def architecture(self) -> str:
+        """Lambda's name of the machine."""
+        return _ARCHITECTURES[self._machine]
+
+    def __str__(self) -> str:
+        return f"Python {self.python} on {' or '.join(self.platforms)}"
+
+    def marker_environment(self) -> Mapping[str, Any]:
+        """What the markers of a requirement are evaluated with: the target's world, not this machine's."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": f"{self.python}.0",
+            "os_name": "posix",
+            "platform_machine": self._machine,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": f"{self.python}.0",
+            "python_version": self.python,
+            "sys_platform": "linux",
+        }

@@ -1,0 +1,159 @@
+"""The package as a whole, built from wheels that are made here."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bedrock_resilience import __version__
+from support.wheels import make_wheel, only_from
+from vectora_normalize.operations.package import (
+    MOST_UNZIPPED,
+    PackagingError,
+    Target,
+    build,
+    build_package,
+    label_of,
+    own,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TARGET = Target(f"3.{sys.version_info.minor}")
+
+
+@pytest.fixture(autouse=True)
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A wheel for each thing that this distribution asks for."""
+    folder = tmp_path / "wheels"
+    only_from(folder, monkeypatch)
+    for asked in own.asked_for():
+        make_wheel(folder, asked.name)
+    return folder
+
+
+def names(package: Path) -> set[str]:
+    with zipfile.ZipFile(package) as archive:
+        assert archive.testzip() is None
+        return set(archive.namelist())
+
+
+def test_a_package_holds_the_code_what_it_needs_and_the_name_that_lambda_looks_for(tmp_path: Path) -> None:
+    built = build_package(tmp_path / "out" / "x.zip", TARGET)
+    packed = names(tmp_path / "out" / "x.zip")
+    assert {"handler.py", "vectora_normalize/handler.py", "bedrock_resilience/retrier.py", "regex.py"} <= packed
+    assert built.versions == {
+        **{asked.name: "9999.0" for asked in own.asked_for()},
+        "bedrock-resilience": __version__,
+    }
+    assert "boto3.py" in packed
+    assert f"bedrock_resilience-{__version__}.dist-info/METADATA" in packed
+
+
+def test_the_handler_of_a_package_is_the_one_of_this_project(tmp_path: Path) -> None:
+    build_package(tmp_path / "x.zip", TARGET)
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        shim = archive.read("handler.py")
+    assert ast.get_docstring(ast.parse(shim))
+    code = "import handler; print(handler.lambda_handler.__module__)"
+    (tmp_path / "shim").mkdir()
+    (tmp_path / "shim" / "handler.py").write_bytes(shim)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "shim", capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "vectora_normalize.handler\n"
+
+
+def test_building_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    first = build_package(tmp_path / "one.zip", TARGET)
+    again = build_package(tmp_path / "two.zip", TARGET, constraint=first.pins)
+    assert first.archive.sha256 == again.archive.sha256
+    assert first.pins.read_text() == again.pins.read_text()
+
+
+def test_the_versions_of_a_package_make_the_same_package_again_when_there_are_newer_ones(
+    wheels: Path, tmp_path: Path
+) -> None:
+    first = build_package(tmp_path / "one.zip", TARGET)
+    make_wheel(wheels, "boto3", "10000.0")
+    assert build_package(tmp_path / "two.zip", TARGET, constraint=first.pins).archive.sha256 == first.archive.sha256
+    assert build_package(tmp_path / "three.zip", TARGET).versions["boto3"] == "10000.0"
+
+
+def test_tests_caches_scripts_and_notes_of_the_installer_stay_out(wheels: Path, tmp_path: Path) -> None:
+    files = {
+        "msgspec/__init__.py": "",
+        "msgspec/tests/test_it.py": "",
+        "msgspec/test/it.py": "",
+        "msgspec/__pycache__/x.cpython-311.pyc": "",
+        "msgspec/old.pyc": "",
+        "msgspec/.hidden/x": "",
+        "msgspec/latest.py": "",
+        "msgspec/testing.py": "",
+        "msgspec-10000.0.dist-info/licenses/LICENSE": "",
+        "msgspec-10000.0.dist-info/NOTICE.txt": "",
+        "msgspec-10000.0.dist-info/entry_points.txt": "[console_scripts]\nmsgspec = msgspec:main\n",
+    }
+    make_wheel(wheels, "msgspec", "10000.0", files=files)
+    build_package(tmp_path / "x.zip", TARGET)
+    packed = names(tmp_path / "x.zip")
+    assert {name for name in packed if name.startswith("msgspec")} == {
+        "msgspec/__init__.py",
+        "msgspec/latest.py",
+        "msgspec/testing.py",
+        "msgspec-10000.0.dist-info/METADATA",
+        "msgspec-10000.0.dist-info/licenses/LICENSE",
+        "msgspec-10000.0.dist-info/NOTICE.txt",
+    }
+    assert not {name for name in packed if name.startswith("bin/") or name.endswith((".pyc", "RECORD", "INSTALLER"))}
+
+
+def test_without_boto3_the_runtime_s_own_is_used(tmp_path: Path) -> None:
+    built = build_package(tmp_path / "x.zip", TARGET, with_boto3=False)
+    assert not {"boto3.py", "botocore.py"} & names(tmp_path / "x.zip")
+    assert not {"boto3", "botocore"} & built.versions.keys()
+    assert "urllib3" in built.versions
+
+
+def test_the_label_says_what_a_package_is_for(tmp_path: Path) -> None:
+    built = build_package(tmp_path / "x.zip", Target("3.13", ("manylinux2014_aarch64",)))
+    assert label_of(tmp_path / "x.zip") == {
+        "runtime": "python3.13",
+        "architecture": "arm64",
+        "packages": built.versions,
+    }
+
+
+def test_a_file_that_is_no_package_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PackagingError, match=r"x\.zip: no such file; `vectora-normalize package` makes it$"):
+        label_of(tmp_path / "x.zip")
+    (tmp_path / "x.zip").write_text("PK no")
+    with pytest.raises(
+        PackagingError, match=r"x\.zip: is no package of `vectora-normalize package`: File is not a zip"
+    ):
+        label_of(tmp_path / "x.zip")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("other.py", "")
+    with pytest.raises(PackagingError, match=r"no item named 'ingest-normalize\.json'"):
+        label_of(tmp_path / "x.zip")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("ingest-normalize.json", json.dumps(["other"]))
+    with pytest.raises(PackagingError, match=r"its label says \['other'\]"):
+        label_of(tmp_path / "x.zip")
+
+
+def test_a_package_that_lambda_would_refuse_is_refused_here(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert MOST_UNZIPPED == 262_144_000
+    make_wheel(wheels, "regex", "10000.0", files={"regex.py": "#" * 9_000_000})
+    monkeypatch.setattr(build, "MOST_UNZIPPED", 9_000_000)
+    with pytest.raises(PackagingError, match=r"bytes unzipped; Lambda allows 9000000\. The largest parts: regex\.py, "):
+        build_package(tmp_path / "x.zip", TARGET)
