@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -37,5 +38,6 @@ def an_item(items: int = 20_000, rounds: int = 9) -> Measured:
             RUN: lambda: executor.run(abs, range(items)),
             STREAM: consume_stream,
         }
-        costs = {name: seconds / items * 1e6 for name, seconds in best(ways, 1, rounds).items()}
+        # By the clock on the wall, for threads can wait for each other.
+        costs = {name: seconds / items * 1e6 for name, seconds in best(ways, 1, rounds, time.perf_counter).items()}
     return Measured(f"An item of a batch of {items:,} that does nothing, {WORKERS} workers", "µs", costs, MAP)

@@ -21,7 +21,7 @@ def test_calls_are_compared_with_the_loop_by_hand_and_the_neighbours(measure: Ca
     measured = measure(2, 1)
     assert measured.baseline == calls.BY_HAND
     assert {calls.OURS, calls.TENACITY, calls.STAMINA, calls.BACKOFF} < measured.costs.keys()
-    assert all(cost > 0 for cost in measured.costs.values())
+    assert all(cost >= 0 for cost in measured.costs.values())
 
 
 def test_every_way_makes_the_same_attempts() -> None:
@@ -89,6 +89,8 @@ def test_the_ways_take_turns_and_the_best_round_counts() -> None:
     costs = best({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, calls=2, rounds=2)
     assert order == ["a", "a", "b", "b"] * 2
     assert costs.keys() == {"a", "b"}
+    ticks = iter([0.0, 8.0, 100.0, 104.0])
+    assert best({"a": lambda: None}, calls=2, rounds=2, timer=ticks.__next__) == {"a": 2.0}
 
 
 def test_no_time_is_slept() -> None:
