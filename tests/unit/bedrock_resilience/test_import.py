@@ -11,24 +11,14 @@ import pytest
 import bedrock_resilience
 
 # Everything that a Lambda would pay for at its cold start without having asked for it.
-HEAVY = [
-    "asyncio",
-    "boto3",
-    "botocore",
-    "dataclasses",
-    "hypothesis",
-    "inspect",
-    "logging",
-    "pytest",
-    "random",
-    "typing",
-    "urllib3",
-]
+HEAVY = {"asyncio", "dataclasses", "inspect", "logging", "random", "typing"}
+FOREIGN = {"boto3", "botocore", "hypothesis", "pytest", "urllib3"}
 
 
 def loaded_by(code: str) -> set[str]:
     """The modules that a fresh interpreter has after running this, beyond those it starts with."""
-    script = f"import sys; before = set(sys.modules)\n{code}\nimport json; print(json.dumps(sorted(set(sys.modules) - before)))"
+    told = "import json; print(json.dumps(sorted(set(sys.modules) - before)))"
+    script = f"import sys; before = set(sys.modules)\n{code}\n{told}"
     # -S: without site-packages' .pth files, which may import anything; the project's folder is put back by hand.
     done = subprocess.run(
         [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{script}"],
@@ -42,33 +32,27 @@ def loaded_by(code: str) -> set[str]:
 
 def test_the_policy_alone_loads_nothing_heavy() -> None:
     loaded = loaded_by("from bedrock_resilience import RetryPolicy; RetryPolicy().call(lambda: None)")
-    assert loaded.isdisjoint(HEAVY), loaded & set(HEAVY)
+    assert loaded.isdisjoint(HEAVY | FOREIGN), loaded & (HEAVY | FOREIGN)
     assert "bedrock_resilience.executor" not in loaded
     assert "bedrock_resilience.deadline" not in loaded
 
 
-@pytest.mark.parametrize("name", [name for name in bedrock_resilience.__all__ if name != "__version__"])
-def test_no_public_name_loads_botocore(name: str) -> None:
-    loaded = loaded_by(f"from bedrock_resilience import {name}")
-    assert not any(
-        module.split(".")[0] in {"boto3", "botocore", "urllib3", "hypothesis", "pytest"} for module in loaded
-    )
+def test_no_public_name_loads_another_package() -> None:
+    loaded = loaded_by("from bedrock_resilience import *")
+    assert "bedrock_resilience.executor" in loaded
+    assert FOREIGN.isdisjoint(module.partition(".")[0] for module in loaded)
 
 
 def test_the_test_kit_needs_neither_pytest_nor_hypothesis_nor_botocore() -> None:
     loaded = loaded_by("from bedrock_resilience.testing import FakeClock, scripted, ScriptedBedrock")
-    assert not any(module.split(".")[0] in {"boto3", "botocore", "hypothesis", "pytest"} for module in loaded)
+    assert "bedrock_resilience.testing" in loaded
+    assert FOREIGN.isdisjoint(module.partition(".")[0] for module in loaded)
 
 
 def test_every_public_name_is_there_and_listed() -> None:
     for name in bedrock_resilience.__all__:
         assert getattr(bedrock_resilience, name) is not None
     assert dir(bedrock_resilience) == sorted(bedrock_resilience.__all__)
-    assert (
-        bedrock_resilience.__all__
-        == sorted(bedrock_resilience.__all__, key=lambda name: (name.swapcase()[0].isupper(), name))
-        or True
-    )
 
 
 def test_a_name_loaded_later_is_kept() -> None:
@@ -79,5 +63,5 @@ def test_a_name_loaded_later_is_kept() -> None:
 
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError) as missing:
-        bedrock_resilience.Retryer  # type: ignore[attr-defined]  # noqa: B018 - that is the point
+        bedrock_resilience.Retryer  # noqa: B018 - that is the point
     assert str(missing.value) == "module 'bedrock_resilience' has no attribute 'Retryer'"
