@@ -10,14 +10,16 @@ from queue import SimpleQueue
 from threading import Event, Lock, Semaphore, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from bedrock_resilience._enclosing import enclosing
 from bedrock_resilience.attempts import StopReason
 from bedrock_resilience.ledger import Ledger, ends_run, outcome_of, unusable
+from bedrock_resilience.report import ItemOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from bedrock_resilience.report import ItemOutcome, Progress
+    from bedrock_resilience.report import Progress
     from bedrock_resilience.retrier import Retrier
 
 T = TypeVar("T")
@@ -52,6 +54,7 @@ class ThreadedRun(Generic[T, R]):
         self._finished: deque[ItemOutcome[T, R]] = deque()
         self._news: SimpleQueue[bool] = SimpleQueue()  # True: something is finished; False: there will be nothing more
         self._retrier = retrier
+        self._plain = retrier.plain and isinstance(retrier.tokens, int) and enclosing.get() is None
         self._fn = fn
         self._on_progress = on_progress
         self._progress_lock = Lock()
@@ -174,15 +177,33 @@ class ThreadedRun(Generic[T, R]):
         return taken
 
     def _one(self, index: int, item: T) -> ItemOutcome[T, R]:
+        now = self._retrier.clock.monotonic
+        started = now()
+        if not self._plain:
+            return self._driven(index, item, started)
+        # Nothing has to be decided before a first attempt, and most of them succeed: no machine is built for those.
+        try:
+            value = self._fn(item)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the machine decides
+            first = error
+        else:
+            return ItemOutcome(
+                index=index, item=item, status="succeeded", value=value, calls=1, elapsed=now() - started
+            )
+        try:
+            return self._driven(index, item, started, first)
+        finally:
+            del first  # the error's traceback holds this frame
+
+    def _driven(self, index: int, item: T, started: float, first: BaseException | None = None) -> ItemOutcome[T, R]:
         retrier = self._retrier
         now = retrier.clock.monotonic
-        started = now()
         try:
             call = retrier.begin((item,), {})
         except Exception as error:  # noqa: BLE001 - tokens() is the caller's; its error is this item's
             return unusable(index, item, error, retrier.classify(error))
         try:
-            value = retrier.drive(call, self._fn, (item,), {}, self._pause)
+            value = retrier.drive(call, self._fn, (item,), {}, self._pause, first)
         except BaseException as error:  # noqa: BLE001 - a failing item never stops the others; every error is accounted
             reason = ends_run(call)
             if reason is not None:

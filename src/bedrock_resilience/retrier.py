@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from bedrock_resilience import policy as _policy
 from bedrock_resilience._enclosing import enclosing
 from bedrock_resilience.attempts import Attempt, Attempts, Sleep, Stop, StopReason, Why
@@ -175,6 +177,11 @@ class Retrier:
         arguments["rng"] = self._rng
         return Retrier(**{**arguments, **changes})
 
+    @property
+    def plain(self) -> bool:
+        """Is there nothing to decide before a first attempt, nor to tell after a success? For drivers."""
+        return self._plain
+
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attempts:
         """A new call's machine, with this retrier's settings; for drivers."""
         deadline = self.deadline
@@ -200,7 +207,7 @@ class Retrier:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         pause: Callable[[float], object] | None = None,
-        failed: Exception | None = None,
+        failed: BaseException | None = None,
     ) -> T:
         """Carry one call through; for drivers that keep the account, as the executor does.
 
@@ -215,8 +222,10 @@ class Retrier:
         pause = pause or self.clock.sleep
         try:
             step = self._begin(call)
-            if failed is not None:
+            if isinstance(failed, Exception):
                 step = self._failed(call, failed)
+            elif failed is not None:
+                raise failed  # noqa: TRY301 - as if it were raised by the attempt below
             while not isinstance(step, Stop):
                 if isinstance(step, Sleep):
                     step = self._slept(call, pause(step.seconds))
@@ -305,11 +314,7 @@ class Retrier:
                 logging.getLogger("bedrock_resilience").exception("A listener failed on %s", type(event).__name__)
 
     def _draw(self) -> float:
-        if self._rng is None:
-            import random  # noqa: PLC0415 - a call that succeeds needs no chance
-
-            self._rng = random.Random()  # noqa: S311 - jitter is no secret
-        return self._rng.random()
+        return (_system_random() if self._rng is None else self._rng).random()
 
     def _surrender(self, call: Attempts) -> BaseException:
         error, call.error = call.error, None  # a traceback holds the driver's frame, and so the call: no circle
@@ -349,6 +354,15 @@ def retry(  # noqa: PLR0913 - the options of Retrier
         classify=classify,
         raise_exhausted=raise_exhausted,
     )
+
+
+@cache
+def _system_random() -> random.Random:
+    # One for all: the system's chance has no state, so threads share it and a forked process does not repeat its
+    # parent's jitter; and no call has to seed a generator of its own, which takes longer than all else about a retry.
+    import random  # noqa: PLC0415 - a call that succeeds needs no chance
+
+    return random.SystemRandom()
 
 
 def _within(deadline: Deadline | None, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
