@@ -41,6 +41,8 @@ class FailureKind(StrEnum):
     """An answer without a body."""
     UNREADABLE = "unreadable"
     """The body is no feed, and no page, of which anything could be read."""
+    READER_CRASHED = "reader_crashed"
+    """The document found a bug in the reader; the message says where."""
     NOT_STARTED = "not_started"
     """The run's time was over before the source's turn came."""
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import asdict, dataclass
+import traceback
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from vectora_normalize.ingest.failures import FailureKind, FetchError, ParseProblem
@@ -58,7 +60,7 @@ class Window:
         return self.from_date <= day <= self.to_date + dt.timedelta(days=self.slack)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Counts:
     """What became of the entries of a source. `found` is the sum of all the others.
 
@@ -169,19 +171,29 @@ def ingest(
     reports: list[SourceReport] = []
     for source in sources:
         found = by_key.get(source.source_key) or _without_address(source)
-        kept = sieve.sift(found.items, found.counts)
-        items.extend(kept)
+        items.extend(sieve.sift(found.items, found.tally))
         reports.append(found.report())
     return Ingested(tuple(items), tuple(reports), tuple(sieve.problems))
 
 
 @dataclass(slots=True, kw_only=True)
-class _Found:
-    """What was read of one source, before it is compared with the others."""
+class Found:
+    """What was read of one source, before it is compared with the others.
+
+    Args:
+        source: The source.
+        items: Its items that lie in the window.
+        tally: What became of its entries, by the names of `Counts`.
+        failure: Why nothing was read.
+        message: The same for people.
+        problems: What was wrong with the document.
+        received: Bytes that came over the wire.
+        seconds: How long fetching took.
+    """
 
     source: Source
-    counts: Counts
-    items: list[RawItem]
+    items: list[RawItem] = field(default_factory=list[RawItem])
+    tally: Counter[str] = field(default_factory=Counter[str])
     failure: FailureKind | None = None
     message: str = ""
     problems: tuple[str, ...] = ()
@@ -189,26 +201,27 @@ class _Found:
     seconds: float = 0.0
 
     def report(self) -> SourceReport:
+        """All of it but the items."""
         return SourceReport(
             source_key=self.source.source_key,
             url=show_url(self.source.url) if self.source.url else "",
             failure=self.failure,
             message=self.message,
             problems=self.problems,
-            counts=self.counts,
+            counts=Counts(**self.tally),
             received=self.received,
             seconds=self.seconds,
         )
 
 
-def _without_address(source: Source) -> _Found:
+def _without_address(source: Source) -> Found:
     message = f"the catalogue gives no URL for ingestion_mode {source.ingestion_mode}"
-    return _Found(source=source, counts=Counts(), items=[], failure=FailureKind.NO_ADDRESS, message=message)
+    return Found(source=source, failure=FailureKind.NO_ADDRESS, message=message)
 
 
-def read_source(source: Source, fetched: FetchResult | FetchError, window: Window) -> _Found:
+def read_source(source: Source, fetched: FetchResult | FetchError, window: Window) -> Found:
     """What a source gave, as items of the window; everything that concerns this source alone."""
-    found = _Found(source=source, counts=Counts(), items=[], received=fetched.received, seconds=fetched.elapsed)
+    found = Found(source=source, received=fetched.received, seconds=fetched.elapsed)
     if isinstance(fetched, FetchError):
         found.failure, found.message = fetched.kind, fetched.message
         return found
@@ -217,18 +230,23 @@ def read_source(source: Source, fetched: FetchResult | FetchError, window: Windo
     except ParseProblem as problem:
         found.failure, found.message = FailureKind.UNREADABLE, f"{show_url(fetched.url)}: {problem.message}"
         return found
+    except Exception as error:  # noqa: BLE001 - a document that finds a bug in us must not cost the other sources
+        *_, place = traceback.extract_tb(error.__traceback__)
+        found.failure = FailureKind.READER_CRASHED
+        found.message = f"{show_url(fetched.url)}: {type(error).__name__} in {place.name}, line {place.lineno}"
+        return found
     cut_short = ("the connection ended before the document did",) if fetched.cut_short else ()
     found.problems = (*cut_short, *document.problems)
-    found.counts.found = len(document.entries)
+    found.tally["found"] = len(document.entries)
     for entry in document.entries:
         if not (entry.title.strip() or entry.summary.strip()):
-            found.counts.invalid += 1
+            found.tally["invalid"] += 1
         elif entry.published is None:
-            found.counts.undated += 1
+            found.tally["undated"] += 1
         elif not window.holds(entry.published):
-            found.counts.outside_window += 1
+            found.tally["outside_window"] += 1
         elif (item := _clean(source, entry)) is None:
-            found.counts.invalid += 1
+            found.tally["invalid"] += 1
         else:
             found.items.append(item)
     return found
@@ -281,26 +299,26 @@ class _Sieve:
         self._least_words = filters.min_word_count
         self._excluded: Patterns | None = None
         if filters.exclude_patterns:
-            field = "source_config.content_filters.exclude_patterns"
-            self._excluded = Patterns(filters.exclude_patterns, field=field, budget=_EXCLUDE_BUDGET)
+            name = "source_config.content_filters.exclude_patterns"
+            self._excluded = Patterns(filters.exclude_patterns, field=name, budget=_EXCLUDE_BUDGET)
         self._seen: set[str] = set()
 
     @property
     def problems(self) -> list[str]:
         return self._excluded.problems if self._excluded else []
 
-    def sift(self, items: Sequence[RawItem], counts: Counts) -> list[RawItem]:
+    def sift(self, items: Sequence[RawItem], tally: Counter[str]) -> list[RawItem]:
         """The items that are kept; what becomes of each is counted."""
         kept: list[RawItem] = []
         for item in items:
             if count_words(item.content) < self._least_words:
-                counts.too_short += 1
+                tally["too_short"] += 1
             elif self._excluded and self._excluded.match_any(item.content):
-                counts.excluded += 1
+                tally["excluded"] += 1
             elif item.content_hash in self._seen:
-                counts.duplicate += 1
+                tally["duplicate"] += 1
             else:
-                counts.kept += 1
+                tally["kept"] += 1
                 self._seen.add(item.content_hash)
                 kept.append(item)
         return kept

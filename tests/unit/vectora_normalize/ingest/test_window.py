@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vectora_normalize.ingest.catalog import ContentFilters, Source
+from vectora_normalize.ingest.entries import Document
 from vectora_normalize.ingest.failures import FailureKind, FetchError
 from vectora_normalize.ingest.fetch import Fetcher, FetchResult
 from vectora_normalize.ingest.window import Counts, Ingested, Window, ingest
@@ -269,7 +271,20 @@ def test_a_report_is_json_and_shows_no_secret() -> None:
     }
 
 
-def test_a_crash_while_reading_is_not_swallowed() -> None:
+def test_a_bug_that_a_document_finds_costs_its_source_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(body: bytes, **_: object) -> Document:
+        if b"evil" in body:
+            raise IndexError("secret")
+        return Document(())
+
+    monkeypatch.setattr("vectora_normalize.ingest.feeds.parse_feed", crash)
+    evil, good = run(b"evil", b"good").sources
+    assert evil.failure is FailureKind.READER_CRASHED
+    assert re.fullmatch(r"https://a.example/feed: IndexError in crash, line \d+", evil.message)
+    assert good.failure is None
+
+
+def test_a_crash_while_fetching_is_not_swallowed() -> None:
     class Crashing(Fetcher):
         def fetch(self, url: str, *, until: float | None = None) -> FetchResult:  # noqa: ARG002 - it never gets so far
             raise ZeroDivisionError
