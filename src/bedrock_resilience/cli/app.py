@@ -10,6 +10,7 @@ from bedrock_resilience import __version__
 from bedrock_resilience.cli.emulate import emulate
 from bedrock_resilience.cli.failures import failures
 from bedrock_resilience.cli.schedule import schedule
+from bedrock_resilience.cli.simulate import simulate
 
 app = typer.Typer(
     name="bedrock-resilience",
@@ -19,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(schedule)
+app.command()(simulate)
 app.command()(emulate)
 app.command()(failures)
 

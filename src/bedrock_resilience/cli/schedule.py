@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from bedrock_resilience.cli.console import console, print_json
+from bedrock_resilience.cli.drawing import draw, plots
 from bedrock_resilience.cli.policy_options import (
     BaseDelay,
     JitterText,
@@ -26,6 +28,7 @@ def schedule(
     max_delay: MaxDelay = None,
     jitter: JitterText = None,
     seed: Annotated[int, typer.Option(help="Seed of the drawn schedule.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Draw bounds and draws into this file (SVG).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Show the delays of a retry policy: the bounds of each, and one schedule drawn from a seed.
@@ -35,6 +38,8 @@ def schedule(
     policy = policy_from(max_retries, base_delay, multiplier, max_delay, jitter)
     drawn = list(policy.delays(random.Random(seed)))  # noqa: S311 - a schedule to look at
     bounds = [policy.bounds(retry) for retry in range(policy.max_retries)]
+    if plot is not None:
+        draw("--plot", plot, lambda file: plots().plot_schedule(policy, file))
     if as_json:
         print_json(
             {

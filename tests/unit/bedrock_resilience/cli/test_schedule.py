@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from bedrock_resilience import AdditiveJitter, RetryPolicy, __version__
 from bedrock_resilience.cli.app import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run(*arguments: str, **environment: str) -> Result:
@@ -69,3 +72,9 @@ def test_the_default_jitter_is_named_by_a_text() -> None:
     assert json.loads(run("--json", "--jitter", "additive:0.1").stdout)["policy"] == repr(
         RetryPolicy(jitter=AdditiveJitter(0.1))
     )
+
+
+def test_the_schedule_is_drawn(tmp_path: Path) -> None:
+    file = tmp_path / "schedule.svg"
+    assert run("--plot", str(file)).exit_code == 0
+    assert "Delays of 3 retries" in file.read_text()

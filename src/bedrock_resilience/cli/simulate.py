@@ -1,0 +1,129 @@
+"""``bedrock-resilience simulate``: what settings would do, in virtual time, before they are deployed."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bedrock_resilience.cli.console import console, print_json, refuse
+from bedrock_resilience.cli.drawing import draw, plots
+from bedrock_resilience.cli.policy_options import BaseDelay, JitterText, MaxDelay, MaxRetries, Multiplier, policy_from
+from bedrock_resilience.cli.quota_options import Burst, TokensPerMinute, quota_from
+from bedrock_resilience.emulator import parse_latency
+from bedrock_resilience.simulation import Scenario
+from bedrock_resilience.simulation import simulate as run_scenario
+from bedrock_resilience.simulation.sweep import PACERS, make_pacer, parse_sweep, sweep
+from bedrock_resilience.simulation.trials import Measure, Trial, TrialResult, run_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bedrock_resilience.policy import RetryPolicy
+
+
+def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
+    instances: Annotated[int, typer.Option(min=1, help="Lambda invocations that share the quota.")] = 3,
+    workers: Annotated[int, typer.Option(min=1, help="Workers of each.")] = 4,
+    items: Annotated[int, typer.Option(min=0, help="Items of each.")] = 50,
+    offset: Annotated[float, typer.Option(min=0, help="Seconds from one start to the next.")] = 60.0,
+    rpm: Annotated[float | None, typer.Option("--rpm", help="Requests admitted a minute.")] = 50.0,
+    tpm: TokensPerMinute = None,
+    burst: Burst = 5.0,
+    latency: Annotated[str, typer.Option(help="Seconds, uniform:<low>,<high> or lognormal:<median>,<sigma>.")] = "6.5",
+    max_retries: MaxRetries = None,
+    base_delay: BaseDelay = None,
+    multiplier: Multiplier = None,
+    max_delay: MaxDelay = None,
+    jitter: JitterText = None,
+    pacer: Annotated[str | None, typer.Option(help=f"{', '.join(PACERS)}; without it, each of them is shown.")] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--sweep", help="Vary a field: workers=2,4,6,8; repeat it for all combinations."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting; the table has means and spreads.")] = 20,
+    plot: Annotated[Path | None, typer.Option(help="Draw the last setting's first run into this file (SVG).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Simulate the incident, or any scenario, and compare settings.
+
+    Without options: three overlapping invocations with 4 workers and 50 items each, a minute apart, under a quota of 50
+    requests a minute; with the retry policy alone (before), and with each pacer (after). The production executor,
+    policy and pacers run, on a virtual clock.
+    """
+    policy = policy_from(max_retries, base_delay, multiplier, max_delay, jitter)
+    try:
+        scenario = Scenario(
+            instances=instances,
+            workers=workers,
+            items=items,
+            offset=offset,
+            quota=quota_from(rpm=rpm, tpm=tpm, burst=burst if rpm is not None else None),
+            latency=parse_latency(latency),
+        )
+        trials = _trials(scenario, policy, pacer, vary or [])
+    except (TypeError, ValueError) as problem:
+        refuse(str(problem))
+    results = _run(trials, seeds)
+    if plot is not None:
+        last = trials[-1]
+        report = run_scenario(last.scenario, policy=last.policy, pacer=last.pacer)
+        draw("--plot", plot, lambda file: plots().plot_run(report, file))
+    if as_json:
+        print_json([result.to_dict() for result in results])
+        return
+    console().print(_table(scenario, results, seeds))
+
+
+def _trials(scenario: Scenario, policy: RetryPolicy, pacer: str | None, vary: Sequence[str]) -> list[Trial]:
+    base = Trial(name="", scenario=scenario, policy=policy)
+    if vary:
+        return sweep(base, dict(map(parse_sweep, vary)), pacer=pacer or "none")
+    names = PACERS if pacer is None else [pacer]
+    told = {"none": "before: retries alone", "adaptive": "after: AdaptivePacer", "quota": "after: QuotaPacer"}
+    return [
+        Trial(name=told.get(name, name), scenario=scenario, policy=policy, pacer=make_pacer(name, scenario))
+        for name in names
+    ]
+
+
+def _run(trials: Sequence[Trial], seeds: int) -> list[TrialResult]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("simulating", total=len(trials) * seeds)
+        return [run_trial(trial, range(seeds), lambda: progress.advance(task)) for trial in trials]
+
+
+def _table(scenario: Scenario, results: Sequence[TrialResult], seeds: int) -> Table:
+    quota = scenario.quota
+    table = Table(
+        title=f"{scenario.instances} x {scenario.workers} workers x {scenario.items} items, "
+        f"{scenario.offset:g} s apart, quota {_shown(quota.requests_per_minute)}",
+        caption=f"means and standard deviations of {seeds} seeds; ratio: seconds over the least possible",
+    )
+    table.add_column("setting", no_wrap=True)
+    for heading in ("calls", "throttled", "lost", "seconds", "ratio"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for result in results:
+        table.add_row(
+            result.trial.name,
+            f"{result.calls.mean:.0f}",
+            _percent(result.throttle_rate),
+            _percent(result.failure_rate),
+            f"{result.makespan.mean:.0f} ± {result.makespan.spread:.0f}",
+            f"{result.ratio.mean:.2f}",
+        )
+    return table
+
+
+def _percent(measure: Measure) -> str:
+    return f"{measure.mean:.1%} ± {measure.spread:.1%}"
+
+
+def _shown(requests_per_minute: float | None) -> str:
+    return "none" if requests_per_minute is None else f"{requests_per_minute:g} requests a minute"
