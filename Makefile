@@ -36,10 +36,9 @@ types: $(BIN)/pytest  ## mypy and pyright, both strict
 docs: $(BIN)/pytest  ## the site, into site/
 	$(BIN)/mkdocs build --strict
 
-bench: $(BIN)/pytest  ## what it costs, beside its neighbours
-	@for suite in benchmarks/*/__main__.py; do \
-	  $(BIN)/python -m "benchmarks.$$(basename "$$(dirname "$$suite")")" || exit 1; \
-	done
+bench: $(BIN)/pytest  ## what it costs, beside its neighbours, and the emulator under load
+	$(BIN)/python -m benchmarks.core
+	$(BIN)/python -m benchmarks.emulator
 
 ci:  ## the gate, as the server runs it
 	.ci/run
