@@ -204,8 +204,7 @@ class VirtualTime:
         with self._lock:
             if signs == self._signs:
                 self._go_on_regardless()
-            if loop in self._loops:
-                self._watch(loop)
+            self._watch(loop)
 
 
 class Worker(AbstractContextManager["Worker"]):

@@ -1,0 +1,186 @@
+"""ScriptedBedrock: a client without a network."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bedrock_resilience import Fault, MalformedAnswer, RetryPolicy, classify
+from bedrock_resilience.bedrock import (
+    StreamInterrupted,
+    converse,
+    converse_stream,
+    invoke_model,
+    invoke_model_stream,
+)
+from bedrock_resilience.testing import (
+    BrokenStream,
+    FakeClock,
+    ScriptedBedrock,
+    ScriptOver,
+    claude_answer,
+    claude_events,
+    converse_answer,
+    converse_events,
+    stream_error,
+    throttled,
+    throttling_error,
+)
+
+REQUEST: dict[str, Any] = {"modelId": "model", "messages": []}
+
+
+def texts(events: Any) -> list[str]:  # noqa: ANN401 - events of either API
+    """The pieces of text in a stream's events."""
+    found = [event.get("contentBlockDelta", event).get("delta", {}).get("text") for event in events]
+    return [text for text in found if text is not None]
+
+
+class TestConverse:
+    def test_a_text_becomes_an_answer_that_passes_every_check(self) -> None:
+        client = ScriptedBedrock("two words")
+        answer = converse(client, **REQUEST)
+        assert answer["output"]["message"] == {"role": "assistant", "content": [{"text": "two words"}]}
+        assert answer["stopReason"] == "end_turn"
+        assert answer["usage"] == {"inputTokens": 10, "outputTokens": 2, "totalTokens": 12}
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+        assert client.requests == [("converse", REQUEST)]
+        assert client.calls == 1
+
+    def test_a_mapping_is_the_answer_itself(self) -> None:
+        given = converse_answer("half a", "max_tokens")
+        answer = ScriptedBedrock(given).converse(**REQUEST)
+        assert {name: answer[name] for name in given} == given
+
+    def test_an_error_is_raised(self) -> None:
+        with pytest.raises(type(throttling_error())):
+            ScriptedBedrock(throttling_error()).converse(**REQUEST)
+
+    def test_half_a_body_is_an_answer_without_output(self) -> None:
+        assert "output" not in ScriptedBedrock(BrokenStream("half")).converse(**REQUEST)
+        with pytest.raises(MalformedAnswer):
+            converse(ScriptedBedrock(BrokenStream()), **REQUEST)
+
+    def test_a_script_that_is_over_says_so_unless_it_has_an_end(self) -> None:
+        with pytest.raises(ScriptOver):
+            ScriptedBedrock().converse(**REQUEST)
+        assert ScriptedBedrock(then="always").converse(**REQUEST)["stopReason"] == "end_turn"
+
+    def test_calls_may_take_time(self) -> None:
+        clock = FakeClock()
+        ScriptedBedrock("a", clock=clock, latency=6.5).converse(**REQUEST)
+        ScriptedBedrock("a", clock=clock).converse(**REQUEST)
+        assert (clock.monotonic(), clock.sleeps) == (6.5, [])
+
+    def test_under_a_policy(self, instant_retries: FakeClock) -> None:
+        client = ScriptedBedrock(*throttled(2), "Hello")
+        assert RetryPolicy().call(client.converse, **REQUEST)["stopReason"] == "end_turn"
+        assert (client.calls, len(instant_retries.sleeps)) == (3, 2)
+
+
+class TestInvokeModel:
+    def test_a_text_becomes_a_claude_models_answer(self) -> None:
+        answer = invoke_model(ScriptedBedrock("two words"), modelId="model", body={})
+        assert answer == claude_answer("two words")
+        assert answer["content"] == [{"type": "text", "text": "two words"}]
+        assert answer["stop_reason"] == "end_turn"
+        assert answer["usage"] == {"input_tokens": 10, "output_tokens": 2}
+
+    def test_the_body_is_read_like_boto3s(self) -> None:
+        response = ScriptedBedrock({"any": "thing"}).invoke_model(modelId="model", body="{}")
+        assert response["contentType"] == "application/json"
+        assert json.loads(response["body"].read()) == {"any": "thing"}
+        response["body"].close()
+
+    def test_half_a_body_is_no_json(self) -> None:
+        with pytest.raises(MalformedAnswer):
+            invoke_model(ScriptedBedrock(BrokenStream("half")), modelId="model", body={})
+
+    def test_another_stop_reason(self) -> None:
+        assert claude_answer("half a", "max_tokens")["stop_reason"] == "max_tokens"
+
+
+class TestStreams:
+    def test_a_text_becomes_the_events_of_converse_stream(self) -> None:
+        client = ScriptedBedrock("Hello")
+        events = list(converse_stream(client, **REQUEST))
+        assert events == converse_events("Hello")
+        assert texts(events) == ["Hello"]
+        assert [next(iter(event)) for event in events] == [
+            "messageStart",
+            "contentBlockDelta",
+            "contentBlockStop",
+            "messageStop",
+            "metadata",
+        ]
+        assert client.requests[0][0] == "converse_stream"
+        assert [stream.closed for stream in client.streams] == [True]
+
+    def test_a_text_becomes_the_events_of_invoke_model(self) -> None:
+        client = ScriptedBedrock("Hello")
+        events = list(invoke_model_stream(client, modelId="model", body={}))
+        assert texts(events) == ["Hello"]
+        assert [event["type"] for event in events] == [
+            "message_start",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop",
+        ]
+        assert client.requests[0][0] == "invoke_model_with_response_stream"
+
+    def test_a_list_is_the_events_themselves(self) -> None:
+        events = converse_events("in ", "two", stop_reason="stop_sequence")
+        assert list(ScriptedBedrock(events).converse_stream(**REQUEST)["stream"]) == events
+        assert texts(events) == ["in ", "two"]
+        assert events[-2] == {"messageStop": {"stopReason": "stop_sequence"}}
+
+    @pytest.mark.parametrize("open_stream", [converse_stream, invoke_model_stream])
+    def test_a_stream_that_breaks_delivers_what_came_before(self, open_stream: Any) -> None:  # noqa: ANN401 - one of two functions
+        client = ScriptedBedrock(BrokenStream("half ", "an answer"))
+        delivered: list[Any] = []
+        with pytest.raises(StreamInterrupted) as raised:
+            delivered.extend(open_stream(client, **REQUEST))
+        assert raised.value.text == "half an answer"
+        assert raised.value.fault is Fault.STREAM_INTERRUPTED
+        assert client.streams[0].closed
+
+    def test_it_may_break_with_an_error_of_ones_own(self) -> None:
+        client = ScriptedBedrock(BrokenStream("half", error=stream_error("throttlingException")))
+        with pytest.raises(StreamInterrupted) as raised:
+            list(converse_stream(client, **REQUEST))
+        assert raised.value.fault is Fault.THROTTLING
+
+    def test_it_may_end_as_if_it_were_whole(self) -> None:
+        client = ScriptedBedrock(BrokenStream("half", error=None))
+        with pytest.raises(StreamInterrupted, match="ended without its last event"):
+            list(converse_stream(client, **REQUEST))
+
+    def test_a_stream_that_nobody_closed_is_open(self) -> None:
+        client = ScriptedBedrock("Hello")
+        stream = client.converse_stream(**REQUEST)["stream"]
+        assert client.streams == [stream]
+        assert not stream.closed
+
+    def test_the_pieces_of_a_claude_stream_are_wrapped_as_bedrock_does(self) -> None:
+        first = claude_events("a", "b", stop_reason="max_tokens")[0]
+        assert json.loads(first["chunk"]["bytes"])["type"] == "message_start"
+        assert (
+            json.loads(claude_events(stop_reason="max_tokens")[-2]["chunk"]["bytes"])["delta"]["stop_reason"]
+            == "max_tokens"
+        )
+
+
+class TestExceptions:
+    def test_they_are_caught_by_the_names_of_the_client(self) -> None:
+        client = ScriptedBedrock(throttling_error())
+        with pytest.raises(client.exceptions.ThrottlingException) as raised:
+            client.converse(**REQUEST)
+        assert classify(raised.value) is Fault.THROTTLING
+        assert issubclass(client.exceptions.ThrottlingException, client.exceptions.ClientError)
+
+    def test_private_names_are_none(self) -> None:
+        with pytest.raises(AttributeError, match=r"^_private$"):
+            ScriptedBedrock().exceptions._private  # noqa: B018 - that is the point

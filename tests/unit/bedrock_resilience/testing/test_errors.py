@@ -1,0 +1,193 @@
+"""Errors to test with: what boto3 raises, with botocore and without."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+import botocore.exceptions as aws
+import pytest
+import urllib3.exceptions as web
+
+from bedrock_resilience import IncompleteAnswer, MalformedAnswer
+from bedrock_resilience.faults import Fault, classify, error_code, retry_after
+from bedrock_resilience.testing import (
+    access_denied,
+    bedrock_error,
+    connection_failed,
+    connection_lost,
+    error_of,
+    errors,
+    incomplete_answer,
+    malformed_answer,
+    no_credentials,
+    no_region,
+    read_timeout,
+    stream_cut,
+    stream_error,
+    throttled,
+    throttling_error,
+    tokens_per_day_error,
+    validation_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FAULTS = [fault for fault in Fault if fault is not Fault.CANCELLED]
+
+
+def response(error: Exception) -> dict[str, Any]:
+    return cast("dict[str, Any]", getattr(error, "response"))  # noqa: B009 - a ClientError's; an Exception has none
+
+
+def forget_classes() -> None:
+    for cached in (errors.error_class, errors._error_type, errors._class):  # pyright: ignore[reportPrivateUsage] - its caches
+        cached.cache_clear()
+
+
+@pytest.fixture
+def without_botocore(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An environment that has neither botocore nor urllib3."""
+    for name in ("botocore", "botocore.exceptions", "urllib3", "urllib3.exceptions"):
+        monkeypatch.setitem(sys.modules, name, None)
+    forget_classes()
+    yield
+    forget_classes()
+
+
+class TestRealErrors:
+    def test_a_throttling_error_looks_like_one_off_the_wire(self) -> None:
+        error = throttling_error()
+        assert isinstance(error, aws.ClientError)
+        assert type(error).__name__ == "ThrottlingException"
+        assert type(error).__module__ == "botocore.errorfactory"
+        assert str(error) == (
+            "An error occurred (ThrottlingException) when calling the Converse operation (reached max retries: 0): "
+            "Too many requests, please wait before trying again."
+        )
+        assert response(error)["Error"] == {
+            "Code": "ThrottlingException",
+            "Message": "Too many requests, please wait before trying again.",
+        }
+        metadata = response(error)["ResponseMetadata"]
+        assert metadata["HTTPStatusCode"] == 429
+        assert metadata["RetryAttempts"] == 0
+        assert metadata["MaxAttemptsReached"] is True
+        assert metadata["HTTPHeaders"]["x-amzn-errortype"] == "ThrottlingException"
+        assert metadata["HTTPHeaders"]["x-amzn-requestid"] == metadata["RequestId"]
+
+    def test_each_code_has_one_class_and_each_error_is_new(self) -> None:
+        assert type(throttling_error()) is type(throttling_error())
+        assert throttling_error() is not throttling_error()
+        assert not isinstance(validation_error(), type(throttling_error()))
+
+    def test_a_code_that_no_model_knows_is_a_plain_client_error(self) -> None:
+        assert type(bedrock_error("SomethingNew")) is aws.ClientError
+        assert type(bedrock_error("429", 429)) is aws.ClientError
+
+    def test_every_part_may_be_chosen(self) -> None:
+        error = bedrock_error("Odd", 418, "I am a teapot.", operation="InvokeModel", headers={"Retry-After": "5"})
+        assert str(error) == "An error occurred (Odd) when calling the InvokeModel operation: I am a teapot."
+        assert response(error)["ResponseMetadata"]["HTTPStatusCode"] == 418
+        assert response(error)["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "5"
+        assert "MaxAttemptsReached" not in response(error)["ResponseMetadata"]
+        assert response(error)["message"] == "I am a teapot."
+
+    def test_what_is_left_out_is_that_of_the_code(self) -> None:
+        assert response(bedrock_error("ServiceUnavailableException"))["ResponseMetadata"]["HTTPStatusCode"] == 503
+        assert response(bedrock_error("SomethingNew"))["ResponseMetadata"]["HTTPStatusCode"] == 400
+        assert response(bedrock_error("SomethingNew"))["Error"]["Message"] == "The request failed."
+
+    def test_a_server_may_say_how_long_to_wait(self) -> None:
+        assert retry_after(throttling_error(retry_after=2.5)) == 2.5
+        assert retry_after(throttling_error()) is None
+        assert "InvokeModel" in str(throttling_error("Slow down.", operation="InvokeModel"))
+
+    def test_so_many_at_once(self) -> None:
+        several = throttled(3)
+        assert [type(error) for error in several] == [type(throttling_error())] * 3
+        assert len({id(error) for error in several}) == 3
+        assert throttled(0) == []
+
+    def test_those_that_are_no_answer(self) -> None:
+        assert type(read_timeout()) is aws.ReadTimeoutError
+        assert type(connection_failed()) is aws.EndpointConnectionError
+        assert type(connection_lost()) is aws.ConnectionClosedError
+        assert type(no_credentials()) is aws.NoCredentialsError
+        assert type(no_region()) is aws.NoRegionError
+        assert type(stream_error()) is aws.EventStreamError
+        assert type(stream_cut()) is web.ProtocolError
+        assert type(malformed_answer()) is MalformedAnswer
+        assert type(incomplete_answer()) is IncompleteAnswer
+        assert "https://bedrock-runtime" in str(read_timeout())
+        assert "'max_tokens'" in str(incomplete_answer())
+        assert "'malformed_tool_use'" in str(incomplete_answer("malformed_tool_use"))
+
+    def test_one_inside_a_stream_has_no_metadata(self) -> None:
+        error = stream_error("modelStreamErrorException", "It broke.")
+        assert response(error) == {"Error": {"Code": "modelStreamErrorException", "Message": "It broke."}}
+        assert "ConverseStream" in str(error)
+        assert response(stream_error())["Error"]["Code"] == "throttlingException"
+
+    def test_the_short_names(self) -> None:
+        assert classify(access_denied()) is Fault.ACCESS_DENIED
+        assert classify(tokens_per_day_error()) is Fault.TOKENS_PER_DAY
+        assert classify(validation_error("No.")) is Fault.VALIDATION
+        assert "No." in str(validation_error("No.", operation="InvokeModel"))
+
+
+class TestErrorOf:
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_every_fault_has_an_error_that_means_it(self, fault: Fault) -> None:
+        assert classify(error_of(fault)) is fault
+        assert error_of(fault) is not error_of(fault)
+
+    def test_a_cancellation_is_no_failure(self) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            error_of(Fault.CANCELLED)
+        assert str(refused.value) == (
+            "error_of: fault: got Fault.CANCELLED; accepted: any other fault, a cancellation is no failure"
+        )
+
+
+@pytest.mark.usefixtures("without_botocore")
+class TestStandIns:
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_classification_cannot_tell_them_from_the_real_ones(self, fault: Fault) -> None:
+        assert classify(error_of(fault)) is fault
+
+    def test_they_are_no_botocore_exceptions_but_are_called_so(self) -> None:
+        error = throttling_error()
+        assert not isinstance(error, aws.ClientError)
+        assert type(error).__name__ == "ThrottlingException"
+        assert type(error).__mro__[1].__name__ == "ClientError"
+        assert type(error).__mro__[1].__module__ == "botocore.exceptions"
+        assert type(read_timeout()).__module__ == "botocore.exceptions"
+        assert type(stream_cut()).__module__ == "urllib3.exceptions"
+
+    def test_they_say_the_same(self) -> None:
+        assert str(validation_error("No.")) == (
+            "An error occurred (ValidationException) when calling the Converse operation: No."
+        )
+        assert str(read_timeout()) == (
+            'Read timeout on endpoint URL: "https://bedrock-runtime.eu-west-3.amazonaws.com/"'
+        )
+        assert str(no_credentials()) == "Unable to locate credentials"
+        assert error_code(throttling_error()) == "ThrottlingException"
+        assert throttling_error().operation_name == "Converse"  # type: ignore[attr-defined]  # as the real one
+        assert retry_after(throttling_error(retry_after=2)) == 2.0
+
+    def test_each_code_has_one_class(self) -> None:
+        assert type(throttling_error()) is type(throttling_error())
+
+
+def test_they_do_say_the_same_as_the_real_ones() -> None:
+    real = [str(error_of(fault)) for fault in FAULTS]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("botocore", "botocore.exceptions", "urllib3", "urllib3.exceptions"):
+            patch.setitem(sys.modules, name, None)
+        forget_classes()
+        stand_ins = [str(error_of(fault)) for fault in FAULTS]
+    forget_classes()
+    assert [text.replace(" (reached max retries: 0)", "") for text in real] == stand_ins

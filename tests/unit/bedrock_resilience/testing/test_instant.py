@@ -1,0 +1,73 @@
+"""instant_retries: no retry in the process waits."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bedrock_resilience import BoundedExecutor, NoJitter, Retrier, RetryPolicy
+from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock
+from bedrock_resilience.deadline import Deadline
+from bedrock_resilience.testing import ascripted, instant_retries, scripted, throttled, throttling_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PLAIN = RetryPolicy(jitter=NoJitter(), base_delay=600.0, max_delay=3_600.0)
+
+
+@pytest.fixture(autouse=True)
+def everything_is_put_back() -> Iterator[None]:
+    before = dict(vars(SystemClock))
+    yield
+    assert dict(vars(SystemClock)) == before
+
+
+def test_retries_deep_inside_do_not_wait() -> None:
+    with instant_retries() as clock:
+        assert PLAIN.call(scripted(*throttled(2), "answer")) == "answer"
+        assert Retrier(PLAIN).call(scripted(throttling_error(), "answer")) == "answer"
+    assert clock.sleeps == [600.0, 1_200.0, 600.0]
+
+
+async def test_nor_do_tasks() -> None:
+    with instant_retries() as clock:
+        assert await Retrier(PLAIN).acall(ascripted(*throttled(2), "answer")) == "answer"
+    assert clock.sleeps == [600.0, 1_200.0]
+
+
+def test_nor_do_the_workers_of_an_executor_which_take_turns() -> None:
+    with instant_retries() as clock:
+        report = BoundedExecutor(4, policy=PLAIN).run(scripted(*throttled(4), then="answer"), range(8))
+    assert len(report.succeeded) == 8
+    assert clock.sleeps == [600.0] * 4
+    assert report.elapsed == 600.0
+
+
+def test_events_are_waited_for_on_virtual_time() -> None:
+    with instant_retries() as clock:
+        assert SYSTEM_CLOCK.wait(threading.Event(), 600.0) is False
+    assert clock.sleeps == [600.0]
+
+
+def test_time_goes_on_from_where_it_is() -> None:
+    deadline = Deadline.after(1_000.0)
+    with instant_retries(), pytest.raises(type(throttling_error())) as raised:
+        Retrier(PLAIN, deadline=deadline).call(scripted(then=throttling_error()))
+    assert raised.value.__notes__ == ["bedrock_resilience: gave up after 2 attempts and 600.00 s of waiting: deadline"]
+
+
+def test_one_within_another_ends_with_its_own_block() -> None:
+    with instant_retries() as outer:
+        with instant_retries() as inner:
+            SYSTEM_CLOCK.sleep(5.0)
+        SYSTEM_CLOCK.sleep(7.0)
+    assert (outer.sleeps, inner.sleeps) == ([7.0], [5.0])
+
+
+def test_it_ends_with_an_exception_too() -> None:
+    with pytest.raises(LookupError), instant_retries():
+        raise LookupError
+    assert SYSTEM_CLOCK.wait(threading.Event(), 0.0) is False

@@ -1,0 +1,95 @@
+"""The Hypothesis strategies give what they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
+
+from bedrock_resilience import Fault, FullJitter, Retrier, RetryPolicy, classify
+from bedrock_resilience.jitter import JITTERS
+from bedrock_resilience.testing import FakeClock, ScriptOver, scripted
+from bedrock_resilience.testing.strategies import bedrock_errors, faults, jitters, outcomes, retry_policies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+ONCE = settings(database=None, phases=[Phase.generate])
+
+
+def example(strategy: st.SearchStrategy[T], like: Callable[[T], bool]) -> T:
+    """Some value of the strategy for which the condition holds."""
+    return find(strategy, like, settings=ONCE)
+
+
+@given(faults())
+def test_a_call_does_not_fail_with_a_cancellation(fault: Fault) -> None:
+    assert fault is not Fault.CANCELLED
+
+
+@given(faults(retryable=True), faults(retryable=False))
+def test_faults_may_be_chosen_by_what_they_mean(retryable: Fault, final: Fault) -> None:
+    assert retryable.retryable
+    assert not final.retryable
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.CANCELLED])
+def test_every_fault_comes_up(fault: Fault) -> None:
+    assert example(faults(), lambda found: found is fault) is fault
+
+
+@pytest.mark.parametrize("kind", JITTERS.values(), ids=lambda kind: kind.__name__)
+def test_every_kind_of_jitter_comes_up(kind: type) -> None:
+    assert type(example(jitters(), lambda jitter: type(jitter) is kind)) is kind
+
+
+@given(retry_policies())
+def test_policies_have_few_retries_unless_told_otherwise(policy: RetryPolicy) -> None:
+    assert isinstance(policy, RetryPolicy)
+    assert 0 <= policy.max_retries <= 6
+
+
+@given(
+    retry_policies(max_retries=st.just(50), jitter=st.just(FullJitter()), max_delay=st.just(2.0)),
+)
+def test_fields_of_a_policy_may_be_chosen(policy: RetryPolicy) -> None:
+    assert (policy.max_retries, policy.jitter, policy.max_delay) == (50, FullJitter(), 2.0)
+
+
+def test_policies_with_and_without_limits_come_up() -> None:
+    example(retry_policies(), lambda policy: policy.retries_of(Fault.READ_TIMEOUT) == 1)
+    example(retry_policies(), lambda policy: policy.retry_on == frozenset())
+    example(retry_policies(), lambda policy: policy == policy.replace(retry_on="transient"))
+
+
+@given(bedrock_errors(), bedrock_errors(retryable=True))
+def test_errors_are_what_calls_raise(error: Exception, retryable: Exception) -> None:
+    assert classify(error) is not Fault.CANCELLED
+    assert classify(retryable).retryable
+
+
+@given(outcomes(max_size=3))
+def test_a_script_ends_with_an_answer(script: list[object]) -> None:
+    assert 1 <= len(script) <= 4
+    assert script[-1] == "answer"
+    fn = scripted(*script)
+    for outcome in script:
+        if isinstance(outcome, Exception):
+            with pytest.raises(type(outcome)):
+                fn()
+        else:
+            assert fn() == outcome
+    with pytest.raises(ScriptOver):
+        fn()
+
+
+@given(st.lists(bedrock_errors(retryable=True), max_size=3))
+def test_they_work_together(errors: list[Exception]) -> None:
+    clock = FakeClock()
+    everything = {fault: None for fault in Fault if fault is not Fault.CANCELLED}
+    policy = RetryPolicy(retry_on=everything)
+    assert Retrier(policy, clock=clock).call(scripted(*errors, "answer")) == "answer"
+    assert len(clock.sleeps) == len(errors)
