@@ -12,15 +12,22 @@ from __future__ import annotations
 import math
 from collections import deque
 
+_NO_TIME = 1e-6  # seconds; below the resolution of any sleep, above the rounding of a clock that shows years
+
 
 class Claim:
-    """A claim on `amount` permits, due when `ticket` permits have been granted."""
+    """A claim on `amount` permits, due when `ticket` permits have been granted.
 
-    __slots__ = ("amount", "ticket")
+    What is `held` of it is not used yet, though it may be due: those permits are still in the bucket, and count against
+    the capacity.
+    """
+
+    __slots__ = ("amount", "held", "ticket")
 
     def __init__(self, ticket: float, amount: float) -> None:
         self.ticket = ticket
         self.amount = amount
+        self.held = 0.0
 
 
 class Meter:
@@ -32,7 +39,7 @@ class Meter:
         level: Permits there at the start; None: all of `capacity`.
     """
 
-    __slots__ = ("_at", "_waiting", "capacity", "claimed", "granted", "rate")
+    __slots__ = ("_at", "_held", "_waiting", "capacity", "claimed", "granted", "rate")
 
     def __init__(self, rate: float, capacity: float, level: float | None = None) -> None:
         self.rate = rate
@@ -40,6 +47,7 @@ class Meter:
         self.granted = capacity if level is None else level
         self.claimed = 0.0
         self._at = -math.inf
+        self._held = 0.0
         self._waiting: deque[Claim] = deque()
 
     @property
@@ -47,19 +55,30 @@ class Meter:
         """Permits granted and not claimed; negative while claims wait."""
         return self.granted - self.claimed
 
-    def advance(self, now: float) -> None:
-        """Grant what is due since the last call. A clock that went back grants nothing."""
-        if now <= self._at:
-            return
-        if self._at > -math.inf:
-            self.grant((now - self._at) * self.rate)
-        self._at = now
+    def advance(self, now: float) -> float:
+        """Grant what is due since the last call. A clock that went back grants nothing.
 
-    def grant(self, amount: float) -> None:
-        """Grant permits beside the rate, up to the capacity; a negative amount takes them away."""
-        self.granted = min(self.granted + amount, self.claimed + self.capacity)
+        Returns:
+            The permits that were lost, because nobody claimed them and the capacity was reached.
+        """
+        if now <= self._at:
+            return 0.0
+        lost = self.grant((now - self._at) * self.rate) if self._at > -math.inf else 0.0
+        self._at = now
+        return lost
+
+    def grant(self, amount: float) -> float:
+        """Grant permits beside the rate; a negative amount takes them away. Returns those beyond the capacity."""
+        granted = self.granted + amount
+        self.granted = min(granted, self.claimed - self._held + self.capacity)
         while self._waiting and self._waiting[0].ticket <= self.granted:
             self._waiting.popleft()
+        return granted - self.granted
+
+    def restart(self, permits: float) -> None:
+        """Let the next claim start from here: `permits` granted since the last one that was due, unless it is fewer."""
+        following = self._waiting[0].ticket if self._waiting else self.claimed + 1
+        self.granted = min(self.granted, following - 1 + permits)
 
     def claim(self, amount: float = 1.0) -> Claim:
         """Claim the next permits, behind everyone who waits."""
@@ -68,8 +87,14 @@ class Meter:
         self._waiting.append(claim)
         return claim
 
+    def hold(self, claim: Claim, amount: float) -> None:
+        """Of this claim, so many permits are not used yet; all in all no more may be held than the capacity."""
+        self._held += amount - claim.held
+        claim.held = amount
+
     def withdraw(self, claim: Claim) -> None:
         """Give a claim back that was not used: those behind it move up, those before it do not."""
+        self.hold(claim, 0.0)
         self.claimed -= claim.amount
         for other in self._waiting:
             if other.ticket > claim.ticket:
@@ -87,8 +112,6 @@ class Meter:
         return self._until(claim.ticket)
 
     def _until(self, ticket: float) -> float:
-        missing = ticket - self.granted
-        # Whoever slept exactly this long must not be sent to sleep again for the rounding of the sums.
-        if missing <= 1e-9 + 8 * math.ulp(ticket):
-            return 0.0
-        return missing / self.rate
+        wait = (ticket - self.granted) / self.rate
+        # Whoever slept exactly that long must not be sent to sleep again for the rounding of the sums.
+        return wait if wait > _NO_TIME else 0.0

@@ -20,19 +20,24 @@ _MARGIN = 0.05
 """Seconds by which one request may reach the service later than another sent at the same time. A request that is late
 lets the bucket run full for a moment, and what runs over is missing when the next one is in time.
 """
-_FORGET = 0.1
-"""Share by which the ratio of settlement to reservation sinks with each call that needed less."""
+_FIRST_RATIO = 1.5
+"""What a call is expected to cost, over its reservation, before any was answered: 3,000 tokens in and 600 of 1,000
+out at a burndown of 5 reserve 4,000 and cost 6,000.
+"""
+_FORGET = 0.01
+"""Share by which that ratio sinks with each call that needed less."""
 
 
 class _Booking(Reservation):
     """A reservation with its claims: on tokens from the start, on a request once its tokens are due."""
 
-    __slots__ = ("claims", "open", "request")
+    __slots__ = ("claims", "open", "request", "sent")
 
     def __init__(self, at: float, tokens: int, claims: list[Claim]) -> None:
         super().__init__(0.0, at, tokens)
         self.claims = claims
         self.request: Claim | None = None
+        self.sent = False
         self.open = True
 
 
@@ -65,7 +70,7 @@ class QuotaPacer:
             raise ValueError(f"QuotaPacer.burndown: got {burndown!r}, accepted: a number > 0")
         self.quota = quota if share == 1.0 else quota.share(share)
         self._burndown = burndown
-        self._ratio = 1.0
+        self._ratio = max(1.0, min(_FIRST_RATIO, burndown))
         self._slowdown = Slowdown()
         self._lock = threading.Lock()
         self._requests = _request_meter(self.quota, phase)
@@ -82,8 +87,7 @@ class QuotaPacer:
         """Claim one request and its tokens, behind everyone who waits."""
         with self._lock:
             self._advance(now)
-            claimed = tokens * self._ratio
-            booking = _Booking(now, tokens, [meter.claim(claimed) for meter in self._tokens])
+            booking = _Booking(now, tokens, [self._claim(meter, tokens) for meter in self._tokens])
             booking.wait = self._wait(booking)
             booking.at = now + booking.wait
             return booking
@@ -102,12 +106,11 @@ class QuotaPacer:
         booking = _own(reservation)
         with self._lock:
             self._advance(now)
-            if not self._close(booking) or usage is None:
-                return
-            cost = settled_tokens(usage, self._burndown)
-            self._learn(cost, booking.tokens)
-            for meter, claim in zip(self._tokens, booking.claims, strict=True):
-                meter.grant(claim.amount - cost)
+            if self._close(booking) and usage is not None:
+                cost = settled_tokens(usage, self._burndown)
+                self._learn(cost, booking.tokens)
+                for meter, claim in zip(self._tokens, booking.claims, strict=True):
+                    meter.grant(claim.amount - cost)
 
     def throttled(self, reservation: Reservation, now: float) -> None:
         """The quota is smaller than told, or somebody else uses it: what was saved up is not there either."""
@@ -158,6 +161,26 @@ class QuotaPacer:
             meter.rate = rate * self._slowdown.factor
 
     def _wait(self, booking: _Booking) -> float:
+        wait = self._missing(booking)
+        if wait == 0 and not booking.sent:
+            self._send(booking)
+        return wait
+
+    def _claim(self, meter: Meter, tokens: int) -> Claim:
+        # Never more than the bucket holds: whoever waits for more believes in the end that there is more.
+        claim = meter.claim(min(meter.capacity, tokens * self._ratio))
+        meter.hold(claim, claim.amount)
+        return claim
+
+    def _send(self, booking: _Booking) -> None:
+        booking.sent = True
+        if self._requests is not None and booking.request is None:
+            booking.request = self._requests.claim()
+        for meter, claim in zip(self._tokens, booking.claims, strict=True):
+            # The service takes what is reserved; the rest stays in its bucket until the call is settled.
+            meter.hold(claim, max(0.0, claim.amount - booking.tokens))
+
+    def _missing(self, booking: _Booking) -> float:
         wait = max((meter.wait(claim) for meter, claim in zip(self._tokens, booking.claims, strict=True)), default=0.0)
         if self._requests is None:
             return wait
@@ -170,8 +193,10 @@ class QuotaPacer:
 
     def _close(self, booking: _Booking) -> bool:
         was_open, booking.open = booking.open, False
-        if was_open and self._requests is not None and booking.request is None:
-            self._requests.claim()  # sent without asking whether it was due
+        if was_open and not booking.sent:  # without asking whether it was due
+            self._send(booking)
+        for meter, claim in zip(self._tokens, booking.claims, strict=True):
+            meter.hold(claim, 0.0)
         return was_open
 
     def _learn(self, cost: float, tokens: int) -> None:
@@ -184,7 +209,12 @@ def _request_meter(quota: Quota, phase: float) -> Meter | None:
     if quota.requests_per_minute is None:
         return None
     rate = quota.requests_per_minute / SECONDS_A_MINUTE
-    capacity = max(1.0, quota.request_burst - rate * _MARGIN)
+    kept_back = rate * _MARGIN
+    capacity = quota.request_burst - kept_back
+    if capacity < 1.0:
+        # Nothing to keep back: what may be lost between two requests is added to the time between them instead.
+        rate /= 2.0 - capacity
+        capacity = 1.0
     return Meter(rate, capacity, level=capacity - phase)
 
 

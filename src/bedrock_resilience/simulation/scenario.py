@@ -64,6 +64,7 @@ class Scenario:
         quota: What the account may send, all instances together.
         latency: Seconds until an admitted request is answered: a number, or a function that draws one.
         refusal: Seconds until a refused request is answered.
+        network: Seconds that a request is under way to the service, at the most; each one draws from 0 to this.
         tokens: What the items need in tokens; None where only requests are counted.
         changes: Quotas that come into force later.
         overloads: Spans (from, to), in seconds, in which the service answers 503 to everybody.
@@ -81,6 +82,7 @@ class Scenario:
     quota: Quota = field(default=CONTRACT_QUOTA)
     latency: Latency = 6.5
     refusal: float = 0.2
+    network: float = 0.02
     tokens: Tokens | None = None
     changes: tuple[QuotaChange, ...] = ()
     overloads: tuple[tuple[float, float], ...] = ()
@@ -90,7 +92,7 @@ class Scenario:
         for name in ("instances", "workers"):
             _check_count(f"Scenario.{name}", getattr(self, name), 1)
         _check_count("Scenario.items", self.items, 0)
-        for name in ("offset", "refusal"):
+        for name in ("offset", "refusal", "network"):
             _check_seconds(f"Scenario.{name}", getattr(self, name))
         if not callable(self.latency):
             _check_seconds("Scenario.latency", self.latency)

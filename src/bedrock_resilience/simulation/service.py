@@ -71,6 +71,7 @@ class SimulatedBedrock:
         Raises:
             RefusedError: The quota is spent, or the service is overloaded.
         """
+        await self._clock.asleep(self._scenario.network * self._rng.random())
         now = self._clock.monotonic()
         refused = self._overloaded(now)
         admission = None

@@ -76,6 +76,34 @@ def test_a_claim_given_back_after_it_was_due_can_be_used_by_the_next() -> None:
     assert meter.level == approx(0.0)  # never more than the capacity
 
 
+def test_what_is_held_of_a_claim_counts_against_the_capacity_until_it_is_used() -> None:
+    meter = Meter(rate=1.0, capacity=5.0)
+    meter.advance(0.0)
+    claim = meter.claim(3.0)
+    meter.hold(claim, 3.0)
+    meter.advance(100.0)
+    assert meter.level == approx(2.0)  # the other three are in the bucket still
+    meter.hold(claim, 1.0)
+    meter.advance(101.5)
+    assert meter.level == approx(3.5)
+    meter.advance(200.0)
+    assert meter.level == approx(4.0)
+    meter.withdraw(claim)
+    assert meter.level == approx(5.0)
+
+
+def test_a_restart_forgets_what_was_saved_up_but_moves_nobody_who_waits_forward() -> None:
+    meter = Meter(rate=1.0, capacity=5.0)
+    meter.advance(0.0)
+    meter.restart(0.25)
+    first, second = meter.claim(), meter.claim()
+    assert [meter.wait(first), meter.wait(second)] == approx_list([0.75, 1.75])
+    meter.restart(0.5)
+    assert meter.wait(first) == approx(0.75)
+    meter.restart(-1.0)
+    assert meter.wait(first) == approx(2.0)
+
+
 def test_the_next_wait_is_that_of_a_claim_made_now() -> None:
     meter = Meter(rate=2.0, capacity=1.0)
     meter.advance(0.0)

@@ -26,8 +26,8 @@ class TestRequests:
         # Of the burst, what may arrive 0.05 s late is kept back.
         assert waits(pacer, 5) == [0.0, 0.0, 0.05, 1.05, 2.05]
 
-    def test_a_burst_of_one_leaves_nothing_to_keep_back(self) -> None:
-        assert waits(QuotaPacer(Quota(requests_per_minute=60, burst=1)), 3) == [0.0, 1.0, 2.0]
+    def test_with_a_burst_of_one_what_may_arrive_late_is_added_to_every_interval(self) -> None:
+        assert waits(QuotaPacer(Quota(requests_per_minute=60, burst=1)), 3) == [0.0, 1.05, 2.1]
 
     def test_without_a_request_quota_nobody_waits(self) -> None:
         pacer = QuotaPacer(Quota())
@@ -35,20 +35,22 @@ class TestRequests:
         assert pacer.requests_per_minute is None
 
     def test_a_share_is_a_fraction_of_rate_and_burst(self) -> None:
-        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=3), share=1 / 3)
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=6), share=1 / 3)
         assert pacer.requests_per_minute == approx(20)
-        assert waits(pacer, 3) == [0.0, 3.0, 6.0]
+        assert waits(pacer, 4) == [0.0, 0.05, 3.05, 6.05]
 
     def test_a_phase_puts_the_first_request_off_by_a_fraction_of_the_interval(self) -> None:
-        quota = Quota(requests_per_minute=60, burst=3)
+        quota = Quota(requests_per_minute=57, burst=3)
         thirds = [QuotaPacer(quota, share=1 / 3, phase=number / 3) for number in range(3)]
-        assert [waits(pacer, 2) for pacer in thirds] == [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
+        firsts, seconds = zip(*(waits(pacer, 2) for pacer in thirds), strict=True)
+        interval = seconds[0] - firsts[0]
+        assert firsts == (0.0, approx(interval / 3, within=0.01), approx(interval * 2 / 3, within=0.01))
 
     def test_a_request_that_was_never_sent_moves_the_others_up(self) -> None:
-        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=1))
-        _, second, third = (pacer.reserve(0.0) for _ in range(3))
-        pacer.abandoned(second, 0.0)
-        assert pacer.due(third, 0.0) == approx(1.0)
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=2))
+        _, _, third, fourth = (pacer.reserve(0.0) for _ in range(4))
+        pacer.abandoned(third, 0.0)
+        assert pacer.due(fourth, 0.0) == approx(1.05)
 
     def test_a_throttle_says_that_nothing_is_saved_up(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, burst=5))
@@ -57,15 +59,15 @@ class TestRequests:
         assert waits(pacer, 2) == [1.0, 2.0]
 
     def test_a_throttle_while_others_wait_changes_nothing_for_them(self) -> None:
-        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=1))
-        refused, waiting = pacer.reserve(0.0), pacer.reserve(0.0)
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=2))
+        refused, _, waiting = (pacer.reserve(0.0) for _ in range(3))
         pacer.throttled(refused, 0.25)
-        assert pacer.due(waiting, 0.25) == approx(0.75)
+        assert pacer.due(waiting, 0.25) == approx(0.80)
 
 
 class TestTokens:
     def test_tokens_are_a_bucket_of_a_minute(self) -> None:
-        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000), burndown=1)
         assert waits(pacer, 3, tokens=3_000) == [0.0, 0.05, 30.05]
 
     def test_what_was_reserved_in_vain_comes_back_when_it_is_answered(self) -> None:
@@ -81,81 +83,89 @@ class TestTokens:
         pacer.answered(first, 0.0, Usage(3_000, 600))  # settles at 6,000: nothing is left
         assert pacer.reserve(0.0, 100).wait > 0
 
+    def test_the_first_reservations_claim_what_such_calls_usually_cost(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=60_000))
+        assert waits(pacer, 3, tokens=20_000) == [0.0, 0.05, 30.05]  # 30,000 each
+
     def test_the_next_reservations_claim_what_such_calls_turned_out_to_cost(self) -> None:
         pacer = QuotaPacer(Quota(tokens_per_minute=60_000))
-        pacer.answered(pacer.reserve(0.0, 4_000), 0.0, Usage(3_000, 600))  # 1.5 times its reservation
-        pacer.reserve(1_000.0, 59_000)  # claims 88,500
-        assert pacer.reserve(1_000.0, 1).wait == approx(28.5, within=0.1)
+        pacer.answered(pacer.reserve(0.0, 4_000), 0.0, Usage(3_000, 1_000))  # twice its reservation
+        assert waits(pacer, 3, now=1_000.0, tokens=15_000) == [0.0, 0.05, 30.05]  # 30,000 each
+
+    def test_no_claim_is_larger_than_the_bucket(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
+        assert waits(pacer, 2, tokens=100_000) == [0.0, 59.95]
 
     def test_a_ratio_that_was_too_high_sinks_slowly(self) -> None:
         pacer = QuotaPacer(Quota(tokens_per_minute=60_000), burndown=1)
         pacer.answered(pacer.reserve(0.0, 1_000), 0.0, Usage(2_000, 0))
-        for _ in range(60):
+        for _ in range(500):
             pacer.answered(pacer.reserve(0.0, 10), 0.0, Usage(10, 0))
         now = 1_000.0
         pacer.reserve(now, 59_900)
         assert pacer.reserve(now, 1).wait < 1.0
 
     def test_an_answer_without_usage_leaves_the_claim_as_it_is(self) -> None:
-        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000), burndown=1)
         pacer.answered(pacer.reserve(0.0, 3_000), 0.0)
         assert pacer.reserve(0.0, 3_000).wait == approx(0.05)
 
     def test_a_refused_request_costs_no_tokens(self) -> None:
         pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
         pacer.throttled(pacer.reserve(0.0, 3_000), 0.0)
-        assert waits(pacer, 2, tokens=2_900) == [0.0, 0.0]
+        assert waits(pacer, 2, tokens=1_900) == [0.0, 0.0]
 
     def test_a_request_that_was_never_sent_costs_no_tokens(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=600, tokens_per_minute=6_000))
         pacer.abandoned(pacer.reserve(0.0, 3_000), 0.0)
-        assert waits(pacer, 2, tokens=2_900) == [0.0, 0.0]
+        assert waits(pacer, 2, tokens=1_900) == [0.0, 0.0]
 
     def test_a_request_without_tokens_teaches_nothing(self) -> None:
         pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
         pacer.answered(pacer.reserve(0.0), 0.0, Usage(1_000, 0))
-        assert pacer.reserve(0.0, 4_900).wait == 0.0
+        assert pacer.reserve(0.0, 3_300).wait == 0.0  # 4,950 with the ratio of the start
 
     def test_the_day_is_a_bucket_too(self) -> None:
-        pacer = QuotaPacer(Quota(tokens_per_day=86_400))
+        pacer = QuotaPacer(Quota(tokens_per_day=86_400), burndown=1)
         pacer.reserve(0.0, 86_400)
-        assert pacer.reserve(0.0, 1_000).wait == approx(1_000.05)
+        assert pacer.reserve(0.0, 1_000).wait == approx(1_000.0)
 
 
 class TestRequestsAndTokens:
     def test_requests_that_waited_for_tokens_do_not_leave_all_at_once(self) -> None:
-        pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=1))
+        pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=2), burndown=1)
         pacer.reserve(0.0, 59_950)
         big, *small = [pacer.reserve(0.0, 30_000), *(pacer.reserve(0.0, 10) for _ in range(3))]
         assert big.wait == approx(30.0)
         assert pacer.due(big, 30.0) == 0.0
-        assert [pacer.due(one, 30.05) for one in small] == pytest.approx([0.95, 1.95, 2.95])  # pyright: ignore[reportUnknownMemberType] - untyped
+        assert [round(pacer.due(one, 30.05), 2) for one in small] == [0.0, 1.0, 2.0]
 
     def test_a_request_that_waits_for_tokens_does_not_announce_less_than_the_requests_allow(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=6, tokens_per_minute=60_000, burst=1))
         pacer.reserve(0.0, 59_950)
-        assert pacer.reserve(0.0, 1_000).wait == approx(10.0)
+        assert pacer.reserve(0.0, 1_000).wait == approx(10.05)
 
     def test_a_request_given_back_while_it_waits_for_tokens_had_no_turn_yet(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=1))
         pacer.reserve(0.0, 59_950)
         pacer.abandoned(pacer.reserve(0.0, 1_000), 0.0)
-        assert pacer.reserve(0.0, 1).wait == approx(1.0)
+        assert pacer.reserve(0.0, 1).wait == approx(1.05)
 
     def test_whoever_never_asks_whether_it_is_due_is_counted_when_it_is_answered(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=1))
         pacer.reserve(0.0, 59_950)
         unasked = pacer.reserve(0.0, 1_000)
         pacer.answered(unasked, 5.0)
-        assert pacer.reserve(5.0, 1).wait == approx(1.0)
+        assert pacer.reserve(5.0, 1).wait == approx(1.05)
 
 
 class TestOverload:
     def test_it_halves_every_rate_and_recovers(self) -> None:
-        pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=6_000, burst=1))
+        pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=6_000, burst=2))
         pacer.overloaded(pacer.reserve(0.0), 0.0)
         assert pacer.requests_per_minute == approx(30)
-        assert pacer.reserve(0.0).wait == approx(2.0)
+        pacer.reserve(0.0)
+        assert pacer.reserve(0.0).wait == approx(2.1)
         pacer.reserve(HOLD + 1)
         assert pacer.requests_per_minute == approx(45)
         pacer.reserve(2 * HOLD + 1)
@@ -171,7 +181,8 @@ class TestOverload:
 
 @pytest.mark.parametrize("how", ["answered", "throttled", "overloaded", "abandoned"])
 def test_a_reservation_is_closed_once(how: str) -> None:
-    pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=6_000, burst=1), burndown=1)
+    pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=6_000, burst=2), burndown=1)
+    pacer.reserve(0.0)
     reservation = pacer.reserve(0.0, 3_000)
     pacer.answered(reservation, 0.0, Usage(3_000, 0))
     before = pacer.reserve(0.0).wait

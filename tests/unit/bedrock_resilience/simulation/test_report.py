@@ -83,7 +83,8 @@ def test_a_span_has_a_length() -> None:
 
 def test_the_utilisation_counts_the_full_bucket_at_the_start() -> None:
     quota = Quota(tokens_per_minute=10_000)
-    scenario = Scenario(items=4, workers=1, quota=quota, latency=30.0, tokens=Tokens(1_000, 1_000, 1_000, 0))
+    tokens = Tokens(1_000, 1_000, 1_000, 0)
+    scenario = Scenario(items=4, workers=1, quota=quota, latency=30.0, network=0.0, tokens=tokens)
     # The last request is sent after 90 s: 25,000 were granted, 4,000 used.
     assert simulate(scenario).token_utilisation == approx(4_000 / 25_000)
 

@@ -1,0 +1,248 @@
+"""Pacing without knowing the quota."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bedrock_resilience.pacing import AdaptiveLaw, AdaptivePacer, NoPacer
+from bedrock_resilience.pacing.slowdown import HOLD
+from bedrock_resilience.quota import Quota, TokenBucket
+from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, simulate
+from support.approx import approx
+
+if TYPE_CHECKING:
+    from bedrock_resilience.pacing import Reservation
+
+LAW = AdaptiveLaw()
+
+
+def send(pacer: AdaptivePacer, now: float) -> tuple[Reservation, float]:
+    """Reserve, wait as told, and tell when it was sent."""
+    reservation = pacer.reserve(now)
+    while (wait := pacer.due(reservation, now)) > 0:
+        now += wait
+    return reservation, now
+
+
+class TestStart:
+    def test_twelve_that_start_in_the_same_instant_are_spread_over_seconds(self) -> None:
+        pacer = AdaptivePacer()
+        waits = [pacer.reserve(0.0).wait for _ in range(12)]
+        assert waits[0] == 0.0
+        assert waits == sorted(waits)
+        assert waits[-1] == approx(11 / LAW.start)
+
+    def test_the_rate_doubles_until_something_is_refused(self) -> None:
+        pacer = AdaptivePacer()
+        now = 0.0
+        while now < 2 * LAW.doubling:
+            reservation, now = send(pacer, now)
+            pacer.answered(reservation, now)
+        assert pacer.requests_per_minute == approx(4 * 60 * LAW.start, within=30)
+
+    def test_the_rate_does_not_grow_while_nobody_wants_to_send(self) -> None:
+        pacer = AdaptivePacer()
+        now = 0.0
+        for _ in range(20):
+            reservation, now = send(pacer, now + 10.0)
+            pacer.answered(reservation, now)
+        assert pacer.requests_per_minute == approx(60 * LAW.start, within=1)
+
+    def test_a_request_refused_at_once_leaves_next_to_nothing(self) -> None:
+        pacer = AdaptivePacer()
+        reservation, now = send(pacer, 0.0)
+        pacer.throttled(reservation, now + 0.1)
+        assert pacer.requests_per_minute == approx(60 / LAW.burst)
+
+    def test_the_first_throttle_gives_a_guess_that_allows_for_the_burst(self) -> None:
+        pacer = AdaptivePacer()
+        now = 0.0
+        for _ in range(8):
+            _, now = send(pacer, now)
+        refused, now = send(pacer, now)
+        pacer.throttled(refused, now + 0.1)
+        assert pacer.requests_per_minute == approx(60 * 8 / (now + LAW.burst))
+
+
+class TestThrottle:
+    def test_it_moves_back_everyone_who_waits(self) -> None:
+        pacer = AdaptivePacer()
+        refused = pacer.reserve(0.0)
+        waiting = [pacer.reserve(0.0) for _ in range(3)]
+        before = [one.wait for one in waiting]
+        pacer.throttled(refused, 0.1)
+        rate = pacer.requests_per_minute / 60
+        after = [pacer.due(one, 0.1) for one in waiting]
+        assert all(later > 10 * sooner for later, sooner in zip(after, before, strict=True))
+        assert after[0] == approx((1 + LAW.pause) / rate - 0.1)
+        assert after[2] - after[1] == approx(1 / rate)
+
+    def test_whoever_never_asks_whether_it_is_due_is_paced_all_the_same(self) -> None:
+        pacer = AdaptivePacer()
+        pacer.throttled(pacer.reserve(0.0), 0.1)
+        unasked = pacer.reserve(1.0)
+        assert unasked.wait > 1.0
+        pacer.answered(unasked, 30.0)
+        assert pacer.reserve(30.0).wait == 0.0
+
+    def test_those_under_way_at_a_cut_do_not_cut_again(self) -> None:
+        pacer = AdaptivePacer(AdaptiveLaw(start=1_000.0))
+        under_way = [send(pacer, number / 1_000)[0] for number in range(8)]
+        for reservation in under_way:
+            pacer.throttled(reservation, 0.1)
+        assert pacer.requests_per_minute == approx(60 / LAW.burst, within=0.01)
+
+    def test_the_second_one_measures_the_rate(self) -> None:
+        pacer, _ = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 300)
+        assert pacer.requests_per_minute == approx(30, within=5)
+
+    def test_no_cut_goes_deeper_than_the_least(self) -> None:
+        pacer = AdaptivePacer()
+        pacer.throttled(send(pacer, 0.0)[0], 0.1)
+        rates: list[float] = []
+        now = 0.1
+        for _ in range(10):
+            reservation, now = send(pacer, now)
+            rates.append(pacer.requests_per_minute)
+            pacer.throttled(reservation, now)
+            assert pacer.requests_per_minute >= LAW.least_cut * rates[-1] - 1e-9 or pacer.requests_per_minute == 1.0
+        assert pacer.requests_per_minute >= 1.0
+
+    def test_an_abandoned_request_lets_the_others_move_up(self) -> None:
+        pacer = AdaptivePacer()
+        _, second, third = (pacer.reserve(0.0) for _ in range(3))
+        pacer.abandoned(second, 0.0)
+        pacer.abandoned(second, 0.0)
+        assert pacer.due(third, 0.0) == approx(1 / LAW.start)
+
+    @pytest.mark.parametrize("how", ["answered", "throttled", "overloaded", "abandoned"])
+    def test_a_reservation_is_closed_once(self, how: str) -> None:
+        pacer = AdaptivePacer()
+        reservation, now = send(pacer, 0.0)
+        pacer.answered(reservation, now)
+        getattr(pacer, how)(reservation, now)
+        assert pacer.requests_per_minute == approx(60 * LAW.start)
+
+
+def drive(pacer: AdaptivePacer, bucket: TokenBucket, requests: int, now: float = 0.0) -> tuple[AdaptivePacer, float]:
+    """Send so many requests, one after the other, against a bucket."""
+    for _ in range(requests):
+        reservation, now = send(pacer, now)
+        if bucket.take(now):
+            pacer.answered(reservation, now)
+        else:
+            pacer.throttled(reservation, now)
+    return pacer, now
+
+
+class TestOverload:
+    def test_a_503_halves_the_rate_and_it_comes_back(self) -> None:
+        pacer, now = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 100)
+        reservation, now = send(pacer, now)
+        before = pacer.requests_per_minute
+        pacer.overloaded(reservation, now)
+        assert pacer.requests_per_minute == approx(before / 2, within=1)
+        pacer.reserve(now + HOLD - 1)
+        halved = pacer.requests_per_minute  # what it had grown by is forgotten, too
+        assert halved <= before / 2
+        pacer.reserve(now + HOLD)
+        assert pacer.requests_per_minute == approx(halved * 1.5)
+        pacer.reserve(now + 2 * HOLD)
+        assert pacer.requests_per_minute == approx(halved * 2)
+
+    def test_a_throttle_while_it_is_slowed_down_cuts_the_rate_behind_it(self) -> None:
+        pacer, now = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 100)
+        reservation, now = send(pacer, now)
+        pacer.overloaded(reservation, now)
+        halved = pacer.requests_per_minute
+        reservation, now = send(pacer, now)
+        pacer.throttled(reservation, now)
+        assert pacer.requests_per_minute == approx(halved, within=halved * (1 - LAW.least_cut))
+
+
+SCENARIOS = {
+    "3 x 4 x 50": Scenario(instances=3, workers=4, items=50, offset=60.0),
+    "1 x 12 x 104": Scenario(workers=12, items=104),
+    "1 x 12 x 1,000": Scenario(workers=12, items=1_000),
+}
+
+
+def simulated(name: str, per_minute: float, seeds: int) -> list[SimulationReport]:
+    scenario = SCENARIOS[name].replace(quota=Quota(requests_per_minute=per_minute, burst=5))
+    return [simulate(scenario, pacer=AdaptivePacer, seed=seed) for seed in range(seeds)]
+
+
+class TestInTheSimulator:
+    @pytest.mark.parametrize("per_minute", [25, 50, 100])
+    @pytest.mark.parametrize(
+        ("name", "throttled", "ratio", "seeds"),
+        [("3 x 4 x 50", 0.05, 1.15, 20), ("1 x 12 x 104", 0.05, 1.10, 20), ("1 x 12 x 1,000", 0.02, 1.10, 5)],
+    )
+    def test_it_finds_the_rate_and_loses_nothing(
+        self, name: str, throttled: float, ratio: float, seeds: int, per_minute: float
+    ) -> None:
+        reports = simulated(name, per_minute, seeds)
+        if (name, per_minute) == ("3 x 4 x 50", 25):
+            throttled = 0.10  # three who know nothing of each other, and 8 requests a minute for each
+        assert sum(report.failed for report in reports) == 0
+        assert statistics.fmean(report.throttle_rate for report in reports) <= throttled
+        assert statistics.fmean(report.ratio for report in reports) <= ratio
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_it_follows_a_quota_that_is_halved_and_restored(self, seed: int) -> None:
+        full, half = Quota(requests_per_minute=50, burst=5), Quota(requests_per_minute=25, burst=5)
+        changes = (QuotaChange(200.0, half), QuotaChange(440.0, full))
+        scenario = Scenario(workers=12, items=500, quota=full, changes=changes)
+        report = simulate(scenario, pacer=AdaptivePacer, seed=seed)
+        assert report.failed == 0
+        assert report.throttle_rate <= 0.08
+        admitted = [request.at for request in report.requests if request.refused is None]
+        for end, per_minute in ((440.0, 25), (440.0 + 240.0, 50)):
+            reached = max(
+                60 * sum(start <= at < start + 60 for at in admitted) / 60 for start in (end - 90, end - 60, end - 30)
+            )
+            assert reached >= 0.9 * per_minute
+
+
+def test_it_takes_any_number_of_threads() -> None:
+    pacer = AdaptivePacer()
+
+    def work() -> None:
+        for number in range(200):
+            reservation = pacer.reserve(0.0)
+            pacer.due(reservation, 0.0)
+            (pacer.abandoned if number % 7 == 0 else pacer.answered)(reservation, 0.0)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sent = 8 * sum(number % 7 != 0 for number in range(200))
+    assert pacer.reserve(0.0).wait == approx(sent / LAW.start)
+
+
+def test_another_pacers_reservation_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^reservation: got .+, accepted: what this pacer's reserve\(\) returned$"):
+        AdaptivePacer().throttled(NoPacer().reserve(0.0), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [("start", 0.0), ("pause", -1.0), ("doubling", float("inf")), ("headroom", 1.5), ("memory", 2.0)],
+)
+def test_a_constant_outside_its_range_is_refused_by_name(field: str, given: float) -> None:
+    with pytest.raises(ValueError, match=rf"^AdaptiveLaw\.{field}: got {given}, accepted: "):
+        AdaptiveLaw(**{field: given})
+
+
+def test_a_pause_may_be_none() -> None:
+    assert AdaptiveLaw(pause=0.0).pause == 0.0
+
+
+def test_it_shows_its_law() -> None:
+    assert repr(AdaptivePacer()) == f"AdaptivePacer({LAW!r})"
