@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bedrock_resilience import __version__
+from bedrock_resilience.cli.advise import advise
 from bedrock_resilience.cli.emulate import emulate
 from bedrock_resilience.cli.failures import failures
 from bedrock_resilience.cli.schedule import schedule
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(schedule)
 app.command()(simulate)
+app.command()(advise)
 app.command()(emulate)
 app.command()(failures)
 

@@ -92,5 +92,6 @@ def _save(figure: Any, axes: Any, file: Path, *, legend: bool = True) -> None:  
     if legend:
         axes.legend(loc="upper right", frameon=False)
     # A fixed salt and no date: the same data gives the same file.
-    with mpl.rc_context({"svg.hashsalt": "bedrock-resilience"}):
+    settings: Any = {"svg.hashsalt": "bedrock-resilience"}
+    with mpl.rc_context(settings):  # pyright: ignore[reportUnknownMemberType]  # matplotlib types its settings loosely
         figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)

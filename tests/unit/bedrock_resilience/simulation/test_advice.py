@@ -1,0 +1,91 @@
+"""Advice names the scenario of the operations guide that applies, with its simulated effect."""
+
+from __future__ import annotations
+
+import pytest
+
+from bedrock_resilience import RetryPolicy
+from bedrock_resilience.simulation.advice import advise, rebuild
+from bedrock_resilience.simulation.observation import Observation
+
+QUIET = Observation(submitted=40, failed=0, calls=40, retries=0, throttles=0, elapsed=60.0, latency=6.0)
+INCIDENT = Observation(
+    submitted=104, failed=50, calls=400, retries=240, throttles=300, elapsed=120.0, latency=6.5, workers=12
+)
+
+
+def test_a_throttled_run_shows_its_quota() -> None:
+    scenario = rebuild(INCIDENT)
+    assert scenario.quota.requests_per_minute == pytest.approx(100 / 2)
+    assert (scenario.workers, scenario.items, scenario.latency, scenario.offset) == (12, 104, 6.5, 0.0)
+
+
+def test_a_quiet_run_shows_that_there_is_more() -> None:
+    assert rebuild(QUIET).quota.requests_per_minute == pytest.approx(2 * 40)
+    untimed = Observation(submitted=40, failed=0, calls=40, retries=0, throttles=0, latency=6.0, workers=4)
+    assert rebuild(untimed).quota.requests_per_minute == pytest.approx(2 * 40)
+
+
+def test_what_is_known_of_the_quota_goes_first() -> None:
+    scenario = rebuild(INCIDENT, rpm=75, instances=3, offset=30.0)
+    assert (scenario.quota.requests_per_minute, scenario.instances, scenario.offset) == (75, 3, 30.0)
+
+
+def test_a_run_without_calls_cannot_be_rebuilt() -> None:
+    with pytest.raises(ValueError, match="run: it sent no request; accepted: a run with calls"):
+        rebuild(Observation(submitted=3, failed=0, calls=0, retries=0, throttles=0))
+
+
+def test_few_throttles_leave_room_for_more_workers() -> None:
+    (advice,) = advise(QUIET, rebuild(QUIET), seeds=[0])
+    assert (advice.name, advice.variables) == ("more workers", {"MAX_BEDROCK_WORKERS": "8"})
+    assert "0.0% of the calls were throttled (limit 5%)" in advice.why
+    assert advice.after is not None
+    assert advice.after.makespan.mean < advice.before.makespan.mean
+
+
+def test_a_run_with_all_its_workers_and_few_throttles_needs_nothing() -> None:
+    full = Observation(submitted=40, failed=0, calls=40, retries=0, throttles=0, elapsed=60.0, workers=8)
+    assert advise(full, rebuild(full), seeds=[0]) == []
+
+
+def test_many_throttles_and_losses_want_a_pacer_and_more_retries() -> None:
+    paced, more = advise(INCIDENT, rebuild(INCIDENT), seeds=[0])
+    assert paced.variables == {"BEDROCK_PACING": "adaptive"}
+    assert paced.after is not None
+    assert paced.after.failure_rate.mean == 0.0
+    assert paced.after.throttle_rate.mean < 0.1 < paced.before.throttle_rate.mean
+    assert more.variables == {"BEDROCK_MAX_RETRIES": "5", "BEDROCK_BASE_DELAY": "1"}
+    assert more.after is not None
+    assert more.after.failure_rate.mean < more.before.failure_rate.mean
+    assert more.to_dict()["after"] == more.after.to_dict()
+
+
+def test_a_long_run_that_is_throttled_wants_fewer_workers() -> None:
+    long = Observation(
+        submitted=104, failed=2, calls=200, retries=98, throttles=96, elapsed=485.0, policy=RetryPolicy(5, 1.0)
+    )
+    names = {advice.name: advice for advice in advise(long, rebuild(long), seeds=[0])}
+    assert list(names) == ["pace the calls", "fewer workers"]
+    assert names["fewer workers"].variables == {"MAX_BEDROCK_WORKERS": "2"}
+    assert "485 s (limit 300 s)" in names["fewer workers"].why
+
+
+def test_tokens_reserved_in_vain_are_told() -> None:
+    wasteful = Observation(
+        submitted=10, failed=0, calls=10, retries=0, throttles=0, elapsed=10.0, workers=8, output_tokens=1_000,
+        max_tokens=1_000,
+    )  # fmt: skip
+    (advice,) = advise(wasteful, rebuild(wasteful), seeds=[0])
+    assert (advice.name, advice.after, advice.variables) == ("a lower max_tokens", None, {})
+    assert "the mean answer has 100: 500 of them are reserved in vain" in advice.why
+    assert advice.to_dict()["after"] is None
+
+
+@pytest.mark.parametrize(("output_tokens", "max_tokens"), [(3_000, 1_000), (0, 1_000), (1_000, None)])
+def test_tokens_that_are_used_are_left_alone(output_tokens: int, max_tokens: int | None) -> None:
+    frugal = Observation(
+        submitted=10, failed=0, calls=10, retries=0, throttles=0, elapsed=10.0, workers=8,
+        output_tokens=output_tokens, max_tokens=max_tokens,
+    )  # fmt: skip
+    assert advise(frugal, rebuild(frugal), seeds=[0]) == []

@@ -1,0 +1,96 @@
+"""A run that has happened is read from its report or from its log."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from bedrock_resilience import BoundedExecutor, NoJitter, RetryPolicy
+from bedrock_resilience.simulation.observation import DEFAULT_LATENCY, Observation, read_observation
+from bedrock_resilience.testing import FakeClock, throttling_error
+
+LOG = """\
+{"level":"WARNING","message":"ThrottlingException détectée (tentative 1/3). Retry dans 0.52s..."}
+ThrottlingException (attempt 2/3). Retrying in 1.04s...
+garbage \x00 line
+{"level":"ERROR","message":"ThrottlingException - Échec après 3 tentatives. Abandon de l'appel Bedrock."}
+INFO Normalised: 7 succeeded, 2 failed, 1 not started
+"""
+
+
+def some_report() -> tuple[dict[str, Any], RetryPolicy]:
+    clock = FakeClock()
+    policy = RetryPolicy(max_retries=1, base_delay=4.0, jitter=NoJitter())
+    throttled = {2: 1, 5: 9}
+
+    def answer(item: int) -> int:
+        clock.sleep(0.1 if throttled.get(item) else 3.0)
+        if throttled.get(item):
+            throttled[item] -= 1
+            raise throttling_error()
+        return item
+
+    report = BoundedExecutor(1, policy=policy, clock=clock).run(answer, range(8))
+    return report.to_dict(), policy
+
+
+def test_a_batch_report_is_read() -> None:
+    report, _ = some_report()
+    seen = read_observation(json.dumps(report), workers=1)
+    assert (seen.submitted, seen.failed, seen.calls, seen.retries, seen.throttles) == (8, 1, 10, 2, 3)
+    assert (seen.workers, seen.policy) == (1, RetryPolicy())
+    assert seen.answered == 7
+    assert seen.throttle_rate == pytest.approx(0.3)
+    assert seen.failure_rate == pytest.approx(1 / 8)
+    # Seven answers of 3 s, one of them after a refusal of 0.1 s.
+    assert seen.latency == pytest.approx((7 * 3.0 + 0.1) / 7)
+
+
+def test_a_run_report_tells_its_settings_too() -> None:
+    report, policy = some_report()
+    items = report.pop("outcomes")
+    whole = {
+        "bedrock": {**report, "output_tokens": 2_100},
+        "items": items,
+        "settings": {"max_workers": 6, "policy": policy.to_env()},
+    }
+    seen = read_observation(json.dumps(whole), max_tokens=1_000)
+    assert (seen.workers, seen.policy, seen.output_tokens, seen.max_tokens) == (6, policy, 2_100, 1_000)
+    assert seen.elapsed == pytest.approx(report["elapsed"])
+
+
+def test_a_report_without_answers_has_the_default_latency() -> None:
+    bare = {"submitted": 2, "failed": 2, "calls": 2, "retries": 0, "throttles": 2}
+    seen = read_observation(json.dumps(bare))
+    assert seen.latency == DEFAULT_LATENCY
+    assert Observation(submitted=0, failed=0, calls=0, retries=0, throttles=0).throttle_rate == 0.0
+    assert Observation(submitted=0, failed=0, calls=0, retries=0, throttles=0).failure_rate == 0.0
+
+
+def test_a_log_is_counted_line_by_line() -> None:
+    seen = read_observation(LOG)
+    assert (seen.submitted, seen.failed, seen.retries) == (10, 2, 2)
+    assert seen.calls == 9 + 2  # one item was not started
+    assert seen.throttles == 3
+    assert seen.policy == RetryPolicy(max_retries=2)
+
+
+def test_what_is_known_goes_before_what_is_read() -> None:
+    assert read_observation(LOG, latency=2.0, workers=12).workers == 12
+    quiet = read_observation("nothing of interest\n", submitted=5)
+    assert (quiet.submitted, quiet.calls, quiet.failed, quiet.policy) == (5, 5, 0, RetryPolicy())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "log: has no line '<n> succeeded, <n> failed, <n> not started'"),
+        ('{"calls": 3}', "report: has no submitted, failed, retries, throttles; accepted: a run report"),
+    ],
+)
+def test_what_is_neither_is_refused(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        read_observation(text)
