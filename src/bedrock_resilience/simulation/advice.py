@@ -108,10 +108,7 @@ def advise(
 
 
 def _changes(seen: Observation, scenario: Scenario) -> Iterable[tuple[str, str, dict[str, str], Trial | None]]:
-    throttled, lost = (
-        f"{seen.throttle_rate:.1%} of the calls were throttled",
-        f"{seen.failure_rate:.1%} of the items lost",
-    )
+    throttled = f"{seen.throttle_rate:.1%} of the calls were throttled"
     if seen.throttle_rate >= FEW_THROTTLES and not seen.paced:
         yield (
             "pace the calls",
