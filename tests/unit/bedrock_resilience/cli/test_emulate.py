@@ -59,6 +59,9 @@ def test_it_serves_boto3_and_counts(process: subprocess.Popen[str]) -> None:
         (["--latency", "slow"], ["latency", "'slow'", "uniform:low,high"]),
         (["--rpm", "-1"], ["Quota.requests_per_minute", "-1"]),
         (["--burst", "2"], ["Quota.burst", "requests_per_minute"]),
+        (["--fail-rate", "2"], ["rate", "2"]),
+        (["--fail-rate", "0.1", "--fail-with", "Nonsense"], ["Nonsense"]),
+        (["--backend-url", "nowhere"], ["url", "'nowhere'", "http://host:port/v1"]),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(arguments: list[str], names: list[str]) -> None:
