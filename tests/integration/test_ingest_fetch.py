@@ -44,7 +44,7 @@ SLOW: dict[str, Callable[[Connection], object]] = {
     "stall": lambda c: c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx").pause(60),
 }
 ENDLESS: dict[str, tuple[Callable[[Connection], object], str]] = {
-    "body": (lambda c: c.send(b"HTTP/1.1 200 OK\r\n\r\n").flood(b"<item>" * 1000), "bytes once decompressed"),
+    "body": (lambda c: c.send(b"HTTP/1.1 200 OK\r\n\r\n").flood(b"<item>" * 1000), "bytes"),
     "chunks": (lambda c: c.send(CHUNKED).flood(b"5\r\n<rss>\r\n"), "bytes"),
     "headers": (lambda c: c.send(b"HTTP/1.1 200 OK\r\n").flood(b"X: " + b"y" * 1000 + b"\r\n"), "bytes of headers"),
     "continue": (lambda c: c.flood(b"HTTP/1.1 100 Continue\r\n\r\n"), "bytes of headers"),

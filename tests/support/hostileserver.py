@@ -27,15 +27,22 @@ class Connection:
         sock: The connected socket.
         request: The head of the request.
         stopped: Set when the server closes.
+        answered: Called before the first byte is sent.
     """
 
-    def __init__(self, sock: socket.socket, request: str, stopped: threading.Event) -> None:
+    def __init__(
+        self, sock: socket.socket, request: str, stopped: threading.Event, answered: Callable[[], None]
+    ) -> None:
         self.sock = sock
         self.request = request
         self._stopped = stopped
+        self._answered: Callable[[], None] | None = answered
 
     def send(self, data: bytes) -> Self:
         """Send bytes now."""
+        if self._answered:
+            self._answered()
+            self._answered = None
         self.sock.sendall(data)
         return self
 
@@ -75,9 +82,10 @@ class HostileServer:
         self.connections = 0
         """How many connections were opened, with or without a request."""
         self.at_once = 0
-        """The most connections that were open at one moment."""
+        """The most requests that were waiting for the first byte of their answer at one moment."""
         self._host = host
         self._tls = tls
+        self._waiting = 0
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -129,7 +137,6 @@ class HostileServer:
         with self._lock:
             self._open.add(sock)
             self.connections += 1
-            self.at_once = max(self.at_once, len(self._open))
         try:
             # The reader goes away in the middle of hostile answers: that is what the tests are about.
             with contextlib.suppress(OSError):
@@ -150,11 +157,18 @@ class HostileServer:
             request = head.decode("latin-1")
             with self._lock:
                 self.requests.append(request)
+                self._waiting += 1
+                self.at_once = max(self.at_once, self._waiting)
+            connection = Connection(sock, request, self._stopped, self._answered)
             answer = self.answers.get(request.split(" ")[1].partition("?")[0], http(b"none", status="404 Not Found"))
             if isinstance(answer, bytes):
-                sock.sendall(answer)
+                connection.send(answer)
             else:
-                answer(Connection(sock, request, self._stopped))
+                answer(connection)
+
+    def _answered(self) -> None:
+        with self._lock:
+            self._waiting -= 1
 
 
 def http(body: bytes = b"", *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
