@@ -69,3 +69,11 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+
+
+def wall_clock() -> float:
+    """Seconds since 1970 by this machine's clock: what several machines agree on, to within their skew.
+
+    It may be set back. Whatever can do with the time of one process takes `Clock.monotonic` instead.
+    """
+    return time.time()
