@@ -1,0 +1,81 @@
+"""A run over good, bad and hostile sources at once: the good ones are read, each of the others fails by itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from support.hostileserver import HostileServer, gzipped, http, redirect
+from vectora_normalize.ingest.addresses import AddressPolicy
+from vectora_normalize.ingest.catalog import ContentFilters, Source
+from vectora_normalize.ingest.failures import FailureKind
+from vectora_normalize.ingest.fetch import Fetcher
+from vectora_normalize.ingest.limits import FetchLimits
+from vectora_normalize.ingest.window import Counts, Window, ingest
+
+TODAY = dt.date(2026, 11, 21)
+RSS = """<?xml version="1.0" encoding="iso-8859-1"?><rss version="2.0"><channel>
+<item><title>Camurus &amp; Nanexa</title><link>/a</link><description>A depot of their own.</description>
+<pubDate>Fri, 20 Nov 2026 23:30:00 -0500</pubDate></item>
+<item><title>Old</title><link>/b</link><description>Long ago.</description><pubDate>1 Nov 2026</pubDate></item>
+</channel></rss>"""
+ATOM = """<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>Camurus &amp; Nanexa</title><link href="/copy"/>
+<summary>A depot of their own.</summary><updated>2026-11-20T10:00:00Z</updated></entry></feed>"""
+PAGE = """<ul><li><a href="c?x=1">Medincell dépose un dossier</a> 19/11/2026 <p>Auprès de l'agence.</p></li>
+<li><a href="d">Medincell prepares something</a> soon</li></ul>"""
+
+
+def test_each_source_is_read_or_fails_alone() -> None:
+    with HostileServer(host="127.0.0.2") as canary, HostileServer() as server:
+        server.answers.update(
+            {
+                "/rss": gzipped(RSS.encode("latin-1"), "Content-Type: text/html; charset=utf-8"),
+                "/atom": http(ATOM.encode("utf-16")),
+                "/page": redirect("/news/"),
+                "/news/": http(PAGE.encode("latin-1"), "Content-Type: text/html; charset=iso-8859-1"),
+                "/metadata": redirect("http://169.254.169.254/latest/meta-data/"),
+                "/inside": redirect(f"{canary.url}/"),
+                "/slow": lambda connection: connection.drip(b"HTTP/1.1 200 OK\r\n"),
+                "/html": http(b"<html><body>Maintenance</body></html>"),
+            }
+        )
+
+        def source(path: str, mode: str = "rss") -> Source:
+            url = f"{server.url}/{path}?key=hunter2"
+            return Source(source_key=path, ingestion_mode=mode, rss_url=url, html_url=url, default_language="fr")
+
+        names = ("rss", "atom", "metadata", "inside", "slow", "html", "gone")
+        sources = [source("page", "html"), *map(source, names), Source(source_key="nowhere")]
+        fetcher = Fetcher(
+            FetchLimits(total_seconds=1, per_host=8), addresses=AddressPolicy(allowed=("127.0.0.1/32",), ports=None)
+        )
+        ingested = ingest(sources, Window.back_from(TODAY, 7), ContentFilters(min_word_count=3), fetcher)
+        assert canary.connections == 0
+
+    assert [(item.source_key, item.title, item.content, item.published_at) for item in ingested.items] == [
+        (
+            "page",
+            "Medincell dépose un dossier",
+            "Medincell dépose un dossier. Auprès de l'agence.",
+            dt.date(2026, 11, 19),
+        ),
+        ("rss", "Camurus & Nanexa", "Camurus & Nanexa. A depot of their own.", TODAY),
+    ]
+    assert [item.url for item in ingested.items] == [f"{server.url}/news/c?x=1", f"{server.url}/a"]
+    reports = {report.source_key: report for report in ingested.sources}
+    assert {key: report.failure for key, report in reports.items()} == {
+        "page": None,
+        "rss": None,
+        "atom": None,
+        "metadata": FailureKind.REFUSED_ADDRESS,
+        "inside": FailureKind.REFUSED_ADDRESS,
+        "slow": FailureKind.TOO_SLOW,
+        "html": FailureKind.UNREADABLE,
+        "gone": FailureKind.NOT_FOUND,
+        "nowhere": FailureKind.NO_ADDRESS,
+    }
+    assert reports["page"].counts == Counts(found=2, kept=1, undated=1)
+    assert reports["rss"].counts == Counts(found=2, kept=1, outside_window=1)
+    assert reports["atom"].counts == Counts(found=1, duplicate=1)
+    assert all(report.counts.balances for report in ingested.sources)
+    assert "hunter2" not in repr(ingested)
+    assert not ingested.all_failed
