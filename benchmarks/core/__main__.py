@@ -47,7 +47,11 @@ def targets(succeeding: Measured, alone: Measured, item: Measured, stream: Growt
         Target("a successful call, beside backoff", succeeding.ratio(ours, calls.BACKOFF), 1 / 4),
         Target("importing RetryPolicy, beside tenacity", alone.ratio(imports.RETRY_POLICY), 0.35),
         Target("an item of BoundedExecutor.run, beside ThreadPoolExecutor.map", item.ratio(executor.RUN), 1.0),
-        Target(f"blocks grown for each of {stream.items:,} streamed items", stream.blocks_grown / stream.items, 0.001),
+        Target(
+            f"blocks grown for each of {stream.items:,} streamed items",
+            max(0, stream.blocks_grown) / stream.items,
+            0.001,
+        ),
     ]
 
 

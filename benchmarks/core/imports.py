@@ -22,7 +22,7 @@ STATEMENTS = (
 
 
 def milliseconds(statements: tuple[str, ...], rounds: int, before: str = "") -> dict[str, float]:
-    """Milliseconds that each statement takes in a fresh interpreter: the least of several, taken in turns.
+    """Milliseconds of processor time that each statement takes in a fresh interpreter: the least of several, in turns.
 
     The clock starts when the interpreter is up, so this is beyond what starting it costs. ``-I`` ignores the
     environment: bytecode is cached, as it is in a Lambda package that was compiled. The first round writes the caches.
@@ -31,7 +31,7 @@ def milliseconds(statements: tuple[str, ...], rounds: int, before: str = "") -> 
     for _ in range(1 + rounds):
         for statement in statements:
             code = (
-                f"import time\n{before}\nstart = time.perf_counter()\n{statement}\nprint(time.perf_counter() - start)"
+                f"import time\n{before}\nstart = time.process_time()\n{statement}\nprint(time.process_time() - start)"
             )
             command = [sys.executable, "-I", "-c", code]
             ran = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own interpreter

@@ -11,6 +11,7 @@ from benchmarks.core.measuring import Measured, best, sleepless
 from botocore.exceptions import ClientError
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from support.pages import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +122,17 @@ def test_the_targets_are_those_that_were_promised() -> None:
         (1.0, False),
         (0.001, True),
     ]
+
+
+def test_the_page_shows_every_way_and_every_promise() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    shown = [calls.ways(calls.answer), sdk.ways(0), imports.STATEMENTS, [executor.MAP, executor.RUN, executor.STREAM]]
+    assert [name for ways in shown for name in ways if name not in page] == []
+    one = Measured("", "", dict.fromkeys([calls.OURS, calls.TENACITY, calls.BACKOFF, calls.BY_HAND], 1.0), calls.OURS)
+    alone = Measured("", "", dict.fromkeys([imports.RETRY_POLICY, imports.TENACITY], 1.0), imports.TENACITY)
+    item = Measured("", "", dict.fromkeys([executor.RUN, executor.MAP], 1.0), executor.MAP)
+    promised = targets(one, alone, item, memory.Growth("", memory.ITEMS, 1, (0, 0), (0, 0)))
+    assert [target.promise for target in promised if f"| {target.promise} | {target.limit:g} |" not in page] == []
 
 
 def test_a_missed_target_is_told() -> None:
