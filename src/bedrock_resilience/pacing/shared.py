@@ -249,7 +249,8 @@ class SharedPacer:
             self._waiting.remove(booking)
         if booking.fallback is not None:
             return self._own_pace().due(booking.fallback, now)
-        return self._turn_ends - shared if shared < self._turn_ends <= shared + LONGEST else None
+        left = self._turn_ends - shared
+        return left if _NO_TIME < left <= LONGEST else None
 
     def _next_turn(self) -> list[_Booking]:
         """Who books now: those that wait longest, as many as the turn holds, but one at least."""
