@@ -1,0 +1,146 @@
+"""One machine decides: the synchronous driver, the asynchronous one and both executors take the same course."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bedrock_resilience import BoundedExecutor, Fault, Retrier, RetryPolicy
+from bedrock_resilience.budget import RetryBudget
+from bedrock_resilience.deadline import Deadline
+from bedrock_resilience.testing import FakeClock, ascripted, error_of, scripted
+from bedrock_resilience.testing.strategies import faults, retry_policies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.events import Event
+
+
+class Course(NamedTuple):
+    """Everything that a caller can see of a call."""
+
+    calls: int
+    sleeps: list[float]
+    events: list[str]
+    result: str
+    notes: list[str]
+    end: float
+
+
+class Case(NamedTuple):
+    """A call to be: under what, and what comes of its attempts; None is an answer."""
+
+    policy: RetryPolicy
+    script: list[Fault | None]
+    seed: int
+    deadline: float
+    reserve: int
+    latency: float
+
+    def outcomes(self) -> list[object]:
+        return ["answer" if fault is None else error_of(fault) for fault in self.script]
+
+    def settings(self, clock: FakeClock, listen: Callable[[Event], None]) -> dict[str, object]:
+        return {
+            "clock": clock,
+            "rng": random.Random(self.seed),
+            "deadline": Deadline(self.deadline),
+            "budget": RetryBudget(0.0, self.reserve),
+            "listeners": [listen],
+        }
+
+
+CASES = st.builds(
+    Case,
+    policy=retry_policies(),
+    script=st.lists(st.none() | faults(), min_size=1, max_size=8),
+    seed=st.integers(0, 1_000),
+    deadline=st.floats(0, 10_000) | st.floats(0, 100),
+    reserve=st.integers(0, 8),
+    latency=st.floats(0, 20),
+)
+
+
+def told(event: Event) -> str:
+    """An event without its error and answer, which are other objects in every course."""
+    fields = {
+        name: getattr(event, name) for name in type(event).__dataclass_fields__ if name not in {"error", "answer"}
+    }
+    return f"{type(event).__name__} {fields}"
+
+
+def described(result: object) -> tuple[str, list[str]]:
+    if isinstance(result, BaseException):
+        return type(result).__name__, getattr(result, "__notes__", [])
+    return str(result), []
+
+
+def synchronous(case: Case) -> Course:
+    clock, events = FakeClock(), list[str]()
+    fn = scripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
+    retrier = Retrier(case.policy, **case.settings(clock, lambda event: events.append(told(event))))  # type: ignore[arg-type]  # by name
+    try:
+        result: object = retrier.call(fn)
+    except Exception as error:  # noqa: BLE001 - whatever the script says
+        result = error
+    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+
+
+def asynchronous(case: Case) -> Course:
+    clock, events = FakeClock(), list[str]()
+    fn = ascripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
+    retrier = Retrier(case.policy, **case.settings(clock, lambda event: events.append(told(event))))  # type: ignore[arg-type]  # by name
+
+    async def call() -> object:
+        try:
+            return await retrier.acall(fn)
+        except Exception as error:  # noqa: BLE001 - whatever the script says
+            return error
+
+    result = asyncio.run(call())
+    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+
+
+def executed(case: Case) -> Course:
+    clock, events = FakeClock(), list[str]()
+    fn = scripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
+    settings = case.settings(clock, lambda event: events.append(told(event)))
+    report = BoundedExecutor(1, policy=case.policy, **settings).run(fn, [0])  # type: ignore[arg-type]  # by name
+    (outcome,) = report.outcomes
+    result = outcome.error if outcome.error is not None else outcome.value
+    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+
+
+def executed_asynchronously(case: Case) -> Course:
+    clock, events = FakeClock(), list[str]()
+    fn = ascripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
+    settings = case.settings(clock, lambda event: events.append(told(event)))
+    report = asyncio.run(BoundedExecutor(1, policy=case.policy, **settings).arun(fn, [0]))  # type: ignore[arg-type]  # by name
+    (outcome,) = report.outcomes
+    result = outcome.error if outcome.error is not None else outcome.value
+    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+
+
+@given(CASES)
+def test_the_asynchronous_driver_takes_the_course_of_the_synchronous_one(case: Case) -> None:
+    assert asynchronous(case) == synchronous(case)
+
+
+@given(CASES)
+def test_the_executors_take_the_course_of_the_drivers(case: Case) -> None:
+    course = synchronous(case)
+    if course.calls:
+        assert executed(case) == course
+        assert executed_asynchronously(case) == course
+    else:  # an item that was never begun has no error; the executor says in the report why
+        assert executed(case).calls == executed_asynchronously(case).calls == 0
+
+
+@given(CASES)
+def test_the_same_case_takes_the_same_course_again(case: Case) -> None:
+    assert synchronous(case) == synchronous(case)

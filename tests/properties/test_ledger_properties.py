@@ -1,0 +1,139 @@
+"""The ledger balances at every step, under any interleaving of workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import hypothesis.strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from bedrock_resilience.ledger import Ledger
+from bedrock_resilience.report import BatchReport, ItemOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bedrock_resilience.report import Status
+
+
+NOTHING = cast("object", multiple())  # for a bundle that gets nothing
+
+
+class Books(RuleBasedStateMachine):
+    """A ledger, and the same account kept in the simplest way there is."""
+
+    taken = Bundle("taken")
+
+    @initialize(size=st.integers(0, 12), breaks=st.booleans())
+    def begin(self, size: int, breaks: bool) -> None:  # noqa: FBT001 - drawn by Hypothesis
+        self.size = size
+        self.ledger: Ledger[int, int] = Ledger(size)
+        self.items = self.source(size, breaks=breaks)
+        self.given = 0  # items that have left the source
+        self.in_flight: set[int] = set()
+        self.closed: dict[int, ItemOutcome[int, int]] = {}
+        self.late = 0
+        self.reason: str | None = None
+
+    def source(self, size: int, *, breaks: bool) -> Iterator[int]:
+        for number in range(size):
+            self.given += 1
+            yield number
+        if breaks:
+            raise ValueError("broken")
+
+    @rule(target=taken)
+    def take(self) -> object:
+        got = self.ledger.take(self.items)
+        if got is None:
+            if self.ledger.stopped is not None and self.reason is None:
+                self.reason = "the input raised ValueError"
+            return NOTHING
+        self.in_flight.add(got[0])
+        return got
+
+    @rule(target=taken)
+    @precondition(lambda self: self.given < self.size)
+    def take_elsewhere(self) -> object:
+        """As an asynchronous input does: got first, entered then."""
+        item = next(self.items)
+        got = self.ledger.enter(item)
+        if got is None:
+            self.late += 1
+            return NOTHING
+        self.in_flight.add(got[0])
+        return got
+
+    @rule(
+        got=consumes(taken),
+        status=st.sampled_from(["succeeded", "failed", "unstarted"]),
+        calls=st.integers(0, 4),
+        throttles=st.integers(0, 4),
+    )
+    def close(self, got: tuple[int, int], status: Status, calls: int, throttles: int) -> None:
+        outcome: ItemOutcome[int, int] = ItemOutcome(
+            index=got[0], item=got[1], status=status, calls=calls, retries=max(0, calls - 1), throttles=throttles
+        )
+        self.ledger.close(outcome)
+        self.in_flight.remove(got[0])
+        self.closed[got[0]] = outcome
+
+    @rule(reason=st.sampled_from(["deadline", "interrupted"]))
+    def stop(self, reason: str) -> None:
+        self.ledger.stop(reason)
+        self.reason = self.reason or reason
+
+    @rule()
+    def leave_late(self) -> None:
+        for outcome in self.ledger.leave_late():
+            self.late -= 1
+            self.left(outcome)
+
+    @rule()
+    @precondition(lambda self: self.reason is not None)
+    def leave_one(self) -> None:
+        for outcome in self.ledger.leave_rest(self.items):
+            self.left(outcome)
+            break
+
+    def left(self, outcome: ItemOutcome[int, int]) -> None:
+        assert outcome.status == "unstarted"
+        assert outcome.reason == self.reason
+        assert outcome.index not in self.closed
+        self.closed[outcome.index] = outcome
+
+    @invariant()
+    def it_balances(self) -> None:
+        progress = self.ledger.progress()
+        assert progress.submitted == progress.succeeded + progress.failed + progress.unstarted + progress.in_flight
+        assert progress.submitted == len(self.closed) + len(self.in_flight)
+        assert progress.submitted + self.late == self.given, "every item that left the source is accounted for"
+        assert progress.in_flight == len(self.in_flight)
+        assert progress.done == len(self.closed)
+        assert progress.total == self.size
+        for status in ("succeeded", "failed", "unstarted"):
+            assert getattr(progress, status) == sum(outcome.status == status for outcome in self.closed.values())
+        for number in ("calls", "retries", "throttles"):
+            assert getattr(progress, number) == sum(getattr(outcome, number) for outcome in self.closed.values())
+
+    @invariant()
+    def it_stops_once(self) -> None:
+        assert self.ledger.stopped == self.reason
+
+    def teardown(self) -> None:
+        if not hasattr(self, "ledger"):
+            return
+        report = self.ledger.report(1.0)
+        assert report == BatchReport(tuple(self.closed[index] for index in sorted(self.closed)), 1.0, self.reason)
+
+
+TestBooks = Books.TestCase
