@@ -1,0 +1,188 @@
+"""What is written into a feed or page comes out of it again, and nothing that is written there breaks the reader."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vectora_normalize.ingest.failures import ParseProblem
+from vectora_normalize.ingest.feeds import parse_feed
+from vectora_normalize.ingest.pages import parse_page
+from vectora_normalize.ingest.text import clean_markup, plain
+
+if TYPE_CHECKING:
+    from vectora_normalize.ingest.entries import Document, Entry
+
+BASE = "https://example.com/news/"
+
+
+class News(NamedTuple):
+    """A piece of news before anybody has put it into a document."""
+
+    title: str
+    text: str
+    path: str
+    day: dt.date
+
+
+def words(least: int, most: int) -> st.SearchStrategy[str]:
+    """Texts of several words, in letters of many scripts, with characters that markup has to escape."""
+    letters = st.characters(categories=["Lu", "Ll", "Lo"], include_characters="<>&'\"-")
+    return st.lists(st.text(letters, min_size=4, max_size=9), min_size=least, max_size=most).map(" ".join).map(plain)
+
+
+NEWS = st.builds(
+    News,
+    # A page only takes for a title what reads like one.
+    title=words(4, 6).filter(lambda title: sum(map(str.isalpha, title)) > 30),
+    text=words(3, 30),
+    path=st.from_regex(r"[a-z0-9]{1,12}", fullmatch=True),
+    day=st.dates(dt.date(2020, 1, 1), dt.date(2030, 12, 31)),
+)
+ITEMS = st.lists(NEWS, min_size=1, max_size=6, unique_by=lambda news: news.path)
+
+
+def read_back(document: Document) -> list[tuple[str, str, str, dt.date | None]]:
+    return [(clean_markup(e.title), clean_markup(e.summary), e.link, e.published) for e in document.entries]
+
+
+def expected(items: list[News]) -> list[tuple[str, str, str, dt.date | None]]:
+    return [(news.title, news.text, f"https://example.com/{news.path}", news.day) for news in items]
+
+
+def twice(text: str) -> str:
+    """A text as HTML, inside of XML."""
+    return escape(escape(text))
+
+
+@given(ITEMS)
+def test_rss_gives_back_what_was_written(items: list[News]) -> None:
+    rows = "".join(
+        f"<item><title>{twice(news.title)}</title><link>/{news.path}</link><description>{twice(news.text)}</description>"
+        f"<pubDate>{news.day:%a, %d %b %Y} 12:00:00 +0000</pubDate></item>"
+        for news in items
+    )
+    document = parse_feed(f"<rss version='2.0'><channel>{rows}</channel></rss>".encode(), base=BASE)
+    assert read_back(document) == expected(items)
+    assert document.problems == ()
+
+
+@given(ITEMS)
+def test_atom_gives_back_what_was_written(items: list[News]) -> None:
+    rows = "".join(
+        f'<entry><title type="html"><![CDATA[{escape(news.title)}]]></title><link href="/{news.path}"/>'
+        f'<content type="html">{twice(news.text)}</content><updated>{news.day}T12:00:00Z</updated></entry>'
+        for news in items
+    )
+    source = f'<feed xmlns="http://www.w3.org/2005/Atom">{rows}</feed>'
+    assert read_back(parse_feed(source.encode("utf-16"), base=BASE, charset="iso-8859-1")) == expected(items)
+
+
+@given(ITEMS)
+def test_json_feed_gives_back_what_was_written(items: list[News]) -> None:
+    rows = [
+        {
+            "title": escape(news.title),
+            "content_html": escape(news.text),
+            "url": f"/{news.path}",
+            "date_published": f"{news.day}T12:00:00Z",
+        }
+        for news in items
+    ]
+    source = json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": rows})
+    assert read_back(parse_feed(source.encode(), base=BASE)) == expected(items)
+
+
+@given(ITEMS)
+def test_a_page_gives_back_what_was_written(items: list[News]) -> None:
+    rows = "".join(
+        f'<li><h3><a href="/{news.path}">{escape(news.title)}</a></h3><time datetime="{news.day}">then</time>'
+        f"<p>{escape(news.text)}</p></li>"
+        for news in items
+    )
+    document = parse_page(f"<ul>{rows}</ul>".encode(), base=BASE)
+    assert [entry[0::2] for entry in read_back(document)] == [(e[0], e[2]) for e in expected(items)]
+    assert read_back(document) == expected(items)
+
+
+TOKENS = st.sampled_from(
+    [
+        *("<rss>", "<channel>", "<item>", "</item>", "<title>", "</title>", "<entry>", "<link>", "<pubDate>", "<feed>"),
+        *(
+            "<a href=/x>",
+            "</a>",
+            "<li>",
+            "<h2>",
+            "<time datetime=2026-11-20>",
+            "<table>",
+            "<td>",
+            "<p>",
+            "<div>",
+            "</div>",
+        ),
+        *(
+            "<![CDATA[",
+            "]]>",
+            "<!--",
+            "-->",
+            "<script type=application/ld+json>",
+            "</script>",
+            "{",
+            "[",
+            '"@type":',
+            "}",
+        ),
+        *(
+            "Some longer title here ",
+            "2026-11-20",
+            "20 Nov 2026",
+            "&amp;",
+            "&",
+            "<",
+            ">",
+            "'",
+            '"',
+            "\x00",
+            "\u202e",
+            "é",
+        ),
+        *(
+            '{"version":"https://jsonfeed.org/version/1.1","items":[',
+            '{"title":"x"},',
+            "]}",
+            "<base href=//b/>",
+            "\ud800",
+        ),
+    ]
+)
+SOUP = st.lists(TOKENS, max_size=60).map("".join).map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+def check(entries: tuple[Entry, ...]) -> None:
+    for entry in entries:
+        assert entry.link == "" or entry.link.startswith(("http://", "https://"))
+        clean_markup(entry.title).encode()
+        clean_markup(entry.summary).encode()
+
+
+@given(SOUP | st.binary(max_size=400))
+def test_whatever_comes_as_a_feed_is_read_or_refused(body: bytes) -> None:
+    for wrapped in (body, b"<rss><channel>" + body):
+        try:
+            check(parse_feed(wrapped, base=BASE).entries)
+        except ParseProblem as problem:
+            assert problem.message  # noqa: PT017 - either outcome is one
+
+
+@given(SOUP | st.binary(max_size=400))
+def test_whatever_comes_as_a_page_is_read_or_refused(body: bytes) -> None:
+    for wrapped in (body, b"<a href=/x>Some title of news</a>" + body):
+        try:
+            check(parse_page(wrapped, base=BASE).entries)
+        except ParseProblem as problem:
+            assert problem.message  # noqa: PT017 - either outcome is one

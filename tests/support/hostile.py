@@ -1,0 +1,333 @@
+"""A corpus of hostile and broken documents, and the run of the ingestion over it.
+
+The documents are made, not stored: the same seed makes the same ones. Some are bombs, written to hurt a parser; most
+are good documents, ours and those of the example, that have been damaged. Wherever a document can name an address, it
+names that of a canary: a server that must never hear of it.
+
+Run as a program (`python -m support.hostile URL`, the modes on standard input), it has everything fetched and read by
+the real fetcher and parsers and prints what came of it as JSON: in a process of its own, so that the peak of its memory
+is that of the ingestion and of nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import gzip
+import json
+import random
+import re
+import resource
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from support.hostileserver import HostileServer, http
+from support.stopwatch import Stopwatch
+from vectora_normalize.ingest.addresses import AddressPolicy
+from vectora_normalize.ingest.catalog import ContentFilters, Source
+from vectora_normalize.ingest.fetch import Fetcher
+from vectora_normalize.ingest.limits import FetchLimits
+from vectora_normalize.ingest.window import Window, ingest, read_source
+from vectora_normalize.local.rendering import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from support.hostileserver import Connection
+    from vectora_normalize.ingest.failures import FetchError
+    from vectora_normalize.ingest.fetch import FetchResult
+
+EXAMPLE: Final = Path(__file__).parents[2] / "examples/lai_weekly/sources"
+TODAY: Final = dt.date(2026, 11, 21)
+FULL_SIZE: Final = FetchLimits().max_wire_bytes - 1_000
+"""Bytes of a document that the fetcher just accepts."""
+LARGE: Final = 120_000
+
+_CHARSETS: Final = ("", "utf-8", "iso-8859-1", "zlib", "x-unknown")
+_TYPES: Final = ("application/rss+xml", "text/html", "text/plain", "application/json", "application/octet-stream", "")
+_ENCODINGS: Final = (
+    *("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "iso-8859-1", "cp1251", "shift_jis", "euc_kr"),
+)
+# fmt: off
+_PIECES: Final = (
+    "<", ">", "</", "/>", "<!--", "-->", "<![CDATA[", "]]>", "<?xml", "?>", "<!DOCTYPE x [", "]>", "&", "&amp;", "&#0;",
+    "&#xD800;", "&#99999999999;", "&nbsp", "\x00", "\x0b", "\u202e", "\u200b", "\ufeff", "\uffff", "'", '"', "=", "<a",
+    "<item>", "</item>", "<entry>", "</channel>", "<script>", "</script>", "<div>" * 50, "</div>" * 50, "<table>", "{",
+    "}", "[" * 50, '":', "\\u", "\\ud800", "99999-99-99", "2026-02-31T99:99:99+99:99", "e\u0301" * 50,
+    "<time datetime=", '<base href="http://CANARY/">', '<img src="http://CANARY/">', ' xml:base="http://CANARY/"',
+    "http://CANARY/?",
+)
+_UNITS: Final = (
+    "<", "&", "<!", "<!--", "<!-->", "<![CDATA[", "<?", "</", "<a", "<a ", "<a '", '<a "', "<a b=", "<a b='c' d='e'>",
+    "<a>", "<b>", "</a>", "</b>", "<a/>", "<item>", "<item/>", "<item><title>", "<entry><link/>", "<div>", "<p>",
+    "<li>", "<ul><li>", "<table><tr><td>", "<h2>", "<a href='/x'>", "<a href='/x'>Read more</a>", "<time>1 jan</time>",
+    "<dc:a>", "<a:b xmlns:a='x'>", "<category>x</category>", "<content:encoded>x</content:encoded>",
+    "<enclosure url='a'/>", "1 ", "<item><pubDate>1</pubDate></item>", "<script>", "</script", "<style>",
+    "<select><option>", "<svg><path d='", "<item><description>&lt;b&gt;&lt;i&gt;</description></item>", "&eacute;",
+    "&#233;", "jan 1 12 ", "2026-1", "\u0316\u0300", "<h2><a href='/x'>A title of news</a></h2>", "<x-y>", "\x00",
+    "<p><a href='/x'>A title of some news</a> 1 jan 2 ",
+)
+# fmt: on
+_BOMBS: Final = (
+    ("", "rss", LARGE // 4),
+    ("<rss><channel>", "rss", LARGE),
+    ("<rss><item><description>", "rss", LARGE),
+    ("<body>", "html", LARGE),
+)
+_GREAT_BOMBS: Final = (
+    ("<content:encoded>x</content:encoded>", "<rss><channel>", "rss"),
+    ("<item><pubDate>1 jan 2 feb</pubDate></item>", "<rss><channel>", "rss"),
+    ("&lt;b&gt;", "<rss><item><description>", "rss"),
+    ("</b>", "<rss><channel>", "rss"),
+    ("<div>", "<body>", "html"),
+    ("</b>", "<body>", "html"),
+    ("<p><a href='/x'>A title of some news</a> 1 jan 2 ", "<body>", "html"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document of the corpus.
+
+    Args:
+        name: What it is.
+        mode: `rss` or `html`: how the catalogue would have it read.
+        body: The bytes, with `CANARY` where an address stands.
+        headers: Of the answer that it comes in.
+    """
+
+    name: str
+    mode: str
+    body: bytes
+    headers: tuple[str, ...] = ()
+
+    def answer(self, canary: str) -> bytes:
+        """The HTTP answer that serves it."""
+        return http(self.body.replace(b"CANARY", canary.encode()), *self.headers)
+
+
+Recipe: TypeAlias = "Callable[[], Document]"
+
+
+def corpus(*, damaged: int = 1_450, seed: int = 0) -> list[Recipe]:
+    """The corpus: more than 2,000 documents, each made when it is asked for, since together they fill a machine.
+
+    Args:
+        damaged: How many are good documents that were damaged.
+        seed: Of the damage.
+    """
+    recipes: list[Recipe] = [partial(bomb, unit, *kind) for unit in _UNITS for kind in _BOMBS]
+    recipes += [partial(bomb, unit, begin, mode, FULL_SIZE) for unit, begin, mode in _GREAT_BOMBS]
+    for family in (entities, json_bombs):
+        recipes += [partial(_nth, family, number) for number in range(sum(1 for _ in family()))]
+    for number in range(len(good_documents())):
+        recipes += [partial(disguise, number, encoding, charset) for encoding in _ENCODINGS for charset in _CHARSETS]
+    return recipes + [partial(damage, number, f"{seed}-{number}") for number in range(damaged)]
+
+
+def bomb(unit: str, begin: str, mode: str, size: int) -> Document:
+    """One thing over and over, bare or inside of a feed or a page."""
+    return Document(f"{begin}{unit!r} x {size}", mode, (begin + unit * (size // len(unit))).encode()[:FULL_SIZE])
+
+
+def _nth(family: Callable[[], Iterator[Document]], number: int) -> Document:
+    return next(islice(family(), number, None))
+
+
+def entities() -> Iterator[Document]:
+    """Entities that multiply, that name files, and that name the canary."""
+    laughs = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
+    declarations = (
+        f'<!ENTITY a0 "ha">{laughs}',
+        f'<!ENTITY a11 "{"a" * 100_000}">',
+        '<!ENTITY a11 SYSTEM "file:///etc/passwd">',
+        '<!ENTITY a11 SYSTEM "http://CANARY/entity">',
+        '<!ENTITY a11 PUBLIC "-//x" "http://CANARY/public">',
+        '<!ENTITY % p SYSTEM "http://CANARY/parameter"> %p;',
+        '<!ENTITY a11 "&a11;">',
+        '<!ATTLIST item title CDATA "http://CANARY/attribute">',
+    )
+    item = f"<item><title>{'&a11;' * 1000}</title><link>http://CANARY/&a11;</link></item>"
+    for declaration in declarations:
+        for external in ("", 'SYSTEM "http://CANARY/dtd" '):
+            for mode in ("rss", "html"):
+                text = f"<!DOCTYPE rss {external}[{declaration}]><rss><channel>{item}</channel></rss>"
+                yield Document(f"entity {declaration[:40]}", mode, text.encode())
+    links = (
+        '<?xml-stylesheet href="http://CANARY/style"?><rss/>',
+        '<rss xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="http://CANARY/include"/></rss>',
+        '<feed xmlns="http://www.w3.org/2005/Atom" xml:base="http://CANARY/"><entry><link href="x"/></entry></feed>',
+        (
+            '<meta http-equiv="refresh" content="0;http://CANARY/"><link rel=stylesheet href="http://CANARY/">'
+            '<script src="http://CANARY/"></script><img src="http://CANARY/"><a href="http://CANARY/">A long title</a>'
+        ),
+    )
+    for text in links:
+        for mode in ("rss", "html"):
+            yield Document(f"link {text[:40]}", mode, text.encode())
+
+
+def json_bombs() -> Iterator[Document]:
+    """JSON that is deep, wide, or a feed of wrong types."""
+    begin = '{"version": "https://jsonfeed.org/version/1.1", "items": ['
+    inner = {
+        "deep": "[" * 100_000,
+        "deep and closed": "[" * 50_000 + "]" * 50_000,
+        "deep objects": '{"a":' * 50_000,
+        "wide": "[]," * 500_000,
+        "numbers": "1," * 200_000,
+        "long number": "9" * 1_000_000,
+        "many keys": "{" + ",".join(f'"k{n}":1' for n in range(100_000)) + "}",
+        "one long text": '{"title": "' + "x" * 3_000_000 + '"}',
+        "markup": '{"content_html": "' + "<b>" * 900_000 + '"}',
+        "escapes": '{"title": "' + "\\u0000\\ud800" * 100_000 + '"}',
+        "types": '{"title": [], "url": {}, "date_published": 7, "content_html": true}',
+    }
+    for name, text in inner.items():
+        for end in ("", "]}"):
+            yield Document(f"json {name}", "rss", (begin + text + end).encode())
+
+
+def disguise(number: int, encoding: str, charset: str) -> Document:
+    """A good document in an encoding, under a header that says something else."""
+    name, mode, text = good_documents()[number]
+    content_type = f"Content-Type: {'text/html' if mode == 'html' else 'application/xml'}; charset={charset}"
+    return Document(f"{name} in {encoding} as {charset}", mode, text.encode(encoding, "replace"), (content_type,))
+
+
+def damage(number: int, seed: str) -> Document:
+    """A good document after a few accidents."""
+    rng = random.Random(seed)
+    name, mode, text = rng.choice(good_documents())
+    for _ in range(rng.choice((1, 1, 2, 4, 8, 30))):
+        text = rng.choice(_ACCIDENTS)(text, rng)[:LARGE]
+    body = text.encode("utf-8", "surrogatepass")
+    if rng.random() < 0.3:
+        body = _flip(body, rng)
+    headers: list[str] = []
+    if kind := rng.choice(_TYPES):
+        headers.append(f"Content-Type: {kind}; charset={rng.choice(_CHARSETS)}")
+    if rng.random() < 0.2:
+        body = gzip.compress(body, mtime=0)[: rng.choice((None, -5, 30))]
+        headers.append("Content-Encoding: gzip")
+    other = rng.random() < 0.1
+    return Document(f"{name} #{number}", ("html" if mode == "rss" else "rss") if other else mode, body, tuple(headers))
+
+
+@cache
+def good_documents() -> tuple[tuple[str, str, str], ...]:
+    """Name, mode and text of the documents that are damaged: the example's sources."""
+    found: list[tuple[str, str, str]] = []
+    for path in sorted(EXAMPLE.rglob("*.*ml")) + sorted(EXAMPLE.rglob("*.json")):
+        text = render(path.read_bytes(), TODAY).decode("utf-8", "replace")
+        found.append((path.parent.name, "html" if path.suffix == ".html" else "rss", text))
+    return tuple(found)
+
+
+def _cut(text: str, rng: random.Random) -> str:
+    return text[: rng.randrange(len(text) + 1)]
+
+
+def _drop(text: str, rng: random.Random) -> str:
+    at = rng.randrange(len(text) + 1)
+    return text[:at] + text[at + rng.choice((1, 2, 10, 200)) :]
+
+
+def _insert(text: str, rng: random.Random) -> str:
+    at = rng.randrange(len(text) + 1)
+    return text[:at] + rng.choice(_PIECES) * rng.choice((1, 1, 1, 5, 500)) + text[at:]
+
+
+def _repeat(text: str, rng: random.Random) -> str:
+    at = rng.randrange(len(text) + 1)
+    piece = text[at : at + rng.choice((5, 100, 2_000))]
+    return text[:at] + piece * rng.choice((2, 10, 100)) + text[at:]
+
+
+def _swap(text: str, rng: random.Random) -> str:
+    tags = [found.span() for found in re.finditer(r"<[^<>]{1,80}>", text)]
+    if not tags:
+        return text
+    (a, b), (c, d) = rng.choice(tags), rng.choice(tags)
+    return text[:a] + text[c:d] + text[b:]
+
+
+def _without_ends(text: str, rng: random.Random) -> str:
+    return re.sub(r"</\w+>", lambda end: "" if rng.random() < 0.5 else end[0], text)
+
+
+_ACCIDENTS: Final[tuple[Callable[[str, random.Random], str], ...]] = (
+    _cut,
+    _drop,
+    _insert,
+    _insert,
+    _insert,
+    _repeat,
+    _swap,
+    _swap,
+    _without_ends,
+)
+
+
+def _flip(body: bytes, rng: random.Random) -> bytes:
+    flipped = bytearray(body)
+    for _ in range(rng.choice((1, 10, 100)) if flipped else 0):
+        flipped[rng.randrange(len(flipped))] = rng.randrange(256)
+    return bytes(flipped)
+
+
+@contextlib.contextmanager
+def served(recipes: Sequence[Recipe]) -> Generator[tuple[HostileServer, HostileServer]]:
+    """A server of the corpus, document after document, and the canary that it speaks of."""
+    with HostileServer(host="127.0.0.2") as canary, HostileServer() as server:
+        address = canary.url.removeprefix("http://")
+
+        def serve(connection: Connection) -> None:
+            number = int(connection.request.split(" ")[1].removeprefix("/"))
+            connection.send(recipes[number]().answer(address))
+
+        server.answers = dict.fromkeys((f"/{number}" for number in range(len(recipes))), serve)
+        yield server, canary
+
+
+def read_all(url: str, modes: Sequence[str]) -> dict[str, object]:
+    """Fetch, read and ingest what is served; what came of it.
+
+    Args:
+        url: The server.
+        modes: How each of its documents is to be read.
+    """
+    sources = [
+        Source(source_key=str(number), ingestion_mode=mode, rss_url=f"{url}/{number}", html_url=f"{url}/{number}")
+        for number, mode in enumerate(modes)
+    ]
+    window = Window.back_from(TODAY, 30)
+    limits = FetchLimits(total_seconds=60, workers=4, per_host=4)
+    fetcher = Fetcher(limits, addresses=AddressPolicy(allowed=("127.0.0.1/32",), ports=None))
+    seconds = [0.0] * len(sources)
+    kinds: Counter[str] = Counter()
+
+    def read(index: int, fetched: FetchResult | FetchError) -> None:
+        watch = Stopwatch()
+        found = read_source(sources[index], fetched, window)
+        seconds[index] = watch.seconds
+        kinds[found.failure or "read"] += 1
+
+    fetcher.fetch_all([source.url for source in sources], read)
+    some = ingest(sources[::25], window, ContentFilters(min_word_count=3), fetcher)
+    return {
+        "seconds": seconds,
+        "kinds": kinds,
+        "items": len(some.items),
+        "balanced": all(report.counts.balances for report in some.sources),
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+if __name__ == "__main__":
+    json.dump(read_all(sys.argv[1], json.load(sys.stdin)), sys.stdout)
