@@ -180,9 +180,8 @@ def test_a_box_ends_where_it_is_too_large() -> None:
 
 
 def test_the_first_of_two_equal_titles_is_kept() -> None:
-    found = articles(
-        '<li><a href="/1">Camurus announces results</a> 20 Nov 2026</li><li><a href="/1">The very same link</a></li>'
-    )
+    row = '<li><a href="/1">{}</a> 20 Nov 2026</li>'
+    found = articles(row.format("Camurus announces results") + row.format("The very same link again"))
     assert [article.title for article in found] == ["Camurus announces results"]
 
 
