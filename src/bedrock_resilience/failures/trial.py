@@ -184,7 +184,7 @@ def _raw(client: Any, case: Case) -> None:  # noqa: ANN401 - as above
         case "converse_stream":
             with closing(client.converse_stream(**request)["stream"]) as events:
                 list(events)
-        case "invoke_model_stream":
+        case _:
             with closing(client.invoke_model_with_response_stream(**request)["body"]) as events:
                 list(events)
 
