@@ -20,7 +20,6 @@ class Frozen:
     """
 
     __slots__ = ()
-    __match_args__: tuple[str, ...] = ()
 
     def _set(self, **fields: object) -> None:
         for name, value in fields.items():
@@ -33,7 +32,8 @@ class Frozen:
         raise AttributeError(f"{type(self).__name__} is frozen: its field {name!r} cannot be deleted")
 
     def _values(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.__match_args__}
+        fields: tuple[str, ...] = getattr(self, "__match_args__", ())
+        return {name: getattr(self, name) for name in fields}
 
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - each field has its own type, checked by __init__
         """A copy with some fields changed.

@@ -137,7 +137,7 @@ class Attempts:
         classify: Callable[[BaseException], Fault] = classify,
     ) -> None:
         self._policy = policy
-        self.deadline = deadline
+        self.deadline: Deadline | None = deadline
         self._budget = budget
         self._pacer = pacer
         self._classify = classify
@@ -145,12 +145,12 @@ class Attempts:
         self._asleep: Sleep | None = None
         self._previous: float | None = None
         self._used: dict[Fault, int] | None = None
-        self.tokens = tokens
-        self.calls = 0
-        self.retries = 0
-        self.throttles = 0
-        self.waited = 0.0
-        self.paced = 0.0
+        self.tokens: int = tokens
+        self.calls: int = 0
+        self.retries: int = 0
+        self.throttles: int = 0
+        self.waited: float = 0.0
+        self.paced: float = 0.0
         self.error: BaseException | None = None
         self.fault: Fault | None = None
         self.reason: StopReason | None = None

@@ -26,8 +26,8 @@ class RetryBudget:
         for name, given in (("share", share), ("reserve", reserve)):
             if not isinstance(given, (int, float)) or isinstance(given, bool) or not 0 <= given < float("inf"):
                 raise ValueError(f"RetryBudget: {name}: got {given!r}; accepted: a finite number >= 0")
-        self.share = share
-        self.reserve = reserve
+        self.share: float = share
+        self.reserve: int = reserve
         self._calls = 0
         self._spent = 0
         self._lock = Lock()

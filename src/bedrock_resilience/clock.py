@@ -48,7 +48,9 @@ class SystemClock:
 
     __slots__ = ()
 
-    monotonic = staticmethod(time.monotonic)
+    def monotonic(self) -> float:
+        """Seconds since some fixed instant; never goes back."""
+        return time.monotonic()
 
     def sleep(self, seconds: float, /) -> None:
         """Block this thread for so many seconds."""

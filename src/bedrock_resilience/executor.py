@@ -34,7 +34,7 @@ class BatchInterrupted(KeyboardInterrupt):
 
     def __init__(self, report: BatchReport[Any, Any]) -> None:
         super().__init__(f"{len(report.succeeded)} of {report.submitted} items had succeeded")
-        self.report = report
+        self.report: BatchReport[Any, Any] = report
 
 
 class BoundedExecutor:
@@ -78,9 +78,9 @@ class BoundedExecutor:
     ) -> None:
         if not isinstance(max_workers, int) or isinstance(max_workers, bool) or max_workers < 1:
             raise ValueError(f"BoundedExecutor: max_workers: got {max_workers!r}; accepted: a whole number >= 1")
-        self.max_workers = max_workers
-        self.on_progress = on_progress
-        self.retrier = Retrier(
+        self.max_workers: int = max_workers
+        self.on_progress: Callable[[Progress], object] | None = on_progress
+        self.retrier: Retrier = Retrier(
             policy,
             clock=clock,
             rng=rng,

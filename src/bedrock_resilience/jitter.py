@@ -181,8 +181,8 @@ def format_jitter(jitter: Jitter) -> str:
         ValueError: It is none of this package's kinds.
     """
     for kind, make in JITTERS.items():
-        if isinstance(jitter, Frozen) and make is type(jitter):
-            return ":".join([kind, *(repr(getattr(jitter, name)) for name in jitter.__match_args__)])
+        if make is type(jitter):
+            return ":".join([kind, *(repr(getattr(jitter, name)) for name in getattr(make, "__match_args__", ()))])
     raise ValueError(f"jitter: got {jitter!r}; accepted: a jitter of this package, others have no name in variables")
 
 

@@ -25,7 +25,7 @@ class InputFailed(Exception):  # noqa: N818 - it is what happened
 
     def __init__(self, report: BatchReport[Any, Any], taken: int) -> None:
         super().__init__(f"the input failed after {taken} items")
-        self.report = report
+        self.report: BatchReport[Any, Any] = report
 
 
 class Ledger(Generic[T, R]):
@@ -47,7 +47,7 @@ class Ledger(Generic[T, R]):
         self._calls = 0
         self._retries = 0
         self._throttles = 0
-        self.total = total
+        self.total: int | None = total
         self.stopped: str | None = None
         self.input_error: BaseException | None = None
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 class DeadlineExceeded(TimeoutError):  # noqa: N818 - as RetriesExhausted
     """The deadline allowed not even a first attempt."""
 
-    fault = Fault.CANCELLED  # for a policy around this call it is no timeout of the service, and not to be retried
+    fault: Fault = (
+        Fault.CANCELLED
+    )  # for a policy around this call it is no timeout of the service, and not to be retried
 
 
 class RetriesExhausted(Exception):  # noqa: N818 - a fixed name; it reads as what happened
@@ -48,11 +50,11 @@ class RetriesExhausted(Exception):  # noqa: N818 - a fixed name; it reads as wha
 
     def __init__(self, call: Attempts, error: BaseException) -> None:
         super().__init__(f"{_account(call)}; last error: {error!r}")
-        self.attempts = call.calls
-        self.waited = call.waited
-        self.reason = call.reason
-        self.fault = call.fault
-        self.error = error
+        self.attempts: int = call.calls
+        self.waited: float = call.waited
+        self.reason: StopReason | None = call.reason
+        self.fault: Fault | None = call.fault
+        self.error: BaseException = error
 
 
 class Retrier:
@@ -102,16 +104,16 @@ class Retrier:
     ) -> None:
         if not isinstance(policy, RetryPolicy):
             raise TypeError(f"Retrier: policy: got {policy!r}; accepted: a RetryPolicy")
-        self.policy = policy
-        self.clock = clock
+        self.policy: RetryPolicy = policy
+        self.clock: Clock = clock
         self._rng = rng
-        self.deadline = deadline
-        self.budget = budget
-        self.pacer = pacer
-        self.listeners = tuple(listeners)
-        self.tokens = tokens
-        self.classify = classify
-        self.raise_exhausted = raise_exhausted
+        self.deadline: Deadline | None = deadline
+        self.budget: RetryBudget | None = budget
+        self.pacer: Pacer | None = pacer
+        self.listeners: tuple[Listener, ...] = tuple(listeners)
+        self.tokens: int | Callable[..., int] = tokens
+        self.classify: Callable[[BaseException], Fault] = classify
+        self.raise_exhausted: bool = raise_exhausted
         # With none of these there is nothing to decide before a first attempt, nor to tell after a success.
         self._plain = deadline is None and budget is None and pacer is None and not self.listeners
 

@@ -29,8 +29,8 @@ class BrokenStream:
     """
 
     def __init__(self, *texts: str, error: Exception | Literal["cut"] | None = "cut") -> None:
-        self.texts = texts
-        self.error = stream_cut() if error == "cut" else error
+        self.texts: tuple[str, ...] = texts
+        self.error: Exception | None = stream_cut() if error == "cut" else error
 
 
 class ScriptedBedrock:
@@ -57,7 +57,7 @@ class ScriptedBedrock:
         self._latency = latency
         self._script = Script(*outcomes, then=then, clock=clock, latency=latency)
         self.streams: list[ScriptedStream] = []
-        self.exceptions = _Exceptions()
+        self.exceptions: Any = _Exceptions()
 
     @property
     def calls(self) -> int:
@@ -118,7 +118,7 @@ class ScriptedStream:
     def __init__(self, events: list[dict[str, Any]], error: Exception | None = None) -> None:
         self._events = events
         self._error = error
-        self.closed = False
+        self.closed: bool = False
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         yield from self._events

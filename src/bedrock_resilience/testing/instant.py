@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience.clock import SystemClock
+from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock
 from bedrock_resilience.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def instant_retries() -> Generator[FakeClock]:
     The virtual time starts at the real one, so that deadlines made before stay what they were. Only waits through this
     package's clock are instant: those of ``time.sleep`` and of botocore's own retries are not.
     """
-    clock = FakeClock(SystemClock.monotonic())
+    clock = FakeClock(SYSTEM_CLOCK.monotonic())
     before = {name: SystemClock.__dict__[name] for name in _METHODS if name in SystemClock.__dict__}
     for name in _METHODS:
         setattr(SystemClock, name, staticmethod(getattr(clock, name)))

@@ -26,7 +26,7 @@ class VirtualTime:
     """The time line. ``quiet`` and ``patience`` are real seconds; see ``FakeClock``."""
 
     def __init__(self, start: float, quiet: float, patience: float) -> None:
-        self.now = float(start)
+        self.now: float = float(start)
         self._quiet = quiet
         self._patience = patience
         self._lock = Lock()
@@ -212,8 +212,8 @@ class Worker(AbstractContextManager["Worker"]):
 
     def __init__(self, time: VirtualTime, lock: Lock) -> None:
         self._time = time
-        self.condition = Condition(lock)
-        self.called = False
+        self.condition: Condition = Condition(lock)
+        self.called: bool = False
 
     def call(self) -> None:
         """Wake its thread."""
@@ -238,8 +238,8 @@ class _Thread:
 
     def __init__(self, lock: Lock, event: Event | None, worker: Worker | None, *, stranger: bool) -> None:
         self.ident = get_ident()
-        self.condition = Condition(lock)
-        self.called = False
+        self.condition: Condition = Condition(lock)
+        self.called: bool = False
         self.event = event
         self.worker = worker
         self.stranger = stranger
