@@ -1,0 +1,205 @@
+"""The public surface as type checkers see it. Not run: mypy and pyright, both strict, are the test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, assert_type
+
+from bedrock_resilience import (
+    AdaptivePacer,
+    AdditiveJitter,
+    BatchReport,
+    BoundedExecutor,
+    Deadline,
+    DecorrelatedJitter,
+    EqualJitter,
+    Fault,
+    FullJitter,
+    ItemOutcome,
+    NoJitter,
+    Quota,
+    QuotaPacer,
+    Retrier,
+    RetriesExhausted,
+    RetryBudget,
+    RetryPolicy,
+    bedrock_runtime_client,
+    classify,
+    retry,
+)
+from bedrock_resilience.attempts import StopReason
+from bedrock_resilience.testing import FakeClock, scripted
+
+if TYPE_CHECKING:
+    import random
+
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.jitter import Jitter
+    from bedrock_resilience.pacing import Pacer
+
+# --- decorated functions keep their signatures -----------------------------------------------------------------------
+
+
+@retry(RetryPolicy())
+def ask(question: str, *, politely: bool = True) -> int:
+    return len(question) + politely
+
+
+@retry(RetryPolicy(), clock=FakeClock())
+async def ask_later(question: str) -> int:
+    return len(question)
+
+
+class Client:
+    @retry()
+    def ask(self, question: str) -> int:
+        return len(question)
+
+    @Retrier()
+    async def ask_later(self, question: str) -> int:
+        return len(question)
+
+
+async def decorated() -> None:
+    assert_type(ask("why?", politely=False), int)
+    assert_type(await ask_later("why?"), int)
+    assert_type(Client().ask("why?"), int)
+    assert_type(await Client().ask_later("why?"), int)
+    as_function: Callable[[str], int] = Client().ask
+    as_coroutine_function: Callable[[str], Awaitable[int]] = ask_later
+    del as_function, as_coroutine_function
+    ask(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ask("why?", rudely=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await ask_later()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Client().ask(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+# --- calls return what the function returns, and check its arguments -------------------------------------------------
+
+
+def divide(one: float, other: float = 1.0) -> float:
+    return one / other
+
+
+async def adivide(one: float, other: float = 1.0) -> float:
+    return one / other
+
+
+async def called() -> None:
+    policy, retrier = RetryPolicy(), Retrier()
+    assert_type(policy.call(divide, 4.0, other=2.0), float)
+    assert_type(retrier.call(divide, 4.0), float)
+    assert_type(await retrier.acall(adivide, 4.0, other=2.0), float)
+    policy.call(divide, "4")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    retrier.call(divide, another=2.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await retrier.acall(divide, 4.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+# --- the executor knows items and values -----------------------------------------------------------------------------
+
+
+async def executed(executor: BoundedExecutor, words: list[str]) -> None:
+    def size(word: str) -> int:
+        return len(word)
+
+    async def asize(word: str) -> int:
+        return len(word)
+
+    report = executor.run(size, words)
+    assert_type(report, BatchReport[str, int])
+    assert_type(report.values, list[int])
+    assert_type(report.succeeded, tuple[ItemOutcome[str, int], ...])
+    assert_type(report.failed, tuple[ItemOutcome[str, int], ...])
+    assert_type(report.unstarted, tuple[ItemOutcome[str, int], ...])
+    assert_type(report.submitted, int)
+    assert_type(report.calls, int)
+    assert_type(report.retries, int)
+    assert_type(report.throttles, int)
+    assert_type(report.retry_rate, float)
+    assert_type(report.failure_rate, float)
+    assert_type(report.elapsed, float)
+    assert_type(report.stopped, str | None)
+    assert_type(report.to_dict(), dict[str, object])
+    assert_type(executor.stream(size, words), Iterator[ItemOutcome[str, int]])
+    assert_type(await executor.arun(asize, words), BatchReport[str, int])
+    assert_type(executor.astream(asize, words), AsyncIterator[ItemOutcome[str, int]])
+    for outcome in report.outcomes:
+        assert_type(outcome.item, str)
+        assert_type(outcome.value, int | None)
+        assert_type(outcome.error, BaseException | None)
+        assert_type(outcome.fault, Fault | None)
+        assert_type(outcome.calls, int)
+    executor.run(size, [1, 2])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+# --- the fixed names -------------------------------------------------------------------------------------------------
+
+
+def policy_surface(policy: RetryPolicy, rng: random.Random) -> None:
+    RetryPolicy(
+        max_retries=3,
+        base_delay=0.5,
+        multiplier=2.0,
+        max_delay=20.0,
+        jitter=AdditiveJitter(0.1),
+        retry_on=[Fault.THROTTLING],
+    )
+    RetryPolicy(retry_on={Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1})
+    RetryPolicy(retry_on="transient")
+    assert_type(policy.delay(0, 0.5), float)
+    assert_type(policy.delay(0, 0.5, previous=1.0), float)
+    assert_type(policy.bounds(0), tuple[float, float])
+    assert_type(policy.delays(), Iterator[float])
+    assert_type(policy.delays(rng), Iterator[float])
+    assert_type(policy.replace(max_retries=5), RetryPolicy)
+    assert_type(RetryPolicy.from_env({}), RetryPolicy)
+    kinds: list[Jitter] = [NoJitter(), AdditiveJitter(0.1), FullJitter(), EqualJitter(), DecorrelatedJitter()]
+    del kinds
+
+
+def retrier_surface(
+    policy: RetryPolicy, clock: Clock, rng: random.Random, deadline: Deadline, budget: RetryBudget, pacer: Pacer
+) -> None:
+    Retrier(policy, clock=clock, rng=rng, deadline=deadline, budget=budget, pacer=pacer, listeners=())
+    BoundedExecutor(
+        4,
+        policy=policy,
+        deadline=deadline,
+        budget=budget,
+        pacer=pacer,
+        clock=clock,
+        listeners=(),
+        on_progress=lambda progress: assert_type(progress.done, int),
+    )
+
+
+def fault_surface(error: RetriesExhausted) -> None:
+    fault = classify(error)
+    assert_type(fault, Fault)
+    assert_type(fault.retryable, bool)
+    assert_type(fault.slows_everyone, bool)
+    assert_type(fault.ends_run, bool)
+    assert_type(error.attempts, int)
+    assert_type(error.reason, StopReason | None)
+
+
+def pacer_surface() -> None:
+    quota = Quota(requests_per_minute=50, tokens_per_minute=200_000, burst=5)
+    pacers: list[Pacer] = [QuotaPacer(quota), AdaptivePacer()]
+    for pacer in pacers:
+        reservation = pacer.reserve(0.0, tokens=4_000)
+        assert_type(reservation.wait, float)
+        pacer.answered(reservation, 1.0, usage=None)
+        pacer.throttled(reservation, 1.0)
+        pacer.abandoned(reservation, 1.0)
+
+
+def client_surface() -> None:
+    bedrock_runtime_client("eu-west-3", workers=4, read_timeout=60.0, connect_timeout=5)
+
+
+def test_kit_surface() -> None:
+    clock: Clock = FakeClock()
+    assert_type(scripted("answer").calls, int)
+    assert_type(FakeClock().sleeps, list[float])
+    del clock
