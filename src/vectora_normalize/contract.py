@@ -41,10 +41,13 @@ class ErrorType(StrEnum):
     UNKNOWN_SOURCE = "UnknownSource"
     ALL_SOURCES_FAILED = "AllSourcesFailed"
     BEDROCK_REFUSED = "BedrockRefused"
+    CONCURRENT_RUN = "ConcurrentRun"
 
     @property
     def status(self) -> int:
-        """502 where something beyond this function failed, 400 where the event or the configuration is wrong."""
+        """400 where the event or the configuration is wrong, 409 where another run is under way, 502 for all others."""
+        if self is ErrorType.CONCURRENT_RUN:
+            return 409
         return 502 if self in {ErrorType.ALL_SOURCES_FAILED, ErrorType.BEDROCK_REFUSED} else 400
 
 

@@ -37,6 +37,8 @@ _MAX_BASE_DELAY = 60.0  # seconds; a quota is a quota of a minute
 _MAX_QUOTA = 1e9
 _QUOTA_NAMES = ("BEDROCK_REQUESTS_PER_MINUTE", "BEDROCK_TOKENS_PER_MINUTE")
 _MAX_READ_TIMEOUT = 900.0  # the longest life of a Lambda, in seconds
+_URL = re.compile(r"https?://\S+")
+_MAX_RECEIVES = 1000  # as many as a queue's redrive policy takes
 
 
 class Pacing(StrEnum):
@@ -45,6 +47,21 @@ class Pacing(StrEnum):
     NONE = "none"
     QUOTA = "quota"
     ADAPTIVE = "adaptive"
+
+
+class Mode(StrEnum):
+    """What becomes of the items of a run."""
+
+    DIRECT = "direct"
+    QUEUE = "queue"
+
+
+class OnConcurrentRun(StrEnum):
+    """What a run does when another run of the same client is under way."""
+
+    JOIN = "join"
+    WAIT = "wait"
+    REFUSE = "refuse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +83,11 @@ class Settings:
         log_level: Least level that is logged.
         allow_private_sources: Whether sources may live on private and loopback addresses: for tests and local runs.
         pubmed_api_key_param: Name of the SSM parameter with the PubMed key; accepted for callers that set it.
+        on_concurrent_run: What a run does when another one of the client is under way.
+        mode: Whether items are normalised here, or sent to workers.
+        queue_url: The queue that items are sent to.
+        dead_letter_queue_url: Where a worker puts what cannot be normalised.
+        max_receives: How often an item may come to a worker before it is put there.
     """
 
     config_bucket: str
@@ -82,6 +104,11 @@ class Settings:
     log_level: str = "INFO"
     allow_private_sources: bool = False
     pubmed_api_key_param: str | None = None
+    on_concurrent_run: OnConcurrentRun = OnConcurrentRun.JOIN
+    mode: Mode = Mode.DIRECT
+    queue_url: str | None = None
+    dead_letter_queue_url: str | None = None
+    max_receives: int = 5
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
@@ -106,6 +133,11 @@ class Settings:
             log_level=reader.choice("LOG_LEVEL", "INFO", _LOG_LEVELS, fold=str.upper),
             allow_private_sources=reader.choice("ALLOW_PRIVATE_SOURCES", "false", ("false", "true")) == "true",
             pubmed_api_key_param=reader.text("PUBMED_API_KEY_PARAM", "") or None,
+            on_concurrent_run=OnConcurrentRun(reader.choice("ON_CONCURRENT_RUN", "join", tuple(OnConcurrentRun))),
+            mode=reader.mode(),
+            queue_url=reader.url("QUEUE_URL"),
+            dead_letter_queue_url=reader.url("DEAD_LETTER_QUEUE_URL"),
+            max_receives=reader.number("MAX_RECEIVES", 5, least=1, most=_MAX_RECEIVES),
         )
         if reader.faults:
             raise RunRefused(ErrorType.INVALID_CONFIGURATION, *reader.faults)
@@ -172,6 +204,15 @@ class _Reader:
         if pacing is Pacing.QUOTA and not told:
             self.faults.append(f"BEDROCK_PACING: got 'quota' without a quota; required: {' or '.join(_QUOTA_NAMES)}")
         return pacing
+
+    def mode(self) -> Mode:
+        mode = Mode(self.choice("MODE", "direct", tuple(Mode)))
+        if mode is Mode.QUEUE and not self.text("QUEUE_URL", ""):
+            self.faults.append("QUEUE_URL: missing; required: the URL of the workers' queue, beside MODE=queue")
+        return mode
+
+    def url(self, name: str) -> str | None:
+        return self.matching(name, "", _URL, "the URL of a queue") or None if self.text(name, "") else None
 
     def _refuse(self, name: str, accepted: str, default: Default) -> Default:
         self.faults.append(f"{name}: got {show(self.text(name, ''))}; accepted: {accepted}")

@@ -141,7 +141,7 @@ class FolderStore:
         root: The folder; made at the first write.
     """
 
-    clock_skew = 0.0  # who shares a folder shares the machine and its clock
+    clock_skew = 1.0  # one machine and one clock, which each run reads once, a moment before it begins
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)

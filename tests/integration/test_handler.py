@@ -13,7 +13,7 @@ import pytest
 from bedrock_resilience.quota import Quota
 from support.deployment import CATALOG, CLIENT, Deployment
 from support.schemas import conforms
-from vectora_normalize import handler
+from vectora_normalize import aws
 from vectora_normalize.handler import lambda_handler
 from vectora_normalize.items import KINDS, RawItem, items_schema
 from vectora_normalize.normalize import extraction
@@ -131,7 +131,7 @@ class TestARunThatIsDone:
     def test_clients_are_made_once_for_all_invocations(self, deployment: Deployment) -> None:
         for number in range(3):
             lambda_handler(event(sources=[NORDLAI], from_date="2001-01-01", to_date="2001-01-02"), Context(f"{number}"))
-        assert handler.aws_parts.cache_info().misses == 1
+        assert aws.aws_parts.cache_info().misses == 1
         assert len(deployment.stored()) == 4
 
     def test_the_window_of_the_event_comes_before_that_of_the_client(self, deployment: Deployment) -> None:
@@ -199,7 +199,7 @@ class TestARunInPart:
         normalize = extraction.normalize
         lambda_handler(event(sources=[NORDLAI]), Context("first"))
         stumbled = deployment.items()[0]["url"]
-        monkeypatch.setattr("vectora_normalize.normalize.batch.normalize", mistaken)
+        monkeypatch.setattr("vectora_normalize.normalize.normalizer.normalize", mistaken)
         with pytest.raises(KeyError, match="mistake") as caught:
             lambda_handler(event(sources=[NORDLAI]), Context("second"))
         assert any(stumbled in note for note in caught.value.__notes__)
@@ -391,7 +391,7 @@ class TestWhatIsCounted:
         lambda_handler(event(sources=[NORDLAI]), Context("traced"))
         lines = [line for line in logged(capsys) if "_aws" not in line]
         assert {(line["request_id"], line["client_id"]) for line in lines} == {("traced", "lai_weekly")}
-        assert [line["message"] for line in lines if "Normalisation" in line["message"]] == [
+        assert [line["message"] for line in lines if line["message"].startswith("Normalised")] == [
             "Normalised: 13 succeeded, 0 failed, 0 not started"
         ]
         assert deployment.stored()

@@ -7,13 +7,14 @@ import datetime as dt
 import itertools
 import json
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from support.logs import restored_loggers
 from support.pages import ROOT
 from support.s3 import REGION, make_bucket, s3_client
-from vectora_normalize import handler
+from vectora_normalize import aws
 from vectora_normalize.local.sources import SourceServer
 from vectora_normalize.settings import Settings
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 EXAMPLE: Final = ROOT / "examples" / "lai_weekly"
 CATALOG: Final = "canonical/sources/source_catalog.yaml"
 CLIENT: Final = "clients/lai_weekly.yaml"
+_OURS: Final = re.compile(r"normalized/[^/]+/(items|outstanding)/")
 _numbers = itertools.count()
 
 
@@ -50,8 +52,13 @@ class Deployment:
         return text
 
     def stored(self) -> list[str]:
-        """The keys in the data bucket."""
-        return [entry["Key"] for entry in self.s3.list_objects_v2(Bucket=self.data_bucket).get("Contents", [])]
+        """The keys in the data bucket that readers look for; what runs keep for each other lies beside them."""
+        return [key for key in self.keys("") if not _OURS.match(key)]
+
+    def keys(self, prefix: str) -> list[str]:
+        """All keys in the data bucket that begin so."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.data_bucket, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def load(self, key: str) -> Any:  # noqa: ANN401 - whatever JSON is there
         """An object of the data bucket, parsed."""
@@ -102,13 +109,16 @@ def deployed(aws_url: str, emulator: BedrockEmulator, sources: Path = EXAMPLE / 
 @contextlib.contextmanager
 def warm_process() -> Generator[None]:
     """A process of the function that has not been invoked yet; what it opens and changes is undone in the end."""
-    handler.aws_parts.cache_clear()
+    aws.aws_parts.cache_clear()
     with restored_loggers():
         try:
             yield
         finally:
-            if handler.aws_parts.cache_info().currsize:
-                parts = handler.aws_parts(Settings.from_env(os.environ))
+            if aws.aws_parts.cache_info().currsize:
+                parts = aws.aws_parts(Settings.from_env(os.environ))
                 parts.bedrock.close()
                 cast("Any", parts.data)._client.close()
-            handler.aws_parts.cache_clear()
+                for queue in (parts.queue, parts.dead_letters):
+                    if queue is not None:
+                        queue._client.close()
+            aws.aws_parts.cache_clear()

@@ -14,7 +14,7 @@ from bedrock_resilience.quota import Quota
 from vectora_normalize import contract
 from vectora_normalize.contract import ErrorType, RunRefused
 from vectora_normalize.local.run import LocalFolder, local_parts, settings_for
-from vectora_normalize.pipeline.run import Invocation, Parts, run
+from vectora_normalize.pipeline import Invocation, Parts, run
 from vectora_normalize.settings import Pacing, Settings
 
 if TYPE_CHECKING:
@@ -157,13 +157,13 @@ def _aws_parts(job: Job, environ: Mapping[str, str]) -> Parts:
         raise RunRefused(
             ErrorType.INVALID_CONFIGURATION, f"{' and '.join(alone)}: got it without --local; accepted: beside --local"
         )
-    from vectora_normalize.handler import aws_parts  # noqa: PLC0415 - brings Powertools, which a local run can do without
+    from vectora_normalize.aws import aws_parts  # noqa: PLC0415 - a local run can do without
 
     settings = Settings.from_env(environ)
     return aws_parts(settings if job.workers is None else dataclasses.replace(settings, max_workers=job.workers))
 
 
 def _pacer(settings: Settings) -> Any:  # noqa: ANN401 - a Pacer; see the import
-    from vectora_normalize.handler import make_pacer  # noqa: PLC0415 - as above
+    from vectora_normalize.aws import make_pacer  # noqa: PLC0415 - as above
 
     return make_pacer(settings)

@@ -11,7 +11,7 @@ from vectora_normalize.contract import ErrorType, RunRefused
 from vectora_normalize.local.bedrock import emulator_client
 from vectora_normalize.local.fetching import LocalFetcher
 from vectora_normalize.local.sources import SourceServer
-from vectora_normalize.pipeline.run import Parts
+from vectora_normalize.pipeline.parts import Parts
 from vectora_normalize.settings import Settings
 from vectora_normalize.stores import FolderStore
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vectora_normalize.pipeline.run import Invocation, Parts, run
+from vectora_normalize.pipeline.parts import Invocation, Parts
+from vectora_normalize.pipeline.run import run
 from vectora_normalize.pipeline.summary import RunSummary
 
 __all__ = ["Invocation", "Parts", "RunSummary", "run"]

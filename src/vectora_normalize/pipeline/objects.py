@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import msgspec
+
 from vectora_normalize.stores import NotFound, StoreError
 
 if TYPE_CHECKING:
@@ -53,7 +55,17 @@ class Places:
     @property
     def report(self) -> str:
         """The report of this run."""
-        return f"normalized/{self.client_id}/{self._day}/run-{_safe(self.request_id)}.json"
+        return f"normalized/{self.client_id}/{self._day}/run-{self.run}.json"
+
+    @property
+    def lease(self) -> str:
+        """Says which run of the client is under way."""
+        return f"normalized/{self.client_id}/lease.json"
+
+    @property
+    def run(self) -> str:
+        """The request id, as a part of a key."""
+        return _safe(self.request_id)
 
     def raw(self, source_key: str) -> str:
         """What a source gave that day."""
@@ -92,7 +104,7 @@ def add_rows(store: ObjectStore, key: str, rows: Sequence[Row]) -> int:
 
 def to_json(value: object) -> bytes:
     """A value as JSON that a human can read too; the same value gives the same bytes."""
-    return f"{json.dumps(value, ensure_ascii=False, indent=2)}\n".encode()
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
 def _safe(name: str) -> str:
@@ -109,8 +121,8 @@ def _keep_aside(store: ObjectStore, key: str, body: bytes) -> None:
 
 def _rows_in(body: bytes) -> list[Row] | None:
     try:
-        value: object = json.loads(body)
-    except ValueError:
+        value: object = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in cast("list[object]", value)):
         return None

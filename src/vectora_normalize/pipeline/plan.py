@@ -42,6 +42,34 @@ class Plan:
     scopes: Scopes
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """For whom items are read.
+
+    Args:
+        client: The client's configuration.
+        scopes: The client's names by kind.
+    """
+
+    client: catalog.ClientConfig
+    scopes: Scopes
+
+
+def make_reader(client_id: str, config: ObjectStore) -> Reader:
+    """The reader of a client's items.
+
+    Args:
+        client_id: The client.
+        config: The configuration bucket.
+
+    Raises:
+        RunRefused: The client is unknown or inactive, or the configuration is wrong.
+        StoreError: The configuration could not be read.
+    """
+    client = _read_client(config, client_id)
+    return Reader(client, _read_scopes(client, config))
+
+
 def make_plan(request: RunRequest, config: ObjectStore, *, today: dt.date) -> Plan:
     """The plan of a run.
 
@@ -61,14 +89,17 @@ def make_plan(request: RunRequest, config: ObjectStore, *, today: dt.date) -> Pl
     disabled = catalog.disabled_sources(client, known, request.sources)
     if not sources:
         raise _without_sources(request, disabled)
-    files = {field: _read(config, key) for field, key in scope_files(client).items()}
     return Plan(
         client=client,
         sources=sources,
         disabled=disabled,
         window=_window(request, client, today),
-        scopes=resolve_scopes(client, files),
+        scopes=_read_scopes(client, config),
     )
+
+
+def _read_scopes(client: catalog.ClientConfig, config: ObjectStore) -> Scopes:
+    return resolve_scopes(client, {field: _read(config, key) for field, key in scope_files(client).items()})
 
 
 def _read_client(config: ObjectStore, client_id: str) -> catalog.ClientConfig:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bedrock_resilience import __version__
-from vectora_normalize.pipeline.summary import accounts, bedrock_numbers
+from vectora_normalize.pipeline.summary import accounts, bedrock_numbers, shares
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vectora_normalize.contract import RunRefused, RunRequest
     from vectora_normalize.ingest.window import Ingested
     from vectora_normalize.pipeline.plan import Plan
-    from vectora_normalize.pipeline.summary import Batch
+    from vectora_normalize.pipeline.todo import Batch, Todo
     from vectora_normalize.settings import Settings
 
 
@@ -27,24 +27,30 @@ class Story:
 
     Args:
         request: What was asked for.
-        request_id: The run's name.
+        request_id: The invocation's name.
+        run: The run's name, which no other run has.
         started_at: The instant it began.
         settings: The environment.
         plan: What it was about.
         ingested: What the sources gave.
+        todo: What it had before it.
         batch: What became of the items.
         refusal: Why it came to nothing; None where it was done.
+        shared_with: The run that was under way already; None where there was none.
         seconds: What each step took, and the whole.
     """
 
     request: RunRequest
     request_id: str
+    run: str
     started_at: dt.datetime
     settings: Settings
     plan: Plan
     ingested: Ingested
+    todo: Todo
     batch: Batch
     refusal: RunRefused | None
+    shared_with: str | None
     seconds: Mapping[str, float]
 
 
@@ -55,11 +61,13 @@ def run_report(story: Story) -> dict[str, Any]:
         {
             "client_id": request.client_id,
             "request_id": story.request_id,
+            "run": story.run,
+            "shared_with": story.shared_with,
             "started_at": story.started_at,
             "status": refusal.error_type.status if refusal else 200,
             "error_type": refusal.error_type if refusal else None,
             "message": str(refusal) if refusal else None,
-            "items_ingested": len(story.ingested.items),
+            "items_ingested": len(story.todo.items),
             "items_normalized": len(story.batch.succeeded),
             "seconds": {name: round(value, 3) for name, value in story.seconds.items()},
             "request": {
@@ -71,6 +79,7 @@ def run_report(story: Story) -> dict[str, Any]:
             },
             "window": asdict(story.plan.window),
             "settings": _shown(story.settings),
+            "work": shares(story.todo, story.batch),
             "bedrock": bedrock_numbers(story.batch),
             "sources": [source.to_dict() for source in story.ingested.sources],
             "disabled_sources": story.plan.disabled,
@@ -95,4 +104,6 @@ def _shown(settings: Settings) -> dict[str, Any]:
         "quota": asdict(settings.quota) if settings.quota else None,
         "pacing": settings.pacing,
         "read_timeout": settings.read_timeout,
+        "on_concurrent_run": settings.on_concurrent_run,
+        "mode": settings.mode,
     }

@@ -1,95 +1,60 @@
 """The run itself, from a request to stored items.
 
-Nothing is written before the plan stands, so a refused request leaves no trace. What was ingested is stored before the
-first call to Bedrock, what was normalised as soon as the batch is over, whatever ended it; the report comes last and
-accounts for every source and every item.
+Nothing is written before the plan stands, so a refused request leaves no trace. What was ingested, and what the run
+takes on, is stored before the first call to Bedrock; each answer at the moment it is there; the list of the day as soon
+as the batch is over, whatever ended it. The report comes last and accounts for every source and every item.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import uuid
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.executor import BatchInterrupted
 from bedrock_resilience.faults import Fault
 from bedrock_resilience.report import BatchReport
 from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.holds import WallClock
 from vectora_normalize.ingest.window import ingest
-from vectora_normalize.normalize.batch import Normalizer, normalize_items_batch
+from vectora_normalize.normalize.answers import AnswerStore
+from vectora_normalize.normalize.batch import normalize_items_batch
 from vectora_normalize.normalize.extraction import watchlists_of
+from vectora_normalize.normalize.normalizer import Normalizer
+from vectora_normalize.pipeline.admission import Admission
+from vectora_normalize.pipeline.daily import DailyLists
+from vectora_normalize.pipeline.dispatch import QUEUED, Dispatcher
+from vectora_normalize.pipeline.lease import Lease
 from vectora_normalize.pipeline.objects import Places, add_rows, to_json
+from vectora_normalize.pipeline.outstanding import Outstanding
 from vectora_normalize.pipeline.plan import make_plan
 from vectora_normalize.pipeline.report import Story, run_report
 from vectora_normalize.pipeline.summary import RunSummary, counts
+from vectora_normalize.pipeline.todo import Todo, make_todo
 from vectora_normalize.stores import BucketMissing
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Generator
 
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.deadline import Deadline
-    from bedrock_resilience.pacing import Pacer
     from bedrock_resilience.report import Progress
     from vectora_normalize.contract import RunRequest
-    from vectora_normalize.ingest.fetch import Fetcher
     from vectora_normalize.ingest.window import Ingested
+    from vectora_normalize.pipeline.parts import Invocation, Parts
     from vectora_normalize.pipeline.plan import Plan
-    from vectora_normalize.pipeline.summary import Batch
-    from vectora_normalize.settings import Settings
-    from vectora_normalize.stores import ObjectStore
+    from vectora_normalize.pipeline.todo import Batch
 
 _logger = logging.getLogger(__name__)
 _NO_ITEMS: Final[Batch] = BatchReport(())
+_NOTHING: Final = Todo(items=(), entries={}, given_up=frozenset())
 # Whose exceptions are failures of a call rather than mistakes of this program, even where they are not classified.
 _OTHERS: Final = frozenset({"boto3", "botocore", "urllib3"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a run touches; the same parts serve many runs.
-
-    Args:
-        settings: The environment.
-        config: The configuration bucket.
-        data: The data bucket.
-        fetcher: Opens the connections to sources.
-        bedrock: A `bedrock-runtime` client with no retries of its own, and a pool for all workers.
-        pacer: Shared by all calls of this process; None: nothing is paced.
-        clock: Where time comes from.
-    """
-
-    settings: Settings
-    config: ObjectStore
-    data: ObjectStore
-    fetcher: Fetcher
-    bedrock: Any
-    pacer: Pacer | None = None
-    clock: Clock = SYSTEM_CLOCK
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
-    """What is true of one run only.
-
-    Args:
-        now: The instant it began, with its time zone.
-        request_id: Its name.
-        deadline: After it nothing is started; None: there is all the time in the world.
-        on_progress: Called after each item.
-    """
-
-    now: dt.datetime
-    request_id: str
-    deadline: Deadline | None = None
-    on_progress: Callable[[Progress], object] | None = None
-
-
 def run(request: RunRequest, parts: Parts, invocation: Invocation) -> RunSummary:
-    """Ingest, normalise and store.
+    """Ingest, normalise and store; or send to the workers, where the settings say so.
 
     Args:
         request: What the event asks for.
@@ -97,7 +62,8 @@ def run(request: RunRequest, parts: Parts, invocation: Invocation) -> RunSummary
         invocation: What is true of this run only.
 
     Raises:
-        RunRefused: The request or the configuration is wrong (a 400); nothing was written.
+        RunRefused: The request or the configuration is wrong (a 400), or another run is under way and the settings
+            say not to share its work (a 409); nothing was written.
         StoreError: A bucket could not be read or written.
         BatchInterrupted: Ctrl-C came; what was normalised is stored.
         Exception: A mistake of this program, met in an item; what was normalised is stored.
@@ -117,31 +83,64 @@ class _Run:
         self.invocation = invocation
         self.watch = _StopWatch(parts.clock)
         self.places = Places(request.client_id, invocation.now.date(), invocation.request_id)
+        # A request id may come twice (an event can be delivered again); this name never does.
+        self.name = f"{self.places.run}-{uuid.uuid4().hex[:8]}"
+        wall = WallClock(invocation.now, parts.clock)
+        self.lease = Lease(parts.data, self.places.lease, owner=self.name, wall=wall, until=invocation.killed_at)
+        self.answers = AnswerStore(
+            parts.data,
+            request.client_id,
+            run=self.name,
+            wall=wall,
+            attempt=parts.settings.read_timeout,
+            until=invocation.killed_at,
+        )
+        self.outstanding = Outstanding(parts.data, request.client_id, run=self.name, wall=wall)
+        self.lists = DailyLists(
+            parts.data,
+            request.client_id,
+            run=self.name,
+            wall=wall,
+            until=invocation.killed_at,
+            may_go_on=self._has_time,
+        )
 
     def to_the_end(self) -> RunSummary:
         plan = make_plan(self.request, self.parts.config, today=self.invocation.now.date())
         self.watch.lap("configuration")
-        deadline = self.invocation.deadline
-        ingested = ingest(
-            plan.sources,
-            plan.window,
-            plan.client.content_filters,
-            self.parts.fetcher,
-            until=deadline.at if deadline else None,
-        )
-        self.watch.lap("ingest")
-        self._store_raw(ingested)
-        batch, mistake = self._normalize(plan, ingested)
-        self.watch.lap("normalize")
-        refusal = _refusal(ingested, batch)
-        if refusal is None:
-            self._store_items(batch)
-        self.watch.lap("store")
-        summary = self._summarize(plan, ingested, batch, refusal)
-        self.parts.data.put(self.places.report, to_json(summary.report))
+        with self._admitted() as shared_with:
+            ingested = self._ingest(plan)
+            self.watch.lap("ingest")
+            self._store_raw(ingested)
+            normalizer = self._normalizer(plan)
+            todo = self._undertake(ingested, normalizer)
+            batch, mistake = self._work_off(todo, normalizer)
+            self.watch.lap("normalize")
+            refusal = _refusal(ingested, batch)
+            if refusal is None:
+                self._store_items(batch)
+            self._leave(todo, batch, normalizer)
+            self.watch.lap("store")
+            summary = self._summarize(plan, ingested, todo, batch, refusal, shared_with)
+            self.parts.data.put(self.places.report, to_json(summary.report))
         if mistake is not None:
             raise mistake
         return summary
+
+    @contextlib.contextmanager
+    def _admitted(self) -> Generator[str | None]:
+        """The client's lease, or the name of the run whose work this one shares."""
+        admission = Admission(self.parts.settings.on_concurrent_run, self.parts.clock, self.invocation.deadline)
+        try:
+            yield admission.ask(self.lease, self.request.client_id)
+        finally:
+            self.lease.give_back()
+
+    def _ingest(self, plan: Plan) -> Ingested:
+        deadline = self.invocation.deadline
+        filters = plan.client.content_filters
+        until = deadline.at if deadline else None
+        return ingest(plan.sources, plan.window, filters, self.parts.fetcher, until=until)
 
     def _store_raw(self, ingested: Ingested) -> None:
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -150,59 +149,121 @@ class _Run:
         for source_key, found in rows.items():
             add_rows(self.parts.data, self.places.raw(source_key), found)
 
-    def _normalize(self, plan: Plan, ingested: Ingested) -> tuple[Batch, BaseException | None]:
-        """The batch, and what is to be raised once its results are stored."""
-        if ingested.all_failed:
-            return _NO_ITEMS, None
+    def _normalizer(self, plan: Plan) -> Normalizer:
         settings = self.parts.settings
-        normalizer = Normalizer(
+        return Normalizer(
             client=self.parts.bedrock,
+            client_within=self.parts.bedrock_within,
             model_id=settings.model_id,
             watchlists=watchlists_of(plan.scopes),
             ingested_at=self.invocation.now,
             language=plan.client.language,
+            run=self.name,
+            read_timeout=settings.read_timeout,
         )
+
+    def _undertake(self, ingested: Ingested, normalizer: Normalizer) -> Todo:
+        """What the run has before it, written down before anything of it is done."""
+        if ingested.all_failed:
+            return _NOTHING
+        left = self.outstanding.take_over()
+        todo = make_todo(ingested.items, left, lambda item: normalizer.work(item).key)
+        if todo.items or todo.set_aside:
+            self.outstanding.undertake(todo.listed(), until=self.invocation.killed_at)
+        return todo
+
+    def _work_off(self, todo: Todo, normalizer: Normalizer) -> tuple[Batch, BaseException | None]:
+        """The batch, and what is to be raised once its results are stored."""
+        if not todo.items:
+            return _NO_ITEMS, None
         try:
-            batch = normalize_items_batch(
-                ingested.items,
-                normalizer,
-                max_workers=settings.max_workers,
-                policy=settings.policy,
-                pacer=self.parts.pacer,
-                deadline=self.invocation.deadline,
-                clock=self.parts.clock,
-                on_progress=self.invocation.on_progress,
-            )
+            batch = self._batch(todo, normalizer)
         except BatchInterrupted as interruption:
-            return interruption.report, interruption
-        return batch, _mistake(batch)
+            return todo.account(interruption.report), interruption
+        return todo.account(batch), _mistake(batch)
+
+    def _batch(self, todo: Todo, normalizer: Normalizer) -> Batch:
+        parts, deadline = self.parts, self.invocation.deadline
+        if parts.queue is not None:
+            dispatcher = Dispatcher(
+                parts.queue,
+                client_id=self.request.client_id,
+                run=self.name,
+                now=self.invocation.now,
+                clock=parts.clock,
+                deadline=deadline,
+            )
+            return dispatcher.dispatch(todo.asked, normalizer, self.answers)
+        return normalize_items_batch(
+            todo.asked,
+            normalizer,
+            answers=self.answers,
+            max_workers=parts.settings.max_workers,
+            policy=parts.settings.policy,
+            pacer=parts.pacer,
+            deadline=deadline,
+            clock=parts.clock,
+            on_progress=self._tell,
+        )
+
+    def _tell(self, progress: Progress) -> None:
+        self.lease.renew()
+        if self.invocation.on_progress is not None:
+            self.invocation.on_progress(progress)
 
     def _store_items(self, batch: Batch) -> None:
         rows = [value["item"].to_dict() for value in batch.values]
         total = add_rows(self.parts.data, self.places.items, rows)
         _logger.info("%s: %d items of this run, %d of the day", self.places.items, len(rows), total)
+        self.lists.add_parts()  # of a worker that was killed; usually there are none
 
-    def _summarize(self, plan: Plan, ingested: Ingested, batch: Batch, refusal: RunRefused | None) -> RunSummary:
+    def _has_time(self) -> bool:
+        deadline = self.invocation.deadline
+        return deadline is None or deadline.allows(self.parts.clock.monotonic())
+
+    def _leave(self, todo: Todo, batch: Batch, normalizer: Normalizer) -> None:
+        """Write down what is left for the next run."""
+        left = list(todo.set_aside)
+        for outcome in batch.outcomes:
+            if outcome.item.content_hash in todo.given_up:
+                left.append(todo.entry(outcome.item))
+            elif outcome.status != "succeeded" and outcome.reason != QUEUED:
+                key = normalizer.work(outcome.item).key
+                left.append(self.outstanding.left(todo.entry(outcome.item), outcome, key))
+        self.outstanding.leave(left)
+
+    def _summarize(
+        self,
+        plan: Plan,
+        ingested: Ingested,
+        todo: Todo,
+        batch: Batch,
+        refusal: RunRefused | None,
+        shared_with: str | None,
+    ) -> RunSummary:
         failed = sum(1 for source in ingested.sources if source.failure)
         seconds = self.watch.total
         story = Story(
             request=self.request,
             request_id=self.invocation.request_id,
+            run=self.name,
             started_at=self.invocation.now,
             settings=self.parts.settings,
             plan=plan,
             ingested=ingested,
+            todo=todo,
             batch=batch,
             refusal=refusal,
+            shared_with=shared_with,
             seconds={**self.watch.laps, "total": seconds},
         )
         return RunSummary(
             client_id=self.request.client_id,
-            items_ingested=len(ingested.items),
+            items_ingested=len(todo.items),
             items_normalized=len(batch.succeeded),
             seconds=seconds,
             refusal=refusal,
-            counts=counts(batch, sources=len(ingested.sources), sources_failed=failed, seconds=seconds),
+            counts=counts(todo, batch, sources=len(ingested.sources), sources_failed=failed, seconds=seconds),
             report=run_report(story),
             report_key=self.places.report,
             items_key=self.places.items if refusal is None else None,

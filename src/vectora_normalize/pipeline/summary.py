@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vectora_normalize import contract
 from vectora_normalize.normalize.extraction import item_id
+from vectora_normalize.pipeline.dispatch import QUEUED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sized
 
-    from bedrock_resilience.report import BatchReport, ItemOutcome
+    from bedrock_resilience.report import ItemOutcome
     from vectora_normalize.items import RawItem
-    from vectora_normalize.normalize.batch import Normalized
-
-    Batch = BatchReport[RawItem, Normalized]
+    from vectora_normalize.normalize.normalizer import Normalized
+    from vectora_normalize.pipeline.todo import Batch, Todo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +25,9 @@ class RunSummary:
 
     Args:
         client_id: The client.
-        items_ingested: Items inside the window, after filters and deduplication.
-        items_normalized: Those that Bedrock has read.
+        items_ingested: Items that the run had before it: those of the window, after filters and deduplication, and
+            those that earlier runs had left.
+        items_normalized: Those of them that stand normalised now, whoever paid for them.
         seconds: What the run took.
         refusal: Why the answer is a 502; None where it is a 200.
         counts: Name to value, for the metrics.
@@ -69,8 +71,50 @@ def bedrock_numbers(batch: Batch) -> dict[str, Any]:
     return {**numbers, "input_tokens": tokens["inputTokens"], "output_tokens": tokens["outputTokens"]}
 
 
-def counts(batch: Batch, *, sources: int, sources_failed: int, seconds: float) -> dict[str, float]:
+def shares(todo: Todo, batch: Batch) -> dict[str, int]:
+    """Where the normalised items came from, and what else became of what the run had before it.
+
+    `asked` + `reused` + `joined` are the items that stand normalised: paid for by this run, by an earlier one, by one
+    that was under way. `queued` were sent to workers. `retaken` had been left by earlier runs, whatever became of them
+    now, and `given_up` are not asked about any more.
+    """
+    origins = Counter(value["origin"] for value in batch.values)
+    return {
+        "asked": origins["bedrock"],
+        "reused": origins["store"],
+        "joined": origins["another run"],
+        "queued": sum(1 for outcome in batch.unstarted if outcome.reason == QUEUED),
+        "retaken": todo.retaken,
+        "given_up": len(todo.given_up),
+    }
+
+
+def counts(todo: Todo, batch: Batch, *, sources: int, sources_failed: int, seconds: float) -> dict[str, float]:
     """The run as metrics; names that end in `Rate` are percentages."""
+    shared = shares(todo, batch)
+    return {
+        **_batch_counts(batch, seconds),
+        "ItemsIngested": batch.submitted,
+        "ItemsUnstarted": len(batch.unstarted) - shared["queued"],
+        "ItemsReused": shared["reused"] + shared["joined"],
+        "ItemsRetaken": shared["retaken"],
+        "ItemsQueued": shared["queued"],
+        "SourcesRead": sources - sources_failed,
+        "SourcesFailed": sources_failed,
+    }
+
+
+def worker_counts(batch: Batch, *, come_back: Sized, dead: Sized, seconds: float) -> dict[str, float]:
+    """An invocation of the worker as metrics."""
+    return {
+        **_batch_counts(batch, seconds),
+        "ItemsReused": sum(1 for value in batch.values if value["origin"] != "bedrock"),
+        "MessagesComeBack": len(come_back),
+        "MessagesSetAside": len(dead),
+    }
+
+
+def _batch_counts(batch: Batch, seconds: float) -> dict[str, float]:
     numbers = bedrock_numbers(batch)
     return {
         "Calls": batch.calls,
@@ -78,12 +122,9 @@ def counts(batch: Batch, *, sources: int, sources_failed: int, seconds: float) -
         "Throttles": batch.throttles,
         "RetryRate": 100 * batch.retry_rate,
         "FailureRate": 100 * batch.failure_rate,
-        "ItemsIngested": batch.submitted,
         "ItemsNormalized": len(batch.succeeded),
         "ItemsFailed": len(batch.failed),
         "ItemsUnstarted": len(batch.unstarted),
-        "SourcesRead": sources - sources_failed,
-        "SourcesFailed": sources_failed,
         "InputTokens": numbers["input_tokens"],
         "OutputTokens": numbers["output_tokens"],
         "BackoffSeconds": batch.waited,
@@ -102,5 +143,6 @@ def _account(outcome: ItemOutcome[RawItem, Normalized]) -> dict[str, Any]:
         "url": item.url,
         "published_at": str(item.published_at),
         "content_hash": item.content_hash,
+        "origin": None if outcome.value is None else outcome.value["origin"],
         **told,
     }

@@ -12,8 +12,9 @@ from bedrock_resilience.pacing import NoPacer, Reservation
 from bedrock_resilience.policy import RetryPolicy
 from support.answering import USAGE, FunctionClient, client_error, extraction, tool_answer
 from support.items import raw_item
-from vectora_normalize.normalize.batch import MAX_BEDROCK_WORKERS, Normalizer, normalize_items_batch
+from vectora_normalize.normalize.batch import MAX_BEDROCK_WORKERS, normalize_items_batch
 from vectora_normalize.normalize.extraction import watchlists_of
+from vectora_normalize.normalize.normalizer import Normalizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -77,7 +77,17 @@ class World:
         return json.loads(self.data.get(key))
 
     def stored(self) -> list[str]:
-        return list(self.data.list(""))
+        """What readers look for; what runs keep for each other lies beside it."""
+        ours = ("normalized/small/items/", "normalized/small/outstanding/")
+        return [key for key in self.data.list("") if not key.startswith(ours)]
+
+    def kept(self) -> list[str]:
+        return list(self.data.list("normalized/small/items/"))
+
+    def outstanding(self) -> list[dict[str, Any]]:
+        """The entries of all lists of work that is left."""
+        lists = [self.load(key) for key in self.data.list("normalized/small/outstanding/")]
+        return [entry for one in lists for entry in one["entries"]]
 
 
 @pytest.fixture
@@ -163,6 +173,9 @@ def test_what_is_counted_is_what_metrics_tell(world: World) -> None:
         "ItemsNormalized": 1,
         "ItemsFailed": 1,
         "ItemsUnstarted": 0,
+        "ItemsReused": 0,
+        "ItemsRetaken": 0,
+        "ItemsQueued": 0,
         "SourcesRead": 1,
         "SourcesFailed": 1,
         "InputTokens": 700,
@@ -287,7 +300,7 @@ def test_a_refused_request_writes_nothing(world: World) -> None:
 
 
 class _NoBucket(FolderStore):
-    def put_if_absent(self, key: str, body: bytes) -> bool:  # noqa: ARG002 - the store's
+    def put_if_absent(self, key: str, body: bytes) -> str | None:  # noqa: ARG002 - the store's
         raise BucketMissing(f"s3://data/{key}: no such bucket")
 
 
@@ -296,4 +309,4 @@ def test_a_bucket_that_is_not_there_is_a_wrong_configuration(world: World) -> No
     with pytest.raises(RunRefused) as caught:
         world.run()
     assert caught.value.error_type is ErrorType.INVALID_CONFIGURATION
-    assert str(caught.value).startswith("CONFIG_BUCKET or DATA_BUCKET: s3://data/raw/small/one/")
+    assert str(caught.value) == "CONFIG_BUCKET or DATA_BUCKET: s3://data/normalized/small/lease.json: no such bucket"

@@ -1,4 +1,4 @@
-"""What the handler makes of the settings; what it does is shown in tests/integration/test_handler.py."""
+"""What both functions make of the settings and of Lambda's context."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
 from bedrock_resilience.quota import Quota
-from vectora_normalize.handler import make_pacer
+from vectora_normalize.aws import make_pacer
 from vectora_normalize.settings import Pacing, Settings
 
 

@@ -1,0 +1,150 @@
+"""What both functions need of AWS: clients made once a process, and what Lambda's context says about time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from bedrock_resilience.bedrock.client import DEFAULT_CONNECT_TIMEOUT, bedrock_runtime_client
+from bedrock_resilience.deadline import Deadline
+from vectora_normalize.ingest.addresses import AddressPolicy
+from vectora_normalize.ingest.fetch import Fetcher
+from vectora_normalize.pipeline import Parts
+from vectora_normalize.queues import SqsQueue
+from vectora_normalize.settings import Mode, Pacing
+from vectora_normalize.stores import S3Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.pacing import Pacer
+    from vectora_normalize.settings import Settings
+
+ATTEMPT_SECONDS: Final = 20.0
+"""What one answer is expected to take; an attempt is not begun with less time left. 1,000 tokens take about 20 s."""
+
+MARGIN_SECONDS: Final = 10.0
+"""Lambda kills without a word: items, report and answer must be out before. Storing takes one or two seconds."""
+
+_LEAST_PATIENCE: Final = ATTEMPT_SECONDS - DEFAULT_CONNECT_TIMEOUT
+# The lookers of a batch and its workers share the pool; a connection is opened when it is needed.
+_S3_CONNECTIONS: Final = 64
+
+
+class PatientClients:
+    """Bedrock clients that differ in how long they wait for an answer.
+
+    botocore has no timeout for a single call, and the process may have less time left than a client waits: a call that
+    hangs would then outlive it, and with it the run's results. So the last calls of a run are made with a client of
+    less patience. A client costs some milliseconds and a connection; most runs never need a second one.
+
+    Args:
+        make: Makes a client with that read timeout, in seconds.
+        longest: Of the client that calls are usually made with, in seconds.
+    """
+
+    def __init__(self, make: Callable[[float], Any], longest: float) -> None:
+        self._make = make
+        self._lock = threading.Lock()  # clients are made with a session, and those are not for several threads
+        self._clients: dict[float, Any] = {}
+        steps = [longest]
+        while steps[-1] / 2 >= _LEAST_PATIENCE:
+            steps.append(steps[-1] / 2)
+        if steps[-1] > _LEAST_PATIENCE:
+            steps.append(_LEAST_PATIENCE)
+        self._steps = tuple(steps)
+        self.usual = self.within(float("inf"))
+
+    def within(self, seconds: float) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        """The most patient client whose calls end within so many seconds; the least patient one where none does."""
+        fitting = (step for step in self._steps if step + DEFAULT_CONNECT_TIMEOUT <= seconds)
+        patience = next(fitting, self._steps[-1])
+        with self._lock:
+            if patience not in self._clients:
+                self._clients[patience] = self._make(patience)
+            return self._clients[patience]
+
+    def close(self) -> None:
+        """Close their connections."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+
+
+@functools.lru_cache(maxsize=1)
+def aws_parts(settings: Settings) -> Parts:
+    """What a run touches in AWS; made once a process. The command line runs on the same parts."""
+    # One session for all: making one reads half a megabyte of endpoints, a fifth of a cold start.
+    session = new_session()
+    s3 = _client(session, "s3", settings)
+    bedrock = PatientClients(
+        lambda patience: bedrock_runtime_client(
+            settings.region, workers=settings.max_workers, read_timeout=patience, session=session
+        ),
+        settings.read_timeout,
+    )
+    queue_url = settings.queue_url if settings.mode is Mode.QUEUE else None
+    sqs = _client(session, "sqs", settings) if queue_url or settings.dead_letter_queue_url else None
+    return Parts(
+        settings=settings,
+        config=S3Store(s3, settings.config_bucket),
+        data=S3Store(s3, settings.data_bucket),
+        fetcher=Fetcher(addresses=AddressPolicy.from_setting(allow_private_sources=settings.allow_private_sources)),
+        bedrock=bedrock.usual,
+        bedrock_within=bedrock.within,
+        queue=SqsQueue(sqs, queue_url) if queue_url else None,
+        dead_letters=SqsQueue(sqs, settings.dead_letter_queue_url) if settings.dead_letter_queue_url else None,
+        pacer=make_pacer(settings),
+    )
+
+
+def new_session() -> Any:  # noqa: ANN401 - untyped
+    """A boto3 session, which one thread at a time may make clients with."""
+    import boto3.session  # noqa: PLC0415 - a refused event needs no clients
+
+    session: Any = boto3.session.Session()
+    return session
+
+
+def make_pacer(settings: Settings) -> Pacer | None:
+    """The pacer that the settings ask for, with nothing learned yet."""
+    if settings.pacing is Pacing.ADAPTIVE:
+        from bedrock_resilience.pacing import AdaptivePacer  # noqa: PLC0415 - for whom it is asked for
+
+        return AdaptivePacer()
+    if settings.pacing is Pacing.QUOTA and settings.quota is not None:
+        from bedrock_resilience.pacing import QuotaPacer  # noqa: PLC0415 - as above
+
+        return QuotaPacer(settings.quota)
+    return None
+
+
+def deadline_of(context: Any) -> Deadline | None:  # noqa: ANN401 - Lambda makes it
+    """When an invocation must stop to begin anything; None outside of Lambda."""
+    if not hasattr(context, "get_remaining_time_in_millis"):
+        return None
+    return Deadline.from_lambda_context(context, MARGIN_SECONDS, attempt=ATTEMPT_SECONDS)
+
+
+def killed_at(context: Any, now: dt.datetime) -> dt.datetime | None:  # noqa: ANN401 - as above
+    """When Lambda kills the process at the latest; None outside of Lambda.
+
+    Args:
+        context: Lambda's context.
+        now: The instant it is.
+    """
+    if not hasattr(context, "get_remaining_time_in_millis"):
+        return None
+    return now + dt.timedelta(milliseconds=context.get_remaining_time_in_millis())
+
+
+def _client(session: Any, service: str, settings: Settings) -> Any:  # noqa: ANN401 - as above
+    """A client with the retries of its own that botocore's standard mode has; S3 and SQS charge next to nothing."""
+    from botocore.config import Config  # noqa: PLC0415 - as above
+
+    config = Config(retries={"mode": "standard", "total_max_attempts": 4}, max_pool_connections=_S3_CONNECTIONS)
+    # The buckets and queues lie where the function does; Bedrock may be asked elsewhere.
+    return session.client(service, region_name=os.environ.get("AWS_REGION") or settings.region, config=config)
