@@ -1,0 +1,26 @@
+"""The guide "Test your own Lambda's retries": its tests are run by pytest, as a reader would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from support.pages import ROOT, blocks
+
+if TYPE_CHECKING:
+    import pytest
+
+PAGE = ROOT / "docs" / "testing.md"
+
+
+def test_every_test_of_the_guide_passes(pytester: pytest.Pytester) -> None:
+    code = [block.code for block in blocks(PAGE) if block.language == "python"]
+    (conftest,) = [block for block in code if block.startswith("pytest_plugins")]
+    tests = "\n".join(block for block in code if block != conftest)
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(tests)
+    pytester.runpytest().assert_outcomes(passed=tests.count("def test_"))
+
+
+def test_no_block_is_left_out() -> None:
+    assert [block for block in blocks(PAGE) if block.no_run is not None] == []
