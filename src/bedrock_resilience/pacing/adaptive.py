@@ -27,11 +27,11 @@ it could send more (RFC 7661). A 503 or 529 is kept apart, see `bedrock_resilien
 
 What botocore's adaptive mode does differently: it starts at once, cuts to 0.7 of the rate at every throttle, also at
 those of requests that were under way already, and returns to the old rate within seconds, so it goes on being
-throttled; `benchmarks/incident.py` shows both on the same model.
+throttled; `benchmarks/pacing` shows both on the same model.
 
 The constants were chosen on the simulator, against all of: one instance and three, quotas of 25, 50 and 100 a minute,
-refusals after 0.05 to 0.5 s, constant latency and a spread of up to 0.3. `benchmarks/pacing_frontier.py` shows what is
-traded for what.
+refusals after 0.05 to 0.5 s, constant latency and a spread of up to 0.3. `benchmarks/pacing` prints what is traded
+for what.
 """
 
 from __future__ import annotations
