@@ -55,6 +55,8 @@ _CONTENDED: Final = 0.2
 """Seconds to wait after that."""
 _NO_TIME: Final = 1e-6
 """Seconds; whoever slept exactly as long as told must not be sent to sleep again for the rounding of the sums."""
+_FAR: Final = LONGEST + 60.0
+"""Seconds ahead that nothing can lie, unless this machine's clock has been put back."""
 _FORGET: Final = 0.01
 """Share by which the ratio of settlement to reservation sinks with each call that needed less, as in `QuotaPacer`."""
 
@@ -100,7 +102,7 @@ class SharedPacer:
         ValueError: skew, turn, retry_after or burndown lies outside its range, or model is empty; the message names it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings by name, each with a default; who they are for is told apart by it
         self,
         table: SharedTable,
         model: str,
@@ -239,8 +241,9 @@ class SharedPacer:
     def _wait(self, booking: _Booking, now: float, shared: float) -> float | None:
         if booking.slot is not None:
             # Missed, or set by a clock that has been put back since: book another.
-            if not shared - _LATE <= booking.slot <= shared + LONGEST:
+            if not shared - _LATE - _NO_TIME <= booking.slot <= shared + _FAR:
                 booking.slot = None
+                self._back += booking.cost.tokens
                 self._waiting.appendleft(booking)
             else:
                 return booking.slot - shared
@@ -250,7 +253,7 @@ class SharedPacer:
         if booking.fallback is not None:
             return self._own_pace().due(booking.fallback, now)
         left = self._turn_ends - shared
-        return left if _NO_TIME < left <= LONGEST else None
+        return left if _NO_TIME < left <= _FAR else None
 
     def _next_turn(self) -> list[_Booking]:
         """Who books now: those that wait longest, as many as the turn holds, but one at least."""
@@ -266,7 +269,7 @@ class SharedPacer:
         return chosen
 
     def _spread(self, now: float) -> None:
-        """Tell the table at once, unless somebody is there already or it is out of reach: then with the next booking."""
+        """Tell the table at once; with the next booking if somebody is there already, or it is out of reach."""
         if now >= self._down_until and self._asking.acquire(blocking=False):
             try:
                 self._ask(now, [])

@@ -1,4 +1,4 @@
-"""`SharedTable`: where instances keep their shared pace. `DynamoTable` for production, `MemoryTable` for one process."""
+"""`SharedTable`: where instances keep their shared pace. `DynamoTable` is for production, `MemoryTable` one process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import math
 import threading
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bedrock_resilience.pacing.shared_pace import SharedPace
 
@@ -110,7 +110,7 @@ class DynamoTable:
                 **_condition(seen),
             )
         except exceptions.ClientError as error:
-            response = cast("Any", error).response
+            response = error.response
             if response["Error"].get("Code") == "ConditionalCheckFailedException":
                 return _pace(response.get("Item"))
             raise TableUnavailableError(str(error)) from error
