@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bedrock_resilience import __version__
+from vectora_normalize.cli.deploy import deploy
 from vectora_normalize.cli.package import package
 from vectora_normalize.cli.run import run
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(package)
+app.command()(deploy)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,217 @@
+"""The function in Lambda: what it is, new code for it, and one invocation of it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from vectora_normalize.operations.deploy.errors import DeployError, code_of, told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.exceptions import ClientError
+
+    from bedrock_resilience.clock import Clock
+    from vectora_normalize.operations.deploy.place import Place
+
+HANDLERS: Final = ("handler.lambda_handler", "vectora_normalize.handler.lambda_handler")
+"""The names under which a package has the handler."""
+
+_PATIENCE: Final = 300.0  # seconds, as long as the SDK's own waiters take
+_PAUSE: Final = 2.0  # seconds between two looks
+_GRACE: Final = 30.0  # seconds beyond the function's own limit: a cold start, and the way to and fro
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A function as Lambda describes it.
+
+    Args:
+        runtime: Such as `python3.12`.
+        architectures: Such as `x86_64`.
+        handler: What Lambda calls.
+        timeout: Seconds that an invocation may take.
+        state: `Pending`, `Active`, `Inactive` or `Failed`.
+        update: `Successful`, `InProgress` or `Failed`.
+        reason: Why it is in that state.
+    """
+
+    runtime: str
+    architectures: tuple[str, ...]
+    handler: str
+    timeout: float
+    state: str
+    update: str
+    reason: str
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> State:
+        """As `GetFunctionConfiguration` answers."""
+        reason = described.get("LastUpdateStatusReason") or described.get("StateReason") or "no reason given"
+        return cls(
+            runtime=described.get("Runtime", "none (a container image)"),
+            architectures=tuple(described.get("Architectures", ("x86_64",))),
+            handler=described.get("Handler", ""),
+            timeout=float(described.get("Timeout", 3)),
+            state=described.get("State", "Active"),
+            update=described.get("LastUpdateStatus", "Successful"),
+            reason=reason,
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Whether Lambda is still creating or updating it."""
+        return self.state == "Pending" or self.update == "InProgress"
+
+
+class Function:
+    """A deployed function.
+
+    Args:
+        session: A boto3 session.
+        name: Name of the function.
+        clock: How waiting is done.
+        patience: Seconds that Lambda may take for an update.
+    """
+
+    def __init__(self, session: Any, name: str, clock: Clock, patience: float = _PATIENCE) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
+        self.name = name
+        self._session = session
+        self._clock = clock
+        self._patience = patience
+        with told(f"connecting to the function {name}"):
+            self._client = session.client("lambda")
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+    def describe(self) -> State:
+        """What it is now.
+
+        Raises:
+            DeployError: There is no such function, or Lambda was not reached.
+        """
+        return State.of(self._asked("get_function_configuration", doing="looking at"))
+
+    def settled(self) -> State:
+        """What it is when Lambda is done with whatever it is doing to it.
+
+        Raises:
+            DeployError: It takes too long, or an update failed.
+        """
+        until = self._clock.monotonic() + self._patience
+        while (state := self.describe()).busy:
+            if self._clock.monotonic() >= until:
+                raise DeployError(
+                    f"{self.name}: still {state.state}, update {state.update}, after {self._patience:.0f} s"
+                )
+            self._clock.sleep(_PAUSE)
+        if "Failed" in {state.state, state.update}:
+            raise DeployError(f"{self.name}: state {state.state}, update {state.update}: {state.reason}")
+        return state
+
+    def update(self, place: Place) -> str:
+        """Give it the code of a place; the SHA-256 of the zip that Lambda took, in base 64.
+
+        Another update that is under way is waited for.
+
+        Raises:
+            DeployError: Lambda refused, or others kept updating it.
+        """
+        until = self._clock.monotonic() + self._patience
+        while self._clock.monotonic() < until:
+            self.settled()
+            try:
+                taken = self._asked(
+                    "update_function_code", doing="updating", S3Bucket=place.bucket, S3Key=place.key, Publish=False
+                )
+            except _UnderWay:
+                self._clock.sleep(_PAUSE)
+            else:
+                return str(taken["CodeSha256"])
+        raise DeployError(
+            f"{self.name}: others kept updating it for {self._patience:.0f} s; the code there is not this one"
+        )
+
+    def invoke(self, event: Mapping[str, Any], *, timeout: float) -> object:
+        """What it answers to an event.
+
+        One request, and patience beyond the function's own limit: a client that gives up earlier invokes again, and
+        two runs share one quota.
+
+        Raises:
+            DeployError: It is busy, it failed, or it did not answer; with the end of its log, if it has run.
+        """
+        from botocore.config import Config  # noqa: PLC0415 - as in errors.told
+
+        patience = timeout + _GRACE
+        # Keep-alive: a NAT gateway forgets a connection that is silent for 350 s.
+        config = Config(read_timeout=patience, retries={"total_max_attempts": 1}, tcp_keepalive=True)
+        once = self._session.client("lambda", config=config)
+        try:
+            with contextlib.closing(once):
+                answer = self._asked(
+                    "invoke", once, doing="invoking", Payload=json.dumps(event).encode(), LogType="Tail"
+                )
+        except _Busy as busy:
+            raise DeployError(
+                f"{self.name}: is busy (429, {busy}). Dev runs one invocation at a time, and a synchronous one is not "
+                "queued. The new code is in place; try the event again when the run under way has ended"
+            ) from None
+        log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").splitlines()
+        body = _parsed(answer["Payload"])
+        if "FunctionError" in answer:
+            raise DeployError(f"{self.name}: the invocation failed: {_said(body, answer['FunctionError'])}", log=log)
+        return body
+
+    def _asked(self, operation: str, client: Any = None, *, doing: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - as in errors.told
+
+        with told(f"{doing} the function {self.name}"):
+            try:
+                answer: dict[str, Any] = getattr(client or self._client, operation)(FunctionName=self.name, **arguments)
+            except ClientError as error:
+                self._raise_known(error)
+                raise
+            if "Payload" in answer:
+                answer["Payload"] = answer["Payload"].read()
+            return answer
+
+    def _raise_known(self, error: ClientError) -> None:
+        """Raise what an error of Lambda's means here, if it means something special."""
+        code = code_of(error)
+        if code == "ResourceNotFoundException":
+            region = self._session.region_name
+            raise DeployError(f"{self.name}: no such function in {region}; the stack of infra/s1-runtime.yaml makes it")
+        if code == "ResourceConflictException":
+            raise _UnderWay(self.name)
+        if code == "TooManyRequestsException":
+            raise _Busy(error.response.get("Reason") or "no reason given")
+
+
+class _UnderWay(Exception):  # noqa: N818 - never leaves this module
+    """Another update of the function is under way."""
+
+
+class _Busy(Exception):  # noqa: N818 - never leaves this module
+    """No more invocations are allowed at the moment."""
+
+
+def _said(body: object, kind: str) -> str:
+    """The error of an invocation, as its runtime put it."""
+    if not isinstance(body, dict):
+        return f"{kind}: {body}"
+    error = cast("Mapping[str, Any]", body)
+    return f"{error.get('errorType', kind)}: {error.get('errorMessage', error)}"
+
+
+def _parsed(payload: bytes) -> object:
+    try:
+        return cast("object", json.loads(payload or b"null"))
+    except ValueError:
+        return payload.decode(errors="replace")

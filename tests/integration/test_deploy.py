@@ -1,0 +1,354 @@
+"""`vectora-normalize deploy` on moto's server: S3 and Lambda over a socket, with boto3 as it is."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import json
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from bedrock_resilience.testing import FakeClock
+from support.lambda_service import Ran, Reply, create_function, lambda_service, refusal
+from support.s3 import REGION, make_bucket, moto_server, s3_client
+from vectora_normalize.cli.app import app
+from vectora_normalize.contract import ErrorType, RunRefused, refused, succeeded
+from vectora_normalize.operations.deploy import DeployError, Deployment, Place, Trial, deploy
+from vectora_normalize.operations.deploy.function import Function
+from vectora_normalize.operations.package.archive import write_archive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
+
+    from support.lambda_service import LambdaService
+
+TODAY = dt.date(2026, 11, 21)
+PLACE = Place.of("dev", project="vectora-inbox")
+ANSWER = succeeded(client_id="lai_weekly", items_ingested=3, items_normalized=3, seconds=2.5)
+CLOSED_BUCKET = "closed"
+NOBODY_MAY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::closed/*"}],
+}
+IN_PROGRESS = Reply(200, json.dumps({"State": "Active", "LastUpdateStatus": "InProgress"}).encode())
+
+
+class Deployed:
+    """The parts of a deployment: what is packaged, and the system that it goes to."""
+
+    service: LambdaService
+
+    def __init__(self, folder: Path, account: Account) -> None:
+        self.folder = folder
+        self.s3 = account.s3
+        self.lambda_ = account.lambda_
+        self.session = account.session
+        self.clock = FakeClock()
+        self.lines: list[str] = []
+        self.events: list[bytes] = []
+        self.run: Callable[[], Ran] = lambda: Ran(json.dumps(ANSWER).encode(), log="one\ntwo")
+        self.package(b"new")
+        (folder / "event.json").write_text('{"client_id": "lai_weekly", "period_days": 1}')
+
+    def package(self, code: bytes, **label: str) -> Path:
+        told = {"runtime": "python3.12", "architecture": "x86_64", **label}
+        files: dict[str, Any] = {"handler.py": code, "ingest-normalize.json": json.dumps(told).encode()}
+        return write_archive(files, self.folder / "x.zip").path
+
+    def invoked(self, _name: str, event: bytes) -> Ran:
+        self.events.append(event)
+        return self.run()
+
+    def deploy(self, *, place: Place = PLACE, dry_run: bool = False) -> Trial | None:
+        what = Deployment(package=self.folder / "x.zip", place=place, event=self.folder / "event.json")
+        return deploy(what, self.session, today=TODAY, clock=self.clock, tell=self.lines.append, dry_run=dry_run)
+
+    def fails(self, *, place: Place = PLACE, dry_run: bool = False) -> DeployError:
+        with pytest.raises(DeployError) as failed:
+            self.deploy(place=place, dry_run=dry_run)
+        assert "\n" not in str(failed.value)
+        return failed.value
+
+    def answers(self, ran: Ran) -> None:
+        """Have the function come to this."""
+        self.run = lambda: ran
+
+    def uploaded(self) -> bytes | None:
+        """What lies in the code bucket."""
+        try:
+            body: bytes = self.s3.get_object(Bucket=PLACE.bucket, Key=PLACE.key)["Body"].read()
+        except self.s3.exceptions.NoSuchKey:
+            return None
+        return body
+
+
+class Account:
+    """An AWS of this module's own, where the names of the deployed systems are free."""
+
+    def __init__(self, url: str, session: Any, s3: Any, lambda_: Any, role: str) -> None:  # noqa: ANN401 - boto3
+        self.url, self.session, self.s3, self.lambda_, self.role = url, session, s3, lambda_, role
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    with moto_server() as url, s3_client(url) as s3:
+        session = cast("Any", boto3).Session(region_name=REGION)
+        clients = [session.client(name, endpoint_url=url) for name in ("iam", "lambda")]
+        with closing(clients[0]) as iam, closing(clients[1]) as lambda_:
+            trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+            role = iam.create_role(RoleName="any", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+            make_bucket(s3, PLACE.bucket)
+            make_bucket(s3, CLOSED_BUCKET)
+            s3.put_bucket_policy(Bucket=CLOSED_BUCKET, Policy=json.dumps(NOBODY_MAY))
+            yield Account(url, session, s3, lambda_, role)
+
+
+@pytest.fixture
+def deployed(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Deployed]:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", account.url)
+    parts = Deployed(tmp_path, account)
+    with lambda_service(account.url, parts.invoked) as service:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", service.url)
+        parts.service = service
+        create_function(account.lambda_, account.role)
+        account.lambda_.put_function_concurrency(FunctionName=PLACE.function, ReservedConcurrentExecutions=1)
+        yield parts
+    account.lambda_.delete_function(FunctionName=PLACE.function)
+    account.s3.delete_object(Bucket=PLACE.bucket, Key=PLACE.key)
+
+
+class TestADeploymentThatIsDone:
+    def test_the_code_is_uploaded_put_in_place_and_tried(self, deployed: Deployed) -> None:
+        assert deployed.deploy() == Trial(items_ingested=3, items_normalized=3, seconds=2.5)
+        assert deployed.uploaded() == (deployed.folder / "x.zip").read_bytes()
+        digest = base64.b64encode(hashlib.sha256(deployed.uploaded() or b"").digest()).decode()
+        assert deployed.lambda_.get_function(FunctionName=PLACE.function)["Configuration"]["CodeSha256"] == digest
+        assert [json.loads(event) for event in deployed.events] == [{"client_id": "lai_weekly", "period_days": 1}]
+        assert [line.split()[0] for line in deployed.lines] == ["uploaded", "updated", "invoking"]
+
+    def test_a_dry_run_tells_and_changes_nothing(self, deployed: Deployed) -> None:
+        assert deployed.deploy(dry_run=True) is None
+        assert deployed.uploaded() is None
+        assert deployed.events == []
+        assert {method for method, _ in deployed.service.requests} == {"GET"}
+        assert [line.split()[:2] for line in deployed.lines] == [
+            ["would", verb] for verb in ("upload", "update", "invoke")
+        ]
+
+    def test_an_update_that_is_under_way_is_waited_for(self, deployed: Deployed) -> None:
+        deployed.service.answer_next("GET", "configuration", described(), IN_PROGRESS, IN_PROGRESS)
+        deployed.service.answer_next(
+            "PUT", "code", refusal(409, "ResourceConflictException", "an update is in progress")
+        )
+        assert deployed.deploy() is not None
+        assert deployed.clock.monotonic() == pytest.approx(6.0)  # two looks, and once that it came in between
+
+    def test_a_function_that_sleeps_or_is_new_is_no_obstacle(self, deployed: Deployed) -> None:
+        pending, inactive = (Reply(200, json.dumps({"State": state}).encode()) for state in ("Pending", "Inactive"))
+        deployed.service.answer_next("GET", "configuration", described(), pending, inactive)
+        assert deployed.deploy() is not None
+
+    def test_a_handler_of_either_name_is_served(self, deployed: Deployed) -> None:
+        deployed.lambda_.update_function_configuration(FunctionName=PLACE.function, Handler="handler.lambda_handler")
+        assert deployed.deploy() is not None
+
+    def test_the_command_ends_with_what_the_trial_came_to(self, deployed: Deployed) -> None:
+        answer = succeeded(client_id="lai_weekly", items_ingested=0, items_normalized=0, seconds=2.5)
+        deployed.answers(Ran(json.dumps(answer).encode()))
+        result = command(deployed)
+        assert (result.exit_code, result.stderr) == (0, "")
+        lines = result.stdout.splitlines()
+        assert lines[-2] == "answer 200: 0 of 0 items normalised in 2.5 s"
+        assert lines[-1].startswith("note: there was no item in the window")
+
+    def test_the_command_has_nothing_to_note_where_all_is_well(self, deployed: Deployed) -> None:
+        result = command(deployed)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout.splitlines()[-1] == "answer 200: 3 of 3 items normalised in 2.5 s"
+        result = command(deployed, "--dry-run")
+        assert (result.exit_code, len(result.stdout.splitlines())) == (0, 3)
+
+    def test_the_command_takes_other_names_and_another_region(self, deployed: Deployed) -> None:
+        options = ("--bucket", "other-code", "--function", "nobody", "--region", "eu-central-1")
+        result = command(deployed, *options)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("error: nobody: no such function in eu-central-1; ")
+
+    def test_without_any_region_it_is_that_of_the_deployed_systems(
+        self, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+        assert "nobody: no such function in eu-west-3" in command(deployed, "--function", "nobody").stderr
+
+
+class TestADeploymentThatFails:
+    def test_a_missing_function_is_told_before_anything_is_uploaded(self, deployed: Deployed) -> None:
+        error = deployed.fails(place=Place(PLACE.bucket, "nobody"))
+        assert str(error) == "nobody: no such function in eu-west-3; the stack of infra/s1-runtime.yaml makes it"
+        assert deployed.uploaded() is None
+
+    @pytest.mark.parametrize("dry_run", [False, True])
+    def test_a_missing_bucket_is_told(self, deployed: Deployed, dry_run: bool) -> None:  # noqa: FBT001 - a parameter
+        error = deployed.fails(place=Place("no-such-bucket", PLACE.function), dry_run=dry_run)
+        assert str(error) == "no-such-bucket: no such bucket; give its name with --bucket, or make it"
+
+    def test_a_bucket_that_may_not_be_written_is_told(self, deployed: Deployed) -> None:
+        error = str(deployed.fails(place=Place(CLOSED_BUCKET, PLACE.function)))
+        assert error.startswith(f"uploading to the bucket {CLOSED_BUCKET}: not allowed: ")
+
+    def test_a_bucket_that_cannot_be_one_is_told(self, deployed: Deployed) -> None:
+        error = deployed.fails(place=Place("no bucket", PLACE.function))
+        assert str(error).startswith("uploading to the bucket no bucket: Parameter validation failed")
+
+    def test_missing_credentials_are_told(self, deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(name)
+        deployed.session = cast("Any", boto3).Session(region_name=REGION)
+        assert str(deployed.fails()).startswith(f"looking at the function {PLACE.function}: no valid AWS credentials")
+
+    def test_a_profile_that_is_not_there_is_told(self, deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_PROFILE", "nobody")
+        result = command(deployed)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("error: reading the AWS settings: no valid AWS credentials")
+
+    @pytest.mark.parametrize("label", [{"runtime": "python3.13"}, {"architecture": "arm64"}])
+    def test_code_for_another_runtime_never_arrives(self, deployed: Deployed, label: dict[str, str]) -> None:
+        deployed.package(b"new", **label)
+        assert f"{PLACE.function}: runs python3.12, x86_64; the package is for " in str(deployed.fails())
+        assert deployed.uploaded() is None
+
+    def test_a_handler_that_the_package_does_not_have_is_told(self, deployed: Deployed) -> None:
+        deployed.lambda_.update_function_configuration(FunctionName=PLACE.function, Handler="app.main")
+        assert "its handler is 'app.main'; the package has 'handler.lambda_handler' and" in str(deployed.fails())
+
+    def test_a_zip_that_is_none_is_told(self, deployed: Deployed) -> None:
+        (deployed.folder / "x.zip").unlink()
+        assert str(deployed.fails()).startswith("--zip: ")
+        assert deployed.service.requests == []
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            (None, "cannot be read: No such file"),
+            ("{", "holds no JSON"),
+            ('{"client_id": 7}', "would be refused: client_id: got 7"),
+        ],
+    )
+    def test_an_event_that_is_none_is_told(self, deployed: Deployed, text: str | None, told: str) -> None:
+        event = deployed.folder / "event.json"
+        event.unlink()
+        if text is not None:
+            event.write_text(text)
+        error = str(deployed.fails())
+        assert error.startswith("--event: ")
+        assert told in error
+        assert deployed.service.requests == []
+
+    def test_an_update_that_never_ends_is_given_up(self, deployed: Deployed) -> None:
+        deployed.service.answer_next("GET", "configuration", *[IN_PROGRESS] * 6)
+        told = r"^f: still Active, update InProgress, after 10 s$"
+        with (
+            closing(Function(deployed.session, "f", deployed.clock, patience=10)) as function,
+            pytest.raises(DeployError, match=told),
+        ):
+            function.settled()
+        assert deployed.clock.monotonic() == pytest.approx(10)
+
+    def test_others_that_keep_updating_are_told(self, deployed: Deployed) -> None:
+        conflict = refusal(409, "ResourceConflictException", "an update is in progress")
+        deployed.service.answer_next("PUT", "code", *[conflict] * 5)
+        told = r"others kept updating it for 10 s; the code there is not this one$"
+        with (
+            closing(Function(deployed.session, PLACE.function, deployed.clock, patience=10)) as function,
+            pytest.raises(DeployError, match=told),
+        ):
+            function.update(PLACE)
+        assert deployed.clock.monotonic() == pytest.approx(10)
+
+    def test_an_update_that_failed_is_told_with_its_reason(self, deployed: Deployed) -> None:
+        broken = {"State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "no such image"}
+        deployed.service.answer_next("GET", "configuration", described(), Reply(200, json.dumps(broken).encode()))
+        assert str(deployed.fails()) == f"{PLACE.function}: state Active, update Failed: no such image"
+
+    def test_code_of_another_upload_is_noticed(self, deployed: Deployed) -> None:
+        deployed.service.answer_next("PUT", "code", Reply(200, b'{"CodeSha256": "other"}'))
+        assert "took code other, not " in str(deployed.fails())
+        assert deployed.events == []
+
+    def test_a_function_that_is_busy_is_told_and_asked_once(self, deployed: Deployed) -> None:
+        release, started = threading.Event(), threading.Event()
+
+        def hold() -> Ran:
+            started.set()
+            release.wait(30)
+            return Ran(b"{}")
+
+        deployed.run = hold
+        with closing(deployed.session.client("lambda")) as client:
+            other = threading.Thread(target=client.invoke, kwargs={"FunctionName": PLACE.function, "Payload": b"{}"})
+            other.start()
+            started.wait(30)
+            error = str(deployed.fails())
+            release.set()
+            other.join()
+        assert f"{PLACE.function}: is busy (429, ReservedFunctionConcurrentInvocationLimitExceeded)" in error
+        assert "The new code is in place" in error
+        assert deployed.service.requests.count(("POST", "invocations")) == 2
+
+    def test_a_429_without_a_reason_is_a_429(self, deployed: Deployed) -> None:
+        deployed.service.answer_next("POST", "invocations", refusal(429, "TooManyRequestsException", "Rate Exceeded."))
+        assert "is busy (429, no reason given)" in str(deployed.fails())
+
+    def test_no_answer_is_not_asked_for_again(self, deployed: Deployed) -> None:
+        deployed.service.answer_next("POST", "invocations", refusal(500, "ServiceException", "oops"))
+        assert str(deployed.fails()) == f"invoking the function {PLACE.function}: ServiceException: oops"
+        assert deployed.service.requests.count(("POST", "invocations")) == 1
+
+    @pytest.mark.parametrize(
+        ("payload", "told"),
+        [
+            (b'{"errorType": "StoreError", "errorMessage": "no\\nbucket"}', "StoreError: no bucket"),
+            (b'{"errorMessage": "x Task timed out after 300.00 seconds"}', "Unhandled: x Task timed out after 300.00"),
+            (b"not json", "Unhandled: not json"),
+            (b"", "Unhandled: None"),
+        ],
+    )
+    def test_an_invocation_that_failed_is_told_with_the_end_of_its_log(
+        self, deployed: Deployed, payload: bytes, told: str
+    ) -> None:
+        deployed.answers(Ran(payload, "Unhandled", log="one\ntwo\n"))
+        error = deployed.fails()
+        assert f"{PLACE.function}: the invocation failed: {told}" in str(error)
+        assert error.log == ("one", "two")
+
+    def test_the_command_shows_the_end_of_the_log_and_one_line(self, deployed: Deployed) -> None:
+        deployed.answers(Ran(b"null", "Unhandled", log="".join(f"line {number}\n" for number in range(12))))
+        result = command(deployed)
+        assert result.exit_code == 1
+        *log, error = result.stderr.splitlines()
+        assert log == [f"log: line {number}" for number in range(2, 12)]
+        assert error == f"error: {PLACE.function}: the invocation failed: Unhandled: None"
+
+    def test_a_refused_event_is_a_failed_trial_of_code_that_is_in_place(self, deployed: Deployed) -> None:
+        answer = refused(RunRefused(ErrorType.UNKNOWN_CLIENT, "client_id: got 'x'"), client_id="x", seconds=1)
+        deployed.answers(Ran(json.dumps(answer).encode()))
+        assert "400 UnknownClient: client_id: got 'x'" in str(deployed.fails())
+
+
+def described() -> Reply:
+    """A function as it should be."""
+    told = {"Runtime": "python3.12", "Architectures": ["x86_64"], "Handler": "handler.lambda_handler"}
+    return Reply(200, json.dumps(told).encode())
+
+
+def command(deployed: Deployed, *options: str) -> Any:  # noqa: ANN401 - Typer's result
+    given = ("--env", "dev", "--zip", str(deployed.folder / "x.zip"), "--event", str(deployed.folder / "event.json"))
+    return CliRunner().invoke(app, ["deploy", *given, *options])
