@@ -1,0 +1,10 @@
+# Redeploy ingest-normalize: package, upload, update, try. Use: scripts/redeploy-ingest-normalize.ps1 [ENV] [OPTION...]
+# Options are those of `vectora-normalize deploy`, such as --dry-run.
+$ErrorActionPreference = "Stop"
+Set-Location (Join-Path $PSScriptRoot "..")
+$environment = if ($args.Count -gt 0) { $args[0] } else { "dev" }
+$options = @($args | Select-Object -Skip 1)
+vectora-normalize package
+if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
+vectora-normalize deploy --env $environment $options
+exit $LASTEXITCODE

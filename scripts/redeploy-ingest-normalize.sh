@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Redeploy ingest-normalize: package, upload, update, try. Use: scripts/redeploy-ingest-normalize.sh [ENV] [OPTION...]
+# Options are those of `vectora-normalize deploy`, such as --dry-run.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+vectora-normalize package
+vectora-normalize deploy --env "${1:-dev}" "${@:2}"
