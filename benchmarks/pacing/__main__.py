@@ -38,6 +38,7 @@ def main() -> int:
         promises.incident(seeds),
         promises.adaptive(seeds),
         promises.known(seeds),
+        promises.together(seeds),
         promises.tokens(),
         promises.changing(seeds),
         promises.speed(),

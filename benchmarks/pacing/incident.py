@@ -14,7 +14,7 @@ from benchmarks.pacing.neighbours import (
     tenacity_full_jitter,
 )
 
-from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
+from bedrock_resilience.pacing import AdaptivePacer, MemoryTable, QuotaPacer, SharedPacer
 from bedrock_resilience.quota import Quota
 from bedrock_resilience.simulation import Scenario, SimulationReport, simulate
 
@@ -78,7 +78,14 @@ def ways(scenario: Scenario) -> dict[str, Callable[[int], SimulationReport]]:
         "botocore adaptive": functools.partial(simulate_neighbour, scenario, botocore_adaptive),
         "AdaptivePacer": functools.partial(_simulated, scenario, AdaptivePacer),
         told: functools.partial(_simulated, scenario, functools.partial(QuotaPacer, scenario.quota, share)),
+        "SharedPacer": functools.partial(shared, scenario),
     }
+
+
+def shared(scenario: Scenario, seed: int) -> SimulationReport:
+    """The instances share a table, and a clock that started a second before the simulation."""
+    pacer = functools.partial(SharedPacer, MemoryTable(), "model", scenario.quota, wall=lambda now: now + 1.0)
+    return simulate(scenario, pacer=pacer, seed=seed)
 
 
 def _simulated(

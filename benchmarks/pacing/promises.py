@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.pacing.incident import shared
+
 from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
 from bedrock_resilience.quota import Quota
 from bedrock_resilience.simulation import QuotaChange, Scenario, Tokens, simulate
@@ -83,6 +85,16 @@ def known(seeds: int) -> Iterator[Promise]:
             name = f"QuotaPacer, 1 x 12 x {items:,} at {per_minute} a minute"
             yield Promise(f"{name}: throttle rate", _throttled(reports), 0.0)
             yield Promise(f"{name}: makespan over the lower bound", _ratio(reports), 1.04)
+
+
+def together(seeds: int) -> Iterator[Promise]:
+    """SharedPacer, through a table."""
+    for per_minute in QUOTAS:
+        scenario = Scenario(instances=3, offset=60.0, quota=Quota(requests_per_minute=per_minute, burst=5))
+        reports = [shared(scenario, seed) for seed in range(seeds)]
+        name = f"SharedPacer, 3 x 4 x 50 at {per_minute} a minute"
+        yield Promise(f"{name}: throttle rate", _throttled(reports), 0.005)
+        yield Promise(f"{name}: makespan over the lower bound", _ratio(reports), 1.10)
 
 
 def tokens() -> Iterator[Promise]:
