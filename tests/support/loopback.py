@@ -1,18 +1,28 @@
 """A guard against tests that reach beyond this machine.
 
-Python raises an audit event for each connection and name look-up, from whatever thread and library it comes; the guard
-refuses those that leave the loopback interface. Refusing is not enough: botocore turns any exception of its transport
-into a retry, so the guard also remembers, and the test fails at its end.
+It stands in front of the functions of `socket` that connect, send and look names up, for whatever thread and library
+calls them, and refuses what leaves the loopback interface. Refusing is not enough: botocore turns any exception of its
+transport into a retry, so the guard also remembers, and the test fails at its end.
+
+An audit hook would do the same in fewer lines, but on Python 3.11 one that is written in Python lets two threads meet
+inside `sys.settrace`, which coverage calls in each new thread, and the second one gets a RuntimeError.
 """
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-import sys
-from typing import Final, cast
+import socket
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast
 
-_CONNECTING: Final = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
-_RESOLVING: Final = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_CONNECTING: Final = ("connect", "connect_ex", "sendto")
+_RESOLVING: Final = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
 
 _refused: list[str] = []
 
@@ -43,16 +53,27 @@ def is_number(host: object) -> bool:
     return True
 
 
-def _watch(event: str, arguments: tuple[object, ...]) -> None:
-    if event in _CONNECTING:
-        address = arguments[1]
-        # A Unix socket's address is a path, and a connected socket sends to None: neither leaves the machine.
+def _guarded_connection(name: str, original: Callable[P, R]) -> Callable[P, R]:
+    @functools.wraps(original)
+    def guarded(*arguments: P.args, **options: P.kwargs) -> R:
+        address = arguments[-1]  # sendto may take flags before it
+        # A Unix socket's address is a path: it does not leave the machine.
         if isinstance(address, tuple) and not is_local(cast("tuple[object, ...]", address)[0]):
-            _refuse(f"{event} {address!r}")
-    elif event in _RESOLVING:
-        host = arguments[0]
+            _refuse(f"{name} {address!r}")
+        return original(*arguments, **options)
+
+    return guarded
+
+
+def _guarded_lookup(name: str, original: Callable[P, R]) -> Callable[P, R]:
+    @functools.wraps(original)
+    def guarded(*arguments: P.args, **options: P.kwargs) -> R:
+        host = arguments[0] if arguments else options["host"]
         if not is_local(host) and not is_number(host):
-            _refuse(f"{event} {host!r}")
+            _refuse(f"{name} {host!r}")
+        return original(*arguments, **options)
+
+    return guarded
 
 
 def _refuse(what: str) -> None:
@@ -62,8 +83,11 @@ def _refuse(what: str) -> None:
 
 
 def install() -> None:
-    """Start watching. An audit hook stays for the life of the process, so this belongs at the start of a run."""
-    sys.addaudithook(_watch)
+    """Put the guard in place, for the life of the process."""
+    for name in _CONNECTING:
+        setattr(socket.socket, name, _guarded_connection(name, getattr(socket.socket, name)))
+    for name in _RESOLVING:
+        setattr(socket, name, _guarded_lookup(name, getattr(socket, name)))
 
 
 def take_refused() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 
@@ -31,7 +32,7 @@ def test_a_server_on_loopback_can_be_reached() -> None:
 def test_a_connection_to_another_machine_is_refused_and_remembered() -> None:
     with socket.socket() as client, pytest.raises(loopback.LeftLoopbackError, match=r"192\.0\.2\.1"):
         client.connect(("192.0.2.1", 80))  # TEST-NET-1: assigned to nobody
-    assert loopback.take_refused() == ["socket.connect ('192.0.2.1', 80)"]
+    assert loopback.take_refused() == ["connect ('192.0.2.1', 80)"]
 
 
 def test_a_look_up_of_a_name_is_refused_in_any_thread() -> None:
@@ -53,3 +54,18 @@ def test_a_look_up_of_a_name_is_refused_in_any_thread() -> None:
 def test_looking_up_an_address_asks_nobody() -> None:
     assert socket.getaddrinfo("192.0.2.1", 80)
     assert loopback.take_refused() == []
+
+
+def test_a_datagram_to_another_machine_is_refused_whatever_its_flags() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        with pytest.raises(loopback.LeftLoopbackError):
+            client.sendto(b"x", ("192.0.2.1", 53))
+        with pytest.raises(loopback.LeftLoopbackError):
+            client.sendto(b"x", 0, ("192.0.2.1", 53))
+    assert len(loopback.take_refused()) == 2
+
+
+async def test_asyncio_is_guarded_too() -> None:
+    with pytest.raises(loopback.LeftLoopbackError):
+        await asyncio.open_connection("example.org", 80)
+    assert loopback.take_refused() == ["getaddrinfo 'example.org'"]
