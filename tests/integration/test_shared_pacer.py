@@ -9,7 +9,7 @@ import sys
 import threading
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import boto3
 import pytest
@@ -24,6 +24,8 @@ from support.approx import approx
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+Client: TypeAlias = Any  # boto3 makes its clients at run time
 
 REGION = "eu-west-3"
 TEMPLATE = Path(__file__).parents[2] / "infra" / "shared-pace.yaml"
@@ -40,7 +42,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch, aws_url: str) -> None:
 
 
 @pytest.fixture
-def client(aws_url: str) -> Generator[Any]:
+def client(aws_url: str) -> Generator[Client]:
     # Its own retries would hide what a single exchange does.
     config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=16)
     with contextlib.closing(
@@ -50,7 +52,7 @@ def client(aws_url: str) -> Generator[Any]:
 
 
 @pytest.fixture
-def name(client: Any) -> str:
+def name(client: Client) -> str:
     """A new table, as the template describes it."""
     name = f"paces-{uuid.uuid4().hex[:8]}"
     properties = _template()["Resources"]["SharedPace"]["Properties"]
@@ -68,11 +70,15 @@ class _Loader(yaml.SafeLoader):
     """Reads the template; what a tag such as !Ref would insert does not matter here."""
 
 
-_Loader.add_multi_constructor("!", lambda _loader, tag, _node: tag)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+def _tag(_loader: yaml.SafeLoader, suffix: str, _node: yaml.Node) -> str:
+    return suffix
 
 
-def _template() -> Any:
-    return yaml.load(TEMPLATE.read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+_Loader.add_multi_constructor("!", _tag)  # pyright: ignore[reportUnknownMemberType]
+
+
+def _template() -> dict[str, Any]:
+    return cast("dict[str, Any]", yaml.load(TEMPLATE.read_text("utf-8"), _Loader))  # noqa: S506 - a SafeLoader
 
 
 def _pace(revision: int, **fields: float) -> SharedPace:
@@ -80,7 +86,7 @@ def _pace(revision: int, **fields: float) -> SharedPace:
 
 
 class TestExchange:
-    def test_what_was_written_is_what_the_next_one_sees(self, client: Any, name: str) -> None:
+    def test_what_was_written_is_what_the_next_one_sees(self, client: Client, name: str) -> None:
         table = DynamoTable(name, client=client, keep=60)
         first = _pace(1, requests_until=1.8e9 + 1 / 3, granted=7.0, factor=0.1 + 0.2, cut_at=1e-7)
         assert table.exchange("model", SharedPace(), first, "blue") is None
@@ -92,13 +98,13 @@ class TestExchange:
         assert item["expires"] == {"N": "1061"}
         assert table.exchange("other", SharedPace(), _pace(1)) is None
 
-    def test_a_pace_that_was_deleted_begins_anew(self, client: Any, name: str) -> None:
+    def test_a_pace_that_was_deleted_begins_anew(self, client: Client, name: str) -> None:
         table = DynamoTable(name, client=client)
         assert table.exchange("model", SharedPace(), _pace(1)) is None
         client.delete_item(TableName=name, Key={"pace": {"S": "model"}})
         assert table.exchange("model", _pace(1), _pace(2)) == SharedPace()
 
-    def test_of_many_that_have_seen_the_same_only_one_changes_it(self, client: Any, name: str) -> None:
+    def test_of_many_that_have_seen_the_same_only_one_changes_it(self, client: Client, name: str) -> None:
         table = DynamoTable(name, client=client)
         won: list[int] = []
 
@@ -117,18 +123,18 @@ class TestExchange:
             thread.join()
         assert sorted(won) == list(range(1, len(won) + 1))
 
-    def test_a_table_that_is_not_there_is_out_of_reach(self, client: Any) -> None:
+    def test_a_table_that_is_not_there_is_out_of_reach(self, client: Client) -> None:
         with pytest.raises(TableUnavailableError, match="ResourceNotFoundException"):
             DynamoTable("no-such-table", client=client).exchange("model", SharedPace(), _pace(1))
 
     def test_a_server_that_does_not_listen_is_out_of_reach(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
         table = DynamoTable("paces", timeout=0.2)
-        with contextlib.closing(table._client), pytest.raises(TableUnavailableError, match="Could not connect"):
+        with pytest.raises(TableUnavailableError, match="Could not connect"):
             table.exchange("model", SharedPace(), _pace(1))
 
     @pytest.mark.parametrize("attributes", [{}, {"at": {"N": "1"}}])
-    def test_an_item_of_somebody_else_is_no_pace(self, client: Any, name: str, attributes: dict[str, Any]) -> None:
+    def test_an_item_of_somebody_else_is_no_pace(self, client: Client, name: str, attributes: dict[str, Any]) -> None:
         client.put_item(TableName=name, Item={"pace": {"S": "model"}, "revision": {"N": "3"}, **attributes})
         with pytest.raises(TableUnavailableError, match="is no pace"):
             DynamoTable(name, client=client).exchange("model", SharedPace(), _pace(1))
@@ -167,10 +173,14 @@ def assert_admitted(sent: list[float], quota: Quota) -> None:
     assert all(bucket.take(at) for at in sorted(sent))
 
 
-def test_threads_of_several_instances_keep_to_one_quota(client: Any, name: str) -> None:
+def test_threads_of_several_instances_keep_to_one_quota(client: Client, name: str) -> None:
     pacers = [SharedPacer(DynamoTable(name, client=client), "model", QUOTA, instance=str(n)) for n in range(3)]
     sent: list[float] = []
-    threads = [threading.Thread(target=lambda p=pacer: sent.extend(send(p, 4))) for pacer in pacers for _ in range(3)]
+
+    def work(pacer: SharedPacer) -> None:
+        sent.extend(send(pacer, 4))
+
+    threads = [threading.Thread(target=work, args=(pacer,)) for pacer in pacers for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -215,7 +225,7 @@ def _process(name: str, count: int) -> subprocess.Popen[str]:
     )
 
 
-def test_without_the_table_it_goes_on_and_with_it_it_comes_back(client: Any) -> None:
+def test_without_the_table_it_goes_on_and_with_it_it_comes_back(client: Client) -> None:
     name = f"paces-{uuid.uuid4().hex[:8]}"
     pacer = SharedPacer(DynamoTable(name, client=client), "model", QUOTA, retry_after=0.05)
     assert len(send(pacer, 2)) == 2
