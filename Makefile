@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv-dev/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test fast lint format types docs bench ci clean
+.PHONY: help test fast lint format types docs bench mutation ci clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -40,8 +40,11 @@ bench: $(BIN)/pytest  ## what it costs, beside its neighbours, and the emulator 
 	$(BIN)/python -m benchmarks.core
 	$(BIN)/python -m benchmarks.emulator
 
+mutation: $(BIN)/pytest  ## does a test notice every small change of the modules that decide? minutes
+	$(BIN)/python .ci/mutation.py
+
 ci:  ## the gate, as the server runs it
 	.ci/run
 
 clean:  ## remove what these words made
-	rm -rf .venv-dev build dist site .coverage* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv-dev mutants build dist site .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from threading import Lock
 
 
@@ -24,7 +25,7 @@ class RetryBudget:
 
     def __init__(self, share: float = 0.2, reserve: int = 10) -> None:
         for name, given in (("share", share), ("reserve", reserve)):
-            if not isinstance(given, (int, float)) or isinstance(given, bool) or not 0 <= given < float("inf"):
+            if not isinstance(given, (int, float)) or isinstance(given, bool) or not 0 <= given < math.inf:
                 raise ValueError(f"RetryBudget: {name}: got {given!r}; accepted: a finite number >= 0")
         self.share: float = share
         self.reserve: int = reserve

@@ -116,7 +116,7 @@ class BoundedExecutor:
                 run.tell_progress()
             raise BatchInterrupted(run.ledger.report(now() - started)) from None
         except BaseException:  # a signal handler of the caller's, say: no worker is left behind
-            run.abort("interrupted")
+            run.abort("interrupted")  # pragma: no mutate - nobody is told any more
             raise
         return _checked(run.ledger, run.ledger.report(now() - started))
 
@@ -139,7 +139,7 @@ class BoundedExecutor:
             run.abort("interrupted")
             raise BatchInterrupted(_undelivered(run)) from None
         except BaseException:  # GeneratorExit most of the time
-            run.abort("closed by its consumer")
+            run.abort("closed by its consumer")  # pragma: no mutate - nobody is told any more
             raise
         run.join()
         yield from run.rest(listed=run.ledger.total is not None)

@@ -71,22 +71,23 @@ class RetryPolicy(Frozen):
         retry_on: RetryOn | str = _faults.THROTTLING,
     ) -> None:
         problems = list(_problems(max_retries, base_delay, multiplier, max_delay, jitter))
-        faults: frozenset[Fault] | FaultLimits = frozenset()
         try:
             faults = _freeze_retry_on(retry_on)
         except ValueError as problem:
             problems.append(str(problem))
-        if problems:
-            raise ValueError("RetryPolicy: " + "; and ".join(problems))
-        self._set(
-            max_retries=max_retries,
-            base_delay=float(base_delay),
-            multiplier=float(multiplier),
-            max_delay=float(max_delay),
-            jitter=jitter,
-            retry_on=faults,
-            _limits=_limits(faults, max_retries),
-        )
+        else:
+            if not problems:
+                self._set(
+                    max_retries=max_retries,
+                    base_delay=float(base_delay),
+                    multiplier=float(multiplier),
+                    max_delay=float(max_delay),
+                    jitter=jitter,
+                    retry_on=faults,
+                    _limits=_limits(faults, max_retries),
+                )
+                return
+        raise ValueError("RetryPolicy: " + "; and ".join(problems))
 
     def retries_of(self, fault: Fault) -> int:
         """How many retries of one call this fault may use up; 0 where it is not retried."""
@@ -351,7 +352,7 @@ def drive_with(driver: Driver) -> None:
     ``policy.call`` is sugar for the ``Retrier``, which stands on a higher floor; imports only point down.
     """
     global _driver  # noqa: PLW0603 - set once, at import
-    _driver = driver
+    _driver = driver  # pragma: no mutate - it runs at import, before a mutant is chosen
 
 
 _driver: Driver

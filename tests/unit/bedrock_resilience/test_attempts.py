@@ -33,32 +33,39 @@ PLAIN = RetryPolicy(jitter=NoJitter())
 
 
 class RecordingPacer:
-    """Says wait as it was told, and writes down what it is told."""
+    """Says wait as it was told, writes down what it is told, and sees to it that each reservation is closed once."""
 
     def __init__(self, *waits: float, due: tuple[float, ...] = ()) -> None:
         self._waits = list(waits)
         self._due = list(due)
+        self._open: list[Reservation] = []
         self.told: list[tuple[object, ...]] = []
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         self.told.append(("reserve", now, tokens))
         wait = self._waits.pop(0) if self._waits else 0.0
-        return Reservation(wait, now + wait, tokens)
+        self._open.append(Reservation(wait, now + wait, tokens))
+        return self._open[-1]
 
-    def due(self, reservation: Reservation, now: float) -> float:  # noqa: ARG002 - the protocol's signature
+    def due(self, reservation: Reservation, now: float) -> float:
+        assert reservation in self._open
         self.told.append(("due", now))
         return self._due.pop(0) if self._due else 0.0
 
-    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - as above
+    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
+        self._open.remove(reservation)
         self.told.append(("answered", now, usage))
 
-    def throttled(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - as above
+    def throttled(self, reservation: Reservation, now: float) -> None:
+        self._open.remove(reservation)
         self.told.append(("throttled", now))
 
-    def overloaded(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - as above
+    def overloaded(self, reservation: Reservation, now: float) -> None:
+        self._open.remove(reservation)
         self.told.append(("overloaded", now))
 
-    def abandoned(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - as above
+    def abandoned(self, reservation: Reservation, now: float) -> None:
+        self._open.remove(reservation)
         self.told.append(("abandoned", now))
 
 
@@ -154,6 +161,13 @@ class TestRetries:
         call.slept(0.0)
         assert call.failed(read_timeout(), 0.0, 0.5) == Stop(StopReason.FAULT_LIMIT)
         assert account(call) == (3, 2, 1, 1.5, 0.0)
+
+    def test_a_limit_is_the_faults_own_also_after_another_fault(self) -> None:
+        call = Attempts(PLAIN.replace(retry_on={Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}))
+        call.begin(0.0)
+        call.failed(throttling_error(), 0.0, 0.5)
+        call.slept(0.0)
+        assert isinstance(call.failed(read_timeout(), 0.0, 0.5), Sleep)
 
     def test_a_limit_of_two_is_two_retries(self) -> None:
         call = Attempts(PLAIN.replace(retry_on={Fault.READ_TIMEOUT: 2}))
@@ -337,8 +351,30 @@ class TestPacing:
 
     def test_past_the_deadline_no_permission_is_asked_for(self) -> None:
         pacer = RecordingPacer()
-        assert Attempts(PLAIN, pacer=pacer, deadline=Deadline(4.0)).begin(4.0) == Stop(StopReason.DEADLINE)
+        call = Attempts(PLAIN, pacer=pacer, deadline=Deadline(4.0))
+        assert call.begin(4.0) == Stop(StopReason.DEADLINE)
+        call.cancelled(KeyboardInterrupt(), 4.0)
         assert pacer.told == []
+
+    def test_a_wait_that_grew_past_the_deadline_gives_the_permission_back(self) -> None:
+        pacer = RecordingPacer(1.0, due=(3.0,))
+        call = Attempts(PLAIN, pacer=pacer, deadline=Deadline(5.0))
+        assert call.begin(1.0) == Sleep(1.0, Why.PACING)
+        assert call.slept(2.0) == Stop(StopReason.DEADLINE)
+        assert pacer.told[-1] == ("abandoned", 2.0)
+
+    def test_a_wait_counts_from_now(self) -> None:
+        pacer = RecordingPacer(5.0)
+        assert Attempts(PLAIN, pacer=pacer, deadline=Deadline(6.0)).begin(2.0) == Stop(StopReason.DEADLINE)
+
+    def test_a_permission_is_closed_once_whatever_a_driver_tells(self) -> None:
+        pacer = RecordingPacer()
+        call = Attempts(PLAIN, pacer=pacer)
+        call.begin(0.0)
+        call.answered(1.0, "answer")
+        call.answered(2.0, "answer")
+        call.failed(validation_error(), 3.0, 0.5)
+        assert len(pacer.told) == 2
 
     @pytest.mark.parametrize(
         ("error", "told"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from bedrock_resilience import BoundedExecutor, Fault, NoJitter, RetryPolicy
+from bedrock_resilience import BatchReport, BoundedExecutor, Fault, NoJitter, RetryPolicy
 from bedrock_resilience.deadline import Deadline
 from bedrock_resilience.executor import report_of
 from bedrock_resilience.ledger import InputFailed
@@ -66,7 +66,7 @@ async def turn() -> None:
 
 class TestArun:
     async def test_values_come_in_input_order_whoever_is_done_first(self) -> None:
-        clock = FakeClock()
+        clock = FakeClock(100.0)
 
         async def slower_first(number: int) -> int:
             await clock.aadvance(10.0 - number)
@@ -75,7 +75,7 @@ class TestArun:
         report = await BoundedExecutor(4, clock=clock).arun(slower_first, range(8))
         assert report.values == list(range(8))
         assert [outcome.elapsed for outcome in report.outcomes] == [10.0 - number for number in range(8)]
-        assert report.elapsed == clock.monotonic()
+        assert report.elapsed == clock.monotonic() - 100.0
         assert report.stopped is None
 
     async def test_failures_stand_beside_successes(self) -> None:
@@ -273,8 +273,9 @@ class TestInputThatRaises:
         items = BrokenInput(5, ValueError("broken"))
         stream = BoundedExecutor(2).astream(double, items.asynchronous() if asynchronous else items)
         outcomes = [await anext(stream) for _ in range(5)]
-        with pytest.raises(InputFailed, match="after 5 items"):
+        with pytest.raises(InputFailed, match="after 5 items") as raised:
             await anext(stream)
+        assert raised.value.report == BatchReport((), 0.0, "the input raised ValueError")
         assert sorted(outcome.index for outcome in outcomes) == [0, 1, 2, 3, 4]
 
     async def test_while_what_is_left_is_listed(self) -> None:
@@ -309,7 +310,25 @@ class TestCancellation:
         assert {outcome.fault for outcome in report.failed} == {Fault.CANCELLED}
         assert {outcome.reason for outcome in report.unstarted} == {"cancelled"}
         assert report.stopped == "cancelled"
+        assert 0.0 < report.elapsed < 60.0
         assert others() == []
+
+    async def test_while_every_worker_waits_for_the_input(self) -> None:
+        asked = asyncio.Event()
+
+        async def silent() -> AsyncIterator[int]:
+            asked.set()
+            await asyncio.Event().wait()
+            yield 0
+
+        task = asyncio.create_task(BoundedExecutor(2).arun(double, silent()))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await task
+        report = report_of(raised.value)
+        assert report is not None
+        assert (report.outcomes, report.stopped) == ((), "cancelled")
 
     async def test_a_timeout_around_it_is_a_timeout_and_keeps_the_report(self) -> None:
         async def work(number: int) -> int:
@@ -476,6 +495,12 @@ class TestAstream:
         assert consumed == 50
         assert others() == []
 
+    async def test_progress_is_told_of_a_stream(self) -> None:
+        told: list[Progress] = []
+        async for _ in BoundedExecutor(2, on_progress=told.append).astream(double, range(10)):
+            pass
+        assert (len(told), told[-1].succeeded) == (10, 10)
+
     async def test_closing_stops_it_and_leaves_no_task(self) -> None:
         fn = ascripted(then="answer")
         async with closing(BoundedExecutor(3).astream(fn, itertools.count())) as stream:
@@ -554,6 +579,7 @@ class TestAstream:
         assert report is not None
         assert first.index == 0
         assert statuses(report.outcomes) == "f", "the one that hung; the others had been handed out"
+        assert report.stopped == "closed by its consumer"
         assert others() == []
 
 

@@ -486,6 +486,7 @@ def test_error_code_is_the_services_name_of_it() -> None:
     assert error_code(stream_error("modelStreamErrorException")) == "modelStreamErrorException"
     assert error_code(bedrock_error("", 429)) == "ClientError"
     assert error_code(aws.ReadTimeoutError(endpoint_url=URL)) == "ReadTimeoutError"
+    assert error_code(TimeoutError()) == "TimeoutError"
 
 
 class TestRetryAfter:

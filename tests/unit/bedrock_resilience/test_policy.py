@@ -298,6 +298,11 @@ class TestSchedule:
         expected.append(policy.delay(2, draws.random(), expected[1]))
         assert list(policy.delays(random.Random(7))) == expected
 
+    def test_the_delay_before_is_handed_to_the_jitter(self) -> None:
+        policy = RetryPolicy(jitter=DecorrelatedJitter())
+        assert policy.delay(1, 0.5) == 0.5 + 0.5 * (3 * 0.5 - 0.5)
+        assert policy.delay(1, 0.5, 1.0) == 0.5 + 0.5 * (3 * 1.0 - 0.5)
+
     def test_the_five_thousandth_retry_waits_for_the_cap(self) -> None:
         assert RetryPolicy(jitter=NoJitter()).delay(5_000, 0.5) == 20.0
         assert RetryPolicy(jitter=EqualJitter()).bounds(5_000) == (10.0, 20.0)

@@ -25,8 +25,8 @@ LOST: ItemOutcome[str, int] = ItemOutcome(
     calls=4,
     retries=3,
     throttles=4,
-    waited=3.50049,
-    paced=1.0,
+    waited=3.50046,
+    paced=1.00046,
     elapsed=9.8765,
     reason="retries exhausted",
 )
@@ -47,8 +47,8 @@ class TestNumbers:
 
     def test_costs_are_added_up(self) -> None:
         assert (REPORT.calls, REPORT.retries, REPORT.throttles) == (7, 4, 5)
-        assert REPORT.waited == 0.5 + 3.50049
-        assert REPORT.paced == 3.0
+        assert REPORT.waited == 0.5 + 3.50046
+        assert REPORT.paced == 2.0 + 1.00046
 
     def test_the_rates_are_those_of_the_monitoring_guide(self) -> None:
         assert REPORT.retry_rate == 4 / 7
@@ -116,7 +116,7 @@ class TestJson:
             "retry_rate": 0.6842,
             "failure_rate": 0.5714,
             "waited": 14.502,
-            "paced": 6.0,
+            "paced": 6.002,
             "elapsed": 12.346,
             "stopped": "deadline",
             "faults": {"throttling": 2, "validation": 1},
