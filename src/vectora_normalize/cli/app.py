@@ -9,6 +9,7 @@ import typer
 from bedrock_resilience import __version__
 from vectora_normalize.cli.deploy import deploy
 from vectora_normalize.cli.package import package
+from vectora_normalize.cli.report import report
 from vectora_normalize.cli.run import run
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(package)
 app.command()(deploy)
+app.command()(report)
 
 
 @app.callback(invoke_without_command=True)

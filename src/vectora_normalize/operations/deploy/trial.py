@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _KEYS: Final = ("client_id", "items_ingested", "items_normalized", "execution_time_seconds")
 _DONE: Final = 200
-_REFUSED: Final = 400
+_BLAME: Final = {400: "the event or the configuration is wrong", 409: "another run of the client is under way"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +47,14 @@ def judge(answer: object) -> Trial:
     """The answer of a function as a trial.
 
     Raises:
-        DeployError: It is a 400 or a 502, or nothing that the contract knows.
+        DeployError: It is a 400, a 409 or a 502, or nothing that the contract knows.
     """
     fields = _object(answer)
     status, told = fields.get("statusCode"), _object(fields.get("body"))
     if not isinstance(status, int) or not told:
         raise _unknown(answer)
     if status != _DONE:
-        blame = "the event or the configuration is wrong" if status == _REFUSED else "sources or Bedrock failed"
+        blame = _BLAME.get(status, "sources or Bedrock failed")
         raise DeployError(
             f"the code is in place, but {blame}: {status} {told.get('error_type')}: {told.get('message')}"
         )

@@ -34,6 +34,7 @@ def test_what_is_good_may_still_be_worth_a_look(ingested: int, normalized: int, 
     ("kind", "told"),
     [
         (ErrorType.UNKNOWN_CLIENT, "but the event or the configuration is wrong: 400 UnknownClient: why"),
+        (ErrorType.CONCURRENT_RUN, "but another run of the client is under way: 409 ConcurrentRun: why"),
         (ErrorType.BEDROCK_REFUSED, "but sources or Bedrock failed: 502 BedrockRefused: why"),
     ],
 )

@@ -1,0 +1,111 @@
+"""Text of any origin as records: log files, what the AWS command line prints, exports of the console, run reports.
+
+Nothing here is refused. A line that is no JSON is a record with that text; what is damaged or means nothing goes by,
+because a log is full of other people's lines.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# PowerShell 5 writes UTF-16 where bash writes UTF-8.
+_ENCODINGS: Final = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
+_TEXT_KEYS: Final = ("message", "@message", "Message")  # of filter-log-events, of Logs Insights, of older exports
+_LIST_KEYS: Final = ("events", "results")  # of filter-log-events and get-log-events, and of get-query-results
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a log, or one JSON object.
+
+    Args:
+        text: The line as a person reads it.
+        fields: Its members, where it is a JSON object; else none.
+    """
+
+    text: str
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def records(content: bytes) -> Iterator[Record]:
+    """The records of a file, whatever it is.
+
+    Understood are: plain lines; JSON lines, with or without what `aws logs tail` puts before them; the JSON of
+    `aws logs filter-log-events`, `get-log-events` and `get-query-results`; the JSON and CSV exports of the console; run
+    reports, one or a list of them.
+    """
+    text = _decoded(content)
+    whole = _json(text)
+    if whole is not None:
+        yield from _of_value(whole)
+    elif _is_csv(text):
+        for row in csv.DictReader(io.StringIO(text)):
+            yield from _of_value(dict(row))
+    else:
+        for line in text.splitlines():
+            yield from _of_line(line)
+
+
+def _decoded(content: bytes) -> str:
+    encoding = next((name for mark, name in _ENCODINGS.items() if content.startswith(mark)), "utf-8")
+    return content.decode(encoding, errors="replace")
+
+
+def _json(text: str) -> object:
+    """The value that a text is; None where it is none."""
+    try:
+        return cast("object", json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_csv(text: str) -> bool:
+    header = text.partition("\n")[0].strip().replace('"', "").split(",")
+    return len(header) > 1 and not set(header).isdisjoint(_TEXT_KEYS)
+
+
+def _of_line(line: str) -> Iterator[Record]:
+    brace = line.find("{")
+    value = _json(line[brace:]) if brace >= 0 else None
+    if isinstance(value, dict):
+        yield from _of_value(cast("object", value))
+    elif line.strip():
+        yield Record(line.strip())
+
+
+def _of_value(value: object) -> Iterator[Record]:
+    if isinstance(value, list):
+        for part in cast("list[object]", value):
+            yield from _of_value(_row(part))
+    elif isinstance(value, dict):
+        yield from _of_object(cast("dict[str, Any]", value))
+    elif isinstance(value, str):
+        yield from _of_line(value)
+
+
+def _of_object(fields: dict[str, Any]) -> Iterator[Record]:
+    for key in _LIST_KEYS:
+        if isinstance(fields.get(key), list):
+            yield from _of_value(fields[key])
+            return
+    text = next((fields[key] for key in _TEXT_KEYS if isinstance(fields.get(key), str)), "")
+    if "{" in text and isinstance(_json(text[text.find("{") :]), dict):  # an event of CloudWatch around a line of ours
+        yield from _of_line(text)
+    else:
+        yield Record(text.strip(), fields)
+
+
+def _row(part: object) -> object:
+    """A row of `get-query-results` is a list of names and values; anything else is left as it is."""
+    if isinstance(part, list):
+        cells = [cast("Mapping[str, Any]", cell) for cell in cast("list[object]", part) if isinstance(cell, dict)]
+        return {cell.get("field"): cell.get("value") for cell in cells}
+    return part

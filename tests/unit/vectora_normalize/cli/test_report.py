@@ -1,0 +1,109 @@
+"""`vectora-normalize report`, over files of every shape."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from support.logfiles import RETRY, as_json, lines, metrics, run_report
+from vectora_normalize.cli.app import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typer.testing import Result
+
+GOOD = run_report("good", seconds=100, calls=110, retries=10, throttles=10, submitted=100, failed=0)
+BAD = metrics("bad", Calls=100, Retries=30, Throttles=35, ItemsNormalized=90, ItemsFailed=10, DurationSeconds=500)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    file = tmp_path / "run-good.json"
+    file.write_bytes(as_json(GOOD))
+    return file
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    file = tmp_path / "bad.log"
+    file.write_text(f"garbage {{\n{BAD}\n", "utf-8")
+    return file
+
+
+def call(*arguments: object, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, ["report", *map(str, arguments)], input=stdin)
+
+
+def test_within_the_limits_is_success(good: Path) -> None:
+    result = call(good)
+    assert (result.exit_code, result.stderr) == (0, "")
+    rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert rows == [
+        "run calls retries % items failed % seconds told by",
+        "good 110 10 9.1 100 0 0.0 100.0 report",
+        "",
+        "retry rate 9.1 % (10 of 110 calls)",
+        "final failure rate 0.0 % (0 of 100 items)",
+        "longest run 100.0 s",
+        "within the limits",
+    ]
+
+
+def test_over_a_limit_is_a_failure_with_what_to_change(good: Path, bad: Path) -> None:
+    result = call(good, bad)
+    assert result.exit_code == 1
+    assert "retry rate          19.0 % (40 of 210 calls)" in result.stdout
+    assert [line for line in result.stdout.splitlines() if line.startswith("over")] == [
+        "over the limit: bad: retry rate 30.0%, over 20%",
+        "over the limit: bad: final failure rate 10.0%, over 5%",
+        "over the limit: bad: took 500 s, over 240 s",
+    ]
+    assert [line.split(":")[1] for line in result.stdout.splitlines() if line.startswith("to change")] == [
+        " final failures",
+        " throttling",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [(), ("-",)])
+def test_standard_input_is_read(arguments: tuple[str, ...]) -> None:
+    result = call(*arguments, stdin=as_json({"events": [{"message": BAD}]}))
+    assert result.exit_code == 1
+    assert "bad" in result.stdout
+
+
+def test_json_is_the_same_and_nothing_else(good: Path, bad: Path) -> None:
+    result = call(good, bad, "--json")
+    assert result.exit_code == 1
+    told: dict[str, Any] = json.loads(result.stdout)
+    assert (told["runs"], told["calls"], told["retries"], told["within_limits"]) == (2, 210, 40, False)
+    assert told["retry_rate"] == 40 / 210
+    assert told["failure_rate"] == 10 / 200
+    assert len(told["breaches"]) == 3
+    assert [(run["request_id"], run["origin"]) for run in told["each"]] == [("good", "report"), ("bad", "metrics")]
+    assert told["each"][1]["retry_rate"] == 0.3
+
+
+def test_retries_without_calls_are_shown_and_not_judged() -> None:
+    result = call(stdin="\n".join(lines(RETRY)).encode())
+    assert result.exit_code == 2
+    assert "retry rate          ? % (1 of ? calls)" in result.stdout
+    assert "longest run         ? s" in result.stdout
+    assert "not to be judged: no line tells the calls and the items" in result.stdout
+    assert json.loads(call("--json", stdin="\n".join(lines(RETRY)).encode()).stdout)["within_limits"] is None
+
+
+@pytest.mark.parametrize("stdin", [b"", b"\xff\xfe", b"nothing of ours\n"])
+def test_nothing_to_judge_is_told(stdin: bytes) -> None:
+    result = call(stdin=stdin)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: there is no run in what was given")
+
+
+def test_a_file_that_cannot_be_read_is_told(good: Path, tmp_path: Path) -> None:
+    result = call(good, tmp_path / "missing")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"error: '{tmp_path / 'missing'}' cannot be read: No such file or directory\n"

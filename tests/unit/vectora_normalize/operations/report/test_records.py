@@ -1,0 +1,110 @@
+"""Whatever a log comes in, its lines come out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.logfiles import as_json, lines
+from vectora_normalize.operations.report import Record, records
+
+LINE = '{"level": "WARNING", "message": "détectée", "request_id": "r-1"}'
+READ = Record("détectée", {"level": "WARNING", "message": "détectée", "request_id": "r-1"})
+
+
+def read(text: str, encoding: str = "utf-8") -> list[Record]:
+    return list(records(text.encode(encoding)))
+
+
+def in_csv(header: str) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows([["timestamp", header], ["1", LINE], ["2", "plain"]])
+    return out.getvalue()
+
+
+EVENTS = [{"timestamp": 1, "message": f"{LINE}\n", "logStreamName": "s"}, {"timestamp": 2, "message": "plain\n"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"{LINE}\nplain\n", id="lines"),
+        pytest.param(f"\n  {LINE}  \r\n\n  plain", id="lines with space around them"),
+        pytest.param(f"2026-11-21T10:00:00+00:00 2026/11/21/[$LATEST]ab {LINE}\nplain\n", id="aws logs tail"),
+        pytest.param(json.dumps({"events": EVENTS, "searchedLogStreams": []}), id="filter-log-events"),
+        pytest.param(json.dumps(EVENTS, indent=2), id="a list of events"),
+        pytest.param("\n".join(map(json.dumps, EVENTS)), id="an event a line"),
+        pytest.param(
+            json.dumps(
+                {
+                    "status": "Complete",
+                    "results": [
+                        [{"field": "@timestamp", "value": "1"}, {"field": "@message", "value": LINE}, "damaged"],
+                        [{"field": "@message", "value": "plain"}],
+                    ],
+                }
+            ),
+            id="get-query-results",
+        ),
+        pytest.param(json.dumps([{"@message": LINE}, {"@message": "plain"}]), id="an export of Logs Insights"),
+        pytest.param(json.dumps([LINE, "plain"]), id="a list of lines"),
+        pytest.param(in_csv("message"), id="CSV of the console"),
+        pytest.param(in_csv("@message"), id="CSV of Logs Insights"),
+    ],
+)
+def test_the_same_two_lines_come_out_of_every_shape(text: str) -> None:
+    first, second = read(text)
+    assert first == READ
+    assert second.text == "plain"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_what_powershell_redirects_is_read(encoding: str) -> None:
+    assert read(f"{LINE}\n", encoding) == [READ]
+
+
+def test_a_line_of_the_lambda_is_read_with_its_request() -> None:
+    (record,) = read("\n".join(lines("détectée", request_id="r-7")))
+    assert (record.text, record.fields["request_id"]) == ("détectée", "r-7")
+
+
+def test_one_object_is_one_record() -> None:
+    assert read('{"bedrock": {"calls": 1}}') == [Record("", {"bedrock": {"calls": 1}})]
+    assert read("[[1], [], 7, null]") == [Record("", {}), Record("", {})]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "7", '"  "', "[]"])
+def test_what_holds_nothing_gives_nothing(text: str) -> None:
+    assert read(text) == []
+
+
+def test_damage_is_a_line_like_any_other() -> None:
+    assert read('{"message": "cut') == [Record('{"message": "cut')]
+    assert read("a,b\n1,2\n") == [Record("a,b"), Record("1,2")]
+    assert len(read("[" * 100_000)) == 1
+    assert read('x {"message": "a {b}"}') == [Record("a {b}", {"message": "a {b}"})]
+
+
+def test_a_message_that_is_no_text_is_no_message() -> None:
+    assert read('{"message": {"a": 1}, "events": "no list"}') == [
+        Record("", {"message": {"a": 1}, "events": "no list"})
+    ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(LINE),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["message", "events", "results", "x"]), inner),
+    max_leaves=10,
+)
+
+
+@given(st.binary() | JSON.map(as_json) | st.text().map(str.encode))
+def test_nothing_is_refused(content: bytes) -> None:
+    for record in records(content):
+        assert isinstance(record.text, str)
+        assert isinstance(record.fields, dict)

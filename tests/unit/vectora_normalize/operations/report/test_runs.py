@@ -1,0 +1,163 @@
+"""What a run has cost is read off whatever it has left, and counted once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.logfiles import ABANDONED, RETRY, as_json, lines, metrics, run_report
+from vectora_normalize.operations.report import Record, RunNumbers, records, runs
+from vectora_normalize.operations.report.runs import Origin
+
+REQUEST = "0c5dcf9c-2f4a-4a54-8d5a-9d1d1f6a7a11"
+KILLED = f"2026-11-21T10:05:00.000Z {REQUEST} Task timed out after 300.03 seconds"
+
+
+def of_lines(*given: str) -> list[RunNumbers]:
+    return runs(records("\n".join(given).encode()))
+
+
+def of_json(value: object) -> list[RunNumbers]:
+    return runs(records(as_json(value)))
+
+
+def test_a_report_tells_all() -> None:
+    report = run_report(
+        seconds=180.5, calls=120, retries=16, throttles=18, submitted=104, failed=2, faults={"throttling": 2}
+    )
+    (run,) = of_json(report)
+    assert run == RunNumbers(
+        request_id="r-1",
+        origin=Origin.REPORT,
+        calls=120,
+        retries=16,
+        throttles=18,
+        submitted=104,
+        failed=2,
+        seconds=180.5,
+        faults={"throttling": 2},
+    )
+    assert (run.retry_rate, run.throttle_rate) == (16 / 120, 18 / 120)
+    assert run.failure_rate == 2 / 104
+
+
+def test_a_line_of_metrics_tells_almost_all() -> None:
+    (run,) = of_lines(
+        metrics(
+            Calls=120,
+            Retries=16,
+            Throttles=18,
+            ItemsNormalized=100,
+            ItemsFailed=2,
+            ItemsUnstarted=1,
+            DurationSeconds=9.5,
+        )
+    )
+    assert run.origin is Origin.METRICS
+    assert (run.calls, run.retries, run.throttles) == (120, 16, 18)
+    assert (run.submitted, run.failed, run.seconds) == (103, 2, 9.5)
+
+
+def test_items_that_were_queued_were_submitted() -> None:
+    (run,) = of_lines(metrics(ItemsNormalized=1, ItemsQueued=5))
+    assert run.submitted == 6
+
+
+def test_lines_add_up_to_a_run() -> None:
+    told = (RETRY, RETRY, RETRY, ABANDONED, "Normalised: 9 succeeded, 1 failed, 2 not started")
+    (run,) = of_lines(*lines(*told))
+    assert run == RunNumbers(
+        request_id="r-1",
+        origin=Origin.LINES,
+        calls=13,
+        retries=3,
+        throttles=4,
+        submitted=12,
+        failed=1,
+        seconds=None,
+        faults={"ThrottlingException": 1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("retry", "abandoned", "batch"),
+    [
+        (RETRY, ABANDONED, "Normalisation terminée : 3 succès, 1 échecs"),
+        (
+            "ThrottlingException (attempt 1/4). Retrying in 0.52s...",
+            "ThrottlingException - failed after 4 attempts. Giving up the Bedrock call.",
+            "Normalised: 3 succeeded, 1 failed, 0 not started",
+        ),
+    ],
+)
+def test_plain_lines_of_either_language_do(retry: str, abandoned: str, batch: str) -> None:
+    (run,) = of_lines(f"WARNING {retry}", f"ERROR {abandoned}", f"INFO {batch}")
+    assert (run.request_id, run.calls, run.retries, run.throttles, run.submitted, run.failed) == (None, 5, 1, 2, 4, 1)
+
+
+def test_a_retry_of_another_fault_is_no_throttle() -> None:
+    (run,) = of_lines(*lines(RETRY.replace("Throttling", "ServiceUnavailable"), ABANDONED.replace("Throttling", "X")))
+    assert (run.retries, run.throttles, run.failed) == (1, 0, 1)
+    assert run.faults == {"XException": 1}
+
+
+def test_without_a_line_that_sums_up_the_rates_are_not_known() -> None:
+    (run,) = of_lines(*lines(RETRY, ABANDONED))
+    assert (run.calls, run.retries, run.submitted, run.failed) == (None, 1, None, 1)
+    assert (run.retry_rate, run.throttle_rate, run.failure_rate) == (None, None, None)
+
+
+def test_a_run_that_is_told_of_three_times_counts_once_as_its_report_has_it() -> None:
+    told = [*lines(RETRY, RETRY), metrics(Calls=10, Retries=2, ItemsNormalized=8)]
+    report = as_json(run_report(calls=11, retries=2, submitted=9)).decode()
+    for order in ([*told, report], [report, *told], [*reversed(told), report, report]):
+        (run,) = of_lines(*order)
+        assert (run.origin, run.calls) == (Origin.REPORT, 11)
+
+
+def test_runs_come_by_name_in_the_order_in_which_they_are_told() -> None:
+    told = (*lines(RETRY, request_id="b"), metrics("a", Calls=1), metrics("c", Calls=2), *lines(RETRY, request_id="b"))
+    assert [(run.request_id, run.retries) for run in of_lines(*told)] == [("b", 2), ("a", 0), ("c", 0)]
+
+
+def test_a_run_that_was_killed_is_known_by_lambda_s_own_line() -> None:
+    (run,) = of_lines(*lines(RETRY, request_id=REQUEST), KILLED)
+    assert (run.request_id, run.killed, run.seconds, run.retries, run.calls) == (REQUEST, True, 300.03, 1, None)
+    (run,) = of_lines(metrics(REQUEST, Calls=4), KILLED)
+    assert (run.killed, run.calls) == (True, 4)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"_aws": {}, "RunsRefused": [1.0]},
+        {"Calls": 1, "Retries": 1, "Throttles": 1, "ItemsFailed": 0},
+        {"_aws": {}, "Calls": [], "Retries": 1, "Throttles": 1, "ItemsFailed": 0},
+        {"_aws": {}, "Calls": "1", "Retries": True, "Throttles": [1, 2], "ItemsFailed": float("inf")},
+        {"bedrock": {"calls": 1}, "seconds": {}},
+        {"bedrock": [1], "seconds": 2},
+        {"message": "12 of 12 items normalised", "request_id": "r-1"},
+        {"message": "START RequestId: x"},
+    ],
+)
+def test_lines_of_others_are_no_runs(other: dict[str, Any]) -> None:
+    assert runs([Record(str(other.get("message", "")), other)]) == []
+
+
+def test_a_report_without_names_and_times_is_a_run_all_the_same() -> None:
+    bedrock = {"calls": 1, "retries": 0, "throttles": 0, "submitted": 1, "failed": 0, "faults": {"x": "y"}}
+    (run,) = of_json({"bedrock": bedrock, "request_id": 7})
+    assert (run.request_id, run.seconds, run.faults) == (None, None, {})
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())
+NAMES = st.sampled_from(["_aws", "Calls", "Retries", "Throttles", "ItemsFailed", "request_id", "bedrock", "seconds"])
+
+
+@given(st.dictionaries(NAMES, VALUES | st.dictionaries(st.sampled_from(["calls", "total", "faults"]), VALUES)))
+def test_no_object_is_refused(fields: dict[str, Any]) -> None:
+    for run in runs([Record(RETRY, fields)]):
+        assert run.retries >= 0 or run.origin is not Origin.LINES
