@@ -90,9 +90,9 @@ class AdaptiveLaw:
     pause: float = 1.4
     least_cut: float = 0.65
     yielding: float = 0.85
-    first_patience: float = 25.0
+    first_patience: float = 30.0
     patience: float = 3.0
-    least_patience: float = 45.0
+    least_patience: float = 50.0
     most_patience: float = 110.0
     first_pace: float = 1.0
     pace: float = 2.2
