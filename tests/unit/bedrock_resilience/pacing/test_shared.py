@@ -157,6 +157,26 @@ class TestPlaces:
         pacer = pacer_on(MemoryTable(), Quota(requests_per_minute=0.05, burst=1))
         assert [pacer.reserve(0.0).wait for _ in range(2)] == [0.0, 900.0]
 
+    def test_whoever_ends_while_its_place_is_being_booked_gives_the_tokens_back(self) -> None:
+        leaving: list[Reservation] = []
+
+        class Slow(FailingTable):
+            def exchange(self, key: str, seen: SharedPace, new: SharedPace, instance: str = "") -> SharedPace | None:
+                while leaving:
+                    pacer.abandoned(leaving.pop(), 30.0)
+                return super().exchange(key, seen, new, instance)
+
+        table = Slow()
+        pacer = pacer_on(table, Quota(tokens_per_minute=60_000))
+        _, third, fourth = pacer.reserve(0.0, 59_000), pacer.reserve(0.0, 20_000), pacer.reserve(0.0, 30_000)
+        leaving.append(fourth)
+        pacer.due(third, third.wait)
+        pacer.due(fourth, 40.0)
+        pacer.reserve(60.0, 1_000)
+        assert table.last is not None
+        assert leaving == []
+        assert table.last.tokens_until == approx(LONG_AGO + 59 + 20 + 1)
+
     def test_another_pacers_reservation_is_refused(self) -> None:
         with pytest.raises(TypeError, match="reservation: got Reservation"):
             pacer_on(MemoryTable()).due(NoPacer().reserve(0.0), 0.0)
