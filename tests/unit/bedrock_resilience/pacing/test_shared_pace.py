@@ -29,7 +29,7 @@ class TestLines:
 
     def test_with_a_burst_too_small_for_that_the_requests_are_set_further_apart(self) -> None:
         assert lines(requests_per_minute=60, burst=1).requests == Line(1.5, 1.5)
-        assert lines(requests_per_minute=600, burst=2.5).requests == Line(approx(0.275), approx(0.275))
+        assert lines(requests_per_minute=600, burst=2.5).requests == (approx(0.275), approx(0.275))
 
     def test_what_the_quota_does_not_limit_is_no_line(self) -> None:
         assert lines() == (UNLIMITED, UNLIMITED, UNLIMITED)
