@@ -47,7 +47,7 @@ class FakeClock:
         """Block this thread for so many seconds of virtual time.
 
         Raises:
-            ValueError: Less than 0, as ``time.sleep`` does.
+            ValueError: Less than 0, or NaN, as ``time.sleep`` does.
         """
         self._record(seconds)
         self._time.block(seconds)
@@ -95,5 +95,5 @@ class FakeClock:
 
 
 def _check(seconds: float) -> None:
-    if seconds < 0:
+    if not seconds >= 0:  # NaN, too: a time that is NaN once is NaN for ever
         raise ValueError(f"FakeClock: seconds: got {seconds!r}; accepted: a number >= 0")

@@ -73,6 +73,13 @@ class TestOneThread:
         assert str(refused.value) == "FakeClock: seconds: got -0.1; accepted: a number >= 0"
         assert clock.sleeps == []
 
+    @pytest.mark.parametrize("method", ["sleep", "advance"])
+    def test_time_that_is_no_number_is_refused_before_it_is_the_time_for_ever(self, method: str) -> None:
+        clock = FakeClock()
+        with pytest.raises(ValueError, match="FakeClock: seconds: got nan; accepted: a number >= 0"):
+            getattr(clock, method)(float("nan"))
+        assert (clock.monotonic(), clock.sleeps) == (0.0, [])
+
     def test_waiting_for_an_event_that_is_set_takes_no_time(self) -> None:
         clock, event = FakeClock(), threading.Event()
         event.set()
