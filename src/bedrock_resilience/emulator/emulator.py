@@ -9,6 +9,7 @@ from bedrock_resilience.emulator.answers.extractor import extract
 from bedrock_resilience.emulator.control import PREFIX, control
 from bedrock_resilience.emulator.faults import fault
 from bedrock_resilience.emulator.journal import Journal
+from bedrock_resilience.emulator.jsonvalues import as_object, is_integer
 from bedrock_resilience.emulator.latency import distribution
 from bedrock_resilience.emulator.routes import Operation
 from bedrock_resilience.emulator.script import FaultScript, Rule
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.emulator.wire import Request
 
 LOG_SIZE: Final = 10_000
+_HIGHEST_PORT: Final = 65_535
 
 
 class BedrockEmulator:
@@ -50,7 +52,8 @@ class BedrockEmulator:
         log_size: how many of the latest requests `log` keeps.
 
     Raises:
-        ValueError: a latency that is none.
+        TypeError: a quota, a latency or a port of another type.
+        ValueError: a latency or a port outside its range.
         OSError: the port is taken (by `start`).
     """
 
@@ -68,6 +71,8 @@ class BedrockEmulator:
         seed: int = 0,
         log_size: int = LOG_SIZE,
     ) -> None:
+        _check_quota(quota)
+        _check_port(port)
         self._clock = clock
         self._host, self._port = host, port
         self._quota = quota
@@ -140,11 +145,16 @@ class BedrockEmulator:
 
     @property
     def quota(self) -> Quota | Mapping[str, Quota] | None:
-        """The quota in force. A new one may be set at any time; it starts unused."""
+        """The quota in force. A new one may be set at any time; it starts unused.
+
+        Raises:
+            TypeError: what is set is no quota.
+        """
         return self._quota
 
     @quota.setter
     def quota(self, quota: Quota | Mapping[str, Quota] | None) -> None:
+        _check_quota(quota)
         self._quota = quota
         self._ledger.change(quota)
 
@@ -231,8 +241,11 @@ class BedrockEmulator:
             details: fields of the fault: `status`, `message`, `headers`, `retry_after`, `seconds`, `after`, ...
 
         Raises:
+            TypeError: a number of requests that is none.
             ValueError: a name or a value that is not accepted.
         """
+        if n is not None and not is_integer(n):
+            raise TypeError(f"n: got {n!r}, accepted: an integer >= 1, or None for every request from now on")
         rule = Rule(fault(error, **details), n, _operation(operation), model, containing)
         self._script.add(rule)
 
@@ -258,6 +271,21 @@ class BedrockEmulator:
         self._service.cache.clear()
         self._journal.clear()
         self._ledger.change(self._quota)
+
+
+def _check_quota(given: object) -> None:
+    by_model = as_object(given)
+    quotas: list[object] = [given] if by_model is None else list(by_model.values())
+    if given is not None and not all(isinstance(quota, Quota) for quota in quotas):
+        raise TypeError(f"quota: got {given!r}, accepted: a Quota, a mapping from model id to Quota, or None")
+
+
+def _check_port(given: object) -> None:
+    problem = f"port: got {given!r}, accepted: an integer from 0 (a free one) to {_HIGHEST_PORT}"
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise TypeError(problem)
+    if not 0 <= given <= _HIGHEST_PORT:
+        raise ValueError(problem)
 
 
 def _operation(name: str | None) -> Operation | None:

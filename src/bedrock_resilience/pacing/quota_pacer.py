@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from bedrock_resilience.pacing.meter import Meter
 from bedrock_resilience.pacing.protocol import Reservation
 from bedrock_resilience.pacing.slowdown import Slowdown
-from bedrock_resilience.quota import SECONDS_A_DAY, SECONDS_A_MINUTE
+from bedrock_resilience.quota import SECONDS_A_DAY, SECONDS_A_MINUTE, Quota
 from bedrock_resilience.tokens import settled_tokens
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing.meter import Claim
-    from bedrock_resilience.quota import Quota
     from bedrock_resilience.tokens import Usage
 
 _MARGIN = 0.05
@@ -58,17 +57,19 @@ class QuotaPacer:
             is that of Claude 3.7 to 4.7.
 
     Raises:
+        TypeError: quota is no `Quota`, or another argument no number; the message names it.
         ValueError: share, phase or burndown lies outside its range; the message names it.
     """
 
     def __init__(self, quota: Quota, share: float = 1.0, phase: float = 0.0, *, burndown: float = 5.0) -> None:
+        _check_types(quota, share=share, phase=phase, burndown=burndown)
         if not 0 < share <= 1:
             raise ValueError(f"QuotaPacer.share: got {share!r}, accepted: 0 < share <= 1")
         if not 0 <= phase < 1:
             raise ValueError(f"QuotaPacer.phase: got {phase!r}, accepted: 0 <= phase < 1")
         if not burndown > 0:
             raise ValueError(f"QuotaPacer.burndown: got {burndown!r}, accepted: a number > 0")
-        self.quota = quota if share == 1.0 else quota.share(share)
+        self.quota: Quota = quota if share == 1.0 else quota.share(share)
         self._burndown = burndown
         self._ratio = max(1.0, min(_FIRST_RATIO, burndown))
         self._slowdown = Slowdown()
@@ -203,6 +204,14 @@ class QuotaPacer:
         if tokens > 0:
             needed = max(1.0, cost / tokens)
             self._ratio = max(needed, self._ratio + _FORGET * (needed - self._ratio))
+
+
+def _check_types(quota: object, **numbers: object) -> None:
+    if not isinstance(quota, Quota):
+        raise TypeError(f"QuotaPacer.quota: got {quota!r}, accepted: a Quota, such as Quota(requests_per_minute=50)")
+    for name, given in numbers.items():
+        if isinstance(given, bool) or not isinstance(given, int | float):
+            raise TypeError(f"QuotaPacer.{name}: got {given!r}, accepted: a number")
 
 
 def _request_meter(quota: Quota, phase: float) -> Meter | None:

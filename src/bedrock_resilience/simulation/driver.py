@@ -39,8 +39,19 @@ def simulate(
         policy: The retry policy of every call.
         pacer: Makes a pacer; called once for each instance, when it starts. None: no pacing.
         seed: Of all random numbers: the policy's jitter, the latency, the sizes of the items.
+
+    Raises:
+        TypeError: The pacer is one, where a factory is asked for: instances do not share it.
     """
+    _check_pacer(pacer)
     return run_virtually(lambda clock: _simulate(clock, scenario, policy, pacer, seed))
+
+
+def _check_pacer(given: object) -> None:
+    if given is not None and not callable(given):
+        kind = type(given).__name__
+        article = "an" if kind[0] in "AEIOUaeiou" else "a"
+        raise TypeError(f"pacer: got <{article} {kind}>; accepted: a factory, such as the class AdaptivePacer")
 
 
 async def _simulate(

@@ -50,6 +50,7 @@ class QuotaChange:
 
     def __post_init__(self) -> None:
         _check_seconds("QuotaChange.at", self.at)
+        _check_quota("QuotaChange.quota", self.quota)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Scenario:
         _check_count("Scenario.items", self.items, 0)
         for name in ("offset", "refusal", "network"):
             _check_seconds(f"Scenario.{name}", getattr(self, name))
+        _check_quota("Scenario.quota", self.quota)
         if not callable(self.latency):
             _check_seconds("Scenario.latency", self.latency)
         if self.timeout is not None:
@@ -138,6 +140,11 @@ def _check_seconds(name: str, given: object) -> None:
         raise TypeError(f"{name}: got {given!r}, accepted: a number of seconds >= 0")
     if not 0 <= given < math.inf:
         raise ValueError(f"{name}: got {given!r}, accepted: a number of seconds >= 0")
+
+
+def _check_quota(name: str, given: object) -> None:
+    if not isinstance(given, Quota):
+        raise TypeError(f"{name}: got {given!r}, accepted: a Quota, such as Quota(requests_per_minute=50)")
 
 
 def _check_span(span: tuple[float, float]) -> None:

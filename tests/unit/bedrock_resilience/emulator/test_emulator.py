@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bedrock_resilience.emulator import BedrockEmulator
+from bedrock_resilience.quota import Quota
 
 
 def test_starting_and_stopping_twice_changes_nothing() -> None:
@@ -36,3 +39,38 @@ def test_a_latency_that_is_none_is_refused_and_the_old_one_stays() -> None:
     with pytest.raises(ValueError, match="seconds: got -1"):
         emulator.latency = -1
     assert emulator.latency == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "told"),
+    [
+        ({"quota": 50}, TypeError, "quota: got 50, accepted: a Quota, a mapping from model id to Quota, or None"),
+        ({"quota": 0}, TypeError, "quota: got 0, accepted: a Quota"),
+        ({"quota": {"nova": 50}}, TypeError, "quota: got {'nova': 50}, accepted: a Quota"),
+        ({"port": "x"}, TypeError, "port: got 'x', accepted: an integer from 0"),
+        ({"port": True}, TypeError, "port: got True, accepted: an integer from 0"),
+        ({"port": 65_536}, ValueError, "port: got 65536, accepted: an integer from 0"),
+    ],
+)
+def test_what_it_cannot_serve_with_is_refused_before_it_starts(
+    arguments: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error) as refused:
+        BedrockEmulator(**arguments)
+    assert str(refused.value).startswith(told)
+
+
+def test_what_is_no_quota_is_refused_and_the_old_one_stays() -> None:
+    quota = {"nova": Quota(requests_per_minute=5)}
+    emulator = BedrockEmulator(quota)
+    with pytest.raises(TypeError, match="quota: got 50"):
+        emulator.quota = 50  # type: ignore[assignment] # pyright: ignore[reportAttributeAccessIssue]
+    assert emulator.quota == quota
+
+
+@pytest.mark.parametrize("given", ["2", 1.5, True])
+def test_a_number_of_faults_that_is_none_is_refused(given: Any) -> None:  # noqa: ANN401 - anything may be given
+    emulator = BedrockEmulator()
+    with pytest.raises(TypeError, match=rf"^n: got {given!r}, accepted: an integer >= 1, or None"):
+        emulator.fail_next(given)
+    assert emulator.faults_pending == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -209,3 +209,18 @@ def test_what_lies_outside_its_range_is_refused_by_name(field: str, given: float
 def test_it_shows_its_quota() -> None:
     quota = Quota(requests_per_minute=60)
     assert repr(QuotaPacer(quota, share=0.5)) == f"QuotaPacer({quota.share(0.5)!r})"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"quota": 50}, r"quota: got 50, accepted: a Quota"),
+        ({"share": "x"}, r"share: got 'x', accepted: a number"),
+        ({"phase": None}, r"phase: got None, accepted: a number"),
+        ({"burndown": True}, r"burndown: got True, accepted: a number"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_by_name(arguments: dict[str, Any], told: str) -> None:
+    valid: dict[str, Any] = {"quota": Quota(requests_per_minute=60)}
+    with pytest.raises(TypeError, match=rf"^QuotaPacer\.{told}"):
+        QuotaPacer(**(valid | arguments))

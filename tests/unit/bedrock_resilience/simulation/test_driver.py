@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bedrock_resilience.faults import Fault
-from bedrock_resilience.pacing import NoPacer, QuotaPacer
+from bedrock_resilience.pacing import AdaptivePacer, NoPacer, QuotaPacer
 from bedrock_resilience.policy import RetryPolicy
 from bedrock_resilience.quota import Quota
 from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, Tokens, simulate
@@ -17,6 +17,7 @@ from support.approx import approx
 
 if TYPE_CHECKING:
     import random
+    from typing import Any
 
 QUOTA = Quota(requests_per_minute=50, burst=5)
 INCIDENT = Scenario(instances=3, workers=4, items=50, offset=60.0, quota=QUOTA, latency=6.5)
@@ -149,3 +150,13 @@ def test_the_report_names_policy_and_pacer() -> None:
     report = simulate(Scenario(items=1), RetryPolicy(max_retries=7), pacer=Factory())
     assert report.pacer == "Factory"
     assert "max_retries=7" in report.policy
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [(AdaptivePacer(), "an AdaptivePacer"), (QuotaPacer(QUOTA), "a QuotaPacer"), ("adaptive", "a str")],
+)
+def test_a_pacer_in_place_of_what_makes_one_is_refused(given: Any, shown: str) -> None:  # noqa: ANN401 - anything may be given
+    with pytest.raises(TypeError) as refused:
+        simulate(INCIDENT, pacer=given)
+    assert str(refused.value) == f"pacer: got <{shown}>; accepted: a factory, such as the class AdaptivePacer"

@@ -34,6 +34,8 @@ def test_the_default_is_one_instance_of_the_incident() -> None:
         ("latency", math.nan, ValueError),
         ("latency", True, TypeError),
         ("timeout", -1.0, ValueError),
+        ("quota", 50, TypeError),
+        ("quota", None, TypeError),
         ("overloads", ((5.0, 5.0),), ValueError),
         ("overloads", ((-1.0, 5.0),), ValueError),
     ],
@@ -41,6 +43,11 @@ def test_the_default_is_one_instance_of_the_incident() -> None:
 def test_a_field_that_cannot_be_is_refused_by_name(field: str, given: Any, error: type[Exception]) -> None:  # noqa: ANN401 - each field has its own type
     with pytest.raises(error, match=rf"^Scenario\.{field}: got .+, accepted: "):
         Scenario(**{field: given})
+
+
+def test_a_change_to_what_is_no_quota_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^QuotaChange\.quota: got 50, accepted: a Quota"):
+        QuotaChange(5.0, 50)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(("field", "given"), [("least", -1), ("max_tokens", 1.5), ("output", -3)])
