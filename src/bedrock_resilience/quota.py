@@ -154,8 +154,8 @@ class TokenBucket:
     def __init__(self, rate_per_second: float, capacity: float) -> None:
         _check_number("rate_per_second", rate_per_second, "a number > 0")
         _check_number("capacity", capacity, "a number > 0")
-        self.rate_per_second = rate_per_second
-        self.capacity = capacity
+        self.rate_per_second: float = rate_per_second
+        self.capacity: float = capacity
         self._level = float(capacity)
         self._at = -math.inf
 

@@ -34,7 +34,7 @@ class OpenCall:
         self._pacer = None if retrier.pacer is None else _HeldPacer(retrier.pacer)
         self._begun: CallSucceeded | None = None
         listeners = (self._hear,) if retrier.listeners else ()
-        self.retrier = retrier.replace(pacer=self._pacer, listeners=listeners)
+        self.retrier: Retrier = retrier.replace(pacer=self._pacer, listeners=listeners)
 
     def answered(self, answer: object) -> None:
         """It is over, with this last part of the answer, in which its usage stands."""

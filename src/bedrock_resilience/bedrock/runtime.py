@@ -51,7 +51,7 @@ class BedrockRuntime:
         workers: int = 4,
         allow: Collection[str] = (),
     ) -> None:
-        self.retrier = Retrier() if retrier is None else retrier
+        self.retrier: Retrier = Retrier() if retrier is None else retrier
         if client is None:
             client = bedrock_runtime_client(workers=workers)
         check_client(
@@ -63,7 +63,7 @@ class BedrockRuntime:
             allow=allow,
         )
         self.client = client
-        self.estimator = TokenEstimator()
+        self.estimator: TokenEstimator = TokenEstimator()
 
     def converse(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of Converse
         """Converse: the whole answer, or a typed failure; see ``bedrock.converse``."""

@@ -32,7 +32,7 @@ class StreamInterrupted(Exception):  # noqa: N818 - it is what happened
     ) -> None:
         super().__init__(problem, delivered, fault)
         self.problem = problem
-        self.delivered = list(delivered)
+        self.delivered: list[StreamEvent] = list(delivered)
         self.fault = fault
 
     @property
@@ -139,7 +139,7 @@ class ConverseEvents:
     _OPENING = frozenset({"messageStart", "contentBlockStart"})
 
     def __init__(self) -> None:
-        self.whole = False
+        self.whole: bool = False
         self.stop_reason: str | None = None
 
     def read(self, event: StreamEvent) -> StreamEvent:
@@ -177,7 +177,8 @@ class InvokeModelEvents(ConverseEvents):
         if kind == "message_delta":
             self._stopped(dig(decoded, "delta", "stop_reason"))
         # Models other than Claude have their own events; the metrics are Bedrock's, in the last one of any of them.
-        self.whole |= kind == "message_stop" or "amazon-bedrock-invocationMetrics" in decoded
+        if kind == "message_stop" or "amazon-bedrock-invocationMetrics" in decoded:
+            self.whole = True
         return super().read(decoded)  # Nova's events are those of Converse
 
     def opens(self, event: StreamEvent) -> bool:
@@ -194,7 +195,9 @@ class ErrorEvent(Exception):  # noqa: N818 - it is what came
 
     def __init__(self, event: StreamEvent) -> None:
         super().__init__(event)
-        self.response = {"Error": {"Code": dig(event, "error", "type"), "Message": dig(event, "error", "message")}}
+        self.response: dict[str, dict[str, object]] = {
+            "Error": {"Code": dig(event, "error", "type"), "Message": dig(event, "error", "message")}
+        }
 
     def __str__(self) -> str:
         return ": ".join(str(part) for part in self.response["Error"].values())

@@ -13,7 +13,7 @@ from bedrock_resilience.cli.failures import failures
 from bedrock_resilience.cli.schedule import schedule
 from bedrock_resilience.cli.simulate import simulate
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="bedrock-resilience",
     no_args_is_help=True,
     add_completion=False,

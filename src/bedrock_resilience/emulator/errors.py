@@ -78,14 +78,14 @@ class ServiceError(Exception):
     ) -> None:
         known_status, known_message = ERRORS.get(code or "", (500, "The service answered with an error."))
         self.code = code
-        self.status = known_status if status is None else status
-        self.message = (
+        self.status: int = known_status if status is None else status
+        self.message: str = (
             (STATUS_MESSAGES.get(self.status, known_message) if code is None else known_message)
             if message is None
             else message
         )
-        self.headers = dict(headers or {})
-        self.members = dict(members or {})
+        self.headers: dict[str, str] = dict(headers or {})
+        self.members: dict[str, Any] = dict(members or {})
         super().__init__(f"{code or self.status}: {self.message}")
 
 

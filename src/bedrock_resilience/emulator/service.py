@@ -69,7 +69,7 @@ class Service:
         self.script = script
         self.journal = journal
         self.latency = latency
-        self.cache = PromptCache()
+        self.cache: PromptCache = PromptCache()
         self._answerer = answerer
         self._clock = clock
         self._models = None if models is None else frozenset(models)

@@ -35,10 +35,10 @@ class Estimate:
     __slots__ = ("agrees", "high", "low", "rests_on")
 
     def __init__(self, low: float, high: float, rests_on: int, *, agrees: bool) -> None:
-        self.low = low
-        self.high = high
-        self.rests_on = rests_on
-        self.agrees = agrees
+        self.low: float = low
+        self.high: float = high
+        self.rests_on: int = rests_on
+        self.agrees: bool = agrees
 
     @property
     def middle(self) -> float:

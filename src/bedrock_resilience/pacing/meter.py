@@ -25,9 +25,9 @@ class Claim:
     __slots__ = ("amount", "held", "ticket")
 
     def __init__(self, ticket: float, amount: float) -> None:
-        self.ticket = ticket
-        self.amount = amount
-        self.held = 0.0
+        self.ticket: float = ticket
+        self.amount: float = amount
+        self.held: float = 0.0
 
 
 class Meter:
@@ -42,10 +42,10 @@ class Meter:
     __slots__ = ("_at", "_held", "_waiting", "capacity", "claimed", "granted", "rate")
 
     def __init__(self, rate: float, capacity: float, level: float | None = None) -> None:
-        self.rate = rate
-        self.capacity = capacity
-        self.granted = capacity if level is None else level
-        self.claimed = 0.0
+        self.rate: float = rate
+        self.capacity: float = capacity
+        self.granted: float = capacity if level is None else level
+        self.claimed: float = 0.0
         self._at = -math.inf
         self._held = 0.0
         self._waiting: deque[Claim] = deque()

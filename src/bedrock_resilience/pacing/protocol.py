@@ -38,9 +38,9 @@ class Reservation:
     __slots__ = ("at", "tokens", "wait")
 
     def __init__(self, wait: float, at: float, tokens: int = 0) -> None:
-        self.wait = wait
-        self.at = at
-        self.tokens = tokens
+        self.wait: float = wait
+        self.at: float = at
+        self.tokens: int = tokens
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(wait={self.wait:.3f}, at={self.at:.3f}, tokens={self.tokens})"

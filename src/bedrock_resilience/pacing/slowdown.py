@@ -24,7 +24,7 @@ class Slowdown:
     __slots__ = ("_cut_at", "factor")
 
     def __init__(self) -> None:
-        self.factor = 1.0
+        self.factor: float = 1.0
         self._cut_at = -math.inf
 
     def cut(self, sent: float, now: float) -> None:

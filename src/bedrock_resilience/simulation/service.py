@@ -56,9 +56,9 @@ class SimulatedBedrock:
         self._scenario = scenario
         self._clock = clock
         self._rng = rng
-        self.ledger = QuotaLedger(scenario.quota)
+        self.ledger: QuotaLedger = QuotaLedger(scenario.quota)
         self.requests: list[SimulatedRequest] = []
-        self.settled = 0.0
+        self.settled: float = 0.0
         """Tokens that the answered requests have cost."""
 
     def items(self, rng: random.Random) -> list[SimulatedItem]:

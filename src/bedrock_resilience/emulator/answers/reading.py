@@ -30,7 +30,7 @@ class Reader:
     """Answers single questions about one text. A question is the name of the property that wants the answer."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self.text = evidence.text
+        self.text: str = evidence.text
         self._title = evidence.title
         self._stems = evidence.stems
         self._hints = evidence.hints
