@@ -261,7 +261,7 @@ class AdaptivePacer:
     def _cut(self, booking: _Booking, now: float) -> None:
         was = self._meter.rate / self._slowdown.factor
         estimate = self._throttles.observe(booking.at, booking.number)
-        if self._ramping:
+        if estimate is None:
             self._end_ramp(booking, was)
         else:
             self._measure(estimate, was)
@@ -275,18 +275,13 @@ class AdaptivePacer:
         self._ramping = False
         self._base = self._peak = min(was, admitted / (booking.at - self._started + self.law.burst))
 
-    def _measure(self, estimate: Estimate | None, was: float) -> None:
+    def _measure(self, estimate: Estimate, was: float) -> None:
         law = self.law
-        self._base = max(_SLOWEST, min(was, max(law.least_cut * was, self._target(estimate))))
+        measured = law.headroom * estimate.middle * (1.0 if estimate.agrees else law.yielding)
+        self._base = max(_SLOWEST, min(was, max(law.least_cut * was, measured)))
         self._peak = max(self._base, law.memory * self._peak)
-        rests_on = 0 if estimate is None else estimate.rests_on
-        self._patience = min(law.most_patience, max(law.least_patience, law.patience * rests_on))
+        self._patience = min(law.most_patience, max(law.least_patience, law.patience * estimate.rests_on))
         self._pace = law.pace
-
-    def _target(self, estimate: Estimate | None) -> float:
-        if estimate is None:
-            return 0.0
-        return self.law.headroom * estimate.middle * (1.0 if estimate.agrees else self.law.yielding)
 
 
 def _own(reservation: Reservation) -> _Booking:
