@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedrock_resilience.pacing import QuotaPacer
+from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
+from bedrock_resilience.pacing.estimate import Throttles
 from bedrock_resilience.pacing.meter import Meter
 from bedrock_resilience.quota import Quota, QuotaLedger, Usage
 from bedrock_resilience.tokens import reserved_tokens
@@ -105,3 +107,61 @@ def test_a_meter_never_lets_more_pass_than_its_capacity_and_its_rate_allow(
     for first, start in enumerate(due_at):
         for last in range(first, len(due_at)):
             assert last - first + 1 <= capacity + rate * (due_at[last] - start) + 1e-6
+
+
+@given(
+    rate=st.floats(0.01, 100.0),
+    burst=st.floats(1.0, 50.0),
+    intervals=st.lists(st.floats(0.01, 0.99), min_size=60, max_size=200),
+)
+def test_the_bounds_hold_whatever_the_bucket_and_whenever_it_is_asked(
+    rate: float, burst: float, intervals: list[float]
+) -> None:
+    throttles = Throttles()
+    level, now = burst, 0.0
+    for number, interval in enumerate(intervals, start=1):  # always faster than the refill, so that it never runs over
+        now += interval / rate
+        level += interval
+        if level >= 1:
+            level -= 1
+            continue
+        throttles.leave_out(number)
+        estimate = throttles.observe(now, number)
+        assert estimate is None or (estimate.agrees and estimate.low < rate * (1 + 1e-9))
+        assert estimate is None or estimate.high > rate * (1 - 1e-9)
+
+
+class Turn(NamedTuple):
+    """One request to an adaptive pacer: when it is asked for, how it ends, and how long that takes."""
+
+    pause: float
+    end: str
+    latency: float
+
+
+turns = st.builds(
+    Turn,
+    pause=st.floats(0.0, 100.0),
+    end=st.sampled_from(["answered", "answered", "answered", "throttled", "overloaded", "abandoned"]),
+    latency=st.floats(0.0, 30.0),
+)
+
+
+@given(courses=st.lists(turns, max_size=80))
+def test_whatever_happens_everyone_may_send_in_the_end(courses: list[Turn]) -> None:
+    pacer = AdaptivePacer()
+    now = 0.0
+    for turn in courses:
+        now += turn.pause
+        reservation = pacer.reserve(now)
+        for _ in range(20):  # a slowdown that ends while one waits makes the wait shorter, never longer
+            wait = pacer.due(reservation, now)
+            assert 0.0 <= wait < math.inf
+            if wait == 0:
+                break
+            now += wait
+        else:
+            raise AssertionError("it is told to wait again and again")
+        now += turn.latency
+        getattr(pacer, turn.end)(reservation, now)
+        assert 1 / 64 <= pacer.requests_per_minute < math.inf
