@@ -12,9 +12,9 @@ from rich.table import Table
 
 from bedrock_resilience.cli.console import console, print_json, refuse
 from bedrock_resilience.cli.drawing import draw, plots
+from bedrock_resilience.cli.latency_option import LatencyText, latency_from
 from bedrock_resilience.cli.policy_options import BaseDelay, JitterText, MaxDelay, MaxRetries, Multiplier, policy_from
 from bedrock_resilience.cli.quota_options import Burst, TokensPerMinute, quota_from
-from bedrock_resilience.emulator import parse_latency
 from bedrock_resilience.simulation import Scenario
 from bedrock_resilience.simulation import simulate as run_scenario
 from bedrock_resilience.simulation.sweep import PACERS, make_pacer, parse_sweep, sweep
@@ -34,7 +34,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     rpm: Annotated[float | None, typer.Option("--rpm", help="Requests admitted a minute.")] = 50.0,
     tpm: TokensPerMinute = None,
     burst: Burst = 5.0,
-    latency: Annotated[str, typer.Option(help="Seconds, uniform:<low>,<high> or lognormal:<median>,<sigma>.")] = "6.5",
+    latency: LatencyText = "6.5",
     max_retries: MaxRetries = None,
     base_delay: BaseDelay = None,
     multiplier: Multiplier = None,
@@ -63,7 +63,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
             items=items,
             offset=offset,
             quota=quota_from(rpm=rpm, tpm=tpm, burst=burst if rpm is not None else None),
-            latency=parse_latency(latency),
+            latency=latency_from(latency),
         )
         trials = _trials(scenario, policy, pacer, vary or [])
     except (TypeError, ValueError) as problem:

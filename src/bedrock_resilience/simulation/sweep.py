@@ -34,6 +34,11 @@ _POLICY_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {
     "jitter": parse_jitter,
     "retry_on": str,
 }
+_ACCEPTED: Final[Mapping[Callable[[str], object], str]] = {
+    int: "a whole number",
+    float: "a number",
+    parse_jitter: "a jitter, such as full or additive:0.1",
+}
 _SHORT: Final = {"retries": "max_retries"}
 FIELDS: Final = (*_SCENARIO_FIELDS, *_POLICY_FIELDS, "pacer")
 """What can be swept over."""
@@ -94,11 +99,11 @@ def _vary(base: Trial, chosen: Mapping[str, str], pacer: str) -> Trial:
 
 
 def _read(chosen: Mapping[str, str], fields: Mapping[str, Callable[[str], object]]) -> dict[str, object]:
-    read: dict[str, object] = {}
-    for field, value in chosen.items():
-        if field in fields:
-            try:
-                read[field] = fields[field](value)
-            except ValueError:
-                raise ValueError(f"sweep: {field}: got {value!r}; accepted: what the field accepts") from None
-    return read
+    return {field: _read_one(field, value, fields[field]) for field, value in chosen.items() if field in fields}
+
+
+def _read_one(field: str, value: str, read: Callable[[str], object]) -> object:
+    try:
+        return read(value)
+    except ValueError:
+        raise ValueError(f"sweep: {field}: got {value!r}; accepted: {_ACCEPTED[read]}") from None

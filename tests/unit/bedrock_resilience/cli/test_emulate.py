@@ -56,7 +56,7 @@ def test_it_serves_boto3_and_counts(process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (["--latency", "slow"], ["latency", "'slow'", "uniform:low,high"]),
+        (["--latency", "slow"], ["latency", "'slow'", "uniform:<low>,<high>"]),
         (["--rpm", "-1"], ["Quota.requests_per_minute", "-1"]),
         (["--burst", "2"], ["Quota.burst", "requests_per_minute"]),
         (["--fail-rate", "2"], ["rate", "2"]),

@@ -78,3 +78,27 @@ def test_the_schedule_is_drawn(tmp_path: Path) -> None:
     file = tmp_path / "schedule.svg"
     assert run("--plot", str(file)).exit_code == 0
     assert "Delays of 3 retries" in file.read_text()
+
+
+def test_of_many_retries_the_first_are_shown_and_the_others_summed_up() -> None:
+    result = run("--max-retries", "20000", "--base-delay", "1", "--jitter", "none")
+    rows = [line.split("│")[1].strip() for line in result.stdout.splitlines() if "│" in line]
+    assert rows == [str(number) for number in range(1, 51)]
+    assert result.stdout.splitlines()[-1] == "... and 19,950 more, each 20.00 s"
+
+
+def test_those_that_are_not_shown_have_their_bounds_told() -> None:
+    result = run("--max-retries", "51", "--jitter", "full")
+    assert result.stdout.splitlines()[-1] == "... and 1 more, each from 0.00 s to 20.00 s"
+
+
+def test_json_of_many_retries_tells_how_many_are_left_out() -> None:
+    shown = json.loads(run("--json", "--max-retries", "1000000").stdout)
+    assert (len(shown["retries"]), shown["elided"]) == (50, 999_950)
+    assert json.loads(run("--json", "--max-retries", "50").stdout)["elided"] == 0
+
+
+def test_a_picture_has_no_room_for_many_retries(tmp_path: Path) -> None:
+    result = run("--max-retries", "51", "--plot", str(tmp_path / "schedule.svg"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "error: --plot: got 51 retries; accepted: up to 50\n"

@@ -66,7 +66,11 @@ def test_the_last_setting_is_drawn(tmp_path: Path) -> None:
     [
         (["--pacer", "fast"], "pacer: got 'fast'; accepted: none, adaptive, quota"),
         (["--sweep", "colour=red"], "sweep: got 'colour=red'"),
-        (["--latency", "slow"], "latency: got 'slow'"),
+        (["--latency", "slow"], "--latency: got 'slow'; accepted: finite seconds >= 0, uniform:<low>,<high>"),
+        (["--latency", "-1"], "--latency: got '-1'; accepted: finite seconds >= 0"),
+        (["--latency", "inf"], "--latency: got 'inf'; accepted: finite seconds >= 0"),
+        (["--latency", "uniform:5,1"], "--latency: got 'uniform:5,1'; accepted: finite seconds >= 0"),
+        (["--sweep", "workers=2,x"], "sweep: workers: got 'x'; accepted: a whole number"),
         (["--rpm", "-3"], "Quota.requests_per_minute: got -3"),
         (["--plot", "run.gif"], "--plot: got 'run.gif'; accepted: a file that ends in .svg, .png, .pdf"),
         (["--plot", "no/such/folder/run.svg"], "accepted: a file that can be written (No such file or directory)"),
