@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from bedrock_resilience._threads import length_of, tell
 from bedrock_resilience.attempts import StopReason
+from bedrock_resilience.faults import Fault
 from bedrock_resilience.ledger import Ledger, ends_run, outcome_of, unusable
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class TaskRun(Generic[T, R]):
         self._on_progress = on_progress
         self._window = asyncio.Semaphore(max_workers) if streamed else None
         self._streamed = streamed
-        self._workers = max_workers if total is None else min(max_workers, total)
+        self._workers = max_workers if total is None else min(max_workers, max(1, total))
         self._tasks: list[asyncio.Task[None]] = []
         self._sleepers: set[asyncio.Task[object]] = set()
         self._woken: set[asyncio.Task[object]] = set()
@@ -127,13 +128,24 @@ class TaskRun(Generic[T, R]):
         self._finished.put_nowait(None)
 
     async def _work(self) -> None:
-        while (taken := await self._take()) is not None:
-            outcome = await self._one(*taken)
-            self.ledger.close(outcome)
-            if self._streamed:
-                self._finished.put_nowait(outcome)
-            self.tell_progress()
-            del outcome  # its error's traceback leads to this frame
+        try:
+            while (taken := await self._take()) is not None:
+                try:
+                    outcome = await self._one(*taken)
+                except Exception as error:  # noqa: BLE001 - not the item's: of a part handed in, such as classify
+                    self._broken(error)
+                    outcome = unusable(*taken, error, Fault.UNKNOWN)
+                self.ledger.close(outcome)
+                if self._streamed:
+                    self._finished.put_nowait(outcome)
+                self.tell_progress()
+                del outcome  # its error's traceback leads to this frame
+        except Exception as error:  # noqa: BLE001 - whoever waits for the run raises it
+            self._broken(error)
+
+    def _broken(self, error: BaseException) -> None:
+        self.ledger.worker_failed(error)
+        self._wake()
 
     async def _take(self) -> tuple[int, T] | None:
         if self._window is not None:

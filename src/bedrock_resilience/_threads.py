@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from bedrock_resilience._enclosing import enclosing
 from bedrock_resilience.attempts import StopReason
+from bedrock_resilience.faults import Fault
 from bedrock_resilience.ledger import Ledger, ends_run, outcome_of, unusable
 from bedrock_resilience.report import ItemOutcome
 
@@ -63,7 +64,8 @@ class ThreadedRun(Generic[T, R]):
         # A stream's window: a place is free again when the consumer has taken a result, not when a worker has one.
         self._window = Semaphore(max_workers) if streamed else None
         self._streamed = streamed
-        workers = max_workers if total is None else min(max_workers, total)
+        # One worker at least: a length is a promise that an input need not keep.
+        workers = max_workers if total is None else min(max_workers, max(1, total))
         self._working = workers
         self._count_lock = Lock()
         context = contextvars.copy_context()
@@ -72,8 +74,6 @@ class ThreadedRun(Generic[T, R]):
             Thread(target=context.copy().run, args=(self._work, turn), name=f"bedrock-resilience-{number}", daemon=True)
             for number, turn in enumerate([announce() for _ in range(workers)])
         ]
-        if not workers:
-            self._end()
 
     def start(self) -> None:
         """Start the workers; where the system refuses some of them, the others do the work.
@@ -144,15 +144,25 @@ class ThreadedRun(Generic[T, R]):
         try:
             with turn:
                 while (taken := self._take()) is not None:
-                    outcome = self._one(*taken)
+                    try:
+                        outcome = self._one(*taken)
+                    except BaseException as error:  # noqa: BLE001 - not the item's: of a part handed in, such as classify
+                        self._broken(error)
+                        outcome = unusable(*taken, error, Fault.UNKNOWN)
                     self.ledger.close(outcome)
                     if self._streamed:
                         self._finished.append(outcome)
                         self._news.put(True)  # noqa: FBT003 - there is something
                     self.tell_progress()
                     del outcome  # its error's traceback leads to this frame
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the run raises it
+            self._broken(error)
         finally:
             self._leave(1)
+
+    def _broken(self, error: BaseException) -> None:
+        self.ledger.worker_failed(error)
+        self._wake()
 
     def _leave(self, workers: int) -> None:
         with self._count_lock:
@@ -229,7 +239,7 @@ def length_of(items: object) -> int | None:
     """The number of items, where the input knows it."""
     try:
         return len(items)  # type: ignore[arg-type]  # what has no length says so
-    except TypeError:
+    except Exception:  # noqa: BLE001 - whatever it says
         return None
 
 

@@ -177,7 +177,8 @@ class Attempts:
         if pacer is None or reservation is None:
             raise RuntimeError("a pacing sleep without a pacer")
         # A throttle of another worker may have moved this reservation back meanwhile: ask again.
-        return self._admit(pacer, reservation, now, pacer.due(reservation, now))
+        due = getattr(pacer, "due", None)  # a pacer may do without
+        return self._admit(pacer, reservation, now, 0.0 if due is None else due(reservation, now))
 
     def failed(self, error: BaseException, now: float, u: float) -> Sleep | Stop:
         """What comes after an attempt that raised: a sleep before the next one, or the end.
@@ -271,7 +272,7 @@ class Attempts:
         if fault in _THROTTLED:
             pacer.throttled(reservation, now)
         elif fault.slows_everyone:
-            pacer.overloaded(reservation, now)
+            getattr(pacer, "overloaded", pacer.throttled)(reservation, now)  # a pacer may know no difference
         elif fault is Fault.CONNECTION_FAILED:
             pacer.abandoned(reservation, now)  # it never reached the service
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bedrock_resilience._threads import ThreadedRun
@@ -101,6 +102,7 @@ class BoundedExecutor:
             BatchInterrupted: A KeyboardInterrupt came; it carries the report.
             InputFailed: The input itself raised; it carries the report.
         """
+        _check_synchronous(fn)
         now = self.retrier.clock.monotonic
         started = now()
         run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress)
@@ -110,13 +112,16 @@ class BoundedExecutor:
             for _ in run.rest(listed=True):
                 run.tell_progress()
         except KeyboardInterrupt:
-            run.abort("interrupted")
-            # Nobody wants to wait now for an input that has to be asked for its items one by one.
-            for _ in run.rest(listed=run.ledger.total is not None):
-                run.tell_progress()
+            # A second Ctrl-C ends the wait for the calls in flight; their threads end with them.
+            with suppress(KeyboardInterrupt):
+                run.abort("interrupted")
+                # Nobody wants to wait now for an input that has to be asked for its items one by one.
+                for _ in run.rest(listed=run.ledger.total is not None):
+                    run.tell_progress()
             raise BatchInterrupted(run.ledger.report(now() - started)) from None
-        except BaseException:  # a signal handler of the caller's, say: no worker is left behind
+        except BaseException as ended:  # a signal handler of the caller's, say: no worker is left behind
             run.abort("interrupted")  # pragma: no mutate - nobody is told any more
+            _attach(ended, run.ledger.report(now() - started))
             raise
         return _checked(run.ledger, run.ledger.report(now() - started))
 
@@ -131,12 +136,14 @@ class BoundedExecutor:
             BatchInterrupted: A KeyboardInterrupt came; it carries the outcomes that were finished and not yet yielded.
             InputFailed: The input itself raised, after all outcomes were yielded.
         """
+        _check_synchronous(fn)
         run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
         try:
             run.start()
             yield from run.outcomes()
         except KeyboardInterrupt:
-            run.abort("interrupted")
+            with suppress(KeyboardInterrupt):  # a second one ends the wait for the calls in flight
+                run.abort("interrupted")
             raise BatchInterrupted(_undelivered(run)) from None
         except BaseException:  # GeneratorExit most of the time
             run.abort("closed by its consumer")  # pragma: no mutate - nobody is told any more
@@ -203,20 +210,29 @@ class BoundedExecutor:
         return f"BoundedExecutor(max_workers={self.max_workers}, policy={self.retrier.policy!r})"
 
 
+def _check_synchronous(fn: Callable[..., object]) -> None:
+    import inspect  # noqa: PLC0415 - boto3 has loaded it, and who has no boto3 has a cold start to spare
+
+    if inspect.iscoroutinefunction(fn):
+        raise TypeError(f"{fn!r} is a coroutine function: use arun or astream")
+
+
 def report_of(error: BaseException | None) -> BatchReport[Any, Any] | None:
     """The report that a run left in the exception it ended with, or in that one's cause; None where there is none.
 
     Every finished item of the run is in it, of a stream those that were not yet yielded.
 
     Args:
-        error: ``BatchInterrupted``, ``InputFailed``, a ``CancelledError``, or the ``TimeoutError`` of
-            ``asyncio.timeout``.
+        error: ``BatchInterrupted``, ``InputFailed``, a ``CancelledError``, the ``TimeoutError`` of
+            ``asyncio.timeout``, or the ``KeyboardInterrupt`` of ``asyncio.run``.
     """
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         report: BatchReport[Any, Any] | None = getattr(error, "report", None)
         if report is not None:
             return report
-        error = error.__cause__
+        error = error.__cause__ or error.__context__  # asyncio.run raises its KeyboardInterrupt while handling ours
     return None
 
 
@@ -230,6 +246,9 @@ def _undelivered(run: ThreadedRun[T, R] | TaskRun[T, R]) -> BatchReport[T, R]:
 
 
 def _checked(ledger: Ledger[T, R], report: BatchReport[T, R]) -> BatchReport[T, R]:
+    if ledger.worker_error is not None:
+        _attach(ledger.worker_error, report)
+        raise ledger.worker_error
     if ledger.input_error is not None:
         raise InputFailed(report, ledger.progress().submitted) from ledger.input_error
     return report

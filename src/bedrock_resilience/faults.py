@@ -218,13 +218,15 @@ _BY_CLASS = {
             Fault.READ_TIMEOUT: "ReadTimeoutError",
             Fault.CONNECTION_LOST: "ConnectionClosedError HTTPClientError ResponseStreamingError IncompleteReadError",
             Fault.STREAM_INTERRUPTED: "EventStreamError ParserError",  # ParserError: of botocore.eventstream
-            Fault.MALFORMED_ANSWER: "ResponseParserError",
+            Fault.MALFORMED_ANSWER: "ResponseParserError ChecksumError FlexibleChecksumError",
             Fault.CREDENTIALS: "NoCredentialsError PartialCredentialsError CredentialRetrievalError "
-            "TokenRetrievalError SSOError ProfileNotFound NoAuthTokenError MetadataRetrievalError",
+            "TokenRetrievalError SSOError LoginError ProfileNotFound NoAuthTokenError MetadataRetrievalError "
+            "RefreshWithMFAUnsupportedError UnknownCredentialError InfiniteLoopConfigError",
             Fault.VALIDATION: "ParamValidationError ValidationError",
             Fault.CONFIGURATION: "NoRegionError InvalidRegionError InvalidEndpointConfigurationError "
             "EndpointProviderError UnknownServiceError UnknownEndpointError EndpointVariantError "
-            "InvalidRetryConfigurationError InvalidProxiesConfigError DataNotFoundError UnknownSignatureVersionError",
+            "InvalidRetryConfigurationError InvalidProxiesConfigError DataNotFoundError UnknownSignatureVersionError "
+            "InvalidConfigError ConfigParseError ConfigNotFound UnknownRegionError InvalidIMDSEndpointError",
         }
     ),
     "urllib3": _by_word(
@@ -251,7 +253,12 @@ _BY_CLASS = {
 
 # What Bedrock's 400 says when the model id, not the item, is at fault. Wording is no contract: where AWS changes it,
 # the fault falls back to VALIDATION, and a run with a wrong model id costs one call an item again.
-_MODEL_ID_MESSAGES = ("model identifier is invalid", "inference profile", "model id is invalid")
+_MODEL_ID_MESSAGES = (
+    "model identifier is invalid",
+    "model id is invalid",
+    "on-demand throughput isn",  # "... isn't supported", with either apostrophe
+    "id or arn of an inference profile",
+)
 
 
 def classify(error: BaseException) -> Fault:

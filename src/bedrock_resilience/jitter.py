@@ -9,7 +9,7 @@ The kinds and their names follow Marc Brooker, "Exponential Backoff And Jitter",
 
 from __future__ import annotations
 
-import math
+import sys
 
 from bedrock_resilience._frozen import Frozen
 
@@ -191,8 +191,8 @@ def grow(base: float, factor: float, times: int, cap: float) -> float:
 
     Polly's issue 2163 is what happens without the second half: an exponent that overflowed gave a delay of zero.
     """
-    if base <= 0.0:
-        return 0.0
+    if base <= 0.0 or factor == 1.0:
+        return min(cap, base)
     try:
         return min(cap, base * factor**times)
     except OverflowError:
@@ -200,4 +200,4 @@ def grow(base: float, factor: float, times: int, cap: float) -> float:
 
 
 def _is_seconds(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max

@@ -50,6 +50,7 @@ class Ledger(Generic[T, R]):
         self.total: int | None = total
         self.stopped: str | None = None
         self.input_error: BaseException | None = None
+        self.worker_error: BaseException | None = None
 
     def take(self, items: Iterator[T]) -> tuple[int, T] | None:
         """The next item with its index, or None where there is none or the run is stopped."""
@@ -77,6 +78,11 @@ class Ledger(Generic[T, R]):
         """The input raised: there is nothing more to take."""
         self.input_error = error
         self.stop(f"the input raised {type(error).__name__}")
+
+    def worker_failed(self, error: BaseException) -> None:
+        """A worker failed outside of an item's call: the run is not to be trusted with more items."""
+        self.worker_error = self.worker_error or error
+        self.stop(f"a worker failed with {type(error).__name__}")
 
     def close(self, outcome: ItemOutcome[T, R]) -> None:
         """Enter what became of an item that was taken."""
@@ -177,6 +183,6 @@ def ends_run(call: Attempts) -> str | None:
     return None
 
 
-def unusable(index: int, item: T, error: Exception, fault: Fault) -> ItemOutcome[T, Any]:
+def unusable(index: int, item: T, error: BaseException, fault: Fault) -> ItemOutcome[T, Any]:
     """An item that failed before any request could be made of it."""
     return ItemOutcome(index=index, item=item, status="failed", error=error, fault=fault, reason="not a usable item")

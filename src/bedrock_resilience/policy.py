@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from types import CoroutineType
 
 from bedrock_resilience import faults as _faults
 from bedrock_resilience._enclosing import enclosing
@@ -103,7 +104,8 @@ class RetryPolicy(Frozen):
         """
         if not 0 <= u <= 1:
             raise ValueError(f"u: got {u!r}; accepted: a number in [0, 1)")
-        return self.jitter.delay(self._backoff(retry), u, previous)
+        # The jitter may be the caller's own; that no delay is longer than max_delay is promised here.
+        return min(self.max_delay, max(0.0, self.jitter.delay(self._backoff(retry), u, previous)))
 
     def bounds(self, retry: int) -> tuple[float, float]:
         """The least and the greatest delay of that retry, both included; seconds."""
@@ -129,9 +131,13 @@ class RetryPolicy(Frozen):
         first: Exception | None = None
         if enclosing.get() is None:  # else the deadline has to allow the first attempt, too
             try:
-                return fn(*args, **kwargs)
+                returned = fn(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - whatever it is, the driver decides
                 first = error  # carried on outside of this block: what is raised later did not happen while handling it
+            else:
+                if type(returned) is CoroutineType:
+                    raise not_awaited(fn, returned)  # pyright: ignore[reportUnknownArgumentType]  # of what, is no matter
+                return returned
         try:
             answer: T = _driver(self, first, fn, args, kwargs)
             return answer
@@ -264,7 +270,12 @@ def _problems(
             yield f"{name}: got {seconds!r}; accepted: seconds from 0 to {_LONGEST_DELAY:.0f}"
     if not _is_number_within(multiplier, 1, sys.float_info.max):
         yield f"multiplier: got {multiplier!r}; accepted: a finite number >= 1"
-    if not callable(getattr(jitter, "delay", None)) or not callable(getattr(jitter, "bounds", None)):
+    # The class has the methods, too, but none of the fields.
+    if (
+        isinstance(jitter, type)
+        or not callable(getattr(jitter, "delay", None))
+        or not callable(getattr(jitter, "bounds", None))
+    ):
         kinds = ", ".join(kind.__name__ for kind in JITTERS.values())
         yield f"jitter: got {jitter!r}; accepted: one of {kinds}, or an object with their two methods"
 
@@ -275,6 +286,7 @@ def _is_number_within(value: object, least: float, greatest: float) -> bool:
 
 def _freeze_retry_on(given: Any) -> frozenset[Fault] | FaultLimits:  # noqa: ANN401 - anything may be given
     if isinstance(given, FaultLimits):
+        _check_limits(dict(given.limits))
         return given
     if isinstance(given, str):
         return _parse_retry_on(given)
@@ -290,13 +302,17 @@ def _freeze_retry_on(given: Any) -> frozenset[Fault] | FaultLimits:  # noqa: ANN
 
 
 def _freeze_limits(given: Mapping[Fault, int | None]) -> frozenset[Fault] | FaultLimits:
+    _check_limits(given)
+    if all(limit is None for limit in given.values()):
+        return frozenset(given)
+    return FaultLimits(given.items())
+
+
+def _check_limits(given: Mapping[Fault, int | None]) -> None:
     _check_faults(given)
     for fault, limit in given.items():
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
             raise ValueError(f"retry_on[{fault!r}]: got {limit!r}; accepted: a whole number >= 0, or None")
-    if all(limit is None for limit in given.values()):
-        return frozenset(given)
-    return FaultLimits(given.items())
 
 
 def _check_faults(given: Iterable[object]) -> list[Fault]:
@@ -324,7 +340,7 @@ def _parse_retry_on(text: str) -> frozenset[Fault] | FaultLimits:
     limits: dict[Fault, int | None] = {}
     names = {fault.value: fault for fault in Fault if fault is not Fault.CANCELLED}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, limit = (piece.strip() for piece in part.partition("="))
+        name, equals, limit = (piece.strip() for piece in part.lower().partition("="))
         if name not in names or (equals and not limit.isdecimal()):
             raise ValueError(
                 f"retry_on: got {part!r}; accepted: none, throttling, transient, or a comma-separated list of "
@@ -344,6 +360,12 @@ def _show_retry_on(faults: frozenset[Fault] | FaultLimits) -> str:
     if isinstance(faults, FaultLimits):
         return repr(faults)
     return f"frozenset({{{', '.join(map(repr, sort_faults(faults)))}}})" if faults else "frozenset()"
+
+
+def not_awaited(fn: object, coroutine: Any) -> TypeError:  # noqa: ANN401 - a coroutine, told by its class
+    """What to raise where a coroutine was returned: nothing was sent, so it is no answer."""
+    coroutine.close()
+    return TypeError(f"{fn!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it")
 
 
 def drive_with(driver: Driver) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import CoroutineType
 
 from bedrock_resilience import policy as _policy
 from bedrock_resilience._enclosing import enclosing
@@ -10,7 +11,7 @@ from bedrock_resilience.attempts import Attempt, Attempts, Sleep, Stop, StopReas
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.faults import Fault
 from bedrock_resilience.faults import classify as _classify
-from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.policy import RetryPolicy, not_awaited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,11 +51,25 @@ class RetriesExhausted(Exception):  # noqa: N818 - a fixed name; it reads as wha
 
     def __init__(self, call: Attempts, error: BaseException) -> None:
         super().__init__(f"{_account(call)}; last error: {error!r}")
+        self.__cause__: BaseException | None = error
         self.attempts: int = call.calls
         self.waited: float = call.waited
         self.reason: StopReason | None = call.reason
         self.fault: Fault | None = call.fault
         self.error: BaseException = error
+
+    def __reduce__(self) -> tuple[Callable[..., RetriesExhausted], tuple[object, ...]]:
+        # From its facts: the machine it was made of is no matter of other processes.
+        return _exhausted, (str(self), self.attempts, self.waited, self.reason, self.fault, self.error)
+
+
+def _exhausted(
+    told: str, attempts: int, waited: float, reason: StopReason, fault: Fault, error: BaseException
+) -> RetriesExhausted:
+    made = RetriesExhausted.__new__(RetriesExhausted, told)
+    made.attempts, made.waited, made.reason, made.fault, made.error = attempts, waited, reason, fault, error
+    made.__cause__ = error
+    return made
 
 
 class Retrier:
@@ -104,6 +119,7 @@ class Retrier:
     ) -> None:
         if not isinstance(policy, RetryPolicy):
             raise TypeError(f"Retrier: policy: got {policy!r}; accepted: a RetryPolicy")
+        _check_parts(deadline=deadline, budget=budget, pacer=pacer, clock=clock, listeners=listeners, tokens=tokens)
         self.policy: RetryPolicy = policy
         self.clock: Clock = clock
         self._rng = rng
@@ -128,9 +144,13 @@ class Retrier:
         if not self._plain or enclosing.get() is not None:
             return self.drive(self.begin(args, kwargs), fn, args, kwargs)
         try:
-            return fn(*args, **kwargs)
+            answer = fn(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever it is, the machine decides
             failed = error  # carried on outside of this block: what is raised later did not happen while handling it
+        else:
+            if type(answer) is CoroutineType:
+                raise not_awaited(fn, answer)  # pyright: ignore[reportUnknownArgumentType]  # of what, is no matter
+            return answer
         try:
             return self.recover(failed, fn, args, kwargs)
         finally:
@@ -152,6 +172,8 @@ class Retrier:
         import functools  # noqa: PLC0415 - only decorating needs these two
         import inspect  # noqa: PLC0415
 
+        if isinstance(fn, (staticmethod, classmethod)):
+            raise TypeError(f"{fn!r}: put the decorator of the retries below @staticmethod or @classmethod")
         if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
             raise TypeError(f"{fn!r} is a generator function: decorate the function that consumes it")
         # An object may be called like a coroutine function, too; its class tells.
@@ -198,7 +220,7 @@ class Retrier:
             deadline=deadline,
             budget=self.budget,
             pacer=self.pacer,
-            tokens=tokens if isinstance(tokens, int) else tokens(*args, **kwargs),
+            tokens=_checked_tokens(tokens if isinstance(tokens, int) else tokens(*args, **kwargs)),
             classify=self.classify,
         )
 
@@ -237,6 +259,8 @@ class Retrier:
                 except Exception as error:  # noqa: BLE001 - whatever it is, the machine decides
                     step = self._failed(call, error)
                 else:
+                    if type(answer) is CoroutineType:
+                        raise not_awaited(fn, answer)  # pyright: ignore[reportUnknownArgumentType]  # of what, is no matter
                     self._answered(call, answer)
                     return answer
         except BaseException as error:
@@ -404,6 +428,33 @@ def _event(call: Attempts, step: Sleep | Stop, policy: RetryPolicy) -> Event:
         fault=call.fault,
         error=call.error,
     )
+
+
+# What a part must be able to do, where a wrong one would fail in the middle of a call only.
+_PARTS = {
+    "deadline": (("allows",), "a Deadline, such as Deadline.after(30)"),
+    "budget": (("called", "withdraw"), "a RetryBudget"),
+    "pacer": (("reserve", "answered", "throttled", "abandoned"), "a pacer, such as AdaptivePacer()"),
+    "clock": (("monotonic", "sleep"), "a clock with monotonic(), sleep() and asleep()"),
+    "listeners": (("__iter__",), "an iterable of callables, such as [LoggingListener()]"),
+}
+
+
+def _check_parts(*, tokens: object, **parts: object) -> None:
+    for name, part in parts.items():
+        methods, accepted = _PARTS[name]
+        if part is not None and (isinstance(part, type) or not all(hasattr(part, method) for method in methods)):
+            raise TypeError(f"Retrier: {name}: got {part!r}; accepted: {accepted}")
+    if not callable(tokens):
+        _checked_tokens(tokens)
+
+
+def _checked_tokens(tokens: Any) -> int:  # noqa: ANN401 - a function of the caller's may return anything
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
+        raise ValueError(
+            f"Retrier: tokens: got {tokens!r}; accepted: a whole number >= 0, or a function that returns one"
+        )
+    return tokens
 
 
 def _account(call: Attempts) -> str:
