@@ -7,6 +7,7 @@ not guessed: the run is rebuilt as a scenario, and simulated before and after th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,9 @@ MANY_FAILURES: Final = 0.05
 LONG_RUN: Final = 300.0
 """Seconds."""
 
+_LEAST_RATE: Final = (
+    1.0  # requests a minute: a run of nothing but refusals shows none at all, and a quota has to be one
+)
 _MORE_WORKERS: Final = 8
 _MORE_RETRIES: Final = 5
 _LONGER_DELAY: Final = 1.0
@@ -72,20 +76,22 @@ def rebuild(seen: Observation, *, rpm: float | None = None, instances: int = 1, 
         offset: Seconds between their starts.
 
     Raises:
-        ValueError: The run sent nothing, so there is nothing to rebuild.
+        ValueError: The run sent nothing, so there is nothing to rebuild; or the quota is none.
     """
+    if rpm is not None and not 0 < rpm < math.inf:
+        raise ValueError(f"rpm: got {rpm!r}; accepted: a finite number of requests a minute > 0")
     if not seen.calls or not seen.submitted:
         raise ValueError("run: it sent no request; accepted: a run with calls")
     seconds = seen.elapsed or max(1.0, seen.answered * seen.latency / seen.workers)
     if rpm is None:
         rate = 60 * seen.answered / seconds * instances
-        rpm = rate if seen.throttle_rate >= FEW_THROTTLES else 2 * rate
+        rpm = max(_LEAST_RATE, rate if seen.throttle_rate >= FEW_THROTTLES else 2 * rate)
     return Scenario(
         instances=instances,
         workers=seen.workers,
         items=seen.submitted,
         offset=offset if instances > 1 else 0.0,
-        quota=Quota(requests_per_minute=max(1.0, rpm)),
+        quota=Quota(requests_per_minute=rpm),
         latency=seen.latency,
     )
 
@@ -116,12 +122,11 @@ def _changes(seen: Observation, scenario: Scenario) -> Iterable[tuple[str, str, 
             {"BEDROCK_PACING": "adaptive"},
             Trial(name="paced", scenario=scenario, policy=seen.policy, pacer=AdaptivePacer),
         )
-    if seen.failure_rate > MANY_FAILURES:
-        policy = seen.policy.replace(
-            max_retries=max(_MORE_RETRIES, seen.policy.max_retries),
-            base_delay=max(_LONGER_DELAY, seen.policy.base_delay),
-            max_delay=max(60.0, seen.policy.max_delay),
-        )
+    # These two and no other: what is simulated has to be what the variables make of the run.
+    policy = seen.policy.replace(
+        max_retries=max(_MORE_RETRIES, seen.policy.max_retries), base_delay=max(_LONGER_DELAY, seen.policy.base_delay)
+    )
+    if seen.failure_rate > MANY_FAILURES and policy != seen.policy:
         yield (
             "more retries, longer delays",
             f"{seen.failure_rate:.1%} of the items lost (limit {MANY_FAILURES:.0%})",

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from bedrock_resilience.policy import RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator
 
 DEFAULT_LATENCY: Final = 6.5
 """Seconds of one answer where nothing tells: the latency of the contract's incident."""
 
-_RETRY: Final = re.compile(r"(détectée \(tentative \d+/(?P<fr>\d+)\)|\(attempt \d+/(?P<en>\d+)\)\. Retrying in)")
-_ABANDONED: Final = re.compile(r"(Échec après \d+ tentatives|- failed after \d+ attempts)")
+_RETRY: Final = re.compile(
+    r"(?P<name>\w+) (détectée \(tentative \d+/(?P<fr>\d+)\)|\(attempt \d+/(?P<en>\d+)\)\. Retrying in)"
+)
+_ABANDONED: Final = re.compile(r"(?P<name>\w+) - (Échec après \d+ tentatives|failed after \d+ attempts)")
+_MOST: Final = 10**9  # of anything that a run can count
+_THROTTLE: Final = "ThrottlingException"
 _BATCH: Final = re.compile(r"(?P<succeeded>\d+) succeeded, (?P<failed>\d+) failed, (?P<unstarted>\d+) not started")
 
 
@@ -37,6 +44,9 @@ class Observation:
         paced: Seconds slept for a pacer.
         output_tokens: Of all answers together; 0 where nothing tells.
         max_tokens: Of every request; None where nothing tells.
+
+    Raises:
+        ValueError: A field that cannot be; the message names each one, what was given and what is accepted.
     """
 
     submitted: int
@@ -51,6 +61,11 @@ class Observation:
     paced: float = 0.0
     output_tokens: int = 0
     max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise ValueError("; and ".join(problems))
 
     @property
     def throttle_rate(self) -> float:
@@ -68,6 +83,37 @@ class Observation:
         return self.calls - self.throttles
 
 
+def _problems(seen: Observation) -> Iterator[str]:
+    counts = ("submitted", "failed", "calls", "retries", "throttles", "output_tokens")
+    wrong = [name for name in counts if not _is_count(getattr(seen, name), 0)]
+    for name in wrong:
+        yield f"{name}: got {getattr(seen, name)!r}; accepted: a whole number from 0 to {_MOST:,}"
+    for name, most in (("failed", "submitted"), ("retries", "calls"), ("throttles", "calls")):
+        if not {name, most} & set(wrong) and getattr(seen, name) > getattr(seen, most):
+            yield f"{name}: got {getattr(seen, name)}; accepted: no more than {most} ({getattr(seen, most)})"
+    for name in ("elapsed", "latency", "paced"):
+        if not _is_seconds(getattr(seen, name)):
+            yield f"{name}: got {getattr(seen, name)!r}; accepted: a finite number of seconds >= 0"
+    if not _is_count(seen.workers, 1):
+        yield f"workers: got {seen.workers!r}; accepted: a whole number from 1 to {_MOST:,}"
+    if seen.max_tokens is not None and not _is_count(seen.max_tokens, 1):
+        yield f"max_tokens: got {seen.max_tokens!r}; accepted: a whole number from 1 to {_MOST:,}, or None"
+    if not _is_policy(seen.policy):
+        yield f"policy: got {seen.policy!r}; accepted: a RetryPolicy"
+
+
+def _is_count(given: object, least: int) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool) and least <= given <= _MOST
+
+
+def _is_seconds(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= sys.float_info.max
+
+
+def _is_policy(given: object) -> bool:
+    return isinstance(given, RetryPolicy)
+
+
 def read_observation(text: str, **known: Any) -> Observation:  # noqa: ANN401 - fields of Observation
     """Read a run report, a ``BatchReport.to_dict()`` as JSON, or log lines.
 
@@ -80,7 +126,7 @@ def read_observation(text: str, **known: Any) -> Observation:  # noqa: ANN401 - 
     """
     try:
         report: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for thousands of brackets
         report = None
     if isinstance(report, dict):
         return _from_report(cast("dict[str, Any]", report), known)
@@ -88,46 +134,59 @@ def read_observation(text: str, **known: Any) -> Observation:  # noqa: ANN401 - 
 
 
 def _from_report(report: Mapping[str, Any], known: Mapping[str, Any]) -> Observation:
-    numbers = report.get("bedrock", report)
+    numbers = _mapping("bedrock", report["bedrock"]) if "bedrock" in report else report
     missing = [name for name in ("submitted", "failed", "calls", "retries", "throttles") if name not in numbers]
     if missing:
         raise ValueError(f"report: has no {', '.join(missing)}; accepted: a run report, or a BatchReport as JSON")
-    settings = report.get("settings", {})
     read: dict[str, Any] = {name: numbers[name] for name in ("submitted", "failed", "calls", "retries", "throttles")}
     read |= {name: numbers[name] for name in ("elapsed", "paced", "output_tokens") if name in numbers}
-    if "max_workers" in settings:
+    settings = _mapping("settings", report.get("settings"))
+    if settings.get("max_workers") is not None:
         read["workers"] = settings["max_workers"]
-    if isinstance(settings.get("policy"), dict):
-        read["policy"] = RetryPolicy.from_env(settings["policy"])
-    latency = _latency(report.get("items") or numbers.get("outcomes") or [])
+    variables = _mapping("settings.policy", settings.get("policy"))
+    # Variables are texts; what a report has as numbers is read as it would have been set.
+    read["policy"] = RetryPolicy.from_env({name: str(value) for name, value in variables.items() if value is not None})
+    latency = _latency(report.get("items") or numbers.get("outcomes"))
     if latency is not None:
         read["latency"] = latency
     return Observation(**{**read, **known})
 
 
-def _latency(outcomes: Iterable[Mapping[str, Any]]) -> float | None:
+def _mapping(name: str, given: object) -> Mapping[str, Any]:
+    """The part of a report; nothing where there is none."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{name}: got {given!r}; accepted: an object, or null")  # noqa: TRY004 - the file is wrong, not the call
+    return cast("Mapping[str, Any]", given)
+
+
+def _latency(outcomes: object) -> float | None:
     """The mean seconds of an answered request: what is left of an item when all waiting is taken off.
 
-    A refusal takes a fraction of a second, so it is left out of the count.
+    A refusal takes a fraction of a second, so it is left out of the count. So is what is no outcome.
     """
-    seconds, answers = 0.0, 0
-    for outcome in outcomes:
-        if outcome.get("status") == "succeeded":
-            seconds += outcome.get("elapsed", 0.0) - outcome.get("waited", 0.0) - outcome.get("paced", 0.0)
-            answers += 1
-    return max(seconds / answers, 0.0) if answers else None
+    answers: list[float] = []
+    for outcome in cast("list[object]", outcomes) if isinstance(outcomes, list) else []:
+        told = cast("dict[str, Any]", outcome) if isinstance(outcome, dict) else {}
+        elapsed, waited, paced = (told.get(name, 0.0) for name in ("elapsed", "waited", "paced"))
+        if told.get("status") == "succeeded" and all(map(_is_seconds, (elapsed, waited, paced))):
+            answers.append(elapsed - waited - paced)
+    return max(math.fsum(answers) / len(answers), 0.0) if answers else None
 
 
 def _from_log(lines: Iterable[str], known: Mapping[str, Any]) -> Observation:
-    retries = abandoned = attempts = 0
+    retries = abandoned = attempts = throttles = 0
     counts = {"succeeded": 0, "failed": 0, "unstarted": 0}
     batches = 0
     for line in lines:
         if retry := _RETRY.search(line):
             retries += 1
+            throttles += retry["name"] == _THROTTLE
             attempts = max(attempts, int(retry["fr"] or retry["en"]))
-        elif _ABANDONED.search(line):
+        elif given_up := _ABANDONED.search(line):
             abandoned += 1
+            throttles += given_up["name"] == _THROTTLE
         elif batch := _BATCH.search(line):
             batches += 1
             counts = {name: count + int(batch[name]) for name, count in counts.items()}
@@ -142,7 +201,7 @@ def _from_log(lines: Iterable[str], known: Mapping[str, Any]) -> Observation:
         "failed": max(abandoned, counts["failed"]),
         "calls": submitted - counts["unstarted"] + retries,
         "retries": retries,
-        "throttles": retries + abandoned,
+        "throttles": throttles,
         "policy": RetryPolicy(max_retries=attempts - 1) if attempts else RetryPolicy(),
     }
     return Observation(**{**read, **known})

@@ -65,3 +65,37 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage"
     garbage.write_bytes(b"\xff\xfe")
     assert "log: has no line" in run(str(garbage)).stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "told"),
+    [
+        ({"settings": {"max_workers": 0}}, [], "workers: got 0; accepted: a whole number from 1"),
+        ({"throttles": 61}, [], "throttles: got 61; accepted: no more than calls (60)"),
+        ({"elapsed": -1}, [], "elapsed: got -1; accepted: a finite number of seconds >= 0"),
+        ({"elapsed": float("nan")}, [], "elapsed: got nan; accepted: a finite number of seconds >= 0"),
+        ({"bedrock": 3}, [], "bedrock: got 3; accepted: an object, or null"),
+        ({}, ["--rpm", "-5"], "rpm: got -5.0; accepted: a finite number of requests a minute > 0"),
+        ({}, ["--latency", "inf"], "latency: got inf; accepted: a finite number of seconds >= 0"),
+    ],
+)
+def test_what_cannot_be_in_a_run_is_told_in_one_line(
+    tmp_path: Path, changes: dict[str, object], arguments: list[str], told: str
+) -> None:
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps({**THROTTLED, **changes}))
+    result = run(str(file), *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"outcomes": [1]}, {"settings": None}, {"settings": {"policy": {"BEDROCK_MAX_RETRIES": 3}}}]
+)
+def test_parts_that_tell_nothing_do_no_harm(tmp_path: Path, changes: dict[str, object]) -> None:
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps({**THROTTLED, **changes}))
+    result = run(str(file))
+    assert result.exit_code == 0, result.stderr
+    assert "pace the calls" in result.stdout

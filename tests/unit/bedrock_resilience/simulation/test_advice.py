@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from bedrock_resilience import RetryPolicy
@@ -89,3 +91,29 @@ def test_tokens_that_are_used_are_left_alone(output_tokens: int, max_tokens: int
         output_tokens=output_tokens, max_tokens=max_tokens,
     )  # fmt: skip
     assert advise(frugal, rebuild(frugal), seeds=[0]) == []
+
+
+@pytest.mark.parametrize("rpm", [0, -5.0, math.nan, math.inf])
+def test_a_quota_that_cannot_be_is_refused(rpm: float) -> None:
+    with pytest.raises(ValueError, match=rf"^rpm: got {rpm}; accepted: a finite number of requests a minute > 0$"):
+        rebuild(INCIDENT, rpm=rpm)
+
+
+def test_a_quota_that_is_told_may_be_lower_than_any_estimate() -> None:
+    assert rebuild(INCIDENT, rpm=0.5).quota.requests_per_minute == 0.5
+    refused = Observation(submitted=3, failed=3, calls=12, retries=9, throttles=12, elapsed=60.0)
+    assert rebuild(refused).quota.requests_per_minute == 1.0
+
+
+def test_what_is_simulated_is_what_the_variables_make_of_the_run() -> None:
+    more = advise(INCIDENT, rebuild(INCIDENT), seeds=[0])[1]
+    assert more.after is not None
+    told = RetryPolicy.from_env(INCIDENT.policy.to_env() | more.variables)
+    assert more.after.trial.policy == told
+
+
+def test_a_policy_with_as_many_retries_as_advised_is_left_alone() -> None:
+    lossy = Observation(
+        submitted=104, failed=50, calls=400, retries=240, throttles=300, elapsed=120.0, policy=RetryPolicy(5, 1.0)
+    )
+    assert [advice.name for advice in advise(lossy, rebuild(lossy), seeds=[0])] == ["pace the calls"]

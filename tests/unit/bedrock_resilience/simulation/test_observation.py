@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -94,3 +95,76 @@ def test_what_is_known_goes_before_what_is_read() -> None:
 def test_what_is_neither_is_refused(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=re.escape(told)):
         read_observation(text)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"submitted": "ten"}, "submitted: got 'ten'; accepted: a whole number from 0 to 1,000,000,000"),
+        ({"calls": 10**400}, "accepted: a whole number from 0 to 1,000,000,000"),
+        ({"output_tokens": True}, "output_tokens: got True; accepted: a whole number"),
+        ({"failed": 11}, "failed: got 11; accepted: no more than submitted (10)"),
+        ({"throttles": 13}, "throttles: got 13; accepted: no more than calls (12)"),
+        ({"retries": 13}, "retries: got 13; accepted: no more than calls (12)"),
+        ({"elapsed": -1.0}, "elapsed: got -1.0; accepted: a finite number of seconds >= 0"),
+        ({"paced": math.nan}, "paced: got nan; accepted: a finite number of seconds >= 0"),
+        ({"latency": "6.5"}, "latency: got '6.5'; accepted: a finite number of seconds >= 0"),
+        ({"workers": 0}, "workers: got 0; accepted: a whole number from 1 to 1,000,000,000"),
+        ({"max_tokens": 0}, "max_tokens: got 0; accepted: a whole number from 1 to 1,000,000,000, or None"),
+        ({"policy": 3}, "policy: got 3; accepted: a RetryPolicy"),
+        ({"calls": -1, "elapsed": math.inf}, "; and elapsed: got inf; accepted: a finite number of seconds >= 0"),
+    ],
+)
+def test_a_field_that_cannot_be_is_refused_by_name(fields: dict[str, Any], told: str) -> None:
+    valid: dict[str, Any] = {"submitted": 10, "failed": 1, "calls": 12, "retries": 2, "throttles": 3}
+    with pytest.raises(ValueError, match=re.escape(told)):
+        Observation(**(valid | fields))
+
+
+BARE: dict[str, Any] = {"submitted": 2, "failed": 0, "calls": 2, "retries": 0, "throttles": 0}
+
+
+def test_what_is_no_outcome_is_skipped() -> None:
+    outcomes = [1, None, {"status": "succeeded", "elapsed": "long"}, {"status": "succeeded", "elapsed": 10**400}]
+    assert read_observation(json.dumps({**BARE, "outcomes": outcomes})).latency == DEFAULT_LATENCY
+    timed = [*outcomes, {"status": "succeeded", "elapsed": 4.0, "waited": 1.0}]
+    assert read_observation(json.dumps({**BARE, "outcomes": timed})).latency == 3.0
+    assert read_observation(json.dumps({**BARE, "outcomes": 3})).latency == DEFAULT_LATENCY
+
+
+def test_settings_may_be_missing_and_variables_may_be_numbers() -> None:
+    for settings in (None, {}, {"policy": None}, {"max_workers": None}, {"policy": {"BEDROCK_MAX_RETRIES": None}}):
+        seen = read_observation(json.dumps({**BARE, "settings": settings}))
+        assert (seen.workers, seen.policy) == (4, RetryPolicy())
+    seen = read_observation(json.dumps({**BARE, "settings": {"policy": {"BEDROCK_MAX_RETRIES": 7}}}))
+    assert seen.policy == RetryPolicy(max_retries=7)
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        ({"bedrock": 3}, "bedrock: got 3; accepted: an object, or null"),
+        ({**BARE, "settings": [1]}, "settings: got [1]; accepted: an object, or null"),
+        ({**BARE, "settings": {"policy": "x"}}, "settings.policy: got 'x'; accepted: an object, or null"),
+        ({**BARE, "settings": {"max_workers": 0}}, "workers: got 0; accepted: a whole number from 1"),
+        ({**BARE, "elapsed": "a minute"}, "elapsed: got 'a minute'; accepted: a finite number of seconds >= 0"),
+    ],
+)
+def test_a_part_of_a_report_that_cannot_be_is_refused_by_name(report: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        read_observation(json.dumps(report))
+
+
+def test_a_text_of_nothing_but_brackets_is_no_report() -> None:
+    with pytest.raises(ValueError, match="log: has no line"):
+        read_observation("[" * 100_000)
+
+
+def test_other_errors_in_a_log_are_retries_and_no_throttles() -> None:
+    seen = read_observation(
+        "ServiceUnavailableException (attempt 1/4). Retrying in 0.52s...\n"
+        "ThrottlingException (attempt 2/4). Retrying in 1.04s...\n"
+        "ReadTimeoutError - failed after 4 attempts. Giving up the Bedrock call.\n"
+        "1 succeeded, 1 failed, 0 not started\n"
+    )
+    assert (seen.retries, seen.failed, seen.throttles) == (2, 1, 1)
