@@ -33,16 +33,16 @@ class RecordingPacer:
     def due(self, reservation: Reservation, now: float) -> float:
         return max(0.0, reservation.at - now)
 
-    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - the protocol's
+    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
         self._close("answered", reservation, usage)
 
-    def throttled(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - the protocol's
+    def throttled(self, reservation: Reservation, now: float) -> None:
         self._close("throttled", reservation)
 
-    def overloaded(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - the protocol's
+    def overloaded(self, reservation: Reservation, now: float) -> None:
         self._close("overloaded", reservation)
 
-    def abandoned(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - the protocol's
+    def abandoned(self, reservation: Reservation, now: float) -> None:
         self._close("abandoned", reservation)
 
     def _close(self, how: str, reservation: Reservation, usage: Usage | None = None) -> None:

@@ -73,16 +73,16 @@ class WaitingPacer:
     def due(self, reservation: Reservation, now: float) -> float:
         return max(0.0, reservation.at - now)
 
-    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - the protocol's signature
+    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
         self.told.append("answered")
 
-    def throttled(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - as above
+    def throttled(self, reservation: Reservation, now: float) -> None:
         self.told.append("throttled")
 
-    def overloaded(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - as above
+    def overloaded(self, reservation: Reservation, now: float) -> None:
         self.told.append("overloaded")
 
-    def abandoned(self, reservation: Reservation, now: float) -> None:  # noqa: ARG002 - as above
+    def abandoned(self, reservation: Reservation, now: float) -> None:
         self.told.append("abandoned")
 
 
@@ -181,7 +181,7 @@ class TestCall:
 
 
 class TestRetriesExhausted:
-    def exhausted(self, *outcomes: object, policy: RetryPolicy = PLAIN, **settings: Any) -> RetriesExhausted:  # noqa: ANN401 - Retrier's
+    def exhausted(self, *outcomes: object, policy: RetryPolicy = PLAIN, **settings: Any) -> RetriesExhausted:
         with pytest.raises(RetriesExhausted) as raised:
             Retrier(policy, clock=FakeClock(), raise_exhausted=True, **settings).call(scripted(*outcomes))
         return raised.value
@@ -578,7 +578,7 @@ class TestMemory:
 
         payload = Payload()
         alive = weakref.ref(payload)
-        with pytest.raises(Exception) as raised:  # noqa: PT011 - any of them
+        with pytest.raises(Exception) as raised:
             retrier.call(work, payload)
         del payload, raised
         assert alive() is None
