@@ -122,6 +122,11 @@ def make_pacer(settings: Settings) -> Pacer | None:
     return None
 
 
+def bedrock_control_client(settings: Settings) -> Any:  # noqa: ANN401 - as above
+    """A client of Bedrock's control plane, which starts batch inference jobs."""
+    return _client(new_session(), "bedrock", settings, region=settings.region)
+
+
 def deadline_of(context: Any) -> Deadline | None:  # noqa: ANN401 - Lambda makes it
     """When an invocation must stop to begin anything; None outside of Lambda."""
     if not hasattr(context, "get_remaining_time_in_millis"):
@@ -141,10 +146,11 @@ def killed_at(context: Any, now: dt.datetime) -> dt.datetime | None:  # noqa: AN
     return now + dt.timedelta(milliseconds=context.get_remaining_time_in_millis())
 
 
-def _client(session: Any, service: str, settings: Settings) -> Any:  # noqa: ANN401 - as above
-    """A client with the retries of its own that botocore's standard mode has; S3 and SQS charge next to nothing."""
+def _client(session: Any, service: str, settings: Settings, *, region: str | None = None) -> Any:  # noqa: ANN401 - as above
+    """A client with the retries of its own that botocore's standard mode has; all but the runtime charge nothing."""
     from botocore.config import Config  # noqa: PLC0415 - as above
 
     config = Config(retries={"mode": "standard", "total_max_attempts": 4}, max_pool_connections=_S3_CONNECTIONS)
     # The buckets and queues lie where the function does; Bedrock may be asked elsewhere.
-    return session.client(service, region_name=os.environ.get("AWS_REGION") or settings.region, config=config)
+    region = region or os.environ.get("AWS_REGION") or settings.region
+    return session.client(service, region_name=region, config=config)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from botocore.exceptions import ClientError
 
+from vectora_normalize.normalize.answers import Answer
+from vectora_normalize.normalize.extraction import Extraction
+
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable
 
 USAGE = {"inputTokens": 700, "outputTokens": 100, "totalTokens": 800}
@@ -24,6 +29,12 @@ def extraction(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - right and wr
         "indications": [],
         **changes,
     }
+
+
+def answer(summary: str, ingested_at: dt.datetime, **fields: Any) -> Answer:  # noqa: ANN401 - as above
+    """An answer as it is kept."""
+    read = msgspec.convert(extraction(summary=summary), Extraction)
+    return Answer(**{"extraction": read, "usage": {"inputTokens": 7}, "ingested_at": ingested_at, **fields})
 
 
 def tool_answer(fields: object, *, name: str = "record_item") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bedrock_resilience import __version__
+from vectora_normalize.cli.backfill import backfill
 from vectora_normalize.cli.deploy import deploy
 from vectora_normalize.cli.package import package
 from vectora_normalize.cli.report import report
@@ -23,6 +24,7 @@ app.command()(run)
 app.command()(package)
 app.command()(deploy)
 app.command()(report)
+app.add_typer(backfill, name="backfill")
 
 
 @app.callback(invoke_without_command=True)

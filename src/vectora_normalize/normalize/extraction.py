@@ -6,6 +6,7 @@ answer is validated against it. What does not fit is a failure of that item; not
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -25,6 +26,8 @@ Watchlists: TypeAlias = "Mapping[str, Watchlist]"
 
 TOOL_NAME: Final = "record_item"
 """The tool that a model must call, whatever else an item asks of it."""
+
+_FENCED = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 
 
 def _described(description: str) -> Any:  # noqa: ANN401 - an annotation's metadata
@@ -87,8 +90,30 @@ def read_answer(answer: Mapping[str, Any]) -> Extraction:
     calls = [block["toolUse"] for block in blocks if block.get("toolUse", {}).get("name") == TOOL_NAME]
     if len(calls) != 1:
         raise MalformedExtraction(f"answer: got {len(calls)} calls of {TOOL_NAME}; accepted: exactly one")
+    return _checked(calls[0].get("input"))
+
+
+def read_text_answer(answer: Mapping[str, Any]) -> Extraction:
+    """The extraction in an answer of Converse to a request for JSON as text.
+
+    Args:
+        answer: An answer that `bedrock_resilience.bedrock.answers.check_converse` has nothing against.
+
+    Raises:
+        MalformedExtraction: The text is no JSON, or not that of an `Extraction`.
+    """
+    text = "".join(block.get("text", "") for block in answer["output"]["message"]["content"])
+    fenced = _FENCED.fullmatch(text)  # what models put around JSON, whatever they were told
     try:
-        extraction = msgspec.convert(calls[0].get("input"), Extraction)
+        fields: object = msgspec.json.decode(fenced[1] if fenced else text)
+    except msgspec.DecodeError as error:
+        raise MalformedExtraction(f"answer: no JSON: {error}; it begins with {text[:40]!r}") from error
+    return _checked(fields)
+
+
+def _checked(fields: object) -> Extraction:
+    try:
+        extraction = msgspec.convert(fields, Extraction)
     except msgspec.ValidationError as error:
         raise MalformedExtraction(f"answer: {error}") from error
     if not extraction.summary.strip():

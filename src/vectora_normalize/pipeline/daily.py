@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from vectora_normalize.stores import ObjectStore
 
 _logger = logging.getLogger(__name__)
+# Some ten times what adding takes. If it takes longer, two add at once, which costs time and nothing else.
+_LEASE_SECONDS: Final = 30.0
 _DAY: Final = re.compile(r"/parts/(\d{4}-\d{2}-\d{2})/[^/]+\.json$")
 
 
@@ -39,7 +41,6 @@ class DailyLists:
         client_id: The client.
         run: Name of the worker's invocation or run, which nobody else has.
         wall: Tells when the lease of another is over.
-        until: When the process will be killed; None: nobody kills it.
         may_go_on: Asked before each round of adding parts; whoever stops leaves them to the next.
     """
 
@@ -50,14 +51,15 @@ class DailyLists:
         *,
         run: str,
         wall: WallClock,
-        until: dt.datetime | None = None,
         may_go_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._client_id = client_id
         self._run = run
         self._prefix = f"normalized/{client_id}/parts/"
-        self._lease = Lease(store, f"normalized/{client_id}/parts.lease.json", owner=run, wall=wall, until=until)
+        self._lease = Lease(
+            store, f"normalized/{client_id}/parts.lease.json", owner=run, wall=wall, seconds=_LEASE_SECONDS
+        )
         self._may_go_on = may_go_on
         self._seen: set[str] = set()  # a part that cannot be read or removed is not looked at for ever
 

@@ -45,17 +45,26 @@ class Lease:
         key: Where it lies.
         owner: Name of the run, which nobody else has.
         wall: Tells when it is over.
-        until: When the run will be killed; None: nobody kills it, and the lease has to be renewed.
+        until: When the run will be killed; None: the lease lasts for `seconds`, and has to be renewed.
+        seconds: How long it lasts where there is no `until`.
     """
 
     def __init__(
-        self, store: ObjectStore, key: str, *, owner: str, wall: WallClock, until: dt.datetime | None = None
+        self,
+        store: ObjectStore,
+        key: str,
+        *,
+        owner: str,
+        wall: WallClock,
+        until: dt.datetime | None = None,
+        seconds: float = LEASE_SECONDS,
     ) -> None:
         self._store = store
         self._key = key
         self._owner = owner
         self._wall = wall
         self._until = until
+        self._seconds = seconds
         self._held: _Held | None = None
 
     def take(self) -> Hold | None:
@@ -64,7 +73,7 @@ class Lease:
         Raises:
             StoreError: The store failed, or others kept writing the object.
         """
-        hold = Hold(self._owner, self._until or self._wall.after(LEASE_SECONDS))
+        hold = Hold(self._owner, self._until or self._wall.after(self._seconds))
         body = msgspec.json.encode(hold)
         for _ in range(_TRIES):
             version = self._store.put_if_absent(self._key, body)
@@ -88,9 +97,9 @@ class Lease:
     def renew(self) -> None:
         """Let it last longer, where it has no deadline and half of its time is over. Whether it worked is no matter."""
         held = self._held
-        if held is None or self._until is not None or held.hold.expires_at > self._wall.after(LEASE_SECONDS / 2):
+        if held is None or self._until is not None or held.hold.expires_at > self._wall.after(self._seconds / 2):
             return
-        hold = replace(held.hold, expires_at=self._wall.after(LEASE_SECONDS))
+        hold = replace(held.hold, expires_at=self._wall.after(self._seconds))
         with contextlib.suppress(StoreError):
             version = self._store.put_if_unchanged(self._key, msgspec.json.encode(hold), held.version)
             self._held = None if version is None else _Held(hold, version)

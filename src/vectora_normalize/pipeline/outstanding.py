@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 MOST_FAILURES: Final = 3
 """Runs in which an item may fail through its own fault before it is given up."""
 
-UNWATCHED_SECONDS: Final = 60.0
-"""How long the list of a run that has no deadline is left alone; after that, another run shares its work."""
-
 _OWN_FAULTS: Final = frozenset(
     {Fault.VALIDATION, Fault.CONFLICT, Fault.MODEL_ERROR, Fault.MALFORMED_ANSWER, Fault.INCOMPLETE_ANSWER}
 )
@@ -72,7 +69,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _List(msgspec.Struct, frozen=True, kw_only=True):
-    """The object as it is stored; `until` says how long its run may still be at work, None that it is over."""
+    """The object as it is stored; `until` says how long its run keeps it to itself, None that it does not."""
 
     run: str
     until: Annotated[dt.datetime, msgspec.Meta(tz=True)] | None
@@ -118,12 +115,13 @@ class Outstanding:
 
         Args:
             entries: All that the run has before it, and what stays given up.
-            until: When the run will be killed; None: nobody kills it.
+            until: When the run will be killed; until then nobody takes its list over. None: nobody kills it, and
+                nobody could tell when it is dead; so whoever comes may share its work, which its claims allow.
 
         Raises:
             StoreError: The store could not be written.
         """
-        self._write(tuple(entries), until or self._wall.after(UNWATCHED_SECONDS))
+        self._write(tuple(entries), until)
         for key in self._taken:
             self._remove(key)
         self._taken.clear()

@@ -160,7 +160,6 @@ class Receiver:
             client_id,
             run=self._name,
             wall=self._wall,
-            until=invocation.killed_at,
             may_go_on=lambda: deadline is None or deadline.allows(parts.clock.monotonic()),
         )
         normalizer = Normalizer(

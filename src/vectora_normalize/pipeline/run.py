@@ -101,7 +101,6 @@ class _Run:
             request.client_id,
             run=self.name,
             wall=wall,
-            until=invocation.killed_at,
             may_go_on=self._has_time,
         )
 

@@ -117,7 +117,7 @@ class _CountingPacer(NoPacer):
         self.reserved.append(tokens)
         return super().reserve(now, tokens)
 
-    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - the protocol's
+    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
         self.usages.append(usage)
 
 

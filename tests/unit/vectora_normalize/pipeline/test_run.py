@@ -300,7 +300,7 @@ def test_a_refused_request_writes_nothing(world: World) -> None:
 
 
 class _NoBucket(FolderStore):
-    def put_if_absent(self, key: str, body: bytes) -> str | None:  # noqa: ARG002 - the store's
+    def put_if_absent(self, key: str, body: bytes) -> str | None:
         raise BucketMissing(f"s3://data/{key}: no such bucket")
 
 

@@ -1,0 +1,363 @@
+"""Items through a queue, many worker processes and a Bedrock with faults: each ends stored or set aside, paid once.
+
+    python benchmarks/normalize/scale_out.py --items 10000 --processes 8
+
+The queues and the bucket are moto's, Bedrock is the emulator, and each process does what Lambda's event source mapping
+does: it receives messages, calls `worker.lambda_handler`, and deletes those that are not to come back. With `--kills` some are
+ended with SIGKILL on the way, and others take their place. Exits with 1 if an item is lost, or paid for twice without
+having been on its way to a process that was ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime as dt
+import json
+import multiprocessing
+import os
+import random
+import re
+import sys
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.emulator import BedrockEmulator
+from vectora_normalize.holds import WallClock
+from vectora_normalize.items import RawItem, hash_content
+from vectora_normalize.normalize.answers import AnswerStore
+from vectora_normalize.normalize.extraction import watchlists_of
+from vectora_normalize.normalize.normalizer import Normalizer
+from vectora_normalize.pipeline.daily import DailyLists
+from vectora_normalize.pipeline.dispatch import Dispatcher
+from vectora_normalize.queues import SqsQueue
+from vectora_normalize.stores import S3Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+CLIENT: Final = "scale"
+REGION: Final = "eu-west-3"
+CONFIG: Final = {
+    f"clients/{CLIENT}.yaml": "client_profile: {client_id: scale}\nwatch_domains: [{company_scope: companies}]\n",
+    "canonical/scopes/company_scopes.yaml": "companies: [Camurus, Teva]\n",
+}
+# What a share of all requests meets: faults of the service, of the network, of the answer and of the item.
+FAULTS: Final = (
+    "ThrottlingException",
+    "ModelErrorException",
+    "ValidationException",
+    "connection-reset",
+    "cut-body",
+    "foreign-body",
+    503,
+    529,
+)
+VISIBILITY: Final = 8  # seconds until a message that was not deleted comes again
+LAMBDA_SECONDS: Final = 60.0
+TAG: Final = re.compile(rb"<item-([0-9a-f]{16})>")
+
+
+class Context:
+    """What Lambda hands to a function, as far as it is read."""
+
+    aws_request_id = "scale-out"
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + LAMBDA_SECONDS
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the process would be killed."""
+        return int(1000 * (self._end - time.monotonic()))
+
+
+def serve_aws(address: Any) -> None:
+    """Moto's server, in a process of its own; S3's conditional requests one after the other, as S3 has it."""
+    import logging  # noqa: PLC0415 - in that process only
+
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - as above
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server: Any = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    application: Callable[..., Iterable[bytes]] = server._server.app  # noqa: SLF001 - moto has no hook for it
+    lock = threading.Lock()
+
+    def atomic(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        conditional = "HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ
+        # Receiving takes two steps as well, and each message would be seen by several.
+        receiving = "AmazonSQS" in environ.get("HTTP_X_AMZ_TARGET", "")
+        with lock if conditional or receiving else contextlib.nullcontext():
+            return application(environ, start_response)
+
+    server._server.app = atomic  # noqa: SLF001 - as above
+    host, port = server.get_host_and_port()
+    address.put(f"http://{host}:{port}")
+    threading.Event().wait()
+
+
+def client(service: str, url: str) -> Any:
+    """A client of moto's server."""
+    config = Config(max_pool_connections=32)
+    make: Any = boto3.client
+    return make(
+        service,
+        region_name=REGION,
+        endpoint_url=url,
+        aws_access_key_id="any",
+        aws_secret_access_key="any",  # noqa: S106 - moto asks for no secret
+        config=config,
+    )
+
+
+def work(environ: dict[str, str], queue_url: str) -> None:
+    """What Lambda and its event source mapping do, until the process is ended."""
+    os.environ.update(environ)
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the life of the process
+    from vectora_normalize.worker import lambda_handler  # noqa: PLC0415 - after the environment is set
+
+    sqs = client("sqs", environ["AWS_ENDPOINT_URL_SQS"])
+    while True:
+        received = sqs.receive_message(
+            QueueUrl=queue_url, MaxNumberOfMessages=10, AttributeNames=["All"], WaitTimeSeconds=1
+        ).get("Messages", [])
+        if not received:
+            continue
+        records = [
+            {
+                "messageId": message["MessageId"],
+                "body": message["Body"],
+                "attributes": message["Attributes"],
+                "eventSource": "aws:sqs",
+            }
+            for message in received
+        ]
+        answer = lambda_handler({"Records": records}, Context())
+        back = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        done = [
+            {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+            for number, message in enumerate(received)
+            if message["MessageId"] not in back
+        ]
+        if done:
+            sqs.delete_message_batch(QueueUrl=queue_url, Entries=done)
+
+
+def items(count: int) -> list[RawItem]:
+    """So many items, each with a text of its own."""
+    texts = [
+        f"Camurus reports on study {number} of its weekly depot. The long-acting injectable met the endpoint of "
+        f"trial LAI-{number}, and the company will file with the agency."
+        for number in range(count)
+    ]
+    return [
+        RawItem(
+            source_key="press__scale",
+            source_type="press_sector",
+            title=f"Study {number}",
+            url=f"https://press.example/{number}",
+            published_at=dt.date(2026, 11, 20),
+            language="en",
+            content=text,
+            content_hash=hash_content(text),
+        )
+        for number, text in enumerate(texts)
+    ]
+
+
+class Scene:
+    """The queues, the bucket and the emulator."""
+
+    def __init__(self, url: str, emulator: BedrockEmulator) -> None:
+        self.url = url
+        self.emulator = emulator
+        self.s3 = client("s3", url)
+        self.sqs = client("sqs", url)
+        for bucket in ("config", "data"):
+            self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        for key, text in CONFIG.items():
+            self.s3.put_object(Bucket="config", Key=key, Body=text.encode())
+        self.dead_url = self.sqs.create_queue(QueueName="normalize-dead")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.dead_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 20})
+        self.queue_url = self.sqs.create_queue(
+            QueueName="normalize", Attributes={"VisibilityTimeout": str(VISIBILITY), "RedrivePolicy": redrive}
+        )["QueueUrl"]
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of a worker."""
+        return {
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_REGION": REGION,
+            "AWS_ENDPOINT_URL_S3": self.url,
+            "AWS_ENDPOINT_URL_SQS": self.url,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.emulator.endpoint_url,
+            "CONFIG_BUCKET": "config",
+            "DATA_BUCKET": "data",
+            "DEAD_LETTER_QUEUE_URL": self.dead_url,
+            "MAX_BEDROCK_WORKERS": "10",
+            "MAX_RECEIVES": "19",
+            "BEDROCK_RETRY_ON": "transient",
+            "BEDROCK_BASE_DELAY": "0.05",
+            "BEDROCK_READ_TIMEOUT": "5",
+            "LOG_LEVEL": "ERROR",
+        }
+
+    def dispatch(self, all_items: list[RawItem]) -> None:
+        """Send them, as the dispatcher does."""
+        now = dt.datetime.now(dt.UTC)
+        store = S3Store(self.s3, "data")
+        answers = AnswerStore(store, CLIENT, run="dispatch", wall=WallClock(now, SYSTEM_CLOCK), attempt=5.0)
+        normalizer = Normalizer(client=None, model_id="model", watchlists=watchlists_of({}), ingested_at=now)
+        queue = SqsQueue(self.sqs, self.queue_url)
+        dispatcher = Dispatcher(queue, client_id=CLIENT, run="dispatch", now=now, clock=SYSTEM_CLOCK)
+        dispatcher.dispatch(all_items, normalizer, answers)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not done."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        told = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
+        return sum(map(int, told.values()))
+
+    def keys(self, prefix: str) -> list[str]:
+        """The keys of the data bucket."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket="data", Prefix=f"normalized/{CLIENT}/{prefix}")
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def load(self, key: str) -> Any:
+        """An object of the data bucket, parsed."""
+        return json.loads(self.s3.get_object(Bucket="data", Key=key)["Body"].read())
+
+    def dead(self) -> dict[str, str]:
+        """Hash of the item's text to the reason, for what was set aside."""
+        found: dict[str, str] = {}
+        while True:
+            messages = self.sqs.receive_message(
+                QueueUrl=self.dead_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=600
+            ).get("Messages", [])
+            if not messages:
+                return found
+            for message in messages:
+                attributes = message.get("MessageAttributes", {})
+                reason = attributes.get("reason", {}).get("StringValue", "")
+                found[json.loads(message["Body"])["item"]["content_hash"]] = reason
+
+    def answered(self) -> Counter[str]:
+        """Tag of an item to the number of whole answers about it."""
+        tags = (TAG.search(exchange.body) for exchange in self.emulator.log if exchange.answered)
+        return Counter(match[1].decode() for match in tags if match)
+
+
+def add_what_is_left(scene: Scene) -> None:
+    """What the next run of the client does: a worker that was killed may have left parts, and a lease on them."""
+    store, began, added = S3Store(scene.s3, "data"), time.monotonic(), 0
+    while scene.keys("parts") and time.monotonic() - began < 60:
+        now = dt.datetime.now(dt.UTC)
+        added += DailyLists(store, CLIENT, run="next", wall=WallClock(now, SYSTEM_CLOCK)).add_parts()
+        time.sleep(1)
+    if added:
+        print(f"the next run added {added} parts")
+
+
+def judge(scene: Scene, all_items: list[RawItem], in_flight: int) -> list[str]:
+    """What is wrong in the end; processes that were ended may have had so many answers on their way."""
+    wrong: list[str] = []
+    hashes = {item.content_hash for item in all_items}
+    lists = [key for key in scene.keys("2") if key.endswith("/items.json")]
+    listed = {row["content_hash"] for key in lists for row in scene.load(key)}
+    dead = scene.dead()
+    answered = scene.answered()
+    twice = [tag for tag, times in answered.items() if times > 1]
+    kept = len(scene.keys("items/"))
+    print(f"{len(listed)} listed, {kept} kept, {len(dead)} set aside: {dict(Counter(dead.values()))}")
+    print(f"{answered.total()} answers paid for {len(answered)} items; {scene.emulator.requests} requests")
+    if lost := hashes - listed - dead.keys():
+        wrong.append(f"{len(lost)} items lost")
+    if len(both := listed & dead.keys()) > in_flight:
+        wrong.append(f"{len(both)} items stored and set aside")
+    if listed - hashes:
+        wrong.append("items listed that nobody sent")
+    if len(twice) > in_flight:
+        wrong.append(f"{len(twice)} items paid for twice")
+    if len(answered) != len(listed) or kept != len(listed):
+        wrong.append(f"{len(answered)} items answered, {kept} kept, {len(listed)} listed")
+    if unnamed := [name for name, reason in dead.items() if not reason]:
+        wrong.append(f"{len(unnamed)} items set aside without a reason")
+    if parts := scene.keys("parts/"):
+        wrong.append(f"{len(parts)} parts left")
+    return wrong
+
+
+def main() -> int:
+    """Send, work, look."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--items", type=int, default=10_000)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--faults", type=float, default=0.05)
+    parser.add_argument("--latency", type=float, default=0.05)
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    processes: Any = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["vectora_normalize.worker", "boto3.session"])
+    address = processes.Queue()
+    aws = processes.Process(target=serve_aws, args=(address,), daemon=True)
+    aws.start()
+    url = address.get(timeout=60)
+    with BedrockEmulator(latency=arguments.latency, log_size=100 * arguments.items, seed=arguments.seed) as emulator:
+        emulator.fail_randomly(arguments.faults, *FAULTS)
+        scene = Scene(url, emulator)
+        all_items = items(arguments.items)
+        began = time.monotonic()
+        scene.dispatch(all_items)
+        print(f"{scene.waiting} messages sent in {time.monotonic() - began:.1f} s")
+        began = time.monotonic()
+        drain(scene, arguments, processes)
+        print(f"worked off in {time.monotonic() - began:.1f} s by {arguments.processes} processes")
+        add_what_is_left(scene)
+        wrong = judge(scene, all_items, in_flight=10 * arguments.kills)
+    aws.kill()
+    for line in wrong:
+        print(f"BAD {line}")
+    print("ok" if not wrong else f"{len(wrong)} wrong")
+    return 1 if wrong else 0
+
+
+def drain(scene: Scene, arguments: argparse.Namespace, processes: Any) -> None:
+    """Keep so many workers at it until the queue is empty; end some of them on the way."""
+    rng = random.Random(arguments.seed)
+
+    def hire() -> Any:
+        worker = processes.Process(target=work, args=(scene.environ, scene.queue_url), daemon=True)
+        worker.start()
+        return worker
+
+    staff = [hire() for _ in range(arguments.processes)]
+    kills_at = sorted(rng.uniform(0.1, 0.8) * arguments.items for _ in range(arguments.kills))
+    while waiting := scene.waiting:
+        for place, worker in enumerate(staff):
+            if not worker.is_alive():
+                staff[place] = hire()
+        if kills_at and arguments.items - waiting >= kills_at[0]:
+            kills_at.pop(0)
+            rng.choice(staff).kill()
+        print(f"\r{waiting:6d} to go", end="", flush=True)
+        time.sleep(0.5)
+    time.sleep(2)  # whoever adds the last parts
+    for worker in staff:
+        worker.terminate()
+        worker.join()
+    print()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

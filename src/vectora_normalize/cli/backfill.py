@@ -1,0 +1,142 @@
+"""`vectora-normalize backfill`: what was ingested on past days, through Bedrock's batch inference."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import logging
+import os
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+
+from vectora_normalize.cli import screen
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from vectora_normalize.backfill.job import Backfill, Status
+
+_FAILED: Final = 1
+_REFUSED: Final = 2
+
+backfill = typer.Typer(no_args_is_help=True, help="Normalise old items at half the price, in hours instead of minutes.")
+
+Client = Annotated[str, typer.Option(help="Client whose items they are.")]
+Day = dt.datetime
+"""Typer reads dates as this."""
+
+
+@backfill.command()
+def start(
+    client: Client,
+    first: Annotated[Day, typer.Option("--from", formats=["%Y-%m-%d"], help="First day that items were ingested on.")],
+    role_arn: Annotated[
+        str, typer.Option(envvar="BATCH_ROLE_ARN", help="Role with which Bedrock reads and writes DATA_BUCKET.")
+    ],
+    last: Annotated[
+        Day | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, included; else today.")
+    ] = None,
+    sources: Annotated[
+        list[str] | None, typer.Option(help="Source keys, parted by commas or the option repeated; else all.")
+    ] = None,
+) -> None:
+    """Start a job about the items of these days that have no answer yet, 100 at the least.
+
+    It costs half of what the same calls cost, and may take hours. `status` tells how it goes, `collect` fetches what it
+    brought. Runs on AWS with the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, BEDROCK_MODEL_ID, ...).
+    """
+    with _backfill_of(client) as jobs:
+        until = last.date() if last else dt.datetime.now(dt.UTC).date()  # noqa: TID251 - this is the edge
+        keys = [key.strip() for names in sources for key in names.split(",")] if sources else None
+        job = jobs.start(first.date(), until, role_arn=role_arn, sources=keys)
+        typer.echo(f"{job.name}: started with {job.records} items: {job.arn}")
+
+
+@backfill.command()
+def status(client: Client) -> None:
+    """Tell how the client's jobs are doing."""
+    with _backfill_of(client) as jobs:
+        found = jobs.jobs()
+        for job in found:
+            typer.echo(_told(jobs.status(job)))
+        if not found:
+            typer.echo(f"{client} has no jobs")
+
+
+@backfill.command()
+def collect(
+    client: Client,
+    name: Annotated[str | None, typer.Option("--job", help="Name of the job; else all that ended since.")] = None,
+) -> None:
+    """Write what ended jobs brought into the items of the days on which they were ingested.
+
+    Exit code: 0 where every job was collected, 1 where one is still under way, 2 where there is none of that name.
+    """
+    with _backfill_of(client) as jobs:
+        wanted = [job for job in jobs.jobs() if (job.collected_at is None if name is None else job.name == name)]
+        if not wanted:
+            typer.echo(f"{client} has no job {'to collect' if name is None else name}", err=True)
+            raise typer.Exit(0 if name is None else _REFUSED)
+        open_jobs = 0
+        for job in wanted:
+            current = jobs.status(job)
+            if not current.ended:
+                open_jobs += 1
+                typer.echo(_told(current))
+                continue
+            brought = jobs.collect(job)
+            typer.echo(f"{job.name}: {brought.answered} of {job.records} items answered, {brought.known} known before")
+            for day, rows in brought.listed.items():
+                typer.echo(f"  {day}: {rows} items written")
+            for reason, count in brought.failed.items():
+                typer.echo(f"  {count} without an answer: {reason}")
+        if open_jobs:
+            raise typer.Exit(_FAILED)
+
+
+def _told(current: Status) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in current.counts.items())
+    collected = f", collected {current.job.collected_at:%Y-%m-%d}" if current.job.collected_at else ""
+    told = [f"{current.job.name}: {current.status}{collected}", counts, current.message]
+    return "; ".join(filter(None, told))
+
+
+@contextlib.contextmanager
+def _backfill_of(client_id: str) -> Generator[Backfill]:
+    """The jobs of a client on AWS; what goes wrong is one line on standard error."""
+    from vectora_normalize.contract import RunRefused  # noqa: PLC0415 - not for --help
+
+    try:
+        with screen.logging_to(Console(stderr=True, highlight=False), logging.WARNING):
+            yield _make(client_id)
+    except (typer.Exit, ModuleNotFoundError):
+        raise
+    except RunRefused as refusal:
+        typer.echo(f"error: {refusal.error_type}: {refusal}", err=True)
+        raise typer.Exit(_REFUSED) from None
+    except Exception as error:  # noqa: BLE001 - a person gets one line
+        typer.echo(f"error: {type(error).__name__}: {error}".replace("\n", " "), err=True)
+        raise typer.Exit(_FAILED) from None
+
+
+def _make(client_id: str) -> Backfill:
+    from vectora_normalize import contract  # noqa: PLC0415 - as above
+    from vectora_normalize.aws import aws_parts, bedrock_control_client  # noqa: PLC0415 - as above
+    from vectora_normalize.backfill.job import Backfill  # noqa: PLC0415 - as above
+    from vectora_normalize.settings import Settings  # noqa: PLC0415 - as above
+
+    now = dt.datetime.now(dt.UTC)  # noqa: TID251 - this is the edge
+    contract.parse_event({"client_id": client_id}, today=now.date())  # its name becomes a part of keys
+    settings = Settings.from_env(os.environ)
+    parts = aws_parts(settings)
+    return Backfill(
+        client_id,
+        settings,
+        config=parts.config,
+        data=parts.data,
+        bedrock=bedrock_control_client(settings),
+        now=now,
+        clock=parts.clock,
+    )

@@ -1,0 +1,92 @@
+"""One attempt at one item, and what is made of its answer later."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from support.answering import USAGE, FunctionClient, extraction, tool_answer
+from support.items import raw_item
+from vectora_normalize.normalize.extraction import MalformedExtraction, watchlists_of
+from vectora_normalize.normalize.normalizer import Normalizer, counted
+
+NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
+ITEM = raw_item("Camurus reports on Uzedy.", number=1)
+
+
+def normalizer(answer: dict[str, Any] | None = None, **fields: Any) -> Normalizer:  # noqa: ANN401 - the fields
+    given = answer or tool_answer(extraction(companies=["Camurus"]))
+    values: dict[str, Any] = {
+        "client": FunctionClient(lambda _: given),
+        "model_id": "model",
+        "watchlists": watchlists_of({"companies": ("Camurus",)}),
+        "ingested_at": NOW,
+        "run": "run-1",
+        **fields,
+    }
+    return Normalizer(**values)
+
+
+def test_a_key_is_the_same_until_the_request_is_another() -> None:
+    key = normalizer().work(ITEM).key
+    assert normalizer(run="run-2", ingested_at=NOW + dt.timedelta(days=1)).work(ITEM).key == key
+    assert normalizer(watchlists=watchlists_of({"companies": ("Camurus", "Teva")})).work(ITEM).key == key
+    others = [
+        normalizer(model_id="another"),
+        normalizer(language="fr"),
+        normalizer(watchlists=watchlists_of({"companies": ("Camurus",), "trademarks": ("Uzedy",)})),
+    ]
+    keys = {other.work(ITEM).key for other in others} | {normalizer().work(raw_item("Camurus grows.", number=1)).key}
+    assert len(keys | {key}) == 5
+    assert normalizer().work(dataclasses.replace(ITEM, url="https://elsewhere.example")).key == key
+
+
+def test_an_answer_tells_whose_it_is_and_what_it_cost() -> None:
+    asked = normalizer()
+    answer = asked.ask(asked.work(ITEM))
+    assert answer.extraction.companies == ("Camurus",)
+    assert (answer.usage, answer.ingested_at, answer.model_id, answer.paid_by) == (USAGE, NOW, "model", "run-1")
+    assert (answer.content_hash, answer.url) == (ITEM.content_hash, ITEM.url)
+
+
+def test_an_answer_that_is_no_extraction_is_none() -> None:
+    asked = normalizer(tool_answer({"summary": "no more"}))
+    with pytest.raises(MalformedExtraction):
+        asked.ask(asked.work(ITEM))
+
+
+def test_an_answer_is_held_against_the_names_of_the_day_it_is_used() -> None:
+    answer = normalizer().ask(normalizer().work(ITEM))
+    later = normalizer(watchlists=watchlists_of({}), ingested_at=NOW + dt.timedelta(days=1))
+    made = later.normalized(ITEM, answer, origin="store")
+    assert (made["item"].companies_detected, made["item"].companies_in_scopes) == (("Camurus",), ())
+    assert made["item"].ingested_at == NOW
+    assert (made["usage"], made["origin"]) == ({}, "store")
+
+
+def test_the_client_is_one_that_ends_in_time() -> None:
+    asked: list[float] = []
+    usual = FunctionClient(lambda _: tool_answer(extraction(summary="usual")))
+    hasty = FunctionClient(lambda _: tool_answer(extraction(summary="hasty")))
+
+    def within(seconds: float) -> FunctionClient:
+        asked.append(seconds)
+        return hasty
+
+    both = normalizer(client=usual, client_within=within)
+    assert both.ask(both.work(ITEM), 30.0).extraction.summary == "hasty"
+    assert both.ask(both.work(ITEM)).extraction.summary == "usual"
+    assert asked == [30.0]
+    one = normalizer(client=usual)
+    assert one.ask(one.work(ITEM), 30.0).extraction.summary == "usual"
+
+
+@pytest.mark.parametrize(
+    ("usage", "kept"),
+    [(None, {}), ([], {}), ({"inputTokens": 3, "cacheDetails": [{"ttl": "5m"}]}, {"inputTokens": 3}), ({}, {})],
+)
+def test_of_a_usage_the_numbers_are_kept(usage: object, kept: dict[str, int]) -> None:
+    assert counted(usage) == kept
