@@ -76,7 +76,7 @@ def test_it_shows_its_account() -> None:
 @pytest.mark.parametrize("given", [-0.1, math.inf, math.nan, True, "1", None])
 @pytest.mark.parametrize("field", ["share", "reserve"])
 def test_a_field_that_cannot_be(field: str, given: object) -> None:
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
         RetryBudget(**{field: given})  # type: ignore[arg-type]  # that is the point
     assert str(refused.value) == f"RetryBudget: {field}: got {given!r}; accepted: a finite number >= 0"
 

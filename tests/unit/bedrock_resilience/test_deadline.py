@@ -76,7 +76,7 @@ class TestMaking:
     @pytest.mark.parametrize("given", [math.inf, -math.inf, math.nan, 2e18, True, "5", None])
     @pytest.mark.parametrize(("field", "make"), [("at", Deadline), ("seconds", Deadline.after)])
     def test_a_time_that_is_none(self, field: str, make: Callable[[Any], object], given: object) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             make(given)
         assert str(refused.value) == f"Deadline: {field}: got {given!r}; accepted: a finite number of seconds"
 
@@ -86,7 +86,7 @@ class TestMaking:
         [("attempt", partial(Deadline, 0.0)), ("margin", partial(Deadline.from_lambda_context, Context(0)))],
     )
     def test_a_length_of_time_that_is_none(self, field: str, make: Callable[[Any], object], given: object) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             make(given)
         assert str(refused.value) == f"Deadline: {field}: got {given!r}; accepted: a finite number of seconds >= 0"
 

@@ -67,7 +67,7 @@ def close(stream: Iterator[object]) -> None:
     cast("Generator[object]", stream).close()
 
 
-def statuses(outcomes: Any) -> str:
+def statuses(outcomes: Any) -> str:  # noqa: ANN401 - outcomes of any items
     """One letter each: s, f, u."""
     return "".join(outcome.status[0] for outcome in outcomes)
 
@@ -98,8 +98,8 @@ class TestMaking:
         assert executor.on_progress is print
 
     @pytest.mark.parametrize("given", [0, -1, 2.0, True, "4", None])
-    def test_a_number_of_workers_that_cannot_be(self, given: Any) -> None:
-        with pytest.raises(ValueError) as refused:
+    def test_a_number_of_workers_that_cannot_be(self, given: Any) -> None:  # noqa: ANN401 - that is the point
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             BoundedExecutor(given)
         assert str(refused.value) == f"BoundedExecutor: max_workers: got {given!r}; accepted: a whole number >= 1"
 

@@ -38,7 +38,7 @@ async def double(number: int) -> int:
     return 2 * number
 
 
-def statuses(outcomes: Any) -> str:
+def statuses(outcomes: Any) -> str:  # noqa: ANN401 - outcomes of any items
     """One letter each: s, f, u."""
     return "".join(outcome.status[0] for outcome in outcomes)
 
@@ -61,7 +61,7 @@ async def numbers(stop: int) -> AsyncIterator[int]:
 
 async def turn() -> None:
     """Let the other tasks have theirs."""
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
 
 
 class TestArun:
@@ -258,7 +258,7 @@ class BrokenInput:
 
 class TestInputThatRaises:
     @pytest.mark.parametrize("asynchronous", [False, True])
-    async def test_of_a_run(self, asynchronous: bool) -> None:
+    async def test_of_a_run(self, asynchronous: bool) -> None:  # noqa: FBT001 - a parameter of the test
         error = ValueError("broken")
         items = BrokenInput(5, error)
         with pytest.raises(InputFailed) as raised:
@@ -269,7 +269,7 @@ class TestInputThatRaises:
         assert others() == []
 
     @pytest.mark.parametrize("asynchronous", [False, True])
-    async def test_of_a_stream(self, asynchronous: bool) -> None:
+    async def test_of_a_stream(self, asynchronous: bool) -> None:  # noqa: FBT001 - a parameter of the test
         items = BrokenInput(5, ValueError("broken"))
         stream = BoundedExecutor(2).astream(double, items.asynchronous() if asynchronous else items)
         outcomes = [await anext(stream) for _ in range(5)]
@@ -435,7 +435,7 @@ class TestCancellation:
         assert statuses(report.outcomes) == "f"
 
     @pytest.mark.parametrize("asleep", [False, True])
-    async def test_a_worker_that_is_cancelled_alone_ends_the_run_and_loses_nothing(self, asleep: bool) -> None:
+    async def test_a_worker_that_is_cancelled_alone_ends_the_run_and_loses_nothing(self, asleep: bool) -> None:  # noqa: FBT001 - a parameter of the test
         entered = asyncio.Event()
 
         class NeverEnding(FakeClock):

@@ -95,12 +95,12 @@ def test_names_and_values_agree() -> None:
 
 
 def test_a_fault_shows_itself_as_code_that_makes_it() -> None:
-    assert [eval(repr(fault), {"Fault": Fault}) for fault in Fault] == list(Fault)
+    assert [eval(repr(fault), {"Fault": Fault}) for fault in Fault] == list(Fault)  # noqa: S307 - our own repr
     assert repr(Fault.READ_TIMEOUT) == "Fault.READ_TIMEOUT"
 
 
 def test_faults_survive_pickling() -> None:
-    assert pickle.loads(pickle.dumps(Fault.THROTTLING)) is Fault.THROTTLING
+    assert pickle.loads(pickle.dumps(Fault.THROTTLING)) is Fault.THROTTLING  # noqa: S301 - our own bytes
 
 
 def test_faults_are_sorted_as_they_are_defined() -> None:
@@ -399,7 +399,7 @@ class TestErrorsOfOtherMakers:
         assert classify(MyError()) is Fault.READ_TIMEOUT
 
     def test_a_class_named_after_a_code(self) -> None:
-        class ThrottlingException(Exception): ...
+        class ThrottlingException(Exception): ...  # noqa: N818 - a test double as users write them
 
         assert classify(ThrottlingException()) is Fault.THROTTLING
         assert classify(ThrottlingException("Too many tokens per day")) is Fault.TOKENS_PER_DAY
@@ -458,7 +458,7 @@ class TestParserFailures:
         shape = model.operation_model("Converse").output_shape
         try:
             botocore.parsers.create_parser("rest-json").parse(response, shape)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - that it raises is the premise
             return error
         raise AssertionError("the parser took it")
 
@@ -477,7 +477,7 @@ class TestParserFailures:
 
     def test_an_error_that_never_met_the_parser_stays_unknown(self) -> None:
         with pytest.raises(AttributeError) as raised:
-            object().status_code  # type: ignore[attr-defined]
+            object().status_code  # type: ignore[attr-defined]  # noqa: B018 - that is the point
         assert classify(raised.value) is Fault.UNKNOWN
 
 

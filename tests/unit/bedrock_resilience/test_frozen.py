@@ -68,7 +68,7 @@ def test_replace_makes_a_changed_copy_and_checks_it() -> None:
 
 
 def test_values_survive_pickling_and_copying() -> None:
-    assert pickle.loads(pickle.dumps(Place(1, 2))) == Place(1, 2)
+    assert pickle.loads(pickle.dumps(Place(1, 2))) == Place(1, 2)  # noqa: S301 - our own bytes
     assert copy.deepcopy(Point(1, 2)) == Point(1, 2)
 
 

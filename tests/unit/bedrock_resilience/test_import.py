@@ -63,5 +63,5 @@ def test_a_name_loaded_later_is_kept() -> None:
 
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError) as missing:
-        bedrock_resilience.Retryer
+        bedrock_resilience.Retryer  # noqa: B018 - that is the point
     assert str(missing.value) == "module 'bedrock_resilience' has no attribute 'Retryer'"

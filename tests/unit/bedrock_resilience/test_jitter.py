@@ -59,7 +59,7 @@ class TestAdditiveJitter:
 
     @pytest.mark.parametrize("given", [-0.1, math.inf, math.nan, True, "0.1", None])
     def test_a_spread_that_cannot_be(self, given: float) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             AdditiveJitter(given)
         assert str(refused.value) == (
             f"AdditiveJitter.spread: got {given!r}; accepted: a finite number of seconds >= 0"
@@ -116,7 +116,7 @@ class TestDecorrelatedJitter:
 
     @pytest.mark.parametrize("given", [0.999, 0, -1, math.inf, math.nan, True, "3", None])
     def test_a_factor_that_cannot_be(self, given: float) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             DecorrelatedJitter(given)
         assert str(refused.value) == f"DecorrelatedJitter.factor: got {given!r}; accepted: a finite number >= 1"
 
@@ -178,7 +178,7 @@ class TestText:
         "text", ["", "gauss", "additive:", "additive:much", "additive:-1", "full:1", "decorrelated:0.5"]
     )
     def test_a_text_that_names_none(self, text: str) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             parse_jitter(text)
         assert str(refused.value) == (
             f"jitter: got {text!r}; accepted: none, additive:<seconds>, full, equal, decorrelated:<factor>"
@@ -190,7 +190,7 @@ class TestText:
         class Mine(FullJitter):
             __slots__ = ()
 
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             format_jitter(Mine())
         assert str(refused.value) == (
             "jitter: got Mine(); accepted: a jitter of this package, others have no name in variables"

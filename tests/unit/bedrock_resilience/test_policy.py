@@ -119,11 +119,11 @@ class TestValue:
         self, policy: RetryPolicy, fields: str, retry_on: str
     ) -> None:
         assert repr(policy) == f"RetryPolicy(max_retries={fields}, retry_on={retry_on})"
-        assert eval(repr(policy), NAMES) == policy
+        assert eval(repr(policy), NAMES) == policy  # noqa: S307 - our own repr
 
     def test_a_policy_survives_pickling(self) -> None:
         policy = RetryPolicy(retry_on="transient")
-        assert pickle.loads(pickle.dumps(policy)) == policy
+        assert pickle.loads(pickle.dumps(policy)) == policy  # noqa: S301 - our own bytes
 
 
 KINDS = "NoJitter, AdditiveJitter, FullJitter, EqualJitter, DecorrelatedJitter"
@@ -162,7 +162,7 @@ class TestRefusals:
         ],
     )
     def test_a_field_that_cannot_be_is_named_with_what_it_accepts(self, field: str, given: object) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy(**{field: given})  # type: ignore[arg-type]  # that is the point
         assert str(refused.value) == f"RetryPolicy: {field}: got {given!r}; accepted: {ACCEPTED[field]}"
 
@@ -182,7 +182,7 @@ class TestRefusals:
         assert getattr(RetryPolicy(**{field: given}), field) == given  # type: ignore[arg-type]  # whatever it is called
 
     def test_all_problems_are_told_at_once(self) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy(-1, -1, 0, -1, None, "all")  # type: ignore[arg-type]  # that is the point
         told = str(refused.value)
         assert told.startswith(
@@ -193,7 +193,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("given", [Fault.THROTTLING, 5, None])
     def test_retry_on_that_is_nothing_of_the_kind(self, given: object) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy(retry_on=given)  # type: ignore[arg-type]  # that is the point
         assert str(refused.value) == (
             f"RetryPolicy: retry_on: got {given!r}; accepted: faults, a mapping from fault to a number of retries, "
@@ -205,7 +205,7 @@ class TestRefusals:
         [(["throttling"], "throttling"), ({"throttling": 1}, "throttling"), ((Fault.THROTTLING, 429), 429)],
     )
     def test_retry_on_with_something_else_among_its_faults(self, given: object, odd: object) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy(retry_on=given)  # type: ignore[arg-type]  # that is the point
         assert str(refused.value) == (
             f"RetryPolicy: retry_on: got {odd!r} among its faults; accepted: members of Fault"
@@ -213,7 +213,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("given", [[Fault.CANCELLED], {Fault.CANCELLED: 1}])
     def test_a_cancellation_is_never_retried(self, given: object) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy(retry_on=given)  # type: ignore[arg-type]  # that is the point
         assert str(refused.value) == (
             "RetryPolicy: retry_on: got Fault.CANCELLED; accepted: any other fault, a cancellation is never retried"
@@ -221,7 +221,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("limit", [-1, 1.0, True, "1"])
     def test_a_limit_that_cannot_be(self, limit: object) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy(retry_on={Fault.MODEL_ERROR: None, Fault.READ_TIMEOUT: limit})
         assert str(refused.value) == (
             f"RetryPolicy: retry_on[Fault.READ_TIMEOUT]: got {limit!r}; accepted: a whole number >= 0, or None"
@@ -309,7 +309,7 @@ class TestSchedule:
 
     @pytest.mark.parametrize("u", [-0.001, 1.001, math.nan])
     def test_a_random_number_out_of_range(self, u: float) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy().delay(0, u)
         assert str(refused.value) == f"u: got {u!r}; accepted: a number in [0, 1)"
 
@@ -319,7 +319,7 @@ class TestSchedule:
 
     @pytest.mark.parametrize("ask", [partial(RetryPolicy().delay, u=0.5), RetryPolicy().bounds])
     def test_a_retry_before_the_first(self, ask: Callable[[int], object]) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             ask(-1)
         assert str(refused.value) == "retry: got -1; accepted: a whole number >= 0, the first retry is 0"
 
@@ -394,7 +394,7 @@ class TestEnvironment:
 
     @pytest.mark.parametrize("part", ["all", "cancelled", "read_timeout=", "read_timeout=one", "read_timeout=-1", "=1"])
     def test_a_fault_that_is_none(self, part: str) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy(retry_on=f"throttling, {part}")
         names = ", ".join(fault.value for fault in Fault if fault is not Fault.CANCELLED)
         assert str(refused.value) == (
@@ -403,7 +403,7 @@ class TestEnvironment:
         )
 
     def test_every_variable_that_cannot_be_read_is_named(self) -> None:
-        with pytest.raises(ValueError) as refused:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy.from_env(
                 {
                     "BEDROCK_MAX_RETRIES": "many",

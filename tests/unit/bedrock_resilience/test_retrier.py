@@ -181,7 +181,7 @@ class TestCall:
 
 
 class TestRetriesExhausted:
-    def exhausted(self, *outcomes: object, policy: RetryPolicy = PLAIN, **settings: Any) -> RetriesExhausted:
+    def exhausted(self, *outcomes: object, policy: RetryPolicy = PLAIN, **settings: Any) -> RetriesExhausted:  # noqa: ANN401 - Retrier's
         with pytest.raises(RetriesExhausted) as raised:
             Retrier(policy, clock=FakeClock(), raise_exhausted=True, **settings).call(scripted(*outcomes))
         return raised.value
@@ -578,7 +578,7 @@ class TestMemory:
 
         payload = Payload()
         alive = weakref.ref(payload)
-        with pytest.raises(Exception) as raised:
+        with pytest.raises(Exception) as raised:  # noqa: PT011 - any of them
             retrier.call(work, payload)
         del payload, raised
         assert alive() is None

@@ -35,13 +35,13 @@ def _throttled() -> None:
     raise ThrottlingException("slow down")
 
 
-class ThrottlingException(Exception):
+class ThrottlingException(Exception):  # noqa: N818 - Bedrock's name
     """Told by its name alone, and picklable."""
 
 
 def test_an_exhausted_call_can_be_pickled_and_copied() -> None:
     error = exhausted()
-    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - our own
         assert str(twin) == str(error)
         assert (twin.attempts, twin.waited, twin.reason, twin.fault) == (
             error.attempts,
@@ -99,7 +99,7 @@ def test_a_part_of_the_wrong_kind_is_refused_by_name(parts: dict[str, Any], told
 
 
 @pytest.mark.parametrize("tokens", [-1, 3.5, True, float("nan")])
-def test_tokens_are_whole_numbers(tokens: Any) -> None:
+def test_tokens_are_whole_numbers(tokens: Any) -> None:  # noqa: ANN401 - anything may be given
     told = rf"Retrier: tokens: got {tokens!r}; accepted: a whole number >= 0"
     with pytest.raises(ValueError, match=told):
         Retrier(tokens=tokens)
@@ -117,7 +117,7 @@ def test_a_multiplier_of_one_never_reaches_the_cap() -> None:
 
 
 @pytest.mark.parametrize("make", [AdditiveJitter, DecorrelatedJitter])
-def test_a_number_beyond_floats_is_refused(make: Any) -> None:
+def test_a_number_beyond_floats_is_refused(make: Any) -> None:  # noqa: ANN401 - one class or the other
     with pytest.raises(ValueError, match="accepted: a finite number"):
         make(10**400)
 

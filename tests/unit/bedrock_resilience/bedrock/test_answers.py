@@ -231,7 +231,7 @@ def _tripped(parse: Callable[[], object]) -> Callable[..., object]:
     """An operation whose parser trips over what came, as botocore's does."""
     namespace: dict[str, Any] = {"__name__": "botocore.parsers", "parse": parse}
     code = "def operation(**request):\n    response = {'status_code': 200, 'headers': {}}\n    return parse()\n"
-    exec(code, namespace)
+    exec(code, namespace)  # noqa: S102 - a function of a module of that name, whatever botocore is installed
     operation: Callable[..., object] = namespace["operation"]
     return operation
 
@@ -248,8 +248,8 @@ def test_a_mistake_of_the_callers_own_is_no_malformed_answer() -> None:
 
 
 def test_failures_survive_pickling() -> None:
-    malformed = pickle.loads(pickle.dumps(MalformedAnswer("no output", {"a": 1})))
-    incomplete = pickle.loads(pickle.dumps(IncompleteAnswer("max_tokens", {"a": 1})))
+    malformed = pickle.loads(pickle.dumps(MalformedAnswer("no output", {"a": 1})))  # noqa: S301 - our own bytes
+    incomplete = pickle.loads(pickle.dumps(IncompleteAnswer("max_tokens", {"a": 1})))  # noqa: S301 - as above
     assert (str(malformed), malformed.answer) == ("no output", {"a": 1})
     assert (incomplete.stop_reason, incomplete.answer) == ("max_tokens", {"a": 1})
 

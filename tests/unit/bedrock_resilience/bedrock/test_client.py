@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 POLICY = RetryPolicy(max_retries=3)
 
 
-def boto3_client(**config: Any) -> Any:
+def boto3_client(**config: Any) -> Any:  # noqa: ANN401 - the options of Config, and a client
     return cast("Any", boto3.session.Session()).client("bedrock-runtime", config=Config(**config))
 
 
@@ -30,7 +30,7 @@ def fake_client(**config: object) -> object:
     return SimpleNamespace(meta=SimpleNamespace(config=SimpleNamespace(**config)))
 
 
-def retries(client: Any) -> object:
+def retries(client: Any) -> object:  # noqa: ANN401 - a client
     return client.meta.config.retries
 
 
@@ -101,13 +101,13 @@ class TestFactory:
         assert attempts_of(client) == 1
 
     @pytest.mark.parametrize("workers", [0, -1, 1.5, True, None, "4"])
-    def test_workers_that_cannot_be(self, workers: Any) -> None:
+    def test_workers_that_cannot_be(self, workers: Any) -> None:  # noqa: ANN401 - wrong values of every kind
         with pytest.raises(ValueError, match=r"workers: got .*; accepted: a whole number >= 1"):
             bedrock_runtime_client(workers=workers)
 
     @pytest.mark.parametrize("name", ["read_timeout", "connect_timeout"])
     @pytest.mark.parametrize("seconds", [0, -1, None, True, "60", float("inf"), float("nan")])
-    def test_timeouts_that_cannot_be(self, name: str, seconds: Any) -> None:
+    def test_timeouts_that_cannot_be(self, name: str, seconds: Any) -> None:  # noqa: ANN401 - as above
         with pytest.raises(ValueError, match=rf"{name}: got .*; accepted: seconds > 0"):
             bedrock_runtime_client(**{name: seconds})
 

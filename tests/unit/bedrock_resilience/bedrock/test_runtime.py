@@ -52,7 +52,7 @@ USAGE = Usage(10, 1)
 class Setting:
     """A runtime over a scripted client, with everything to look at."""
 
-    def __init__(self, *outcomes: object, then: object = None, **retrier: Any) -> None:
+    def __init__(self, *outcomes: object, then: object = None, **retrier: Any) -> None:  # noqa: ANN401 - as Retrier's
         self.client = ScriptedBedrock(*outcomes) if then is None else ScriptedBedrock(*outcomes, then=then)
         self.clock = FakeClock()
         self.pacer = RecordingPacer()
@@ -176,7 +176,7 @@ class TestPacing:
 
     @pytest.mark.parametrize("operation", ["converse", "converse_stream"])
     def test_a_function_for_the_tokens_gets_the_request(self, operation: str) -> None:
-        def length(modelId: str, **_: object) -> int:
+        def length(modelId: str, **_: object) -> int:  # noqa: N803 - Bedrock's name
             return len(modelId)
 
         setting = Setting("Hello", tokens=length)
@@ -194,7 +194,7 @@ class TestStreams:
     @pytest.mark.parametrize(
         ("operation", "events"), [("converse_stream", converse_events), ("invoke_model_stream", claude_events)]
     )
-    def test_a_whole_stream_is_delivered(self, operation: str, events: Any) -> None:
+    def test_a_whole_stream_is_delivered(self, operation: str, events: Any) -> None:  # noqa: ANN401 - either of two
         setting = Setting(events("Hel", "lo"))
         delivered = list(getattr(setting.runtime, operation)(modelId="m", body={"max_tokens": 5}))
         assert text(delivered) == "Hello"

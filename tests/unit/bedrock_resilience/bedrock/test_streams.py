@@ -65,7 +65,7 @@ def test_nova_streams_the_events_of_converse() -> None:
 
 
 @pytest.mark.parametrize("operation", [converse_stream, invoke_model_stream])
-def test_a_stream_that_breaks_carries_what_was_delivered(operation: Any) -> None:
+def test_a_stream_that_breaks_carries_what_was_delivered(operation: Any) -> None:  # noqa: ANN401 - either of two
     client = ScriptedBedrock(BrokenStream("Hel", "lo"))
     stream = operation(client, modelId="m")
     delivered: list[dict[str, Any]] = []
@@ -79,7 +79,7 @@ def test_a_stream_that_breaks_carries_what_was_delivered(operation: Any) -> None
 
 
 @pytest.mark.parametrize("operation", [converse_stream, invoke_model_stream])
-def test_a_stream_that_ends_without_its_last_event_is_a_failure(operation: Any) -> None:
+def test_a_stream_that_ends_without_its_last_event_is_a_failure(operation: Any) -> None:  # noqa: ANN401 - either of two
     client = ScriptedBedrock(BrokenStream("Hello", error=None))
     with pytest.raises(StreamInterrupted, match="ended without its last event") as raised:
         list(operation(client, modelId="m"))
@@ -113,8 +113,8 @@ def test_the_failure_keeps_what_it_meant(error: Exception, fault: Fault) -> None
 )
 def test_a_stream_that_says_it_is_not_whole_is_incomplete_after_all_events(
     reason: str,
-    operation: Any,
-    events: Any,
+    operation: Any,  # noqa: ANN401 - either of two
+    events: Any,  # noqa: ANN401 - either of two
 ) -> None:
     client = ScriptedBedrock(events("Hel", stop_reason=reason))
     delivered: list[dict[str, Any]] = []
@@ -202,7 +202,7 @@ def test_a_stream_that_cannot_be_closed_is_read_all_the_same() -> None:
         (InvokeModelEvents(), {"generation": "Hello"}, False),
     ],
 )
-def test_which_events_hold_nothing_of_the_content(kind: ConverseEvents, event: dict[str, Any], opens: bool) -> None:
+def test_which_events_hold_nothing_of_the_content(kind: ConverseEvents, event: dict[str, Any], opens: bool) -> None:  # noqa: FBT001 - the expectation
     assert CheckedStream(kind, []).opens(event) is opens
 
 
@@ -213,7 +213,7 @@ def test_a_stop_without_a_reason_is_a_whole_stream() -> None:
 
 def test_a_failure_survives_pickling() -> None:
     error = StreamInterrupted("the stream failed", converse_events("Hel")[:2], Fault.THROTTLING)
-    copy = pickle.loads(pickle.dumps(error))
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (str(copy), copy.text, copy.fault) == (str(error), "Hel", Fault.THROTTLING)
 
 

@@ -156,7 +156,7 @@ def test_the_report_names_policy_and_pacer() -> None:
     ("given", "shown"),
     [(AdaptivePacer(), "an AdaptivePacer"), (QuotaPacer(QUOTA), "a QuotaPacer"), ("adaptive", "a str")],
 )
-def test_a_pacer_in_place_of_what_makes_one_is_refused(given: Any, shown: str) -> None:
+def test_a_pacer_in_place_of_what_makes_one_is_refused(given: Any, shown: str) -> None:  # noqa: ANN401 - anything may be given
     with pytest.raises(TypeError) as refused:
         simulate(INCIDENT, pacer=given)
     assert str(refused.value) == f"pacer: got <{shown}>; accepted: a factory, such as the class AdaptivePacer"

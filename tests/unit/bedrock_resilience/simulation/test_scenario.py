@@ -40,7 +40,7 @@ def test_the_default_is_one_instance_of_the_incident() -> None:
         ("overloads", ((-1.0, 5.0),), ValueError),
     ],
 )
-def test_a_field_that_cannot_be_is_refused_by_name(field: str, given: Any, error: type[Exception]) -> None:
+def test_a_field_that_cannot_be_is_refused_by_name(field: str, given: Any, error: type[Exception]) -> None:  # noqa: ANN401 - each field has its own type
     with pytest.raises(error, match=rf"^Scenario\.{field}: got .+, accepted: "):
         Scenario(**{field: given})
 
@@ -51,7 +51,7 @@ def test_a_change_to_what_is_no_quota_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("field", "given"), [("least", -1), ("max_tokens", 1.5), ("output", -3)])
-def test_token_counts_that_cannot_be_are_refused_by_name(field: str, given: Any) -> None:
+def test_token_counts_that_cannot_be_are_refused_by_name(field: str, given: Any) -> None:  # noqa: ANN401 - as above
     with pytest.raises((TypeError, ValueError), match=rf"^Tokens\.{field}: got {given}, accepted: an integer >= 0$"):
         Tokens(**{field: given})
 

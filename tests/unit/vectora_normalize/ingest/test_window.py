@@ -49,7 +49,7 @@ class Shelf(Fetcher):
         urls: Sequence[str],
         read: Callable[[int, FetchResult | FetchError], Read],
         *,
-        until: float | None = None,  # noqa: ARG002 - nothing takes time here
+        until: float | None = None,
     ) -> list[Read]:
         self.asked.extend(urls)
         arrival = sorted(urls, key=lambda url: self._order.index(url) if url in self._order else len(self._order))
@@ -286,7 +286,7 @@ def test_a_bug_that_a_document_finds_costs_its_source_only(monkeypatch: pytest.M
 
 def test_a_crash_while_fetching_is_not_swallowed() -> None:
     class Crashing(Fetcher):
-        def fetch(self, url: str, *, until: float | None = None) -> FetchResult:  # noqa: ARG002 - it never gets so far
+        def fetch(self, url: str, *, until: float | None = None) -> FetchResult:
             raise ZeroDivisionError
 
     before = threading.active_count()

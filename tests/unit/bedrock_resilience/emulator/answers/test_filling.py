@@ -77,6 +77,36 @@ def test_each_keyword_is_kept_to(schema: dict[str, Any], value: object) -> None:
         assert json.dumps(made) == json.dumps(value), "1 is not 1.0 on the wire"
 
 
+HARD = {"type": "string", "pattern": "^[a-f]{3}-[0-9]{7}$"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"anyOf": [{"type": "null"}, HARD]}, None),
+        ({"anyOf": [HARD, {"type": "null"}]}, None),
+        ({"oneOf": [HARD, {"type": "integer"}, {"type": "null"}]}, 0),
+        ({"anyOf": [{"$ref": "#/$defs/hard"}, {"type": "null"}], "$defs": {"hard": HARD}}, None),
+        ({**HARD, "type": ["string", "null"]}, None),
+        ({"anyOf": [{"type": "null"}, {"type": "string", "pattern": "^[0-9]{4}$"}]}, "0000"),
+        ({"anyOf": [{"type": "null"}, {"type": "string", "pattern": "^Camurus$"}]}, "Camurus"),
+        ({"anyOf": [{"type": "string", "pattern": "^.{900,}$"}, {"type": "null"}]}, None),
+    ],
+)
+def test_the_first_alternative_that_can_be_kept_to_is_taken(schema: dict[str, Any], value: object) -> None:
+    assert filled(schema) == value
+
+
+def test_a_pattern_that_cannot_be_read_binds_nobody() -> None:
+    assert fill({"anyOf": [{"type": "null"}, {"type": "string", "pattern": "("}]}, EVIDENCE) == TEXT
+
+
+@pytest.mark.parametrize("text", ["Approved on 3 May 2026.", "Approved on 2026-05-03."])
+def test_dates_are_read_from_the_text(text: str) -> None:
+    assert filled({"type": "string", "format": "date"}, text) == "2026-05-03"
+    assert filled({"type": "string", "format": "date"}, "No date.") == "1970-01-01"
+
+
 def test_strings_are_taken_from_the_text_by_what_they_are_called() -> None:
     schema = {
         "type": "object",
