@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.emulator.answers.bounds import another, bounded, distinct, fitted, matching, merged, size
+from bedrock_resilience.emulator.answers.dates import first_date
 from bedrock_resilience.emulator.answers.reading import MOST_NAMES, Reader
 from bedrock_resilience.emulator.jsonvalues import JsonObject, as_list, as_object
 from bedrock_resilience.emulator.schemas import resolve
@@ -19,7 +20,7 @@ _MOST_VALUES: Final = 2_000
 
 _NEVER: Final = re.compile(r"(?!)")
 _FORMATS: Final = {
-    "date": (re.compile(r"\b\d{4}-\d{2}-\d{2}\b"), "1970-01-01"),
+    "date": (_NEVER, "1970-01-01"),  # read by `first_date`
     "date-time": (re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})"), "1970-01-01T00:00:00Z"),
     "duration": (_NEVER, "PT0S"),
     "email": (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), "nobody@example.com"),
@@ -57,7 +58,7 @@ class _Filler:
         if depth > 2 * _DEEPEST or self._made > 2 * _MOST_VALUES:
             return None
         opened = len(self._open)
-        flat = self._flat(schema, depth)
+        flat = self._flat(schema, asked, depth)
         value = self._value(flat, asked, depth)
         del self._open[opened:]
         return value
@@ -85,9 +86,10 @@ class _Filler:
             case "null":
                 return None
             case _:
-                return self._string(schema, asked)
+                made = self._string(schema, asked)
+                return None if "null" in (as_list(schema.get("type")) or []) and not _keeps(made, schema) else made
 
-    def _flat(self, schema: JsonObject, depth: int) -> JsonObject:
+    def _flat(self, schema: JsonObject, asked: str, depth: int) -> JsonObject:
         """The schema with its references followed, its allOf merged and one of its alternatives chosen."""
         flat: dict[str, Any] = dict(schema)
         for _ in range(_DEEPEST):
@@ -99,19 +101,28 @@ class _Filler:
                 parts.append(target)
             for name in ("anyOf", "oneOf"):
                 options = [part for part in map(as_object, as_list(flat.pop(name, None)) or []) if part is not None]
-                parts += [self._alternative(options, depth)] if options else []
+                parts += [self._alternative(options, flat, asked, depth)] if options else []
             if not parts:
                 break
             for part in parts:
                 flat = merged(flat, part)
         return flat
 
-    def _alternative(self, options: list[JsonObject], depth: int) -> JsonObject:
-        """The first alternative that says something; the plainest one where the walk is deep or would go in circles."""
+    def _alternative(self, options: list[JsonObject], beside: JsonObject, asked: str, depth: int) -> JsonObject:
+        """The first alternative that says something and can be kept to, before null.
+
+        The plainest one where the walk is deep or would go in circles.
+        """
         if self._deep(depth):
             options = [option for option in options if _is_plain(option)] or options
         ending = [option for option in options if not self._recurs(option)] or options
-        return next((option for option in ending if option.get("type") != "null"), ending[0])
+        best_first = sorted(ending, key=lambda option: option.get("type") == "null")
+        return next((option for option in best_first if self._can_keep(option, beside, asked)), best_first[0])
+
+    def _can_keep(self, option: JsonObject, beside: JsonObject, asked: str) -> bool:
+        """Whether the text that would be made for an alternative keeps to it; of other kinds, all that is made does."""
+        schema = merged(beside, merged(option, resolve(self._root, option.get("$ref")) or {}))
+        return "pattern" not in schema or schema.get("type") != "string" or _keeps(self._string(schema, asked), schema)
 
     def _deep(self, depth: int) -> bool:
         return depth >= _DEEPEST or self._made > _MOST_VALUES
@@ -166,7 +177,7 @@ class _Filler:
     def _members(self, items: JsonObject, asked: str, description: str, depth: int) -> list[Any]:
         """The members the text speaks for: names, the options it mentions, or one object."""
         opened = len(self._open)
-        flat = self._flat(items, depth)
+        flat = self._flat(items, asked, depth)
         del self._open[opened:]
         options = as_list(flat.get("enum"))
         if options is not None:
@@ -180,6 +191,9 @@ class _Filler:
 
     def _string(self, schema: JsonObject, asked: str) -> str:
         if str(schema.get("format")) in _FORMATS:
+            date = first_date(self._read.text) if schema["format"] == "date" else None
+            if date is not None:
+                return date
             pattern, otherwise = _FORMATS[str(schema["format"])]
             found = pattern.search(self._read.text)
             return found.group() if found else otherwise
@@ -190,6 +204,15 @@ class _Filler:
 def _schema(value: object) -> JsonObject | None:
     """A schema inside another: `true` takes anything; None for `false`, which takes nothing."""
     return None if value is False else as_object(value) or {}
+
+
+def _keeps(made: str, schema: JsonObject) -> bool:
+    """Whether a text keeps to the pattern and the lengths; a pattern that cannot be read binds nobody."""
+    try:
+        matches = re.search(str(schema.get("pattern", "")), made) is not None
+    except re.error:
+        matches = True
+    return matches and fitted(made, schema) == made
 
 
 def _is_plain(schema: JsonObject) -> bool:
