@@ -26,7 +26,7 @@ LOST: ItemOutcome[str, int] = ItemOutcome(
     retries=3,
     throttles=4,
     waited=3.50046,
-    paced=1.00046,
+    paced=1.00146,
     elapsed=9.8765,
     reason="retries exhausted",
 )
@@ -48,7 +48,7 @@ class TestNumbers:
     def test_costs_are_added_up(self) -> None:
         assert (REPORT.calls, REPORT.retries, REPORT.throttles) == (7, 4, 5)
         assert REPORT.waited == 0.5 + 3.50046
-        assert REPORT.paced == 2.0 + 1.00046
+        assert REPORT.paced == 2.0 + 1.00146
 
     def test_the_rates_are_those_of_the_monitoring_guide(self) -> None:
         assert REPORT.retry_rate == 4 / 7
@@ -88,7 +88,7 @@ class TestJson:
             "retries": 3,
             "throttles": 4,
             "waited": 3.5,
-            "paced": 1.0,
+            "paced": 1.001,
             "elapsed": 9.877,
             "fault": "throttling",
             "error": f"ThrottlingException: {ERROR}",
@@ -116,7 +116,7 @@ class TestJson:
             "retry_rate": 0.6842,
             "failure_rate": 0.5714,
             "waited": 14.502,
-            "paced": 6.002,
+            "paced": 6.006,
             "elapsed": 12.346,
             "stopped": "deadline",
             "faults": {"throttling": 2, "validation": 1},
