@@ -39,6 +39,7 @@ docs: $(BIN)/pytest  ## the site, into site/
 bench: $(BIN)/pytest  ## what it costs, beside its neighbours, and the emulator under load
 	$(BIN)/python -m benchmarks.core
 	$(BIN)/python -m benchmarks.pacing
+	$(BIN)/python -m benchmarks.pacing.wire
 	$(BIN)/python -m benchmarks.emulator
 
 mutation: $(BIN)/pytest  ## does a test notice every small change of the modules that decide? minutes
