@@ -123,8 +123,7 @@ class TaskRun(Generic[T, R]):
             tell(self._on_progress, self.ledger.progress())
 
     async def _end(self) -> None:
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await asyncio.wait(self._tasks)
         self._finished.put_nowait(None)
 
     async def _work(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock
+from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock, wall_clock
 
 A_MOMENT = 0.02  # seconds; these tests are about really waiting
 
@@ -37,6 +37,11 @@ def test_waiting_ends_with_the_event() -> None:
     event = threading.Event()
     event.set()
     assert SYSTEM_CLOCK.wait(event, 60.0) is True
+
+
+def test_the_wall_clock_is_the_machines() -> None:
+    before = time.time()  # noqa: TID251 - the thing itself
+    assert before <= wall_clock() <= time.time()  # noqa: TID251 - as above
 
 
 def test_it_is_one_of_many_alike() -> None:

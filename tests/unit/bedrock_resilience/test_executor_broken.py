@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from bedrock_resilience import BoundedExecutor, Fault, RetryPolicy
+from bedrock_resilience import BoundedExecutor, Deadline, Fault, RetryPolicy
 from bedrock_resilience.executor import report_of
+from bedrock_resilience.testing import FakeClock
 
 
 def boom(item: int) -> int:
@@ -83,6 +84,32 @@ def test_a_progress_callback_that_exits_is_heard() -> None:
     report = report_of(caught.value)
     assert report is not None
     assert len(report.succeeded) >= 1
+
+
+class BrokenOnce(FakeClock):
+    """Tells no time the second time it is asked: by the first worker, before it takes an item."""
+
+    asked = 0
+
+    def monotonic(self) -> float:
+        self.asked += 1
+        if self.asked == 2:
+            raise OSError("no time")
+        return super().monotonic()
+
+
+def test_a_worker_that_fails_between_items_is_heard() -> None:
+    async def answer(item: int) -> int:
+        return item
+
+    with pytest.raises(OSError, match="no time") as caught:
+        BoundedExecutor(1, clock=BrokenOnce(), deadline=Deadline(5.0)).run(lambda item: item, range(4))
+    with pytest.raises(OSError, match="no time") as acaught:
+        asyncio.run(BoundedExecutor(1, clock=BrokenOnce(), deadline=Deadline(5.0)).arun(answer, range(4)))
+    for report in (report_of(caught.value), report_of(acaught.value)):
+        assert report is not None
+        assert (report.submitted, len(report.unstarted)) == (4, 4)
+        assert report.stopped == "a worker failed with OSError"
 
 
 def test_a_length_is_only_a_promise() -> None:

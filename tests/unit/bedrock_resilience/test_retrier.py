@@ -155,6 +155,17 @@ class TestCall:
             Retrier("transient")  # type: ignore[arg-type]  # that is the point
         assert str(refused.value) == "Retrier: policy: got 'transient'; accepted: a RetryPolicy"
 
+    @pytest.mark.parametrize("listeners", [(), (print_nothing,)])
+    def test_a_coroutine_is_no_answer(self, listeners: tuple[Callable[[Event], None], ...]) -> None:
+        async def ask() -> str:
+            return "answer"
+
+        with pytest.raises(TypeError) as refused:
+            _ = Retrier(PLAIN, listeners=listeners).call(ask)
+        assert str(refused.value) == (
+            f"{ask!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it"
+        )
+
     def test_one_retrier_serves_many_calls(self) -> None:
         clock = FakeClock()
         retrier = Retrier(PLAIN, clock=clock)
