@@ -271,10 +271,10 @@ class TestMetricFilters:
 
 class TestQueues:
     @pytest.mark.parametrize("timeout", load(S2)["Parameters"]["TimeoutSeconds"]["AllowedValues"])
-    def test_a_message_stays_hidden_for_six_times_the_function_s_timeout(self, timeout: int) -> None:
+    def test_a_message_stays_hidden_for_six_times_the_function_s_timeout(self, timeout: str) -> None:
         stack = scale(TimeoutSeconds=timeout)
         assert stack["Worker"]["Properties"]["Timeout"] == timeout
-        assert stack["Queue"]["Properties"]["VisibilityTimeout"] == 6 * timeout <= 43_200
+        assert stack["Queue"]["Properties"]["VisibilityTimeout"] == 6 * int(timeout) <= 43_200
 
     def test_the_worker_sets_items_aside_before_the_queue_does(self) -> None:
         stack = scale()
