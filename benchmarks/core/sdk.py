@@ -42,11 +42,11 @@ class _Raw:
         return [self._body]
 
 
-def client(*, attempts: int, every: int = 0) -> Any:  # noqa: ANN401 - a boto3 client
+def client(*, attempts: int, every: int = 0) -> Any:
     """A client whose first of each `every` requests is throttled; 0: none is."""
     numbers = itertools.count()
 
-    def respond(request: Any, **_: object) -> AWSResponse:  # noqa: ANN401 - botocore's request
+    def respond(request: Any, **_: object) -> AWSResponse:
         throttled = every and next(numbers) % every == 0
         headers: Any = {"content-type": "application/json"}
         if throttled:
@@ -60,7 +60,7 @@ def client(*, attempts: int, every: int = 0) -> Any:  # noqa: ANN401 - a boto3 c
     return made
 
 
-def _with_standard_mode() -> Any:  # noqa: ANN401 - a boto3 client
+def _with_standard_mode() -> Any:
     import boto3.session  # noqa: PLC0415 - this one client is made without our factory
     from botocore.config import Config  # noqa: PLC0415 - as above
 
@@ -100,7 +100,7 @@ def retried(calls: int = 50, rounds: int = 15) -> Measured:
     return Measured("A whole boto3 call that is throttled once, with no delay", "µs", costs, ALONE)
 
 
-def _own_keys() -> Any:  # noqa: ANN401 - a context manager
+def _own_keys() -> Any:
     """An environment in which no setting of this machine changes what is measured."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return mock.patch.dict(os.environ, kept, clear=True)

@@ -110,7 +110,8 @@ class Judge:
         self.expect(not left, f"still outstanding: {left}")
         lost = sum(paid.values()) - len(kept)
         return (
-            f"killed at {seconds:5.2f} s: {sum(paid.values()):3d} answered, {len(kept):3d} kept, {lost} lost in flight; "
+            f"killed at {seconds:5.2f} s: {sum(paid.values()):3d} answered, {len(kept):3d} kept, "
+            f"{lost} lost in flight; "
             f"then {sum(again.values()):3d} more in {took:4.1f} s: {len(listed)} items"
         )
 
@@ -130,7 +131,8 @@ class Judge:
             if path.name == "items.json":
                 for row in value:
                     NormalizedItem.from_dict(row)
-        answers = (json.loads(path.read_bytes()).get("answer") for path in out.glob(f"normalized/{CLIENT}/items/*.json"))
+        paths = out.glob(f"normalized/{CLIENT}/items/*.json")
+        answers = (json.loads(path.read_bytes()).get("answer") for path in paths)
         return {tags[answer["content_hash"]] for answer in answers if answer}
 
     def listed(self, out: Path) -> set[str]:

@@ -3,7 +3,8 @@
     python benchmarks/normalize/scale_out.py --items 10000 --processes 8
 
 The queues and the bucket are moto's, Bedrock is the emulator, and each process does what Lambda's event source mapping
-does: it receives messages, calls `worker.lambda_handler`, and deletes those that are not to come back. With `--kills` some are
+does: it receives messages, calls `worker.lambda_handler`, and deletes those that are not to come back. With `--kills`
+some are
 ended with SIGKILL on the way, and others take their place. Exits with 1 if an item is lost, or paid for twice without
 having been on its way to a process that was ended.
 """
@@ -184,7 +185,8 @@ class Scene:
         for key, text in CONFIG.items():
             self.s3.put_object(Bucket="config", Key=key, Body=text.encode())
         self.dead_url = self.sqs.create_queue(QueueName="normalize-dead")["QueueUrl"]
-        arn = self.sqs.get_queue_attributes(QueueUrl=self.dead_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        told = self.sqs.get_queue_attributes(QueueUrl=self.dead_url, AttributeNames=["QueueArn"])
+        arn = told["Attributes"]["QueueArn"]
         redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 20})
         self.queue_url = self.sqs.create_queue(
             QueueName="normalize", Attributes={"VisibilityTimeout": str(VISIBILITY), "RedrivePolicy": redrive}

@@ -135,7 +135,7 @@ class _Botocore:
 
 
 @functools.cache
-def _session() -> Any:  # noqa: ANN401 - as BotocoreClient
+def _session() -> Any:
     return boto3.session.Session("bench", "bench", region_name="eu-west-3")
 
 

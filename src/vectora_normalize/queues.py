@@ -35,7 +35,7 @@ class Message:
     """
 
     body: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def size(self) -> int:
@@ -55,7 +55,7 @@ class _Batch:
     """Messages that go in one request, by their place among all of them; those that were taken are gone."""
 
     open: dict[int, Message]
-    refused: dict[int, str] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict[int, str])
 
 
 class SqsQueue:

@@ -12,7 +12,11 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,  # pyright: ignore[reportUnknownVariableType]  # its handler is untyped
+)
 
 from vectora_normalize.aws import aws_parts, deadline_of, killed_at
 from vectora_normalize.operations.monitoring import configure_logging, emit_metrics

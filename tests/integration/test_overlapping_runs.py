@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import pytest
+import pytest  # noqa: TC002 - fixtures are asked for their types
 
 from support.tags import answered_tags
 from vectora_normalize.handler import lambda_handler
@@ -97,7 +97,9 @@ def test_a_failing_item_is_tried_by_whoever_comes_to_it_and_paid_for_once(deploy
     left = [
         entry["item"]["url"]
         for key in deployment.keys("normalized/lai_weekly/outstanding/")
-        for entry in json.loads(deployment.s3.get_object(Bucket=deployment.data_bucket, Key=key)["Body"].read())["entries"]
+        for entry in json.loads(
+            deployment.s3.get_object(Bucket=deployment.data_bucket, Key=key)["Body"].read(),
+        )["entries"]
     ]
     assert len(deployment.items()) == len(paid)
     assert len(paid) == 27 or len(left) >= 1

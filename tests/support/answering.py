@@ -34,7 +34,8 @@ def extraction(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - right and wr
 def answer(summary: str, ingested_at: dt.datetime, **fields: Any) -> Answer:  # noqa: ANN401 - as above
     """An answer as it is kept."""
     read = msgspec.convert(extraction(summary=summary), Extraction)
-    return Answer(**{"extraction": read, "usage": {"inputTokens": 7}, "ingested_at": ingested_at, **fields})
+    given: dict[str, Any] = {"extraction": read, "usage": {"inputTokens": 7}, "ingested_at": ingested_at, **fields}
+    return Answer(**given)
 
 
 def tool_answer(fields: object, *, name: str = "record_item") -> dict[str, Any]:

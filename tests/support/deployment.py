@@ -120,5 +120,5 @@ def warm_process() -> Generator[None]:
                 cast("Any", parts.data)._client.close()
                 for queue in (parts.queue, parts.dead_letters):
                     if queue is not None:
-                        queue._client.close()
+                        cast("Any", queue)._client.close()
             aws.aws_parts.cache_clear()

@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from support.hostileserver import HostileServer, http
+from support.hostileserver import Answer, HostileServer, http
 from support.stopwatch import Stopwatch
 from vectora_normalize.ingest.addresses import AddressPolicy
 from vectora_normalize.ingest.catalog import ContentFilters, Source
@@ -290,7 +290,8 @@ def served(recipes: Sequence[Recipe]) -> Generator[tuple[HostileServer, HostileS
             number = int(connection.request.split(" ")[1].removeprefix("/"))
             connection.send(recipes[number]().answer(address))
 
-        server.answers = dict.fromkeys((f"/{number}" for number in range(len(recipes))), serve)
+        answers: dict[str, Answer] = {f"/{number}": serve for number in range(len(recipes))}
+        server.answers = answers
         yield server, canary
 
 

@@ -115,7 +115,6 @@ class Function:
         if self._process is not None:
             self._process.kill()
 
-
     def _drop_ended(self) -> None:
         if self._process is not None and self._process.ended:
             self._process.close()

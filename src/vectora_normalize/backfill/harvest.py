@@ -31,7 +31,7 @@ class Found:
     """
 
     item: RawItem
-    days: list[dt.date] = field(default_factory=list)
+    days: list[dt.date] = field(default_factory=list["dt.date"])
 
 
 def harvest(

@@ -98,7 +98,7 @@ class Status:
     job: Job
     status: str
     message: str = ""
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def ended(self) -> bool:

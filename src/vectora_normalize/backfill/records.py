@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -57,7 +57,7 @@ def _result(line: bytes) -> Result:
     record_id = str(record.get("recordId", ""))
     if "modelOutput" not in record:
         told: Any = record.get("error")
-        fields: Mapping[str, Any] = told if isinstance(told, dict) else {}
+        fields = cast("Mapping[str, Any]", told if isinstance(told, dict) else {})
         code, message = fields.get("errorCode", "no answer"), fields.get("errorMessage", "")
         return Result(record_id, error=f"{code}: {message}".rstrip(": "))
     answer = record["modelOutput"]

@@ -8,7 +8,7 @@ asks, and a process that is killed between two steps leaves a state that the nex
 The key is a hash of the whole request: model, prompt, schema, language, hints and the item's text. Whatever would make
 another request makes another key. What is kept is the model's extraction, not the finished item: names are held
 against the text and the client's scopes each time it is used, so scopes that change are neither stale nor paid for
-again, as long as they do not change the request.
+again, unless a name that the text holds came or went, which makes another request.
 """
 
 from __future__ import annotations

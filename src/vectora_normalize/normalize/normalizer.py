@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from bedrock_resilience.bedrock import converse
 from bedrock_resilience.quota import TokenEstimator, reserved_tokens, usage_from
@@ -114,5 +114,5 @@ class Normalizer:
 
 def counted(usage: object) -> dict[str, int]:
     """The counts in an answer's `usage`; some models add members that are no numbers."""
-    members = usage.items() if isinstance(usage, dict) else ()
+    members = cast("Mapping[str, object]", usage).items() if isinstance(usage, dict) else ()
     return {name: count for name, count in members if isinstance(count, int)}

@@ -69,8 +69,8 @@ class Received:
         batch: The items of all that were one, whatever became of them.
     """
 
-    come_back: dict[str, str] = field(default_factory=dict)
-    dead: dict[str, str] = field(default_factory=dict)
+    come_back: dict[str, str] = field(default_factory=dict[str, str])
+    dead: dict[str, str] = field(default_factory=dict[str, str])
     batch: Batch = field(default_factory=lambda: BatchReport(()))
 
 

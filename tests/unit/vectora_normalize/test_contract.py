@@ -213,6 +213,7 @@ def test_the_answer_of_a_run_has_exactly_four_keys() -> None:
         (ErrorType.UNKNOWN_CLIENT, 400),
         (ErrorType.INACTIVE_CLIENT, 400),
         (ErrorType.UNKNOWN_SOURCE, 400),
+        (ErrorType.CONCURRENT_RUN, 409),
         (ErrorType.ALL_SOURCES_FAILED, 502),
         (ErrorType.BEDROCK_REFUSED, 502),
     ],

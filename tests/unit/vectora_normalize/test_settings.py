@@ -9,7 +9,7 @@ import pytest
 from bedrock_resilience.policy import RetryPolicy
 from bedrock_resilience.quota import Quota
 from vectora_normalize.contract import ErrorType, RunRefused
-from vectora_normalize.settings import Pacing, Settings
+from vectora_normalize.settings import Mode, OnConcurrentRun, Pacing, Settings
 
 BUCKETS = {"CONFIG_BUCKET": "vectora-inbox-config-dev", "DATA_BUCKET": "vectora-inbox-data-dev"}
 
@@ -37,6 +37,11 @@ def test_two_buckets_are_all_that_is_needed() -> None:
         log_level="INFO",
         allow_private_sources=False,
         pubmed_api_key_param=None,
+        on_concurrent_run=OnConcurrentRun.JOIN,
+        mode=Mode.DIRECT,
+        queue_url=None,
+        dead_letter_queue_url=None,
+        max_receives=5,
     )
 
 
@@ -59,6 +64,11 @@ def test_every_variable_is_read() -> None:
         "LOG_LEVEL": "debug",
         "ALLOW_PRIVATE_SOURCES": "TRUE",
         "PUBMED_API_KEY_PARAM": "/vectora/pubmed",
+        "ON_CONCURRENT_RUN": "Refuse",
+        "MODE": "queue",
+        "QUEUE_URL": "https://sqs.eu-west-3.amazonaws.com/123456789012/normalize",
+        "DEAD_LETTER_QUEUE_URL": "https://sqs.eu-west-3.amazonaws.com/123456789012/normalize-dead",
+        "MAX_RECEIVES": "3",
     }
     assert Settings.from_env(environ) == Settings(
         config_bucket="vectora-inbox-config-dev",
@@ -75,6 +85,11 @@ def test_every_variable_is_read() -> None:
         log_level="DEBUG",
         allow_private_sources=True,
         pubmed_api_key_param="/vectora/pubmed",
+        on_concurrent_run=OnConcurrentRun.REFUSE,
+        mode=Mode.QUEUE,
+        queue_url="https://sqs.eu-west-3.amazonaws.com/123456789012/normalize",
+        dead_letter_queue_url="https://sqs.eu-west-3.amazonaws.com/123456789012/normalize-dead",
+        max_receives=3,
     )
 
 
@@ -114,6 +129,11 @@ def test_a_known_quota_is_paced_unless_told_otherwise(name: str) -> None:
         ("BEDROCK_MODEL_ID", "claude sonnet", "a model id without spaces"),
         ("LOG_LEVEL", "LOUD", "DEBUG or INFO or WARNING or ERROR or CRITICAL"),
         ("ALLOW_PRIVATE_SOURCES", "yes", "false or true"),
+        ("ON_CONCURRENT_RUN", "ignore", "join or wait or refuse"),
+        ("MODE", "sqs", "direct or queue"),
+        ("QUEUE_URL", "normalize", "the URL of a queue"),
+        ("DEAD_LETTER_QUEUE_URL", "arn:aws:sqs:eu-west-3:1:dead", "the URL of a queue"),
+        ("MAX_RECEIVES", "0", "a whole number from 1 to 1000"),
     ],
 )
 def test_a_wrong_variable_is_refused_by_name(name: str, value: str, accepted: str) -> None:
@@ -143,6 +163,10 @@ def test_pacing_by_a_quota_needs_the_quota() -> None:
             "required: BEDROCK_REQUESTS_PER_MINUTE or BEDROCK_TOKENS_PER_MINUTE"
         ),
     )
+
+
+def test_a_dispatcher_needs_its_queue() -> None:
+    assert faults(MODE="queue") == ("QUEUE_URL: missing; required: the URL of the workers' queue, beside MODE=queue",)
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -92,7 +92,8 @@ class Shop:
         self.answers("theirs").put(self.key(item), an_answer("theirs", NOW))
 
     def run(self, items: Sequence[RawItem] = ITEMS, **options: Any) -> BatchReport[RawItem, Normalized]:  # noqa: ANN401 - of normalize_items_batch
-        given = {"answers": self.answers(), "clock": self.clock, "policy": AT_ONCE, "max_workers": 1, **options}
+        given: dict[str, Any] = {"answers": self.answers(), "clock": self.clock, "policy": AT_ONCE, "max_workers": 1}
+        given |= options
         return normalize_items_batch(items, self.normalizer(), **given)
 
     def claims(self) -> list[str]:

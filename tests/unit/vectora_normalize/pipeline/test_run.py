@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import datetime as dt
 import json
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclasses read the annotations
@@ -18,7 +19,7 @@ from support.answering import FunctionClient, client_error, extraction, tool_ans
 from support.clients import NOW, FixedFetcher, configure, feed
 from vectora_normalize.contract import ErrorType, RunRefused, RunRequest
 from vectora_normalize.pipeline import Invocation, Parts, RunSummary, run
-from vectora_normalize.settings import Settings
+from vectora_normalize.settings import OnConcurrentRun, Settings
 from vectora_normalize.stores import BucketMissing, FolderStore
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class World:
     answer: Callable[[str], dict[str, Any]] = agree
     pages: dict[str, bytes] = field(default_factory=lambda: dict(PAGES))
 
+    asked: list[str] = field(default_factory=list[str])
+
     def __post_init__(self) -> None:
         self.config = FolderStore(self.root / "config")
         self.data = FolderStore(self.root / "data")
@@ -59,8 +62,12 @@ class World:
             config=self.config,
             data=self.data,
             fetcher=FixedFetcher(self.pages),
-            bedrock=FunctionClient(self.answer),
+            bedrock=FunctionClient(self.ask),
         )
+
+    def ask(self, text: str) -> dict[str, Any]:
+        self.asked.append(text)
+        return self.answer(text)
 
     def run(
         self,
@@ -310,3 +317,219 @@ def test_a_bucket_that_is_not_there_is_a_wrong_configuration(world: World) -> No
         world.run()
     assert caught.value.error_type is ErrorType.INVALID_CONFIGURATION
     assert str(caught.value) == "CONFIG_BUCKET or DATA_BUCKET: s3://data/normalized/small/lease.json: no such bucket"
+
+
+class TestPaidOnce:
+    def test_a_second_run_asks_nothing_and_changes_nothing(self, world: World) -> None:
+        world.run()
+        before = world.data.get(ITEMS)
+        world.asked.clear()
+        summary = world.run()
+        assert (summary.items_ingested, summary.items_normalized) == (3, 3)
+        assert world.asked == []
+        assert world.data.get(ITEMS) == before
+        assert summary.report["work"] == {
+            "asked": 0,
+            "reused": 3,
+            "joined": 0,
+            "queued": 0,
+            "retaken": 0,
+            "given_up": 0,
+        }
+        assert {account["origin"] for account in summary.report["items"]} == {"store"}
+        assert (summary.counts["ItemsReused"], summary.counts["Calls"], summary.counts["InputTokens"]) == (3, 0, 0)
+
+    def test_a_day_later_the_items_are_listed_anew_and_paid_for_once(self, world: World) -> None:
+        world.run()
+        world.asked.clear()
+        tomorrow = NOW + dt.timedelta(days=1)
+        run(RunRequest(client_id="small"), world.parts(), Invocation(now=tomorrow, request_id="r-2"))
+        listed = world.load("normalized/small/2026/11/22/items.json")
+        assert len(listed) == 3
+        assert {item["ingested_at"] for item in listed} == {"2026-11-21T06:30:00Z"}
+        assert world.asked == []
+
+    def test_a_scope_that_concerns_no_item_costs_nothing(self, world: World) -> None:
+        world.run()
+        world.asked.clear()
+        configure(world.config, company_scopes="companies: [Camurus, Teva, Nobody At All]")
+        assert world.run().report["work"]["reused"] == 3
+        assert world.asked == []
+
+    def test_a_name_that_leaves_a_scope_costs_the_items_that_hold_it_and_is_gone(self, world: World) -> None:
+        world.run()
+        world.asked.clear()
+        configure(world.config, company_scopes="companies: [Camurus]")
+        assert world.run().report["work"]["reused"] == 2
+        assert len(world.asked) == 1
+        assert "Teva" in world.asked[0]
+        found = {item["title"]: item["companies_in_scopes"] for item in world.load(ITEMS)}
+        assert found == {"Camurus grows": ["Camurus"], "Teva grows": [], "Uzedy grows": []}
+
+    def test_another_model_is_another_answer(self, world: World) -> None:
+        world.run()
+        world.asked.clear()
+        parts = world.parts()
+        object.__setattr__(parts.settings, "model_id", "successor")
+        run(RunRequest(client_id="small"), parts, Invocation(now=NOW, request_id="r-2"))
+        assert len(world.asked) == 3
+        assert len(world.kept()) == 6
+
+
+class TestOutstanding:
+    def refuse_teva(self, world: World, code: str = "ValidationException") -> None:
+        def answer(text: str) -> dict[str, Any]:
+            if "Teva" in text:
+                raise client_error(code, "no")
+            return agree(text)
+
+        world.answer = answer
+
+    def test_what_failed_is_taken_up_by_the_next_run_whatever_its_window(self, world: World) -> None:
+        self.refuse_teva(world)
+        world.run()
+        (entry,) = world.outstanding()
+        assert (entry["item"]["title"], entry["status"], entry["fault"]) == ("Teva grows", "failed", "validation")
+        assert (entry["calls"], entry["failures"]) == (1, 1)
+        world.answer = agree
+        world.asked.clear()
+        summary = world.run(from_date=dt.date(2001, 1, 1), to_date=dt.date(2001, 1, 2))
+        assert (summary.items_ingested, summary.items_normalized) == (1, 1)
+        assert summary.report["work"]["retaken"] == 1
+        assert len(world.asked) == 1
+        assert world.outstanding() == []
+        assert {item["title"] for item in world.load(ITEMS)} == {"Camurus grows", "Teva grows", "Uzedy grows"}
+
+    def test_what_was_not_started_comes_back(self, world: World) -> None:
+        deadline = Deadline(SYSTEM_CLOCK.monotonic() + 5.0, attempt=10.0)
+        world.run(deadline=deadline)
+        assert {entry["status"] for entry in world.outstanding()} == {"unstarted"}
+        assert {entry["reason"] for entry in world.outstanding()} == {"deadline"}
+        world.pages = {url: feed() for url in PAGES}
+        assert world.run().items_normalized == 3
+        assert world.outstanding() == []
+
+    def test_a_run_that_dies_leaves_all_of_it_to_the_next(self, world: World) -> None:
+        world.data = _Dying(world.data.root)
+        with pytest.raises(MemoryError):
+            world.run()
+        world.data = FolderStore(world.data.root)
+        assert len(world.kept()) == 3
+        assert {entry["status"] for entry in world.outstanding()} == {"open"}
+        assert not world.data.exists(ITEMS)
+        world.asked.clear()
+        world.pages = {url: feed() for url in PAGES}  # the feeds have moved on
+        assert world.run().report["work"] == {
+            "asked": 0,
+            "reused": 3,
+            "joined": 0,
+            "queued": 0,
+            "retaken": 3,
+            "given_up": 0,
+        }
+        assert world.asked == []
+        assert len(world.load(ITEMS)) == 3
+        assert world.outstanding() == []
+
+    def test_an_item_that_keeps_failing_is_given_up_and_told_of(self, world: World) -> None:
+        self.refuse_teva(world)
+        for _ in range(3):
+            world.run()
+        world.asked.clear()
+        summary = world.run()
+        assert world.asked == []
+        assert (summary.items_ingested, summary.items_normalized) == (3, 2)
+        (given_up,) = [account for account in summary.report["items"] if account["status"] == "failed"]
+        assert (given_up["title"], given_up["calls"], given_up["fault"]) == ("Teva grows", 0, "validation")
+        assert given_up["reason"].startswith("given up: failed in 3 runs")
+        assert summary.report["work"]["given_up"] == 1
+        assert len(world.outstanding()) == 1
+        # It is known for good, also while no source offers it.
+        world.pages = {"https://one.example/feed": feed("Camurus grows"), "https://two.example/feed": feed()}
+        assert world.run().items_ingested == 1
+        assert len(world.outstanding()) == 1
+
+    def test_what_fails_for_the_moment_comes_back_for_ever(self, world: World) -> None:
+        self.refuse_teva(world, "ThrottlingException")
+        for _ in range(5):
+            world.run()
+        world.asked.clear()
+        world.run()
+        assert len([text for text in world.asked if "Teva" in text]) == 2  # one retry
+        world.answer = agree
+        assert world.run().items_normalized == 3
+        assert world.outstanding() == []
+
+    def test_where_bedrock_refuses_the_run_everything_comes_back(self, world: World) -> None:
+        def refuse(_: str) -> dict[str, Any]:
+            raise client_error("AccessDeniedException", "no", 403)
+
+        world.answer = refuse
+        for _ in range(4):
+            world.run()
+        assert len(world.outstanding()) == 3
+        world.answer = agree
+        assert world.run().items_normalized == 3
+
+    def test_where_all_sources_fail_what_is_outstanding_stays(self, world: World) -> None:
+        self.refuse_teva(world)
+        world.run()
+        world.pages.clear()
+        assert world.run().refusal is not None
+        assert len(world.outstanding()) == 1
+
+
+class TestOneRunAtATime:
+    def test_a_run_has_the_lease_while_it_works_and_not_longer(self, world: World) -> None:
+        held: list[bool] = []
+
+        def answer(text: str) -> dict[str, Any]:
+            held.append(world.data.exists("normalized/small/lease.json"))
+            return agree(text)
+
+        world.answer = answer
+        world.run()
+        assert held == [True] * 3
+        assert not world.data.exists("normalized/small/lease.json")
+
+    def test_a_refused_second_run_writes_nothing(self, world: World) -> None:
+        lease = {"owner": "other", "expires_at": (NOW + dt.timedelta(seconds=60)).isoformat()}
+        world.data.put("normalized/small/lease.json", json.dumps(lease).encode())
+        parts = world.parts()
+        object.__setattr__(parts.settings, "on_concurrent_run", OnConcurrentRun.REFUSE)
+        with pytest.raises(RunRefused) as caught:
+            run(RunRequest(client_id="small"), parts, Invocation(now=NOW, request_id="r-1"))
+        assert caught.value.error_type is ErrorType.CONCURRENT_RUN
+        assert list(world.data.list("")) == ["normalized/small/lease.json"]
+
+    def test_a_run_that_joins_another_says_whose_work_it_shares(self, world: World) -> None:
+        lease = {"owner": "other", "expires_at": (NOW + dt.timedelta(seconds=60)).isoformat()}
+        world.data.put("normalized/small/lease.json", json.dumps(lease).encode())
+        assert world.run().report["shared_with"] == "other"
+        assert world.data.exists("normalized/small/lease.json")  # theirs
+
+    def test_a_lease_is_given_back_whatever_happens(self, world: World) -> None:
+        def answer(_: str) -> dict[str, Any]:
+            raise KeyError("mistake")
+
+        world.answer = answer
+        with pytest.raises(KeyError):
+            world.run()
+        assert not world.data.exists("normalized/small/lease.json")
+
+    def test_what_killed_workers_put_aside_is_listed_by_the_next_run(self, world: World) -> None:
+        world.run()
+        (row, *_) = world.load(ITEMS)
+        world.data.put("normalized/small/parts/2026-11-20/dead-1.json", json.dumps([row]).encode())
+        world.run()
+        assert world.load("normalized/small/2026/11/20/items.json") == [row]
+        assert list(world.data.list("normalized/small/parts")) == []
+
+
+class _Dying(FolderStore):
+    """The process ends when the list of the day is to be written."""
+
+    def put_if_absent(self, key: str, body: bytes) -> str | None:
+        if key == ITEMS:
+            raise MemoryError
+        return super().put_if_absent(key, body)
