@@ -871,6 +871,11 @@ class TestReportOf:
         outer.__cause__ = BatchInterrupted(report)
         assert report_of(outer) is report
 
+    def test_errors_that_cause_each_other_have_none(self) -> None:
+        one, other = ValueError(), ValueError()
+        one.__cause__, other.__cause__ = other, one
+        assert report_of(one) is None
+
     def test_an_error_without_one(self) -> None:
         assert report_of(ValueError()) is None
         assert report_of(None) is None

@@ -138,8 +138,11 @@ def test_a_policy_refuses_a_coroutine_instead_of_taking_it_for_an_answer() -> No
     async def answer() -> int:
         return 1
 
-    with pytest.raises(TypeError, match=r"returned a coroutine: use Retrier\.acall"):
+    with pytest.raises(TypeError) as refused:
         _ = RetryPolicy().call(answer)
+    assert str(refused.value) == (
+        f"{answer!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it"
+    )
 
 
 INTERRUPTED = """
@@ -157,6 +160,11 @@ def press(after, times=1):
 def twice():
     press(0.3, times=2)
     BoundedExecutor(2).run(lambda i: time.sleep(0.05 if i < 4 else 30), range(50))
+
+def twice_in_a_stream():
+    press(0.3, times=2)
+    for outcome in BoundedExecutor(2).stream(lambda i: time.sleep(0.05 if i < 4 else 30), range(50)):
+        pass
 
 def in_asyncio():
     async def answer(item):
@@ -184,7 +192,12 @@ except BaseException as error:
 
 @pytest.mark.parametrize(
     ("way", "raised"),
-    [("twice", "BatchInterrupted"), ("in_asyncio", "KeyboardInterrupt"), ("by_a_handler", "Term")],
+    [
+        ("twice", "BatchInterrupted True"),
+        ("twice_in_a_stream", "BatchInterrupted False"),  # what was finished had been yielded
+        ("in_asyncio", "KeyboardInterrupt True"),
+        ("by_a_handler", "Term True"),
+    ],
 )
 def test_however_a_run_is_interrupted_its_report_is_there(way: str, raised: str) -> None:
     done = subprocess.run(
@@ -194,4 +207,4 @@ def test_however_a_run_is_interrupted_its_report_is_there(way: str, raised: str)
         timeout=60,
         check=True,
     )
-    assert done.stdout == f"{raised} True\n", done.stderr
+    assert done.stdout == f"{raised}\n", done.stderr

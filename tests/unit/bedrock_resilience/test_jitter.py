@@ -55,6 +55,7 @@ class TestAdditiveJitter:
     def test_the_default_is_the_contracts(self) -> None:
         assert AdditiveJitter() == AdditiveJitter(0.1)
         assert AdditiveJitter(0) == AdditiveJitter(0.0)
+        assert AdditiveJitter(sys.float_info.max).spread == sys.float_info.max
         assert repr(AdditiveJitter(1)) == "AdditiveJitter(spread=1.0)"
 
     @pytest.mark.parametrize("given", [-0.1, math.inf, math.nan, True, "0.1", None])
