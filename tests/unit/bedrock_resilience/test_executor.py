@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from bedrock_resilience import AdditiveJitter, BoundedExecutor, Fault, NoJitter, RetryPolicy
+from bedrock_resilience._threads import ThreadedRun
 from bedrock_resilience.budget import RetryBudget
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.deadline import Deadline
@@ -842,6 +843,32 @@ class TestInterrupt:
         assert len(reported) <= 4
         assert workers() == []
 
+    @pytest.mark.parametrize("way", ["run", "stream"])
+    def test_a_second_one_ends_the_wait_for_the_calls_in_flight(
+        self, way: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waiting, over = threading.Event(), threading.Event()
+        join = ThreadedRun[int, int].join
+
+        def announced(run: ThreadedRun[int, int]) -> None:
+            waiting.set()
+            join(run)
+
+        monkeypatch.setattr(ThreadedRun, "join", announced)
+
+        def work(number: int) -> int:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert waiting.wait(10)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert over.wait(10)
+            return number
+
+        with pytest.raises(KeyboardInterrupt) as raised:
+            list(getattr(BoundedExecutor(1), way)(work, [0]) or ())
+        over.set()
+        assert isinstance(raised.value, BatchInterrupted)
+        assert raised.value.report.submitted == 0
+
     def test_another_signals_exception_leaves_no_worker_either(self) -> None:
         class Terminated(BaseException): ...
 
@@ -855,13 +882,16 @@ class TestInterrupt:
 
         before = signal.signal(signal.SIGTERM, terminate)
         try:
-            with pytest.raises(Terminated):
+            with pytest.raises(Terminated) as raised:
                 BoundedExecutor(2).run(
                     work, itertools.takewhile(lambda number: number < 100_000_000, itertools.count())
                 )
         finally:
             signal.signal(signal.SIGTERM, before)
         assert workers() == []
+        report = report_of(raised.value)
+        assert report is not None
+        assert 0.0 < report.elapsed < 60.0
 
 
 class TestReportOf:
