@@ -90,7 +90,7 @@ class Deployed:
 
 
 class Account:
-    """An AWS of this module's own, where the names of the deployed systems are free."""
+    """An AWS where the names of the deployed systems are free: no other test of this process uses them."""
 
     def __init__(self, url: str, session: Any, s3: Any, lambda_: Any, role: str) -> None:  # noqa: ANN401 - boto3
         self.url, self.session, self.s3, self.lambda_, self.role = url, session, s3, lambda_, role

@@ -84,8 +84,9 @@ def test_every_template_is_created_here() -> None:
 
 @pytest.mark.parametrize(("env", "limit"), [("dev", 1), ("stage", None), ("prod", None)])
 def test_the_function_is_created_and_limited_in_dev_alone(account: Account, env: str, limit: int | None) -> None:
-    outputs = account.create("s1-runtime.yaml", f"runtime-{env}", Env=env, **account.buckets)
-    name = f"vectora-inbox-ingest-normalize-{env}"
+    # A project of its own: all servers of moto in one process share what they hold.
+    outputs = account.create("s1-runtime.yaml", f"runtime-{env}", ProjectName="stacks", Env=env, **account.buckets)
+    name = f"stacks-ingest-normalize-{env}"
     assert outputs["FunctionName"] == name
     with closing(account.client("lambda")) as client:
         described = client.get_function(FunctionName=name)

@@ -1,0 +1,225 @@
+"""The deployment guide, tried as a new user would: its commands in a shell, from top to bottom."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bedrock_resilience.emulator import BedrockEmulator
+from support.environment import MACHINE_ENVIRONMENT, clean
+from support.lambda_service import Ran, lambda_service
+from support.packaged import PYTHON, unpacked
+from support.pages import ROOT, blocks
+from support.runtime import Function
+from support.s3 import s3_client
+from vectora_normalize.local.sources import SourceServer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from support.runtime import Outcome
+
+PAGES = [ROOT / "docs" / "deployment.md", ROOT / "docs" / "operations.md"]
+EVENT = json.loads((ROOT / "tests/events/test-ingest-small-batch.json").read_text("utf-8"))
+CLIENT = """
+client_profile: {client_id: lai_weekly, name: LAI Weekly, language: en, active: true}
+watch_domains: [{molecule_scope: molecules}]
+source_config:
+  source_bouquets_enabled: [all]
+  content_filters: {min_word_count: 3}
+"""
+SOURCE = "{{source_key: {key}, source_type: press, enabled: true, ingestion_mode: rss, rss_url: '{url}/{key}.xml'}}"
+CATALOG = "sources: [{sources}]\nbouquets: [{{bouquet_id: all, source_keys: [{first}]}}]\n"
+ITEM = """
+<item><title>Risperidone {number} of {key}</title><link>https://press.example/{key}/{number}</link>
+<pubDate>{day}</pubDate><description>Monthly risperidone number {number} of {key} held for a year.</description></item>
+"""
+
+
+def commands(page: Path, language: str) -> list[str]:
+    """The commands of a page, one a line; those that are not run are left out."""
+    found: list[str] = []
+    for block in blocks(page):
+        if block.language == language and block.no_run is None:
+            joined = re.sub(r"[\\`]\n *", "", block.code)
+            found += [line for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+    return found
+
+
+def in_common(line: str) -> str:
+    """A command of either shell in one spelling; what a shell computes by itself is told as `@`."""
+    setting = re.fullmatch(r'\$env:(\w+) = "([^"]*)"', line)
+    line = f"export {setting[1]}={setting[2]}" if setting else line
+    return re.sub(r"\$env:(\w+)", r"$\1", re.sub(r"\$?\(.*\)\S*", "@", line))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_both_shells_are_told_the_same_commands(page: Path) -> None:
+    bash, powershell = ([in_common(line) for line in commands(page, shell)] for shell in ("bash", "powershell"))
+    assert bash == powershell
+    assert bash
+
+
+class Cloud:
+    """What stands in for AWS: moto in a process of its own, and a Lambda that runs what is deployed to it."""
+
+    def __init__(self, url: str, emulator: BedrockEmulator, folder: Path) -> None:
+        self.url = url
+        self.lambda_url = ""
+        self._emulator = emulator
+        self._folder = folder
+        self._functions: dict[str, Function] = {}
+        self._lock = threading.Lock()
+
+    def run(self, name: str, event: bytes) -> Ran:
+        """Run the code that lies in the code bucket with the environment that the function has."""
+        with self._lock:
+            if name not in self._functions:
+                self._functions[name] = self._start(name)
+        outcome = self._functions[name].invoke_raw(event)
+        self._keep_log(name, outcome)
+        return Ran(outcome.payload, outcome.error, outcome.log)
+
+    def _keep_log(self, name: str, outcome: Outcome) -> None:
+        now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)  # noqa: TID251 - log events have wall time
+        events = [{"timestamp": now, "message": line} for line in outcome.log.splitlines()]
+        stream = {"logGroupName": f"/aws/lambda/{name}", "logStreamName": outcome.request_id}
+        with contextlib.closing(self._client("logs")) as client:
+            client.create_log_stream(**stream)
+            client.put_log_events(**stream, logEvents=events)
+
+    def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        import boto3  # noqa: PLC0415 - not before the environment is clean
+
+        session: Any = boto3.Session(region_name="eu-west-3")
+        return session.client(service, endpoint_url=self.url)
+
+    def close(self) -> None:
+        for function in self._functions.values():
+            function.__exit__()
+
+    def _start(self, name: str) -> Function:
+        with contextlib.closing(self._client("lambda")) as client:
+            configuration = client.get_function_configuration(FunctionName=name)
+        with s3_client(self.url) as s3:
+            bucket = "vectora-inbox-lambda-code-dev"
+            code = s3.get_object(Bucket=bucket, Key="lambda/ingest-normalize/latest.zip")["Body"].read()
+        with zipfile.ZipFile(io.BytesIO(code)) as archive:
+            archive.extractall(self._folder / name)
+        environ = {
+            **configuration["Environment"]["Variables"],
+            "AWS_ENDPOINT_URL_S3": self.url,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self._emulator.endpoint_url,
+            "ALLOW_PRIVATE_SOURCES": "true",  # the sources of this test are on loopback
+        }
+        return Function(
+            self._folder / name,
+            {key: str(value) for key, value in environ.items()},
+            handler=configuration["Handler"],
+            timeout=float(configuration["Timeout"]),
+            name=name,
+        )
+
+
+@contextlib.contextmanager
+def moto_process(log: Path) -> Generator[str]:
+    """Moto's server in a process of its own: in this one, all servers share what they hold."""
+    with log.open("wb") as out:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+        server = subprocess.Popen(command, stdout=out, stderr=out, env=clean(MACHINE_ENVIRONMENT))
+    try:
+        started = threading.Event()
+        while not (running := re.search(r"Running on (http://[\d.:]+)", log.read_text("utf-8"))):
+            assert server.poll() is None, log.read_text("utf-8")
+            started.wait(0.05)
+        yield running[1]
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Generator[Cloud]:
+    with (
+        moto_process(tmp_path / "moto.log") as url,
+        BedrockEmulator() as emulator,
+        contextlib.closing(Cloud(url, emulator, tmp_path / "functions")) as cloud,
+        lambda_service(url, cloud.run) as service,
+    ):
+        cloud.lambda_url = service.url
+        yield cloud
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Generator[Path]:
+    """A clone, and a configuration whose sources are the two of the test event."""
+    today = dt.datetime.now(dt.UTC)  # noqa: TID251 - the function reads the same clock
+    folder, sources = tmp_path / "clone", tmp_path / "sources" / "press.example"
+    sources.mkdir(parents=True)
+    (folder / "tests").mkdir(parents=True)
+    for path in ("infra", "scripts", "tests/events"):
+        (folder / path).symlink_to(ROOT / path)
+    for key in EVENT["sources"]:
+        items = "".join(ITEM.format(number=n, key=key, day=f"{today:%a, %d %b %Y 00:00:00 GMT}") for n in (1, 2))
+        (sources / f"{key}.xml").write_text(f"<rss><channel>{items}</channel></rss>")
+    with SourceServer(tmp_path / "sources", today.date()) as server:
+        listed = ", ".join(SOURCE.format(key=key, url=f"{server.base_url}/press.example") for key in EVENT["sources"])
+        files = {
+            "clients/lai_weekly.yaml": CLIENT,
+            "canonical/sources/source_catalog.yaml": CATALOG.format(sources=listed, first=EVENT["sources"][0]),
+            "canonical/scopes/molecule_scopes.yaml": "molecules: [risperidone]",
+        }
+        for name, text in files.items():
+            (folder / "config" / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "config" / name).write_text(text)
+        yield folder
+
+
+@pytest.mark.packaging
+@pytest.mark.skipif(sys.platform != "linux", reason="a package is for Linux, and runs there alone")
+def test_the_guide_ends_with_an_answer_of_the_contract(
+    clone: Path, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lines = [line for page in PAGES for line in commands(page, "bash")]
+    # What a reader would do as well: the runtime is the Python that there is here.
+    script = "\n".join(lines).replace("PYTHON_VERSION=3.12", f"PYTHON_VERSION={PYTHON}")
+    environment = {
+        **{name: value for name, value in MACHINE_ENVIRONMENT.items() if not name.startswith("AWS_")},
+        **clean({}),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{MACHINE_ENVIRONMENT['PATH']}",
+        "AWS_ENDPOINT_URL": cloud.url,
+        "AWS_ENDPOINT_URL_LAMBDA": cloud.lambda_url,
+        "NO_PROXY": "127.0.0.1",
+    }
+    ran = subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", script],
+        cwd=clone,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert ran.returncode == 0, ran.stdout
+    assert re.search(r"^answer 200: 4 of 4 items normalised in [\d.]+ s$", ran.stdout, re.MULTILINE), ran.stdout
+    answer = json.loads((clone / "answer.json").read_text("utf-8"))
+    assert answer["statusCode"] == 200
+    assert answer["body"].pop("execution_time_seconds") >= 0
+    assert answer["body"] == {"client_id": "lai_weekly", "items_ingested": 4, "items_normalized": 4}
+    assert "/items.json" in ran.stdout
+    assert ran.stdout.count("\nwithin the limits\n") == 2  # out of the log, and out of the run reports
+    built = (clone / "build" / "ingest-normalize.zip").read_bytes()
+    assert built == (unpacked(tmp_path_factory).parent / "package.zip").read_bytes()  # built twice, the same bytes
