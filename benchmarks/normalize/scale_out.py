@@ -60,7 +60,6 @@ FAULTS: Final = (
     503,
     529,
 )
-VISIBILITY: Final = 8  # seconds until a message that was not deleted comes again
 LAMBDA_SECONDS: Final = 60.0
 TAG: Final = re.compile(rb"<item-([0-9a-f]{16})>")
 
@@ -175,7 +174,7 @@ def items(count: int) -> list[RawItem]:
 class Scene:
     """The queues, the bucket and the emulator."""
 
-    def __init__(self, url: str, emulator: BedrockEmulator) -> None:
+    def __init__(self, url: str, emulator: BedrockEmulator, visibility: int) -> None:
         self.url = url
         self.emulator = emulator
         self.s3 = client("s3", url)
@@ -189,7 +188,7 @@ class Scene:
         arn = told["Attributes"]["QueueArn"]
         redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 20})
         self.queue_url = self.sqs.create_queue(
-            QueueName="normalize", Attributes={"VisibilityTimeout": str(VISIBILITY), "RedrivePolicy": redrive}
+            QueueName="normalize", Attributes={"VisibilityTimeout": str(visibility), "RedrivePolicy": redrive}
         )["QueueUrl"]
 
     @property
@@ -307,6 +306,7 @@ def main() -> int:
     parser.add_argument("--faults", type=float, default=0.05)
     parser.add_argument("--latency", type=float, default=0.05)
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--visibility", type=int, default=8, help="seconds until a message comes again")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     processes: Any = multiprocessing.get_context("forkserver")
@@ -317,7 +317,7 @@ def main() -> int:
     url = address.get(timeout=60)
     with BedrockEmulator(latency=arguments.latency, log_size=100 * arguments.items, seed=arguments.seed) as emulator:
         emulator.fail_randomly(arguments.faults, *FAULTS)
-        scene = Scene(url, emulator)
+        scene = Scene(url, emulator, arguments.visibility)
         all_items = items(arguments.items)
         began = time.monotonic()
         scene.dispatch(all_items)

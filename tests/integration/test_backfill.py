@@ -1,0 +1,218 @@
+"""Old items through batch inference: the command, over sockets to the bucket and to a stand-in for the jobs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from support.answering import USAGE, extraction
+from support.batchjobs import BatchService, batch_service
+from support.schemas import conforms
+from support.tags import answered_tags
+from vectora_normalize.cli.app import app
+from vectora_normalize.handler import lambda_handler
+from vectora_normalize.items import items_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from click.testing import Result
+
+    from support.deployment import Deployment
+
+ROLE = "arn:aws:iam::123456789012:role/batch"
+TODAY = dt.datetime.now(dt.UTC).date()  # noqa: TID251 - as the command
+ITEMS = f"normalized/lai_weekly/{TODAY:%Y/%m/%d}/items.json"
+
+
+class Context:
+    aws_request_id = "run"
+
+    def __init__(self, seconds: float = 300.0) -> None:
+        self._milliseconds = int(seconds * 1000)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._milliseconds
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["backfill", *map(str, arguments)])
+
+
+def start(*options: object) -> Result:
+    return command("start", "--client", "lai_weekly", "--from", TODAY, "--role-arn", ROLE, *options)
+
+
+def collect(*options: object) -> Result:
+    return command("collect", "--client", "lai_weekly", *options)
+
+
+@pytest.fixture
+def service(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Generator[BatchService]:
+    """A bucket in which a day's items were ingested and none was normalised, and the service for the jobs."""
+    lambda_handler({"client_id": "lai_weekly"}, Context(seconds=25.0))
+    assert deployment.emulator.requests == 0
+    for key in deployment.keys("normalized/lai_weekly/outstanding/"):  # the next run would do them all
+        deployment.s3.delete_object(Bucket=deployment.data_bucket, Key=key)
+    with batch_service(deployment.s3) as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", running.url)
+        yield running
+
+
+def converse(text: str, stop_reason: str = "end_turn") -> dict[str, Any]:
+    message = {"role": "assistant", "content": [{"text": text}]}
+    return {"modelOutput": {"output": {"message": message}, "stopReason": stop_reason, "usage": USAGE}}
+
+
+def agree(_: dict[str, Any]) -> dict[str, Any]:
+    return converse(json.dumps(extraction(summary="By the batch.", companies=["Camurus", "Nordlai"])))
+
+
+def test_a_days_items_come_back_as_if_a_run_had_normalised_them(deployment: Deployment, service: BatchService) -> None:
+    started = start()
+    assert started.exit_code == 0, started.output
+    (arn,) = service.created
+    assert f"started with 112 items: {arn}" in started.output
+    created = service.created[arn]
+    assert created["modelInvocationType"] == "Converse"
+    assert created["modelId"] == "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+    assert created["roleArn"] == ROLE
+    told = command("status", "--client", "lai_weekly")
+    assert ": Submitted; 112 total" in told.output
+    service.finish(arn, agree)
+    collected = collect()
+    assert collected.exit_code == 0, collected.output
+    assert "112 of 112 items answered, 0 known before" in collected.output
+    assert f"{TODAY}: 112 items written" in collected.output
+    items = deployment.load(ITEMS)
+    assert conforms(items, items_schema())
+    assert len(items) == 112
+    assert {item["summary"] for item in items} == {"By the batch."}
+    # Names are held against the text, and against the client's scopes, as in a run.
+    assert all(
+        "Camurus" in item["title"] + item["content"] for item in items if "Camurus" in item["companies_detected"]
+    )
+    # A run finds them answered.
+    answer = lambda_handler({"client_id": "lai_weekly"}, Context())
+    assert answer["body"]["items_normalized"] == 112
+    assert deployment.emulator.requests == 0
+    assert collect().output == "lai_weekly has no job to collect\n"
+
+
+def test_the_records_hold_a_request_without_tools(service: BatchService) -> None:
+    start()
+    (arn,) = service.created
+    for record in service.records(arn):
+        assert set(record) == {"recordId", "modelInput"}
+        assert set(record["modelInput"]) == {"system", "messages", "inferenceConfig"}
+    assert len({record["recordId"] for record in service.records(arn)}) == 112
+    system = service.records(arn)[0]["modelInput"]["system"][0]["text"]
+    assert "as one JSON object" in system
+    assert '"summary"' in system
+    assert "record_item" not in system
+
+
+def test_what_a_run_was_answered_is_not_sent_and_what_it_is_answered_meanwhile_stays(
+    deployment: Deployment, service: BatchService
+) -> None:
+    lambda_handler({"client_id": "lai_weekly", "sources": ["press_sector__lettre_depot"]}, Context())
+    assert deployment.emulator.requests >= 10
+    before = len(answered_tags(deployment.emulator))
+    start()
+    (arn,) = service.created
+    assert len(service.records(arn)) == 112 - before
+    lambda_handler({"client_id": "lai_weekly"}, Context())
+    assert deployment.emulator.requests == 112
+    service.finish(arn, agree)
+    assert f"{112 - before} of {112 - before} items answered, {112 - before} known before" in collect().output
+    assert "By the batch." not in {item["summary"] for item in deployment.load(ITEMS)}
+
+
+def test_a_second_job_is_not_about_items_of_an_open_one(deployment: Deployment, service: BatchService) -> None:
+    start()
+    again = start()
+    assert again.exit_code == 2
+    assert "error: InvalidEvent: backfill: 112 items were ingested from" in again.stderr
+    assert "0 of them have no answer and are in no job; a job needs 100" in again.stderr
+    (arn,) = service.created
+    service.statuses[arn], service.messages[arn] = "Failed", "the role may not read the bucket"
+    assert "Failed; 112 total; the role may not read the bucket" in command("status", "--client", "lai_weekly").output
+    assert "112 without an answer: no line in the output" in collect().output
+    assert start().exit_code == 0
+    assert not any(key == ITEMS and deployment.load(key) for key in deployment.stored())
+
+
+def test_bad_lines_are_counted_and_the_rest_is_kept(deployment: Deployment, service: BatchService) -> None:
+    start()
+    (arn,) = service.created
+    odd: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {}
+    kinds: list[Callable[[dict[str, Any]], dict[str, Any] | None]] = [
+        lambda _: None,
+        lambda _: {"error": {"errorCode": 400, "errorMessage": "bad request"}},
+        lambda _: {"modelOutput": {}},
+        lambda _: converse("Sorry."),
+        lambda _: converse(json.dumps(extraction(summary=" "))),
+        lambda _: converse("{", "max_tokens"),
+        lambda _: {"recordId": "stranger", **agree({})},
+        lambda _: converse(f"```json\n{json.dumps(extraction(summary='Fenced.'))}\n```"),
+    ]
+    for record, kind in zip(service.records(arn), kinds, strict=False):
+        odd[record["recordId"]] = kind
+    service.finish(arn, lambda record: odd.get(record["recordId"], agree)(record), "PartiallyCompleted")
+    told = collect()
+    assert told.exit_code == 0
+    assert "105 of 112 items answered" in told.output
+    assert {line.strip() for line in told.output.splitlines() if "without an answer" in line} == {
+        "1 without an answer: 400",
+        "3 without an answer: malformed_answer",
+        "1 without an answer: incomplete_answer",
+        "1 without an answer: a line for no record of the job",
+        "2 without an answer: no line in the output",
+    }
+    items = deployment.load(ITEMS)
+    assert len(items) == 105
+    assert sum(item["summary"] == "Fenced." for item in items) == 1
+
+
+def test_a_job_under_way_is_told_and_left(service: BatchService) -> None:
+    start()
+    told = collect()
+    assert told.exit_code == 1
+    assert ": Submitted; 112 total" in told.output
+    (name,) = [request["jobName"] for request in service.created.values()]
+    assert collect("--job", name).exit_code == 1
+    assert collect("--job", "nobody").exit_code == 2
+
+
+def test_a_refused_job_is_one_line_and_tried_again_by_the_next(deployment: Deployment, service: BatchService) -> None:
+    service.refuse = (403, "AccessDeniedException", "no")
+    refused = start()
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("error: AccessDeniedException: ")
+    assert ": NotStarted" in command("status", "--client", "lai_weekly").output
+    service.refuse = None
+    assert start().exit_code == 0
+    assert len(service.created) == 1
+    assert deployment.keys("normalized/lai_weekly/backfills/")
+
+
+def test_days_and_sources_choose_the_items(service: BatchService) -> None:
+    yesterday = TODAY - dt.timedelta(days=1)
+    none = start("--to", yesterday)
+    assert (none.exit_code, service.created) == (2, {})
+    few = start("--sources", "press_sector__lettre_depot,press_corporate__nordlai")
+    assert few.exit_code == 2
+    assert "23 items were ingested" in few.stderr
+
+
+def test_a_wrong_client_is_refused(service: BatchService) -> None:
+    assert command("status", "--client", "a/b").exit_code == 2
+    unknown = command("start", "--client", "nobody", "--from", TODAY, "--role-arn", ROLE)
+    assert unknown.exit_code == 2
+    assert "UnknownClient" in unknown.stderr
+    assert command("status", "--client", "nobody").output == "nobody has no jobs\n"
+    assert service.created == {}

@@ -1,0 +1,126 @@
+"""A job is named as Bedrock wants it, and what is missing of its files harms nobody; the rest: test_backfill.py."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from pathlib import Path  # noqa: TC003 - pytest reads the annotations
+from typing import Any
+
+import pytest
+
+from support.clients import NOW, configure
+from support.items import raw_item
+from support.ticking import Ticking
+from vectora_normalize.backfill.job import Backfill, Job
+from vectora_normalize.contract import RunRefused
+from vectora_normalize.settings import Settings
+from vectora_normalize.stores import FolderStore
+
+NAME = re.compile(r"[a-zA-Z0-9]{1,63}(-*[a-zA-Z0-9+\-.]){0,63}")
+DAY = NOW.date()
+
+
+class Bedrock:
+    """Takes every job."""
+
+    def __init__(self) -> None:
+        self.created: list[dict[str, Any]] = []
+
+    def create_model_invocation_job(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3's
+        self.created.append(request)
+        return {"jobArn": f"arn:{len(self.created)}"}
+
+    def get_model_invocation_job(self, *, jobIdentifier: str) -> dict[str, Any]:  # noqa: N803 - as boto3's
+        return {"status": "InProgress", "totalRecordCount": 100, "processedRecordCount": 7, "jobArn": jobIdentifier}
+
+
+class Shop:
+    def __init__(self, root: Path, client_id: str) -> None:
+        self.bedrock = Bedrock()
+        self.config, self.data = FolderStore(root / "config"), FolderStore(root / "data")
+        configure(self.config)
+        self.config.put(f"clients/{client_id}.yaml", self.config.get("clients/small.yaml"))
+        self.client_id = client_id
+
+    def backfill(self, now: dt.datetime = NOW) -> Backfill:
+        settings = Settings(config_bucket="c", data_bucket="data-dev")
+        return Backfill(
+            self.client_id,
+            settings,
+            config=self.config,
+            data=self.data,
+            bedrock=self.bedrock,
+            now=now,
+            clock=Ticking(),
+        )
+
+    def ingested(self, count: int) -> None:
+        rows = [raw_item(f"Item {number}.", number=number).to_dict() for number in range(count)]
+        self.data.put(f"raw/{self.client_id}/one/{DAY:%Y/%m/%d}/raw.json", json.dumps(rows).encode())
+
+
+@pytest.mark.parametrize("client_id", ["small", "lai_weekly", "a" * 64, "A_-_b" + "_" * 59])
+def test_a_job_has_a_name_that_bedrock_takes(tmp_path: Path, client_id: str) -> None:
+    shop = Shop(tmp_path, client_id)
+    shop.ingested(100)
+    job = shop.backfill().start(DAY, DAY, role_arn="arn:role")
+    assert NAME.fullmatch(job.name)
+    assert len(job.name) <= 63
+    assert job.name.endswith("-20261121-063000")
+    (created,) = shop.bedrock.created
+    where = f"s3://data-dev/normalized/{client_id}/backfills/{job.name}/"
+    assert created["inputDataConfig"]["s3InputDataConfig"] == {
+        "s3InputFormat": "JSONL",
+        "s3Uri": f"{where}input.jsonl",
+    }
+    assert created["outputDataConfig"]["s3OutputDataConfig"] == {"s3Uri": f"{where}output/"}
+
+
+def test_a_hundred_items_are_enough_and_one_less_is_not(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "small")
+    shop.ingested(99)
+    with pytest.raises(RunRefused, match="99 of them have no answer and are in no job; a job needs 100"):
+        shop.backfill().start(DAY, DAY, role_arn="arn:role")
+    assert list(shop.data.list("normalized/")) == []
+
+
+def test_the_same_items_make_the_same_token(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "small")
+    shop.ingested(100)
+    first = shop.backfill().start(DAY, DAY, role_arn="arn:role")
+    for key in list(shop.data.list("normalized/")):  # as if the process had been killed before it wrote anything
+        shop.data.delete(key)
+    shop.backfill(NOW + dt.timedelta(hours=1)).start(DAY, DAY, role_arn="arn:role")
+    tokens = [request["clientRequestToken"] for request in shop.bedrock.created]
+    assert len(tokens) == 2
+    assert len(set(tokens)) == 1
+    assert first.arn == "arn:1"
+
+
+def test_jobs_are_told_the_oldest_first(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "small")
+    shop.ingested(100)
+    backfill = shop.backfill()
+    job = backfill.start(DAY, DAY, role_arn="arn:role")
+    status = backfill.status(job)
+    assert (status.status, status.ended, status.counts) == ("InProgress", False, {"total": 100, "processed": 7})
+    older = Job(name="b", client_id="small", model_id="m", records=0, started_at=NOW - dt.timedelta(days=1))
+    backfill._write(older)
+    assert [one.name for one in backfill.jobs()] == ["b", job.name]
+    assert backfill.status(older).status == "NotStarted"
+
+
+def test_a_job_without_its_records_brings_nothing(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "small")
+    job = Job(name="b", client_id="small", model_id="m", records=3, started_at=NOW, arn="arn:1")
+    collected = shop.backfill().collect(job)
+    assert (collected.answered, dict(collected.failed), dict(collected.listed)) == (0, {}, {})
+    assert collected.job.collected_at == NOW
+
+
+def test_a_job_is_frozen() -> None:
+    job = Job(name="b", client_id="small", model_id="m", records=3, started_at=NOW)
+    with pytest.raises(AttributeError):
+        job.name = "c"  # type: ignore[misc]

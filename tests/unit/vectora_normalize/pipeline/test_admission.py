@@ -1,0 +1,96 @@
+"""Whether a run may begin while another one is under way is a setting."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from pathlib import Path  # noqa: TC003 - pytest reads the annotations
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bedrock_resilience.deadline import Deadline
+from support.ticking import Ticking
+from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.holds import WallClock
+from vectora_normalize.pipeline.admission import Admission
+from vectora_normalize.pipeline.lease import Lease
+from vectora_normalize.settings import OnConcurrentRun
+from vectora_normalize.stores import FolderStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
+
+
+class Door:
+    """Two runs of one client: one that is under way for a minute, and one that asks."""
+
+    def __init__(self, root: Path) -> None:
+        self.clock = Ticking()
+        wall = WallClock(NOW, self.clock)
+        store = FolderStore(root)
+        self.first = Lease(store, "lease.json", owner="first", wall=wall, until=wall.after(60))
+        self.second = Lease(store, "lease.json", owner="second", wall=wall)
+
+    def ask(self, mode: OnConcurrentRun, deadline: Deadline | None = None) -> str | None:
+        return Admission(mode, self.clock, deadline).ask(self.second, "small")
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    return Door(tmp_path)
+
+
+@pytest.mark.parametrize("mode", OnConcurrentRun)
+def test_alone_everybody_may_begin(door: Door, mode: OnConcurrentRun) -> None:
+    assert door.ask(mode) is None
+    assert door.first.take() is not None
+    assert door.clock.slept == []
+
+
+def test_to_join_is_to_begin_at_once(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    door.first.take()
+    with caplog.at_level(logging.INFO):
+        assert door.ask(OnConcurrentRun.JOIN) == "first"
+    assert "the run first is under way until 2026-11-21 06:31:00+00:00: sharing its work" in caplog.text
+    assert door.clock.slept == []
+
+
+def test_to_refuse_is_a_409_that_names_the_run_and_its_end(door: Door) -> None:
+    door.first.take()
+    with pytest.raises(RunRefused) as caught:
+        door.ask(OnConcurrentRun.REFUSE)
+    assert caught.value.error_type is ErrorType.CONCURRENT_RUN
+    assert caught.value.error_type.status == 409
+    assert str(caught.value) == (
+        "client_id: got 'small', for which the run first is under way until 2026-11-21T06:31:00Z at the latest; "
+        "accepted: a client without a run under way, or ON_CONCURRENT_RUN=join"
+    )
+
+
+def test_to_wait_is_to_begin_when_the_other_run_is_over(door: Door) -> None:
+    door.first.take()
+    assert door.ask(OnConcurrentRun.WAIT) is None
+    assert 60 < sum(door.clock.slept) < 65
+
+
+def test_nobody_waits_beyond_the_deadline(door: Door) -> None:
+    door.first.take()
+    with pytest.raises(RunRefused, match="is under way"):
+        door.ask(OnConcurrentRun.WAIT, Deadline(door.clock.now + 40, attempt=20))
+    assert sum(door.clock.slept) == 18
+
+
+def test_a_run_that_gives_its_lease_back_lets_the_waiting_one_in(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    door.first.take()
+    sleep: Callable[[float], None] = door.clock.sleep
+
+    def meanwhile(seconds: float) -> None:
+        sleep(seconds)
+        door.first.give_back()
+
+    monkeypatch.setattr(door.clock, "sleep", meanwhile)
+    assert door.ask(OnConcurrentRun.WAIT) is None
+    assert len(door.clock.slept) == 1

@@ -1,0 +1,95 @@
+"""A dispatcher takes what is kept and sends the rest; what cannot be sent comes back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path  # noqa: TC003 - pytest reads the annotations
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from support.answering import answer
+from support.items import raw_item
+from support.ticking import Ticking
+from vectora_normalize.holds import WallClock
+from vectora_normalize.normalize.answers import AnswerStore
+from vectora_normalize.normalize.extraction import watchlists_of
+from vectora_normalize.normalize.normalizer import Normalizer
+from vectora_normalize.pipeline.dispatch import QUEUED, Dispatcher
+from vectora_normalize.pipeline.messages import ItemMessage
+from vectora_normalize.stores import FolderStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bedrock_resilience.deadline import Deadline
+    from bedrock_resilience.report import BatchReport
+    from vectora_normalize.items import RawItem
+    from vectora_normalize.normalize.normalizer import Normalized
+    from vectora_normalize.queues import Message, SqsQueue
+
+NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
+ITEMS = [raw_item(f"Item {number}.", number=number) for number in range(4)]
+
+
+class Queue:
+    """Remembers what was sent, and takes no message whose body holds one of these words."""
+
+    def __init__(self, *refused: str) -> None:
+        self.refused = refused
+        self.sent: list[ItemMessage] = []
+
+    def send(self, messages: Sequence[Message], *, deadline: Deadline | None = None) -> dict[int, str]:
+        del deadline
+        unsent: dict[int, str] = {}
+        for place, message in enumerate(messages):
+            if any(word in message.body for word in self.refused):
+                unsent[place] = "SQS is out"
+            else:
+                self.sent.append(ItemMessage.from_json(message.body))
+        return unsent
+
+
+class Office:
+    def __init__(self, root: Path) -> None:
+        self.clock = Ticking()
+        self.answers = AnswerStore(FolderStore(root), "small", run="r", wall=WallClock(NOW, self.clock), attempt=1.0)
+        self.normalizer = Normalizer(client=None, model_id="m", watchlists=watchlists_of({}), ingested_at=NOW)
+
+    def dispatch(self, queue: Queue) -> BatchReport[RawItem, Normalized]:
+        dispatcher = Dispatcher(cast("SqsQueue", queue), client_id="small", run="r-1", now=NOW, clock=self.clock)
+        return dispatcher.dispatch(ITEMS, self.normalizer, self.answers)
+
+    def answer(self, item: RawItem) -> None:
+        self.answers.put(self.normalizer.work(item).key, answer("Known.", NOW))
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def test_every_item_that_nobody_has_answered_is_sent_once(office: Office) -> None:
+    queue = Queue()
+    report = office.dispatch(queue)
+    assert [message.item for message in queue.sent] == ITEMS
+    assert {(message.client_id, message.day, message.run) for message in queue.sent} == {("small", NOW.date(), "r-1")}
+    assert {outcome.reason for outcome in report.unstarted} == {QUEUED}
+    assert (len(report.unstarted), report.calls) == (4, 0)
+
+
+def test_what_is_kept_is_not_sent(office: Office) -> None:
+    office.answer(ITEMS[1])
+    queue = Queue()
+    report = office.dispatch(queue)
+    assert [message.item for message in queue.sent] == [ITEMS[0], ITEMS[2], ITEMS[3]]
+    assert [outcome.status for outcome in report.outcomes] == ["unstarted", "succeeded", "unstarted", "unstarted"]
+    assert report.values[0]["item"].summary == "Known."
+    assert report.values[0]["origin"] == "store"
+
+
+def test_what_cannot_be_sent_is_told_at_its_place(office: Office) -> None:
+    office.answer(ITEMS[0])
+    report = office.dispatch(Queue("Item 2"))
+    assert [outcome.reason for outcome in report.outcomes] == [None, QUEUED, "not sent: SQS is out", QUEUED]
+    assert [outcome.item for outcome in report.outcomes] == ITEMS
