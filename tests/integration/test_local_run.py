@@ -152,6 +152,15 @@ def test_a_second_run_of_the_day_finds_the_same_items(whole: Whole) -> None:
     assert [item["item_id"] for item in again] == [item["item_id"] for item in before]
 
 
+def test_a_second_run_into_the_same_folder_asks_nothing(tmp_path: Path) -> None:
+    assert run(tmp_path, *FEW).returncode == 0
+    before = load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json")
+    again = run(tmp_path, *FEW)
+    rows = table(again.stdout)
+    assert (rows["normalised"], rows["calls"]) == ("10 (10 answered before)", "0")
+    assert load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json") == before
+
+
 def test_the_users_environment_does_not_matter(tmp_path: Path) -> None:
     done = run(tmp_path, *FEW, "--json", **HOSTILE)
     assert (done.returncode, done.stderr) == (0, "")

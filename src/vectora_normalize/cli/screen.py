@@ -108,14 +108,16 @@ def sources_table(report: Mapping[str, Any]) -> Table:
 
 def summary_table(summary: RunSummary) -> Table:
     """The run in numbers."""
-    bedrock, sources = summary.report["bedrock"], summary.report["sources"]
+    bedrock, sources, work = (summary.report[name] for name in ("bedrock", "sources", "work"))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", min_width=14)
     table.add_column(overflow="fold")
     rows = {
         "sources": _with_parts(len(sources), {"failed": sum(1 for source in sources if source["failure"])}),
-        "items ingested": f"{summary.items_ingested}",
-        "normalised": f"{summary.items_normalized}",
+        "items ingested": _with_parts(summary.items_ingested, {"left by earlier runs": work["retaken"]}),
+        "normalised": _with_parts(
+            summary.items_normalized, {"answered before": work["reused"], "answered by another run": work["joined"]}
+        ),
         "failed": _with_parts(bedrock["failed"], bedrock["faults"]),
         "not started": f"{bedrock['unstarted']} ({bedrock['stopped']})" if bedrock["unstarted"] else "",
         "calls": f"{bedrock['calls']}",

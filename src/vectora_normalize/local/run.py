@@ -38,6 +38,8 @@ _TUNING: Final = (
     "BEDROCK_TOKENS_PER_MINUTE",
     "MAX_BEDROCK_WORKERS",
 )
+# The emulator answers at once. And as long as this, and a little longer, an item stays claimed by a run that was killed.
+_PATIENCE: Final = {"BEDROCK_READ_TIMEOUT": "10"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, 
     """
     tuning = {name: environ[name] for name in _TUNING if name in environ}
     buckets = {"CONFIG_BUCKET": str(folder.config), "DATA_BUCKET": str(out), "ENV": "local"}
-    settings = Settings.from_env({**tuning, **buckets})
+    settings = Settings.from_env({**_PATIENCE, **tuning, **buckets})
     return settings if workers is None else replace(settings, max_workers=workers)
 
 

@@ -42,7 +42,8 @@ def report(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         "counts": {"found": 12, "kept": 9, "outside_window": 2, "undated": 1, "duplicate": 0},
     }
     numbers: dict[str, Any] = {"failed": 0, "unstarted": 0, "calls": 11, "throttles": 2, "faults": {}, "stopped": None}
-    return {"sources": [source], "bedrock": {**numbers, **changes}, "items": []}
+    work = {"asked": 8, "reused": 0, "joined": 0, "queued": 0, "retaken": 0, "given_up": 0}
+    return {"sources": [source], "bedrock": {**numbers, **changes}, "work": work, "items": []}
 
 
 def summary_of(told: dict[str, Any]) -> RunSummary:
@@ -152,6 +153,16 @@ def test_what_went_wrong_is_counted_by_its_reason() -> None:
     assert "sources 2 (1 failed)" in lines
     assert "failed 3 (2 throttling, 1 validation)" in lines
     assert "not started 4 (deadline)" in lines
+
+
+def test_what_others_did_is_told_apart() -> None:
+    told = report()
+    told["work"].update(reused=5, joined=1, retaken=2)
+    console = paper()
+    console.print(screen.summary_table(summary_of(told)))
+    lines = [" ".join(line.split()) for line in written(console).splitlines()]
+    assert "items ingested 9 (2 left by earlier runs)" in lines
+    assert "normalised 8 (5 answered before, 1 answered by another run)" in lines
 
 
 def test_the_first_failures_are_named_and_the_rest_is_counted() -> None:
