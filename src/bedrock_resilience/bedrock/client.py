@@ -10,7 +10,7 @@ from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator
 
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.deadline import Deadline
@@ -82,7 +82,7 @@ def bedrock_runtime_client(
     if not _is_whole(pool) or pool < workers:
         raise ClientMisconfigured(f"max_pool_connections: got {pool!r}; accepted: at least the {workers} workers")
 
-    new_session, new_config = _boto3()
+    new_config = _imported("botocore.config").Config
     arguments = {name: config.pop(name) for name in _CLIENT_ARGUMENTS & config.keys()}
     config.setdefault("tcp_keepalive", True)  # NAT gateways drop connections that are silent for 350 s
     settings = new_config(
@@ -91,8 +91,8 @@ def bedrock_runtime_client(
         connect_timeout=connect_timeout,
         **config,
     )
-    if session is None:
-        session = new_session()  # boto3's default session may not be used by several threads at once
+    if session is None:  # boto3's default session may not be used by several threads at once
+        session = _imported("boto3.session").Session()
     return session.client("bedrock-runtime", region_name=region_name, config=settings, **arguments)
 
 
@@ -195,13 +195,11 @@ def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _boto3() -> tuple[Callable[[], Any], Callable[..., Any]]:
-    """boto3's Session and botocore's Config; only making a client needs them."""
+def _imported(module: str) -> Any:  # noqa: ANN401 - a module
+    """A module of boto3 or botocore; only making a client needs one, and with a session given, boto3 is not needed."""
     try:
-        session = importlib.import_module("boto3.session").Session
-        config = importlib.import_module("botocore.config").Config
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"making a client needs boto3 ({error}): pip install 'bedrock-resilience[aws]'", name=error.name
         ) from error
-    return session, config
