@@ -319,10 +319,13 @@ class S3Store:
 
     def list(self, prefix: str) -> Iterator[str]:
         """The keys that begin with the prefix, in order; see `ObjectStore.list`."""
-        with self._named(prefix, "listed"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            for page in pages:
-                yield from (entry["Key"] for entry in page.get("Contents", ()))
+        # Without the client's paginator, which reads a file of all of S3's paginators: a fortieth of a cold start.
+        more: dict[str, str] | None = {}
+        while more is not None:
+            with self._named(prefix, "listed"):
+                page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **more)
+            yield from (entry["Key"] for entry in page.get("Contents", ()))
+            more = {"ContinuationToken": page["NextContinuationToken"]} if page.get("IsTruncated") else None
 
     def _put(self, key: str, body: bytes, **condition: str) -> str | None:
         content_type = "application/json" if key.endswith(".json") else "application/octet-stream"
