@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
+import gc
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +20,7 @@ from vectora_normalize.settings import Mode, Pacing
 from vectora_normalize.stores import S3Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from bedrock_resilience.pacing import Pacer
     from vectora_normalize.settings import Settings
@@ -77,17 +79,18 @@ class PatientClients:
 @functools.lru_cache(maxsize=1)
 def aws_parts(settings: Settings) -> Parts:
     """What a run touches in AWS; made once a process. The command line runs on the same parts."""
-    # One session for all: making one reads half a megabyte of endpoints, a fifth of a cold start.
-    session = new_session()
-    s3 = _client(session, "s3", settings)
-    bedrock = PatientClients(
-        lambda patience: bedrock_runtime_client(
-            settings.region, workers=settings.max_workers, read_timeout=patience, session=session
-        ),
-        settings.read_timeout,
-    )
     queue_url = settings.queue_url if settings.mode is Mode.QUEUE else None
-    sqs = _client(session, "sqs", settings) if queue_url or settings.dead_letter_queue_url else None
+    with _without_collecting():
+        # One session for all: making one reads half a megabyte of endpoints, a fifth of a cold start.
+        session = new_session()
+        s3 = _client(session, "s3", settings)
+        bedrock = PatientClients(
+            lambda patience: bedrock_runtime_client(
+                settings.region, workers=settings.max_workers, read_timeout=patience, session=session
+            ),
+            settings.read_timeout,
+        )
+        sqs = _client(session, "sqs", settings) if queue_url or settings.dead_letter_queue_url else None
     return Parts(
         settings=settings,
         config=S3Store(s3, settings.config_bucket),
@@ -101,11 +104,27 @@ def aws_parts(settings: Settings) -> Parts:
     )
 
 
+@contextlib.contextmanager
+def _without_collecting() -> Generator[None]:
+    """No collection of garbage: what clients are made of are large trees that stay.
+
+    The collector looks through all of them again and again while they grow; without it the client of S3 is made in half
+    the time.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 class Session:
     """Makes the clients that boto3 would make, without importing boto3; one thread at a time.
 
-    boto3's own part (resources, managed transfers) costs as much processor at a cold start as botocore has for making a
-    client, and nothing here uses it.
+    boto3's own part (resources, managed transfers) costs a cold start some 25 ms of processor, and nothing here uses it
+    (`benchmarks/cold_start.py`).
     """
 
     def __init__(self) -> None:

@@ -197,3 +197,11 @@ class TestS3Store:
             {"Bucket": "bucket", "Key": key, "Body": b"[]", "ContentType": content_type},
         )
         store.put(key, b"[]")
+
+    def test_a_list_of_several_pages_is_read_to_its_end(self, stubbed: tuple[S3Store, Stubber]) -> None:
+        store, stubber = stubbed
+        first = {"Contents": [{"Key": "x/a"}], "IsTruncated": True, "NextContinuationToken": "more"}
+        stubber.add_response("list_objects_v2", first, {"Bucket": "bucket", "Prefix": "x/"})
+        last = {"Contents": [{"Key": "x/b"}], "IsTruncated": False}
+        stubber.add_response("list_objects_v2", last, {"Bucket": "bucket", "Prefix": "x/", "ContinuationToken": "more"})
+        assert list(store.list("x/")) == ["x/a", "x/b"]

@@ -15,6 +15,7 @@ from bedrock_resilience import __version__
 from support.wheels import make_wheel, only_from
 from vectora_normalize.operations.package import (
     MOST_UNZIPPED,
+    Package,
     PackagingError,
     Target,
     build,
@@ -39,17 +40,27 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """A package of one wheel for each thing that is asked for, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("plain")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        only_from(folder / "wheels", monkeypatch)
+        for asked in own.asked_for():
+            make_wheel(folder / "wheels", asked.name)
+        return build_package(folder / "out" / "x.zip", TARGET)
+
+
 def names(package: Path) -> set[str]:
     with zipfile.ZipFile(package) as archive:
         assert archive.testzip() is None
         return set(archive.namelist())
 
 
-def test_a_package_holds_the_code_what_it_needs_and_the_name_that_lambda_looks_for(tmp_path: Path) -> None:
-    built = build_package(tmp_path / "out" / "x.zip", TARGET)
-    packed = names(tmp_path / "out" / "x.zip")
+def test_a_package_holds_the_code_what_it_needs_and_the_name_that_lambda_looks_for(plain: Package) -> None:
+    packed = names(plain.archive.path)
     assert {"handler.py", "vectora_normalize/handler.py", "bedrock_resilience/retrier.py", "regex.py"} <= packed
-    assert built.versions == {
+    assert plain.versions == {
         **{asked.name: "9999.0" for asked in own.asked_for()},
         "bedrock-resilience": __version__,
     }
@@ -57,33 +68,23 @@ def test_a_package_holds_the_code_what_it_needs_and_the_name_that_lambda_looks_f
     assert f"bedrock_resilience-{__version__}.dist-info/METADATA" in packed
 
 
-def test_the_handler_of_a_package_is_the_one_of_this_project(tmp_path: Path) -> None:
-    build_package(tmp_path / "x.zip", TARGET)
-    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+def test_the_handler_of_a_package_is_the_one_of_this_project(plain: Package, tmp_path: Path) -> None:
+    with zipfile.ZipFile(plain.archive.path) as archive:
         shim = archive.read("handler.py")
     assert ast.get_docstring(ast.parse(shim))
     code = "import handler; print(handler.lambda_handler.__module__)"
-    (tmp_path / "shim").mkdir()
-    (tmp_path / "shim" / "handler.py").write_bytes(shim)
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path / "shim", capture_output=True, text=True, check=True
-    )
+    (tmp_path / "handler.py").write_bytes(shim)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ran.stdout == "vectora_normalize.handler\n"
 
 
-def test_building_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    first = build_package(tmp_path / "one.zip", TARGET)
-    again = build_package(tmp_path / "two.zip", TARGET, constraint=first.pins)
-    assert first.archive.sha256 == again.archive.sha256
-    assert first.pins.read_text() == again.pins.read_text()
-
-
-def test_the_versions_of_a_package_make_the_same_package_again_when_there_are_newer_ones(
-    wheels: Path, tmp_path: Path
+def test_the_versions_of_a_package_make_the_same_bytes_again_when_there_are_newer_ones(
+    plain: Package, wheels: Path, tmp_path: Path
 ) -> None:
-    first = build_package(tmp_path / "one.zip", TARGET)
     make_wheel(wheels, "boto3", "10000.0")
-    assert build_package(tmp_path / "two.zip", TARGET, constraint=first.pins).archive.sha256 == first.archive.sha256
+    again = build_package(tmp_path / "two.zip", TARGET, constraint=plain.pins)
+    assert again.archive.sha256 == plain.archive.sha256
+    assert again.pins.read_text() == plain.pins.read_text()
     assert build_package(tmp_path / "three.zip", TARGET).versions["boto3"] == "10000.0"
 
 
