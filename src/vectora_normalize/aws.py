@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import functools
-import gc
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -15,14 +13,14 @@ from bedrock_resilience.deadline import Deadline
 from vectora_normalize.ingest.addresses import AddressPolicy
 from vectora_normalize.ingest.fetch import Fetcher
 from vectora_normalize.pipeline import Parts
-from vectora_normalize.queues import SqsQueue
 from vectora_normalize.settings import Mode, Pacing
 from vectora_normalize.stores import S3Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from bedrock_resilience.pacing import Pacer
+    from vectora_normalize.queues import SqsQueue
     from vectora_normalize.settings import Settings
 
 ATTEMPT_SECONDS: Final = 20.0
@@ -79,18 +77,16 @@ class PatientClients:
 @functools.lru_cache(maxsize=1)
 def aws_parts(settings: Settings) -> Parts:
     """What a run touches in AWS; made once a process. The command line runs on the same parts."""
-    queue_url = settings.queue_url if settings.mode is Mode.QUEUE else None
-    with _without_collecting():
-        # One session for all: making one reads half a megabyte of endpoints, a fifth of a cold start.
-        session = new_session()
-        s3 = _client(session, "s3", settings)
-        bedrock = PatientClients(
-            lambda patience: bedrock_runtime_client(
-                settings.region, workers=settings.max_workers, read_timeout=patience, session=session
-            ),
-            settings.read_timeout,
-        )
-        sqs = _client(session, "sqs", settings) if queue_url or settings.dead_letter_queue_url else None
+    # One session for all: making one reads half a megabyte of endpoints, a fifth of a cold start.
+    session = new_session()
+    s3 = _client(session, "s3", settings)
+    bedrock = PatientClients(
+        lambda patience: bedrock_runtime_client(
+            settings.region, workers=settings.max_workers, read_timeout=patience, session=session
+        ),
+        settings.read_timeout,
+    )
+    queue, dead_letters = _queues(session, settings)
     return Parts(
         settings=settings,
         config=S3Store(s3, settings.config_bucket),
@@ -98,26 +94,22 @@ def aws_parts(settings: Settings) -> Parts:
         fetcher=Fetcher(addresses=AddressPolicy.from_setting(allow_private_sources=settings.allow_private_sources)),
         bedrock=bedrock.usual,
         bedrock_within=bedrock.within,
-        queue=SqsQueue(sqs, queue_url) if queue_url else None,
-        dead_letters=SqsQueue(sqs, settings.dead_letter_queue_url) if settings.dead_letter_queue_url else None,
+        queue=queue,
+        dead_letters=dead_letters,
         pacer=make_pacer(settings),
     )
 
 
-@contextlib.contextmanager
-def _without_collecting() -> Generator[None]:
-    """No collection of garbage: what clients are made of are large trees that stay.
+def _queues(session: Session, settings: Settings) -> tuple[SqsQueue | None, SqsQueue | None]:
+    """The queue of a dispatcher and the dead letters of a worker, where the settings name them."""
+    urls = (settings.queue_url if settings.mode is Mode.QUEUE else None, settings.dead_letter_queue_url)
+    if not any(urls):
+        return None, None
+    from vectora_normalize.queues import SqsQueue  # noqa: PLC0415 - for whom it is asked for
 
-    The collector looks through all of them again and again while they grow; without it the client of S3 is made in half
-    the time.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
+    sqs = _client(session, "sqs", settings)
+    queue, dead_letters = (SqsQueue(sqs, url) if url else None for url in urls)
+    return queue, dead_letters
 
 
 class Session:

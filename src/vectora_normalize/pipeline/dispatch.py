@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bedrock_resilience.report import BatchReport, ItemOutcome
 from vectora_normalize.normalize.answers import look_up
 from vectora_normalize.pipeline.messages import ItemMessage
+from vectora_normalize.pipeline.todo import QUEUED
 from vectora_normalize.queues import Message
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from vectora_normalize.normalize.answers import AnswerStore
     from vectora_normalize.normalize.normalizer import Normalized, Normalizer
     from vectora_normalize.queues import SqsQueue
-
-QUEUED: Final = "sent to the queue"
-"""The reason of an item that was not started here, and need not come back: a worker has it before it."""
 
 
 class Dispatcher:

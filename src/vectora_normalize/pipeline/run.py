@@ -25,14 +25,13 @@ from vectora_normalize.normalize.extraction import watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.pipeline.admission import Admission
 from vectora_normalize.pipeline.daily import DailyLists
-from vectora_normalize.pipeline.dispatch import QUEUED, Dispatcher
 from vectora_normalize.pipeline.lease import Lease
 from vectora_normalize.pipeline.objects import Places, add_rows, to_json
 from vectora_normalize.pipeline.outstanding import Outstanding
 from vectora_normalize.pipeline.plan import make_plan
 from vectora_normalize.pipeline.report import Story, run_report
 from vectora_normalize.pipeline.summary import RunSummary, counts
-from vectora_normalize.pipeline.todo import Todo, make_todo
+from vectora_normalize.pipeline.todo import QUEUED, Todo, make_todo
 from vectora_normalize.stores import BucketMissing
 
 if TYPE_CHECKING:
@@ -184,6 +183,8 @@ class _Run:
     def _batch(self, todo: Todo, normalizer: Normalizer) -> Batch:
         parts, deadline = self.parts, self.invocation.deadline
         if parts.queue is not None:
+            from vectora_normalize.pipeline.dispatch import Dispatcher  # noqa: PLC0415 - for whom it is asked for
+
             dispatcher = Dispatcher(
                 parts.queue,
                 client_id=self.request.client_id,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vectora_normalize import contract
 from vectora_normalize.normalize.extraction import item_id
-from vectora_normalize.pipeline.dispatch import QUEUED
+from vectora_normalize.pipeline.todo import QUEUED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sized

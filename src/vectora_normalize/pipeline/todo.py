@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.faults import Fault
 from bedrock_resilience.report import BatchReport, ItemOutcome
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from vectora_normalize.normalize.normalizer import Normalized
 
     Batch = BatchReport[RawItem, Normalized]
+
+QUEUED: Final = "sent to the queue"
+"""The reason of an item that was not started here, and need not come back: a worker has it before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,9 @@ from vectora_normalize.holds import WallClock
 from vectora_normalize.normalize.answers import AnswerStore
 from vectora_normalize.normalize.extraction import watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
-from vectora_normalize.pipeline.dispatch import QUEUED, Dispatcher
+from vectora_normalize.pipeline.dispatch import Dispatcher
 from vectora_normalize.pipeline.messages import ItemMessage
+from vectora_normalize.pipeline.todo import QUEUED
 from vectora_normalize.stores import FolderStore
 
 if TYPE_CHECKING:
