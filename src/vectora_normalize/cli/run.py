@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vectora_normalize.cli.job import Job, Outcome
 
-_EXIT_CODES: Final = {200: 0, 400: 2, 502: 1}
+_EXIT_CODES: Final = {200: 0, 400: 2, 409: 1, 502: 1}
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 _MOST_WORKERS: Final = 64  # what MAX_BEDROCK_WORKERS accepts
@@ -59,7 +59,8 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
     With --local it needs no AWS account and no network: sources are files, Bedrock is an emulator, buckets are folders.
     Without, it runs on AWS with the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, ...).
 
-    Exit code: 0 for an answer 200, 2 for 400 (event or configuration is wrong), 1 for 502 and for any other failure.
+    Exit code: 0 for an answer 200, 2 for 400 (event or configuration is wrong), 1 for any other (409: another run is
+    under way; 502) and for any other failure.
     """
     from vectora_normalize.cli.job import Job  # noqa: PLC0415 - brings all the rest, which --help can do without
 

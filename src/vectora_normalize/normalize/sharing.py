@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.deadline import Deadline
-from bedrock_resilience.executor import BatchInterrupted
+from bedrock_resilience.executor import BatchInterrupted, BoundedExecutor
 from bedrock_resilience.faults import classify
+from bedrock_resilience.policy import RetryPolicy
 from bedrock_resilience.report import BatchReport, ItemOutcome, Progress
 from vectora_normalize.normalize.answers import Answer, look_up
 from vectora_normalize.normalize.feed import Feed, Task
@@ -24,10 +25,11 @@ from vectora_normalize.stores import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bedrock_resilience.executor import BoundedExecutor
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.answers import AnswerStore, Claim
     from vectora_normalize.normalize.normalizer import Normalized, Normalizer
+
+_HELPERS: Final = 16  # requests to the store at once, when a batch is over
 
 BUSY_ELSEWHERE: Final = "another run is at work on it"
 """Why an item was not started, where another run had not answered it before the deadline of this one."""
@@ -107,7 +109,7 @@ class SharedBatch:
             self._stopped = "interrupted"
             raise BatchInterrupted(self._report(now() - started)) from None
         finally:
-            self._put_in_order()
+            self._put_in_order(executor)
         return self._report(now() - started)
 
     def _take_what_is_kept(self, executor: BoundedExecutor) -> list[Task]:
@@ -217,21 +219,26 @@ class SharedBatch:
         self._outcomes[task.index] = _of_item(task, outcome)
         self._settled[outcome.status] += 1
 
-    def _put_in_order(self) -> None:
-        """Give back the claims that came to nothing, and try once more to keep what could not be kept."""
-        if self._answers is None:
+    def _put_in_order(self, executor: BoundedExecutor) -> None:
+        """Give back the claims that came to nothing, and try once more to keep what could not be kept.
+
+        Side by side, because what is left of the time is for storing; without any, the claims end by themselves.
+        """
+        answers, retrier = self._answers, executor.retrier
+        if answers is None:
             return
-        for task, claim, answer in self._unkept:
-            try:
-                self._answers.keep(claim, answer)
-            except StoreError:
-                _logger.exception("%s: its answer could not be kept, and may be paid for again", task.work.item.url)
-        for task in self._tasks:
-            if task.claim is not None:
-                try:
-                    self._answers.give_back(task.claim)
-                except StoreError as error:
-                    _logger.warning("%s: its claim ends by itself: %s", task.work.item.url, error)
+        deadline = None if retrier.deadline is None else Deadline(retrier.deadline.at)
+        helpers = BoundedExecutor(_HELPERS, policy=RetryPolicy(max_retries=0), deadline=deadline, clock=retrier.clock)
+        for kept in helpers.run(lambda left: answers.keep(left[1], left[2]), self._unkept).outcomes:
+            if kept.status != "succeeded":
+                told = kept.error or kept.reason
+                _logger.error("%s: its answer was not kept, and may be paid for again: %s", kept.item[2].url, told)
+        claims = [task.claim for task in self._tasks if task.claim is not None]
+        for given in helpers.run(answers.give_back, claims).outcomes:
+            if given.status != "succeeded":
+                _logger.warning(
+                    "a claim ends by itself at %s: %s", given.item.hold.expires_at, given.error or given.reason
+                )
 
     def _report(self, elapsed: float) -> BatchReport[RawItem, Normalized]:
         outcomes = (self._outcomes.get(task.index) or self._unstarted(task) for task in self._tasks)

@@ -373,7 +373,20 @@ def test_a_claim_that_cannot_be_given_back_ends_by_itself(
     shop.answer = refuse
     with caplog.at_level(logging.WARNING, "vectora_normalize.normalize.sharing"):
         assert len(shop.run([ITEMS[0]]).failed) == 1
-    assert "its claim ends by itself" in caplog.text
+    assert "a claim ends by itself at 2026-11-21 06:32:07" in caplog.text
+
+
+def test_a_batch_whose_time_is_up_leaves_its_claims_to_end_by_themselves(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(_: str) -> dict[str, Any]:
+        shop.clock.now += 60
+        raise client_error("ValidationException")
+
+    shop.answer = answer
+    report = shop.run(ITEMS[:1], deadline=Deadline(shop.clock.now + 30, attempt=20))
+    assert len(report.failed) == 1
+    assert "a claim ends by itself at 2026-11-21 06:32:07+00:00: deadline" in caplog.text
 
 
 def test_an_answer_that_cannot_be_used_fails_its_item_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
