@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from support.answering import USAGE, extraction
 from support.batchjobs import BatchService, batch_service
@@ -19,8 +19,6 @@ from vectora_normalize.items import items_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-
-    from click.testing import Result
 
     from support.deployment import Deployment
 

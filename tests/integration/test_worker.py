@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -44,7 +44,7 @@ def scaled(deployment: Deployment, aws_url: str, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", made.dead_url)
         monkeypatch.setenv("MAX_RECEIVES", "2")
         # A configuration that was read for another test's deployment is not this one's.
-        monkeypatch.setattr(worker, "_readers", type(worker._readers)())
+        monkeypatch.setattr(worker, "_readers", type(cast("Any", worker)._readers)())
         yield made
         del deployment
 

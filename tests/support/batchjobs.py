@@ -124,7 +124,7 @@ def batch_service(s3: Any) -> Generator[BatchService]:  # noqa: ANN401 - a boto3
             self.end_headers()
             self.wfile.write(payload)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)

@@ -38,7 +38,8 @@ _TUNING: Final = (
     "BEDROCK_TOKENS_PER_MINUTE",
     "MAX_BEDROCK_WORKERS",
 )
-# The emulator answers at once. And as long as this, and a little longer, an item stays claimed by a run that was killed.
+# The emulator answers at once. And as long as this, and a little longer, an item stays claimed by a run that was
+# killed.
 _PATIENCE: Final = {"BEDROCK_READ_TIMEOUT": "10"}
 
 

@@ -95,9 +95,9 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def delivery(number: int, *, receives: int = 1, **fields: Any) -> Delivery:  # noqa: ANN401 - of a message
-    message = ItemMessage(
-        **{"client_id": "small", "day": NOW.date(), "ingested_at": NOW, "run": "r-1", "item": ITEMS[number], **fields}
-    )
+    given: dict[str, Any] = {"client_id": "small", "day": NOW.date(), "ingested_at": NOW, "run": "r-1"}
+    given |= {"item": ITEMS[number], **fields}
+    message = ItemMessage(**given)
     return Delivery(message_id=f"m-{number}", body=message.to_json(), receives=receives)
 
 
