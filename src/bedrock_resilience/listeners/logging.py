@@ -61,7 +61,9 @@ class LoggingListener:
         if event.fault is Fault.THROTTLING or event.attempts > 1:
             self._logger.error(self._abandoned, name, event.attempts)
         else:
-            self._logger.error("%s: the Bedrock call failed, %s: %s", name, event.reason.value, error)
+            # A message may quote anything, half a surrogate pair too, which no log stream can write.
+            told = str(error).encode("utf-8", "backslashreplace").decode("utf-8")
+            self._logger.error("%s: the Bedrock call failed, %s: %s", name, event.reason.value, told)
 
 
 def _name(fault: Fault | None, error: BaseException) -> str:

@@ -15,6 +15,7 @@ from bedrock_resilience.faults import Fault
 from bedrock_resilience.listeners.logging import LoggingListener
 from bedrock_resilience.testing import (
     FakeClock,
+    bedrock_error,
     read_timeout,
     scripted,
     stream_error,
@@ -116,3 +117,14 @@ def test_delays_are_told_to_the_hundredth(caplog: pytest.LogCaptureFixture) -> N
         RetryScheduled(attempt=1, max_attempts=4, delay=0.5249, fault=Fault.THROTTLING, error=throttling_error())
     )
     assert lines(caplog) == ["WARNING ThrottlingException détectée (tentative 1/4). Retry dans 0.52s..."]
+
+
+def test_a_message_that_no_stream_can_write_is_escaped(caplog: pytest.LogCaptureFixture) -> None:
+    error = bedrock_error("ValidationException", 400, "half \ud800 a pair")
+    LoggingListener(language="fr")(
+        CallFailed(
+            attempts=1, waited=0.0, paced=0.0, reason=StopReason.NOT_RETRYABLE, fault=Fault.VALIDATION, error=error
+        )
+    )
+    assert "half \\ud800 a pair" in caplog.messages[-1]
+    assert caplog.messages[-1].encode()
