@@ -35,8 +35,8 @@ def report(
     Reads what is there: log files, output of `aws logs tail` and `aws logs filter-log-events`, exports of the
     CloudWatch console, run-*.json of the data bucket, in any mixture; a run that is told of twice counts once.
 
-    Exit code: 0 where all is within the limits (20 % retries, 5 % failures, 4 minutes), 1 where a run is over one,
-    2 where there is nothing to judge.
+    Exit code: 0 where all is within the limits (20 % retries, 5 % failures, 4 minutes), 1 where a run is over one, came
+    to nothing or left items unstarted, 2 where there is nothing to judge.
     """
     from vectora_normalize.operations.report import judge, runs  # noqa: PLC0415 - not for --help
 
@@ -73,7 +73,7 @@ def _as_json(found: Sequence[RunNumbers], verdict: Verdict) -> dict[str, object]
     return {
         **dataclasses.asdict(verdict),
         **{rate: getattr(verdict, rate) for rate in rates},
-        "within_limits": not verdict.breaches if _is_known(verdict) else None,
+        "within_limits": False if verdict.breaches else True if _is_known(verdict) else None,
         "each": [
             {
                 **dataclasses.asdict(run),
@@ -95,7 +95,7 @@ def _show(found: Sequence[RunNumbers], verdict: Verdict) -> None:
     for run in found:
         failed, retried = _percent(run.failure_rate), _percent(run.retry_rate)
         calls, items = (_count(run.calls), str(run.retries), retried), (_count(run.submitted), str(run.failed), failed)
-        shown = Text(run.request_id or "(no name)", style="red" if run.killed else "")
+        shown = Text(run.request_id or "(no name)", style="red" if run.killed or run.refusal else "")
         table.add_row(shown, *calls, *items, _seconds(run.seconds), run.origin.name.lower())
     console.print(table)
     console.print()

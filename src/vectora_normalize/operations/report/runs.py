@@ -13,22 +13,30 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from vectora_normalize.contract import ErrorType
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from vectora_normalize.operations.report.records import Record
 
-# The lines of bedrock_resilience.listeners.logging, in both of its languages.
-_RETRY: Final = re.compile(r"(?P<name>\w+)(?: détectée \(tentative | \(attempt )\d+/\d+\)\. Retry(?:ing)? (?:dans|in) ")
+# The lines of bedrock_resilience.listeners.logging, in both of its languages. A letter with an accent may be anything:
+# a console that writes another encoding than it says must not make retries vanish.
+_RETRY: Final = re.compile(
+    r"(?P<name>\w+)(?: d\S{1,6}tect\S{1,6}e \(tentative | \(attempt )\d+/\d+\)\. Retry(?:ing)? (?:dans|in) "
+)
 _ABANDONED: Final = re.compile(
-    r"(?P<name>\w+) - (?:Échec après \d+ tentatives\. Abandon|failed after \d+ attempts\. Giving)"
+    r"(?P<name>\w+) - (?:\S{1,6}chec apr\S{1,6}s \d+ tentatives\. Abandon|failed after \d+ attempts\. Giving)"
 )
 _THROTTLING: Final = "ThrottlingException"
 # Of normalize.batch; older versions wrote it in French.
 _BATCH: Final = re.compile(
-    r"(?:Normalised|Normalisation terminée) ?: (?P<good>\d+) (?:succeeded|succès), (?P<bad>\d+) (?:failed|échecs)"
+    r"(?:Normalised|Normalisation termin\S{1,6}e)\s{0,2}: "
+    r"(?P<good>\d+) (?:succeeded|succ\S{1,6}s), (?P<bad>\d+) (?:failed|\S{1,6}checs)"
     r"(?:, (?P<rest>\d+) not started)?"
 )
+# Of the handler, where the answer is no 200.
+_REFUSED: Final = re.compile(rf"(?:refused|came to nothing): (?P<type>{'|'.join(ErrorType)}): ")
 _REQUEST_ID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # Lambda's own lines.
 _KILLED: Final = re.compile(rf"(?P<id>{_REQUEST_ID}) Task timed out after (?P<seconds>[\d.]+) seconds")
@@ -55,6 +63,8 @@ class RunNumbers:
         submitted: Items that were to be normalised; None where nothing tells.
         failed: Those that failed for good.
         seconds: What the run took; None where nothing tells.
+        unstarted: Items that were not begun, those that workers have before them left out.
+        refusal: The `error_type` of an answer that is no 200; None where nothing tells of one.
         killed: Whether Lambda ended it at its timeout.
         faults: What the items failed of, counted; empty where only metrics tell.
     """
@@ -67,6 +77,8 @@ class RunNumbers:
     submitted: int | None
     failed: int
     seconds: float | None
+    unstarted: int = 0
+    refusal: str | None = None
     killed: bool = False
     faults: Mapping[str, int] = field(default_factory=dict[str, int])
 
@@ -100,7 +112,7 @@ def runs(found: Iterable[Record]) -> list[RunNumbers]:
         elif numbers.request_id not in told or numbers.origin >= told[numbers.request_id].origin:
             told[numbers.request_id] = numbers
     named = {**{name: lines.numbers(name) for name, lines in added.items() if lines.of_a_run}, **told}
-    return [replace(numbers, killed=name in added and added[name].killed) for name, numbers in named.items()]
+    return [_with_lines(numbers, added.get(name)) for name, numbers in named.items()]
 
 
 @dataclass(slots=True)
@@ -116,12 +128,13 @@ class _Lines:
     rest: int = 0
     seconds: float | None = None
     killed: bool = False
+    refusal: str | None = None
     faults: Counter[str] = field(default_factory=Counter[str])
 
     @property
     def of_a_run(self) -> bool:
         """Whether there was a line that counts."""
-        return bool(self.retries or self.abandoned or self.batches or self.killed)
+        return bool(self.retries or self.abandoned or self.batches or self.killed or self.refusal)
 
     def numbers(self, request_id: str | None) -> RunNumbers:
         known = self.batches > 0
@@ -135,8 +148,16 @@ class _Lines:
             submitted=self.good + self.bad + self.rest if known else None,
             failed=self.bad if known else self.abandoned,
             seconds=self.seconds,
+            unstarted=self.rest,
             faults=dict(self.faults),
         )
+
+
+def _with_lines(numbers: RunNumbers, lines: _Lines | None) -> RunNumbers:
+    """The numbers of a run, with what only its lines tell."""
+    if lines is None:
+        return numbers
+    return replace(numbers, killed=lines.killed, refusal=numbers.refusal or lines.refusal)
 
 
 def _add(record: Record, added: dict[str | None, _Lines]) -> None:
@@ -158,6 +179,8 @@ def _add(record: Record, added: dict[str | None, _Lines]) -> None:
         lines.good += int(batch["good"])
         lines.bad += int(batch["bad"])
         lines.rest += int(batch["rest"] or 0)
+    elif refused := _REFUSED.search(record.text):
+        lines.refusal = refused["type"]
 
 
 def _report(fields: Mapping[str, Any]) -> RunNumbers | None:
@@ -166,6 +189,8 @@ def _report(fields: Mapping[str, Any]) -> RunNumbers | None:
     numbers = {name: _number(bedrock.get(name)) for name in ("calls", "retries", "throttles", "submitted", "failed")}
     if None in numbers.values():
         return None
+    queued = _number(_object(fields.get("work")).get("queued")) or 0
+    numbers["unstarted"] = max((_number(bedrock.get("unstarted")) or 0) - queued, 0)
     faults = {name: int(count) for name, count in _object(bedrock.get("faults")).items() if _number(count) is not None}
     return _run(fields, Origin.REPORT, numbers, _number(seconds.get("total")), faults)
 
@@ -176,9 +201,11 @@ def _metrics(fields: Mapping[str, Any]) -> RunNumbers | None:
     if "_aws" not in fields or None in values.values():
         return None
     calls, retries, throttles, failed = values.values()
-    others = (_number(fields.get(name)) or 0 for name in ("ItemsNormalized", "ItemsUnstarted", "ItemsQueued"))
-    submitted = sum(others) + (failed or 0)
-    numbers = {"calls": calls, "retries": retries, "throttles": throttles, "submitted": submitted, "failed": failed}
+    good, unstarted, queued = (
+        _number(fields.get(name)) or 0 for name in ("ItemsNormalized", "ItemsUnstarted", "ItemsQueued")
+    )
+    numbers = {"calls": calls, "retries": retries, "throttles": throttles, "failed": failed, "unstarted": unstarted}
+    numbers["submitted"] = good + unstarted + queued + (failed or 0)
     return _run(fields, Origin.METRICS, numbers, _number(fields.get("DurationSeconds")), {})
 
 
@@ -190,10 +217,11 @@ def _run(
     faults: Mapping[str, int],
 ) -> RunNumbers:
     counts = {name: int(value or 0) for name, value in numbers.items()}
-    request_id = fields.get("request_id")
+    request_id, refusal = fields.get("request_id"), fields.get("error_type")
     return RunNumbers(
         request_id=request_id if isinstance(request_id, str) else None,
         origin=origin,
+        refusal=refusal if isinstance(refusal, str) else None,
         seconds=seconds,
         faults=faults,
         calls=counts["calls"],
@@ -201,6 +229,7 @@ def _run(
         throttles=counts["throttles"],
         submitted=counts["submitted"],
         failed=counts["failed"],
+        unstarted=counts["unstarted"],
     )
 
 

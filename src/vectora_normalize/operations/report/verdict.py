@@ -98,6 +98,10 @@ def _sums(pairs: Sequence[tuple[int | None, int]]) -> tuple[int | None, int]:
 
 def _breaches(run: RunNumbers, limits: Limits) -> Iterable[str]:
     name = run.request_id or "runs without a name"
+    if run.refusal is not None:
+        yield f"{name}: came to nothing: {run.refusal}"
+    elif run.unstarted:
+        yield f"{name}: {run.unstarted} items not started"
     if run.retry_rate is not None and run.retry_rate > limits.retry_rate:
         yield f"{name}: retry rate {run.retry_rate:.1%}, over {limits.retry_rate:.0%}"
     if run.failure_rate is not None and run.failure_rate > limits.failure_rate:
@@ -113,7 +117,13 @@ def _advice(found: Sequence[RunNumbers], limits: Limits) -> Iterable[str]:
     retrying = [run for run in found if run.retry_rate is not None and run.retry_rate > limits.retry_rate]
     long = [run for run in found if run.killed or (run.seconds is not None and run.seconds > _LONG)]
     throttled = [run for run in found if run.throttle_rate is not None and run.throttle_rate >= _FEW_THROTTLES]
+    refusals = sorted({run.refusal for run in found if run.refusal is not None})
+    unstarted = any(run.unstarted and run.refusal is None for run in found)
     faults = {name for run in failing for name in run.faults}
+    if refusals:
+        yield f"runs that came to nothing ({', '.join(refusals)}): their message, in the log and in the run report"
+    if unstarted:
+        yield "items not started: the next run takes them up; `bedrock.stopped` in the run report says why"
     if faults & _THROTTLED or any(not run.faults for run in failing):
         yield "final failures: BEDROCK_MAX_RETRIES=5, BEDROCK_BASE_DELAY=1.0"
     if transient := sorted(faults & _TRANSIENT):
@@ -124,5 +134,5 @@ def _advice(found: Sequence[RunNumbers], limits: Limits) -> Iterable[str]:
         yield "throttling: fewer workers (MAX_BEDROCK_WORKERS), or the pacer (BEDROCK_REQUESTS_PER_MINUTE)"
     elif long:
         yield "long runs without throttling: more workers, more memory, a longer timeout"
-    elif not failing and not throttled and any(run.calls for run in found):
+    elif not (failing or throttled or refusals or unstarted) and any(run.calls for run in found):
         yield "throttling is under 5 %: where time matters, MAX_BEDROCK_WORKERS=8"

@@ -96,6 +96,18 @@ def test_retries_without_calls_are_shown_and_not_judged() -> None:
     assert json.loads(call("--json", stdin="\n".join(lines(RETRY)).encode()).stdout)["within_limits"] is None
 
 
+def test_a_run_that_came_to_nothing_is_not_well_whatever_its_rates() -> None:
+    refused = "\n".join(lines("refused: UnknownClient: client_id: got 'x'")).encode()
+    assert (call(stdin=refused).exit_code, json.loads(call("--json", stdin=refused).stdout)["within_limits"]) == (
+        1,
+        False,
+    )
+    report = {**run_report(calls=1, submitted=112, failed=1, unstarted=111), "error_type": "BedrockRefused"}
+    result = call(stdin=as_json(report))
+    assert result.exit_code == 1
+    assert "over the limit: r-1: came to nothing: BedrockRefused" in result.stdout
+
+
 @pytest.mark.parametrize("stdin", [b"", b"\xff\xfe", b"nothing of ours\n"])
 def test_nothing_to_judge_is_told(stdin: bytes) -> None:
     result = call(stdin=stdin)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import unicodedata
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -78,8 +79,47 @@ def test_lines_add_up_to_a_run() -> None:
         submitted=12,
         failed=1,
         seconds=None,
+        unstarted=2,
         faults={"ThrottlingException": 1},
     )
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp850", "utf-16", "mac-roman"])
+def test_a_console_that_writes_another_encoding_loses_no_line(encoding: str) -> None:
+    told = f"{RETRY}\r\n{ABANDONED}\r\nNormalisation terminée : 9 succès, 1 échecs\r\n"
+    (run,) = runs(records(told.encode(encoding)))
+    assert (run.calls, run.retries, run.submitted, run.failed) == (11, 1, 10, 1)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_may_be_written_in_either_form(form: Literal["NFC", "NFD"]) -> None:
+    told = f"{RETRY}\n{ABANDONED}\nNormalisation terminée : 9 succès, 1 échecs\n"
+    (run,) = of_lines(unicodedata.normalize(form, told))
+    assert (run.calls, run.retries, run.submitted, run.failed) == (11, 1, 10, 1)
+
+
+def test_what_was_decoded_wrongly_before_is_counted_as_well() -> None:
+    (run,) = of_lines(RETRY.encode().decode("cp1252"), ABANDONED.encode().decode("cp1252"))
+    assert (run.retries, run.failed) == (1, 1)
+
+
+@pytest.mark.parametrize("how", ["refused", "came to nothing"])
+def test_an_answer_that_is_no_200_is_known_by_its_line(how: str) -> None:
+    (run,) = of_lines(*lines(f"{how}: BedrockRefused: Bedrock refused the run: access_denied"))
+    assert (run.refusal, run.calls, run.submitted) == ("BedrockRefused", None, None)
+    (run,) = of_lines(*lines(f"{how}: BedrockRefused: x"), metrics(Calls=1, ItemsFailed=1, ItemsUnstarted=111))
+    assert (run.refusal, run.calls, run.unstarted) == ("BedrockRefused", 1, 111)
+
+
+def test_an_answer_that_is_no_200_is_known_by_its_report() -> None:
+    refused = {**run_report(calls=1, submitted=112, failed=1, unstarted=111), "error_type": "BedrockRefused"}
+    (run,) = of_json(refused)
+    assert (run.refusal, run.unstarted) == ("BedrockRefused", 111)
+
+
+def test_items_that_workers_have_before_them_are_no_unstarted_ones() -> None:
+    (run,) = of_json({**run_report(submitted=30, unstarted=20), "work": {"queued": 15}})
+    assert run.unstarted == 5
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ RETRIES = "final failures: BEDROCK_MAX_RETRIES=5, BEDROCK_BASE_DELAY=1.0"
 PACER = "throttling: fewer workers (MAX_BEDROCK_WORKERS), or the pacer (BEDROCK_REQUESTS_PER_MINUTE)"
 LASTING = "final failures that no retry helps against (validation): see the run reports"
 TRANSIENT = "final failures that may pass (internal_server, overloaded): BEDROCK_RETRY_ON=transient"
+REFUSED = "runs that came to nothing (BedrockRefused): their message, in the log and in the run report"
+UNSTARTED = "items not started: the next run takes them up; `bedrock.stopped` in the run report says why"
 TIME = "long runs without throttling: more workers, more memory, a longer timeout"
 
 
@@ -51,6 +53,9 @@ def test_no_runs_are_no_breach() -> None:
         ({"seconds": 241.0}, "r-1: took 241 s, over 240 s"),
         ({"seconds": 60.0, "killed": True}, "r-1: killed at its timeout, after 60 s"),
         ({"calls": 0, "submitted": 0}, None),
+        ({"failed": 1, "unstarted": 99, "refusal": "BedrockRefused"}, "r-1: came to nothing: BedrockRefused"),
+        ({"calls": None, "submitted": None, "refusal": "InvalidEvent"}, "r-1: came to nothing: InvalidEvent"),
+        ({"unstarted": 3}, "r-1: 3 items not started"),
     ],
 )
 def test_a_limit_is_broken_beyond_it(numbers: dict[str, Any], breach: str | None) -> None:
@@ -83,6 +88,8 @@ def test_each_run_is_judged_for_itself_as_the_alarms_do() -> None:
         ({"seconds": 301.0, "throttles": 5}, (PACER,)),
         ({"killed": True, "throttles": 5}, (PACER,)),
         ({"calls": 0, "submitted": 0}, ()),
+        ({"calls": 1, "failed": 1, "unstarted": 99, "refusal": "BedrockRefused"}, (REFUSED,)),
+        ({"unstarted": 3}, (UNSTARTED,)),
     ],
 )
 def test_advice_is_the_scenario_of_the_guide(numbers: dict[str, Any], advice: tuple[str, ...]) -> None:
