@@ -16,6 +16,7 @@ from types import MappingProxyType
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
 
 class Fault(Enum):
@@ -221,12 +222,14 @@ _BY_CLASS = {
             Fault.MALFORMED_ANSWER: "ResponseParserError ChecksumError FlexibleChecksumError",
             Fault.CREDENTIALS: "NoCredentialsError PartialCredentialsError CredentialRetrievalError "
             "TokenRetrievalError SSOError LoginError ProfileNotFound NoAuthTokenError MetadataRetrievalError "
-            "RefreshWithMFAUnsupportedError UnknownCredentialError InfiniteLoopConfigError",
+            "RefreshWithMFAUnsupportedError UnknownCredentialError InfiniteLoopConfigError UnknownTokenProviderError",
             Fault.VALIDATION: "ParamValidationError ValidationError",
             Fault.CONFIGURATION: "NoRegionError InvalidRegionError InvalidEndpointConfigurationError "
             "EndpointProviderError UnknownServiceError UnknownEndpointError EndpointVariantError "
             "InvalidRetryConfigurationError InvalidProxiesConfigError DataNotFoundError UnknownSignatureVersionError "
-            "InvalidConfigError ConfigParseError ConfigNotFound UnknownRegionError InvalidIMDSEndpointError",
+            "InvalidConfigError ConfigParseError ConfigNotFound UnknownRegionError InvalidIMDSEndpointError "
+            "UnknownFIPSEndpointError ServiceNotInRegionError UnsupportedSignatureVersionError InvalidDefaultsMode "
+            "MissingDependencyException",
         }
     ),
     "urllib3": _by_word(
@@ -236,6 +239,8 @@ _BY_CLASS = {
             Fault.STREAM_INTERRUPTED: "ProtocolError IncompleteRead DecodeError InvalidChunkLength",
         }
     ),
+    # The body that a function of the caller's own could not read: truncated, or a proxy's HTML.
+    "json": _by_word({Fault.MALFORMED_ANSWER: "JSONDecodeError"}),
     "http": _by_word({Fault.CONNECTION_LOST: "IncompleteRead RemoteDisconnected"}),
     "socket": _by_word({Fault.CONNECTION_FAILED: "gaierror"}),
     "ssl": _by_word({Fault.CONNECTION_FAILED: "SSLError"}),
@@ -267,23 +272,24 @@ def classify(error: BaseException) -> Fault:
     An exception that carries a ``Fault`` as its attribute ``fault`` says so itself. Everything unknown is
     ``Fault.UNKNOWN``, which is not retried.
     """
-    declared = getattr(error, "fault", None)
+    declared = _asked(error, "fault")
     if isinstance(declared, Fault):
         return declared
-    fault = _from_response(_mapping(getattr(error, "response", None)))
+    fault = _from_response(_mapping(_asked(error, "response")))
     return fault or _from_class(error) or _from_parser(error) or Fault.UNKNOWN
 
 
 def error_code(error: BaseException) -> str:
     """The name an operator looks for: the service's error code if there is one, else the class's name."""
-    return _code_and_message(getattr(error, "response", None))[0] or type(error).__name__
+    return _code_and_message(_asked(error, "response"))[0] or type(error).__name__
 
 
 def retry_after(error: BaseException) -> float | None:
     """Seconds that the server asks to wait, or None. Dates are read against the answer's own ``Date`` header.
 
     ``x-amz-retry-after`` is in milliseconds (botocore 1.44 honours it), ``Retry-After`` in seconds or an HTTP date (no
-    mode of botocore honours it; AWS documents it for 529, and Lambda's own 429 carries it).
+    mode of botocore honours it; AWS documents it for 529, and Lambda's own 429 carries it). The headers are those of
+    botocore's ``ClientError``, or of the response of an SDK built on httpx or requests.
     """
     headers = _headers(error)
     milliseconds = _number(headers.get("x-amz-retry-after"))
@@ -298,7 +304,9 @@ def retry_after(error: BaseException) -> float | None:
 
 def _from_response(response: Mapping[str, object]) -> Fault | None:
     code, message = _code_and_message(response)
-    fault = _BY_CODE.get(code.lower())
+    # A code read off a body by hand may be qualified ("com.amazon#ThrottlingException:http://..."), or in snake case.
+    word = code.rpartition("#")[2].partition(":")[0].lower()
+    fault = _BY_CODE.get(word) or _BY_CODE.get(word.replace("_", ""))
     if fault is None and code.isdecimal():  # botocore's stand-in where neither header nor body names a code
         fault = _from_status(int(code))
     if fault is None:
@@ -326,8 +334,9 @@ def _from_class(error: BaseException) -> Fault | None:
         package = _BY_CLASS.get(cls.__module__.partition(".")[0], {})
         fault = package.get(name) or _BY_CODE.get(name)
         if fault is not None:
-            return _read_message(fault, str(error).lower())
-    return _from_status(getattr(error, "status_code", None))  # the exceptions of SDKs built on httpx
+            return _read_message(fault, told(error).lower())
+    # The exceptions of SDKs built on httpx have it themselves, those of httpx and requests in their response.
+    return _from_status(_asked(error, "status_code")) or _from_status(_asked(_asked(error, "response"), "status_code"))
 
 
 def _from_parser(error: BaseException) -> Fault | None:
@@ -354,8 +363,29 @@ def _code_and_message(response: object) -> tuple[str, str]:
 
 
 def _headers(error: BaseException) -> dict[str, str]:
-    metadata = _mapping(_mapping(getattr(error, "response", None)).get("ResponseMetadata"))
-    return {str(name).lower(): str(value) for name, value in _mapping(metadata.get("HTTPHeaders")).items()}
+    response = _asked(error, "response")
+    metadata = _mapping(_mapping(response).get("ResponseMetadata"))
+    headers: Any = metadata.get("HTTPHeaders") or _asked(response, "headers") or {}
+    try:
+        return {str(name).lower(): str(value) for name, value in dict(headers).items()}
+    except (TypeError, ValueError):
+        return {}
+
+
+def told(error: BaseException) -> str:
+    """What an error says, and nothing where not even that can be asked."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the class is the caller's
+        return ""
+
+
+def _asked(thing: object, name: str) -> Any:  # noqa: ANN401 - any error has any attributes
+    # Attributes may be computed, and raise whatever they like: httpx's are such.
+    try:
+        return getattr(thing, name, None)
+    except Exception:  # noqa: BLE001 - as above
+        return None
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import http.client
+import json
 import pickle
 import socket
 import ssl
@@ -218,6 +219,10 @@ CODES = [
     ("InvalidIdentityToken", Fault.CREDENTIALS),
     ("authentication_error", Fault.CREDENTIALS),
     ("billing_error", Fault.SERVICE_QUOTA),
+    # qualified, as in a body's __type or in the header
+    ("com.amazon.bedrock#ThrottlingException", Fault.THROTTLING),
+    ("ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/", Fault.THROTTLING),
+    ("throttling_exception", Fault.THROTTLING),
 ]
 
 
@@ -308,6 +313,12 @@ REAL = [
     (aws.InvalidProxiesConfigError(), Fault.CONFIGURATION),
     (aws.DataNotFoundError(data_path="x"), Fault.CONFIGURATION),
     (aws.UnknownSignatureVersionError(signature_version="x"), Fault.CONFIGURATION),
+    (aws.UnsupportedSignatureVersionError(signature_version="x"), Fault.CONFIGURATION),
+    (aws.UnknownFIPSEndpointError(service_name="x", region_name="y"), Fault.CONFIGURATION),
+    (aws.ServiceNotInRegionError(service_name="x", region_name="y"), Fault.CONFIGURATION),
+    (aws.InvalidDefaultsMode(mode="x", valid_modes="y"), Fault.CONFIGURATION),
+    (aws.MissingDependencyException(msg="x"), Fault.CONFIGURATION),
+    (aws.UnknownTokenProviderError(name="x"), Fault.CREDENTIALS),
     # never reached the service
     (aws.EndpointConnectionError(endpoint_url=URL), Fault.CONNECTION_FAILED),
     (aws.ConnectTimeoutError(endpoint_url=URL), Fault.CONNECTION_FAILED),
@@ -345,6 +356,7 @@ REAL = [
     (StreamInterrupted("cut", []), Fault.STREAM_INTERRUPTED),
     (StreamInterrupted("cut", [], Fault.READ_TIMEOUT), Fault.READ_TIMEOUT),
     # Python's
+    (json.JSONDecodeError("Expecting value", "<html>", 0), Fault.MALFORMED_ANSWER),
     (http.client.IncompleteRead(b""), Fault.CONNECTION_LOST),
     (http.client.RemoteDisconnected(""), Fault.CONNECTION_LOST),
     (socket.gaierror(), Fault.CONNECTION_FAILED),
@@ -412,6 +424,38 @@ class TestErrorsOfOtherMakers:
             status_code = status
 
         assert classify(APIStatusError()) is fault
+
+    def test_a_status_code_in_the_response_of_an_error(self) -> None:
+        class HTTPStatusError(Exception):
+            response = SimpleNamespace(status_code=529)
+
+        assert classify(HTTPStatusError()) is Fault.OVERLOADED
+
+    def test_a_status_code_of_the_error_itself_comes_before_that_of_its_response(self) -> None:
+        class APIStatusError(Exception):
+            status_code = 429
+            response = SimpleNamespace(status_code=503)
+
+        assert classify(APIStatusError()) is Fault.THROTTLING
+
+    def test_an_error_that_cannot_say_what_it_is_is_read_as_far_as_it_can(self) -> None:
+        class ThrottlingException(Exception):  # noqa: N818 - a test double as users write them
+            def __str__(self) -> str:
+                raise RuntimeError("half initialized")
+
+        assert classify(ThrottlingException()) is Fault.THROTTLING
+
+    def test_attributes_that_raise_are_taken_for_missing(self) -> None:
+        class OddError(TimeoutError):
+            @property
+            def response(self) -> object:
+                raise RuntimeError("the response was never set")
+
+            fault = status_code = response
+
+        assert classify(OddError()) is Fault.READ_TIMEOUT
+        assert error_code(OddError()) == "OddError"
+        assert retry_after(OddError()) is None
 
     @pytest.mark.parametrize("status", ["429", None, object()])
     def test_a_status_code_that_is_no_number_is_ignored(self, status: object) -> None:
@@ -514,6 +558,21 @@ class TestRetryAfter:
     )
     def test_seconds_that_the_server_asks_for(self, headers: dict[str, str], seconds: float | None) -> None:
         assert retry_after(bedrock_error("ThrottlingException", headers=headers)) == seconds
+
+    @pytest.mark.parametrize("headers", [{"Retry-After": "5"}, [("retry-after", "5")]])
+    def test_the_headers_of_an_sdk_built_on_httpx(self, headers: object) -> None:
+        class APIStatusError(Exception):
+            status_code = 529
+            response = SimpleNamespace(headers=headers)
+
+        assert retry_after(APIStatusError()) == 5.0
+
+    @pytest.mark.parametrize("headers", [5, "retry-after", ["retry-after"], None])
+    def test_headers_that_are_none_are_ignored(self, headers: object) -> None:
+        class OddError(Exception):
+            response = SimpleNamespace(headers=headers)
+
+        assert retry_after(OddError()) is None
 
     def test_an_error_without_headers_asks_for_nothing(self) -> None:
         assert retry_after(in_stream("throttlingException")) is None
