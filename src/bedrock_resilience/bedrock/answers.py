@@ -32,6 +32,35 @@ _MAY_BE_EMPTY: Final = frozenset({"content_filtered", "guardrail_intervened", "r
 _REASONS: Final = ("stop_reason", "stopReason", "finish_reason", "completionReason")
 _LISTS: Final = ("results", "outputs", "choices", "generations")
 
+# What stands around the output in any model's body, in small letters. A body that has nothing else has no output: an
+# error that came with a success status, for one.
+_FRAME: Final = frozenset(
+    {
+        "__type",
+        "amazon-bedrock-invocationmetrics",
+        "code",
+        "completionreason",
+        "created",
+        "error",
+        "finish_reason",
+        "generation_token_count",
+        "id",
+        "inputtexttokencount",
+        "metrics",
+        "model",
+        "object",
+        "prompt_token_count",
+        "request_id",
+        "role",
+        "status",
+        "stop_reason",
+        "stop_sequence",
+        "stopreason",
+        "type",
+        "usage",
+    }
+)
+
 
 class MalformedAnswer(Exception):  # noqa: N818 - it is what came
     """A success status whose body is no answer: truncated, foreign, or without what every answer has.
@@ -96,13 +125,13 @@ def invoke_model(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN
     """``client.invoke_model(**request)``, one attempt, its body read, parsed and checked.
 
     A ``body`` that is a mapping is written as JSON. Models' answers differ; what is common to all is checked: a JSON
-    object that is not empty, whose stop reason, where it names one, means that it is whole.
+    object with an output of some name, whose stop reason, where it names one, means that it is whole.
 
     Returns:
         The parsed body.
 
     Raises:
-        MalformedAnswer: No JSON object, an empty one, or a message without content.
+        MalformedAnswer: No JSON object, or one without output: a message without content, an error.
         IncompleteAnswer: The stop reason says that the answer is not whole.
     """
     answer = read_body(sent(client.invoke_model, encoded(request)))
@@ -115,8 +144,8 @@ def check_invoke_model(answer: Mapping[str, Any]) -> None:
     reasons = list(_stop_reasons(answer))
     for reason in reasons:
         check_stop_reason(reason, answer)
-    if answer.get("content") == [] and _MAY_BE_EMPTY.isdisjoint(reasons):
-        raise MalformedAnswer("the answer's message is empty", answer)
+    if not _has_output(answer) and _MAY_BE_EMPTY.isdisjoint(reasons):
+        raise MalformedAnswer("the answer has no output", answer)
 
 
 def encoded(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,6 +210,17 @@ def dig(value: object, *keys: str) -> object:
     for key in keys:
         value = cast("Mapping[str, object]", value).get(key) if isinstance(value, Mapping) else None
     return value
+
+
+def _has_output(answer: Mapping[str, Any]) -> bool:
+    if dig(answer, "output", "message", "content") == []:  # Nova
+        return False
+    return any(
+        value not in (None, "", [], {})
+        for name, value in answer.items()
+        # A text is what an error says; Cohere's message is the answer.
+        if name.lower() not in _FRAME and not (name.lower() == "message" and isinstance(value, str))
+    )
 
 
 def _stop_reasons(answer: Mapping[str, Any]) -> Iterator[str]:

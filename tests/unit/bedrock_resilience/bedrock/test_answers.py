@@ -166,6 +166,9 @@ def test_every_family_of_models_says_in_its_own_way_that_it_was_cut(answer: dict
     "answer",
     [
         {"embedding": [0.1, 0.2]},
+        {"embedding": None, "score": 0.0},
+        {"message": {"role": "assistant", "content": [{"text": "Hello"}]}, "finish_reason": "COMPLETE"},
+        {"stop_reason": "tool_use", "content": [{"type": "tool_use", "input": {}}]},
         {"results": [{"outputText": "Hello", "completionReason": "FINISH"}]},
         {"choices": [{"finish_reason": "stop"}]},
         {"results": "a text"},
@@ -175,9 +178,32 @@ def test_bodies_of_other_models_pass(answer: dict[str, Any]) -> None:
     assert invoke_model(ScriptedBedrock(answer), modelId="m", body="{}") == answer
 
 
-def test_a_message_without_content_is_malformed() -> None:
-    with pytest.raises(MalformedAnswer, match="message is empty"):
-        invoke_model(ScriptedBedrock({"content": [], "stop_reason": "end_turn"}), modelId="m", body="{}")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"content": [], "stop_reason": "end_turn"},
+        {"content": None, "stop_reason": "end_turn"},
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "stop_reason": "end_turn",
+            "usage": {"input_tokens": 3},
+        },
+        {"output": {"message": {"role": "assistant", "content": []}}, "stopReason": "end_turn", "usage": {}},
+        {"inputTextTokenCount": 5, "results": []},
+        {"generation": "", "prompt_token_count": 1, "generation_token_count": 0, "stop_reason": "stop"},
+        {"choices": [], "Usage": {}},
+        # errors that come with a success status
+        {"message": "Too many requests, please wait before trying again."},
+        {"__type": "ThrottlingException", "Message": "Too many requests"},
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"},
+    ],
+)
+def test_a_body_without_output_is_malformed(answer: dict[str, Any]) -> None:
+    with pytest.raises(MalformedAnswer, match="the answer has no output") as raised:
+        invoke_model(ScriptedBedrock(answer), modelId="m", body="{}")
+    assert raised.value.answer == answer
 
 
 @pytest.mark.parametrize(
