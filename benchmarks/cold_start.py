@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore
+from moto.moto_server.werkzeug_app import MotoRequestHandler  # pyright: ignore[reportMissingTypeStubs]
 from moto.server import ThreadedMotoServer
 
 import bedrock_resilience
@@ -85,6 +86,7 @@ def servers() -> Generator[dict[str, str]]:
     """The environment of a function whose AWS, source and Bedrock are on loopback."""
     today = dt.datetime.now(dt.UTC)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    MotoRequestHandler.protocol_version = "HTTP/1.1"  # S3 keeps connections open
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
+import gc
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -17,10 +19,11 @@ from vectora_normalize.settings import Mode, Pacing
 from vectora_normalize.stores import S3Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from bedrock_resilience.pacing import Pacer
     from vectora_normalize.queues import SqsQueue
+    from vectora_normalize.sessions import Session
     from vectora_normalize.settings import Settings
 
 ATTEMPT_SECONDS: Final = 20.0
@@ -77,16 +80,18 @@ class PatientClients:
 @functools.lru_cache(maxsize=1)
 def aws_parts(settings: Settings) -> Parts:
     """What a run touches in AWS; made once a process. The command line runs on the same parts."""
-    # One session for all: making one reads half a megabyte of endpoints, a fifth of a cold start.
-    session = new_session()
-    s3 = _client(session, "s3", settings)
-    bedrock = PatientClients(
-        lambda patience: bedrock_runtime_client(
-            settings.region, workers=settings.max_workers, read_timeout=patience, session=session
-        ),
-        settings.read_timeout,
-    )
-    queue, dead_letters = _queues(session, settings)
+    with _nothing_collected():
+        from vectora_normalize.sessions import Session  # noqa: PLC0415 - a refused event needs no clients
+
+        session = Session()  # one for all: the first client of a session costs it ten times what the next does
+        s3 = _client(session, "s3", settings)
+        bedrock = PatientClients(
+            lambda patience: bedrock_runtime_client(
+                settings.region, workers=settings.max_workers, read_timeout=patience, session=session
+            ),
+            settings.read_timeout,
+        )
+        queue, dead_letters = _queues(session, settings)
     return Parts(
         settings=settings,
         config=S3Store(s3, settings.config_bucket),
@@ -100,6 +105,23 @@ def aws_parts(settings: Settings) -> Parts:
     )
 
 
+@contextlib.contextmanager
+def _nothing_collected() -> Generator[None]:
+    """No garbage is looked for meanwhile, and never among what was made: that stays as long as the process.
+
+    botocore's description of S3 is some 100,000 objects. Python would go through all of them every few thousand objects
+    more, which is a tenth of a cold start.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
+
+
 def _queues(session: Session, settings: Settings) -> tuple[SqsQueue | None, SqsQueue | None]:
     """The queue of a dispatcher and the dead letters of a worker, where the settings name them."""
     urls = (settings.queue_url if settings.mode is Mode.QUEUE else None, settings.dead_letter_queue_url)
@@ -110,28 +132,6 @@ def _queues(session: Session, settings: Settings) -> tuple[SqsQueue | None, SqsQ
     sqs = _client(session, "sqs", settings)
     queue, dead_letters = (SqsQueue(sqs, url) if url else None for url in urls)
     return queue, dead_letters
-
-
-class Session:
-    """Makes the clients that boto3 would make, without importing boto3; one thread at a time.
-
-    boto3's own part (resources, managed transfers) costs a cold start some 25 ms of processor, and nothing here uses it
-    (`benchmarks/cold_start.py`).
-    """
-
-    def __init__(self) -> None:
-        import botocore.session  # noqa: PLC0415 - a refused event needs no clients
-
-        self._session: Any = botocore.session.get_session()
-
-    def client(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - botocore makes its clients at run time
-        """As boto3's `Session.client`."""
-        return self._session.create_client(service, **options)
-
-
-def new_session() -> Session:
-    """A session of its own."""
-    return Session()
 
 
 def make_pacer(settings: Settings) -> Pacer | None:
@@ -149,7 +149,9 @@ def make_pacer(settings: Settings) -> Pacer | None:
 
 def bedrock_control_client(settings: Settings) -> Any:  # noqa: ANN401 - as above
     """A client of Bedrock's control plane, which starts batch inference jobs."""
-    return _client(new_session(), "bedrock", settings, region=settings.region)
+    from vectora_normalize.sessions import Session  # noqa: PLC0415 - as above
+
+    return _client(Session(), "bedrock", settings, region=settings.region)
 
 
 def deadline_of(context: Any) -> Deadline | None:  # noqa: ANN401 - Lambda makes it
@@ -171,7 +173,7 @@ def killed_at(context: Any, now: dt.datetime) -> dt.datetime | None:  # noqa: AN
     return now + dt.timedelta(milliseconds=context.get_remaining_time_in_millis())
 
 
-def _client(session: Any, service: str, settings: Settings, *, region: str | None = None) -> Any:  # noqa: ANN401 - as above
+def _client(session: Session, service: str, settings: Settings, *, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 makes it
     """A client with the retries of its own that botocore's standard mode has; all but the runtime charge nothing."""
     from botocore.config import Config  # noqa: PLC0415 - as above
 

@@ -21,8 +21,8 @@ MAX_ENTRY_TEXT: Final = 500_000
 
 _ENTRY_NAMES: Final = frozenset({"item", "entry"})
 _NAME: Final = re.compile(r"[A-Za-z_][\w.-]*+(?::[A-Za-z_][\w.-]*+)?", re.ASCII)
-# XML 1.0, production 2; surrogates and the like cannot be written at all.
-_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What XML 1.0, production 2, leaves out; surrogates and the like cannot be written at all.
+_NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _XMLNS: Final = "http://www.w3.org/2000/xmlns/"
 _XML: Final = "http://www.w3.org/XML/1998/namespace"
 # What feeds mean by a prefix that they forgot to declare.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -138,6 +139,16 @@ class TestParts:
         assert parts.bedrock_within is not None
         hasty = parts.bedrock_within(25.0).meta.config
         assert (hasty.read_timeout, hasty.retries["total_max_attempts"]) == (19.25, 1)
+
+    @pytest.mark.parametrize("collects", [True, False])
+    def test_garbage_is_collected_as_before(self, *, collects: bool) -> None:
+        before = gc.isenabled()
+        try:
+            (gc.enable if collects else gc.disable)()
+            aws_parts(settings())
+            assert gc.isenabled() is collects
+        finally:
+            (gc.enable if before else gc.disable)()
 
     def test_queues_are_there_where_they_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_REGION", "eu-west-3")
