@@ -168,7 +168,7 @@ def test_every_family_of_models_says_in_its_own_way_that_it_was_cut(answer: dict
         {"embedding": [0.1, 0.2]},
         {"embedding": None, "score": 0.0},
         {"message": {"role": "assistant", "content": [{"text": "Hello"}]}, "finish_reason": "COMPLETE"},
-        {"stop_reason": "tool_use", "content": [{"type": "tool_use", "input": {}}]},
+        {"stop_reason": "tool_use", "content": [{"type": "tool_use", "input": {"a": "b"}}]},
         {"results": [{"outputText": "Hello", "completionReason": "FINISH"}]},
         {"choices": [{"finish_reason": "stop"}]},
         {"results": "a text"},
