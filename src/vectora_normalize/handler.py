@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from vectora_normalize import contract
 from vectora_normalize.aws import aws_parts, deadline_of, killed_at
-from vectora_normalize.operations.monitoring import configure_logging, emit_metrics
+from vectora_normalize.operations.monitoring import configure_logging, emit_by_source, emit_metrics
 from vectora_normalize.pipeline import Invocation, run
 from vectora_normalize.settings import Settings
 
@@ -66,8 +66,10 @@ def _dimensions() -> dict[str, str]:
 
 def _tell(summary: RunSummary, request_id: str) -> None:
     """What an operator reads first, and what the alarms are on."""
+    properties = {"request_id": request_id, "client_id": summary.client_id, "report": summary.report_key}
     if summary.refusal is not None:
         _logger.error("came to nothing: %s: %s", summary.refusal.error_type, summary.refusal)
+        properties["error_type"] = str(summary.refusal.error_type)
     _logger.info(
         "%d of %d items normalised in %.1f s; report: %s",
         summary.items_normalized,
@@ -76,5 +78,5 @@ def _tell(summary: RunSummary, request_id: str) -> None:
         summary.report_key,
         extra={"numbers": summary.counts},
     )
-    properties = {"request_id": request_id, "client_id": summary.client_id, "report": summary.report_key}
+    emit_by_source(summary.by_source, dimensions=_dimensions(), properties=properties)
     emit_metrics(summary.counts, dimensions=_dimensions(), properties=properties)

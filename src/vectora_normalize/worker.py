@@ -19,10 +19,10 @@ from aws_lambda_powertools.utilities.batch import (
 )
 
 from vectora_normalize.aws import aws_parts, deadline_of, killed_at
-from vectora_normalize.operations.monitoring import configure_logging, emit_metrics
+from vectora_normalize.operations.monitoring import configure_logging, emit_by_source, emit_metrics
 from vectora_normalize.pipeline import Invocation
 from vectora_normalize.pipeline.receiving import Delivery, Readers, Receiver
-from vectora_normalize.pipeline.summary import worker_counts
+from vectora_normalize.pipeline.summary import counts_by_source, worker_counts
 from vectora_normalize.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,4 +102,6 @@ def _tell(received: Received, request_id: str, seconds: float) -> None:
         extra={"numbers": counts, "come_back": received.come_back, "set_aside": received.dead},
     )
     dimensions = {"Environment": os.environ.get("ENV") or "dev"}
-    emit_metrics(counts, dimensions=dimensions, properties={"request_id": request_id})
+    properties = {"request_id": request_id}
+    emit_by_source(counts_by_source(received.batch), dimensions=dimensions, properties=properties)
+    emit_metrics(counts, dimensions=dimensions, properties=properties)

@@ -376,8 +376,10 @@ class TestWhatIsCounted:
     ) -> None:
         deployment.emulator.fail_next(1, "ValidationException")
         lambda_handler(event(sources=[DEPOT]), Context("measured"))
-        (metrics,) = [line for line in logged(capsys) if "_aws" in line]
+        of_source, metrics = [line for line in logged(capsys) if "_aws" in line]
         numbers = deployment.report("measured")["bedrock"]
+        assert (of_source["Source"], of_source["ItemsNormalized"], of_source["ItemsFailed"]) == (DEPOT, [26], [1])
+        assert (of_source["SourcesFailed"], metrics["RunsRefused"]) == ([0], [0])
         assert metrics["Calls"] == [numbers["calls"]] == [27]
         assert metrics["ItemsFailed"] == [numbers["failed"]] == [1]
         assert metrics["InputTokens"] == [numbers["input_tokens"]]
@@ -403,6 +405,16 @@ class TestWhatIsCounted:
         assert line["message"].startswith("refused: InvalidEvent: client_id: got 'a/b'")
         assert metrics["RunsRefused"] == [1]
         assert deployment.stored() == []
+
+    def test_a_run_that_came_to_nothing_is_counted_too(
+        self, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # One of 112 items failed and the others were not started: no rate shows it.
+        deployment.emulator.fail_next(None, "AccessDeniedException")
+        assert lambda_handler(event(), Context("nothing"))["statusCode"] == 502
+        metrics = logged(capsys)[-1]
+        assert (metrics["RunsRefused"], metrics["error_type"]) == ([1], "BedrockRefused")
+        assert metrics["FailureRate"][0] < 5
 
     def test_the_level_of_the_log_is_the_one_of_the_environment(
         self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

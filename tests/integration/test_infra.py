@@ -108,7 +108,7 @@ def test_alarms_filters_and_dashboard_are_what_their_services_take(account: Acco
         client.put_dashboard(**dashboard)
         alarms = client.describe_alarms(AlarmNamePrefix="watched-ingest-normalize-dev-")["MetricAlarms"]
         kinds = {alarm["AlarmName"].removeprefix("watched-ingest-normalize-dev-") for alarm in alarms}
-        assert kinds == {"duration", "errors", "failure-rate", "retry-rate"}
+        assert kinds == {"duration", "errors", "failure-rate", "refused", "retry-rate", "unstarted"}
     with closing(account.client("logs")) as client:
         client.create_log_group(logGroupName="watched")
         for number, one in enumerate(made["AWS::Logs::MetricFilter"]):

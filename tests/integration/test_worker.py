@@ -150,7 +150,8 @@ def test_a_worker_tells_what_it_did(deployment: Deployment, scaled: Queues, caps
     deployment.emulator.fail_next(1, "ValidationException")
     scaled.deliver(worker.lambda_handler, Context("worker-7"))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (metrics,) = [line for line in lines if "_aws" in line]
+    of_source, metrics = [line for line in lines if "_aws" in line]
+    assert (of_source["Source"], of_source["ItemsNormalized"], of_source["ItemsFailed"]) == (NORDLAI, [9], [1])
     assert (metrics["Calls"], metrics["ItemsNormalized"], metrics["ItemsFailed"]) == ([10], [9], [1])
     assert (metrics["MessagesSetAside"], metrics["MessagesComeBack"], metrics["request_id"]) == ([1], [0], "worker-7")
     assert {line["request_id"] for line in lines if "_aws" not in line} == {"worker-7"}

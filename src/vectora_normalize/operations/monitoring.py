@@ -79,6 +79,22 @@ def emit_metrics(counts: Mapping[str, float], *, dimensions: Mapping[str, str], 
     provider.flush_metrics()
 
 
+def emit_by_source(
+    by_source: Mapping[str, Mapping[str, float]], *, dimensions: Mapping[str, str], properties: Mapping[str, Any]
+) -> None:
+    """Write one line of metrics for each source, with the dimension `Source` beside the others.
+
+    Args:
+        by_source: Key of the source to its counts.
+        dimensions: As those of `emit_metrics`.
+        properties: As those of `emit_metrics`.
+    """
+    for key, counts in by_source.items():
+        # CloudWatch takes ASCII for the value of a dimension, and drops a line with anything else.
+        source = key.encode("ascii", "backslashreplace").decode("ascii")
+        emit_metrics(counts, dimensions={**dimensions, "Source": source}, properties=properties)
+
+
 def _unit(name: str) -> MetricUnit:
     if name.endswith("Seconds"):
         return MetricUnit.Seconds

@@ -30,7 +30,7 @@ from vectora_normalize.pipeline.objects import Places, add_rows, to_json
 from vectora_normalize.pipeline.outstanding import Outstanding
 from vectora_normalize.pipeline.plan import make_plan
 from vectora_normalize.pipeline.report import Story, run_report
-from vectora_normalize.pipeline.summary import RunSummary, counts
+from vectora_normalize.pipeline.summary import RunSummary, counts, counts_by_source
 from vectora_normalize.pipeline.todo import QUEUED, Todo, make_todo
 from vectora_normalize.stores import BucketMissing
 
@@ -241,7 +241,7 @@ class _Run:
         refusal: RunRefused | None,
         shared_with: str | None,
     ) -> RunSummary:
-        failed = sum(1 for source in ingested.sources if source.failure)
+        failed = {source.source_key: source.failure is not None for source in ingested.sources}
         seconds = self.watch.total
         story = Story(
             request=self.request,
@@ -263,7 +263,8 @@ class _Run:
             items_normalized=len(batch.succeeded),
             seconds=seconds,
             refusal=refusal,
-            counts=counts(todo, batch, sources=len(ingested.sources), sources_failed=failed, seconds=seconds),
+            counts=counts(todo, batch, sources_failed=failed, refused=refusal is not None, seconds=seconds),
+            by_source=counts_by_source(batch, failed),
             report=run_report(story),
             report_key=self.places.report,
             items_key=self.places.items if refusal is None else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from vectora_normalize import contract
 from vectora_normalize.normalize.extraction import item_id
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
     from vectora_normalize.pipeline.todo import Batch, Todo
+
+# The status of an outcome, as a metric.
+_ITEMS: Final = {"succeeded": "ItemsNormalized", "failed": "ItemsFailed", "unstarted": "ItemsUnstarted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class RunSummary:
         seconds: What the run took.
         refusal: Why the answer is a 502; None where it is a 200.
         counts: Name to value, for the metrics.
+        by_source: The same for each source, by its key.
         report: The run report, as it was stored.
         report_key: Where it was stored in the data bucket.
         items_key: Where the items are; None where none were written.
@@ -42,6 +46,7 @@ class RunSummary:
     seconds: float
     refusal: contract.RunRefused | None
     counts: Mapping[str, float]
+    by_source: Mapping[str, Mapping[str, float]]
     report: Mapping[str, Any]
     report_key: str
     items_key: str | None
@@ -89,9 +94,11 @@ def shares(todo: Todo, batch: Batch) -> dict[str, int]:
     }
 
 
-def counts(todo: Todo, batch: Batch, *, sources: int, sources_failed: int, seconds: float) -> dict[str, float]:
+def counts(
+    todo: Todo, batch: Batch, *, sources_failed: Mapping[str, bool], refused: bool, seconds: float
+) -> dict[str, float]:
     """The run as metrics; names that end in `Rate` are percentages."""
-    shared = shares(todo, batch)
+    shared, failed = shares(todo, batch), sum(sources_failed.values())
     return {
         **_batch_counts(batch, seconds),
         "ItemsIngested": batch.submitted,
@@ -99,9 +106,28 @@ def counts(todo: Todo, batch: Batch, *, sources: int, sources_failed: int, secon
         "ItemsReused": shared["reused"] + shared["joined"],
         "ItemsRetaken": shared["retaken"],
         "ItemsQueued": shared["queued"],
-        "SourcesRead": sources - sources_failed,
-        "SourcesFailed": sources_failed,
+        "SourcesRead": len(sources_failed) - failed,
+        "SourcesFailed": failed,
+        "RunsRefused": float(refused),
     }
+
+
+def counts_by_source(batch: Batch, sources_failed: Mapping[str, bool] | None = None) -> dict[str, dict[str, float]]:
+    """The items of each source, by what became of them, as metrics.
+
+    Args:
+        batch: The items.
+        sources_failed: Source key to whether it failed, for the sources that were read; None where none were.
+    """
+    counted: dict[str, dict[str, float]] = {
+        key: {**dict.fromkeys(_ITEMS.values(), 0.0), "SourcesFailed": float(failed)}
+        for key, failed in (sources_failed or {}).items()
+    }
+    for outcome in batch.outcomes:
+        of_source = counted.setdefault(outcome.item.source_key, dict.fromkeys(_ITEMS.values(), 0.0))
+        name = "ItemsQueued" if outcome.reason == QUEUED else _ITEMS[outcome.status]
+        of_source[name] = of_source.get(name, 0.0) + 1
+    return counted
 
 
 def worker_counts(batch: Batch, *, come_back: Sized, dead: Sized, seconds: float) -> dict[str, float]:

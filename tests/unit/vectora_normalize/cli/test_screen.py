@@ -54,6 +54,7 @@ def summary_of(told: dict[str, Any]) -> RunSummary:
         seconds=1.25,
         refusal=None,
         counts={"RetryRate": 18.18},
+        by_source={},
         report=told,
         report_key="report.json",
         items_key="items.json",
