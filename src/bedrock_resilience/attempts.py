@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.deadline import Deadline
     from bedrock_resilience.pacing import Pacer, Reservation
     from bedrock_resilience.policy import RetryPolicy
+    from bedrock_resilience.spending import RequestTokens, TokenAccount
     from bedrock_resilience.tokens import Usage
 
 # A server may ask for any wait. Without a deadline to bound it, no more than a Lambda can live is granted.
@@ -100,6 +101,9 @@ class Attempts:
         throttles: Answers that said 429.
         waited: Seconds slept between attempts.
         paced: Seconds slept for the pacer.
+        tokens: What each request may use at most, for the pacer.
+        spent: What the requests reserved of a token quota and what came of it; None where nobody can tell, because
+            ``tokens`` was a number, or no request has reserved any.
         error: The last exception.
         fault: What it meant.
         reason: Why the call was given up; None while it runs and when it succeeded.
@@ -112,7 +116,9 @@ class Attempts:
         "_pacer",
         "_policy",
         "_previous",
+        "_request",
         "_reservation",
+        "_under_way",
         "_used",
         "calls",
         "deadline",
@@ -121,6 +127,7 @@ class Attempts:
         "paced",
         "reason",
         "retries",
+        "spent",
         "throttles",
         "tokens",
         "waited",
@@ -133,7 +140,7 @@ class Attempts:
         deadline: Deadline | None = None,
         budget: RetryBudget | None = None,
         pacer: Pacer | None = None,
-        tokens: int = 0,
+        tokens: int | RequestTokens = 0,
         classify: Callable[[BaseException], Fault] = classify,
     ) -> None:
         self._policy = policy
@@ -145,7 +152,10 @@ class Attempts:
         self._asleep: Sleep | None = None
         self._previous: float | None = None
         self._used: dict[Fault, int] | None = None
-        self.tokens: int = tokens
+        self._request: RequestTokens | None = None if isinstance(tokens, int) else tokens
+        self._under_way = False
+        self.tokens: int = tokens if isinstance(tokens, int) else tokens.reserved
+        self.spent: TokenAccount | None = None
         self.calls: int = 0
         self.retries: int = 0
         self.throttles: int = 0
@@ -191,7 +201,10 @@ class Attempts:
         self.error = error
         fault = self.fault = self._classify(error)
         self.throttles += fault in _THROTTLED
-        self._tell_pacer(fault, now)
+        self._under_way = False
+        # An answer that is refused for being incomplete has used its tokens nevertheless, and says how many.
+        usage = None if fault in _NOTHING_RESERVED else self._settle(getattr(error, "answer", None))
+        self._tell_pacer(fault, now, usage)
         refusal = self._refusal(fault)
         if refusal is not None:
             return self._stop(refusal)
@@ -210,9 +223,11 @@ class Attempts:
         return self._sleep(wait, Why.BACKOFF)
 
     def answered(self, now: float, answer: object) -> None:
-        """The attempt was answered; a pacer learns the tokens from the answer's ``usage``."""
+        """The attempt was answered; the pacer and the account learn the tokens from the answer's ``usage``."""
+        self._under_way = False
+        usage = self._settle(answer)
         if self._pacer is not None and self._reservation is not None:
-            self._pacer.answered(self._reservation, now, _usage_of(answer))
+            self._pacer.answered(self._reservation, now, usage)
             self._reservation = None
 
     def cancelled(self, error: BaseException, now: float) -> None:
@@ -225,6 +240,8 @@ class Attempts:
         broken = isinstance(error, Exception)
         self.fault = Fault.UNKNOWN if broken else Fault.CANCELLED
         self.reason = StopReason.NOT_RETRYABLE if broken else StopReason.RUN_STOPPED
+        if self._under_way:
+            self._settle(None)  # sent; what became of it nobody knows
         self._give_back(now)
 
     def stop(self, now: float) -> Stop:
@@ -243,6 +260,7 @@ class Attempts:
 
     def _attempt(self) -> Attempt:
         self.calls += 1
+        self._under_way = True
         if self._budget is not None:
             self._budget.called()
         usual = self.calls < len(_FIRST_ATTEMPTS)  # pragma: no mutate - the two are equal, one is faster
@@ -264,7 +282,19 @@ class Attempts:
         used = self._used.get(fault, 0) if self._used is not None else 0
         return StopReason.FAULT_LIMIT if used >= self._policy.retries_of(fault) else None
 
-    def _tell_pacer(self, fault: Fault, now: float) -> None:
+    def _settle(self, answer: object) -> Usage | None:
+        """Enter an attempt that has, or may have, used tokens; what it used, where somebody wants to know."""
+        if self._request is None and self._reservation is None:
+            return None
+        from bedrock_resilience.tokens import usage_from  # noqa: PLC0415 - only a call whose tokens are told needs it
+
+        usage = usage_from(answer)
+        if self._request is not None:
+            one = self._request.settled(usage)
+            self.spent = one if self.spent is None else self.spent + one
+        return usage
+
+    def _tell_pacer(self, fault: Fault, now: float, usage: Usage | None) -> None:
         pacer, reservation = self._pacer, self._reservation
         if pacer is None or reservation is None:
             return
@@ -276,22 +306,30 @@ class Attempts:
         elif fault is Fault.CONNECTION_FAILED:
             pacer.abandoned(reservation, now)  # it never reached the service
         else:
-            # An answer that is refused for being incomplete has used its tokens nevertheless, and says how many.
-            pacer.answered(reservation, now, _usage_of(getattr(self.error, "answer", None)))
+            pacer.answered(reservation, now, usage)
 
     def _give_back(self, now: float) -> None:
         if self._pacer is not None and self._reservation is not None:
             if self._asleep is not None:
                 self._pacer.abandoned(self._reservation, now)
             else:
-                self._pacer.answered(self._reservation, now)  # sent; what became of it nobody knows
+                self._pacer.answered(self._reservation, now)  # as above
             self._reservation = None
 
 
 _THROTTLED = frozenset({Fault.THROTTLING, Fault.TOKENS_PER_DAY})
-
-
-def _usage_of(answer: object) -> Usage | None:
-    from bedrock_resilience.tokens import usage_from  # noqa: PLC0415 - only a paced call needs it
-
-    return usage_from(answer)
+# Refused before a model took the request up, or never sent. After any other failure the tokens may have been reserved,
+# and used.
+_NOTHING_RESERVED = _THROTTLED | {
+    Fault.MODEL_NOT_READY,
+    Fault.SERVICE_UNAVAILABLE,
+    Fault.OVERLOADED,
+    Fault.CONNECTION_FAILED,
+    Fault.VALIDATION,
+    Fault.CONFLICT,
+    Fault.ACCESS_DENIED,
+    Fault.NOT_FOUND,
+    Fault.CREDENTIALS,
+    Fault.SERVICE_QUOTA,
+    Fault.CONFIGURATION,
+}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.faults import Fault
     from bedrock_resilience.pacing import Pacer
     from bedrock_resilience.report import ItemOutcome, Progress
+    from bedrock_resilience.spending import RequestTokens
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,8 +55,10 @@ class BoundedExecutor:
         listeners: Called with each event of ``bedrock_resilience.events``.
         on_progress: Called with a ``Progress`` after each item, by one worker at a time.
         rng: Where jitter comes from.
-        tokens: What the request for an item may use at most, for a pacer that counts tokens: a number, or a function
-            of the item.
+        tokens: What the request for an item may use at most (input + max_tokens): a number, for a pacer that counts
+            tokens; or a ``RequestTokens``, with which the report also tells what was reserved, what it cost and what
+            was reserved in vain; or a function of the item that returns either. What it cost is read off the ``usage``
+            of what ``fn`` returns: an answer of Bedrock, or a mapping that hands its ``usage`` on.
         classify: Reads a ``Fault`` off an exception.
 
     Raises:
@@ -74,7 +77,7 @@ class BoundedExecutor:
         listeners: Iterable[Listener] = (),
         on_progress: Callable[[Progress], object] | None = None,
         rng: random.Random | None = None,
-        tokens: int | Callable[..., int] = 0,
+        tokens: int | RequestTokens | Callable[..., int | RequestTokens] = 0,
         classify: Callable[[BaseException], Fault] = _classify,
     ) -> None:
         if not isinstance(max_workers, int) or isinstance(max_workers, bool) or max_workers < 1:

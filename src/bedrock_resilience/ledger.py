@@ -169,6 +169,7 @@ def outcome_of(
         throttles=call.throttles,
         waited=call.waited,
         paced=call.paced,
+        tokens=call.spent,
         elapsed=elapsed,
         reason=None if call.reason is None else call.reason.value,
     )

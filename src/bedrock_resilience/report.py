@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bedrock_resilience.faults import Fault
+    from bedrock_resilience.spending import TokenAccount
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,6 +38,8 @@ class ItemOutcome(Generic[T, R]):
         throttles: Answers that said 429.
         waited: Seconds slept between attempts.
         paced: Seconds slept for the pacer.
+        tokens: What its requests reserved of a token quota and what came of it; None where nobody could tell: the
+            executor got no ``RequestTokens``, or no request of it has reserved any.
         elapsed: Seconds from taking it up to its end.
         reason: Why it was given up or not started; None where it succeeded.
     """
@@ -52,6 +55,7 @@ class ItemOutcome(Generic[T, R]):
     throttles: int = 0
     waited: float = 0.0
     paced: float = 0.0
+    tokens: TokenAccount | None = None
     elapsed: float = 0.0
     reason: str | None = None
 
@@ -65,6 +69,8 @@ class ItemOutcome(Generic[T, R]):
             "throttles": self.throttles,
             "waited": round(self.waited, 3),
             "paced": round(self.paced, 3),
+            "tokens_reserved": None if self.tokens is None else self.tokens.reserved,
+            "tokens_settled": None if self.tokens is None else round(self.tokens.settled, 1),
             "elapsed": round(self.elapsed, 3),
             "fault": None if self.fault is None else self.fault.value,
             "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}",
@@ -160,6 +166,12 @@ class BatchReport(Generic[T, R]):
         return sum(outcome.paced for outcome in self.outcomes)
 
     @property
+    def tokens(self) -> TokenAccount | None:
+        """What the requests reserved of a token quota and what came of it; None where no outcome tells."""
+        told = [outcome.tokens for outcome in self.outcomes if outcome.tokens is not None]
+        return sum(told[1:], told[0]) if told else None
+
+    @property
     def retry_rate(self) -> float:
         """Retries over calls, as the monitoring guide counts WARNING lines over Bedrock calls; target < 0.20."""
         return self.retries / self.calls if self.calls else 0.0
@@ -185,6 +197,7 @@ class BatchReport(Generic[T, R]):
 
     def to_dict(self) -> dict[str, object]:
         """The report for JSON: the numbers, the faults counted, and every outcome without its item and value."""
+        tokens = self.tokens
         return {
             "submitted": self.submitted,
             "succeeded": len(self.succeeded),
@@ -197,6 +210,7 @@ class BatchReport(Generic[T, R]):
             "failure_rate": round(self.failure_rate, 4),
             "waited": round(self.waited, 3),
             "paced": round(self.paced, 3),
+            "tokens": None if tokens is None else tokens.to_dict(),
             "elapsed": round(self.elapsed, 3),
             "stopped": self.stopped,
             "faults": dict(Counter(_fault_names(self.failed))),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.deadline import Deadline
     from bedrock_resilience.events import Event, Listener
     from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience.spending import RequestTokens
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -83,8 +84,8 @@ class Retrier:
         budget: Bounds the retries of all calls that share it.
         pacer: Asked before every attempt, told how each one ended.
         listeners: Called with each event of ``bedrock_resilience.events``.
-        tokens: What a request may use at most (input + max_tokens), for a pacer that counts tokens: a number, or a
-            function of the call's arguments.
+        tokens: What a request may use at most (input + max_tokens), for a pacer that counts tokens: a number, a
+            ``RequestTokens``, or a function of the call's arguments that returns either.
         classify: Reads a ``Fault`` off an exception; replace it to teach the policy exceptions of your own.
         raise_exhausted: Raise ``RetriesExhausted`` where retries did not help, instead of the original exception.
     """
@@ -113,7 +114,7 @@ class Retrier:
         budget: RetryBudget | None = None,
         pacer: Pacer | None = None,
         listeners: Iterable[Listener] = (),
-        tokens: int | Callable[..., int] = 0,
+        tokens: int | RequestTokens | Callable[..., int | RequestTokens] = 0,
         classify: Callable[[BaseException], Fault] = _classify,
         raise_exhausted: bool = False,
     ) -> None:
@@ -127,7 +128,7 @@ class Retrier:
         self.budget: RetryBudget | None = budget
         self.pacer: Pacer | None = pacer
         self.listeners: tuple[Listener, ...] = tuple(listeners)
-        self.tokens: int | Callable[..., int] = tokens
+        self.tokens: int | RequestTokens | Callable[..., int | RequestTokens] = tokens
         self.classify: Callable[[BaseException], Fault] = classify
         self.raise_exhausted: bool = raise_exhausted
         # With none of these there is nothing to decide before a first attempt, nor to tell after a success.
@@ -220,7 +221,7 @@ class Retrier:
             deadline=deadline,
             budget=self.budget,
             pacer=self.pacer,
-            tokens=_checked_tokens(tokens if isinstance(tokens, int) else tokens(*args, **kwargs)),
+            tokens=_checked_tokens(tokens(*args, **kwargs) if callable(tokens) else tokens),
             classify=self.classify,
         )
 
@@ -363,7 +364,7 @@ def retry(  # noqa: PLR0913 - the options of Retrier
     budget: RetryBudget | None = None,
     pacer: Pacer | None = None,
     listeners: Iterable[Listener] = (),
-    tokens: int | Callable[..., int] = 0,
+    tokens: int | RequestTokens | Callable[..., int | RequestTokens] = 0,
     classify: Callable[[BaseException], Fault] = _classify,
     raise_exhausted: bool = False,
 ) -> Retrier:
@@ -449,12 +450,17 @@ def _check_parts(*, tokens: object, **parts: object) -> None:
         _checked_tokens(tokens)
 
 
-def _checked_tokens(tokens: Any) -> int:  # noqa: ANN401 - a function of the caller's may return anything
-    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
-        raise ValueError(
-            f"Retrier: tokens: got {tokens!r}; accepted: a whole number >= 0, or a function that returns one"
-        )
-    return tokens
+def _checked_tokens(tokens: Any) -> int | RequestTokens:  # noqa: ANN401 - a function of the caller's may return anything
+    if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0:
+        return tokens
+    from bedrock_resilience.spending import RequestTokens  # noqa: PLC0415 - whoever has one has loaded it
+
+    if isinstance(tokens, RequestTokens):
+        return tokens
+    raise ValueError(
+        f"Retrier: tokens: got {tokens!r}; accepted: a whole number >= 0, a RequestTokens, or a function that "
+        "returns either"
+    )
 
 
 def _account(call: Attempts) -> str:

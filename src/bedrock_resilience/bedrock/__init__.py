@@ -15,6 +15,7 @@ from bedrock_resilience.bedrock.answers import (
 )
 from bedrock_resilience.bedrock.client import ClientMisconfigured, bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock.dropin import call_bedrock_with_retry
+from bedrock_resilience.bedrock.needs import request_tokens
 from bedrock_resilience.bedrock.runtime import BedrockRuntime
 from bedrock_resilience.bedrock.streams import (
     CheckedStream,
@@ -39,4 +40,5 @@ __all__ = [
     "converse_stream",
     "invoke_model",
     "invoke_model_stream",
+    "request_tokens",
 ]

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any
 
 from bedrock_resilience.bedrock import answers, streams
-from bedrock_resilience.bedrock.answers import IncompleteAnswer, MalformedAnswer, dig
+from bedrock_resilience.bedrock.answers import IncompleteAnswer
 from bedrock_resilience.bedrock.client import bedrock_runtime_client, check_client
+from bedrock_resilience.bedrock.needs import request_tokens
 from bedrock_resilience.bedrock.opencall import OpenCall
 from bedrock_resilience.retrier import Retrier
-from bedrock_resilience.tokens import TokenEstimator, reserved_tokens, usage_from
+from bedrock_resilience.tokens import TokenEstimator, usage_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator
+    from collections.abc import Callable, Collection, Generator, Mapping
 
     from bedrock_resilience.bedrock.streams import CheckedStream, StreamEvent
-
-# Where a request names the most tokens it may be answered with: Converse and Nova; Claude; Llama; Titan.
-_MAX_TOKENS: Final = (
-    ("inferenceConfig", "maxTokens"),
-    ("max_tokens",),
-    ("max_gen_len",),
-    ("textGenerationConfig", "maxTokenCount"),
-)
+    from bedrock_resilience.spending import RequestTokens
 
 
 class BedrockRuntime:
@@ -90,9 +83,13 @@ class BedrockRuntime:
         """InvokeModelWithResponseStream: yields the decoded events; otherwise as ``converse_stream``."""
         return self._stream(streams.invoke_model_stream, request)
 
+    def request_tokens(self, request: Mapping[str, Any]) -> RequestTokens:
+        """What this request may use, for the ``tokens`` of an executor around it; its input as learnt from answers."""
+        return request_tokens(request, self.estimator)
+
     def reserved_tokens(self, request: Mapping[str, Any]) -> int:
         """Tokens that Bedrock deducts when this request starts: estimated input + max_tokens."""
-        return reserved_tokens(self.estimator.estimate(request), _max_tokens(request))
+        return self.request_tokens(request).reserved
 
     def _whole(self, operation: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -157,22 +154,3 @@ def _begin(
         error.delivered = []  # held back here
         raise
     return first, stream
-
-
-def _max_tokens(request: Mapping[str, Any]) -> int | None:
-    fields = _body(request)
-    for path in _MAX_TOKENS:
-        given = dig(fields, *path)
-        if isinstance(given, int) and not isinstance(given, bool):
-            return given
-    return None
-
-
-def _body(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    body: object = request.get("body", request)
-    if isinstance(body, (str, bytes, bytearray)):
-        try:
-            return answers.parsed(bytes(body) if isinstance(body, bytearray) else body)
-        except MalformedAnswer:
-            return {}
-    return cast("Mapping[str, Any]", body) if isinstance(body, Mapping) else {}

@@ -15,6 +15,8 @@ from bedrock_resilience.pacing import AdaptivePacer
 from bedrock_resilience.quota import Quota
 from bedrock_resilience.simulation.scenario import Scenario
 from bedrock_resilience.simulation.trials import Trial, TrialResult, run_trial
+from bedrock_resilience.spending import RequestTokens, TokenAccount
+from bedrock_resilience.tokens import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,7 +35,6 @@ _LEAST_RATE: Final = (
 _MORE_WORKERS: Final = 8
 _MORE_RETRIES: Final = 5
 _LONGER_DELAY: Final = 1.0
-_BURNDOWN: Final = 5  # of Claude 3.7 to 4.7; see bedrock_resilience.tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,19 +153,35 @@ def _other_workers(
 
 
 def _fewer_tokens(seen: Observation) -> Iterable[tuple[str, str, dict[str, str], None]]:
-    if seen.max_tokens is None or not seen.output_tokens or not seen.answered:
-        return
-    mean = seen.output_tokens / seen.answered
-    # The larger of reservation and settlement is what a pacer must debit; below the settlement nothing is gained.
-    needed = round(2 * mean)
-    in_vain = seen.max_tokens - max(needed, _BURNDOWN * mean)
-    if in_vain > 0:
+    account = _account_of_means(seen) if seen.tokens is None else seen.tokens
+    advised = None if account is None else account.advised_max_tokens
+    if account is not None and advised is not None:
         yield (
             "a lower max_tokens",
             (
-                f"{seen.max_tokens} tokens are reserved for every answer, and the mean answer has {mean:.0f}: "
-                f"{in_vain:.0f} of them are reserved in vain"
+                f"{account.share_in_vain:.0%} of the tokens that the answers reserved ({account.in_vain:.0f} of "
+                f"{account.reserved}) were reserved in vain: max_tokens is {account.max_tokens}, and {advised} would do"
             ),
             {},
             None,
         )
+
+
+def _account_of_means(seen: Observation) -> TokenAccount | None:
+    """What the account may have been, where the report has none: each answer the mean one, the longest twice that.
+
+    The input counts the same at the start and at the end, so it is left out.
+    """
+    if seen.max_tokens is None or not seen.output_tokens or not seen.answered:
+        return None
+    mean = seen.output_tokens / seen.answered
+    one = RequestTokens(0, seen.max_tokens).settled(Usage(0, round(mean)))
+    return TokenAccount(
+        answers=seen.answered,
+        output_tokens=seen.output_tokens,
+        reserved=seen.answered * one.reserved,
+        settled=seen.answered * one.settled,
+        in_vain=seen.answered * one.in_vain,
+        max_tokens=seen.max_tokens,
+        largest_output=round(2 * mean),
+    )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.report import BatchReport
     from bedrock_resilience.simulation.scenario import Scenario
     from bedrock_resilience.simulation.service import SimulatedItem
+    from bedrock_resilience.spending import RequestTokens
 
     PacerFactory: TypeAlias = Callable[[], Pacer]
 
@@ -95,7 +96,7 @@ class _Instance:
             pacer=self._pacer,
             clock=clock,
             rng=_rng(self._seed, f"policy {self._number}"),
-            tokens=_reserved,
+            tokens=_tokens,
         )
         items = service.items(_rng(self._seed, f"items {self._number}"))
         report = await executor.arun(lambda item: service.answer(self._number, item, self._pace()), items)
@@ -122,11 +123,12 @@ def _instance_report(
         throttles=report.throttles,
         waited=report.waited,
         paced=report.paced,
+        tokens=report.tokens,
     )
 
 
-def _reserved(item: SimulatedItem) -> int:
-    return item.reserved
+def _tokens(item: SimulatedItem) -> RequestTokens | int:
+    return item.tokens or 0
 
 
 def _rng(seed: int, purpose: str) -> random.Random:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.spending import TokenAccount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,6 +45,7 @@ class Observation:
         paced: Seconds slept for a pacer.
         output_tokens: Of all answers together; 0 where nothing tells.
         max_tokens: Of every request; None where nothing tells.
+        tokens: The run's own account of them; None where it has none.
 
     Raises:
         ValueError: A field that cannot be; the message names each one, what was given and what is accepted.
@@ -61,6 +63,7 @@ class Observation:
     paced: float = 0.0
     output_tokens: int = 0
     max_tokens: int | None = None
+    tokens: TokenAccount | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -140,6 +143,8 @@ def _from_report(report: Mapping[str, Any], known: Mapping[str, Any]) -> Observa
         raise ValueError(f"report: has no {', '.join(missing)}; accepted: a run report, or a BatchReport as JSON")
     read: dict[str, Any] = {name: numbers[name] for name in ("submitted", "failed", "calls", "retries", "throttles")}
     read |= {name: numbers[name] for name in ("elapsed", "paced", "output_tokens") if name in numbers}
+    if numbers.get("tokens") is not None:
+        read["tokens"] = _account(_mapping("tokens", numbers["tokens"]))
     settings = _mapping("settings", report.get("settings"))
     if settings.get("max_workers") is not None:
         read["workers"] = settings["max_workers"]
@@ -159,6 +164,15 @@ def _mapping(name: str, given: object) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise ValueError(f"{name}: got {given!r}; accepted: an object, or null")  # noqa: TRY004 - the file is wrong, not the call
     return cast("Mapping[str, Any]", given)
+
+
+def _account(told: Mapping[str, Any]) -> TokenAccount:
+    """What ``TokenAccount.to_dict`` made of an account."""
+    numbers = {name: told.get("reserved_in_vain" if name == "in_vain" else name) for name in TokenAccount.__slots__}
+    wrong = [f"{name}: got {value!r}" for name, value in numbers.items() if not _is_seconds(value)]
+    if wrong:
+        raise ValueError(f"tokens: {', '.join(wrong)}; accepted: finite numbers >= 0")
+    return TokenAccount(**cast("dict[str, Any]", numbers))
 
 
 def _latency(outcomes: object) -> float | None:

@@ -14,6 +14,7 @@ from bedrock_resilience.simulation.bounds import lower_bound
 if TYPE_CHECKING:
     from bedrock_resilience.simulation.scenario import Scenario
     from bedrock_resilience.simulation.service import SimulatedRequest
+    from bedrock_resilience.spending import TokenAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class InstanceReport:
     throttles: int
     waited: float
     paced: float
+    tokens: TokenAccount | None = None
 
 
 class Span(NamedTuple):
@@ -133,6 +135,12 @@ class SimulationReport:
         return math.fsum(instance.paced for instance in self.instances)
 
     @property
+    def tokens(self) -> TokenAccount | None:
+        """What the requests reserved of the token quota and what came of it; None where only requests are counted."""
+        told = [instance.tokens for instance in self.instances if instance.tokens is not None]
+        return sum(told[1:], told[0]) if told else None
+
+    @property
     def makespan(self) -> float:
         """Seconds from the start of the first instance to the end of the last."""
         return max((instance.ended for instance in self.instances), default=0.0)
@@ -172,6 +180,7 @@ class SimulationReport:
 
     def to_dict(self) -> dict[str, object]:
         """The numbers for JSON: totals, one entry an instance, and the course in spans of 10 seconds."""
+        tokens = self.tokens
         return {
             "pacer": self.pacer,
             "policy": self.policy,
@@ -187,6 +196,7 @@ class SimulationReport:
             "failure_rate": round(self.failure_rate, 4),
             "waited": round(self.waited, 3),
             "paced": round(self.paced, 3),
+            "tokens": None if tokens is None else tokens.to_dict(),
             "makespan": round(self.makespan, 3),
             "lower_bound": round(self.lower_bound, 3),
             "ratio": round(self.ratio, 4),
@@ -214,7 +224,8 @@ def _pace(requests: list[SimulatedRequest]) -> float | None:
 
 
 def _instance_dict(instance: InstanceReport) -> dict[str, object]:
-    return {
+    numbers = {
         name: round(value, 3) if isinstance(value, float) else value
         for name, value in ((name, getattr(instance, name)) for name in InstanceReport.__slots__)
     }
+    return {**numbers, "tokens": None if instance.tokens is None else instance.tokens.to_dict()}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bedrock_resilience.faults import Fault
 from bedrock_resilience.quota import QuotaLedger
-from bedrock_resilience.tokens import Usage, reserved_tokens
+from bedrock_resilience.spending import RequestTokens
+from bedrock_resilience.tokens import Usage, burndown_rate
 
 if TYPE_CHECKING:
     import random
@@ -42,11 +43,15 @@ class SimulatedRequest(NamedTuple):
 
 
 class SimulatedItem(NamedTuple):
-    """An item: only its size matters."""
+    """An item: only its size matters.
+
+    Attributes:
+        number: Its place among the items of its instance, from 0.
+        tokens: What its request may use; None where only requests are counted.
+    """
 
     number: int
-    input_tokens: int
-    reserved: int
+    tokens: RequestTokens | None
 
 
 class SimulatedBedrock:
@@ -76,7 +81,7 @@ class SimulatedBedrock:
         refused = self._overloaded(now)
         admission = None
         if refused is None:
-            admission = self.ledger.admit(now, MODEL, item.reserved)
+            admission = self.ledger.admit(now, MODEL, item.tokens.reserved if item.tokens else 0)
             refused = None if admission.admitted else Fault.THROTTLING
         self.requests.append(SimulatedRequest(now, instance, refused, pace))
         if admission is None or refused is not None:
@@ -84,7 +89,7 @@ class SimulatedBedrock:
             raise RefusedError(refused or Fault.OVERLOADED)
         await self._clock.asleep(self._scenario.draw_latency(self._rng))
         tokens = self._scenario.tokens
-        usage = Usage(item.input_tokens, 0 if tokens is None else tokens.output)
+        usage = Usage(item.tokens.input_tokens, tokens.output) if item.tokens and tokens else Usage(0, 0)
         self.settled += self.ledger.settle(admission, self._clock.monotonic(), usage)
         return {"usage": {"inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens}}
 
@@ -97,9 +102,9 @@ class SimulatedBedrock:
     def _item(self, index: int, rng: random.Random) -> SimulatedItem:
         tokens = self._scenario.tokens
         if tokens is None:
-            return SimulatedItem(index, 0, 0)
+            return SimulatedItem(index, None)
         given = rng.randint(tokens.least, tokens.most)
-        return SimulatedItem(index, given, reserved_tokens(given, tokens.max_tokens))
+        return SimulatedItem(index, RequestTokens(given, tokens.max_tokens, burndown_rate(MODEL)))
 
     def _overloaded(self, now: float) -> Fault | None:
         spans = self._scenario.overloads

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from bedrock_resilience.attempts import Attempt, Attempts, Sleep, Stop, StopReason, Why
@@ -13,6 +11,7 @@ from bedrock_resilience.faults import Fault
 from bedrock_resilience.jitter import DecorrelatedJitter, NoJitter
 from bedrock_resilience.pacing import Reservation
 from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.spending import RequestTokens, TokenAccount
 from bedrock_resilience.testing import (
     bedrock_error,
     connection_failed,
@@ -24,10 +23,8 @@ from bedrock_resilience.testing import (
     tokens_per_day_error,
     validation_error,
 )
+from bedrock_resilience.tokens import Usage
 from support.approx import approx
-
-if TYPE_CHECKING:
-    from bedrock_resilience.quota import Usage
 
 PLAIN = RetryPolicy(jitter=NoJitter())
 
@@ -415,6 +412,126 @@ class TestPacing:
         call._pacer = None  # pyright: ignore[reportPrivateUsage] - no driver can
         with pytest.raises(RuntimeError, match=r"^a pacing sleep without a pacer$"):
             call.slept(2.0)
+
+
+class TestTokens:
+    REQUEST = RequestTokens(700, 1_000)
+    USED = Usage(10, 2)
+
+    def ended(self, error: BaseException) -> TokenAccount | None:
+        call = Attempts(PLAIN, tokens=self.REQUEST)
+        call.begin(0.0)
+        call.failed(error, 1.0, 0.5)
+        call.cancelled(KeyboardInterrupt(), 2.0)  # asleep, or over: nothing is entered twice
+        return call.spent
+
+    def test_a_pacer_is_asked_for_what_the_request_reserves(self) -> None:
+        pacer = RecordingPacer()
+        call = Attempts(PLAIN, pacer=pacer, tokens=self.REQUEST)
+        call.begin(0.0)
+        call.answered(1.0, converse_answer("two words"))
+        assert pacer.told == [("reserve", 0.0, 1_700), ("answered", 1.0, self.USED)]
+        assert call.tokens == 1_700
+        assert call.spent == self.REQUEST.settled(self.USED)
+
+    def test_an_answer_is_settled_without_a_pacer(self) -> None:
+        call = Attempts(PLAIN, tokens=self.REQUEST)
+        call.begin(0.0)
+        assert call.spent is None
+        call.answered(1.0, converse_answer("two words"))
+        call.cancelled(KeyboardInterrupt(), 1.0)
+        assert call.spent == self.REQUEST.settled(self.USED)
+
+    def test_of_a_number_nothing_can_be_told(self) -> None:
+        call = Attempts(PLAIN, tokens=1_700)
+        call.begin(0.0)
+        call.answered(1.0, converse_answer("two words"))
+        assert (call.tokens, call.spent) == (1_700, None)
+
+    def test_an_answer_without_a_usage_is_not_known(self) -> None:
+        call = Attempts(PLAIN, tokens=self.REQUEST)
+        call.begin(0.0)
+        call.answered(1.0, "answer")
+        assert call.spent == TokenAccount(unknown=1)
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Fault.THROTTLING,
+            Fault.TOKENS_PER_DAY,
+            Fault.MODEL_NOT_READY,
+            Fault.SERVICE_UNAVAILABLE,
+            Fault.OVERLOADED,
+            Fault.CONNECTION_FAILED,
+            Fault.VALIDATION,
+            Fault.CONFLICT,
+            Fault.ACCESS_DENIED,
+            Fault.NOT_FOUND,
+            Fault.CREDENTIALS,
+            Fault.SERVICE_QUOTA,
+            Fault.CONFIGURATION,
+        ],
+    )
+    def test_what_was_refused_or_never_arrived_has_reserved_nothing(self, fault: Fault) -> None:
+        assert self.ended(error_of(fault)) is None
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Fault.INTERNAL_SERVER,
+            Fault.BAD_GATEWAY,
+            Fault.GATEWAY_TIMEOUT,
+            Fault.REQUEST_TIMEOUT,
+            Fault.MODEL_TIMEOUT,
+            Fault.MODEL_ERROR,
+            Fault.MODEL_STREAM_ERROR,
+            Fault.READ_TIMEOUT,
+            Fault.CONNECTION_LOST,
+            Fault.STREAM_INTERRUPTED,
+            Fault.MALFORMED_ANSWER,
+            Fault.INCOMPLETE_ANSWER,
+            Fault.UNKNOWN,
+        ],
+    )
+    def test_what_may_have_been_answered_is_not_known(self, fault: Fault) -> None:
+        assert self.ended(error_of(fault)) == TokenAccount(unknown=1)
+
+    def test_an_answer_that_is_refused_has_used_its_tokens(self) -> None:
+        error = incomplete_answer()
+        error.answer = converse_answer("two words")  # type: ignore[attr-defined]  # IncompleteAnswer's
+        assert self.ended(error) == self.REQUEST.settled(self.USED)
+
+    def test_all_attempts_are_added_up(self) -> None:
+        call = Attempts(RetryPolicy(retry_on="transient", jitter=NoJitter()), tokens=self.REQUEST)
+        call.begin(0.0)
+        for error in (read_timeout(), throttling_error()):
+            call.failed(error, 0.0, 0.5)
+            call.slept(1.0)
+        call.answered(2.0, converse_answer("two words"))
+        assert call.spent == TokenAccount(unknown=1) + self.REQUEST.settled(self.USED)
+
+    def test_an_attempt_that_was_ended_from_outside_is_not_known(self) -> None:
+        call = Attempts(PLAIN, tokens=self.REQUEST)
+        call.begin(0.0)
+        call.cancelled(KeyboardInterrupt(), 1.0)
+        assert call.spent == TokenAccount(unknown=1)
+
+    def test_one_that_was_never_made_has_reserved_nothing(self) -> None:
+        pacer = RecordingPacer(2.0)
+        call = Attempts(PLAIN, pacer=pacer, tokens=self.REQUEST)
+        call.begin(0.0)
+        call.cancelled(KeyboardInterrupt(), 1.0)
+        assert call.spent is None
+        late = Attempts(PLAIN, pacer=RecordingPacer(2.0), deadline=Deadline(1.0), tokens=self.REQUEST)
+        assert late.begin(0.0) == Stop(StopReason.DEADLINE)
+        assert late.spent is None
+
+    def test_a_call_that_is_given_up_asleep_has_nothing_under_way(self) -> None:
+        call = Attempts(PLAIN, tokens=self.REQUEST)
+        call.begin(0.0)
+        call.failed(throttling_error(), 1.0, 0.5)
+        call.stop(2.0)
+        assert call.spent is None
 
 
 class TestEndFromOutside:

@@ -27,20 +27,23 @@ from bedrock_resilience.executor import BatchInterrupted, report_of
 from bedrock_resilience.ledger import InputFailed
 from bedrock_resilience.pacing import NoPacer, Reservation
 from bedrock_resilience.report import BatchReport
+from bedrock_resilience.spending import RequestTokens, TokenAccount
 from bedrock_resilience.testing import (
     FakeClock,
     access_denied,
+    converse_answer,
+    read_timeout,
     scripted,
     throttled,
     throttling_error,
     validation_error,
 )
+from bedrock_resilience.tokens import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from bedrock_resilience.events import Event
-    from bedrock_resilience.quota import Usage
     from bedrock_resilience.report import ItemOutcome, Progress
 
 PLAIN = RetryPolicy(jitter=NoJitter())
@@ -232,6 +235,34 @@ class TestRun:
         pacer = Counting()
         BoundedExecutor(1, pacer=pacer, tokens=len).run(str.upper, ["a", "bbb"])
         assert pacer.tokens == [1, 3]
+
+    def test_what_was_reserved_and_what_it_cost_is_told_without_a_pacer_too(self) -> None:
+        outcomes: dict[str, str | Exception]
+        outcomes = {"long": "a b c", "short": "a", "lost": read_timeout(), "bad": validation_error()}
+
+        def ask(item: str) -> dict[str, Any]:
+            answer = outcomes[item]
+            if isinstance(answer, Exception):
+                raise answer
+            return converse_answer(answer)
+
+        executor = BoundedExecutor(1, policy=PLAIN, tokens=RequestTokens(0, 100))
+        report = executor.run(ask, outcomes)
+        long, short = (RequestTokens(0, 100).settled(Usage(10, words)) for words in (3, 1))
+        lost = TokenAccount(unknown=1)
+        assert [outcome.tokens for outcome in report.outcomes] == [long, short, lost, None]
+        assert report.tokens == long + short + lost
+        assert [outcome.tokens for outcome in executor.stream(ask, outcomes)] == [long, short, lost, None]
+
+    def test_tokens_that_depend_on_the_item_are_told_with_it(self) -> None:
+        def size(item: str) -> RequestTokens:
+            return RequestTokens(0, len(item))
+
+        report = BoundedExecutor(1, tokens=size).run(converse_answer, ["a", "bbb"])
+        assert [outcome.tokens and outcome.tokens.max_tokens for outcome in report.outcomes] == [1, 3]
+
+    def test_of_a_number_the_report_tells_nothing(self) -> None:
+        assert BoundedExecutor(1, tokens=100).run(converse_answer, ["a"]).tokens is None
 
     def test_an_item_whose_tokens_cannot_be_told_fails_alone(self) -> None:
         def size(item: str | None) -> int:

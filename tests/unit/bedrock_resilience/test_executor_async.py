@@ -16,15 +16,19 @@ from bedrock_resilience import BatchReport, BoundedExecutor, Fault, NoJitter, Re
 from bedrock_resilience.deadline import Deadline
 from bedrock_resilience.executor import report_of
 from bedrock_resilience.ledger import InputFailed
+from bedrock_resilience.spending import RequestTokens, TokenAccount
 from bedrock_resilience.testing import (
     FakeClock,
     access_denied,
     ascripted,
+    converse_answer,
+    read_timeout,
     scripted,
     throttled,
     throttling_error,
     validation_error,
 )
+from bedrock_resilience.tokens import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -139,6 +143,15 @@ class TestArun:
             return request_id.get()
 
         assert (await BoundedExecutor(2).arun(work, range(2))).values == ["abc", "abc"]
+
+    async def test_what_was_reserved_and_what_it_cost_is_told(self) -> None:
+        request = RequestTokens(0, 100)
+        executor = BoundedExecutor(1, policy=RetryPolicy(max_retries=0), tokens=request)
+        ask = ascripted(converse_answer("a b c"), read_timeout())
+        report = await executor.arun(ask, ["answered", "lost"])
+        answered, lost = request.settled(Usage(10, 3)), TokenAccount(unknown=1)
+        assert [outcome.tokens for outcome in report.outcomes] == [answered, lost]
+        assert report.tokens == answered + lost
 
     async def test_an_item_whose_tokens_cannot_be_told_fails_alone(self) -> None:
         report = await BoundedExecutor(2, tokens=len).arun(ascripted(then="answer"), ["a", 5, "b"])

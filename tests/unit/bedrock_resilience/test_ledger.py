@@ -12,6 +12,7 @@ from bedrock_resilience.faults import Fault
 from bedrock_resilience.ledger import InputFailed, Ledger, ends_run, outcome_of, unusable
 from bedrock_resilience.policy import RetryPolicy
 from bedrock_resilience.report import BatchReport, ItemOutcome, Progress
+from bedrock_resilience.spending import TokenAccount
 from bedrock_resilience.testing import access_denied, throttling_error, tokens_per_day_error, validation_error
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ class TestOutcomes:
         error = validation_error()
         call = attempted(error)
         call.paced = 1.5
+        call.spent = TokenAccount(unknown=1)
         outcome: ItemOutcome[str, int] = outcome_of(3, "item", call, 2.5, error=error)
         assert outcome == ItemOutcome(
             index=3,
@@ -211,6 +213,7 @@ class TestOutcomes:
             fault=Fault.VALIDATION,
             calls=1,
             paced=1.5,
+            tokens=TokenAccount(unknown=1),
             elapsed=2.5,
             reason="not retryable",
         )

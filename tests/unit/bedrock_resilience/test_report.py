@@ -9,7 +9,9 @@ import pytest
 
 from bedrock_resilience.faults import Fault
 from bedrock_resilience.report import BatchReport, ItemOutcome, Progress, RunStopped
+from bedrock_resilience.spending import RequestTokens, TokenAccount
 from bedrock_resilience.testing import throttling_error
+from bedrock_resilience.tokens import Usage
 
 ERROR = throttling_error("Too many requests.")
 DONE: ItemOutcome[str, int] = ItemOutcome(
@@ -59,6 +61,14 @@ class TestNumbers:
         assert (NOTHING.elapsed, NOTHING.stopped, NOTHING.values) == (0.0, None, [])
         assert BatchReport((LEFT,)).retry_rate == 0.0
 
+    def test_tokens_are_those_of_the_outcomes_that_tell(self) -> None:
+        first = RequestTokens(700, 1_000).settled(Usage(700, 100))
+        second = RequestTokens(700, 1_000).settled(None)
+        told = [dataclasses.replace(outcome, tokens=tokens) for outcome, tokens in ((DONE, first), (LOST, second))]
+        assert BatchReport((told[0], EMPTY)).tokens == first
+        assert BatchReport((EMPTY, *told, LEFT)).tokens == first + second
+        assert REPORT.tokens is None
+
     def test_facts_are_frozen(self) -> None:
         for fact, field in ((REPORT, "elapsed"), (DONE, "value"), (Progress(0, 0, 0, 0, 0, 0, 0, 0), "total")):
             with pytest.raises(dataclasses.FrozenInstanceError):
@@ -67,7 +77,7 @@ class TestNumbers:
     def test_an_outcome_knows_nothing_it_was_not_told(self) -> None:
         bare: ItemOutcome[str, int] = ItemOutcome(index=0, item="a", status="unstarted")
         assert (bare.value, bare.error, bare.fault, bare.reason) == (None, None, None, None)
-        assert (bare.calls, bare.retries, bare.throttles) == (0, 0, 0)
+        assert (bare.calls, bare.retries, bare.throttles, bare.tokens) == (0, 0, 0, None)
         assert (bare.waited, bare.paced, bare.elapsed) == (0.0, 0.0, 0.0)
 
 
@@ -89,6 +99,8 @@ class TestJson:
             "throttles": 4,
             "waited": 3.5,
             "paced": 1.001,
+            "tokens_reserved": None,
+            "tokens_settled": None,
             "elapsed": 9.877,
             "fault": "throttling",
             "error": f"ThrottlingException: {ERROR}",
@@ -117,10 +129,17 @@ class TestJson:
             "failure_rate": 0.5714,
             "waited": 14.502,
             "paced": 6.006,
+            "tokens": None,
             "elapsed": 12.346,
             "stopped": "deadline",
             "faults": {"throttling": 2, "validation": 1},
         }
+
+    def test_tokens(self) -> None:
+        account = TokenAccount(answers=1, reserved=1_700, settled=1_200.26, in_vain=499.74)
+        outcome = dataclasses.replace(DONE, tokens=account)
+        assert (outcome.to_dict()["tokens_reserved"], outcome.to_dict()["tokens_settled"]) == (1_700, 1_200.3)
+        assert BatchReport((outcome, LEFT)).to_dict()["tokens"] == account.to_dict()
 
     def test_a_report_of_nothing(self) -> None:
         told = NOTHING.to_dict()

@@ -28,6 +28,7 @@ from bedrock_resilience.deadline import Deadline
 from bedrock_resilience.events import CallFailed, CallSucceeded, PacingWait, RetryScheduled
 from bedrock_resilience.faults import classify
 from bedrock_resilience.pacing import Reservation
+from bedrock_resilience.spending import RequestTokens
 from bedrock_resilience.testing import (
     FakeClock,
     ascripted,
@@ -306,7 +307,9 @@ class TestPacer:
         Retrier(PLAIN, pacer=pacer, tokens=4_000).call(scripted("answer"))
         Retrier(PLAIN, pacer=pacer, tokens=size).call(scripted("answer"), "four", more=3)
         Retrier(PLAIN, pacer=pacer).call(scripted("answer"))
-        assert pacer.tokens == [4_000, 7, 0]
+        Retrier(PLAIN, pacer=pacer, tokens=RequestTokens(700, 1_000)).call(scripted("answer"))
+        Retrier(PLAIN, pacer=pacer, tokens=lambda: RequestTokens(700, 100)).call(scripted("answer"))
+        assert pacer.tokens == [4_000, 7, 0, 1_700, 800]
 
     def test_pacing_is_told_beside_waiting(self) -> None:
         clock, error = FakeClock(), throttling_error()

@@ -10,6 +10,7 @@ import pytest
 
 from bedrock_resilience import (
     BedrockRuntime,
+    BoundedExecutor,
     Deadline,
     DeadlineExceeded,
     Fault,
@@ -24,6 +25,7 @@ from bedrock_resilience import (
 from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client
 from bedrock_resilience.bedrock.streams import text_of
 from bedrock_resilience.events import CallFailed, CallSucceeded, Event, RetryScheduled
+from bedrock_resilience.spending import TokenAccount
 from bedrock_resilience.testing import (
     BrokenStream,
     FakeClock,
@@ -142,6 +144,22 @@ class TestPacing:
         runtime = BedrockRuntime(ScriptedBedrock())
         given = runtime.estimator.estimate(request_)
         assert runtime.reserved_tokens(request_) - given == max_tokens
+
+    def test_an_executor_around_it_tells_what_was_reserved(self) -> None:
+        setting = Setting(throttling_error(), "Hello, world", "Hello")
+        requests = [{**REQUEST, "modelId": model} for model in ("eu.anthropic.claude-sonnet-4-5", "amazon.nova-lite")]
+        executor = BoundedExecutor(1, policy=RetryPolicy(max_retries=0), tokens=setting.runtime.request_tokens)
+        report = executor.run(lambda request: setting.runtime.converse(**request), requests)
+        assert report.tokens == TokenAccount(  # the throttled attempt has reserved nothing
+            answers=2,
+            input_tokens=20,
+            output_tokens=3,
+            reserved=2 * 1_010,
+            settled=20 + 5 * 2 + 1,
+            in_vain=(1_000 - 5 * 2) + (1_000 - 1),
+            max_tokens=1_000,
+            largest_output=2,
+        )
 
     def test_the_estimate_learns_from_every_answer(self) -> None:
         usage = {"inputTokens": 700, "outputTokens": 1, "totalTokens": 701}

@@ -9,6 +9,8 @@ import pytest
 from bedrock_resilience import RetryPolicy
 from bedrock_resilience.simulation.advice import advise, rebuild
 from bedrock_resilience.simulation.observation import Observation
+from bedrock_resilience.spending import RequestTokens
+from bedrock_resilience.tokens import Usage
 
 QUIET = Observation(submitted=40, failed=0, calls=40, retries=0, throttles=0, elapsed=60.0, latency=6.0)
 INCIDENT = Observation(
@@ -74,20 +76,34 @@ def test_a_long_run_that_is_throttled_wants_fewer_workers() -> None:
 
 
 def test_tokens_reserved_in_vain_are_told() -> None:
+    account = RequestTokens(0, 1_000).settled(Usage(700, 100))
     wasteful = Observation(
-        submitted=10, failed=0, calls=10, retries=0, throttles=0, elapsed=10.0, workers=8, output_tokens=1_000,
-        max_tokens=1_000,
+        submitted=24, failed=0, calls=24, retries=0, throttles=0, elapsed=10.0, workers=8,
+        tokens=sum([account] * 23, account),
     )  # fmt: skip
     (advice,) = advise(wasteful, rebuild(wasteful), seeds=[0])
     assert (advice.name, advice.after, advice.variables) == ("a lower max_tokens", None, {})
-    assert "the mean answer has 100: 500 of them are reserved in vain" in advice.why
+    assert advice.why == (
+        "29% of the tokens that the answers reserved (12000 of 40800) were reserved in vain: max_tokens is 1000, and "
+        "500 would do"
+    )
     assert advice.to_dict()["after"] is None
 
 
-@pytest.mark.parametrize(("output_tokens", "max_tokens"), [(3_000, 1_000), (0, 1_000), (1_000, None)])
+def test_where_only_their_sum_is_known_answers_are_taken_for_the_mean_one() -> None:
+    summed = Observation(
+        submitted=24, failed=0, calls=24, retries=0, throttles=0, elapsed=10.0, workers=8, output_tokens=2_400,
+        max_tokens=1_000,
+    )  # fmt: skip
+    (advice,) = advise(summed, rebuild(summed), seeds=[0])
+    assert advice.why.endswith("max_tokens is 1000, and 500 would do")
+    assert advice.why.startswith("50% of the tokens that the answers reserved (12000 of 24000)")
+
+
+@pytest.mark.parametrize(("output_tokens", "max_tokens"), [(7_200, 1_000), (0, 1_000), (2_400, None)])
 def test_tokens_that_are_used_are_left_alone(output_tokens: int, max_tokens: int | None) -> None:
     frugal = Observation(
-        submitted=10, failed=0, calls=10, retries=0, throttles=0, elapsed=10.0, workers=8,
+        submitted=24, failed=0, calls=24, retries=0, throttles=0, elapsed=10.0, workers=8,
         output_tokens=output_tokens, max_tokens=max_tokens,
     )  # fmt: skip
     assert advise(frugal, rebuild(frugal), seeds=[0]) == []

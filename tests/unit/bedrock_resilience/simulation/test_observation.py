@@ -11,7 +11,9 @@ import pytest
 
 from bedrock_resilience import BoundedExecutor, NoJitter, RetryPolicy
 from bedrock_resilience.simulation.observation import DEFAULT_LATENCY, Observation, read_observation
+from bedrock_resilience.spending import RequestTokens, TokenAccount
 from bedrock_resilience.testing import FakeClock, throttling_error
+from bedrock_resilience.tokens import Usage
 
 LOG = """\
 {"level":"WARNING","message":"ThrottlingException détectée (tentative 1/3). Retry dans 0.52s..."}
@@ -61,6 +63,28 @@ def test_a_run_report_tells_its_settings_too() -> None:
     seen = read_observation(json.dumps(whole), max_tokens=1_000)
     assert (seen.workers, seen.policy, seen.output_tokens, seen.max_tokens) == (6, policy, 2_100, 1_000)
     assert seen.elapsed == pytest.approx(report["elapsed"])
+
+
+def test_the_account_of_tokens_is_read_as_it_was_written() -> None:
+    account = RequestTokens(0, 1_000).settled(Usage(700, 100)) + RequestTokens(0, 900).settled(None)
+    assert read_observation(json.dumps({**BARE, "tokens": account.to_dict()})).tokens == account
+    assert read_observation(json.dumps({"bedrock": {**BARE, "tokens": account.to_dict()}})).tokens == account
+    assert read_observation(json.dumps({**BARE, "tokens": None})).tokens is None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        (7, "tokens: got 7; accepted: an object, or null"),
+        (
+            {**TokenAccount().to_dict(), "reserved_in_vain": "some", "answers": -1},
+            "tokens: answers: got -1, in_vain: got 'some'; accepted: finite numbers >= 0",
+        ),
+    ],
+)
+def test_an_account_that_cannot_be_is_refused(tokens: object, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        read_observation(json.dumps({**BARE, "tokens": tokens}))
 
 
 def test_a_report_without_answers_has_the_default_latency() -> None:

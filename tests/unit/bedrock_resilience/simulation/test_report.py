@@ -8,6 +8,7 @@ import pytest
 
 from bedrock_resilience.faults import Fault
 from bedrock_resilience.pacing import QuotaPacer
+from bedrock_resilience.policy import RetryPolicy
 from bedrock_resilience.quota import Quota
 from bedrock_resilience.simulation import (
     InstanceReport,
@@ -99,6 +100,30 @@ def test_the_dictionary_is_json_and_holds_the_numbers() -> None:
     assert numbers["instances"][0]["submitted"] == 30
     assert sum(span["admitted"] for span in numbers["over_time"]) == 30
     assert numbers["over_time"][0]["pace"] == approx(50.0)
+
+
+def test_tokens_are_told_as_the_service_counted_them() -> None:
+    # 300 of 1,000 output tokens cost 1,500 at a burndown of 5: more than they reserve. 150 cost less.
+    over, under = (
+        simulate(Scenario(instances=2, items=15, tokens=Tokens(500, 500, 1_000, output)), RetryPolicy(9, 1.0))
+        for output in (300, 150)
+    )
+    assert over.throttles > 0
+    assert over.tokens is not None
+    assert under.tokens is not None
+    assert (over.tokens.answers, over.tokens.unknown) == (30, 0), "what was refused has reserved nothing"
+    assert (over.tokens.reserved, over.tokens.in_vain) == (30 * 1_500, 0.0)
+    assert over.tokens.settled == over.settled == 30 * 2_000
+    assert (under.tokens.in_vain, under.tokens.advised_max_tokens) == (30 * 250.0, 750)
+    told = json.loads(json.dumps(under.to_dict()))
+    assert told["tokens"] == under.tokens.to_dict()
+    assert [instance["tokens"]["answers"] for instance in told["instances"]] == [15, 15]
+
+
+def test_where_only_requests_are_counted_nothing_is_told_of_tokens() -> None:
+    told = json.loads(json.dumps(simulate(Scenario(items=2)).to_dict()))
+    assert told["tokens"] is None
+    assert [instance["tokens"] for instance in told["instances"]] == [None]
 
 
 def test_without_a_token_quota_there_is_no_utilisation() -> None:
