@@ -91,13 +91,13 @@ def test_an_interpreter_that_cannot_run_pip_is_told(
 
 def test_a_requirement_that_only_the_target_has_is_missed(wheels: Path, tmp_path: Path) -> None:
     # pip goes by the markers of its own Python, in which this one does not hold.
-    marker = f"python_full_version != '{sys.version.split()[0]}'"
-    make_wheel(wheels, "wanted", requires=[f"only-there>=1; {marker}", "needed>=2"])
+    other = Target("3.12" if sys.version_info[:2] == (3, 13) else "3.13")
+    make_wheel(wheels, "wanted", requires=[f"only-there>=1; python_version == '{other.python}'", "needed>=2"])
     make_wheel(wheels, "needed", "2.0")
-    install(["wanted"], TARGET, tmp_path / "there")
+    install(["wanted"], other, tmp_path / "there")
     with pytest.raises(PackagingError) as refused:
-        check_complete(tmp_path / "there", TARGET)
-    assert "would not be complete for Python 3.13" in str(refused.value)
+        check_complete(tmp_path / "there", other)
+    assert f"would not be complete for Python {other.python}" in str(refused.value)
     assert "wanted needs only-there>=1, not none at all. " in str(refused.value)
 
 
