@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.quota import Quota
+from bedrock_resilience.quota import Admission, Quota, QuotaLedger, Usage
 from support.deployment import CATALOG, CLIENT, Deployment
 from support.schemas import conforms
 from vectora_normalize import aws
@@ -386,6 +386,40 @@ class TestWhatIsCounted:
         assert metrics["SourcesRead"] == [1]
         assert metrics["Environment"] == "dev"
         assert metrics["request_id"] == "measured"
+
+    def test_tokens_are_those_that_the_service_reserved_and_settled(
+        self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settled: list[tuple[float, float]] = []
+        settle = QuotaLedger.settle
+
+        def noted(ledger: QuotaLedger, admission: Admission, now: float, usage: Usage | None) -> float:
+            cost = settle(ledger, admission, now, usage)
+            if cost:
+                settled.append((admission.reserved, cost))
+            return cost
+
+        monkeypatch.setattr(QuotaLedger, "settle", noted)
+        monkeypatch.setenv("BEDROCK_BASE_DELAY", "0.01")
+        deployment.emulator.fail_next(3, "ThrottlingException")
+        deployment.emulator.fail_next(1, "InternalServerException")
+        lambda_handler(event(sources=[DEPOT]), Context("tokens"))
+        report = deployment.report("tokens")
+        tokens = report["bedrock"]["tokens"]
+        # What was throttled reserved nothing; of what failed in the service nobody knows what it used.
+        assert (tokens["answers"], tokens["unknown"], len(settled)) == (26, 1, 26)
+        assert tokens["reserved"] == sum(reserved for reserved, _ in settled)
+        assert tokens["settled"] == sum(cost for _, cost in settled)
+        assert tokens["reserved_in_vain"] == sum(max(0, reserved - cost) for reserved, cost in settled) > 0
+        assert tokens["share_in_vain"] == round(tokens["reserved_in_vain"] / tokens["reserved"], 4)
+        assert tokens["max_tokens"] == 1000
+        longest = max(exchange.usage.output_tokens for exchange in deployment.emulator.log if exchange.usage)
+        assert tokens["largest_output"] == longest
+        assert 1.25 * longest <= tokens["advised_max_tokens"] < 1000
+        assert sum(account["tokens_reserved"] or 0 for account in report["items"]) == tokens["reserved"]
+        (metrics,) = [line for line in logged(capsys) if "TokensReserved" in line]
+        assert metrics["TokensReserved"] == [tokens["reserved"]]
+        assert metrics["TokensReservedInVain"] == [tokens["reserved_in_vain"]]
 
     def test_every_line_of_a_run_carries_its_request_and_its_client(
         self, deployment: Deployment, capsys: pytest.CaptureFixture[str]

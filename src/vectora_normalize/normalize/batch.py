@@ -69,8 +69,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
         clock=clock,
         listeners=[LoggingListener(_logger, language="fr")],
         on_progress=batch.tell,
-        # An estimate costs time, and only a pacer wants it.
-        tokens=batch.tokens if pacer is not None else 0,
+        tokens=batch.tokens,
     )
     report = batch.run(executor)
     _logger.info(

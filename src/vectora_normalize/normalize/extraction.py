@@ -63,9 +63,14 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class MalformedExtraction(ValueError):  # noqa: N818 - named for the fault it is
-    """An answer that is no `Extraction`; the message says where it differs."""
+    """An answer that is no `Extraction`; the message says where it differs.
+
+    Attributes:
+        answer: The whole answer, where it is known.
+    """
 
     fault = Fault.MALFORMED_ANSWER
+    answer: object = None
 
 
 def tool_schema() -> dict[str, Any]:

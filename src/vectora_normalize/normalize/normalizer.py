@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from bedrock_resilience.bedrock import converse
-from bedrock_resilience.quota import TokenEstimator, reserved_tokens, usage_from
+from bedrock_resilience.bedrock import converse, request_tokens
+from bedrock_resilience.tokens import TokenEstimator, usage_from
 from vectora_normalize.normalize.answers import Answer, request_key
-from vectora_normalize.normalize.extraction import normalize, read_answer
-from vectora_normalize.normalize.prompt import MAX_TOKENS, build_request
+from vectora_normalize.normalize.extraction import MalformedExtraction, normalize, read_answer
+from vectora_normalize.normalize.prompt import build_request
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping
 
+    from bedrock_resilience.spending import RequestTokens
     from vectora_normalize.items import NormalizedItem, RawItem
     from vectora_normalize.normalize.extraction import Watchlists
 
 
 class Normalized(TypedDict):
-    """What came of an item. A mapping with `usage`, which is where a pacer looks.
+    """What came of an item. A mapping with `usage`, which is where a pacer and the account of tokens look.
 
     `usage` holds the tokens that this run paid for it; nothing where the answer was there already. `origin` says where
     the answer came from: `bedrock`, `store` (an earlier run had paid for it) or `another run` (at the same time).
@@ -92,8 +93,13 @@ class Normalizer:
         usage = usage_from(answer)
         if usage is not None:
             self._estimator.learn(work.request, usage)
+        try:
+            extraction = read_answer(answer)
+        except MalformedExtraction as error:
+            error.answer = answer  # its tokens are used nevertheless
+            raise
         return Answer(
-            extraction=read_answer(answer),
+            extraction=extraction,
             usage=counted(answer.get("usage")),
             ingested_at=self.ingested_at,
             model_id=self.model_id,
@@ -107,9 +113,9 @@ class Normalizer:
         made = normalize(item, answer.extraction, self.watchlists, ingested_at=answer.ingested_at)
         return {"item": made, "usage": answer.usage if origin == "bedrock" else {}, "origin": origin}
 
-    def tokens(self, work: Work) -> int:
-        """What the request will reserve of a token quota, as far as can be told before it is sent."""
-        return reserved_tokens(self._estimator.estimate(work.request), MAX_TOKENS)
+    def tokens(self, work: Work) -> RequestTokens:
+        """What the request may use of a token quota, as far as can be told before it is sent."""
+        return request_tokens(work.request, self._estimator)
 
 
 def counted(usage: object) -> dict[str, int]:

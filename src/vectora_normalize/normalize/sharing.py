@@ -25,6 +25,7 @@ from vectora_normalize.stores import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bedrock_resilience.spending import RequestTokens
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.answers import AnswerStore, Claim
     from vectora_normalize.normalize.normalizer import Normalized, Normalizer
@@ -69,8 +70,8 @@ class SharedBatch:
         self._feed = Feed((), None)
         self._stopped: str | None = None
 
-    def tokens(self, task: Task) -> int:
-        """What the request of a task will reserve of a token quota."""
+    def tokens(self, task: Task) -> RequestTokens:
+        """What the request of a task may use of a token quota."""
         return self._normalizer.tokens(task.work)
 
     def tell(self, progress: Progress) -> None:
@@ -170,8 +171,7 @@ class SharedBatch:
         for outcome in report.outcomes:
             task = outcome.item
             if outcome.status == "succeeded" and outcome.value is None:
-                # The executor counted an attempt for which no request was sent.
-                task.spent = _sum(task.spent, replace(outcome, calls=outcome.calls - 1))
+                task.spent = _sum(task.spent, _without_last_attempt(outcome))
                 self._aside.append(task)
             else:
                 self._settle(task, outcome)
@@ -255,6 +255,13 @@ def _failed(task: Task, error: Exception, reason: str) -> ItemOutcome[Task, Any]
     return ItemOutcome(index=task.index, item=task, status="failed", error=error, fault=fault, reason=reason)
 
 
+def _without_last_attempt(outcome: ItemOutcome[Task, Any]) -> ItemOutcome[Task, Any]:
+    """The outcome of a task that is another run's, whose last attempt the executor counted, but sent no request for."""
+    tokens = outcome.tokens
+    tokens = tokens and replace(tokens, unknown=tokens.unknown - 1)
+    return replace(outcome, calls=outcome.calls - 1, tokens=tokens)
+
+
 def _of_item(task: Task, outcome: ItemOutcome[Task, Any]) -> ItemOutcome[RawItem, Normalized]:
     """The outcome of a task as that of its item, at its place in the whole batch, with all that was spent on it."""
     whole: ItemOutcome[Any, Any] = _sum(task.spent, outcome)  # the type of the item changes
@@ -272,5 +279,6 @@ def _sum(spent: ItemOutcome[Task, Any] | None, outcome: ItemOutcome[Task, Any]) 
         throttles=outcome.throttles + spent.throttles,
         waited=outcome.waited + spent.waited,
         paced=outcome.paced + spent.paced,
+        tokens=BatchReport((spent, outcome)).tokens,
         elapsed=outcome.elapsed + spent.elapsed,
     )

@@ -69,7 +69,11 @@ def accounts(batch: Batch) -> list[dict[str, Any]]:
 
 
 def bedrock_numbers(batch: Batch) -> dict[str, Any]:
-    """The numbers of the batch, without its outcomes; tokens are those of the answers that were used."""
+    """The numbers of the batch, without its outcomes.
+
+    `input_tokens` and `output_tokens` are those of the answers that were used; `tokens` is the account of all that this
+    run paid for, see `bedrock_resilience.spending`.
+    """
     numbers = {name: value for name, value in batch.to_dict().items() if name != "outcomes"}
     used = [value["usage"] for value in batch.values]
     tokens = {name: sum(usage.get(name, 0) for usage in used) for name in ("inputTokens", "outputTokens")}
@@ -141,7 +145,11 @@ def worker_counts(batch: Batch, *, come_back: Sized, dead: Sized, seconds: float
 
 
 def _batch_counts(batch: Batch, seconds: float) -> dict[str, float]:
-    numbers = bedrock_numbers(batch)
+    numbers, tokens = bedrock_numbers(batch), batch.tokens
+    # Nobody can tell what was reserved of a quota where no usage is known; a zero would be another statement.
+    known: dict[str, float] = {}
+    if tokens is not None and tokens.answers:
+        known = {"TokensReserved": tokens.reserved, "TokensReservedInVain": tokens.in_vain}
     return {
         "Calls": batch.calls,
         "Retries": batch.retries,
@@ -153,6 +161,7 @@ def _batch_counts(batch: Batch, seconds: float) -> dict[str, float]:
         "ItemsUnstarted": len(batch.unstarted),
         "InputTokens": numbers["input_tokens"],
         "OutputTokens": numbers["output_tokens"],
+        **known,
         "BackoffSeconds": batch.waited,
         "PacingSeconds": batch.paced,
         "DurationSeconds": seconds,

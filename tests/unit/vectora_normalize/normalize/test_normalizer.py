@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bedrock_resilience.tokens import Usage, usage_from
 from support.answering import USAGE, FunctionClient, extraction, tool_answer
 from support.items import raw_item
 from vectora_normalize.normalize.extraction import MalformedExtraction, watchlists_of
@@ -54,8 +55,19 @@ def test_an_answer_tells_whose_it_is_and_what_it_cost() -> None:
 
 def test_an_answer_that_is_no_extraction_is_none() -> None:
     asked = normalizer(tool_answer({"summary": "no more"}))
-    with pytest.raises(MalformedExtraction):
+    with pytest.raises(MalformedExtraction) as raised:
         asked.ask(asked.work(ITEM))
+    assert usage_from(raised.value.answer) == Usage(700, 100)  # which it has used nevertheless
+
+
+def test_what_a_request_may_use_is_read_off_it() -> None:
+    sonnet = normalizer(model_id="eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
+    work = sonnet.work(ITEM)
+    before = sonnet.tokens(work)
+    assert (before.max_tokens, before.burndown) == (1_000, 5.0)
+    for _ in range(30):
+        sonnet.ask(work)
+    assert before.input_tokens < 690 < sonnet.tokens(work).input_tokens < 710  # learnt from the answers
 
 
 def test_an_answer_is_held_against_the_names_of_the_day_it_is_used() -> None:

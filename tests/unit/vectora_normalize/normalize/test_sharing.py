@@ -15,6 +15,7 @@ from bedrock_resilience.executor import BatchInterrupted
 from bedrock_resilience.faults import Fault
 from bedrock_resilience.pacing import NoPacer, Reservation
 from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.spending import TokenAccount
 from support.answering import FunctionClient, client_error, extraction, tool_answer
 from support.answering import answer as an_answer
 from support.items import raw_item
@@ -292,6 +293,9 @@ def test_a_claim_that_ran_out_while_pacing_is_not_asked_under(shop: Shop) -> Non
     assert (report.calls, len(shop.asked)) == (4, 4)
     assert report.outcomes[0].calls == 0
     assert report.outcomes[0].paced == 2 * ATTEMPT
+    assert report.outcomes[0].tokens == TokenAccount(), "no request was sent, so none is unknown"
+    assert report.tokens is not None
+    assert (report.tokens.answers, report.tokens.unknown) == (4, 0)
 
 
 def test_what_was_spent_before_an_item_was_lost_stays_on_its_account(shop: Shop) -> None:
@@ -307,6 +311,26 @@ def test_what_was_spent_before_an_item_was_lost_stays_on_its_account(shop: Shop)
     assert (outcome.status, outcome.calls, outcome.retries, outcome.throttles) == ("succeeded", 1, 1, 1)
     assert outcome.waited > 1.9 * ATTEMPT
     assert len(shop.asked) == 1
+
+
+def test_tokens_of_all_rounds_stay_on_the_account_of_their_item(shop: Shop) -> None:
+    def answer(text: str) -> dict[str, Any]:
+        if "number 0" in text and len(shop.asked) == 1:
+            # Its claim runs out while it backs off; the run that takes it over lets go of it.
+            shop.clock.meanwhile = [lambda: taken.append(shop.others_claim(ITEMS[0])), let_go]
+            raise client_error("InternalServerException", status=500)
+        return tool_answer(extraction())
+
+    def let_go() -> None:
+        shop.answers("theirs").give_back(taken.pop())
+
+    taken: list[Claim] = []
+    shop.answer = answer
+    patient = RetryPolicy(base_delay=2 * ATTEMPT, max_delay=2 * ATTEMPT, retry_on="transient")
+    (outcome,) = shop.run([ITEMS[0]], policy=patient).outcomes
+    assert (outcome.status, outcome.calls, len(shop.asked)) == ("succeeded", 2, 2)
+    assert outcome.tokens is not None
+    assert (outcome.tokens.answers, outcome.tokens.unknown, outcome.tokens.reserved) == (1, 1, 1_700)
 
 
 class _Stubborn(FolderStore):

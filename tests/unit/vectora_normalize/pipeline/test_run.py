@@ -152,11 +152,25 @@ def test_the_report_tells_of_every_step(world: World) -> None:
     assert report["bedrock"]["calls"] == 3
     assert report["bedrock"]["input_tokens"] == 2100
     assert report["bedrock"]["output_tokens"] == 300
+    assert report["bedrock"]["tokens"] == {
+        "answers": 3,
+        "unknown": 0,
+        "input_tokens": 2_100,
+        "output_tokens": 300,
+        "largest_output": 100,
+        "max_tokens": 1_000,
+        "advised_max_tokens": None,  # three answers are too few to tell
+        "reserved": 5_100,
+        "settled": 3_600.0,
+        "reserved_in_vain": 1_500.0,
+        "share_in_vain": 0.2941,
+    }
     assert list(report["seconds"]) == ["configuration", "ingest", "normalize", "store", "total"]
     assert report["settings"]["policy"]["BEDROCK_MAX_RETRIES"] == "1"
     account = report["items"][0]
     assert account["title"] == "Camurus grows"
     assert (account["status"], account["calls"], account["fault"]) == ("succeeded", 1, None)
+    assert (account["tokens_reserved"], account["tokens_settled"]) == (1_700, 1_200.0)
 
 
 def test_what_is_counted_is_what_metrics_tell(world: World) -> None:
@@ -185,8 +199,11 @@ def test_what_is_counted_is_what_metrics_tell(world: World) -> None:
         "ItemsQueued": 0,
         "SourcesRead": 1,
         "SourcesFailed": 1,
+        "RunsRefused": 0,
         "InputTokens": 700,
         "OutputTokens": 100,
+        "TokensReserved": 1_700,
+        "TokensReservedInVain": 500,
         "PacingSeconds": 0,
     }
 
@@ -203,6 +220,8 @@ def test_a_failed_item_is_told_with_its_fault_and_what_it_cost(world: World) -> 
     assert failed["fault"] == "malformed_answer"
     assert "missing required field" in failed["error"]
     assert (failed["calls"], failed["retries"], failed["waited"]) == (1, 0, 0.0)
+    assert failed["tokens_settled"] == 1_200.0, "an answer that is of no use has used its tokens"
+    assert (summary.counts["OutputTokens"], summary.report["bedrock"]["tokens"]["output_tokens"]) == (200, 300)
 
 
 def test_where_all_sources_fail_there_is_a_report_and_no_list_of_items(world: World) -> None:
@@ -338,6 +357,8 @@ class TestPaidOnce:
         }
         assert {account["origin"] for account in summary.report["items"]} == {"store"}
         assert (summary.counts["ItemsReused"], summary.counts["Calls"], summary.counts["InputTokens"]) == (3, 0, 0)
+        assert summary.report["bedrock"]["tokens"] is None
+        assert "TokensReserved" not in summary.counts
 
     def test_a_day_later_the_items_are_listed_anew_and_paid_for_once(self, world: World) -> None:
         world.run()
