@@ -147,7 +147,7 @@ class TokenAccount:
         if self.answers < _ENOUGH or not self.in_vain:
             return None
         cost = (self.settled - self.input_tokens) / self.answers
-        advised = _STEP * math.ceil(max(_MARGIN * self.largest_output, cost) / _STEP)
+        advised = _STEP * math.ceil(max(_MARGIN * self.largest_output, cost, 1) / _STEP)
         return advised if advised < self.max_tokens else None
 
     def to_dict(self) -> dict[str, int | float | None]:

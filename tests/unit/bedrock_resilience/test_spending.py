@@ -9,18 +9,11 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bedrock_resilience.spending import RequestTokens, TokenAccount
 from bedrock_resilience.tokens import MODEL_MAX_TOKENS, Usage
 
 THRIFTY = RequestTokens(700, 1_000)
-COUNTS = st.integers(0, 10_000)
-USAGES = st.builds(
-    Usage, COUNTS, st.integers(0, 1_000), cache_write_input_tokens=COUNTS, cache_read_input_tokens=COUNTS
-)
-ENDS = st.tuples(st.builds(RequestTokens, COUNTS, st.integers(1, 5_000) | st.none()), USAGES | st.none())
 
 
 def account(answers: int, output: int, *, max_tokens: int = 1_000, burndown: float = 1.0) -> TokenAccount:
@@ -111,16 +104,6 @@ class TestTokenAccount:
         both = THRIFTY.settled(Usage(700, 100)) + THRIFTY.settled(Usage(700, 400))
         assert (both.reserved, both.settled, both.in_vain) == (3_400, 3_900, 500)
 
-    @given(st.lists(ENDS))
-    def test_it_balances_in_any_order(self, ends: list[tuple[RequestTokens, Usage | None]]) -> None:
-        told = [request.settled(usage) for request, usage in ends]
-        forth, back = sum(told, TokenAccount()), sum(reversed(told), TokenAccount())
-        assert forth == back
-        assert forth.answers + forth.unknown == len(ends)
-        assert forth.in_vain <= forth.reserved
-        assert forth.in_vain >= forth.reserved - forth.settled
-        assert 0 <= forth.share_in_vain <= 1
-
     def test_the_share_is_of_what_was_reserved(self) -> None:
         assert THRIFTY.settled(Usage(700, 100)).share_in_vain == 500 / 1_700
 
@@ -151,7 +134,7 @@ class TestAdvice:
 
     def test_it_is_a_round_number_and_never_under_the_longest_answer(self) -> None:
         assert account(20, 201).advised_max_tokens == 300
-        assert account(20, 1).advised_max_tokens == 50
+        assert account(20, 1).advised_max_tokens == account(20, 0).advised_max_tokens == 50
 
     def test_no_less_than_what_a_call_costs_in_the_end(self) -> None:
         # 150 tokens of output cost 750 at a burndown of 5: a reservation of 200 would free nothing.
