@@ -8,12 +8,14 @@ from collections import deque
 from contextlib import nullcontext, suppress
 from queue import SimpleQueue
 from threading import Event, Lock, Semaphore, Thread
+from types import CoroutineType
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from bedrock_resilience._enclosing import enclosing
 from bedrock_resilience.attempts import StopReason
 from bedrock_resilience.faults import Fault
 from bedrock_resilience.ledger import Ledger, ends_run, outcome_of, unusable
+from bedrock_resilience.policy import not_awaited
 from bedrock_resilience.report import ItemOutcome
 
 if TYPE_CHECKING:
@@ -197,9 +199,11 @@ class ThreadedRun(Generic[T, R]):
         except BaseException as error:  # noqa: BLE001 - whatever it is, the machine decides
             first = error
         else:
-            return ItemOutcome(
-                index=index, item=item, status="succeeded", value=value, calls=1, elapsed=now() - started
-            )
+            if type(value) is not CoroutineType:
+                return ItemOutcome(
+                    index=index, item=item, status="succeeded", value=value, calls=1, elapsed=now() - started
+                )
+            first = not_awaited(self._fn, value)
         try:
             return self._driven(index, item, started, first)
         finally:

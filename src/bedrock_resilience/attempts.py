@@ -17,7 +17,7 @@ from __future__ import annotations
 from enum import Enum
 
 from bedrock_resilience._frozen import Frozen
-from bedrock_resilience.faults import Fault, classify, retry_after
+from bedrock_resilience.faults import THROTTLES, Fault, classify, retry_after
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Attempts:
     Attributes:
         calls: Requests sent.
         retries: Retries decided. One less than ``calls``, unless the last one decided was not sent any more.
-        throttles: Answers that said 429.
+        throttles: Answers that were a throttle: ``throttling`` or ``tokens_per_day``.
         waited: Seconds slept between attempts.
         paced: Seconds slept for the pacer.
         tokens: What each request may use at most, for the pacer.
@@ -200,7 +200,7 @@ class Attempts:
         """
         self.error = error
         fault = self.fault = self._classify(error)
-        self.throttles += fault in _THROTTLED
+        self.throttles += fault in THROTTLES
         self._under_way = False
         # An answer that is refused for being incomplete has used its tokens nevertheless, and says how many.
         usage = None if fault in _NOTHING_RESERVED else self._settle(getattr(error, "answer", None))
@@ -299,7 +299,7 @@ class Attempts:
         if pacer is None or reservation is None:
             return
         self._reservation = None
-        if fault in _THROTTLED:
+        if fault in THROTTLES:
             pacer.throttled(reservation, now)
         elif fault.slows_everyone:
             getattr(pacer, "overloaded", pacer.throttled)(reservation, now)  # a pacer may know no difference
@@ -317,10 +317,9 @@ class Attempts:
             self._reservation = None
 
 
-_THROTTLED = frozenset({Fault.THROTTLING, Fault.TOKENS_PER_DAY})
 # Refused before a model took the request up, or never sent. After any other failure the tokens may have been reserved,
 # and used.
-_NOTHING_RESERVED = _THROTTLED | {
+_NOTHING_RESERVED = THROTTLES | {
     Fault.MODEL_NOT_READY,
     Fault.SERVICE_UNAVAILABLE,
     Fault.OVERLOADED,

@@ -82,6 +82,8 @@ class BoundedExecutor:
     ) -> None:
         if not isinstance(max_workers, int) or isinstance(max_workers, bool) or max_workers < 1:
             raise ValueError(f"BoundedExecutor: max_workers: got {max_workers!r}; accepted: a whole number >= 1")
+        if on_progress is not None and not callable(on_progress):
+            raise TypeError(f"BoundedExecutor: on_progress: got {on_progress!r}; accepted: a callable of one Progress")
         self.max_workers: int = max_workers
         self.on_progress: Callable[[Progress], object] | None = on_progress
         self.retrier: Retrier = Retrier(
@@ -158,6 +160,9 @@ class BoundedExecutor:
     async def arun(self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]) -> BatchReport[T, R]:
         """The asynchronous twin of ``run``: awaits ``fn(item)`` for every item, in tasks.
 
+        An asynchronous input that goes quiet does not hold the run up beyond its deadline; what is left in it then is
+        listed as far as it is at hand.
+
         Raises:
             CancelledError: This task was cancelled. ``report_of`` reads the report off it, and off the ``TimeoutError``
                 that ``asyncio.timeout`` makes of it.
@@ -167,6 +172,7 @@ class BoundedExecutor:
 
         from bedrock_resilience._tasks import TaskRun  # noqa: PLC0415 - as asyncio
 
+        _check_callable(fn)
         now = self.retrier.clock.monotonic
         started = now()
         run = TaskRun(self.retrier, fn, items, self.max_workers, self.on_progress)
@@ -195,6 +201,7 @@ class BoundedExecutor:
         """
         from bedrock_resilience._tasks import TaskRun  # noqa: PLC0415 - the synchronous executor does without
 
+        _check_callable(fn)
         run = TaskRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
         run.start()
         try:
@@ -213,7 +220,13 @@ class BoundedExecutor:
         return f"BoundedExecutor(max_workers={self.max_workers}, policy={self.retrier.policy!r})"
 
 
+def _check_callable(fn: object) -> None:
+    if not callable(fn):
+        raise TypeError(f"BoundedExecutor: fn: got {fn!r}; accepted: a function of one item")
+
+
 def _check_synchronous(fn: Callable[..., object]) -> None:
+    _check_callable(fn)
     import inspect  # noqa: PLC0415 - boto3 has loaded it, and who has no boto3 has a cold start to spare
 
     if inspect.iscoroutinefunction(fn):

@@ -96,6 +96,9 @@ class Fault(Enum):
         return f"Fault.{self.name}"  # so that eval(repr(policy)) == policy
 
 
+THROTTLES: frozenset[Fault] = frozenset({Fault.THROTTLING, Fault.TOKENS_PER_DAY})
+"""What counts as a throttle in reports, and for a pacer."""
+
 _RETRYABLE = frozenset(
     {
         Fault.THROTTLING,

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
+from bedrock_resilience.faults import told
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -35,7 +37,7 @@ class ItemOutcome(Generic[T, R]):
         fault: What that error meant.
         calls: Requests sent for it.
         retries: Retries decided for it.
-        throttles: Answers that said 429.
+        throttles: Answers that were a throttle: ``throttling`` or ``tokens_per_day``.
         waited: Seconds slept between attempts.
         paced: Seconds slept for the pacer.
         tokens: What its requests reserved of a token quota and what came of it; None where nobody could tell: the
@@ -73,7 +75,7 @@ class ItemOutcome(Generic[T, R]):
             "tokens_settled": None if self.tokens is None else round(self.tokens.settled, 1),
             "elapsed": round(self.elapsed, 3),
             "fault": None if self.fault is None else self.fault.value,
-            "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}",
+            "error": None if self.error is None else f"{type(self.error).__name__}: {told(self.error)}",
             "reason": self.reason,
         }
 
@@ -152,7 +154,7 @@ class BatchReport(Generic[T, R]):
 
     @property
     def throttles(self) -> int:
-        """Answers that said 429."""
+        """Answers that were a throttle: ``throttling`` or ``tokens_per_day``."""
         return sum(outcome.throttles for outcome in self.outcomes)
 
     @property

@@ -51,7 +51,7 @@ class RetriesExhausted(Exception):  # noqa: N818 - a fixed name; it reads as wha
     """
 
     def __init__(self, call: Attempts, error: BaseException) -> None:
-        super().__init__(f"{_account(call)}; last error: {error!r}")
+        super().__init__(f"{_account(call)}; last error: {_shown(error)}")
         self.__cause__: BaseException | None = error
         self.attempts: int = call.calls
         self.waited: float = call.waited
@@ -120,7 +120,14 @@ class Retrier:
     ) -> None:
         if not isinstance(policy, RetryPolicy):
             raise TypeError(f"Retrier: policy: got {policy!r}; accepted: a RetryPolicy")
-        _check_parts(deadline=deadline, budget=budget, pacer=pacer, clock=clock, listeners=listeners, tokens=tokens)
+        for name, part in (("deadline", deadline), ("budget", budget), ("pacer", pacer), ("rng", rng)):
+            if part is not None:
+                _check_part(name, part)
+        _check_part("clock", clock)
+        _check_part("classify", classify)
+        _check_part("listeners", listeners)
+        if not callable(tokens):
+            _checked_tokens(tokens)
         self.policy: RetryPolicy = policy
         self.clock: Clock = clock
         self._rng = rng
@@ -128,6 +135,9 @@ class Retrier:
         self.budget: RetryBudget | None = budget
         self.pacer: Pacer | None = pacer
         self.listeners: tuple[Listener, ...] = tuple(listeners)
+        for listener in self.listeners:
+            if not callable(listener):
+                raise TypeError(f"Retrier: listeners: got {listener!r} among them; accepted: callables of one event")
         self.tokens: int | RequestTokens | Callable[..., int | RequestTokens] = tokens
         self.classify: Callable[[BaseException], Fault] = classify
         self.raise_exhausted: bool = raise_exhausted
@@ -177,6 +187,8 @@ class Retrier:
             raise TypeError(f"{fn!r}: put the decorator of the retries below @staticmethod or @classmethod")
         if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
             raise TypeError(f"{fn!r} is a generator function: decorate the function that consumes it")
+        if not callable(fn):
+            raise TypeError(f"Retrier: got {fn!r} to decorate; accepted: a function")
         # An object may be called like a coroutine function, too; its class tells.
         if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
 
@@ -191,6 +203,11 @@ class Retrier:
             return self.call(fn, *args, **kwargs)
 
         return called  # type: ignore[return-value]  # same signature as fn
+
+    def __repr__(self) -> str:
+        parts = {name: getattr(self, name) for name in ("deadline", "budget", "pacer")}
+        given = "".join(f", {name}={part!r}" for name, part in parts.items() if part is not None)
+        return f"Retrier({self.policy!r}{given})"
 
     def replace(self, **changes: Any) -> Retrier:  # noqa: ANN401 - each argument has its own type, checked by __init__
         """A copy with some arguments changed; pacer, budget and listeners that are not stay shared.
@@ -351,7 +368,7 @@ class Retrier:
             exhausted = RetriesExhausted(call, error)
             exhausted.__cause__ = error
             return exhausted
-        error.add_note(_account(call))
+        _note(error, _account(call))
         return error
 
 
@@ -436,18 +453,17 @@ _PARTS = {
     "deadline": (("allows",), "a Deadline, such as Deadline.after(30)"),
     "budget": (("called", "withdraw"), "a RetryBudget"),
     "pacer": (("reserve", "answered", "throttled", "abandoned"), "a pacer, such as AdaptivePacer()"),
-    "clock": (("monotonic", "sleep"), "a clock with monotonic(), sleep() and asleep()"),
+    "rng": (("random",), "a random.Random"),
+    "clock": (("monotonic", "sleep", "asleep"), "a clock with monotonic(), sleep() and asleep()"),
+    "classify": (("__call__",), "a function that tells the Fault of an exception"),
     "listeners": (("__iter__",), "an iterable of callables, such as [LoggingListener()]"),
 }
 
 
-def _check_parts(*, tokens: object, **parts: object) -> None:
-    for name, part in parts.items():
-        methods, accepted = _PARTS[name]
-        if part is not None and (isinstance(part, type) or not all(hasattr(part, method) for method in methods)):
-            raise TypeError(f"Retrier: {name}: got {part!r}; accepted: {accepted}")
-    if not callable(tokens):
-        _checked_tokens(tokens)
+def _check_part(name: str, part: object) -> None:
+    methods, accepted = _PARTS[name]
+    if isinstance(part, type) or not all(hasattr(part, method) for method in methods):
+        raise TypeError(f"Retrier: {name}: got {part!r}; accepted: {accepted}")
 
 
 def _checked_tokens(tokens: Any) -> int | RequestTokens:  # noqa: ANN401 - a function of the caller's may return anything
@@ -461,6 +477,22 @@ def _checked_tokens(tokens: Any) -> int | RequestTokens:  # noqa: ANN401 - a fun
         f"Retrier: tokens: got {tokens!r}; accepted: a whole number >= 0, a RequestTokens, or a function that "
         "returns either"
     )
+
+
+def _note(error: BaseException, told: str) -> None:
+    # One exception object may be raised by many calls, and need not hear the same thing from each of them.
+    try:
+        if told not in getattr(error, "__notes__", ()):
+            error.add_note(told)
+    except Exception:  # noqa: BLE001, S110 - its class is the caller's; one that takes no notes is raised without
+        pass
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return repr(error)
+    except Exception:  # noqa: BLE001 - as above
+        return type(error).__name__
 
 
 def _account(call: Attempts) -> str:

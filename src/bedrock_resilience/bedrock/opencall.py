@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 from bedrock_resilience.attempts import StopReason
 from bedrock_resilience.events import CallFailed, CallSucceeded
-from bedrock_resilience.faults import Fault
+from bedrock_resilience.faults import THROTTLES
 from bedrock_resilience.tokens import usage_from
 
 if TYPE_CHECKING:
     from bedrock_resilience.events import Event
+    from bedrock_resilience.faults import Fault
     from bedrock_resilience.pacing import Pacer, Reservation
     from bedrock_resilience.retrier import Retrier
     from bedrock_resilience.tokens import Usage
-
-_THROTTLED = frozenset({Fault.THROTTLING, Fault.TOKENS_PER_DAY})
 
 
 class OpenCall:
@@ -102,7 +101,7 @@ class _HeldPacer:
         held, self._held = self._held, None
         if held is None:
             return
-        if fault in _THROTTLED:
+        if fault in THROTTLES:
             self._pacer.throttled(held, now)
         elif fault is not None and fault.slows_everyone:
             self._pacer.overloaded(held, now)

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Literal
 
 from bedrock_resilience.events import CallFailed, RetryScheduled
-from bedrock_resilience.faults import Fault, error_code
+from bedrock_resilience.faults import Fault, error_code, told
 
 if TYPE_CHECKING:
     from bedrock_resilience.events import Event
@@ -62,8 +62,8 @@ class LoggingListener:
             self._logger.error(self._abandoned, name, event.attempts)
         else:
             # A message may quote anything, half a surrogate pair too, which no log stream can write.
-            told = str(error).encode("utf-8", "backslashreplace").decode("utf-8")
-            self._logger.error("%s: the Bedrock call failed, %s: %s", name, event.reason.value, told)
+            message = told(error).encode("utf-8", "backslashreplace").decode("utf-8")
+            self._logger.error("%s: the Bedrock call failed, %s: %s", name, event.reason.value, message)
 
 
 def _name(fault: Fault | None, error: BaseException) -> str:

@@ -536,15 +536,16 @@ class TestAstream:
         assert next(items) == len(outcomes)
 
     async def test_an_item_that_was_awaited_when_the_run_stopped_is_not_lost(self) -> None:
-        refused = asyncio.Event()
+        asked, refused = asyncio.Event(), asyncio.Event()
 
         async def slow() -> AsyncIterator[int]:
             yield 0
+            asked.set()
             await refused.wait()
             yield 1
 
         async def work(_: int) -> None:
-            await turn()
+            await asked.wait()
             raise access_denied()
 
         outcomes: list[ItemOutcome[int, None]] = []

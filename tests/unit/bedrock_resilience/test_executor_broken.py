@@ -6,13 +6,16 @@ import asyncio
 import subprocess
 import sys
 import textwrap
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from bedrock_resilience import BoundedExecutor, Deadline, Fault, RetryPolicy
 from bedrock_resilience.executor import report_of
 from bedrock_resilience.testing import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 def boom(item: int) -> int:
@@ -132,6 +135,43 @@ def test_a_coroutine_function_is_refused_before_anything_starts(call: str) -> No
 
     with pytest.raises(TypeError, match=r"answer.* is a coroutine function: use arun or astream"):
         list(getattr(BoundedExecutor(2), call)(answer, [1, 2]))
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+def test_an_item_whose_function_returns_a_coroutine_has_failed(max_retries: int) -> None:
+    async def answer(item: int) -> int:
+        return item
+
+    def ask(item: int) -> Any:  # noqa: ANN401 - a coroutine that nobody awaits
+        return answer(item)
+
+    report = BoundedExecutor(2, policy=RetryPolicy(max_retries)).run(ask, [1, 2])
+    assert [outcome.status for outcome in report.outcomes] == ["failed", "failed"]
+    assert [outcome.calls for outcome in report.outcomes] == [1, 1]
+    assert str(report.failed[0].error) == (
+        f"{ask!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it"
+    )
+
+
+async def test_what_cannot_be_called_is_refused_before_anything_starts() -> None:
+    told = "BoundedExecutor: fn: got None; accepted: a function of one item"
+    executor = BoundedExecutor(2)
+    nothing = cast("Any", None)
+    with pytest.raises(TypeError) as refused:
+        executor.run(nothing, [1])
+    assert str(refused.value) == told
+    with pytest.raises(TypeError) as refused:
+        next(executor.stream(nothing, [1]))
+    assert str(refused.value) == told
+    with pytest.raises(TypeError) as refused:
+        await executor.arun(nothing, [1])
+    assert str(refused.value) == told
+    with pytest.raises(TypeError) as refused:
+        _ = [outcome async for outcome in cast("AsyncIterator[Any]", executor.astream(nothing, [1]))]
+    assert str(refused.value) == told
+    with pytest.raises(TypeError) as refused:
+        BoundedExecutor(2, on_progress=cast("Any", 5))
+    assert str(refused.value) == "BoundedExecutor: on_progress: got 5; accepted: a callable of one Progress"
 
 
 def test_a_policy_refuses_a_coroutine_instead_of_taking_it_for_an_answer() -> None:

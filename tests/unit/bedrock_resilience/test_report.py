@@ -141,6 +141,13 @@ class TestJson:
         assert (outcome.to_dict()["tokens_reserved"], outcome.to_dict()["tokens_settled"]) == (1_700, 1_200.3)
         assert BatchReport((outcome, LEFT)).to_dict()["tokens"] == account.to_dict()
 
+    def test_an_error_that_cannot_be_asked_is_named(self) -> None:
+        class Shy(Exception):  # noqa: N818 - it is what it is
+            def __str__(self) -> str:
+                raise RuntimeError("half initialized")
+
+        assert dataclasses.replace(LOST, error=Shy()).to_dict()["error"] == "Shy: "
+
     def test_a_report_of_nothing(self) -> None:
         told = NOTHING.to_dict()
         assert (told["submitted"], told["stopped"], told["faults"], told["outcomes"]) == (0, None, {}, [])

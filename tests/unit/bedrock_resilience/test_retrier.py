@@ -156,6 +156,43 @@ class TestCall:
             Retrier("transient")  # type: ignore[arg-type]  # that is the point
         assert str(refused.value) == "Retrier: policy: got 'transient'; accepted: a RetryPolicy"
 
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [
+            ({"deadline": 5}, "deadline: got 5; accepted: a Deadline, such as Deadline.after(30)"),
+            ({"budget": RetryBudget}, f"budget: got {RetryBudget!r}; accepted: a RetryBudget"),
+            ({"pacer": 5}, "pacer: got 5; accepted: a pacer, such as AdaptivePacer()"),
+            ({"rng": 5}, "rng: got 5; accepted: a random.Random"),
+            ({"clock": None}, "clock: got None; accepted: a clock with monotonic(), sleep() and asleep()"),
+            ({"classify": 5}, "classify: got 5; accepted: a function that tells the Fault of an exception"),
+            ({"listeners": 5}, "listeners: got 5; accepted: an iterable of callables, such as [LoggingListener()]"),
+            ({"listeners": ["log"]}, "listeners: got 'log' among them; accepted: callables of one event"),
+        ],
+    )
+    def test_a_part_that_is_none_is_refused_before_any_call(self, wrong: dict[str, Any], told: str) -> None:
+        with pytest.raises(TypeError) as refused:
+            Retrier(**wrong)
+        assert str(refused.value) == f"Retrier: {told}"
+
+    def test_it_shows_what_it_was_given(self) -> None:
+        assert repr(Retrier(PLAIN)) == f"Retrier({PLAIN!r})"
+        given = Retrier(PLAIN, deadline=Deadline(5.0), budget=RetryBudget(), clock=FakeClock(), rng=random.Random(1))
+        assert repr(given) == f"Retrier({PLAIN!r}, deadline={Deadline(5.0)!r}, budget={RetryBudget()!r})"
+
+    def test_an_error_raised_by_many_calls_hears_the_same_thing_once(self) -> None:
+        error = validation_error()
+        for _ in range(3):
+            with pytest.raises(type(error)):
+                Retrier(PLAIN).call(scripted(error))
+        assert error.__notes__ == [f"{NOTE} 1 attempt and 0.00 s of waiting: not retryable"]
+
+    def test_an_error_that_takes_no_notes_is_raised_without(self) -> None:
+        error = validation_error()
+        error.__notes__ = "none"  # type: ignore[assignment]  # add_note() wants a list
+        with pytest.raises(type(error)) as raised:
+            Retrier(PLAIN).call(scripted(error))
+        assert raised.value is error
+
     @pytest.mark.parametrize("listeners", [(), (print_nothing,)])
     def test_a_coroutine_is_no_answer(self, listeners: tuple[Callable[[Event], None], ...]) -> None:
         async def ask() -> str:
@@ -221,6 +258,16 @@ class TestRetriesExhausted:
         with pytest.raises(type(error)) as raised:
             Retrier(PLAIN, raise_exhausted=True).call(scripted(error))
         assert raised.value is error
+
+    def test_a_last_error_that_cannot_be_shown_is_named(self) -> None:
+        class Shy(Exception):  # noqa: N818 - it is what it is
+            fault = Fault.THROTTLING
+
+            def __repr__(self) -> str:
+                raise RuntimeError("half initialized")
+
+        error = self.exhausted(Shy(), policy=PLAIN.replace(max_retries=0))
+        assert str(error) == f"{NOTE} 1 attempt and 0.00 s of waiting: retries exhausted; last error: Shy"
 
     def test_a_policy_around_it_sees_the_same_fault(self) -> None:
         assert classify(self.exhausted(*throttled(4))) is Fault.THROTTLING
@@ -453,6 +500,11 @@ class TestAsync:
 
 
 class TestDecorator:
+    def test_what_cannot_be_called_is_refused(self) -> None:
+        with pytest.raises(TypeError) as refused:
+            retry(PLAIN)(5)  # type: ignore[type-var]  # that is the point
+        assert str(refused.value) == "Retrier: got 5 to decorate; accepted: a function"
+
     def test_a_function(self) -> None:
         clock, script = FakeClock(), scripted(*throttled(2), "answer")
 
