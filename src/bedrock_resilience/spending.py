@@ -9,12 +9,16 @@ would do.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from bedrock_resilience.tokens import reserved_tokens, settled_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
     from bedrock_resilience.tokens import Usage
 
 _ENOUGH: Final = 20
@@ -150,6 +154,19 @@ class TokenAccount:
         advised = _STEP * math.ceil(max(_MARGIN * self.largest_output, cost, 1) / _STEP)
         return advised if advised < self.max_tokens else None
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        """The account that `to_dict` told of, but for the rounding.
+
+        Raises:
+            ValueError: A number is missing, or cannot be; the message names each.
+        """
+        numbers = {name: told.get("reserved_in_vain" if name == "in_vain" else name) for name in cls.__slots__}
+        wrong = [f"{name}: got {value!r}" for name, value in numbers.items() if not _is_number(value)]
+        if wrong:
+            raise ValueError(f"tokens: {', '.join(wrong)}; accepted: finite numbers >= 0")
+        return cls(**cast("dict[str, Any]", numbers))
+
     def to_dict(self) -> dict[str, int | float | None]:
         """The account for JSON."""
         return {
@@ -165,3 +182,7 @@ class TokenAccount:
             "reserved_in_vain": round(self.in_vain, 1),
             "share_in_vain": round(self.share_in_vain, 4),
         }
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= sys.float_info.max

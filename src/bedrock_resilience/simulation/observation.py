@@ -144,7 +144,7 @@ def _from_report(report: Mapping[str, Any], known: Mapping[str, Any]) -> Observa
     read: dict[str, Any] = {name: numbers[name] for name in ("submitted", "failed", "calls", "retries", "throttles")}
     read |= {name: numbers[name] for name in ("elapsed", "paced", "output_tokens") if name in numbers}
     if numbers.get("tokens") is not None:
-        read["tokens"] = _account(_mapping("tokens", numbers["tokens"]))
+        read["tokens"] = TokenAccount.from_dict(_mapping("tokens", numbers["tokens"]))
     settings = _mapping("settings", report.get("settings"))
     if settings.get("max_workers") is not None:
         read["workers"] = settings["max_workers"]
@@ -164,15 +164,6 @@ def _mapping(name: str, given: object) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise ValueError(f"{name}: got {given!r}; accepted: an object, or null")  # noqa: TRY004 - the file is wrong, not the call
     return cast("Mapping[str, Any]", given)
-
-
-def _account(told: Mapping[str, Any]) -> TokenAccount:
-    """What ``TokenAccount.to_dict`` made of an account."""
-    numbers = {name: told.get("reserved_in_vain" if name == "in_vain" else name) for name in TokenAccount.__slots__}
-    wrong = [f"{name}: got {value!r}" for name, value in numbers.items() if not _is_seconds(value)]
-    if wrong:
-        raise ValueError(f"tokens: {', '.join(wrong)}; accepted: finite numbers >= 0")
-    return TokenAccount(**cast("dict[str, Any]", numbers))
 
 
 def _latency(outcomes: object) -> float | None:

@@ -73,11 +73,13 @@ def _as_json(found: Sequence[RunNumbers], verdict: Verdict) -> dict[str, object]
     return {
         **dataclasses.asdict(verdict),
         **{rate: getattr(verdict, rate) for rate in rates},
+        "tokens": verdict.tokens and verdict.tokens.to_dict(),
         "within_limits": False if verdict.breaches else True if _is_known(verdict) else None,
         "each": [
             {
                 **dataclasses.asdict(run),
                 "origin": run.origin.name.lower(),
+                "tokens": run.tokens and run.tokens.to_dict(),
                 **{rate: getattr(run, rate) for rate in rates},
             }
             for run in found
@@ -108,6 +110,10 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     yield f"retry rate          {_percent(verdict.retry_rate)} % ({verdict.retries} of {calls} calls)"
     yield f"final failure rate  {_percent(verdict.failure_rate)} % ({verdict.failed} of {items} items)"
     yield f"longest run         {_seconds(verdict.longest)} s"
+    tokens = verdict.tokens
+    if tokens is not None and tokens.answers:
+        share = _percent(tokens.share_in_vain)
+        yield f"reserved in vain    {share} % ({tokens.in_vain:.0f} of {tokens.reserved} tokens)"
     yield from (f"over the limit: {breach}" for breach in verdict.breaches)
     if not verdict.breaches:
         yield "within the limits" if _is_known(verdict) else "not to be judged: no line tells the calls and the items"

@@ -126,6 +126,17 @@ class TestTokenAccount:
         assert TokenAccount(settled=0.26, in_vain=0.14).to_dict()["settled"] == 0.3
         assert TokenAccount(settled=0.26, in_vain=0.14).to_dict()["reserved_in_vain"] == 0.1
 
+    def test_what_was_told_is_read_again(self) -> None:
+        told = account(25, 100) + THRIFTY.settled(None)
+        assert TokenAccount.from_dict(json.loads(json.dumps(told.to_dict()))) == told
+
+    @pytest.mark.parametrize("wrong", [None, "7", True, -1, math.inf, math.nan, 10**400])
+    def test_a_number_that_cannot_be_is_refused_by_name(self, wrong: object) -> None:
+        told = {**TokenAccount().to_dict(), "reserved_in_vain": wrong, "answers": wrong}
+        expected = f"tokens: answers: got {wrong!r}, in_vain: got {wrong!r}; accepted: finite numbers >= 0"
+        with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+            TokenAccount.from_dict(told)
+
 
 class TestAdvice:
     def test_a_quarter_more_than_the_longest_answer_would_do(self) -> None:

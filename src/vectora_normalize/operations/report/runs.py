@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from bedrock_resilience.spending import TokenAccount
 from vectora_normalize.contract import ErrorType
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class RunNumbers:
         refusal: The `error_type` of an answer that is no 200; None where nothing tells of one.
         killed: Whether Lambda ended it at its timeout.
         faults: What the items failed of, counted; empty where only metrics tell.
+        tokens: What was reserved of the token quota and what came of it; None where no report tells.
     """
 
     request_id: str | None
@@ -81,6 +83,7 @@ class RunNumbers:
     refusal: str | None = None
     killed: bool = False
     faults: Mapping[str, int] = field(default_factory=dict[str, int])
+    tokens: TokenAccount | None = None
 
     @property
     def retry_rate(self) -> float | None:
@@ -192,7 +195,15 @@ def _report(fields: Mapping[str, Any]) -> RunNumbers | None:
     queued = _number(_object(fields.get("work")).get("queued")) or 0
     numbers["unstarted"] = max((_number(bedrock.get("unstarted")) or 0) - queued, 0)
     faults = {name: int(count) for name, count in _object(bedrock.get("faults")).items() if _number(count) is not None}
-    return _run(fields, Origin.REPORT, numbers, _number(seconds.get("total")), faults)
+    told = _run(fields, Origin.REPORT, numbers, _number(seconds.get("total")), faults)
+    return replace(told, tokens=_tokens(_object(bedrock.get("tokens"))))
+
+
+def _tokens(told: Mapping[str, Any]) -> TokenAccount | None:
+    try:
+        return TokenAccount.from_dict(told)
+    except ValueError:  # there are none, or they are damaged
+        return None
 
 
 def _metrics(fields: Mapping[str, Any]) -> RunNumbers | None:

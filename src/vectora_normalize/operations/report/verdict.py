@@ -13,6 +13,7 @@ from bedrock_resilience.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from bedrock_resilience.spending import TokenAccount
     from vectora_normalize.operations.report.runs import RunNumbers
 
 _FEW_THROTTLES: Final = 0.05  # under it there is room for more workers (operations guide)
@@ -48,6 +49,7 @@ class Verdict:
         submitted: Items, of the runs that tell; None where none does.
         failed: Of the same runs; where none tells the items, of all.
         longest: Seconds of the longest run; None where no run tells.
+        tokens: What was reserved of the token quota and what came of it, of the runs that tell; None where none does.
         breaches: A line for each limit that a run is over; empty where all is well.
         advice: What to change, a line each.
     """
@@ -58,6 +60,7 @@ class Verdict:
     submitted: int | None
     failed: int
     longest: float | None
+    tokens: TokenAccount | None
     breaches: tuple[str, ...]
     advice: tuple[str, ...]
 
@@ -76,6 +79,8 @@ def judge(found: Sequence[RunNumbers], limits: Limits = Limits()) -> Verdict:
     """The verdict over runs."""
     calls, retries = _sums([(run.calls, run.retries) for run in found])
     submitted, failed = _sums([(run.submitted, run.failed) for run in found])
+    told = [run.tokens for run in found if run.tokens is not None]
+    tokens = sum(told[1:], told[0]) if told else None
     return Verdict(
         runs=len(found),
         calls=calls,
@@ -83,8 +88,9 @@ def judge(found: Sequence[RunNumbers], limits: Limits = Limits()) -> Verdict:
         submitted=submitted,
         failed=failed,
         longest=max((run.seconds for run in found if run.seconds is not None), default=None),
+        tokens=tokens,
         breaches=tuple(breach for run in found for breach in _breaches(run, limits)),
-        advice=tuple(_advice(found, limits)),
+        advice=(*_advice(found, limits), *_token_advice(tokens)),
     )
 
 
@@ -136,3 +142,12 @@ def _advice(found: Sequence[RunNumbers], limits: Limits) -> Iterable[str]:
         yield "long runs without throttling: more workers, more memory, a longer timeout"
     elif not (failing or throttled or refusals or unstarted) and any(run.calls for run in found):
         yield "throttling is under 5 %: where time matters, MAX_BEDROCK_WORKERS=8"
+
+
+def _token_advice(tokens: TokenAccount | None) -> Iterable[str]:
+    advised = None if tokens is None else tokens.advised_max_tokens
+    if tokens is not None and advised is not None:
+        yield (
+            f"{tokens.share_in_vain:.0%} of the reserved tokens in vain: MAX_TOKENS={advised} in "
+            f"vectora_normalize/normalize/prompt.py; the longest answer has {tokens.largest_output}"
+        )

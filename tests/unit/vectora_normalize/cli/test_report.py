@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from bedrock_resilience.spending import RequestTokens
+from bedrock_resilience.tokens import Usage
 from support.logfiles import RETRY, as_json, lines, metrics, run_report
 from vectora_normalize.cli.app import app
 
@@ -51,6 +53,22 @@ def test_within_the_limits_is_success(good: Path) -> None:
         "longest run 100.0 s",
         "within the limits",
     ]
+
+
+def test_what_was_reserved_in_vain_is_shown_where_a_report_tells() -> None:
+    account = RequestTokens(0, 1_000).settled(Usage(700, 100))
+    told = sum([account] * 20, account).to_dict()
+    shown = call(stdin=as_json(run_report(tokens=told))).stdout
+    assert "reserved in vain    29.4 % (10500 of 35700 tokens)" in shown.splitlines()
+    assert "to change: 29% of the reserved tokens in vain: MAX_TOKENS=500 in" in shown
+    numbers = json.loads(call("--json", stdin=as_json(run_report(tokens=told))).stdout)
+    assert numbers["tokens"] == numbers["each"][0]["tokens"] == told
+
+
+def test_where_no_usage_is_known_nothing_is_shown_of_tokens() -> None:
+    told = RequestTokens(0, 1_000).settled(None).to_dict()
+    assert "in vain" not in call(stdin=as_json(run_report(tokens=told))).stdout
+    assert json.loads(call("--json", stdin=as_json(run_report())).stdout)["tokens"] is None
 
 
 def test_over_a_limit_is_a_failure_with_what_to_change(good: Path, bad: Path) -> None:

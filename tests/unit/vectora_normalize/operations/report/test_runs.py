@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bedrock_resilience.spending import RequestTokens
+from bedrock_resilience.tokens import Usage
 from support.logfiles import ABANDONED, RETRY, as_json, lines, metrics, run_report
 from vectora_normalize.operations.report import Record, RunNumbers, records, runs
 from vectora_normalize.operations.report.runs import Origin
@@ -43,6 +45,15 @@ def test_a_report_tells_all() -> None:
     )
     assert (run.retry_rate, run.throttle_rate) == (16 / 120, 18 / 120)
     assert run.failure_rate == 2 / 104
+
+
+def test_a_report_may_have_an_account_of_tokens() -> None:
+    account = RequestTokens(0, 1_000).settled(Usage(700, 100))
+    (known,) = of_json(run_report(tokens=account.to_dict()))
+    assert known.tokens == account
+    nothing: tuple[object, ...] = (None, {}, "none", {**account.to_dict(), "reserved": "all"})
+    for told in nothing:
+        assert [run.tokens for run in of_json(run_report(tokens=told))] == [None]
 
 
 def test_a_line_of_metrics_tells_almost_all() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from bedrock_resilience.spending import RequestTokens
+from bedrock_resilience.tokens import Usage
 from vectora_normalize.operations.report import RunNumbers, judge
 from vectora_normalize.operations.report.runs import Origin
 
@@ -16,6 +18,10 @@ LASTING = "final failures that no retry helps against (validation): see the run 
 TRANSIENT = "final failures that may pass (internal_server, overloaded): BEDROCK_RETRY_ON=transient"
 REFUSED = "runs that came to nothing (BedrockRefused): their message, in the log and in the run report"
 UNSTARTED = "items not started: the next run takes them up; `bedrock.stopped` in the run report says why"
+TOKENS = (
+    "29% of the reserved tokens in vain: MAX_TOKENS=500 in vectora_normalize/normalize/prompt.py; the longest answer "
+    "has 100"
+)
 TIME = "long runs without throttling: more workers, more memory, a longer timeout"
 
 
@@ -40,6 +46,16 @@ def test_where_no_run_tells_there_is_no_rate_and_yet_a_count() -> None:
 
 def test_no_runs_are_no_breach() -> None:
     assert judge([]).breaches == ()
+
+
+def test_tokens_are_those_of_all_runs_that_tell() -> None:
+    one = RequestTokens(0, 1_000).settled(Usage(700, 100))
+    many = sum([one] * 18, one)
+    alone, both = judge([run(tokens=many), run()]), judge([run(tokens=many), run(tokens=one)])
+    assert (alone.tokens, both.tokens) == (many, many + one)
+    assert judge([run()]).tokens is None
+    assert alone.advice == judge([run()]).advice == (WORKERS,), "19 answers are too few"
+    assert both.advice == (WORKERS, TOKENS)
 
 
 @pytest.mark.parametrize(
