@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from bedrock_resilience import Fault, bedrock_runtime_client
@@ -117,6 +119,38 @@ def test_the_command_prints_the_table(right_row: Row, monkeypatch: pytest.Monkey
     assert f"boto3 {boto3.__version__}: 1 of 1 rows right" in result.stdout
     assert "access_denied" in result.stdout
     assert "WRONG" not in result.stdout
+
+
+def test_what_is_no_screen_gets_a_line_a_row(right_row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bedrock_resilience.failures.run_failures_table", rows_of(right_row))
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["failures"])
+    (line,) = [line for line in result.stdout.splitlines() if "AccessDeniedException 403" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")] == [
+        "AccessDeniedException 403",
+        "converse",
+        "AccessDeniedException",
+        "access_denied",
+        "",
+        "",
+        "yes",
+        "1",
+        "1",
+        str(right_row.run_requests),
+    ]
+
+
+def test_a_screen_that_is_too_narrow_gets_no_table(right_row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bedrock_resilience.failures.run_failures_table", rows_of(right_row))
+    screen = Console(force_terminal=True, width=80, file=io.StringIO())
+    monkeypatch.setattr(sys.modules["bedrock_resilience.cli.failures"], "console", lambda: screen)
+    result = CliRunner().invoke(app, ["failures"])
+    assert result.exit_code == 0
+    assert result.stdout == (
+        f"boto3 {boto3.__version__}: 1 of 1 rows right\n"
+        "AccessDeniedException 403 (converse)\n"
+        "    AccessDeniedException -> access_denied, end run\n"
+        f"    attempts 1, requests 1, of a run {right_row.run_requests}\n"
+    )
 
 
 def test_the_command_fails_on_a_wrong_row(right_row: Row, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.measure import Measurement
 from rich.table import Table
 
 from bedrock_resilience.cli.console import console, print_json, refuse
@@ -12,8 +13,10 @@ from bedrock_resilience.cli.console import console, print_json, refuse
 if TYPE_CHECKING:
     from bedrock_resilience.failures import Row
 
-_COLUMNS = ("failure", "call", "boto3 raises", "fault", "retry", "slow", "end run", "attempts", "requests", "of a run")
+_MEANINGS = ("retry", "slow", "end run")
+_COLUMNS = ("failure", "call", "boto3 raises", "fault", *_MEANINGS, "attempts", "requests", "of a run")
 _NUMBERS = frozenset({"attempts", "requests", "of a run"})
+_WIDEST = 1_000
 
 
 def failures(
@@ -45,15 +48,34 @@ def _run() -> tuple[list[Row], str]:
 
 def _show(rows: list[Row], version: str) -> None:
     right = sum(row.right for row in rows)
-    table = Table(title=f"boto3 {version}: {right} of {len(rows)} rows right")
+    title = f"boto3 {version}: {right} of {len(rows)} rows right"
+    table = Table(title=title, title_justify="left")
     for column in _COLUMNS:
         table.add_column(column, justify="right" if column in _NUMBERS else "left")
     for row in rows:
         table.add_row(*_cells(row), style=None if row.right else "bold red")
-    console().print(table)
+    out = console()
+    width = Measurement.get(out, out.options.update(max_width=_WIDEST), table).maximum
+    if not out.is_terminal:  # a file, or another program, which want a line a row
+        out.width = width
+    if out.width >= width:
+        out.print(table)
+    else:
+        typer.echo("\n".join([title, *map(_told, rows)]))
     for row in rows:
         if not row.right:
             typer.echo(f"WRONG  {row.case.name} ({row.case.call}): {'; '.join(row.wrong)}")
+
+
+def _told(row: Row) -> str:
+    """A row for a screen that the table does not fit on."""
+    _, _, boto3, fault, *meanings, attempts, requests, run_requests = _cells(row)
+    meant = [name for name, yes in zip(_MEANINGS, meanings, strict=True) if yes]
+    return (
+        f"{row.case.name} ({row.case.call})\n"
+        f"    {boto3} -> {', '.join([fault, *meant])}\n"
+        f"    attempts {attempts}, requests {requests}, of a run {run_requests}"
+    )
 
 
 def _cells(row: Row) -> list[str]:
