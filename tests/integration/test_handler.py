@@ -198,11 +198,11 @@ class TestARunInPart:
 
         normalize = extraction.normalize
         lambda_handler(event(sources=[NORDLAI]), Context("first"))
-        stumbled = deployment.items()[0]["url"]
+        stumbled, name = (deployment.items()[0][field] for field in ("url", "item_id"))
         monkeypatch.setattr("vectora_normalize.normalize.normalizer.normalize", mistaken)
         with pytest.raises(KeyError, match="mistake") as caught:
             lambda_handler(event(sources=[NORDLAI]), Context("second"))
-        assert any(stumbled in note for note in caught.value.__notes__)
+        assert any(name in note for note in caught.value.__notes__)
         statuses = [account["status"] for account in deployment.report("second")["items"]]
         assert (statuses.count("succeeded"), statuses.count("failed")) == (12, 1)
 

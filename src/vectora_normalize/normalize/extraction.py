@@ -135,7 +135,7 @@ def normalize(
         ValueError: The item has no date; such items are left out before they come here.
     """
     if item.published_at is None:
-        raise ValueError(f"published_at: {item.url} has none; required: the day of publication")
+        raise ValueError(f"published_at: {item_id(item)} has none; required: the day of publication")
     text = Text(item.title, item.content)
     names: dict[str, tuple[str, ...]] = {}
     for kind in KINDS:

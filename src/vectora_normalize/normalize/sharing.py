@@ -19,6 +19,7 @@ from bedrock_resilience.faults import classify
 from bedrock_resilience.policy import RetryPolicy
 from bedrock_resilience.report import BatchReport, ItemOutcome, Progress
 from vectora_normalize.normalize.answers import Answer, look_up
+from vectora_normalize.normalize.extraction import item_id
 from vectora_normalize.normalize.feed import Feed, Task
 from vectora_normalize.stores import StoreError
 
@@ -163,7 +164,7 @@ class SharedBatch:
         try:
             return self._answers.keep(claim, answer)
         except StoreError as error:
-            _logger.warning("%s: its answer could not be kept yet: %s", task.work.item.url, error)
+            _logger.warning("%s: its answer could not be kept yet: %s", item_id(task.work.item), error)
             self._unkept.append((task, claim, answer))
             return answer
 
@@ -232,7 +233,8 @@ class SharedBatch:
         for kept in helpers.run(lambda left: answers.keep(left[1], left[2]), self._unkept).outcomes:
             if kept.status != "succeeded":
                 told = kept.error or kept.reason
-                _logger.error("%s: its answer was not kept, and may be paid for again: %s", kept.item[2].url, told)
+                name = item_id(kept.item[0].work.item)
+                _logger.error("%s: its answer was not kept, and may be paid for again: %s", name, told)
         claims = [task.claim for task in self._tasks if task.claim is not None]
         for given in helpers.run(answers.give_back, claims).outcomes:
             if given.status != "succeeded":

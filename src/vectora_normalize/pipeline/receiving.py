@@ -15,7 +15,7 @@ from vectora_normalize.contract import ErrorType, RunRefused
 from vectora_normalize.holds import WallClock
 from vectora_normalize.normalize.answers import AnswerStore
 from vectora_normalize.normalize.batch import normalize_items_batch
-from vectora_normalize.normalize.extraction import watchlists_of
+from vectora_normalize.normalize.extraction import item_id, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.pipeline.daily import DailyLists
 from vectora_normalize.pipeline.messages import ItemMessage, MalformedMessage
@@ -207,7 +207,7 @@ class Receiver:
         error = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else str(outcome.reason)
         mistake = outcome.fault is Fault.UNKNOWN and not isinstance(outcome.error, StoreError)
         if mistake:
-            _logger.error("%s: a mistake of this program", letter.message.item.url, exc_info=outcome.error)
+            _logger.error("%s: a mistake of this program", item_id(letter.message.item), exc_info=outcome.error)
         self._fail(letter, reason, error, for_good=mistake or outcome.fault in _PERMANENT)
 
     def _all_fail(self, letters: Iterable[_Letter], reason: str, error: str, *, for_good: bool) -> None:

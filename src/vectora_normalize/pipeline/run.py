@@ -21,7 +21,7 @@ from vectora_normalize.holds import WallClock
 from vectora_normalize.ingest.window import ingest
 from vectora_normalize.normalize.answers import AnswerStore
 from vectora_normalize.normalize.batch import normalize_items_batch
-from vectora_normalize.normalize.extraction import watchlists_of
+from vectora_normalize.normalize.extraction import item_id, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.pipeline.admission import Admission
 from vectora_normalize.pipeline.daily import DailyLists
@@ -309,7 +309,7 @@ def _mistake(batch: Batch) -> BaseException | None:
     for outcome in batch.failed:
         error = outcome.error
         if outcome.fault is Fault.UNKNOWN and error is not None and _package(error) not in _OTHERS:
-            error.add_note(f"met while normalising {outcome.item.url}")
+            error.add_note(f"met while normalising {item_id(outcome.item)}")
             return error
     return None
 

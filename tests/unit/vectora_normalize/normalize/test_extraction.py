@@ -143,5 +143,7 @@ def test_an_item_has_the_same_name_in_every_run() -> None:
 
 
 def test_an_item_without_a_date_is_no_item_to_normalize() -> None:
-    with pytest.raises(ValueError, match=r"^published_at: https\S+ has none; required: the day of publication$"):
+    with pytest.raises(
+        ValueError, match=r"^published_at: \S+_undated_[0-9a-f]{12} has none; required: the day of publication$"
+    ):
         normalize(raw_item(published_at=None), read_answer(answer(call(FIELDS))), watchlists_of({}), ingested_at=NOW)

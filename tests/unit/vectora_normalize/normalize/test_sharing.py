@@ -23,7 +23,7 @@ from support.ticking import Ticking
 from vectora_normalize.holds import WallClock
 from vectora_normalize.normalize.answers import AnswerStore, Claim
 from vectora_normalize.normalize.batch import normalize_items_batch
-from vectora_normalize.normalize.extraction import watchlists_of
+from vectora_normalize.normalize.extraction import item_id, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.normalize.sharing import BUSY_ELSEWHERE
 from vectora_normalize.stores import FolderStore, StoreError
@@ -365,6 +365,9 @@ def test_an_answer_that_can_never_be_kept_is_used_all_the_same(
     assert origins(shop.run([ITEMS[0]])) == ["bedrock"]
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
     assert "may be paid for again" in caplog.text
+    # Its URL may hold a secret.
+    assert all(item_id(ITEMS[0]) in record.message for record in caplog.records)
+    assert ITEMS[0].url not in caplog.text
 
 
 class _Unclaimable(FolderStore):

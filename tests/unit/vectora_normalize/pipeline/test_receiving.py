@@ -17,6 +17,7 @@ from support.answering import FunctionClient, client_error, extraction, tool_ans
 from support.clients import NOW, configure
 from support.items import raw_item
 from support.ticking import Ticking
+from vectora_normalize.normalize.extraction import item_id
 from vectora_normalize.pipeline import Invocation, Parts
 from vectora_normalize.pipeline.messages import ItemMessage
 from vectora_normalize.pipeline.receiving import Delivery, Readers, Received, Receiver
@@ -228,7 +229,8 @@ def test_a_mistake_of_the_program_is_set_aside_and_logged(shop: Shop, caplog: py
     shop.answer = answer
     with caplog.at_level(logging.ERROR, "vectora_normalize.pipeline.receiving"):
         assert shop.work_off(delivery(0)).dead == {"m-0": "unknown"}
-    assert "a mistake of this program" in caplog.text
+    assert f"{item_id(ITEMS[0])}: a mistake of this program" in caplog.text
+    assert ITEMS[0].url not in caplog.text  # which may hold a secret
     assert "KeyError: 'mistake'" in caplog.text
 
 
