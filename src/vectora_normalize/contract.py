@@ -10,9 +10,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import Counter
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,8 +66,7 @@ class RunRefused(Exception):  # noqa: N818 - a refusal is an answer of the contr
         self.faults = faults
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A valid event.
 
     Args:

@@ -7,7 +7,6 @@ machines: whoever finds one takes it for over only when it must be over on its o
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """A statement, kept in a store, that somebody is at work.
 
     Args:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt  # noqa: TC003 - msgspec reads the annotations when it is first used
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -43,8 +42,7 @@ def hash_content(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawItem:
+class RawItem(msgspec.Struct, frozen=True, kw_only=True):
     """One item as a source published it, cleaned but not yet read by a model.
 
     Args:

@@ -7,9 +7,10 @@ both from the first invocation. A variable that is set to nothing counts as not 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
 
 from bedrock_resilience.bedrock.client import DEFAULT_READ_TIMEOUT
 from bedrock_resilience.policy import RetryPolicy
@@ -64,8 +65,7 @@ class OnConcurrentRun(StrEnum):
     REFUSE = "refuse"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the environment says.
 
     Args:
@@ -96,7 +96,7 @@ class Settings:
     project_name: str = "vectora-inbox"
     model_id: str = DEFAULT_MODEL_ID
     region: str = DEFAULT_REGION
-    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    policy: RetryPolicy = msgspec.field(default_factory=RetryPolicy)
     max_workers: int = 4
     quota: Quota | None = None
     pacing: Pacing = Pacing.NONE

@@ -12,9 +12,10 @@ import hashlib
 import os
 import re
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 try:
     import fcntl
@@ -43,8 +44,7 @@ class BucketMissing(StoreError):  # noqa: N818 - as NotFound
     """There is no such bucket or folder at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """An object as it was read.
 
     Args:

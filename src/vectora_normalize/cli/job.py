@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.quota import Quota
@@ -148,7 +149,7 @@ def _parts(job: Job, environ: Mapping[str, str], *, client_id: str, now: dt.date
     settings = settings_for(folder, out, environ, workers=job.workers)
     quota = None if job.rpm is None else Quota(requests_per_minute=job.rpm)
     with local_parts(folder, out, settings, today=now.date(), quota=quota) as parts:
-        yield parts if settings.pacing is Pacing.NONE else dataclasses.replace(parts, pacer=_pacer(settings))
+        yield parts if settings.pacing is Pacing.NONE else msgspec.structs.replace(parts, pacer=_pacer(settings))
 
 
 def _aws_parts(job: Job, environ: Mapping[str, str]) -> Parts:
@@ -160,7 +161,7 @@ def _aws_parts(job: Job, environ: Mapping[str, str]) -> Parts:
     from vectora_normalize.aws import aws_parts  # noqa: PLC0415 - a local run can do without
 
     settings = Settings.from_env(environ)
-    return aws_parts(settings if job.workers is None else dataclasses.replace(settings, max_workers=job.workers))
+    return aws_parts(settings if job.workers is None else msgspec.structs.replace(settings, max_workers=job.workers))
 
 
 def _pacer(settings: Settings) -> Any:  # noqa: ANN401 - a Pacer; see the import

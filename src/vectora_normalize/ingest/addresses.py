@@ -8,9 +8,10 @@ other way round: only 2000::/3 is public at all, and what is special inside it i
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from functools import cache
 from typing import Final, TypeAlias
+
+import msgspec
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -49,8 +50,7 @@ _CARRIERS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AddressPolicy:
+class AddressPolicy(msgspec.Struct, frozen=True):
     """Which addresses and ports may be connected to.
 
     Args:

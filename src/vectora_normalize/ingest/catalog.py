@@ -6,8 +6,9 @@ Real files hold many more sections (matching, scoring, newsletter). What is not 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from vectora_normalize.contract import LONGEST_PERIOD_DAYS, ErrorType, RunRefused, show
 from vectora_normalize.ingest.fields import Faults, Fields
@@ -28,8 +29,7 @@ SCOPE_FIELDS: Final = ("company_scope", "molecule_scope", "technology_scope", "t
 """The fields of a watch domain that name a scope."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContentFilters:
+class ContentFilters(msgspec.Struct, frozen=True, kw_only=True):
     """Which items are left out for what they say.
 
     Args:
@@ -41,8 +41,7 @@ class ContentFilters:
     exclude_patterns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientConfig:
+class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a run needs to know of a client.
 
     Args:
@@ -68,8 +67,7 @@ class ClientConfig:
     scope_names: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(msgspec.Struct, frozen=True, kw_only=True):
     """One source of the catalogue.
 
     Args:
@@ -104,8 +102,7 @@ class Source:
         return self.rss_url if self.ingestion_mode == "rss" else self.html_url
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(msgspec.Struct, frozen=True):
     """All sources, and the bouquets that clients choose them by.
 
     Args:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -12,8 +13,7 @@ MAX_ENTRIES: Final = 1_000
 """Entries of a document; further ones are not read. Feeds and listing pages put the newest first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of news as a document gives it.
 
     Args:
@@ -31,8 +31,7 @@ class Entry:
     language: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """All that could be read of a feed or page.
 
     Args:

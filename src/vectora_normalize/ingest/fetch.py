@@ -12,11 +12,12 @@ import re
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from urllib.parse import urljoin
+
+import msgspec
 
 from bedrock_resilience._version import __version__
 from bedrock_resilience.clock import SystemClock
@@ -66,8 +67,7 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", re.IGN
 _SECONDS = re.compile(r"\d{1,9}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchResult:
+class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     """A document as it was fetched.
 
     Args:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from vectora_normalize.ingest.failures import FailureKind, FetchError
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 MEBIBYTE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchLimits:
+class FetchLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of fetching; seconds and bytes.
 
     Args:
@@ -45,11 +45,11 @@ class FetchLimits:
         Raises:
             ValueError: A limit that is not above zero (`max_redirects` may be zero).
         """
-        for field in fields(self):
-            value = getattr(self, field.name)
-            least = 0 if field.name == "max_redirects" else 1 if isinstance(value, int) else 0.001
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            least = 0 if name == "max_redirects" else 1 if isinstance(value, int) else 0.001
             if not value >= least:
-                raise ValueError(f"FetchLimits.{field.name}: got {value!r}; accepted: a number from {least}")
+                raise ValueError(f"FetchLimits.{name}: got {value!r}; accepted: a number from {least}")
 
 
 class Meter:

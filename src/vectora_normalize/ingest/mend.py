@@ -8,9 +8,10 @@ XML and those of HTML are decoded here, all others stay text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
+
+import msgspec
 
 from vectora_normalize.ingest.balance import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS, Balance
 from vectora_normalize.ingest.entries import MAX_ENTRIES
@@ -37,8 +38,7 @@ _USUAL: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Mended:
+class Mended(msgspec.Struct, frozen=True):
     """A feed that any XML parser accepts.
 
     Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from vectora_normalize.ingest import charsets
 from vectora_normalize.ingest.dates import find_date, writes_day_first
@@ -104,7 +105,7 @@ def _complete(listed: list[Entry], described: list[Entry]) -> list[Entry]:
     for entry in listed:
         more = known.pop(entry.link, None)
         if more is not None:
-            entry = replace(  # noqa: PLW2901 - the same entry, completed
+            entry = msgspec.structs.replace(  # noqa: PLW2901 - the same entry, completed
                 entry,
                 published=entry.published or more.published,
                 summary=max(entry.summary, more.summary, key=len),

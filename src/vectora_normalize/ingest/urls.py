@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
+
+import msgspec
 
 from vectora_normalize.ingest.failures import FailureKind, FetchError
 
@@ -25,8 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f\\]")
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._%?#[]"  # what may stand in a path or query as it is; the rest is percent-encoded
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A URL that may be asked for.
 
     Args:

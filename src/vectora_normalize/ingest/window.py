@@ -10,8 +10,10 @@ import datetime as dt
 import re
 import traceback
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from vectora_normalize.ingest.failures import FailureKind, FetchError, ParseProblem
 from vectora_normalize.ingest.patterns import Patterns
@@ -36,8 +38,7 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(?![a-z])")
 _ENDS_SENTENCE = (".", "!", "?", ":", "\u2026", "\u3002")
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """The days whose items a run is about.
 
     Args:
@@ -120,8 +121,7 @@ class SourceReport:
         return {**asdict(self), "problems": list(self.problems), "seconds": round(self.seconds, 3)}
 
 
-@dataclass(frozen=True, slots=True)
-class Ingested:
+class Ingested(msgspec.Struct, frozen=True):
     """What a run has to work on.
 
     Args:
@@ -176,8 +176,7 @@ def ingest(
     return Ingested(tuple(items), tuple(reports), tuple(sieve.problems))
 
 
-@dataclass(slots=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, kw_only=True):
     """What was read of one source, before it is compared with the others.
 
     Args:
@@ -192,8 +191,8 @@ class Found:
     """
 
     source: Source
-    items: list[RawItem] = field(default_factory=list[RawItem])
-    tally: Counter[str] = field(default_factory=Counter[str])
+    items: list[RawItem] = msgspec.field(default_factory=list[RawItem])
+    tally: Counter[str] = msgspec.field(default_factory=Counter[str])
     failure: FailureKind | None = None
     message: str = ""
     problems: tuple[str, ...] = ()

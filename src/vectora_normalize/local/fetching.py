@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from vectora_normalize.ingest.addresses import AddressPolicy
 from vectora_normalize.ingest.failures import FailureKind, FetchError
@@ -43,4 +44,4 @@ class LocalFetcher(Fetcher):
             error.message = f"{show_url(url)}: {error.message.partition(': ')[2]}{where if missing else ''}"
             error.args = (error.message,)
             raise
-        return dataclasses.replace(found, url=target.url)
+        return msgspec.structs.replace(found, url=target.url)

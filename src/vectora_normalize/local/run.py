@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from bedrock_resilience.emulator import BedrockEmulator
 from vectora_normalize.contract import ErrorType, RunRefused
@@ -106,7 +108,7 @@ def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, 
     tuning = {name: environ[name] for name in _TUNING if name in environ}
     buckets = {"CONFIG_BUCKET": str(folder.config), "DATA_BUCKET": str(out), "ENV": "local"}
     settings = Settings.from_env({**_PATIENCE, **tuning, **buckets})
-    return settings if workers is None else replace(settings, max_workers=workers)
+    return settings if workers is None else msgspec.structs.replace(settings, max_workers=workers)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,6 @@ import datetime as dt  # noqa: TC003 - msgspec reads the annotations when it is 
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -72,8 +71,7 @@ class _Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     answer: Answer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """The right to ask, for a while.
 
     Args:

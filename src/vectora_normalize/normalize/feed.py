@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from vectora_normalize.normalize.answers import Answer, Claim
 from vectora_normalize.stores import StoreError
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from vectora_normalize.normalize.normalizer import Work
 
 
-@dataclass(slots=True, eq=False)
-class Task:
+class Task(msgspec.Struct, eq=False):
     """An item on its way through a batch.
 
     Args:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -29,8 +28,7 @@ _TRIES: Final = 10
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(msgspec.Struct, frozen=True):
     """The lease as this run wrote it."""
 
     hold: Hold
@@ -99,7 +97,7 @@ class Lease:
         held = self._held
         if held is None or self._until is not None or held.hold.expires_at > self._wall.after(self._seconds / 2):
             return
-        hold = replace(held.hold, expires_at=self._wall.after(self._seconds))
+        hold = msgspec.structs.replace(held.hold, expires_at=self._wall.after(self._seconds))
         with contextlib.suppress(StoreError):
             version = self._store.put_if_unchanged(self._key, msgspec.json.encode(hold), held.version)
             self._held = None if version is None else _Held(hold, version)

@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
@@ -33,8 +32,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _TRIES: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(msgspec.Struct, frozen=True):
     """The keys of one run's objects.
 
     Args:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from vectora_normalize.stores import ObjectStore
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What a run touches; the same parts serve many runs.
 
     Args:
@@ -50,8 +50,7 @@ class Parts:
     clock: Clock = SYSTEM_CLOCK
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     """What is true of one run only.
 
     Args:

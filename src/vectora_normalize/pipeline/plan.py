@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from vectora_normalize.contract import DEFAULT_PERIOD_DAYS, ErrorType, RunRefused
 from vectora_normalize.ingest import catalog
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _MOST_LISTED: Final = 50  # names of clients that a message repeats
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A run that can be begun.
 
     Args:
@@ -42,8 +42,7 @@ class Plan:
     scopes: Scopes
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(msgspec.Struct, frozen=True):
     """For whom items are read.
 
     Args:

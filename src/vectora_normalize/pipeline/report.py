@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from vectora_normalize.settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Story(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a run can tell of itself.
 
     Args:
@@ -77,7 +76,7 @@ def run_report(story: Story) -> dict[str, Any]:
                 "to_date": request.to_date,
                 "ignored": request.ignored,
             },
-            "window": asdict(story.plan.window),
+            "window": story.plan.window,
             "settings": _shown(story.settings),
             "work": shares(story.todo, story.batch),
             "bedrock": bedrock_numbers(story.batch),

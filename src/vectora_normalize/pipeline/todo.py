@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from bedrock_resilience.faults import Fault
 from bedrock_resilience.report import BatchReport, ItemOutcome
@@ -21,8 +23,7 @@ QUEUED: Final = "sent to the queue"
 """The reason of an item that was not started here, and need not come back: a worker has it before it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Todo:
+class Todo(msgspec.Struct, frozen=True, kw_only=True):
     """The items of a run.
 
     Args:

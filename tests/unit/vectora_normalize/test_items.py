@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import json
 
@@ -41,7 +40,7 @@ NORMALIZED = NormalizedItem(
 )
 
 
-@pytest.mark.parametrize("item", [RAW, dataclasses.replace(RAW, published_at=None, company_id=None)])
+@pytest.mark.parametrize("item", [RAW, msgspec.structs.replace(RAW, published_at=None, company_id=None)])
 def test_a_raw_item_survives_json(item: RawItem) -> None:
     assert RawItem.from_dict(json.loads(json.dumps(item.to_dict()))) == item
 

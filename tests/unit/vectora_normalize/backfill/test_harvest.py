@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import json
 from pathlib import Path  # noqa: TC003 - pytest reads the annotations
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from support.items import raw_item
 from vectora_normalize.backfill.harvest import harvest
@@ -71,7 +72,7 @@ def test_what_is_no_raw_json_of_a_day_is_passed_over(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_left_out_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = FolderStore(tmp_path)
-    undated = dataclasses.replace(ITEMS[1], published_at=None)
+    undated = msgspec.structs.replace(ITEMS[1], published_at=None)
     rows = [ITEMS[0].to_dict(), {"title": "no more"}, undated.to_dict(), "text"]
     store.put("raw/small/one/2026/11/20/raw.json", json.dumps(rows).encode())
     store.put("raw/small/two/2026/11/20/raw.json", b"{")

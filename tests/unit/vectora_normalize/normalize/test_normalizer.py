@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from typing import Any
 
+import msgspec
 import pytest
 
 from bedrock_resilience.tokens import Usage, usage_from
@@ -42,7 +42,7 @@ def test_a_key_is_the_same_until_the_request_is_another() -> None:
     ]
     keys = {other.work(ITEM).key for other in others} | {normalizer().work(raw_item("Camurus grows.", number=1)).key}
     assert len(keys | {key}) == 5
-    assert normalizer().work(dataclasses.replace(ITEM, url="https://elsewhere.example")).key == key
+    assert normalizer().work(msgspec.structs.replace(ITEM, url="https://elsewhere.example")).key == key
 
 
 def test_an_answer_tells_whose_it_is_and_what_it_cost() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import json
 from pathlib import Path  # noqa: TC003 - pytest reads the annotations
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from bedrock_resilience.faults import Fault
@@ -190,6 +190,6 @@ def test_lists_of_other_clients_are_none_of_ours(desk: Desk) -> None:
 
 
 def test_an_item_survives_the_way(desk: Desk) -> None:
-    whole = dataclasses.replace(ITEMS[0], title="Étude «PRÉLUDE»", published_at=None, company_id=None)
+    whole = msgspec.structs.replace(ITEMS[0], title="Étude «PRÉLUDE»", published_at=None, company_id=None)
     desk.of("one").leave([Entry(item=whole)])
     assert [entry.item for entry in desk.of("two").take_over().values()] == [whole]

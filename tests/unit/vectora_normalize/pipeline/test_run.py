@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclasses read the annotations
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from botocore.exceptions import BotoCoreError
 
@@ -128,7 +129,7 @@ def test_the_summary_is_asked_for_in_the_language_of_the_client(world: World) ->
             return super().converse(**request)
 
     parts = world.parts()
-    object.__setattr__(parts, "bedrock", _Remembering(agree))
+    msgspec.structs.force_setattr(parts, "bedrock", _Remembering(agree))
     run(RunRequest(client_id="small"), parts, Invocation(now=NOW, request_id="r-1"))
     assert all("Write the summary in French" in request["system"][0]["text"] for request in asked)
     assert {request["modelId"] for request in asked} == {parts.settings.model_id}
@@ -393,7 +394,7 @@ class TestPaidOnce:
         world.run()
         world.asked.clear()
         parts = world.parts()
-        object.__setattr__(parts.settings, "model_id", "successor")
+        msgspec.structs.force_setattr(parts.settings, "model_id", "successor")
         run(RunRequest(client_id="small"), parts, Invocation(now=NOW, request_id="r-2"))
         assert len(world.asked) == 3
         assert len(world.kept()) == 6
@@ -519,7 +520,7 @@ class TestOneRunAtATime:
         lease = {"owner": "other", "expires_at": (NOW + dt.timedelta(seconds=60)).isoformat()}
         world.data.put("normalized/small/lease.json", json.dumps(lease).encode())
         parts = world.parts()
-        object.__setattr__(parts.settings, "on_concurrent_run", OnConcurrentRun.REFUSE)
+        msgspec.structs.force_setattr(parts.settings, "on_concurrent_run", OnConcurrentRun.REFUSE)
         with pytest.raises(RunRefused) as caught:
             run(RunRequest(client_id="small"), parts, Invocation(now=NOW, request_id="r-1"))
         assert caught.value.error_type is ErrorType.CONCURRENT_RUN
