@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lai_weekly"
 CLIENT = "lai_weekly"
 WORKERS = 8
-LATENCY = 0.02
+LATENCY = 0.05  # so that more than half of the moments lie where items are asked about and stored
 READ_TIMEOUT = 1.0  # seconds; a claim lasts a quarter longer, and a dead one has to be waited for
 TAG = re.compile(rb"<item-([0-9a-f]{16})>")
 

@@ -270,6 +270,12 @@ class TestMetricFilters:
             assert not self.matches("RetryLines", line)
             assert not self.matches("AbandonedLines", line)
 
+    def test_the_lines_of_workers_are_counted_like_those_of_the_function(self) -> None:
+        for name in ("RetryLines", "AbandonedLines"):
+            filters = [stack[name]["Properties"] for stack in (runtime("stage"), scale("stage"))]
+            assert [one.pop("LogGroupName") for one in filters] == ["<LogGroup>", "<LogGroup>"]
+            assert filters[0] == filters[1]
+
     def test_each_line_counts_one_in_a_metric_of_its_environment(self) -> None:
         for name in ("RetryLines", "AbandonedLines"):
             (transformation,) = runtime("stage")[name]["Properties"]["MetricTransformations"]
@@ -321,7 +327,9 @@ class TestOrchestration:
     def test_a_busy_function_is_waited_for_and_an_answer_that_is_no_200_fails(self) -> None:
         states = self.machine()["States"]["Runs"]["ItemProcessor"]["States"]
         (retry,) = states["Run"]["Retry"]
-        assert retry["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
+        # Of Lambda itself; what the function raised would be raised again.
+        of_lambda = ("TooManyRequestsException", "ServiceException", "AWSLambdaException", "SdkClientException")
+        assert retry["ErrorEquals"] == [f"Lambda.{name}" for name in of_lambda]
         assert states["Judge"]["Default"] == "Refused"
         assert states["Refused"]["Type"] == "Fail"
 
