@@ -60,6 +60,10 @@ class Deadline(Frozen):
         fit into the margin.
         """
         _check("margin", margin, 0.0)
+        if not hasattr(context, "get_remaining_time_in_millis"):
+            raise TypeError(
+                f"Deadline: context: got {context!r}; accepted: Lambda's context, with get_remaining_time_in_millis()"
+            )
         return cls.after(context.get_remaining_time_in_millis() / 1000 - margin, attempt=attempt, clock=clock)
 
     @staticmethod

@@ -90,7 +90,7 @@ class AdditiveJitter(_RangeJitter):
 
     def __init__(self, spread: float = 0.1) -> None:
         if not _is_seconds(spread):
-            raise ValueError(f"AdditiveJitter.spread: got {spread!r}; accepted: a finite number of seconds >= 0")
+            raise ValueError(f"AdditiveJitter: spread: got {spread!r}; accepted: a finite number of seconds >= 0")
         self._set(spread=float(spread))
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
@@ -132,7 +132,7 @@ class DecorrelatedJitter(Frozen):
 
     def __init__(self, factor: float = 3.0) -> None:
         if not _is_seconds(factor) or factor < 1:
-            raise ValueError(f"DecorrelatedJitter.factor: got {factor!r}; accepted: a finite number >= 1")
+            raise ValueError(f"DecorrelatedJitter: factor: got {factor!r}; accepted: a finite number >= 1")
         self._set(factor=float(factor))
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:

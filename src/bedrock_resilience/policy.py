@@ -210,7 +210,7 @@ class RetryPolicy(Frozen):
         return f"RetryPolicy({fields}, retry_on={_show_retry_on(self.retry_on)})"
 
 
-class FaultLimits(Frozen):
+class FaultLimits(Frozen, Mapping[Fault, "int | None"]):
     """A frozen mapping from fault to the number of retries it may use up (None: no limit of its own)."""
 
     __slots__ = ("limits",)
@@ -234,13 +234,10 @@ class FaultLimits(Frozen):
     def __getitem__(self, fault: Fault) -> int | None:
         return dict(self.limits)[fault]
 
-    def keys(self) -> list[Fault]:
-        """The faults."""
-        return list(self)
+    def __eq__(self, other: object) -> bool:
+        return Mapping.__eq__(self, other)  # pyright: ignore[reportUnknownMemberType]  # it may be one of anything
 
-    def items(self) -> tuple[tuple[Fault, int | None], ...]:
-        """The faults with their limits."""
-        return self.limits
+    __hash__ = Frozen.__hash__
 
     def __repr__(self) -> str:
         return repr(dict(self.limits))

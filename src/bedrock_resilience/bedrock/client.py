@@ -119,6 +119,7 @@ def check_client(
         ClientMisconfigured: Names every problem, with the numbers.
         ValueError: ``allow`` names something else.
     """
+    allow = {allow} if isinstance(allow, str) else allow
     unknown = set(allow) - set(_CHECKS)
     if unknown:
         raise ValueError(f"allow: got {sorted(unknown)}; accepted: {', '.join(map(repr, _CHECKS))}")

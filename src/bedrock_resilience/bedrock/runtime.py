@@ -34,6 +34,7 @@ class BedrockRuntime:
 
     Raises:
         ClientMisconfigured: The client retries by itself, has too small a pool, or times out after the deadline.
+        TypeError: ``retrier`` is none.
     """
 
     def __init__(
@@ -44,6 +45,8 @@ class BedrockRuntime:
         workers: int = 4,
         allow: Collection[str] = (),
     ) -> None:
+        if not isinstance(retrier, (Retrier, type(None))):
+            raise TypeError(f"BedrockRuntime: retrier: got {retrier!r}; accepted: a Retrier, such as Retrier(policy)")
         self.retrier: Retrier = Retrier() if retrier is None else retrier
         if client is None:
             client = bedrock_runtime_client(workers=workers)

@@ -77,7 +77,7 @@ def _again(error: BaseException) -> BaseException:
 class Scripted(Script):
     """A scripted function."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - stands in for any function
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - stands in for any function
         """The next outcome of the script."""
         if self._clock is not None and self._latency:
             self._clock.advance(self._latency)
@@ -87,7 +87,7 @@ class Scripted(Script):
 class AsyncScripted(Script):
     """A scripted coroutine function."""
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - stands in for any function
+    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - stands in for any function
         """The next outcome of the script."""
         if self._clock is not None and self._latency:
             await self._clock.aadvance(self._latency)

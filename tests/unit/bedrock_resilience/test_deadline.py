@@ -64,6 +64,14 @@ class TestMaking:
         assert before + 5 <= Deadline.after(5).at <= SYSTEM_CLOCK.monotonic() + 5
         assert before + 5 <= Deadline.from_lambda_context(Context(15_000)).at <= SYSTEM_CLOCK.monotonic() + 5
 
+    def test_what_is_no_context_is_refused(self) -> None:
+        nothing: Any = None  # as in a call of the handler by hand
+        with pytest.raises(TypeError) as refused:
+            Deadline.from_lambda_context(nothing)
+        assert str(refused.value) == (
+            "Deadline: context: got None; accepted: Lambda's context, with get_remaining_time_in_millis()"
+        )
+
     def test_of_a_lambda_with_a_margin(self) -> None:
         clock = FakeClock(100.0)
         assert Deadline.from_lambda_context(Context(300_000), clock=clock) == Deadline(390.0)

@@ -63,7 +63,7 @@ class TestAdditiveJitter:
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             AdditiveJitter(given)
         assert str(refused.value) == (
-            f"AdditiveJitter.spread: got {given!r}; accepted: a finite number of seconds >= 0"
+            f"AdditiveJitter: spread: got {given!r}; accepted: a finite number of seconds >= 0"
         )
 
 
@@ -119,7 +119,7 @@ class TestDecorrelatedJitter:
     def test_a_factor_that_cannot_be(self, given: float) -> None:
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             DecorrelatedJitter(given)
-        assert str(refused.value) == f"DecorrelatedJitter.factor: got {given!r}; accepted: a finite number >= 1"
+        assert str(refused.value) == f"DecorrelatedJitter: factor: got {given!r}; accepted: a finite number >= 1"
 
 
 @pytest.mark.parametrize("jitter", [NoJitter(), AdditiveJitter(0.1), FullJitter(), EqualJitter()])

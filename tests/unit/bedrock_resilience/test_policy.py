@@ -255,8 +255,9 @@ class TestFaultLimits:
 
     def test_it_is_read_like_a_mapping(self) -> None:
         assert list(self.LIMITS) == [Fault.THROTTLING, Fault.READ_TIMEOUT]
-        assert self.LIMITS.keys() == [Fault.THROTTLING, Fault.READ_TIMEOUT]
-        assert self.LIMITS.items() == ((Fault.THROTTLING, None), (Fault.READ_TIMEOUT, 1))
+        assert list(self.LIMITS.items()) == [(Fault.THROTTLING, None), (Fault.READ_TIMEOUT, 1)]
+        assert self.LIMITS.get(Fault.READ_TIMEOUT) == 1
+        assert isinstance(self.LIMITS, Mapping)
         assert len(self.LIMITS) == 2
         assert self.LIMITS[Fault.READ_TIMEOUT] == 1
         assert Fault.THROTTLING in self.LIMITS
@@ -265,13 +266,21 @@ class TestFaultLimits:
         with pytest.raises(KeyError):
             self.LIMITS[Fault.MODEL_ERROR]
 
+    def test_it_is_equal_to_any_mapping_of_the_same(self) -> None:
+        assert RetryPolicy(retry_on={Fault.READ_TIMEOUT: 1}).retry_on == {Fault.READ_TIMEOUT: 1}
+        assert self.LIMITS != {Fault.READ_TIMEOUT: 1}
+        assert self.LIMITS != [Fault.READ_TIMEOUT]
+
+    def test_equal_ones_are_one_key(self) -> None:
+        assert {self.LIMITS, FaultLimits(self.LIMITS.items())} == {self.LIMITS}
+
     def test_a_policy_hands_it_on(self) -> None:
         policy = RetryPolicy(retry_on=self.LIMITS)
         assert policy.retry_on is self.LIMITS
         assert policy.replace(max_retries=1).retry_on is self.LIMITS
 
     def test_the_order_given_does_not_matter(self) -> None:
-        assert FaultLimits(reversed(self.LIMITS.items())) == self.LIMITS
+        assert FaultLimits(reversed(list(self.LIMITS.items()))) == self.LIMITS
         assert repr(self.LIMITS) == "{Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}"
 
 

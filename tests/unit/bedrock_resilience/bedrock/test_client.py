@@ -266,6 +266,9 @@ class TestCheck:
     def test_a_check_that_is_none_is_refused(self) -> None:
         with pytest.raises(ValueError, match="allow: got \\['retrys'\\]; accepted: 'retries', 'pool', 'timeouts'"):
             check_client(object(), policy=POLICY, allow=["retrys"])
+        with pytest.raises(ValueError, match="allow: got \\['retrys'\\]; accepted: 'retries', 'pool', 'timeouts'"):
+            check_client(object(), policy=POLICY, allow="retrys")
+        check_client(object(), policy=POLICY, allow="retries")
 
 
 def test_the_package_is_imported_without_boto3() -> None:

@@ -385,6 +385,15 @@ def test_threads_share_one_runtime() -> None:
     assert pacer.open == []
 
 
+def test_a_policy_is_no_retrier() -> None:
+    policy: Any = RetryPolicy()
+    with pytest.raises(TypeError) as refused:
+        BedrockRuntime(ScriptedBedrock(), policy)
+    assert str(refused.value) == (
+        f"BedrockRuntime: retrier: got {policy!r}; accepted: a Retrier, such as Retrier(policy)"
+    )
+
+
 def test_a_stream_that_was_given_up_says_what_it_meant() -> None:
     error = StreamInterrupted("the stream failed", [], Fault.THROTTLING)
     assert classify(error) is Fault.THROTTLING

@@ -28,6 +28,11 @@ class TestScripted:
         assert fn.calls == 2
         assert fn.arguments == [((1,), {"two": 2}), ((), {})]
 
+    def test_an_argument_may_have_any_name(self) -> None:
+        fn = scripted(then="answer")
+        assert fn(self=1) == "answer"
+        assert fn.arguments == [((), {"self": 1})]
+
     def test_a_call_too_many_says_so(self) -> None:
         fn = scripted("a")
         fn()
