@@ -28,6 +28,8 @@ from bedrock_resilience import (
     retry,
 )
 from bedrock_resilience.attempts import StopReason
+from bedrock_resilience.bedrock import request_tokens
+from bedrock_resilience.spending import RequestTokens, TokenAccount
 from bedrock_resilience.testing import FakeClock, scripted
 
 if TYPE_CHECKING:
@@ -119,6 +121,7 @@ async def executed(executor: BoundedExecutor, words: list[str]) -> None:
     assert_type(report.failure_rate, float)
     assert_type(report.elapsed, float)
     assert_type(report.stopped, str | None)
+    assert_type(report.tokens, TokenAccount | None)
     assert_type(report.to_dict(), dict[str, object])
     assert_type(executor.stream(size, words), Iterator[ItemOutcome[str, int]])
     assert_type(await executor.arun(asize, words), BatchReport[str, int])
@@ -129,6 +132,7 @@ async def executed(executor: BoundedExecutor, words: list[str]) -> None:
         assert_type(outcome.error, BaseException | None)
         assert_type(outcome.fault, Fault | None)
         assert_type(outcome.calls, int)
+        assert_type(outcome.tokens, TokenAccount | None)
     executor.run(size, [1, 2])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
@@ -171,6 +175,8 @@ def retrier_surface(
         listeners=(),
         on_progress=lambda progress: assert_type(progress.done, int),
     )
+    BoundedExecutor(tokens=RequestTokens(700, 1_000)).retrier.replace(tokens=request_tokens)
+    assert_type(request_tokens({"modelId": "m"}).settled(None).advised_max_tokens, int | None)
 
 
 def fault_surface(error: RetriesExhausted) -> None:
