@@ -120,12 +120,17 @@ class Retrier:
     ) -> None:
         if not isinstance(policy, RetryPolicy):
             raise TypeError(f"Retrier: policy: got {policy!r}; accepted: a RetryPolicy")
-        for name, part in (("deadline", deadline), ("budget", budget), ("pacer", pacer), ("rng", rng)):
-            if part is not None:
+        for name, part, usual in (
+            ("deadline", deadline, None),
+            ("budget", budget, None),
+            ("pacer", pacer, None),
+            ("rng", rng, None),
+            ("clock", clock, SYSTEM_CLOCK),
+            ("classify", classify, _classify),
+            ("listeners", listeners, ()),
+        ):
+            if part is not usual:
                 _check_part(name, part)
-        _check_part("clock", clock)
-        _check_part("classify", classify)
-        _check_part("listeners", listeners)
         if not callable(tokens):
             _checked_tokens(tokens)
         self.policy: RetryPolicy = policy
