@@ -113,12 +113,12 @@ class Attempts:
         "_asleep",
         "_budget",
         "_classify",
+        "_ended",
         "_pacer",
         "_policy",
         "_previous",
         "_request",
         "_reservation",
-        "_under_way",
         "_used",
         "calls",
         "deadline",
@@ -153,7 +153,7 @@ class Attempts:
         self._previous: float | None = None
         self._used: dict[Fault, int] | None = None
         self._request: RequestTokens | None = None if isinstance(tokens, int) else tokens
-        self._under_way = False
+        self._ended = 0
         self.tokens: int = tokens if isinstance(tokens, int) else tokens.reserved
         self.spent: TokenAccount | None = None
         self.calls: int = 0
@@ -201,7 +201,7 @@ class Attempts:
         self.error = error
         fault = self.fault = self._classify(error)
         self.throttles += fault in THROTTLES
-        self._under_way = False
+        self._ended = self.calls
         # An answer that is refused for being incomplete has used its tokens nevertheless, and says how many.
         usage = None if fault in _NOTHING_RESERVED else self._settle(getattr(error, "answer", None))
         self._tell_pacer(fault, now, usage)
@@ -224,7 +224,7 @@ class Attempts:
 
     def answered(self, now: float, answer: object) -> None:
         """The attempt was answered; the pacer and the account learn the tokens from the answer's ``usage``."""
-        self._under_way = False
+        self._ended = self.calls
         usage = self._settle(answer)
         if self._pacer is not None and self._reservation is not None:
             self._pacer.answered(self._reservation, now, usage)
@@ -240,7 +240,7 @@ class Attempts:
         broken = isinstance(error, Exception)
         self.fault = Fault.UNKNOWN if broken else Fault.CANCELLED
         self.reason = StopReason.NOT_RETRYABLE if broken else StopReason.RUN_STOPPED
-        if self._under_way:
+        if self.calls > self._ended:
             self._settle(None)  # sent; what became of it nobody knows
         self._give_back(now)
 
@@ -260,7 +260,6 @@ class Attempts:
 
     def _attempt(self) -> Attempt:
         self.calls += 1
-        self._under_way = True
         if self._budget is not None:
             self._budget.called()
         usual = self.calls < len(_FIRST_ATTEMPTS)  # pragma: no mutate - the two are equal, one is faster

@@ -237,7 +237,8 @@ class FaultLimits(Frozen, Mapping[Fault, "int | None"]):
     def __eq__(self, other: object) -> bool:
         return Mapping.__eq__(self, other)  # pyright: ignore[reportUnknownMemberType]  # it may be one of anything
 
-    __hash__ = Frozen.__hash__
+    def __hash__(self) -> int:
+        return Frozen.__hash__(self)
 
     def __repr__(self) -> str:
         return repr(dict(self.limits))

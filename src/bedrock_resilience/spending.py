@@ -52,10 +52,11 @@ class RequestTokens:
     burndown: float = 5.0
 
     def __post_init__(self) -> None:
-        for name, least in (("input_tokens", 0), ("max_tokens", 1)):
-            given: object = getattr(self, name)
-            if given is None and name == "max_tokens":
-                continue
+        counts: tuple[tuple[str, object, int], ...] = (
+            ("input_tokens", self.input_tokens, 0),
+            ("max_tokens", 1 if self.max_tokens is None else self.max_tokens, 1),
+        )
+        for name, given, least in counts:
             if not isinstance(given, int) or isinstance(given, bool) or given < least:
                 raise ValueError(f"RequestTokens.{name}: got {given!r}; accepted: a whole number >= {least}")
         if not 0 < self.burndown < math.inf:
