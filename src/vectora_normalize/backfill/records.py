@@ -52,7 +52,7 @@ def read_output(body: bytes) -> Iterator[Result]:
 def _result(line: bytes) -> Result:
     try:
         record: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         return Result("", error=f"a line that is no record: {error}")
     record_id = str(record.get("recordId", ""))
     if "modelOutput" not in record:

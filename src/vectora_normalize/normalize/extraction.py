@@ -111,7 +111,7 @@ def read_text_answer(answer: Mapping[str, Any]) -> Extraction:
     fenced = _FENCED.fullmatch(text)  # what models put around JSON, whatever they were told
     try:
         fields: object = msgspec.json.decode(fenced[1] if fenced else text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedExtraction(f"answer: no JSON: {error}; it begins with {text[:40]!r}") from error
     return _checked(fields)
 

@@ -89,7 +89,10 @@ class Normalizer:
             Exception: What boto3 raised, or `bedrock_resilience.bedrock.converse` made of an answer without content.
         """
         in_time = self.client if seconds is None or self.client_within is None else self.client_within(seconds)
-        answer = converse(in_time, **work.request)
+        try:
+            answer = converse(in_time, **work.request)
+        except RecursionError as error:  # botocore reads JSON of any depth, and a text may talk a model into some
+            raise MalformedExtraction("answer: nested deeper than the tool allows") from error
         usage = usage_from(answer)
         if usage is not None:
             self._estimator.learn(work.request, usage)

@@ -23,6 +23,7 @@ SERVICE: Final = "ingest-normalize"
 NAMESPACE: Final = "VectoraInbox"
 """Namespace of the metrics; the alarms are on it."""
 
+_LONGEST_DIMENSION: Final = 1024
 # The libraries below us log under their own names; what they say about a call belongs to the run as well.
 _LOGGERS: Final = ("vectora_normalize", "bedrock_resilience")
 
@@ -90,8 +91,8 @@ def emit_by_source(
         properties: As those of `emit_metrics`.
     """
     for key, counts in by_source.items():
-        # CloudWatch takes ASCII for the value of a dimension, and drops a line with anything else.
-        source = key.encode("ascii", "backslashreplace").decode("ascii")
+        # CloudWatch takes 1,024 characters of ASCII for the value of a dimension, and drops a line with anything else.
+        source = key.encode("ascii", "backslashreplace").decode("ascii")[:_LONGEST_DIMENSION]
         emit_metrics(counts, dimensions={**dimensions, "Source": source}, properties=properties)
 
 

@@ -53,7 +53,7 @@ class ItemMessage:
         """
         try:
             found: object = msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
             raise MalformedMessage(f"body: no JSON: {error}; accepted: the message of a dispatcher") from None
         if not isinstance(found, dict):
             raise MalformedMessage("body: no JSON object; accepted: the message of a dispatcher")

@@ -40,7 +40,7 @@ _FOR_GOOD: Final = frozenset({ErrorType.UNKNOWN_CLIENT, ErrorType.INACTIVE_CLIEN
 # How long a client's configuration is good for: a worker that is busy reads it once a minute, not with every ten items.
 _GOOD_FOR_SECONDS: Final = 60.0
 _LONGEST_TEXT: Final = 1000  # characters of an error that a dead letter tells
-# What SQS takes in the value of an attribute.
+# What SQS does not take, neither in a body nor in the value of an attribute.
 _UNSENDABLE: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -236,7 +236,8 @@ class Receiver:
         if queue is None:
             unsent = dict.fromkeys(range(len(buried)), "DEAD_LETTER_QUEUE_URL is not set")
         else:
-            unsent = queue.send([Message(delivery.body, attributes) for delivery, attributes in buried])
+            letters = [Message(_UNSENDABLE.sub("?", delivery.body), attributes) for delivery, attributes in buried]
+            unsent = queue.send(letters)
         for place, reason in unsent.items():
             delivery, attributes = buried[place]
             del self._dead[delivery.message_id]

@@ -52,6 +52,7 @@ def test_an_answer_in_several_blocks_is_one_text() -> None:
         ({"recordId": "r", "error": "odd"}, "no answer"),
         ({"recordId": "r"}, "no answer"),
         (output("Sorry, no."), "malformed_answer: answer: no JSON: "),
+        (output("[" * 100_000), "malformed_answer: answer: no JSON: "),
         (output(json.dumps({"summary": "no more"})), "malformed_answer: answer: Object missing required field"),
         (output(json.dumps(extraction(summary=" "))), "malformed_answer: answer: the summary is blank"),
         (output("{", stop_reason="max_tokens"), "incomplete_answer: the answer is incomplete"),
@@ -66,7 +67,7 @@ def test_what_is_no_extraction_says_why(line: dict[str, Any], error: str) -> Non
     assert str(result.error).startswith(error)
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"7"])
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"7", b'{"a":' * 100_000], ids=len)
 def test_a_line_that_is_no_record_is_told_and_the_others_are_read(body: bytes) -> None:
     good = json.dumps(output(json.dumps(extraction()))).encode()
     bad, fine = read_output(b"\n" + body + b"\n\n" + good + b"\n")

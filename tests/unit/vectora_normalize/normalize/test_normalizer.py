@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import msgspec
@@ -58,6 +59,16 @@ def test_an_answer_that_is_no_extraction_is_none() -> None:
     with pytest.raises(MalformedExtraction) as raised:
         asked.ask(asked.work(ITEM))
     assert usage_from(raised.value.answer) == Usage(700, 100)  # which it has used nevertheless
+
+
+def test_an_answer_that_is_nested_without_end_is_a_failure_of_its_item() -> None:
+    def answer(_: str) -> dict[str, Any]:
+        deep: dict[str, Any] = json.loads('{"output": ' + "[" * 100_000)  # as botocore reads what a model answers
+        return deep
+
+    asked = normalizer(client=FunctionClient(answer))
+    with pytest.raises(MalformedExtraction, match="nested deeper than the tool allows"):
+        asked.ask(asked.work(ITEM))
 
 
 def test_what_a_request_may_use_is_read_off_it() -> None:

@@ -122,12 +122,17 @@ def test_metrics_are_one_line_of_the_embedded_metric_format(capsys: pytest.Captu
 
 def test_each_source_has_a_line_of_its_own_under_a_name_in_ascii(capsys: pytest.CaptureFixture[str]) -> None:
     emit_by_source(
-        {"press__a": {"ItemsNormalized": 3}, "presse__\u00e9t\u00e9": {"SourcesFailed": 1}},
+        {
+            "press__a": {"ItemsNormalized": 3},
+            "presse__\u00e9t\u00e9": {"SourcesFailed": 1},
+            "x" * 2000: {"ItemsFailed": 1},
+        },
         dimensions={"Environment": "dev"},
         properties={"request_id": "r-1"},
     )
-    first, second = lines(capsys)
+    first, second, third = lines(capsys)
     (directive,) = first["_aws"]["CloudWatchMetrics"]
     assert sorted(directive["Dimensions"][0]) == ["Environment", "Source", "service"]
     assert (first["Source"], first["ItemsNormalized"], first["request_id"]) == ("press__a", [3.0], "r-1")
     assert (second["Source"], second["SourcesFailed"]) == (r"presse__\xe9t\xe9", [1.0])
+    assert third["Source"] == "x" * 1024

@@ -44,6 +44,8 @@ def test_fields_of_a_later_version_do_no_harm() -> None:
     [
         ("", "body: no JSON"),
         ("{", "body: no JSON"),
+        ("[" * 100_000, "body: no JSON"),
+        ("\ud800", "body: no JSON"),
         ("[]", "body: no JSON object; accepted: the message of a dispatcher"),
         ("null", "body: no JSON object"),
         (changed(version=2), "version: got 2; accepted: 1"),

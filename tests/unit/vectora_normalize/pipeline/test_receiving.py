@@ -185,7 +185,7 @@ def test_what_was_not_started_comes_back(shop: Shop) -> None:
     assert shop.asked == []
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", '{"version": 9}'])
+@pytest.mark.parametrize("body", ["", "{", "[]", "[" * 100_000, '{"version": 9}'], ids=len)
 def test_what_is_no_item_is_set_aside(shop: Shop, body: str) -> None:
     received = shop.work_off(Delivery(message_id="odd", body=body, receives=1), delivery(0))
     assert received.dead == {"odd": "malformed_message"}
@@ -249,10 +249,12 @@ def test_without_a_dead_letter_queue_nothing_is_set_aside(shop: Shop) -> None:
 
 
 def test_a_dead_letter_holds_only_what_sqs_takes(shop: Shop) -> None:
+    shop.work_off(Delivery(message_id="odd", body="a\x00b\ud800c", receives=1))
+    assert shop.dead is not None
+    assert shop.dead.taken.pop().body == "a?b?c"
     failing_at(shop, 0, "ValidationException")
     shop.answer = _raising(client_error("ValidationException", "a\x00b\ud800c" + "x" * 5000))
     shop.work_off(delivery(0))
-    assert shop.dead is not None
     error = shop.dead.taken[0].attributes["error"]
     assert "a?b?c" in error
     assert len(error) == 1000
