@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 # A server may ask for any wait. Without a deadline to bound it, no more than a Lambda can live is granted.
 _LONGEST_HINT = 900.0
+# Seconds after which whoever waits for a pacer asks it again. A pace may rise in the meantime: workers that slept on by
+# the old one would all come at once in the end, and be throttled. Waits of a dozen workers are mostly shorter.
+_LOOK_AGAIN = 20.0
 
 
 class Why(Enum):
@@ -186,7 +189,7 @@ class Attempts:
         pacer, reservation = self._pacer, self._reservation
         if pacer is None or reservation is None:
             raise RuntimeError("a pacing sleep without a pacer")
-        # A throttle of another worker may have moved this reservation back meanwhile: ask again.
+        # A throttle of another worker may have moved this reservation back meanwhile, or the pace has risen: ask again.
         due = getattr(pacer, "due", None)  # a pacer may do without
         return self._admit(pacer, reservation, now, 0.0 if due is None else due(reservation, now))
 
@@ -256,7 +259,7 @@ class Attempts:
             pacer.abandoned(reservation, now)
             self._reservation = None
             return self._stop(StopReason.DEADLINE)
-        return self._sleep(wait, Why.PACING)
+        return self._sleep(min(wait, _LOOK_AGAIN) if hasattr(pacer, "due") else wait, Why.PACING)
 
     def _attempt(self) -> Attempt:
         self.calls += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bedrock_resilience.attempts import Attempt, Attempts, Sleep, Stop, StopReason, Why
@@ -327,6 +329,28 @@ class TestPacing:
         assert call.slept(3.0) == Attempt(1)
         assert account(call) == (1, 0, 0, 0.0, 3.0)
         assert pacer.told == [("reserve", 0.0, 0), ("due", 2.0), ("due", 3.0)]
+
+    def test_a_long_wait_is_asked_about_every_twenty_seconds_since_the_pace_may_rise(self) -> None:
+        pacer = RecordingPacer(50.0, due=(30.0, 1.0, 0.0))
+        call = Attempts(PLAIN, pacer=pacer)
+        assert call.begin(0.0) == Sleep(20.0, Why.PACING)
+        assert call.slept(20.0) == Sleep(20.0, Why.PACING)
+        assert call.slept(40.0) == Sleep(1.0, Why.PACING), "meanwhile the pace has risen"
+        assert call.slept(41.0) == Attempt(1)
+        assert account(call) == (1, 0, 0, 0.0, 41.0)
+
+    def test_a_long_wait_past_the_deadline_is_not_begun(self) -> None:
+        call = Attempts(PLAIN, pacer=RecordingPacer(50.0), deadline=Deadline(40.0))
+        assert call.begin(0.0) == Stop(StopReason.DEADLINE)
+
+    def test_a_pacer_that_cannot_be_asked_again_is_obeyed_at_once(self) -> None:
+        class Once:
+            reserve = RecordingPacer(50.0).reserve
+
+        pacer: Any = Once()
+        call = Attempts(PLAIN, pacer=pacer)
+        assert call.begin(0.0) == Sleep(50.0, Why.PACING)
+        assert call.slept(50.0) == Attempt(1)
 
     def test_a_retry_is_paced_as_well(self) -> None:
         pacer = RecordingPacer(0.0, 3.0)

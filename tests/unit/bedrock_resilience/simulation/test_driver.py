@@ -71,6 +71,13 @@ class TestKnownQuota:
         assert report.token_utilisation >= 0.90
 
 
+def test_workers_that_wait_long_do_not_all_come_at_once_when_the_pace_has_risen() -> None:
+    report = simulate(Scenario(workers=50, items=300), pacer=AdaptivePacer)
+    assert report.throttle_rate < 0.04
+    assert report.ratio < 1.05
+    assert report.failed == 0
+
+
 def test_the_same_seed_gives_the_same_report_and_another_seed_another() -> None:
     scenario = INCIDENT.replace(latency=five_to_eight)
     first, again, other = (simulate(scenario, seed=seed) for seed in (1, 1, 2))
