@@ -86,7 +86,7 @@ class Quota:
             return
         if self.burst < 1:
             raise ValueError(
-                f"Quota.burst: got {self.burst!r}, accepted: a number >= 1 (a smaller bucket admits nothing)"
+                f"Quota.burst: got {self.burst!r}; accepted: a number >= 1 (a smaller bucket admits nothing)"
             )
         if self.requests_per_minute is None:
             raise ValueError(f"Quota.burst: got {self.burst!r} without requests_per_minute; give both, or no burst")
@@ -113,7 +113,7 @@ class Quota:
         Quota(requests_per_minute=20.0, tokens_per_minute=None, tokens_per_day=None, burst=2.0)
         """
         if not 0 < fraction <= 1:
-            raise ValueError(f"fraction: got {fraction!r}, accepted: 0 < fraction <= 1")
+            raise ValueError(f"fraction: got {fraction!r}; accepted: 0 < fraction <= 1")
         return dataclasses.replace(
             self,
             requests_per_minute=_scaled(self.requests_per_minute, fraction),
@@ -131,9 +131,9 @@ def _check_number(name: str, given: object, accepted: str) -> None:
     if given is None:
         return
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise TypeError(f"{name}: got {given!r}, accepted: {accepted}")
+        raise TypeError(f"{name}: got {given!r}; accepted: {accepted}")
     if not 0 < given < math.inf:
-        raise ValueError(f"{name}: got {given!r}, accepted: {accepted}")
+        raise ValueError(f"{name}: got {given!r}; accepted: {accepted}")
 
 
 def _scaled(value: float | None, fraction: float) -> float | None:

@@ -67,9 +67,9 @@ class Usage:
         for field in ("input_tokens", "output_tokens", "cache_write_input_tokens", "cache_read_input_tokens"):
             given: object = getattr(self, field)
             if isinstance(given, bool) or not isinstance(given, int):
-                raise TypeError(f"Usage.{field}: got {given!r}, accepted: an integer >= 0")
+                raise TypeError(f"Usage.{field}: got {given!r}; accepted: an integer >= 0")
             if given < 0:
-                raise ValueError(f"Usage.{field}: got {given!r}, accepted: an integer >= 0")
+                raise ValueError(f"Usage.{field}: got {given!r}; accepted: an integer >= 0")
 
     @property
     def total_input_tokens(self) -> int:
@@ -253,9 +253,9 @@ class TokenEstimator:
 
     def __init__(self, tokens_per_character: float = 1 / 3.5, weight: float = 0.2) -> None:
         if not 0 < tokens_per_character < math.inf:
-            raise ValueError(f"tokens_per_character: got {tokens_per_character!r}, accepted: a number > 0")
+            raise ValueError(f"tokens_per_character: got {tokens_per_character!r}; accepted: a number > 0")
         if not 0 < weight <= 1:
-            raise ValueError(f"weight: got {weight!r}, accepted: 0 < weight <= 1")
+            raise ValueError(f"weight: got {weight!r}; accepted: 0 < weight <= 1")
         self._ratio = tokens_per_character
         self._weight = weight
         self._lock = threading.Lock()

@@ -238,8 +238,8 @@ class TestConverse:
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({"messages": []}, "messages: got [], accepted: a list of at least one message"),
-    ({}, "messages: got null, accepted: a list"),
+    ({"messages": []}, "messages: got []; accepted: a list of at least one message"),
+    ({}, "messages: got null; accepted: a list"),
     ({"messages": [assistant("Hello.")]}, "A conversation must start with a user message."),
     (
         {"messages": [user("One."), user("Two.")]},
@@ -259,7 +259,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
             "messages": [user("Hello.")],
             "toolConfig": {**forced(ITEM_SCHEMA), "toolChoice": {"tool": {"name": "absent"}}},
         },
-        'toolConfig.toolChoice.tool.name: got "absent", accepted: the name of a tool of toolConfig.tools',
+        'toolConfig.toolChoice.tool.name: got "absent"; accepted: the name of a tool of toolConfig.tools',
     ),
 ]
 
@@ -329,7 +329,7 @@ class TestInvokeModel:
         [
             (SONNET, b"{", "Malformed input request"),
             (SONNET, b"[]", "Malformed input request"),
-            (SONNET, b'{"messages":[]}', "anthropic_version: got null, accepted: bedrock-2023-05-31"),
+            (SONNET, b'{"messages":[]}', "anthropic_version: got null; accepted: bedrock-2023-05-31"),
             (SONNET, b'{"anthropic_version":"bedrock-2023-05-31"}', "max_tokens: Field required"),
             ("meta.llama3-8b-instruct-v1:0", b'{"prompt":"Hello."}', "The emulator's InvokeModel speaks the forms of"),
         ],

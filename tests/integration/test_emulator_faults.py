@@ -192,17 +192,17 @@ class TestScripts:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"error": "TrottlingException"}, r"^error: got 'TrottlingException', accepted: an HTTP status, Access"),
-            ({"error": 200}, r"^status: got 200, accepted: 400 to 599$"),
-            ({"n": 0}, r"^n: got 0, accepted: an integer >= 1"),
-            ({"operation": "Convers"}, r"^operation: got 'Convers', accepted: Converse, ConverseStream"),
-            ({"seconds": 3}, r"^seconds: not a field of this fault, accepted: code, status, message"),
-            ({"error": "hang", "after": 1}, r"^after: not a field of this fault, accepted: no further fields$"),
-            ({"error": "slow-first-byte", "seconds": -1}, r"^seconds: got -1, accepted: a number from 0$"),
-            ({"error": "cut-body", "fraction": 1.5}, r"^fraction: got 1\.5, accepted: a number from 0 to 1$"),
-            ({"error": "stream-cut", "after": "2"}, r"^after: got '2', accepted: an integer >= 0$"),
-            ({"message": 5}, r"^message: got 5, accepted: a text$"),
-            ({"headers": "x"}, r"^headers: got 'x', accepted: a mapping$"),
+            ({"error": "TrottlingException"}, r"^error: got 'TrottlingException'; accepted: an HTTP status, Access"),
+            ({"error": 200}, r"^status: got 200; accepted: 400 to 599$"),
+            ({"n": 0}, r"^n: got 0; accepted: an integer >= 1"),
+            ({"operation": "Convers"}, r"^operation: got 'Convers'; accepted: Converse, ConverseStream"),
+            ({"seconds": 3}, r"^seconds: not a field of this fault; accepted: code, status, message"),
+            ({"error": "hang", "after": 1}, r"^after: not a field of this fault; accepted: no further fields$"),
+            ({"error": "slow-first-byte", "seconds": -1}, r"^seconds: got -1; accepted: a number from 0$"),
+            ({"error": "cut-body", "fraction": 1.5}, r"^fraction: got 1\.5; accepted: a number from 0 to 1$"),
+            ({"error": "stream-cut", "after": "2"}, r"^after: got '2'; accepted: an integer >= 0$"),
+            ({"message": 5}, r"^message: got 5; accepted: a text$"),
+            ({"headers": "x"}, r"^headers: got 'x'; accepted: a mapping$"),
             ({"error": ErrorAnswer(), "message": "x"}, r"^message: accepted only together with the name of an error$"),
         ],
     )
@@ -215,7 +215,7 @@ class TestScripts:
 
     @pytest.mark.parametrize("rate", [-0.1, 1.1])
     def test_a_wrong_rate_is_refused(self, emulator: BedrockEmulator, rate: float) -> None:
-        with pytest.raises(ValueError, match=r"^rate: got .+, accepted: 0 to 1$"):
+        with pytest.raises(ValueError, match=r"^rate: got .+; accepted: 0 to 1$"):
             emulator.fail_randomly(rate)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def wrong(path: str, given: object, accepted: str) -> ServiceError:
     """What to raise for a value at `path` that is not `accepted`."""
-    return invalid(f"{path}: got {shown(given)}, accepted: {accepted}")
+    return invalid(f"{path}: got {shown(given)}; accepted: {accepted}")
 
 
 def an_object(value: object, path: str) -> JsonObject:

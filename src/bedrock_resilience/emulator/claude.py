@@ -32,7 +32,7 @@ def to_converse(body: JsonObject) -> dict[str, Any]:
         ServiceError: ValidationException, where a field is missing that only this form requires.
     """
     if body.get("anthropic_version") != VERSION:
-        raise invalid(f"anthropic_version: got {shown(body.get('anthropic_version'))}, accepted: {VERSION}")
+        raise invalid(f"anthropic_version: got {shown(body.get('anthropic_version'))}; accepted: {VERSION}")
     if "max_tokens" not in body:
         raise invalid("max_tokens: Field required")
     inference = {

@@ -65,10 +65,10 @@ def _body(request: Request) -> JsonObject:
     try:
         value = decode(request.body or b"{}")
     except ValueError as error:
-        raise ValueError(f"body: no JSON ({error}), accepted: a JSON object") from None
+        raise ValueError(f"body: no JSON ({error}); accepted: a JSON object") from None
     found = as_object(value)
     if found is None:
-        raise TypeError(f"body: got {shown(value)}, accepted: a JSON object")
+        raise TypeError(f"body: got {shown(value)}; accepted: a JSON object")
     return found
 
 
@@ -118,10 +118,10 @@ def _entry(exchange: Exchange) -> dict[str, Any]:
 def _fail_next(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
     given: dict[str, Any] = {"n": 1, "error": "ThrottlingException", **body}
     if given["n"] is not None and not is_integer(given["n"]):
-        raise TypeError(f"n: got {given['n']!r}, accepted: an integer >= 1, or null for every request from now on")
+        raise TypeError(f"n: got {given['n']!r}; accepted: an integer >= 1, or null for every request from now on")
     for name in ("operation", "model", "containing"):
         if not isinstance(given.get(name, ""), str):
-            raise TypeError(f"{name}: got {given[name]!r}, accepted: a text")
+            raise TypeError(f"{name}: got {given[name]!r}; accepted: a text")
     _error(given["error"])
     emulator.fail_next(**given)
     return _stats(emulator, {})
@@ -130,17 +130,17 @@ def _fail_next(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
 def _fail_randomly(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
     rate = body.get("rate")
     if not is_number(rate):
-        raise TypeError(f"rate: got {rate!r}, accepted: 0 to 1")
+        raise TypeError(f"rate: got {rate!r}; accepted: 0 to 1")
     errors = as_list(body.get("errors", []))
     if errors is None:
-        raise TypeError(f"errors: got {body['errors']!r}, accepted: a list of errors")
+        raise TypeError(f"errors: got {body['errors']!r}; accepted: a list of errors")
     emulator.fail_randomly(float(rate or 0), *map(_error, errors))
     return _stats(emulator, {})
 
 
 def _error(value: object) -> str | int:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise TypeError(f"error: got {value!r}, accepted: a name or an HTTP status")
+        raise TypeError(f"error: got {value!r}; accepted: a name or an HTTP status")
     return value
 
 
@@ -153,7 +153,7 @@ def _clear_faults(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]
 def _set_quota(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
     unknown = sorted(body.keys() - set(_QUOTA_FIELDS))
     if unknown:
-        raise ValueError(f"{unknown[0]}: not a field of a quota, accepted: {', '.join(_QUOTA_FIELDS)}")
+        raise ValueError(f"{unknown[0]}: not a field of a quota; accepted: {', '.join(_QUOTA_FIELDS)}")
     emulator.quota = Quota(**body)
     return _stats(emulator, {})
 

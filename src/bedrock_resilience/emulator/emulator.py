@@ -245,7 +245,7 @@ class BedrockEmulator:
             ValueError: a name or a value that is not accepted.
         """
         if n is not None and not is_integer(n):
-            raise TypeError(f"n: got {n!r}, accepted: an integer >= 1, or None for every request from now on")
+            raise TypeError(f"n: got {n!r}; accepted: an integer >= 1, or None for every request from now on")
         rule = Rule(fault(error, **details), n, _operation(operation), model, containing)
         self._script.add(rule)
 
@@ -277,11 +277,11 @@ def _check_quota(given: object) -> None:
     by_model = as_object(given)
     quotas: list[object] = [given] if by_model is None else list(by_model.values())
     if given is not None and not all(isinstance(quota, Quota) for quota in quotas):
-        raise TypeError(f"quota: got {given!r}, accepted: a Quota, a mapping from model id to Quota, or None")
+        raise TypeError(f"quota: got {given!r}; accepted: a Quota, a mapping from model id to Quota, or None")
 
 
 def _check_port(given: object) -> None:
-    problem = f"port: got {given!r}, accepted: an integer from 0 (a free one) to {_HIGHEST_PORT}"
+    problem = f"port: got {given!r}; accepted: an integer from 0 (a free one) to {_HIGHEST_PORT}"
     if isinstance(given, bool) or not isinstance(given, int):
         raise TypeError(problem)
     if not 0 <= given <= _HIGHEST_PORT:
@@ -295,4 +295,4 @@ def _operation(name: str | None) -> Operation | None:
         return Operation(name)
     except ValueError:
         accepted = ", ".join(operation.value for operation in Operation)
-        raise ValueError(f"operation: got {name!r}, accepted: {accepted}") from None
+        raise ValueError(f"operation: got {name!r}; accepted: {accepted}") from None

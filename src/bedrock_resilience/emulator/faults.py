@@ -41,10 +41,10 @@ class ErrorAnswer(Mischief):
 
     def __post_init__(self) -> None:
         if self.status is not None and not 400 <= self.status <= 599:  # noqa: PLR2004 - the statuses of errors in HTTP
-            raise ValueError(f"status: got {self.status!r}, accepted: 400 to 599")
+            raise ValueError(f"status: got {self.status!r}; accepted: 400 to 599")
         if self.status is None and self.code not in ERRORS:
             accepted = ", ".join(sorted(ERRORS))
-            raise ValueError(f"error: got {self.code!r} without a status, accepted: a status, or one of {accepted}")
+            raise ValueError(f"error: got {self.code!r} without a status; accepted: a status, or one of {accepted}")
 
     @property
     def error_code(self) -> str:
@@ -91,7 +91,7 @@ def fault(error: str | int | Mischief, **details: object) -> Mischief:
     if isinstance(error, str) and not error.isdigit():
         if error not in ERRORS and "status" not in given:
             known = ", ".join((*sorted(ERRORS), TOKENS_PER_DAY, *sorted(DAMAGE)))
-            raise ValueError(f"error: got {error!r}, accepted: an HTTP status, {known}; any other code with a status")
+            raise ValueError(f"error: got {error!r}; accepted: an HTTP status, {known}; any other code with a status")
         return _made(ErrorAnswer, {"code": error, **given})
     return _made(ErrorAnswer, {"code": None, "status": int(error), **given})
 
@@ -101,7 +101,7 @@ def _made(kind: type[Mischief], given: Mapping[str, object]) -> Mischief:
     unknown = sorted(given.keys() - accepted.keys())
     if unknown:
         fields = ", ".join(accepted) or "no further fields"
-        raise ValueError(f"{unknown[0]}: not a field of this fault, accepted: {fields}")
+        raise ValueError(f"{unknown[0]}: not a field of this fault; accepted: {fields}")
     for name, value in given.items():
         if name != "code":  # that is the name of the error itself, and it has been looked up
             _check(name, value)
@@ -112,15 +112,15 @@ def _check(name: str, value: object) -> None:
     if name in {"seconds", "delay", "fraction"}:
         most = 1.0 if name == "fraction" else math.inf
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most or value == math.inf:
-            raise ValueError(f"{name}: got {value!r}, accepted: a number from 0{' to 1' if name == 'fraction' else ''}")
+            raise ValueError(f"{name}: got {value!r}; accepted: a number from 0{' to 1' if name == 'fraction' else ''}")
     elif name in {"after", "status", "retry_after"}:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError(f"{name}: got {value!r}, accepted: an integer >= 0")
+            raise ValueError(f"{name}: got {value!r}; accepted: an integer >= 0")
     elif name in {"headers", "members"}:
         if not isinstance(value, Mapping):
-            raise ValueError(f"{name}: got {value!r}, accepted: a mapping")
+            raise ValueError(f"{name}: got {value!r}; accepted: a mapping")
     elif name != "body" and not isinstance(value, str):
-        raise ValueError(f"{name}: got {value!r}, accepted: a text")
+        raise ValueError(f"{name}: got {value!r}; accepted: a text")
 
 
 EVERY_FAILURE: Final[tuple[str | int, ...]] = (

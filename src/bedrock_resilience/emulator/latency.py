@@ -35,7 +35,7 @@ class Uniform:
         _check("low", self.low)
         _check("high", self.high)
         if self.low > self.high:
-            raise ValueError(f"high: got {self.high!r}, accepted: a number >= low ({self.low!r})")
+            raise ValueError(f"high: got {self.high!r}; accepted: a number >= low ({self.low!r})")
 
     def __call__(self, rng: Random) -> float:
         """Seconds of one answer."""
@@ -56,7 +56,7 @@ class LogNormal:
         _check("median", self.median)
         _check("sigma", self.sigma)
         if self.median == 0:
-            raise ValueError("median: got 0, accepted: a number > 0")
+            raise ValueError("median: got 0; accepted: a number > 0")
 
     def __call__(self, rng: Random) -> float:
         """Seconds of one answer."""
@@ -95,12 +95,12 @@ def parse_latency(text: str) -> Callable[[Random], float]:
         make, count, numbers = Constant, -1, []
     if len(numbers) != count:
         accepted = "seconds (6.5), uniform:low,high or lognormal:median,sigma"
-        raise ValueError(f"latency: got {text!r}, accepted: {accepted}")
+        raise ValueError(f"latency: got {text!r}; accepted: {accepted}")
     return cast("Callable[..., Callable[[Random], float]]", make)(*numbers)
 
 
 def _check(name: str, given: object) -> None:
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise TypeError(f"{name}: got {given!r}, accepted: a number of seconds >= 0")
+        raise TypeError(f"{name}: got {given!r}; accepted: a number of seconds >= 0")
     if not 0 <= given < math.inf:
-        raise ValueError(f"{name}: got {given!r}, accepted: a number >= 0")
+        raise ValueError(f"{name}: got {given!r}; accepted: a number >= 0")

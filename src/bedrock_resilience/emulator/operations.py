@@ -170,14 +170,14 @@ def _count_tokens(model_id: str, request: JsonObject) -> Reply:
     except binascii.Error:
         decoded = b""
     if not decoded:
-        raise invalid(f"input: got {shown(given)}, accepted: converse, or invokeModel with a body in base64")
+        raise invalid(f"input: got {shown(given)}; accepted: converse, or invokeModel with a body in base64")
     return plain(encode({"inputTokens": _invoked(model_id, decoded).input_tokens}))
 
 
 def _apply_guardrail(request: JsonObject) -> Reply:
     if request.get("source") not in {"INPUT", "OUTPUT"}:
-        raise invalid(f"source: got {shown(request.get('source'))}, accepted: INPUT, OUTPUT")
+        raise invalid(f"source: got {shown(request.get('source'))}; accepted: INPUT, OUTPUT")
     if not as_list(request.get("content")):
-        raise invalid(f"content: got {shown(request.get('content'))}, accepted: a list of at least one block")
+        raise invalid(f"content: got {shown(request.get('content'))}; accepted: a list of at least one block")
     units = dict.fromkeys(_GUARDRAIL_UNITS, 0)
     return plain(encode({"usage": units, "action": "NONE", "outputs": [], "assessments": []}))

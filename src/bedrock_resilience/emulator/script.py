@@ -79,7 +79,7 @@ class FaultScript:
             ValueError: a rule for fewer than one request.
         """
         if rule.left is not None and rule.left < 1:
-            raise ValueError(f"n: got {rule.left!r}, accepted: an integer >= 1, or None for every request from now on")
+            raise ValueError(f"n: got {rule.left!r}; accepted: an integer >= 1, or None for every request from now on")
         with self._lock:
             self._rules.append(rule)
 
@@ -90,9 +90,9 @@ class FaultScript:
             ValueError: a rate outside 0 to 1, or no fault for a rate above 0.
         """
         if not 0 <= rate <= 1:
-            raise ValueError(f"rate: got {rate!r}, accepted: 0 to 1")
+            raise ValueError(f"rate: got {rate!r}; accepted: 0 to 1")
         if rate and not faults:
-            raise ValueError("errors: got none, accepted: at least one")
+            raise ValueError("errors: got none; accepted: at least one")
         with self._lock:
             self._rate, self._faults = rate, tuple(faults)
 

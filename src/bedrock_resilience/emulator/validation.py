@@ -159,4 +159,4 @@ def _check_cache_points(request: JsonObject) -> None:
     parts += [turn["content"] for turn in as_list(request.get("messages")) or []]
     count = sum("cachePoint" in block for part in parts for block in objects(part))
     if count > _MAX_CACHE_POINTS:
-        raise invalid(f"cachePoint: got {count} of them, accepted: up to {_MAX_CACHE_POINTS}")
+        raise invalid(f"cachePoint: got {count} of them; accepted: up to {_MAX_CACHE_POINTS}")

@@ -64,11 +64,11 @@ class QuotaPacer:
     def __init__(self, quota: Quota, share: float = 1.0, phase: float = 0.0, *, burndown: float = 5.0) -> None:
         _check_types(quota, share=share, phase=phase, burndown=burndown)
         if not 0 < share <= 1:
-            raise ValueError(f"QuotaPacer.share: got {share!r}, accepted: 0 < share <= 1")
+            raise ValueError(f"QuotaPacer.share: got {share!r}; accepted: 0 < share <= 1")
         if not 0 <= phase < 1:
-            raise ValueError(f"QuotaPacer.phase: got {phase!r}, accepted: 0 <= phase < 1")
+            raise ValueError(f"QuotaPacer.phase: got {phase!r}; accepted: 0 <= phase < 1")
         if not burndown > 0:
-            raise ValueError(f"QuotaPacer.burndown: got {burndown!r}, accepted: a number > 0")
+            raise ValueError(f"QuotaPacer.burndown: got {burndown!r}; accepted: a number > 0")
         self.quota: Quota = quota if share == 1.0 else quota.share(share)
         self._burndown = burndown
         self._ratio = max(1.0, min(_FIRST_RATIO, burndown))
@@ -208,10 +208,10 @@ class QuotaPacer:
 
 def _check_types(quota: object, **numbers: object) -> None:
     if not isinstance(quota, Quota):
-        raise TypeError(f"QuotaPacer.quota: got {quota!r}, accepted: a Quota, such as Quota(requests_per_minute=50)")
+        raise TypeError(f"QuotaPacer.quota: got {quota!r}; accepted: a Quota, such as Quota(requests_per_minute=50)")
     for name, given in numbers.items():
         if isinstance(given, bool) or not isinstance(given, int | float):
-            raise TypeError(f"QuotaPacer.{name}: got {given!r}, accepted: a number")
+            raise TypeError(f"QuotaPacer.{name}: got {given!r}; accepted: a number")
 
 
 def _request_meter(quota: Quota, phase: float) -> Meter | None:
@@ -238,5 +238,5 @@ def _token_meters(quota: Quota) -> list[Meter]:
 
 def _own(reservation: Reservation) -> _Booking:
     if not isinstance(reservation, _Booking):
-        raise TypeError(f"reservation: got {reservation!r}, accepted: what this pacer's reserve() returned")
+        raise TypeError(f"reservation: got {reservation!r}; accepted: what this pacer's reserve() returned")
     return reservation

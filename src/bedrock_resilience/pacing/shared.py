@@ -361,16 +361,16 @@ class SharedPacer:
 
 def _check(model: str, **numbers: float) -> None:
     if not model:
-        raise ValueError(f"SharedPacer.model: got {model!r}, accepted: the id of the model")
+        raise ValueError(f"SharedPacer.model: got {model!r}; accepted: the id of the model")
     for name, given in numbers.items():
         least = ">= 0" if name == "skew" else "> 0"
         if not (given > 0 or (given == 0 and name == "skew")) or given == math.inf:
-            raise ValueError(f"SharedPacer.{name}: got {given!r}, accepted: a finite number {least}")
+            raise ValueError(f"SharedPacer.{name}: got {given!r}; accepted: a finite number {least}")
 
 
 def _own(reservation: Reservation) -> _Booking:
     if not isinstance(reservation, _Booking):
-        raise TypeError(f"reservation: got {reservation!r}, accepted: what this pacer's reserve() returned")
+        raise TypeError(f"reservation: got {reservation!r}; accepted: what this pacer's reserve() returned")
     return reservation
 
 

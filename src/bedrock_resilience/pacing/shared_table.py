@@ -94,7 +94,7 @@ class DynamoTable:
     ) -> None:
         for field, given in (("timeout", timeout), ("keep", keep)):
             if not 0 < given < math.inf:
-                raise ValueError(f"DynamoTable.{field}: got {given!r}, accepted: a finite number of seconds > 0")
+                raise ValueError(f"DynamoTable.{field}: got {given!r}; accepted: a finite number of seconds > 0")
         self.name = name
         self._keep = keep
         self._client = _client(region_name, timeout) if client is None else client

@@ -170,7 +170,7 @@ class SimulationReport:
             ValueError: the length is not positive.
         """
         if not seconds > 0:
-            raise ValueError(f"seconds: got {seconds!r}, accepted: a number > 0")
+            raise ValueError(f"seconds: got {seconds!r}; accepted: a number > 0")
         if not self.requests:
             return []
         spans: list[list[SimulatedRequest]] = [[] for _ in range(int(self.requests[-1].at // seconds) + 1)]

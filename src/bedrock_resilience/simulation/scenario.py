@@ -38,7 +38,7 @@ class Tokens:
         for name in ("least", "most", "max_tokens", "output"):
             _check_count(f"Tokens.{name}", getattr(self, name), 0)
         if self.least > self.most:
-            raise ValueError(f"Tokens.most: got {self.most!r}, accepted: an integer >= least ({self.least!r})")
+            raise ValueError(f"Tokens.most: got {self.most!r}; accepted: an integer >= least ({self.least!r})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +130,21 @@ _DRAWS = 2_000
 
 def _check_count(name: str, given: object, least: int) -> None:
     if isinstance(given, bool) or not isinstance(given, int):
-        raise TypeError(f"{name}: got {given!r}, accepted: an integer >= {least}")
+        raise TypeError(f"{name}: got {given!r}; accepted: an integer >= {least}")
     if given < least:
-        raise ValueError(f"{name}: got {given!r}, accepted: an integer >= {least}")
+        raise ValueError(f"{name}: got {given!r}; accepted: an integer >= {least}")
 
 
 def _check_seconds(name: str, given: object) -> None:
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise TypeError(f"{name}: got {given!r}, accepted: a number of seconds >= 0")
+        raise TypeError(f"{name}: got {given!r}; accepted: a number of seconds >= 0")
     if not 0 <= given < math.inf:
-        raise ValueError(f"{name}: got {given!r}, accepted: a number of seconds >= 0")
+        raise ValueError(f"{name}: got {given!r}; accepted: a number of seconds >= 0")
 
 
 def _check_quota(name: str, given: object) -> None:
     if not isinstance(given, Quota):
-        raise TypeError(f"{name}: got {given!r}, accepted: a Quota, such as Quota(requests_per_minute=50)")
+        raise TypeError(f"{name}: got {given!r}; accepted: a Quota, such as Quota(requests_per_minute=50)")
 
 
 def _check_span(span: tuple[float, float]) -> None:
@@ -152,4 +152,4 @@ def _check_span(span: tuple[float, float]) -> None:
     _check_seconds("Scenario.overloads", start)
     _check_seconds("Scenario.overloads", end)
     if start >= end:
-        raise ValueError(f"Scenario.overloads: got {span!r}, accepted: spans (from, to) with from < to")
+        raise ValueError(f"Scenario.overloads: got {span!r}; accepted: spans (from, to) with from < to")

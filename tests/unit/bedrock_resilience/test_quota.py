@@ -31,13 +31,13 @@ class TestQuota:
     @pytest.mark.parametrize("given", [0, -5, math.inf, math.nan])
     def test_a_value_out_of_range_is_refused_by_name(self, field: str, given: float) -> None:
         with pytest.raises(
-            ValueError, match=rf"^Quota\.{field}: got .+, accepted: a number > 0, or None for no limit$"
+            ValueError, match=rf"^Quota\.{field}: got .+; accepted: a number > 0, or None for no limit$"
         ):
             Quota(**{field: given})
 
     @pytest.mark.parametrize("given", ["50", True, [50]])
     def test_a_value_that_is_no_number_is_refused_by_name(self, given: object) -> None:
-        with pytest.raises(TypeError, match=r"^Quota\.requests_per_minute: got .+, accepted: a number > 0"):
+        with pytest.raises(TypeError, match=r"^Quota\.requests_per_minute: got .+; accepted: a number > 0"):
             Quota(requests_per_minute=cast("float", given))
 
     def test_a_burst_needs_a_rate_and_must_admit_a_request(self) -> None:
@@ -45,9 +45,9 @@ class TestQuota:
             ValueError, match=r"^Quota\.burst: got 5 without requests_per_minute; give both, or no burst$"
         ):
             Quota(burst=5)
-        with pytest.raises(ValueError, match=r"^Quota\.burst: got 0\.5, accepted: a number >= 1"):
+        with pytest.raises(ValueError, match=r"^Quota\.burst: got 0\.5; accepted: a number >= 1"):
             Quota(requests_per_minute=50, burst=0.5)
-        with pytest.raises(ValueError, match=r"^Quota\.burst: got -1, accepted: a number >= 1"):
+        with pytest.raises(ValueError, match=r"^Quota\.burst: got -1; accepted: a number >= 1"):
             Quota(requests_per_minute=50, burst=-1)
 
     def test_a_share_scales_every_limit_and_keeps_a_burst_of_one(self) -> None:
@@ -58,7 +58,7 @@ class TestQuota:
 
     @pytest.mark.parametrize("fraction", [0, -1, 1.01])
     def test_a_share_outside_its_range_is_refused(self, fraction: float) -> None:
-        with pytest.raises(ValueError, match=r"fraction: got .+, accepted: 0 < fraction <= 1"):
+        with pytest.raises(ValueError, match=r"fraction: got .+; accepted: 0 < fraction <= 1"):
             Quota().share(fraction)
 
     def test_replace_validates_again(self) -> None:
@@ -106,7 +106,7 @@ class TestTokenBucket:
 
     @pytest.mark.parametrize(("rate", "capacity"), [(0, 1), (1, 0), (math.inf, 1)])
     def test_bad_arguments_are_refused(self, rate: float, capacity: float) -> None:
-        with pytest.raises(ValueError, match=r"^(rate_per_second|capacity): got .+, accepted: a number > 0$"):
+        with pytest.raises(ValueError, match=r"^(rate_per_second|capacity): got .+; accepted: a number > 0$"):
             TokenBucket(rate, capacity)
 
     def test_its_repr_shows_its_state(self) -> None:

@@ -149,7 +149,7 @@ def test_an_answer_without_readable_usage_has_none(answer: object) -> None:
 )
 def test_a_wrong_count_is_refused_by_name(field: str, given: object, error: type[Exception]) -> None:
     counts: dict[str, Any] = {"input_tokens": 1, "output_tokens": 1, field: given}
-    with pytest.raises(error, match=rf"^Usage\.{field}: got .*, accepted: an integer >= 0$"):
+    with pytest.raises(error, match=rf"^Usage\.{field}: got .*; accepted: an integer >= 0$"):
         Usage(**counts)
 
 
@@ -202,8 +202,8 @@ class TestTokenEstimator:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"tokens_per_character": 0}, "tokens_per_character: got 0, accepted: a number > 0"),
-            ({"weight": 1.5}, "weight: got 1.5, accepted: 0 < weight <= 1"),
+            ({"tokens_per_character": 0}, "tokens_per_character: got 0; accepted: a number > 0"),
+            ({"weight": 1.5}, "weight: got 1.5; accepted: 0 < weight <= 1"),
         ],
     )
     def test_bad_arguments_are_refused(self, arguments: dict[str, float], message: str) -> None:

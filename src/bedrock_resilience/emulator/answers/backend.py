@@ -40,7 +40,7 @@ class OpenAIBackend:
     def __init__(self, url: str, model: str, *, api_key: str | None = None, timeout: float = 300.0) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"url: got {url!r}, accepted: http://host:port/v1")
+            raise ValueError(f"url: got {url!r}; accepted: http://host:port/v1")
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
         self._path = f"{parts.path.rstrip('/')}/chat/completions"

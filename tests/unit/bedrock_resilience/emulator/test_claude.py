@@ -118,7 +118,7 @@ def test_an_unknown_block_is_refused(block: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("messages", "message"), [("x", 'messages: got "x", accepted: a list'), (None, "messages: got null")]
+    ("messages", "message"), [("x", 'messages: got "x"; accepted: a list'), (None, "messages: got null")]
 )
 def test_messages_that_are_none_are_left_for_the_check(messages: object, message: str) -> None:
     with pytest.raises(ServiceError, match=message):

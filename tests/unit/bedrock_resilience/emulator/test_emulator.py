@@ -44,12 +44,12 @@ def test_a_latency_that_is_none_is_refused_and_the_old_one_stays() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "told"),
     [
-        ({"quota": 50}, TypeError, "quota: got 50, accepted: a Quota, a mapping from model id to Quota, or None"),
-        ({"quota": 0}, TypeError, "quota: got 0, accepted: a Quota"),
-        ({"quota": {"nova": 50}}, TypeError, "quota: got {'nova': 50}, accepted: a Quota"),
-        ({"port": "x"}, TypeError, "port: got 'x', accepted: an integer from 0"),
-        ({"port": True}, TypeError, "port: got True, accepted: an integer from 0"),
-        ({"port": 65_536}, ValueError, "port: got 65536, accepted: an integer from 0"),
+        ({"quota": 50}, TypeError, "quota: got 50; accepted: a Quota, a mapping from model id to Quota, or None"),
+        ({"quota": 0}, TypeError, "quota: got 0; accepted: a Quota"),
+        ({"quota": {"nova": 50}}, TypeError, "quota: got {'nova': 50}; accepted: a Quota"),
+        ({"port": "x"}, TypeError, "port: got 'x'; accepted: an integer from 0"),
+        ({"port": True}, TypeError, "port: got True; accepted: an integer from 0"),
+        ({"port": 65_536}, ValueError, "port: got 65536; accepted: an integer from 0"),
     ],
 )
 def test_what_it_cannot_serve_with_is_refused_before_it_starts(
@@ -71,6 +71,6 @@ def test_what_is_no_quota_is_refused_and_the_old_one_stays() -> None:
 @pytest.mark.parametrize("given", ["2", 1.5, True])
 def test_a_number_of_faults_that_is_none_is_refused(given: Any) -> None:  # noqa: ANN401 - anything may be given
     emulator = BedrockEmulator()
-    with pytest.raises(TypeError, match=rf"^n: got {given!r}, accepted: an integer >= 1, or None"):
+    with pytest.raises(TypeError, match=rf"^n: got {given!r}; accepted: an integer >= 1, or None"):
         emulator.fail_next(given)
     assert emulator.faults_pending == 0

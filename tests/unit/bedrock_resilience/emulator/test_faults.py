@@ -63,7 +63,7 @@ def test_an_error_of_the_service_has_its_code_in_a_header_and_63_bytes_of_body()
 @pytest.mark.parametrize(("code", "status"), [("Odd", None), (None, None), ("ThrottlingException", 200)])
 def test_an_error_needs_a_status(code: str | None, status: int | None) -> None:
     with pytest.raises(
-        ValueError, match=r"^(error: got .+ without a status, accepted: a status, or one of|status: got 200)"
+        ValueError, match=r"^(error: got .+ without a status; accepted: a status, or one of|status: got 200)"
     ):
         ErrorAnswer(code, status)
 

@@ -32,10 +32,10 @@ def body(value: object) -> bytes:
         (Operation.CONVERSE_STREAM, b"[]", "SerializationException", "The body is no JSON object."),
         (Operation.CONVERSE, {}, "ValidationException", "messages: got null"),
         (Operation.INVOKE_MODEL, b"\xff", "ValidationException", "Malformed input request"),
-        (Operation.COUNT_TOKENS, {}, "ValidationException", "input: got {}, accepted: converse, or invokeModel"),
+        (Operation.COUNT_TOKENS, {}, "ValidationException", "input: got {}; accepted: converse, or invokeModel"),
         (Operation.COUNT_TOKENS, {"input": {"invokeModel": {"body": "!"}}}, "ValidationException", "input: got"),
-        (Operation.APPLY_GUARDRAIL, {}, "ValidationException", "source: got null, accepted: INPUT, OUTPUT"),
-        (Operation.APPLY_GUARDRAIL, {"source": "INPUT"}, "ValidationException", "content: got null, accepted: a list"),
+        (Operation.APPLY_GUARDRAIL, {}, "ValidationException", "source: got null; accepted: INPUT, OUTPUT"),
+        (Operation.APPLY_GUARDRAIL, {"source": "INPUT"}, "ValidationException", "content: got null; accepted: a list"),
     ],
 )
 def test_a_body_that_an_operation_cannot_read_is_refused(

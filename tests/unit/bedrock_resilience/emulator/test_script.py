@@ -75,6 +75,6 @@ def test_chance_does_not_break_what_does_not_stream() -> None:
 
 
 def test_a_rate_needs_a_fault() -> None:
-    with pytest.raises(ValueError, match=r"^errors: got none, accepted: at least one$"):
+    with pytest.raises(ValueError, match=r"^errors: got none; accepted: at least one$"):
         FaultScript().randomly(0.1, [])
     FaultScript().randomly(0, [])

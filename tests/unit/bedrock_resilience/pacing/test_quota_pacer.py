@@ -193,7 +193,7 @@ def test_a_reservation_is_closed_once(how: str) -> None:
 
 def test_another_pacers_reservation_is_refused() -> None:
     foreign: Reservation = NoPacer().reserve(0.0)
-    with pytest.raises(TypeError, match=r"^reservation: got .+, accepted: what this pacer's reserve\(\) returned$"):
+    with pytest.raises(TypeError, match=r"^reservation: got .+; accepted: what this pacer's reserve\(\) returned$"):
         QuotaPacer(Quota()).answered(foreign, 0.0)
 
 
@@ -202,7 +202,7 @@ def test_another_pacers_reservation_is_refused() -> None:
     [("share", 0.0), ("share", 1.5), ("phase", 1.0), ("phase", -0.1), ("burndown", 0.0), ("burndown", math.nan)],
 )
 def test_what_lies_outside_its_range_is_refused_by_name(field: str, given: float) -> None:
-    with pytest.raises(ValueError, match=rf"^QuotaPacer\.{field}: got {given}, accepted: "):
+    with pytest.raises(ValueError, match=rf"^QuotaPacer\.{field}: got {given}; accepted: "):
         QuotaPacer(Quota(), **{field: given})
 
 
@@ -214,10 +214,10 @@ def test_it_shows_its_quota() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"quota": 50}, r"quota: got 50, accepted: a Quota"),
-        ({"share": "x"}, r"share: got 'x', accepted: a number"),
-        ({"phase": None}, r"phase: got None, accepted: a number"),
-        ({"burndown": True}, r"burndown: got True, accepted: a number"),
+        ({"quota": 50}, r"quota: got 50; accepted: a Quota"),
+        ({"share": "x"}, r"share: got 'x'; accepted: a number"),
+        ({"phase": None}, r"phase: got None; accepted: a number"),
+        ({"burndown": True}, r"burndown: got True; accepted: a number"),
     ],
 )
 def test_what_is_of_another_kind_is_refused_by_name(arguments: dict[str, Any], told: str) -> None:

@@ -334,7 +334,7 @@ class TestArguments:
     @pytest.mark.parametrize("name", ["skew", "turn", "retry_after", "burndown"])
     @pytest.mark.parametrize("given", [-1.0, math.inf, math.nan])
     def test_a_number_out_of_range_is_named(self, name: str, given: float) -> None:
-        with pytest.raises(ValueError, match=rf"SharedPacer\.{name}: got {given!r}, accepted: a finite number >=? 0"):
+        with pytest.raises(ValueError, match=rf"SharedPacer\.{name}: got {given!r}; accepted: a finite number >=? 0"):
             pacer_on(MemoryTable(), QUOTA, **{name: given})
 
     def test_clocks_may_be_told_to_agree_exactly(self) -> None:
@@ -342,7 +342,7 @@ class TestArguments:
         assert waits == [0.0, 0.0, approx(0.55)]
 
     def test_a_model_is_needed(self) -> None:
-        with pytest.raises(ValueError, match=r"SharedPacer\.model: got '', accepted: the id of the model"):
+        with pytest.raises(ValueError, match=r"SharedPacer\.model: got ''; accepted: the id of the model"):
             SharedPacer(MemoryTable(), "", QUOTA)
 
     def test_it_shows_what_it_is_made_of(self) -> None:

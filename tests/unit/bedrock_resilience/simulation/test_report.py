@@ -78,7 +78,7 @@ def test_over_time_counts_what_the_service_saw() -> None:
 
 
 def test_a_span_has_a_length() -> None:
-    with pytest.raises(ValueError, match=r"^seconds: got 0, accepted: a number > 0$"):
+    with pytest.raises(ValueError, match=r"^seconds: got 0; accepted: a number > 0$"):
         report().over_time(0)
 
 

@@ -41,28 +41,28 @@ def test_the_default_is_one_instance_of_the_incident() -> None:
     ],
 )
 def test_a_field_that_cannot_be_is_refused_by_name(field: str, given: Any, error: type[Exception]) -> None:  # noqa: ANN401 - each field has its own type
-    with pytest.raises(error, match=rf"^Scenario\.{field}: got .+, accepted: "):
+    with pytest.raises(error, match=rf"^Scenario\.{field}: got .+; accepted: "):
         Scenario(**{field: given})
 
 
 def test_a_change_to_what_is_no_quota_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"^QuotaChange\.quota: got 50, accepted: a Quota"):
+    with pytest.raises(TypeError, match=r"^QuotaChange\.quota: got 50; accepted: a Quota"):
         QuotaChange(5.0, 50)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(("field", "given"), [("least", -1), ("max_tokens", 1.5), ("output", -3)])
 def test_token_counts_that_cannot_be_are_refused_by_name(field: str, given: Any) -> None:  # noqa: ANN401 - as above
-    with pytest.raises((TypeError, ValueError), match=rf"^Tokens\.{field}: got {given}, accepted: an integer >= 0$"):
+    with pytest.raises((TypeError, ValueError), match=rf"^Tokens\.{field}: got {given}; accepted: an integer >= 0$"):
         Tokens(**{field: given})
 
 
 def test_the_longest_item_is_no_shorter_than_the_shortest() -> None:
-    with pytest.raises(ValueError, match=r"^Tokens\.most: got 5, accepted: an integer >= least \(10\)$"):
+    with pytest.raises(ValueError, match=r"^Tokens\.most: got 5; accepted: an integer >= least \(10\)$"):
         Tokens(least=10, most=5)
 
 
 def test_a_change_happens_at_a_time() -> None:
-    with pytest.raises(ValueError, match=r"^QuotaChange\.at: got -1, accepted: a number of seconds >= 0$"):
+    with pytest.raises(ValueError, match=r"^QuotaChange\.at: got -1; accepted: a number of seconds >= 0$"):
         QuotaChange(-1, Quota())
 
 

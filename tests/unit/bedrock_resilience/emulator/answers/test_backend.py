@@ -230,7 +230,7 @@ class TestFailure:
 
     @pytest.mark.parametrize("url", ["127.0.0.1:80", "ftp://host/v1", "http://"])
     def test_an_address_that_is_none_is_refused(self, url: str) -> None:
-        with pytest.raises(ValueError, match=r"^url: got .+, accepted: http://host:port/v1$"):
+        with pytest.raises(ValueError, match=r"^url: got .+; accepted: http://host:port/v1$"):
             OpenAIBackend(url, "llama")
 
 
