@@ -30,6 +30,9 @@ DEFAULT_REGION: Final = "eu-west-3"
 """Where the function is deployed."""
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# What Python's logging and Lambda's own settings call two of them.
+_SAME_LEVEL = {"WARN": "WARNING", "FATAL": "CRITICAL"}
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:\S+")  # as botocore takes it
 _MODEL_ID = re.compile(r"\S+")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _MAX_WORKERS = 64  # a sixteenth of the threads that Lambda allows a function, and far beyond any known quota
@@ -72,7 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         config_bucket: Bucket of client configurations, catalogue and scopes.
         data_bucket: Bucket that items and run reports are written to.
         env: Name of the environment, such as `dev`.
-        project_name: Name of the project, a dimension of the metrics.
+        project_name: Name of the project, for the run report.
         model_id: Bedrock model or inference profile.
         region: Region of Bedrock.
         policy: How a call to Bedrock is retried.
@@ -119,8 +122,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """
         reader = _Reader(environ)
         settings = cls(
-            config_bucket=reader.required("CONFIG_BUCKET", "the name of the bucket with the configurations"),
-            data_bucket=reader.required("DATA_BUCKET", "the name of the bucket that items are written to"),
+            config_bucket=reader.bucket("CONFIG_BUCKET", "the name of the bucket with the configurations"),
+            data_bucket=reader.bucket("DATA_BUCKET", "the name of the bucket that items are written to"),
             env=reader.text("ENV", "dev"),
             project_name=reader.text("PROJECT_NAME", "vectora-inbox"),
             model_id=reader.matching("BEDROCK_MODEL_ID", DEFAULT_MODEL_ID, _MODEL_ID, "a model id without spaces"),
@@ -130,7 +133,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             quota=reader.quota(),
             pacing=reader.pacing(),
             read_timeout=reader.number("BEDROCK_READ_TIMEOUT", DEFAULT_READ_TIMEOUT, least=1, most=_MAX_READ_TIMEOUT),
-            log_level=reader.choice("LOG_LEVEL", "INFO", _LOG_LEVELS, fold=str.upper),
+            log_level=reader.choice("LOG_LEVEL", "INFO", _LOG_LEVELS, fold=_level),
             allow_private_sources=reader.choice("ALLOW_PRIVATE_SOURCES", "false", ("false", "true")) == "true",
             pubmed_api_key_param=reader.text("PUBMED_API_KEY_PARAM", "") or None,
             on_concurrent_run=OnConcurrentRun(reader.choice("ON_CONCURRENT_RUN", "join", tuple(OnConcurrentRun))),
@@ -144,6 +147,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return settings
 
 
+def _level(text: str) -> str:
+    level = text.upper()
+    return _SAME_LEVEL.get(level, level)
+
+
 class _Reader:
     """Reads variables one by one and collects what is wrong with them; a wrong one reads as its default."""
 
@@ -154,10 +162,12 @@ class _Reader:
     def text(self, name: str, default: str) -> str:
         return self._environ.get(name, "").strip() or default
 
-    def required(self, name: str, accepted: str) -> str:
+    def bucket(self, name: str, accepted: str) -> str:
         value = self.text(name, "")
         if not value:
             self.faults.append(f"{name}: missing; required: {accepted}")
+        elif not _BUCKET.fullmatch(value):
+            self._refuse(name, accepted, "")
         return value
 
     def matching(self, name: str, default: str, pattern: re.Pattern[str], accepted: str) -> str:
@@ -176,6 +186,8 @@ class _Reader:
         try:
             value = type(default)(text)
         except ValueError:
+            value = None
+        if not text.isascii() or "_" in text:  # Python reads 1_0 as ten
             value = None
         if value is not None and least <= value <= most:  # nan lies in no range
             return value

@@ -113,6 +113,8 @@ def test_a_known_quota_is_paced_unless_told_otherwise(name: str) -> None:
         ("MAX_BEDROCK_WORKERS", "65", "a whole number from 1 to 64"),
         ("MAX_BEDROCK_WORKERS", "four", "a whole number from 1 to 64"),
         ("MAX_BEDROCK_WORKERS", "4.0", "a whole number from 1 to 64"),
+        ("MAX_BEDROCK_WORKERS", "1_0", "a whole number from 1 to 64"),
+        ("MAX_BEDROCK_WORKERS", "\u0664", "a whole number from 1 to 64"),
         ("BEDROCK_MAX_RETRIES", "-1", "a whole number from 0 to 20"),
         ("BEDROCK_BASE_DELAY", "nan", "a number from 0 to 60"),
         ("BEDROCK_BASE_DELAY", "inf", "a number from 0 to 60"),
@@ -125,6 +127,8 @@ def test_a_known_quota_is_paced_unless_told_otherwise(name: str) -> None:
         ("BEDROCK_REGION", "Paris", "a region such as eu-west-3"),
         ("AWS_REGION", "Paris", "a region such as eu-west-3"),
         ("BEDROCK_MODEL_ID", "claude sonnet", "a model id without spaces"),
+        ("CONFIG_BUCKET", "my bucket", "the name of the bucket with the configurations"),
+        ("DATA_BUCKET", "s3://data", "the name of the bucket that items are written to"),
         ("LOG_LEVEL", "LOUD", "DEBUG or INFO or WARNING or ERROR or CRITICAL"),
         ("ALLOW_PRIVATE_SOURCES", "yes", "false or true"),
         ("ON_CONCURRENT_RUN", "ignore", "join or wait or refuse"),
@@ -152,6 +156,11 @@ def test_a_wrong_variable_is_refused_by_name(name: str, value: str, accepted: st
 )
 def test_the_ends_of_a_range_are_in_it(name: str, value: str) -> None:
     assert Settings.from_env({**BUCKETS, name: value})
+
+
+@pytest.mark.parametrize(("name", "level"), [("warn", "WARNING"), ("FATAL", "CRITICAL"), ("Error", "ERROR")])
+def test_a_level_may_have_the_name_that_lambda_gives_it(name: str, level: str) -> None:
+    assert Settings.from_env({**BUCKETS, "LOG_LEVEL": name}).log_level == level
 
 
 def test_pacing_by_a_quota_needs_the_quota() -> None:
