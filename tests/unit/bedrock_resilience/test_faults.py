@@ -318,7 +318,6 @@ REAL = [
     (aws.ServiceNotInRegionError(service_name="x", region_name="y"), Fault.CONFIGURATION),
     (aws.InvalidDefaultsMode(mode="x", valid_modes="y"), Fault.CONFIGURATION),
     (aws.MissingDependencyException(msg="x"), Fault.CONFIGURATION),
-    (aws.UnknownTokenProviderError(name="x"), Fault.CREDENTIALS),
     # never reached the service
     (aws.EndpointConnectionError(endpoint_url=URL), Fault.CONNECTION_FAILED),
     (aws.ConnectTimeoutError(endpoint_url=URL), Fault.CONNECTION_FAILED),
@@ -381,6 +380,11 @@ REAL = [
 )
 def test_real_exceptions(error: BaseException, fault: Fault) -> None:
     assert classify(error) is fault
+
+
+def test_an_exception_that_older_versions_of_botocore_do_not_know() -> None:
+    newer: type[Exception] = type("UnknownTokenProviderError", (Exception,), {"__module__": "botocore.exceptions"})
+    assert classify(newer()) is Fault.CREDENTIALS
 
 
 def test_a_subclass_is_what_its_base_is() -> None:
