@@ -35,12 +35,13 @@ MOST_UNZIPPED: Final = 250 * 1024 * 1024
 
 _SDK: Final = ("boto3", "botocore")
 # Functions that are deployed already are configured with `handler.lambda_handler`, and new code leaves that as it is.
-_SHIM: Final = b'''"""The handler under the name that deployed functions are configured with."""
+_SHIM: Final = '''"""The handler under the name that deployed functions are configured with."""
 
-from vectora_normalize.handler import lambda_handler
+from vectora_normalize.{name} import lambda_handler
 
 __all__ = ["lambda_handler"]
 '''
+_SHIMS: Final = {f"{name}.py": _SHIM.format(name=name).encode() for name in ("handler", "worker")}
 _LEFT_OUT: Final = re.compile(
     r"(^|/)(__pycache__|tests?|\.[^/]+)(/|$)"  # what no invocation reads
     r"|\.py[co]$"
@@ -89,7 +90,7 @@ def build_package(out: Path, target: Target, *, with_boto3: bool = True, constra
         there = dependencies.versions(folder)
         installed = ((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*"))
         files: dict[str, Path | bytes] = dict(_wanted((*installed, *own.code())))
-        files |= {"handler.py": _SHIM, LABEL: _label(target, there), **dict([own.metadata_file()])}
+        files |= {**_SHIMS, LABEL: _label(target, there), **dict([own.metadata_file()])}
         archive = write_archive(files, out)
     if archive.unzipped > MOST_UNZIPPED:
         largest = ", ".join(list(archive.parts)[:3])

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import gzip
 import io
 import json
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 # PowerShell 5 writes UTF-16 where bash writes UTF-8.
 _ENCODINGS: Final = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
 _TEXT_KEYS: Final = ("message", "@message", "Message")  # of filter-log-events, of Logs Insights, of older exports
-_LIST_KEYS: Final = ("events", "results")  # of filter-log-events and get-log-events, and of get-query-results
+# Of filter-log-events and get-log-events, of get-query-results, and of subscriptions.
+_LIST_KEYS: Final = ("events", "results", "logEvents")
+_GZIP: Final = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,10 @@ def records(content: bytes) -> Iterator[Record]:
     """The records of a file, whatever it is.
 
     Understood are: plain lines; JSON lines, with or without what `aws logs tail` puts before them; the JSON of
-    `aws logs filter-log-events`, `get-log-events` and `get-query-results`; the JSON and CSV exports of the console; run
-    reports, one or a list of them.
+    `aws logs filter-log-events`, `get-log-events` and `get-query-results`; the JSON and CSV exports of the console;
+    what an export task or a subscription leaves in S3, packed with gzip; run reports, one or a list of them.
     """
-    text = _decoded(content)
+    text = _decoded(_unpacked(content))
     whole = _json(text)
     if whole is not None:
         yield from _of_value(whole)
@@ -52,6 +56,15 @@ def records(content: bytes) -> Iterator[Record]:
     else:
         for line in text.splitlines():
             yield from _of_line(line)
+
+
+def _unpacked(content: bytes) -> bytes:
+    if content.startswith(_GZIP):
+        try:
+            return gzip.decompress(content)
+        except (OSError, EOFError, zlib.error):  # damaged: its lines go by like those of others
+            return b""
+    return content
 
 
 def _decoded(content: bytes) -> str:

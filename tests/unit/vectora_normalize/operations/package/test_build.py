@@ -68,14 +68,15 @@ def test_a_package_holds_the_code_what_it_needs_and_the_name_that_lambda_looks_f
     assert f"bedrock_resilience-{__version__}.dist-info/METADATA" in packed
 
 
-def test_the_handler_of_a_package_is_the_one_of_this_project(plain: Package, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["handler", "worker"])
+def test_the_handlers_of_a_package_are_those_of_this_project(plain: Package, tmp_path: Path, name: str) -> None:
     with zipfile.ZipFile(plain.archive.path) as archive:
-        shim = archive.read("handler.py")
+        shim = archive.read(f"{name}.py")
     assert ast.get_docstring(ast.parse(shim))
-    code = "import handler; print(handler.lambda_handler.__module__)"
-    (tmp_path / "handler.py").write_bytes(shim)
+    code = f"import {name}; print({name}.lambda_handler.__module__)"
+    (tmp_path / f"{name}.py").write_bytes(shim)
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ran.stdout == "vectora_normalize.handler\n"
+    assert ran.stdout == f"vectora_normalize.{name}\n"
 
 
 def test_the_versions_of_a_package_make_the_same_bytes_again_when_there_are_newer_ones(

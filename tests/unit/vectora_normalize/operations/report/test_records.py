@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 
@@ -53,6 +54,7 @@ EVENTS = [{"timestamp": 1, "message": f"{LINE}\n", "logStreamName": "s"}, {"time
         ),
         pytest.param(json.dumps([{"@message": LINE}, {"@message": "plain"}]), id="an export of Logs Insights"),
         pytest.param(json.dumps([LINE, "plain"]), id="a list of lines"),
+        pytest.param(json.dumps({"messageType": "DATA_MESSAGE", "logEvents": EVENTS}), id="a subscription"),
         pytest.param(in_csv("message"), id="CSV of the console"),
         pytest.param(in_csv("@message"), id="CSV of Logs Insights"),
     ],
@@ -108,3 +110,15 @@ def test_nothing_is_refused(content: bytes) -> None:
     for record in records(content):
         assert isinstance(record.text, str)
         assert isinstance(record.fields, dict)
+
+
+def test_what_an_export_task_leaves_is_unpacked() -> None:
+    exported = f"2026-11-21T10:00:00.123Z {LINE}\n".encode()
+    assert list(records(gzip.compress(exported) + gzip.compress(b"plain\n"))) == [READ, Record("plain")]
+
+
+@pytest.mark.parametrize(
+    "damaged", [gzip.compress(b"plain")[:-9], gzip.compress(b"plain")[:4], b"\x1f\x8b" + b"x" * 99]
+)
+def test_what_cannot_be_unpacked_has_no_lines(damaged: bytes) -> None:
+    assert list(records(damaged)) == []
