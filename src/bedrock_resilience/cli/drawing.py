@@ -21,10 +21,17 @@ def plots() -> ModuleType:
     return module
 
 
-def draw(option: str, file: Path, paint: Callable[[Path], None]) -> None:
-    """Draw into a file; end the command with one line where that cannot be."""
+def check_drawable(option: str, file: Path) -> None:
+    """End the command with one line where no picture can be drawn into this file: before the work, not after it."""
     if file.suffix not in _KINDS:
         refuse(f"{option}: got {str(file)!r}; accepted: a file that ends in {', '.join(_KINDS)}")
+    if not file.parent.is_dir():
+        refuse(f"{option}: got {str(file)!r}; accepted: a file in a folder that exists")
+
+
+def draw(option: str, file: Path, paint: Callable[[Path], None]) -> None:
+    """Draw into a file; end the command with one line where that cannot be."""
+    check_drawable(option, file)
     try:
         paint(file)
     except ModuleNotFoundError as missing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -11,19 +11,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bedrock_resilience.cli.console import console, print_json, refuse
-from bedrock_resilience.cli.drawing import draw, plots
+from bedrock_resilience.cli.drawing import check_drawable, draw, plots
 from bedrock_resilience.cli.latency_option import LatencyText, latency_from
 from bedrock_resilience.cli.policy_options import BaseDelay, JitterText, MaxDelay, MaxRetries, Multiplier, policy_from
 from bedrock_resilience.cli.quota_options import Burst, TokensPerMinute, quota_from
-from bedrock_resilience.simulation import Scenario
+from bedrock_resilience.simulation import Scenario, Tokens
 from bedrock_resilience.simulation import simulate as run_scenario
-from bedrock_resilience.simulation.sweep import PACERS, make_pacer, parse_sweep, sweep
+from bedrock_resilience.simulation.sweep import PACERS, make_pacer, parse_sweeps, sweep
 from bedrock_resilience.simulation.trials import Measure, Trial, TrialResult, run_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bedrock_resilience.policy import RetryPolicy
+    from bedrock_resilience.quota import Quota
+
+_RPM: Final = 50.0  # of the incident
+_TOLD: Final = {
+    "none": "before: retries alone",
+    "adaptive": "after: AdaptivePacer",
+    "quota": "after: QuotaPacer",
+    "shared": "after: SharedPacer",
+}
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -31,8 +40,15 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     workers: Annotated[int, typer.Option(min=1, help="Workers of each.")] = 4,
     items: Annotated[int, typer.Option(min=0, help="Items of each.")] = 50,
     offset: Annotated[float, typer.Option(min=0, help="Seconds from one start to the next.")] = 60.0,
-    rpm: Annotated[float | None, typer.Option("--rpm", help="Requests admitted a minute.")] = 50.0,
+    rpm: Annotated[
+        float | None, typer.Option("--rpm", help="Requests admitted a minute; 50 by default, no limit beside --tpm.")
+    ] = None,
     tpm: TokensPerMinute = None,
+    input_tokens: Annotated[
+        str, typer.Option(help="Tokens of the shortest and of the longest item, beside --tpm: 500,3000.")
+    ] = "500,3000",
+    max_tokens: Annotated[int, typer.Option(help="max_tokens of each request, beside --tpm.")] = 1_000,
+    output_tokens: Annotated[int, typer.Option(help="Tokens of each answer, beside --tpm.")] = 300,
     burst: Burst = 5.0,
     latency: LatencyText = "6.5",
     max_retries: MaxRetries = None,
@@ -56,6 +72,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     policy and pacers run, on a virtual clock.
     """
     policy = policy_from(max_retries, base_delay, multiplier, max_delay, jitter)
+    if plot is not None:
+        check_drawable("--plot", plot)
+    rpm = _RPM if rpm is None and tpm is None else rpm
     try:
         scenario = Scenario(
             instances=instances,
@@ -64,6 +83,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
             offset=offset,
             quota=quota_from(rpm=rpm, tpm=tpm, burst=burst if rpm is not None else None),
             latency=latency_from(latency),
+            tokens=None if tpm is None else _tokens(input_tokens, max_tokens, output_tokens),
         )
         trials = _trials(scenario, policy, pacer, vary or [])
     except (TypeError, ValueError) as problem:
@@ -79,14 +99,21 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     console().print(_table(scenario, results, seeds))
 
 
+def _tokens(given: str, max_tokens: int, output: int) -> Tokens:
+    try:
+        least, most = (int(part) for part in given.split(","))
+    except ValueError:
+        raise ValueError(f"--input-tokens: got {given!r}; accepted: two whole numbers, such as 500,3000") from None
+    return Tokens(least, most, max_tokens, output)
+
+
 def _trials(scenario: Scenario, policy: RetryPolicy, pacer: str | None, vary: Sequence[str]) -> list[Trial]:
     base = Trial(name="", scenario=scenario, policy=policy)
     if vary:
-        return sweep(base, dict(map(parse_sweep, vary)), pacer=pacer or "none")
+        return sweep(base, parse_sweeps(vary), pacer=pacer or "none")
     names = PACERS if pacer is None else [pacer]
-    told = {"none": "before: retries alone", "adaptive": "after: AdaptivePacer", "quota": "after: QuotaPacer"}
     return [
-        Trial(name=told.get(name, name), scenario=scenario, policy=policy, pacer=make_pacer(name, scenario))
+        Trial(name=_TOLD.get(name, name), scenario=scenario, policy=policy, pacer=make_pacer(name, scenario))
         for name in names
     ]
 
@@ -100,13 +127,13 @@ def _run(trials: Sequence[Trial], seeds: int) -> list[TrialResult]:
 
 
 def _table(scenario: Scenario, results: Sequence[TrialResult], seeds: int) -> Table:
-    quota = scenario.quota
     table = Table(
         title=f"{scenario.instances} x {scenario.workers} workers x {scenario.items} items, "
-        f"{scenario.offset:g} s apart, quota {_shown(quota.requests_per_minute)}",
+        f"{scenario.offset:g} s apart, quota {_shown(scenario.quota)}",
         caption=f"means and standard deviations of {seeds} seeds; ratio: seconds over the least possible",
     )
-    table.add_column("setting", no_wrap=True)
+    # Where the screen is too narrow the names are folded; no number is ever cut.
+    table.add_column("setting", overflow="fold")
     for heading in ("calls", "throttled", "lost", "seconds", "ratio"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
@@ -125,5 +152,6 @@ def _percent(measure: Measure) -> str:
     return f"{measure.mean:.1%} ± {measure.spread:.1%}"
 
 
-def _shown(requests_per_minute: float | None) -> str:
-    return "none" if requests_per_minute is None else f"{requests_per_minute:g} requests a minute"
+def _shown(quota: Quota) -> str:
+    limits = (("requests", quota.requests_per_minute), ("tokens", quota.tokens_per_minute))
+    return " and ".join(f"{limit:.10g} {what}" for what, limit in limits if limit is not None) + " a minute"

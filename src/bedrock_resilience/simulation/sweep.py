@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import itertools
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.jitter import parse_jitter
-from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
+from bedrock_resilience.pacing import AdaptivePacer, MemoryTable, QuotaPacer, SharedPacer
+from bedrock_resilience.simulation.scenario import Tokens
+from bedrock_resilience.simulation.service import MODEL
 from bedrock_resilience.simulation.trials import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bedrock_resilience.simulation.driver import PacerFactory
     from bedrock_resilience.simulation.scenario import Scenario
 
-PACERS: Final = ("none", "adaptive", "quota")
+PACERS: Final = ("none", "adaptive", "quota", "shared")
 """The pacers by their names on the command line."""
 
 _SCENARIO_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {
@@ -26,6 +28,9 @@ _SCENARIO_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {
     "offset": float,
     "latency": float,
 }
+_QUOTA_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {"rpm": float, "burst": float, "tpm": float}
+_QUOTA_NAMES: Final = {"rpm": "requests_per_minute", "burst": "burst", "tpm": "tokens_per_minute"}
+_TOKEN_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {"max_tokens": int}
 _POLICY_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {
     "max_retries": int,
     "base_delay": float,
@@ -40,12 +45,17 @@ _ACCEPTED: Final[Mapping[Callable[[str], object], str]] = {
     parse_jitter: "a jitter, such as full or additive:0.1",
 }
 _SHORT: Final = {"retries": "max_retries"}
-FIELDS: Final = (*_SCENARIO_FIELDS, *_POLICY_FIELDS, "pacer")
+FIELDS: Final = (*_SCENARIO_FIELDS, *_QUOTA_FIELDS, *_TOKEN_FIELDS, *_POLICY_FIELDS, "pacer")
 """What can be swept over."""
+_EPOCH: Final = 1_000.0  # shared time is not 0 when a simulation starts
 
 
 def make_pacer(name: str, scenario: Scenario) -> PacerFactory | None:
-    """The factory of a pacer by its name: ``none``, ``adaptive``, or ``quota``, told its share of the quota.
+    """The factory of a pacer by its name: ``none``, ``adaptive``, ``quota``, or ``shared``.
+
+    ``quota`` is told the quota, and takes its share of it with a phase of its own. ``shared`` is told it too, and keeps
+    the pace of all instances in a table in memory, a new one for each simulation. Both count on being called once for
+    each instance, in their order.
 
     Raises:
         ValueError: Another name.
@@ -55,8 +65,35 @@ def make_pacer(name: str, scenario: Scenario) -> PacerFactory | None:
     if name == "adaptive":
         return AdaptivePacer
     if name == "quota":
-        return functools.partial(QuotaPacer, scenario.quota, 1 / scenario.instances)
+        return _shares(scenario)
+    if name == "shared":
+        return _one_table(scenario)
     raise ValueError(f"pacer: got {name!r}; accepted: {', '.join(PACERS)}")
+
+
+def _shares(scenario: Scenario) -> PacerFactory:
+    numbers = itertools.cycle(range(scenario.instances))
+
+    def make() -> QuotaPacer:
+        return QuotaPacer(scenario.quota, 1 / scenario.instances, next(numbers) / scenario.instances)
+
+    make.__name__ = QuotaPacer.__name__  # what the report calls it
+    return make
+
+
+def _one_table(scenario: Scenario) -> PacerFactory:
+    numbers = itertools.cycle(range(scenario.instances))
+    table = MemoryTable()
+
+    def make() -> SharedPacer:
+        nonlocal table
+        number = next(numbers)
+        if number == 0:
+            table = MemoryTable()
+        return SharedPacer(table, MODEL, scenario.quota, instance=str(number), wall=lambda now: _EPOCH + now)
+
+    make.__name__ = SharedPacer.__name__  # what the report calls it
+    return make
 
 
 def parse_sweep(text: str) -> tuple[str, list[str]]:
@@ -71,6 +108,21 @@ def parse_sweep(text: str) -> tuple[str, list[str]]:
     if not equals or field not in FIELDS or not found:
         raise ValueError(f"sweep: got {text!r}; accepted: <field>=<value>,<value>,... with one of {', '.join(FIELDS)}")
     return field, found
+
+
+def parse_sweeps(texts: Iterable[str]) -> dict[str, list[str]]:
+    """The axes of several sweeps, as `sweep` takes them.
+
+    Raises:
+        ValueError: One of them is none, or two are over the same field.
+    """
+    axes: dict[str, list[str]] = {}
+    for text in texts:
+        field, values = parse_sweep(text)
+        if field in axes:
+            raise ValueError(f"sweep: got {field} twice; accepted: {field}={','.join([*axes[field], *values])}")
+        axes[field] = values
+    return axes
 
 
 def sweep(base: Trial, axes: Mapping[str, Sequence[str]], *, pacer: str = "none") -> list[Trial]:
@@ -93,6 +145,12 @@ def sweep(base: Trial, axes: Mapping[str, Sequence[str]], *, pacer: str = "none"
 
 def _vary(base: Trial, chosen: Mapping[str, str], pacer: str) -> Trial:
     scenario = base.scenario.replace(**_read(chosen, _SCENARIO_FIELDS))
+    quota: Any = {_QUOTA_NAMES[field]: value for field, value in _read(chosen, _QUOTA_FIELDS).items()}
+    tokens: Any = _read(chosen, _TOKEN_FIELDS)
+    if quota:
+        scenario = scenario.replace(quota=dataclasses.replace(scenario.quota, **quota))
+    if tokens or scenario.quota.tokens_per_minute is not None:
+        scenario = scenario.replace(tokens=dataclasses.replace(scenario.tokens or Tokens(), **tokens))
     policy = base.policy.replace(**_read(chosen, _POLICY_FIELDS))
     name = " ".join(f"{field}={value}" for field, value in chosen.items()) or base.name
     return Trial(name=name, scenario=scenario, policy=policy, pacer=make_pacer(pacer, scenario))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,38 @@ def test_the_table_shows_before_and_after() -> None:
     assert result.exit_code == 0, result.stderr
     assert "2 x 4 workers x 6 items, 1 s apart, quota 50 requests a minute" in result.stdout
     rows = [line.split("│")[1].strip() for line in result.stdout.splitlines() if "│" in line]
-    assert rows == ["before: retries alone", "after: AdaptivePacer", "after: QuotaPacer"]
+    assert rows == ["before: retries alone", "after: AdaptivePacer", "after: QuotaPacer", "after: SharedPacer"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--sweep", "workers=2,4", "--sweep", "pacer=none,adaptive"]])
+def test_a_narrow_screen_cuts_no_number(arguments: list[str]) -> None:
+    table = CliRunner(env={"COLUMNS": "70"}).invoke(app, ["simulate", *SMALL, *arguments]).stdout
+    assert "…" not in table
+    assert re.search(r"\d+\.\d% ± \d+\.\d%", table)
+
+
+def test_a_token_quota_is_simulated_with_the_tokens_of_the_items() -> None:
+    result = run("--instances", "1", "--workers", "12", "--items", "40", "--seeds", "1", "--tpm", "40000")
+    assert result.exit_code == 0, result.stderr
+    assert "quota 40000 tokens a minute" in result.stdout
+    throttled = [line.split("│")[3].split("%")[0].strip() for line in result.stdout.splitlines() if "│" in line]
+    assert float(throttled[0]) > 50, "retries alone"
+    assert throttled[2:] == ["0.0", "0.0"], "a pacer that is told the quota"
+
+
+def test_fewer_tokens_are_throttled_less() -> None:
+    arguments = ["--instances", "1", "--items", "12", "--seeds", "1", "--pacer", "none", "--tpm", "12000", "--json"]
+    small, large = (
+        json.loads(run(*arguments, "--input-tokens", size, "--max-tokens", "300", "--output-tokens", "50").stdout)[0]
+        for size in ("100,200", "3000,3000")
+    )
+    assert small["throttle_rate"]["mean"] == 0
+    assert large["throttle_rate"]["mean"] > 0.2
+
+
+def test_requests_and_tokens_may_both_be_limited() -> None:
+    result = run(*SMALL, "--rpm", "60", "--tpm", "40000", "--pacer", "none")
+    assert "quota 60 requests and 40000 tokens a minute" in result.stdout
 
 
 def test_the_numbers_are_the_simulators() -> None:
@@ -49,12 +81,6 @@ def test_a_sweep_has_a_row_for_each_combination() -> None:
     ]
 
 
-def test_a_scenario_may_have_no_quota_of_requests() -> None:
-    from_tokens = run(*SMALL, "--rpm", "1000000", "--tpm", "4000000", "--pacer", "quota")
-    assert from_tokens.exit_code == 0, from_tokens.stderr
-    assert "after: QuotaPacer" in from_tokens.stdout
-
-
 def test_the_last_setting_is_drawn(tmp_path: Path) -> None:
     file = tmp_path / "run.svg"
     assert run(*SMALL, "--pacer", "adaptive", "--plot", str(file)).exit_code == 0
@@ -73,7 +99,11 @@ def test_the_last_setting_is_drawn(tmp_path: Path) -> None:
         (["--sweep", "workers=2,x"], "sweep: workers: got 'x'; accepted: a whole number"),
         (["--rpm", "-3"], "Quota.requests_per_minute: got -3"),
         (["--plot", "run.gif"], "--plot: got 'run.gif'; accepted: a file that ends in .svg, .png, .pdf"),
-        (["--plot", "no/such/folder/run.svg"], "accepted: a file that can be written (No such file or directory)"),
+        (["--plot", "no/such/folder/run.svg"], "accepted: a file in a folder that exists"),
+        (["--tpm", "4000", "--input-tokens", "many"], "--input-tokens: got 'many'; accepted: two whole numbers"),
+        (["--tpm", "4000", "--input-tokens", "5"], "--input-tokens: got '5'; accepted: two whole numbers"),
+        (["--tpm", "4000", "--max-tokens", "-1"], "Tokens.max_tokens: got -1; accepted: an integer >= 0"),
+        (["--sweep", "workers=2", "--sweep", "workers=4"], "sweep: got workers twice; accepted: workers=2,4"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(arguments: list[str], told: str) -> None:
@@ -81,6 +111,14 @@ def test_what_is_wrong_is_told_in_one_line(arguments: list[str], told: str) -> N
     assert (result.exit_code, result.stdout) == (2, "")
     assert told in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_picture_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "run.svg"
+    folder.mkdir()
+    result = run(*SMALL, "--pacer", "none", "--plot", str(folder))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "accepted: a file that can be written (Is a directory)" in result.stderr
 
 
 def test_a_picture_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

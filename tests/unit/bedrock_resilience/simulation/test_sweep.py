@@ -7,9 +7,10 @@ import re
 import pytest
 
 from bedrock_resilience import AdaptivePacer, FullJitter, Quota, QuotaPacer, RetryPolicy
-from bedrock_resilience.simulation import Scenario
-from bedrock_resilience.simulation.sweep import make_pacer, parse_sweep, sweep
+from bedrock_resilience.simulation import Scenario, Tokens, simulate
+from bedrock_resilience.simulation.sweep import make_pacer, parse_sweep, parse_sweeps, sweep
 from bedrock_resilience.simulation.trials import Trial
+from support.approx import approx
 
 SCENARIO = Scenario(instances=2, quota=Quota(requests_per_minute=60, burst=6))
 BASE = Trial(name="base", scenario=SCENARIO, policy=RetryPolicy(max_retries=2))
@@ -67,8 +68,44 @@ def test_the_quota_pacer_is_told_its_share() -> None:
     assert pacer.quota == SCENARIO.quota.share(1 / 2)
 
 
+def test_the_shares_start_one_after_the_other_also_in_the_next_simulation() -> None:
+    scenario = Scenario(instances=3, items=1, quota=Quota(requests_per_minute=60, burst=1), network=0.0)
+    make = make_pacer("quota", scenario)
+    for _ in range(2):
+        first, second, third = (request.at for request in simulate(scenario, pacer=make).requests)
+        assert (first, second, third) == (0.0, approx(3.05 / 3), approx(6.1 / 3))
+
+
+def test_a_pace_is_shared_by_the_instances_of_one_simulation_and_new_in_the_next() -> None:
+    scenario = Scenario(instances=3, items=10, quota=Quota(requests_per_minute=60, burst=6))
+    make = make_pacer("shared", scenario)
+    first, second = (simulate(scenario, pacer=make) for _ in range(2))
+    assert first == second
+    assert first.throttles == 0
+    assert first.ratio < 1.1
+    assert first.pacer == "SharedPacer"
+
+
+def test_the_quota_and_the_tokens_can_be_swept_over() -> None:
+    small, large = sweep(BASE, {"rpm": ["25"], "burst": ["2", "5"]})
+    assert small.scenario.quota == Quota(requests_per_minute=25, burst=2)
+    assert large.scenario.quota == Quota(requests_per_minute=25, burst=5)
+    assert small.scenario.tokens is None
+    (limited,) = sweep(BASE, {"tpm": ["40000"]})
+    assert limited.scenario.quota.tokens_per_minute == 40_000
+    assert limited.scenario.tokens == Tokens()
+    (lower,) = sweep(limited, {"max_tokens": ["300"]})
+    assert lower.scenario.tokens == Tokens(max_tokens=300)
+
+
+def test_a_field_is_swept_over_once() -> None:
+    assert parse_sweeps(["workers=2,4", "pacer=none"]) == {"workers": ["2", "4"], "pacer": ["none"]}
+    with pytest.raises(ValueError, match="sweep: got workers twice; accepted: workers=2,4,8"):
+        parse_sweeps(["workers=2,4", "workers=8"])
+
+
 def test_an_unknown_pacer_is_refused() -> None:
-    with pytest.raises(ValueError, match="pacer: got 'fast'; accepted: none, adaptive, quota"):
+    with pytest.raises(ValueError, match="pacer: got 'fast'; accepted: none, adaptive, quota, shared"):
         make_pacer("fast", SCENARIO)
 
 
