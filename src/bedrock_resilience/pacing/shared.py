@@ -57,6 +57,8 @@ _NO_TIME: Final = 1e-6
 """Seconds; whoever slept exactly as long as told must not be sent to sleep again for the rounding of the sums."""
 _FAR: Final = LONGEST + 60.0
 """Seconds ahead that nothing can lie, unless this machine's clock has been put back."""
+_FIRST_RATIO: Final = 1.5
+"""What a call is expected to cost, over its reservation, before any was answered, as in `QuotaPacer`."""
 _FORGET: Final = 0.01
 """Share by which the ratio of settlement to reservation sinks with each call that needed less, as in `QuotaPacer`."""
 
@@ -127,7 +129,7 @@ class SharedPacer:
         self._burndown = burndown
         self._wall = wall
         self._lines = Lines.of(quota, _LATE + _DELAY + skew)
-        self._ratio = 1.0
+        self._ratio = max(1.0, min(_FIRST_RATIO, burndown))
         self._asking = threading.Lock()  # who talks to the table; taken before the other one, never after it
         self._lock = threading.Lock()
         self._seen = SharedPace()

@@ -15,7 +15,7 @@ from bedrock_resilience import pacing
 from bedrock_resilience.clock import wall_clock
 from bedrock_resilience.pacing import MemoryTable, NoPacer, SharedPacer, TableUnavailableError
 from bedrock_resilience.quota import Quota, Usage
-from bedrock_resilience.simulation import Scenario, simulate
+from bedrock_resilience.simulation import Scenario, Tokens, simulate
 from support.approx import approx
 from support.pacers import RecordingPacer
 
@@ -167,7 +167,7 @@ class TestPlaces:
                 return super().exchange(key, seen, new, instance)
 
         table = Slow()
-        pacer = pacer_on(table, Quota(tokens_per_minute=60_000))
+        pacer = pacer_on(table, Quota(tokens_per_minute=60_000), burndown=1.0)
         _, third, fourth = pacer.reserve(0.0, 59_000), pacer.reserve(0.0, 20_000), pacer.reserve(0.0, 30_000)
         leaving.append(fourth)
         pacer.due(third, third.wait)
@@ -193,18 +193,33 @@ class TestPlaces:
 class TestTokens:
     def test_tokens_are_booked_and_given_back(self) -> None:
         table = FailingTable()
-        pacer = pacer_on(table, Quota(tokens_per_minute=60_000))
+        pacer = pacer_on(table, Quota(tokens_per_minute=60_000), burndown=1.0)
         first = pacer.reserve(0.0, 40_000)
         assert pacer.reserve(0.0, 40_000).wait == approx(40 + 40 - 59.35)
-        pacer.answered(first, 1.0, Usage(10_000, 1_000))  # 15,000 with a burndown of 5
+        pacer.answered(first, 1.0, Usage(10_000, 5_000))
         assert pacer.reserve(21.0, 1_000).wait == 0.0
+
+    @pytest.mark.parametrize(("burndown", "seconds"), [(5.0, 3.0), (1.2, 2.4), (1.0, 2.0), (0.5, 2.0)])
+    def test_before_anything_is_answered_half_as_much_again_is_booked_or_as_much_as_a_call_can_cost(
+        self, burndown: float, seconds: float
+    ) -> None:
+        table = FailingTable()
+        pacer_on(table, Quota(tokens_per_minute=60_000), burndown=burndown).reserve(0.0, 2_000)
+        assert table.last is not None
+        assert table.last.tokens_until == approx(LONG_AGO + seconds)
+
+    def test_the_first_answers_that_cost_more_than_reserved_throttle_nobody(self) -> None:
+        quota = Quota(tokens_per_minute=40_000)
+        scenario = Scenario(workers=12, items=40, quota=quota, tokens=Tokens(500, 3_000, 1_000, 300))
+        report = simulate(scenario, pacer=lambda: pacer_on(MemoryTable(), quota))
+        assert report.throttles == 0
 
     def test_calls_that_cost_more_than_reserved_make_the_next_ones_book_more(self) -> None:
         table = FailingTable()
         pacer = pacer_on(table, Quota(tokens_per_minute=60_000))
         pacer.answered(pacer.reserve(0.0, 2_000), 5.0, Usage(1_000, 1_000))  # 6,000
         assert table.last is not None
-        assert table.last.tokens_until == approx(LONG_AGO + 2)
+        assert table.last.tokens_until == approx(LONG_AGO + 3)
         pacer.reserve(10.0, 1_000)
         assert table.last.tokens_until == approx(LONG_AGO + 10 + 3)
 
@@ -214,7 +229,7 @@ class TestTokens:
         pacer.answered(pacer.reserve(0.0), 5.0, Usage(1_000, 1_000))
         pacer.reserve(10.0, 1_000)
         assert table.last is not None
-        assert table.last.tokens_until == approx(LONG_AGO + 10 + 1)
+        assert table.last.tokens_until == approx(LONG_AGO + 10 + 1.5)
 
     def test_an_abandoned_and_a_refused_request_cost_no_tokens(self) -> None:
         table = FailingTable()
