@@ -1,10 +1,13 @@
 """Test your own retries: virtual time, scripted calls, a scripted Bedrock client, and real-looking errors.
 
-Needs neither pytest nor Hypothesis nor botocore; the fixture for pytest is in ``testing.plugin``, the Hypothesis
-strategies are in ``testing.strategies``. Nothing here is loaded by the package itself.
+Needs neither pytest nor Hypothesis nor botocore; the fixture for pytest is in ``testing.plugin``. The Hypothesis
+strategies of ``testing.strategies`` can be had from here, too, and load Hypothesis then. Nothing here is loaded by the
+package itself.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from bedrock_resilience.testing.bedrock import (
     BrokenStream,
@@ -36,6 +39,16 @@ from bedrock_resilience.testing.errors import (
 from bedrock_resilience.testing.instant import instant_retries
 from bedrock_resilience.testing.script import AsyncScripted, Scripted, ScriptOver, ascripted, scripted
 
+if TYPE_CHECKING:
+    from bedrock_resilience.testing.strategies import bedrock_errors as bedrock_errors
+    from bedrock_resilience.testing.strategies import faults as faults
+    from bedrock_resilience.testing.strategies import jitters as jitters
+    from bedrock_resilience.testing.strategies import outcomes as outcomes
+    from bedrock_resilience.testing.strategies import retry_policies as retry_policies
+
+_STRATEGIES = frozenset({"bedrock_errors", "faults", "jitters", "outcomes", "retry_policies"})
+
+# Without the strategies: ``import *`` is to work without Hypothesis.
 __all__ = [
     "AsyncScripted",
     "BrokenStream",
@@ -67,3 +80,11 @@ __all__ = [
     "tokens_per_day_error",
     "validation_error",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _STRATEGIES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from bedrock_resilience.testing import strategies  # noqa: PLC0415 - it needs the extra [testing]
+
+    return getattr(strategies, name)

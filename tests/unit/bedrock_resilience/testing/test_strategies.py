@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from bedrock_resilience import Fault, FullJitter, Retrier, RetryPolicy, classify
+from bedrock_resilience import Fault, FullJitter, Retrier, RetryPolicy, classify, testing
 from bedrock_resilience.jitter import JITTERS
 from bedrock_resilience.testing import FakeClock, ScriptOver, scripted
 from bedrock_resilience.testing.strategies import bedrock_errors, faults, jitters, outcomes, retry_policies
@@ -23,6 +23,14 @@ ONCE = settings(database=None, phases=[Phase.generate])
 def example(strategy: st.SearchStrategy[T], like: Callable[[T], bool]) -> T:
     """Some value of the strategy for which the condition holds."""
     return find(strategy, like, settings=ONCE)
+
+
+def test_they_can_be_had_from_the_package_as_well() -> None:
+    assert testing.retry_policies is retry_policies
+    assert testing.outcomes is outcomes
+    assert "retry_policies" not in testing.__all__, "import * works without Hypothesis"
+    with pytest.raises(AttributeError, match=r"module 'bedrock_resilience\.testing' has no attribute 'policies'"):
+        getattr(testing, "policies")  # noqa: B009 - type checkers know that it is not there
 
 
 @given(faults())
