@@ -1,8 +1,8 @@
 """A batch that pays for no item twice: it takes what is kept, asks about the rest, and waits for what others ask about.
 
-In that order, because only the middle part costs anything. An item is claimed when a worker is free for it, not before:
-of several runs over the same items each does as many as it has time for, and one that dies holds back no more items
-than it had in flight.
+In that order, because only the middle part costs anything. An item is claimed shortly before a worker is free for it: of
+several runs over the same items each does as many as it has time for, and one that dies holds back no more than twice
+the items that it had in flight. Claiming and keeping go on beside the calls, so that workers do nothing but ask.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bedrock_resilience.report import BatchReport, ItemOutcome, Progress
 from vectora_normalize.normalize.answers import Answer, look_up
 from vectora_normalize.normalize.extraction import item_id
 from vectora_normalize.normalize.feed import Feed, Task
-from vectora_normalize.stores import StoreError
+from vectora_normalize.normalize.keeper import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,9 +135,11 @@ class SharedBatch:
 
     def _ask(self, tasks: Sequence[Task], executor: BoundedExecutor) -> None:
         """One round: ask about all of these that are nobody else's."""
-        feed = self._feed = Feed(tasks, self._answers)
+        workers = executor.max_workers
+        feed = self._feed = Feed(tasks, self._answers, ahead=workers)
         try:
-            report = executor.run(functools.partial(self._attempt, executor.retrier.clock.monotonic), feed)
+            with feed, Keeper(workers) as self._keeper:
+                report = executor.run(functools.partial(self._attempt, executor.retrier.clock.monotonic), feed)
         except BatchInterrupted as interruption:
             self._settle_round(interruption.report, feed)
             raise
@@ -154,19 +156,21 @@ class SharedBatch:
             if task.claim is None:
                 return None
         answer = normalizer.ask(task.work, None if deadline is None else deadline.remaining(now()))
-        # First of all it is kept: whatever goes wrong from here on, it is paid for.
-        return normalizer.normalized(task.work.item, self._kept(task, answer))
-
-    def _kept(self, task: Task, answer: Answer) -> Answer:
+        # First of all it is kept: whatever goes wrong from here on, it is paid for. The next item need not wait for it.
         claim, task.claim = task.claim, None
-        if claim is None or self._answers is None:
-            return answer
+        if claim is not None and answers is not None:
+            self._keeper.begin(functools.partial(self._keep, answers, task, claim, answer))
+        return normalizer.normalized(task.work.item, answer)
+
+    def _keep(self, answers: AnswerStore, task: Task, claim: Claim, answer: Answer) -> None:
+        """Store an answer, in a thread of the keeper's."""
         try:
-            return self._answers.keep(claim, answer)
-        except StoreError as error:
+            standing = answers.keep(claim, answer)
+        except Exception as error:  # noqa: BLE001 - it is tried again when the batch is over, and told then
             _logger.warning("%s: its answer could not be kept yet: %s", item_id(task.work.item), error)
             self._unkept.append((task, claim, answer))
-            return answer
+        else:
+            task.standing = None if standing is answer else standing
 
     def _settle_round(self, report: BatchReport[Task, Normalized | None], feed: Feed) -> None:
         for outcome in report.outcomes:
@@ -174,6 +178,10 @@ class SharedBatch:
             if outcome.status == "succeeded" and outcome.value is None:
                 task.spent = _sum(task.spent, _without_last_attempt(outcome))
                 self._aside.append(task)
+            elif outcome.status == "succeeded" and task.standing is not None:
+                # Our claim was over, and another run was faster: the item is what all others see.
+                task.spent = _sum(task.spent, outcome)
+                self._settle_found(task, task.standing, origin="bedrock")
             else:
                 self._settle(task, outcome)
         for task, answer in feed.answered:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
+
+import pytest
 
 from support.answering import answer
 from support.items import raw_item
@@ -28,13 +31,21 @@ class Answers:
     def __init__(self, told: Mapping[str, object]) -> None:
         self.told = told
         self.asked: list[str] = []
+        self._news = threading.Condition()
 
     def take(self, key: str) -> Any:  # noqa: ANN401 - one of three
-        self.asked.append(key)
+        with self._news:
+            self.asked.append(key)
+            self._news.notify_all()
         found = self.told.get(key, Claim(key, HOLD, "v"))
         if isinstance(found, Exception):
             raise found
         return found
+
+    def asks(self, times: int) -> None:
+        """Return when so many were asked for."""
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.asked) >= times, timeout=10)
 
 
 def tasks(count: int) -> list[Task]:
@@ -42,7 +53,7 @@ def tasks(count: int) -> list[Task]:
 
 
 def in_another_thread(feed: Feed) -> list[Task]:
-    with ThreadPoolExecutor(1) as pool:
+    with feed, ThreadPoolExecutor(1) as pool:
         return pool.submit(list[Task], feed).result()
 
 
@@ -60,12 +71,39 @@ def test_what_is_claimed_comes_out_and_the_rest_is_sorted() -> None:
     assert feed.broken == [(all_tasks[3], broken)]
 
 
-def test_a_task_is_claimed_when_it_is_asked_for_and_not_before() -> None:
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_few_tasks_are_claimed_ahead(ahead: int) -> None:
+    answers = Answers({"1": ANSWER})  # others' tasks take no place
+    all_tasks = tasks(9)
+    with Feed(all_tasks, cast("AnswerStore", answers), ahead=ahead) as feed, ThreadPoolExecutor(1) as pool:
+        answers.asks(ahead + 1 if ahead > 1 else 1)
+        assert pool.submit(next, feed).result() is all_tasks[0]
+        answers.asks(ahead + 2)
+    assert answers.asked == [str(number) for number in range(ahead + 2)]
+
+
+def test_what_was_claimed_and_not_handed_out_is_listed_first() -> None:
     answers = Answers({})
-    feed = Feed(tasks(3), cast("AnswerStore", answers))
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(next, feed).result()
-    assert answers.asked == ["0"]
+    all_tasks = tasks(5)
+    with Feed(all_tasks, cast("AnswerStore", answers), ahead=2) as feed:
+        answers.asks(2)
+        assert list(feed) == all_tasks
+    assert [task.claim is not None for task in all_tasks] == [True, True, False, False, False]
+
+
+def test_all_workers_hear_that_there_is_nothing_more() -> None:
+    with Feed(tasks(1), cast("AnswerStore", Answers({}))) as feed, ThreadPoolExecutor(3) as pool:
+        each = [pool.submit(list[Task], feed) for _ in range(3)]
+        assert sum(len(one.result()) for one in each) == 1
+
+
+def test_a_mistake_in_claiming_is_raised_where_the_next_task_is_asked_for() -> None:
+    answers = Answers({"1": KeyError("mistake")})
+    with Feed(tasks(3), cast("AnswerStore", answers)) as feed, ThreadPoolExecutor(1) as pool:
+        assert pool.submit(next, feed).result().index == 0
+        for _ in range(2):
+            with pytest.raises(KeyError, match="mistake"):
+                pool.submit(next, feed).result()
 
 
 def test_what_is_listed_by_the_thread_that_started_the_run_needs_no_claim() -> None:

@@ -287,7 +287,8 @@ def test_a_claim_that_ran_out_while_pacing_is_not_asked_under(shop: Shop) -> Non
     def take_over() -> None:
         shop.others_claim(ITEMS[0])
 
-    shop.clock.meanwhile = [take_over, lambda: shop.others_answer(ITEMS[0])]
+    # A pacer is asked again every 20 s.
+    shop.clock.meanwhile = [*[lambda: None] * 9, take_over, lambda: shop.others_answer(ITEMS[0])]
     report = shop.run(pacer=_Slow(take_over, wait=2 * ATTEMPT))
     assert origins(report) == ["another run"] + ["bedrock"] * 4
     assert (report.calls, len(shop.asked)) == (4, 4)
@@ -373,6 +374,20 @@ def test_an_answer_that_can_never_be_kept_is_used_all_the_same(
 class _Unclaimable(FolderStore):
     def put_if_absent(self, key: str, body: bytes) -> str | None:
         raise StoreError(f"{key}: cannot be written: AccessDenied")
+
+
+def test_what_others_kept_before_us_is_what_stands(shop: Shop) -> None:
+    def answer(_: str) -> dict[str, Any]:
+        shop.clock.now += 2 * ATTEMPT  # our claim is over, and another run has taken the item and been faster
+        shop.others_claim(ITEMS[0])
+        shop.others_answer(ITEMS[0])
+        return tool_answer(extraction())
+
+    shop.answer = answer
+    report = shop.run(ITEMS[:1])
+    assert report.values[0]["item"].summary == "theirs"
+    assert origins(report) == ["bedrock"], "we have paid as well"
+    assert (report.calls, len(shop.asked)) == (1, 1)
 
 
 def test_an_item_that_cannot_be_claimed_is_not_paid_for(shop: Shop, tmp_path: Path) -> None:
