@@ -49,11 +49,11 @@ CONFIG: Final = {
     f"clients/{CLIENT}.yaml": "client_profile: {client_id: scale}\nwatch_domains: [{company_scope: companies}]\n",
     "canonical/scopes/company_scopes.yaml": "companies: [Camurus, Teva]\n",
 }
-# What a share of all requests meets: faults of the service, of the network, of the answer and of the item.
+# What a share of all requests meets: faults of the service, of the network and of the answer. Faults of an item are its
+# own: the same share of the items is refused, however often it is asked about.
 FAULTS: Final = (
     "ThrottlingException",
     "ModelErrorException",
-    "ValidationException",
     "connection-reset",
     "cut-body",
     "foreign-body",
@@ -273,7 +273,16 @@ def add_what_is_left(scene: Scene) -> None:
         print(f"the next run added {added} parts")
 
 
-def judge(scene: Scene, all_items: list[RawItem], in_flight: int) -> list[str]:
+def refuse_some(emulator: BedrockEmulator, arguments: argparse.Namespace) -> set[int]:
+    """Let the emulator refuse some of the items; their numbers."""
+    share = round(arguments.items * arguments.faults / (len(FAULTS) + 1))
+    refused = set(random.Random(arguments.seed).sample(range(arguments.items), share))
+    for number in refused:
+        emulator.fail_next(None, "ValidationException", containing=f"trial LAI-{number},")
+    return refused
+
+
+def judge(scene: Scene, all_items: list[RawItem], refused: set[int], in_flight: int) -> list[str]:
     """What is wrong in the end; processes that were ended may have had so many answers on their way."""
     wrong: list[str] = []
     hashes = {item.content_hash for item in all_items}
@@ -287,6 +296,8 @@ def judge(scene: Scene, all_items: list[RawItem], in_flight: int) -> list[str]:
     print(f"{answered.total()} answers paid for {len(answered)} items; {scene.emulator.requests} requests")
     if lost := hashes - listed - dead.keys():
         wrong.append(f"{len(lost)} items lost")
+    if {all_items[number].content_hash for number in refused} - dead.keys():
+        wrong.append("items that Bedrock refuses are not set aside")
     if len(both := listed & dead.keys()) > in_flight:
         wrong.append(f"{len(both)} items stored and set aside")
     if listed - hashes:
@@ -321,6 +332,7 @@ def main() -> int:
     url = address.get(timeout=60)
     with BedrockEmulator(latency=arguments.latency, log_size=100 * arguments.items, seed=arguments.seed) as emulator:
         emulator.fail_randomly(arguments.faults, *FAULTS)
+        refused = refuse_some(emulator, arguments)
         scene = Scene(url, emulator, arguments.visibility)
         all_items = items(arguments.items)
         began = time.monotonic()
@@ -330,7 +342,7 @@ def main() -> int:
         drain(scene, arguments, processes)
         print(f"worked off in {time.monotonic() - began:.1f} s by {arguments.processes} processes")
         add_what_is_left(scene)
-        wrong = judge(scene, all_items, in_flight=10 * arguments.kills)
+        wrong = judge(scene, all_items, refused, in_flight=10 * arguments.kills)
     aws.kill()
     for line in wrong:
         print(f"BAD {line}")
