@@ -52,6 +52,10 @@ def advise(  # noqa: PLR0913, PLR0917 - one argument an option
     )
     if not found:
         screen.print("Nothing to change: the run is within all limits.")
+    if any(advice.after for advice in found):
+        known_or_not = "as told" if rpm is not None else "read off the run; --rpm tells a known one"
+        quota = f"{scenario.quota.requests_per_minute:.4g} requests a minute"
+        screen.print(f"Simulated under a quota of {quota} ({known_or_not})")
     for advice in found:
         _show(advice)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.pacing import AdaptivePacer
 from bedrock_resilience.quota import Quota
+from bedrock_resilience.simulation.driver import simulate
 from bedrock_resilience.simulation.scenario import Scenario
 from bedrock_resilience.simulation.trials import Trial, TrialResult, run_trial
 from bedrock_resilience.spending import RequestTokens, TokenAccount
@@ -32,6 +33,7 @@ LONG_RUN: Final = 300.0
 _LEAST_RATE: Final = (
     1.0  # requests a minute: a run of nothing but refusals shows none at all, and a quota has to be one
 )
+_HALVINGS: Final = 8  # of the range of quotas that are tried: to within 3 %
 _MORE_WORKERS: Final = 8
 _MORE_RETRIES: Final = 5
 _LONGER_DELAY: Final = 1.0
@@ -72,7 +74,8 @@ def rebuild(seen: Observation, *, rpm: float | None = None, instances: int = 1, 
     Args:
         seen: The run.
         rpm: The request quota, where it is known. Else it is read off the run: a run that was throttled sent as fast
-            as the quota allowed, and one that was not has shown that the quota is at least its own rate.
+            as the quota allowed, and one that was not has shown that the quota is at least its own rate. Where nothing
+            tells how long a throttled run took, it is the quota under which the simulated run is throttled as much.
         instances: Runs that shared the quota.
         offset: Seconds between their starts.
 
@@ -84,17 +87,32 @@ def rebuild(seen: Observation, *, rpm: float | None = None, instances: int = 1, 
     if not seen.calls or not seen.submitted:
         raise ValueError("run: it sent no request; accepted: a run with calls")
     seconds = seen.elapsed or max(1.0, seen.answered * seen.latency / seen.workers)
-    if rpm is None:
-        rate = 60 * seen.answered / seconds * instances
-        rpm = max(_LEAST_RATE, rate if seen.throttle_rate >= FEW_THROTTLES else 2 * rate)
-    return Scenario(
+    rate = max(_LEAST_RATE, 60 * seen.answered / seconds * instances)
+    scenario = Scenario(
         instances=instances,
         workers=seen.workers,
         items=seen.submitted,
         offset=offset if instances > 1 else 0.0,
-        quota=Quota(requests_per_minute=rpm),
+        quota=Quota(requests_per_minute=rate if rpm is None else rpm),
         latency=seen.latency,
     )
+    if rpm is not None:
+        return scenario
+    if seen.throttle_rate < FEW_THROTTLES:
+        return scenario.replace(quota=Quota(requests_per_minute=2 * rate))
+    return scenario if seen.elapsed or seen.paced else _throttled_as_much(seen, scenario, 2 * rate)
+
+
+def _throttled_as_much(seen: Observation, scenario: Scenario, most: float) -> Scenario:
+    """The scenario with a quota under which it is throttled as the run was: the larger the quota, the less it is."""
+    low, high = math.log(_LEAST_RATE), math.log(most)
+    for _ in range(_HALVINGS):
+        tried = scenario.replace(quota=Quota(requests_per_minute=math.exp((low + high) / 2)))
+        if simulate(tried, policy=seen.policy).throttle_rate > seen.throttle_rate:
+            low = (low + high) / 2
+        else:
+            high = (low + high) / 2
+    return scenario.replace(quota=Quota(requests_per_minute=math.exp(high)))
 
 
 def advise(

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from bedrock_resilience.policy import RetryPolicy
@@ -25,6 +26,9 @@ _RETRY: Final = re.compile(
 _ABANDONED: Final = re.compile(r"(?P<name>\w+) - (Échec après \d+ tentatives|failed after \d+ attempts)")
 _MOST: Final = 10**9  # of anything that a run can count
 _THROTTLE: Final = "ThrottlingException"
+_ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
+_NUMBERS: Final = ("submitted", "failed", "calls", "retries", "throttles")
 _BATCH: Final = re.compile(r"(?P<succeeded>\d+) succeeded, (?P<failed>\d+) failed, (?P<unstarted>\d+) not started")
 
 
@@ -131,17 +135,28 @@ def read_observation(text: str, **known: Any) -> Observation:  # noqa: ANN401 - 
         report: object = json.loads(text)
     except (ValueError, RecursionError):  # the latter for thousands of brackets
         report = None
-    if isinstance(report, dict):
+    messages = _messages(report)
+    if isinstance(report, dict) and not messages:
         return _from_report(cast("dict[str, Any]", report), known)
-    return _from_log(text.splitlines(), known)
+    return _from_log(messages or text.splitlines(), known)
+
+
+def _messages(found: object) -> list[str]:
+    """The messages of log events, as ``aws logs filter-log-events`` and the console give them; of one line, itself."""
+    if isinstance(found, dict):
+        group = cast("dict[str, object]", found)
+        found = group.get("events", [group])
+    events = cast("list[object]", found) if isinstance(found, list) else []
+    told = [cast("dict[str, object]", event).get("message") for event in events if isinstance(event, dict)]
+    return [message for message in told if isinstance(message, str)]
 
 
 def _from_report(report: Mapping[str, Any], known: Mapping[str, Any]) -> Observation:
     numbers = _mapping("bedrock", report["bedrock"]) if "bedrock" in report else report
-    missing = [name for name in ("submitted", "failed", "calls", "retries", "throttles") if name not in numbers]
+    missing = [name for name in _NUMBERS if name not in numbers]
     if missing:
         raise ValueError(f"report: has no {', '.join(missing)}; accepted: a run report, or a BatchReport as JSON")
-    read: dict[str, Any] = {name: numbers[name] for name in ("submitted", "failed", "calls", "retries", "throttles")}
+    read: dict[str, Any] = {name: numbers[name] for name in _NUMBERS}
     read |= {name: numbers[name] for name in ("elapsed", "paced", "output_tokens") if name in numbers}
     if numbers.get("tokens") is not None:
         read["tokens"] = TokenAccount.from_dict(_mapping("tokens", numbers["tokens"]))
@@ -184,7 +199,8 @@ def _from_log(lines: Iterable[str], known: Mapping[str, Any]) -> Observation:
     retries = abandoned = attempts = throttles = 0
     counts = {"succeeded": 0, "failed": 0, "unstarted": 0}
     batches = 0
-    for line in lines:
+    times: list[datetime] = []
+    for line in map(_plain, lines):
         if retry := _RETRY.search(line):
             retries += 1
             throttles += retry["name"] == _THROTTLE
@@ -195,6 +211,9 @@ def _from_log(lines: Iterable[str], known: Mapping[str, Any]) -> Observation:
         elif batch := _BATCH.search(line):
             batches += 1
             counts = {name: count + int(batch[name]) for name, count in counts.items()}
+        else:
+            continue
+        times += _time(line)
     if not batches and "submitted" not in known:
         raise ValueError(
             "log: has no line '<n> succeeded, <n> failed, <n> not started'; accepted: the log of a whole run, "
@@ -209,4 +228,22 @@ def _from_log(lines: Iterable[str], known: Mapping[str, Any]) -> Observation:
         "throttles": throttles,
         "policy": RetryPolicy(max_retries=attempts - 1) if attempts else RetryPolicy(),
     }
+    if times and batches <= 1:  # between several runs there may be any pause
+        read["elapsed"] = (max(times) - min(times)).total_seconds()
     return Observation(**{**read, **known})
+
+
+def _plain(line: str) -> str:
+    """The line as it was meant: JSON loggers write letters with accents as escapes."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), line)
+
+
+def _time(line: str) -> list[datetime]:
+    """When the line was written; nothing where it does not say. The zone is left out: it is the same in each line."""
+    found = _TIME.search(line)
+    if found is None:
+        return []
+    try:
+        return [datetime.fromisoformat(found[0].replace(",", "."))]
+    except ValueError:  # such as a 99th of a month
+        return []

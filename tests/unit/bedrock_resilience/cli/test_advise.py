@@ -36,6 +36,12 @@ def test_the_changes_are_told_with_their_effect(report: str) -> None:
     assert "as it was" in result.stdout
 
 
+def test_the_quota_that_was_assumed_is_told(report: str) -> None:
+    read_off = "Simulated under a quota of 20 requests a minute (read off the run; --rpm tells a known one)"
+    assert read_off in run(report).stdout.splitlines()
+    assert "Simulated under a quota of 30 requests a minute (as told)" in run(report, "--rpm", "30").stdout.splitlines()
+
+
 def test_json_has_the_same(report: str) -> None:
     found = json.loads(run(report, "--json", "--rpm", "30").stdout)
     assert [advice["name"] for advice in found] == ["pace the calls", "more retries, longer delays"]

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from bedrock_resilience import RetryPolicy
+from bedrock_resilience import Quota, RetryPolicy
+from bedrock_resilience.simulation import Scenario, simulate
 from bedrock_resilience.simulation.advice import advise, rebuild
 from bedrock_resilience.simulation.observation import Observation
 from bedrock_resilience.spending import RequestTokens
@@ -28,6 +29,19 @@ def test_a_quiet_run_shows_that_there_is_more() -> None:
     assert rebuild(QUIET).quota.requests_per_minute == pytest.approx(2 * 40)
     untimed = Observation(submitted=40, failed=0, calls=40, retries=0, throttles=0, latency=6.0, workers=4)
     assert rebuild(untimed).quota.requests_per_minute == pytest.approx(2 * 40)
+
+
+@pytest.mark.parametrize("quota", [30.0, 60.0])
+def test_without_a_time_the_quota_is_the_one_that_throttles_as_much(quota: float) -> None:
+    run = simulate(Scenario(workers=8, items=100, quota=Quota(requests_per_minute=quota)), seed=1)
+    seen = Observation(
+        submitted=100, failed=run.failed, calls=run.calls, retries=run.retries, throttles=run.throttles, workers=8
+    )
+    rebuilt = rebuild(seen)
+    assert rebuilt.quota.requests_per_minute == pytest.approx(quota, rel=0.1)
+    again = simulate(rebuilt)
+    assert again.throttle_rate == pytest.approx(run.throttle_rate, abs=0.03)
+    assert again.failure_rate == pytest.approx(run.failure_rate, abs=0.05)
 
 
 def test_what_is_known_of_the_quota_goes_first() -> None:

@@ -103,6 +103,47 @@ def test_a_log_is_counted_line_by_line() -> None:
     assert seen.policy == RetryPolicy(max_retries=2)
 
 
+def test_a_logger_that_escapes_letters_with_accents_is_understood() -> None:
+    plain = [json.dumps({"level": "INFO", "message": line}, ensure_ascii=False) for line in LOG.splitlines()]
+    escaped = [json.dumps({"level": "INFO", "message": line}) for line in LOG.splitlines()]
+    assert plain != escaped
+    assert read_observation("\n".join(escaped)) == read_observation("\n".join(plain)) == read_observation(LOG)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_events_of_a_log_group_are_its_lines(nested: bool) -> None:  # noqa: FBT001 - a case
+    lines = [json.dumps({"message": line}) if nested else line for line in LOG.splitlines()]
+    events = [{"timestamp": 1_763_000_000_000 + number, "message": line} for number, line in enumerate(lines)]
+    for export in ({"events": events, "searchedLogStreams": []}, events, [*events, None, {"message": 5}]):
+        assert read_observation(json.dumps(export)) == read_observation(LOG)
+
+
+def test_a_log_of_one_line_is_no_report() -> None:
+    seen = read_observation(json.dumps({"level": "INFO", "message": "3 succeeded, 0 failed, 0 not started"}))
+    assert seen.submitted == 3
+
+
+RETRY = "ThrottlingException (attempt 1/4). Retrying in 0.55s..."
+END = "2 succeeded, 0 failed, 0 not started"
+
+
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        ([f"[WARNING] 2026-11-21T10:00:00.500Z id {RETRY}", f"[INFO] 2026-11-21T10:02:00.750Z id {END}"], 120.25),
+        ([f"2026-11-21 10:00:00,500 WARNING {RETRY}", f"2026-11-21 10:00:10,000 INFO {END}"], 9.5),
+        ([json.dumps({"timestamp": f"2026-11-21T10:00:0{at}Z", "message": m}) for at, m in ((1, RETRY), (5, END))], 4),
+        ([RETRY, f"2026-11-21T10:00:00Z {END}"], 0),
+        ([f"2026-11-21T10:00:00Z {RETRY}", "2026-11-21T11:00:00Z nothing that counts", RETRY, END], 0),
+        ([f"2026-99-99T10:00:00Z {RETRY}", f"2026-11-21T10:00:00Z {END}"], 0),
+        ([f"2026-11-21T10:00:00Z {END}", f"2026-11-21T11:00:00Z {END}"], 0),
+    ],
+    ids=["lambda", "logging", "json", "one time", "other lines", "no such day", "two runs"],
+)
+def test_how_long_the_run_of_a_log_took_stands_in_its_times(lines: list[str], seconds: float) -> None:
+    assert read_observation("\n".join(lines)).elapsed == seconds
+
+
 def test_what_is_known_goes_before_what_is_read() -> None:
     assert read_observation(LOG, latency=2.0, workers=12).workers == 12
     quiet = read_observation("nothing of interest\n", submitted=5)
