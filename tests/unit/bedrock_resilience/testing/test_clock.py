@@ -101,7 +101,7 @@ class TestWorkers:
     """Announced threads."""
 
     def test_they_sleep_at_the_same_time(self) -> None:
-        clock = FakeClock()
+        clock = FakeClock(quiet=0.2)  # a machine under load may keep a thread waiting for some of it
         join(start(clock, *[lambda: clock.sleep(LONG)] * 4))
         assert clock.monotonic() == LONG
         assert clock.sleeps == [LONG] * 4
@@ -263,7 +263,7 @@ class TestThreadsOfOnesOwn:
         assert woken == [1.0, 2.0, 3.0]
 
     def test_one_that_shows_signs_of_life_is_waited_for(self) -> None:
-        clock = FakeClock(quiet=0.3)  # a machine under load may keep a thread waiting for some of it
+        clock = FakeClock(quiet=0.3)  # as above
         asleep, done = threading.Event(), threading.Event()
 
         def sleeper() -> None:
