@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 from collections import deque
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from queue import SimpleQueue
 from threading import Event, Lock, Semaphore, Thread
 from types import CoroutineType
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+# Seconds. A signal that comes just before a wait is noticed after it only: a Ctrl-C must not wait for the worker.
+_GLANCE = 0.5
 
 
 class ThreadedRun(Generic[T, R]):
@@ -125,8 +128,8 @@ class ThreadedRun(Generic[T, R]):
     def join(self) -> None:
         """Wait for the workers that were started."""
         for thread in self._threads:
-            with suppress(RuntimeError):  # an interrupt may have come before it was started
-                thread.join()
+            while thread.is_alive():  # an interrupt may have come before it was started
+                thread.join(_GLANCE)
 
     def rest(self, *, listed: bool) -> Iterator[ItemOutcome[T, R]]:
         """Close as unstarted what was not started any more; with ``listed``, also what is left of the input."""
