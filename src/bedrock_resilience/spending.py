@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.tokens import reserved_tokens, settled_tokens
 
@@ -52,13 +52,9 @@ class RequestTokens:
     burndown: float = 5.0
 
     def __post_init__(self) -> None:
-        counts: tuple[tuple[str, object, int], ...] = (
-            ("input_tokens", self.input_tokens, 0),
-            ("max_tokens", 1 if self.max_tokens is None else self.max_tokens, 1),
-        )
-        for name, given, least in counts:
-            if not isinstance(given, int) or isinstance(given, bool) or given < least:
-                raise ValueError(f"RequestTokens.{name}: got {given!r}; accepted: a whole number >= {least}")
+        _check_count("input_tokens", self.input_tokens, 0)
+        if self.max_tokens is not None:
+            _check_count("max_tokens", self.max_tokens, 1)
         if not 0 < self.burndown < math.inf:
             raise ValueError(f"RequestTokens.burndown: got {self.burndown!r}; accepted: a finite number > 0")
 
@@ -72,6 +68,7 @@ class RequestTokens:
 
         What it reserved is told by the input tokens of the usage, which are counted, not estimated.
 
+        >>> from bedrock_resilience.tokens import Usage
         >>> RequestTokens(2_900, 1_000, burndown=1).settled(Usage(3_000, 600)).in_vain
         400.0
         """
@@ -162,11 +159,13 @@ class TokenAccount:
         Raises:
             ValueError: A number is missing, or cannot be; the message names each.
         """
-        numbers = {name: told.get("reserved_in_vain" if name == "in_vain" else name) for name in cls.__slots__}
+        numbers: dict[str, Any] = {
+            name: told.get("reserved_in_vain" if name == "in_vain" else name) for name in cls.__slots__
+        }
         wrong = [f"{name}: got {value!r}" for name, value in numbers.items() if not _is_number(value)]
         if wrong:
             raise ValueError(f"tokens: {', '.join(wrong)}; accepted: finite numbers >= 0")
-        return cls(**cast("dict[str, Any]", numbers))
+        return cls(**numbers)
 
     def to_dict(self) -> dict[str, int | float | None]:
         """The account for JSON."""
@@ -183,6 +182,11 @@ class TokenAccount:
             "reserved_in_vain": round(self.in_vain, 1),
             "share_in_vain": round(self.share_in_vain, 4),
         }
+
+
+def _check_count(name: str, given: object, least: int) -> None:
+    if not isinstance(given, int) or isinstance(given, bool) or given < least:
+        raise ValueError(f"RequestTokens.{name}: got {given!r}; accepted: a whole number >= {least}")
 
 
 def _is_number(given: object) -> bool:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -129,6 +130,7 @@ class TestTokenAccount:
     def test_what_was_told_is_read_again(self) -> None:
         told = account(25, 100) + THRIFTY.settled(None)
         assert TokenAccount.from_dict(json.loads(json.dumps(told.to_dict()))) == told
+        assert TokenAccount.from_dict({**told.to_dict(), "settled": sys.float_info.max}).settled == sys.float_info.max
 
     @pytest.mark.parametrize("wrong", [None, "7", True, -1, math.inf, math.nan, 10**400])
     def test_a_number_that_cannot_be_is_refused_by_name(self, wrong: object) -> None:
