@@ -41,6 +41,11 @@ bench: $(BIN)/pytest  ## what it costs, beside its neighbours, and the emulator 
 	$(BIN)/python -m benchmarks.pacing
 	$(BIN)/python -m benchmarks.pacing.wire
 	$(BIN)/python -m benchmarks.emulator
+	$(BIN)/python -m benchmarks.shared_pacing
+	$(BIN)/python -m benchmarks.normalize.kills
+	$(BIN)/python -m benchmarks.normalize.scale_out
+	$(BIN)/python -m benchmarks.normalize.throughput
+	$(BIN)/python -m benchmarks.cold_start
 
 mutation: $(BIN)/pytest  ## does a test notice every small change of the modules that decide? minutes
 	$(BIN)/python .ci/mutation.py

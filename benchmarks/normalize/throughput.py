@@ -1,13 +1,13 @@
 """How near a run comes to the best that its workers can do: items x latency / workers, beyond the cold start.
 
-    python -m benchmarks.normalize.throughput [--latency 0.5 0.2] [--rounds 2] [--limit 1.05]
+    python -m benchmarks.normalize.throughput [--latency 2 0.5] [--rounds 2] [--limit 1.05]
 
 104 items out of 8 feeds go through the handler, in this process and warm, to an emulator that takes a fixed time for
-each answer; names are looked for as the example's client has it. Each round is a client of its own, so that nothing has been answered before. Counted are the batch alone,
+each answer. Each round is a client of its own, so that nothing has been answered before. Counted are the batch alone,
 and the whole invocation: sources, buckets, report and all. The bucket (moto's server, in Python) and the emulator are
 in processes of their own, but on the same processors as the run, which on AWS they are not. Answers of Bedrock take
-some 5 s, not half a second; what is beside them weighs ten times as much here. Exits with 1 where a whole invocation
-takes longer than the limit allows at the first of the latencies.
+some 5 s; the shorter the latency here, the more weighs what is beside it. Exits with 1 where a whole invocation takes
+longer than the limit allows at the first of the latencies.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def rounds(deployment: Deployment, number: int) -> list[Took]:
 def main() -> int:
     """Measure and judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--latency", type=float, nargs="+", default=[0.5, 0.2], help="seconds an answer takes")
+    parser.add_argument("--latency", type=float, nargs="+", default=[2.0, 0.5], help="seconds an answer takes")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--limit", type=float, default=1.05, help="ratio over which the exit code is 1")
     given = parser.parse_args()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
+from benchmarks import cold_start
 from benchmarks.core import calls, executor, imports, memory, sdk
 from benchmarks.core.__main__ import Target, targets
 from benchmarks.core.measuring import Measured, best, sleepless
+from benchmarks.normalize import throughput
 from botocore.exceptions import ClientError
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from support.pages import ROOT
+from vectora_normalize.ingest.feeds import parse_feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("measure", [calls.succeeding, calls.retried])
@@ -133,6 +138,28 @@ def test_the_page_shows_every_way_and_every_promise() -> None:
     item = Measured("", "", dict.fromkeys([executor.RUN, executor.MAP], 1.0), executor.MAP)
     promised = targets(one, alone, item, memory.Growth("", memory.ITEMS, 1, (0, 0), (0, 0)))
     assert [target.promise for target in promised if f"| {target.promise} | {target.limit:g} |" not in page] == []
+
+
+def test_the_feeds_of_a_whole_run_hold_its_items(tmp_path: Path) -> None:
+    throughput.write_feeds(tmp_path, dt.date(2026, 11, 21))
+    files = sorted(tmp_path.glob("*/feed.xml"))
+    documents = [parse_feed(file.read_bytes(), base="https://wire.example/feed.xml") for file in files]
+    entries = [entry for document in documents for entry in document.entries]
+    assert (len(files), len(entries)) == (throughput.SOURCES, throughput.ITEMS)
+    assert {entry.published for entry in entries} == {dt.date(2026, 11, 21)}
+    assert len({entry.summary for entry in entries}) == throughput.ITEMS
+    assert [document.problems for document in documents if document.problems] == []
+
+
+@pytest.mark.parametrize(("ours", "code"), [(1.4, 0), (1.6, 1)])
+def test_a_cold_start_is_judged_by_the_processor(ours: float, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def taken(processor: float) -> list[list[float]]:
+        return [[9.0, processor / 2], [9.0, processor / 2], [1.0, 0.1]]  # wall and processor of each step
+
+    with pytest.raises(SystemExit) as ended:
+        cold_start.show({"bare": [taken(1.0)] * 3, "ours": [taken(ours)] * 3}, limit=1.5)
+    assert ended.value.code == code
+    assert f"{ours:.2f} times the processor of the bare handler's (at most 1.5)" in capsys.readouterr().out
 
 
 def test_a_missed_target_is_told() -> None:
