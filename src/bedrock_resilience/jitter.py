@@ -123,6 +123,7 @@ class DecorrelatedJitter(Frozen):
     """``delay = base + u * (min(cap, factor * previous) - base)``: grows with the delays it drew, not with the count.
 
     ``previous`` is the delay before this one; without one it is the base delay. The policy's multiplier plays no part.
+    A ``previous`` beyond all that the retries before can have drawn counts as the greatest of that: the bounds hold.
     """
 
     __slots__ = ("factor",)
