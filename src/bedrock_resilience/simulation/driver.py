@@ -11,6 +11,7 @@ from bedrock_resilience.deadline import Deadline
 from bedrock_resilience.executor import BoundedExecutor
 from bedrock_resilience.policy import RetryPolicy
 from bedrock_resilience.simulation.report import InstanceReport, SimulationReport
+from bedrock_resilience.simulation.scenario import Scenario
 from bedrock_resilience.simulation.service import SimulatedBedrock
 from bedrock_resilience.simulation.virtual_time import run_virtually
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
     from bedrock_resilience.report import BatchReport
-    from bedrock_resilience.simulation.scenario import Scenario
     from bedrock_resilience.simulation.service import SimulatedItem
     from bedrock_resilience.spending import RequestTokens
 
@@ -42,10 +42,16 @@ def simulate(
         seed: Of all random numbers: the policy's jitter, the latency, the sizes of the items.
 
     Raises:
-        TypeError: The pacer is one, where a factory is asked for: instances do not share it.
+        TypeError: The scenario is none, or the pacer is one, where a factory is asked for: instances do not share it.
     """
+    _check_scenario(scenario)
     _check_pacer(pacer)
     return run_virtually(lambda clock: _simulate(clock, scenario, policy, pacer, seed))
+
+
+def _check_scenario(given: object) -> None:
+    if not isinstance(given, Scenario):
+        raise TypeError(f"scenario: got {given!r}; accepted: a Scenario")
 
 
 def _check_pacer(given: object) -> None:
@@ -71,6 +77,7 @@ async def _simulate(
         instances=tuple(reports),
         requests=tuple(service.requests),
         settled=service.settled,
+        input_tokens=tuple(instance.input_tokens for instance in instances) if scenario.tokens else (),
     )
 
 
@@ -83,6 +90,7 @@ class _Instance:
         self._policy = policy
         self._seed = seed
         self._pacer: Pacer | None = None
+        self.input_tokens: int = 0
 
     async def run(self, clock: Clock, service: SimulatedBedrock, pacer: PacerFactory | None) -> InstanceReport:
         started = self._number * self._scenario.offset
@@ -99,6 +107,7 @@ class _Instance:
             tokens=_tokens,
         )
         items = service.items(_rng(self._seed, f"items {self._number}"))
+        self.input_tokens = sum(item.tokens.input_tokens for item in items if item.tokens)
         report = await executor.arun(lambda item: service.answer(self._number, item, self._pace()), items)
         return _instance_report(self._number, started, clock.monotonic(), report)
 

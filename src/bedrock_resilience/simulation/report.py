@@ -69,6 +69,7 @@ class SimulationReport:
         instances: One report an instance.
         requests: Every request as the service saw it, in order.
         settled: Tokens that the answered requests have cost.
+        input_tokens: Those of all items of each instance; empty where only requests are counted.
     """
 
     scenario: Scenario
@@ -78,6 +79,7 @@ class SimulationReport:
     instances: tuple[InstanceReport, ...]
     requests: tuple[SimulatedRequest, ...]
     settled: float = 0.0
+    input_tokens: tuple[int, ...] = ()
 
     @property
     def submitted(self) -> int:
@@ -148,7 +150,7 @@ class SimulationReport:
     @cached_property
     def lower_bound(self) -> float:
         """Seconds that no way of sending can undercut; see `bedrock_resilience.simulation.bounds`."""
-        return lower_bound(self.scenario)
+        return lower_bound(self.scenario, self.input_tokens)
 
     @property
     def ratio(self) -> float:

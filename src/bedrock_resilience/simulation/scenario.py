@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from bedrock_resilience.quota import Quota
 
@@ -96,13 +96,19 @@ class Scenario:
         for name in ("offset", "refusal", "network"):
             _check_seconds(f"Scenario.{name}", getattr(self, name))
         _check_quota("Scenario.quota", self.quota)
-        if not callable(self.latency):
-            _check_seconds("Scenario.latency", self.latency)
+        _check_seconds("Scenario.latency", self.draw_latency(random.Random(0)))  # noqa: S311 - a simulation
         if self.timeout is not None:
             _check_seconds("Scenario.timeout", self.timeout)
-        object.__setattr__(self, "changes", tuple(sorted(self.changes, key=lambda change: change.at)))
-        for span in self.overloads:
+        if self.tokens is not None and not _is(self.tokens, Tokens):
+            raise TypeError(f"Scenario.tokens: got {self.tokens!r}; accepted: Tokens, or None where none are counted")
+        changes = _members("Scenario.changes", self.changes, "of QuotaChange")
+        if not all(_is(change, QuotaChange) for change in changes):
+            raise TypeError(f"Scenario.changes: got {self.changes!r}; accepted: a tuple of QuotaChange")
+        object.__setattr__(self, "changes", tuple(sorted(changes, key=lambda change: change.at)))
+        spans = _members("Scenario.overloads", self.overloads, "of spans (from, to)")
+        for span in spans:
             _check_span(span)
+        object.__setattr__(self, "overloads", spans)
 
     @property
     def submitted(self) -> int:
@@ -147,9 +153,24 @@ def _check_quota(name: str, given: object) -> None:
         raise TypeError(f"{name}: got {given!r}; accepted: a Quota, such as Quota(requests_per_minute=50)")
 
 
-def _check_span(span: tuple[float, float]) -> None:
-    start, end = span
+def _is(given: object, kind: type) -> bool:
+    return isinstance(given, kind)
+
+
+def _members(name: str, given: Any, of: str) -> tuple[Any, ...]:  # noqa: ANN401 - anything may be given
+    try:
+        return tuple(given)
+    except TypeError:
+        raise TypeError(f"{name}: got {given!r}; accepted: a tuple {of}") from None
+
+
+def _check_span(span: Any) -> None:  # noqa: ANN401 - anything may be given
+    problem = f"Scenario.overloads: got {span!r}; accepted: spans (from, to) with from < to"
+    try:
+        start, end = span
+    except (TypeError, ValueError):
+        raise TypeError(problem) from None
     _check_seconds("Scenario.overloads", start)
     _check_seconds("Scenario.overloads", end)
     if start >= end:
-        raise ValueError(f"Scenario.overloads: got {span!r}; accepted: spans (from, to) with from < to")
+        raise ValueError(problem)

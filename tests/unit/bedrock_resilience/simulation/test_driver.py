@@ -167,3 +167,9 @@ def test_a_pacer_in_place_of_what_makes_one_is_refused(given: Any, shown: str) -
     with pytest.raises(TypeError) as refused:
         simulate(INCIDENT, pacer=given)
     assert str(refused.value) == f"pacer: got <{shown}>; accepted: a factory, such as the class AdaptivePacer"
+
+
+@pytest.mark.parametrize("given", [None, {"workers": 4}, Scenario])
+def test_what_is_no_scenario_is_refused(given: Any) -> None:  # noqa: ANN401 - anything may be given
+    with pytest.raises(TypeError, match=r"^scenario: got .+; accepted: a Scenario$"):
+        simulate(given)

@@ -38,11 +38,23 @@ def test_the_default_is_one_instance_of_the_incident() -> None:
         ("quota", None, TypeError),
         ("overloads", ((5.0, 5.0),), ValueError),
         ("overloads", ((-1.0, 5.0),), ValueError),
+        ("overloads", ((5.0,),), TypeError),
+        ("overloads", (5.0,), TypeError),
+        ("overloads", 5.0, TypeError),
+        ("tokens", 4_000, TypeError),
+        ("changes", 5, TypeError),
+        ("changes", (5,), TypeError),
     ],
 )
 def test_a_field_that_cannot_be_is_refused_by_name(field: str, given: Any, error: type[Exception]) -> None:  # noqa: ANN401 - each field has its own type
     with pytest.raises(error, match=rf"^Scenario\.{field}: got .+; accepted: "):
         Scenario(**{field: given})
+
+
+@pytest.mark.parametrize("seconds", [math.nan, -1.0, "soon"])
+def test_a_latency_that_draws_what_cannot_be_is_refused(seconds: Any) -> None:  # noqa: ANN401 - as above
+    with pytest.raises((TypeError, ValueError), match=r"^Scenario\.latency: got .+; accepted: "):
+        Scenario(latency=lambda _: seconds)
 
 
 def test_a_change_to_what_is_no_quota_is_refused() -> None:
