@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import functools
 import gc
+import importlib
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -77,11 +78,21 @@ class PatientClients:
                 client.close()
 
 
+def load_sdk() -> None:
+    """Import what clients are made with.
+
+    A function does so when it is loaded, before there is an event: Lambda may start an instance ahead of its first one,
+    and does not count the start in the function's timeout.
+    """
+    with _nothing_collected():
+        importlib.import_module("vectora_normalize.sessions")
+
+
 @functools.lru_cache(maxsize=1)
 def aws_parts(settings: Settings) -> Parts:
     """What a run touches in AWS; made once a process. The command line runs on the same parts."""
     with _nothing_collected():
-        from vectora_normalize.sessions import Session  # noqa: PLC0415 - a refused event needs no clients
+        from vectora_normalize.sessions import Session  # noqa: PLC0415 - the command line may not need it
 
         session = Session()  # one for all: the first client of a session costs it ten times what the next does
         s3 = _client(session, "s3", settings)

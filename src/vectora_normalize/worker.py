@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,  # pyright: ignore[reportUnknownVariableType]  # its handler is untyped
 )
 
-from vectora_normalize.aws import aws_parts, deadline_of, killed_at
+from vectora_normalize.aws import aws_parts, deadline_of, killed_at, load_sdk
 from vectora_normalize.operations.monitoring import configure_logging, emit_by_source, emit_metrics
 from vectora_normalize.pipeline import Invocation
 from vectora_normalize.pipeline.receiving import Delivery, Readers, Receiver
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from vectora_normalize.pipeline.receiving import Received
 
+load_sdk()
 _logger = logging.getLogger(__name__)
 _readers: Final = Readers()
 

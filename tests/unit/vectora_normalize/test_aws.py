@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import gc
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,6 +124,13 @@ def test_a_run_stops_in_time_to_store_what_it_has() -> None:
 def test_outside_of_lambda_there_is_all_the_time_in_the_world(context: object) -> None:
     assert deadline_of(context) is None
     assert killed_at(context, NOW) is None
+
+
+@pytest.mark.parametrize("function", ["handler", "worker"])
+def test_a_function_that_is_loaded_has_loaded_botocore(function: str) -> None:
+    code = f"import sys, vectora_normalize.{function}; print('botocore.session' in sys.modules, 'boto3' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["True", "False"]
 
 
 class TestParts:
