@@ -24,8 +24,8 @@ INCOMPLETE: Final = frozenset(
 was asked for will not be said.
 """
 
-# After these there may be nothing to say. After any other reason an empty message is no answer.
-_MAY_BE_EMPTY: Final = frozenset({"content_filtered", "guardrail_intervened", "refusal", "stop_sequence"})
+MAY_BE_EMPTY: Final = frozenset({"content_filtered", "guardrail_intervened", "refusal", "stop_sequence"})
+"""The stop reasons after which there may be nothing to say. After any other, an empty message is no answer."""
 
 # Where the bodies of InvokeModel name their stop reason: Claude, Llama, Cohere and Nova at the top; Titan, Mistral and
 # the OpenAI shape in each entry of a list. (AWS, "Inference request parameters and response fields".)
@@ -117,7 +117,7 @@ def check_converse(answer: object) -> None:
         raise MalformedAnswer("the answer has no output message", answer)
     if not isinstance(stop_reason, str):
         raise MalformedAnswer("the answer has no stop reason", answer)
-    if not content and stop_reason not in _MAY_BE_EMPTY:
+    if not content and stop_reason not in MAY_BE_EMPTY:
         raise MalformedAnswer("the answer's message is empty", answer)
 
 
@@ -144,7 +144,7 @@ def check_invoke_model(answer: Mapping[str, Any]) -> None:
     reasons = list(_stop_reasons(answer))
     for reason in reasons:
         check_stop_reason(reason, answer)
-    if not _has_output(answer) and _MAY_BE_EMPTY.isdisjoint(reasons):
+    if not _has_output(answer) and MAY_BE_EMPTY.isdisjoint(reasons):
         raise MalformedAnswer("the answer has no output", answer)
 
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.bedrock.answers import MalformedAnswer, check_stop_reason, dig, encoded, parsed, sent
+from bedrock_resilience.bedrock.answers import (
+    MAY_BE_EMPTY,
+    MalformedAnswer,
+    check_stop_reason,
+    dig,
+    encoded,
+    parsed,
+    sent,
+)
 from bedrock_resilience.faults import Fault, classify
 
 if TYPE_CHECKING:
@@ -50,7 +58,7 @@ def converse_stream(client: Any, /, **request: Any) -> CheckedStream:  # noqa: A
     The request is sent at once; errors before the first event are those of the client.
 
     Raises:
-        StreamInterrupted: The stream failed, or ended without ``messageStop``.
+        StreamInterrupted: The stream failed, ended without ``messageStop``, or held no content.
         IncompleteAnswer: After all events, where the stop reason says that the answer is not whole.
     """
     return CheckedStream(ConverseEvents(), sent(client.converse_stream, request)["stream"])
@@ -63,7 +71,7 @@ def invoke_model_stream(client: Any, /, **request: Any) -> CheckedStream:  # noq
 
     Raises:
         StreamInterrupted: The stream failed, holds what is no JSON object or an error event, or ended without
-            ``message_stop`` or Bedrock's invocation metrics.
+            ``message_stop`` or Bedrock's invocation metrics, or without any content.
         IncompleteAnswer: After all events, where the stop reason says that the answer is not whole.
     """
     return CheckedStream(InvokeModelEvents(), sent(client.invoke_model_with_response_stream, encoded(request))["body"])
@@ -126,6 +134,8 @@ class CheckedStream:
                 raise StreamInterrupted("the stream ended without its last event", delivered) from None
             if kind.stop_reason is not None:
                 check_stop_reason(kind.stop_reason, delivered)
+            if not kind.has_output and kind.stop_reason not in MAY_BE_EMPTY:
+                raise StreamInterrupted("the stream has no output", delivered, Fault.MALFORMED_ANSWER) from None
         elif isinstance(error, MalformedAnswer):
             raise StreamInterrupted(f"the stream holds a foreign event: {error}", delivered, error.fault) from error
         elif isinstance(error, Exception):
@@ -140,6 +150,7 @@ class ConverseEvents:
 
     def __init__(self) -> None:
         self.whole: bool = False
+        self.has_output: bool = False
         self.stop_reason: str | None = None
 
     def read(self, event: StreamEvent) -> StreamEvent:
@@ -151,6 +162,9 @@ class ConverseEvents:
         if "messageStop" in event:
             self.whole = True
             self._stopped(dig(event, "messageStop", "stopReason"))
+        # A tool may be used without an input, and then its block has a start only.
+        if "contentBlockDelta" in event or dig(event, "contentBlockStart", "start", "toolUse"):
+            self.has_output = True
         return event
 
     def opens(self, event: StreamEvent) -> bool:
@@ -166,6 +180,7 @@ class InvokeModelEvents(ConverseEvents):
     """What an InvokeModelWithResponseStream looks like: Claude's events, or those of another model."""
 
     _OPENING_TYPES: Final = frozenset({"message_start", "content_block_start", "ping"})
+    _NOVA: Final = frozenset({"messageStart", "contentBlockStart", "contentBlockStop", "messageStop", "metadata"})
 
     def read(self, event: StreamEvent) -> StreamEvent:
         """The JSON object inside the chunk."""
@@ -179,6 +194,12 @@ class InvokeModelEvents(ConverseEvents):
         # Models other than Claude have their own events; the metrics are Bedrock's, in the last one of any of them.
         if kind == "message_stop" or "amazon-bedrock-invocationMetrics" in decoded:
             self.whole = True
+        if (
+            kind == "content_block_delta"
+            or dig(decoded, "content_block", "type") == "tool_use"
+            or (kind is None and self._NOVA.isdisjoint(decoded))  # any event of any other model
+        ):
+            self.has_output = True
         return super().read(decoded)  # Nova's events are those of Converse
 
     def opens(self, event: StreamEvent) -> bool:

@@ -277,10 +277,17 @@ class TestStreams:
         assert isinstance(failed, CallFailed)
         assert (failed.attempts, failed.fault, failed.error) == (1, fault, raised.value)
 
-    def test_a_stream_of_nothing_but_its_opening_is_delivered(self) -> None:
+    def test_a_stream_of_nothing_but_its_opening_is_started_again(self) -> None:
         event = {"type": "message_start", "amazon-bedrock-invocationMetrics": {"outputTokenCount": 0}}
-        setting = Setting([{"chunk": {"bytes": json.dumps(event).encode()}}])
-        assert list(setting.runtime.invoke_model_stream(modelId="m", body="{}")) == [event]
+        setting = Setting([{"chunk": {"bytes": json.dumps(event).encode()}}], "Hello")
+        events = list(setting.runtime.invoke_model_stream(modelId="m", body="{}"))
+        assert "".join(map(text_of, events)) == "Hello"
+        assert setting.kinds == [RetryScheduled, CallSucceeded]
+
+    def test_a_refusal_that_stands_in_its_opening_is_delivered(self) -> None:
+        event = {"messageStart": {"role": "assistant"}, "messageStop": {"stopReason": "refusal"}}
+        setting = Setting([event])
+        assert list(setting.runtime.converse_stream(modelId="m", messages=[])) == [event]
         assert setting.kinds == [CallSucceeded]
 
     def test_what_it_used_is_told_at_its_end(self) -> None:

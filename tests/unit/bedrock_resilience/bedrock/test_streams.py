@@ -10,6 +10,7 @@ import pytest
 
 from bedrock_resilience import Fault, classify
 from bedrock_resilience.bedrock import IncompleteAnswer, StreamInterrupted, converse_stream, invoke_model_stream
+from bedrock_resilience.bedrock.answers import MAY_BE_EMPTY
 from bedrock_resilience.bedrock.streams import CheckedStream, ConverseEvents, InvokeModelEvents, text_of
 from bedrock_resilience.testing import (
     BrokenStream,
@@ -206,8 +207,57 @@ def test_which_events_hold_nothing_of_the_content(kind: ConverseEvents, event: d
     assert CheckedStream(kind, []).opens(event) is opens
 
 
+START: dict[str, Any] = {"messageStart": {}}
+STOP: dict[str, Any] = {"messageStop": {}}
+TEXT_BLOCK: dict[str, Any] = {"contentBlockStart": {"start": {}}}
+
+
 def test_a_stop_without_a_reason_is_a_whole_stream() -> None:
-    events: list[dict[str, Any]] = [{"messageStart": {}}, {"messageStop": {}}]
+    text_event: dict[str, Any] = {"contentBlockDelta": {"delta": {"text": "Hello"}}}
+    events = [START, text_event, STOP]
+    assert list(CheckedStream(ConverseEvents(), events)) == events
+
+
+EMPTY = {"type": "message_start"}, {"type": "content_block_start", "content_block": {"type": "text", "text": ""}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "events"),
+    [
+        (ConverseEvents, converse_events()),
+        (ConverseEvents, [START, TEXT_BLOCK, STOP]),
+        (InvokeModelEvents, [*map(chunk, EMPTY), chunk({"type": "message_stop"})]),
+        (InvokeModelEvents, [*map(chunk, converse_events())]),
+    ],
+)
+def test_a_stream_without_output_is_a_failure(kind: type[ConverseEvents], events: list[dict[str, Any]]) -> None:
+    stream = CheckedStream(kind(), events)
+    with pytest.raises(StreamInterrupted, match="the stream has no output") as raised:
+        list(stream)
+    assert classify(raised.value) is Fault.MALFORMED_ANSWER
+    assert len(raised.value.delivered) == len(events)
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        (ConverseEvents, {"contentBlockStart": {"start": {"toolUse": {"name": "extract", "toolUseId": "t"}}}}),
+        (InvokeModelEvents, chunk({"type": "content_block_start", "content_block": {"type": "tool_use"}})),
+        (InvokeModelEvents, chunk({"contentBlockDelta": {"delta": {"text": "Hello"}}})),
+        (InvokeModelEvents, chunk({"outputText": "Hello"})),
+    ],
+)
+def test_a_tool_without_an_input_is_output_and_so_is_what_other_models_say(
+    kind: type[ConverseEvents], event: dict[str, Any]
+) -> None:
+    end: dict[str, Any] = {"messageStop": {"stopReason": "end_turn"}}
+    events = [event, chunk(end) if kind is InvokeModelEvents else end]
+    assert len(list(CheckedStream(kind(), events))) == 2
+
+
+@pytest.mark.parametrize("reason", sorted(MAY_BE_EMPTY))
+def test_there_may_be_nothing_to_say(reason: str) -> None:
+    events = converse_events(stop_reason=reason)
     assert list(CheckedStream(ConverseEvents(), events)) == events
 
 
