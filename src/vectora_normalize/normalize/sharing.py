@@ -1,8 +1,8 @@
 """A batch that pays for no item twice: it takes what is kept, asks about the rest, and waits for what others ask about.
 
-In that order, because only the middle part costs anything. An item is claimed shortly before a worker is free for it: of
-several runs over the same items each does as many as it has time for, and one that dies holds back no more than twice
-the items that it had in flight. Claiming and keeping go on beside the calls, so that workers do nothing but ask.
+In that order, because only the middle part costs anything. An item is claimed shortly before a worker is free for it:
+of several runs over the same items each does as many as it has time for, and one that dies holds back no more than
+twice the items that it had in flight. Claiming and keeping go on beside the calls, so that workers do nothing but ask.
 """
 
 from __future__ import annotations
