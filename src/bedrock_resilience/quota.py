@@ -13,6 +13,7 @@ import dataclasses
 import enum
 import itertools
 import math
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from bedrock_resilience.tokens import (
     TokenEstimator,
     Usage,
     burndown_rate,
+    check_burndown,
     model_name,
     reserved_tokens,
     settled_tokens,
@@ -80,10 +82,11 @@ class Quota:
 
     def __post_init__(self) -> None:
         for field in ("requests_per_minute", "tokens_per_minute", "tokens_per_day"):
-            _check_number(f"Quota.{field}", getattr(self, field), "a number > 0, or None for no limit")
-        _check_number("Quota.burst", self.burst, "a number >= 1, or None for a tenth of requests_per_minute")
+            if getattr(self, field) is not None:
+                _check_number(f"Quota.{field}", getattr(self, field), "a finite number > 0, or None for no limit")
         if self.burst is None:
             return
+        _check_number("Quota.burst", self.burst, "a finite number >= 1, or None for a tenth of requests_per_minute")
         if self.burst < 1:
             raise ValueError(
                 f"Quota.burst: got {self.burst!r}; accepted: a number >= 1 (a smaller bucket admits nothing)"
@@ -107,12 +110,14 @@ class Quota:
         """This quota times `fraction`, for one of several callers; the burst stays at 1 at least.
 
         Raises:
+            TypeError: it is not a number.
             ValueError: unless 0 < fraction <= 1.
 
         >>> Quota(requests_per_minute=60, burst=6).share(1 / 3)
         Quota(requests_per_minute=20.0, tokens_per_minute=None, tokens_per_day=None, burst=2.0)
         """
-        if not 0 < fraction <= 1:
+        _check_number("fraction", fraction, "0 < fraction <= 1")
+        if fraction > 1:
             raise ValueError(f"fraction: got {fraction!r}; accepted: 0 < fraction <= 1")
         return dataclasses.replace(
             self,
@@ -128,11 +133,9 @@ class Quota:
 
 
 def _check_number(name: str, given: object, accepted: str) -> None:
-    if given is None:
-        return
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise TypeError(f"{name}: got {given!r}; accepted: {accepted}")
-    if not 0 < given < math.inf:
+    if not 0 < given <= sys.float_info.max:  # an integer may be larger than any float
         raise ValueError(f"{name}: got {given!r}; accepted: {accepted}")
 
 
@@ -152,8 +155,8 @@ class TokenBucket:
     __slots__ = ("_at", "_level", "capacity", "rate_per_second")
 
     def __init__(self, rate_per_second: float, capacity: float) -> None:
-        _check_number("rate_per_second", rate_per_second, "a number > 0")
-        _check_number("capacity", capacity, "a number > 0")
+        _check_number("rate_per_second", rate_per_second, "a finite number > 0")
+        _check_number("capacity", capacity, "a finite number > 0")
         self.rate_per_second: float = rate_per_second
         self.capacity: float = capacity
         self._level = float(capacity)
@@ -239,11 +242,17 @@ class QuotaLedger:
         quota: one quota, which every model has for itself, or a mapping from model id to quota (others are not
             limited).
         burndown: family -> tokens of quota an output token costs, before those of `BURNDOWN_RATES`.
+
+    Raises:
+        TypeError: a rate of `burndown` is not a number.
+        ValueError: it is not positive and finite. Both name the family.
     """
 
     def __init__(
         self, quota: Quota | Mapping[str, Quota] | None = None, *, burndown: Mapping[str, float] | None = None
     ) -> None:
+        for family, rate in (burndown or {}).items():
+            check_burndown(family, rate)
         self._quota = quota
         self._burndown = burndown
         self._buckets: dict[str, dict[Limit, TokenBucket]] = {}

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -120,6 +121,10 @@ def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -
         model_id: a model id, a profile id or an ARN of either.
         overrides: family -> rate, tried before `BURNDOWN_RATES`.
 
+    Raises:
+        TypeError: the rate that is found in `overrides` is not a number.
+        ValueError: it is not positive and finite. Both name the family.
+
     >>> burndown_rate("eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
     5.0
     >>> burndown_rate("amazon.nova-lite-v1:0")
@@ -127,17 +132,30 @@ def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -
     >>> burndown_rate("amazon.nova-lite-v1:0", {"nova-lite": 2.0})
     2.0
     """
-    found = _longest_family(model_id, overrides or {})
-    if found is None:
-        found = _longest_family(model_id, {row.family: row.rate for row in BURNDOWN_RATES})
-    return 1.0 if found is None else found
+    family = _longest_family(model_id, overrides or {})
+    if overrides and family is not None:
+        check_burndown(family, overrides[family])
+        return overrides[family]
+    known = {row.family: row.rate for row in BURNDOWN_RATES}
+    family = _longest_family(model_id, known)
+    return 1.0 if family is None else known[family]
 
 
-def _longest_family(model_id: str, rates: Mapping[str, float]) -> float | None:
+def check_burndown(family: str, given: object) -> None:
+    """Refuse a rate that is none.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is not positive and finite.
+    """
+    _check(f"burndown[{family!r}]", given, sys.float_info.max, "a finite number > 0")
+
+
+def _longest_family(model_id: str, rates: Mapping[str, float]) -> str | None:
     # No digit may follow: claude-opus-4-8 is not the family of a claude-opus-4-80, nor claude-opus-4 that of
     # claude-opus-45.
     families = [family for family in rates if re.search(re.escape(family) + r"(?!\d)", model_id)]
-    return rates[max(families, key=len)] if families else None
+    return max(families, key=len) if families else None
 
 
 def reserved_tokens(
@@ -246,16 +264,15 @@ class TokenEstimator:
         weight: share of a new observation in the ratio, 0 < weight <= 1.
 
     Raises:
-        ValueError: an argument lies outside its range.
+        TypeError: an argument is not a number.
+        ValueError: it lies outside its range. Both name the argument, what was given and what is accepted.
     """
 
     __slots__ = ("_lock", "_ratio", "_weight")
 
     def __init__(self, tokens_per_character: float = 1 / 3.5, weight: float = 0.2) -> None:
-        if not 0 < tokens_per_character < math.inf:
-            raise ValueError(f"tokens_per_character: got {tokens_per_character!r}; accepted: a number > 0")
-        if not 0 < weight <= 1:
-            raise ValueError(f"weight: got {weight!r}; accepted: 0 < weight <= 1")
+        _check("tokens_per_character", tokens_per_character, sys.float_info.max, "a finite number > 0")
+        _check("weight", weight, 1.0, "0 < weight <= 1")
         self._ratio = tokens_per_character
         self._weight = weight
         self._lock = threading.Lock()
@@ -285,6 +302,14 @@ class TokenEstimator:
             return
         with self._lock:
             self._ratio += self._weight * (observed / characters - self._ratio)
+
+
+def _check(name: str, given: object, most: float, accepted: str) -> None:
+    problem = f"{name}: got {given!r}; accepted: {accepted}"
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise TypeError(problem)
+    if not 0 < given <= most:
+        raise ValueError(problem)
 
 
 # Parts of a request that the model does not read.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -19,7 +21,7 @@ from bedrock_resilience.quota import Quota, QuotaLedger
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
@@ -52,8 +54,8 @@ class BedrockEmulator:
         log_size: how many of the latest requests `log` keeps.
 
     Raises:
-        TypeError: a quota, a latency or a port of another type.
-        ValueError: a latency or a port outside its range.
+        TypeError: an argument of another type. It and the next name the argument, what was given and what is accepted.
+        ValueError: a latency, a port, a rate or a size outside its range.
         OSError: the port is taken (by `start`).
     """
 
@@ -72,7 +74,11 @@ class BedrockEmulator:
         log_size: int = LOG_SIZE,
     ) -> None:
         _check_quota(quota)
-        _check_port(port)
+        _check_integer("port", port, _HIGHEST_PORT, f"an integer from 0 (a free one) to {_HIGHEST_PORT}")
+        _check_integer("log_size", log_size, sys.maxsize, "an integer >= 0")
+        _check_collection("models", models, "a collection of model ids, or None for every well-formed one")
+        if not callable(answerer):
+            raise TypeError(f"answerer: got {answerer!r}; accepted: a function from a Conversation to a Generation")
         self._clock = clock
         self._host, self._port = host, port
         self._quota = quota
@@ -241,11 +247,13 @@ class BedrockEmulator:
             details: fields of the fault: `status`, `message`, `headers`, `retry_after`, `seconds`, `after`, ...
 
         Raises:
-            TypeError: a number of requests that is none.
+            TypeError: a number of requests that is none, or a model or a text that is none.
             ValueError: a name or a value that is not accepted.
         """
         if n is not None and not is_integer(n):
             raise TypeError(f"n: got {n!r}; accepted: an integer >= 1, or None for every request from now on")
+        for name, given in (("model", model), ("containing", containing)):
+            _check_text(name, given)
         rule = Rule(fault(error, **details), n, _operation(operation), model, containing)
         self._script.add(rule)
 
@@ -280,12 +288,22 @@ def _check_quota(given: object) -> None:
         raise TypeError(f"quota: got {given!r}; accepted: a Quota, a mapping from model id to Quota, or None")
 
 
-def _check_port(given: object) -> None:
-    problem = f"port: got {given!r}; accepted: an integer from 0 (a free one) to {_HIGHEST_PORT}"
+def _check_integer(name: str, given: object, most: int, accepted: str) -> None:
+    problem = f"{name}: got {given!r}; accepted: {accepted}"
     if isinstance(given, bool) or not isinstance(given, int):
         raise TypeError(problem)
-    if not 0 <= given <= _HIGHEST_PORT:
+    if not 0 <= given <= most:
         raise ValueError(problem)
+
+
+def _check_collection(name: str, given: object, accepted: str) -> None:
+    if given is not None and (isinstance(given, str) or not isinstance(given, Collection)):
+        raise TypeError(f"{name}: got {given!r}; accepted: {accepted}")
+
+
+def _check_text(name: str, given: object) -> None:
+    if given is not None and not isinstance(given, str):
+        raise TypeError(f"{name}: got {given!r}; accepted: a text, or None for any")
 
 
 def _operation(name: str | None) -> Operation | None:

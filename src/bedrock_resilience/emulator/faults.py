@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.emulator.damage import DAMAGE
 from bedrock_resilience.emulator.errors import ERRORS, STATUS_MESSAGES, TOO_MANY_TOKENS_PER_DAY, ServiceError
+from bedrock_resilience.emulator.jsonvalues import as_object
 from bedrock_resilience.emulator.mischief import Mischief
 from bedrock_resilience.emulator.replies import Reply, failure
 
@@ -105,7 +106,8 @@ def _made(kind: type[Mischief], given: Mapping[str, object]) -> Mischief:
     for name, value in given.items():
         if name != "code":  # that is the name of the error itself, and it has been looked up
             _check(name, value)
-    return kind(**given)
+    body = given.get("body")
+    return kind(**{**given, "body": body.encode()} if isinstance(body, str) else given)
 
 
 def _check(name: str, value: object) -> None:
@@ -117,10 +119,18 @@ def _check(name: str, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise ValueError(f"{name}: got {value!r}; accepted: an integer >= 0")
     elif name in {"headers", "members"}:
-        if not isinstance(value, Mapping):
-            raise ValueError(f"{name}: got {value!r}; accepted: a mapping")
-    elif name != "body" and not isinstance(value, str):
-        raise ValueError(f"{name}: got {value!r}; accepted: a text")
+        _check_mapping(name, value)
+    elif not isinstance(value, str | bytes if name == "body" else str):
+        raise ValueError(f"{name}: got {value!r}; accepted: a text{' or bytes' if name == 'body' else ''}")
+
+
+def _check_mapping(name: str, value: object) -> None:
+    fields = as_object(value)
+    if fields is None:
+        raise ValueError(f"{name}: got {value!r}; accepted: a mapping")
+    # A line break in a header would end it, and begin another.
+    if name == "headers" and any("\r" in text or "\n" in text for text in map(str, (*fields, *fields.values()))):
+        raise ValueError(f"headers: got {value!r}; accepted: a mapping of texts of one line")
 
 
 EVERY_FAILURE: Final[tuple[str | int, ...]] = (

@@ -76,7 +76,10 @@ def distribution(latency: Latency) -> Callable[[Random], float]:
         TypeError: neither a number nor callable.
         ValueError: a number that is negative or not finite.
     """
-    return latency if callable(latency) else Constant(latency)
+    if callable(latency):
+        return latency
+    _check("latency", latency)
+    return Constant(latency)
 
 
 def parse_latency(text: str) -> Callable[[Random], float]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from bedrock_resilience.emulator.jsonvalues import is_number
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -89,7 +91,7 @@ class FaultScript:
         Raises:
             ValueError: a rate outside 0 to 1, or no fault for a rate above 0.
         """
-        if not 0 <= rate <= 1:
+        if not is_number(rate) or not 0 <= rate <= 1:
             raise ValueError(f"rate: got {rate!r}; accepted: 0 to 1")
         if rate and not faults:
             raise ValueError("errors: got none; accepted: at least one")

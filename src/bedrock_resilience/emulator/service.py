@@ -140,17 +140,13 @@ class _Call:
     def reply(self) -> Reply:
         """The reply, as the fault that the request may meet leaves it."""
         try:
-            asked = route(self._request.method, self._request.target)
+            return self._reply()
         except ServiceError as error:
             return self._refused(error)
-        self._service.journal.routed(self._exchange, asked.operation, asked.model_id)
-        text = self._request.body.decode("utf-8", "replace")
-        fault = self._service.script.take(Target(asked.operation, asked.model_id, text))
-        if fault is None:
-            return self._answer(asked)
-        reply = fault.apply(functools.partial(self._answer, asked))
-        self._note(fault, reply)
-        return reply
+        except Exception as error:
+            # An answerer or a fault of the user's, or a mistake in here: the client is told, as it would be by AWS.
+            _logger.exception("%s failed", self._request.target)
+            return self._refused(ServiceError("InternalServerException", f"{type(error).__name__}: {error}"))
 
     def done(self) -> None:
         """Settle the quota and close the entry in the journal; more than once does no harm."""
@@ -163,16 +159,23 @@ class _Call:
         """Note that the client has left: it sees neither an answer nor an error. What was generated is paid for."""
         self._exchange.status, self._exchange.error = None, None
 
+    def _reply(self) -> Reply:
+        asked = route(self._request.method, self._request.target)
+        self._service.journal.routed(self._exchange, asked.operation, asked.model_id)
+        text = self._request.body.decode("utf-8", "replace")
+        fault = self._service.script.take(Target(asked.operation, asked.model_id, text))
+        if fault is None:
+            return self._answer(asked)
+        reply = fault.apply(functools.partial(self._answer, asked))
+        self._note(fault, reply)
+        return reply
+
     def _answer(self, asked: Route) -> Reply:
         """The undisturbed reply."""
         try:
             return self._operate(ask(asked, self._request.body))
         except ServiceError as error:
             return self._refused(error)
-        except Exception as error:
-            # An answerer of the user's, or a mistake in here: the client gets to know, as it would from the service.
-            _logger.exception("%s failed", self._request.target)
-            return self._refused(ServiceError("InternalServerException", f"{type(error).__name__}: {error}"))
 
     def _operate(self, asked: Asked | Reply) -> Reply:
         if isinstance(asked, Reply):

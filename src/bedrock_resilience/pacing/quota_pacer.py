@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,8 @@ class QuotaPacer:
             raise ValueError(f"QuotaPacer.share: got {share!r}; accepted: 0 < share <= 1")
         if not 0 <= phase < 1:
             raise ValueError(f"QuotaPacer.phase: got {phase!r}; accepted: 0 <= phase < 1")
-        if not burndown > 0:
-            raise ValueError(f"QuotaPacer.burndown: got {burndown!r}; accepted: a number > 0")
+        if not 0 < burndown < math.inf:
+            raise ValueError(f"QuotaPacer.burndown: got {burndown!r}; accepted: a finite number > 0")
         self.quota: Quota = quota if share == 1.0 else quota.share(share)
         self._burndown = burndown
         self._ratio = max(1.0, min(_FIRST_RATIO, burndown))

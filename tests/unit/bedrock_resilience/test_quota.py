@@ -28,16 +28,16 @@ class TestQuota:
         assert Quota(requests_per_minute=50, burst=7).request_burst == 7
 
     @pytest.mark.parametrize("field", ["requests_per_minute", "tokens_per_minute", "tokens_per_day"])
-    @pytest.mark.parametrize("given", [0, -5, math.inf, math.nan])
+    @pytest.mark.parametrize("given", [0, -5, math.inf, math.nan, 10**400])
     def test_a_value_out_of_range_is_refused_by_name(self, field: str, given: float) -> None:
         with pytest.raises(
-            ValueError, match=rf"^Quota\.{field}: got .+; accepted: a number > 0, or None for no limit$"
+            ValueError, match=rf"^Quota\.{field}: got .+; accepted: a finite number > 0, or None for no limit$"
         ):
             Quota(**{field: given})
 
     @pytest.mark.parametrize("given", ["50", True, [50]])
     def test_a_value_that_is_no_number_is_refused_by_name(self, given: object) -> None:
-        with pytest.raises(TypeError, match=r"^Quota\.requests_per_minute: got .+; accepted: a number > 0"):
+        with pytest.raises(TypeError, match=r"^Quota\.requests_per_minute: got .+; accepted: a finite number > 0"):
             Quota(requests_per_minute=cast("float", given))
 
     def test_a_burst_needs_a_rate_and_must_admit_a_request(self) -> None:
@@ -47,7 +47,7 @@ class TestQuota:
             Quota(burst=5)
         with pytest.raises(ValueError, match=r"^Quota\.burst: got 0\.5; accepted: a number >= 1"):
             Quota(requests_per_minute=50, burst=0.5)
-        with pytest.raises(ValueError, match=r"^Quota\.burst: got -1; accepted: a number >= 1"):
+        with pytest.raises(ValueError, match=r"^Quota\.burst: got -1; accepted: a finite number >= 1"):
             Quota(requests_per_minute=50, burst=-1)
 
     def test_a_share_scales_every_limit_and_keeps_a_burst_of_one(self) -> None:
@@ -60,6 +60,11 @@ class TestQuota:
     def test_a_share_outside_its_range_is_refused(self, fraction: float) -> None:
         with pytest.raises(ValueError, match=r"fraction: got .+; accepted: 0 < fraction <= 1"):
             Quota().share(fraction)
+
+    @pytest.mark.parametrize("fraction", ["1/3", None, True])
+    def test_a_share_that_is_no_number_is_refused(self, fraction: object) -> None:
+        with pytest.raises(TypeError, match=rf"^fraction: got {fraction!r}; accepted: 0 < fraction <= 1$"):
+            Quota().share(cast("float", fraction))
 
     def test_replace_validates_again(self) -> None:
         assert Quota(requests_per_minute=50).replace(burst=3) == Quota(requests_per_minute=50, burst=3)
@@ -106,7 +111,7 @@ class TestTokenBucket:
 
     @pytest.mark.parametrize(("rate", "capacity"), [(0, 1), (1, 0), (math.inf, 1)])
     def test_bad_arguments_are_refused(self, rate: float, capacity: float) -> None:
-        with pytest.raises(ValueError, match=r"^(rate_per_second|capacity): got .+; accepted: a number > 0$"):
+        with pytest.raises(ValueError, match=r"^(rate_per_second|capacity): got .+; accepted: a finite number > 0$"):
             TokenBucket(rate, capacity)
 
     def test_its_repr_shows_its_state(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from datetime import date
 from typing import Any, cast
 
@@ -66,6 +67,15 @@ def test_an_override_goes_before_the_table_and_the_longest_family_wins() -> None
     assert burndown_rate(SONNET, overrides) == 3.0
     assert burndown_rate("amazon.nova-lite-v1:0", overrides) == 4.0
     assert burndown_rate("anthropic.claude-opus-5", overrides) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "error"), [("5", TypeError), (True, TypeError), (0, ValueError), (math.inf, ValueError)]
+)
+def test_an_override_that_is_no_rate_is_refused_by_its_family(rate: Any, error: type[Exception]) -> None:  # noqa: ANN401 - anything may be given
+    with pytest.raises(error, match=rf"^burndown\['nova'\]: got {rate!r}; accepted: a finite number > 0$"):
+        burndown_rate("amazon.nova-lite-v1:0", {"nova": rate})
+    assert burndown_rate(SONNET, {"nova": rate}) == 5.0
 
 
 def test_every_burndown_rate_says_when_it_was_read() -> None:
@@ -202,12 +212,14 @@ class TestTokenEstimator:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"tokens_per_character": 0}, "tokens_per_character: got 0; accepted: a number > 0"),
+            ({"tokens_per_character": 0}, "tokens_per_character: got 0; accepted: a finite number > 0"),
             ({"weight": 1.5}, "weight: got 1.5; accepted: 0 < weight <= 1"),
+            ({"weight": "0.2"}, "weight: got '0.2'; accepted: 0 < weight <= 1"),
+            ({"tokens_per_character": True}, "tokens_per_character: got True; accepted: a finite number > 0"),
         ],
     )
-    def test_bad_arguments_are_refused(self, arguments: dict[str, float], message: str) -> None:
-        with pytest.raises(ValueError, match=message):
+    def test_bad_arguments_are_refused(self, arguments: dict[str, Any], message: str) -> None:
+        with pytest.raises((TypeError, ValueError), match=message):
             TokenEstimator(**arguments)
 
     def test_its_repr_shows_what_it_has_learned(self) -> None:

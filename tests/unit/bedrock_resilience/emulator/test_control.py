@@ -88,6 +88,12 @@ def test_faults_quota_and_latency_are_set_and_forgotten(emulator: BedrockEmulato
     assert send(emulator, "PUT", "/_emulator/quota", {})[1]["quota"]["burst"] is None
 
 
+def test_a_foreign_body_is_a_text_here(emulator: BedrockEmulator) -> None:
+    fault = {"error": "foreign-body", "body": '{"é": 1}', "content_type": "application/json"}
+    assert send(emulator, "POST", "/_emulator/faults", fault)[0] == 200
+    assert send(emulator, "POST", CONVERSE, HELLO) == (200, {"é": 1})
+
+
 def test_the_quotas_of_several_models_are_shown_by_model() -> None:
     with BedrockEmulator({"a.b": Quota(tokens_per_day=5)}) as emulator:
         quota = send(emulator, "GET", "/_emulator/stats")[1]["quota"]
@@ -107,9 +113,16 @@ def test_the_quotas_of_several_models_are_shown_by_model() -> None:
         ("POST", "faults", {"nn": 5}, "nn: not a field of this fault; accepted: code, status"),
         ("PUT", "faults/random", {}, "rate: got None; accepted: 0 to 1"),
         ("PUT", "faults/random", {"rate": 0.5, "errors": "x"}, "errors: got 'x'; accepted: a list of errors"),
+        ("POST", "faults", {"error": "foreign-body", "body": 5}, "body: got 5; accepted: a text or bytes"),
+        (
+            "POST",
+            "faults",
+            {"headers": {"a": "b\r\nc"}},
+            "headers: got {'a': 'b\\r\\nc'}; accepted: a mapping of texts",
+        ),
         ("PUT", "quota", {"rpm": 5}, "rpm: not a field of a quota; accepted: requests_per_minute,"),
         ("PUT", "quota", {"burst": 5}, "Quota.burst: got 5 without requests_per_minute"),
-        ("PUT", "latency", {}, "seconds: got None; accepted: a number of seconds >= 0"),
+        ("PUT", "latency", {}, "latency: got None; accepted: a number of seconds >= 0"),
         ("PUT", "latency", {"latency": "fast"}, "latency: got 'fast'; accepted: seconds (6.5)"),
     ],
 )

@@ -36,7 +36,7 @@ def test_the_environment_for_clients_names_the_region() -> None:
 
 def test_a_latency_that_is_none_is_refused_and_the_old_one_stays() -> None:
     emulator = BedrockEmulator(latency=0.5)
-    with pytest.raises(ValueError, match="seconds: got -1"):
+    with pytest.raises(ValueError, match="latency: got -1"):
         emulator.latency = -1
     assert emulator.latency == 0.5
 
@@ -50,6 +50,12 @@ def test_a_latency_that_is_none_is_refused_and_the_old_one_stays() -> None:
         ({"port": "x"}, TypeError, "port: got 'x'; accepted: an integer from 0"),
         ({"port": True}, TypeError, "port: got True; accepted: an integer from 0"),
         ({"port": 65_536}, ValueError, "port: got 65536; accepted: an integer from 0"),
+        ({"latency": True}, TypeError, "latency: got True; accepted: a number of seconds >= 0"),
+        ({"log_size": -1}, ValueError, "log_size: got -1; accepted: an integer >= 0"),
+        ({"models": "amazon.nova-lite-v1:0"}, TypeError, "models: got 'amazon.nova-lite-v1:0'; accepted: a collection"),
+        ({"models": 5}, TypeError, "models: got 5; accepted: a collection of model ids"),
+        ({"answerer": "hello"}, TypeError, "answerer: got 'hello'; accepted: a function from a Conversation"),
+        ({"burndown": {"nova": -1}}, ValueError, "burndown['nova']: got -1; accepted: a finite number > 0"),
     ],
 )
 def test_what_it_cannot_serve_with_is_refused_before_it_starts(
@@ -66,6 +72,13 @@ def test_what_is_no_quota_is_refused_and_the_old_one_stays() -> None:
     with pytest.raises(TypeError, match="quota: got 50"):
         emulator.quota = 50  # type: ignore[assignment] # pyright: ignore[reportAttributeAccessIssue]
     assert emulator.quota == quota
+
+
+@pytest.mark.parametrize("narrowed", ["model", "containing"])
+def test_faults_are_narrowed_by_texts_only(narrowed: str) -> None:
+    fields: dict[str, Any] = {narrowed: 5}
+    with pytest.raises(TypeError, match=f"^{narrowed}: got 5; accepted: a text, or None for any$"):
+        BedrockEmulator().fail_next(**fields)
 
 
 @pytest.mark.parametrize("given", ["2", 1.5, True])

@@ -80,5 +80,5 @@ def test_a_latency_out_of_range_is_refused(make: Callable[[], object], message: 
 
 @pytest.mark.parametrize("given", ["6.5", True, None])
 def test_a_latency_that_is_no_number_is_refused(given: object) -> None:
-    with pytest.raises(TypeError, match=r"^seconds: got .+; accepted: a number of seconds >= 0$"):
+    with pytest.raises(TypeError, match=r"^latency: got .+; accepted: a number of seconds >= 0$"):
         distribution(cast("Latency", given))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 
 from bedrock_resilience.emulator.damage import Hang, StreamCut
@@ -72,6 +75,12 @@ def test_chance_does_not_break_what_does_not_stream() -> None:
     script.randomly(1.0, [StreamCut()])
     assert script.take(PLAIN) is None
     assert script.take(STREAM) == StreamCut()
+
+
+@pytest.mark.parametrize("rate", ["0.1", None, True, -0.1, 1.1, math.nan])
+def test_a_rate_that_is_none_is_refused(rate: Any) -> None:  # noqa: ANN401 - anything may be given
+    with pytest.raises(ValueError, match=rf"^rate: got {rate!r}; accepted: 0 to 1$"):
+        FaultScript().randomly(rate, [])
 
 
 def test_a_rate_needs_a_fault() -> None:

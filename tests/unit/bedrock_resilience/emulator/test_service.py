@@ -177,3 +177,16 @@ def test_many_threads_get_each_their_own_answer() -> None:
         thread.join()
     assert not wrong
     assert (setup.journal.requests, setup.journal.answered, setup.ledger.in_flight) == (160, 160, 0)
+
+
+def test_a_fault_that_breaks_is_told_and_leaves_nothing_open(caplog: pytest.LogCaptureFixture) -> None:
+    setup = Setup()
+    body: Any = 5
+    setup.script.add(Rule(ForeignBody(body=body)))
+    delivery = setup.send()
+    delivery.done()
+    assert delivery.reply.status == 500
+    assert b"TypeError" in delivery.reply.frames[0]
+    assert setup.journal.in_flight == 0
+    assert setup.ledger.in_flight == 0
+    assert "failed" in caplog.text

@@ -199,7 +199,15 @@ def test_another_pacers_reservation_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("field", "given"),
-    [("share", 0.0), ("share", 1.5), ("phase", 1.0), ("phase", -0.1), ("burndown", 0.0), ("burndown", math.nan)],
+    [
+        ("share", 0.0),
+        ("share", 1.5),
+        ("phase", 1.0),
+        ("phase", -0.1),
+        ("burndown", 0.0),
+        ("burndown", math.nan),
+        ("burndown", math.inf),
+    ],
 )
 def test_what_lies_outside_its_range_is_refused_by_name(field: str, given: float) -> None:
     with pytest.raises(ValueError, match=rf"^QuotaPacer\.{field}: got {given}; accepted: "):
