@@ -431,6 +431,27 @@ class TestCancellation:
         assert report.submitted == 2
         assert others() == []
 
+    async def test_a_function_that_ignores_it_finishes_its_item_and_no_other(self) -> None:
+        entered = asyncio.Event()
+
+        async def stubborn(number: int) -> int:
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return number
+            return -1
+
+        task = asyncio.create_task(BoundedExecutor(1).arun(stubborn, range(3)))
+        await entered.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await task
+        report = report_of(raised.value)
+        assert report is not None
+        assert statuses(report.outcomes) == "suu"
+        assert report.stopped == "cancelled"
+
     async def test_an_input_of_unknown_length_is_not_asked_for_the_rest(self) -> None:
         entered = asyncio.Event()
 
