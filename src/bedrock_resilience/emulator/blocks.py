@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.emulator.jsonvalues import JsonObject
 
 TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_TOOL_USE_ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+TOOL_USE_ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 _S3_URI: Final = re.compile(r"s3://[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9](/.*)?")
 
 _BLOCKS: Final = frozenset(
@@ -99,7 +99,7 @@ def _check_base64(text: str, path: str) -> None:
 def _check_tool_use(value: JsonObject, path: str, role: str) -> None:
     if role != "assistant":
         raise invalid(f"{path}: a toolUse block belongs in a turn of the assistant, not of the {role}")
-    check_pattern(value.get("toolUseId"), f"{path}.toolUseId", _TOOL_USE_ID)
+    check_pattern(value.get("toolUseId"), f"{path}.toolUseId", TOOL_USE_ID)
     check_pattern(value.get("name"), f"{path}.name", TOOL_NAME)
     an_object(value.get("input"), f"{path}.input")
 
@@ -107,6 +107,6 @@ def _check_tool_use(value: JsonObject, path: str, role: str) -> None:
 def _check_tool_result(value: JsonObject, path: str, role: str) -> None:
     if role != "user":
         raise invalid(f"{path}: a toolResult block belongs in a turn of the user, not of the {role}")
-    check_pattern(value.get("toolUseId"), f"{path}.toolUseId", _TOOL_USE_ID)
+    check_pattern(value.get("toolUseId"), f"{path}.toolUseId", TOOL_USE_ID)
     for index, part in enumerate(a_list(value.get("content"), f"{path}.content")):
         an_object(part, f"{path}.content.{index}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +14,8 @@ from bedrock_resilience.emulator.mischief import Mischief
 from bedrock_resilience.emulator.replies import Reply, failure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bedrock_resilience.emulator.mischief import MakeReply
 
 

@@ -9,19 +9,26 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from bedrock_resilience.emulator.answers.generation import Generation
+from bedrock_resilience.emulator.blocks import TOOL_USE_ID
 from bedrock_resilience.emulator.conversation import ANY, NO_TOOL, Conversation, Message
 from bedrock_resilience.emulator.errors import ServiceError
 from bedrock_resilience.emulator.jsonvalues import JsonObject, as_object, decode, encode, is_integer, objects, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from urllib.parse import SplitResult
 
 _STOP_REASONS: Final = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "content_filtered"}
+
+_NO_PORT: Final = -1
+# What models write around JSON, where the server does not keep them from it.
+_FENCED: Final = re.compile(r"\s*```\w*\s(.*)```\s*", re.DOTALL)
 
 
 class OpenAIBackend:
@@ -38,11 +45,11 @@ class OpenAIBackend:
     """
 
     def __init__(self, url: str, model: str, *, api_key: str | None = None, timeout: float = 300.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"url: got {url!r}; accepted: http://host:port/v1")
+        parts = urlsplit(str(url))
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname or "", _port(parts)
+        if parts.scheme not in {"http", "https"} or not self._host or self._port == _NO_PORT:
+            raise ValueError(f"url: got {url!r}; accepted: http://host:port/v1")
         self._path = f"{parts.path.rstrip('/')}/chat/completions"
         self._model = model
         self._headers = {"Content-Type": "application/json"}
@@ -76,6 +83,13 @@ class OpenAIBackend:
             connection.request("POST", self._path, body, self._headers)
             response = connection.getresponse()
             return response.status, response.read()
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return _NO_PORT
 
 
 def _model_error(message: str, status: int) -> ServiceError:
@@ -168,8 +182,8 @@ def _parts(block: JsonObject) -> Iterator[dict[str, Any]]:
 def generation_of(completion: JsonObject, conversation: Conversation) -> Generation:
     """What a chat completion says, as a generation.
 
-    A small model may answer a forced tool with the tool's input as a text, or with JSON that is broken: the first is
-    taken as the tool use that it means, the second is `malformed_tool_use`, as Bedrock says it.
+    A small model may answer a forced tool with the tool's input as a text, in a code fence or not, or with JSON that is
+    broken: the first is taken as the tool use that it means, the second is `malformed_tool_use`, as Bedrock says it.
 
     Raises:
         LookupError: it has no choices.
@@ -199,13 +213,20 @@ def generation_of(completion: JsonObject, conversation: Conversation) -> Generat
 def _tool_use(call: JsonObject) -> dict[str, Any]:
     function = as_object(call.get("function")) or {}
     arguments = function.get("arguments")
-    made = _json_object(arguments) if isinstance(arguments, str) else as_object(arguments)
-    return {"toolUseId": str(call.get("id") or _new_id()), "name": str(function.get("name")), "input": made}
+    # A tool without parameters is called with nothing by some servers.
+    made = _json_object(arguments or "{}") if isinstance(arguments, str) else as_object(arguments)
+    identity = str(call.get("id"))
+    return {
+        "toolUseId": identity if call.get("id") and TOOL_USE_ID.fullmatch(identity) else _new_id(),
+        "name": str(function.get("name")),
+        "input": made,
+    }
 
 
 def _json_object(text: str) -> JsonObject | None:
+    fenced = _FENCED.fullmatch(text)
     try:
-        return as_object(decode(text.encode("utf-8", "replace")))
+        return as_object(decode((fenced[1] if fenced else text).encode("utf-8", "replace")))
     except ValueError:
         return None
 

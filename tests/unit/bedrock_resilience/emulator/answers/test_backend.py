@@ -184,15 +184,24 @@ class TestAnswer:
         assert (made.content, made.stop_reason) == (content, reason)
         assert (made.input_tokens, made.output_tokens) == (None, None)
 
-    def test_a_forced_tool_answered_as_a_text_is_the_tool_use_it_means(self, stub: Stub) -> None:
-        stub.answer = completion('{"a": 1}')
+    @pytest.mark.parametrize(
+        "text", ['{"a": 1}', '```json\n{"a": 1}\n```', ' ```\n{"a": 1}```\n', '```json {"a": 1} ```'], ids=repr
+    )
+    def test_a_forced_tool_answered_as_a_text_is_the_tool_use_it_means(self, stub: Stub, text: str) -> None:
+        stub.answer = completion(text)
         made = OpenAIBackend(stub.url, "llama")(asked(forced_tool=TOOL))
         (block,) = made.content
         assert (block["toolUse"]["name"], block["toolUse"]["input"]) == ("record", {"a": 1})
         assert made.stop_reason == "tool_use"
 
-    def test_a_call_without_an_id_gets_one(self, stub: Stub) -> None:
-        stub.answer = completion(None, "tool_calls", [call("{}", None)])
+    def test_a_call_of_a_tool_without_parameters_may_have_no_arguments(self, stub: Stub) -> None:
+        stub.answer = completion(None, "tool_calls", [call("")])
+        (block,) = OpenAIBackend(stub.url, "llama")(asked(tools=(TOOL,))).content
+        assert block["toolUse"]["input"] == {}
+
+    @pytest.mark.parametrize("identity", [None, "", "not one/of these", "x" * 65])
+    def test_a_call_without_an_id_that_bedrock_takes_gets_one(self, stub: Stub, identity: str | None) -> None:
+        stub.answer = completion(None, "tool_calls", [call("{}", identity)])
         (block,) = OpenAIBackend(stub.url, "llama")(asked(tools=(TOOL,))).content
         assert block["toolUse"]["toolUseId"].startswith("tooluse_")
 
@@ -228,7 +237,9 @@ class TestFailure:
         with pytest.raises(ServiceError, match=r"^ModelTimeoutException: 127\.0\.0\.1 did not answer in 0\.05 s"):
             OpenAIBackend(stub.url, "llama", timeout=0.05)(asked())
 
-    @pytest.mark.parametrize("url", ["127.0.0.1:80", "ftp://host/v1", "http://"])
+    @pytest.mark.parametrize(
+        "url", ["127.0.0.1:80", "ftp://host/v1", "http://", "http://host:port/v1", "http://host:99999"]
+    )
     def test_an_address_that_is_none_is_refused(self, url: str) -> None:
         with pytest.raises(ValueError, match=r"^url: got .+; accepted: http://host:port/v1$"):
             OpenAIBackend(url, "llama")
