@@ -142,7 +142,7 @@ class TestExchange:
     @pytest.mark.parametrize("field", ["timeout", "keep"])
     def test_seconds_out_of_range_are_named(self, field: str) -> None:
         settings: dict[str, Any] = {field: 0.0}
-        with pytest.raises(ValueError, match=rf"DynamoTable\.{field}: got 0\.0, accepted"):
+        with pytest.raises(ValueError, match=rf"DynamoTable\.{field}: got 0\.0; accepted"):
             DynamoTable("paces", client=object(), **settings)
 
     def test_without_boto3_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,11 @@ The life of one request, first attempt or retry alike::
     ...send...
     pacer.answered(reservation, now, usage)      # or throttled, overloaded, abandoned
 
-Each reservation is closed exactly once. Asking `due` is optional: a caller that only sleeps `reservation.wait` is paced
-as well, it merely learns of a throttle one request later.
+Each reservation is closed exactly once, at the pacer that gave it. Asking `due` is optional, but whoever only sleeps
+`reservation.wait` goes by what was known when it asked. `QuotaPacer` loses nothing by that. `AdaptivePacer` is
+throttled more often and takes longer, since the rate that it finds does not reach those who wait already. `SharedPacer`
+cannot do without: what it says first is when the next turn of its instance begins. The drivers of this package ask
+after 20 seconds at the latest.
 """
 
 from __future__ import annotations

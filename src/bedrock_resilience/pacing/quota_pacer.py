@@ -31,10 +31,11 @@ _FORGET = 0.01
 class _Booking(Reservation):
     """A reservation with its claims: on tokens from the start, on a request once its tokens are due."""
 
-    __slots__ = ("claims", "open", "request", "sent")
+    __slots__ = ("claims", "open", "pacer", "request", "sent")
 
-    def __init__(self, at: float, tokens: int, claims: list[Claim]) -> None:
+    def __init__(self, pacer: QuotaPacer, at: float, tokens: int, claims: list[Claim]) -> None:
         super().__init__(0.0, at, tokens)
+        self.pacer = pacer
         self.claims = claims
         self.request: Claim | None = None
         self.sent = False
@@ -89,14 +90,14 @@ class QuotaPacer:
         """Claim one request and its tokens, behind everyone who waits."""
         with self._lock:
             self._advance(now)
-            booking = _Booking(now, tokens, [self._claim(meter, tokens) for meter in self._tokens])
+            booking = _Booking(self, now, tokens, [self._claim(meter, tokens) for meter in self._tokens])
             booking.wait = self._wait(booking)
             booking.at = now + booking.wait
             return booking
 
     def due(self, reservation: Reservation, now: float) -> float:
         """Seconds still to wait; 0 means: send it now."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             self._advance(now)
             wait = self._wait(booking)
@@ -105,7 +106,7 @@ class QuotaPacer:
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
         """Correct the claim to what the call cost; without a usage it stands, to be on the safe side."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             self._advance(now)
             if self._close(booking) and usage is not None:
@@ -116,7 +117,7 @@ class QuotaPacer:
 
     def throttled(self, reservation: Reservation, now: float) -> None:
         """The quota is smaller than told, or somebody else uses it: what was saved up is not there either."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             self._advance(now)
             if not self._close(booking):
@@ -128,7 +129,7 @@ class QuotaPacer:
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
         """Halve the rate, hold it, raise it again; see `bedrock_resilience.pacing.slowdown`."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             self._advance(now)
             if self._close(booking):
@@ -137,7 +138,7 @@ class QuotaPacer:
 
     def abandoned(self, reservation: Reservation, now: float) -> None:
         """Give everything back: whoever waits behind it moves up."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             self._advance(now)
             if not booking.open:
@@ -147,6 +148,11 @@ class QuotaPacer:
                 self._requests.withdraw(booking.request)
             for meter, claim in zip(self._tokens, booking.claims, strict=True):
                 meter.withdraw(claim)
+
+    def _own(self, reservation: Reservation) -> _Booking:
+        if not isinstance(reservation, _Booking) or reservation.pacer is not self:
+            raise TypeError(f"reservation: got {reservation!r}; accepted: what this pacer's reserve() returned")
+        return reservation
 
     def __repr__(self) -> str:
         return f"QuotaPacer({self.quota!r})"
@@ -235,9 +241,3 @@ def _token_meters(quota: Quota) -> list[Meter]:
             rate = tokens / seconds
             meters.append(Meter(rate, tokens - rate * _MARGIN))
     return meters
-
-
-def _own(reservation: Reservation) -> _Booking:
-    if not isinstance(reservation, _Booking):
-        raise TypeError(f"reservation: got {reservation!r}; accepted: what this pacer's reserve() returned")
-    return reservation

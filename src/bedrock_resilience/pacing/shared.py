@@ -70,10 +70,11 @@ def _machine_time(now: float) -> float:  # noqa: ARG001 - the caller's own time 
 class _Booking(Reservation):
     """A reservation with its place in the shared schedule, or with one of the fallback's."""
 
-    __slots__ = ("cost", "fallback", "open", "sent_at", "slot")
+    __slots__ = ("cost", "fallback", "open", "pacer", "sent_at", "slot")
 
-    def __init__(self, at: float, tokens: int, cost: Cost) -> None:
+    def __init__(self, pacer: SharedPacer, at: float, tokens: int, cost: Cost) -> None:
         super().__init__(0.0, at, tokens)
+        self.pacer = pacer
         self.cost = cost
         self.slot: float | None = None  # shared seconds
         self.sent_at: float | None = None  # shared seconds
@@ -152,14 +153,14 @@ class SharedPacer:
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         """Book a place; may ask the table."""
         with self._lock:
-            booking = _Booking(now, tokens, Cost(tokens=tokens * self._ratio))
+            booking = _Booking(self, now, tokens, Cost(tokens=tokens * self._ratio))
             self._waiting.append(booking)
         booking.wait = self.due(booking, now)
         return booking
 
     def due(self, reservation: Reservation, now: float) -> float:
         """Seconds still to wait; 0 means: send it now. May ask the table."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         wait = self._known_wait(booking, now)
         if wait is None:
             with self._asking:
@@ -172,7 +173,7 @@ class SharedPacer:
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
         """Correct what was booked to what the call cost; the table is told with the next booking."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             if not self._close(booking, now):
                 return
@@ -187,7 +188,7 @@ class SharedPacer:
 
     def throttled(self, reservation: Reservation, now: float) -> None:
         """Lower the pace of all instances. Asks the table, unless another thread is about to."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             if not self._close(booking, now):
                 return
@@ -200,7 +201,7 @@ class SharedPacer:
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
         """Halve the pace of all instances. Asks the table, unless another thread is about to."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             if not self._close(booking, now):
                 return
@@ -212,7 +213,7 @@ class SharedPacer:
 
     def abandoned(self, reservation: Reservation, now: float) -> None:
         """Give its tokens back; its place lapses."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             if not booking.open:
                 return
@@ -226,6 +227,11 @@ class SharedPacer:
 
     def __repr__(self) -> str:
         return f"SharedPacer({self.table!r}, {self.model!r}, {self.quota!r}, instance={self.instance!r})"
+
+    def _own(self, reservation: Reservation) -> _Booking:
+        if not isinstance(reservation, _Booking) or reservation.pacer is not self:
+            raise TypeError(f"reservation: got {reservation!r}; accepted: what this pacer's reserve() returned")
+        return reservation
 
     def _known_wait(self, booking: _Booking, now: float) -> float | None:
         """Seconds still to wait; None if only the table can tell."""
@@ -368,12 +374,6 @@ def _check(model: str, **numbers: float) -> None:
         least = ">= 0" if name == "skew" else "> 0"
         if not (given > 0 or (given == 0 and name == "skew")) or given == math.inf:
             raise ValueError(f"SharedPacer.{name}: got {given!r}; accepted: a finite number {least}")
-
-
-def _own(reservation: Reservation) -> _Booking:
-    if not isinstance(reservation, _Booking):
-        raise TypeError(f"reservation: got {reservation!r}; accepted: what this pacer's reserve() returned")
-    return reservation
 
 
 if TYPE_CHECKING:

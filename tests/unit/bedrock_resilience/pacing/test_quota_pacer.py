@@ -13,7 +13,9 @@ from bedrock_resilience.quota import Quota, Usage
 from support.approx import approx
 
 if TYPE_CHECKING:
-    from bedrock_resilience.pacing import Reservation
+    from collections.abc import Callable
+
+    from bedrock_resilience.pacing import Pacer
 
 
 def waits(pacer: QuotaPacer, count: int, now: float = 0.0, tokens: int = 0) -> list[float]:
@@ -191,8 +193,9 @@ def test_a_reservation_is_closed_once(how: str) -> None:
     assert pacer.reserve(0.0).wait == approx(before + 1.0)
 
 
-def test_another_pacers_reservation_is_refused() -> None:
-    foreign: Reservation = NoPacer().reserve(0.0)
+@pytest.mark.parametrize("make", [NoPacer, lambda: QuotaPacer(Quota())], ids=["kind", "pacer"])
+def test_another_pacers_reservation_is_refused(make: Callable[[], Pacer]) -> None:
+    foreign = make().reserve(0.0)
     with pytest.raises(TypeError, match=r"^reservation: got .+; accepted: what this pacer's reserve\(\) returned$"):
         QuotaPacer(Quota()).answered(foreign, 0.0)
 

@@ -178,8 +178,12 @@ class TestPlaces:
         assert table.last.tokens_until == approx(LONG_AGO + 59 + 20 + 1)
 
     def test_another_pacers_reservation_is_refused(self) -> None:
-        with pytest.raises(TypeError, match="reservation: got Reservation"):
-            pacer_on(MemoryTable()).due(NoPacer().reserve(0.0), 0.0)
+        for other in (NoPacer(), pacer_on(MemoryTable())):
+            foreign = other.reserve(0.0)
+            with pytest.raises(
+                TypeError, match=r"^reservation: got .+; accepted: what this pacer's reserve\(\) returned$"
+            ):
+                pacer_on(MemoryTable()).due(foreign, 0.0)
 
     def test_after_many_lost_races_it_waits_a_moment_and_loses_nothing(self) -> None:
         table = FailingTable()
