@@ -119,7 +119,8 @@ class Retrier:
         raise_exhausted: bool = False,
     ) -> None:
         if not isinstance(policy, RetryPolicy):
-            raise TypeError(f"Retrier: policy: got {policy!r}; accepted: a RetryPolicy")
+            remedy = ", or nothing: @retry()" if callable(policy) else ""  # the brackets are easily forgotten
+            raise TypeError(f"Retrier: policy: got {policy!r}; accepted: a RetryPolicy{remedy}")
         for name, part, usual in (
             ("deadline", deadline, None),
             ("budget", budget, None),

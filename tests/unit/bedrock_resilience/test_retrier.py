@@ -500,6 +500,14 @@ class TestAsync:
 
 
 class TestDecorator:
+    def test_forgotten_brackets_are_told(self) -> None:
+        decorator: Any = retry
+        with pytest.raises(TypeError) as refused:
+            decorator(print_nothing)
+        assert str(refused.value) == (
+            f"Retrier: policy: got {print_nothing!r}; accepted: a RetryPolicy, or nothing: @retry()"
+        )
+
     def test_what_cannot_be_called_is_refused(self) -> None:
         with pytest.raises(TypeError) as refused:
             retry(PLAIN)(5)  # type: ignore[type-var]  # that is the point
