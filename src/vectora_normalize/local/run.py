@@ -106,9 +106,14 @@ def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, 
         RunRefused: INVALID_CONFIGURATION: a variable holds what is not accepted.
     """
     tuning = {name: environ[name] for name in _TUNING if name in environ}
-    buckets = {"CONFIG_BUCKET": str(folder.config), "DATA_BUCKET": str(out), "ENV": "local"}
+    buckets = {"CONFIG_BUCKET": "config", "DATA_BUCKET": "data", "ENV": "local"}
     settings = Settings.from_env({**_PATIENCE, **tuning, **buckets})
-    return settings if workers is None else msgspec.structs.replace(settings, max_workers=workers)
+    return msgspec.structs.replace(
+        settings,
+        config_bucket=str(folder.config),  # a path, which no bucket could be called
+        data_bucket=str(out),
+        max_workers=settings.max_workers if workers is None else workers,
+    )
 
 
 @contextlib.contextmanager
