@@ -119,8 +119,7 @@ class Retrier:
         raise_exhausted: bool = False,
     ) -> None:
         if not isinstance(policy, RetryPolicy):
-            remedy = ", or nothing: @retry()" if callable(policy) else ""  # the brackets are easily forgotten
-            raise TypeError(f"Retrier: policy: got {policy!r}; accepted: a RetryPolicy{remedy}")
+            raise _no_policy(policy)
         for name, part, usual in (
             ("deadline", deadline, None),
             ("budget", budget, None),
@@ -452,6 +451,11 @@ def _event(call: Attempts, step: Sleep | Stop, policy: RetryPolicy) -> Event:
         fault=call.fault,
         error=call.error,
     )
+
+
+def _no_policy(given: object) -> TypeError:
+    remedy = ", or nothing: @retry()" if callable(given) else ""  # the brackets are easily forgotten
+    return TypeError(f"Retrier: policy: got {given!r}; accepted: a RetryPolicy{remedy}")
 
 
 # What a part must be able to do, where a wrong one would fail in the middle of a call only.
