@@ -78,7 +78,7 @@ class Context:
 
 
 def serve_aws(address: Any) -> None:
-    """Moto's server, in a process of its own; S3's conditional requests one after the other, as S3 has it."""
+    """Moto's server, in a process of its own; requests that change a bucket one after the other, as S3 has it."""
     import logging  # noqa: PLC0415 - in that process only
 
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - as above
@@ -91,13 +91,13 @@ def serve_aws(address: Any) -> None:
     server: Any = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     application: Callable[..., Iterable[bytes]] = server._server.app  # noqa: SLF001 - moto has no hook for it
-    lock = threading.Lock()
+    buckets, queues = threading.Lock(), threading.Lock()
 
     def atomic(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        conditional = "HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ
-        # Receiving takes two steps as well, and each message would be seen by several.
-        receiving = "AmazonSQS" in environ.get("HTTP_X_AMZ_TARGET", "")
-        with lock if conditional or receiving else contextlib.nullcontext():
+        # Receiving takes two steps as well, and each message would be seen by several; listing fails where keys go.
+        sqs = "AmazonSQS" in environ.get("HTTP_X_AMZ_TARGET", "")
+        reads_one = environ["REQUEST_METHOD"] == "GET" and "list-type" not in environ.get("QUERY_STRING", "")
+        with queues if sqs else contextlib.nullcontext() if reads_one else buckets:
             return application(environ, start_response)
 
     server._server.app = atomic  # noqa: SLF001 - as above
