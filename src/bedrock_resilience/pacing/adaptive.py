@@ -18,9 +18,12 @@ The law, in the order in which it comes to bear:
    has been admitted for so long is not the limit any more. How long it stays flat depends on how much the estimate
    rests on. It grows by fractions of the best rate known, not of the present one, so that an instance whose share was
    taken by others gets it back as fast as they grew.
-6. *Others.* Several instances share a quota without knowing of each other. Where the measurements contradict each other
-   somebody came or went, and the rate is cut below the measured one, to make room for newcomers ("fast convergence" of
-   CUBIC); no cut goes deeper than `least_cut` of the rate, so that nobody is starved by a run of bad luck.
+6. *Others.* Several instances share a quota without knowing of each other. Where less is admitted than the earlier
+   measurements allow, somebody came, and the rate is cut below the measured one, to make room ("fast convergence" of
+   CUBIC, which yields in that direction only, too); no cut goes deeper than `least_cut` of the rate, so that nobody is
+   starved by a run of bad luck.
+7. *Nobody oversleeps.* Those that wait are told when it will be their turn if the rate grows as it does now, not as if
+   it stayed: a rate that grows while everyone sleeps is never tried, and permits for all of them lie ready at once.
 
 Only requests that had to wait count as evidence for more: an instance that has nothing to send must not conclude that
 it could send more (RFC 7661). A 503 or 529 is kept apart, see `bedrock_resilience.pacing.slowdown`.
@@ -32,6 +35,12 @@ throttled; `benchmarks/pacing` shows both on the same model.
 The constants were chosen on the simulator, against all of: one instance and three, quotas of 25, 50 and 100 a minute,
 refusals after 0.05 to 0.5 s, constant latency and a spread of up to 0.3. `benchmarks/pacing` prints what is traded
 for what.
+
+Limits, with numbers in docs/pacing.md. A quota of a few requests a minute is found as slowly as any other, in requests,
+so a tenth of them is refused. A bucket of one request runs over between all throttles, which makes every measurement
+too low. Instances that know nothing of each other do not come to equal shares within a job of fifty requests, so one of
+them is left over in the end, and takes a minute or two to find that it is alone. `QuotaPacer` and `SharedPacer` have
+none of these limits.
 """
 
 from __future__ import annotations
@@ -53,6 +62,7 @@ if TYPE_CHECKING:
 
 _SLOWEST = 1 / 60  # requests a second
 _FASTEST = 1e6
+_HALVINGS = 30  # of a wait, to find how long it will be: to a millionth of a second even in a quarter of an hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +72,17 @@ class AdaptiveLaw:
     Args:
         start: Requests a second in the first second. Spreads twelve workers over one call of six seconds.
         doubling: Seconds in which the rate doubles until the first throttle: the burst gives that much warning.
-        burst: Seconds of the rate that the bucket is assumed to hold, until the first measurement: a tenth of a minute,
-            as `Quota` assumes.
+        burst: Seconds of the rate that the bucket is assumed to hold, until the first measurement: a little less than
+            the tenth of a minute that `Quota` assumes, because a guess that is too high ends with the next throttle,
+            and one that is too low lasts.
         headroom: The rate after a throttle, over the measured one. Below 1 the bucket slowly fills, which is what
             newcomers live on.
         pause: Permits that are let go after a throttle, beside the one of the refused request. They are not lost:
             they are in the bucket, and the next throttle comes that much later.
         least_cut: The rate after a throttle is at least this much of the rate before it.
-        yielding: The rate after a throttle that contradicts the ones before it, over the measured one.
-        first_patience: Requests in which the rate grows by the best rate known, after the first throttle.
+        yielding: The rate after a throttle that shows that the rate fell, over the measured one.
+        first_patience: Requests in which the rate grows by the best rate known, after the first throttle: half of the
+            later ones, since what it grows from is a guess.
         patience: The same after the later ones: so many times the number of requests that the estimate rests on ...
         least_patience: ... but not fewer than this ...
         most_patience: ... and not more. That is a throttle about every 65 requests in the long run; with more, a quota
@@ -85,16 +97,16 @@ class AdaptiveLaw:
 
     start: float = 2.2
     doubling: float = 4.0
-    burst: float = 6.0
+    burst: float = 5.0
     headroom: float = 0.97
     pause: float = 1.4
     least_cut: float = 0.65
     yielding: float = 0.85
-    first_patience: float = 30.0
+    first_patience: float = 24.0
     patience: float = 3.0
     least_patience: float = 50.0
     most_patience: float = 110.0
-    first_pace: float = 1.0
+    first_pace: float = 1.2
     pace: float = 2.2
     memory: float = 0.925
 
@@ -226,21 +238,49 @@ class AdaptivePacer:
         self._set_rate(now)
 
     def _set_rate(self, now: float) -> None:
+        self._meter.rate = self._rate(self._evidence, now)
+
+    def _rate(self, evidence: float, now: float) -> float:
         if self._ramping:
             rate = self.law.start * 2 ** min(64.0, (now - self._since) / self.law.doubling)
         else:
-            evidence = max(self._evidence, (now - self._since) / self._pace)
+            evidence = max(evidence, (now - self._since) / self._pace)
             rate = self._base + self._peak * (evidence / self._patience) ** 3
-        self._meter.rate = self._slowdown.factor * min(_FASTEST, rate)
+        return self._slowdown.factor * min(_FASTEST, rate)
 
     def _wait(self, booking: _Booking, now: float) -> float:
         if booking.sent:
             return 0.0
-        wait = self._meter.wait(booking.claim)
+        wait = self._soonest(self._meter.wait(booking.claim), now)
         booking.at = now + wait
         if wait == 0:
             self._send(booking)
         return wait
+
+    def _soonest(self, wait: float, now: float) -> float:
+        """What takes `wait` seconds at the present rate, if nothing is refused meanwhile; never too long."""
+        if wait > 0:
+            wait = self._ramped(wait) if self._ramping else self._grown(wait, now)
+        return min(wait, self._slowdown.seconds_left(now))
+
+    def _ramped(self, wait: float) -> float:
+        # What is granted at an exponential rate: (2 ** (seconds / doubling) - 1) * doubling / ln 2 * rate.
+        scale = self.law.doubling / math.log(2)
+        return scale * math.log1p(wait / scale)
+
+    def _grown(self, wait: float, now: float) -> float:
+        permits = wait * self._meter.rate
+        shortest, longest = 0.0, wait
+        for _ in range(_HALVINGS):
+            seconds = (shortest + longest) / 2
+            middle = self._rate(self._evidence + permits / 2, now + seconds / 2)
+            end = self._rate(self._evidence + permits, now + seconds)
+            # Simpson's rule, which is exact for a third power.
+            if (self._meter.rate + 4 * middle + end) / 6 * seconds < permits:
+                shortest = seconds
+            else:
+                longest = seconds
+        return shortest
 
     def _send(self, booking: _Booking) -> None:
         booking.sent = True
@@ -277,7 +317,7 @@ class AdaptivePacer:
 
     def _measure(self, estimate: Estimate, was: float) -> None:
         law = self.law
-        measured = law.headroom * estimate.middle * (1.0 if estimate.agrees else law.yielding)
+        measured = law.headroom * estimate.middle * (law.yielding if estimate.fell else 1.0)
         self._base = max(_SLOWEST, min(was, max(law.least_cut * was, measured)))
         self._peak = max(self._base, law.memory * self._peak)
         self._patience = min(law.most_patience, max(law.least_patience, law.patience * estimate.rests_on))

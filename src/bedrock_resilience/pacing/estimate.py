@@ -8,13 +8,12 @@ two throttles is what was refilled between them, to within one request::
 whatever the size of the bucket, as long as it did not run over in between. Each earlier throttle gives such an
 interval, and all of them hold at once, so the rate lies in their intersection; the longer the baseline, the narrower
 it is. Where the intersection is empty the rate has changed (another quota, other senders, or a bucket that ran over),
-and only the later throttles count. This is estimation by set membership (Schweppe, "Recursive State Estimation", 1968):
-bounds instead of averages, and no constant to choose.
+and the earlier throttles are forgotten. This is estimation by set membership (Schweppe, "Recursive State Estimation",
+1968): bounds instead of averages, and no constant to choose.
 """
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 
@@ -29,16 +28,18 @@ class Estimate:
         low: Permits a second, at least.
         high: Permits a second, at most.
         rests_on: Requests admitted over the longest baseline that agrees.
-        agrees: Whether all of the throttles looked back at agree.
+        fell: Whether an earlier throttle contradicts it, because more was admitted before. Where less was admitted
+            before, nothing follows: the rate may have risen, or the bucket ran over, and hid that it was higher all
+            along.
     """
 
-    __slots__ = ("agrees", "high", "low", "rests_on")
+    __slots__ = ("fell", "high", "low", "rests_on")
 
-    def __init__(self, low: float, high: float, rests_on: int, *, agrees: bool) -> None:
+    def __init__(self, low: float, high: float, rests_on: int, *, fell: bool = False) -> None:
         self.low: float = low
         self.high: float = high
         self.rests_on: int = rests_on
-        self.agrees: bool = agrees
+        self.fell: bool = fell
 
     @property
     def middle(self) -> float:
@@ -75,21 +76,28 @@ class Throttles:
         return estimate
 
     def _estimate(self, sent: float, number: int) -> Estimate | None:
-        low, high, rests_on, agreeing = 0.0, math.inf, 0, 0
-        for earlier, its_number in reversed(self._seen):
+        estimate: Estimate | None = None
+        for back, (earlier, its_number) in enumerate(reversed(self._seen)):
             seconds = sent - earlier
             if seconds <= 0:
                 continue  # sent in the same instant: no baseline
             admitted = self._admitted(its_number, number)
-            lower, upper = (admitted - 1) / seconds, (admitted + 1) / seconds
-            if max(low, lower) > min(high, upper):
+            low, high = (admitted - 1) / seconds, (admitted + 1) / seconds
+            if estimate is None:
+                estimate = Estimate(max(0.0, low), high, admitted)
+            elif low > estimate.high or high < estimate.low:
+                estimate.fell = low > estimate.high
+                self._forget(len(self._seen) - back)
                 break
-            low, high = max(low, lower), min(high, upper)
-            rests_on = admitted
-            agreeing += 1
-        if agreeing == 0:
-            return None
-        return Estimate(low, high, rests_on, agrees=agreeing == len(self._seen))
+            else:
+                estimate.low, estimate.high = max(low, estimate.low), min(high, estimate.high)
+                estimate.rests_on = admitted
+        return estimate
+
+    def _forget(self, throttles: int) -> None:
+        # What contradicts the present would go on contradicting it, as long as it is remembered.
+        for _ in range(throttles):
+            self._seen.popleft()
 
     def _admitted(self, after: int, before: int) -> int:
         refused = bisect_left(self._not_admitted, before) - bisect_right(self._not_admitted, after)

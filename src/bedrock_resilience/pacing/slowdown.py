@@ -38,3 +38,7 @@ class Slowdown:
         while self.factor < 1.0 and now - self._cut_at >= HOLD:
             self.factor = min(1.0, self.factor * RAISE)
             self._cut_at += HOLD
+
+    def seconds_left(self, now: float) -> float:
+        """Seconds until the factor is raised next; infinite where there is nothing to raise."""
+        return self._cut_at + HOLD - now if self.factor < 1.0 else math.inf

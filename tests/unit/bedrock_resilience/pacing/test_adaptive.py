@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import threading
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation
 
 LAW = AdaptiveLaw()
+SCALE = LAW.doubling / math.log(2)
+"""Seconds: what is granted in the slow start is `SCALE * start * (2 ** (seconds / doubling) - 1)`."""
 
 
 def send(pacer: AdaptivePacer, now: float) -> tuple[Reservation, float]:
@@ -34,7 +37,18 @@ class TestStart:
         waits = [pacer.reserve(0.0).wait for _ in range(12)]
         assert waits[0] == 0.0
         assert waits == sorted(waits)
-        assert waits[-1] == approx(11 / LAW.start)
+        assert waits[-1] == approx(SCALE * math.log1p(11 / LAW.start / SCALE))
+
+    def test_those_that_wait_are_told_by_the_rate_that_grows_meanwhile(self) -> None:
+        pacer = AdaptivePacer()
+        waiting = [pacer.reserve(0.0) for _ in range(32)]
+        told = waiting[-1].wait
+        assert told < 31 / LAW.start / 1.5
+        now = 0.0
+        for one in waiting:
+            while (wait := pacer.due(one, now)) > 0:
+                now += wait
+        assert told <= now < 1.1 * told
 
     def test_the_rate_doubles_until_something_is_refused(self) -> None:
         pacer = AdaptivePacer()
@@ -78,8 +92,20 @@ class TestThrottle:
         rate = pacer.requests_per_minute / 60
         after = [pacer.due(one, 0.1) for one in waiting]
         assert all(later > 10 * sooner for later, sooner in zip(after, before, strict=True))
-        assert after[0] == approx((1 + LAW.pause) / rate - 0.1)
-        assert after[2] - after[1] == approx(1 / rate)
+        assert after[0] == approx((1 + LAW.pause) / rate - 0.1, within=0.3)
+        assert after[2] - after[1] == approx(1 / rate, within=1.5)
+        assert after[2] < (3 + LAW.pause) / rate - 0.1  # the rate will have grown by then
+
+    def test_whoever_sleeps_as_told_wakes_when_it_is_due(self) -> None:
+        pacer, now = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 30)
+        waiting = [pacer.reserve(now) for _ in range(32)]
+        last = waiting[-1]
+        told = now + last.wait
+        for one in waiting[:-1]:
+            while (wait := pacer.due(one, now)) > 0:
+                now += wait
+        assert told <= now + (last_wait := pacer.due(last, now)) + 1e-6
+        assert now + last_wait <= told * 1.05
 
     def test_whoever_never_asks_whether_it_is_due_is_paced_all_the_same(self) -> None:
         pacer = AdaptivePacer()
@@ -117,7 +143,7 @@ class TestThrottle:
         _, second, third = (pacer.reserve(0.0) for _ in range(3))
         pacer.abandoned(second, 0.0)
         pacer.abandoned(second, 0.0)
-        assert pacer.due(third, 0.0) == approx(1 / LAW.start)
+        assert pacer.due(third, 0.0) == approx(SCALE * math.log1p(1 / LAW.start / SCALE))
 
     @pytest.mark.parametrize("how", ["answered", "throttled", "overloaded", "abandoned"])
     def test_a_reservation_is_closed_once(self, how: str) -> None:
@@ -153,6 +179,14 @@ class TestOverload:
         assert pacer.requests_per_minute == approx(halved * 1.5)
         pacer.reserve(now + 2 * HOLD)
         assert pacer.requests_per_minute == approx(halved * 2)
+
+    def test_those_that_wait_ask_again_when_the_rate_is_raised(self) -> None:
+        pacer, now = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 100)
+        for _ in range(6):
+            reservation, now = send(pacer, now)
+            pacer.overloaded(reservation, now)
+        waits = [pacer.reserve(now).wait for _ in range(12)]
+        assert waits[-1] == approx(HOLD)
 
     def test_a_throttle_while_it_is_slowed_down_cuts_the_rate_behind_it(self) -> None:
         pacer, now = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 100)
@@ -223,7 +257,7 @@ def test_it_takes_any_number_of_threads() -> None:
     for thread in threads:
         thread.join()
     sent = 8 * sum(number % 7 != 0 for number in range(200))
-    assert pacer.reserve(0.0).wait == approx(sent / LAW.start)
+    assert pacer.reserve(0.0).wait == approx(SCALE * math.log1p(sent / LAW.start / SCALE))
 
 
 def test_another_pacers_reservation_is_refused() -> None:

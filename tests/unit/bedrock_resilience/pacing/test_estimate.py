@@ -23,7 +23,7 @@ def test_between_two_throttles_what_was_admitted_was_refilled_to_within_one() ->
     estimate = observe(throttles, 20.0, 17)  # 9 to 16: eight requests in ten seconds
     assert estimate is not None
     assert (estimate.low, estimate.high, estimate.middle) == (approx(0.7), approx(0.9), approx(0.8))
-    assert (estimate.rests_on, estimate.agrees) == (8, True)
+    assert (estimate.rests_on, estimate.fell) == (8, False)
 
 
 def test_a_longer_baseline_narrows_the_bounds() -> None:
@@ -33,7 +33,7 @@ def test_a_longer_baseline_narrows_the_bounds() -> None:
     estimate = observe(throttles, 60.0, 50)  # 40 admitted in 50 s, and 32 in 40 s
     assert estimate is not None
     assert (estimate.low, estimate.high) == (approx(39 / 50), approx(41 / 50))
-    assert (estimate.rests_on, estimate.agrees) == (40, True)
+    assert (estimate.rests_on, estimate.fell) == (40, False)
 
 
 def test_what_was_refused_or_never_sent_was_not_admitted() -> None:
@@ -54,7 +54,20 @@ def test_throttles_from_before_a_change_do_not_count() -> None:
     estimate = observe(throttles, 200.0, 153)  # half of it
     assert estimate is not None
     assert (estimate.low, estimate.high) == (approx(0.49), approx(0.51))
-    assert (estimate.rests_on, estimate.agrees) == (50, False)
+    assert (estimate.rests_on, estimate.fell) == (50, True)
+    again = observe(throttles, 300.0, 204)  # what contradicted it is forgotten
+    assert again is not None
+    assert (again.rests_on, again.fell) == (100, False)
+
+
+def test_a_rate_that_rose_did_not_fall() -> None:
+    throttles = Throttles()
+    observe(throttles, 0.0, 1)
+    observe(throttles, 100.0, 52)  # half a second
+    estimate = observe(throttles, 200.0, 153)  # 1 a second
+    assert estimate is not None
+    assert (estimate.low, estimate.high) == (approx(0.99), approx(1.01))
+    assert (estimate.rests_on, estimate.fell) == (100, False)
 
 
 def test_throttles_of_the_same_instant_are_no_baseline() -> None:
@@ -63,7 +76,7 @@ def test_throttles_of_the_same_instant_are_no_baseline() -> None:
     assert observe(throttles, 10.0, 9) is None
     later = observe(throttles, 20.0, 18)
     assert later is not None
-    assert later.agrees
+    assert not later.fell
     late_news = observe(throttles, 20.0, 17)  # refused before the one above, reported after it
     assert late_news is not None
     assert late_news.rests_on == 7
@@ -84,7 +97,7 @@ def test_the_bounds_hold_for_every_bucket_that_never_runs_over() -> None:
             if estimate is not None:
                 estimates += 1
                 assert estimate.low < rate < estimate.high
-                assert estimate.agrees
+                assert not estimate.fell
 
 
 def test_the_record_stays_short() -> None:
