@@ -114,19 +114,20 @@ class AdaptiveLaw:
         for name in self.__slots__:
             given = getattr(self, name)
             if not (given > 0 or (given == 0 and name in {"pause", "burst"})) or given == math.inf:
-                raise ValueError(f"AdaptiveLaw.{name}: got {given!r}, accepted: a finite number > 0")
+                raise ValueError(f"AdaptiveLaw.{name}: got {given!r}; accepted: a finite number > 0")
         for name in ("headroom", "least_cut", "yielding", "memory"):
             if getattr(self, name) > 1:
-                raise ValueError(f"AdaptiveLaw.{name}: got {getattr(self, name)!r}, accepted: 0 < {name} <= 1")
+                raise ValueError(f"AdaptiveLaw.{name}: got {getattr(self, name)!r}; accepted: 0 < {name} <= 1")
 
 
 class _Booking(Reservation):
     """A reservation with its place in the order of sending."""
 
-    __slots__ = ("claim", "number", "open", "sent")
+    __slots__ = ("claim", "number", "open", "pacer", "sent")
 
-    def __init__(self, at: float, tokens: int, claim: Claim, number: int) -> None:
+    def __init__(self, pacer: AdaptivePacer, at: float, tokens: int, claim: Claim, number: int) -> None:
         super().__init__(0.0, at, tokens)
+        self.pacer = pacer
         self.claim = claim
         self.number = number
         self.sent = False
@@ -172,27 +173,27 @@ class AdaptivePacer:
         with self._lock:
             self._advance(now)
             self._numbers += 1
-            booking = _Booking(now, tokens, self._meter.claim(), self._numbers)
+            booking = _Booking(self, now, tokens, self._meter.claim(), self._numbers)
             booking.wait = self._wait(booking, now)
             return booking
 
     def due(self, reservation: Reservation, now: float) -> float:
         """Seconds still to wait; 0 means: send it now."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             self._advance(now)
             return self._wait(booking, now)
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - the protocol's
         """It was admitted."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             self._advance(now)
             self._close(booking)
 
     def throttled(self, reservation: Reservation, now: float) -> None:
         """Slow everyone down."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             self._advance(now)
             if not self._close(booking):
@@ -204,7 +205,7 @@ class AdaptivePacer:
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
         """Halve the rate, hold it, raise it again; see `bedrock_resilience.pacing.slowdown`."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             self._advance(now)
             if self._close(booking):
@@ -214,13 +215,18 @@ class AdaptivePacer:
 
     def abandoned(self, reservation: Reservation, now: float) -> None:
         """It was never sent: whoever waits behind it moves up."""
-        booking = _own(reservation)
+        booking = self._own(reservation)
         with self._lock:
             self._advance(now)
             if booking.open:
                 booking.open = False
                 self._throttles.leave_out(booking.number)
                 self._meter.withdraw(booking.claim)
+
+    def _own(self, reservation: Reservation) -> _Booking:
+        if not isinstance(reservation, _Booking) or reservation.pacer is not self:
+            raise TypeError(f"reservation: got {reservation!r}; accepted: what this pacer's reserve() returned")
+        return reservation
 
     def __repr__(self) -> str:
         return f"AdaptivePacer({self.law!r})"
@@ -235,7 +241,7 @@ class AdaptivePacer:
             self._since = now
             self._evidence = 0
         self._now = max(now, self._now)
-        self._set_rate(now)
+        self._set_rate(self._now)  # a clock that went back must not take the rate back with it
 
     def _set_rate(self, now: float) -> None:
         self._meter.rate = self._rate(self._evidence, now)
@@ -322,9 +328,3 @@ class AdaptivePacer:
         self._peak = max(self._base, law.memory * self._peak)
         self._patience = min(law.most_patience, max(law.least_patience, law.patience * estimate.rests_on))
         self._pace = law.pace
-
-
-def _own(reservation: Reservation) -> _Booking:
-    if not isinstance(reservation, _Booking):
-        raise TypeError(f"reservation: got {reservation!r}, accepted: what this pacer's reserve() returned")
-    return reservation

@@ -260,9 +260,18 @@ def test_it_takes_any_number_of_threads() -> None:
     assert pacer.reserve(0.0).wait == approx(SCALE * math.log1p(sent / LAW.start / SCALE))
 
 
-def test_another_pacers_reservation_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"^reservation: got .+, accepted: what this pacer's reserve\(\) returned$"):
-        AdaptivePacer().throttled(NoPacer().reserve(0.0), 0.0)
+@pytest.mark.parametrize("make", [NoPacer, AdaptivePacer])
+def test_another_pacers_reservation_is_refused(make: type[NoPacer | AdaptivePacer]) -> None:
+    foreign = make().reserve(0.0)
+    with pytest.raises(TypeError, match=r"^reservation: got .+; accepted: what this pacer's reserve\(\) returned$"):
+        AdaptivePacer().throttled(foreign, 0.0)
+
+
+def test_a_clock_that_goes_back_does_not_take_the_rate_back() -> None:
+    pacer = AdaptivePacer()
+    pacer.reserve(100.0)
+    now = pacer.reserve(100.0).wait
+    assert 0 < now < pacer.reserve(40.0).wait < 3 * now
 
 
 @pytest.mark.parametrize(
@@ -270,7 +279,7 @@ def test_another_pacers_reservation_is_refused() -> None:
     [("start", 0.0), ("pause", -1.0), ("doubling", float("inf")), ("headroom", 1.5), ("memory", 2.0)],
 )
 def test_a_constant_outside_its_range_is_refused_by_name(field: str, given: float) -> None:
-    with pytest.raises(ValueError, match=rf"^AdaptiveLaw\.{field}: got {given}, accepted: "):
+    with pytest.raises(ValueError, match=rf"^AdaptiveLaw\.{field}: got {given}; accepted: "):
         AdaptiveLaw(**{field: given})
 
 
