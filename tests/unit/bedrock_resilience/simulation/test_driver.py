@@ -78,6 +78,15 @@ def test_workers_that_wait_long_do_not_all_come_at_once_when_the_pace_has_risen(
     assert report.failed == 0
 
 
+def test_after_an_overload_nobody_who_waited_exceeds_a_known_quota() -> None:
+    quota = Quota(requests_per_minute=50, burst=5)
+    scenario = Scenario(workers=50, items=300, quota=quota, overloads=((60.0, 62.0),))
+    report = simulate(scenario, policy=RetryPolicy(retry_on="transient"), pacer=lambda: QuotaPacer(quota))
+    refused = [request.refused for request in report.requests if request.refused is not None]
+    assert set(refused) == {Fault.SERVICE_UNAVAILABLE}
+    assert report.failed == 0
+
+
 def test_the_same_seed_gives_the_same_report_and_another_seed_another() -> None:
     scenario = INCIDENT.replace(latency=five_to_eight)
     first, again, other = (simulate(scenario, seed=seed) for seed in (1, 1, 2))
