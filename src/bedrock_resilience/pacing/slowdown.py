@@ -15,6 +15,10 @@ HOLD = 60.0
 """Seconds between two steps upward. AWS advises 15 minutes for a long-running service; a Lambda does not live longer
 than that, and would spend the rest of its life at half its rate for one answer.
 """
+BETWEEN_CUTS = 10.0
+"""Seconds between two cuts. Failures come at once where answers take seconds: without it an outage of five seconds is
+answered by half a dozen cuts, one after the other, before the first has shown what it does.
+"""
 LEAST = 1 / 64
 
 
@@ -28,8 +32,8 @@ class Slowdown:
         self._cut_at = -math.inf
 
     def cut(self, sent: float, now: float) -> None:
-        """Halve, unless the request was sent before the last cut could have had an effect."""
-        if sent >= self._cut_at:
+        """Halve, unless the request was sent before the last change could have had an effect, or right after it."""
+        if sent >= self._cut_at and now >= self._cut_at + BETWEEN_CUTS:
             self.factor = max(LEAST, self.factor * HALVE)
             self._cut_at = now
 

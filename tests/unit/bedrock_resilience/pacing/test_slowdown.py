@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bedrock_resilience.pacing.slowdown import HOLD, LEAST, Slowdown
+from bedrock_resilience.pacing.slowdown import BETWEEN_CUTS, HOLD, LEAST, Slowdown
 
 
 def test_it_is_halved_held_and_raised_by_half_until_it_is_one_again() -> None:
@@ -18,8 +18,8 @@ def test_it_is_halved_held_and_raised_by_half_until_it_is_one_again() -> None:
 def test_several_steps_are_made_up_for_at_once() -> None:
     slowdown = Slowdown()
     slowdown.cut(sent=0.0, now=0.0)
-    slowdown.cut(sent=1.0, now=1.0)
-    slowdown.advance(1.0 + 2 * HOLD)
+    slowdown.cut(sent=20.0, now=20.0)
+    slowdown.advance(20.0 + 2 * HOLD)
     assert slowdown.factor == 0.25 * 1.5 * 1.5
 
 
@@ -28,12 +28,25 @@ def test_requests_in_flight_at_a_cut_do_not_cut_again() -> None:
     for _ in range(12):
         slowdown.cut(sent=1.0, now=5.0)
     assert slowdown.factor == 0.5
-    slowdown.cut(sent=5.0, now=6.0)
+    slowdown.cut(sent=4.9, now=30.0)
+    assert slowdown.factor == 0.5
+    slowdown.cut(sent=5.0, now=30.0)
     assert slowdown.factor == 0.25
+
+
+def test_an_outage_of_some_seconds_is_one_cut() -> None:
+    slowdown = Slowdown()
+    for tenth in range(50):
+        slowdown.cut(sent=tenth / 10, now=tenth / 10)
+    assert slowdown.factor == 0.5
+    slowdown.cut(sent=BETWEEN_CUTS, now=BETWEEN_CUTS)
+    assert slowdown.factor == 0.25
+    slowdown.advance(BETWEEN_CUTS + 4 * HOLD)
+    assert slowdown.factor == 1.0
 
 
 def test_it_never_stands_still() -> None:
     slowdown = Slowdown()
-    for second in range(100):
-        slowdown.cut(sent=float(second), now=float(second))
+    for cut in range(10):
+        slowdown.cut(sent=cut * BETWEEN_CUTS, now=cut * BETWEEN_CUTS)
     assert slowdown.factor == LEAST
