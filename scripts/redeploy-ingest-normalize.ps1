@@ -1,10 +1,15 @@
 # Redeploy ingest-normalize: package, upload, update, try. Use: scripts/redeploy-ingest-normalize.ps1 [ENV] [OPTION...]
 # Options are those of `vectora-normalize deploy`, such as --dry-run.
 $ErrorActionPreference = "Stop"
-Set-Location (Join-Path $PSScriptRoot "..")
 $environment = if ($args.Count -gt 0) { $args[0] } else { "dev" }
 $options = @($args | Select-Object -Skip 1)
-vectora-normalize package
-if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-vectora-normalize deploy --env $environment $options
-exit $LASTEXITCODE
+Push-Location (Join-Path $PSScriptRoot "..")
+try {
+    vectora-normalize package
+    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
+    vectora-normalize deploy --env $environment $options
+    exit $LASTEXITCODE
+}
+finally {
+    Pop-Location # also after an exit: the shell of whoever typed it stays where it was
+}

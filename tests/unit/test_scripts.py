@@ -59,7 +59,7 @@ def test_a_deployment_that_failed_is_a_failure(tmp_path: Path) -> None:
 
 def test_both_shells_are_given_the_same_commands() -> None:
     def commands(script: Path, environment: str, options: str) -> list[str]:
-        lines = re.findall(r"^vectora-normalize .*$", script.read_text("utf-8"), re.MULTILINE)
+        lines = re.findall(r"^ *(vectora-normalize .*)$", script.read_text("utf-8"), re.MULTILINE)
         return [line.replace(environment, "ENV").replace(options, "OPTIONS") for line in lines]
 
     expected = ["vectora-normalize package", "vectora-normalize deploy --env ENV OPTIONS"]
@@ -69,7 +69,8 @@ def test_both_shells_are_given_the_same_commands() -> None:
 
 def test_powershell_stops_at_a_failure_as_bash_does() -> None:
     # `set -e` has no twin for programs in PowerShell 5: the status is looked at after each of them.
-    lines = POWERSHELL.read_text("utf-8").splitlines()
+    lines = [line.strip() for line in POWERSHELL.read_text("utf-8").splitlines()]
     after = [lines[number + 1] for number, line in enumerate(lines) if line.startswith("vectora-normalize")]
     assert after == ["if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }", "exit $LASTEXITCODE"]
+    assert lines[lines.index("finally {") + 1].startswith("Pop-Location")
     assert POWERSHELL.read_bytes().isascii()  # PowerShell 5 reads a file without a byte order mark as ANSI
