@@ -45,7 +45,7 @@ class RetryPolicy(Frozen):
         jitter: How chance is mixed in; see ``bedrock_resilience.jitter``.
         retry_on: The faults that are retried: an iterable of ``Fault``, a mapping from ``Fault`` to the number of
             retries it may use up within one call (None: no limit of its own), or one of the ready-made ``"throttling"``
-            (the default) and ``"transient"``.
+            (the default), ``"transient"`` and ``"none"``.
 
     Raises:
         ValueError: A field that cannot be; the message names each one, what was given and what is accepted.

@@ -33,7 +33,7 @@ def report(
     """Compute the retry rate and the final failure rate, and hold them against the limits of the alarms.
 
     Reads what is there: log files, output of `aws logs tail` and `aws logs filter-log-events`, exports of the
-    CloudWatch console, run-*.json of the data bucket, in any mixture; a run that is told of twice counts once.
+    CloudWatch console or to S3, run-*.json of the data bucket, in any mixture; a run that is told of twice counts once.
 
     Exit code: 0 where all is within the limits (20 % retries, 5 % failures, 4 minutes), 1 where a run is over one, came
     to nothing or left items unstarted, 2 where there is nothing to judge.
