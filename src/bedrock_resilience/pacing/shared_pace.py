@@ -18,6 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bedrock_resilience.pacing.slowdown import BETWEEN_CUTS
 from bedrock_resilience.quota import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class Lines(NamedTuple):
 
     def overloaded(self, pace: SharedPace, now: float, sent: float) -> SharedPace:
         """A request that was sent at this instant met a service without capacity: half the pace, for everybody."""
-        if sent <= pace.cut_at:
+        if sent <= pace.cut_at or now < pace.cut_at + BETWEEN_CUTS:
             return pace
         return _cut(_changed(pace, now, _untils(pace)), now, _OVERLOAD_CUT * pace.factor_at(now))
 

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from bedrock_resilience.pacing.shared_pace import LONGEST, UNLIMITED, Cost, Line, Lines, SharedPace
+from bedrock_resilience.pacing.slowdown import BETWEEN_CUTS
 from bedrock_resilience.quota import Quota
 from support.approx import approx
 
@@ -148,6 +149,14 @@ class TestThrottled:
         pace = lines(tokens_per_minute=60_000).throttled(SharedPace(), NOW, NOW)
         assert math.isfinite(pace.requests_until)
         assert pace.factor == approx(0.8)
+
+    def test_an_outage_of_some_seconds_halves_the_pace_once(self) -> None:
+        once = lines(requests_per_minute=60, burst=3)
+        pace = SharedPace()
+        for second in range(6):
+            pace = once.overloaded(pace, NOW + second, NOW + second)
+        assert (pace.factor, pace.cut_at) == (approx(0.5), NOW)
+        assert once.overloaded(pace, NOW + BETWEEN_CUTS, NOW + 9).factor < 0.3
 
     def test_an_overload_halves_the_pace_and_empties_nothing(self) -> None:
         once = lines(requests_per_minute=60, burst=3)
