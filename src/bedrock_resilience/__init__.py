@@ -6,6 +6,7 @@ alone pays for nothing more at its cold start.
 
 from __future__ import annotations
 
+from bedrock_resilience._later import loaded_later
 from bedrock_resilience._version import __version__
 from bedrock_resilience.faults import THROTTLING, TRANSIENT, Fault, classify
 from bedrock_resilience.jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
@@ -14,6 +15,8 @@ from bedrock_resilience.retrier import DeadlineExceeded, Retrier, RetriesExhaust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bedrock_resilience.bedrock import (
         BedrockRuntime,
         IncompleteAnswer,
@@ -80,17 +83,7 @@ __all__ = [
     "retry",
 ]
 
-
-def __getattr__(name: str) -> object:
-    try:
-        module = _LATER[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    import importlib  # noqa: PLC0415 - only names that are loaded later need it
-
-    value: object = getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value
+__getattr__: Callable[[str], object] = loaded_later(__name__, _LATER)
 
 
 def __dir__() -> list[str]:

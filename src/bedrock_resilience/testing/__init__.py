@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bedrock_resilience._later import loaded_later
 from bedrock_resilience.testing.bedrock import (
     BrokenStream,
     ScriptedBedrock,
@@ -40,13 +41,13 @@ from bedrock_resilience.testing.instant import instant_retries
 from bedrock_resilience.testing.script import AsyncScripted, Scripted, ScriptOver, ascripted, scripted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bedrock_resilience.testing.strategies import bedrock_errors as bedrock_errors
     from bedrock_resilience.testing.strategies import faults as faults
     from bedrock_resilience.testing.strategies import jitters as jitters
     from bedrock_resilience.testing.strategies import outcomes as outcomes
     from bedrock_resilience.testing.strategies import retry_policies as retry_policies
-
-_STRATEGIES = frozenset({"bedrock_errors", "faults", "jitters", "outcomes", "retry_policies"})
 
 # Without the strategies: ``import *`` is to work without Hypothesis.
 __all__ = [
@@ -81,10 +82,6 @@ __all__ = [
     "validation_error",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _STRATEGIES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from bedrock_resilience.testing import strategies  # noqa: PLC0415 - it needs the extra [testing]
-
-    return getattr(strategies, name)
+# They need the extra [testing].
+_STRATEGIES = ("bedrock_errors", "faults", "jitters", "outcomes", "retry_policies")
+__getattr__: Callable[[str], object] = loaded_later(__name__, dict.fromkeys(_STRATEGIES, "strategies"))

@@ -68,6 +68,16 @@ async def turn() -> None:
     await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
 
 
+async def cancelled(task: asyncio.Task[Any]) -> BatchReport[Any, Any]:
+    """Cancel a run; the report that its exception carries."""
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as raised:
+        await task
+    report = report_of(raised.value)
+    assert report is not None
+    return report
+
+
 class TestArun:
     async def test_values_come_in_input_order_whoever_is_done_first(self) -> None:
         clock = FakeClock(100.0)
@@ -313,11 +323,7 @@ class TestCancellation:
         task = asyncio.create_task(BoundedExecutor(2).arun(work, range(10)))
         await entered.wait()
         await turn()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError) as raised:
-            await task
-        report = report_of(raised.value)
-        assert report is not None
+        report = await cancelled(task)
         assert report.values == [0, 1, 2, 3]
         assert statuses(report.outcomes) == "ssssff" + "uuuu"
         assert {outcome.fault for outcome in report.failed} == {Fault.CANCELLED}
@@ -336,11 +342,7 @@ class TestCancellation:
 
         task = asyncio.create_task(BoundedExecutor(2).arun(double, silent()))
         await asked.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError) as raised:
-            await task
-        report = report_of(raised.value)
-        assert report is not None
+        report = await cancelled(task)
         assert (report.outcomes, report.stopped) == ((), "cancelled")
 
     async def test_a_timeout_around_it_is_a_timeout_and_keeps_the_report(self) -> None:
@@ -392,16 +394,11 @@ class TestCancellation:
             BoundedExecutor(1, policy=PLAIN, clock=clock).arun(ascripted(throttling_error(), "a"), range(2))
         )
         await asleep.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError) as raised:
-            await task
-        report = report_of(raised.value)
-        assert report is not None
+        report = await cancelled(task)
         assert statuses(report.outcomes) == "fu"
         assert (report.failed[0].calls, report.failed[0].fault) == (1, Fault.CANCELLED)
 
     async def test_a_cancellation_while_the_run_wakes_its_sleepers_is_not_lost(self) -> None:
-        clock = FakeClock()
         release = asyncio.Event()
 
         class Holding(FakeClock):
@@ -423,11 +420,7 @@ class TestCancellation:
 
         task = asyncio.create_task(BoundedExecutor(2, policy=PLAIN, clock=clock).arun(work, range(2)))
         await release.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError) as raised:
-            await task
-        report = report_of(raised.value)
-        assert report is not None
+        report = await cancelled(task)
         assert report.submitted == 2
         assert others() == []
 
@@ -444,11 +437,7 @@ class TestCancellation:
 
         task = asyncio.create_task(BoundedExecutor(1).arun(stubborn, range(3)))
         await entered.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError) as raised:
-            await task
-        report = report_of(raised.value)
-        assert report is not None
+        report = await cancelled(task)
         assert statuses(report.outcomes) == "suu"
         assert report.stopped == "cancelled"
 
@@ -461,11 +450,7 @@ class TestCancellation:
 
         task = asyncio.create_task(BoundedExecutor(1).arun(hang, itertools.count()))
         await entered.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError) as raised:
-            await task
-        report = report_of(raised.value)
-        assert report is not None
+        report = await cancelled(task)
         assert statuses(report.outcomes) == "f"
 
     @pytest.mark.parametrize("asleep", [False, True])
@@ -607,11 +592,7 @@ class TestAstream:
         first = await anext(stream)
         waiting = asyncio.create_task(drain(stream))
         await turn()
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError) as raised:
-            await waiting
-        report = report_of(raised.value)
-        assert report is not None
+        report = await cancelled(waiting)
         assert first.index == 0
         assert statuses(report.outcomes) == "f", "the one that hung; the others had been handed out"
         assert report.stopped == "closed by its consumer"
