@@ -82,10 +82,11 @@ class _HeldPacer:
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
         self._held: Reservation | None = None
-        self.due = pacer.due
         self.throttled = pacer.throttled
-        self.overloaded = pacer.overloaded
         self.abandoned = pacer.abandoned
+        self.overloaded = getattr(pacer, "overloaded", pacer.throttled)  # a pacer may know no difference
+        if hasattr(pacer, "due"):  # and may do without this one
+            self.due = pacer.due
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         """Ask for permission to send; the attempt before, if there was one, is over."""
@@ -104,6 +105,6 @@ class _HeldPacer:
         if fault in THROTTLES:
             self._pacer.throttled(held, now)
         elif fault is not None and fault.slows_everyone:
-            self._pacer.overloaded(held, now)
+            self.overloaded(held, now)
         else:
             self._pacer.answered(held, now, usage)

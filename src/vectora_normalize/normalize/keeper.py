@@ -27,8 +27,11 @@ class Keeper:
         Args:
             store: Stores it, and raises nothing.
         """
-        self._room.acquire()  # for the thread, which gives it back
-        threading.Thread(target=self._run, args=(store,), name="keeper").start()
+        self._room.acquire()  # given back when it is stored
+        try:
+            threading.Thread(target=self._run, args=(store,), name="keeper").start()
+        except RuntimeError:  # no more threads: whoever brings it stores it
+            self._run(store)
 
     def _run(self, store: Callable[[], None]) -> None:
         try:

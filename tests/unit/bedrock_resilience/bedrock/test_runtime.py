@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -171,6 +172,16 @@ class TestPacing:
         assert before < 1_200
         assert after == pytest.approx(1_700, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - untyped
         assert setting.pacer.told[-2][1] == pytest.approx(after, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - as above
+
+    def test_a_stream_does_with_a_pacer_of_four_methods(self) -> None:
+        pacer = RecordingPacer(wait=1.0)
+        four = SimpleNamespace(
+            reserve=pacer.reserve, answered=pacer.answered, throttled=pacer.throttled, abandoned=pacer.abandoned
+        )
+        setting = Setting(throttling_error(), "Hello", pacer=four)
+        assert text(list(setting.runtime.converse_stream(**REQUEST))) == "Hello"
+        assert [what for what, _ in pacer.told] == ["reserve", "throttled", "reserve", "answered"]
+        assert pacer.open == []
 
     def test_an_incomplete_answer_has_used_its_tokens(self) -> None:
         setting = Setting(converse_answer("Hel", "max_tokens"))

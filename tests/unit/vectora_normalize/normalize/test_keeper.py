@@ -37,5 +37,19 @@ def test_whoever_brings_one_more_than_there_is_room_for_waits() -> None:
         second.result(timeout=10)
 
 
+def test_without_a_thread_whoever_brings_an_answer_stores_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    stored: list[int] = []
+    with Keeper(1) as keeper:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            keeper.begin(lambda: stored.append(1))
+        assert stored == [1]
+        keeper.begin(lambda: stored.append(2))
+    assert stored == [1, 2]
+
+
 def assert_(condition: bool) -> None:  # noqa: FBT001 - an assertion as an expression
     assert condition
