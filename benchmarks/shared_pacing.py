@@ -2,8 +2,8 @@
 
     python benchmarks/shared_pacing.py --seeds 20
 
-Prints, as means over the seeds, the throttle rate and the makespan over the lower bound. No table is needed: the
-shared pace is kept in memory, and clocks that differ by up to 0.1 s are part of the model.
+Prints, as means over the seeds, the throttle rate, the share of items lost and the makespan over the lower bound. No
+table is needed: the shared pace is kept in memory, and clocks that differ by up to 0.1 s are part of the model.
 """
 
 from __future__ import annotations

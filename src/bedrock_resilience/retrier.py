@@ -370,9 +370,7 @@ class Retrier:
         if error is None:
             return DeadlineExceeded(_account(call))
         if self.raise_exhausted and call.reason is not StopReason.NOT_RETRYABLE:
-            exhausted = RetriesExhausted(call, error)
-            exhausted.__cause__ = error
-            return exhausted
+            return RetriesExhausted(call, error)
         _note(error, _account(call))
         return error
 

@@ -34,7 +34,7 @@ MARGIN_SECONDS: Final = 10.0
 """Lambda kills without a word: items, report and answer must be out before. Storing takes one or two seconds."""
 
 _LEAST_PATIENCE: Final = ATTEMPT_SECONDS - DEFAULT_CONNECT_TIMEOUT
-# The lookers of a batch and its workers share the pool; a connection is opened when it is needed.
+# All that look up, claim and keep answers share the pool; a connection is opened when it is needed.
 _S3_CONNECTIONS: Final = 64
 
 

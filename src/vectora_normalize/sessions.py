@@ -1,4 +1,4 @@
-"""A botocore session that is up in half the time, because a cold start is mostly spent here.
+"""A botocore session that is up in half the time, because every cold start waits for it.
 
 The clients are those that boto3 makes. What is left out on the way to them is boto3's own part (resources and managed
 transfers, which nothing here uses) and the search through the folders of all services for those that are asked for;

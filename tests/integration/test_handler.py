@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bedrock_resilience.quota import Admission, Quota, QuotaLedger, Usage
-from support.deployment import CATALOG, CLIENT, Deployment
+from support.deployment import CATALOG, CLIENT, Context, Deployment
 from support.schemas import conforms
 from vectora_normalize import aws
 from vectora_normalize.handler import lambda_handler
@@ -22,17 +22,6 @@ DEPOT = "press_sector__depot_dispatch"
 NORDLAI = "press_corporate__nordlai"
 RETRY_LINE = re.compile(r"ThrottlingException détectée \(tentative \d+/4\)\. Retry dans \d+\.\d\ds\.\.\.")
 ABANDONED_LINE = "ThrottlingException - Échec après 4 tentatives. Abandon de l'appel Bedrock."
-
-
-class Context:
-    """What Lambda hands to the handler, as far as it is read."""
-
-    def __init__(self, request_id: str = "request-1", seconds: float = 300.0) -> None:
-        self.aws_request_id = request_id
-        self._milliseconds = int(seconds * 1000)
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self._milliseconds
 
 
 def event(**fields: object) -> dict[str, object]:

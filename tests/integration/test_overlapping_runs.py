@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest  # noqa: TC002 - fixtures are asked for their types
 
+from support.deployment import Context
 from support.tags import answered_tags
 from vectora_normalize.handler import lambda_handler
 
@@ -18,24 +19,13 @@ if TYPE_CHECKING:
 DEPOT = "press_sector__depot_dispatch"  # 27 items
 
 
-class Context:
-    """What Lambda hands to the handler, as far as it is read."""
-
-    def __init__(self, request_id: str, seconds: float = 120.0) -> None:
-        self.aws_request_id = request_id
-        self._milliseconds = int(seconds * 1000)
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self._milliseconds
-
-
 def invoke_together(*request_ids: str, **fields: object) -> list[dict[str, Any]]:
     """The answers of invocations that begin at the same moment."""
     together = threading.Barrier(len(request_ids))
 
     def invoke(request_id: str) -> dict[str, Any]:
         together.wait()
-        return lambda_handler({"client_id": "lai_weekly", **fields}, Context(request_id))
+        return lambda_handler({"client_id": "lai_weekly", **fields}, Context(request_id, 120.0))
 
     with ThreadPoolExecutor(len(request_ids)) as pool:
         return list(pool.map(invoke, request_ids))

@@ -31,6 +31,17 @@ _OURS: Final = re.compile(r"normalized/[^/]+/(items|outstanding)/")
 _numbers = itertools.count()
 
 
+class Context:
+    """What Lambda hands to a function, as far as it is read."""
+
+    def __init__(self, request_id: str = "request-1", seconds: float = 300.0) -> None:
+        self.aws_request_id = request_id
+        self._milliseconds = int(seconds * 1000)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._milliseconds
+
+
 @dataclass(frozen=True)
 class Deployment:
     """What a test of the handler needs: the function's environment, and a look into its buckets."""

@@ -34,7 +34,7 @@ def schedule(
     max_delay: MaxDelay = None,
     jitter: JitterText = None,
     seed: Annotated[int, typer.Option(help="Seed of the drawn schedule.")] = 0,
-    plot: Annotated[Path | None, typer.Option(help="Draw bounds and draws into this file (SVG).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw bounds and draws into this file (SVG, PNG or PDF).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Show the delays of a retry policy: the bounds of each, and one schedule drawn from a seed.

@@ -62,7 +62,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
         typer.Option("--sweep", help="Vary a field: workers=2,4,6,8; repeat it for all combinations."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting; the table has means and spreads.")] = 20,
-    plot: Annotated[Path | None, typer.Option(help="Draw the last setting's first run into this file (SVG).")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the last setting's first run into this file (SVG, PNG or PDF).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Simulate the incident, or any scenario, and compare settings.

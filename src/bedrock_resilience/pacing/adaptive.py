@@ -113,8 +113,9 @@ class AdaptiveLaw:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             given = getattr(self, name)
-            if not (given > 0 or (given == 0 and name in {"pause", "burst"})) or given == math.inf:
-                raise ValueError(f"AdaptiveLaw.{name}: got {given!r}; accepted: a finite number > 0")
+            least = ">= 0" if name in {"pause", "burst"} else "> 0"
+            if not (given > 0 or (given == 0 and least == ">= 0")) or given == math.inf:
+                raise ValueError(f"AdaptiveLaw.{name}: got {given!r}; accepted: a finite number {least}")
         for name in ("headroom", "least_cut", "yielding", "memory"):
             if getattr(self, name) > 1:
                 raise ValueError(f"AdaptiveLaw.{name}: got {getattr(self, name)!r}; accepted: 0 < {name} <= 1")

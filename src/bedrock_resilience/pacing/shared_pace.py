@@ -172,7 +172,10 @@ class Lines(NamedTuple):
         return _cut(_changed(pace, now, untils), now, factor)
 
     def overloaded(self, pace: SharedPace, now: float, sent: float) -> SharedPace:
-        """A request that was sent at this instant met a service without capacity: half the pace, for everybody."""
+        """A request that was sent at this instant met a service without capacity: half the pace, for everybody.
+
+        Unless it was lowered less than `BETWEEN_CUTS` ago.
+        """
         if sent <= pace.cut_at or now < pace.cut_at + BETWEEN_CUTS:
             return pace
         return _cut(_changed(pace, now, _untils(pace)), now, _OVERLOAD_CUT * pace.factor_at(now))

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bedrock_resilience.pacing.shared_pace import SharedPace
+from bedrock_resilience.quota import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,6 @@ TIME_TO_LIVE: Final = "expires"
 """The attribute to switch the table's TTL on for."""
 
 _FIELDS: Final = tuple(field.name for field in dataclasses.fields(SharedPace))
-_DAY: Final = 86_400.0
 
 
 class TableUnavailableError(Exception):
@@ -90,7 +90,7 @@ class DynamoTable:
         client: Any = None,  # noqa: ANN401 - boto3 makes its clients at run time
         region_name: str | None = None,
         timeout: float = 0.5,
-        keep: float = _DAY,
+        keep: float = SECONDS_A_DAY,
     ) -> None:
         for field, given in (("timeout", timeout), ("keep", keep)):
             if not 0 < given < math.inf:

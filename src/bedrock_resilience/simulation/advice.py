@@ -30,9 +30,8 @@ MANY_FAILURES: Final = 0.05
 LONG_RUN: Final = 300.0
 """Seconds."""
 
-_LEAST_RATE: Final = (
-    1.0  # requests a minute: a run of nothing but refusals shows none at all, and a quota has to be one
-)
+# Requests a minute: a run of nothing but refusals shows none at all, and a quota has to be one.
+_LEAST_RATE: Final = 1.0
 _HALVINGS: Final = 8  # of the range of quotas that are tried: to within 3 %
 _MORE_WORKERS: Final = 8
 _MORE_RETRIES: Final = 5
@@ -137,7 +136,7 @@ def _changes(seen: Observation, scenario: Scenario) -> Iterable[tuple[str, str, 
     if seen.throttle_rate >= FEW_THROTTLES and not seen.paced:
         yield (
             "pace the calls",
-            f"{throttled} (limit {MANY_THROTTLES:.0%}): a pacer sends at the rate that the quota allows",
+            f"{throttled} (limit {FEW_THROTTLES:.0%}): a pacer sends at the rate that the quota allows",
             {"BEDROCK_PACING": "adaptive"},
             Trial(name="paced", scenario=scenario, policy=seen.policy, pacer=AdaptivePacer),
         )

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 def lower_bound(scenario: Scenario, input_tokens: Sequence[int] = ()) -> float:
     """Seconds from the start of the first instance to the last answer, at the least.
 
+    With a random latency it is the bound for its mean.
+
     Args:
         scenario: What is sent.
         input_tokens: Those of all items of each instance; without them, items of the mean size are counted.
-
-    With a random latency it is the bound for its mean.
     """
     if scenario.items == 0:
         return 0.0

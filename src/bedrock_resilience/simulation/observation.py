@@ -91,8 +91,7 @@ class Observation:
 
 
 def _problems(seen: Observation) -> Iterator[str]:
-    counts = ("submitted", "failed", "calls", "retries", "throttles", "output_tokens")
-    wrong = [name for name in counts if not _is_count(getattr(seen, name), 0)]
+    wrong = [name for name in (*_NUMBERS, "output_tokens") if not _is_count(getattr(seen, name), 0)]
     for name in wrong:
         yield f"{name}: got {getattr(seen, name)!r}; accepted: a whole number from 0 to {_MOST:,}"
     for name, most in (("failed", "submitted"), ("retries", "calls"), ("throttles", "calls")):

@@ -25,7 +25,7 @@ from vectora_normalize.normalize.answers import Answer, AnswerStore, look_up
 from vectora_normalize.normalize.extraction import watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.normalize.prompt import build_text_request
-from vectora_normalize.pipeline.objects import Places, add_rows
+from vectora_normalize.pipeline.objects import Places, add_rows, to_json
 from vectora_normalize.pipeline.plan import make_reader
 from vectora_normalize.stores import NotFound
 
@@ -307,7 +307,7 @@ class Backfill:
         )
 
     def _write(self, job: Job) -> None:
-        self._data.put(self._place(job, "job.json"), msgspec.json.format(msgspec.json.encode(job), indent=2))
+        self._data.put(self._place(job, "job.json"), to_json(job))
 
     def _place(self, job: Job, name: str) -> str:
         return f"{self._prefix}{job.name}/{name}"

@@ -2,7 +2,8 @@
 
 In that order, because only the middle part costs anything. An item is claimed shortly before a worker is free for it:
 of several runs over the same items each does as many as it has time for, and one that dies holds back no more than
-twice the items that it had in flight. Claiming and keeping go on beside the calls, so that workers do nothing but ask.
+three items for each of its workers: claimed ahead, asked about, being kept. Claiming and keeping go on beside the
+calls, so that workers do nothing but ask.
 """
 
 from __future__ import annotations
@@ -138,15 +139,15 @@ class SharedBatch:
         workers = executor.max_workers
         feed = self._feed = Feed(tasks, self._answers, ahead=workers)
         try:
-            with feed, Keeper(workers) as self._keeper:
-                report = executor.run(functools.partial(self._attempt, executor.retrier.clock.monotonic), feed)
+            with feed, Keeper(workers) as keeper:
+                report = executor.run(functools.partial(self._attempt, executor.retrier.clock.monotonic, keeper), feed)
         except BatchInterrupted as interruption:
             self._settle_round(interruption.report, feed)
             raise
         self._stopped = report.stopped
         self._settle_round(report, feed)
 
-    def _attempt(self, now: Callable[[], float], task: Task) -> Normalized | None:
+    def _attempt(self, now: Callable[[], float], keeper: Keeper, task: Task) -> Normalized | None:
         """One attempt, in a worker's thread; None where another run has the item by now."""
         deadline = Deadline.current()
         normalizer, answers = self._normalizer, self._answers
@@ -156,10 +157,10 @@ class SharedBatch:
             if task.claim is None:
                 return None
         answer = normalizer.ask(task.work, None if deadline is None else deadline.remaining(now()))
-        # First of all it is kept: whatever goes wrong from here on, it is paid for. The next item need not wait for it.
+        # Before anything else its keeping begins: whatever goes wrong from here on, it is paid for.
         claim, task.claim = task.claim, None
         if claim is not None and answers is not None:
-            self._keeper.begin(functools.partial(self._keep, answers, task, claim, answer))
+            keeper.begin(functools.partial(self._keep, answers, task, claim, answer))
         return normalizer.normalized(task.work.item, answer)
 
     def _keep(self, answers: AnswerStore, task: Task, claim: Claim, answer: Answer) -> None:

@@ -66,3 +66,7 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     deadline: Deadline | None = None
     killed_at: dt.datetime | None = None
     on_progress: Callable[[Progress], object] | None = None
+
+    def has_time(self, clock: Clock) -> bool:
+        """Whether anything may still be begun."""
+        return self.deadline is None or self.deadline.allows(clock.monotonic())

@@ -24,11 +24,13 @@ from vectora_normalize.queues import Message
 from vectora_normalize.stores import StoreError
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable, Sequence
 
     from bedrock_resilience.report import ItemOutcome
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
+    from vectora_normalize.pipeline.objects import Row
     from vectora_normalize.pipeline.parts import Invocation, Parts
     from vectora_normalize.pipeline.plan import Reader
     from vectora_normalize.pipeline.todo import Batch
@@ -160,7 +162,7 @@ class Receiver:
             client_id,
             run=self._name,
             wall=self._wall,
-            may_go_on=lambda: deadline is None or deadline.allows(parts.clock.monotonic()),
+            may_go_on=lambda: invocation.has_time(parts.clock),
         )
         normalizer = Normalizer(
             client=parts.bedrock,
@@ -192,13 +194,12 @@ class Receiver:
             _logger.warning("%s: %d items wait for the next worker to list them: %s", client_id, len(letters), error)
 
     def _store(self, letters: Sequence[_Letter], batch: Batch, lists: DailyLists) -> None:
-        rows: dict[object, list[dict[str, object]]] = defaultdict(list)
+        rows: dict[dt.date, list[Row]] = defaultdict(list)
         for letter, outcome in zip(letters, batch.outcomes, strict=True):
             if outcome.value is not None:
                 rows[letter.message.day].append(outcome.value["item"].to_dict())
-        for day in {letter.message.day for letter in letters}:
-            if rows[day]:
-                lists.put_aside(day, rows[day], uuid.uuid4().hex)
+        for day, of_day in rows.items():
+            lists.put_aside(day, of_day, uuid.uuid4().hex)
 
     def _judge(self, letter: _Letter, outcome: ItemOutcome[RawItem, Normalized]) -> None:
         if outcome.status == "succeeded":

@@ -1,8 +1,9 @@
 """The run itself, from a request to stored items.
 
 Nothing is written before the plan stands, so a refused request leaves no trace. What was ingested, and what the run
-takes on, is stored before the first call to Bedrock; each answer at the moment it is there; the list of the day as soon
-as the batch is over, whatever ended it. The report comes last and accounts for every source and every item.
+takes on, is stored before the first call to Bedrock; each answer from the moment it is there, beside the calls, and all
+of them before the batch is over; the list of the day right after that, whatever ended it. The report comes last and
+accounts for every source and every item.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class _Run:
             request.client_id,
             run=self.name,
             wall=wall,
-            may_go_on=self._has_time,
+            may_go_on=lambda: invocation.has_time(parts.clock),
         )
 
     def to_the_end(self) -> RunSummary:
@@ -216,10 +217,6 @@ class _Run:
         total = add_rows(self.parts.data, self.places.items, rows)
         _logger.info("%s: %d items of this run, %d of the day", self.places.items, len(rows), total)
         self.lists.add_parts()  # of a worker that was killed; usually there are none
-
-    def _has_time(self) -> bool:
-        deadline = self.invocation.deadline
-        return deadline is None or deadline.allows(self.parts.clock.monotonic())
 
     def _leave(self, todo: Todo, batch: Batch, normalizer: Normalizer) -> None:
         """Write down what is left for the next run."""

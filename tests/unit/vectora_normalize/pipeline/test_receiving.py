@@ -85,10 +85,6 @@ class Shop:
     def listed(self) -> list[str]:
         return sorted(row["url"] for row in json.loads(self.data.get(LIST)))
 
-    def reasons(self) -> list[str]:
-        assert self.dead is not None
-        return [message.attributes["reason"] for message in self.dead.taken]
-
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
