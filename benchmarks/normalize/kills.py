@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bedrock_resilience.emulator import BedrockEmulator
-from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.contract import RunRequest
 from vectora_normalize.items import NormalizedItem, hash_content
 from vectora_normalize.local.bedrock import emulator_client
@@ -32,7 +32,7 @@ from vectora_normalize.local.fetching import LocalFetcher
 from vectora_normalize.local.sources import SourceServer
 from vectora_normalize.pipeline import Invocation, Parts, run
 from vectora_normalize.settings import Settings
-from vectora_normalize.stores import FolderStore
+from vectora_normalize.storage.objects import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

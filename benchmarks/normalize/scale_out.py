@@ -29,15 +29,15 @@ from botocore.config import Config
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.emulator import BedrockEmulator
-from vectora_normalize.holds import WallClock
 from vectora_normalize.items import RawItem, hash_content
-from vectora_normalize.normalize.answers import AnswerStore
 from vectora_normalize.normalize.extraction import watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
-from vectora_normalize.pipeline.daily import DailyLists
+from vectora_normalize.normalize.response_cache import AnswerStore
+from vectora_normalize.pipeline.daily_items import DailyLists
 from vectora_normalize.pipeline.dispatch import Dispatcher
-from vectora_normalize.queues import SqsQueue
-from vectora_normalize.stores import S3Store
+from vectora_normalize.sqs import SqsQueue
+from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.objects import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

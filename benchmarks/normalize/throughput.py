@@ -32,7 +32,7 @@ from benchmarks.normalize.scale_out import REGION, client, serve_aws
 from moto.moto_server.werkzeug_app import MotoRequestHandler  # pyright: ignore[reportMissingTypeStubs]
 
 from bedrock_resilience.emulator import BedrockEmulator
-from vectora_normalize.aws import aws_parts
+from vectora_normalize.aws_clients import aws_parts
 from vectora_normalize.handler import lambda_handler
 from vectora_normalize.local.sources import SourceServer
 

@@ -21,14 +21,14 @@ from botocore.hooks import first_non_none_response
 from botocore.retries import adaptive, bucket
 
 from bedrock_resilience.simulation import InstanceReport, Scenario, SimulationReport
-from bedrock_resilience.simulation.service import RefusedError, SimulatedBedrock
-from bedrock_resilience.simulation.virtual_time import run_virtually
+from bedrock_resilience.simulation._service import RefusedError, SimulatedBedrock
+from bedrock_resilience.simulation._virtual_time import run_virtually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.simulation.service import SimulatedItem
+    from bedrock_resilience.simulation._service import SimulatedItem
 
     Send: TypeAlias = Callable[[], Awaitable[object]]
     Call: TypeAlias = Callable[[Send], Awaitable[object]]

@@ -19,8 +19,8 @@ from bedrock_resilience.bedrock import converse
 from bedrock_resilience.emulator import BedrockEmulator
 
 if TYPE_CHECKING:
+    from bedrock_resilience.batch._report import BatchReport
     from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.report import BatchReport
 
 THREADS = 12
 CALLS = 300

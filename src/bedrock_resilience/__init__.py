@@ -6,17 +6,19 @@ alone pays for nothing more at its cold start.
 
 from __future__ import annotations
 
-from bedrock_resilience._later import loaded_later
+from bedrock_resilience._lazy import loaded_later
 from bedrock_resilience._version import __version__
-from bedrock_resilience.faults import THROTTLING, TRANSIENT, Fault, classify
-from bedrock_resilience.jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
-from bedrock_resilience.policy import RetryPolicy
-from bedrock_resilience.retrier import DeadlineExceeded, Retrier, RetriesExhausted, retry
+from bedrock_resilience.retrying._faults import THROTTLING, TRANSIENT, Fault, classify
+from bedrock_resilience.retrying._jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
+from bedrock_resilience.retrying._policy import RetryPolicy
+from bedrock_resilience.retrying._retrier import DeadlineExceeded, Retrier, RetriesExhausted, retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bedrock_resilience.batch._executor import BoundedExecutor
+    from bedrock_resilience.batch._report import BatchReport, ItemOutcome
     from bedrock_resilience.bedrock import (
         BedrockRuntime,
         IncompleteAnswer,
@@ -25,26 +27,24 @@ if TYPE_CHECKING:
         bedrock_runtime_client,
         call_bedrock_with_retry,
     )
-    from bedrock_resilience.budget import RetryBudget
-    from bedrock_resilience.deadline import Deadline
-    from bedrock_resilience.executor import BoundedExecutor
     from bedrock_resilience.pacing import AdaptivePacer, NoPacer, QuotaPacer
-    from bedrock_resilience.quota import Quota
-    from bedrock_resilience.report import BatchReport, ItemOutcome
+    from bedrock_resilience.quotas._quota import Quota
+    from bedrock_resilience.retrying._budget import RetryBudget
+    from bedrock_resilience.retrying._deadline import Deadline
 
 _LATER = {
     "AdaptivePacer": "pacing",
-    "BatchReport": "report",
+    "BatchReport": "batch._report",
     "BedrockRuntime": "bedrock",
-    "BoundedExecutor": "executor",
-    "Deadline": "deadline",
+    "BoundedExecutor": "batch._executor",
+    "Deadline": "retrying._deadline",
     "IncompleteAnswer": "bedrock",
-    "ItemOutcome": "report",
+    "ItemOutcome": "batch._report",
     "MalformedAnswer": "bedrock",
     "NoPacer": "pacing",
-    "Quota": "quota",
+    "Quota": "quotas._quota",
     "QuotaPacer": "pacing",
-    "RetryBudget": "budget",
+    "RetryBudget": "retrying._budget",
     "StreamInterrupted": "bedrock",
     "bedrock_runtime_client": "bedrock",
     "call_bedrock_with_retry": "bedrock",

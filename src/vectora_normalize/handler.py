@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from vectora_normalize import contract
-from vectora_normalize.aws import aws_parts, deadline_of, killed_at, load_sdk
+from vectora_normalize.aws_clients import aws_parts, deadline_of, killed_at, load_sdk
 from vectora_normalize.operations.monitoring import configure_logging, emit_by_source, emit_metrics
 from vectora_normalize.pipeline import Invocation, run
 from vectora_normalize.settings import Settings

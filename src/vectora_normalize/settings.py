@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from bedrock_resilience.bedrock.client import DEFAULT_READ_TIMEOUT
-from bedrock_resilience.policy import RetryPolicy
-from bedrock_resilience.quota import Quota
+from bedrock_resilience.bedrock._client import DEFAULT_READ_TIMEOUT
+from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.contract import ErrorType, RunRefused, show
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,  # pyright: ignore[reportUnknownVariableType]  # its handler is untyped
 )
 
-from vectora_normalize.aws import aws_parts, deadline_of, killed_at, load_sdk
+from vectora_normalize.aws_clients import aws_parts, deadline_of, killed_at, load_sdk
 from vectora_normalize.operations.monitoring import configure_logging, emit_by_source, emit_metrics
 from vectora_normalize.pipeline import Invocation
-from vectora_normalize.pipeline.receiving import Delivery, Readers, Receiver
+from vectora_normalize.pipeline.sqs_batch import Delivery, Readers, Receiver
 from vectora_normalize.pipeline.summary import counts_by_source, worker_counts
 from vectora_normalize.settings import Settings
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-    from vectora_normalize.pipeline.receiving import Received
+    from vectora_normalize.pipeline.sqs_batch import Received
 
 load_sdk()
 _logger = logging.getLogger(__name__)

@@ -28,7 +28,8 @@ from bedrock_resilience import (
     call_bedrock_with_retry,
     classify,
 )
-from bedrock_resilience.bedrock import converse, converse_stream, dropin, invoke_model
+from bedrock_resilience.bedrock import _dropin as dropin
+from bedrock_resilience.bedrock import converse, converse_stream, invoke_model
 from bedrock_resilience.emulator import BedrockEmulator
 from bedrock_resilience.testing import FakeClock, instant_retries
 from support.bedrock import SONNET, client_of, user

@@ -14,8 +14,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from bedrock_resilience import Fault, bedrock_runtime_client
-from bedrock_resilience.cli.app import app
-from bedrock_resilience.failures import CASES, Case, Means, Row, run_failures_table
+from bedrock_resilience.cli._app import app
+from bedrock_resilience.emulator.conformance import CASES, Case, Means, Row, run_failures_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +93,7 @@ def test_a_second_retry_layer_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def once_more(attempts: int, **_: object) -> int | None:
         return 0 if attempts == 1 else None
 
-    monkeypatch.setattr("bedrock_resilience.failures.table.bedrock_runtime_client", eager)
+    monkeypatch.setattr("bedrock_resilience.emulator.conformance._table.bedrock_runtime_client", eager)
     [row] = run_failures_table([DENIED])
     assert row.wrong[:2] == ("botocore has retried by itself", "requests: 2; right: 1")
 
@@ -113,7 +113,7 @@ def right_row() -> Row:
 
 
 def test_the_command_prints_the_table(right_row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bedrock_resilience.failures.run_failures_table", rows_of(right_row))
+    monkeypatch.setattr("bedrock_resilience.emulator.conformance.run_failures_table", rows_of(right_row))
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["failures"])
     assert result.exit_code == 0
     assert f"boto3 {boto3.__version__}: 1 of 1 rows right" in result.stdout
@@ -122,7 +122,7 @@ def test_the_command_prints_the_table(right_row: Row, monkeypatch: pytest.Monkey
 
 
 def test_what_is_no_screen_gets_a_line_a_row(right_row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bedrock_resilience.failures.run_failures_table", rows_of(right_row))
+    monkeypatch.setattr("bedrock_resilience.emulator.conformance.run_failures_table", rows_of(right_row))
     result = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["failures"])
     (line,) = [line for line in result.stdout.splitlines() if "AccessDeniedException 403" in line]
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
@@ -140,9 +140,9 @@ def test_what_is_no_screen_gets_a_line_a_row(right_row: Row, monkeypatch: pytest
 
 
 def test_a_screen_that_is_too_narrow_gets_no_table(right_row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bedrock_resilience.failures.run_failures_table", rows_of(right_row))
+    monkeypatch.setattr("bedrock_resilience.emulator.conformance.run_failures_table", rows_of(right_row))
     screen = Console(force_terminal=True, width=80, file=io.StringIO())
-    monkeypatch.setattr(sys.modules["bedrock_resilience.cli.failures"], "console", lambda: screen)
+    monkeypatch.setattr(sys.modules["bedrock_resilience.cli._conformance"], "console", lambda: screen)
     result = CliRunner().invoke(app, ["failures"])
     assert result.exit_code == 0
     assert result.stdout == (
@@ -155,7 +155,7 @@ def test_a_screen_that_is_too_narrow_gets_no_table(right_row: Row, monkeypatch: 
 
 def test_the_command_fails_on_a_wrong_row(right_row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = replace(right_row, fault=None, wrong=("fault: None; right: ACCESS_DENIED",))
-    monkeypatch.setattr("bedrock_resilience.failures.run_failures_table", rows_of(right_row, wrong))
+    monkeypatch.setattr("bedrock_resilience.emulator.conformance.run_failures_table", rows_of(right_row, wrong))
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["failures"])
     assert result.exit_code == 1
     assert "1 of 2 rows right" in result.stdout
@@ -163,7 +163,7 @@ def test_the_command_fails_on_a_wrong_row(right_row: Row, monkeypatch: pytest.Mo
 
 
 def test_the_command_prints_json(right_row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bedrock_resilience.failures.run_failures_table", rows_of(right_row))
+    monkeypatch.setattr("bedrock_resilience.emulator.conformance.run_failures_table", rows_of(right_row))
     result = CliRunner().invoke(app, ["failures", "--json"])
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {"boto3": boto3.__version__, "rows": [right_row.to_dict()]}

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.quota import Admission, Quota, QuotaLedger, Usage
+from bedrock_resilience.quotas._quota import Admission, Quota, QuotaLedger, Usage
 from support.deployment import CATALOG, CLIENT, Context, Deployment
 from support.schemas import conforms
-from vectora_normalize import aws
+from vectora_normalize import aws_clients as aws
 from vectora_normalize.handler import lambda_handler
 from vectora_normalize.items import KINDS, RawItem, items_schema
 from vectora_normalize.normalize import extraction

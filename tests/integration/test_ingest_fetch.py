@@ -16,17 +16,17 @@ import trustme
 from bedrock_resilience.clock import SystemClock
 from support.hostileserver import HostileServer, gzipped, http, redirect
 from support.ticking import Ticking
-from vectora_normalize.ingest.addresses import AddressPolicy
-from vectora_normalize.ingest.failures import FailureKind, FetchError
-from vectora_normalize.ingest.fetch import Fetcher, FetchResult, resolve
-from vectora_normalize.ingest.limits import FetchLimits
+from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.http.addresses import AddressPolicy
+from vectora_normalize.sources.http.fetch import Fetcher, FetchResult, resolve
+from vectora_normalize.sources.http.limits import FetchLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bedrock_resilience.clock import Clock
     from support.hostileserver import Answer, Connection
-    from vectora_normalize.ingest.fetch import Resolver
+    from vectora_normalize.sources.http.fetch import Resolver
 
 HERE = AddressPolicy(allowed=("127.0.0.1/32", "::1/128"), ports=None)
 QUICK = FetchLimits(total_seconds=0.4, connect_seconds=0.3, idle_seconds=0.3)

@@ -18,8 +18,8 @@ from botocore.config import Config
 
 from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.pacing import DynamoTable, SharedPacer, TableUnavailableError
-from bedrock_resilience.pacing.shared_pace import SharedPace
-from bedrock_resilience.quota import Quota, TokenBucket
+from bedrock_resilience.pacing.shared._schedule import SharedPace
+from bedrock_resilience.quotas._quota import Quota, TokenBucket
 from support.approx import approx
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.s3 import make_bucket, s3_client
-from vectora_normalize.stores import BucketMissing, FolderStore, NotFound, ObjectStore, S3Store, StoreError
+from vectora_normalize.storage.objects import BucketMissing, FolderStore, NotFound, ObjectStore, S3Store, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -11,7 +11,8 @@ from support.deployment import Context
 from support.schemas import conforms
 from support.sqs import Queues, queues, record_of
 from support.tags import answered_tags
-from vectora_normalize import aws, worker
+from vectora_normalize import aws_clients as aws
+from vectora_normalize import worker
 from vectora_normalize.handler import lambda_handler
 from vectora_normalize.items import items_schema
 

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_resilience import BoundedExecutor, Fault, Retrier, RetryPolicy
-from bedrock_resilience.budget import RetryBudget
-from bedrock_resilience.deadline import Deadline
+from bedrock_resilience.retrying._budget import RetryBudget
+from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import FakeClock, ascripted, error_of, scripted
 from bedrock_resilience.testing.strategies import faults, retry_policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bedrock_resilience.events import Event
+    from bedrock_resilience.retrying._events import Event
 
 
 class Course(NamedTuple):

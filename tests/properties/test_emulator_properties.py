@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.emulator.answers.extractor import extract
-from bedrock_resilience.emulator.journal import Journal
-from bedrock_resilience.emulator.jsonvalues import as_list, as_object
-from bedrock_resilience.emulator.latency import Constant
-from bedrock_resilience.emulator.script import FaultScript
-from bedrock_resilience.emulator.service import Service
-from bedrock_resilience.emulator.wire import Request
-from bedrock_resilience.quota import QuotaLedger
+from bedrock_resilience.emulator._generation.extractor import extract
+from bedrock_resilience.emulator._http.http_parser import Request
+from bedrock_resilience.emulator._injection.script import FaultScript
+from bedrock_resilience.emulator._latency import Constant
+from bedrock_resilience.emulator._operations.service import Service
+from bedrock_resilience.emulator._protocol.jsonvalues import as_list, as_object
+from bedrock_resilience.emulator._request_log import Journal
+from bedrock_resilience.quotas._quota import QuotaLedger
 
 Json: TypeAlias = Any
 

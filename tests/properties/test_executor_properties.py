@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_resilience import BatchReport, BoundedExecutor, Fault, RetryPolicy
-from bedrock_resilience.deadline import Deadline
+from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import FakeClock, error_of
 from bedrock_resilience.testing.strategies import faults, retry_policies
 
 if TYPE_CHECKING:
-    from bedrock_resilience.report import ItemOutcome, Progress
+    from bedrock_resilience.batch._report import ItemOutcome, Progress
 
 
 class Item(NamedTuple):

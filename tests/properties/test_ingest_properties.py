@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectora_normalize.ingest.failures import ParseProblem
-from vectora_normalize.ingest.feeds import parse_feed
-from vectora_normalize.ingest.pages import parse_page
-from vectora_normalize.ingest.text import clean_markup, plain
+from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.parse.feeds import parse_feed
+from vectora_normalize.sources.parse.pages import parse_page
+from vectora_normalize.sources.parse.text import clean_markup, plain
 
 if TYPE_CHECKING:
-    from vectora_normalize.ingest.entries import Document, Entry
+    from vectora_normalize.sources.parse.entries import Document, Entry
 
 BASE = "https://example.com/news/"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bedrock_resilience.jitter import (
+from bedrock_resilience.retrying._jitter import (
     AdditiveJitter,
     Backoff,
     DecorrelatedJitter,
@@ -20,7 +20,7 @@ from bedrock_resilience.jitter import (
 from support.approx import approx
 
 if TYPE_CHECKING:
-    from bedrock_resilience.jitter import Jitter
+    from bedrock_resilience.retrying._jitter import Jitter
 
 SECONDS = st.floats(0, 3_600)
 UNIT = st.floats(0, 1, exclude_max=True)

@@ -16,13 +16,13 @@ from hypothesis.stateful import (
     rule,
 )
 
-from bedrock_resilience.ledger import Ledger
-from bedrock_resilience.report import BatchReport, ItemOutcome
+from bedrock_resilience.batch._ledger import Ledger
+from bedrock_resilience.batch._report import BatchReport, ItemOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bedrock_resilience.report import Status
+    from bedrock_resilience.batch._report import Status
 
 
 NOTHING = cast("object", multiple())  # for a bundle that gets nothing

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
-from bedrock_resilience.pacing.estimate import Throttles
-from bedrock_resilience.pacing.meter import Meter
-from bedrock_resilience.quota import Quota, QuotaLedger, Usage
-from bedrock_resilience.tokens import reserved_tokens
+from bedrock_resilience.pacing._estimate import Throttles
+from bedrock_resilience.pacing._virtual_clock_bucket import Meter
+from bedrock_resilience.quotas._quota import Quota, QuotaLedger, Usage
+from bedrock_resilience.quotas._tokens import reserved_tokens
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation
-    from bedrock_resilience.quota import Admission
+    from bedrock_resilience.quotas._quota import Admission
 
 MODEL = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 

@@ -12,11 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.answering import answer
 from support.memorystore import MemoryStore
 from support.ticking import Ticking
-from vectora_normalize.holds import WallClock
-from vectora_normalize.normalize.answers import Answer, AnswerStore, Claim
+from vectora_normalize.normalize.response_cache import Answer, AnswerStore, Claim
+from vectora_normalize.storage.expiry import WallClock
 
 if TYPE_CHECKING:
-    from vectora_normalize.holds import Hold
+    from vectora_normalize.storage.expiry import Hold
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 ATTEMPT = 10.0

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_resilience import Fault, Retrier, RetryPolicy, classify
-from bedrock_resilience.budget import RetryBudget
-from bedrock_resilience.deadline import Deadline
-from bedrock_resilience.events import CallFailed, CallSucceeded, RetryScheduled
+from bedrock_resilience.retrying._budget import RetryBudget
+from bedrock_resilience.retrying._deadline import Deadline
+from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, RetryScheduled
 from bedrock_resilience.testing import FakeClock, scripted
 from bedrock_resilience.testing.strategies import bedrock_errors, outcomes, retry_policies
 
 if TYPE_CHECKING:
-    from bedrock_resilience.events import Event
+    from bedrock_resilience.retrying._events import Event
 
 
 def everything(policy: RetryPolicy) -> RetryPolicy:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedrock_resilience.pacing import MemoryTable, SharedPacer
-from bedrock_resilience.pacing.shared_pace import LONGEST, Cost, Lines, SharedPace
-from bedrock_resilience.quota import Quota, TokenBucket
+from bedrock_resilience.pacing.shared._schedule import LONGEST, Cost, Lines, SharedPace
+from bedrock_resilience.quotas._quota import Quota, TokenBucket
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation

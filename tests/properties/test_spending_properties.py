@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedrock_resilience.spending import RequestTokens, TokenAccount
-from bedrock_resilience.tokens import Usage
+from bedrock_resilience.quotas._tokens import Usage
+from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
 
 COUNTS = st.integers(0, 10_000)
 USAGES = st.builds(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from botocore.exceptions import ClientError
 
-from vectora_normalize.normalize.answers import Answer
 from vectora_normalize.normalize.extraction import Extraction
+from vectora_normalize.normalize.response_cache import Answer
 
 if TYPE_CHECKING:
     import datetime as dt

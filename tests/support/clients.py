@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from vectora_normalize.ingest.failures import FailureKind, FetchError
-from vectora_normalize.ingest.fetch import Fetcher, FetchResult
+from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vectora_normalize.stores import ObjectStore
+    from vectora_normalize.storage.objects import ObjectStore
 
 NOW: Final = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 

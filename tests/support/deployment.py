@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from support.logs import restored_loggers
 from support.pages import ROOT
 from support.s3 import REGION, make_bucket, s3_client
-from vectora_normalize import aws
+from vectora_normalize import aws_clients as aws
 from vectora_normalize.local.sources import SourceServer
 from vectora_normalize.settings import Settings
 

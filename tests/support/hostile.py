@@ -27,19 +27,19 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from support.hostileserver import Answer, HostileServer, http
 from support.stopwatch import Stopwatch
-from vectora_normalize.ingest.addresses import AddressPolicy
-from vectora_normalize.ingest.catalog import ContentFilters, Source
-from vectora_normalize.ingest.fetch import Fetcher
-from vectora_normalize.ingest.limits import FetchLimits
-from vectora_normalize.ingest.window import Window, ingest, read_source
 from vectora_normalize.local.rendering import render
+from vectora_normalize.sources.collect import Window, ingest, read_source
+from vectora_normalize.sources.config.catalog import ContentFilters, Source
+from vectora_normalize.sources.http.addresses import AddressPolicy
+from vectora_normalize.sources.http.fetch import Fetcher
+from vectora_normalize.sources.http.limits import FetchLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from support.hostileserver import Connection
-    from vectora_normalize.ingest.failures import FetchError
-    from vectora_normalize.ingest.fetch import FetchResult
+    from vectora_normalize.sources.errors import FetchError
+    from vectora_normalize.sources.http.fetch import FetchResult
 
 EXAMPLE: Final = Path(__file__).parents[2] / "examples/lai_weekly/sources"
 TODAY: Final = dt.date(2026, 11, 21)

@@ -6,12 +6,12 @@ import itertools
 import threading
 from typing import TYPE_CHECKING
 
-from vectora_normalize.stores import NotFound, Stored
+from vectora_normalize.storage.objects import NotFound, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vectora_normalize.stores import ObjectStore
+    from vectora_normalize.storage.objects import ObjectStore
 
 
 class MemoryStore:

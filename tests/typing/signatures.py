@@ -27,17 +27,17 @@ from bedrock_resilience import (
     classify,
     retry,
 )
-from bedrock_resilience.attempts import StopReason
 from bedrock_resilience.bedrock import request_tokens
-from bedrock_resilience.spending import RequestTokens, TokenAccount
+from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+from bedrock_resilience.retrying._attempts import StopReason
 from bedrock_resilience.testing import FakeClock, scripted
 
 if TYPE_CHECKING:
     import random
 
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.jitter import Jitter
     from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience.retrying._jitter import Jitter
 
 # --- decorated functions keep their signatures -----------------------------------------------------------------------
 

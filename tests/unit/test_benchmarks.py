@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from support.pages import ROOT
-from vectora_normalize.ingest.feeds import parse_feed
+from vectora_normalize.sources.parse.feeds import parse_feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

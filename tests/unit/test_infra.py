@@ -12,8 +12,8 @@ import pytest
 from cfnlint.api import lint_file  # pyright: ignore[reportMissingTypeStubs] - it has none
 
 from bedrock_resilience import NoJitter, Retrier, RetryPolicy
-from bedrock_resilience.listeners.logging import LoggingListener
-from bedrock_resilience.report import BatchReport
+from bedrock_resilience.batch._report import BatchReport
+from bedrock_resilience.telemetry._logging import LoggingListener
 from support.cloudformation import TEMPLATES, load, resources
 from support.logfiles import metrics, written
 from support.pages import ROOT
@@ -23,7 +23,7 @@ from vectora_normalize.operations.monitoring import NAMESPACE, SERVICE
 from vectora_normalize.operations.package import Target
 from vectora_normalize.operations.report import Limits
 from vectora_normalize.pipeline.summary import counts, worker_counts
-from vectora_normalize.pipeline.todo import Todo
+from vectora_normalize.pipeline.worklist import Todo
 from vectora_normalize.settings import Settings
 
 if TYPE_CHECKING:

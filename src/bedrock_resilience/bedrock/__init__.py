@@ -5,7 +5,10 @@ Nothing here imports boto3 or botocore before a client is made.
 
 from __future__ import annotations
 
-from bedrock_resilience.bedrock.answers import (
+from bedrock_resilience.bedrock._client import ClientMisconfigured, bedrock_runtime_client, check_client
+from bedrock_resilience.bedrock._dropin import call_bedrock_with_retry
+from bedrock_resilience.bedrock._request_tokens import request_tokens
+from bedrock_resilience.bedrock._responses import (
     IncompleteAnswer,
     MalformedAnswer,
     check_converse,
@@ -13,11 +16,8 @@ from bedrock_resilience.bedrock.answers import (
     converse,
     invoke_model,
 )
-from bedrock_resilience.bedrock.client import ClientMisconfigured, bedrock_runtime_client, check_client
-from bedrock_resilience.bedrock.dropin import call_bedrock_with_retry
-from bedrock_resilience.bedrock.needs import request_tokens
-from bedrock_resilience.bedrock.runtime import BedrockRuntime
-from bedrock_resilience.bedrock.streams import (
+from bedrock_resilience.bedrock._runtime import BedrockRuntime
+from bedrock_resilience.bedrock._streams import (
     CheckedStream,
     StreamInterrupted,
     converse_stream,

@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line; the entry point of the distribution."""
     try:
-        from bedrock_resilience.cli.app import app  # noqa: PLC0415 - Typer and Rich are optional
+        from bedrock_resilience.cli._app import app  # noqa: PLC0415 - Typer and Rich are optional
     except ModuleNotFoundError as missing:
         if missing.name not in {"typer", "rich"}:
             raise

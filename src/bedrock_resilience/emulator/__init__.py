@@ -8,15 +8,15 @@
 
 from __future__ import annotations
 
-from bedrock_resilience.emulator.answers.backend import OpenAIBackend
-from bedrock_resilience.emulator.answers.extractor import CONFESSION, extract
-from bedrock_resilience.emulator.answers.generation import Generation
-from bedrock_resilience.emulator.conversation import Conversation
-from bedrock_resilience.emulator.emulator import BedrockEmulator
-from bedrock_resilience.emulator.faults import EVERY_FAILURE, ErrorAnswer
-from bedrock_resilience.emulator.journal import Exchange
-from bedrock_resilience.emulator.latency import Constant, LogNormal, Uniform, parse_latency
-from bedrock_resilience.emulator.serving import serve
+from bedrock_resilience.emulator._emulator import BedrockEmulator
+from bedrock_resilience.emulator._generation.extractor import CONFESSION, extract
+from bedrock_resilience.emulator._generation.generation import Generation
+from bedrock_resilience.emulator._generation.openai_backend import OpenAIBackend
+from bedrock_resilience.emulator._injection.error_faults import EVERY_FAILURE, ErrorAnswer
+from bedrock_resilience.emulator._latency import Constant, LogNormal, Uniform, parse_latency
+from bedrock_resilience.emulator._protocol.conversation import Conversation
+from bedrock_resilience.emulator._request_log import Exchange
+from bedrock_resilience.emulator._serving import serve
 
 __all__ = [
     "CONFESSION",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from bedrock_resilience._later import loaded_later
-from bedrock_resilience.pacing.adaptive import AdaptiveLaw, AdaptivePacer
-from bedrock_resilience.pacing.protocol import Pacer, Reservation
-from bedrock_resilience.pacing.quota_pacer import QuotaPacer
-from bedrock_resilience.pacing.unpaced import NoPacer
+from bedrock_resilience._lazy import loaded_later
+from bedrock_resilience.pacing._adaptive import AdaptiveLaw, AdaptivePacer
+from bedrock_resilience.pacing._no_pacer import NoPacer
+from bedrock_resilience.pacing._protocol import Pacer, Reservation
+from bedrock_resilience.pacing._quota_pacer import QuotaPacer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bedrock_resilience.pacing.shared import SharedPacer
-    from bedrock_resilience.pacing.shared_table import DynamoTable, MemoryTable, SharedTable, TableUnavailableError
+    from bedrock_resilience.pacing.shared._pacer import SharedPacer
+    from bedrock_resilience.pacing.shared._stores import DynamoTable, MemoryTable, SharedTable, TableUnavailableError
 
 __all__ = [
     "AdaptiveLaw",
@@ -33,10 +33,10 @@ __all__ = [
 __getattr__: Callable[[str], object] = loaded_later(
     __name__,
     {
-        "DynamoTable": "shared_table",
-        "MemoryTable": "shared_table",
-        "SharedPacer": "shared",
-        "SharedTable": "shared_table",
-        "TableUnavailableError": "shared_table",
+        "DynamoTable": "shared._stores",
+        "MemoryTable": "shared._stores",
+        "SharedPacer": "shared._pacer",
+        "SharedTable": "shared._stores",
+        "TableUnavailableError": "shared._stores",
     },
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bedrock_resilience.simulation.driver import simulate
-from bedrock_resilience.simulation.report import InstanceReport, SimulationReport, Span
-from bedrock_resilience.simulation.scenario import QuotaChange, Scenario, Tokens
-from bedrock_resilience.simulation.service import SimulatedRequest
+from bedrock_resilience.simulation._driver import simulate
+from bedrock_resilience.simulation._report import InstanceReport, SimulationReport, Span
+from bedrock_resilience.simulation._scenario import QuotaChange, Scenario, Tokens
+from bedrock_resilience.simulation._service import SimulatedRequest
 
 __all__ = [
     "InstanceReport",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bedrock_resilience._later import loaded_later
-from bedrock_resilience.testing.bedrock import (
+from bedrock_resilience._lazy import loaded_later
+from bedrock_resilience.testing._bedrock import (
     BrokenStream,
     ScriptedBedrock,
     claude_answer,
@@ -18,8 +18,7 @@ from bedrock_resilience.testing.bedrock import (
     converse_answer,
     converse_events,
 )
-from bedrock_resilience.testing.clock import FakeClock
-from bedrock_resilience.testing.errors import (
+from bedrock_resilience.testing._errors import (
     access_denied,
     bedrock_error,
     connection_failed,
@@ -37,8 +36,9 @@ from bedrock_resilience.testing.errors import (
     tokens_per_day_error,
     validation_error,
 )
-from bedrock_resilience.testing.instant import instant_retries
-from bedrock_resilience.testing.script import AsyncScripted, Scripted, ScriptOver, ascripted, scripted
+from bedrock_resilience.testing._fake_clock import FakeClock
+from bedrock_resilience.testing._instant import instant_retries
+from bedrock_resilience.testing._script import AsyncScripted, Scripted, ScriptOver, ascripted, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

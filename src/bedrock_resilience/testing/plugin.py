@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bedrock_resilience.testing import instant
+from bedrock_resilience.testing import _instant as instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bedrock_resilience.testing.clock import FakeClock
+    from bedrock_resilience.testing._fake_clock import FakeClock
 
 
 @pytest.fixture

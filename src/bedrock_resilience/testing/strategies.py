@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from bedrock_resilience.faults import Fault
-from bedrock_resilience.jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
-from bedrock_resilience.policy import RetryPolicy
-from bedrock_resilience.testing.errors import error_of
+from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience.retrying._jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
+from bedrock_resilience.retrying._policy import RetryPolicy
+from bedrock_resilience.testing._errors import error_of
 
 if TYPE_CHECKING:
-    from bedrock_resilience.jitter import Jitter
+    from bedrock_resilience.retrying._jitter import Jitter
 
 _SECONDS = st.floats(0, 3600, allow_nan=False)
 

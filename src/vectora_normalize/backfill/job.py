@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from vectora_normalize.backfill.harvest import Found, harvest
+from vectora_normalize.backfill.collect_raw import Found, harvest
 from vectora_normalize.backfill.records import input_line, read_output
 from vectora_normalize.contract import ErrorType, RunRefused
-from vectora_normalize.holds import WallClock
 from vectora_normalize.items import RawItem  # noqa: TC001 - msgspec reads the annotations when it is first used
-from vectora_normalize.normalize.answers import Answer, AnswerStore, look_up
 from vectora_normalize.normalize.extraction import watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.normalize.prompt import build_text_request
-from vectora_normalize.pipeline.objects import Places, add_rows, to_json
+from vectora_normalize.normalize.response_cache import Answer, AnswerStore, look_up
+from vectora_normalize.pipeline.keys import Places, add_rows, to_json
 from vectora_normalize.pipeline.plan import make_reader
-from vectora_normalize.stores import NotFound
+from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.objects import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vectora_normalize.backfill.records import Result
     from vectora_normalize.normalize.extraction import Watchlists
     from vectora_normalize.settings import Settings
-    from vectora_normalize.stores import ObjectStore
+    from vectora_normalize.storage.objects import ObjectStore
 
 LEAST_RECORDS: Final = 100
 """What most models ask of a job at the least (a quota of the account, "Minimum number of records per batch")."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from bedrock_resilience.bedrock.answers import IncompleteAnswer, MalformedAnswer, check_converse
+from bedrock_resilience.bedrock._responses import IncompleteAnswer, MalformedAnswer, check_converse
 from vectora_normalize.normalize.extraction import MalformedExtraction, read_text_answer
 from vectora_normalize.normalize.normalizer import counted
 

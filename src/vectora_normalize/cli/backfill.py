@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from vectora_normalize.cli import screen
+from vectora_normalize.cli import output as screen
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -123,7 +123,7 @@ def _backfill_of(client_id: str) -> Generator[Backfill]:
 
 def _make(client_id: str) -> Backfill:
     from vectora_normalize import contract  # noqa: PLC0415 - as above
-    from vectora_normalize.aws import aws_parts, bedrock_control_client  # noqa: PLC0415 - as above
+    from vectora_normalize.aws_clients import aws_parts, bedrock_control_client  # noqa: PLC0415 - as above
     from vectora_normalize.backfill.job import Backfill  # noqa: PLC0415 - as above
     from vectora_normalize.settings import Settings  # noqa: PLC0415 - as above
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.quota import Quota
+from bedrock_resilience.quotas._quota import Quota
 from vectora_normalize import contract
 from vectora_normalize.contract import ErrorType, RunRefused
 from vectora_normalize.local.run import LocalFolder, local_parts, settings_for
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Generator, Mapping
 
+    from bedrock_resilience.batch._report import Progress
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.report import Progress
     from vectora_normalize.pipeline.summary import RunSummary
 
 
@@ -158,13 +158,13 @@ def _aws_parts(job: Job, environ: Mapping[str, str]) -> Parts:
         raise RunRefused(
             ErrorType.INVALID_CONFIGURATION, f"{' and '.join(alone)}: got it without --local; accepted: beside --local"
         )
-    from vectora_normalize.aws import aws_parts  # noqa: PLC0415 - a local run can do without
+    from vectora_normalize.aws_clients import aws_parts  # noqa: PLC0415 - a local run can do without
 
     settings = Settings.from_env(environ)
     return aws_parts(settings if job.workers is None else msgspec.structs.replace(settings, max_workers=job.workers))
 
 
 def _pacer(settings: Settings) -> Any:  # noqa: ANN401 - a Pacer; see the import
-    from vectora_normalize.aws import make_pacer  # noqa: PLC0415 - as above
+    from vectora_normalize.aws_clients import make_pacer  # noqa: PLC0415 - as above
 
     return make_pacer(settings)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from vectora_normalize.cli import screen
+from vectora_normalize.cli import output as screen
 
 if TYPE_CHECKING:
     from typing import NoReturn

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vectora_normalize.ingest.addresses import AddressPolicy
-from vectora_normalize.ingest.failures import FailureKind, FetchError
-from vectora_normalize.ingest.fetch import Fetcher, FetchResult
-from vectora_normalize.ingest.urls import parse_target, show_url
 from vectora_normalize.local.sources import LOOPBACK
+from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.http.addresses import AddressPolicy
+from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
+from vectora_normalize.sources.urls import parse_target, show_url
 
 if TYPE_CHECKING:
     from vectora_normalize.local.sources import SourceServer

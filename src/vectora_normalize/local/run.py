@@ -13,16 +13,16 @@ from vectora_normalize.contract import ErrorType, RunRefused
 from vectora_normalize.local.bedrock import emulator_client
 from vectora_normalize.local.fetching import LocalFetcher
 from vectora_normalize.local.sources import SourceServer
-from vectora_normalize.pipeline.parts import Parts
+from vectora_normalize.pipeline.dependencies import Parts
 from vectora_normalize.settings import Settings
-from vectora_normalize.stores import FolderStore
+from vectora_normalize.storage.objects import FolderStore
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
-    from bedrock_resilience.quota import Quota
+    from bedrock_resilience.quotas._quota import Quota
 
 LATENCY: Final = 0.05
 """Seconds that the emulator takes for an answer: enough to see workers work side by side, and a run takes seconds."""

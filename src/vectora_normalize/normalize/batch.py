@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from bedrock_resilience.batch._executor import BoundedExecutor
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.executor import BoundedExecutor
-from bedrock_resilience.listeners.logging import LoggingListener
-from bedrock_resilience.policy import RetryPolicy
-from vectora_normalize.normalize.sharing import SharedBatch
+from bedrock_resilience.retrying._policy import RetryPolicy
+from bedrock_resilience.telemetry._logging import LoggingListener
+from vectora_normalize.normalize.deduplicated_batch import SharedBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bedrock_resilience.batch._report import BatchReport, Progress
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.deadline import Deadline
     from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.report import BatchReport, Progress
+    from bedrock_resilience.retrying._deadline import Deadline
     from vectora_normalize.items import RawItem
-    from vectora_normalize.normalize.answers import AnswerStore
     from vectora_normalize.normalize.normalizer import Normalized, Normalizer
+    from vectora_normalize.normalize.response_cache import AnswerStore
 
 MAX_BEDROCK_WORKERS = 4
 """Calls in flight at once, where the environment does not say otherwise."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
 
-from bedrock_resilience.faults import Fault
+from bedrock_resilience.retrying._faults import Fault
 from vectora_normalize.items import KINDS, EventType, NormalizedItem
 from vectora_normalize.normalize.grounding import Text, Watchlist, ground
 
@@ -102,7 +102,7 @@ def read_text_answer(answer: Mapping[str, Any]) -> Extraction:
     """The extraction in an answer of Converse to a request for JSON as text.
 
     Args:
-        answer: An answer that `bedrock_resilience.bedrock.answers.check_converse` has nothing against.
+        answer: An answer that `bedrock_resilience.bedrock._responses.check_converse` has nothing against.
 
     Raises:
         MalformedExtraction: The text is no JSON, or not that of an `Extraction`.

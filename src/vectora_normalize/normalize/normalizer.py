@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from bedrock_resilience.bedrock import converse, request_tokens
-from bedrock_resilience.tokens import TokenEstimator, usage_from
-from vectora_normalize.normalize.answers import Answer, request_key
+from bedrock_resilience.quotas._tokens import TokenEstimator, usage_from
 from vectora_normalize.normalize.extraction import MalformedExtraction, normalize, read_answer
 from vectora_normalize.normalize.prompt import build_request
+from vectora_normalize.normalize.response_cache import Answer, request_key
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping
 
-    from bedrock_resilience.spending import RequestTokens
+    from bedrock_resilience.quotas._usage import RequestTokens
     from vectora_normalize.items import NormalizedItem, RawItem
     from vectora_normalize.normalize.extraction import Watchlists
 

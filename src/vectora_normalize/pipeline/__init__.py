@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vectora_normalize.pipeline.parts import Invocation, Parts
+from vectora_normalize.pipeline.dependencies import Invocation, Parts
 from vectora_normalize.pipeline.run import run
 from vectora_normalize.pipeline.summary import RunSummary
 

@@ -10,9 +10,9 @@ from vectora_normalize.settings import OnConcurrentRun
 
 if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.deadline import Deadline
-    from vectora_normalize.holds import Hold
-    from vectora_normalize.pipeline.lease import Lease
+    from bedrock_resilience.retrying._deadline import Deadline
+    from vectora_normalize.storage.expiry import Hold
+    from vectora_normalize.storage.leases import Lease
 
 # Seconds between two looks at a lease that is waited for; a run takes minutes.
 _PAUSE: Final = 2.0

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bedrock_resilience.report import BatchReport, ItemOutcome
-from vectora_normalize.normalize.answers import look_up
+from bedrock_resilience.batch._report import BatchReport, ItemOutcome
+from vectora_normalize.normalize.response_cache import look_up
 from vectora_normalize.pipeline.messages import ItemMessage
-from vectora_normalize.pipeline.todo import QUEUED
-from vectora_normalize.queues import Message
+from vectora_normalize.pipeline.worklist import QUEUED
+from vectora_normalize.sqs import Message
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.deadline import Deadline
+    from bedrock_resilience.retrying._deadline import Deadline
     from vectora_normalize.items import RawItem
-    from vectora_normalize.normalize.answers import AnswerStore
     from vectora_normalize.normalize.normalizer import Normalized, Normalizer
-    from vectora_normalize.queues import SqsQueue
+    from vectora_normalize.normalize.response_cache import AnswerStore
+    from vectora_normalize.sqs import SqsQueue
 
 
 class Dispatcher:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from vectora_normalize.contract import DEFAULT_PERIOD_DAYS, ErrorType, RunRefused
-from vectora_normalize.ingest import catalog
-from vectora_normalize.ingest.scopes import resolve_scopes, scope_files
-from vectora_normalize.ingest.window import FUTURE_DAYS, Window
-from vectora_normalize.stores import NotFound, StoreError
+from vectora_normalize.sources.collect import FUTURE_DAYS, Window
+from vectora_normalize.sources.config import catalog
+from vectora_normalize.sources.config.scopes import resolve_scopes, scope_files
+from vectora_normalize.storage.objects import NotFound, StoreError
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from vectora_normalize.contract import RunRequest
     from vectora_normalize.items import Scopes
-    from vectora_normalize.stores import ObjectStore
+    from vectora_normalize.storage.objects import ObjectStore
 
 _MOST_LISTED: Final = 50  # names of clients that a message repeats
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vectora_normalize.contract import RunRefused, RunRequest
-    from vectora_normalize.ingest.window import Ingested
     from vectora_normalize.pipeline.plan import Plan
-    from vectora_normalize.pipeline.todo import Batch, Todo
+    from vectora_normalize.pipeline.worklist import Batch, Todo
     from vectora_normalize.settings import Settings
+    from vectora_normalize.sources.collect import Ingested
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,37 +14,37 @@ import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.executor import BatchInterrupted
-from bedrock_resilience.faults import Fault
-from bedrock_resilience.report import BatchReport
+from bedrock_resilience.batch._executor import BatchInterrupted
+from bedrock_resilience.batch._report import BatchReport
+from bedrock_resilience.retrying._faults import Fault
 from vectora_normalize.contract import ErrorType, RunRefused
-from vectora_normalize.holds import WallClock
-from vectora_normalize.ingest.window import ingest
-from vectora_normalize.normalize.answers import AnswerStore
 from vectora_normalize.normalize.batch import normalize_items_batch
 from vectora_normalize.normalize.extraction import item_id, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
+from vectora_normalize.normalize.response_cache import AnswerStore
 from vectora_normalize.pipeline.admission import Admission
-from vectora_normalize.pipeline.daily import DailyLists
-from vectora_normalize.pipeline.lease import Lease
-from vectora_normalize.pipeline.objects import Places, add_rows, to_json
-from vectora_normalize.pipeline.outstanding import Outstanding
+from vectora_normalize.pipeline.backlog import Outstanding
+from vectora_normalize.pipeline.daily_items import DailyLists
+from vectora_normalize.pipeline.keys import Places, add_rows, to_json
 from vectora_normalize.pipeline.plan import make_plan
 from vectora_normalize.pipeline.report import Story, run_report
 from vectora_normalize.pipeline.summary import RunSummary, counts, counts_by_source
-from vectora_normalize.pipeline.todo import QUEUED, Todo, make_todo
-from vectora_normalize.stores import BucketMissing
+from vectora_normalize.pipeline.worklist import QUEUED, Todo, make_todo
+from vectora_normalize.sources.collect import ingest
+from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.leases import Lease
+from vectora_normalize.storage.objects import BucketMissing
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from bedrock_resilience.batch._report import Progress
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.report import Progress
     from vectora_normalize.contract import RunRequest
-    from vectora_normalize.ingest.window import Ingested
-    from vectora_normalize.pipeline.parts import Invocation, Parts
+    from vectora_normalize.pipeline.dependencies import Invocation, Parts
     from vectora_normalize.pipeline.plan import Plan
-    from vectora_normalize.pipeline.todo import Batch
+    from vectora_normalize.pipeline.worklist import Batch
+    from vectora_normalize.sources.collect import Ingested
 
 _logger = logging.getLogger(__name__)
 _NO_ITEMS: Final[Batch] = BatchReport(())

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vectora_normalize import contract
 from vectora_normalize.normalize.extraction import item_id
-from vectora_normalize.pipeline.todo import QUEUED
+from vectora_normalize.pipeline.worklist import QUEUED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sized
 
-    from bedrock_resilience.report import ItemOutcome
+    from bedrock_resilience.batch._report import ItemOutcome
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
-    from vectora_normalize.pipeline.todo import Batch, Todo
+    from vectora_normalize.pipeline.worklist import Batch, Todo
 
 # The status of an outcome, as a metric.
 _ITEMS: Final = {"succeeded": "ItemsNormalized", "failed": "ItemsFailed", "unstarted": "ItemsUnstarted"}
@@ -72,7 +72,7 @@ def bedrock_numbers(batch: Batch) -> dict[str, Any]:
     """The numbers of the batch, without its outcomes.
 
     `input_tokens` and `output_tokens` are those of the answers that were used; `tokens` is the account of all that this
-    run paid for, see `bedrock_resilience.spending`.
+    run paid for, see `bedrock_resilience.quotas._usage`.
     """
     numbers = {name: value for name, value in batch.to_dict().items() if name != "outcomes"}
     used = [value["usage"] for value in batch.values]

@@ -33,13 +33,13 @@ def loaded_by(code: str) -> set[str]:
 def test_the_policy_alone_loads_nothing_heavy() -> None:
     loaded = loaded_by("from bedrock_resilience import RetryPolicy; RetryPolicy().call(lambda: None)")
     assert loaded.isdisjoint(HEAVY | FOREIGN), loaded & (HEAVY | FOREIGN)
-    assert "bedrock_resilience.executor" not in loaded
-    assert "bedrock_resilience.deadline" not in loaded
+    assert "bedrock_resilience.batch._executor" not in loaded
+    assert "bedrock_resilience.retrying._deadline" not in loaded
 
 
 def test_no_public_name_loads_another_package() -> None:
     loaded = loaded_by("from bedrock_resilience import *")
-    assert "bedrock_resilience.executor" in loaded
+    assert "bedrock_resilience.batch._executor" in loaded
     assert FOREIGN.isdisjoint(module.partition(".")[0] for module in loaded)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_resilience.policy import RetryPolicy
-from bedrock_resilience.quota import Quota
+from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.contract import ErrorType, RunRefused
 from vectora_normalize.settings import Mode, OnConcurrentRun, Pacing, Settings
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
     from bedrock_resilience.clock import Clock
-    from vectora_normalize.operations.deploy.place import Place
+    from vectora_normalize.operations.deploy.target import Place
 
 HANDLERS: Final = ("handler.lambda_handler", "vectora_normalize.handler.lambda_handler")
 """The names under which a package has the handler."""

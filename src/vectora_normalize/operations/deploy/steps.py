@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from vectora_normalize.contract import RunRefused, parse_event
 from vectora_normalize.operations.deploy.errors import DeployError, code_of, told
 from vectora_normalize.operations.deploy.function import HANDLERS, Function, State
-from vectora_normalize.operations.deploy.trial import Trial, judge
+from vectora_normalize.operations.deploy.smoke_test import Trial, judge
 from vectora_normalize.operations.package import PackagingError, label_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bedrock_resilience.clock import Clock
-    from vectora_normalize.operations.deploy.place import Place
+    from vectora_normalize.operations.deploy.target import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

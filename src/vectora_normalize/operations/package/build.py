@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from vectora_normalize.operations.package import dependencies, own
+from vectora_normalize.operations.package import dependencies
+from vectora_normalize.operations.package import distribution as own
 from vectora_normalize.operations.package.archive import Archive, write_archive
 from vectora_normalize.operations.package.target import PackagingError, Target
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from vectora_normalize.operations.package import own
+from vectora_normalize.operations.package import distribution as own
 from vectora_normalize.operations.package.target import PackagingError
 
 if TYPE_CHECKING:

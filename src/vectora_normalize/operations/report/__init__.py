@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vectora_normalize.operations.report.assessment import Limits, Verdict, judge
 from vectora_normalize.operations.report.records import Record, records
 from vectora_normalize.operations.report.runs import RunNumbers, runs
-from vectora_normalize.operations.report.verdict import Limits, Verdict, judge
 
 __all__ = ["Limits", "Record", "RunNumbers", "Verdict", "judge", "records", "runs"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience.spending import TokenAccount
+from bedrock_resilience.quotas._usage import TokenAccount
 from vectora_normalize.contract import ErrorType
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from vectora_normalize.operations.report.records import Record
 
-# The lines of bedrock_resilience.listeners.logging, in both of its languages. A letter with an accent may be anything:
+# The lines of bedrock_resilience.telemetry._logging, in both of its languages. A letter with an accent may be anything:
 # a console that writes another encoding than it says must not make retries vanish.
 _RETRY: Final = re.compile(
     r"(?P<name>\w+)(?: d\S{1,6}tect\S{1,6}e \(tentative | \(attempt )\d+/\d+\)\. Retry(?:ing)? (?:dans|in) "

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from bedrock_resilience import Deadline, Fault, RetryPolicy, classify
 from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client, check_client
-from bedrock_resilience.bedrock.client import attempts_of
+from bedrock_resilience.bedrock._client import attempts_of
 from bedrock_resilience.testing import FakeClock, ScriptedBedrock
 
 if TYPE_CHECKING:

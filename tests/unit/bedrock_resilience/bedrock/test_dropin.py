@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience import Fault, MalformedAnswer, call_bedrock_with_retry, classify
-from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client, dropin
+from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client
+from bedrock_resilience.bedrock import _dropin as dropin
 from bedrock_resilience.testing import (
     ScriptedBedrock,
     claude_answer,

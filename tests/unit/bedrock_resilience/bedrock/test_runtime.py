@@ -24,9 +24,10 @@ from bedrock_resilience import (
     classify,
 )
 from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client
-from bedrock_resilience.bedrock.streams import text_of
-from bedrock_resilience.events import CallFailed, CallSucceeded, Event, RetryScheduled
-from bedrock_resilience.spending import TokenAccount
+from bedrock_resilience.bedrock._streams import text_of
+from bedrock_resilience.quotas._tokens import Usage
+from bedrock_resilience.quotas._usage import TokenAccount
+from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, Event, RetryScheduled
 from bedrock_resilience.testing import (
     BrokenStream,
     FakeClock,
@@ -43,7 +44,6 @@ from bedrock_resilience.testing import (
     throttling_error,
     validation_error,
 )
-from bedrock_resilience.tokens import Usage
 from support.pacers import RecordingPacer
 
 POLICY = RetryPolicy(max_retries=3, base_delay=1.0, jitter=NoJitter(), retry_on="transient")

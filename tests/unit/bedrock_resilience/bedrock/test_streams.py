@@ -10,8 +10,8 @@ import pytest
 
 from bedrock_resilience import Fault, classify
 from bedrock_resilience.bedrock import IncompleteAnswer, StreamInterrupted, converse_stream, invoke_model_stream
-from bedrock_resilience.bedrock.answers import MAY_BE_EMPTY
-from bedrock_resilience.bedrock.streams import CheckedStream, ConverseEvents, InvokeModelEvents, text_of
+from bedrock_resilience.bedrock._responses import MAY_BE_EMPTY
+from bedrock_resilience.bedrock._streams import CheckedStream, ConverseEvents, InvokeModelEvents, text_of
 from bedrock_resilience.testing import (
     BrokenStream,
     ScriptedBedrock,

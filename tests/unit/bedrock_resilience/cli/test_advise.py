@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
-from bedrock_resilience.cli.app import app
+from bedrock_resilience.cli._app import app
 
 if TYPE_CHECKING:
     from pathlib import Path

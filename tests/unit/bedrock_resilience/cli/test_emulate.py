@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from bedrock_resilience import bedrock_runtime_client
-from bedrock_resilience.cli.app import app
+from bedrock_resilience.cli._app import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from bedrock_resilience import __version__
 from bedrock_resilience.cli import main
-from bedrock_resilience.cli.app import app
+from bedrock_resilience.cli._app import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ def test_the_entry_point_runs_the_application(
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "bedrock_resilience.cli.app")
+    monkeypatch.delitem(sys.modules, "bedrock_resilience.cli._app")
     monkeypatch.setitem(sys.modules, "typer", None)
     with pytest.raises(SystemExit) as ended:
         main()
@@ -37,7 +37,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_missing_module_is_not_blamed_on_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "bedrock_resilience.cli.app", None)
+    monkeypatch.setitem(sys.modules, "bedrock_resilience.cli._app", None)
     with pytest.raises(ModuleNotFoundError):
         main()
 
@@ -47,7 +47,7 @@ def test_the_emulator_announces_itself_and_counts_at_the_end(monkeypatch: pytest
         with emulator:
             on_ready(emulator)
 
-    monkeypatch.setattr(sys.modules["bedrock_resilience.cli.emulate"], "serve", serve)
+    monkeypatch.setattr(sys.modules["bedrock_resilience.cli._emulate"], "serve", serve)
     result = CliRunner().invoke(app, ["emulate", "--port", "0"])
     assert result.exit_code == 0, result.stderr
     first, *exports, last = result.stdout.splitlines()

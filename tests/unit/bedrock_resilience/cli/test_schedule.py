@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bedrock_resilience import AdditiveJitter, RetryPolicy, __version__
-from bedrock_resilience.cli.app import app
+from bedrock_resilience.cli._app import app
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
-from bedrock_resilience.cli.app import app
+from bedrock_resilience.cli._app import app
 from bedrock_resilience.simulation import Scenario
-from bedrock_resilience.simulation.trials import Trial, run_trial
+from bedrock_resilience.simulation._trials import Trial, run_trial
 
 if TYPE_CHECKING:
     from pathlib import Path

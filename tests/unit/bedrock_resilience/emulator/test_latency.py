@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from bedrock_resilience.emulator.latency import Constant, Latency, LogNormal, Uniform, distribution, parse_latency
+from bedrock_resilience.emulator._latency import Constant, Latency, LogNormal, Uniform, distribution, parse_latency
 from support.approx import approx
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bedrock_resilience.pacing import AdaptiveLaw, AdaptivePacer, NoPacer
-from bedrock_resilience.pacing.slowdown import HOLD
-from bedrock_resilience.quota import Quota, TokenBucket
+from bedrock_resilience.pacing._slowdown import HOLD
+from bedrock_resilience.quotas._quota import Quota, TokenBucket
 from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, simulate
 from support.approx import approx
 

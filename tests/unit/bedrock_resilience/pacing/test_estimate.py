@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from bedrock_resilience.pacing.estimate import Estimate, Throttles
+from bedrock_resilience.pacing._estimate import Estimate, Throttles
 from support.approx import approx
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience.pacing import NoPacer, QuotaPacer
-from bedrock_resilience.pacing.slowdown import HOLD
-from bedrock_resilience.quota import Quota, Usage
+from bedrock_resilience.pacing._slowdown import HOLD
+from bedrock_resilience.quotas._quota import Quota, Usage
 from support.approx import approx
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bedrock_resilience.pacing.slowdown import BETWEEN_CUTS, HOLD, LEAST, Slowdown
+from bedrock_resilience.pacing._slowdown import BETWEEN_CUTS, HOLD, LEAST, Slowdown
 
 
 def test_it_is_halved_held_and_raised_by_half_until_it_is_one_again() -> None:

@@ -7,11 +7,11 @@ import math
 import pytest
 
 from bedrock_resilience import Quota, RetryPolicy
+from bedrock_resilience.quotas._tokens import Usage
+from bedrock_resilience.quotas._usage import RequestTokens
 from bedrock_resilience.simulation import Scenario, simulate
-from bedrock_resilience.simulation.advice import advise, rebuild
-from bedrock_resilience.simulation.observation import Observation
-from bedrock_resilience.spending import RequestTokens
-from bedrock_resilience.tokens import Usage
+from bedrock_resilience.simulation._advice import advise, rebuild
+from bedrock_resilience.simulation._run_stats import Observation
 
 QUIET = Observation(submitted=40, failed=0, calls=40, retries=0, throttles=0, elapsed=60.0, latency=6.0)
 INCIDENT = Observation(

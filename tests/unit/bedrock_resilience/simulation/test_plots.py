@@ -8,7 +8,7 @@ import pytest
 
 from bedrock_resilience import AdaptivePacer, Quota, RetryPolicy
 from bedrock_resilience.simulation import QuotaChange, Scenario, simulate
-from bedrock_resilience.simulation.plots import plot_run, plot_schedule
+from bedrock_resilience.simulation._plots import plot_run, plot_schedule
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import pytest
 
 from bedrock_resilience import AdaptivePacer, FullJitter, Quota, QuotaPacer, RetryPolicy
 from bedrock_resilience.simulation import Scenario, Tokens, simulate
-from bedrock_resilience.simulation.sweep import make_pacer, parse_sweep, parse_sweeps, sweep
-from bedrock_resilience.simulation.trials import Trial
+from bedrock_resilience.simulation._sweep import make_pacer, parse_sweep, parse_sweeps, sweep
+from bedrock_resilience.simulation._trials import Trial
 from support.approx import approx
 
 SCENARIO = Scenario(instances=2, quota=Quota(requests_per_minute=60, burst=6))

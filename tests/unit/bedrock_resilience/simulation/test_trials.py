@@ -8,7 +8,7 @@ import pytest
 
 from bedrock_resilience import NoPacer, RetryPolicy
 from bedrock_resilience.simulation import Scenario, simulate
-from bedrock_resilience.simulation.trials import Measure, Trial, run_trial
+from bedrock_resilience.simulation._trials import Measure, Trial, run_trial
 
 SCENARIO = Scenario(instances=2, workers=3, items=8, offset=1.0, latency=1.0)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bedrock_resilience.simulation.virtual_time import SimulationStalledError, run_virtually
+from bedrock_resilience.simulation._virtual_time import SimulationStalledError, run_virtually
 
 if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock

@@ -10,14 +10,14 @@ import pytest
 import urllib3.exceptions as web
 
 from bedrock_resilience import IncompleteAnswer, MalformedAnswer
-from bedrock_resilience.faults import Fault, classify, error_code, retry_after
+from bedrock_resilience.retrying._faults import Fault, classify, error_code, retry_after
+from bedrock_resilience.testing import _errors as errors
 from bedrock_resilience.testing import (
     access_denied,
     bedrock_error,
     connection_failed,
     connection_lost,
     error_of,
-    errors,
     incomplete_answer,
     malformed_answer,
     no_credentials,

@@ -10,7 +10,7 @@ import pytest
 
 from bedrock_resilience import BoundedExecutor, NoJitter, Retrier, RetryPolicy
 from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock
-from bedrock_resilience.deadline import Deadline
+from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import ascripted, instant_retries, scripted, throttled, throttling_error
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from support.ticking import Ticking
 from vectora_normalize.backfill.job import Backfill, Job
 from vectora_normalize.contract import RunRefused
 from vectora_normalize.settings import Settings
-from vectora_normalize.stores import FolderStore
+from vectora_normalize.storage.objects import FolderStore
 
 NAME = re.compile(r"[a-zA-Z0-9]{1,63}(-*[a-zA-Z0-9+\-.]){0,63}")
 DAY = NOW.date()

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from support.wheels import make_wheel, only_from
 from vectora_normalize.cli.app import app
 from vectora_normalize.cli.package import PLATFORM, package
-from vectora_normalize.operations.package import DEFAULT_OUT, DEFAULT_PLATFORM, DEFAULT_PYTHON, label_of, own
+from vectora_normalize.operations.package import DEFAULT_OUT, DEFAULT_PLATFORM, DEFAULT_PYTHON, label_of
+from vectora_normalize.operations.package import distribution as own
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vectora_normalize.ingest.failures import FailureKind, FetchError
-from vectora_normalize.ingest.fetch import FetchResult
 from vectora_normalize.local.fetching import LocalFetcher
 from vectora_normalize.local.sources import SourceServer
+from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.http.fetch import FetchResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

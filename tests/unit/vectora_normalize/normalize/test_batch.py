@@ -7,9 +7,9 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from bedrock_resilience.faults import Fault
 from bedrock_resilience.pacing import NoPacer, Reservation
-from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience.retrying._policy import RetryPolicy
 from support.answering import USAGE, FunctionClient, client_error, extraction, tool_answer
 from support.items import raw_item
 from vectora_normalize.normalize.batch import MAX_BEDROCK_WORKERS, normalize_items_batch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from bedrock_resilience.quota import Usage
+    from bedrock_resilience.quotas._quota import Usage
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 ITEMS = [raw_item(f"Camurus reports on item number {number}.", number=number) for number in range(10)]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bedrock_resilience.deadline import Deadline
+from bedrock_resilience.retrying._deadline import Deadline
 from support.ticking import Ticking
 from vectora_normalize.contract import ErrorType, RunRefused
-from vectora_normalize.holds import WallClock
 from vectora_normalize.pipeline.admission import Admission
-from vectora_normalize.pipeline.lease import Lease
 from vectora_normalize.settings import OnConcurrentRun
-from vectora_normalize.stores import FolderStore
+from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.leases import Lease
+from vectora_normalize.storage.objects import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

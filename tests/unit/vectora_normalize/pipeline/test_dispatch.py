@@ -11,23 +11,23 @@ import pytest
 from support.answering import answer
 from support.items import raw_item
 from support.ticking import Ticking
-from vectora_normalize.holds import WallClock
-from vectora_normalize.normalize.answers import AnswerStore
 from vectora_normalize.normalize.extraction import watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
+from vectora_normalize.normalize.response_cache import AnswerStore
 from vectora_normalize.pipeline.dispatch import Dispatcher
 from vectora_normalize.pipeline.messages import ItemMessage
-from vectora_normalize.pipeline.todo import QUEUED
-from vectora_normalize.stores import FolderStore
+from vectora_normalize.pipeline.worklist import QUEUED
+from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.objects import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bedrock_resilience.deadline import Deadline
-    from bedrock_resilience.report import BatchReport
+    from bedrock_resilience.batch._report import BatchReport
+    from bedrock_resilience.retrying._deadline import Deadline
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
-    from vectora_normalize.queues import Message, SqsQueue
+    from vectora_normalize.sqs import Message, SqsQueue
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 ITEMS = [raw_item(f"Item {number}.", number=number) for number in range(4)]

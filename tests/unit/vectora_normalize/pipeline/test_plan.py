@@ -9,9 +9,9 @@ import pytest
 
 from support.clients import configure
 from vectora_normalize.contract import ErrorType, RunRefused, RunRequest
-from vectora_normalize.ingest.window import Window
 from vectora_normalize.pipeline.plan import Plan, make_plan
-from vectora_normalize.stores import FolderStore, StoreError
+from vectora_normalize.sources.collect import Window
+from vectora_normalize.storage.objects import FolderStore, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,19 +14,19 @@ import pytest
 from botocore.exceptions import BotoCoreError
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.deadline import Deadline
-from bedrock_resilience.policy import RetryPolicy
+from bedrock_resilience.retrying._deadline import Deadline
+from bedrock_resilience.retrying._policy import RetryPolicy
 from support.answering import FunctionClient, client_error, extraction, tool_answer
 from support.clients import NOW, FixedFetcher, configure, feed
 from vectora_normalize.contract import ErrorType, RunRefused, RunRequest
 from vectora_normalize.pipeline import Invocation, Parts, RunSummary, run
 from vectora_normalize.settings import OnConcurrentRun, Settings
-from vectora_normalize.stores import BucketMissing, FolderStore
+from vectora_normalize.storage.objects import BucketMissing, FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bedrock_resilience.report import Progress
+    from bedrock_resilience.batch._report import Progress
 
 PAGES = {
     "https://one.example/feed": feed("Camurus grows", "Teva grows"),

@@ -21,8 +21,8 @@ from vectora_normalize.operations.package import (
     build,
     build_package,
     label_of,
-    own,
 )
+from vectora_normalize.operations.package import distribution as own
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,12 @@ def names(package: Path) -> set[str]:
 
 def test_a_package_holds_the_code_what_it_needs_and_the_name_that_lambda_looks_for(plain: Package) -> None:
     packed = names(plain.archive.path)
-    assert {"handler.py", "vectora_normalize/handler.py", "bedrock_resilience/retrier.py", "regex.py"} <= packed
+    assert {
+        "handler.py",
+        "vectora_normalize/handler.py",
+        "bedrock_resilience/retrying/_retrier.py",
+        "regex.py",
+    } <= packed
     assert plain.versions == {
         **{asked.name: "9999.0" for asked in own.asked_for()},
         "bedrock-resilience": __version__,

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from support.wheels import make_wheel, only_from
-from vectora_normalize.operations.package import own
+from vectora_normalize.operations.package import distribution as own
 from vectora_normalize.operations.package.dependencies import check_complete, install, requirements, versions
 from vectora_normalize.operations.package.target import PackagingError, Target
 

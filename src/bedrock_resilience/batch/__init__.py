@@ -1,0 +1,1 @@
+"""Many items, few workers, one report."""

@@ -1,0 +1,93 @@
+"""What an answerer has made, and the limits of the request that it is held to."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from bedrock_resilience.emulator._protocol.counting import CHARACTERS_A_TOKEN, text_tokens
+from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.emulator._protocol.conversation import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An answer before it is put into the form of an operation.
+
+    Attributes:
+        content: blocks in Converse's form: `{"text": ...}` and `{"toolUse": {"toolUseId", "name", "input"}}`.
+        stop_reason: Converse's word for why it ended.
+        stop_sequence: the sequence at which it ended, if it did.
+        input_tokens: as the answerer counted them; None leaves the counting to the emulator.
+        output_tokens: likewise.
+    """
+
+    content: tuple[JsonObject, ...]
+    stop_reason: str = "end_turn"
+    stop_sequence: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+Answerer: TypeAlias = "Callable[[Conversation], Generation]"
+"""What makes answers. It is called from several threads at once, and may raise a ServiceError."""
+
+
+def limited(generation: Generation, conversation: Conversation) -> Generation:
+    """The generation as the request's stop sequences and maxTokens leave it, with its output tokens counted."""
+    generation = _stopped(generation, conversation.stop_sequences)
+    maximum = conversation.max_tokens
+    if generation.output_tokens is not None:
+        return generation
+    content: list[JsonObject] = []
+    used = 0
+    for block in generation.content:
+        left = None if maximum is None else maximum - used
+        kept = block if left is None or _tokens(block) <= left else _cut(block, left)
+        if kept is not None:
+            content.append(kept)
+            used += _tokens(kept)
+        if kept is not block:
+            return dataclasses.replace(
+                generation,
+                content=tuple(content),
+                stop_reason="max_tokens",
+                stop_sequence=None,
+                output_tokens=maximum,
+            )
+    return dataclasses.replace(generation, output_tokens=max(1, used))
+
+
+def _stopped(generation: Generation, sequences: tuple[str, ...]) -> Generation:
+    """The generation up to the first stop sequence in any of its texts."""
+    for index, block in enumerate(generation.content):
+        text: str = block.get("text", "")
+        places = [(place, sequence) for sequence in sequences if (place := text.find(sequence)) >= 0]
+        if places:
+            place, sequence = min(places)
+            kept = (*generation.content[:index], *([{"text": text[:place]}] if text[:place] else []))
+            return dataclasses.replace(generation, content=kept, stop_reason="stop_sequence", stop_sequence=sequence)
+    return generation
+
+
+def _tokens(block: JsonObject) -> int:
+    return text_tokens(block["text"]) if "text" in block else text_tokens(encode(block["toolUse"]["input"]).decode())
+
+
+def _cut(block: JsonObject, left: int) -> JsonObject | None:
+    """As much of a block as fits: the start of a text, the first members of a tool's input; None if nothing does."""
+    if "text" in block:
+        text = block["text"][: left * CHARACTERS_A_TOKEN]
+        return {"text": text} if text else None
+    use: JsonObject = block["toolUse"]
+    kept: dict[str, Any] = {}
+    for name, value in use["input"].items():  # pragma: no branch - all of them together do not fit
+        if text_tokens(encode({**kept, name: value}).decode()) > left:
+            break
+        kept[name] = value
+    return {"toolUse": {**use, "input": kept}}

@@ -1,0 +1,247 @@
+"""An answerer that asks a language model through OpenAI's chat completions, as Ollama, llama.cpp and vLLM serve them.
+
+Tools, forced tools, JSON schemas, pictures and the results of tools are translated; what the server reports about
+tokens is reported on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from bedrock_resilience.emulator._generation.generation import Generation
+from bedrock_resilience.emulator._protocol.blocks import TOOL_USE_ID
+from bedrock_resilience.emulator._protocol.conversation import ANY, NO_TOOL, Conversation, Message
+from bedrock_resilience.emulator._protocol.errors import ServiceError
+from bedrock_resilience.emulator._protocol.jsonvalues import (
+    JsonObject,
+    as_object,
+    decode,
+    encode,
+    is_integer,
+    objects,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from urllib.parse import SplitResult
+
+_STOP_REASONS: Final = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "content_filtered"}
+
+_NO_PORT: Final = -1
+# What models write around JSON, where the server does not keep them from it.
+_FENCED: Final = re.compile(r"\s*```\w*\s(.*)```\s*", re.DOTALL)
+
+
+class OpenAIBackend:
+    """Generates through `POST {url}/chat/completions`. Thread-safe: each call has a connection of its own.
+
+    Args:
+        url: the base address, such as `http://127.0.0.1:11434/v1` (Ollama) or `http://127.0.0.1:8080/v1` (llama.cpp).
+        model: the name that the server has for the model; every Bedrock model id is answered by it.
+        api_key: sent as a bearer token, if the server wants one.
+        timeout: seconds without a byte before a call is given up.
+
+    Raises:
+        ValueError: an address that is not http or https.
+    """
+
+    def __init__(self, url: str, model: str, *, api_key: str | None = None, timeout: float = 300.0) -> None:
+        parts = urlsplit(str(url))
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname or "", _port(parts)
+        if parts.scheme not in {"http", "https"} or not self._host or self._port == _NO_PORT:
+            raise ValueError(f"url: got {url!r}; accepted: http://host:port/v1")
+        self._path = f"{parts.path.rstrip('/')}/chat/completions"
+        self._model = model
+        self._headers = {"Content-Type": "application/json"}
+        if api_key is not None:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._timeout = timeout
+
+    def __call__(self, conversation: Conversation) -> Generation:
+        """Ask the server.
+
+        Raises:
+            ServiceError: ModelTimeoutException if it is too slow, ModelErrorException if it fails in any other way.
+        """
+        try:
+            status, body = self._post(encode(completion_request(conversation, self._model)))
+        except TimeoutError:
+            raise ServiceError("ModelTimeoutException", f"{self._host} did not answer in {self._timeout} s") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise _model_error(f"{self._host} cannot be reached: {error}", 503) from None
+        if status != http.HTTPStatus.OK:
+            said = shown(body.decode("utf-8", "replace"), 200)
+            raise _model_error(f"{self._host} answered with {status}: {said}", status)
+        try:
+            return generation_of(as_object(decode(body)) or {}, conversation)
+        except (LookupError, TypeError, ValueError) as error:
+            raise _model_error(f"{self._host} answered with no chat completion: {error}", status) from None
+
+    def _post(self, body: bytes) -> tuple[int, bytes]:
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        with contextlib.closing(kind(self._host, self._port, timeout=self._timeout)) as connection:
+            connection.request("POST", self._path, body, self._headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return _NO_PORT
+
+
+def _model_error(message: str, status: int) -> ServiceError:
+    return ServiceError("ModelErrorException", message, members={"originalStatusCode": status})
+
+
+def completion_request(conversation: Conversation, model: str) -> dict[str, Any]:
+    """The request for a chat completion."""
+    system = [{"role": "system", "content": conversation.system}] if conversation.system else []
+    turns = [turn for message in conversation.messages for turn in _turns(message)]
+    settings = {
+        "max_tokens": conversation.max_tokens,
+        "temperature": conversation.temperature,
+        "top_p": conversation.top_p,
+        "stop": list(conversation.stop_sequences) or None,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    return {"model": model, "messages": system + turns, **given, **_tools(conversation), **_format(conversation)}
+
+
+def _tools(conversation: Conversation) -> dict[str, Any]:
+    if not conversation.tools:
+        return {}
+    tools = [
+        {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.schema)},
+        }
+        for tool in conversation.tools
+    ]
+    if conversation.forced_tool is not None:
+        return {
+            "tools": tools,
+            "tool_choice": {"type": "function", "function": {"name": conversation.forced_tool.name}},
+        }
+    choice = {ANY: "required", NO_TOOL: "none"}.get(conversation.tool_choice, "auto")
+    return {"tools": tools, "tool_choice": choice}
+
+
+def _format(conversation: Conversation) -> dict[str, Any]:
+    if conversation.answer_schema is None:
+        return {}
+    schema = {"name": "answer", "strict": True, "schema": dict(conversation.answer_schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _turns(message: Message) -> Iterator[dict[str, Any]]:
+    """One turn of Converse is one turn of a chat, or several: each tool result stands alone there."""
+    if message.role == "assistant":
+        yield _assistant_turn(message)
+        return
+    for block in message.content:
+        if "toolResult" in block:
+            result: JsonObject = block["toolResult"]
+            text = Message("user", (block,)).text
+            yield {"role": "tool", "tool_call_id": result["toolUseId"], "content": text}
+    parts = [part for block in message.content if "toolResult" not in block for part in _parts(block)]
+    if parts:
+        only_text = all(part["type"] == "text" for part in parts)
+        yield {"role": "user", "content": "\n".join(part["text"] for part in parts) if only_text else parts}
+
+
+def _assistant_turn(message: Message) -> dict[str, Any]:
+    calls = [
+        {
+            "id": block["toolUse"]["toolUseId"],
+            "type": "function",
+            "function": {"name": block["toolUse"]["name"], "arguments": json.dumps(block["toolUse"]["input"])},
+        }
+        for block in message.content
+        if "toolUse" in block
+    ]
+    turn = {"role": "assistant", "content": message.text or None}
+    return {**turn, "tool_calls": calls} if calls else turn
+
+
+def _parts(block: JsonObject) -> Iterator[dict[str, Any]]:
+    image = as_object(block.get("image"))
+    if image is not None and "bytes" in image["source"]:
+        yield {
+            "type": "image_url",
+            "image_url": {"url": f"data:image/{image['format']};base64,{image['source']['bytes']}"},
+        }
+        return
+    text = Message("user", (block,)).text
+    if text:
+        yield {"type": "text", "text": text}
+
+
+def generation_of(completion: JsonObject, conversation: Conversation) -> Generation:
+    """What a chat completion says, as a generation.
+
+    A small model may answer a forced tool with the tool's input as a text, in a code fence or not, or with JSON that is
+    broken: the first is taken as the tool use that it means, the second is `malformed_tool_use`, as Bedrock says it.
+
+    Raises:
+        LookupError: it has no choices.
+        TypeError: a member is not what it should be.
+        ValueError: likewise.
+    """
+    choice = as_object(completion["choices"][0]) or {}
+    message = as_object(choice.get("message")) or {}
+    text = str(message.get("content") or "")
+    uses = [_tool_use(call) for call in objects(message.get("tool_calls"))]
+    if conversation.forced_tool is not None and not uses:
+        uses = [{"toolUseId": _new_id(), "name": conversation.forced_tool.name, "input": _json_object(text)}]
+        text = "" if uses[0]["input"] is not None else text
+    reason = _STOP_REASONS.get(str(choice.get("finish_reason")), "tool_use" if uses else "end_turn")
+    if reason != "max_tokens" and any(use["input"] is None for use in uses):
+        reason = "malformed_tool_use"
+    whole = [{"toolUse": use} for use in uses if use["input"] is not None]
+    usage = as_object(completion.get("usage")) or {}
+    return Generation(
+        (*([{"text": text}] if text else []), *whole),
+        reason,
+        input_tokens=_tokens(usage.get("prompt_tokens")),
+        output_tokens=_tokens(usage.get("completion_tokens")),
+    )
+
+
+def _tool_use(call: JsonObject) -> dict[str, Any]:
+    function = as_object(call.get("function")) or {}
+    arguments = function.get("arguments")
+    # A tool without parameters is called with nothing by some servers.
+    made = _json_object(arguments or "{}") if isinstance(arguments, str) else as_object(arguments)
+    identity = str(call.get("id"))
+    return {
+        "toolUseId": identity if call.get("id") and TOOL_USE_ID.fullmatch(identity) else _new_id(),
+        "name": str(function.get("name")),
+        "input": made,
+    }
+
+
+def _json_object(text: str) -> JsonObject | None:
+    fenced = _FENCED.fullmatch(text)
+    try:
+        return as_object(decode((fenced[1] if fenced else text).encode("utf-8", "replace")))
+    except ValueError:
+        return None
+
+
+def _tokens(value: object) -> int | None:
+    return int(str(value)) if is_integer(value) else None
+
+
+def _new_id() -> str:
+    return f"tooluse_{uuid.uuid4().hex[:22]}"

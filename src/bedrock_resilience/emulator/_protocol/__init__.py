@@ -1,0 +1,1 @@
+"""Requests and responses as data: Converse, InvokeModel bodies, event streams, validation."""

@@ -1,0 +1,1 @@
+"""One pace for several processes, through a store that they share."""

@@ -1,0 +1,1 @@
+"""Quotas as data, and how Bedrock counts tokens against them."""

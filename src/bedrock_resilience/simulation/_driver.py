@@ -1,0 +1,151 @@
+"""`simulate`: the production executor, policy and pacer, in virtual time, against a quota."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from typing import TYPE_CHECKING, TypeAlias
+
+from bedrock_resilience.batch._executor import BoundedExecutor
+from bedrock_resilience.retrying._deadline import Deadline
+from bedrock_resilience.retrying._policy import RetryPolicy
+from bedrock_resilience.simulation._report import InstanceReport, SimulationReport
+from bedrock_resilience.simulation._scenario import Scenario
+from bedrock_resilience.simulation._service import SimulatedBedrock
+from bedrock_resilience.simulation._virtual_time import run_virtually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.batch._report import BatchReport
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience.quotas._usage import RequestTokens
+    from bedrock_resilience.simulation._service import SimulatedItem
+
+    PacerFactory: TypeAlias = Callable[[], Pacer]
+
+
+def simulate(
+    scenario: Scenario,
+    policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+    pacer: PacerFactory | None = None,
+    seed: int = 0,
+) -> SimulationReport:
+    """Run a scenario in virtual time. The same arguments give the same report.
+
+    Args:
+        scenario: What is simulated.
+        policy: The retry policy of every call.
+        pacer: Makes a pacer; called once for each instance, when it starts. None: no pacing.
+        seed: Of all random numbers: the policy's jitter, the latency, the sizes of the items.
+
+    Raises:
+        TypeError: The scenario is none, or the pacer is one, where a factory is asked for: instances do not share it.
+    """
+    _check_scenario(scenario)
+    _check_pacer(pacer)
+    return run_virtually(lambda clock: _simulate(clock, scenario, policy, pacer, seed))
+
+
+def _check_scenario(given: object) -> None:
+    if not isinstance(given, Scenario):
+        raise TypeError(f"scenario: got {given!r}; accepted: a Scenario")
+
+
+def _check_pacer(given: object) -> None:
+    if given is not None and not callable(given):
+        kind = type(given).__name__
+        article = "an" if kind[0] in "AEIOUaeiou" else "a"
+        raise TypeError(f"pacer: got <{article} {kind}>; accepted: a factory, such as the class AdaptivePacer")
+
+
+async def _simulate(
+    clock: Clock, scenario: Scenario, policy: RetryPolicy, pacer: PacerFactory | None, seed: int
+) -> SimulationReport:
+    service = SimulatedBedrock(scenario, clock, _rng(seed, "service"))
+    changing = asyncio.create_task(service.change_quotas())
+    instances = [_Instance(number, scenario, policy, seed) for number in range(scenario.instances)]
+    reports = await asyncio.gather(*(instance.run(clock, service, pacer) for instance in instances))
+    changing.cancel()
+    return SimulationReport(
+        scenario=scenario,
+        policy=repr(policy),
+        pacer=_name(pacer),
+        seed=seed,
+        instances=tuple(reports),
+        requests=tuple(service.requests),
+        settled=service.settled,
+        input_tokens=tuple(instance.input_tokens for instance in instances) if scenario.tokens else (),
+    )
+
+
+class _Instance:
+    """One instance: an executor of its own, as a Lambda invocation has it."""
+
+    def __init__(self, number: int, scenario: Scenario, policy: RetryPolicy, seed: int) -> None:
+        self._number = number
+        self._scenario = scenario
+        self._policy = policy
+        self._seed = seed
+        self._pacer: Pacer | None = None
+        self.input_tokens: int = 0
+
+    async def run(self, clock: Clock, service: SimulatedBedrock, pacer: PacerFactory | None) -> InstanceReport:
+        started = self._number * self._scenario.offset
+        await clock.asleep(started)
+        self._pacer = None if pacer is None else pacer()
+        timeout = self._scenario.timeout
+        executor = BoundedExecutor(
+            self._scenario.workers,
+            policy=self._policy,
+            deadline=None if timeout is None else Deadline(started + timeout),
+            pacer=self._pacer,
+            clock=clock,
+            rng=_rng(self._seed, f"policy {self._number}"),
+            tokens=_tokens,
+        )
+        items = service.items(_rng(self._seed, f"items {self._number}"))
+        self.input_tokens = sum(item.tokens.input_tokens for item in items if item.tokens)
+        report = await executor.arun(lambda item: service.answer(self._number, item, self._pace()), items)
+        return _instance_report(self._number, started, clock.monotonic(), report)
+
+    def _pace(self) -> float | None:
+        pace = getattr(self._pacer, "requests_per_minute", None)
+        return pace if isinstance(pace, float) and math.isfinite(pace) else None
+
+
+def _instance_report(
+    number: int, started: float, ended: float, report: BatchReport[SimulatedItem, dict[str, dict[str, int]]]
+) -> InstanceReport:
+    return InstanceReport(
+        instance=number,
+        started=started,
+        ended=ended,
+        submitted=report.submitted,
+        succeeded=len(report.succeeded),
+        failed=len(report.failed),
+        unstarted=len(report.unstarted),
+        calls=report.calls,
+        retries=report.retries,
+        throttles=report.throttles,
+        waited=report.waited,
+        paced=report.paced,
+        tokens=report.tokens,
+    )
+
+
+def _tokens(item: SimulatedItem) -> RequestTokens | int:
+    return item.tokens or 0
+
+
+def _rng(seed: int, purpose: str) -> random.Random:
+    # One generator a purpose: a change in one place does not shift the random numbers of another.
+    return random.Random(f"{seed} {purpose}")  # noqa: S311 - a simulation
+
+
+def _name(pacer: PacerFactory | None) -> str:
+    if pacer is None:
+        return "none"
+    return getattr(pacer, "__name__", None) or type(pacer).__name__

@@ -1,0 +1,233 @@
+"""`SimulationReport`: what came of a scenario, per instance and over time. Frozen facts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
+from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience.simulation._bounds import lower_bound
+
+if TYPE_CHECKING:
+    from bedrock_resilience.quotas._usage import TokenAccount
+    from bedrock_resilience.simulation._scenario import Scenario
+    from bedrock_resilience.simulation._service import SimulatedRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceReport:
+    """What came of one instance; times in seconds since the start of the first.
+
+    `submitted == succeeded + failed + unstarted`.
+    """
+
+    instance: int
+    started: float
+    ended: float
+    submitted: int
+    succeeded: int
+    failed: int
+    unstarted: int
+    calls: int
+    retries: int
+    throttles: int
+    waited: float
+    paced: float
+    tokens: TokenAccount | None = None
+
+
+class Span(NamedTuple):
+    """What the service saw in a span of time.
+
+    Attributes:
+        start: Its first second.
+        admitted: Requests admitted in it.
+        throttled: Requests refused for the quota.
+        overloaded: Requests refused for lack of capacity.
+        pace: Requests a minute that the pacers allowed together, mean over the span; None where they do not tell.
+    """
+
+    start: float
+    admitted: int
+    throttled: int
+    overloaded: int
+    pace: float | None
+
+
+@dataclass(frozen=True)
+class SimulationReport:
+    """What came of a simulated scenario.
+
+    Attributes:
+        scenario: What was simulated.
+        policy: The retry policy, as text.
+        pacer: The pacer, as text; "none" without one.
+        seed: Of all random numbers in it.
+        instances: One report an instance.
+        requests: Every request as the service saw it, in order.
+        settled: Tokens that the answered requests have cost.
+        input_tokens: Those of all items of each instance; empty where only requests are counted.
+    """
+
+    scenario: Scenario
+    policy: str
+    pacer: str
+    seed: int
+    instances: tuple[InstanceReport, ...]
+    requests: tuple[SimulatedRequest, ...]
+    settled: float = 0.0
+    input_tokens: tuple[int, ...] = ()
+
+    @property
+    def submitted(self) -> int:
+        """Items of all instances."""
+        return sum(instance.submitted for instance in self.instances)
+
+    @property
+    def succeeded(self) -> int:
+        """Items that were answered."""
+        return sum(instance.succeeded for instance in self.instances)
+
+    @property
+    def failed(self) -> int:
+        """Items that were given up."""
+        return sum(instance.failed for instance in self.instances)
+
+    @property
+    def unstarted(self) -> int:
+        """Items for which no request was sent."""
+        return sum(instance.unstarted for instance in self.instances)
+
+    @property
+    def calls(self) -> int:
+        """Requests sent."""
+        return sum(instance.calls for instance in self.instances)
+
+    @property
+    def retries(self) -> int:
+        """Retries decided."""
+        return sum(instance.retries for instance in self.instances)
+
+    @property
+    def throttles(self) -> int:
+        """Requests refused for the quota."""
+        return sum(instance.throttles for instance in self.instances)
+
+    @property
+    def throttle_rate(self) -> float:
+        """Throttles over calls."""
+        return self.throttles / self.calls if self.calls else 0.0
+
+    @property
+    def failure_rate(self) -> float:
+        """Failed over submitted."""
+        return self.failed / self.submitted if self.submitted else 0.0
+
+    @property
+    def waited(self) -> float:
+        """Seconds slept between attempts, all items together."""
+        return math.fsum(instance.waited for instance in self.instances)
+
+    @property
+    def paced(self) -> float:
+        """Seconds slept for the pacer, all items together."""
+        return math.fsum(instance.paced for instance in self.instances)
+
+    @property
+    def tokens(self) -> TokenAccount | None:
+        """What the requests reserved of the token quota and what came of it; None where only requests are counted."""
+        told = [instance.tokens for instance in self.instances if instance.tokens is not None]
+        return sum(told[1:], told[0]) if told else None
+
+    @property
+    def makespan(self) -> float:
+        """Seconds from the start of the first instance to the end of the last."""
+        return max((instance.ended for instance in self.instances), default=0.0)
+
+    @cached_property
+    def lower_bound(self) -> float:
+        """Seconds that no way of sending can undercut; see `bedrock_resilience.simulation._bounds`."""
+        return lower_bound(self.scenario, self.input_tokens)
+
+    @property
+    def ratio(self) -> float:
+        """Makespan over the lower bound."""
+        return self.makespan / self.lower_bound if self.lower_bound else 1.0
+
+    @property
+    def token_utilisation(self) -> float | None:
+        """Tokens that the answers have cost, over what the quota granted until the last request; None without one."""
+        per_minute = self.scenario.quota.tokens_per_minute
+        if per_minute is None or not self.requests:
+            return None
+        return self.settled / (per_minute * (1 + self.requests[-1].at / SECONDS_A_MINUTE))
+
+    def over_time(self, seconds: float = 10.0) -> list[Span]:
+        """The run cut into spans of so many seconds, empty ones among them.
+
+        Raises:
+            ValueError: the length is not positive.
+        """
+        if not seconds > 0:
+            raise ValueError(f"seconds: got {seconds!r}; accepted: a number > 0")
+        if not self.requests:
+            return []
+        spans: list[list[SimulatedRequest]] = [[] for _ in range(int(self.requests[-1].at // seconds) + 1)]
+        for request in self.requests:
+            spans[int(request.at // seconds)].append(request)
+        return [_span(number * seconds, requests) for number, requests in enumerate(spans)]
+
+    def to_dict(self) -> dict[str, object]:
+        """The numbers for JSON: totals, one entry an instance, and the course in spans of 10 seconds."""
+        tokens = self.tokens
+        return {
+            "pacer": self.pacer,
+            "policy": self.policy,
+            "seed": self.seed,
+            "submitted": self.submitted,
+            "succeeded": self.succeeded,
+            "failed": self.failed,
+            "unstarted": self.unstarted,
+            "calls": self.calls,
+            "retries": self.retries,
+            "throttles": self.throttles,
+            "throttle_rate": round(self.throttle_rate, 4),
+            "failure_rate": round(self.failure_rate, 4),
+            "waited": round(self.waited, 3),
+            "paced": round(self.paced, 3),
+            "tokens": None if tokens is None else tokens.to_dict(),
+            "makespan": round(self.makespan, 3),
+            "lower_bound": round(self.lower_bound, 3),
+            "ratio": round(self.ratio, 4),
+            "token_utilisation": None if self.token_utilisation is None else round(self.token_utilisation, 4),
+            "instances": [_instance_dict(instance) for instance in self.instances],
+            "over_time": [span._asdict() for span in self.over_time()],
+        }
+
+
+def _span(start: float, requests: list[SimulatedRequest]) -> Span:
+    refused = [request.refused for request in requests]
+    throttled = refused.count(Fault.THROTTLING)
+    admitted = refused.count(None)
+    return Span(start, admitted, throttled, len(refused) - admitted - throttled, _pace(requests))
+
+
+def _pace(requests: list[SimulatedRequest]) -> float | None:
+    paces: dict[int, list[float]] = {}
+    for request in requests:
+        if request.pace is not None:
+            paces.setdefault(request.instance, []).append(request.pace)
+    if not paces:
+        return None
+    return math.fsum(math.fsum(values) / len(values) for values in paces.values())
+
+
+def _instance_dict(instance: InstanceReport) -> dict[str, object]:
+    numbers = {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name, value in ((name, getattr(instance, name)) for name in InstanceReport.__slots__)
+    }
+    return {**numbers, "tokens": None if instance.tokens is None else instance.tokens.to_dict()}

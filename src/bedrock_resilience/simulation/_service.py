@@ -1,0 +1,111 @@
+"""`SimulatedBedrock`: the service as a quota and a latency, in virtual time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bedrock_resilience.quotas._quota import QuotaLedger
+from bedrock_resilience.quotas._tokens import Usage, burndown_rate
+from bedrock_resilience.quotas._usage import RequestTokens
+from bedrock_resilience.retrying._faults import Fault
+
+if TYPE_CHECKING:
+    import random
+
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.simulation._scenario import Scenario
+
+MODEL: Final = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+class RefusedError(Exception):
+    """The simulated service refused a request; `fault` says why, so that `classify` needs no AWS library."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
+
+
+class SimulatedRequest(NamedTuple):
+    """One request as the service saw it.
+
+    Attributes:
+        at: Second of its arrival.
+        instance: Who sent it, from 0.
+        refused: None if it was admitted, else why not.
+        pace: Requests a minute that the sender's pacer allowed at that moment; None where it does not tell.
+    """
+
+    at: float
+    instance: int
+    refused: Fault | None
+    pace: float | None
+
+
+class SimulatedItem(NamedTuple):
+    """An item: only its size matters.
+
+    Attributes:
+        number: Its place among the items of its instance, from 0.
+        tokens: What its request may use; None where only requests are counted.
+    """
+
+    number: int
+    tokens: RequestTokens | None
+
+
+class SimulatedBedrock:
+    """Admits requests by the production `QuotaLedger` and answers them after the scenario's latency."""
+
+    def __init__(self, scenario: Scenario, clock: Clock, rng: random.Random) -> None:
+        self._scenario = scenario
+        self._clock = clock
+        self._rng = rng
+        self.ledger: QuotaLedger = QuotaLedger(scenario.quota)
+        self.requests: list[SimulatedRequest] = []
+        self.settled: float = 0.0
+        """Tokens that the answered requests have cost."""
+
+    def items(self, rng: random.Random) -> list[SimulatedItem]:
+        """The items of one instance."""
+        return [self._item(index, rng) for index in range(self._scenario.items)]
+
+    async def answer(self, instance: int, item: SimulatedItem, pace: float | None) -> dict[str, dict[str, int]]:
+        """Answer one request, or refuse it.
+
+        Raises:
+            RefusedError: The quota is spent, or the service is overloaded.
+        """
+        await self._clock.asleep(self._scenario.network * self._rng.random())
+        now = self._clock.monotonic()
+        refused = self._overloaded(now)
+        admission = None
+        if refused is None:
+            admission = self.ledger.admit(now, MODEL, item.tokens.reserved if item.tokens else 0)
+            refused = None if admission.admitted else Fault.THROTTLING
+        self.requests.append(SimulatedRequest(now, instance, refused, pace))
+        if admission is None or refused is not None:
+            await self._clock.asleep(self._scenario.refusal)
+            raise RefusedError(refused or Fault.OVERLOADED)
+        await self._clock.asleep(self._scenario.draw_latency(self._rng))
+        tokens = self._scenario.tokens
+        usage = Usage(item.tokens.input_tokens, tokens.output) if item.tokens and tokens else Usage(0, 0)
+        self.settled += self.ledger.settle(admission, self._clock.monotonic(), usage)
+        return {"usage": {"inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens}}
+
+    async def change_quotas(self) -> None:
+        """Put the scenario's later quotas in force, each at its time."""
+        for change in self._scenario.changes:
+            await self._clock.asleep(change.at - self._clock.monotonic())
+            self.ledger.change(change.quota, self._clock.monotonic())
+
+    def _item(self, index: int, rng: random.Random) -> SimulatedItem:
+        tokens = self._scenario.tokens
+        if tokens is None:
+            return SimulatedItem(index, None)
+        given = rng.randint(tokens.least, tokens.most)
+        return SimulatedItem(index, RequestTokens(given, tokens.max_tokens, burndown_rate(MODEL)))
+
+    def _overloaded(self, now: float) -> Fault | None:
+        spans = self._scenario.overloads
+        return Fault.SERVICE_UNAVAILABLE if any(start <= now < end for start, end in spans) else None

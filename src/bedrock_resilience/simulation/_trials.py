@@ -1,0 +1,109 @@
+"""Trials: the same scenario under several settings, each over several seeds, as means and spreads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bedrock_resilience.retrying._policy import RetryPolicy
+from bedrock_resilience.simulation._driver import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bedrock_resilience.simulation._driver import PacerFactory
+    from bedrock_resilience.simulation._report import SimulationReport
+    from bedrock_resilience.simulation._scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One setting to be tried.
+
+    Attributes:
+        name: What it is called in the table.
+        scenario: What is simulated.
+        policy: The retry policy of every call.
+        pacer: Makes a pacer, once an instance; None for no pacing.
+    """
+
+    name: str
+    scenario: Scenario
+    policy: RetryPolicy = RetryPolicy()  # noqa: RUF009 - a frozen value
+    pacer: PacerFactory | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """The mean of a number over the seeds, and its standard deviation."""
+
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Measure:
+        """The mean and the standard deviation of at least one value; the spread of a single one is 0."""
+        mean = math.fsum(values) / len(values)
+        if len(values) == 1:
+            return cls(mean, 0.0)
+        return cls(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialResult:
+    """What came of a trial; rates are fractions, times seconds.
+
+    Attributes:
+        trial: What was tried.
+        throttle_rate: Throttles over calls.
+        failure_rate: Failed over submitted.
+        retry_rate: Retries over calls, as the monitoring guide has it.
+        calls: Requests sent.
+        makespan: From the start of the first instance to the end of the last.
+        ratio: Makespan over the lower bound.
+    """
+
+    trial: Trial
+    throttle_rate: Measure
+    failure_rate: Measure
+    retry_rate: Measure
+    calls: Measure
+    makespan: Measure
+    ratio: Measure
+
+    def to_dict(self) -> dict[str, object]:
+        """The numbers for JSON, each with its mean and spread."""
+        names = ("throttle_rate", "failure_rate", "retry_rate", "calls", "makespan", "ratio")
+        measures: dict[str, Measure] = {name: getattr(self, name) for name in names}
+        return {
+            "name": self.trial.name,
+            **{
+                name: {"mean": round(measure.mean, 4), "spread": round(measure.spread, 4)}
+                for name, measure in measures.items()
+            },
+        }
+
+
+def run_trial(trial: Trial, seeds: Iterable[int], on_run: Callable[[], object] | None = None) -> TrialResult:
+    """Simulate a trial once a seed; ``on_run`` is called after each.
+
+    Raises:
+        ValueError: There are no seeds.
+    """
+    reports: list[SimulationReport] = []
+    for seed in seeds:
+        reports.append(simulate(trial.scenario, policy=trial.policy, pacer=trial.pacer, seed=seed))
+        if on_run is not None:
+            on_run()
+    if not reports:
+        raise ValueError("seeds: got none; accepted: at least one")
+    return TrialResult(
+        trial=trial,
+        throttle_rate=Measure.of([report.throttle_rate for report in reports]),
+        failure_rate=Measure.of([report.failure_rate for report in reports]),
+        retry_rate=Measure.of([report.retries / report.calls if report.calls else 0.0 for report in reports]),
+        calls=Measure.of([float(report.calls) for report in reports]),
+        makespan=Measure.of([report.makespan for report in reports]),
+        ratio=Measure.of([report.ratio for report in reports]),
+    )

@@ -1,0 +1,255 @@
+"""Errors to test with: what boto3 raises, for each kind of failure.
+
+Where botocore is installed these are its own exceptions, filled as measured on the wire; where it is not, stand-ins of
+the same names with the same ``.response``, which code that catches by ``classify`` cannot tell from them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from bedrock_resilience.retrying._faults import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_ENDPOINT: Final = "https://bedrock-runtime.eu-west-3.amazonaws.com/"
+_REQUEST_ID: Final = "00000000-0000-4000-8000-000000000000"
+
+# Code: its HTTP status, and a message seen with it.
+_KNOWN: Final[Mapping[str, tuple[int, str]]] = {
+    "ThrottlingException": (429, "Too many requests, please wait before trying again."),
+    "ModelNotReadyException": (429, "The model is not ready for inference. Wait and try again."),
+    "ServiceUnavailableException": (503, "Bedrock is unable to process your request."),
+    "overloaded_error": (529, "Overloaded"),
+    "InternalServerException": (500, "An internal server error occurred. Retry your request."),
+    "502": (502, "Bad Gateway"),
+    "504": (504, "Gateway Timeout"),
+    "RequestTimeout": (408, "The request took too long."),
+    "ModelTimeoutException": (408, "The request took too long to process."),
+    "ModelErrorException": (424, "The request failed due to an error while processing the model."),
+    "ModelStreamErrorException": (424, "An error occurred while streaming the response."),
+    "ValidationException": (400, "Malformed input request, please reformat your input and try again."),
+    "ConflictException": (409, "Error occurred because of a conflict while performing an operation."),
+    "AccessDeniedException": (403, "You don't have access to the model with the specified model ID."),
+    "ResourceNotFoundException": (404, "Could not resolve the foundation model from the provided model identifier."),
+    "ExpiredTokenException": (403, "The security token included in the request is expired"),
+    "ServiceQuotaExceededException": (400, "Your request exceeds the service quota for your account."),
+}
+# After these botocore says that it made no further attempt, also where it was told to make only one.
+_RETRIED_BY_BOTOCORE: Final = frozenset({429, 500, 502, 503, 504})
+
+
+def bedrock_error(
+    code: str,
+    status: int | None = None,
+    message: str | None = None,
+    *,
+    operation: str = "Converse",
+    headers: Mapping[str, str] | None = None,
+) -> Exception:
+    """The ``ClientError`` that boto3 raises for an answer with this error code.
+
+    Args:
+        code: Such as ``"ThrottlingException"``; any other goes as well.
+        status: HTTP status; that of the code where it is a known one, else 400.
+        message: What the service says.
+        operation: What was called.
+        headers: Of the answer, in addition to the usual ones, such as ``{"retry-after": "5"}``.
+    """
+    known_status, known_message = _KNOWN.get(code, (400, "The request failed."))
+    status = known_status if status is None else status
+    message = known_message if message is None else message
+    metadata: dict[str, Any] = {
+        "RequestId": _REQUEST_ID,
+        "HTTPStatusCode": status,
+        "HTTPHeaders": {
+            "content-type": "application/json",
+            "x-amzn-requestid": _REQUEST_ID,
+            "x-amzn-errortype": code,
+            **({name.lower(): value for name, value in headers.items()} if headers is not None else {}),
+        },
+        "RetryAttempts": 0,
+    }
+    if status in _RETRIED_BY_BOTOCORE:
+        metadata["MaxAttemptsReached"] = True
+    response = {"Error": {"Message": message, "Code": code}, "ResponseMetadata": metadata, "message": message}
+    return error_class(code)(response, operation)
+
+
+def throttling_error(
+    message: str | None = None, *, operation: str = "Converse", retry_after: float | None = None
+) -> Exception:
+    """429 ThrottlingException; with ``retry_after``, a server that says how many seconds to wait."""
+    headers = None if retry_after is None else {"retry-after": f"{retry_after:g}"}
+    return bedrock_error("ThrottlingException", message=message, operation=operation, headers=headers)
+
+
+def throttled(times: int) -> list[Exception]:
+    """So many throttling errors, for a script: ``scripted(*throttled(2), "answer")``."""
+    return [throttling_error() for _ in range(times)]
+
+
+def tokens_per_day_error() -> Exception:
+    """429 ThrottlingException of the kind that no wait helps against: the day's tokens are spent."""
+    return throttling_error("Too many tokens per day, please wait before trying again.")
+
+
+def validation_error(message: str | None = None, *, operation: str = "Converse") -> Exception:
+    """400 ValidationException: the request is wrong and stays wrong."""
+    return bedrock_error("ValidationException", message=message, operation=operation)
+
+
+def access_denied() -> Exception:
+    """403 AccessDeniedException: every item of a run fails with it."""
+    return bedrock_error("AccessDeniedException")
+
+
+def read_timeout() -> Exception:
+    """The ReadTimeoutError of botocore: no answer came; the generation ran, and is billed."""
+    return _botocore("ReadTimeoutError", 'Read timeout on endpoint URL: "{endpoint_url}"', endpoint_url=_ENDPOINT)
+
+
+def connection_failed() -> Exception:
+    """The EndpointConnectionError of botocore: the service was never reached."""
+    return _botocore(
+        "EndpointConnectionError", 'Could not connect to the endpoint URL: "{endpoint_url}"', endpoint_url=_ENDPOINT
+    )
+
+
+def connection_lost() -> Exception:
+    """The ConnectionClosedError of botocore: the request was sent, and no answer came."""
+    return _botocore(
+        "ConnectionClosedError",
+        'Connection was closed before we received a valid response from endpoint URL: "{endpoint_url}".',
+        endpoint_url=_ENDPOINT,
+    )
+
+
+def no_credentials() -> Exception:
+    """The NoCredentialsError of botocore: nobody can be told who calls."""
+    return _botocore("NoCredentialsError", "Unable to locate credentials")
+
+
+def no_region() -> Exception:
+    """The NoRegionError of botocore: the client cannot even be made."""
+    return _botocore("NoRegionError", "You must specify a region.")
+
+
+def stream_error(code: str = "throttlingException", message: str = "Too many requests.") -> Exception:
+    """The EventStreamError of botocore: an exception event inside a stream, with its code in lower camel case."""
+    response = {"Error": {"Code": code, "Message": message}}
+    error: Exception = _error_type("EventStreamError")(response, "ConverseStream")
+    return error
+
+
+def stream_cut() -> Exception:
+    """The ProtocolError of urllib3, which boto3 lets through where a stream's connection breaks."""
+    told = "Connection broken: InvalidChunkLength(got length b'', 0 bytes read)"
+    error: Exception = _class("urllib3.exceptions", "ProtocolError")(told)
+    return error
+
+
+def malformed_answer() -> Exception:
+    """What this package raises for a 200 whose body is no answer."""
+    from bedrock_resilience.bedrock import MalformedAnswer  # noqa: PLC0415 - few tests need these two
+
+    return MalformedAnswer("the answer has no output message with content", {})
+
+
+def incomplete_answer(stop_reason: str = "max_tokens") -> Exception:
+    """What this package raises for an answer that says itself that it is not whole."""
+    from bedrock_resilience.bedrock import IncompleteAnswer  # noqa: PLC0415 - as above
+
+    return IncompleteAnswer(stop_reason, {})
+
+
+def error_of(fault: Fault) -> Exception:
+    """A new exception that means this fault: ``classify(error_of(fault)) is fault``.
+
+    Raises:
+        ValueError: ``Fault.CANCELLED``, which is no failure of a call.
+    """
+    make = _MAKERS.get(fault)
+    if make is None:
+        raise ValueError(f"error_of: fault: got {fault!r}; accepted: any other fault, a cancellation is no failure")
+    return make()
+
+
+def _coded(code: str) -> Callable[[], Exception]:
+    return lambda: bedrock_error(code)
+
+
+_MAKERS: Final[Mapping[Fault, Callable[[], Exception]]] = {
+    Fault.THROTTLING: throttling_error,
+    Fault.TOKENS_PER_DAY: tokens_per_day_error,
+    Fault.MODEL_NOT_READY: _coded("ModelNotReadyException"),
+    Fault.SERVICE_UNAVAILABLE: _coded("ServiceUnavailableException"),
+    Fault.OVERLOADED: _coded("overloaded_error"),
+    Fault.INTERNAL_SERVER: _coded("InternalServerException"),
+    Fault.BAD_GATEWAY: _coded("502"),
+    Fault.GATEWAY_TIMEOUT: _coded("504"),
+    Fault.REQUEST_TIMEOUT: _coded("RequestTimeout"),
+    Fault.MODEL_TIMEOUT: _coded("ModelTimeoutException"),
+    Fault.MODEL_ERROR: _coded("ModelErrorException"),
+    Fault.MODEL_STREAM_ERROR: _coded("ModelStreamErrorException"),
+    Fault.READ_TIMEOUT: read_timeout,
+    Fault.CONNECTION_FAILED: connection_failed,
+    Fault.CONNECTION_LOST: connection_lost,
+    Fault.STREAM_INTERRUPTED: stream_cut,
+    Fault.MALFORMED_ANSWER: malformed_answer,
+    Fault.INCOMPLETE_ANSWER: incomplete_answer,
+    Fault.VALIDATION: validation_error,
+    Fault.CONFLICT: _coded("ConflictException"),
+    Fault.ACCESS_DENIED: access_denied,
+    Fault.NOT_FOUND: _coded("ResourceNotFoundException"),
+    Fault.CREDENTIALS: _coded("ExpiredTokenException"),
+    Fault.SERVICE_QUOTA: _coded("ServiceQuotaExceededException"),
+    Fault.CONFIGURATION: no_region,
+    Fault.UNKNOWN: lambda: RuntimeError("a programming error"),
+}
+
+
+@cache
+def error_class(code: str) -> type[Exception]:
+    """The class that a client raises for this code, as found under ``client.exceptions``.
+
+    boto3 makes a class of its own for each code that the service's model knows; the others are plain ``ClientError``s.
+    """
+    base: type[Exception] = _error_type("ClientError")
+    if code not in _KNOWN or not code.endswith("Exception"):
+        return base
+    return type(code, (base,), {"__module__": "botocore.errorfactory"})
+
+
+@cache
+def _error_type(name: str) -> Any:  # noqa: ANN401 - botocore's class, or one that is called the same
+    """``ClientError``, or one of its kind."""
+    found = _class("botocore.exceptions", name)
+    if found.__init__ is not Exception.__init__:
+        return found
+    members = {"__init__": _init_client_error, "__module__": "botocore.exceptions"}
+    return type(name, (Exception,), members)
+
+
+def _init_client_error(self: Any, response: Mapping[str, Any], operation: str) -> None:  # noqa: ANN401 - see above
+    told = "An error occurred ({Code}) when calling the {operation} operation: {Message}"
+    Exception.__init__(self, told.format(operation=operation, **response["Error"]))
+    self.response = response
+    self.operation_name = operation
+
+
+def _botocore(name: str, told: str, **fields: str) -> Exception:
+    found = _class("botocore.exceptions", name)
+    error: Exception = found(**fields) if found.__init__ is not Exception.__init__ else found(told.format(**fields))
+    return error
+
+
+@cache
+def _class(module: str, name: str) -> Any:  # noqa: ANN401 - the library's class, or one that is called the same
+    try:
+        return getattr(import_module(module), name)
+    except ImportError:
+        return type(name, (Exception,), {"__module__": module})

@@ -1,0 +1,1 @@
+"""The client's configuration and the catalogue."""

@@ -1,0 +1,950 @@
+"""BoundedExecutor with threads: many items, few workers, an account of all of them."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from bedrock_resilience import AdditiveJitter, BoundedExecutor, Fault, NoJitter, RetryPolicy
+from bedrock_resilience.batch._executor import BatchInterrupted, report_of
+from bedrock_resilience.batch._ledger import InputFailed
+from bedrock_resilience.batch._report import BatchReport
+from bedrock_resilience.batch._threads import ThreadedRun
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.pacing import NoPacer, Reservation
+from bedrock_resilience.quotas._tokens import Usage
+from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+from bedrock_resilience.retrying._budget import RetryBudget
+from bedrock_resilience.retrying._deadline import Deadline
+from bedrock_resilience.testing import (
+    FakeClock,
+    access_denied,
+    converse_answer,
+    read_timeout,
+    scripted,
+    throttled,
+    throttling_error,
+    validation_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from bedrock_resilience.batch._report import ItemOutcome, Progress
+    from bedrock_resilience.retrying._events import Event
+
+PLAIN = RetryPolicy(jitter=NoJitter())
+
+
+def nobody_knows(error: BaseException) -> Fault:  # noqa: ARG001 - a classifier's signature
+    return Fault.UNKNOWN
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def workers() -> list[str]:
+    """The executor's threads that are alive."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("bedrock-resilience-")]
+
+
+def balanced(progress: Progress) -> bool:
+    return progress.submitted == progress.succeeded + progress.failed + progress.unstarted + progress.in_flight
+
+
+def close(stream: Iterator[object]) -> None:
+    """End a stream whose consumer has seen enough."""
+    cast("Generator[object]", stream).close()
+
+
+def statuses(outcomes: Any) -> str:  # noqa: ANN401 - outcomes of any items
+    """One letter each: s, f, u."""
+    return "".join(outcome.status[0] for outcome in outcomes)
+
+
+class TestMaking:
+    def test_the_defaults(self) -> None:
+        executor = BoundedExecutor()
+        assert executor.max_workers == 4
+        assert executor.retrier.policy == RetryPolicy()
+        assert executor.retrier.clock is SYSTEM_CLOCK
+        assert executor.on_progress is None
+        assert executor.retrier.tokens == 0
+        assert repr(BoundedExecutor(2)) == f"BoundedExecutor(max_workers=2, policy={RetryPolicy()!r})"
+
+    def test_every_setting_arrives(self) -> None:
+        settings: dict[str, Any] = {
+            "policy": PLAIN,
+            "deadline": Deadline(5.0),
+            "budget": RetryBudget(),
+            "pacer": NoPacer(),
+            "clock": FakeClock(),
+            "listeners": (print,),
+            "tokens": 5,
+            "classify": nobody_knows,
+        }
+        executor = BoundedExecutor(2, on_progress=print, **settings)
+        assert {name: getattr(executor.retrier, name) for name in settings} == settings
+        assert executor.on_progress is print
+
+    @pytest.mark.parametrize("given", [0, -1, 2.0, True, "4", None])
+    def test_a_number_of_workers_that_cannot_be(self, given: Any) -> None:  # noqa: ANN401 - that is the point
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            BoundedExecutor(given)
+        assert str(refused.value) == f"BoundedExecutor: max_workers: got {given!r}; accepted: a whole number >= 1"
+
+    def test_one_worker_is_enough(self) -> None:
+        assert BoundedExecutor(1).run(double, range(5)).values == [0, 2, 4, 6, 8]
+
+
+class TestRun:
+    def test_values_come_in_input_order_whoever_is_done_first(self) -> None:
+        clock = FakeClock(100.0)
+
+        def slower_first(number: int) -> int:
+            clock.advance(10.0 - number)
+            return number
+
+        report = BoundedExecutor(4, clock=clock).run(slower_first, range(8))
+        assert report.values == list(range(8))
+        assert [outcome.index for outcome in report.outcomes] == list(range(8))
+        assert [outcome.elapsed for outcome in report.outcomes] == [10.0 - number for number in range(8)]
+        assert report.elapsed == clock.monotonic() - 100.0
+        assert report.stopped is None
+
+    def test_failures_stand_beside_successes(self) -> None:
+        error = validation_error()
+
+        def pick(number: int) -> int:
+            if number == 2:
+                raise error
+            return number
+
+        report = BoundedExecutor().run(pick, range(5))
+        assert statuses(report.outcomes) == "ssfss"
+        assert report.values == [0, 1, 3, 4]
+        (failed,) = report.failed
+        assert (failed.item, failed.error, failed.fault, failed.reason) == (2, error, Fault.VALIDATION, "not retryable")
+        assert error.__notes__ == ["bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: not retryable"]
+
+    def test_retries_are_made_and_counted(self) -> None:
+        clock = FakeClock()
+        fn = scripted(*throttled(2), "answer", then="answer")
+        report = BoundedExecutor(1, policy=PLAIN, clock=clock).run(fn, "ab")
+        first, second = report.outcomes
+        assert (first.calls, first.retries, first.throttles, first.waited, first.elapsed) == (3, 2, 2, 1.5, 1.5)
+        assert (second.calls, second.retries, second.throttles, second.waited) == (1, 0, 0, 0.0)
+        assert (report.calls, report.retries, report.throttles, report.waited) == (4, 2, 2, 1.5)
+        assert fn.calls == 4
+        assert clock.sleeps == [0.5, 1.0]
+
+    @pytest.mark.parametrize("size", [0, 1, 3])
+    def test_no_more_threads_than_items(self, size: int) -> None:
+        seen: list[int] = []
+        report = BoundedExecutor(4).run(lambda _: seen.append(len(workers())), range(size))
+        assert report.submitted == size
+        assert all(alive <= size for alive in seen)
+        assert workers() == []
+
+    def test_an_input_may_be_any_iterable(self) -> None:
+        assert BoundedExecutor().run(double, (number for number in range(10))).values == list(range(0, 20, 2))
+        assert BoundedExecutor().run(str.upper, {"a": 1}).values == ["A"]
+
+    def test_never_more_than_max_workers_are_in_flight_and_all_of_them_are(self) -> None:
+        together = threading.Barrier(3, timeout=10)
+        lock = threading.Lock()
+        in_flight = 0
+        most = 0
+
+        def work(_: int) -> None:
+            nonlocal in_flight, most
+            with lock:
+                in_flight += 1
+                most = max(most, in_flight)
+            together.wait()
+            with lock:
+                in_flight -= 1
+
+        report = BoundedExecutor(3).run(work, range(30))
+        assert len(report.succeeded) == 30
+        assert most == 3
+
+    def test_workers_work_at_the_same_time_on_virtual_time_too(self) -> None:
+        clock = FakeClock()
+        BoundedExecutor(4, clock=clock).run(lambda _: clock.advance(6.5), range(10))
+        assert clock.monotonic() == 3 * 6.5
+
+    def test_the_same_seed_gives_the_same_run(self) -> None:
+        def once() -> tuple[dict[str, object], list[float]]:
+            clock = FakeClock()
+            fn = scripted(*throttled(7), then="answer", clock=clock, latency=2.0)
+            report = BoundedExecutor(4, clock=clock, rng=random.Random(3)).run(fn, range(12))
+            return report.to_dict(), clock.sleeps
+
+        assert once() == once()
+
+    def test_workers_see_the_callers_context(self) -> None:
+        request_id: ContextVar[str] = ContextVar("request_id")
+        request_id.set("abc")
+
+        def work(_: int) -> str:
+            seen = request_id.get()
+            request_id.set("changed by a worker")
+            return seen
+
+        assert BoundedExecutor(1).run(work, range(1)).values == ["abc"]
+        assert request_id.get() == "abc"
+
+    def test_events_of_all_items_are_told(self) -> None:
+        events: list[Event] = []
+        fn = scripted(throttling_error(), then="answer")
+        BoundedExecutor(2, clock=FakeClock(), listeners=[events.append]).run(fn, range(3))
+        assert sorted(type(event).__name__ for event in events) == ["CallSucceeded"] * 3 + ["RetryScheduled"]
+
+    def test_a_budget_bounds_the_whole_batch(self) -> None:
+        budget = RetryBudget(share=0.0, reserve=5)
+        report = BoundedExecutor(2, policy=PLAIN, clock=FakeClock(), budget=budget).run(
+            scripted(then=throttling_error()), range(6)
+        )
+        assert (report.calls, report.retries) == (11, 5)
+        assert [outcome.reason for outcome in report.outcomes] == ["retries exhausted"] + ["retry budget spent"] * 5
+
+    def test_tokens_may_depend_on_the_item(self) -> None:
+        class Counting(NoPacer):
+            def __init__(self) -> None:
+                self.tokens: list[int] = []
+
+            def reserve(self, now: float, tokens: int = 0) -> Reservation:
+                self.tokens.append(tokens)
+                return super().reserve(now, tokens)
+
+        pacer = Counting()
+        BoundedExecutor(1, pacer=pacer, tokens=len).run(str.upper, ["a", "bbb"])
+        assert pacer.tokens == [1, 3]
+
+    def test_what_was_reserved_and_what_it_cost_is_told_without_a_pacer_too(self) -> None:
+        outcomes: dict[str, str | Exception]
+        outcomes = {"long": "a b c", "short": "a", "lost": read_timeout(), "bad": validation_error()}
+
+        def ask(item: str) -> dict[str, Any]:
+            answer = outcomes[item]
+            if isinstance(answer, Exception):
+                raise answer
+            return converse_answer(answer)
+
+        executor = BoundedExecutor(1, policy=PLAIN, tokens=RequestTokens(0, 100))
+        report = executor.run(ask, outcomes)
+        long, short = (RequestTokens(0, 100).settled(Usage(10, words)) for words in (3, 1))
+        lost = TokenAccount(unknown=1)
+        assert [outcome.tokens for outcome in report.outcomes] == [long, short, lost, None]
+        assert report.tokens == long + short + lost
+        assert [outcome.tokens for outcome in executor.stream(ask, outcomes)] == [long, short, lost, None]
+
+    def test_tokens_that_depend_on_the_item_are_told_with_it(self) -> None:
+        def size(item: str) -> RequestTokens:
+            return RequestTokens(0, len(item))
+
+        report = BoundedExecutor(1, tokens=size).run(converse_answer, ["a", "bbb"])
+        assert [outcome.tokens and outcome.tokens.max_tokens for outcome in report.outcomes] == [1, 3]
+
+    def test_of_a_number_the_report_tells_nothing(self) -> None:
+        assert BoundedExecutor(1, tokens=100).run(converse_answer, ["a"]).tokens is None
+
+    def test_an_item_whose_tokens_cannot_be_told_fails_alone(self) -> None:
+        def size(item: str | None) -> int:
+            return len(item)  # type: ignore[arg-type]  # that is the point
+
+        report = BoundedExecutor(2, tokens=size).run(lambda item: item, ["a", None, "b"])
+        assert statuses(report.outcomes) == "sfs"
+        (failed,) = report.failed
+        assert isinstance(failed.error, TypeError)
+        assert (failed.calls, failed.fault, failed.reason) == (0, Fault.UNKNOWN, "not a usable item")
+
+    @pytest.mark.parametrize("where", ["reserve", "due", "answered"])
+    def test_a_pacer_that_raises_loses_no_item(self, where: str) -> None:
+        class Broken(NoPacer):
+            def reserve(self, now: float, tokens: int = 0) -> Reservation:
+                if where == "reserve":
+                    raise ValueError("broken")
+                return Reservation(1.0 if where == "due" else 0.0, now, tokens)
+
+            def due(self, reservation: Reservation, now: float) -> float:
+                raise ValueError("broken")
+
+            def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
+                if where == "answered":
+                    raise ValueError("broken")
+
+        report = BoundedExecutor(2, clock=FakeClock(), pacer=Broken()).run(double, range(3))
+        assert statuses(report.outcomes) == "fff"
+        assert {str(outcome.error) for outcome in report.failed} == {"broken"}
+        assert {outcome.fault for outcome in report.failed} == {Fault.UNKNOWN}
+        assert report.stopped is None
+
+
+class TestWhatFunctionsDo:
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+    def test_raising_a_base_exception_is_one_items_failure(self, error: type[BaseException]) -> None:
+        def work(number: int) -> int:
+            if number == 1:
+                raise error
+            return number
+
+        report = BoundedExecutor(2).run(work, range(4))
+        assert statuses(report.outcomes) == "sfss"
+        (failed,) = report.failed
+        assert isinstance(failed.error, error)
+        assert (failed.fault, failed.calls, failed.reason) == (Fault.CANCELLED, 1, "run stopped")
+
+    def test_returning_after_the_run_was_stopped_is_a_success(self) -> None:
+        late, refused = threading.Event(), threading.Event()
+
+        def work(number: int) -> int:
+            if number == 0:
+                assert refused.wait(10)
+                return number
+            raise access_denied()
+
+        executor = BoundedExecutor(2, on_progress=lambda progress: refused.set() if progress.failed else late.set())
+        report = executor.run(work, range(10))
+        assert statuses(report.outcomes) == "sf" + 8 * "u"
+        assert report.values == [0]
+
+    def test_returning_nothing_is_a_success(self) -> None:
+        report = BoundedExecutor().run(lambda _: None, range(3))
+        assert report.values == [None, None, None]
+
+    def test_a_failed_batch_leaves_no_circle_behind(self) -> None:
+        class Payload: ...
+
+        def work(payload: Payload) -> None:
+            assert payload
+            raise throttling_error()
+
+        gc.collect()
+        gc.disable()
+        try:
+            payload = Payload()
+            alive = weakref.ref(payload)
+            report = BoundedExecutor(1, policy=PLAIN, clock=FakeClock()).run(work, [payload])
+            assert len(report.failed) == 1
+            del payload, report
+            assert alive() is None
+        finally:
+            gc.enable()
+
+
+class TestEndOfTheRun:
+    def test_a_wrong_model_id_costs_as_many_calls_as_there_are_workers(self) -> None:
+        clock = FakeClock()
+        fn = scripted(then=access_denied(), clock=clock, latency=1.0)
+        report = BoundedExecutor(4, clock=clock).run(fn, range(104))
+        assert fn.calls == 4
+        assert (report.calls, len(report.failed), len(report.unstarted)) == (4, 4, 100)
+        assert report.stopped == "access_denied: every other item would fail the same way"
+        assert {outcome.reason for outcome in report.unstarted} == {report.stopped}
+        assert report.submitted == 104
+        assert [outcome.item for outcome in report.outcomes] == list(range(104))
+        assert clock.monotonic() == 1.0
+
+    def test_sleepers_are_woken(self) -> None:
+        clock = FakeClock()
+
+        def work(number: int) -> None:
+            if number:
+                clock.advance(3.0)
+                raise access_denied()
+            raise throttling_error(retry_after=100)
+
+        report = BoundedExecutor(2, clock=clock).run(work, range(5))
+        assert clock.monotonic() == 3.0
+        sleeper, refused = report.failed
+        assert (sleeper.fault, sleeper.calls, sleeper.retries, sleeper.reason) == (
+            Fault.THROTTLING,
+            1,
+            1,
+            "run stopped",
+        )
+        assert refused.fault is Fault.ACCESS_DENIED
+        assert statuses(report.outcomes) == "ffuuu"
+
+    def test_sleepers_are_woken_on_real_time_too(self) -> None:
+        asleep = threading.Event()
+
+        def work(number: int) -> None:
+            if number:
+                assert asleep.wait(10)
+                raise access_denied()
+            raise throttling_error(retry_after=100)
+
+        def listen(_: Event) -> None:
+            asleep.set()
+
+        started = SYSTEM_CLOCK.monotonic()
+        report = BoundedExecutor(2, listeners=[listen]).run(work, range(5))
+        assert statuses(report.outcomes) == "ffuuu"
+        assert SYSTEM_CLOCK.monotonic() - started < 20
+
+    def test_a_clock_that_cannot_be_interrupted_sleeps_to_its_end(self) -> None:
+        class Plain:
+            """The protocol's three methods, and no more."""
+
+            def __init__(self) -> None:
+                self.now = 0.0
+                self.slept = threading.Event()
+                self.refused = threading.Event()
+
+            def monotonic(self) -> float:
+                return self.now
+
+            def sleep(self, seconds: float, /) -> None:
+                self.now += seconds
+                self.slept.set()
+                assert self.refused.wait(10)
+
+            async def asleep(self, seconds: float, /) -> None:
+                raise NotImplementedError(seconds)
+
+        clock = Plain()
+
+        def work(number: int) -> None:
+            if number:
+                assert clock.slept.wait(10)
+                raise access_denied()
+            raise throttling_error()
+
+        report = BoundedExecutor(2, policy=PLAIN, clock=clock, on_progress=lambda _: clock.refused.set()).run(
+            work, range(5)
+        )
+        assert statuses(report.outcomes) == "ffuuu"
+        assert report.failed[0].reason == "run stopped"
+        assert clock.now == 0.5
+
+    def test_without_a_stop_such_a_clock_goes_on(self) -> None:
+        class Plain(FakeClock):
+            wait = None  # type: ignore[assignment]  # a clock without it
+
+        clock = Plain()
+        report = BoundedExecutor(1, policy=PLAIN, clock=clock).run(scripted(throttling_error(), "answer"), range(1))
+        assert report.values == ["answer"]
+        assert clock.sleeps == [0.5]
+
+    def test_an_endless_input_that_was_left_is_still_there(self) -> None:
+        items = itertools.count()
+        outcomes = list(BoundedExecutor(2, clock=FakeClock()).stream(scripted(then=access_denied()), items))
+        assert 1 <= len(outcomes) <= 2
+        assert next(items) == len(outcomes)
+
+
+class TestDeadline:
+    def test_items_that_do_not_fit_are_unstarted_with_the_reason(self) -> None:
+        clock = FakeClock()
+
+        def work(number: int) -> int:
+            clock.advance(2.0)
+            return number
+
+        report = BoundedExecutor(2, clock=clock, deadline=Deadline(5.0)).run(work, range(10))
+        assert statuses(report.outcomes) == "ssssss" + "uuuu"
+        assert report.stopped == "deadline"
+        assert {outcome.reason for outcome in report.unstarted} == {"deadline"}
+
+    def test_no_attempt_that_could_not_finish(self) -> None:
+        clock = FakeClock()
+        report = BoundedExecutor(2, clock=clock, deadline=Deadline(5.0, attempt=2.0)).run(
+            lambda _: clock.advance(2.0), range(10)
+        )
+        assert statuses(report.outcomes) == "ssss" + "uuuuuu"
+        assert clock.monotonic() == 4.0
+
+    def test_no_sleep_that_would_end_past_it(self) -> None:
+        clock = FakeClock()
+        report = BoundedExecutor(2, policy=PLAIN, clock=clock, deadline=Deadline(1.2)).run(
+            scripted(then=throttling_error()), range(4)
+        )
+        assert clock.monotonic() == 1.0
+        assert statuses(report.outcomes) == "ffff"
+        assert {outcome.reason for outcome in report.failed} == {"deadline"}
+        assert {outcome.calls for outcome in report.failed} == {2}
+
+    def test_past_it_nothing_is_called(self) -> None:
+        fn = scripted()
+        report = BoundedExecutor(2, clock=FakeClock(5.0), deadline=Deadline(5.0)).run(fn, range(4))
+        assert statuses(report.outcomes) == "uuuu"
+        assert (fn.calls, report.calls, report.stopped) == (0, 0, "deadline")
+
+    def test_that_of_an_enclosing_call_counts_too(self) -> None:
+        clock = FakeClock()
+        with Deadline(5.0).shared():
+            report = BoundedExecutor(1, clock=clock).run(lambda _: clock.advance(2.0), range(10))
+        assert statuses(report.outcomes) == "sss" + "u" * 7
+        assert report.stopped == "deadline"
+        assert {outcome.reason for outcome in report.unstarted} == {"deadline"}
+        assert {outcome.error for outcome in report.unstarted} == {None}
+
+    def test_calls_inside_see_it(self) -> None:
+        assert BoundedExecutor(1, clock=FakeClock(), deadline=Deadline(5.0)).run(
+            lambda _: Deadline.current(), range(1)
+        ).values == [Deadline(5.0)]
+
+
+class TestProgress:
+    def test_it_is_told_after_each_item_and_balances(self) -> None:
+        told: list[Progress] = []
+        error = validation_error()
+        BoundedExecutor(3, on_progress=told.append).run(scripted(error, then="answer"), range(20))
+        assert len(told) == 20
+        assert all(balanced(progress) for progress in told)
+        assert [progress.done for progress in told] == sorted(progress.done for progress in told)
+        last = told[-1]
+        assert (last.submitted, last.succeeded, last.failed, last.calls, last.total) == (20, 19, 1, 20, 20)
+
+    def test_unstarted_items_are_told_too(self) -> None:
+        told: list[Progress] = []
+        BoundedExecutor(1, on_progress=told.append).run(scripted(access_denied()), range(5))
+        assert [progress.unstarted for progress in told] == [0, 1, 2, 3, 4]
+
+    def test_the_length_of_an_iterator_is_not_known(self) -> None:
+        told: list[Progress] = []
+        BoundedExecutor(1, on_progress=told.append).run(double, iter(range(2)))
+        assert [progress.total for progress in told] == [None, None]
+
+    def test_it_is_told_by_one_worker_at_a_time(self) -> None:
+        busy = threading.Lock()
+
+        def on_progress(_: Progress) -> None:
+            assert busy.acquire(blocking=False)
+            busy.release()
+
+        report = BoundedExecutor(4, on_progress=on_progress).run(double, range(500))
+        assert len(report.succeeded) == 500
+
+    def test_a_callback_that_raises_is_logged_and_disturbs_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+        def broken(_: Progress) -> None:
+            raise ValueError("broken")
+
+        assert BoundedExecutor(2, on_progress=broken).run(double, range(2)).values == [0, 2]
+        assert [(record.name, record.levelno, record.getMessage()) for record in caplog.records] == [
+            ("bedrock_resilience", logging.ERROR, "on_progress failed")
+        ] * 2
+        assert caplog.records[0].exc_info is not None
+
+
+class BrokenInput:
+    """Yields some items, then raises."""
+
+    def __init__(self, after: int, error: BaseException) -> None:
+        self._after = after
+        self._error = error
+
+    def __iter__(self) -> Iterator[int]:
+        yield from range(self._after)
+        raise self._error
+
+
+class TestInputThatRaises:
+    @pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(3)])
+    def test_of_a_run(self, error: BaseException) -> None:
+        with pytest.raises(InputFailed) as raised:
+            BoundedExecutor(2).run(double, BrokenInput(5, error))
+        assert str(raised.value) == "the input failed after 5 items"
+        assert raised.value.__cause__ is error
+        assert raised.value.report.values == [0, 2, 4, 6, 8]
+        assert raised.value.report.stopped == f"the input raised {type(error).__name__}"
+        assert report_of(raised.value) is raised.value.report
+        assert workers() == []
+
+    def test_of_a_stream(self) -> None:
+        error = ValueError("broken")
+        outcomes: list[ItemOutcome[int, int]] = []
+        with pytest.raises(InputFailed) as raised:
+            outcomes.extend(BoundedExecutor(2).stream(double, BrokenInput(5, error)))
+        assert str(raised.value) == "the input failed after 5 items"
+        assert raised.value.__cause__ is error
+        assert raised.value.report == BatchReport((), 0.0, "the input raised ValueError")
+        assert workers() == []
+
+    def test_while_what_is_left_is_listed(self) -> None:
+        with pytest.raises(InputFailed) as raised:
+            BoundedExecutor(1).run(scripted(access_denied()), BrokenInput(3, ValueError("broken")))
+        report = raised.value.report
+        assert statuses(report.outcomes) == "fuu"
+        assert report.stopped == "access_denied: every other item would fail the same way"
+
+    def test_an_input_that_is_none(self) -> None:
+        with pytest.raises(TypeError, match="not iterable"):
+            BoundedExecutor().run(double, 5)  # type: ignore[arg-type]  # that is the point
+        assert workers() == []
+
+
+class TestStream:
+    def test_outcomes_come_as_they_finish(self) -> None:
+        clock = FakeClock()
+
+        def slower_first(number: int) -> int:
+            clock.advance(10.0 - number)
+            return number
+
+        outcomes = list(BoundedExecutor(4, clock=clock).stream(slower_first, range(4)))
+        assert [outcome.index for outcome in outcomes] == [3, 2, 1, 0]
+        assert workers() == []
+
+    def test_every_item_gets_its_outcome(self) -> None:
+        outcomes = list(BoundedExecutor(4).stream(double, range(200)))
+        assert sorted(outcome.index for outcome in outcomes) == list(range(200))
+        assert sum(outcome.value or 0 for outcome in outcomes) == 2 * sum(range(200))
+
+    def test_an_empty_input_yields_nothing(self) -> None:
+        assert list(BoundedExecutor().stream(double, [])) == []
+        assert list(BoundedExecutor().stream(double, iter(()))) == []
+
+    @pytest.mark.parametrize("max_workers", [1, 3])
+    def test_never_more_than_max_workers_are_taken_ahead_of_the_consumer(self, max_workers: int) -> None:
+        taken = 0
+
+        def items() -> Iterator[int]:
+            nonlocal taken
+            for number in itertools.count():
+                taken += 1
+                yield number
+
+        consumed = 0
+        stream = BoundedExecutor(max_workers).stream(double, items())
+        for _ in stream:
+            assert taken <= consumed + max_workers
+            consumed += 1
+            if consumed == 50:
+                break
+        close(stream)
+        assert consumed == 50
+
+    def test_an_endless_input_needs_no_more_memory_than_the_window(self) -> None:
+        class Item: ...
+
+        items: list[weakref.ref[Item]] = []
+
+        def endless() -> Iterator[Item]:
+            while True:
+                item = Item()
+                items.append(weakref.ref(item))
+                yield item
+
+        stream = BoundedExecutor(2).stream(lambda item: item, endless())
+        most = 0
+        for outcome in itertools.islice(stream, 500):
+            assert outcome.status == "succeeded"
+            del outcome
+            most = max(most, sum(ref() is not None for ref in items[-20:]))
+        close(stream)
+        assert most <= 4, "two in the window, one at the consumer, one at the generator"
+        assert not any(ref() is not None for ref in items[:-4])
+
+    def test_finished_outcomes_do_not_wait_for_the_next_item_of_the_input(self) -> None:
+        delivered = threading.Event()
+
+        def slow() -> Iterator[int]:
+            yield 0
+            assert delivered.wait(10), "the first outcome was held back"
+            yield 1
+
+        outcomes: list[int] = []
+        for outcome in BoundedExecutor(2).stream(double, slow()):
+            outcomes.append(outcome.index)
+            delivered.set()
+        assert outcomes == [0, 1]
+
+    def test_it_starts_when_it_is_asked(self) -> None:
+        fn = scripted(then="answer")
+        stream = BoundedExecutor(2).stream(fn, range(5))
+        assert (fn.calls, workers()) == (0, [])
+        next(stream)
+        close(stream)
+
+    def test_closing_stops_it_and_leaves_no_worker(self) -> None:
+        fn = scripted(then="answer")
+        stream = BoundedExecutor(3).stream(fn, itertools.count())
+        for _ in itertools.islice(stream, 10):
+            pass
+        close(stream)
+        assert workers() == []
+        assert fn.calls <= 13
+
+    def test_leaving_the_loop_stops_it_too(self) -> None:
+        def consume() -> None:
+            for _ in BoundedExecutor(3).stream(double, itertools.count()):
+                raise LookupError
+
+        with pytest.raises(LookupError):
+            consume()
+        assert workers() == []
+
+    def test_an_error_thrown_in_stops_it(self) -> None:
+        stream = BoundedExecutor(3).stream(double, itertools.count())
+        next(stream)
+        with pytest.raises(LookupError):
+            cast("Generator[object]", stream).throw(LookupError())
+        assert workers() == []
+
+    def test_what_is_left_of_a_sized_input_is_yielded_as_unstarted(self) -> None:
+        clock = FakeClock()
+        outcomes = list(
+            BoundedExecutor(2, clock=clock).stream(scripted(then=access_denied(), clock=clock, latency=1.0), range(7))
+        )
+        assert statuses(outcomes) == "ffuuuuu"
+        assert [outcome.index for outcome in outcomes] == list(range(7))
+        assert outcomes[-1].reason == "access_denied: every other item would fail the same way"
+
+    def test_an_item_taken_before_the_stop_is_not_lost(self) -> None:
+        asked, refused = threading.Event(), threading.Event()
+
+        def items() -> Iterator[int]:
+            yield 0
+            asked.set()
+            assert refused.wait(10)
+            yield 1
+
+        def work(_: int) -> None:
+            assert asked.wait(10)
+            raise access_denied()
+
+        outcomes: list[ItemOutcome[int, None]] = []
+        for outcome in BoundedExecutor(2).stream(work, items()):
+            outcomes.append(outcome)
+            refused.set()
+        assert statuses(outcomes) == "fu"
+
+    def test_progress_is_told_of_a_stream(self) -> None:
+        told: list[Progress] = []
+        list(BoundedExecutor(2, on_progress=told.append).stream(double, range(10)))
+        assert (len(told), told[-1].succeeded) == (10, 10)
+        assert all(balanced(progress) for progress in told)
+
+    def test_the_deadline_stops_it(self) -> None:
+        clock = FakeClock()
+        outcomes = list(
+            BoundedExecutor(2, clock=clock, deadline=Deadline(3.0)).stream(lambda _: clock.advance(2.0), range(6))
+        )
+        assert statuses(outcomes) == "ssssuu"
+
+
+class TestThreadsThatCannotBeStarted:
+    @pytest.fixture
+    def few_threads(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+        """Let the system refuse all threads after the first so many."""
+        start = threading.Thread.start
+
+        def limit(number: int) -> None:
+            left = iter(range(number))
+
+            def limited(thread: threading.Thread) -> None:
+                if next(left, None) is None:
+                    raise RuntimeError("can't start new thread")
+                start(thread)
+
+            monkeypatch.setattr(threading.Thread, "start", limited)
+
+        return limit
+
+    def test_those_that_can_do_the_work(self, few_threads: Callable[[int], None]) -> None:
+        few_threads(1)
+        assert BoundedExecutor(4).run(double, range(20)).values == list(range(0, 40, 2))
+
+    def test_the_same_of_a_stream(self, few_threads: Callable[[int], None]) -> None:
+        few_threads(2)
+        assert len(list(BoundedExecutor(4).stream(double, range(20)))) == 20
+
+    def test_without_a_single_one_it_says_so(self, few_threads: Callable[[int], None]) -> None:
+        few_threads(0)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            BoundedExecutor(4).run(double, range(20))
+
+
+INTERRUPTED = """
+import json, os, signal, sys, threading
+from bedrock_resilience import BoundedExecutor
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.batch._executor import BatchInterrupted
+
+finished = []
+ended = [0.0]
+
+def work(number):
+    SYSTEM_CLOCK.sleep(0.02)
+    ended[0] = SYSTEM_CLOCK.monotonic()
+    finished.append(number)
+    if len(finished) == 40:
+        os.kill(os.getpid(), signal.SIGINT)
+    return number
+
+consumed = []
+try:
+    executor = BoundedExecutor(4)
+    if sys.argv[1] == "run":
+        executor.run(work, range(1_000))
+    else:
+        for outcome in executor.stream(work, range(1_000)):
+            consumed.append(outcome.index)
+except BatchInterrupted as interruption:
+    report = interruption.report
+    print(json.dumps({
+        "late": SYSTEM_CLOCK.monotonic() - ended[0],
+        "finished": sorted(finished),
+        "reported": sorted(consumed + [outcome.item for outcome in report.succeeded]),
+        "submitted": report.submitted,
+        "unstarted": len(report.unstarted),
+        "stopped": report.stopped,
+        "threads": [thread.name for thread in threading.enumerate()],
+        "text": str(interruption),
+    }))
+"""
+
+
+def interrupting(at: int) -> Callable[[int], int]:
+    """A function of a worker during whose call Ctrl-C is pressed."""
+
+    def work(number: int) -> int:
+        if number == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return number
+
+    return work
+
+
+class TestInterrupt:
+    @pytest.mark.parametrize("way", ["run", "stream"])
+    def test_every_finished_item_is_reported_and_no_thread_is_left(self, way: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED, way], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["late"] < 1.0
+        assert told["threads"] == ["MainThread"]
+        assert told["reported"] == told["finished"]
+        assert 40 <= len(told["finished"]) <= 48
+        assert told["stopped"] == "interrupted"
+        if way == "run":
+            assert (told["submitted"], told["unstarted"]) == (1_000, 1_000 - len(told["finished"]))
+            assert told["text"] == f"{len(told['finished'])} of 1000 items had succeeded"
+
+    def test_an_input_of_unknown_length_is_not_asked_for_the_rest(self) -> None:
+        items = itertools.count()
+        with pytest.raises(BatchInterrupted) as raised:
+            BoundedExecutor(1).run(interrupting(5), itertools.takewhile(lambda number: number < 100_000_000, items))
+        report = raised.value.report
+        assert len(report.unstarted) <= 1, "one may have been taken just before"
+        assert len(report.succeeded) + len(report.unstarted) == report.submitted >= 5
+        assert report_of(raised.value) is report
+        assert isinstance(raised.value, KeyboardInterrupt)
+        assert raised.value.__cause__ is None
+        assert workers() == []
+
+    def test_what_is_left_of_a_sized_input_is_listed_and_told(self) -> None:
+        told: list[Progress] = []
+        with pytest.raises(BatchInterrupted) as raised:
+            BoundedExecutor(1, on_progress=told.append).run(interrupting(5), range(100_000))
+        report = raised.value.report
+        assert report.submitted == 100_000
+        assert len(report.unstarted) == 100_000 - len(report.succeeded)
+        assert {outcome.reason for outcome in report.unstarted} == {"interrupted"}
+        assert told[-1].done == 100_000
+        assert 0.0 < report.elapsed < 60.0
+        assert str(raised.value) == f"{len(report.succeeded)} of 100000 items had succeeded"
+
+    def test_of_a_stream(self) -> None:
+        consumed: list[int] = []
+        with pytest.raises(BatchInterrupted) as raised:
+            consumed.extend(outcome.index for outcome in BoundedExecutor(2).stream(interrupting(50), itertools.count()))
+        reported = [outcome.index for outcome in raised.value.report.outcomes]
+        assert raised.value.report.stopped == "interrupted"
+        assert len(reported) <= 4
+        assert workers() == []
+
+    @pytest.mark.parametrize("way", ["run", "stream"])
+    def test_a_second_one_ends_the_wait_for_the_calls_in_flight(
+        self, way: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waiting, over = threading.Event(), threading.Event()
+        join = ThreadedRun[int, int].join
+
+        def announced(run: ThreadedRun[int, int]) -> None:
+            waiting.set()
+            join(run)
+
+        monkeypatch.setattr(ThreadedRun, "join", announced)
+
+        def work(number: int) -> int:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert waiting.wait(10)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert over.wait(10)
+            return number
+
+        with pytest.raises(KeyboardInterrupt) as raised:
+            list(getattr(BoundedExecutor(1), way)(work, [0]) or ())
+        over.set()
+        assert isinstance(raised.value, BatchInterrupted)
+        assert raised.value.report.submitted == 0
+
+    def test_another_signals_exception_leaves_no_worker_either(self) -> None:
+        class Terminated(BaseException): ...
+
+        def terminate(*_: object) -> None:
+            raise Terminated
+
+        def work(number: int) -> int:
+            if number == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return number
+
+        before = signal.signal(signal.SIGTERM, terminate)
+        try:
+            with pytest.raises(Terminated) as raised:
+                BoundedExecutor(2).run(
+                    work, itertools.takewhile(lambda number: number < 100_000_000, itertools.count())
+                )
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert workers() == []
+        report = report_of(raised.value)
+        assert report is not None
+        assert 0.0 < report.elapsed < 60.0
+
+
+class TestReportOf:
+    def test_it_is_found_in_the_cause_as_well(self) -> None:
+        report: BatchReport[int, int] = BatchReport(())
+        outer = TimeoutError()
+        outer.__cause__ = BatchInterrupted(report)
+        assert report_of(outer) is report
+
+    def test_errors_that_cause_each_other_have_none(self) -> None:
+        one, other = ValueError(), ValueError()
+        one.__cause__, other.__cause__ = other, one
+        assert report_of(one) is None
+
+    def test_an_error_without_one(self) -> None:
+        assert report_of(ValueError()) is None
+        assert report_of(None) is None
+
+
+def test_a_bound_on_jitter_holds_for_a_whole_batch() -> None:
+    clock = FakeClock()
+    BoundedExecutor(4, clock=clock, policy=RetryPolicy(jitter=AdditiveJitter(0.1))).run(
+        scripted(*throttled(4), then="answer"), range(4)
+    )
+    assert all(0.5 <= slept < 0.6 for slept in clock.sleeps)

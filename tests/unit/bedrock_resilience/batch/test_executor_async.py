@@ -1,0 +1,610 @@
+"""BoundedExecutor with tasks: the threaded one's twin."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import weakref
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from bedrock_resilience import BatchReport, BoundedExecutor, Fault, NoJitter, RetryPolicy
+from bedrock_resilience.batch._executor import report_of
+from bedrock_resilience.batch._ledger import InputFailed
+from bedrock_resilience.quotas._tokens import Usage
+from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+from bedrock_resilience.retrying._deadline import Deadline
+from bedrock_resilience.testing import (
+    FakeClock,
+    access_denied,
+    ascripted,
+    converse_answer,
+    read_timeout,
+    scripted,
+    throttled,
+    throttling_error,
+    validation_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    from bedrock_resilience.batch._report import ItemOutcome, Progress
+
+PLAIN = RetryPolicy(jitter=NoJitter())
+
+
+async def double(number: int) -> int:
+    return 2 * number
+
+
+def statuses(outcomes: Any) -> str:  # noqa: ANN401 - outcomes of any items
+    """One letter each: s, f, u."""
+    return "".join(outcome.status[0] for outcome in outcomes)
+
+
+def others() -> list[str]:
+    """The tasks of this loop that are not done, apart from the test's own."""
+    current = asyncio.current_task()
+    return [task.get_name() for task in asyncio.all_tasks() if task is not current]
+
+
+def closing(stream: AsyncIterator[Any]) -> aclosing[AsyncGenerator[Any]]:
+    """Close a stream at the end of the block."""
+    return aclosing(cast("AsyncGenerator[Any]", stream))
+
+
+async def numbers(stop: int) -> AsyncIterator[int]:
+    for number in range(stop):
+        yield number
+
+
+async def turn() -> None:
+    """Let the other tasks have theirs."""
+    await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
+
+
+async def cancelled(task: asyncio.Task[Any]) -> BatchReport[Any, Any]:
+    """Cancel a run; the report that its exception carries."""
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as raised:
+        await task
+    report = report_of(raised.value)
+    assert report is not None
+    return report
+
+
+class TestArun:
+    async def test_values_come_in_input_order_whoever_is_done_first(self) -> None:
+        clock = FakeClock(100.0)
+
+        async def slower_first(number: int) -> int:
+            await clock.aadvance(10.0 - number)
+            return number
+
+        report = await BoundedExecutor(4, clock=clock).arun(slower_first, range(8))
+        assert report.values == list(range(8))
+        assert [outcome.elapsed for outcome in report.outcomes] == [10.0 - number for number in range(8)]
+        assert report.elapsed == clock.monotonic() - 100.0
+        assert report.stopped is None
+
+    async def test_failures_stand_beside_successes(self) -> None:
+        report = await BoundedExecutor(1).arun(ascripted("a", validation_error(), "b"), range(3))
+        assert statuses(report.outcomes) == "sfs"
+        assert report.values == ["a", "b"]
+
+    async def test_retries_are_made_and_counted(self) -> None:
+        clock = FakeClock()
+        fn = ascripted(*throttled(2), then="answer")
+        report = await BoundedExecutor(1, policy=PLAIN, clock=clock).arun(fn, "ab")
+        first, second = report.outcomes
+        assert (first.calls, first.retries, first.throttles, first.waited, first.elapsed) == (3, 2, 2, 1.5, 1.5)
+        assert (second.calls, second.retries) == (1, 0)
+        assert clock.sleeps == [0.5, 1.0]
+
+    async def test_never_more_than_max_workers_are_in_flight_and_all_of_them_are(self) -> None:
+        in_flight = most = 0
+
+        async def work(_: int) -> None:
+            nonlocal in_flight, most
+            in_flight += 1
+            most = max(most, in_flight)
+            await turn()
+            in_flight -= 1
+
+        report = await BoundedExecutor(3).arun(work, range(30))
+        assert len(report.succeeded) == 30
+        assert most == 3
+
+    @pytest.mark.parametrize("size", [0, 1, 3])
+    async def test_no_more_tasks_than_items(self, size: int) -> None:
+        most = 0
+
+        async def work(_: int) -> None:
+            nonlocal most
+            most = max(most, sum(name.startswith("bedrock-resilience-") and name[-1].isdigit() for name in others()))
+
+        report = await BoundedExecutor(4).arun(work, range(size))
+        assert report.submitted == size
+        assert most <= size
+        assert others() == []
+
+    async def test_an_asynchronous_input(self) -> None:
+        report = await BoundedExecutor(3).arun(double, numbers(10))
+        assert report.values == list(range(0, 20, 2))
+
+    async def test_an_asynchronous_input_that_is_asked_by_one_worker_at_a_time(self) -> None:
+        async def slow() -> AsyncIterator[int]:
+            for number in range(6):
+                await turn()
+                yield number
+
+        assert (await BoundedExecutor(3).arun(double, slow())).values == [0, 2, 4, 6, 8, 10]
+
+    async def test_tasks_see_the_callers_context(self) -> None:
+        request_id: ContextVar[str] = ContextVar("request_id")
+        request_id.set("abc")
+
+        async def work(_: int) -> str:
+            return request_id.get()
+
+        assert (await BoundedExecutor(2).arun(work, range(2))).values == ["abc", "abc"]
+
+    async def test_what_was_reserved_and_what_it_cost_is_told(self) -> None:
+        request = RequestTokens(0, 100)
+        executor = BoundedExecutor(1, policy=RetryPolicy(max_retries=0), tokens=request)
+        ask = ascripted(converse_answer("a b c"), read_timeout())
+        report = await executor.arun(ask, ["answered", "lost"])
+        answered, lost = request.settled(Usage(10, 3)), TokenAccount(unknown=1)
+        assert [outcome.tokens for outcome in report.outcomes] == [answered, lost]
+        assert report.tokens == answered + lost
+
+    async def test_an_item_whose_tokens_cannot_be_told_fails_alone(self) -> None:
+        report = await BoundedExecutor(2, tokens=len).arun(ascripted(then="answer"), ["a", 5, "b"])
+        assert statuses(report.outcomes) == "sfs"
+        assert (report.failed[0].calls, report.failed[0].reason) == (0, "not a usable item")
+
+    async def test_progress_is_told_after_each_item_and_balances(self) -> None:
+        told: list[Progress] = []
+        await BoundedExecutor(3, on_progress=told.append).arun(ascripted(validation_error(), then="answer"), range(10))
+        assert len(told) == 10
+        assert all(p.submitted == p.succeeded + p.failed + p.unstarted + p.in_flight for p in told)
+        assert (told[-1].succeeded, told[-1].failed, told[-1].total) == (9, 1, 10)
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+    async def test_raising_a_base_exception_is_one_items_failure(self, error: type[BaseException]) -> None:
+        report = await BoundedExecutor(2).arun(ascripted("a", error(), "b", "c"), range(4))
+        assert statuses(report.outcomes) == "sfss"
+        (failed,) = report.failed
+        assert (type(failed.error), failed.fault, failed.reason) == (error, Fault.CANCELLED, "run stopped")
+
+    async def test_a_failed_batch_leaves_no_circle_behind(self) -> None:
+        class Payload: ...
+
+        async def work(payload: Payload) -> None:
+            assert payload
+            raise throttling_error()
+
+        gc.collect()
+        gc.disable()
+        try:
+            payload = Payload()
+            alive = weakref.ref(payload)
+            report = await BoundedExecutor(1, policy=PLAIN, clock=FakeClock()).arun(work, [payload])
+            assert len(report.failed) == 1
+            del payload, report
+            await turn()
+            assert alive() is None
+        finally:
+            gc.enable()
+
+
+class TestEndOfTheRun:
+    async def test_a_wrong_model_id_costs_as_many_calls_as_there_are_workers(self) -> None:
+        clock = FakeClock()
+        fn = ascripted(then=access_denied(), clock=clock, latency=1.0)
+        report = await BoundedExecutor(4, clock=clock).arun(fn, range(104))
+        assert (fn.calls, len(report.failed), len(report.unstarted)) == (4, 4, 100)
+        assert {outcome.reason for outcome in report.unstarted} == {report.stopped}
+        assert report.stopped == "access_denied: every other item would fail the same way"
+
+    async def test_what_is_left_of_an_asynchronous_input_is_listed_too(self) -> None:
+        told: list[Progress] = []
+        report = await BoundedExecutor(1, on_progress=told.append).arun(ascripted(access_denied()), numbers(5))
+        assert statuses(report.outcomes) == "fuuuu"
+        assert [outcome.item for outcome in report.outcomes] == list(range(5))
+        assert told[-1].unstarted == 4
+
+    async def test_sleepers_are_woken(self) -> None:
+        clock = FakeClock()
+
+        async def work(number: int) -> None:
+            if number:
+                await clock.aadvance(3.0)
+                raise access_denied()
+            raise throttling_error(retry_after=100)
+
+        report = await BoundedExecutor(2, clock=clock).arun(work, range(5))
+        assert clock.monotonic() == 3.0
+        sleeper, refused = report.failed
+        assert (sleeper.fault, sleeper.calls, sleeper.retries, sleeper.reason) == (
+            Fault.THROTTLING,
+            1,
+            1,
+            "run stopped",
+        )
+        assert refused.fault is Fault.ACCESS_DENIED
+        assert statuses(report.outcomes) == "ffuuu"
+
+    async def test_one_that_would_sleep_after_the_stop_does_not(self) -> None:
+        clock = FakeClock()
+
+        async def work(number: int) -> None:
+            await clock.aadvance(1.0 + number)
+            raise throttling_error() if number else access_denied()
+
+        report = await BoundedExecutor(2, clock=clock).arun(work, range(2))
+        assert [outcome.reason for outcome in report.outcomes] == ["not retryable", "run stopped"]
+        assert clock.sleeps == []
+
+    async def test_the_deadline(self) -> None:
+        clock = FakeClock()
+        report = await BoundedExecutor(2, clock=clock, deadline=Deadline(5.0)).arun(
+            lambda _: clock.aadvance(2.0), range(10)
+        )
+        assert statuses(report.outcomes) == "ssssss" + "uuuu"
+        assert report.stopped == "deadline"
+
+
+class BrokenInput:
+    """Yields some items, then raises."""
+
+    def __init__(self, after: int, error: BaseException) -> None:
+        self._after = after
+        self._error = error
+
+    def __iter__(self) -> Iterator[int]:
+        yield from range(self._after)
+        raise self._error
+
+    def asynchronous(self) -> AsyncIterator[int]:
+        return self._asynchronous()
+
+    async def _asynchronous(self) -> AsyncIterator[int]:
+        for number in self:
+            yield number
+
+
+class TestInputThatRaises:
+    @pytest.mark.parametrize("asynchronous", [False, True])
+    async def test_of_a_run(self, asynchronous: bool) -> None:  # noqa: FBT001 - a parameter of the test
+        error = ValueError("broken")
+        items = BrokenInput(5, error)
+        with pytest.raises(InputFailed) as raised:
+            await BoundedExecutor(2).arun(double, items.asynchronous() if asynchronous else items)
+        assert raised.value.__cause__ is error
+        assert raised.value.report.values == [0, 2, 4, 6, 8]
+        assert raised.value.report.stopped == "the input raised ValueError"
+        assert others() == []
+
+    @pytest.mark.parametrize("asynchronous", [False, True])
+    async def test_of_a_stream(self, asynchronous: bool) -> None:  # noqa: FBT001 - a parameter of the test
+        items = BrokenInput(5, ValueError("broken"))
+        stream = BoundedExecutor(2).astream(double, items.asynchronous() if asynchronous else items)
+        outcomes = [await anext(stream) for _ in range(5)]
+        with pytest.raises(InputFailed, match="after 5 items") as raised:
+            await anext(stream)
+        assert raised.value.report == BatchReport((), 0.0, "the input raised ValueError")
+        assert sorted(outcome.index for outcome in outcomes) == [0, 1, 2, 3, 4]
+
+    async def test_while_what_is_left_is_listed(self) -> None:
+        error = ValueError("broken")
+        with pytest.raises(InputFailed) as raised:
+            await BoundedExecutor(1).arun(ascripted(access_denied()), BrokenInput(3, error).asynchronous())
+        assert statuses(raised.value.report.outcomes) == "fuu"
+        assert raised.value.__cause__ is error
+
+
+class TestCancellation:
+    async def test_every_finished_item_is_reported_and_no_task_is_left(self) -> None:
+        entered = asyncio.Event()
+
+        async def work(number: int) -> int:
+            if number < 4:
+                return number
+            entered.set()
+            await asyncio.Event().wait()
+            return number
+
+        task = asyncio.create_task(BoundedExecutor(2).arun(work, range(10)))
+        await entered.wait()
+        await turn()
+        report = await cancelled(task)
+        assert report.values == [0, 1, 2, 3]
+        assert statuses(report.outcomes) == "ssssff" + "uuuu"
+        assert {outcome.fault for outcome in report.failed} == {Fault.CANCELLED}
+        assert {outcome.reason for outcome in report.unstarted} == {"cancelled"}
+        assert report.stopped == "cancelled"
+        assert 0.0 < report.elapsed < 60.0
+        assert others() == []
+
+    async def test_while_every_worker_waits_for_the_input(self) -> None:
+        asked = asyncio.Event()
+
+        async def silent() -> AsyncIterator[int]:
+            asked.set()
+            await asyncio.Event().wait()
+            yield 0
+
+        task = asyncio.create_task(BoundedExecutor(2).arun(double, silent()))
+        await asked.wait()
+        report = await cancelled(task)
+        assert (report.outcomes, report.stopped) == ((), "cancelled")
+
+    async def test_a_timeout_around_it_is_a_timeout_and_keeps_the_report(self) -> None:
+        async def work(number: int) -> int:
+            if number:
+                await asyncio.Event().wait()
+            return number
+
+        async def bounded() -> None:
+            async with asyncio.timeout(0.05):
+                await BoundedExecutor(2).arun(work, range(10))
+
+        with pytest.raises(TimeoutError) as raised:
+            await bounded()
+        report = report_of(raised.value)
+        assert report is not None
+        assert statuses(report.outcomes) == "sff" + 7 * "u"
+
+    async def test_a_task_group_around_it_ends_as_it_should(self) -> None:
+        async def hang(_: int) -> None:
+            await asyncio.Event().wait()
+
+        async def fail() -> None:
+            await turn()
+            raise LookupError
+
+        async def both() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(BoundedExecutor(2).arun(hang, range(3)))
+                group.create_task(fail())
+
+        with pytest.raises(ExceptionGroup) as raised:
+            await both()
+        assert [type(error) for error in raised.value.exceptions] == [LookupError]
+        assert others() == []
+
+    async def test_sleepers_do_not_finish_their_sleep(self) -> None:
+        clock = FakeClock()
+        asleep = asyncio.Event()
+
+        class NeverEnding(FakeClock):
+            async def asleep(self, seconds: float, /) -> None:
+                self.sleeps.append(seconds)
+                asleep.set()
+                await asyncio.Event().wait()
+
+        clock = NeverEnding()
+        task = asyncio.create_task(
+            BoundedExecutor(1, policy=PLAIN, clock=clock).arun(ascripted(throttling_error(), "a"), range(2))
+        )
+        await asleep.wait()
+        report = await cancelled(task)
+        assert statuses(report.outcomes) == "fu"
+        assert (report.failed[0].calls, report.failed[0].fault) == (1, Fault.CANCELLED)
+
+    async def test_a_cancellation_while_the_run_wakes_its_sleepers_is_not_lost(self) -> None:
+        release = asyncio.Event()
+
+        class Holding(FakeClock):
+            async def asleep(self, seconds: float, /) -> None:
+                self.sleeps.append(seconds)
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    release.set()
+
+        clock = Holding()
+
+        async def work(number: int) -> None:
+            if number:
+                while not clock.sleeps:
+                    await turn()
+                raise access_denied()
+            raise throttling_error()
+
+        task = asyncio.create_task(BoundedExecutor(2, policy=PLAIN, clock=clock).arun(work, range(2)))
+        await release.wait()
+        report = await cancelled(task)
+        assert report.submitted == 2
+        assert others() == []
+
+    async def test_a_function_that_ignores_it_finishes_its_item_and_no_other(self) -> None:
+        entered = asyncio.Event()
+
+        async def stubborn(number: int) -> int:
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return number
+            return -1
+
+        task = asyncio.create_task(BoundedExecutor(1).arun(stubborn, range(3)))
+        await entered.wait()
+        report = await cancelled(task)
+        assert statuses(report.outcomes) == "suu"
+        assert report.stopped == "cancelled"
+
+    async def test_an_input_of_unknown_length_is_not_asked_for_the_rest(self) -> None:
+        entered = asyncio.Event()
+
+        async def hang(_: int) -> None:
+            entered.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(BoundedExecutor(1).arun(hang, itertools.count()))
+        await entered.wait()
+        report = await cancelled(task)
+        assert statuses(report.outcomes) == "f"
+
+    @pytest.mark.parametrize("asleep", [False, True])
+    async def test_a_worker_that_is_cancelled_alone_ends_the_run_and_loses_nothing(self, asleep: bool) -> None:  # noqa: FBT001 - a parameter of the test
+        entered = asyncio.Event()
+
+        class NeverEnding(FakeClock):
+            async def asleep(self, seconds: float, /) -> None:
+                entered.set()
+                await asyncio.Event().wait()
+
+        async def work(_: int) -> None:
+            if asleep:
+                raise throttling_error()
+            entered.set()
+            await asyncio.Event().wait()
+
+        run = asyncio.create_task(BoundedExecutor(1, policy=PLAIN, clock=NeverEnding()).arun(work, range(3)))
+        await entered.wait()
+        (worker,) = [task for task in asyncio.all_tasks() if task.get_name() == "bedrock-resilience-0"]
+        worker.cancel()
+        report = await run
+        assert statuses(report.outcomes) == "fuu"
+        assert (report.failed[0].fault, report.stopped) == (Fault.CANCELLED, "cancelled")
+
+
+class TestAstream:
+    async def test_outcomes_come_as_they_finish(self) -> None:
+        clock = FakeClock()
+
+        async def slower_first(number: int) -> int:
+            await clock.aadvance(10.0 - number)
+            return number
+
+        outcomes = [outcome async for outcome in BoundedExecutor(4, clock=clock).astream(slower_first, range(4))]
+        assert [outcome.index for outcome in outcomes] == [3, 2, 1, 0]
+        assert others() == []
+
+    async def test_an_empty_input_yields_nothing(self) -> None:
+        nothing: list[int] = []
+        assert [outcome async for outcome in BoundedExecutor().astream(double, nothing)] == []
+        assert [outcome async for outcome in BoundedExecutor().astream(double, numbers(0))] == []
+
+    @pytest.mark.parametrize("max_workers", [1, 3])
+    async def test_never_more_than_max_workers_are_taken_ahead_of_the_consumer(self, max_workers: int) -> None:
+        taken = consumed = 0
+
+        async def endless() -> AsyncIterator[int]:
+            nonlocal taken
+            for number in itertools.count():
+                taken += 1
+                yield number
+
+        async with closing(BoundedExecutor(max_workers).astream(double, endless())) as stream:
+            async for _ in stream:
+                await turn()
+                assert taken <= consumed + max_workers
+                consumed += 1
+                if consumed == 50:
+                    break
+        assert consumed == 50
+        assert others() == []
+
+    async def test_progress_is_told_of_a_stream(self) -> None:
+        told: list[Progress] = []
+        async for _ in BoundedExecutor(2, on_progress=told.append).astream(double, range(10)):
+            pass
+        assert (len(told), told[-1].succeeded) == (10, 10)
+
+    async def test_closing_stops_it_and_leaves_no_task(self) -> None:
+        fn = ascripted(then="answer")
+        async with closing(BoundedExecutor(3).astream(fn, itertools.count())) as stream:
+            async for _ in stream:
+                break
+        assert others() == []
+        assert fn.calls <= 4
+
+    async def test_what_is_left_of_a_sized_input_is_yielded_as_unstarted(self) -> None:
+        clock = FakeClock()
+        fn = ascripted(then=access_denied(), clock=clock, latency=1.0)
+        outcomes = [outcome async for outcome in BoundedExecutor(2, clock=clock).astream(fn, range(7))]
+        assert statuses(outcomes) == "ffuuuuu"
+
+    async def test_an_endless_input_that_was_left_is_still_there(self) -> None:
+        items = itertools.count()
+        fn = ascripted(then=access_denied())
+        outcomes = [outcome async for outcome in BoundedExecutor(2).astream(fn, items)]
+        assert statuses(outcomes) in {"f", "ff"}
+        assert next(items) == len(outcomes)
+
+    async def test_an_item_that_was_awaited_when_the_run_stopped_is_not_lost(self) -> None:
+        asked, refused = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> AsyncIterator[int]:
+            yield 0
+            asked.set()
+            await refused.wait()
+            yield 1
+
+        async def work(_: int) -> None:
+            await asked.wait()
+            raise access_denied()
+
+        outcomes: list[ItemOutcome[int, None]] = []
+        async for outcome in BoundedExecutor(2).astream(work, slow()):
+            outcomes.append(outcome)
+            refused.set()
+        assert statuses(outcomes) == "fu"
+        assert outcomes[1].item == 1
+
+    async def test_a_cancelled_consumer_finds_what_was_finished_in_the_exception(self) -> None:
+        done = 0
+
+        async def work(number: int) -> int:
+            nonlocal done
+            if number == 3:
+                await asyncio.Event().wait()
+            done += 1
+            return number
+
+        seen: list[int] = []
+        paused = asyncio.Event()
+
+        async def consume() -> None:
+            async for outcome in BoundedExecutor(4).astream(work, range(4)):
+                seen.append(outcome.index)
+                paused.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(consume())
+        await paused.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await turn()
+        assert seen == [0]
+
+        stream = BoundedExecutor(4).astream(work, range(4))
+        first = await anext(stream)
+        waiting = asyncio.create_task(drain(stream))
+        await turn()
+        report = await cancelled(waiting)
+        assert first.index == 0
+        assert statuses(report.outcomes) == "f", "the one that hung; the others had been handed out"
+        assert report.stopped == "closed by its consumer"
+        assert others() == []
+
+
+async def drain(stream: AsyncIterator[ItemOutcome[int, int]]) -> None:
+    async for _ in stream:
+        pass
+
+
+async def test_a_function_that_is_not_awaited_fails_each_item_by_name() -> None:
+    report = await BoundedExecutor(2).arun(scripted(then="answer"), range(2))
+    assert statuses(report.outcomes) == "ff"
+    assert "can't be used in 'await' expression" in str(report.failed[0].error)

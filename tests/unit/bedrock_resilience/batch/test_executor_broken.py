@@ -1,0 +1,250 @@
+"""A run whose parts are broken loses no item and tells what broke; an interrupt loses no finished result."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from bedrock_resilience import BoundedExecutor, Deadline, Fault, RetryPolicy
+from bedrock_resilience.batch._executor import report_of
+from bedrock_resilience.testing import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+def boom(item: int) -> int:
+    raise RuntimeError(f"boom {item}")
+
+
+def test_a_classifier_that_tells_no_fault_ends_the_run_with_its_error() -> None:
+    executor = BoundedExecutor(2, classify=lambda _: cast("Any", "no fault"))
+    with pytest.raises(AttributeError) as caught:
+        executor.run(boom, range(10))
+    report = report_of(caught.value)
+    assert report is not None
+    assert report.submitted == 10
+    assert len(report.failed) >= 1
+    assert len(report.failed) + len(report.unstarted) == 10
+    assert report.stopped == "a worker failed with AttributeError"
+
+
+def no_idea(_: BaseException) -> Fault:
+    raise LookupError("no idea")
+
+
+def test_a_classifier_that_raises_fails_its_item_only() -> None:
+    report = BoundedExecutor(2, classify=no_idea).run(boom, range(6))
+    assert [type(outcome.error) for outcome in report.failed] == [LookupError] * 6
+
+
+def test_where_nothing_can_be_told_of_an_item_the_run_ends_with_the_error() -> None:
+    with pytest.raises(LookupError, match="no idea") as caught:
+        BoundedExecutor(2, classify=no_idea, tokens=boom).run(boom, range(6))
+    report = report_of(caught.value)
+    assert report is not None
+    assert report.submitted == 6
+    assert report.stopped == "a worker failed with LookupError"
+
+
+def test_the_asynchronous_twins_do_the_same() -> None:
+    async def aboom(item: int) -> int:
+        return boom(item)
+
+    executor = BoundedExecutor(2, classify=no_idea, tokens=boom)
+    with pytest.raises(LookupError, match="no idea") as caught:
+        asyncio.run(executor.arun(aboom, range(6)))
+    report = report_of(caught.value)
+    assert report is not None
+    assert report.submitted == 6
+
+    async def consume() -> list[str]:
+        return [outcome.status async for outcome in executor.astream(aboom, range(6))]
+
+    with pytest.raises(LookupError, match="no idea"):
+        asyncio.run(consume())
+
+
+def test_a_stream_yields_what_there_is_before_it_raises() -> None:
+    stream = BoundedExecutor(1, classify=no_idea, tokens=boom).stream(boom, range(4))
+    seen = [next(stream).status for _ in range(4)]
+    assert seen == ["failed", "unstarted", "unstarted", "unstarted"]
+    with pytest.raises(LookupError, match="no idea"):
+        next(stream)
+
+
+def test_a_progress_callback_that_exits_is_heard() -> None:
+    def leave(_: object) -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit) as caught:
+        BoundedExecutor(2, on_progress=leave).run(lambda item: item, range(10))
+    report = report_of(caught.value)
+    assert report is not None
+    assert len(report.succeeded) >= 1
+
+
+class BrokenOnce(FakeClock):
+    """Tells no time the second time it is asked: by the first worker, before it takes an item."""
+
+    asked = 0
+
+    def monotonic(self) -> float:
+        self.asked += 1
+        if self.asked == 2:
+            raise OSError("no time")
+        return super().monotonic()
+
+
+def test_a_worker_that_fails_between_items_is_heard() -> None:
+    async def answer(item: int) -> int:
+        return item
+
+    with pytest.raises(OSError, match="no time") as caught:
+        BoundedExecutor(1, clock=BrokenOnce(), deadline=Deadline(5.0)).run(lambda item: item, range(4))
+    with pytest.raises(OSError, match="no time") as acaught:
+        asyncio.run(BoundedExecutor(1, clock=BrokenOnce(), deadline=Deadline(5.0)).arun(answer, range(4)))
+    for report in (report_of(caught.value), report_of(acaught.value)):
+        assert report is not None
+        assert (report.submitted, len(report.unstarted)) == (4, 4)
+        assert report.stopped == "a worker failed with OSError"
+
+
+def test_a_length_is_only_a_promise() -> None:
+    class Shy(list[int]):
+        def __len__(self) -> int:
+            return 0
+
+    class Silent(list[int]):
+        def __len__(self) -> int:
+            raise NotImplementedError
+
+    assert BoundedExecutor(4).run(lambda item: item, Shy([1, 2, 3])).values == [1, 2, 3]
+    assert BoundedExecutor(4).run(lambda item: item, Silent([1, 2, 3])).values == [1, 2, 3]
+
+
+@pytest.mark.parametrize("call", ["run", "stream"])
+def test_a_coroutine_function_is_refused_before_anything_starts(call: str) -> None:
+    async def answer(item: int) -> int:
+        return item
+
+    with pytest.raises(TypeError, match=r"answer.* is a coroutine function: use arun or astream"):
+        list(getattr(BoundedExecutor(2), call)(answer, [1, 2]))
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+def test_an_item_whose_function_returns_a_coroutine_has_failed(max_retries: int) -> None:
+    async def answer(item: int) -> int:
+        return item
+
+    def ask(item: int) -> Any:  # noqa: ANN401 - a coroutine that nobody awaits
+        return answer(item)
+
+    report = BoundedExecutor(2, policy=RetryPolicy(max_retries)).run(ask, [1, 2])
+    assert [outcome.status for outcome in report.outcomes] == ["failed", "failed"]
+    assert [outcome.calls for outcome in report.outcomes] == [1, 1]
+    assert str(report.failed[0].error) == (
+        f"{ask!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it"
+    )
+
+
+async def test_what_cannot_be_called_is_refused_before_anything_starts() -> None:
+    told = "BoundedExecutor: fn: got None; accepted: a function of one item"
+    executor = BoundedExecutor(2)
+    nothing = cast("Any", None)
+    with pytest.raises(TypeError) as refused:
+        executor.run(nothing, [1])
+    assert str(refused.value) == told
+    with pytest.raises(TypeError) as refused:
+        next(executor.stream(nothing, [1]))
+    assert str(refused.value) == told
+    with pytest.raises(TypeError) as refused:
+        await executor.arun(nothing, [1])
+    assert str(refused.value) == told
+    with pytest.raises(TypeError) as refused:
+        _ = [outcome async for outcome in cast("AsyncIterator[Any]", executor.astream(nothing, [1]))]
+    assert str(refused.value) == told
+    with pytest.raises(TypeError) as refused:
+        BoundedExecutor(2, on_progress=cast("Any", 5))
+    assert str(refused.value) == "BoundedExecutor: on_progress: got 5; accepted: a callable of one Progress"
+
+
+def test_a_policy_refuses_a_coroutine_instead_of_taking_it_for_an_answer() -> None:
+    async def answer() -> int:
+        return 1
+
+    with pytest.raises(TypeError) as refused:
+        _ = RetryPolicy().call(answer)
+    assert str(refused.value) == (
+        f"{answer!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it"
+    )
+
+
+INTERRUPTED = """
+import asyncio, os, signal, sys, threading, time
+from bedrock_resilience import BoundedExecutor
+from bedrock_resilience.batch._executor import report_of
+
+def press(after, times=1):
+    def work():
+        for _ in range(times):
+            time.sleep(after)
+            os.kill(os.getpid(), signal.SIGINT)
+    threading.Thread(target=work, daemon=True).start()
+
+def twice():
+    press(0.3, times=2)
+    BoundedExecutor(2).run(lambda i: time.sleep(0.05 if i < 4 else 30), range(50))
+
+def twice_in_a_stream():
+    press(0.3, times=2)
+    for outcome in BoundedExecutor(2).stream(lambda i: time.sleep(0.05 if i < 4 else 30), range(50)):
+        pass
+
+def in_asyncio():
+    async def answer(item):
+        await asyncio.sleep(0.02)
+        return item
+    press(0.3)
+    asyncio.run(BoundedExecutor(2).arun(answer, range(1000)))
+
+def by_a_handler():
+    class Term(Exception):
+        pass
+    def end(*_):
+        raise Term
+    signal.signal(signal.SIGINT, end)
+    press(0.3)
+    BoundedExecutor(2).run(lambda i: time.sleep(0.02), range(1000))
+
+try:
+    globals()[sys.argv[1]]()
+except BaseException as error:
+    print(type(error).__name__, len(report_of(error).succeeded) > 2, flush=True)
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "raised"),
+    [
+        ("twice", "BatchInterrupted True"),
+        ("twice_in_a_stream", "BatchInterrupted False"),  # what was finished had been yielded
+        ("in_asyncio", "KeyboardInterrupt True"),
+        ("by_a_handler", "Term True"),
+    ],
+)
+def test_however_a_run_is_interrupted_its_report_is_there(way: str, raised: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(INTERRUPTED), way],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == f"{raised}\n", done.stderr

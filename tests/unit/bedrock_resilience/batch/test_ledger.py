@@ -1,0 +1,278 @@
+"""Ledger: each item is taken once, and closed once."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bedrock_resilience.batch._ledger import InputFailed, Ledger, ends_run, outcome_of, unusable
+from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
+from bedrock_resilience.quotas._usage import TokenAccount
+from bedrock_resilience.retrying._attempts import Attempts, StopReason
+from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience.retrying._policy import RetryPolicy
+from bedrock_resilience.testing import access_denied, throttling_error, tokens_per_day_error, validation_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bedrock_resilience.batch._report import Status
+
+
+def done(index: int, status: Status = "succeeded", **numbers: int) -> ItemOutcome[str, int]:
+    return ItemOutcome(index=index, item=f"item {index}", status=status, **numbers)  # type: ignore[arg-type]  # the numbers
+
+
+def failing(after: int, error: BaseException) -> Iterator[int]:
+    yield from range(after)
+    raise error
+
+
+class TestTaking:
+    def test_items_come_in_order_with_their_index(self) -> None:
+        ledger: Ledger[str, int] = Ledger()
+        items = iter("ab")
+        assert ledger.take(items) == (0, "a")
+        assert ledger.take(items) == (1, "b")
+        assert ledger.take(items) is None
+        assert ledger.stopped is None
+        assert ledger.progress().submitted == 2
+
+    def test_after_a_stop_nothing_is_taken_from_the_input(self) -> None:
+        ledger: Ledger[str, int] = Ledger()
+        items = iter("ab")
+        ledger.stop("enough")
+        assert ledger.take(items) is None
+        assert list(items) == ["a", "b"]
+
+    @pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(1)])
+    def test_an_input_that_raises_stops_the_run(self, error: BaseException) -> None:
+        ledger: Ledger[int, int] = Ledger()
+        items = failing(1, error)
+        assert ledger.take(items) == (0, 0)
+        assert ledger.take(items) is None
+        assert ledger.input_error is error
+        assert ledger.stopped == f"the input raised {type(error).__name__}"
+        assert ledger.progress().submitted == 1
+
+    def test_an_item_got_elsewhere_is_entered(self) -> None:
+        ledger: Ledger[str, int] = Ledger()
+        assert ledger.enter("a") == (0, "a")
+        assert ledger.enter("b") == (1, "b")
+
+    def test_an_item_that_comes_after_the_stop_is_not_lost(self) -> None:
+        ledger: Ledger[str, int] = Ledger()
+        ledger.enter("a")
+        ledger.stop("enough")
+        assert ledger.enter("b") is None
+        assert ledger.enter("c") is None
+        assert ledger.progress().submitted == 1
+        assert [(late.index, late.item, late.status, late.reason) for late in ledger.leave_late()] == [
+            (1, "b", "unstarted", "enough"),
+            (2, "c", "unstarted", "enough"),
+        ]
+        assert list(ledger.leave_late()) == []
+        assert ledger.progress().unstarted == 2
+
+    def test_while_the_input_keeps_one_worker_waiting_others_can_close_and_stop(self) -> None:
+        asked, go_on = threading.Event(), threading.Event()
+
+        def slow() -> Iterator[str]:
+            yield "a"
+            asked.set()
+            assert go_on.wait(10)
+            yield "b"
+
+        ledger: Ledger[str, int] = Ledger()
+        items = slow()
+        ledger.take(items)
+        taken: list[object] = []
+        thread = threading.Thread(target=lambda: taken.append(ledger.take(items)))
+        thread.start()
+        assert asked.wait(10)
+        ledger.close(done(0))
+        assert ledger.progress().succeeded == 1
+        ledger.stop("enough")
+        go_on.set()
+        thread.join()
+        assert taken == [None]
+        assert [late.item for late in ledger.leave_late()] == ["b"]
+
+    def test_an_input_is_asked_by_one_thread_at_a_time(self) -> None:
+        def counted() -> Iterator[int]:
+            yield from range(2_000)
+
+        ledger: Ledger[int, int] = Ledger()
+        items = counted()  # a generator that two threads ask at once raises a ValueError
+        threads = [
+            threading.Thread(target=lambda: [None for _ in iter(lambda: ledger.take(items), None)]) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert ledger.input_error is None
+        assert ledger.progress().submitted == 2_000
+
+
+class TestClosing:
+    def test_the_account_balances_at_every_step(self) -> None:
+        ledger: Ledger[str, int] = Ledger(total=4)
+        assert ledger.progress() == Progress(0, 0, 0, 0, 0, 0, 0, 0, 4)
+        for item in "abc":
+            ledger.enter(item)
+        assert ledger.progress() == Progress(3, 0, 0, 0, 3, 0, 0, 0, 4)
+        ledger.close(done(1, calls=2, retries=1, throttles=1))
+        assert ledger.progress() == Progress(3, 1, 0, 0, 2, 2, 1, 1, 4)
+        ledger.close(done(0, "failed", calls=4, retries=3, throttles=4))
+        ledger.close(done(2, "unstarted"))
+        assert ledger.progress() == Progress(3, 1, 1, 1, 0, 6, 4, 5, 4)
+
+    def test_the_report_is_in_input_order(self) -> None:
+        ledger: Ledger[str, int] = Ledger()
+        for item in "abc":
+            ledger.enter(item)
+        for index in (2, 0, 1):
+            ledger.close(done(index))
+        ledger.stop("enough")
+        assert ledger.report(5.0) == BatchReport((done(0), done(1), done(2)), 5.0, "enough")
+
+    def test_a_stream_keeps_no_outcome(self) -> None:
+        ledger: Ledger[str, int] = Ledger(keep=False)
+        ledger.enter("a")
+        ledger.close(done(0))
+        assert ledger.report(0.0).outcomes == ()
+        assert ledger.progress().succeeded == 1
+
+
+class TestStopping:
+    def test_the_first_reason_stays(self) -> None:
+        ledger: Ledger[str, int] = Ledger()
+        assert ledger.stopped is None
+        ledger.stop("first")
+        ledger.stop("second")
+        assert ledger.stopped == "first"
+
+    def test_what_is_left_is_unstarted_with_the_reason(self) -> None:
+        ledger: Ledger[str, int] = Ledger()
+        items = iter("abc")
+        ledger.take(items)
+        ledger.stop("enough")
+        assert list(ledger.leave_rest(items)) == [
+            ItemOutcome(index=1, item="b", status="unstarted", reason="enough"),
+            ItemOutcome(index=2, item="c", status="unstarted", reason="enough"),
+        ]
+        assert ledger.progress().unstarted == 2
+
+    def test_it_is_left_one_item_at_a_time(self) -> None:
+        ledger: Ledger[str, int] = Ledger()
+        items = iter("abc")
+        ledger.stop("enough")
+        next(ledger.leave_rest(items))
+        assert list(items) == ["b", "c"]
+
+    def test_an_input_that_raises_while_it_is_listed_keeps_what_was_listed(self) -> None:
+        error = ValueError("broken")
+        ledger: Ledger[int, int] = Ledger()
+        ledger.stop("enough")
+        assert len(list(ledger.leave_rest(failing(2, error)))) == 2
+        assert ledger.input_error is error
+        assert ledger.stopped == "enough"
+
+
+def attempted(*errors: BaseException) -> Attempts:
+    call = Attempts(RetryPolicy())
+    call.begin(0.0)
+    for error in errors:
+        call.failed(error, 0.0, 0.5)
+        if call.reason is None:
+            call.slept(0.0)
+    return call
+
+
+class TestOutcomes:
+    def test_of_a_success(self) -> None:
+        outcome: ItemOutcome[str, int] = outcome_of(3, "item", attempted(throttling_error()), 2.5, value=7)
+        assert outcome == ItemOutcome(
+            index=3, item="item", status="succeeded", value=7, calls=2, retries=1, throttles=1, waited=0.55, elapsed=2.5
+        )
+
+    def test_of_a_failure(self) -> None:
+        error = validation_error()
+        call = attempted(error)
+        call.paced = 1.5
+        call.spent = TokenAccount(unknown=1)
+        outcome: ItemOutcome[str, int] = outcome_of(3, "item", call, 2.5, error=error)
+        assert outcome == ItemOutcome(
+            index=3,
+            item="item",
+            status="failed",
+            error=error,
+            fault=Fault.VALIDATION,
+            calls=1,
+            paced=1.5,
+            tokens=TokenAccount(unknown=1),
+            elapsed=2.5,
+            reason="not retryable",
+        )
+
+    @pytest.mark.parametrize("reason", [StopReason.DEADLINE, StopReason.RUN_STOPPED])
+    def test_of_a_call_that_was_stopped_before_it_began(self, reason: StopReason) -> None:
+        call = Attempts(RetryPolicy())
+        call.reason = reason
+        outcome: ItemOutcome[str, int] = outcome_of(3, "item", call, 2.5, error=TimeoutError())
+        assert outcome == ItemOutcome(index=3, item="item", status="unstarted", elapsed=2.5, reason=reason.value)
+
+    def test_of_a_call_whose_own_parts_failed_before_it_began(self) -> None:
+        error = ValueError("a broken pacer")
+        call = Attempts(RetryPolicy())
+        call.cancelled(error, 0.0)
+        outcome: ItemOutcome[str, int] = outcome_of(3, "item", call, 2.5, error=error)
+        assert (outcome.status, outcome.error, outcome.fault, outcome.reason) == (
+            "failed",
+            error,
+            Fault.UNKNOWN,
+            "not retryable",
+        )
+
+    def test_of_an_item_nothing_can_be_made_of(self) -> None:
+        error = KeyError("text")
+        assert unusable(3, "item", error, Fault.UNKNOWN) == ItemOutcome(
+            index=3, item="item", status="failed", error=error, fault=Fault.UNKNOWN, reason="not a usable item"
+        )
+
+
+class TestEndOfTheRun:
+    def test_a_fault_that_all_others_would_meet_ends_it(self) -> None:
+        assert ends_run(attempted(access_denied())) == "access_denied: every other item would fail the same way"
+        assert ends_run(attempted(tokens_per_day_error())) == "tokens_per_day: every other item would fail the same way"
+
+    def test_other_faults_do_not(self) -> None:
+        assert ends_run(attempted(validation_error())) is None
+        assert ends_run(attempted(throttling_error())) is None
+        assert ends_run(attempted()) is None
+
+    def test_a_fault_that_was_got_over_does_not(self) -> None:
+        call = Attempts(RetryPolicy(retry_on={Fault.ACCESS_DENIED}))
+        call.begin(0.0)
+        call.failed(access_denied(), 0.0, 0.5)
+        assert ends_run(call) is None
+
+    def test_a_deadline_before_the_first_attempt_does(self) -> None:
+        call = Attempts(RetryPolicy())
+        call.reason = StopReason.DEADLINE
+        assert ends_run(call) == "deadline"
+
+    def test_a_deadline_after_an_attempt_does_not(self) -> None:
+        call = attempted()
+        call.reason = StopReason.DEADLINE
+        assert ends_run(call) is None
+
+
+def test_a_failed_input_tells_how_far_it_came() -> None:
+    report: BatchReport[str, int] = BatchReport(())
+    failed = InputFailed(report, 7)
+    assert str(failed) == "the input failed after 7 items"
+    assert failed.report is report

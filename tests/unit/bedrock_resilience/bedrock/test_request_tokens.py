@@ -1,0 +1,51 @@
+"""What a request needs of a token quota is read off the request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bedrock_resilience.batch._executor import BoundedExecutor
+from bedrock_resilience.bedrock import converse, request_tokens
+from bedrock_resilience.quotas._tokens import TokenEstimator
+from bedrock_resilience.quotas._usage import RequestTokens
+from bedrock_resilience.testing import ScriptedBedrock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SONNET = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+REQUEST: Mapping[str, Any] = {
+    "modelId": SONNET,
+    "messages": [{"role": "user", "content": [{"text": "x" * 34}]}],
+    "inferenceConfig": {"maxTokens": 500},
+}
+
+
+def test_a_request_names_its_max_tokens_and_its_model() -> None:
+    assert request_tokens(REQUEST) == RequestTokens(TokenEstimator().estimate(REQUEST), 500, 5.0)
+
+
+def test_the_estimator_may_have_learnt() -> None:
+    assert request_tokens(REQUEST, TokenEstimator(1.0)).input_tokens == TokenEstimator(1.0).estimate(REQUEST) > 34
+
+
+@pytest.mark.parametrize(
+    ("model", "burndown"), [({"modelId": "amazon.nova-lite-v1:0"}, 1.0), ({"modelId": None}, 1.0), ({}, 1.0)]
+)
+def test_the_model_decides_on_the_burndown(model: dict[str, Any], burndown: float) -> None:
+    assert request_tokens({**model, "body": {"max_tokens": 7}}).burndown == burndown
+
+
+@pytest.mark.parametrize("given", [0, -5])
+def test_max_tokens_that_bedrock_refuses_are_none(given: int) -> None:
+    assert request_tokens({"inferenceConfig": {"maxTokens": given}}).max_tokens is None
+
+
+def test_a_batch_of_requests_is_accounted_for() -> None:
+    client = ScriptedBedrock(then="two words")
+    executor = BoundedExecutor(2, tokens=request_tokens)
+    tokens = executor.run(lambda request: converse(client, **request), [REQUEST] * 3).tokens
+    assert tokens is not None
+    assert (tokens.answers, tokens.reserved, tokens.settled) == (3, 3 * (10 + 500), 3 * (10 + 5 * 2))

@@ -1,0 +1,284 @@
+"""Answers: what is no whole answer is a typed failure, and what is one passes untouched."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import ssl
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bedrock_resilience import Fault, classify
+from bedrock_resilience.bedrock import IncompleteAnswer, MalformedAnswer, converse, invoke_model
+from bedrock_resilience.bedrock._responses import (
+    INCOMPLETE,
+    check_converse,
+    check_invoke_model,
+    dig,
+    encoded,
+    parsed,
+    read_body,
+    sent,
+)
+from bedrock_resilience.testing import ScriptedBedrock, claude_answer, converse_answer, throttling_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(["output", "message", "content", "stopReason", "stop_reason", "results", "text"])
+NEARLY_ANSWERS = st.recursive(
+    JSON, lambda inner: st.dictionaries(KEYS, inner, max_size=4) | st.lists(inner, max_size=2), max_leaves=12
+)
+
+
+class Body(io.BytesIO):
+    """A body that fails while it is read."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        del size
+        raise self._error
+
+
+def test_a_whole_answer_passes_untouched() -> None:
+    client = ScriptedBedrock("Hello")
+    answer = converse(client, modelId="m", messages=[])
+    assert dig(answer, "output", "message", "content") == [{"text": "Hello"}]
+    assert client.requests == [("converse", {"modelId": "m", "messages": []})]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [],
+        {},
+        {"output": {}, "stopReason": "end_turn"},
+        {"output": {"message": {"role": "assistant"}}, "stopReason": "end_turn"},
+        {"output": {"message": {"content": "Hello"}}, "stopReason": "end_turn"},
+        {"output": {"message": {"content": [{"text": "Hello"}]}}},
+        {"output": {"message": {"content": [{"text": "Hello"}]}}, "stopReason": 5},
+        {"output": {"message": {"content": []}}, "stopReason": "end_turn"},
+        {"output": {"message": {"content": []}}, "stopReason": "tool_use"},
+    ],
+)
+def test_what_lacks_a_part_is_malformed(answer: object) -> None:
+    with pytest.raises(MalformedAnswer) as raised:
+        check_converse(answer)
+    assert raised.value.answer is answer
+    assert classify(raised.value) is Fault.MALFORMED_ANSWER
+
+
+@pytest.mark.parametrize("reason", ["stop_sequence", "guardrail_intervened", "content_filtered", "refusal"])
+def test_there_may_be_nothing_to_say(reason: str) -> None:
+    check_converse({"output": {"message": {"content": []}}, "stopReason": reason})
+    check_invoke_model({"content": [], "stop_reason": reason})
+
+
+@pytest.mark.parametrize("reason", sorted(INCOMPLETE))
+@pytest.mark.parametrize("content", [[{"text": "Hel"}], []])
+def test_an_answer_that_says_it_is_not_whole_is_incomplete(reason: str, content: list[object]) -> None:
+    answer = {"output": {"message": {"content": content}}, "stopReason": reason}
+    with pytest.raises(IncompleteAnswer, match=f"incomplete: stop reason '{reason}'") as raised:
+        check_converse(answer)
+    assert raised.value.answer is answer
+    assert raised.value.stop_reason == reason
+    assert classify(raised.value) is Fault.INCOMPLETE_ANSWER
+    assert not Fault.INCOMPLETE_ANSWER.retryable  # the same request would be cut at the same place
+
+
+def test_an_incomplete_answer_without_a_message_is_incomplete_not_malformed() -> None:
+    with pytest.raises(IncompleteAnswer):
+        check_converse({"stopReason": "malformed_model_output"})
+
+
+@pytest.mark.parametrize(
+    "reason", ["end_turn", "tool_use", "stop_sequence", "guardrail_intervened", "content_filtered"]
+)
+def test_every_other_stop_reason_is_a_whole_answer(reason: str) -> None:
+    check_converse(converse_answer("Hello", reason))
+
+
+@given(NEARLY_ANSWERS)
+def test_no_answer_whatever_raises_anything_else(answer: object) -> None:
+    try:
+        check_converse(answer)
+    except (MalformedAnswer, IncompleteAnswer):
+        return
+    assert isinstance(dig(answer, "output", "message", "content"), list)
+
+
+@given(st.dictionaries(KEYS, NEARLY_ANSWERS, max_size=5))
+def test_no_body_whatever_raises_anything_else(answer: dict[str, Any]) -> None:
+    try:
+        check_invoke_model(answer)
+    except (MalformedAnswer, IncompleteAnswer):
+        return
+    reason = answer.get("stop_reason")
+    assert not isinstance(reason, str) or reason not in INCOMPLETE
+
+
+def test_a_body_given_as_a_mapping_is_written_as_json() -> None:
+    client = ScriptedBedrock("Hello")
+    assert invoke_model(client, modelId="m", body={"max_tokens": 5})["content"][0]["text"] == "Hello"
+    [(_, request)] = client.requests
+    assert json.loads(request["body"]) == {"max_tokens": 5}
+    assert request["contentType"] == request["accept"] == "application/json"
+
+
+def test_what_the_caller_says_about_the_body_stands() -> None:
+    assert encoded({"body": {}, "accept": "*/*"})["accept"] == "*/*"
+    assert encoded({"modelId": "m", "body": "{}"}) == {"modelId": "m", "body": "{}"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        claude_answer("Hel", "max_tokens"),
+        {"generation": "Hel", "stop_reason": "length"},
+        {"output": {"message": {"content": []}}, "stopReason": "max_tokens"},
+        {"results": [{"outputText": "Hel", "completionReason": "LENGTH"}]},
+        {"outputs": [{"text": "Hel", "stop_reason": "length"}]},
+        {"choices": [{"message": {"content": "Hel"}, "finish_reason": "length"}]},
+        {"generations": [{"text": "Hel", "finish_reason": "MAX_TOKENS"}]},
+        {"text": "Hel", "finish_reason": "MAX_TOKENS"},
+    ],
+)
+def test_every_family_of_models_says_in_its_own_way_that_it_was_cut(answer: dict[str, Any]) -> None:
+    with pytest.raises(IncompleteAnswer):
+        invoke_model(ScriptedBedrock(answer), modelId="m", body="{}")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"embedding": [0.1, 0.2]},
+        {"embedding": None, "score": 0.0},
+        {"message": {"role": "assistant", "content": [{"text": "Hello"}]}, "finish_reason": "COMPLETE"},
+        {"stop_reason": "tool_use", "content": [{"type": "tool_use", "input": {"a": "b"}}]},
+        {"results": [{"outputText": "Hello", "completionReason": "FINISH"}]},
+        {"choices": [{"finish_reason": "stop"}]},
+        {"results": "a text"},
+    ],
+)
+def test_bodies_of_other_models_pass(answer: dict[str, Any]) -> None:
+    assert invoke_model(ScriptedBedrock(answer), modelId="m", body="{}") == answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"content": [], "stop_reason": "end_turn"},
+        {"content": None, "stop_reason": "end_turn"},
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "stop_reason": "end_turn",
+            "usage": {"input_tokens": 3},
+        },
+        {"output": {"message": {"role": "assistant", "content": []}}, "stopReason": "end_turn", "usage": {}},
+        {"inputTextTokenCount": 5, "results": []},
+        {"generation": "", "prompt_token_count": 1, "generation_token_count": 0, "stop_reason": "stop"},
+        {"choices": [], "Usage": {}},
+        # errors that come with a success status
+        {"message": "Too many requests, please wait before trying again."},
+        {"__type": "ThrottlingException", "Message": "Too many requests"},
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"},
+    ],
+)
+def test_a_body_without_output_is_malformed(answer: dict[str, Any]) -> None:
+    with pytest.raises(MalformedAnswer, match="the answer has no output") as raised:
+        invoke_model(ScriptedBedrock(answer), modelId="m", body="{}")
+    assert raised.value.answer == answer
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"<html>", b'{"content":', b"[]", b"{}", b"null", b'"text"', b"\xff", b"[" * 99_999]
+)
+def test_a_body_that_is_no_json_object_is_malformed(raw: bytes) -> None:
+    with pytest.raises(MalformedAnswer) as raised:
+        read_body({"body": io.BytesIO(raw)})
+    assert raised.value.answer == raw
+    assert raised.value.__cause__ is None
+
+
+def test_the_body_is_closed_in_every_case() -> None:
+    whole, foreign, broken = io.BytesIO(b'{"a": 1}'), io.BytesIO(b"<html>"), Body(OSError())
+    read_body({"body": whole})
+    for body in (foreign, broken):
+        with pytest.raises((MalformedAnswer, OSError)):
+            read_body({"body": body})
+    assert whole.closed
+    assert foreign.closed
+    assert broken.closed
+
+
+def test_a_body_that_cannot_be_closed_is_read_all_the_same() -> None:
+    assert read_body({"body": SimpleNamespace(read=lambda: b'{"a": 1}')}) == {"a": 1}
+
+
+def test_tls_that_breaks_inside_an_answer_is_a_lost_connection() -> None:
+    broken = ssl.SSLError("decryption failed or bad record mac")
+    assert classify(broken) is Fault.CONNECTION_FAILED  # as it would be before the request was sent
+    with pytest.raises(ConnectionError) as raised:
+        read_body({"body": Body(broken)})
+    assert classify(raised.value) is Fault.CONNECTION_LOST
+    assert raised.value.__cause__ is broken
+
+
+def test_other_failures_of_the_body_keep_their_own_type() -> None:
+    with pytest.raises(TimeoutError) as raised:
+        read_body({"body": Body(TimeoutError())})
+    assert classify(raised.value) is Fault.READ_TIMEOUT
+
+
+def test_an_error_of_the_client_passes_through() -> None:
+    error = throttling_error()
+    with pytest.raises(type(error)) as raised:
+        converse(ScriptedBedrock(error), modelId="m")
+    assert raised.value is error
+
+
+def _tripped(parse: Callable[[], object]) -> Callable[..., object]:
+    """An operation whose parser trips over what came, as botocore's does."""
+    namespace: dict[str, Any] = {"__name__": "botocore.parsers", "parse": parse}
+    code = "def operation(**request):\n    response = {'status_code': 200, 'headers': {}}\n    return parse()\n"
+    exec(code, namespace)  # noqa: S102 - a function of a module of that name, whatever botocore is installed
+    operation: Callable[..., object] = namespace["operation"]
+    return operation
+
+
+def test_a_body_the_sdk_trips_over_is_malformed() -> None:
+    with pytest.raises(MalformedAnswer, match="cannot be read as an answer: AttributeError") as raised:
+        sent(_tripped(lambda: [].get("output")), {})  # type: ignore[attr-defined]  # what the parser does with a list
+    assert isinstance(raised.value.__cause__, AttributeError)
+
+
+def test_a_mistake_of_the_callers_own_is_no_malformed_answer() -> None:
+    with pytest.raises(TypeError):
+        sent(lambda: None, {"modelId": "m"})
+
+
+def test_failures_survive_pickling() -> None:
+    malformed = pickle.loads(pickle.dumps(MalformedAnswer("no output", {"a": 1})))  # noqa: S301 - our own bytes
+    incomplete = pickle.loads(pickle.dumps(IncompleteAnswer("max_tokens", {"a": 1})))  # noqa: S301 - as above
+    assert (str(malformed), malformed.answer) == ("no output", {"a": 1})
+    assert (incomplete.stop_reason, incomplete.answer) == ("max_tokens", {"a": 1})
+
+
+def test_parsing_takes_text_as_well() -> None:
+    assert parsed('{"a": 1}') == {"a": 1}

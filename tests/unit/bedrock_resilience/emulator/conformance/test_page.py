@@ -1,0 +1,47 @@
+"""The page about failures says what the code says."""
+
+from __future__ import annotations
+
+import re
+
+from bedrock_resilience import TRANSIENT, Fault
+from bedrock_resilience.emulator.conformance import CASES
+from support.pages import ROOT
+
+PAGE = (ROOT / "docs" / "failures.md").read_text("utf-8")
+
+
+def rows(first_column: str) -> list[list[str]]:
+    """The cells of the table whose first heading this is."""
+    table = re.search(rf"^\| {first_column} \|.*\n\|[-|]+\|\n((?:\|.*\n?)+)", PAGE, re.MULTILINE)
+    assert table is not None
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
+
+
+def yes(meant: bool) -> str:  # noqa: FBT001 - a cell
+    return "yes" if meant else ""
+
+
+def limit(fault: Fault) -> str:
+    if fault not in TRANSIENT:
+        return ""
+    return "all" if TRANSIENT[fault] is None else str(TRANSIENT[fault])
+
+
+def test_every_fault_is_told_as_it_is() -> None:
+    told = [[row[0], *row[3:]] for row in rows("fault")]
+    assert told == [
+        [f"`{fault.value}`", yes(fault.retryable), yes(fault.slows_everyone), yes(fault.ends_run), limit(fault)]
+        for fault in Fault
+    ]
+
+
+def test_every_row_of_the_table_is_told_as_it_is() -> None:
+    told = [
+        (name, call.strip("`"), fault.strip("`"), int(attempts)) for name, call, _, fault, attempts in rows("failure")
+    ]
+    assert [(name, call, attempts) for name, call, _, attempts in told] == [
+        (case.name, case.call, case.attempts) for case in CASES
+    ]
+    for (name, _, fault, _), case in zip(told, CASES, strict=True):
+        assert Fault(fault) in case.faults, name

@@ -1,0 +1,73 @@
+"""What damage makes of a reply, without a wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bedrock_resilience.emulator._http.replies import Ending, Reply, plain
+from bedrock_resilience.emulator._injection import stream_faults as damage
+
+if TYPE_CHECKING:
+    from bedrock_resilience.emulator._injection.fault_injection import Mischief
+
+STREAM = Reply(200, {}, (b"first...", b"second..", b"third..."), None)
+BODY = plain(b"0123456789", delay=1.0)
+
+
+def test_a_slow_answer_is_whole() -> None:
+    reply = damage.SlowFirstByte(2).apply(lambda: BODY)
+    assert (reply.delay, reply.frames, reply.ending) == (3.0, BODY.frames, Ending.WHOLE)
+
+
+def test_a_cut_body_announces_more_than_it_sends() -> None:
+    reply = damage.CutBody(0.3).apply(lambda: BODY)
+    assert (reply.frames, reply.length, reply.ending) == ((b"012",), 10, Ending.CUT)
+
+
+def test_a_foreign_body_comes_when_the_answer_would_have_come() -> None:
+    reply = damage.ForeignBody(b"nope", "text/plain", 203).apply(lambda: BODY)
+    assert (reply.status, reply.headers, reply.frames, reply.delay) == (
+        203,
+        {"Content-Type": "text/plain"},
+        (b"nope",),
+        1.0,
+    )
+
+
+@pytest.mark.parametrize(("fault", "ending"), [(damage.ConnectionReset(), Ending.RESET), (damage.Hang(), Ending.STALL)])
+def test_nothing_at_all_is_sent(fault: Mischief, ending: Ending) -> None:
+    reply = fault.apply(lambda: BODY)
+    assert (reply.head, reply.frames, reply.ending) == (False, (), ending)
+
+
+@pytest.mark.parametrize(
+    ("fault", "frames", "ending"),
+    [
+        (damage.StreamCut(after=1), (b"first...", b"seco"), Ending.CUT),
+        (damage.StreamCut(after=9), STREAM.frames, Ending.CUT),
+        (damage.StreamStall(after=1), (b"first...",), Ending.STALL),
+        (damage.StreamWithoutStop(after=2), STREAM.frames[:2], Ending.WHOLE),
+        (damage.StreamDamage(after=1), (b"first...", b"sec\x90nd..", b"third..."), Ending.WHOLE),
+        (damage.StreamDamage(after=9), STREAM.frames, Ending.WHOLE),
+    ],
+)
+def test_streams_break_after_so_many_events(fault: Mischief, frames: tuple[bytes, ...], ending: Ending) -> None:
+    reply = fault.apply(lambda: STREAM)
+    assert (reply.frames, reply.ending) == (frames, ending)
+    assert fault.streams_only
+    assert fault.error_code is None
+
+
+def test_an_exception_takes_the_place_of_the_rest() -> None:
+    reply = damage.StreamException("modelStreamErrorException", after=1).apply(lambda: STREAM)
+    assert reply.frames[0] == b"first..."
+    assert b"modelStreamErrorException" in reply.frames[1]
+    assert b"while it was streaming" in reply.frames[1]
+    assert damage.StreamException("modelStreamErrorException").error_code == "ModelStreamErrorException"
+    assert damage.StreamError("Odd").error_code == "Odd"
+
+
+def test_only_a_slow_answer_is_harmless() -> None:
+    assert {name for name, kind in damage.DAMAGE.items() if kind.harmless} == {"slow-first-byte"}

@@ -1,0 +1,192 @@
+"""The service without a socket: order of checks, timing, settlement."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bedrock_resilience.emulator._generation.extractor import extract
+from bedrock_resilience.emulator._http.http_parser import Request
+from bedrock_resilience.emulator._injection.script import FaultScript, Rule
+from bedrock_resilience.emulator._injection.stream_faults import ForeignBody
+from bedrock_resilience.emulator._latency import Constant
+from bedrock_resilience.emulator._operations.service import Service
+from bedrock_resilience.emulator._request_log import Journal
+from bedrock_resilience.quotas._quota import Limit, Quota, QuotaLedger, Usage
+from support.approx import approx
+
+if TYPE_CHECKING:
+    from random import Random
+
+SONNET = "eu.anthropic.claude-sonnet-4-5"
+HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": "Hello."}]}]}
+
+
+class StillClock:
+    """A time that passes only when told."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"the service does not wait, and not {seconds} s")
+
+    async def asleep(self, seconds: float) -> None:
+        raise AssertionError(f"the service does not wait, and not {seconds} s")
+
+
+class Setup:
+    """A service and all that it was given."""
+
+    def __init__(self, quota: Quota | None = None, latency: float = 2.0) -> None:
+        self.clock = StillClock()
+        self.ledger = QuotaLedger(quota)
+        self.script = FaultScript()
+        self.journal = Journal(100)
+        self.service = Service(
+            ledger=self.ledger,
+            script=self.script,
+            journal=self.journal,
+            answerer=extract,
+            latency=Constant(latency),
+            clock=self.clock,
+        )
+
+    def send(self, operation: str = "converse", body: object = HELLO) -> Any:  # noqa: ANN401 - Delivery
+        request = Request("POST", f"/model/{SONNET}/{operation}", {}, json.dumps(body).encode())
+        return self.service(request, self.clock.now)
+
+
+def test_a_plain_answer_comes_after_its_latency_and_says_so() -> None:
+    setup = Setup()
+    reply = setup.send().reply
+    assert (reply.delay, reply.pause) == (2.0, 0.0)
+    assert json.loads(reply.frames[0])["metrics"]["latencyMs"] == 2_000
+
+
+def test_a_stream_begins_early_and_ends_after_its_latency() -> None:
+    reply = Setup().send("converse-stream").reply
+    assert reply.delay == approx(0.4)
+    assert reply.delay + reply.pause * (len(reply.frames) - 1) == approx(2.0)
+
+
+def test_an_answer_that_took_long_to_make_is_not_held_back_further() -> None:
+    setup = Setup(latency=0.5)
+
+    def slow(rng: Random) -> float:
+        setup.clock.now += 3.0
+        return 0.5 + 0 * rng.random()
+
+    setup.service.latency = slow
+    assert setup.send().reply.delay == approx(3.0)
+
+
+def test_a_latency_below_zero_is_none() -> None:
+    def negative(rng: Random) -> float:
+        return -5.0 * (1 + rng.random())
+
+    setup = Setup()
+    setup.service.latency = negative
+    assert setup.send().reply.delay == 0.0
+
+
+def test_the_reservation_is_settled_when_the_answer_is_done_and_only_once() -> None:
+    setup = Setup(Quota(tokens_per_minute=10_000))
+    delivery = setup.send(body={**HELLO, "inferenceConfig": {"maxTokens": 1_000}})
+    assert setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE) == 10_000 - 1_002
+    assert (setup.ledger.in_flight, setup.journal.in_flight) == (1, 1)
+    delivery.done()
+    delivery.done()
+    (exchange,) = setup.journal.log
+    assert exchange.usage == Usage(2, 27)
+    assert setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE) == 10_000 - (2 + 5 * 27)
+    assert (setup.ledger.in_flight, setup.journal.in_flight, setup.journal.answered) == (0, 0, 1)
+
+
+def test_an_answer_that_nobody_waits_for_is_paid_and_not_counted_as_answered() -> None:
+    setup = Setup(Quota(tokens_per_minute=100_000))
+    delivery = setup.send()
+    delivery.lost()
+    delivery.done()
+    (exchange,) = setup.journal.log
+    assert (exchange.status, exchange.error, exchange.answered) == (None, None, False)
+    assert (setup.journal.answered, setup.journal.in_flight) == (0, 0)
+    assert setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE) == 100_000 - (2 + 5 * 27)
+
+
+def test_a_request_that_is_wrong_costs_no_quota() -> None:
+    setup = Setup(Quota(requests_per_minute=60, burst=1))
+    assert setup.send(body={}).reply.status == 400
+    assert setup.send().reply.status == 200
+    assert setup.send().reply.status == 429
+
+
+def test_a_cached_prompt_is_told_in_the_usage_and_settled_as_such() -> None:
+    setup = Setup(Quota(tokens_per_minute=1_000_000))
+    body = {**HELLO, "system": [{"text": "x" * 20_000}, {"cachePoint": {"type": "default"}}]}
+    usages: list[Usage | None] = []
+    for _ in range(2):
+        setup.send(body=body).done()
+        usages.append(setup.journal.log[-1].usage)
+    assert usages == [Usage(2, 27, cache_write_input_tokens=5_000), Usage(2, 27, cache_read_input_tokens=5_000)]
+    spent = 1_000_000 - setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE)
+    assert spent == 2 * (2 + 5 * 27) + 5_000
+
+
+@pytest.mark.parametrize(("status", "error"), [(200, None), (503, "503")])
+def test_a_foreign_body_is_noted_as_the_client_sees_it(status: int, error: str | None) -> None:
+    setup = Setup(Quota(requests_per_minute=1, burst=1))
+    setup.script.add(Rule(ForeignBody(status=status), 2))
+    for _ in range(2):  # the second would have been throttled
+        setup.send().done()
+        exchange = setup.journal.log[-1]
+        assert (exchange.status, exchange.error, exchange.answered) == (status, error, False)
+
+
+def test_request_ids_are_the_seeds_and_never_twice() -> None:
+    def ids() -> list[str]:
+        setup = Setup()
+        return [str(setup.send().reply.headers["x-amzn-RequestId"]) for _ in range(50)]
+
+    assert ids() == ids()
+    assert len(set(ids())) == 50
+
+
+def test_many_threads_get_each_their_own_answer() -> None:
+    setup = Setup()
+    wrong: list[str] = []
+
+    def ask(name: str) -> None:
+        for number in range(20):
+            text = f"{name} {number}."
+            delivery = setup.send(body={"messages": [{"role": "user", "content": [{"text": text}]}]})
+            delivery.done()
+            if text.encode() not in delivery.reply.frames[0]:
+                wrong.append(text)
+
+    threads = [threading.Thread(target=ask, args=(f"Thread {name}",)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert (setup.journal.requests, setup.journal.answered, setup.ledger.in_flight) == (160, 160, 0)
+
+
+def test_a_fault_that_breaks_is_told_and_leaves_nothing_open(caplog: pytest.LogCaptureFixture) -> None:
+    setup = Setup()
+    body: Any = 5
+    setup.script.add(Rule(ForeignBody(body=body)))
+    delivery = setup.send()
+    delivery.done()
+    assert delivery.reply.status == 500
+    assert b"TypeError" in delivery.reply.frames[0]
+    assert setup.journal.in_flight == 0
+    assert setup.ledger.in_flight == 0
+    assert "failed" in caplog.text

@@ -1,0 +1,232 @@
+"""Quotas as data, the token bucket and the ledger that enforces them."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import cast
+
+import pytest
+
+from bedrock_resilience.quotas._quota import Limit, Quota, QuotaLedger, TokenBucket, Usage
+from support.approx import approx
+
+SONNET = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+class TestQuota:
+    def test_nothing_is_limited_by_default(self) -> None:
+        assert Quota().unlimited
+        assert Quota().request_burst == math.inf
+        assert not Quota(tokens_per_day=1).unlimited
+
+    @pytest.mark.parametrize(("per_minute", "burst"), [(50, 5), (600, 60), (5, 1), (0.5, 1)])
+    def test_the_default_burst_is_a_tenth_of_a_minute_and_at_least_one(self, per_minute: float, burst: float) -> None:
+        assert Quota(requests_per_minute=per_minute).request_burst == burst
+
+    def test_a_burst_given_is_the_burst(self) -> None:
+        assert Quota(requests_per_minute=50, burst=7).request_burst == 7
+
+    @pytest.mark.parametrize("field", ["requests_per_minute", "tokens_per_minute", "tokens_per_day"])
+    @pytest.mark.parametrize("given", [0, -5, math.inf, math.nan, 10**400])
+    def test_a_value_out_of_range_is_refused_by_name(self, field: str, given: float) -> None:
+        with pytest.raises(
+            ValueError, match=rf"^Quota\.{field}: got .+; accepted: a finite number > 0, or None for no limit$"
+        ):
+            Quota(**{field: given})
+
+    @pytest.mark.parametrize("given", ["50", True, [50]])
+    def test_a_value_that_is_no_number_is_refused_by_name(self, given: object) -> None:
+        with pytest.raises(TypeError, match=r"^Quota\.requests_per_minute: got .+; accepted: a finite number > 0"):
+            Quota(requests_per_minute=cast("float", given))
+
+    def test_a_burst_needs_a_rate_and_must_admit_a_request(self) -> None:
+        with pytest.raises(
+            ValueError, match=r"^Quota\.burst: got 5 without requests_per_minute; give both, or no burst$"
+        ):
+            Quota(burst=5)
+        with pytest.raises(ValueError, match=r"^Quota\.burst: got 0\.5; accepted: a number >= 1"):
+            Quota(requests_per_minute=50, burst=0.5)
+        with pytest.raises(ValueError, match=r"^Quota\.burst: got -1; accepted: a finite number >= 1"):
+            Quota(requests_per_minute=50, burst=-1)
+
+    def test_a_share_scales_every_limit_and_keeps_a_burst_of_one(self) -> None:
+        quota = Quota(requests_per_minute=60, tokens_per_minute=6_000, tokens_per_day=60_000, burst=2)
+        assert quota.share(0.25) == Quota(15, 1_500, 15_000, 1)
+        assert Quota(requests_per_minute=60).share(0.5) == Quota(requests_per_minute=30)
+        assert quota.share(1) == quota
+
+    @pytest.mark.parametrize("fraction", [0, -1, 1.01])
+    def test_a_share_outside_its_range_is_refused(self, fraction: float) -> None:
+        with pytest.raises(ValueError, match=r"fraction: got .+; accepted: 0 < fraction <= 1"):
+            Quota().share(fraction)
+
+    @pytest.mark.parametrize("fraction", ["1/3", None, True])
+    def test_a_share_that_is_no_number_is_refused(self, fraction: object) -> None:
+        with pytest.raises(TypeError, match=rf"^fraction: got {fraction!r}; accepted: 0 < fraction <= 1$"):
+            Quota().share(cast("float", fraction))
+
+    def test_replace_validates_again(self) -> None:
+        assert Quota(requests_per_minute=50).replace(burst=3) == Quota(requests_per_minute=50, burst=3)
+        with pytest.raises(ValueError, match="tokens_per_day"):
+            Quota().replace(tokens_per_day=-1)
+
+
+class TestTokenBucket:
+    def test_it_starts_full_and_refills_up_to_its_capacity(self) -> None:
+        bucket = TokenBucket(rate_per_second=2, capacity=3)
+        assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+        assert bucket.level(100.5) == approx(1)
+        assert bucket.level(1_000.0) == 3
+
+    def test_wait_is_the_time_until_the_amount_fits(self) -> None:
+        bucket = TokenBucket(rate_per_second=0.5, capacity=2)
+        assert bucket.wait(0.0, 2) == 0
+        assert bucket.take(0.0, 2)
+        assert bucket.wait(1.0) == approx(1)
+        assert not bucket.take(1.9)
+        assert bucket.take(2.0)
+
+    def test_more_than_the_capacity_never_fits(self) -> None:
+        assert TokenBucket(1, 5).wait(0.0, 5.1) == math.inf
+
+    def test_a_debit_beyond_the_level_is_paid_off_by_refill(self) -> None:
+        bucket = TokenBucket(rate_per_second=10, capacity=100)
+        bucket.debit(0.0, 150)
+        assert bucket.level(0.0) == -50
+        assert bucket.wait(0.0, 10) == approx(6)
+
+    def test_what_is_given_back_never_exceeds_the_capacity(self) -> None:
+        bucket = TokenBucket(rate_per_second=1, capacity=10)
+        assert bucket.take(0.0, 4)
+        bucket.debit(0.0, -100)
+        assert bucket.level(0.0) == 10
+
+    def test_a_clock_that_goes_back_refills_nothing(self) -> None:
+        bucket = TokenBucket(rate_per_second=1, capacity=1)
+        assert bucket.take(10.0)
+        assert not bucket.take(5.0)
+        assert not bucket.take(10.5)
+        assert bucket.take(11.0)
+
+    @pytest.mark.parametrize(("rate", "capacity"), [(0, 1), (1, 0), (math.inf, 1)])
+    def test_bad_arguments_are_refused(self, rate: float, capacity: float) -> None:
+        with pytest.raises(ValueError, match=r"^(rate_per_second|capacity): got .+; accepted: a finite number > 0$"):
+            TokenBucket(rate, capacity)
+
+    def test_its_repr_shows_its_state(self) -> None:
+        assert repr(TokenBucket(1, 2)) == "TokenBucket(rate_per_second=1, capacity=2, level=2.000)"
+
+
+class TestQuotaLedger:
+    def test_without_a_quota_everything_is_admitted(self) -> None:
+        ledger = QuotaLedger()
+        assert all(ledger.admit(0.0, SONNET, 1e12).admitted for _ in range(100))
+        assert ledger.level(0.0, SONNET, Limit.TOKENS_PER_DAY) == math.inf
+
+    def test_requests_beyond_the_burst_are_throttled_until_the_bucket_refills(self) -> None:
+        ledger = QuotaLedger(Quota(requests_per_minute=60, burst=2))
+        assert [ledger.admit(0.0, SONNET).admitted for _ in range(3)] == [True, True, False]
+        refused = ledger.admit(0.25, SONNET)
+        assert refused.throttled_by is Limit.REQUESTS_PER_MINUTE
+        assert refused.retry_after == approx(0.75)
+        assert ledger.admit(1.0, SONNET).admitted
+
+    def test_a_reservation_that_does_not_fit_is_throttled_by_tokens(self) -> None:
+        ledger = QuotaLedger(Quota(tokens_per_minute=4_000))
+        assert ledger.admit(0.0, SONNET, 3_000).admitted
+        refused = ledger.admit(0.0, SONNET, 1_001)
+        assert (refused.throttled_by, refused.reserved) == (Limit.TOKENS_PER_MINUTE, 0)
+        assert ledger.admit(0.0, SONNET, 1_000).admitted
+        assert ledger.admit(0.0, SONNET, 64_000).retry_after == math.inf
+
+    def test_the_day_quota_is_told_apart(self) -> None:
+        ledger = QuotaLedger(Quota(tokens_per_minute=4_000, tokens_per_day=5_000))
+        assert ledger.admit(0.0, SONNET, 4_000).admitted
+        assert ledger.admit(60.0, SONNET, 4_000).throttled_by is Limit.TOKENS_PER_DAY
+
+    def test_a_refused_request_costs_nothing(self) -> None:
+        ledger = QuotaLedger(Quota(requests_per_minute=60, burst=1, tokens_per_minute=1_000))
+        assert not ledger.admit(0.0, SONNET, 2_000).admitted
+        assert ledger.level(0.0, SONNET, Limit.REQUESTS_PER_MINUTE) == 1
+        assert ledger.admit(0.0, SONNET, 1_000).admitted
+
+    def test_settling_gives_back_what_was_not_used(self) -> None:
+        ledger = QuotaLedger(Quota(tokens_per_minute=10_000))
+        admission = ledger.admit(0.0, SONNET, 5_000)
+        assert ledger.in_flight == 1
+        assert ledger.settle(admission, 0.0, Usage(1_000, 100)) == 1_500
+        assert ledger.in_flight == 0
+        assert ledger.level(0.0, SONNET, Limit.TOKENS_PER_MINUTE) == 8_500
+
+    def test_settling_above_the_reservation_leaves_a_debt(self) -> None:
+        ledger = QuotaLedger(Quota(tokens_per_minute=4_000))
+        admission = ledger.admit(0.0, SONNET, 4_000)
+        ledger.settle(admission, 0.0, Usage(3_000, 600))
+        assert ledger.level(0.0, SONNET, Limit.TOKENS_PER_MINUTE) == -2_000
+        assert ledger.admit(0.0, SONNET, 1_000).retry_after == approx(45)
+
+    def test_a_call_that_generated_nothing_gives_its_reservation_back_but_not_its_request(self) -> None:
+        ledger = QuotaLedger(Quota(requests_per_minute=60, burst=5, tokens_per_minute=4_000))
+        assert ledger.settle(ledger.admit(0.0, SONNET, 4_000), 0.0, None) == 0
+        assert ledger.level(0.0, SONNET, Limit.TOKENS_PER_MINUTE) == 4_000
+        assert ledger.level(0.0, SONNET, Limit.REQUESTS_PER_MINUTE) == 4
+
+    def test_settling_twice_or_settling_a_refused_request_changes_nothing(self) -> None:
+        ledger = QuotaLedger(Quota(tokens_per_minute=4_000))
+        admission = ledger.admit(0.0, SONNET, 4_000)
+        refused = ledger.admit(0.0, SONNET, 4_000)
+        ledger.settle(admission, 0.0, Usage(100, 0))
+        assert ledger.settle(admission, 0.0, Usage(100, 0)) == 0
+        assert ledger.settle(refused, 0.0, Usage(100, 0)) == 0
+        assert ledger.level(0.0, SONNET, Limit.TOKENS_PER_MINUTE) == 3_900
+
+    def test_a_burndown_can_be_overridden(self) -> None:
+        ledger = QuotaLedger(Quota(tokens_per_minute=4_000), burndown={"claude-sonnet-4-5": 1})
+        assert ledger.settle(ledger.admit(0.0, SONNET, 1_000), 0.0, Usage(100, 10)) == 110
+
+    def test_each_model_has_the_quota_for_itself_and_an_arn_shares_it(self) -> None:
+        ledger = QuotaLedger(Quota(requests_per_minute=60, burst=1))
+        arn = f"arn:aws:bedrock:eu-west-3:123456789012:inference-profile/{SONNET}"
+        assert ledger.admit(0.0, SONNET).admitted
+        assert ledger.admit(0.0, "anthropic.claude-sonnet-4-5-20250929-v1:0").admitted
+        assert not ledger.admit(0.0, arn).admitted
+
+    def test_quotas_can_be_given_by_model(self) -> None:
+        quota = Quota(requests_per_minute=60, burst=1)
+        arn = f"arn:aws:bedrock:eu-west-3:1:inference-profile/{SONNET}"
+        ledger = QuotaLedger({SONNET: quota, "arn:aws:bedrock:eu-west-3:1:custom-model/x": quota})
+        assert ledger.quota_of(SONNET) == ledger.quota_of(arn) == quota
+        assert ledger.quota_of("arn:aws:bedrock:eu-west-3:1:custom-model/x") == quota
+        assert ledger.quota_of("amazon.nova-lite-v1:0") == Quota()
+
+    def test_a_changed_quota_is_in_force_at_once(self) -> None:
+        ledger = QuotaLedger(Quota(requests_per_minute=60, burst=1))
+        assert ledger.admit(0.0, SONNET).admitted
+        ledger.change(Quota(requests_per_minute=60, burst=2))
+        assert [ledger.admit(0.0, SONNET).admitted for _ in range(3)] == [True, True, False]
+
+    def test_a_changed_quota_may_keep_what_is_left(self) -> None:
+        ledger = QuotaLedger(Quota(requests_per_minute=60, burst=4))
+        assert all(ledger.admit(0.0, SONNET).admitted for _ in range(3))
+        ledger.change(Quota(requests_per_minute=30, burst=2, tokens_per_minute=100), now=0.0)
+        assert ledger.level(0.0, SONNET, Limit.REQUESTS_PER_MINUTE) == 1
+        assert ledger.level(0.0, SONNET, Limit.TOKENS_PER_MINUTE) == 100
+        ledger.change(Quota(tokens_per_minute=100), now=0.0)
+        assert ledger.level(0.0, SONNET, Limit.REQUESTS_PER_MINUTE) == math.inf
+
+    def test_threads_together_are_admitted_exactly_the_burst(self) -> None:
+        ledger = QuotaLedger(Quota(requests_per_minute=60, burst=500))
+        admitted: list[bool] = []
+        start = threading.Barrier(8)
+
+        def ask() -> None:
+            start.wait()
+            admitted.extend([ledger.admit(0.0, SONNET).admitted for _ in range(100)])
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(admitted), sum(admitted), ledger.in_flight) == (800, 500, 500)

@@ -1,0 +1,155 @@
+"""Deadline: an instant, and what may still be started before it."""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.retrying._deadline import Deadline, earliest
+from bedrock_resilience.testing import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Context:
+    """Lambda's, as far as it is read."""
+
+    def __init__(self, milliseconds: int) -> None:
+        self._milliseconds = milliseconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._milliseconds
+
+
+class TestWhatItAllows:
+    def test_an_attempt_may_start_before_it_and_not_at_it(self) -> None:
+        deadline = Deadline(10.0)
+        assert deadline.allows(9.999)
+        assert not deadline.allows(10.0)
+        assert not deadline.allows(10.001)
+
+    def test_a_sleep_must_end_before_it(self) -> None:
+        assert Deadline(10.0).allows(5.0, 4.999)
+        assert not Deadline(10.0).allows(5.0, 5.0)
+
+    def test_the_attempt_must_fit_in_as_well(self) -> None:
+        deadline = Deadline(10.0, attempt=3.0)
+        assert deadline.allows(6.999)
+        assert not deadline.allows(7.0)
+        assert deadline.allows(5.0, 1.999)
+        assert not deadline.allows(5.0, 2.0)
+
+    def test_the_time_left_is_never_negative(self) -> None:
+        assert Deadline(10.0).remaining(4.0) == 6.0
+        assert Deadline(10.0).remaining(10.0) == 0.0
+        assert Deadline(10.0).remaining(12.0) == 0.0
+
+
+class TestMaking:
+    def test_so_many_seconds_from_now(self) -> None:
+        clock = FakeClock(100.0)
+        assert Deadline.after(5, clock=clock) == Deadline(105.0)
+        assert Deadline.after(5, attempt=2, clock=clock) == Deadline(105.0, 2.0)
+        assert Deadline.after(-5, clock=clock) == Deadline(95.0)
+
+    def test_the_machines_clock_is_the_default(self) -> None:
+        before = SYSTEM_CLOCK.monotonic()
+        assert before + 5 <= Deadline.after(5).at <= SYSTEM_CLOCK.monotonic() + 5
+        assert before + 5 <= Deadline.from_lambda_context(Context(15_000)).at <= SYSTEM_CLOCK.monotonic() + 5
+
+    def test_what_is_no_context_is_refused(self) -> None:
+        nothing: Any = None  # as in a call of the handler by hand
+        with pytest.raises(TypeError) as refused:
+            Deadline.from_lambda_context(nothing)
+        assert str(refused.value) == (
+            "Deadline: context: got None; accepted: Lambda's context, with get_remaining_time_in_millis()"
+        )
+
+    def test_of_a_lambda_with_a_margin(self) -> None:
+        clock = FakeClock(100.0)
+        assert Deadline.from_lambda_context(Context(300_000), clock=clock) == Deadline(390.0)
+        assert Deadline.from_lambda_context(Context(1_500), 0.5, attempt=0.25, clock=clock) == Deadline(101.0, 0.25)
+        assert Deadline.from_lambda_context(Context(1_500), 0, clock=clock) == Deadline(101.5)
+
+    def test_it_shows_itself(self) -> None:
+        assert repr(Deadline(5)) == "Deadline(at=5.0, attempt=0.0)"
+
+    @pytest.mark.parametrize("given", [math.inf, -math.inf, math.nan, 2e18, True, "5", None])
+    @pytest.mark.parametrize(("field", "make"), [("at", Deadline), ("seconds", Deadline.after)])
+    def test_a_time_that_is_none(self, field: str, make: Callable[[Any], object], given: object) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            make(given)
+        assert str(refused.value) == f"Deadline: {field}: got {given!r}; accepted: a finite number of seconds"
+
+    @pytest.mark.parametrize("given", [-0.001, math.inf, math.nan, True, "5", None])
+    @pytest.mark.parametrize(
+        ("field", "make"),
+        [("attempt", partial(Deadline, 0.0)), ("margin", partial(Deadline.from_lambda_context, Context(0)))],
+    )
+    def test_a_length_of_time_that_is_none(self, field: str, make: Callable[[Any], object], given: object) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            make(given)
+        assert str(refused.value) == f"Deadline: {field}: got {given!r}; accepted: a finite number of seconds >= 0"
+
+    def test_the_furthest_instants_are_accepted(self) -> None:
+        assert Deadline(1e18).at == 1e18
+        assert Deadline(-1e18).at == -1e18
+
+
+class TestEarliest:
+    def test_one_alone_is_the_earliest(self) -> None:
+        assert earliest(Deadline(1.0), None) == Deadline(1.0)
+        assert earliest(None, Deadline(1.0)) == Deadline(1.0)
+        assert earliest(None, None) is None
+
+    def test_it_ends_with_the_first_and_asks_for_the_longer_attempt(self) -> None:
+        assert earliest(Deadline(1.0, 5.0), Deadline(2.0, 3.0)) == Deadline(1.0, 5.0)
+        assert earliest(Deadline(2.0, 5.0), Deadline(1.0, 3.0)) == Deadline(1.0, 5.0)
+
+
+class TestSharing:
+    def test_calls_inside_see_it(self) -> None:
+        assert Deadline.current() is None
+        with Deadline(5.0).shared() as deadline:
+            assert deadline == Deadline(5.0)
+            assert Deadline.current() == Deadline(5.0)
+        assert Deadline.current() is None
+
+    def test_an_inner_one_can_only_be_stricter(self) -> None:
+        with Deadline(5.0).shared():
+            with Deadline(9.0).shared() as own:
+                assert own == Deadline(9.0)
+                assert Deadline.current() == Deadline(5.0)
+            with Deadline(3.0).shared():
+                assert Deadline.current() == Deadline(3.0)
+            assert Deadline.current() == Deadline(5.0)
+
+    def test_it_ends_with_an_exception_too(self) -> None:
+        with pytest.raises(KeyError), Deadline(5.0).shared():
+            raise KeyError
+        assert Deadline.current() is None
+
+    def test_another_thread_does_not_see_it_unless_it_has_the_context(self) -> None:
+        seen: list[Deadline | None] = []
+        with Deadline(5.0).shared():
+            context = contextvars.copy_context()
+            for target in (
+                lambda: seen.append(Deadline.current()),
+                lambda: context.run(lambda: seen.append(Deadline.current())),
+            ):
+                thread = threading.Thread(target=target)
+                thread.start()
+                thread.join()
+        assert seen == [None, Deadline(5.0)]
+
+    def test_leaving_without_having_entered_changes_nothing(self) -> None:
+        with Deadline(5.0).shared():
+            Deadline(1.0).shared().__exit__(None, None, None)
+            assert Deadline.current() == Deadline(5.0)

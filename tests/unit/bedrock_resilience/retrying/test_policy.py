@@ -1,0 +1,494 @@
+"""RetryPolicy: frozen data, and arithmetic."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+import sys
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import pytest
+
+import bedrock_resilience
+from bedrock_resilience import (
+    TRANSIENT,
+    AdditiveJitter,
+    DecorrelatedJitter,
+    EqualJitter,
+    Fault,
+    FullJitter,
+    NoJitter,
+    RetryPolicy,
+)
+from bedrock_resilience.retrying._deadline import Deadline
+from bedrock_resilience.retrying._policy import FaultLimits
+from bedrock_resilience.retrying._retrier import DeadlineExceeded
+from bedrock_resilience.testing import FakeClock, scripted, throttled, throttling_error, validation_error
+from support.approx import approx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAMES = {name: getattr(bedrock_resilience, name) for name in ("RetryPolicy", "Fault", "AdditiveJitter", "FullJitter")}
+
+
+class TestDefaults:
+    """The retry wrapper of the ingest-normalize contract."""
+
+    def test_every_field(self) -> None:
+        policy = RetryPolicy()
+        assert policy.max_retries == 3
+        assert policy.base_delay == 0.5
+        assert policy.multiplier == 2.0
+        assert policy.max_delay == 20.0
+        assert policy.jitter == AdditiveJitter(0.1)
+        assert policy.retry_on == frozenset({Fault.THROTTLING})
+
+    def test_the_schedule_is_the_contracts(self) -> None:
+        policy = RetryPolicy()
+        assert [policy.bounds(retry) for retry in range(3)] == [(0.5, 0.6), (1.0, 1.1), (2.0, 2.1)]
+        assert [policy.delay(retry, 0.0) for retry in range(3)] == [0.5, 1.0, 2.0]
+        assert [policy.delay(retry, 0.5) for retry in range(3)] == [0.55, 1.05, approx(2.05)]
+
+    def test_fields_may_be_given_by_position(self) -> None:
+        assert RetryPolicy(5, 1, 3, 30, FullJitter(), "transient") == RetryPolicy(
+            max_retries=5, base_delay=1.0, multiplier=3.0, max_delay=30.0, jitter=FullJitter(), retry_on="transient"
+        )
+
+
+class TestValue:
+    def test_numbers_are_kept_as_what_they_are_compared_as(self) -> None:
+        policy = RetryPolicy(base_delay=1, multiplier=2, max_delay=20)
+        assert [type(policy.base_delay), type(policy.multiplier), type(policy.max_delay)] == [float, float, float]
+        assert policy == RetryPolicy(base_delay=1.0)
+        assert hash(policy) == hash(RetryPolicy(base_delay=1.0))
+
+    def test_the_ways_to_name_the_same_faults_are_equal(self) -> None:
+        assert RetryPolicy(retry_on=[Fault.THROTTLING]) == RetryPolicy(retry_on="throttling") == RetryPolicy()
+        assert RetryPolicy(retry_on={Fault.THROTTLING: None}) == RetryPolicy()
+        assert RetryPolicy(retry_on=TRANSIENT) == RetryPolicy(retry_on="transient")
+        assert RetryPolicy(retry_on=MappingProxyType({Fault.THROTTLING: 1})) == RetryPolicy(
+            retry_on={Fault.THROTTLING: 1}
+        )
+        assert RetryPolicy(retry_on=()) == RetryPolicy(retry_on="none")
+
+    def test_nothing_can_be_changed(self) -> None:
+        with pytest.raises(AttributeError, match=r"^RetryPolicy is frozen: use \.replace\(max_retries=\.\.\.\)"):
+            RetryPolicy().max_retries = 5
+        limits = {Fault.THROTTLING: 1}
+        policy = RetryPolicy(retry_on=limits)
+        limits[Fault.MODEL_ERROR] = 5
+        assert policy.retries_of(Fault.MODEL_ERROR) == 0
+
+    def test_replace_changes_a_copy(self) -> None:
+        policy = RetryPolicy(retry_on="transient")
+        assert policy.replace(max_retries=5).retries_of(Fault.THROTTLING) == 5
+        assert policy.replace(base_delay=1.0) == RetryPolicy(base_delay=1.0, retry_on="transient")
+        assert policy == RetryPolicy(retry_on="transient")
+
+    @pytest.mark.parametrize(
+        ("policy", "fields", "retry_on"),
+        [
+            (
+                RetryPolicy(),
+                "3, base_delay=0.5, multiplier=2.0, max_delay=20.0, jitter=AdditiveJitter(spread=0.1)",
+                "frozenset({Fault.THROTTLING})",
+            ),
+            (
+                RetryPolicy(1, 2, 3, 4, FullJitter(), {Fault.READ_TIMEOUT: 1, Fault.THROTTLING: None}),
+                "1, base_delay=2.0, multiplier=3.0, max_delay=4.0, jitter=FullJitter()",
+                "{Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}",
+            ),
+            (
+                RetryPolicy(retry_on={Fault.MODEL_ERROR, Fault.THROTTLING}, jitter=FullJitter()),
+                "3, base_delay=0.5, multiplier=2.0, max_delay=20.0, jitter=FullJitter()",
+                "frozenset({Fault.THROTTLING, Fault.MODEL_ERROR})",
+            ),
+            (
+                RetryPolicy(0, 0, 1, 0, FullJitter(), ()),
+                "0, base_delay=0.0, multiplier=1.0, max_delay=0.0, jitter=FullJitter()",
+                "frozenset()",
+            ),
+        ],
+    )
+    def test_the_repr_shows_every_field_and_makes_it_again(
+        self, policy: RetryPolicy, fields: str, retry_on: str
+    ) -> None:
+        assert repr(policy) == f"RetryPolicy(max_retries={fields}, retry_on={retry_on})"
+        assert eval(repr(policy), NAMES) == policy  # noqa: S307 - our own repr
+
+    def test_a_policy_survives_pickling(self) -> None:
+        policy = RetryPolicy(retry_on="transient")
+        assert pickle.loads(pickle.dumps(policy)) == policy  # noqa: S301 - our own bytes
+
+
+KINDS = "NoJitter, AdditiveJitter, FullJitter, EqualJitter, DecorrelatedJitter"
+ACCEPTED = {
+    "max_retries": "a whole number >= 0",
+    "base_delay": "seconds from 0 to 3600",
+    "max_delay": "seconds from 0 to 3600",
+    "multiplier": "a finite number >= 1",
+    "jitter": f"one of {KINDS}, or an object with their two methods",
+}
+
+
+class OnlyDelay:
+    def delay(self) -> None: ...
+
+    def __repr__(self) -> str:
+        return "OnlyDelay()"
+
+
+class OnlyBounds:
+    def bounds(self) -> None: ...
+
+    def __repr__(self) -> str:
+        return "OnlyBounds()"
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("field", "given"),
+        [
+            *(("max_retries", given) for given in (-1, 2.0, True, "3", None)),
+            *(("base_delay", given) for given in (-0.1, 3600.1, math.inf, math.nan, True, "0.5", None)),
+            *(("max_delay", given) for given in (-0.1, 3600.1, math.inf, math.nan, True, "20", None)),
+            *(("multiplier", given) for given in (0.999, -2, math.inf, math.nan, True, "2", None)),
+            *(("jitter", given) for given in (None, 0.1, "full", OnlyDelay(), OnlyBounds())),
+        ],
+    )
+    def test_a_field_that_cannot_be_is_named_with_what_it_accepts(self, field: str, given: object) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            RetryPolicy(**{field: given})  # type: ignore[arg-type]  # that is the point
+        assert str(refused.value) == f"RetryPolicy: {field}: got {given!r}; accepted: {ACCEPTED[field]}"
+
+    @pytest.mark.parametrize(
+        ("field", "given"),
+        [
+            ("max_retries", 0),
+            ("base_delay", 0),
+            ("base_delay", 3600),
+            ("max_delay", 0),
+            ("max_delay", 3600),
+            ("multiplier", 1),
+            ("multiplier", sys.float_info.max),
+        ],
+    )
+    def test_the_ends_of_each_range_are_accepted(self, field: str, given: float) -> None:
+        assert getattr(RetryPolicy(**{field: given}), field) == given  # type: ignore[arg-type]  # whatever it is called
+
+    def test_all_problems_are_told_at_once(self) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            RetryPolicy(-1, -1, 0, -1, None, "all")  # type: ignore[arg-type]  # that is the point
+        told = str(refused.value)
+        assert told.startswith(
+            "RetryPolicy: max_retries: got -1; accepted: a whole number >= 0; and base_delay: got -1;"
+        )
+        assert told.count("; and ") == 5
+        assert told.count("got ") == 6
+
+    @pytest.mark.parametrize("given", [Fault.THROTTLING, 5, None])
+    def test_retry_on_that_is_nothing_of_the_kind(self, given: object) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            RetryPolicy(retry_on=given)  # type: ignore[arg-type]  # that is the point
+        assert str(refused.value) == (
+            f"RetryPolicy: retry_on: got {given!r}; accepted: faults, a mapping from fault to a number of retries, "
+            "'throttling', 'transient' or 'none'"
+        )
+
+    @pytest.mark.parametrize(
+        ("given", "odd"),
+        [(["throttling"], "throttling"), ({"throttling": 1}, "throttling"), ((Fault.THROTTLING, 429), 429)],
+    )
+    def test_retry_on_with_something_else_among_its_faults(self, given: object, odd: object) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            RetryPolicy(retry_on=given)  # type: ignore[arg-type]  # that is the point
+        assert str(refused.value) == (
+            f"RetryPolicy: retry_on: got {odd!r} among its faults; accepted: members of Fault"
+        )
+
+    @pytest.mark.parametrize("given", [[Fault.CANCELLED], {Fault.CANCELLED: 1}])
+    def test_a_cancellation_is_never_retried(self, given: object) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            RetryPolicy(retry_on=given)  # type: ignore[arg-type]  # that is the point
+        assert str(refused.value) == (
+            "RetryPolicy: retry_on: got Fault.CANCELLED; accepted: any other fault, a cancellation is never retried"
+        )
+
+    @pytest.mark.parametrize("limit", [-1, 1.0, True, "1"])
+    def test_a_limit_that_cannot_be(self, limit: object) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            RetryPolicy(retry_on={Fault.MODEL_ERROR: None, Fault.READ_TIMEOUT: limit})
+        assert str(refused.value) == (
+            f"RetryPolicy: retry_on[Fault.READ_TIMEOUT]: got {limit!r}; accepted: a whole number >= 0, or None"
+        )
+
+
+class TestRetriesOf:
+    def test_a_fault_may_use_all_retries_unless_it_has_a_limit(self) -> None:
+        policy = RetryPolicy(
+            max_retries=3, retry_on={Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1, Fault.MODEL_ERROR: 9}
+        )
+        assert policy.retries_of(Fault.THROTTLING) == 3
+        assert policy.retries_of(Fault.READ_TIMEOUT) == 1
+        assert policy.retries_of(Fault.MODEL_ERROR) == 3
+        assert policy.retries_of(Fault.VALIDATION) == 0
+
+    def test_of_a_plain_set(self) -> None:
+        assert RetryPolicy(max_retries=2).retries_of(Fault.THROTTLING) == 2
+        assert RetryPolicy(max_retries=2).retries_of(Fault.READ_TIMEOUT) == 0
+
+    def test_billed_faults_are_retried_once_at_most(self) -> None:
+        policy = RetryPolicy(max_retries=5, retry_on="transient")
+        assert policy.retries_of(Fault.READ_TIMEOUT) == 1
+        assert policy.retries_of(Fault.MODEL_TIMEOUT) == 1
+        assert policy.retries_of(Fault.OVERLOADED) == 5
+        assert policy.retries_of(Fault.TOKENS_PER_DAY) == 0
+
+
+class TestFaultLimits:
+    LIMITS = FaultLimits([(Fault.READ_TIMEOUT, 1), (Fault.THROTTLING, None)])
+
+    def test_it_is_read_like_a_mapping(self) -> None:
+        assert list(self.LIMITS) == [Fault.THROTTLING, Fault.READ_TIMEOUT]
+        assert list(self.LIMITS.items()) == [(Fault.THROTTLING, None), (Fault.READ_TIMEOUT, 1)]
+        assert self.LIMITS.get(Fault.READ_TIMEOUT) == 1
+        assert isinstance(self.LIMITS, Mapping)
+        assert len(self.LIMITS) == 2
+        assert self.LIMITS[Fault.READ_TIMEOUT] == 1
+        assert Fault.THROTTLING in self.LIMITS
+        assert Fault.MODEL_ERROR not in self.LIMITS
+        assert dict(self.LIMITS) == {Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}
+        with pytest.raises(KeyError):
+            self.LIMITS[Fault.MODEL_ERROR]
+
+    def test_it_is_equal_to_any_mapping_of_the_same(self) -> None:
+        assert RetryPolicy(retry_on={Fault.READ_TIMEOUT: 1}).retry_on == {Fault.READ_TIMEOUT: 1}
+        assert self.LIMITS != {Fault.READ_TIMEOUT: 1}
+        assert self.LIMITS != [Fault.READ_TIMEOUT]
+
+    def test_equal_ones_are_one_key(self) -> None:
+        assert {self.LIMITS, FaultLimits(self.LIMITS.items())} == {self.LIMITS}
+
+    def test_a_policy_hands_it_on(self) -> None:
+        policy = RetryPolicy(retry_on=self.LIMITS)
+        assert policy.retry_on is self.LIMITS
+        assert policy.replace(max_retries=1).retry_on is self.LIMITS
+
+    def test_the_order_given_does_not_matter(self) -> None:
+        assert FaultLimits(reversed(list(self.LIMITS.items()))) == self.LIMITS
+        assert repr(self.LIMITS) == "{Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}"
+
+
+class TestSchedule:
+    def test_without_jitter_it_doubles_up_to_the_cap(self) -> None:
+        policy = RetryPolicy(max_retries=8, jitter=NoJitter())
+        assert list(policy.delays()) == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0]
+
+    def test_it_is_as_long_as_there_are_retries(self) -> None:
+        assert list(RetryPolicy(max_retries=0).delays()) == []
+        assert len(list(RetryPolicy(max_retries=7).delays())) == 7
+
+    def test_the_same_seed_gives_the_same_schedule(self) -> None:
+        policy = RetryPolicy(max_retries=5, jitter=FullJitter())
+        first = list(policy.delays(random.Random(1)))
+        assert first == list(policy.delays(random.Random(1)))
+        assert first != list(policy.delays(random.Random(2)))
+
+    def test_each_delay_is_drawn_from_the_one_before(self) -> None:
+        policy = RetryPolicy(max_retries=3, jitter=DecorrelatedJitter())
+        draws = random.Random(7)
+        expected = [policy.delay(0, draws.random(), None)]
+        expected.append(policy.delay(1, draws.random(), expected[0]))
+        expected.append(policy.delay(2, draws.random(), expected[1]))
+        assert list(policy.delays(random.Random(7))) == expected
+
+    def test_the_delay_before_is_handed_to_the_jitter(self) -> None:
+        policy = RetryPolicy(jitter=DecorrelatedJitter())
+        assert policy.delay(1, 0.5) == 0.5 + 0.5 * (3 * 0.5 - 0.5)
+        assert policy.delay(1, 0.5, 1.0) == 0.5 + 0.5 * (3 * 1.0 - 0.5)
+
+    def test_the_five_thousandth_retry_waits_for_the_cap(self) -> None:
+        assert RetryPolicy(jitter=NoJitter()).delay(5_000, 0.5) == 20.0
+        assert RetryPolicy(jitter=EqualJitter()).bounds(5_000) == (10.0, 20.0)
+
+    @pytest.mark.parametrize("u", [-0.001, 1.001, math.nan])
+    def test_a_random_number_out_of_range(self, u: float) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            RetryPolicy().delay(0, u)
+        assert str(refused.value) == f"u: got {u!r}; accepted: a number in [0, 1)"
+
+    def test_both_ends_of_the_range_lead_to_the_bounds(self) -> None:
+        policy = RetryPolicy(jitter=EqualJitter())
+        assert (policy.delay(1, 0), policy.delay(1, 1)) == policy.bounds(1)
+
+    @pytest.mark.parametrize("ask", [partial(RetryPolicy().delay, u=0.5), RetryPolicy().bounds])
+    def test_a_retry_before_the_first(self, ask: Callable[[int], object]) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            ask(-1)
+        assert str(refused.value) == "retry: got -1; accepted: a whole number >= 0, the first retry is 0"
+
+
+ENVIRONMENTS = [
+    (
+        RetryPolicy(),
+        {
+            "BEDROCK_MAX_RETRIES": "3",
+            "BEDROCK_BASE_DELAY": "0.5",
+            "BEDROCK_MULTIPLIER": "2.0",
+            "BEDROCK_MAX_DELAY": "20.0",
+            "BEDROCK_JITTER": "additive:0.1",
+            "BEDROCK_RETRY_ON": "throttling",
+        },
+    ),
+    (
+        RetryPolicy(5, 1.0, 1.5, 60, DecorrelatedJitter(), {Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}),
+        {
+            "BEDROCK_MAX_RETRIES": "5",
+            "BEDROCK_BASE_DELAY": "1.0",
+            "BEDROCK_MULTIPLIER": "1.5",
+            "BEDROCK_MAX_DELAY": "60.0",
+            "BEDROCK_JITTER": "decorrelated:3.0",
+            "BEDROCK_RETRY_ON": "throttling,read_timeout=1",
+        },
+    ),
+]
+
+
+class TestEnvironment:
+    @pytest.mark.parametrize(("policy", "environ"), ENVIRONMENTS)
+    def test_a_policy_and_its_variables(self, policy: RetryPolicy, environ: dict[str, str]) -> None:
+        assert policy.to_env() == environ
+        assert RetryPolicy.from_env(environ) == policy
+
+    def test_what_is_not_set_or_empty_has_its_default(self) -> None:
+        assert RetryPolicy.from_env({}) == RetryPolicy()
+        assert RetryPolicy.from_env({"BEDROCK_MAX_RETRIES": " ", "BEDROCK_BASE_DELAY": " 1.0 "}) == RetryPolicy(
+            base_delay=1.0
+        )
+
+    def test_the_process_own_environment_is_the_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BEDROCK_MAX_RETRIES", "5")
+        monkeypatch.setenv("OTHER_MAX_RETRIES", "6")
+        assert RetryPolicy.from_env().max_retries == 5
+        assert RetryPolicy.from_env(prefix="OTHER_").max_retries == 6
+        assert RetryPolicy().to_env(prefix="OTHER_")["OTHER_MAX_RETRIES"] == "3"
+
+    @pytest.mark.parametrize(
+        ("text", "retry_on"),
+        [
+            ("none", ()),
+            ("THROTTLING", {Fault.THROTTLING}),
+            (" transient ", TRANSIENT),
+            ("throttling, overloaded", {Fault.THROTTLING, Fault.OVERLOADED}),
+            ("throttling,,overloaded,", {Fault.THROTTLING, Fault.OVERLOADED}),
+            ("read_timeout = 2", {Fault.READ_TIMEOUT: 2}),
+            ("read_timeout=0", {Fault.READ_TIMEOUT: 0}),
+            (",", ()),
+        ],
+    )
+    def test_faults_as_text(self, text: str, retry_on: object) -> None:
+        assert RetryPolicy.from_env({"BEDROCK_RETRY_ON": text}) == RetryPolicy(retry_on=retry_on)  # type: ignore[arg-type]
+
+    def test_no_fault_is_written_as_none(self) -> None:
+        assert RetryPolicy(retry_on=()).to_env()["BEDROCK_RETRY_ON"] == "none"
+
+    def test_faults_are_written_in_the_order_of_their_definition(self) -> None:
+        policy = RetryPolicy(retry_on={Fault.MODEL_ERROR, Fault.THROTTLING})
+        assert policy.to_env()["BEDROCK_RETRY_ON"] == "throttling,model_error"
+
+    @pytest.mark.parametrize("part", ["all", "cancelled", "read_timeout=", "read_timeout=one", "read_timeout=-1", "=1"])
+    def test_a_fault_that_is_none(self, part: str) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            RetryPolicy(retry_on=f"throttling, {part}")
+        names = ", ".join(fault.value for fault in Fault if fault is not Fault.CANCELLED)
+        assert str(refused.value) == (
+            f"RetryPolicy: retry_on: got {part!r}; accepted: none, throttling, transient, or a comma-separated list of "
+            f"{names}, each with '=<retries>' if it has a limit of its own"
+        )
+
+    def test_every_variable_that_cannot_be_read_is_named(self) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            RetryPolicy.from_env(
+                {
+                    "BEDROCK_MAX_RETRIES": "many",
+                    "BEDROCK_BASE_DELAY": "soon",
+                    "BEDROCK_MULTIPLIER": "0.5",
+                    "BEDROCK_JITTER": "x",
+                }
+            )
+        told = str(refused.value).split("; and ")
+        assert told[0] == (
+            "BEDROCK_MAX_RETRIES='many': RetryPolicy: max_retries: got 'many'; accepted: a whole number >= 0"
+        )
+        assert (
+            told[1]
+            == "BEDROCK_BASE_DELAY='soon': RetryPolicy: base_delay: got 'soon'; accepted: seconds from 0 to 3600"
+        )
+        assert told[2] == "BEDROCK_MULTIPLIER='0.5': RetryPolicy: multiplier: got 0.5; accepted: a finite number >= 1"
+        assert told[3].startswith("BEDROCK_JITTER='x': jitter: got 'x'; accepted: none, additive")
+        assert len(told) == 4
+
+    def test_a_jitter_of_ones_own_cannot_be_written(self) -> None:
+        class Mine(FullJitter):
+            __slots__ = ()
+
+        with pytest.raises(ValueError, match=r"^jitter: got Mine\(\)"):
+            RetryPolicy(jitter=Mine()).to_env()
+
+
+class TestCall:
+    """The simplest use. What the driver does with it is told by the tests of ``Retrier``."""
+
+    def test_the_answer_and_the_arguments_are_handed_through(self) -> None:
+        fn = scripted("answer")
+        assert RetryPolicy().call(fn, 1, fn=2) == "answer"  # also an argument that is called fn
+        assert fn.arguments == [((1,), {"fn": 2})]
+
+    def test_a_throttled_call_is_retried_under_the_policy(self, instant_retries: FakeClock) -> None:
+        fn = scripted(*throttled(2), "answer")
+        assert RetryPolicy(jitter=NoJitter()).call(fn) == "answer"
+        assert (fn.calls, instant_retries.sleeps) == (3, [0.5, 1.0])
+
+    def test_what_is_not_retried_is_raised_as_it_is(self, instant_retries: FakeClock) -> None:
+        error = validation_error()
+        with pytest.raises(type(error)) as raised:
+            RetryPolicy().call(scripted(error))
+        assert raised.value is error
+        assert error.__context__ is None
+        assert instant_retries.sleeps == []
+
+    def test_an_enclosing_deadline_is_obeyed_from_the_first_attempt(self) -> None:
+        fn = scripted("answer")
+        with Deadline.after(-1).shared(), pytest.raises(DeadlineExceeded):
+            RetryPolicy().call(fn)
+        assert fn.calls == 0
+
+    def test_an_enclosing_deadline_is_obeyed_by_the_retries(self, instant_retries: FakeClock) -> None:
+        fn = scripted(*throttled(2), "answer")
+        with Deadline.after(1.0).shared(), pytest.raises(type(throttling_error())) as raised:
+            RetryPolicy(jitter=NoJitter()).call(fn)
+        assert fn.calls == 2
+        assert instant_retries.sleeps == [0.5]
+        assert raised.value.__notes__ == [
+            "bedrock_resilience: gave up after 2 attempts and 0.50 s of waiting: deadline"
+        ]
+
+    def test_an_attempt_that_outlives_the_enclosing_deadline_is_counted(self, instant_retries: FakeClock) -> None:
+        def slow() -> None:
+            instant_retries.advance(5.0)
+            raise throttling_error()
+
+        with Deadline.after(1.0).shared(), pytest.raises(type(throttling_error())) as raised:
+            RetryPolicy().call(slow)
+        assert raised.value.__notes__ == ["bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: deadline"]
+
+
+def test_the_ready_made_sets_are_mappings_that_nobody_can_change() -> None:
+    assert isinstance(TRANSIENT, Mapping)
+    with pytest.raises(TypeError):
+        TRANSIENT[Fault.VALIDATION] = 1  # type: ignore[index]  # that is the point

@@ -1,0 +1,55 @@
+"""Answers are stored beside the work, and all of them before the batch is over."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from vectora_normalize.normalize.background_writer import Keeper
+
+
+def test_nobody_waits_for_an_answer_to_be_stored() -> None:
+    stored: list[int] = []
+    go = threading.Event()
+
+    def store() -> None:
+        assert go.wait(10)
+        stored.append(1)
+
+    with Keeper(2) as keeper:
+        keeper.begin(store)
+        keeper.begin(store)
+        assert stored == []
+        go.set()
+    assert stored == [1, 1]
+
+
+def test_whoever_brings_one_more_than_there_is_room_for_waits() -> None:
+    go = threading.Event()
+    with Keeper(1) as keeper, ThreadPoolExecutor(1) as pool:
+        keeper.begin(lambda: assert_(go.wait(10)))
+        second = pool.submit(keeper.begin, lambda: None)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.05)
+        go.set()
+        second.result(timeout=10)
+
+
+def test_without_a_thread_whoever_brings_an_answer_stores_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    stored: list[int] = []
+    with Keeper(1) as keeper:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            keeper.begin(lambda: stored.append(1))
+        assert stored == [1]
+        keeper.begin(lambda: stored.append(2))
+    assert stored == [1, 2]
+
+
+def assert_(condition: bool) -> None:  # noqa: FBT001 - an assertion as an expression
+    assert condition

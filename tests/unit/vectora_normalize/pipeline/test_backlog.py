@@ -1,0 +1,195 @@
+"""What a run has taken on is known to the next one, however the run ended."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path  # noqa: TC003 - pytest reads the annotations
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from bedrock_resilience.batch._report import ItemOutcome
+from bedrock_resilience.retrying._faults import Fault
+from support.items import raw_item
+from support.ticking import Ticking
+from vectora_normalize.pipeline.backlog import MOST_FAILURES, Entry, Outstanding
+from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.objects import FolderStore, NotFound, StoreError
+
+if TYPE_CHECKING:
+    from vectora_normalize.items import RawItem
+    from vectora_normalize.storage.objects import ObjectStore
+
+NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
+ITEMS = [raw_item(f"Item {number}.", number=number) for number in range(3)]
+ENTRIES = [Entry(item=item) for item in ITEMS]
+
+
+class Desk:
+    """Where runs leave their lists."""
+
+    def __init__(self, root: Path) -> None:
+        self.clock = Ticking()
+        self.wall = WallClock(NOW, self.clock)
+        self.store: ObjectStore = FolderStore(root)
+
+    def of(self, run: str) -> Outstanding:
+        return Outstanding(self.store, "small", run=run, wall=self.wall)
+
+    def lists(self) -> list[str]:
+        return [key.rpartition("/")[2].removesuffix(".json") for key in self.store.list("")]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def failed(item: RawItem, fault: Fault, **fields: Any) -> ItemOutcome[RawItem, Any]:  # noqa: ANN401 - of an outcome
+    error = ValueError("too long")
+    return ItemOutcome(index=0, item=item, status="failed", fault=fault, error=error, calls=4, waited=3.50004, **fields)
+
+
+def test_a_run_that_is_done_leaves_nothing(desk: Desk) -> None:
+    one = desk.of("one")
+    one.undertake(ENTRIES, until=NOW)
+    assert desk.lists() == ["one"]
+    one.leave([])
+    assert desk.lists() == []
+
+
+def test_a_run_that_had_nothing_to_do_writes_nothing(desk: Desk) -> None:
+    desk.of("one").leave([])
+    assert desk.lists() == []
+
+
+def test_a_run_that_was_killed_leaves_everything_when_it_must_be_dead(desk: Desk) -> None:
+    desk.of("one").undertake(ENTRIES, until=desk.wall.after(60))
+    desk.clock.sleep(60 + desk.store.clock_skew)
+    assert desk.of("two").take_over() == {}
+    desk.clock.sleep(0.01)
+    assert set(desk.of("two").take_over()) == {item.content_hash for item in ITEMS}
+
+
+def test_a_run_that_nobody_kills_shares_its_list(desk: Desk) -> None:
+    desk.of("one").undertake(ENTRIES, until=None)
+    assert len(desk.of("two").take_over()) == 3
+
+
+def test_whoever_takes_a_list_over_has_it_in_writing_before_the_old_one_goes(desk: Desk) -> None:
+    desk.of("one").leave(ENTRIES[:2])
+    two = desk.of("two")
+    left = two.take_over()
+    assert desk.lists() == ["one"]
+    two.undertake([*left.values(), ENTRIES[2]], until=desk.wall.after(60))
+    assert desk.lists() == ["two"]
+    desk.clock.sleep(100)
+    assert len(desk.of("three").take_over()) == 3
+
+
+def test_what_is_left_is_the_next_runs_at_once(desk: Desk) -> None:
+    one = desk.of("one")
+    one.undertake(ENTRIES, until=desk.wall.after(600))
+    one.leave(ENTRIES[:1])
+    assert list(desk.of("two").take_over().values()) == ENTRIES[:1]
+
+
+def test_of_two_lists_with_one_item_the_longer_history_counts(desk: Desk) -> None:
+    again = Entry(item=ITEMS[0], status="failed", failures=2)
+    desk.of("one").leave([again])
+    desk.of("two").leave([ENTRIES[0]])
+    assert desk.of("three").take_over() == {ITEMS[0].content_hash: again}
+
+
+def test_a_failure_is_told_with_all_that_an_operator_asks(desk: Desk) -> None:
+    left = desk.of("one").left(ENTRIES[0], failed(ITEMS[0], Fault.VALIDATION, reason="not retryable"), "k1")
+    desk.of("one").leave([left])
+    (key,) = desk.store.list("")
+    (told,) = json.loads(desk.store.get(key))["entries"]
+    told.pop("item")
+    assert told == {
+        "status": "failed",
+        "fault": "validation",
+        "error": "ValueError: too long",
+        "reason": "not retryable",
+        "calls": 4,
+        "waited": 3.5,
+        "failures": 1,
+        "key": "k1",
+        "failed_at": "2026-11-21T06:30:00Z",
+        "left_by": "one",
+    }
+
+
+def test_failures_through_an_items_own_fault_are_counted_while_the_request_is_the_same(desk: Desk) -> None:
+    one, entry = desk.of("one"), ENTRIES[0]
+    for times in range(1, MOST_FAILURES + 1):
+        entry = one.left(entry, failed(ITEMS[0], Fault.MALFORMED_ANSWER), "k1")
+        assert entry.failures == times
+    entry = one.left(entry, failed(ITEMS[0], Fault.THROTTLING), "k1")
+    assert (entry.failures, entry.fault) == (MOST_FAILURES, "throttling")
+    assert one.left(entry, failed(ITEMS[0], Fault.VALIDATION), "k2").failures == 1
+
+
+def test_an_item_that_was_not_started_keeps_its_history(desk: Desk) -> None:
+    one = desk.of("one")
+    entry = one.left(ENTRIES[0], failed(ITEMS[0], Fault.VALIDATION), "k1")
+    desk.clock.sleep(60)
+    outcome: ItemOutcome[RawItem, Any] = ItemOutcome(index=0, item=ITEMS[0], status="unstarted", reason="deadline")
+    left = desk.of("two").left(entry, outcome, "k1")
+    assert (left.status, left.reason, left.fault, left.failures) == ("unstarted", "deadline", "validation", 1)
+    assert (left.failed_at, left.left_by, left.error) == (NOW, "two", "ValueError: too long")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"run": "x", "until": "2026-11-21T06:30:00", "entries": []}'])
+def test_a_list_that_cannot_be_read_is_left_alone(desk: Desk, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    desk.store.put("normalized/small/outstanding/odd.json", body)
+    one = desk.of("one")
+    assert one.take_over() == {}
+    one.undertake(ENTRIES, until=None)
+    assert desk.lists() == ["odd", "one"]
+    assert "cannot be read, and is left alone" in caplog.text
+
+
+class _Crowded(FolderStore):
+    """Another run takes the list over between its listing and its reading."""
+
+    def get(self, key: str) -> bytes:
+        raise NotFound(key)
+
+
+def test_a_list_that_another_run_takes_over_at_this_moment_is_not_ours(desk: Desk, tmp_path: Path) -> None:
+    desk.of("one").leave(ENTRIES)
+    desk.store = _Crowded(tmp_path)
+    assert desk.of("two").take_over() == {}
+
+
+class _Clinging(FolderStore):
+    def delete(self, key: str) -> None:
+        raise StoreError(f"{key}: cannot be removed: AccessDenied")
+
+
+def test_a_list_that_cannot_be_removed_costs_a_look_and_nothing_else(
+    desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.of("one").leave(ENTRIES)
+    desk.store = _Clinging(tmp_path)
+    two = desk.of("two")
+    two.undertake(two.take_over().values(), until=None)
+    two.leave([])
+    assert desk.lists() == ["one", "two"]
+    assert caplog.text.count("is done with, but stays") == 2
+    assert len(desk.of("three").take_over()) == 3
+
+
+def test_lists_of_other_clients_are_none_of_ours(desk: Desk) -> None:
+    desk.of("one").leave(ENTRIES)
+    assert Outstanding(desk.store, "smaller", run="two", wall=desk.wall).take_over() == {}
+
+
+def test_an_item_survives_the_way(desk: Desk) -> None:
+    whole = msgspec.structs.replace(ITEMS[0], title="Étude «PRÉLUDE»", published_at=None, company_id=None)
+    desk.of("one").leave([Entry(item=whole)])
+    assert [entry.item for entry in desk.of("two").take_over().values()] == [whole]

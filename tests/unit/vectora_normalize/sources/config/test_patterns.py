@@ -1,0 +1,125 @@
+"""Regular expressions from configuration find what they should, and cannot hang a run."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.stopwatch import Stopwatch
+from support.ticking import Ticking
+from vectora_normalize.sources.config.patterns import MAX_PATTERN_LENGTH, MAX_PATTERNS, TIMEOUT, Patterns, fault_of
+
+HANGING = "(a|aa)+$"
+LONG = "a" * 500 + "!"
+
+
+def test_the_first_group_counts_or_else_the_whole_match() -> None:
+    patterns = Patterns([r"on (\d+)/(\d+)", r"\d+/\d+", "x", "(y)?on"], field="f")
+    assert list(patterns.find("ON 12/34")) == ["12", "12/34", ""]
+    assert patterns.problems == []
+
+
+def test_any_match_is_a_match() -> None:
+    patterns = Patterns(["Download attachment", "we are.*hiring"], field="f")
+    assert patterns.match_any("Today we are now hiring")
+    assert not patterns.match_any("We were hiring")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(\w+ \d{1,2}, \d{4})\w*",
+        "(?:published|released).*?(\\w+)",
+        "[[a]",
+        "(?=x)y",
+        "a++",
+        "(?>a)",
+        r"\Aé\Z",
+        "(?P<x>a)(?P=x)",
+    ],
+)
+def test_what_python_accepts_is_accepted(pattern: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fault_of(pattern) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("(", r"as Python's re module reads it \(missing \)"),
+        ("*", "nothing to repeat"),
+        (r"\p{L}", r"bad escape"),
+        ("(?R)", "unknown extension"),
+        ("(?:a){e<=3}(", "missing"),
+        ("(" * 400, "Python's re module"),
+        ("a" * (MAX_PATTERN_LENGTH + 1), f"of at most {MAX_PATTERN_LENGTH} characters"),
+        ("a{5,2}", "min repeat greater than max repeat"),
+        ("a{99999999999}", "Python's re module"),
+    ],
+)
+def test_what_is_not_accepted_says_why(pattern: str, says: str) -> None:
+    fault = fault_of(pattern)
+    assert fault is not None
+    assert says.replace("\\", "") in fault
+    patterns = Patterns([pattern, "b"], field="f")
+    assert patterns.problems == [f"f[0]: left out; accepted: {fault}"]
+    assert patterns.match_any("b")
+
+
+def test_a_pattern_that_only_one_of_the_engines_reads_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise regex.error("no")
+
+    monkeypatch.setattr(regex, "compile", refuse)
+    assert fault_of("a") == "a regular expression that both re and regex accept (no)"
+
+
+def test_only_so_many_patterns_are_used() -> None:
+    patterns = Patterns(["x"] * MAX_PATTERNS + ["y"], field="f")
+    assert patterns.problems == [f"f: got {MAX_PATTERNS + 1} patterns; only the first {MAX_PATTERNS} are used"]
+    assert not patterns.match_any("y")
+
+
+def test_a_pattern_that_hangs_is_stopped_and_left_out_from_then_on() -> None:
+    patterns = Patterns([HANGING, "b"], field="f", budget=60)
+    watch = Stopwatch()
+    assert [patterns.match_any(LONG) for _ in range(50)] == [False] * 50
+    assert watch.seconds < 2
+    assert patterns.problems == [f"f[0]: stopped after {TIMEOUT} s and left out from then on"]
+    assert patterns.match_any("b")
+
+
+def test_patterns_that_are_only_slow_share_a_budget() -> None:
+    class Slow(Ticking):
+        def monotonic(self) -> float:
+            self.now += 0.2
+            return self.now
+
+    patterns = Patterns(["x", "y", "z"], field="f", budget=0.3, clock=Slow())
+    assert list(patterns.find("xyz")) == ["x", "y"]
+    assert patterns.problems == ["f: took more than 0.3 s in all and were left out from then on"]
+    assert not patterns.match_any("xyz")
+    assert len(patterns.problems) == 1
+
+
+def test_a_pattern_that_eats_memory_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Greedy:
+        groups = 0
+
+        def search(self, *_: object, **__: object) -> None:
+            raise MemoryError
+
+    patterns = Patterns(["x", "y"], field="f")
+    monkeypatch.setitem(patterns._compiled, 0, Greedy())  # pyright: ignore[reportPrivateUsage] - no pattern does this
+    assert list(patterns.find("y")) == ["y"]
+    assert patterns.problems == ["f[0]: took too much memory and was left out from then on"]
+
+
+@given(st.text(alphabet=r"ab()[]{}*+?|^$\d.,1-", max_size=30))
+def test_no_pattern_is_too_odd(pattern: str) -> None:
+    Patterns([pattern], field="f").match_any("aab" * 20 + "!")

@@ -1,0 +1,88 @@
+"""YAML is read as plain data within limits; what is more than that is refused before it is built."""
+
+from __future__ import annotations
+
+import contextlib
+import tracemalloc
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vectora_normalize.contract import ErrorType
+from vectora_normalize.sources.config import safeyaml
+from vectora_normalize.sources.config.safeyaml import (
+    MAX_ALIASES,
+    MAX_BYTES,
+    MAX_DEPTH,
+    ConfigurationError,
+    read_mapping,
+)
+
+
+@pytest.fixture(params=[True, False], ids=["libyaml", "pure"])
+def _either_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml, "__with_libyaml__", request.param and yaml.__with_libyaml__)
+    safeyaml._loader.cache_clear()  # pyright: ignore[reportPrivateUsage] - it remembers which parser there is
+
+
+pytestmark = pytest.mark.usefixtures("_either_parser")
+
+
+def fault(data: str | bytes) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read_mapping(data.encode() if isinstance(data, str) else data, "f.yaml")
+    assert caught.value.error_type is ErrorType.INVALID_CONFIGURATION
+    (only,) = caught.value.faults
+    assert only.startswith("f.yaml: ")
+    return only
+
+
+def test_plain_data_with_anchors_and_merges() -> None:
+    data = b"base: &b {x: 1, y: [a, \xc3\xa9]}\nmore:\n  <<: *b\n  z: true\nnone: ~\n"
+    assert read_mapping(data, "f") == {
+        "base": {"x": 1, "y": ["a", "é"]},
+        "more": {"x": 1, "y": ["a", "é"], "z": True},
+        "none": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ("- a\n- b", "got list; accepted: a mapping"),
+        ("", "got NoneType; accepted: a mapping"),
+        ("a: [", "no YAML in line "),
+        ("a: b\nc: d: e", "no YAML in line 2: mapping values are not allowed"),
+        ("a: *nowhere", "no YAML in line 1: found undefined alias"),
+        ("a: !!python/object/apply:os.system [true]", "no YAML in line 1: could not determine a constructor"),
+        ("a: !custom x", "could not determine a constructor"),
+        ("a: 2026-13-45", "no YAML: month must be in 1..12"),
+        ("? [a]\n: b", "no YAML in line 1: found unhashable key"),
+        (b"a: \xff\xfe", "no YAML: "),
+        ("a: " + "9" * 10_000, "no YAML: "),
+        ("{" * 10_000, "nested too deep"),
+        ("a: " + "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), f"nested too deep; accepted: {MAX_DEPTH} levels"),
+        ("a: &a b\nc: [" + "*a, " * (MAX_ALIASES + 1) + "]", f"too many aliases; accepted: {MAX_ALIASES}"),
+        (b"a: " + b"x" * MAX_BYTES, f"got {MAX_BYTES + 3} bytes; accepted: at most {MAX_BYTES}"),
+    ],
+)
+def test_what_is_refused_and_how(data: str | bytes, says: str) -> None:
+    assert says in fault(data)
+
+
+def test_merge_keys_cannot_multiply() -> None:
+    bomb = "a0: &a0 {x: 1, y: 2}\n" + "".join(
+        f"a{level}: &a{level}\n  <<: [*a{level - 1}, *a{level - 1}, *a{level - 1}]\n" for level in range(1, 30)
+    )
+    tracemalloc.start()
+    assert "keys after merging" in fault(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 32 * 1024 * 1024
+    tracemalloc.stop()
+
+
+@given(st.text(alphabet="ab:{}[]&*!<>-? \n'\"|#%@~1", max_size=60))
+def test_no_file_is_too_odd(text: str) -> None:
+    with contextlib.suppress(ConfigurationError):
+        assert isinstance(read_mapping(text.encode(), "f"), dict)

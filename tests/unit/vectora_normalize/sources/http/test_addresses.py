@@ -1,0 +1,127 @@
+"""Only the public internet may be connected to, by whatever notation an address hides what it is."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vectora_normalize.sources.http.addresses import AddressPolicy
+
+PUBLIC = AddressPolicy()
+PRIVATE_TOO = AddressPolicy.from_setting(allow_private_sources=True)
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "8.8.8.8", "172.32.0.1", "2606:2800:220:1::1", "64:ff9b::808:808"]
+)
+def test_public_addresses_are_accepted(address: str) -> None:
+    assert PUBLIC.objection(address) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("127.0.0.1", "loopback"),
+        ("127.255.255.254", "loopback"),
+        ("::1", "loopback"),
+        ("10.0.0.1", "private"),
+        ("172.16.0.1", "private"),
+        ("172.31.255.255", "private"),
+        ("192.168.1.1", "private"),
+        ("fc00::1", "private"),
+        ("fdff::1", "private"),
+        ("169.254.169.254", "metadata"),
+        ("169.254.170.2", "metadata"),
+        ("169.254.170.23", "metadata"),
+        ("fd00:ec2::254", "metadata"),
+        ("100.100.100.200", "metadata"),
+        ("168.63.129.16", "metadata"),
+        ("169.254.1.1", "link-local"),
+        ("fe80::1", "link-local"),
+        ("0.0.0.0", "unspecified"),  # noqa: S104 - it is refused, not bound
+        ("::", "unspecified"),
+        ("224.0.0.1", "multicast"),
+        ("ff02::1", "multicast"),
+        ("100.64.0.1", "shared address space"),
+        ("192.0.2.1", "documentation"),
+        ("2001:db8::1", "documentation"),
+        ("198.18.0.1", "benchmarking"),
+        ("192.0.0.192", "reserved"),
+        ("255.255.255.255", "reserved"),
+        ("2001::1", "reserved"),
+        ("fec0::1", "reserved"),
+        ("64:ff9b:1::1", "reserved"),
+        ("::127.0.0.1", "reserved"),
+        ("localhost", "not an address"),
+        ("127.1", "not an address"),
+    ],
+)
+def test_what_is_not_public_is_refused_with_its_reason(address: str, why: str) -> None:
+    assert PUBLIC.objection(address) == why
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("::ffff:127.0.0.1", "loopback"),
+        ("::ffff:169.254.169.254", "metadata"),
+        ("::ffff:a9fe:a9fe", "metadata"),
+        ("64:ff9b::a9fe:a9fe", "metadata"),
+        ("64:ff9b::10.0.0.1", "private"),
+        ("2002:7f00:1::", "loopback"),
+        ("2002:a9fe:a9fe::1", "metadata"),
+    ],
+)
+def test_an_ipv4_address_inside_of_an_ipv6_address_is_what_counts(address: str, why: str) -> None:
+    assert PUBLIC.objection(address) == why
+
+
+@given(st.ip_addresses())
+def test_nothing_that_python_calls_private_is_accepted(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    carried = isinstance(address, ipaddress.IPv6Address) and (
+        address.ipv4_mapped or address.sixtofour or address in ipaddress.ip_network("64:ff9b::/96")
+    )
+    if not address.is_global and not carried:
+        assert PUBLIC.objection(str(address)) is not None
+
+
+@given(st.ip_addresses(v=4))
+def test_an_address_is_judged_alike_in_every_disguise(address: ipaddress.IPv4Address) -> None:
+    plain = PUBLIC.objection(str(address))
+    number = int(address)
+    for disguise in (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80):
+        assert PUBLIC.objection(str(ipaddress.IPv6Address(disguise))) == plain
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "fd12::1", "::ffff:127.0.0.1"])
+def test_the_setting_allows_private_and_loopback_addresses(address: str) -> None:
+    assert PRIVATE_TOO.objection(address) is None
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "169.254.9.9", "224.0.0.1", "::", "240.0.0.1"])
+def test_nothing_allows_metadata_link_local_multicast_or_reserved_addresses(address: str) -> None:
+    assert PRIVATE_TOO.objection(address) is not None
+    assert AddressPolicy(allowed=("0.0.0.0/0", "::/0")).objection(address) is not None
+
+
+def test_without_the_setting_the_policy_is_the_public_internet() -> None:
+    assert AddressPolicy.from_setting(allow_private_sources=False) == PUBLIC
+
+
+def test_one_network_can_be_allowed_by_itself() -> None:
+    policy = AddressPolicy(allowed=("127.0.0.1/32",))
+    assert policy.objection("127.0.0.1") is None
+    assert policy.objection("127.0.0.2") == "loopback"
+
+
+def test_only_ports_of_web_servers_are_accepted_unless_any_is() -> None:
+    assert [port for port in (22, 25, 80, 443, 3306, 6379, 8080, 8443, 9200) if PUBLIC.accepts_port(port)] == [
+        80,
+        443,
+        8080,
+        8443,
+    ]
+    assert PRIVATE_TOO.accepts_port(34567)

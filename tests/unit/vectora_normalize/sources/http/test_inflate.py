@@ -1,0 +1,113 @@
+"""Compressed bodies are undone up to a limit; a bomb costs the limit, never its size."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.http.inflate import inflate
+
+TEXT = b"Camurus announces results. " * 40
+
+
+def bare(data: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return compressor.compress(data) + compressor.flush()
+
+
+def pieces(data: bytes, size: int = 7) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity , "])
+def test_what_is_not_compressed_is_taken_as_it_is(encoding: str) -> None:
+    assert inflate(pieces(TEXT), encoding, 10_000) == (TEXT, True)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [
+        ("gzip", gzip.compress(TEXT)),
+        ("x-gzip", gzip.compress(TEXT)),
+        (" GZIP, identity", gzip.compress(TEXT)),
+        ("gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
+        ("gzip", gzip.compress(TEXT) + b"\0" * 512),
+        ("gzip", gzip.compress(TEXT) + b"rubbish"),
+        ("deflate", zlib.compress(TEXT)),
+        ("deflate", bare(TEXT)),
+        ("deflate", zlib.compress(TEXT) + b"rubbish"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_compression_is_undone_however_it_is_cut_into_pieces(encoding: str, data: bytes, size: int) -> None:
+    assert inflate(pieces(data, size), encoding, 10_000) == (TEXT, True)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_body_that_ends_early_gives_what_was_there(encoding: str) -> None:
+    whole = gzip.compress(TEXT) if encoding == "gzip" else zlib.compress(TEXT)
+    body, complete = inflate([whole[:-12]], encoding, 10_000)
+    assert TEXT.startswith(body)
+    assert body
+    assert not complete
+
+
+def test_an_empty_body_is_complete() -> None:
+    assert inflate([], "gzip", 10) == (b"", True)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "chunks", "says"),
+    [
+        ("br", [b"x"], "content encoding 'br' was not asked for; accepted: gzip, deflate"),
+        ("zstd", [b"x"], "'zstd'"),
+        ("gzip, gzip", [gzip.compress(gzip.compress(TEXT))], "'gzip, gzip'"),
+        ("gzip", [b"<rss/>"], "the body is not the gzip that its header says"),
+        ("deflate", [b"\xff\xff\xff"], "the body is not the deflate that its header says"),
+        ("x" * 500, [b""], f"'{'x' * 40}'"),
+    ],
+)
+def test_what_cannot_be_undone_is_told(encoding: str, chunks: list[bytes], says: str) -> None:
+    with pytest.raises(FetchError, match=says) as caught:
+        inflate(chunks, encoding, 10_000)
+    assert caught.value.kind is FailureKind.BROKEN_ANSWER
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])
+def test_the_limit_is_exact(encoding: str) -> None:
+    data = {"": TEXT, "gzip": gzip.compress(TEXT), "deflate": zlib.compress(TEXT)}[encoding]
+    assert inflate([data], encoding, len(TEXT))[0] == TEXT
+    with pytest.raises(FetchError, match=f"more than {len(TEXT) - 1} bytes once decompressed") as caught:
+        inflate([data], encoding, len(TEXT) - 1)
+    assert caught.value.kind is FailureKind.TOO_LARGE
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_bomb_costs_the_limit_and_not_its_size(encoding: str) -> None:
+    zeros = bytes(64 * 1024 * 1024)
+    bomb = gzip.compress(zeros) if encoding == "gzip" else zlib.compress(zeros)
+    del zeros
+    tracemalloc.start()
+    with pytest.raises(FetchError, match="once decompressed"):
+        inflate([bomb], encoding, 1024 * 1024)
+    assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
+    tracemalloc.stop()
+
+
+def test_members_of_nothing_end_somewhere() -> None:
+    assert inflate([gzip.compress(b"") * 10_000], "gzip", 100) == (b"", True)
+
+
+@given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate"]), st.integers(1, 50))
+def test_no_bytes_are_too_odd(data: bytes, encoding: str, size: int) -> None:
+    try:
+        body, _ = inflate(pieces(data, size), encoding, 1000)
+    except FetchError:
+        return
+    assert len(body) <= 1000

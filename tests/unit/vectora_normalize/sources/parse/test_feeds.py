@@ -1,0 +1,212 @@
+"""RSS, Atom and JSON feeds, good and broken, give their entries; what is no feed says so."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.parse.entries import Entry
+from vectora_normalize.sources.parse.feeds import parse_feed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BASE = "https://example.com/news/feed.xml"
+NOV_20 = dt.date(2026, 11, 20)
+
+
+def entries(source: str | bytes, **arguments: str) -> tuple[Entry, ...]:
+    body = source.encode() if isinstance(source, str) else source
+    return parse_feed(body, base=BASE, **arguments).entries
+
+
+def rss(items: str, channel: str = "") -> str:
+    return f'<?xml version="1.0"?><rss version="2.0"><channel><title>c</title>{channel}{items}</channel></rss>'
+
+
+def test_rss_2() -> None:
+    source = rss(
+        "<item><title>Camurus &amp; Co</title><link>/a</link><description>Short.</description>"
+        "<pubDate>Fri, 20 Nov 2026 08:00:00 +0100</pubDate><guid isPermaLink='false'>17</guid></item>",
+        "<language>sv-SE</language>",
+    )
+    assert entries(source) == (
+        Entry(title="Camurus & Co", summary="Short.", link="https://example.com/a", published=NOV_20, language="sv-SE"),
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<rss version='0.91'><channel><item><title>T</title><link>https://e.org/1</link></item></channel></rss>",
+        "<rss version='0.92'><channel><item><title>T</title><link>https://e.org/1</link></item></channel></rss>",
+        "<channel><item><title>T</title><link>https://e.org/1</link></item></channel>",
+        (
+            '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/"><channel/>'
+            '<item rdf:about="https://e.org/1"><title>T</title><link>https://e.org/1</link></item></rdf:RDF>'
+        ),
+        '<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>T</title><link href="https://e.org/1"/></entry></feed>',
+        (
+            '<feed version="0.3" xmlns="http://purl.org/atom/ns#"><entry><title>T</title>'
+            '<link rel="alternate" type="text/html" href="https://e.org/1"/></entry></feed>'
+        ),
+        '{"version": "https://jsonfeed.org/version/1.1", "items": [{"title": "T", "url": "https://e.org/1"}]}',
+        '\ufeff  {"version": "https://jsonfeed.org/version/1", "items": [{"title": "T", "url": "https://e.org/1"}]}',
+    ],
+)
+def test_every_family_of_feeds_is_read(source: str) -> None:
+    assert entries(source) == (Entry(title="T", summary="", link="https://e.org/1"),)
+
+
+def test_atom_with_its_own_base_languages_and_kinds_of_text() -> None:
+    source = (
+        '<feed xmlns="http://www.w3.org/2005/Atom" xml:base="https://b.example/x/" xml:lang="fr"><entry>'
+        '<title type="html">&lt;b&gt;T&lt;/b&gt;</title><link rel="self" href="self"/><link href="y"/>'
+        "<updated>2026-11-21T00:30:00+02:00</updated><summary>S</summary>"
+        '<content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><p>Longer <b>text</b></p></div></content>'
+        "</entry></feed>"
+    )
+    (entry,) = entries(source)
+    assert entry.link == "https://b.example/x/y"
+    assert entry.published == NOV_20
+    assert entry.language == "fr"
+    assert entry.title == "<b>T</b>"
+    assert "<p>Longer <b>text</b></p>" in entry.summary
+
+
+def test_the_longest_text_counts() -> None:
+    source = rss(
+        "<item><description>Short.</description>"
+        "<content:encoded><![CDATA[<p>Much longer text.</p>]]></content:encoded></item>"
+        "<item><description>Here the description is longer.</description><content:encoded>x</content:encoded></item>"
+    )
+    assert [entry.summary for entry in entries(source)] == [
+        "<p>Much longer text.</p>",
+        "Here the description is longer.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("item", "link"),
+    [
+        ("<link>a b</link>", "https://example.com/news/a%20b"),
+        ("<guid>https://e.org/guid</guid>", "https://e.org/guid"),
+        ("<guid isPermaLink='false'>abc</guid>", ""),
+        ("<link>javascript:alert(1)</link><guid>https://e.org/g</guid>", "https://e.org/g"),
+        ("<link>javascript:alert(1)</link>", ""),
+        ("<link>https://user:pass@e.org/</link>", ""),
+        ("<atom:link rel='alternate' href='/alt'/>", "https://example.com/alt"),
+        ("", ""),
+    ],
+)
+def test_links_are_absolute_or_empty(item: str, link: str) -> None:
+    (entry,) = entries(rss(f"<item><title>T</title>{item}</item>"))
+    assert entry.link == link
+
+
+@pytest.mark.parametrize(
+    ("item", "published"),
+    [
+        ("<pubDate>Fri, 20 Nov 2026 10:00:00 GMT</pubDate>", NOV_20),
+        ("<pubDate>2026-11-20</pubDate>", NOV_20),
+        ("<pubDate>20 novembre 2026</pubDate>", NOV_20),
+        ("<pubDate>20/11/2026</pubDate>", NOV_20),
+        ("<dc:date>2026-11-20T10:00:00Z</dc:date>", NOV_20),
+        ("<pubDate>soon</pubDate><dc:date>2026-11-20</dc:date>", NOV_20),
+        ("<pubDate>\u03a0\u03b1\u03c1, 20 \u039d\u03bf\u03ad 2026 10:00:00 +0200</pubDate>", NOV_20),
+        ("<pubDate>soon</pubDate>", None),
+        ("", None),
+    ],
+)
+def test_dates_in_every_form_or_none(item: str, published: dt.date | None) -> None:
+    (entry,) = entries(rss(f"<item><title>T</title>{item}</item>"))
+    assert entry.published == published
+
+
+def test_one_clear_date_explains_the_others() -> None:
+    items = "<item><pubDate>11/05/2026</pubDate></item><item><pubDate>{}</pubDate></item>"
+    american, european = entries(rss(items.format("11/20/2026"))), entries(rss(items.format("20/11/2026")))
+    assert american[0].published == dt.date(2026, 11, 5)
+    assert european[0].published == dt.date(2026, 5, 11)
+
+
+@pytest.mark.parametrize("charset", ["", "utf-8", "windows-1252"])
+def test_encodings_survive_wrong_declarations(charset: str) -> None:
+    source = f'<?xml version="1.0" encoding="iso-8859-1"?>{rss("<item><title>Åsa Norén</title></item>")[21:]}'
+    assert entries(source.encode(), charset=charset)[0].title == "Åsa Norén"
+    assert entries(source.encode("latin-1"), charset=charset)[0].title == "Åsa Norén"
+    assert entries(source.encode("utf-16"), charset=charset)[0].title == "Åsa Norén"
+
+
+def test_a_broken_feed_gives_what_is_there_and_says_what_was_wrong() -> None:
+    document = parse_feed(
+        b"<rss><channel><item><title>One & <b>two</title></item><item><title>Three</title><desc", base=BASE
+    )
+    assert [entry.title for entry in document.entries][1] == "Three"
+    assert document.entries[0].title.startswith("One &")
+    assert document.problems == (
+        "it ends in the middle: some elements are never closed",
+        "not well-formed XML: 1 tags had to be repaired",
+    )
+
+
+def test_an_entity_bomb_is_text() -> None:
+    source = f'<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>{rss("<item><title>&b;</title></item>")[21:]}'
+    assert entries(source)[0].title == "&b;"
+
+
+def test_external_entities_and_files_are_never_opened(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.xml"
+    secret.write_text("<rss><channel><item><title>hunter2</title></item></channel></rss>")
+    with pytest.raises(ParseProblem):
+        entries(str(secret))
+    source = f'<!DOCTYPE r [<!ENTITY x SYSTEM "file://{secret}">]>{rss("<item><title>&x;</title></item>")[21:]}'
+    assert "hunter2" not in entries(source)[0].title
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("", "it has no elements"),
+        ("Not Found", "it has no elements"),
+        ("<!DOCTYPE html><html><body>x</body></html>", "its outermost element is 'html'"),
+        ("<error>no</error>", "its outermost element is 'error'"),
+        ("{}", "no JSON Feed"),
+    ],
+)
+def test_what_is_no_feed_says_so(source: str, says: str) -> None:
+    with pytest.raises(ParseProblem, match=says):
+        entries(source)
+
+
+def test_a_feed_without_items_is_a_feed() -> None:
+    assert parse_feed(rss("").encode(), base=BASE).entries == ()
+
+
+def test_a_bug_of_the_parser_is_a_problem_of_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("feedparser.parse", crash)
+    with pytest.raises(ParseProblem, match=r"feedparser failed on it \(RecursionError\)"):
+        entries(rss(""))
+
+
+def test_odd_results_of_the_parser_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = {"title": None, "links": [None, 3], "content": "x", "summary_detail": [], "published_parsed": "x"}
+
+    def parse(*_: object, **__: object) -> object:
+        return {"entries": [odd, 7], "feed": None}
+
+    monkeypatch.setattr("feedparser.parse", parse)
+    assert entries(rss("")) == (Entry(title="", summary="", link=""),)
+
+
+def test_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        entries(rss("<item><title>x</title>"))
+    assert caplog.records == []

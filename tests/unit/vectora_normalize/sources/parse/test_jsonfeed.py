@@ -1,0 +1,129 @@
+"""JSON Feeds are read item by item; one bad item costs nothing but itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Entry
+from vectora_normalize.sources.parse.jsonfeed import MAX_VALUES, parse_json_feed
+
+BASE = "https://example.com/feed.json"
+VERSION = "https://jsonfeed.org/version/1.1"
+
+
+def feed(*items: object, **more: object) -> str:
+    return json.dumps({"version": VERSION, "items": items, **more})
+
+
+def read(*items: object, **more: object) -> tuple[Entry, ...]:
+    return parse_json_feed(feed(*items, **more), base=BASE).entries
+
+
+def test_an_item_with_everything() -> None:
+    item = {
+        "id": "1",
+        "url": "/a",
+        "title": "T",
+        "summary": "s",
+        "content_html": "<p>longest</p>",
+        "content_text": "longer",
+        "date_published": "2026-11-20T10:00:00Z",
+        "language": "ko",
+        "unknown": {"is": "ignored"},
+    }
+    assert read(item, language="en") == (
+        Entry(
+            title="T",
+            summary="<p>longest</p>",
+            link="https://example.com/a",
+            published=dt.date(2026, 11, 20),
+            language="ko",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "link"),
+    [
+        ({"external_url": "https://e.org/x"}, "https://e.org/x"),
+        ({"url": "javascript:x", "external_url": "/x"}, "https://example.com/x"),
+        ({"id": "https://e.org/id"}, "https://e.org/id"),
+        ({"id": "tag:1"}, ""),
+        ({"id": 17}, ""),
+    ],
+)
+def test_the_link_is_the_best_that_there_is(item: dict[str, Any], link: str) -> None:
+    assert read(item)[0].link == link
+
+
+def test_a_modification_is_better_than_no_date() -> None:
+    assert read({"date_published": "?", "date_modified": "2026-11-19"})[0].published == dt.date(2026, 11, 19)
+    assert read({})[0].published is None
+
+
+def test_the_language_of_the_feed_is_that_of_its_items() -> None:
+    assert read({}, language="fr")[0].language == "fr"
+
+
+def test_a_bad_item_costs_itself_and_is_still_there_to_be_counted() -> None:
+    document = parse_json_feed(feed({"title": 3}, 7, {"title": "good"}), base=BASE)
+    assert [entry.title for entry in document.entries] == ["", "", "good"]
+    assert document.problems == ("2 items are not of the form that JSON Feed demands",)
+
+
+def test_only_so_many_items_are_read() -> None:
+    document = parse_json_feed(feed(*[{"title": "x"}] * (MAX_ENTRIES + 1)), base=BASE)
+    assert len(document.entries) == MAX_ENTRIES
+    assert document.problems == (f"more than {MAX_ENTRIES} items; the rest was not read",)
+
+
+@pytest.mark.parametrize("version", [VERSION, "http://jsonfeed.org/version/1", "https://www.jsonfeed.org/version/1"])
+def test_every_version_that_is_in_use_is_read(version: str) -> None:
+    assert parse_json_feed(json.dumps({"version": version, "items": []}), base=BASE).entries == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "no JSON Feed: "),
+        ("{}", "no JSON Feed: .*version"),
+        ('{"version": 1, "items": []}', "no JSON Feed: "),
+        ('{"version": "2.0", "items": []}', "no JSON Feed: its version is '2.0'"),
+        ('{"version": "https://jsonfeed.org/version/1.1", "items": {}}', "no JSON Feed: "),
+        ('{"version": "https://jsonfeed.org/version/1.1", "items": ' + "[" * 100_000, "no JSON Feed: "),
+        ("{" + "[]," * MAX_VALUES, f"JSON with more than {MAX_VALUES} values"),
+    ],
+)
+def test_what_is_no_json_feed_says_so(text: str, says: str) -> None:
+    with pytest.raises(ParseProblem, match=says):
+        parse_json_feed(text, base=BASE)
+
+
+def test_an_item_nested_without_end_costs_itself() -> None:
+    deep = "[" * 50_000 + "]" * 50_000
+    document = parse_json_feed(f'{{"version": "{VERSION}", "items": [{{"title": "a"}}]}}', base=BASE)
+    assert len(document.entries) == 1
+    try:
+        document = parse_json_feed(f'{{"version": "{VERSION}", "items": [{{"title": {deep}}}]}}', base=BASE)
+    except ParseProblem:
+        return
+    assert document.entries[0].title == ""
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["title", "url", "id", "x"]), inner),
+    max_leaves=8,
+)
+
+
+@given(st.lists(JSON, max_size=5))
+def test_no_item_is_too_odd(items: list[object]) -> None:
+    assert len(read(*items)) == len(items)

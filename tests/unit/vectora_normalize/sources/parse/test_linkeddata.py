@@ -1,0 +1,78 @@
+"""What a page says of its articles for search engines is used as far as it can be read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+
+from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Entry
+from vectora_normalize.sources.parse.linkeddata import read_linked_data
+
+BASE = "https://example.com/news"
+
+
+def read(*values: object) -> list[Entry]:
+    return read_linked_data([json.dumps(value) for value in values], base=BASE)
+
+
+ARTICLE = {
+    "@type": "NewsArticle",
+    "headline": "T",
+    "url": "/1",
+    "datePublished": "2026-11-20T08:00:00Z",
+    "description": "D",
+    "inLanguage": "sv",
+}
+ENTRY = Entry(title="T", summary="D", link="https://example.com/1", published=dt.date(2026, 11, 20), language="sv")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ARTICLE,
+        [ARTICLE],
+        {"@graph": [{"@type": "WebSite"}, ARTICLE]},
+        {"@type": "ItemList", "itemListElement": [{"@type": "ListItem", "item": ARTICLE}]},
+        {**ARTICLE, "@type": ["Thing", "BlogPosting"]},
+        {**ARTICLE, "url": None, "mainEntityOfPage": {"@id": "https://example.com/1"}},
+        {**ARTICLE, "url": 3, "mainEntityOfPage": "https://example.com/1"},
+        {**ARTICLE, "url": "", "@id": "/1"},
+        {**ARTICLE, "headline": None, "name": "T"},
+    ],
+)
+def test_an_article_is_found_wherever_it_stands(value: object) -> None:
+    assert read(value) == [ENTRY]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"@type": "Organization", "url": "/1"},
+        {"@type": 7, "url": "/1"},
+        {**ARTICLE, "url": "javascript:x"},
+        {"@type": "NewsArticle"},
+        [],
+        "NewsArticle",
+        None,
+    ],
+)
+def test_what_is_no_article_with_an_address_is_left_out(value: object) -> None:
+    assert read(value) == []
+
+
+def test_the_same_address_counts_once() -> None:
+    assert read(ARTICLE, {**ARTICLE, "headline": "other"}) == [ENTRY]
+
+
+def test_a_broken_script_costs_itself() -> None:
+    scripts = ["{", "[" * 100_000, json.dumps(ARTICLE)]
+    assert read_linked_data(scripts, base=BASE) == [ENTRY]
+
+
+def test_only_so_much_is_read() -> None:
+    many = [{**ARTICLE, "url": f"/{number}"} for number in range(MAX_ENTRIES + 10)]
+    assert len(read(many)) == MAX_ENTRIES
+    assert read_linked_data([" " * 1_000_001, json.dumps(ARTICLE)], base=BASE) == []
+    assert read([0] * 20_000 + [ARTICLE]) == []

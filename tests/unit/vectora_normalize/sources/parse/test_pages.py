@@ -1,0 +1,137 @@
+"""A listing page gives its articles as entries, dated by markup, patterns, text or JSON-LD."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vectora_normalize.sources.collect import Window
+from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.parse.pages import parse_page
+
+if TYPE_CHECKING:
+    from vectora_normalize.sources.parse.entries import Document
+
+BASE = "https://example.com/news/"
+ROW = '<li><h3><a href="/{0}">Number {0} of the news</a></h3>{1}</li>'
+
+
+def page(source: str, *patterns: str, base: str = BASE) -> Document:
+    return parse_page(source.encode(), base=base, date_patterns=patterns)
+
+
+def dates(document: Document) -> list[str]:
+    return [str(entry.published) for entry in document.entries]
+
+
+def test_links_are_absolute_and_without_fragment() -> None:
+    document = page('<li><a href="a/b#c">A title of some length</a> 2026-11-20</li>')
+    assert [entry.link for entry in document.entries] == ["https://example.com/news/a/b"]
+
+
+def test_the_base_element_counts() -> None:
+    document = page('<base href="https://b.example/x/"><li><a href="a">A title of some length</a> 2026-11-20</li>')
+    assert [entry.link for entry in document.entries] == ["https://b.example/x/a"]
+    document = page('<base href="javascript:x"><li><a href="a">A title of some length</a> 2026-11-20</li>')
+    assert [entry.link for entry in document.entries] == ["https://example.com/news/a"]
+
+
+def test_a_link_to_the_page_itself_is_no_article() -> None:
+    document = page(
+        '<li><a href="#top">Back to the top of page</a></li><li><a href="/1">A title of some length</a></li>'
+    )
+    assert [entry.link for entry in document.entries] == ["https://example.com/1"]
+
+
+def test_texts_are_escaped_since_an_entry_is_markup() -> None:
+    document = page("<li><a href=/1>Doses &lt; 5 mg &amp;amp; more</a> 2026-11-20 <p>x &lt;b&gt;</p></li>")
+    (entry,) = document.entries
+    assert entry.title == "Doses &lt; 5 mg &amp;amp; more"
+    assert entry.summary == "x &lt;b&gt;"
+
+
+def test_patterns_go_before_the_text() -> None:
+    source = ROW.format(1, "Meeting on 3 May 2026. Published: 2026-11-20")
+    assert dates(page(source)) == ["2026-05-03"]
+    assert dates(page(source, r"Published:\s*(\d{4}-\d{2}-\d{2})")) == ["2026-11-20"]
+    assert dates(page(source, r"Published: [\d-]+")) == ["2026-11-20"]
+    assert dates(page(source, r"nothing (\w+)", r"(\w+)\. Published")) == ["2026-05-03"]
+
+
+def test_patterns_that_cannot_be_used_are_told_and_cost_nothing_else() -> None:
+    document = page(ROW.format(1, "20 Nov 2026 " + "a" * 60 + "!"), "(", "(a|aa)+$")
+    assert dates(document) == ["2026-11-20"]
+    assert len(document.problems) == 2
+    assert "date_extraction_patterns[0]: left out" in document.problems[0]
+    assert "date_extraction_patterns[1]: stopped after" in document.problems[1]
+
+
+def test_numeric_dates_are_read_as_the_page_writes_them() -> None:
+    source = ROW.format(1, "05/11/2026") + ROW.format(2, "{}")
+    assert dates(page(source.format("20/11/2026"))) == ["2026-11-05", "2026-11-20"]
+    assert dates(page(source.format("11/20/2026"))) == ["2026-05-11", "2026-11-20"]
+
+
+def ld(number: int, **more: str) -> str:
+    fields = {"@type": "NewsArticle", "headline": f"LD {number}", "url": f"/{number}", **more}
+    return f'<script type="application/ld+json">{json.dumps(fields)}</script>'
+
+
+def test_json_ld_completes_what_the_page_shows() -> None:
+    document = page(
+        ld(1, datePublished="2026-11-20", description="What it is about.", inLanguage="sv") + ROW.format(1, "x")
+    )
+    (entry,) = document.entries
+    assert entry.title == "Number 1 of the news"
+    assert entry.summary == "What it is about."
+    assert entry.published == dt.date(2026, 11, 20)
+    assert entry.language == "sv"
+
+
+def test_json_ld_adds_what_the_page_does_not_show() -> None:
+    document = page(
+        ROW.format(1, "2026-11-20") + ld(2, datePublished="2026-11-19") + ld(3) + ld(4, headline="", datePublished="x")
+    )
+    assert [(entry.title, str(entry.published)) for entry in document.entries] == [
+        ("Number 1 of the news", "2026-11-20"),
+        ("LD 2", "2026-11-19"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source", ["", "plain text", "<p>no links</p>", "<a href='javascript:x'>A title of some length</a>"]
+)
+def test_a_page_without_links_is_none(source: str) -> None:
+    with pytest.raises(ParseProblem, match="no page with links"):
+        page(source)
+
+
+@pytest.mark.parametrize("charset", ["", "euc-kr", "iso-8859-1"])
+def test_encodings_survive(charset: str) -> None:
+    source = f'<meta charset="euc-kr">{ROW.format(1, "2026.11.20 펩트론 임상")}'
+    document = parse_page(source.encode("euc_kr"), base=BASE, charset=charset)
+    assert dates(document) == ["2026-11-20"]
+    if charset != "iso-8859-1":
+        assert "펩트론" in document.entries[0].summary
+
+
+def test_problems_of_the_page_are_told() -> None:
+    assert page(ROW.format(1, "2026-11-20") + "<div>" * 200).problems == (
+        "elements more than 100 deep; their tags were left out",
+    )
+
+
+def test_dates_are_looked_for_in_so_much_text_only() -> None:
+    rows = "".join(ROW.format(number, "no date, but 7 " + "word " * 380) for number in range(300))
+    document = page(rows + ROW.format(999, "2026-11-20"))
+    assert "dates were looked for in its first 400000 characters only" in document.problems
+    assert len(document.entries) == 301
+
+
+def test_the_window_is_not_the_parsers_business() -> None:
+    document = page(ROW.format(1, "1 May 2001"))
+    assert document.entries[0].published is not None
+    assert not Window(dt.date(2026, 1, 1), dt.date(2026, 12, 31)).holds(document.entries[0].published)

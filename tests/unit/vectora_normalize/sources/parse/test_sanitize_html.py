@@ -1,0 +1,107 @@
+"""A page is reduced to what a listing is made of: balanced, shallow, and with nothing else in it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS
+from vectora_normalize.sources.parse.sanitize_html import tidy
+
+
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ("<p>a &amp; b &lt;c&gt;</p>", "<p>a &amp; b &lt;c&gt;</p>"),
+        ("<div class=x style=y onclick=z>a</div>", "<div>a</div>"),
+        ("<A href='/x?a=1&amp;b=2' class=y>t</A>", '<a href="/x?a=1&amp;b=2">t</a>'),
+        ("<a name=x>t</a>", "<a>t</a>"),
+        ("<time datetime='2026-11-20' class=x>t</time>", '<time datetime="2026-11-20">t</time>'),
+        ('<a href=\'"><script>\'>t</a>', '<a href="&quot;&gt;&lt;script&gt;">t</a>'),
+        ("Medi<b>cell</b><br>x<img src=y>z", "Medicell x z"),
+        ("<news-card>t</news-card>", "<div>t</div>"),
+        ("<figure><figcaption>t</figure>", "<div><div>t</div></div>"),
+        ("<script>x<p></script><style>y</style><title>z</title>t", "t"),
+        ("<!-- x --><![CDATA[<p>]]>t", "&lt;p&gt;t"),
+        ("<li>one<li>two", "<li>one</li><li>two</li>"),
+        ("<ul><li>one<ul><li>in</ul><li>two</ul>", "<ul><li>one<ul><li>in</li></ul></li><li>two</li></ul>"),
+        ("<p>one<p>two<div><p>three</div>", "<p>one</p><p>two<div><p>three</p></div></p>"),
+        ("<dl><dt>a<dd>b<dt>c</dl>", "<dl><dt>a</dt><dd>b</dd><dt>c</dt></dl>"),
+        ("<table><tr><td>a<td>b<tr><td>c</table>", "<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>"),
+        ("<a href=x>t<a href=y>u", '<a href="x">t</a><a href="y">u</a>'),
+        ("<div><table><tr><td></div>x</table>y</div>", "<div><table><tr><td>x</td></tr></table>y</div>"),
+        ("</div>t</b></br>", "t"),
+        ("<div/>t", "<div>t</div>"),
+    ],
+)  # fmt: skip
+def test_what_is_left_of_a_page(source: str, html: str) -> None:
+    assert tidy(source).html == html
+
+
+def test_a_link_that_is_too_long_is_none() -> None:
+    assert tidy(f"<a href='/{'x' * 3000}'>t</a>").html == "<a>t</a>"
+
+
+def test_base_and_json_ld_are_kept_aside() -> None:
+    source = (
+        "<base href='https://b.example/'><base href='https://c.example/'>"
+        "<script type='application/ld+json'>{\"a\": 1}</script>"
+        "<script>no</script><script type=application/ld+json>[]</script>"
+    )
+    tidied = tidy(source)
+    assert tidied.base == "https://b.example/"
+    assert tidied.linked_data == ('{"a": 1}', "[]")
+    assert tidied.html.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("<div>" * 300, f"elements more than {MAX_DEPTH} deep; their tags were left out"),
+        ("<i>x</i><div></div>" * MAX_ELEMENTS, f"more than {MAX_ELEMENTS} elements; the rest was not read"),
+        ("</b>" * (MAX_TOKENS + 1), f"more than {MAX_TOKENS} tags and texts; the rest was not read"),
+    ],
+)
+def test_a_page_beyond_the_limits_says_so(source: str, problem: str) -> None:
+    assert tidy(source).problems == (problem,)
+
+
+def test_an_ordinary_page_has_no_problems() -> None:
+    assert tidy("<p>x</p>").problems == ()
+
+
+TAGS = [
+    "a href=x",
+    "b",
+    "br",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "h2",
+    "li",
+    "p",
+    "script",
+    "span",
+    "table",
+    "td",
+    "time",
+    "tr",
+    "ul",
+    "x-y",
+]
+
+
+@given(st.lists(st.sampled_from([*(f"<{t}>" for t in TAGS), *(f"</{t.split()[0]}>" for t in TAGS), "t", "<!--", "<"])))
+def test_what_is_left_is_always_balanced(pieces: list[str]) -> None:
+    opened: list[str] = []
+    for closing, name in re.findall(r"<(/?)([a-z0-9]+)[^>]*>", tidy("".join(pieces)).html):
+        if closing:
+            assert opened.pop() == name
+        else:
+            opened.append(name)
+    assert opened == []
+    assert len(opened) <= MAX_DEPTH

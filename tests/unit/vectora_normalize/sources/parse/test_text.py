@@ -1,0 +1,153 @@
+"""Text comes out as a reader sees it: no markup, nothing invisible, one line, cut between words."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.stopwatch import Stopwatch
+from vectora_normalize.sources.parse.text import clean_markup, count_words, cut, is_prompt, plain
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("  two \n\t words\u00a0here ", "two words here"),
+        ("<p>one</p><p>two</p>", "one two"),
+        ("one<br>two<hr/>three", "one two three"),
+        ("Medi<b>cell</b> and <i>Teva</i>", "Medicell and Teva"),
+        ("<li>a</li><li>b</li>", "a b"),
+        ("a &amp; b &lt;c&gt;", "a & b <c>"),
+        ("twice &amp;lt;", "twice &lt;"),
+        ("<p>twice &amp;lt;</p>", "twice &lt;"),
+        ("<p>x</p><script>alert('<p>')</script><style>p{}</style>y", "x y"),
+        ("<!-- hidden -->seen<!-- hidden", "seen"),
+        ("<p>p<0.05 and n < 3</p>", "p<0.05 and n < 3"),
+        ("<![CDATA[<b>raw</b> & text]]>", "<b>raw</b> & text"),
+        ("<div>cut <b", "cut <b"),
+        ("<textarea>form</textarea><title>t</title>rest", "rest"),
+    ],
+)
+def test_markup_is_taken_off(source: str, text: str) -> None:
+    assert clean_markup(source) == text
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Read more",
+        "Read more »",
+        "READ MORE...",
+        "Continue reading →",
+        "[…] Learn more",
+        "Lire la suite",
+        "Läs mer",
+        "Weiterlesen",
+    ],
+)
+def test_links_that_only_ask_to_read_on_are_left_out(prompt: str) -> None:
+    assert is_prompt(prompt)
+    assert clean_markup(f'<p>News. <a href="/x"><b>{prompt}</b></a></p> Rest') == "News. Rest"
+
+
+def test_other_links_stay() -> None:
+    assert clean_markup('<a href="/x">Read more about Camurus</a> and <a>that') == "Read more about Camurus and that"
+    assert not is_prompt("Read more about Camurus")
+    assert not is_prompt("Read more" + " " * 60)
+
+
+@pytest.mark.parametrize(
+    "invisible",
+    [
+        "\x00", "\x07", "\x1b", "\x7f", "\x9f", "\u00ad", "\u034f", "\u061c", "\u115f", "\u180e", "\u200b", "\u200c",
+        "\u200d", "\u200e", "\u200f", "\u202a", "\u202e", "\u2060", "\u2066", "\u2069", "\u206f", "\u3164", "\ufe0f",
+        "\ufeff", "\ufff9", "\U000e0041", "\U000e0100", "\U0001d173", "\ud800", "\ue000", "\uffff", "\U0010ffff",
+    ],
+)  # fmt: skip
+def test_what_nobody_sees_is_dropped(invisible: str) -> None:
+    assert plain(f"Me{invisible}di") == "Medi"
+    assert clean_markup(f"<p>Me{invisible}di</p>") == "Medi"
+
+
+def test_text_cannot_be_turned_around() -> None:
+    assert plain("safe \u202egnp.exe\u202c \u2067abc\u2069") == "safe gnp.exe abc"
+
+
+def test_no_character_is_left_that_is_neither_seen_nor_space() -> None:
+    kept = [
+        hex(code)
+        for code in range(0x110000)
+        if unicodedata.category(chr(code)) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+        and plain(f"a{chr(code)}b") not in {"ab", "a b"}
+    ]
+    # Signs of Arabic, Syriac and Kaithi that stand above numbers: format characters by name, but visible.
+    visible = [0x600, 0x601, 0x602, 0x603, 0x604, 0x605, 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD]
+    assert kept == [hex(code) for code in visible]
+
+
+def test_characters_are_composed_so_that_equal_texts_have_equal_hashes() -> None:
+    assert plain("A\u030asa Nore\u0301n") == "Åsa Norén"
+    assert plain("e\u200b\u0301") == "é"
+
+
+def test_a_pile_of_marks_is_cut_down_in_linear_time() -> None:
+    watch = Stopwatch()
+    piled = plain("a" + "\u0316\u0300" * 100_000 + "b")
+    assert watch.seconds < 2  # NFC alone takes half a minute
+    assert len(piled) <= 32
+    assert piled.endswith("b")
+
+
+@given(st.text())
+def test_plain_text_stays_as_it_is(text: str) -> None:
+    once = plain(text)
+    assert plain(once) == once
+    assert unicodedata.is_normalized("NFC", once)
+    assert once == " ".join(once.split())
+    once.encode()
+
+
+@given(st.text(alphabet="<>/!-[]\"'= abp&;#\u0301\u200b\n", max_size=80), st.integers(1, 30))
+def test_no_markup_is_too_odd(source: str, length: int) -> None:
+    text = clean_markup(source, length)
+    assert len(text) <= length
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "expected"),
+    [
+        ("one two three", 13, "one two three"),
+        ("one two three", 9, "one two"),
+        ("one two three", 7, "one two"),
+        ("unbreakable", 5, "unbre"),
+        ("a verylongwordindeed", 12, "a verylongwo"),
+        ("", 5, ""),
+    ],
+)
+def test_text_is_cut_between_words_where_that_costs_little(text: str, length: int, expected: str) -> None:
+    assert cut(text, length) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", 0), ("Once-monthly injection, 5 mg.", 5), ("持効性注射剤", 6), ("펩트론 임상", 2), ("...", 0)],
+)
+def test_words_are_counted_in_every_script(text: str, words: int) -> None:
+    assert count_words(text) == words
+
+
+def test_a_long_document_is_looked_at_only_as_far_as_its_text_may_go() -> None:
+    watch = Stopwatch()
+    assert clean_markup("<a>" * 2_000_000 + "far", 100) == ""
+    assert clean_markup("<b></b>" * 2_000_000 + "far", 500_000) == ""
+    assert watch.seconds < 2
+
+
+def test_the_cut_keeps_to_the_length_of_the_source() -> None:
+    assert clean_markup("<p>" + "word " * 1000 + "</p>", 22) == "word word word word"

@@ -1,0 +1,16 @@
+"""Importing the ingestion costs next to nothing: what reads documents is imported by the first document."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+ENTRANCES = ("catalog", "fetch", "scopes", "window")
+LATE = ("feedparser", "selectolax", "regex", "yaml", "http.client", "ssl", "urllib3", "boto3")
+
+
+def test_no_parser_and_no_network_library_is_imported_early() -> None:
+    imports = ", ".join(f"vectora_normalize.sources.{name}" for name in ENTRANCES)
+    program = f"import sys, {imports}; print(*(name for name in {LATE!r} if name in sys.modules))"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []

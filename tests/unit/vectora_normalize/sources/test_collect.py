@@ -1,0 +1,322 @@
+"""Sources become the items of a window: cleaned, sifted, without repetitions, every entry accounted for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vectora_normalize.items import hash_content
+from vectora_normalize.sources.collect import Counts, Ingested, Window, ingest
+from vectora_normalize.sources.config.catalog import ContentFilters, Source
+from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
+from vectora_normalize.sources.parse.entries import Document
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Sequence
+
+Read = TypeVar("Read")
+
+TODAY = dt.date(2026, 11, 21)
+WEEK = Window.back_from(TODAY, 7)
+ALL = ContentFilters()
+
+
+class Shelf(Fetcher):
+    """A fetcher that has its documents already; they come in any order that a test wants.
+
+    Args:
+        documents: URL to body, or to the failure of fetching it.
+        order: URLs in the order in which they arrive; those not named come last.
+    """
+
+    def __init__(self, documents: dict[str, bytes | FetchError], order: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._documents = documents
+        self._order = order
+        self.asked: list[str] = []
+
+    def fetch_all(
+        self,
+        urls: Sequence[str],
+        read: Callable[[int, FetchResult | FetchError], Read],
+        *,
+        until: float | None = None,
+    ) -> list[Read]:
+        self.asked.extend(urls)
+        arrival = sorted(urls, key=lambda url: self._order.index(url) if url in self._order else len(self._order))
+        done = {url: read(list(urls).index(url), self._document(url)) for url in arrival}
+        return [done[url] for url in urls]
+
+    def _document(self, url: str) -> FetchResult | FetchError:
+        found = self._documents[url]
+        if isinstance(found, FetchError):
+            return found
+        return FetchResult(
+            url=url, status=200, body=found, received=len(found), elapsed=0.25, cut_short=b"CUT" in found
+        )
+
+
+def source(key: str = "a", **fields: object) -> Source:
+    values = {"source_key": key, "source_type": "press", "rss_url": f"https://{key}.example/feed", **fields}
+    return Source(**values)  # type: ignore[arg-type]  # the values of the fields
+
+
+def feed(*items: dict[str, str]) -> bytes:
+    return json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": items}).encode()
+
+
+def item(title: str = "Title", text: str = "Some text.", date: str = "2026-11-20", **more: str) -> dict[str, str]:
+    return {"title": title, "content_html": text, "date_published": date, "url": "/1", **more}
+
+
+def run(*bodies: bytes | FetchError, filters: ContentFilters = ALL, **fields: object) -> Ingested:
+    sources = [source(key, **fields) for key, _ in zip("abcdef", bodies, strict=False)]
+    return ingest(sources, WEEK, filters, Shelf({each.url: body for each, body in zip(sources, bodies, strict=True)}))
+
+
+def test_a_window_is_its_days_and_one_more_for_other_time_zones() -> None:
+    assert Window(dt.date(2026, 11, 14), TODAY, slack=1) == WEEK
+    days = [TODAY + dt.timedelta(days=offset) for offset in (-8, -7, 0, 1, 2)]
+    assert [WEEK.holds(day) for day in days] == [False, True, True, True, False]
+
+
+def test_a_window_of_given_dates_is_exact() -> None:
+    window = Window(TODAY, TODAY)
+    assert [window.holds(TODAY + dt.timedelta(days=offset)) for offset in (-1, 0, 1)] == [False, True, False]
+
+
+def test_an_item_is_made_of_source_and_entry() -> None:
+    (found,) = run(feed(item("A &amp; B", "<p>Text &amp; <b>more</b>.</p>")), company_id="camurus").items
+    assert found.title == "A & B"
+    assert found.content == "A & B. Text & more."
+    assert found.content_hash == hash_content(found.content)
+    assert found.url == "https://a.example/1"
+    assert found.published_at == dt.date(2026, 11, 20)
+    assert (found.source_key, found.source_type, found.company_id) == ("a", "press", "camurus")
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "content"),
+    [
+        ("T.", "Text", "T. Text"),
+        ("T?", "Text", "T? Text"),
+        ("T", "", "T"),
+        ("T", "T is the beginning", "T is the beginning"),
+        ("", "Only text", "Only text"),
+    ],
+)
+def test_title_and_text_are_one_content(title: str, text: str, content: str) -> None:
+    assert run(feed(item(title, text))).items[0].content == content
+
+
+def test_an_entry_without_a_title_is_called_by_its_beginning() -> None:
+    (found,) = run(feed(item("<b></b>", "word " * 60))).items
+    assert found.title == ("word " * 20).strip()
+    assert found.content.startswith(found.title)
+
+
+def test_a_text_is_cut_to_the_length_of_its_source() -> None:
+    (found,) = run(feed(item("Title", "word " * 1000)), max_content_length=100).items
+    assert 80 <= len(found.content) <= 100
+    assert found.content.startswith("Title. word word")
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [("fr-CA", "fr"), ("KO", "ko"), ("", "sv"), ("english", "sv"), ("x", "sv"), ("日本", "sv")],
+)
+def test_the_language_is_the_items_or_else_the_sources(language: str, expected: str) -> None:
+    assert run(feed(item(language=language)), default_language="sv").items[0].language == expected
+
+
+def test_an_item_without_a_link_leads_to_the_homepage() -> None:
+    nowhere = feed(item(url="javascript:x"))
+    assert run(nowhere, homepage_url="https://home.example/").items[0].url == "https://home.example/"
+    assert run(nowhere).items[0].url == ""
+
+
+def test_every_entry_is_accounted_for() -> None:
+    body = feed(
+        item("Kept one", "with enough words in it"),
+        item("Kept two", "with enough words in it"),
+        item("Kept one", "with enough words in it"),
+        item("Old", date="2026-11-13"),
+        item("Future", date="2026-11-23"),
+        item("Undated", date="soon"),
+        item("Short", ""),
+        item("Excluded", "We are HIRING people these days"),
+        item("", "", date=""),
+        item("<script>x</script>", "<style>y</style>"),
+    )
+    filters = ContentFilters(min_word_count=4, exclude_patterns=("we are.*hiring",))
+    ingested = run(body, filters=filters)
+    (report,) = ingested.sources
+    assert report.counts == Counts(
+        found=10, kept=2, outside_window=2, undated=1, duplicate=1, too_short=1, excluded=1, invalid=2
+    )
+    assert report.counts.balances
+    assert [found.title for found in ingested.items] == ["Kept one", "Kept two"]
+
+
+def test_the_first_source_keeps_what_two_sources_have_whoever_answers_first() -> None:
+    both = {url: feed(item("Same", "text")) for url in ("https://a.example/feed", "https://b.example/feed")}
+    for order in (list(both), list(both)[::-1]):
+        ingested = ingest([source("a"), source("b")], WEEK, ALL, Shelf(dict(both), order))
+        assert [found.source_key for found in ingested.items] == ["a"]
+        assert [report.counts.duplicate for report in ingested.sources] == [0, 1]
+
+
+def test_items_come_in_the_order_of_the_sources() -> None:
+    documents = {f"https://{key}.example/feed": feed(item(f"From {key}")) for key in "abc"}
+    ingested = ingest([source(key) for key in "cab"], WEEK, ALL, Shelf(dict(documents), sorted(documents)))
+    assert [found.title for found in ingested.items] == ["From c", "From a", "From b"]
+
+
+def test_a_source_that_fails_is_alone_in_that() -> None:
+    refused = FetchError(FailureKind.NOT_FOUND, "https://a.example/feed: 404", received=120, elapsed=0.5)
+    ingested = run(refused, b"no feed at all", feed(item()))
+    failed, unreadable, good = ingested.sources
+    assert (failed.failure, failed.message) == (FailureKind.NOT_FOUND, "https://a.example/feed: 404")
+    assert (failed.received, failed.seconds, failed.counts) == (120, 0.5, Counts())
+    assert unreadable.failure is FailureKind.UNREADABLE
+    assert unreadable.message == "https://b.example/feed: neither RSS, Atom nor JSON Feed: it has no elements"
+    assert (good.failure, good.message, good.counts.kept) == (None, "", 1)
+    assert (good.received, good.seconds) == (len(feed(item())), 0.25)
+    assert not ingested.all_failed
+
+
+def test_all_failed_is_said_only_where_there_were_sources() -> None:
+    assert run(b"no feed", b"no feed").all_failed
+    assert not ingest([], WEEK, ALL, Shelf({})).all_failed
+
+
+def test_a_source_without_an_address_is_not_fetched() -> None:
+    shelf = Shelf({"https://b.example/feed": feed(item())})
+    ingested = ingest([source("a", ingestion_mode="html"), source("b")], WEEK, ALL, shelf)
+    assert shelf.asked == ["https://b.example/feed"]
+    assert ingested.sources[0].failure is FailureKind.NO_ADDRESS
+    assert ingested.sources[0].message == "the catalogue gives no URL for ingestion_mode html"
+    assert ingested.sources[0].url == ""
+    assert len(ingested.items) == 1
+
+
+def test_pages_are_read_with_the_patterns_of_their_source() -> None:
+    body = b'<li><a href="/n">A title of some length</a> Meeting 3 May 2026, published 2026-11-20 and (</li>'
+    ingested = run(
+        body,
+        ingestion_mode="html",
+        html_url="https://a.example/news",
+        date_extraction_patterns=(r"published ([\d-]+)", "("),
+    )
+    assert [found.published_at for found in ingested.items] == [dt.date(2026, 11, 20)]
+    assert ingested.sources[0].problems[0].startswith("date_extraction_patterns[1]: left out")
+
+
+def test_what_was_wrong_with_a_document_is_reported() -> None:
+    cut = b"<rss><channel><item><title>CUT</title><pubDate>2026-11-20</pubDate>"
+    (report,) = run(cut).sources
+    assert report.problems == (
+        "the connection ended before the document did",
+        "it ends in the middle: some elements are never closed",
+    )
+    assert report.failure is None
+    assert report.counts.kept == 1
+
+
+def test_a_pattern_of_the_client_that_hangs_is_reported_once_and_excludes_nothing() -> None:
+    body = feed(*(item(f"Title {number}", "a" * 300 + "!") for number in range(5)))
+    ingested = run(body, filters=ContentFilters(exclude_patterns=("(a|aa)+$",)))
+    assert len(ingested.items) == 5
+    assert ingested.problems == (
+        "source_config.content_filters.exclude_patterns[0]: stopped after 0.25 s and left out from then on",
+    )
+
+
+def test_a_report_is_json_and_shows_no_secret() -> None:
+    ingested = ingest(
+        [source("a", rss_url="https://a.example/feed?token=hunter2")],
+        WEEK,
+        ALL,
+        Shelf({"https://a.example/feed?token=hunter2": feed(item())}),
+    )
+    written = json.dumps(ingested.sources[0].to_dict())
+    assert "hunter2" not in written
+    assert json.loads(written) == {
+        "source_key": "a",
+        "url": "https://a.example/feed?...",
+        "failure": None,
+        "message": "",
+        "problems": [],
+        "counts": {
+            "found": 1,
+            "kept": 1,
+            "outside_window": 0,
+            "undated": 0,
+            "duplicate": 0,
+            "too_short": 0,
+            "excluded": 0,
+            "invalid": 0,
+        },
+        "received": len(feed(item())),
+        "seconds": 0.25,
+    }
+
+
+def test_a_bug_that_a_document_finds_costs_its_source_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(body: bytes, **_: object) -> Document:
+        if b"evil" in body:
+            raise IndexError("secret")
+        return Document(())
+
+    monkeypatch.setattr("vectora_normalize.sources.parse.feeds.parse_feed", crash)
+    evil, good = run(b"evil", b"good").sources
+    assert evil.failure is FailureKind.READER_CRASHED
+    assert re.fullmatch(r"https://a.example/feed: IndexError in crash, line \d+", evil.message)
+    assert good.failure is None
+
+
+def test_a_crash_while_fetching_is_not_swallowed() -> None:
+    class Crashing(Fetcher):
+        def fetch(self, url: str, *, until: float | None = None) -> FetchResult:
+            raise ZeroDivisionError
+
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        ingest([source("a"), source("b")], WEEK, ALL, Crashing())
+    assert threading.active_count() == before
+
+
+ENTRY = st.fixed_dictionaries(
+    {
+        "title": st.sampled_from(["", "One", "Two", "<b></b>", "excluded"]),
+        "content_html": st.sampled_from(["", "some words in here", "<i></i>"]),
+        "date_published": st.sampled_from(["", "2026-11-20", "2026-11-20", "2020-01-01", "2026-11-22", "x"]),
+    }
+)
+
+
+@given(st.lists(st.lists(ENTRY, max_size=6), min_size=1, max_size=4), st.integers(0, 4), st.randoms())
+def test_the_ledger_balances_and_does_not_depend_on_who_is_first(
+    documents: list[list[dict[str, str]]], words: int, rng: random.Random
+) -> None:
+    sources = [source(key) for key, _ in zip("abcd", documents, strict=False)]
+    bodies = {each.url: feed(*entries) for each, entries in zip(sources, documents, strict=True)}
+    filters = ContentFilters(min_word_count=words, exclude_patterns=("excluded",))
+    order = list(bodies)
+    rng.shuffle(order)
+    ingested = ingest(sources, WEEK, filters, Shelf(dict(bodies), order))
+    assert ingested == ingest(sources, WEEK, filters, Shelf(dict(bodies)))
+    assert all(report.counts.balances for report in ingested.sources)
+    assert [report.counts.found for report in ingested.sources] == [len(entries) for entries in documents]
+    assert sum(report.counts.kept for report in ingested.sources) == len(ingested.items)
+    assert len({found.content_hash for found in ingested.items}) == len(ingested.items)
+    assert all(found.published_at and WEEK.holds(found.published_at) for found in ingested.items)

@@ -1,0 +1,59 @@
+"""The page for operators says what the code does: the same limits, the same kinds of failure, the same counts."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from support.pages import ROOT
+from vectora_normalize.sources.collect import Counts
+from vectora_normalize.sources.config import patterns
+from vectora_normalize.sources.errors import FailureKind
+from vectora_normalize.sources.http.limits import MEBIBYTE, FetchLimits
+from vectora_normalize.sources.parse import element_stack as balance
+from vectora_normalize.sources.parse import entries
+from vectora_normalize.sources.parse import repair_xml as mend
+
+PAGE = (ROOT / "docs" / "sources.md").read_text("utf-8")
+
+
+def first_column(heading: str) -> dict[str, str]:
+    """The rows of the table whose header begins so: first cell to second."""
+    table = PAGE.partition(f"| {heading} |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|", table, re.MULTILINE)
+    return {first: second for first, second in rows if not first.startswith("-")}
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    limits = FetchLimits()
+    assert list(first_column("limit").values()) == [
+        f"{limits.max_bytes // MEBIBYTE} MiB",
+        f"{limits.max_wire_bytes // MEBIBYTE} MiB",
+        f"{limits.max_header_bytes // 1024} KiB",
+        f"{limits.total_seconds:g} s",
+        f"{limits.connect_seconds:g} s",
+        f"{limits.idle_seconds:g} s",
+        str(limits.max_redirects),
+        str(limits.workers),
+        str(limits.per_host),
+        f"{entries.MAX_ENTRIES:,}",
+        f"{balance.MAX_ELEMENTS:,}",
+        str(balance.MAX_DEPTH),
+        f"{mend.MAX_ENTRY_TEXT:,} characters",
+    ]
+
+
+def test_every_kind_of_failure_is_explained() -> None:
+    told = {kind for cell in first_column("kind") for kind in re.findall(r"`(\w+)`", cell)}
+    assert told == set(FailureKind)
+
+
+def test_every_count_is_explained() -> None:
+    told = {count for cell in first_column("count") for count in re.findall(r"`(\w+)`", cell)}
+    assert told == {field.name for field in dataclasses.fields(Counts)} - {"found"}
+
+
+def test_the_policy_for_regular_expressions_has_the_numbers_of_the_code() -> None:
+    policy = PAGE.partition("## Regular expressions")[2]
+    assert f"stops after {patterns.TIMEOUT} s" in policy
+    assert f"At most {patterns.MAX_PATTERNS} patterns a list, {patterns.MAX_PATTERN_LENGTH} characters each." in policy

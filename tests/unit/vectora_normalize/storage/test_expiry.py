@@ -1,0 +1,35 @@
+"""A hold is over when it is over on every clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+import pytest
+
+from support.ticking import Ticking
+from vectora_normalize.storage.expiry import Hold, WallClock
+
+NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "skew", "over"),
+    [(-1.0, 0.0, False), (0.0, 0.0, False), (1.0, 0.0, True), (5.0, 5.0, False), (5.1, 5.0, True)],
+)
+def test_a_hold_is_over_after_its_end_and_the_skew_of_the_clocks(seconds: float, skew: float, *, over: bool) -> None:
+    assert Hold("me", NOW).is_over(NOW + dt.timedelta(seconds=seconds), skew) is over
+
+
+def test_a_hold_without_a_time_zone_is_none() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b'{"owner": "me", "expires_at": "2026-11-21T06:30:00"}', type=Hold)
+
+
+def test_wall_time_passes_as_the_clock_does() -> None:
+    clock = Ticking()
+    wall = WallClock(NOW, clock)
+    assert wall.now() == NOW
+    clock.sleep(90.0)
+    assert wall.now() == NOW + dt.timedelta(seconds=90)
+    assert wall.after(10.0) == NOW + dt.timedelta(seconds=100)

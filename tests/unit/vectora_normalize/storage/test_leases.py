@@ -1,0 +1,172 @@
+"""One run at a time has the lease of a client, and none has it for longer than it lives."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path  # noqa: TC003 - pytest reads the annotations
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.ticking import Ticking
+from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.leases import LEASE_SECONDS, Lease
+from vectora_normalize.storage.objects import FolderStore, NotFound, Stored, StoreError
+
+if TYPE_CHECKING:
+    from vectora_normalize.storage.objects import ObjectStore
+
+NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
+KEY = "normalized/small/lease.json"
+
+
+class Office:
+    """Where leases are asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.clock = Ticking()
+        self.wall = WallClock(NOW, self.clock)
+        self.store: ObjectStore = FolderStore(root)
+
+    def lease(self, owner: str, *, seconds: float | None = None) -> Lease:
+        until = None if seconds is None else self.wall.after(seconds)
+        return Lease(self.store, KEY, owner=owner, wall=self.wall, until=until)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def test_the_first_has_it_and_the_others_learn_who(office: Office) -> None:
+    assert office.lease("one", seconds=60).take() is None
+    standing = office.lease("two").take()
+    assert standing is not None
+    assert (standing.owner, standing.expires_at) == ("one", NOW + dt.timedelta(seconds=60))
+
+
+def test_it_is_anybodys_when_it_was_given_back(office: Office) -> None:
+    one = office.lease("one")
+    one.take()
+    one.give_back()
+    one.give_back()
+    assert list(office.store.list("")) == []
+    assert office.lease("two").take() is None
+
+
+def test_it_is_taken_over_when_it_must_be_over(office: Office) -> None:
+    one, two = office.lease("one", seconds=60), office.lease("two")
+    one.take()
+    office.clock.sleep(60 + office.store.clock_skew)
+    assert two.take() is not None
+    office.clock.sleep(0.01)
+    assert two.take() is None
+    one.give_back()  # it is not the first one's any more
+    assert office.lease("three").take() is not None
+
+
+def test_without_a_deadline_it_lasts_as_long_as_it_is_renewed(office: Office) -> None:
+    one, two = office.lease("one"), office.lease("two")
+    one.take()
+    for _ in range(10):
+        office.clock.sleep(LEASE_SECONDS / 2 + 1)
+        one.renew()
+        assert two.take() is not None
+    office.clock.sleep(LEASE_SECONDS + office.store.clock_skew + 1)
+    assert two.take() is None
+
+
+def test_it_is_written_anew_only_when_half_of_its_time_is_over(office: Office) -> None:
+    one = office.lease("one")
+    one.renew()  # nothing was taken
+    one.take()
+    body = office.store.get(KEY)
+    office.clock.sleep(LEASE_SECONDS / 2 - 1)
+    one.renew()
+    assert office.store.get(KEY) == body
+    limited = office.lease("two", seconds=10)
+    office.clock.sleep(2 * LEASE_SECONDS)
+    limited.take()
+    body = office.store.get(KEY)
+    office.clock.sleep(9)
+    limited.renew()  # it ends with its run, whatever happens
+    assert office.store.get(KEY) == body
+
+
+def test_a_lease_that_was_lost_is_not_renewed(office: Office) -> None:
+    one, two = office.lease("one"), office.lease("two")
+    one.take()
+    office.clock.sleep(2 * LEASE_SECONDS)
+    two.take()
+    one.renew()
+    one.give_back()
+    standing = office.lease("three").take()
+    assert standing is not None
+    assert standing.owner == "two"
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"owner": "x", "expires_at": "2026-11-21T06:30:00"}'])
+def test_an_object_that_is_no_lease_holds_nobody_up(office: Office, body: bytes) -> None:
+    office.store.put(KEY, body)
+    assert office.lease("one").take() is None
+
+
+class _Forgetful(FolderStore):
+    def put_if_absent(self, key: str, body: bytes) -> str | None:
+        super().put_if_absent(key, body)
+        return None
+
+
+def test_a_put_whose_answer_was_lost_has_been_done(office: Office, tmp_path: Path) -> None:
+    office.store = _Forgetful(tmp_path)
+    assert office.lease("one").take() is None
+    assert office.lease("two").take() is not None
+
+
+class _Vanishing(FolderStore):
+    gone = False
+
+    def read(self, key: str) -> Stored:
+        if not self.gone:
+            self.gone = True
+            (self.root / key).unlink()
+            raise NotFound(key)
+        return super().read(key)
+
+
+class _Restless(FolderStore):
+    def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
+        return None
+
+
+def test_a_lease_that_is_given_back_at_this_moment_is_tried_again(office: Office, tmp_path: Path) -> None:
+    office.lease("one").take()
+    office.store = _Vanishing(tmp_path)
+    assert office.lease("two").take() is None
+
+
+def test_whoever_never_gets_a_turn_says_so(office: Office, tmp_path: Path) -> None:
+    office.store = _Restless(tmp_path)
+    office.store.put(KEY, b"{}")
+    with pytest.raises(StoreError, match="cannot be taken: others kept writing it"):
+        office.lease("one").take()
+
+
+class _Broken(FolderStore):
+    def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
+        raise StoreError("no")
+
+    def delete_if_unchanged(self, key: str, version: str) -> bool:
+        raise StoreError("no")
+
+
+def test_what_goes_wrong_while_it_is_held_disturbs_nobody(
+    office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.store = _Broken(tmp_path)
+    one = office.lease("one")
+    one.take()
+    office.clock.sleep(LEASE_SECONDS)
+    one.renew()
+    one.give_back()
+    assert "ends by itself at 2026-11-21 06:35:00+00:00: no" in caplog.text

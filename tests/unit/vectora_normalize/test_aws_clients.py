@@ -1,0 +1,175 @@
+"""What both functions make of the settings and of Lambda's context."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gc
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
+from bedrock_resilience.quotas._quota import Quota
+from vectora_normalize.aws_clients import (
+    PatientClients,
+    aws_parts,
+    bedrock_control_client,
+    deadline_of,
+    killed_at,
+    make_pacer,
+)
+from vectora_normalize.settings import Mode, Pacing, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def settings(**fields: object) -> Settings:
+    return Settings(**{"config_bucket": "c", "data_bucket": "d", **fields})  # type: ignore[arg-type]  # the fields
+
+
+def test_nothing_is_paced_unless_asked_for() -> None:
+    assert make_pacer(settings()) is None
+    assert make_pacer(settings(quota=Quota(requests_per_minute=50), pacing=Pacing.NONE)) is None
+
+
+def test_a_known_quota_is_kept() -> None:
+    pacer = make_pacer(settings(quota=Quota(requests_per_minute=60, burst=1), pacing=Pacing.QUOTA))
+    assert isinstance(pacer, QuotaPacer)
+    assert pacer.reserve(0.0).wait == 0
+    assert pacer.reserve(0.0).wait == pytest.approx(1.0, rel=0.2)
+
+
+def test_an_unknown_quota_is_found_out() -> None:
+    assert isinstance(make_pacer(settings(pacing=Pacing.ADAPTIVE)), AdaptivePacer)
+
+
+class Client:
+    """A client that knows how long it waits."""
+
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class TestPatientClients:
+    def test_a_call_is_made_with_the_most_patience_that_is_left(self) -> None:
+        clients = PatientClients(Client, 120.0)
+        waits = {seconds: clients.within(seconds).patience for seconds in (300, 125, 124.9, 65, 64, 35, 34, 20, 5, 0)}
+        assert waits == {
+            300: 120,
+            125: 120,
+            124.9: 60,
+            65: 60,
+            64: 30,
+            35: 30,
+            34: 15,
+            20: 15,
+            5: 15,
+            0: 15,
+        }
+
+    @pytest.mark.parametrize("seconds", [20.0, 20.5, 29.0, 64.9, 125.0, 900.0])
+    @pytest.mark.parametrize("longest", [1.0, 14.0, 15.0, 16.0, 31.0, 100.0, 900.0])
+    def test_an_attempt_that_may_begin_ends_in_time(self, seconds: float, longest: float) -> None:
+        # An attempt is begun with at least ATTEMPT_SECONDS left; connecting takes 5 s at the most.
+        assert PatientClients(Client, longest).within(seconds).patience + 5.0 <= seconds
+
+    def test_a_client_is_made_when_it_is_needed_and_kept(self) -> None:
+        made: list[float] = []
+
+        def make(patience: float) -> Client:
+            made.append(patience)
+            return Client(patience)
+
+        clients = PatientClients(make, 120.0)
+        assert made == [120]
+        assert clients.within(300) is clients.usual
+        assert clients.within(40) is clients.within(50)
+        assert made == [120, 30]
+
+    def test_all_of_them_are_closed(self) -> None:
+        clients = PatientClients(Client, 120.0)
+        both = [clients.usual, clients.within(20)]
+        clients.close()
+        assert [client.closed for client in both] == [True, True]
+
+
+class Context:
+    """Lambda's context, as far as it is read."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 300_000
+
+
+NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
+
+
+def test_a_run_stops_in_time_to_store_what_it_has() -> None:
+    deadline = deadline_of(Context())
+    assert deadline is not None
+    now = SYSTEM_CLOCK.monotonic()
+    assert 289 < deadline.remaining(now) <= 290
+    assert deadline.attempt == 20
+    assert killed_at(Context(), NOW) == NOW + dt.timedelta(seconds=300)
+
+
+@pytest.mark.parametrize("context", [None, object()])
+def test_outside_of_lambda_there_is_all_the_time_in_the_world(context: object) -> None:
+    assert deadline_of(context) is None
+    assert killed_at(context, NOW) is None
+
+
+@pytest.mark.parametrize("function", ["handler", "worker"])
+def test_a_function_that_is_loaded_has_loaded_botocore(function: str) -> None:
+    code = f"import sys, vectora_normalize.{function}; print('botocore.session' in sys.modules, 'boto3' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["True", "False"]
+
+
+class TestParts:
+    @pytest.fixture(autouse=True)
+    def _forget(self) -> Iterator[None]:
+        aws_parts.cache_clear()
+        yield
+        aws_parts.cache_clear()
+
+    def test_the_client_of_bedrock_has_no_retries_and_a_pool_for_all_workers(self) -> None:
+        parts = aws_parts(settings(max_workers=32, read_timeout=77.0, region="eu-central-1"))
+        config = parts.bedrock.meta.config
+        assert (config.retries["total_max_attempts"], config.max_pool_connections) == (1, 32)
+        assert (config.read_timeout, parts.bedrock.meta.region_name) == (77.0, "eu-central-1")
+        assert parts.bedrock_within is not None
+        hasty = parts.bedrock_within(25.0).meta.config
+        assert (hasty.read_timeout, hasty.retries["total_max_attempts"]) == (19.25, 1)
+
+    @pytest.mark.parametrize("collects", [True, False])
+    def test_garbage_is_collected_as_before(self, *, collects: bool) -> None:
+        before = gc.isenabled()
+        try:
+            (gc.enable if collects else gc.disable)()
+            aws_parts(settings())
+            assert gc.isenabled() is collects
+        finally:
+            (gc.enable if before else gc.disable)()
+
+    def test_queues_are_there_where_they_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_REGION", "eu-west-3")
+        assert aws_parts(settings()).queue is None
+        assert aws_parts(settings()).dead_letters is None
+        url = "https://sqs.eu-west-3.amazonaws.com/1/q"
+        assert aws_parts(settings(mode=Mode.DIRECT, queue_url=url)).queue is None
+        assert aws_parts(settings(mode=Mode.QUEUE, queue_url=url)).queue is not None
+        assert aws_parts(settings(dead_letter_queue_url=url)).dead_letters is not None
+
+    def test_the_control_plane_is_where_the_runtime_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_REGION", "eu-west-3")
+        client = bedrock_control_client(settings(region="eu-central-1"))
+        assert client.meta.region_name == "eu-central-1"
+        assert client.meta.service_model.service_name == "bedrock"
