@@ -36,7 +36,7 @@ from vectora_normalize.normalize.response_cache import AnswerStore
 from vectora_normalize.pipeline.daily_items import DailyLists
 from vectora_normalize.pipeline.dispatch import Dispatcher
 from vectora_normalize.sqs import SqsQueue
-from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.objects import S3Store
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class Scene:
         """Send them, as the dispatcher does."""
         now = dt.datetime.now(dt.UTC)
         store = S3Store(self.s3, "data")
-        answers = AnswerStore(store, CLIENT, run="dispatch", wall=WallClock(now, SYSTEM_CLOCK), attempt=5.0)
+        answers = AnswerStore(store, CLIENT, run="dispatch", wall=RunClock(now, SYSTEM_CLOCK), attempt=5.0)
         normalizer = Normalizer(client=None, model_id="model", watchlists=watchlists_of({}), ingested_at=now)
         queue = SqsQueue(self.sqs, self.queue_url)
         dispatcher = Dispatcher(queue, client_id=CLIENT, run="dispatch", now=now, clock=SYSTEM_CLOCK)
@@ -266,7 +266,7 @@ def add_what_is_left(scene: Scene) -> None:
     store, began, added = S3Store(scene.s3, "data"), time.monotonic(), 0
     while scene.keys("parts") and time.monotonic() - began < 60:
         now = dt.datetime.now(dt.UTC)
-        added += DailyLists(store, CLIENT, run="next", wall=WallClock(now, SYSTEM_CLOCK)).add_parts()
+        added += DailyLists(store, CLIENT, run="next", wall=RunClock(now, SYSTEM_CLOCK)).add_parts()
         time.sleep(1)
     if added:
         print(f"the next run added {added} parts")

@@ -12,7 +12,7 @@ import functools
 import statistics
 from typing import TYPE_CHECKING
 
-from bedrock_resilience.pacing import AdaptiveLaw, AdaptivePacer
+from bedrock_resilience.pacing import AdaptiveConfig, AdaptivePacer
 from bedrock_resilience.quotas._quota import Quota
 from bedrock_resilience.simulation import Scenario, simulate
 
@@ -33,9 +33,9 @@ SCALED = {
 FACTORS = (0.5, 0.75, 1.0, 1.5, 2.0)
 
 
-def scaled(constants: tuple[str, ...], factor: float) -> AdaptiveLaw:
+def scaled(constants: tuple[str, ...], factor: float) -> AdaptiveConfig:
     """The law with some constants scaled."""
-    law = AdaptiveLaw()
+    law = AdaptiveConfig()
     return dataclasses.replace(law, **{name: getattr(law, name) * factor for name in constants})
 
 

@@ -36,7 +36,7 @@ class Row:
     """Means over the seeds."""
 
     name: str
-    calls: float
+    attempts: float
     throttled: float
     lost: float
     seconds: float
@@ -49,7 +49,7 @@ class Row:
         rates = [report.throttle_rate for report in reports]
         return cls(
             name=name,
-            calls=statistics.fmean(report.calls for report in reports),
+            attempts=statistics.fmean(report.attempts for report in reports),
             throttled=statistics.fmean(rates),
             lost=statistics.fmean(report.failure_rate for report in reports),
             seconds=statistics.fmean(report.makespan for report in reports),
@@ -59,7 +59,7 @@ class Row:
 
     def __str__(self) -> str:
         return (
-            f"  {self.name:<36}{self.calls:>7.0f}{self.throttled:>10.1%} ±{self.spread:>5.1%}{self.lost:>9.1%}"
+            f"  {self.name:<36}{self.attempts:>7.0f}{self.throttled:>10.1%} ±{self.spread:>5.1%}{self.lost:>9.1%}"
             f"{self.seconds:>9.0f}{self.ratio:>8.2f}"
         )
 

@@ -190,10 +190,10 @@ async def _instance(
         succeeded=answered,
         failed=scenario.items - answered,
         unstarted=0,
-        calls=len(seen),
+        attempts=len(seen),
         retries=len(seen) - scenario.items,
         throttles=sum(request.refused is not None for request in seen),
-        waited=0.0,
+        backoff_seconds=0.0,
         paced=0.0,
     )
 

@@ -60,9 +60,9 @@ def main() -> int:
     for name, pacer in (("retry alone", None), ("AdaptivePacer", AdaptivePacer())):
         report, requests, refused, ids = run(pacer)
         throttles.append(report.throttles)
-        agree &= (report.calls, report.throttles, report.calls) == (requests, refused, ids)
+        agree &= (report.attempts, report.throttles, report.attempts) == (requests, refused, ids)
         print(
-            f"{name:<16}{report.calls:>7}{report.throttles:>11}{len(report.failed):>6}{report.elapsed:>9.1f}"
+            f"{name:<16}{report.attempts:>7}{report.throttles:>11}{len(report.failed):>6}{report.elapsed:>9.1f}"
             f"   {requests:>18}, {refused}, {ids}"
         )
     alone, paced = throttles

@@ -6,12 +6,12 @@ alone pays for nothing more at its cold start.
 
 from __future__ import annotations
 
-from bedrock_resilience._lazy import loaded_later
+from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience._version import __version__
 from bedrock_resilience.retrying._faults import THROTTLING, TRANSIENT, Fault, classify
 from bedrock_resilience.retrying._jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
 from bedrock_resilience.retrying._policy import RetryPolicy
-from bedrock_resilience.retrying._retrier import DeadlineExceeded, Retrier, RetriesExhausted, retry
+from bedrock_resilience.retrying._retrier import DeadlineExceededError, Retrier, RetriesExhaustedError, retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from bedrock_resilience.batch._report import BatchReport, ItemOutcome
     from bedrock_resilience.bedrock import (
         BedrockRuntime,
-        IncompleteAnswer,
-        MalformedAnswer,
-        StreamInterrupted,
+        IncompleteResponseError,
+        MalformedResponseError,
+        StreamInterruptedError,
         bedrock_runtime_client,
         call_bedrock_with_retry,
     )
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
 
-_LATER = {
+_LAZY = {
     "AdaptivePacer": "pacing",
     "BatchReport": "batch._report",
     "BedrockRuntime": "bedrock",
     "BoundedExecutor": "batch._executor",
     "Deadline": "retrying._deadline",
-    "IncompleteAnswer": "bedrock",
+    "IncompleteResponseError": "bedrock",
     "ItemOutcome": "batch._report",
-    "MalformedAnswer": "bedrock",
+    "MalformedResponseError": "bedrock",
     "NoPacer": "pacing",
     "Quota": "quotas._quota",
     "QuotaPacer": "pacing",
     "RetryBudget": "retrying._budget",
-    "StreamInterrupted": "bedrock",
+    "StreamInterruptedError": "bedrock",
     "bedrock_runtime_client": "bedrock",
     "call_bedrock_with_retry": "bedrock",
 }
@@ -59,23 +59,23 @@ __all__ = [
     "BedrockRuntime",
     "BoundedExecutor",
     "Deadline",
-    "DeadlineExceeded",
+    "DeadlineExceededError",
     "DecorrelatedJitter",
     "EqualJitter",
     "Fault",
     "FullJitter",
-    "IncompleteAnswer",
+    "IncompleteResponseError",
     "ItemOutcome",
-    "MalformedAnswer",
+    "MalformedResponseError",
     "NoJitter",
     "NoPacer",
     "Quota",
     "QuotaPacer",
     "Retrier",
-    "RetriesExhausted",
+    "RetriesExhaustedError",
     "RetryBudget",
     "RetryPolicy",
-    "StreamInterrupted",
+    "StreamInterruptedError",
     "__version__",
     "bedrock_runtime_client",
     "call_bedrock_with_retry",
@@ -83,7 +83,7 @@ __all__ = [
     "retry",
 ]
 
-__getattr__: Callable[[str], object] = loaded_later(__name__, _LATER)
+__getattr__: Callable[[str], object] = lazy_attributes(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

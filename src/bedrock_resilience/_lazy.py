@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def loaded_later(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:
+def lazy_attributes(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:
     """A package's ``__getattr__``.
 
     Args:

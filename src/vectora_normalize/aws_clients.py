@@ -38,7 +38,7 @@ _LEAST_PATIENCE: Final = ATTEMPT_SECONDS - DEFAULT_CONNECT_TIMEOUT
 _S3_CONNECTIONS: Final = 64
 
 
-class PatientClients:
+class TimeoutClientPool:
     """Bedrock clients that differ in how long they wait for an answer.
 
     botocore has no timeout for a single call, and the process may have less time left than a client waits: a call that
@@ -96,7 +96,7 @@ def aws_parts(settings: Settings) -> Parts:
 
         session = Session()  # one for all: the first client of a session costs it ten times what the next does
         s3 = _client(session, "s3", settings)
-        bedrock = PatientClients(
+        bedrock = TimeoutClientPool(
             lambda patience: bedrock_runtime_client(
                 settings.region, workers=settings.max_workers, read_timeout=patience, session=session
             ),

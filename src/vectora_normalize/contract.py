@@ -52,7 +52,7 @@ class ErrorType(StrEnum):
         return 502 if self in {ErrorType.ALL_SOURCES_FAILED, ErrorType.BEDROCK_REFUSED} else 400
 
 
-class RunRefused(Exception):  # noqa: N818 - a refusal is an answer of the contract, not an error of the program
+class RunRefusedError(Exception):
     """A run that cannot be done as asked, with all there is to say about it.
 
     Args:
@@ -97,10 +97,10 @@ def parse_event(event: object, *, today: dt.date) -> RunRequest:
         today: Day of the run, UTC.
 
     Raises:
-        RunRefused: INVALID_EVENT, with every fault of the event.
+        RunRefusedError: INVALID_EVENT, with every fault of the event.
     """
     if not isinstance(event, dict):
-        raise RunRefused(
+        raise RunRefusedError(
             ErrorType.INVALID_EVENT, _fault("event", event, 'a JSON object such as {"client_id": "lai_weekly"}')
         )
     fields = cast("dict[object, object]", event)
@@ -110,7 +110,7 @@ def parse_event(event: object, *, today: dt.date) -> RunRequest:
     sources = _read_sources(fields.get("sources"), faults)
     from_date, to_date = _read_dates(fields, today, faults)
     if faults:
-        raise RunRefused(ErrorType.INVALID_EVENT, *faults)
+        raise RunRefusedError(ErrorType.INVALID_EVENT, *faults)
     return RunRequest(
         client_id=client_id,
         period_days=period_days,
@@ -138,7 +138,7 @@ def succeeded(*, client_id: str, items_ingested: int, items_normalized: int, sec
     return {"statusCode": 200, "body": body}
 
 
-def refused(refusal: RunRefused, *, client_id: str | None, seconds: float) -> dict[str, Any]:
+def refused(refusal: RunRefusedError, *, client_id: str | None, seconds: float) -> dict[str, Any]:
     """The answer to a run that was refused or came to nothing; `client_id` is null where the event names none."""
     body = {
         "client_id": client_id,

@@ -53,7 +53,7 @@ def lambda_handler(event: object, context: Any) -> dict[str, Any]:  # noqa: ANN4
             now=now, request_id=request_id, deadline=deadline_of(context), killed_at=killed_at(context, now)
         )
         summary = run(request, aws_parts(settings), invocation)
-    except contract.RunRefused as refusal:
+    except contract.RunRefusedError as refusal:
         _logger.error("refused: %s: %s", refusal.error_type, refusal)  # noqa: TRY400 - an answer, not a traceback
         emit_metrics({"RunsRefused": 1}, dimensions=_dimensions(), properties={"error_type": refusal.error_type})
         return contract.refused(refusal, client_id=client_id, seconds=SYSTEM_CLOCK.monotonic() - started)

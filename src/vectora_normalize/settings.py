@@ -15,7 +15,7 @@ import msgspec
 from bedrock_resilience.bedrock._client import DEFAULT_READ_TIMEOUT
 from bedrock_resilience.quotas._quota import Quota
 from bedrock_resilience.retrying._policy import RetryPolicy
-from vectora_normalize.contract import ErrorType, RunRefused, show
+from vectora_normalize.contract import ErrorType, RunRefusedError, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,7 +118,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The settings of an environment such as `os.environ`.
 
         Raises:
-            RunRefused: INVALID_CONFIGURATION, with every fault: the variable, what it holds, what is accepted.
+            RunRefusedError: INVALID_CONFIGURATION, with every fault: the variable, what it holds, what is accepted.
         """
         reader = _Reader(environ)
         settings = cls(
@@ -143,7 +143,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             max_receives=reader.number("MAX_RECEIVES", 5, least=1, most=_MAX_RECEIVES),
         )
         if reader.faults:
-            raise RunRefused(ErrorType.INVALID_CONFIGURATION, *reader.faults)
+            raise RunRefusedError(ErrorType.INVALID_CONFIGURATION, *reader.faults)
         return settings
 
 

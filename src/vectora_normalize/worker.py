@@ -54,7 +54,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         dead-letter queue with their reason.
 
     Raises:
-        RunRefused: The environment is wrong; the whole batch comes back.
+        RunRefusedError: The environment is wrong; the whole batch comes back.
         UnexpectedBatchTypeError: The event is none of an SQS queue.
     """
     now = dt.datetime.now(dt.UTC)  # noqa: TID251 - this is the edge

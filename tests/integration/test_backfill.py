@@ -157,8 +157,8 @@ def test_bad_lines_are_counted_and_the_rest_is_kept(deployment: Deployment, serv
     assert "105 of 112 items answered" in told.output
     assert {line.strip() for line in told.output.splitlines() if "without an answer" in line} == {
         "1 without an answer: 400",
-        "3 without an answer: malformed_answer",
-        "1 without an answer: incomplete_answer",
+        "3 without an answer: malformed_response",
+        "1 without an answer: incomplete_response",
         "1 without an answer: a line for no record of the job",
         "2 without an answer: no line in the output",
     }

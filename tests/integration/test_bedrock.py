@@ -19,11 +19,11 @@ from bedrock_resilience import (
     BedrockRuntime,
     BoundedExecutor,
     Fault,
-    MalformedAnswer,
+    MalformedResponseError,
     NoJitter,
     Retrier,
     RetryPolicy,
-    StreamInterrupted,
+    StreamInterruptedError,
     bedrock_runtime_client,
     call_bedrock_with_retry,
     classify,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 POLICY = RetryPolicy(max_retries=3, base_delay=0.0, jitter=NoJitter(), retry_on="transient")
 REQUEST: dict[str, Any] = {"modelId": SONNET, "messages": [user("Camurus announces results of its trial.")]}
 # What botocore's parser raises on a body that is JSON, but no object, and what becomes of it.
-TRIPPED = (AttributeError, TypeError, UnicodeDecodeError, ClientError, MalformedAnswer, StreamInterrupted)
+TRIPPED = (AttributeError, TypeError, UnicodeDecodeError, ClientError, MalformedResponseError, StreamInterruptedError)
 BODY: dict[str, Any] = {
     "anthropic_version": "bedrock-2023-05-31",
     "max_tokens": 1_000,
@@ -184,7 +184,7 @@ class TestBodies:
         body: bytes,
         call: Any,  # noqa: ANN401 - either of two
     ) -> None:
-        means = {200: Fault.MALFORMED_ANSWER, 429: Fault.THROTTLING, 503: Fault.SERVICE_UNAVAILABLE}
+        means = {200: Fault.MALFORMED_RESPONSE, 429: Fault.THROTTLING, 503: Fault.SERVICE_UNAVAILABLE}
         emulator.fail_next(1, "foreign-body", body=body, content_type="application/json", status=status)
         with made(emulator.endpoint_url) as client, pytest.raises(TRIPPED) as raised:
             list(call(client, **REQUEST))
@@ -206,7 +206,7 @@ class TestStreams:
     def test_a_failure_closes_the_connection(self, emulator: BedrockEmulator, error: str) -> None:
         emulator.fail_next(None, error, after=3)
         with made(emulator.endpoint_url, read_timeout=0.3) as client:
-            with pytest.raises(StreamInterrupted) as raised:
+            with pytest.raises(StreamInterruptedError) as raised:
                 list(BedrockRuntime(client).converse_stream(**REQUEST))
             assert raised.value.text
             assert eventually(lambda: connections() == 0)

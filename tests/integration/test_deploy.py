@@ -18,7 +18,7 @@ from bedrock_resilience.testing import FakeClock
 from support.lambda_service import Ran, Reply, create_function, lambda_service, refusal
 from support.s3 import REGION, make_bucket, moto_server, s3_client
 from vectora_normalize.cli.app import app
-from vectora_normalize.contract import ErrorType, RunRefused, refused, succeeded
+from vectora_normalize.contract import ErrorType, RunRefusedError, refused, succeeded
 from vectora_normalize.operations.deploy import DeployError, Deployment, Place, Trial, deploy
 from vectora_normalize.operations.deploy.function import Function
 from vectora_normalize.operations.package.archive import write_archive
@@ -338,7 +338,7 @@ class TestADeploymentThatFails:
         assert error == f"error: {PLACE.function}: the invocation failed: Unhandled: None"
 
     def test_a_refused_event_is_a_failed_trial_of_code_that_is_in_place(self, deployed: Deployed) -> None:
-        answer = refused(RunRefused(ErrorType.UNKNOWN_CLIENT, "client_id: got 'x'"), client_id="x", seconds=1)
+        answer = refused(RunRefusedError(ErrorType.UNKNOWN_CLIENT, "client_id: got 'x'"), client_id="x", seconds=1)
         deployed.answers(Ran(json.dumps(answer).encode()))
         assert "400 UnknownClient: client_id: got 'x'" in str(deployed.fails())
 

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-from bedrock_resilience.emulator import CONFESSION, BedrockEmulator, Generation
+from bedrock_resilience.emulator import DISCLAIMER, BedrockEmulator, Generation
 from bedrock_resilience.quotas._quota import Quota
 from support.bedrock import SONNET, Client, assistant, client_of, forced, user
 from support.schemas import conforms
@@ -63,7 +63,7 @@ class TestConverse:
     def test_an_answer_without_a_tool_says_that_it_is_no_language_model(self, client: Client) -> None:
         answer = client.converse(modelId=SONNET, messages=[user("Is this a model?")])
         assert_has_output_shape(client, "Converse", answer)
-        assert answer["output"]["message"]["content"] == [{"text": f"{CONFESSION}\nIs this a model?"}]
+        assert answer["output"]["message"]["content"] == [{"text": f"{DISCLAIMER}\nIs this a model?"}]
         assert answer["stopReason"] == "end_turn"
         assert answer["usage"] == {"inputTokens": 4, "outputTokens": 30, "totalTokens": 34}
 
@@ -211,7 +211,7 @@ class TestConverse:
         answer = client.converse(modelId=SONNET, messages=[user("Hello.")], inferenceConfig={"maxTokens": 3})
         assert answer["stopReason"] == "max_tokens"
         assert answer["usage"]["outputTokens"] == 3
-        assert answer["output"]["message"]["content"] == [{"text": CONFESSION[:12]}]
+        assert answer["output"]["message"]["content"] == [{"text": DISCLAIMER[:12]}]
 
     def test_a_tool_use_that_does_not_fit_is_left_incomplete(self, client: Client) -> None:
         answer = client.converse(
@@ -298,7 +298,7 @@ class TestInvokeModel:
         assert read["type"] == "message"
         assert read["role"] == "assistant"
         assert read["model"] == SONNET
-        assert read["content"] == [{"type": "text", "text": f"{CONFESSION}\nHello."}]
+        assert read["content"] == [{"type": "text", "text": f"{DISCLAIMER}\nHello."}]
         assert read["stop_reason"] == "end_turn"
         assert read["usage"]["input_tokens"] == 5
         assert headers["x-amzn-bedrock-input-token-count"] == "5"
@@ -321,7 +321,7 @@ class TestInvokeModel:
     def test_a_nova_body_is_answered_in_its_form(self, client: Client) -> None:
         body = {"messages": [user("Hello.")], "inferenceConfig": {"max_new_tokens": 4}}
         read = json.loads(client.invoke_model(modelId="amazon.nova-lite-v1:0", body=json.dumps(body))["body"].read())
-        assert read["output"]["message"]["content"] == [{"text": CONFESSION[:16]}]
+        assert read["output"]["message"]["content"] == [{"text": DISCLAIMER[:16]}]
         assert read["stopReason"] == "max_tokens"
 
     @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ class TestStreams:
         assert names[0] == "messageStart"
         assert names[-3:] == ["contentBlockStop", "messageStop", "metadata"]
         text = "".join(event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event)
-        assert text == f"{CONFESSION}\nHello."
+        assert text == f"{DISCLAIMER}\nHello."
         assert events[-1]["metadata"]["usage"]["totalTokens"] > 0
 
     def test_a_tool_use_is_streamed_as_pieces_of_json(self, client: Client) -> None:
@@ -367,7 +367,7 @@ class TestStreams:
         assert [chunk["type"] for chunk in chunks[:2]] == ["message_start", "content_block_start"]
         assert [chunk["type"] for chunk in chunks[-3:]] == ["content_block_stop", "message_delta", "message_stop"]
         text = "".join(chunk["delta"]["text"] for chunk in chunks if chunk["type"] == "content_block_delta")
-        assert text == f"{CONFESSION}\nHello."
+        assert text == f"{DISCLAIMER}\nHello."
         assert chunks[-1]["amazon-bedrock-invocationMetrics"]["inputTokenCount"] == 2
 
     def test_a_nova_stream_brings_the_events_of_converse_in_chunks(self, client: Client) -> None:

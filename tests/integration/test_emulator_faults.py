@@ -22,7 +22,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import ProtocolError
 from urllib3.exceptions import ReadTimeoutError as Urllib3ReadTimeoutError
 
-from bedrock_resilience.emulator import EVERY_FAILURE, BedrockEmulator, ErrorAnswer
+from bedrock_resilience.emulator import FAULT_NAMES, BedrockEmulator, ErrorAnswer
 from bedrock_resilience.quotas._quota import Quota
 from support.bedrock import SONNET, Client, client_of, user
 
@@ -342,6 +342,6 @@ class TestStreams:
             read(answer["body"])
 
     def test_every_failure_has_a_name_that_can_be_scripted(self, emulator: BedrockEmulator) -> None:
-        for name in EVERY_FAILURE:
+        for name in FAULT_NAMES:
             emulator.fail_next(1, name)
-        assert emulator.faults_pending == len(EVERY_FAILURE) >= 30
+        assert emulator.faults_pending == len(FAULT_NAMES) >= 30

@@ -41,7 +41,7 @@ def test_a_row_says_what_was_seen() -> None:
         "raised": "ThrottlingException",
         "fault": "throttling",
         "retryable": True,
-        "slows_everyone": True,
+        "backpressure": True,
         "ends_run": False,
         "attempts": 4,
         "requests": 4,

@@ -67,7 +67,7 @@ class TestARunThatIsDone:
         assert {account["status"] for account in report["items"]} == {"succeeded"}
         assert {account["item_id"] for account in report["items"]} == {item["item_id"] for item in deployment.items()}
         assert report["status"] == 200
-        assert report["bedrock"]["calls"] == deployment.emulator.requests
+        assert report["bedrock"]["attempts"] == deployment.emulator.requests
         assert report["settings"]["model_id"] in deployment.emulator.model_ids
         assert list(report["seconds"]) == ["configuration", "ingest", "normalize", "store", "total"]
 
@@ -146,8 +146,8 @@ class TestARunInPart:
         assert (answer["body"]["items_ingested"], answer["body"]["items_normalized"]) == (27, 25)
         report = deployment.report("request-1")
         failed = [account for account in report["items"] if account["status"] == "failed"]
-        assert sorted(account["fault"] for account in failed) == ["malformed_answer", "validation"]
-        assert all(account["calls"] == 1 and account["error"] for account in failed)
+        assert sorted(account["fault"] for account in failed) == ["malformed_response", "validation"]
+        assert all(account["attempts"] == 1 and account["error"] for account in failed)
         assert len(deployment.items()) == 25
 
     def test_a_failing_source_fails_alone(self, deployment: Deployment) -> None:
@@ -337,11 +337,11 @@ class TestWhatIsCounted:
         assert numbers["throttles"] > 100
         assert len(RETRY_LINE.findall(output)) == numbers["retries"]
         assert output.count(ABANDONED_LINE) == numbers["failed"] > 0
-        assert numbers["calls"] == emulator.requests == numbers["submitted"] + numbers["retries"]
+        assert numbers["attempts"] == emulator.requests == numbers["submitted"] + numbers["retries"]
         assert numbers["throttles"] == emulator.throttles == numbers["retries"] + numbers["failed"]
         assert len(emulator.invocation_ids) == emulator.requests
         assert answer["body"]["items_normalized"] == numbers["succeeded"] == len(deployment.items())
-        assert numbers["retry_rate"] == round(numbers["retries"] / numbers["calls"], 4)
+        assert numbers["retry_rate"] == round(numbers["retries"] / numbers["attempts"], 4)
         assert numbers["failure_rate"] == round(numbers["failed"] / 112, 4)
         levels = [json.loads(line).get("level") for line in output.splitlines()]
         assert levels.count("WARNING") == numbers["retries"]
@@ -353,12 +353,12 @@ class TestWhatIsCounted:
         # A little more than the pacer is told: on a busy machine requests arrive closer together than they were sent.
         deployment.emulator.quota = Quota(requests_per_minute=110, burst=11)
         monkeypatch.setenv("BEDROCK_REQUESTS_PER_MINUTE", "100")
-        answer = lambda_handler(event(sources=[NORDLAI]), Context("paced"))
-        numbers = deployment.report("paced")["bedrock"]
+        answer = lambda_handler(event(sources=[NORDLAI]), Context("pacing_seconds"))
+        numbers = deployment.report("pacing_seconds")["bedrock"]
         assert answer["body"]["items_normalized"] == 13
         assert deployment.emulator.throttles == numbers["throttles"] == 0
-        assert numbers["paced"] > 0.5
-        assert numbers["waited"] == 0
+        assert numbers["pacing_seconds"] > 0.5
+        assert numbers["backoff_seconds"] == 0
 
     def test_metrics_tell_what_the_report_tells(
         self, deployment: Deployment, capsys: pytest.CaptureFixture[str]
@@ -369,7 +369,7 @@ class TestWhatIsCounted:
         numbers = deployment.report("measured")["bedrock"]
         assert (of_source["Source"], of_source["ItemsNormalized"], of_source["ItemsFailed"]) == (DEPOT, [26], [1])
         assert (of_source["SourcesFailed"], metrics["RunsRefused"]) == ([0], [0])
-        assert metrics["Calls"] == [numbers["calls"]] == [27]
+        assert metrics["Attempts"] == [numbers["attempts"]] == [27]
         assert metrics["ItemsFailed"] == [numbers["failed"]] == [1]
         assert metrics["InputTokens"] == [numbers["input_tokens"]]
         assert metrics["SourcesRead"] == [1]
@@ -399,8 +399,8 @@ class TestWhatIsCounted:
         assert (tokens["answers"], tokens["unknown"], len(settled)) == (26, 1, 26)
         assert tokens["reserved"] == sum(reserved for reserved, _ in settled)
         assert tokens["settled"] == sum(cost for _, cost in settled)
-        assert tokens["reserved_in_vain"] == sum(max(0, reserved - cost) for reserved, cost in settled) > 0
-        assert tokens["share_in_vain"] == round(tokens["reserved_in_vain"] / tokens["reserved"], 4)
+        assert tokens["over_reserved"] == sum(max(0, reserved - cost) for reserved, cost in settled) > 0
+        assert tokens["unused_share"] == round(tokens["over_reserved"] / tokens["reserved"], 4)
         assert tokens["max_tokens"] == 1000
         longest = max(exchange.usage.output_tokens for exchange in deployment.emulator.log if exchange.usage)
         assert tokens["largest_output"] == longest
@@ -408,7 +408,7 @@ class TestWhatIsCounted:
         assert sum(account["tokens_reserved"] or 0 for account in report["items"]) == tokens["reserved"]
         (metrics,) = [line for line in logged(capsys) if "TokensReserved" in line]
         assert metrics["TokensReserved"] == [tokens["reserved"]]
-        assert metrics["TokensReservedInVain"] == [tokens["reserved_in_vain"]]
+        assert metrics["TokensOverReserved"] == [tokens["over_reserved"]]
 
     def test_every_line_of_a_run_carries_its_request_and_its_client(
         self, deployment: Deployment, capsys: pytest.CaptureFixture[str]

@@ -16,7 +16,7 @@ import trustme
 from bedrock_resilience.clock import SystemClock
 from support.hostileserver import HostileServer, gzipped, http, redirect
 from support.ticking import Ticking
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.fetch import Fetcher, FetchResult, resolve
 from vectora_normalize.sources.http.limits import FetchLimits
@@ -167,23 +167,23 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("status", "kind"),
         [
-            ("204 No Content", FailureKind.EMPTY),
-            ("206 Partial Content", FailureKind.UNEXPECTED_STATUS),
-            ("300 Multiple Choices", FailureKind.UNEXPECTED_STATUS),
-            ("304 Not Modified", FailureKind.NOT_MODIFIED),
-            ("400 Bad Request", FailureKind.UNEXPECTED_STATUS),
-            ("401 Unauthorized", FailureKind.FORBIDDEN),
-            ("403 Forbidden", FailureKind.FORBIDDEN),
-            ("404 Not Found", FailureKind.NOT_FOUND),
-            ("410 Gone", FailureKind.NOT_FOUND),
-            ("429 Too Many Requests", FailureKind.THROTTLED),
-            ("500 Internal Server Error", FailureKind.SERVER_ERROR),
-            ("503 Service Unavailable", FailureKind.SERVER_ERROR),
-            ("599 Whatever", FailureKind.SERVER_ERROR),
+            ("204 No Content", FetchErrorKind.EMPTY),
+            ("206 Partial Content", FetchErrorKind.UNEXPECTED_STATUS),
+            ("300 Multiple Choices", FetchErrorKind.UNEXPECTED_STATUS),
+            ("304 Not Modified", FetchErrorKind.NOT_MODIFIED),
+            ("400 Bad Request", FetchErrorKind.UNEXPECTED_STATUS),
+            ("401 Unauthorized", FetchErrorKind.FORBIDDEN),
+            ("403 Forbidden", FetchErrorKind.FORBIDDEN),
+            ("404 Not Found", FetchErrorKind.NOT_FOUND),
+            ("410 Gone", FetchErrorKind.NOT_FOUND),
+            ("429 Too Many Requests", FetchErrorKind.THROTTLED),
+            ("500 Internal Server Error", FetchErrorKind.SERVER_ERROR),
+            ("503 Service Unavailable", FetchErrorKind.SERVER_ERROR),
+            ("599 Whatever", FetchErrorKind.SERVER_ERROR),
         ],
     )
     def test_every_other_status_is_a_failure_of_its_kind(
-        self, server: HostileServer, status: str, kind: FailureKind
+        self, server: HostileServer, status: str, kind: FetchErrorKind
     ) -> None:
         server.answers["/"] = http(
             b"" if status[0] == "2" and "Content" in status and "No" in status else b"x", status=status
@@ -197,14 +197,14 @@ class TestAnswers:
     def test_what_cannot_hold_items_is_not_even_read(self, server: HostileServer, content_type: str) -> None:
         server.answers["/"] = http(b"x" * 100_000, f"Content-Type: {content_type}")
         error = failure(server.url)
-        assert error.kind is FailureKind.WRONG_TYPE
+        assert error.kind is FetchErrorKind.WRONG_TYPE
         assert content_type.partition(";")[0].lower() in error.message
 
     def test_nothing_is_empty(self, server: HostileServer) -> None:
         server.answers["/"] = http(b"")
-        assert failure(server.url).kind is FailureKind.EMPTY
+        assert failure(server.url).kind is FetchErrorKind.EMPTY
         server.answers["/"] = gzipped(b"")
-        assert failure(server.url).kind is FailureKind.EMPTY
+        assert failure(server.url).kind is FetchErrorKind.EMPTY
 
 
 class TestRetries:
@@ -237,7 +237,7 @@ class TestRetries:
 
     def test_no_second_retry(self, server: HostileServer) -> None:
         self.answer_in_turn(server, *[http(b"x", status="500 Oops")] * 3)
-        assert failure(server.url).kind is FailureKind.SERVER_ERROR
+        assert failure(server.url).kind is FetchErrorKind.SERVER_ERROR
         assert len(server.requests) == 2
 
     @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "304 Not Modified", "204 No Content"])
@@ -304,18 +304,18 @@ class TestRedirects:
     def test_only_so_many_redirects_are_followed(self, server: HostileServer) -> None:
         server.answers["/"] = redirect("/?again")
         error = failure(server.url, FetchLimits(max_redirects=3))
-        assert error.kind is FailureKind.TOO_MANY_REDIRECTS
+        assert error.kind is FetchErrorKind.TOO_MANY_REDIRECTS
         assert error.message.endswith("more than 3 redirects")
         assert len(server.requests) == 4
 
     def test_no_redirect_is_followed_where_none_may(self, server: HostileServer) -> None:
         server.answers["/"] = redirect("/x")
-        assert failure(server.url, FetchLimits(max_redirects=0)).kind is FailureKind.TOO_MANY_REDIRECTS
+        assert failure(server.url, FetchLimits(max_redirects=0)).kind is FetchErrorKind.TOO_MANY_REDIRECTS
 
     @pytest.mark.parametrize("location", ["", "http://[::1"])
     def test_a_redirect_to_nowhere_is_refused(self, server: HostileServer, location: str) -> None:
         server.answers["/"] = redirect(location)
-        assert failure(server.url).kind is FailureKind.REFUSED_REDIRECT
+        assert failure(server.url).kind is FetchErrorKind.REFUSED_REDIRECT
 
     @pytest.mark.parametrize(
         "location", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "http://a:b@127.0.0.1/"]
@@ -323,7 +323,7 @@ class TestRedirects:
     def test_a_redirect_to_what_is_no_http_url_is_refused(self, server: HostileServer, location: str) -> None:
         server.answers["/"] = redirect(location)
         error = failure(server.url)
-        assert error.kind is FailureKind.INVALID_URL
+        assert error.kind is FetchErrorKind.INVALID_URL
         assert "a:b" not in error.message
 
     @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ class TestRedirects:
     ) -> None:
         server.answers["/"] = redirect(location.format(port=canary.port))
         error = failure(server.url, resolver=lambda host, _: ("127.0.0.2",) if host.endswith("example") else (host,))
-        assert error.kind in {FailureKind.REFUSED_ADDRESS, FailureKind.INVALID_URL}
+        assert error.kind in {FetchErrorKind.REFUSED_ADDRESS, FetchErrorKind.INVALID_URL}
 
     @pytest.mark.parametrize(
         "location",
@@ -357,14 +357,14 @@ class TestRedirects:
         open_house = AddressPolicy.from_setting(allow_private_sources=True)
         for policy in (HERE, open_house):
             if policy is HERE or "10.0.0.1" not in location:
-                assert failure(server.url, addresses=policy).kind is FailureKind.REFUSED_ADDRESS
+                assert failure(server.url, addresses=policy).kind is FetchErrorKind.REFUSED_ADDRESS
 
 
 class TestAddresses:
     @pytest.mark.parametrize("found", [("127.0.0.2",), ("93.184.216.34", "127.0.0.2"), ("169.254.169.254",)])
     def test_a_name_is_judged_by_all_of_its_addresses(self, canary: HostileServer, found: tuple[str, ...]) -> None:
         error = failure(f"http://news.example:{canary.port}/", resolver=at(*found))
-        assert error.kind is FailureKind.REFUSED_ADDRESS
+        assert error.kind is FetchErrorKind.REFUSED_ADDRESS
         assert error.message.startswith(f"http://news.example:{canary.port}/: its address ")
 
     def test_the_address_that_was_judged_is_the_one_that_is_asked(
@@ -380,7 +380,7 @@ class TestAddresses:
     def test_every_redirect_is_looked_up_and_judged_again(self, server: HostileServer) -> None:
         server.answers["/"] = redirect("/again")
         error = failure(f"http://rebind.example:{server.port}/", resolver=in_turn(("127.0.0.1",), ("127.0.0.2",)))
-        assert error.kind is FailureKind.REFUSED_ADDRESS
+        assert error.kind is FetchErrorKind.REFUSED_ADDRESS
         assert server.paths == ["/"]
 
     def test_the_next_address_is_tried_where_one_does_not_answer(self, server: HostileServer) -> None:
@@ -399,7 +399,7 @@ class TestAddresses:
 
     def test_a_port_that_no_web_server_has_is_refused(self) -> None:
         error = failure("http://127.0.0.1:25/", addresses=AddressPolicy(allowed=("127.0.0.1/32",)))
-        assert error.kind is FailureKind.REFUSED_ADDRESS
+        assert error.kind is FetchErrorKind.REFUSED_ADDRESS
         assert error.message == "http://127.0.0.1:25/: port 25 is refused; accepted: 80, 443, 8080, 8443"
 
     @pytest.mark.parametrize("trouble", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
@@ -409,7 +409,7 @@ class TestAddresses:
 
         for resolver in (refuse, at()):
             error = failure("http://nowhere.example/", resolver=resolver)
-            assert error.kind is FailureKind.UNRESOLVED_NAME
+            assert error.kind is FetchErrorKind.UNRESOLVED_NAME
             assert error.message == "http://nowhere.example/: the name cannot be resolved: it has no address"
 
     def test_a_resolver_that_hangs_is_not_waited_for(self) -> None:
@@ -423,13 +423,13 @@ class TestAddresses:
         begin = clock.monotonic()
         error = failure("http://slow.example/", QUICK, resolver=hang, clock=clock)
         release.set()
-        assert error.kind is FailureKind.UNRESOLVED_NAME
+        assert error.kind is FetchErrorKind.UNRESOLVED_NAME
         assert "no answer within 0.3 s" in error.message
         assert clock.monotonic() - begin < 5
 
     def test_a_bug_of_the_resolver_is_a_name_without_addresses(self) -> None:
         error = failure("http://odd.example/", resolver=at("not an address"))
-        assert error.kind is FailureKind.REFUSED_ADDRESS
+        assert error.kind is FetchErrorKind.REFUSED_ADDRESS
 
     def test_the_systems_resolver(self) -> None:
         assert resolve("127.0.0.1", 80) == ("127.0.0.1",)
@@ -439,7 +439,7 @@ class TestAddresses:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         error = failure(f"http://127.0.0.1:{port}/")
-        assert error.kind is FailureKind.CONNECTION_FAILED
+        assert error.kind is FetchErrorKind.CONNECTION_FAILED
         assert error.message == f"http://127.0.0.1:{port}/: no connection: Connection refused"
 
 
@@ -452,7 +452,7 @@ class TestLimits:
         clock = SystemClock()
         begin = clock.monotonic()
         error = failure(server.url, QUICK, clock=clock)
-        assert error.kind is FailureKind.TOO_SLOW
+        assert error.kind is FetchErrorKind.TOO_SLOW
         assert clock.monotonic() - begin < 3
         assert 0.25 < error.elapsed < 3
 
@@ -462,21 +462,21 @@ class TestLimits:
     ) -> None:
         server.answers["/"] = answer
         error = failure(server.url, FetchLimits(max_bytes=100_000, max_wire_bytes=150_000))
-        assert error.kind is FailureKind.TOO_LARGE
+        assert error.kind is FetchErrorKind.TOO_LARGE
         assert says in error.message
         assert error.received < 300_000
 
     def test_a_body_that_announces_too_much_is_not_read(self, server: HostileServer) -> None:
         server.answers["/"] = http(b"x", length=10**9)
         error = failure(server.url)
-        assert error.kind is FailureKind.TOO_LARGE
+        assert error.kind is FetchErrorKind.TOO_LARGE
         assert "it announces 1000000000 bytes" in error.message
         assert error.received < 1000
 
     def test_a_decompression_bomb_is_cut_off(self, server: HostileServer) -> None:
         server.answers["/"] = gzipped(bytes(50 * 1024 * 1024))
         error = failure(server.url, FetchLimits(max_bytes=100_000))
-        assert error.kind is FailureKind.TOO_LARGE
+        assert error.kind is FetchErrorKind.TOO_LARGE
         assert error.received < 200_000
 
     @pytest.mark.parametrize(
@@ -496,7 +496,7 @@ class TestLimits:
     def test_what_is_not_http_is_told(self, server: HostileServer, answer: bytes) -> None:
         server.answers["/"] = answer
         error = failure(server.url)
-        assert error.kind is FailureKind.BROKEN_ANSWER or error.kind is FailureKind.CONNECTION_FAILED
+        assert error.kind is FetchErrorKind.BROKEN_ANSWER or error.kind is FetchErrorKind.CONNECTION_FAILED
         assert error.message.startswith(f"{server.url}: ")
 
     def test_a_connection_that_breaks_is_told(self, server: HostileServer) -> None:
@@ -508,7 +508,7 @@ class TestLimits:
 
         server.answers["/"] = reset
         error = failure(server.url)
-        assert error.kind is FailureKind.CONNECTION_FAILED
+        assert error.kind is FetchErrorKind.CONNECTION_FAILED
         assert error.message == f"{server.url}: no connection: Connection reset by peer"
 
 
@@ -535,14 +535,14 @@ class TestTls:
             error = failure(
                 f"https://news.example:{server.port}/", tls=self.trusting(authority), resolver=at("127.0.0.1")
             )
-        assert error.kind is FailureKind.REFUSED_CERTIFICATE
+        assert error.kind is FetchErrorKind.REFUSED_CERTIFICATE
         assert "Hostname mismatch" in error.message
         assert server.requests == []
 
     def test_a_certificate_that_nobody_vouches_for_is_refused(self, authority: trustme.CA) -> None:
         with self.serve(authority, "127.0.0.1") as server:
             error = failure(server.url)
-        assert error.kind is FailureKind.REFUSED_CERTIFICATE
+        assert error.kind is FetchErrorKind.REFUSED_CERTIFICATE
         assert server.requests == []
 
     def test_a_server_without_tls_is_told(self) -> None:
@@ -558,7 +558,7 @@ class TestTls:
             thread.start()
             error = failure(f"https://127.0.0.1:{listener.getsockname()[1]}/")
             thread.join()
-        assert error.kind is FailureKind.REFUSED_CERTIFICATE
+        assert error.kind is FetchErrorKind.REFUSED_CERTIFICATE
         assert "no agreement on TLS" in error.message
 
     def test_a_handshake_that_never_comes_is_given_up(self) -> None:
@@ -566,14 +566,14 @@ class TestTls:
             clock = SystemClock()
             begin = clock.monotonic()
             error = failure(f"https://127.0.0.1:{listener.getsockname()[1]}/", QUICK, clock=clock)
-        assert error.kind is FailureKind.TOO_SLOW
+        assert error.kind is FetchErrorKind.TOO_SLOW
         assert clock.monotonic() - begin < 5
 
     def test_from_https_no_redirect_leads_to_http(self, authority: trustme.CA, server: HostileServer) -> None:
         with self.serve(authority, "127.0.0.1") as secure:
             secure.answers["/"] = redirect(f"{server.url}/?token=hunter2")
             error = failure(secure.url, tls=self.trusting(authority))
-        assert error.kind is FailureKind.REFUSED_REDIRECT
+        assert error.kind is FetchErrorKind.REFUSED_REDIRECT
         assert "from https to http://127.0.0.1" in error.message
         assert "hunter2" not in error.message
         assert server.requests == []
@@ -646,7 +646,7 @@ class TestMany:
             lambda _, found: found.kind if isinstance(found, FetchError) else None,
             until=clock.now,
         )
-        assert kinds == [FailureKind.NOT_STARTED] * 2
+        assert kinds == [FetchErrorKind.NOT_STARTED] * 2
         assert server.requests == []
 
     def test_a_fetch_ends_with_the_run(self, server: HostileServer) -> None:
@@ -655,7 +655,7 @@ class TestMany:
         begin = clock.monotonic()
         (error,) = fetcher(clock=clock).fetch_all([server.url], lambda _, found: found, until=begin + 0.3)
         assert isinstance(error, FetchError)
-        assert error.kind is FailureKind.TOO_SLOW
+        assert error.kind is FetchErrorKind.TOO_SLOW
         assert clock.monotonic() - begin < 5
 
     def test_a_crash_of_the_reader_is_raised_and_ends_the_rest(self, server: HostileServer) -> None:

@@ -7,7 +7,7 @@ import datetime as dt
 from support.hostileserver import HostileServer, gzipped, http, redirect
 from vectora_normalize.sources.collect import Counts, Window, ingest
 from vectora_normalize.sources.config.catalog import ContentFilters, Source
-from vectora_normalize.sources.errors import FailureKind
+from vectora_normalize.sources.errors import FetchErrorKind
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.fetch import Fetcher
 from vectora_normalize.sources.http.limits import FetchLimits
@@ -66,12 +66,12 @@ def test_each_source_is_read_or_fails_alone() -> None:
         "page": None,
         "rss": None,
         "atom": None,
-        "metadata": FailureKind.REFUSED_ADDRESS,
-        "inside": FailureKind.REFUSED_ADDRESS,
-        "slow": FailureKind.TOO_SLOW,
-        "html": FailureKind.UNREADABLE,
-        "gone": FailureKind.NOT_FOUND,
-        "nowhere": FailureKind.NO_ADDRESS,
+        "metadata": FetchErrorKind.REFUSED_ADDRESS,
+        "inside": FetchErrorKind.REFUSED_ADDRESS,
+        "slow": FetchErrorKind.TOO_SLOW,
+        "html": FetchErrorKind.UNREADABLE,
+        "gone": FetchErrorKind.NOT_FOUND,
+        "nowhere": FetchErrorKind.NO_ADDRESS,
     }
     assert reports["page"].counts == Counts(found=2, kept=1, undated=1)
     assert reports["rss"].counts == Counts(found=2, kept=1, outside_window=1)

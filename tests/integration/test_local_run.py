@@ -98,7 +98,7 @@ def test_the_example_runs_in_a_bare_environment(whole: Whole) -> None:
         "items ingested": str(ALL),
         "normalised": str(ALL),
         "failed": "0",
-        "calls": str(ALL),
+        "attempts": str(ALL),
         "throttles": "0",
         "retry rate": "0.0 %",
     }
@@ -157,7 +157,7 @@ def test_a_second_run_into_the_same_folder_asks_nothing(tmp_path: Path) -> None:
     before = load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json")
     again = run(tmp_path, *FEW)
     rows = table(again.stdout)
-    assert (rows["normalised"], rows["calls"]) == ("10 (10 answered before)", "0")
+    assert (rows["normalised"], rows["attempts"]) == ("10 (10 answered before)", "0")
     assert load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json") == before
 
 
@@ -186,9 +186,9 @@ def test_log_lines_agree_with_the_table_and_the_report(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == report["retries"] + report["failed"] == report["throttles"] > 0
     rows = table(done.stdout)
     assert rows["failed"] == f"{report['failed']} ({report['failed']} throttling)"
-    assert rows["calls"] == str(report["calls"])
+    assert rows["attempts"] == str(report["attempts"])
     assert rows["throttles"] == str(report["throttles"])
-    assert rows["retry rate"] == f"{100 * report['retries'] / report['calls']:.1f} %"
+    assert rows["retry rate"] == f"{100 * report['retries'] / report['attempts']:.1f} %"
 
 
 @pytest.mark.parametrize("option", [("--client", "nobody"), ("--period-days", "0"), ("--sources", "no_such_key")])

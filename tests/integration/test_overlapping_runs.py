@@ -44,7 +44,7 @@ def test_three_overlapping_invocations_pay_for_each_item_once(
     assert len(paid) == paid.total() == deployment.emulator.requests == 112
     assert len(deployment.items()) == 112
     reports = [deployment.report(name) for name in ("one", "two", "three")]
-    assert sum(report["bedrock"]["calls"] for report in reports) == 112
+    assert sum(report["bedrock"]["attempts"] for report in reports) == 112
     assert sum(report["work"]["asked"] for report in reports) == 112
     for report in reports:
         assert report["work"]["asked"] + report["work"]["reused"] + report["work"]["joined"] == 112

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.s3 import make_bucket, s3_client
-from vectora_normalize.storage.objects import BucketMissing, FolderStore, NotFound, ObjectStore, S3Store, StoreError
+from vectora_normalize.storage.objects import (
+    BucketMissingError,
+    FolderStore,
+    NotFoundError,
+    ObjectStore,
+    S3Store,
+    StoreError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -47,9 +54,9 @@ def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
 def test_what_is_not_there_is_not_found_by_name(store: ObjectStore) -> None:
     store.put("a/b", b"")
     for key in ("nothing", "a", "a/b/c"):
-        with pytest.raises(NotFound, match=rf"/{key}: no such object$"):
+        with pytest.raises(NotFoundError, match=rf"/{key}: no such object$"):
             store.get(key)
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             store.read(key)
         assert not store.exists(key)
 
@@ -136,7 +143,7 @@ def test_a_missing_bucket_is_told_apart_from_a_missing_object(aws_url: str) -> N
     with s3_client(aws_url) as client:
         store = S3Store(client, "no-such-bucket")
         for failing in (lambda: store.get("a"), lambda: store.put("a", b""), lambda: list(store.list(""))):
-            with pytest.raises(BucketMissing, match="no such bucket"):
+            with pytest.raises(BucketMissingError, match="no such bucket"):
                 failing()
 
 

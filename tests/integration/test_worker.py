@@ -143,11 +143,15 @@ def test_a_worker_tells_what_it_did(deployment: Deployment, scaled: Queues, caps
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     of_source, metrics = [line for line in lines if "_aws" in line]
     assert (of_source["Source"], of_source["ItemsNormalized"], of_source["ItemsFailed"]) == (NORDLAI, [9], [1])
-    assert (metrics["Calls"], metrics["ItemsNormalized"], metrics["ItemsFailed"]) == ([10], [9], [1])
-    assert (metrics["MessagesSetAside"], metrics["MessagesComeBack"], metrics["request_id"]) == ([1], [0], "worker-7")
+    assert (metrics["Attempts"], metrics["ItemsNormalized"], metrics["ItemsFailed"]) == ([10], [9], [1])
+    assert (metrics["MessagesDeadLettered"], metrics["MessagesRetried"], metrics["request_id"]) == (
+        [1],
+        [0],
+        "worker-7",
+    )
     used = [exchange.usage for exchange in deployment.emulator.log if exchange.usage]
     assert metrics["TokensReserved"] == [sum(usage.input_tokens + 1000 for usage in used)]
-    assert metrics["TokensReservedInVain"] == [sum(max(0, 1000 - 5 * usage.output_tokens) for usage in used)]
+    assert metrics["TokensOverReserved"] == [sum(max(0, 1000 - 5 * usage.output_tokens) for usage in used)]
     assert {line["request_id"] for line in lines if "_aws" not in line} == {"worker-7"}
     told = next(line for line in lines if line.get("set_aside"))
     assert list(told["set_aside"].values()) == ["validation"]

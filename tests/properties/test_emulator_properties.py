@@ -16,7 +16,7 @@ from bedrock_resilience.emulator._injection.script import FaultScript
 from bedrock_resilience.emulator._latency import Constant
 from bedrock_resilience.emulator._operations.service import Service
 from bedrock_resilience.emulator._protocol.jsonvalues import as_list, as_object
-from bedrock_resilience.emulator._request_log import Journal
+from bedrock_resilience.emulator._request_log import RequestLog
 from bedrock_resilience.quotas._quota import QuotaLedger
 
 Json: TypeAlias = Any
@@ -98,7 +98,7 @@ def status_of(operation: str, body: bytes) -> int:
     service = Service(
         ledger=QuotaLedger(),
         script=FaultScript(),
-        journal=Journal(1),
+        journal=RequestLog(1),
         answerer=extract,
         latency=Constant(0),
         clock=SYSTEM_CLOCK,

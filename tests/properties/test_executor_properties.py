@@ -94,9 +94,9 @@ def check(batch: Batch, world: World, outcomes: list[ItemOutcome[Any, int]]) -> 
     assert world.most <= batch.workers
     for outcome in outcomes:
         assert outcome.item == (outcome.index, batch.items[outcome.index])
-        assert outcome.calls == world.calls.get(outcome.index, 0) <= 1 + batch.policy.max_retries
-        assert outcome.calls - 1 <= outcome.retries <= batch.policy.max_retries
-        assert (outcome.status == "unstarted") == (outcome.calls == 0)
+        assert outcome.attempts == world.calls.get(outcome.index, 0) <= 1 + batch.policy.max_retries
+        assert outcome.attempts - 1 <= outcome.retries <= batch.policy.max_retries
+        assert (outcome.status == "unstarted") == (outcome.attempts == 0)
         assert (outcome.status == "succeeded") == (outcome.value is not None) == (outcome.reason is None)
         assert (outcome.status == "failed") == (outcome.error is not None)
     assert len(world.progress) == len(batch.items)
@@ -109,7 +109,7 @@ def check_report(batch: Batch, world: World, report: BatchReport[Any, int]) -> N
     check(batch, world, list(report.outcomes))
     assert report.submitted == len(report.succeeded) + len(report.failed) + len(report.unstarted) == len(batch.items)
     assert report.values == [outcome.index for outcome in report.succeeded]
-    assert report.calls == sum(world.calls.values())
+    assert report.attempts == sum(world.calls.values())
     assert (report.unstarted == ()) or report.stopped is not None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse.feeds import parse_feed
 from vectora_normalize.sources.parse.pages import parse_page
 from vectora_normalize.sources.parse.text import clean_markup, plain
@@ -175,7 +175,7 @@ def test_whatever_comes_as_a_feed_is_read_or_refused(body: bytes) -> None:
     for wrapped in (body, b"<rss><channel>" + body):
         try:
             check(parse_feed(wrapped, base=BASE).entries)
-        except ParseProblem as problem:
+        except ParseError as problem:
             assert problem.message  # noqa: PT017 - either outcome is one
 
 
@@ -184,5 +184,5 @@ def test_whatever_comes_as_a_page_is_read_or_refused(body: bytes) -> None:
     for wrapped in (body, b"<a href=/x>Some title of news</a>" + body):
         try:
             check(parse_page(wrapped, base=BASE).entries)
-        except ParseProblem as problem:
+        except ParseError as problem:
             assert problem.message  # noqa: PT017 - either outcome is one

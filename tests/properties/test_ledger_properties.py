@@ -81,7 +81,7 @@ class Books(RuleBasedStateMachine):
     )
     def close(self, got: tuple[int, int], status: Status, calls: int, throttles: int) -> None:
         outcome: ItemOutcome[int, int] = ItemOutcome(
-            index=got[0], item=got[1], status=status, calls=calls, retries=max(0, calls - 1), throttles=throttles
+            index=got[0], item=got[1], status=status, attempts=calls, retries=max(0, calls - 1), throttles=throttles
         )
         self.ledger.close(outcome)
         self.in_flight.remove(got[0])
@@ -122,7 +122,7 @@ class Books(RuleBasedStateMachine):
         assert progress.total == self.size
         for status in ("succeeded", "failed", "unstarted"):
             assert getattr(progress, status) == sum(outcome.status == status for outcome in self.closed.values())
-        for number in ("calls", "retries", "throttles"):
+        for number in ("attempts", "retries", "throttles"):
             assert getattr(progress, number) == sum(getattr(outcome, number) for outcome in self.closed.values())
 
     @invariant()

@@ -13,7 +13,7 @@ from support.answering import answer
 from support.memorystore import MemoryStore
 from support.ticking import Ticking
 from vectora_normalize.normalize.response_cache import Answer, AnswerStore, Claim
-from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.expiry import RunClock
 
 if TYPE_CHECKING:
     from vectora_normalize.storage.expiry import Hold
@@ -30,7 +30,7 @@ class PaidOnce(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Ticking()
-        self.wall = WallClock(NOW, self.clock)
+        self.wall = RunClock(NOW, self.clock)
         self.store = MemoryStore()
         self.runs = {
             name: AnswerStore(self.store, "small", run=name, wall=self.wall, attempt=ATTEMPT) for name in NAMES

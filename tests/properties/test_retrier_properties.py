@@ -101,7 +101,7 @@ def test_a_budget_holds_at_every_moment(share: float, reserve: int, scripts: lis
     told: list[bool] = []
 
     def listen(_: Event) -> None:
-        told.append(budget.spent <= reserve + share * budget.calls + 1e-9)
+        told.append(budget.spent <= reserve + share * budget.attempts + 1e-9)
 
     retrier = Retrier(everything(RetryPolicy(max_retries=9)), clock=FakeClock(), budget=budget, listeners=[listen])
     calls = 0
@@ -111,7 +111,7 @@ def test_a_budget_holds_at_every_moment(share: float, reserve: int, scripts: lis
             retrier.call(fn)
         calls += fn.calls
     assert all(told)
-    assert budget.calls == calls
+    assert budget.attempts == calls
 
 
 @given(policy=retry_policies(), script=outcomes())
@@ -126,5 +126,5 @@ def test_events_tell_the_whole_story(policy: RetryPolicy, script: list[object]) 
     assert all(isinstance(event, RetryScheduled) and event.error is script[event.attempt - 1] for event in retries)
     assert isinstance(end, CallSucceeded | CallFailed)
     assert end.attempts == fn.calls
-    assert end.waited == sum(clock.sleeps)
+    assert end.backoff_seconds == sum(clock.sleeps)
     assert isinstance(end, CallFailed) == isinstance(script[fn.calls - 1], Exception)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
 
 COUNTS = st.integers(0, 10_000)
 USAGES = st.builds(
@@ -18,22 +18,22 @@ REQUESTS = st.builds(RequestTokens, COUNTS, st.integers(1, 5_000) | st.none(), s
 @given(st.lists(st.tuples(REQUESTS, USAGES | st.none())))
 def test_it_balances_in_any_order(ends: list[tuple[RequestTokens, Usage | None]]) -> None:
     told = [request.settled(usage) for request, usage in ends]
-    account = sum(told, TokenAccount())
-    assert account == sum(reversed(told), TokenAccount())
+    account = sum(told, TokenUsage())
+    assert account == sum(reversed(told), TokenUsage())
     assert account.answers + account.unknown == len(ends)
-    assert max(0, account.reserved - account.settled) <= account.in_vain <= account.reserved
-    assert 0 <= account.share_in_vain <= 1
+    assert max(0, account.reserved - account.settled) <= account.unused <= account.reserved
+    assert 0 <= account.unused_share <= 1
 
 
 @given(REQUESTS, st.lists(st.builds(Usage, COUNTS, st.integers(0, 1_000)), min_size=20, max_size=40))
 def test_an_advised_max_tokens_would_have_cut_no_answer_and_reserved_less(
     request: RequestTokens, usages: list[Usage]
 ) -> None:
-    before = sum((request.settled(usage) for usage in usages), TokenAccount())
+    before = sum((request.settled(usage) for usage in usages), TokenUsage())
     advised = before.advised_max_tokens
     if advised is not None:
         lower = RequestTokens(0, advised, request.burndown)
-        after = sum((lower.settled(usage) for usage in usages), TokenAccount())
+        after = sum((lower.settled(usage) for usage in usages), TokenUsage())
         assert advised >= before.largest_output
         assert after.settled == before.settled
-        assert (after.reserved, after.in_vain) < (before.reserved, before.in_vain)
+        assert (after.reserved, after.unused) < (before.reserved, before.unused)

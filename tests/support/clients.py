@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
 
 if TYPE_CHECKING:
@@ -65,5 +65,5 @@ class FixedFetcher(Fetcher):
         """The page at that URL."""
         del until
         if url not in self._pages:
-            raise FetchError(FailureKind.NOT_FOUND, f"{url}: the server answered 404", status=404)
+            raise FetchError(FetchErrorKind.NOT_FOUND, f"{url}: the server answered 404", status=404)
         return FetchResult(url=url, status=200, body=self._pages[url], content_type="application/rss+xml")

@@ -38,7 +38,7 @@ def lines(*messages: str, request_id: str = "r-1") -> list[str]:
 
 def metrics(request_id: str = "r-1", **counts: float) -> str:
     """A line of metrics; what is not given is nought."""
-    names = ("Calls", "Retries", "Throttles", "ItemsNormalized", "ItemsFailed", "ItemsUnstarted", "DurationSeconds")
+    names = ("Attempts", "Retries", "Throttles", "ItemsNormalized", "ItemsFailed", "ItemsUnstarted", "DurationSeconds")
     with contextlib.redirect_stdout(io.StringIO()) as out:
         emit_metrics(
             {**dict.fromkeys(names, 0.0), **counts},
@@ -51,7 +51,7 @@ def metrics(request_id: str = "r-1", **counts: float) -> str:
 def run_report(request_id: str = "r-1", seconds: float = 100.0, **bedrock: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """A run report, as far as it is read."""
     numbers: dict[str, Any] = {
-        "calls": 0,
+        "attempts": 0,
         "retries": 0,
         "throttles": 0,
         "submitted": 0,

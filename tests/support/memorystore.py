@@ -6,7 +6,7 @@ import itertools
 import threading
 from typing import TYPE_CHECKING
 
-from vectora_normalize.storage.objects import NotFound, Stored
+from vectora_normalize.storage.objects import NotFoundError, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ class MemoryStore:
     def read(self, key: str) -> Stored:
         with self._lock:
             if key not in self._objects:
-                raise NotFound(key)
+                raise NotFoundError(key)
             return self._objects[key]
 
     def put(self, key: str, body: bytes) -> None:

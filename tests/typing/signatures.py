@@ -20,7 +20,7 @@ from bedrock_resilience import (
     Quota,
     QuotaPacer,
     Retrier,
-    RetriesExhausted,
+    RetriesExhaustedError,
     RetryBudget,
     RetryPolicy,
     bedrock_runtime_client,
@@ -28,7 +28,7 @@ from bedrock_resilience import (
     retry,
 )
 from bedrock_resilience.bedrock import request_tokens
-from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
 from bedrock_resilience.retrying._attempts import StopReason
 from bedrock_resilience.testing import FakeClock, scripted
 
@@ -114,14 +114,14 @@ async def executed(executor: BoundedExecutor, words: list[str]) -> None:
     assert_type(report.failed, tuple[ItemOutcome[str, int], ...])
     assert_type(report.unstarted, tuple[ItemOutcome[str, int], ...])
     assert_type(report.submitted, int)
-    assert_type(report.calls, int)
+    assert_type(report.attempts, int)
     assert_type(report.retries, int)
     assert_type(report.throttles, int)
     assert_type(report.retry_rate, float)
     assert_type(report.failure_rate, float)
     assert_type(report.elapsed, float)
     assert_type(report.stopped, str | None)
-    assert_type(report.tokens, TokenAccount | None)
+    assert_type(report.tokens, TokenUsage | None)
     assert_type(report.to_dict(), dict[str, object])
     assert_type(executor.stream(size, words), Iterator[ItemOutcome[str, int]])
     assert_type(await executor.arun(asize, words), BatchReport[str, int])
@@ -131,8 +131,8 @@ async def executed(executor: BoundedExecutor, words: list[str]) -> None:
         assert_type(outcome.value, int | None)
         assert_type(outcome.error, BaseException | None)
         assert_type(outcome.fault, Fault | None)
-        assert_type(outcome.calls, int)
-        assert_type(outcome.tokens, TokenAccount | None)
+        assert_type(outcome.attempts, int)
+        assert_type(outcome.tokens, TokenUsage | None)
     executor.run(size, [1, 2])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
@@ -179,11 +179,11 @@ def retrier_surface(
     assert_type(request_tokens({"modelId": "m"}).settled(None).advised_max_tokens, int | None)
 
 
-def fault_surface(error: RetriesExhausted) -> None:
+def fault_surface(error: RetriesExhaustedError) -> None:
     fault = classify(error)
     assert_type(fault, Fault)
     assert_type(fault.retryable, bool)
-    assert_type(fault.slows_everyone, bool)
+    assert_type(fault.backpressure, bool)
     assert_type(fault.ends_run, bool)
     assert_type(error.attempts, int)
     assert_type(error.reason, StopReason | None)

@@ -23,7 +23,7 @@ from vectora_normalize.operations.monitoring import NAMESPACE, SERVICE
 from vectora_normalize.operations.package import Target
 from vectora_normalize.operations.report import Limits
 from vectora_normalize.pipeline.summary import counts, worker_counts
-from vectora_normalize.pipeline.worklist import Todo
+from vectora_normalize.pipeline.worklist import WorkList
 from vectora_normalize.settings import Settings
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class TestMetrics:
     def test_a_run_that_did_not_do_its_work_raises_an_alarm_though_its_rates_are_good(self, metric: str) -> None:
         alarm = self.alarms()[metric]
         assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
-        todo = Todo(items=(), entries={}, given_up=frozenset())
+        todo = WorkList(items=(), entries={}, given_up=frozenset())
         assert metric in counts(todo, BatchReport(()), sources_failed={}, refused=True, seconds=1.0)
 
     def test_a_killed_run_raises_an_alarm_though_it_emits_nothing(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bedrock_resilience.batch._ledger import InputFailed, Ledger
+from bedrock_resilience.batch._ledger import InputError, Ledger
 from bedrock_resilience.batch._report import BatchReport
 from bedrock_resilience.batch._threads import ThreadedRun
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -105,7 +105,7 @@ class BoundedExecutor:
 
         Raises:
             BatchInterrupted: A KeyboardInterrupt came; it carries the report.
-            InputFailed: The input itself raised; it carries the report.
+            InputError: The input itself raised; it carries the report.
         """
         _check_synchronous(fn)
         now = self.retrier.clock.monotonic
@@ -139,7 +139,7 @@ class BoundedExecutor:
 
         Raises:
             BatchInterrupted: A KeyboardInterrupt came; it carries the outcomes that were finished and not yet yielded.
-            InputFailed: The input itself raised, after all outcomes were yielded.
+            InputError: The input itself raised, after all outcomes were yielded.
         """
         _check_synchronous(fn)
         run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
@@ -166,7 +166,7 @@ class BoundedExecutor:
         Raises:
             CancelledError: This task was cancelled. ``report_of`` reads the report off it, and off the ``TimeoutError``
                 that ``asyncio.timeout`` makes of it.
-            InputFailed: The input itself raised; it carries the report.
+            InputError: The input itself raised; it carries the report.
         """
         import asyncio  # noqa: PLC0415 - the synchronous executor does without
 
@@ -197,7 +197,7 @@ class BoundedExecutor:
         Raises:
             CancelledError: The task that asked for the next outcome was cancelled. ``report_of`` reads off it the
                 outcomes that were finished and not yet yielded.
-            InputFailed: The input itself raised, after all outcomes were yielded.
+            InputError: The input itself raised, after all outcomes were yielded.
         """
         from bedrock_resilience.batch._tasks import TaskRun  # noqa: PLC0415 - the synchronous executor does without
 
@@ -239,7 +239,7 @@ def report_of(error: BaseException | None) -> BatchReport[Any, Any] | None:
     Every finished item of the run is in it, of a stream those that were not yet yielded.
 
     Args:
-        error: ``BatchInterrupted``, ``InputFailed``, a ``CancelledError``, the ``TimeoutError`` of
+        error: ``BatchInterrupted``, ``InputError``, a ``CancelledError``, the ``TimeoutError`` of
             ``asyncio.timeout``, or the ``KeyboardInterrupt`` of ``asyncio.run``.
     """
     seen: set[int] = set()
@@ -266,5 +266,5 @@ def _checked(ledger: Ledger[T, R], report: BatchReport[T, R]) -> BatchReport[T, 
         _attach(ledger.worker_error, report)
         raise ledger.worker_error
     if ledger.input_error is not None:
-        raise InputFailed(report, ledger.progress().submitted) from ledger.input_error
+        raise InputError(report, ledger.progress().submitted) from ledger.input_error
     return report

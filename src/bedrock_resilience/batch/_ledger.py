@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bedrock_resilience.batch._report import Status
-    from bedrock_resilience.retrying._attempts import Attempts
+    from bedrock_resilience.retrying._attempts import CallState
     from bedrock_resilience.retrying._faults import Fault
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class InputFailed(Exception):  # noqa: N818 - it is what happened
+class InputError(Exception):
     """The input raised while the next item was asked for. ``report`` has what was finished; the cause is its error."""
 
     def __init__(self, report: BatchReport[Any, Any], taken: int) -> None:
@@ -44,7 +44,7 @@ class Ledger(Generic[T, R]):
         self._outcomes: dict[int, ItemOutcome[T, R]] = {}
         self._taken = 0
         self._closed = {"succeeded": 0, "failed": 0, "unstarted": 0}
-        self._calls = 0
+        self._attempts = 0
         self._retries = 0
         self._throttles = 0
         self.total: int | None = total
@@ -88,7 +88,7 @@ class Ledger(Generic[T, R]):
         """Enter what became of an item that was taken."""
         with self._lock:
             self._closed[outcome.status] += 1
-            self._calls += outcome.calls
+            self._attempts += outcome.attempts
             self._retries += outcome.retries
             self._throttles += outcome.throttles
             if self._keep:
@@ -134,7 +134,7 @@ class Ledger(Generic[T, R]):
                 failed=self._closed["failed"],
                 unstarted=self._closed["unstarted"],
                 in_flight=self._taken - sum(self._closed.values()),
-                calls=self._calls,
+                attempts=self._attempts,
                 retries=self._retries,
                 throttles=self._throttles,
                 total=self.total,
@@ -152,10 +152,10 @@ class Ledger(Generic[T, R]):
 
 
 def outcome_of(
-    index: int, item: T, call: Attempts, elapsed: float, value: R | None = None, error: BaseException | None = None
+    index: int, item: T, call: CallState, elapsed: float, value: R | None = None, error: BaseException | None = None
 ) -> ItemOutcome[T, R]:
     """What the machine's account says of an item."""
-    begun = call.calls or call.reason not in {StopReason.DEADLINE, StopReason.RUN_STOPPED}
+    begun = call.attempts or call.reason not in {StopReason.DEADLINE, StopReason.RUN_STOPPED}
     ended: Status = "failed" if begun else "unstarted"
     return ItemOutcome(
         index=index,
@@ -164,22 +164,22 @@ def outcome_of(
         value=value,
         error=error if begun else None,
         fault=call.fault if error is not None else None,
-        calls=call.calls,
+        attempts=call.attempts,
         retries=call.retries,
         throttles=call.throttles,
-        waited=call.waited,
-        paced=call.paced,
+        backoff_seconds=call.backoff_seconds,
+        pacing_seconds=call.pacing_seconds,
         tokens=call.spent,
         elapsed=elapsed,
         reason=None if call.reason is None else call.reason.value,
     )
 
 
-def ends_run(call: Attempts) -> str | None:
+def ends_run(call: CallState) -> str | None:
     """Why the whole run should stop after this call, or None."""
     if call.fault is not None and call.fault.ends_run and call.reason is not None:
         return f"{call.fault.value}: every other item would fail the same way"
-    if call.reason is StopReason.DEADLINE and not call.calls:
+    if call.reason is StopReason.DEADLINE and not call.attempts:
         return StopReason.DEADLINE.value
     return None
 

@@ -11,7 +11,7 @@ from bedrock_resilience.retrying._faults import told
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bedrock_resilience.quotas._usage import TokenAccount
+    from bedrock_resilience.quotas._usage import TokenUsage
     from bedrock_resilience.retrying._faults import Fault
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ R = TypeVar("R")
 Status = Literal["succeeded", "failed", "unstarted"]
 
 
-class RunStopped(Exception):  # noqa: N818 - it is what happened, and in an ExceptionGroup it stands beside errors
+class RunStoppedError(Exception):
     """Items that were never started, because the run was stopped; part of what ``raise_for_failures`` raises."""
 
 
@@ -38,8 +38,8 @@ class ItemOutcome(Generic[T, R]):
         calls: Requests sent for it.
         retries: Retries decided for it.
         throttles: Answers that were a throttle: ``throttling`` or ``tokens_per_day``.
-        waited: Seconds slept between attempts.
-        paced: Seconds slept for the pacer.
+        backoff_seconds: Seconds slept between attempts.
+        pacing_seconds: Seconds slept for the pacer.
         tokens: What its requests reserved of a token quota and what came of it; None where nobody could tell: the
             executor got no ``RequestTokens``, or no request of it has reserved any.
         elapsed: Seconds from taking it up to its end.
@@ -52,12 +52,12 @@ class ItemOutcome(Generic[T, R]):
     value: R | None = None
     error: BaseException | None = None
     fault: Fault | None = None
-    calls: int = 0
+    attempts: int = 0
     retries: int = 0
     throttles: int = 0
-    waited: float = 0.0
-    paced: float = 0.0
-    tokens: TokenAccount | None = None
+    backoff_seconds: float = 0.0
+    pacing_seconds: float = 0.0
+    tokens: TokenUsage | None = None
     elapsed: float = 0.0
     reason: str | None = None
 
@@ -66,11 +66,11 @@ class ItemOutcome(Generic[T, R]):
         return {
             "index": self.index,
             "status": self.status,
-            "calls": self.calls,
+            "attempts": self.attempts,
             "retries": self.retries,
             "throttles": self.throttles,
-            "waited": round(self.waited, 3),
-            "paced": round(self.paced, 3),
+            "backoff_seconds": round(self.backoff_seconds, 3),
+            "pacing_seconds": round(self.pacing_seconds, 3),
             "tokens_reserved": None if self.tokens is None else self.tokens.reserved,
             "tokens_settled": None if self.tokens is None else round(self.tokens.settled, 1),
             "elapsed": round(self.elapsed, 3),
@@ -92,7 +92,7 @@ class Progress:
     failed: int
     unstarted: int
     in_flight: int
-    calls: int
+    attempts: int
     retries: int
     throttles: int
     total: int | None = None
@@ -143,9 +143,9 @@ class BatchReport(Generic[T, R]):
         return [outcome.value for outcome in self.succeeded]  # type: ignore[misc]  # a success has a value, None among them
 
     @property
-    def calls(self) -> int:
+    def attempts(self) -> int:
         """Requests sent."""
-        return sum(outcome.calls for outcome in self.outcomes)
+        return sum(outcome.attempts for outcome in self.outcomes)
 
     @property
     def retries(self) -> int:
@@ -158,17 +158,17 @@ class BatchReport(Generic[T, R]):
         return sum(outcome.throttles for outcome in self.outcomes)
 
     @property
-    def waited(self) -> float:
+    def backoff_seconds(self) -> float:
         """Seconds slept between attempts, all items together."""
-        return sum(outcome.waited for outcome in self.outcomes)
+        return sum(outcome.backoff_seconds for outcome in self.outcomes)
 
     @property
-    def paced(self) -> float:
+    def pacing_seconds(self) -> float:
         """Seconds slept for the pacer, all items together."""
-        return sum(outcome.paced for outcome in self.outcomes)
+        return sum(outcome.pacing_seconds for outcome in self.outcomes)
 
     @property
-    def tokens(self) -> TokenAccount | None:
+    def tokens(self) -> TokenUsage | None:
         """What the requests reserved of a token quota and what came of it; None where no outcome tells."""
         told = [outcome.tokens for outcome in self.outcomes if outcome.tokens is not None]
         return sum(told[1:], told[0]) if told else None
@@ -176,7 +176,7 @@ class BatchReport(Generic[T, R]):
     @property
     def retry_rate(self) -> float:
         """Retries over calls, as the monitoring guide counts WARNING lines over Bedrock calls; target < 0.20."""
-        return self.retries / self.calls if self.calls else 0.0
+        return self.retries / self.attempts if self.attempts else 0.0
 
     @property
     def failure_rate(self) -> float:
@@ -187,12 +187,12 @@ class BatchReport(Generic[T, R]):
         """Raise what went wrong, if anything did.
 
         Raises:
-            ExceptionGroup: The errors of all failed items and, where items were not started, one ``RunStopped``.
+            ExceptionGroup: The errors of all failed items and, where items were not started, one ``RunStoppedError``.
         """
         failed, unstarted = self.failed, self.unstarted
         errors = [outcome.error for outcome in failed if outcome.error is not None]
         if unstarted:
-            errors.append(RunStopped(f"{len(unstarted)} items were not started: {unstarted[0].reason}"))
+            errors.append(RunStoppedError(f"{len(unstarted)} items were not started: {unstarted[0].reason}"))
         if errors:
             told = f"{len(failed)} of {self.submitted} items failed, {len(unstarted)} were not started"
             raise BaseExceptionGroup(told, errors)  # an ExceptionGroup, where all of them are Exceptions
@@ -205,13 +205,13 @@ class BatchReport(Generic[T, R]):
             "succeeded": len(self.succeeded),
             "failed": len(self.failed),
             "unstarted": len(self.unstarted),
-            "calls": self.calls,
+            "attempts": self.attempts,
             "retries": self.retries,
             "throttles": self.throttles,
             "retry_rate": round(self.retry_rate, 4),
             "failure_rate": round(self.failure_rate, 4),
-            "waited": round(self.waited, 3),
-            "paced": round(self.paced, 3),
+            "backoff_seconds": round(self.backoff_seconds, 3),
+            "pacing_seconds": round(self.pacing_seconds, 3),
             "tokens": None if tokens is None else tokens.to_dict(),
             "elapsed": round(self.elapsed, 3),
             "stopped": self.stopped,

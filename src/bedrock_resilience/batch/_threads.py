@@ -204,7 +204,7 @@ class ThreadedRun(Generic[T, R]):
         else:
             if type(value) is not CoroutineType:
                 return ItemOutcome(
-                    index=index, item=item, status="succeeded", value=value, calls=1, elapsed=now() - started
+                    index=index, item=item, status="succeeded", value=value, attempts=1, elapsed=now() - started
                 )
             first = not_awaited(self._fn, value)
         try:

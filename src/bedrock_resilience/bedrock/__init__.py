@@ -5,12 +5,12 @@ Nothing here imports boto3 or botocore before a client is made.
 
 from __future__ import annotations
 
-from bedrock_resilience.bedrock._client import ClientMisconfigured, bedrock_runtime_client, check_client
+from bedrock_resilience.bedrock._client import ClientConfigurationError, bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._dropin import call_bedrock_with_retry
 from bedrock_resilience.bedrock._request_tokens import request_tokens
 from bedrock_resilience.bedrock._responses import (
-    IncompleteAnswer,
-    MalformedAnswer,
+    IncompleteResponseError,
+    MalformedResponseError,
     check_converse,
     check_invoke_model,
     converse,
@@ -19,7 +19,7 @@ from bedrock_resilience.bedrock._responses import (
 from bedrock_resilience.bedrock._runtime import BedrockRuntime
 from bedrock_resilience.bedrock._streams import (
     CheckedStream,
-    StreamInterrupted,
+    StreamInterruptedError,
     converse_stream,
     invoke_model_stream,
 )
@@ -27,10 +27,10 @@ from bedrock_resilience.bedrock._streams import (
 __all__ = [
     "BedrockRuntime",
     "CheckedStream",
-    "ClientMisconfigured",
-    "IncompleteAnswer",
-    "MalformedAnswer",
-    "StreamInterrupted",
+    "ClientConfigurationError",
+    "IncompleteResponseError",
+    "MalformedResponseError",
+    "StreamInterruptedError",
     "bedrock_runtime_client",
     "call_bedrock_with_retry",
     "check_client",

@@ -40,7 +40,7 @@ _CLIENT_ARGUMENTS: Final = frozenset(
 _CHECKS: Final = ("retries", "pool", "timeouts")
 
 
-class ClientMisconfigured(ValueError):  # noqa: N818 - it is what was found
+class ClientConfigurationError(ValueError):
     """A client that would retry below the retry policy, starve its workers, or outlive the deadline."""
 
     fault = Fault.CONFIGURATION
@@ -71,7 +71,7 @@ def bedrock_runtime_client(
         config: Further options of ``botocore.config.Config``, and of ``Session.client`` such as ``endpoint_url``.
 
     Raises:
-        ClientMisconfigured: ``retries`` or ``config`` among the options, or a pool smaller than the workers.
+        ClientConfigurationError: ``retries`` or ``config`` among the options, or a pool smaller than the workers.
         ValueError: ``workers`` or a timeout out of range.
         ModuleNotFoundError: boto3 is not installed.
     """
@@ -80,7 +80,7 @@ def bedrock_runtime_client(
     # 10 is botocore's default; a larger pool costs nothing until it is used.
     pool = config.setdefault("max_pool_connections", max(10, workers))
     if not _is_whole(pool) or pool < workers:
-        raise ClientMisconfigured(f"max_pool_connections: got {pool!r}; accepted: at least the {workers} workers")
+        raise ClientConfigurationError(f"max_pool_connections: got {pool!r}; accepted: at least the {workers} workers")
 
     new_config = _imported("botocore.config").Config
     arguments = {name: config.pop(name) for name in _CLIENT_ARGUMENTS & config.keys()}
@@ -116,7 +116,7 @@ def check_client(
         allow: Which of ``"retries"``, ``"pool"`` and ``"timeouts"`` not to check.
 
     Raises:
-        ClientMisconfigured: Names every problem, with the numbers.
+        ClientConfigurationError: Names every problem, with the numbers.
         ValueError: ``allow`` names something else.
     """
     allow = {allow} if isinstance(allow, str) else allow
@@ -129,7 +129,7 @@ def check_client(
     seconds = None if deadline is None else deadline.remaining(clock.monotonic())
     found = [text for check, text in _problems(config, policy, workers, seconds) if check not in allow]
     if found:
-        raise ClientMisconfigured("; and ".join(found))
+        raise ClientConfigurationError("; and ".join(found))
 
 
 def attempts_of(client: object) -> int:
@@ -185,11 +185,11 @@ def _check_arguments(workers: object, read_timeout: object, connect_timeout: obj
 
 def _check_config(config: Mapping[str, Any]) -> None:
     if "retries" in config:
-        raise ClientMisconfigured(
+        raise ClientConfigurationError(
             f"retries: got {config['retries']!r}; accepted: nothing, the retry policy is the one retry layer"
         )
     if "config" in config:
-        raise ClientMisconfigured("config: got a Config; accepted: its options, each as an argument of its own")
+        raise ClientConfigurationError("config: got a Config; accepted: its options, each as an argument of its own")
 
 
 def _is_whole(value: object) -> TypeGuard[int]:

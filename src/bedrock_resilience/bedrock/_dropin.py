@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
-from bedrock_resilience.bedrock._responses import MalformedAnswer, dig, read_body, sent
+from bedrock_resilience.bedrock._responses import MalformedResponseError, dig, read_body, sent
 from bedrock_resilience.retrying._jitter import AdditiveJitter
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.retrying._retrier import Retrier
@@ -47,8 +47,8 @@ def call_bedrock_with_retry(
 
     Raises:
         botocore.exceptions.ClientError: The original exception: at once if it is no throttling, else the last one.
-        MalformedAnswer: A success without text, or without JSON. It is not retried.
-        ClientMisconfigured: The client handed in retries by itself.
+        MalformedResponseError: A success without text, or without JSON. It is not retried.
+        ClientConfigurationError: The client handed in retries by itself.
     """
     # The contract knows no cap.
     policy = RetryPolicy(max_retries, base_delay, max_delay=_LONGEST, jitter=AdditiveJitter(_JITTER))
@@ -73,5 +73,5 @@ def _invoke(client: Any, model_id: str, request_body: Mapping[str, Any]) -> str:
     blocks = cast("list[object]", content) if isinstance(content, list) else []
     texts = [text for text in (dig(block, "text") for block in blocks) if isinstance(text, str)]
     if not texts:
-        raise MalformedAnswer("the answer has no text", answer)
+        raise MalformedResponseError("the answer has no text", answer)
     return "".join(texts)

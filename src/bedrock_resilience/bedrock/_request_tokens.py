@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from bedrock_resilience.bedrock._responses import MalformedAnswer, dig, parsed
+from bedrock_resilience.bedrock._responses import MalformedResponseError, dig, parsed
 from bedrock_resilience.quotas._tokens import TokenEstimator, burndown_rate
 from bedrock_resilience.quotas._usage import RequestTokens
 
@@ -43,6 +43,6 @@ def _body(request: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(body, (str, bytes, bytearray)):
         try:
             return parsed(bytes(body) if isinstance(body, bytearray) else body)
-        except MalformedAnswer:
+        except MalformedResponseError:
             return {}
     return cast("Mapping[str, Any]", body) if isinstance(body, Mapping) else {}

@@ -62,21 +62,21 @@ _FRAME: Final = frozenset(
 )
 
 
-class MalformedAnswer(Exception):  # noqa: N818 - it is what came
+class MalformedResponseError(Exception):
     """A success status whose body is no answer: truncated, foreign, or without what every answer has.
 
     Attributes:
         answer: What came, as far as it could be read.
     """
 
-    fault = Fault.MALFORMED_ANSWER
+    fault = Fault.MALFORMED_RESPONSE
 
     def __init__(self, problem: str, answer: object = None) -> None:
         super().__init__(problem)
         self.answer = answer
 
 
-class IncompleteAnswer(Exception):  # noqa: N818 - it is what came
+class IncompleteResponseError(Exception):
     """An answer that says itself that it is not whole.
 
     Attributes:
@@ -84,7 +84,7 @@ class IncompleteAnswer(Exception):  # noqa: N818 - it is what came
         answer: The answer as it is; for a stream, the list of its events.
     """
 
-    fault = Fault.INCOMPLETE_ANSWER
+    fault = Fault.INCOMPLETE_RESPONSE
 
     def __init__(self, stop_reason: str, answer: object) -> None:
         super().__init__(stop_reason, answer)
@@ -99,8 +99,8 @@ def converse(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN401 
     """``client.converse(**request)``, one attempt, checked.
 
     Raises:
-        MalformedAnswer: No output message, an empty one, or no stop reason.
-        IncompleteAnswer: The stop reason says that the answer is not whole.
+        MalformedResponseError: No output message, an empty one, or no stop reason.
+        IncompleteResponseError: The stop reason says that the answer is not whole.
     """
     answer: dict[str, Any] = sent(client.converse, request)
     check_converse(answer)
@@ -114,11 +114,11 @@ def check_converse(answer: object) -> None:
         check_stop_reason(stop_reason, answer)  # first: a malformed_* answer may well be an empty one
     content = dig(answer, "output", "message", "content")
     if not isinstance(content, list):
-        raise MalformedAnswer("the answer has no output message", answer)
+        raise MalformedResponseError("the answer has no output message", answer)
     if not isinstance(stop_reason, str):
-        raise MalformedAnswer("the answer has no stop reason", answer)
+        raise MalformedResponseError("the answer has no stop reason", answer)
     if not content and stop_reason not in MAY_BE_EMPTY:
-        raise MalformedAnswer("the answer's message is empty", answer)
+        raise MalformedResponseError("the answer's message is empty", answer)
 
 
 def invoke_model(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - a boto3 client, and its parameters
@@ -131,8 +131,8 @@ def invoke_model(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN
         The parsed body.
 
     Raises:
-        MalformedAnswer: No JSON object, or one without output: a message without content, an error.
-        IncompleteAnswer: The stop reason says that the answer is not whole.
+        MalformedResponseError: No JSON object, or one without output: a message without content, an error.
+        IncompleteResponseError: The stop reason says that the answer is not whole.
     """
     answer = read_body(sent(client.invoke_model, encoded(request)))
     check_invoke_model(answer)
@@ -145,7 +145,7 @@ def check_invoke_model(answer: Mapping[str, Any]) -> None:
     for reason in reasons:
         check_stop_reason(reason, answer)
     if not _has_output(answer) and MAY_BE_EMPTY.isdisjoint(reasons):
-        raise MalformedAnswer("the answer has no output", answer)
+        raise MalformedResponseError("the answer has no output", answer)
 
 
 def encoded(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,12 +158,12 @@ def encoded(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sent(operation: Callable[..., Any], request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what the operation returns
-    """Call an operation of a client; what its parser could not read is a ``MalformedAnswer``."""
+    """Call an operation of a client; what its parser could not read is a ``MalformedResponseError``."""
     try:
         return operation(**request)
     except Exception as error:
-        if classify(error) is Fault.MALFORMED_ANSWER:
-            raise MalformedAnswer(f"the body cannot be read as an answer: {error!r}") from error
+        if classify(error) is Fault.MALFORMED_RESPONSE:
+            raise MalformedResponseError(f"the body cannot be read as an answer: {error!r}") from error
         raise
 
 
@@ -188,21 +188,21 @@ def parsed(raw: bytes | str) -> dict[str, Any]:
     """A JSON object that is not empty.
 
     Raises:
-        MalformedAnswer: It is anything else.
+        MalformedResponseError: It is anything else.
     """
     try:
         answer: object = json.loads(raw)
     except (ValueError, RecursionError):
-        raise MalformedAnswer(f"no JSON: it starts with {raw[:40]!r}", raw) from None
+        raise MalformedResponseError(f"no JSON: it starts with {raw[:40]!r}", raw) from None
     if not isinstance(answer, dict) or not answer:
-        raise MalformedAnswer(f"no JSON object, or an empty one: it starts with {raw[:40]!r}", raw)
+        raise MalformedResponseError(f"no JSON object, or an empty one: it starts with {raw[:40]!r}", raw)
     return cast("dict[str, Any]", answer)
 
 
 def check_stop_reason(stop_reason: str, answer: object) -> None:
-    """Raise ``IncompleteAnswer`` if the stop reason means that."""
+    """Raise ``IncompleteResponseError`` if the stop reason means that."""
     if stop_reason.lower() in INCOMPLETE:
-        raise IncompleteAnswer(stop_reason, answer)
+        raise IncompleteResponseError(stop_reason, answer)
 
 
 def dig(value: object, *keys: str) -> object:

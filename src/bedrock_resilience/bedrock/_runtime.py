@@ -8,8 +8,8 @@ from bedrock_resilience.bedrock import _responses as answers
 from bedrock_resilience.bedrock import _streams as streams
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._request_tokens import request_tokens
-from bedrock_resilience.bedrock._responses import IncompleteAnswer
-from bedrock_resilience.bedrock._streaming_call import OpenCall
+from bedrock_resilience.bedrock._responses import IncompleteResponseError
+from bedrock_resilience.bedrock._streaming_call import StreamingCall
 from bedrock_resilience.quotas._tokens import TokenEstimator, usage_from
 from bedrock_resilience.retrying._retrier import Retrier
 
@@ -34,7 +34,7 @@ class BedrockRuntime:
         allow: Checks of a client handed in to leave out; see ``check_client``.
 
     Raises:
-        ClientMisconfigured: The client retries by itself, has too small a pool, or times out after the deadline.
+        ClientConfigurationError: The client retries by itself, has too small a pool, or times out after the deadline.
         TypeError: ``retrier`` is none.
     """
 
@@ -78,8 +78,8 @@ class BedrockRuntime:
         connection.
 
         Raises:
-            StreamInterrupted: It failed, or ended without ``messageStop``.
-            IncompleteAnswer: After all events, where the stop reason says that the answer is not whole.
+            StreamInterruptedError: It failed, or ended without ``messageStop``.
+            IncompleteResponseError: After all events, where the stop reason says that the answer is not whole.
         """
         return self._stream(streams.converse_stream, request)
 
@@ -98,7 +98,7 @@ class BedrockRuntime:
     def _whole(self, operation: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
         try:
             answer = self._retrier_of(request).call(operation, self.client, **request)
-        except IncompleteAnswer as error:
+        except IncompleteResponseError as error:
             self._learn(request, error.answer)
             raise
         self._learn(request, answer)
@@ -107,7 +107,7 @@ class BedrockRuntime:
     def _stream(
         self, open_stream: Callable[..., CheckedStream], request: dict[str, Any]
     ) -> Generator[StreamEvent, None, None]:
-        call = OpenCall(self._retrier_of(request))
+        call = StreamingCall(self._retrier_of(request))
         try:
             first, rest = call.retrier.call(_begin, open_stream, self.client, request)
         except BaseException:
@@ -154,7 +154,7 @@ def _begin(
             first.append(event)
             if not stream.opens(event):
                 break
-    except streams.StreamInterrupted as error:
+    except streams.StreamInterruptedError as error:
         error.delivered = []  # held back here
         raise
     return first, stream

@@ -1,4 +1,4 @@
-"""OpenCall: a call that goes on after its function has returned, as a stream does.
+"""StreamingCall: a call that goes on after its function has returned, as a stream does.
 
 A retrier takes a call for over as soon as its function returns. A stream has then only begun: what it used stands in
 its last event, and it may still fail. So its pacer and its listeners hear of the end when it is there.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._retrier import Retrier
 
 
-class OpenCall:
+class StreamingCall:
     """One call of a retrier, to be closed by the caller: ``answered``, ``failed`` or ``given_up``, exactly once.
 
     Attributes:
@@ -41,7 +41,12 @@ class OpenCall:
         begun = self._begun
         if begun is not None:
             self._outer.tell(
-                CallSucceeded(attempts=begun.attempts, waited=begun.waited, paced=begun.paced, answer=answer)
+                CallSucceeded(
+                    attempts=begun.attempts,
+                    backoff_seconds=begun.backoff_seconds,
+                    pacing_seconds=begun.pacing_seconds,
+                    answer=answer,
+                )
             )
 
     def failed(self, error: BaseException, answer: object = None) -> None:
@@ -53,8 +58,8 @@ class OpenCall:
             self._outer.tell(
                 CallFailed(
                     attempts=begun.attempts,
-                    waited=begun.waited,
-                    paced=begun.paced,
+                    backoff_seconds=begun.backoff_seconds,
+                    pacing_seconds=begun.pacing_seconds,
                     reason=StopReason.NOT_RETRYABLE,
                     fault=fault,
                     error=error,
@@ -104,7 +109,7 @@ class _HeldPacer:
             return
         if fault in THROTTLES:
             self._pacer.throttled(held, now)
-        elif fault is not None and fault.slows_everyone:
+        elif fault is not None and fault.backpressure:
             self.overloaded(held, now)
         else:
             self._pacer.answered(held, now, usage)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.bedrock._responses import (
     MAY_BE_EMPTY,
-    MalformedAnswer,
+    MalformedResponseError,
     check_stop_reason,
     dig,
     encoded,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     StreamEvent = dict[str, Any]
 
 
-class StreamInterrupted(Exception):  # noqa: N818 - it is what happened
+class StreamInterruptedError(Exception):
     """A stream that failed, or ended too early, after some of it was delivered.
 
     Attributes:
@@ -58,8 +58,8 @@ def converse_stream(client: Any, /, **request: Any) -> CheckedStream:  # noqa: A
     The request is sent at once; errors before the first event are those of the client.
 
     Raises:
-        StreamInterrupted: The stream failed, ended without ``messageStop``, or held no content.
-        IncompleteAnswer: After all events, where the stop reason says that the answer is not whole.
+        StreamInterruptedError: The stream failed, ended without ``messageStop``, or held no content.
+        IncompleteResponseError: After all events, where the stop reason says that the answer is not whole.
     """
     return CheckedStream(ConverseEvents(), sent(client.converse_stream, request)["stream"])
 
@@ -70,9 +70,9 @@ def invoke_model_stream(client: Any, /, **request: Any) -> CheckedStream:  # noq
     A ``body`` that is a mapping is written as JSON. The request is sent at once, as with ``converse_stream``.
 
     Raises:
-        StreamInterrupted: The stream failed, holds what is no JSON object or an error event, or ended without
+        StreamInterruptedError: The stream failed, holds what is no JSON object or an error event, or ended without
             ``message_stop`` or Bedrock's invocation metrics, or without any content.
-        IncompleteAnswer: After all events, where the stop reason says that the answer is not whole.
+        IncompleteResponseError: After all events, where the stop reason says that the answer is not whole.
     """
     return CheckedStream(InvokeModelEvents(), sent(client.invoke_model_with_response_stream, encoded(request))["body"])
 
@@ -131,15 +131,17 @@ class CheckedStream:
         kind, delivered = self._kind, self.delivered
         if isinstance(error, StopIteration):
             if not kind.whole:
-                raise StreamInterrupted("the stream ended without its last event", delivered) from None
+                raise StreamInterruptedError("the stream ended without its last event", delivered) from None
             if kind.stop_reason is not None:
                 check_stop_reason(kind.stop_reason, delivered)
             if not kind.has_output and kind.stop_reason not in MAY_BE_EMPTY:
-                raise StreamInterrupted("the stream has no output", delivered, Fault.MALFORMED_ANSWER) from None
-        elif isinstance(error, MalformedAnswer):
-            raise StreamInterrupted(f"the stream holds a foreign event: {error}", delivered, error.fault) from error
+                raise StreamInterruptedError("the stream has no output", delivered, Fault.MALFORMED_RESPONSE) from None
+        elif isinstance(error, MalformedResponseError):
+            raise StreamInterruptedError(
+                f"the stream holds a foreign event: {error}", delivered, error.fault
+            ) from error
         elif isinstance(error, Exception):
-            raise StreamInterrupted(f"the stream failed: {error}", delivered, _fault_in_stream(error)) from error
+            raise StreamInterruptedError(f"the stream failed: {error}", delivered, _fault_in_stream(error)) from error
 
 
 class ConverseEvents:
@@ -188,7 +190,7 @@ class InvokeModelEvents(ConverseEvents):
         decoded = parsed(raw if isinstance(raw, (bytes, str)) else b"")
         kind = decoded.get("type")
         if kind == "error":
-            raise ErrorEvent(decoded)
+            raise StreamEventError(decoded)
         if kind == "message_delta":
             self._stopped(dig(decoded, "delta", "stop_reason"))
         # Models other than Claude have their own events; the metrics are Bedrock's, in the last one of any of them.
@@ -207,7 +209,7 @@ class InvokeModelEvents(ConverseEvents):
         return event.get("type") in self._OPENING_TYPES or super().opens(event)
 
 
-class ErrorEvent(Exception):  # noqa: N818 - it is what came
+class StreamEventError(Exception):
     """An event of a Claude model's stream that says that it failed, such as ``overloaded_error``.
 
     Attributes:

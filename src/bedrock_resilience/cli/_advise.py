@@ -11,7 +11,7 @@ from rich.table import Table
 from bedrock_resilience.cli._output import console, print_json, refuse
 from bedrock_resilience.simulation._advice import Advice, rebuild
 from bedrock_resilience.simulation._advice import advise as find_advice
-from bedrock_resilience.simulation._run_stats import read_observation
+from bedrock_resilience.simulation._run_stats import read_run_stats
 
 if TYPE_CHECKING:
     from bedrock_resilience.simulation._trials import TrialResult
@@ -35,7 +35,7 @@ def advise(  # noqa: PLR0913, PLR0917 - one argument an option
     given = {"submitted": items, "workers": workers, "latency": latency, "max_tokens": max_tokens}
     known = {name: value for name, value in given.items() if value is not None}
     try:
-        seen = read_observation(file.read_text(encoding="utf-8", errors="replace"), **known)
+        seen = read_run_stats(file.read_text(encoding="utf-8", errors="replace"), **known)
         scenario = rebuild(seen, rpm=rpm, instances=instances, offset=offset)
     except OSError as problem:
         refuse(f"file: got {str(file)!r}; accepted: a file that can be read ({problem.strerror})")
@@ -47,7 +47,7 @@ def advise(  # noqa: PLR0913, PLR0917 - one argument an option
         return
     screen = console()
     screen.print(
-        f"{seen.calls} calls, {seen.throttle_rate:.1%} throttled, "
+        f"{seen.attempts} calls, {seen.throttle_rate:.1%} throttled, "
         f"{seen.failure_rate:.1%} of {seen.submitted} items lost"
     )
     if not found:

@@ -136,12 +136,12 @@ def _table(scenario: Scenario, results: Sequence[TrialResult], seeds: int) -> Ta
     )
     # Where the screen is too narrow the names are folded; no number is ever cut.
     table.add_column("setting", overflow="fold")
-    for heading in ("calls", "throttled", "lost", "seconds", "ratio"):
+    for heading in ("attempts", "throttled", "lost", "seconds", "ratio"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
         table.add_row(
             result.trial.name,
-            f"{result.calls.mean:.0f}",
+            f"{result.attempts.mean:.0f}",
             _percent(result.throttle_rate),
             _percent(result.failure_rate),
             f"{result.makespan.mean:.0f} ± {result.makespan.spread:.0f}",

@@ -16,7 +16,7 @@ from bedrock_resilience.emulator._injection.script import FaultScript, Rule
 from bedrock_resilience.emulator._latency import distribution
 from bedrock_resilience.emulator._operations.service import Service
 from bedrock_resilience.emulator._protocol.jsonvalues import as_object, is_integer
-from bedrock_resilience.emulator._request_log import Journal
+from bedrock_resilience.emulator._request_log import RequestLog
 from bedrock_resilience.quotas._quota import Quota, QuotaLedger
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.emulator._generation.generation import Answerer
     from bedrock_resilience.emulator._http.http_parser import Request
-    from bedrock_resilience.emulator._injection.fault_injection import Mischief
+    from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
     from bedrock_resilience.emulator._latency import Latency
     from bedrock_resilience.emulator._request_log import Exchange
 
@@ -83,7 +83,7 @@ class BedrockEmulator:
         self._host, self._port = host, port
         self._quota = quota
         self._latency = latency
-        self._journal = Journal(log_size)
+        self._journal = RequestLog(log_size)
         self._script = FaultScript(seed)
         self._ledger = QuotaLedger(quota, burndown=burndown)
         self._service = Service(
@@ -227,7 +227,7 @@ class BedrockEmulator:
     def fail_next(
         self,
         n: int | None = 1,
-        error: str | int | Mischief = "ThrottlingException",
+        error: str | int | FaultInjection = "ThrottlingException",
         *,
         operation: str | None = None,
         model: str | None = None,
@@ -257,7 +257,7 @@ class BedrockEmulator:
         rule = Rule(fault(error, **details), n, _operation(operation), model, containing)
         self._script.add(rule)
 
-    def fail_randomly(self, rate: float, *errors: str | int | Mischief) -> None:
+    def fail_randomly(self, rate: float, *errors: str | int | FaultInjection) -> None:
         """Let a share of all requests go wrong, chosen by the emulator's seed; `0` ends it.
 
         Args:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bedrock_resilience.emulator._http.routes import Operation
-    from bedrock_resilience.emulator._injection.fault_injection import Mischief
+    from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
     from bedrock_resilience.quotas._tokens import Usage
 
 INVOCATION_ID: Final = "amz-sdk-invocation-id"
@@ -49,7 +49,7 @@ class Exchange:
     model_id: str = ""
     status: int | None = None
     error: str | None = None
-    fault: Mischief | None = None
+    fault: FaultInjection | None = None
     usage: Usage | None = None
     finished_at: float | None = None
 
@@ -83,7 +83,7 @@ class Exchange:
         return self.error in {"ThrottlingException", "429"}
 
 
-class Journal:
+class RequestLog:
     """Counts all requests and keeps the latest. Thread-safe.
 
     Args:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bedrock_resilience._lazy import loaded_later
-from bedrock_resilience.pacing._adaptive import AdaptiveLaw, AdaptivePacer
+from bedrock_resilience._lazy import lazy_attributes
+from bedrock_resilience.pacing._adaptive import AdaptiveConfig, AdaptivePacer
 from bedrock_resilience.pacing._no_pacer import NoPacer
 from bedrock_resilience.pacing._protocol import Pacer, Reservation
 from bedrock_resilience.pacing._quota_pacer import QuotaPacer
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.pacing.shared._stores import DynamoTable, MemoryTable, SharedTable, TableUnavailableError
 
 __all__ = [
-    "AdaptiveLaw",
+    "AdaptiveConfig",
     "AdaptivePacer",
     "DynamoTable",
     "MemoryTable",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 # Only who shares a pace pays for what it takes.
-__getattr__: Callable[[str], object] = loaded_later(
+__getattr__: Callable[[str], object] = lazy_attributes(
     __name__,
     {
         "DynamoTable": "shared._stores",

@@ -66,7 +66,7 @@ _HALVINGS = 30  # of a wait, to find how long it will be: to a millionth of a se
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdaptiveLaw:
+class AdaptiveConfig:
     """The constants of the law; the defaults are meant for everybody.
 
     Args:
@@ -115,10 +115,10 @@ class AdaptiveLaw:
             given = getattr(self, name)
             least = ">= 0" if name in {"pause", "burst"} else "> 0"
             if not (given > 0 or (given == 0 and least == ">= 0")) or given == math.inf:
-                raise ValueError(f"AdaptiveLaw.{name}: got {given!r}; accepted: a finite number {least}")
+                raise ValueError(f"AdaptiveConfig.{name}: got {given!r}; accepted: a finite number {least}")
         for name in ("headroom", "least_cut", "yielding", "memory"):
             if getattr(self, name) > 1:
-                raise ValueError(f"AdaptiveLaw.{name}: got {getattr(self, name)!r}; accepted: 0 < {name} <= 1")
+                raise ValueError(f"AdaptiveConfig.{name}: got {getattr(self, name)!r}; accepted: 0 < {name} <= 1")
 
 
 class _Booking(Reservation):
@@ -144,7 +144,7 @@ class AdaptivePacer:
         law: The constants; the defaults are meant for everybody.
     """
 
-    def __init__(self, law: AdaptiveLaw = AdaptiveLaw()) -> None:
+    def __init__(self, law: AdaptiveConfig = AdaptiveConfig()) -> None:
         self.law = law
         self._lock = threading.Lock()
         self._meter = Meter(law.start, capacity=1.0)

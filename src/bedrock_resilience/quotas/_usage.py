@@ -2,7 +2,7 @@
 
 Bedrock takes a request's input and its `max_tokens` off the quota when it starts, and corrects that when it ends, by
 the rules of `bedrock_resilience.quotas._tokens`. Where the call turns out to have cost less, the difference was reserved in
-vain: as long as the call lasted, nobody could use it. A `TokenAccount` tells how much that was, and which `max_tokens`
+vain: as long as the call lasted, nobody could use it. A `TokenUsage` tells how much that was, and which `max_tokens`
 would do.
 """
 
@@ -63,34 +63,34 @@ class RequestTokens:
         """What Bedrock takes off the quota when the request starts."""
         return reserved_tokens(self.input_tokens, self.max_tokens)
 
-    def settled(self, usage: Usage | None) -> TokenAccount:
+    def settled(self, usage: Usage | None) -> TokenUsage:
         """The account of one such request, which has ended; None: what it used is not known.
 
         What it reserved is told by the input tokens of the usage, which are counted, not estimated.
 
         >>> from bedrock_resilience.quotas._tokens import Usage
-        >>> RequestTokens(2_900, 1_000, burndown=1).settled(Usage(3_000, 600)).in_vain
+        >>> RequestTokens(2_900, 1_000, burndown=1).settled(Usage(3_000, 600)).unused
         400.0
         """
         if usage is None:
-            return TokenAccount(unknown=1)
+            return TokenUsage(unknown=1)
         allowed = reserved_tokens(0, self.max_tokens)
         reserved = reserved_tokens(usage.total_input_tokens, self.max_tokens)
         settled = float(settled_tokens(usage, self.burndown))
-        return TokenAccount(
+        return TokenUsage(
             answers=1,
             input_tokens=usage.total_input_tokens,
             output_tokens=usage.output_tokens,
             reserved=reserved,
             settled=settled,
-            in_vain=max(0.0, reserved - settled),
+            unused=max(0.0, reserved - settled),
             max_tokens=allowed,
             largest_output=usage.output_tokens,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenAccount:
+class TokenUsage:
     """What requests reserved of a token quota, and what they cost in the end. Two of them add up to one.
 
     A request that was refused, or never arrived, has reserved nothing, and is not in it.
@@ -103,7 +103,7 @@ class TokenAccount:
         output_tokens: Tokens that it wrote.
         reserved: Tokens taken off the quota when the requests started: input + `max_tokens` of each.
         settled: Tokens that they cost in the end: input + cache writes + output x burndown of each.
-        in_vain: What was reserved beyond that, request by request. One that cost more than it reserved makes up for no
+        unused: What was reserved beyond that, request by request. One that cost more than it reserved makes up for no
             other.
         max_tokens: The largest `max_tokens` of a request.
         largest_output: Output tokens of the longest answer.
@@ -115,28 +115,28 @@ class TokenAccount:
     output_tokens: int = 0
     reserved: int = 0
     settled: float = 0.0
-    in_vain: float = 0.0
+    unused: float = 0.0
     max_tokens: int = 0
     largest_output: int = 0
 
-    def __add__(self, other: TokenAccount) -> TokenAccount:
+    def __add__(self, other: TokenUsage) -> TokenUsage:
         """Both together."""
-        return TokenAccount(
+        return TokenUsage(
             answers=self.answers + other.answers,
             unknown=self.unknown + other.unknown,
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             reserved=self.reserved + other.reserved,
             settled=self.settled + other.settled,
-            in_vain=self.in_vain + other.in_vain,
+            unused=self.unused + other.unused,
             max_tokens=max(self.max_tokens, other.max_tokens),
             largest_output=max(self.largest_output, other.largest_output),
         )
 
     @property
-    def share_in_vain(self) -> float:
+    def unused_share(self) -> float:
         """What was reserved in vain, of all that was reserved, 0 to 1."""
-        return self.in_vain / self.reserved if self.reserved else 0.0
+        return self.unused / self.reserved if self.reserved else 0.0
 
     @property
     def advised_max_tokens(self) -> int | None:
@@ -146,7 +146,7 @@ class TokenAccount:
         input: on a model with a burndown, a reservation under that frees nothing, because a call needs as much in the
         end.
         """
-        if self.answers < _ENOUGH or not self.in_vain:
+        if self.answers < _ENOUGH or not self.unused:
             return None
         cost = (self.settled - self.input_tokens) / self.answers
         advised = _STEP * math.ceil(max(_MARGIN * self.largest_output, cost, 1) / _STEP)
@@ -160,7 +160,7 @@ class TokenAccount:
             ValueError: A number is missing, or cannot be; the message names each.
         """
         numbers: dict[str, Any] = {
-            name: told.get("reserved_in_vain" if name == "in_vain" else name) for name in cls.__slots__
+            name: told.get("over_reserved" if name == "unused" else name) for name in cls.__slots__
         }
         wrong = [f"{name}: got {value!r}" for name, value in numbers.items() if not _is_number(value)]
         if wrong:
@@ -179,8 +179,8 @@ class TokenAccount:
             "advised_max_tokens": self.advised_max_tokens,
             "reserved": self.reserved,
             "settled": round(self.settled, 1),
-            "reserved_in_vain": round(self.in_vain, 1),
-            "share_in_vain": round(self.share_in_vain, 4),
+            "over_reserved": round(self.unused, 1),
+            "unused_share": round(self.unused_share, 4),
         }
 
 

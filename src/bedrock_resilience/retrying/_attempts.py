@@ -1,8 +1,8 @@
-"""Attempts: the machine that decides, for one call, what happens next.
+"""CallState: the machine that decides, for one call, what happens next.
 
 It has no clock, no sleep and no random generator of its own. A driver asks, obeys, and tells what came of it::
 
-    call = Attempts(policy)
+    call = CallState(policy)
     step = call.begin(now)
     while True:
         Attempt: send the request, then   step = call.failed(error, now, u)   or   call.answered(now, answer)
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.pacing import Pacer, Reservation
     from bedrock_resilience.quotas._tokens import Usage
-    from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+    from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._policy import RetryPolicy
@@ -95,15 +95,15 @@ class Stop(Frozen):
 _FIRST_ATTEMPTS = tuple(Attempt(number) for number in range(17))  # the usual ones; nothing is built for a success
 
 
-class Attempts:
+class CallState:
     """The course of one call, and its account.
 
     Attributes:
         calls: Requests sent.
         retries: Retries decided. One less than ``calls``, unless the last one decided was not sent any more.
         throttles: Answers that were a throttle: ``throttling`` or ``tokens_per_day``.
-        waited: Seconds slept between attempts.
-        paced: Seconds slept for the pacer.
+        backoff_seconds: Seconds slept between attempts.
+        pacing_seconds: Seconds slept for the pacer.
         tokens: What each request may use at most, for the pacer.
         spent: What the requests reserved of a token quota and what came of it; None where nobody can tell, because
             ``tokens`` was a number, or no request has reserved any.
@@ -123,17 +123,17 @@ class Attempts:
         "_request",
         "_reservation",
         "_used",
-        "calls",
+        "attempts",
         "deadline",
         "error",
         "fault",
-        "paced",
+        "pacing_seconds",
         "reason",
         "retries",
         "spent",
         "throttles",
         "tokens",
-        "waited",
+        "backoff_seconds",
     )
 
     def __init__(
@@ -158,12 +158,12 @@ class Attempts:
         self._request: RequestTokens | None = None if isinstance(tokens, int) else tokens
         self._ended = 0
         self.tokens: int = tokens if isinstance(tokens, int) else tokens.reserved
-        self.spent: TokenAccount | None = None
-        self.calls: int = 0
+        self.spent: TokenUsage | None = None
+        self.attempts: int = 0
         self.retries: int = 0
         self.throttles: int = 0
-        self.waited: float = 0.0
-        self.paced: float = 0.0
+        self.backoff_seconds: float = 0.0
+        self.pacing_seconds: float = 0.0
         self.error: BaseException | None = None
         self.fault: Fault | None = None
         self.reason: StopReason | None = None
@@ -183,9 +183,9 @@ class Attempts:
         if asleep is None:
             raise RuntimeError("slept() answers a Sleep, and none was given")
         if asleep.why is Why.BACKOFF:
-            self.waited += asleep.seconds
+            self.backoff_seconds += asleep.seconds
             return self.begin(now)
-        self.paced += asleep.seconds
+        self.pacing_seconds += asleep.seconds
         pacer, reservation = self._pacer, self._reservation
         if pacer is None or reservation is None:
             raise RuntimeError("a pacing sleep without a pacer")
@@ -204,7 +204,7 @@ class Attempts:
         self.error = error
         fault = self.fault = self._classify(error)
         self.throttles += fault in THROTTLES
-        self._ended = self.calls
+        self._ended = self.attempts
         # An answer that is refused for being incomplete has used its tokens nevertheless, and says how many.
         usage = None if fault in _NOTHING_RESERVED else self._settle(getattr(error, "answer", None))
         self._tell_pacer(fault, now, usage)
@@ -227,7 +227,7 @@ class Attempts:
 
     def answered(self, now: float, answer: object) -> None:
         """The attempt was answered; the pacer and the account learn the tokens from the answer's ``usage``."""
-        self._ended = self.calls
+        self._ended = self.attempts
         usage = self._settle(answer)
         if self._pacer is not None and self._reservation is not None:
             self._pacer.answered(self._reservation, now, usage)
@@ -243,7 +243,7 @@ class Attempts:
         broken = isinstance(error, Exception)
         self.fault = Fault.UNKNOWN if broken else Fault.CANCELLED
         self.reason = StopReason.NOT_RETRYABLE if broken else StopReason.RUN_STOPPED
-        if self.calls > self._ended:
+        if self.attempts > self._ended:
             self._settle(None)  # sent; what became of it nobody knows
         self._give_back(now)
 
@@ -262,11 +262,11 @@ class Attempts:
         return self._sleep(min(wait, _LOOK_AGAIN) if hasattr(pacer, "due") else wait, Why.PACING)
 
     def _attempt(self) -> Attempt:
-        self.calls += 1
+        self.attempts += 1
         if self._budget is not None:
             self._budget.called()
-        usual = self.calls < len(_FIRST_ATTEMPTS)  # pragma: no mutate - the two are equal, one is faster
-        return _FIRST_ATTEMPTS[self.calls] if usual else Attempt(self.calls)  # pragma: no mutate - as above
+        usual = self.attempts < len(_FIRST_ATTEMPTS)  # pragma: no mutate - the two are equal, one is faster
+        return _FIRST_ATTEMPTS[self.attempts] if usual else Attempt(self.attempts)  # pragma: no mutate - as above
 
     def _sleep(self, seconds: float, why: Why) -> Sleep:
         self._asleep = Sleep(seconds, why)
@@ -303,7 +303,7 @@ class Attempts:
         self._reservation = None
         if fault in THROTTLES:
             pacer.throttled(reservation, now)
-        elif fault.slows_everyone:
+        elif fault.backpressure:
             getattr(pacer, "overloaded", pacer.throttled)(reservation, now)  # a pacer may know no difference
         elif fault is Fault.CONNECTION_FAILED:
             pacer.abandoned(reservation, now)  # it never reached the service

@@ -21,7 +21,7 @@ class RetryBudget:
         ValueError: Not finite, or negative.
     """
 
-    __slots__ = ("_calls", "_lock", "_spent", "reserve", "share")
+    __slots__ = ("_attempts", "_lock", "_spent", "reserve", "share")
 
     def __init__(self, share: float = 0.2, reserve: int = 10) -> None:
         for name, given in (("share", share), ("reserve", reserve)):
@@ -29,14 +29,14 @@ class RetryBudget:
                 raise ValueError(f"RetryBudget: {name}: got {given!r}; accepted: a finite number >= 0")
         self.share: float = share
         self.reserve: int = reserve
-        self._calls = 0
+        self._attempts = 0
         self._spent = 0
         self._lock = Lock()
 
     @property
-    def calls(self) -> int:
+    def attempts(self) -> int:
         """Attempts counted so far, first ones and retries alike."""
-        return self._calls
+        return self._attempts
 
     @property
     def spent(self) -> int:
@@ -52,7 +52,7 @@ class RetryBudget:
     def called(self) -> None:
         """Count one attempt."""
         with self._lock:
-            self._calls += 1
+            self._attempts += 1
 
     def withdraw(self) -> bool:
         """Take one retry; False where the budget is spent."""
@@ -62,7 +62,7 @@ class RetryBudget:
             return granted
 
     def _limit(self) -> float:
-        return self.reserve + self.share * self._calls
+        return self.reserve + self.share * self._attempts
 
     def __repr__(self) -> str:
-        return f"RetryBudget(share={self.share!r}, reserve={self.reserve!r}, calls={self._calls}, spent={self._spent})"
+        return f"RetryBudget(share={self.share!r}, reserve={self.reserve!r}, attempts={self._attempts}, spent={self._spent})"

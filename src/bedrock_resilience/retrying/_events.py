@@ -46,14 +46,14 @@ class CallSucceeded:
 
     Attributes:
         attempts: Requests sent for it.
-        waited: Seconds slept between them.
-        paced: Seconds slept for the pacer.
+        backoff_seconds: Seconds slept between them.
+        pacing_seconds: Seconds slept for the pacer.
         answer: What the function returned.
     """
 
     attempts: int
-    waited: float
-    paced: float
+    backoff_seconds: float
+    pacing_seconds: float
     answer: object
 
 
@@ -63,16 +63,16 @@ class CallFailed:
 
     Attributes:
         attempts: Requests sent for it; 0 where the deadline did not allow a first one.
-        waited: Seconds slept between them.
-        paced: Seconds slept for the pacer.
+        backoff_seconds: Seconds slept between them.
+        pacing_seconds: Seconds slept for the pacer.
         reason: Why there is no further attempt.
         fault: What the last failure meant; None without an attempt.
         error: What was raised last; None without an attempt.
     """
 
     attempts: int
-    waited: float
-    paced: float
+    backoff_seconds: float
+    pacing_seconds: float
     reason: StopReason
     fault: Fault | None
     error: BaseException | None

@@ -54,9 +54,9 @@ class Fault(Enum):
     """The connection broke after sending: the request may have run and be billed."""
     STREAM_INTERRUPTED = "stream_interrupted"
     """A stream was cut, damaged, or ended without its last event."""
-    MALFORMED_ANSWER = "malformed_answer"
+    MALFORMED_RESPONSE = "malformed_response"
     """A 200 whose body is no answer: truncated, HTML of a proxy, without output."""
-    INCOMPLETE_ANSWER = "incomplete_answer"
+    INCOMPLETE_RESPONSE = "incomplete_response"
     """An answer that says itself that it is not whole: max_tokens, malformed_*, context window."""
     VALIDATION = "validation"
     """400: this request is wrong and stays wrong; other items may be fine."""
@@ -83,7 +83,7 @@ class Fault(Enum):
         return self in _RETRYABLE
 
     @property
-    def slows_everyone(self) -> bool:
+    def backpressure(self) -> bool:
         """Does it mean that every caller, not only this one, should send less?"""
         return self in _SLOWS_EVERYONE
 
@@ -116,7 +116,7 @@ _RETRYABLE = frozenset(
         Fault.CONNECTION_FAILED,
         Fault.CONNECTION_LOST,
         Fault.STREAM_INTERRUPTED,
-        Fault.MALFORMED_ANSWER,
+        Fault.MALFORMED_RESPONSE,
     }
 )
 _SLOWS_EVERYONE = frozenset({Fault.THROTTLING, Fault.SERVICE_UNAVAILABLE, Fault.OVERLOADED})
@@ -152,7 +152,7 @@ TRANSIENT: Mapping[Fault, int | None] = MappingProxyType(
         Fault.READ_TIMEOUT: 1,
         Fault.CONNECTION_LOST: 1,
         Fault.STREAM_INTERRUPTED: 1,
-        Fault.MALFORMED_ANSWER: 1,
+        Fault.MALFORMED_RESPONSE: 1,
     }
 )
 """Everything worth a retry, with the retries of one call that the fault may use up; None: as many as the policy."""
@@ -222,7 +222,7 @@ _BY_CLASS = {
             Fault.READ_TIMEOUT: "ReadTimeoutError",
             Fault.CONNECTION_LOST: "ConnectionClosedError HTTPClientError ResponseStreamingError IncompleteReadError",
             Fault.STREAM_INTERRUPTED: "EventStreamError ParserError",  # ParserError: of botocore.eventstream
-            Fault.MALFORMED_ANSWER: "ResponseParserError ChecksumError FlexibleChecksumError",
+            Fault.MALFORMED_RESPONSE: "ResponseParserError ChecksumError FlexibleChecksumError",
             Fault.CREDENTIALS: "NoCredentialsError PartialCredentialsError CredentialRetrievalError "
             "TokenRetrievalError SSOError LoginError ProfileNotFound NoAuthTokenError MetadataRetrievalError "
             "RefreshWithMFAUnsupportedError UnknownCredentialError InfiniteLoopConfigError UnknownTokenProviderError",
@@ -243,7 +243,7 @@ _BY_CLASS = {
         }
     ),
     # The body that a function of the caller's own could not read: truncated, or a proxy's HTML.
-    "json": _by_word({Fault.MALFORMED_ANSWER: "JSONDecodeError"}),
+    "json": _by_word({Fault.MALFORMED_RESPONSE: "JSONDecodeError"}),
     "http": _by_word({Fault.CONNECTION_LOST: "IncompleteRead RemoteDisconnected"}),
     "socket": _by_word({Fault.CONNECTION_FAILED: "gaierror"}),
     "ssl": _by_word({Fault.CONNECTION_FAILED: "SSLError"}),
@@ -357,7 +357,7 @@ def _from_parser(error: BaseException) -> Fault | None:
 def _from_unparsed(response: Mapping[str, object]) -> Fault:
     if ":message-type" in _mapping(response.get("headers")):  # a frame of a stream, whose status is made up
         return Fault.STREAM_INTERRUPTED
-    return _from_status(response.get("status_code")) or Fault.MALFORMED_ANSWER
+    return _from_status(response.get("status_code")) or Fault.MALFORMED_RESPONSE
 
 
 def _code_and_message(response: object) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from types import CoroutineType
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying import _policy
-from bedrock_resilience.retrying._attempts import Attempt, Attempts, Sleep, Stop, StopReason, Why
+from bedrock_resilience.retrying._attempts import Attempt, CallState, Sleep, Stop, StopReason, Why
 from bedrock_resilience.retrying._deadline_var import enclosing
 from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._faults import classify as _classify
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 
-class DeadlineExceeded(TimeoutError):  # noqa: N818 - as RetriesExhausted
+class DeadlineExceededError(TimeoutError):
     """The deadline allowed not even a first attempt."""
 
     fault: Fault = (
@@ -39,36 +39,36 @@ class DeadlineExceeded(TimeoutError):  # noqa: N818 - as RetriesExhausted
     )  # for a policy around this call it is no timeout of the service, and not to be retried
 
 
-class RetriesExhausted(Exception):  # noqa: N818 - a fixed name; it reads as what happened
+class RetriesExhaustedError(Exception):
     """A retryable call was given up. Raised only by a ``Retrier(..., raise_exhausted=True)``.
 
     Attributes:
         attempts: Requests sent.
-        waited: Seconds slept between them.
+        backoff_seconds: Seconds slept between them.
         reason: Why there is no further attempt.
         fault: What the last failure meant.
         error: The last exception, also as ``__cause__``.
     """
 
-    def __init__(self, call: Attempts, error: BaseException) -> None:
+    def __init__(self, call: CallState, error: BaseException) -> None:
         super().__init__(f"{_account(call)}; last error: {_shown(error)}")
         self.__cause__: BaseException | None = error
-        self.attempts: int = call.calls
-        self.waited: float = call.waited
+        self.attempts: int = call.attempts
+        self.backoff_seconds: float = call.backoff_seconds
         self.reason: StopReason | None = call.reason
         self.fault: Fault | None = call.fault
         self.error: BaseException = error
 
-    def __reduce__(self) -> tuple[Callable[..., RetriesExhausted], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., RetriesExhaustedError], tuple[object, ...]]:
         # From its facts: the machine it was made of is no matter of other processes.
-        return _exhausted, (str(self), self.attempts, self.waited, self.reason, self.fault, self.error)
+        return _exhausted, (str(self), self.attempts, self.backoff_seconds, self.reason, self.fault, self.error)
 
 
 def _exhausted(
     told: str, attempts: int, waited: float, reason: StopReason, fault: Fault, error: BaseException
-) -> RetriesExhausted:
-    made = RetriesExhausted.__new__(RetriesExhausted, told)
-    made.attempts, made.waited, made.reason, made.fault, made.error = attempts, waited, reason, fault, error
+) -> RetriesExhaustedError:
+    made = RetriesExhaustedError.__new__(RetriesExhaustedError, told)
+    made.attempts, made.backoff_seconds, made.reason, made.fault, made.error = attempts, waited, reason, fault, error
     made.__cause__ = error
     return made
 
@@ -87,7 +87,7 @@ class Retrier:
         tokens: What a request may use at most (input + max_tokens), for a pacer that counts tokens: a number, a
             ``RequestTokens``, or a function of the call's arguments that returns either.
         classify: Reads a ``Fault`` off an exception; replace it to teach the policy exceptions of your own.
-        raise_exhausted: Raise ``RetriesExhausted`` where retries did not help, instead of the original exception.
+        raise_exhausted: Raise ``RetriesExhaustedError`` where retries did not help, instead of the original exception.
     """
 
     __slots__ = (
@@ -154,8 +154,8 @@ class Retrier:
 
         Raises:
             Exception: What ``fn`` raised last, with a note that tells attempts, seconds waited and the reason to stop.
-            RetriesExhausted: Instead of it, where asked for.
-            DeadlineExceeded: The deadline allowed no attempt at all.
+            RetriesExhaustedError: Instead of it, where asked for.
+            DeadlineExceededError: The deadline allowed no attempt at all.
         """
         if not self._plain or enclosing.get() is not None:
             return self.drive(self.begin(args, kwargs), fn, args, kwargs)
@@ -229,7 +229,7 @@ class Retrier:
         """Is there nothing to decide before a first attempt, nor to tell after a success? For drivers."""
         return self._plain
 
-    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attempts:
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallState:
         """A new call's machine, with this retrier's settings; for drivers."""
         deadline = self.deadline
         shared: Deadline | None = enclosing.get()
@@ -238,7 +238,7 @@ class Retrier:
 
             deadline = earliest(deadline, shared)
         tokens = self.tokens
-        return Attempts(
+        return CallState(
             self.policy,
             deadline=deadline,
             budget=self.budget,
@@ -249,7 +249,7 @@ class Retrier:
 
     def drive(
         self,
-        call: Attempts,
+        call: CallState,
         fn: Callable[..., T],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
@@ -295,7 +295,7 @@ class Retrier:
 
     async def adrive(
         self,
-        call: Attempts,
+        call: CallState,
         fn: Callable[..., Awaitable[T]],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
@@ -330,24 +330,31 @@ class Retrier:
         finally:
             del failed
 
-    def _begin(self, call: Attempts) -> Attempt | Sleep | Stop:
+    def _begin(self, call: CallState) -> Attempt | Sleep | Stop:
         return self._told(call, call.begin(self.clock.monotonic()))
 
-    def _slept(self, call: Attempts, over: object) -> Attempt | Sleep | Stop:
+    def _slept(self, call: CallState, over: object) -> Attempt | Sleep | Stop:
         now = self.clock.monotonic()
         return self._told(call, call.stop(now) if over else call.slept(now))
 
-    def _failed(self, call: Attempts, error: Exception) -> Attempt | Sleep | Stop:
+    def _failed(self, call: CallState, error: Exception) -> Attempt | Sleep | Stop:
         return self._told(call, call.failed(error, self.clock.monotonic(), self._draw()))
 
-    def _answered(self, call: Attempts, answer: object) -> None:
+    def _answered(self, call: CallState, answer: object) -> None:
         call.answered(self.clock.monotonic(), answer)
         if self.listeners:
             from bedrock_resilience.retrying._events import CallSucceeded  # noqa: PLC0415 - whoever listens has loaded it
 
-            self.tell(CallSucceeded(attempts=call.calls, waited=call.waited, paced=call.paced, answer=answer))
+            self.tell(
+                CallSucceeded(
+                    attempts=call.attempts,
+                    backoff_seconds=call.backoff_seconds,
+                    pacing_seconds=call.pacing_seconds,
+                    answer=answer,
+                )
+            )
 
-    def _told(self, call: Attempts, step: Attempt | Sleep | Stop) -> Attempt | Sleep | Stop:
+    def _told(self, call: CallState, step: Attempt | Sleep | Stop) -> Attempt | Sleep | Stop:
         if self.listeners and not isinstance(step, Attempt):
             self.tell(_event(call, step, self.policy))
         return step
@@ -365,12 +372,12 @@ class Retrier:
     def _draw(self) -> float:
         return (_system_random() if self._rng is None else self._rng).random()
 
-    def _surrender(self, call: Attempts) -> BaseException:
+    def _surrender(self, call: CallState) -> BaseException:
         error, call.error = call.error, None  # a traceback holds the driver's frame, and so the call: no circle
         if error is None:
-            return DeadlineExceeded(_account(call))
+            return DeadlineExceededError(_account(call))
         if self.raise_exhausted and call.reason is not StopReason.NOT_RETRYABLE:
-            return RetriesExhausted(call, error)
+            return RetriesExhaustedError(call, error)
         _note(error, _account(call))
         return error
 
@@ -428,14 +435,14 @@ async def _awithin(
         return await fn(*args, **kwargs)
 
 
-def _event(call: Attempts, step: Sleep | Stop, policy: RetryPolicy) -> Event:
+def _event(call: CallState, step: Sleep | Stop, policy: RetryPolicy) -> Event:
     from bedrock_resilience.retrying import _events as events
 
     if isinstance(step, Stop):
         return events.CallFailed(
-            attempts=call.calls,
-            waited=call.waited,
-            paced=call.paced,
+            attempts=call.attempts,
+            backoff_seconds=call.backoff_seconds,
+            pacing_seconds=call.pacing_seconds,
             reason=step.reason,
             fault=call.fault,
             error=call.error,
@@ -443,7 +450,7 @@ def _event(call: Attempts, step: Sleep | Stop, policy: RetryPolicy) -> Event:
     if step.why is Why.PACING or call.fault is None or call.error is None:
         return events.PacingWait(seconds=step.seconds)
     return events.RetryScheduled(
-        attempt=call.calls,
+        attempt=call.attempts,
         max_attempts=1 + policy.max_retries,
         delay=step.seconds,
         fault=call.fault,
@@ -503,11 +510,11 @@ def _shown(error: BaseException) -> str:
         return type(error).__name__
 
 
-def _account(call: Attempts) -> str:
-    attempts = "1 attempt" if call.calls == 1 else f"{call.calls} attempts"
+def _account(call: CallState) -> str:
+    attempts = "1 attempt" if call.attempts == 1 else f"{call.attempts} attempts"
     reason = call.reason.value if call.reason is not None else "unknown"
-    paced = f", {call.paced:.2f} s pacing" if call.paced else ""
-    return f"bedrock_resilience: gave up after {attempts} and {call.waited:.2f} s of waiting{paced}: {reason}"
+    paced = f", {call.pacing_seconds:.2f} s pacing" if call.pacing_seconds else ""
+    return f"bedrock_resilience: gave up after {attempts} and {call.backoff_seconds:.2f} s of waiting{paced}: {reason}"
 
 
 def _call_under(

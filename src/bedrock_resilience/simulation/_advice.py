@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bedrock_resilience.pacing import AdaptivePacer
 from bedrock_resilience.quotas._quota import Quota
 from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
 from bedrock_resilience.simulation._driver import simulate
 from bedrock_resilience.simulation._scenario import Scenario
 from bedrock_resilience.simulation._trials import Trial, TrialResult, run_trial
@@ -22,7 +22,7 @@ from bedrock_resilience.simulation._trials import Trial, TrialResult, run_trial
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bedrock_resilience.simulation._run_stats import Observation
+    from bedrock_resilience.simulation._run_stats import RunStats
 
 FEW_THROTTLES: Final = 0.05
 MANY_THROTTLES: Final = 0.20
@@ -67,7 +67,7 @@ class Advice:
         }
 
 
-def rebuild(seen: Observation, *, rpm: float | None = None, instances: int = 1, offset: float = 60.0) -> Scenario:
+def rebuild(seen: RunStats, *, rpm: float | None = None, instances: int = 1, offset: float = 60.0) -> Scenario:
     """The scenario that a run was, as far as it can be told.
 
     Args:
@@ -83,7 +83,7 @@ def rebuild(seen: Observation, *, rpm: float | None = None, instances: int = 1, 
     """
     if rpm is not None and not 0 < rpm < math.inf:
         raise ValueError(f"rpm: got {rpm!r}; accepted: a finite number of requests a minute > 0")
-    if not seen.calls or not seen.submitted:
+    if not seen.attempts or not seen.submitted:
         raise ValueError("run: it sent no request; accepted: a run with calls")
     seconds = seen.elapsed or max(1.0, seen.answered * seen.latency / seen.workers)
     rate = max(_LEAST_RATE, 60 * seen.answered / seconds * instances)
@@ -99,10 +99,10 @@ def rebuild(seen: Observation, *, rpm: float | None = None, instances: int = 1, 
         return scenario
     if seen.throttle_rate < FEW_THROTTLES:
         return scenario.replace(quota=Quota(requests_per_minute=2 * rate))
-    return scenario if seen.elapsed or seen.paced else _throttled_as_much(seen, scenario, 2 * rate)
+    return scenario if seen.elapsed or seen.pacing_seconds else _throttled_as_much(seen, scenario, 2 * rate)
 
 
-def _throttled_as_much(seen: Observation, scenario: Scenario, most: float) -> Scenario:
+def _throttled_as_much(seen: RunStats, scenario: Scenario, most: float) -> Scenario:
     """The scenario with a quota under which it is throttled as the run was: the larger the quota, the less it is."""
     low, high = math.log(_LEAST_RATE), math.log(most)
     for _ in range(_HALVINGS):
@@ -115,7 +115,7 @@ def _throttled_as_much(seen: Observation, scenario: Scenario, most: float) -> Sc
 
 
 def advise(
-    seen: Observation,
+    seen: RunStats,
     scenario: Scenario,
     *,
     seeds: Iterable[int] = range(5),
@@ -131,9 +131,9 @@ def advise(
     return found
 
 
-def _changes(seen: Observation, scenario: Scenario) -> Iterable[tuple[str, str, dict[str, str], Trial | None]]:
+def _changes(seen: RunStats, scenario: Scenario) -> Iterable[tuple[str, str, dict[str, str], Trial | None]]:
     throttled = f"{seen.throttle_rate:.1%} of the calls were throttled"
-    if seen.throttle_rate >= FEW_THROTTLES and not seen.paced:
+    if seen.throttle_rate >= FEW_THROTTLES and not seen.pacing_seconds:
         yield (
             "pace the calls",
             f"{throttled} (limit {FEW_THROTTLES:.0%}): a pacer sends at the rate that the quota allows",
@@ -156,9 +156,9 @@ def _changes(seen: Observation, scenario: Scenario) -> Iterable[tuple[str, str, 
 
 
 def _other_workers(
-    seen: Observation, scenario: Scenario, throttled: str
+    seen: RunStats, scenario: Scenario, throttled: str
 ) -> Iterable[tuple[str, str, dict[str, str], Trial]]:
-    if seen.throttle_rate < FEW_THROTTLES and seen.workers < _MORE_WORKERS and not seen.paced:
+    if seen.throttle_rate < FEW_THROTTLES and seen.workers < _MORE_WORKERS and not seen.pacing_seconds:
         name, why, workers = "more workers", f"only {throttled} (limit {FEW_THROTTLES:.0%})", _MORE_WORKERS
     elif seen.elapsed > LONG_RUN and seen.throttle_rate >= MANY_THROTTLES and seen.workers > 1:
         name, workers = "fewer workers", max(1, seen.workers // 2)
@@ -169,14 +169,14 @@ def _other_workers(
     yield name, why, {"MAX_BEDROCK_WORKERS": str(workers)}, trial
 
 
-def _fewer_tokens(seen: Observation) -> Iterable[tuple[str, str, dict[str, str], None]]:
+def _fewer_tokens(seen: RunStats) -> Iterable[tuple[str, str, dict[str, str], None]]:
     account = _account_of_means(seen) if seen.tokens is None else seen.tokens
     advised = None if account is None else account.advised_max_tokens
     if account is not None and advised is not None:
         yield (
             "a lower max_tokens",
             (
-                f"{account.share_in_vain:.0%} of the tokens that the answers reserved ({account.in_vain:.0f} of "
+                f"{account.unused_share:.0%} of the tokens that the answers reserved ({account.unused:.0f} of "
                 f"{account.reserved}) were reserved in vain: max_tokens is {account.max_tokens}, and {advised} would do"
             ),
             {},
@@ -184,7 +184,7 @@ def _fewer_tokens(seen: Observation) -> Iterable[tuple[str, str, dict[str, str],
         )
 
 
-def _account_of_means(seen: Observation) -> TokenAccount | None:
+def _account_of_means(seen: RunStats) -> TokenUsage | None:
     """What the account may have been, where the report has none: each answer the mean one, the longest twice that.
 
     The input counts the same at the start and at the end, so it is left out.
@@ -193,12 +193,12 @@ def _account_of_means(seen: Observation) -> TokenAccount | None:
         return None
     mean = seen.output_tokens / seen.answered
     one = RequestTokens(0, seen.max_tokens).settled(Usage(0, round(mean)))
-    return TokenAccount(
+    return TokenUsage(
         answers=seen.answered,
         output_tokens=seen.output_tokens,
         reserved=seen.answered * one.reserved,
         settled=seen.answered * one.settled,
-        in_vain=seen.answered * one.in_vain,
+        unused=seen.answered * one.unused,
         max_tokens=seen.max_tokens,
         largest_output=round(2 * mean),
     )

@@ -127,11 +127,11 @@ def _instance_report(
         succeeded=len(report.succeeded),
         failed=len(report.failed),
         unstarted=len(report.unstarted),
-        calls=report.calls,
+        attempts=report.attempts,
         retries=report.retries,
         throttles=report.throttles,
-        waited=report.waited,
-        paced=report.paced,
+        backoff_seconds=report.backoff_seconds,
+        pacing_seconds=report.pacing_seconds,
         tokens=report.tokens,
     )
 

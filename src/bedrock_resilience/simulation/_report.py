@@ -12,7 +12,7 @@ from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.simulation._bounds import lower_bound
 
 if TYPE_CHECKING:
-    from bedrock_resilience.quotas._usage import TokenAccount
+    from bedrock_resilience.quotas._usage import TokenUsage
     from bedrock_resilience.simulation._scenario import Scenario
     from bedrock_resilience.simulation._service import SimulatedRequest
 
@@ -31,12 +31,12 @@ class InstanceReport:
     succeeded: int
     failed: int
     unstarted: int
-    calls: int
+    attempts: int
     retries: int
     throttles: int
-    waited: float
-    paced: float
-    tokens: TokenAccount | None = None
+    backoff_seconds: float
+    pacing_seconds: float
+    tokens: TokenUsage | None = None
 
 
 class Span(NamedTuple):
@@ -102,9 +102,9 @@ class SimulationReport:
         return sum(instance.unstarted for instance in self.instances)
 
     @property
-    def calls(self) -> int:
+    def attempts(self) -> int:
         """Requests sent."""
-        return sum(instance.calls for instance in self.instances)
+        return sum(instance.attempts for instance in self.instances)
 
     @property
     def retries(self) -> int:
@@ -119,7 +119,7 @@ class SimulationReport:
     @property
     def throttle_rate(self) -> float:
         """Throttles over calls."""
-        return self.throttles / self.calls if self.calls else 0.0
+        return self.throttles / self.attempts if self.attempts else 0.0
 
     @property
     def failure_rate(self) -> float:
@@ -127,17 +127,17 @@ class SimulationReport:
         return self.failed / self.submitted if self.submitted else 0.0
 
     @property
-    def waited(self) -> float:
+    def backoff_seconds(self) -> float:
         """Seconds slept between attempts, all items together."""
-        return math.fsum(instance.waited for instance in self.instances)
+        return math.fsum(instance.backoff_seconds for instance in self.instances)
 
     @property
-    def paced(self) -> float:
+    def pacing_seconds(self) -> float:
         """Seconds slept for the pacer, all items together."""
-        return math.fsum(instance.paced for instance in self.instances)
+        return math.fsum(instance.pacing_seconds for instance in self.instances)
 
     @property
-    def tokens(self) -> TokenAccount | None:
+    def tokens(self) -> TokenUsage | None:
         """What the requests reserved of the token quota and what came of it; None where only requests are counted."""
         told = [instance.tokens for instance in self.instances if instance.tokens is not None]
         return sum(told[1:], told[0]) if told else None
@@ -191,13 +191,13 @@ class SimulationReport:
             "succeeded": self.succeeded,
             "failed": self.failed,
             "unstarted": self.unstarted,
-            "calls": self.calls,
+            "attempts": self.attempts,
             "retries": self.retries,
             "throttles": self.throttles,
             "throttle_rate": round(self.throttle_rate, 4),
             "failure_rate": round(self.failure_rate, 4),
-            "waited": round(self.waited, 3),
-            "paced": round(self.paced, 3),
+            "backoff_seconds": round(self.backoff_seconds, 3),
+            "pacing_seconds": round(self.pacing_seconds, 3),
             "tokens": None if tokens is None else tokens.to_dict(),
             "makespan": round(self.makespan, 3),
             "lower_bound": round(self.lower_bound, 3),

@@ -1,4 +1,4 @@
-"""Observation: what a run that has happened looked like, read from its report or its log."""
+"""RunStats: what a run that has happened looked like, read from its report or its log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience.quotas._usage import TokenAccount
+from bedrock_resilience.quotas._usage import TokenUsage
 from bedrock_resilience.retrying._policy import RetryPolicy
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ _MOST: Final = 10**9  # of anything that a run can count
 _THROTTLE: Final = "ThrottlingException"
 _ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
-_NUMBERS: Final = ("submitted", "failed", "calls", "retries", "throttles")
+_NUMBERS: Final = ("submitted", "failed", "attempts", "retries", "throttles")
 _BATCH: Final = re.compile(r"(?P<succeeded>\d+) succeeded, (?P<failed>\d+) failed, (?P<unstarted>\d+) not started")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class RunStats:
     """The numbers of a run, and the settings it ran with.
 
     Attributes:
@@ -46,7 +46,7 @@ class Observation:
         latency: Seconds of one answer.
         workers: Calls in flight at the most.
         policy: The retry policy.
-        paced: Seconds slept for a pacer.
+        pacing_seconds: Seconds slept for a pacer.
         output_tokens: Of all answers together; 0 where nothing tells.
         max_tokens: Of every request; None where nothing tells.
         tokens: The run's own account of them; None where it has none.
@@ -57,17 +57,17 @@ class Observation:
 
     submitted: int
     failed: int
-    calls: int
+    attempts: int
     retries: int
     throttles: int
     elapsed: float = 0.0
     latency: float = DEFAULT_LATENCY
     workers: int = 4
     policy: RetryPolicy = RetryPolicy()  # noqa: RUF009 - a frozen value
-    paced: float = 0.0
+    pacing_seconds: float = 0.0
     output_tokens: int = 0
     max_tokens: int | None = None
-    tokens: TokenAccount | None = None
+    tokens: TokenUsage | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -77,7 +77,7 @@ class Observation:
     @property
     def throttle_rate(self) -> float:
         """Throttles over calls."""
-        return self.throttles / self.calls if self.calls else 0.0
+        return self.throttles / self.attempts if self.attempts else 0.0
 
     @property
     def failure_rate(self) -> float:
@@ -87,17 +87,17 @@ class Observation:
     @property
     def answered(self) -> int:
         """Requests that were not refused for the quota."""
-        return self.calls - self.throttles
+        return self.attempts - self.throttles
 
 
-def _problems(seen: Observation) -> Iterator[str]:
+def _problems(seen: RunStats) -> Iterator[str]:
     wrong = [name for name in (*_NUMBERS, "output_tokens") if not _is_count(getattr(seen, name), 0)]
     for name in wrong:
         yield f"{name}: got {getattr(seen, name)!r}; accepted: a whole number from 0 to {_MOST:,}"
-    for name, most in (("failed", "submitted"), ("retries", "calls"), ("throttles", "calls")):
+    for name, most in (("failed", "submitted"), ("retries", "attempts"), ("throttles", "attempts")):
         if not {name, most} & set(wrong) and getattr(seen, name) > getattr(seen, most):
             yield f"{name}: got {getattr(seen, name)}; accepted: no more than {most} ({getattr(seen, most)})"
-    for name in ("elapsed", "latency", "paced"):
+    for name in ("elapsed", "latency", "pacing_seconds"):
         if not _is_seconds(getattr(seen, name)):
             yield f"{name}: got {getattr(seen, name)!r}; accepted: a finite number of seconds >= 0"
     if not _is_count(seen.workers, 1):
@@ -120,7 +120,7 @@ def _is_policy(given: object) -> bool:
     return isinstance(given, RetryPolicy)
 
 
-def read_observation(text: str, **known: Any) -> Observation:  # noqa: ANN401 - fields of Observation
+def read_run_stats(text: str, **known: Any) -> RunStats:  # noqa: ANN401 - fields of RunStats
     """Read a run report, a ``BatchReport.to_dict()`` as JSON, or log lines.
 
     Args:
@@ -150,15 +150,15 @@ def _messages(found: object) -> list[str]:
     return [message for message in told if isinstance(message, str)]
 
 
-def _from_report(report: Mapping[str, Any], known: Mapping[str, Any]) -> Observation:
+def _from_report(report: Mapping[str, Any], known: Mapping[str, Any]) -> RunStats:
     numbers = _mapping("bedrock", report["bedrock"]) if "bedrock" in report else report
     missing = [name for name in _NUMBERS if name not in numbers]
     if missing:
         raise ValueError(f"report: has no {', '.join(missing)}; accepted: a run report, or a BatchReport as JSON")
     read: dict[str, Any] = {name: numbers[name] for name in _NUMBERS}
-    read |= {name: numbers[name] for name in ("elapsed", "paced", "output_tokens") if name in numbers}
+    read |= {name: numbers[name] for name in ("elapsed", "pacing_seconds", "output_tokens") if name in numbers}
     if numbers.get("tokens") is not None:
-        read["tokens"] = TokenAccount.from_dict(_mapping("tokens", numbers["tokens"]))
+        read["tokens"] = TokenUsage.from_dict(_mapping("tokens", numbers["tokens"]))
     settings = _mapping("settings", report.get("settings"))
     if settings.get("max_workers") is not None:
         read["workers"] = settings["max_workers"]
@@ -168,7 +168,7 @@ def _from_report(report: Mapping[str, Any], known: Mapping[str, Any]) -> Observa
     latency = _latency(report.get("items") or numbers.get("outcomes"))
     if latency is not None:
         read["latency"] = latency
-    return Observation(**{**read, **known})
+    return RunStats(**{**read, **known})
 
 
 def _mapping(name: str, given: object) -> Mapping[str, Any]:
@@ -188,13 +188,13 @@ def _latency(outcomes: object) -> float | None:
     answers: list[float] = []
     for outcome in cast("list[object]", outcomes) if isinstance(outcomes, list) else []:
         told = cast("dict[str, Any]", outcome) if isinstance(outcome, dict) else {}
-        elapsed, waited, paced = (told.get(name, 0.0) for name in ("elapsed", "waited", "paced"))
+        elapsed, waited, paced = (told.get(name, 0.0) for name in ("elapsed", "backoff_seconds", "pacing_seconds"))
         if told.get("status") == "succeeded" and all(map(_is_seconds, (elapsed, waited, paced))):
             answers.append(elapsed - waited - paced)
     return max(math.fsum(answers) / len(answers), 0.0) if answers else None
 
 
-def _from_log(lines: Iterable[str], known: Mapping[str, Any]) -> Observation:
+def _from_log(lines: Iterable[str], known: Mapping[str, Any]) -> RunStats:
     retries = abandoned = attempts = throttles = 0
     counts = {"succeeded": 0, "failed": 0, "unstarted": 0}
     batches = 0
@@ -222,14 +222,14 @@ def _from_log(lines: Iterable[str], known: Mapping[str, Any]) -> Observation:
     read: dict[str, Any] = {
         "submitted": submitted,
         "failed": max(abandoned, counts["failed"]),
-        "calls": submitted - counts["unstarted"] + retries,
+        "attempts": submitted - counts["unstarted"] + retries,
         "retries": retries,
         "throttles": throttles,
         "policy": RetryPolicy(max_retries=attempts - 1) if attempts else RetryPolicy(),
     }
     if times and batches <= 1:  # between several runs there may be any pause
         read["elapsed"] = (max(times) - min(times)).total_seconds()
-    return Observation(**{**read, **known})
+    return RunStats(**{**read, **known})
 
 
 def _plain(line: str) -> str:

@@ -68,13 +68,13 @@ class TrialResult:
     throttle_rate: Measure
     failure_rate: Measure
     retry_rate: Measure
-    calls: Measure
+    attempts: Measure
     makespan: Measure
     ratio: Measure
 
     def to_dict(self) -> dict[str, object]:
         """The numbers for JSON, each with its mean and spread."""
-        names = ("throttle_rate", "failure_rate", "retry_rate", "calls", "makespan", "ratio")
+        names = ("throttle_rate", "failure_rate", "retry_rate", "attempts", "makespan", "ratio")
         measures: dict[str, Measure] = {name: getattr(self, name) for name in names}
         return {
             "name": self.trial.name,
@@ -102,8 +102,8 @@ def run_trial(trial: Trial, seeds: Iterable[int], on_run: Callable[[], object] |
         trial=trial,
         throttle_rate=Measure.of([report.throttle_rate for report in reports]),
         failure_rate=Measure.of([report.failure_rate for report in reports]),
-        retry_rate=Measure.of([report.retries / report.calls if report.calls else 0.0 for report in reports]),
-        calls=Measure.of([float(report.calls) for report in reports]),
+        retry_rate=Measure.of([report.retries / report.attempts if report.attempts else 0.0 for report in reports]),
+        attempts=Measure.of([float(report.attempts) for report in reports]),
         makespan=Measure.of([report.makespan for report in reports]),
         ratio=Measure.of([report.ratio for report in reports]),
     )

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bedrock_resilience._lazy import loaded_later
+from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience.testing._bedrock import (
     BrokenStream,
     ScriptedBedrock,
-    claude_answer,
     claude_events,
-    converse_answer,
+    claude_response,
     converse_events,
+    converse_response,
 )
 from bedrock_resilience.testing._errors import (
     access_denied,
@@ -24,8 +24,8 @@ from bedrock_resilience.testing._errors import (
     connection_failed,
     connection_lost,
     error_of,
-    incomplete_answer,
-    malformed_answer,
+    incomplete_response,
+    malformed_response,
     no_credentials,
     no_region,
     read_timeout,
@@ -38,7 +38,7 @@ from bedrock_resilience.testing._errors import (
 )
 from bedrock_resilience.testing._fake_clock import FakeClock
 from bedrock_resilience.testing._instant import instant_retries
-from bedrock_resilience.testing._script import AsyncScripted, Scripted, ScriptOver, ascripted, scripted
+from bedrock_resilience.testing._script import AsyncScripted, Scripted, ScriptExhaustedError, ascripted, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,22 +54,22 @@ __all__ = [
     "AsyncScripted",
     "BrokenStream",
     "FakeClock",
-    "ScriptOver",
+    "ScriptExhaustedError",
     "Scripted",
     "ScriptedBedrock",
     "access_denied",
     "ascripted",
     "bedrock_error",
-    "claude_answer",
     "claude_events",
+    "claude_response",
     "connection_failed",
     "connection_lost",
-    "converse_answer",
     "converse_events",
+    "converse_response",
     "error_of",
-    "incomplete_answer",
+    "incomplete_response",
     "instant_retries",
-    "malformed_answer",
+    "malformed_response",
     "no_credentials",
     "no_region",
     "read_timeout",
@@ -84,4 +84,4 @@ __all__ = [
 
 # They need the extra [testing].
 _STRATEGIES = ("bedrock_errors", "faults", "jitters", "outcomes", "retry_policies")
-__getattr__: Callable[[str], object] = loaded_later(__name__, dict.fromkeys(_STRATEGIES, "strategies"))
+__getattr__: Callable[[str], object] = lazy_attributes(__name__, dict.fromkeys(_STRATEGIES, "strategies"))

@@ -41,7 +41,7 @@ class ScriptedBedrock:
 
     Args:
         outcomes: The first call gets the first one, and so on: ``ScriptedBedrock(*throttled(2), "Hello")``.
-        then: What every call after them gets; without it they raise ``ScriptOver``.
+        then: What every call after them gets; without it they raise ``ScriptExhaustedError``.
         clock: Whose time a call takes.
         latency: Seconds a call takes, on that clock.
 
@@ -74,16 +74,16 @@ class ScriptedBedrock:
         outcome = self._next("converse", request)
         if isinstance(outcome, BrokenStream):
             return {"ResponseMetadata": _METADATA}  # what boto3 makes of a body that is cut off
-        answer = converse_answer(outcome) if isinstance(outcome, str) else dict(outcome)
+        answer = converse_response(outcome) if isinstance(outcome, str) else dict(outcome)
         return {"ResponseMetadata": _METADATA, **answer}
 
     def invoke_model(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of InvokeModel
         """InvokeModel; the answers are those of a Claude model."""
         outcome = self._next("invoke_model", request)
         if isinstance(outcome, BrokenStream):
-            raw = json.dumps(claude_answer("".join(outcome.texts)))[:-20]
+            raw = json.dumps(claude_response("".join(outcome.texts)))[:-20]
         else:
-            raw = json.dumps(claude_answer(outcome) if isinstance(outcome, str) else outcome)
+            raw = json.dumps(claude_response(outcome) if isinstance(outcome, str) else outcome)
         body = io.BytesIO(raw.encode())
         return {"ResponseMetadata": _METADATA, "contentType": "application/json", "body": body}
 
@@ -139,7 +139,7 @@ class _Exceptions:
         return error_class(name)
 
 
-def converse_answer(text: str, stop_reason: str = "end_turn") -> dict[str, Any]:
+def converse_response(text: str, stop_reason: str = "end_turn") -> dict[str, Any]:
     """An answer of Converse with this text."""
     return {
         "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
@@ -160,7 +160,7 @@ def converse_events(*texts: str, stop_reason: str = "end_turn") -> list[dict[str
     ]
 
 
-def claude_answer(text: str, stop_reason: str = "end_turn") -> dict[str, Any]:
+def claude_response(text: str, stop_reason: str = "end_turn") -> dict[str, Any]:
     """The body of a Claude model's answer to InvokeModel."""
     usage = _usage(text)
     return {

@@ -152,18 +152,18 @@ def stream_cut() -> Exception:
     return error
 
 
-def malformed_answer() -> Exception:
+def malformed_response() -> Exception:
     """What this package raises for a 200 whose body is no answer."""
-    from bedrock_resilience.bedrock import MalformedAnswer  # noqa: PLC0415 - few tests need these two
+    from bedrock_resilience.bedrock import MalformedResponseError  # noqa: PLC0415 - few tests need these two
 
-    return MalformedAnswer("the answer has no output message with content", {})
+    return MalformedResponseError("the answer has no output message with content", {})
 
 
-def incomplete_answer(stop_reason: str = "max_tokens") -> Exception:
+def incomplete_response(stop_reason: str = "max_tokens") -> Exception:
     """What this package raises for an answer that says itself that it is not whole."""
-    from bedrock_resilience.bedrock import IncompleteAnswer  # noqa: PLC0415 - as above
+    from bedrock_resilience.bedrock import IncompleteResponseError  # noqa: PLC0415 - as above
 
-    return IncompleteAnswer(stop_reason, {})
+    return IncompleteResponseError(stop_reason, {})
 
 
 def error_of(fault: Fault) -> Exception:
@@ -199,8 +199,8 @@ _MAKERS: Final[Mapping[Fault, Callable[[], Exception]]] = {
     Fault.CONNECTION_FAILED: connection_failed,
     Fault.CONNECTION_LOST: connection_lost,
     Fault.STREAM_INTERRUPTED: stream_cut,
-    Fault.MALFORMED_ANSWER: malformed_answer,
-    Fault.INCOMPLETE_ANSWER: incomplete_answer,
+    Fault.MALFORMED_RESPONSE: malformed_response,
+    Fault.INCOMPLETE_RESPONSE: incomplete_response,
     Fault.VALIDATION: validation_error,
     Fault.CONFLICT: _coded("ConflictException"),
     Fault.ACCESS_DENIED: access_denied,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 NOTHING: Final = object()  # a script may end with None
 
 
-class ScriptOver(AssertionError):  # noqa: N818 - it is what happened
+class ScriptExhaustedError(AssertionError):
     """A script was called more often than it has outcomes."""
 
 
@@ -23,7 +23,7 @@ class Script:
 
     Args:
         outcomes: The first call gets the first one, and so on.
-        then: What every call after them gets; an exception is copied for each. Without it they raise ``ScriptOver``.
+        then: What every call after them gets; an exception is copied for each. Without it they raise ``ScriptExhaustedError``.
         clock: Whose time a call takes.
         latency: Seconds a call takes, on that clock.
 
@@ -62,7 +62,7 @@ class Script:
 
     def _after(self) -> object:
         if self._then is NOTHING:
-            raise ScriptOver(f"call number {self.calls}, and the script has only {self.calls - 1} outcomes")
+            raise ScriptExhaustedError(f"call number {self.calls}, and the script has only {self.calls - 1} outcomes")
         return _again(self._then) if isinstance(self._then, BaseException) else self._then
 
 

@@ -18,16 +18,16 @@ import msgspec
 
 from vectora_normalize.backfill.collect_raw import Found, harvest
 from vectora_normalize.backfill.records import input_line, read_output
-from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.items import RawItem  # noqa: TC001 - msgspec reads the annotations when it is first used
 from vectora_normalize.normalize.extraction import watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.normalize.prompt import build_text_request
 from vectora_normalize.normalize.response_cache import Answer, AnswerStore, look_up
-from vectora_normalize.pipeline.keys import Places, add_rows, to_json
+from vectora_normalize.pipeline.keys import ObjectKeys, add_rows, to_json
 from vectora_normalize.pipeline.plan import make_reader
-from vectora_normalize.storage.expiry import WallClock
-from vectora_normalize.storage.objects import NotFound
+from vectora_normalize.storage.expiry import RunClock
+from vectora_normalize.storage.objects import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -157,7 +157,7 @@ class Backfill:
         self._now = now
         self._clock = clock
         self._prefix = f"normalized/{client_id}/backfills/"
-        wall = WallClock(now, clock)
+        wall = RunClock(now, clock)
         self._answers = AnswerStore(data, client_id, run="backfill", wall=wall, attempt=settings.read_timeout)
 
     def start(self, first: dt.date, last: dt.date, *, role_arn: str, sources: Collection[str] | None = None) -> Job:
@@ -170,7 +170,7 @@ class Backfill:
             sources: Source keys; None: all.
 
         Raises:
-            RunRefused: There are too few items, or the client or its configuration is wrong.
+            RunRefusedError: There are too few items, or the client or its configuration is wrong.
             StoreError: A bucket could not be read or written.
         """
         reader = make_reader(self._client_id, self._config)
@@ -178,7 +178,7 @@ class Backfill:
         found = harvest(self._data, self._client_id, first=first, last=last, sources=sources)
         records = self._unanswered(found, self._normalizer(watchlists, language))
         if len(records) < LEAST_RECORDS:
-            raise RunRefused(
+            raise RunRefusedError(
                 ErrorType.INVALID_EVENT,
                 f"backfill: {len(found)} items were ingested from {first} to {last}, {len(records)} of them have no "
                 f"answer and are in no job; a job needs {LEAST_RECORDS}: accepted: a longer period",
@@ -248,7 +248,7 @@ class Backfill:
         if missing:
             failed["no line in the output"] += len(missing)
         for day, of_day in rows.items():
-            add_rows(self._data, Places(self._client_id, day, job.name).items, of_day)
+            add_rows(self._data, ObjectKeys(self._client_id, day, job.name).items, of_day)
         done = msgspec.structs.replace(job, collected_at=self._now)
         self._write(done)
         return Collected(done, answered, known, failed, {day: len(of_day) for day, of_day in sorted(rows.items())})
@@ -294,7 +294,7 @@ class Backfill:
     def _records(self, job: Job) -> list[Record]:
         try:
             return msgspec.json.decode(self._data.get(self._place(job, "records.json")), type=list[Record])
-        except NotFound:
+        except NotFoundError:
             return []
 
     def _normalizer(self, watchlists: Watchlists, language: str) -> Normalizer:

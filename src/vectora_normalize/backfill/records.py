@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from bedrock_resilience.bedrock._responses import IncompleteAnswer, MalformedAnswer, check_converse
-from vectora_normalize.normalize.extraction import MalformedExtraction, read_text_answer
+from bedrock_resilience.bedrock._responses import IncompleteResponseError, MalformedResponseError, check_converse
+from vectora_normalize.normalize.extraction import MalformedExtractionError, read_text_answer
 from vectora_normalize.normalize.normalizer import counted
 
 if TYPE_CHECKING:
@@ -64,6 +64,6 @@ def _result(line: bytes) -> Result:
     try:
         check_converse(answer)
         extraction = read_text_answer(answer)
-    except (MalformedAnswer, IncompleteAnswer, MalformedExtraction) as error:
+    except (MalformedResponseError, IncompleteResponseError, MalformedExtractionError) as error:
         return Result(record_id, error=f"{error.fault.value}: {error}")
     return Result(record_id, extraction, counted(answer.get("usage")))

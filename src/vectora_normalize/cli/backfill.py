@@ -106,14 +106,14 @@ def _told(current: Status) -> str:
 @contextlib.contextmanager
 def _backfill_of(client_id: str) -> Generator[Backfill]:
     """The jobs of a client on AWS; what goes wrong is one line on standard error."""
-    from vectora_normalize.contract import RunRefused  # noqa: PLC0415 - not for --help
+    from vectora_normalize.contract import RunRefusedError  # noqa: PLC0415 - not for --help
 
     try:
         with screen.logging_to(Console(stderr=True, highlight=False), logging.WARNING):
             yield _make(client_id)
     except (typer.Exit, ModuleNotFoundError):
         raise
-    except RunRefused as refusal:
+    except RunRefusedError as refusal:
         typer.echo(f"error: {refusal.error_type}: {refusal}", err=True)
         raise typer.Exit(_REFUSED) from None
     except Exception as error:  # noqa: BLE001 - a person gets one line

@@ -13,7 +13,7 @@ import msgspec
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.quotas._quota import Quota
 from vectora_normalize import contract
-from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.local.run import LocalFolder, local_parts, settings_for
 from vectora_normalize.pipeline import Invocation, Parts, run
 from vectora_normalize.settings import Pacing, Settings
@@ -106,7 +106,7 @@ def perform(
             summary = run(request, parts, invocation)
             bucket = parts.settings.data_bucket if job.local else f"s3://{parts.settings.data_bucket}"
             return Outcome(summary.answer(), summary, _files(summary, bucket))
-    except RunRefused as refusal:
+    except RunRefusedError as refusal:
         client_id = contract.readable_client_id(event)
         return Outcome(contract.refused(refusal, client_id=client_id, seconds=clock.monotonic() - started))
 
@@ -132,9 +132,11 @@ def _read_event(file: Path) -> object:
     try:
         event: object = json.loads(file.read_bytes())
     except OSError as error:
-        raise RunRefused(ErrorType.INVALID_EVENT, f"--event: {str(file)!r} cannot be read: {error.strerror}") from None
+        raise RunRefusedError(
+            ErrorType.INVALID_EVENT, f"--event: {str(file)!r} cannot be read: {error.strerror}"
+        ) from None
     except ValueError as error:
-        raise RunRefused(ErrorType.INVALID_EVENT, f"--event: {str(file)!r} holds no JSON: {error}") from None
+        raise RunRefusedError(ErrorType.INVALID_EVENT, f"--event: {str(file)!r} holds no JSON: {error}") from None
     return event
 
 
@@ -155,7 +157,7 @@ def _parts(job: Job, environ: Mapping[str, str], *, client_id: str, now: dt.date
 def _aws_parts(job: Job, environ: Mapping[str, str]) -> Parts:
     alone = [option for option, value in (("--out", job.out), ("--rpm", job.rpm)) if value is not None]
     if alone:
-        raise RunRefused(
+        raise RunRefusedError(
             ErrorType.INVALID_CONFIGURATION, f"{' and '.join(alone)}: got it without --local; accepted: beside --local"
         )
     from vectora_normalize.aws_clients import aws_parts  # noqa: PLC0415 - a local run can do without

@@ -114,13 +114,13 @@ def summary_table(summary: RunSummary) -> Table:
     table.add_column(overflow="fold")
     rows = {
         "sources": _with_parts(len(sources), {"failed": sum(1 for source in sources if source["failure"])}),
-        "items ingested": _with_parts(summary.items_ingested, {"left by earlier runs": work["retaken"]}),
+        "items ingested": _with_parts(summary.items_ingested, {"left by earlier runs": work["resumed"]}),
         "normalised": _with_parts(
             summary.items_normalized, {"answered before": work["reused"], "answered by another run": work["joined"]}
         ),
         "failed": _with_parts(bedrock["failed"], bedrock["faults"]),
         "not started": f"{bedrock['unstarted']} ({bedrock['stopped']})" if bedrock["unstarted"] else "",
-        "calls": f"{bedrock['calls']}",
+        "attempts": f"{bedrock['attempts']}",
         "throttles": f"{bedrock['throttles']}",
         "retry rate": f"{summary.counts['RetryRate']:.1f} %",
         "seconds": f"{summary.seconds:.1f}",

@@ -91,12 +91,15 @@ def _show(found: Sequence[RunNumbers], verdict: Verdict) -> None:
     console = Console(highlight=False)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("run", overflow="fold")
-    for name in ("calls", "retries", "%", "items", "failed", "%", "seconds"):
+    for name in ("attempts", "retries", "%", "items", "failed", "%", "seconds"):
         table.add_column(name, justify="right")
     table.add_column("told by", style="dim")
     for run in found:
         failed, retried = _percent(run.failure_rate), _percent(run.retry_rate)
-        calls, items = (_count(run.calls), str(run.retries), retried), (_count(run.submitted), str(run.failed), failed)
+        calls, items = (
+            (_count(run.attempts), str(run.retries), retried),
+            (_count(run.submitted), str(run.failed), failed),
+        )
         shown = Text(run.request_id or "(no name)", style="red" if run.killed or run.refusal else "")
         table.add_row(shown, *calls, *items, _seconds(run.seconds), run.origin.name.lower())
     console.print(table)
@@ -106,14 +109,14 @@ def _show(found: Sequence[RunNumbers], verdict: Verdict) -> None:
 
 
 def _lines(verdict: Verdict) -> Iterator[str]:
-    calls, items = _count(verdict.calls), _count(verdict.submitted)
+    calls, items = _count(verdict.attempts), _count(verdict.submitted)
     yield f"retry rate          {_percent(verdict.retry_rate)} % ({verdict.retries} of {calls} calls)"
     yield f"final failure rate  {_percent(verdict.failure_rate)} % ({verdict.failed} of {items} items)"
     yield f"longest run         {_seconds(verdict.longest)} s"
     tokens = verdict.tokens
     if tokens is not None and tokens.answers:
-        share = _percent(tokens.share_in_vain)
-        yield f"reserved in vain    {share} % ({tokens.in_vain:.0f} of {tokens.reserved} tokens)"
+        share = _percent(tokens.unused_share)
+        yield f"reserved in vain    {share} % ({tokens.unused:.0f} of {tokens.reserved} tokens)"
     yield from (f"over the limit: {breach}" for breach in verdict.breaches)
     if not verdict.breaches:
         yield "within the limits" if _is_known(verdict) else "not to be judged: no line tells the calls and the items"

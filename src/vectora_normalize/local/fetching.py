@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vectora_normalize.local.sources import LOOPBACK
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
 from vectora_normalize.sources.urls import parse_target, show_url
@@ -40,7 +40,7 @@ class LocalFetcher(Fetcher):
             found = super().fetch(f"{self._sources.base_url}{path}", until=until)
         except FetchError as error:
             where = f" (in a local run it is the file {self._sources.file_of(path)})"
-            missing = error.kind is FailureKind.NOT_FOUND
+            missing = error.kind is FetchErrorKind.NOT_FOUND
             error.message = f"{show_url(url)}: {error.message.partition(': ')[2]}{where if missing else ''}"
             error.args = (error.message,)
             raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bedrock_resilience.emulator import BedrockEmulator
-from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.local.bedrock import emulator_client
 from vectora_normalize.local.fetching import LocalFetcher
 from vectora_normalize.local.sources import SourceServer
@@ -69,7 +69,7 @@ class LocalFolder:
         """Look whether it is one.
 
         Raises:
-            RunRefused: INVALID_CONFIGURATION: it is not there, or a folder in it is missing.
+            RunRefusedError: INVALID_CONFIGURATION: it is not there, or a folder in it is missing.
         """
         if not self.path.is_dir():
             raise _refused(f"--local: got {str(self.path)!r}, which is no folder; accepted: {_ACCEPTED}")
@@ -82,7 +82,7 @@ class LocalFolder:
         """The id of the client, where there is one and no other.
 
         Raises:
-            RunRefused: INVALID_CONFIGURATION: there is none, or a choice.
+            RunRefusedError: INVALID_CONFIGURATION: there is none, or a choice.
         """
         clients = sorted(path.stem for path in (self.config / "clients").glob("*.yaml"))
         if len(clients) == 1:
@@ -103,7 +103,7 @@ def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, 
         workers: Calls in flight at once; None: as the environment says.
 
     Raises:
-        RunRefused: INVALID_CONFIGURATION: a variable holds what is not accepted.
+        RunRefusedError: INVALID_CONFIGURATION: a variable holds what is not accepted.
     """
     tuning = {name: environ[name] for name in _TUNING if name in environ}
     buckets = {"CONFIG_BUCKET": "config", "DATA_BUCKET": "data", "ENV": "local"}
@@ -145,5 +145,5 @@ def local_parts(
         )
 
 
-def _refused(fault: str) -> RunRefused:
-    return RunRefused(ErrorType.INVALID_CONFIGURATION, fault)
+def _refused(fault: str) -> RunRefusedError:
+    return RunRefusedError(ErrorType.INVALID_CONFIGURATION, fault)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Keeper:
+class BackgroundWriter:
     """Runs what stores an answer at once, in a thread of its own; a context manager, at whose end all is stored.
 
     Args:

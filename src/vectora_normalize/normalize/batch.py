@@ -9,7 +9,7 @@ from bedrock_resilience.batch._executor import BoundedExecutor
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.telemetry._logging import LoggingListener
-from vectora_normalize.normalize.deduplicated_batch import SharedBatch
+from vectora_normalize.normalize.deduplicated_batch import DeduplicatedBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
         BatchInterrupted: Ctrl-C came; it carries the report.
         StoreError: The kept answers could not be read; nothing was asked.
     """
-    batch = SharedBatch(items, normalizer, answers, on_progress=on_progress)
+    batch = DeduplicatedBatch(items, normalizer, answers, on_progress=on_progress)
     executor = BoundedExecutor(
         max_workers,
         policy=policy,

@@ -19,7 +19,7 @@ from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._faults import classify
 from bedrock_resilience.retrying._policy import RetryPolicy
-from vectora_normalize.normalize.background_writer import Keeper
+from vectora_normalize.normalize.background_writer import BackgroundWriter
 from vectora_normalize.normalize.claim_queue import Feed, Task
 from vectora_normalize.normalize.extraction import item_id
 from vectora_normalize.normalize.response_cache import Answer, look_up
@@ -43,7 +43,7 @@ _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
 
 
-class SharedBatch:
+class DeduplicatedBatch:
     """One batch, from the items to the report.
 
     Args:
@@ -139,7 +139,7 @@ class SharedBatch:
         workers = executor.max_workers
         feed = self._feed = Feed(tasks, self._answers, ahead=workers)
         try:
-            with feed, Keeper(workers) as keeper:
+            with feed, BackgroundWriter(workers) as keeper:
                 report = executor.run(functools.partial(self._attempt, executor.retrier.clock.monotonic, keeper), feed)
         except BatchInterrupted as interruption:
             self._settle_round(interruption.report, feed)
@@ -147,7 +147,7 @@ class SharedBatch:
         self._stopped = report.stopped
         self._settle_round(report, feed)
 
-    def _attempt(self, now: Callable[[], float], keeper: Keeper, task: Task) -> Normalized | None:
+    def _attempt(self, now: Callable[[], float], keeper: BackgroundWriter, task: Task) -> Normalized | None:
         """One attempt, in a worker's thread; None where another run has the item by now."""
         deadline = Deadline.current()
         normalizer, answers = self._normalizer, self._answers
@@ -270,7 +270,7 @@ def _without_last_attempt(outcome: ItemOutcome[Task, Any]) -> ItemOutcome[Task, 
     """The outcome of a task that is another run's, whose last attempt the executor counted, but sent no request for."""
     tokens = outcome.tokens
     tokens = tokens and replace(tokens, unknown=tokens.unknown - 1)
-    return replace(outcome, calls=outcome.calls - 1, tokens=tokens)
+    return replace(outcome, attempts=outcome.attempts - 1, tokens=tokens)
 
 
 def _of_item(task: Task, outcome: ItemOutcome[Task, Any]) -> ItemOutcome[RawItem, Normalized]:
@@ -285,11 +285,11 @@ def _sum(spent: ItemOutcome[Task, Any] | None, outcome: ItemOutcome[Task, Any]) 
         return outcome
     return replace(
         outcome,
-        calls=outcome.calls + spent.calls,
+        attempts=outcome.attempts + spent.attempts,
         retries=outcome.retries + spent.retries,
         throttles=outcome.throttles + spent.throttles,
-        waited=outcome.waited + spent.waited,
-        paced=outcome.paced + spent.paced,
+        backoff_seconds=outcome.backoff_seconds + spent.backoff_seconds,
+        pacing_seconds=outcome.pacing_seconds + spent.pacing_seconds,
         tokens=BatchReport((spent, outcome)).tokens,
         elapsed=outcome.elapsed + spent.elapsed,
     )

@@ -62,14 +62,14 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     indications: Annotated[Names, _described("Diseases and conditions that the item names as treated.")]
 
 
-class MalformedExtraction(ValueError):  # noqa: N818 - named for the fault it is
+class MalformedExtractionError(ValueError):
     """An answer that is no `Extraction`; the message says where it differs.
 
     Attributes:
         answer: The whole answer, where it is known.
     """
 
-    fault = Fault.MALFORMED_ANSWER
+    fault = Fault.MALFORMED_RESPONSE
     answer: object = None
 
 
@@ -89,12 +89,12 @@ def read_answer(answer: Mapping[str, Any]) -> Extraction:
         answer: What `bedrock_resilience.bedrock.converse` returned.
 
     Raises:
-        MalformedExtraction: The tool was not called, or not with an `Extraction`.
+        MalformedExtractionError: The tool was not called, or not with an `Extraction`.
     """
     blocks = answer["output"]["message"]["content"]
     calls = [block["toolUse"] for block in blocks if block.get("toolUse", {}).get("name") == TOOL_NAME]
     if len(calls) != 1:
-        raise MalformedExtraction(f"answer: got {len(calls)} calls of {TOOL_NAME}; accepted: exactly one")
+        raise MalformedExtractionError(f"answer: got {len(calls)} calls of {TOOL_NAME}; accepted: exactly one")
     return _checked(calls[0].get("input"))
 
 
@@ -105,14 +105,14 @@ def read_text_answer(answer: Mapping[str, Any]) -> Extraction:
         answer: An answer that `bedrock_resilience.bedrock._responses.check_converse` has nothing against.
 
     Raises:
-        MalformedExtraction: The text is no JSON, or not that of an `Extraction`.
+        MalformedExtractionError: The text is no JSON, or not that of an `Extraction`.
     """
     text = "".join(block.get("text", "") for block in answer["output"]["message"]["content"])
     fenced = _FENCED.fullmatch(text)  # what models put around JSON, whatever they were told
     try:
         fields: object = msgspec.json.decode(fenced[1] if fenced else text)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedExtraction(f"answer: no JSON: {error}; it begins with {text[:40]!r}") from error
+        raise MalformedExtractionError(f"answer: no JSON: {error}; it begins with {text[:40]!r}") from error
     return _checked(fields)
 
 
@@ -120,9 +120,9 @@ def _checked(fields: object) -> Extraction:
     try:
         extraction = msgspec.convert(fields, Extraction)
     except msgspec.ValidationError as error:
-        raise MalformedExtraction(f"answer: {error}") from error
+        raise MalformedExtractionError(f"answer: {error}") from error
     if not extraction.summary.strip():
-        raise MalformedExtraction("answer: the summary is blank")
+        raise MalformedExtractionError("answer: the summary is blank")
     return extraction
 
 

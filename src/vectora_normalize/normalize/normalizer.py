@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from bedrock_resilience.bedrock import converse, request_tokens
 from bedrock_resilience.quotas._tokens import TokenEstimator, usage_from
-from vectora_normalize.normalize.extraction import MalformedExtraction, normalize, read_answer
+from vectora_normalize.normalize.extraction import MalformedExtractionError, normalize, read_answer
 from vectora_normalize.normalize.prompt import build_request
 from vectora_normalize.normalize.response_cache import Answer, request_key
 
@@ -85,20 +85,20 @@ class Normalizer:
             seconds: How long it may take; None: as long as the client waits.
 
         Raises:
-            MalformedExtraction: The answer is no extraction.
+            MalformedExtractionError: The answer is no extraction.
             Exception: What boto3 raised, or `bedrock_resilience.bedrock.converse` made of an answer without content.
         """
         in_time = self.client if seconds is None or self.client_within is None else self.client_within(seconds)
         try:
             answer = converse(in_time, **work.request)
         except RecursionError as error:  # botocore reads JSON of any depth, and a text may talk a model into some
-            raise MalformedExtraction("answer: nested deeper than the tool allows") from error
+            raise MalformedExtractionError("answer: nested deeper than the tool allows") from error
         usage = usage_from(answer)
         if usage is not None:
             self._estimator.learn(work.request, usage)
         try:
             extraction = read_answer(answer)
-        except MalformedExtraction as error:
+        except MalformedExtractionError as error:
             error.answer = answer  # its tokens are used nevertheless
             raise
         return Answer(

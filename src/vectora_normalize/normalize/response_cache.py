@@ -25,14 +25,14 @@ from bedrock_resilience.batch._executor import BoundedExecutor
 from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.normalize.extraction import Extraction  # noqa: TC001 - as datetime
 from vectora_normalize.storage.expiry import Hold
-from vectora_normalize.storage.objects import NotFound, StoreError
+from vectora_normalize.storage.objects import NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.retrying._deadline import Deadline
-    from vectora_normalize.storage.expiry import WallClock
+    from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 
 # A try is lost only to somebody who changed the object in between, and each item has few who care for it.
@@ -109,7 +109,7 @@ class AnswerStore:
         client_id: str,
         *,
         run: str,
-        wall: WallClock,
+        wall: RunClock,
         attempt: float,
         until: dt.datetime | None = None,
     ) -> None:
@@ -130,7 +130,7 @@ class AnswerStore:
         """
         try:
             entry = _read(self._store.get(self._place(key)))
-        except NotFound:
+        except NotFoundError:
             return None
         return entry.answer or self._standing(entry)
 
@@ -148,7 +148,7 @@ class AnswerStore:
                 return Claim(key, hold, version)
             try:
                 stored = self._store.read(place)
-            except NotFound:  # given back at this moment
+            except NotFoundError:  # given back at this moment
                 continue
             entry = _read(stored.body)
             if entry.answer is not None:
@@ -204,7 +204,7 @@ class AnswerStore:
                 return answer
             try:
                 stored = self._store.read(place)
-            except NotFound:
+            except NotFoundError:
                 version = None
                 continue
             standing = _read(stored.body).answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.settings import OnConcurrentRun
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Admission:
         """The name of the run whose work is shared; None where the lease is taken.
 
         Raises:
-            RunRefused: CONCURRENT_RUN: another run is under way, and the settings say to refuse, or there is no time
+            RunRefusedError: CONCURRENT_RUN: another run is under way, and the settings say to refuse, or there is no time
                 to wait for its end.
             StoreError: The lease could not be read or written.
         """
@@ -56,8 +56,8 @@ class Admission:
         return self._deadline is None or self._deadline.allows(self._clock.monotonic(), _PAUSE)
 
 
-def _refused(client_id: str, standing: Hold) -> RunRefused:
-    return RunRefused(
+def _refused(client_id: str, standing: Hold) -> RunRefusedError:
+    return RunRefusedError(
         ErrorType.CONCURRENT_RUN,
         f"client_id: got {client_id!r}, for which the run {standing.owner} is under way until "
         f"{standing.expires_at:%Y-%m-%dT%H:%M:%SZ} at the latest; accepted: a client without a run under way, "

@@ -20,20 +20,20 @@ import msgspec
 from bedrock_resilience.retrying._faults import Fault
 from vectora_normalize.items import RawItem  # noqa: TC001 - as datetime
 from vectora_normalize.storage.expiry import Hold
-from vectora_normalize.storage.objects import NotFound, StoreError
+from vectora_normalize.storage.objects import NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bedrock_resilience.batch._report import ItemOutcome
-    from vectora_normalize.storage.expiry import WallClock
+    from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 
 MOST_FAILURES: Final = 3
 """Runs in which an item may fail through its own fault before it is given up."""
 
 _OWN_FAULTS: Final = frozenset(
-    {Fault.VALIDATION, Fault.CONFLICT, Fault.MODEL_ERROR, Fault.MALFORMED_ANSWER, Fault.INCOMPLETE_ANSWER}
+    {Fault.VALIDATION, Fault.CONFLICT, Fault.MODEL_ERROR, Fault.MALFORMED_RESPONSE, Fault.INCOMPLETE_RESPONSE}
 )
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         error: The same for people.
         reason: Why it was given up or not started.
         calls: Requests sent for it by the run that left it.
-        waited: Seconds that run slept between attempts.
+        backoff_seconds: Seconds that run slept between attempts.
         failures: Runs in which it failed through its own fault, with this request.
         key: Of that request.
         failed_at: When it failed last.
@@ -60,8 +60,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     fault: str | None = None
     error: str | None = None
     reason: str | None = None
-    calls: int = 0
-    waited: float = 0.0
+    attempts: int = 0
+    backoff_seconds: float = 0.0
     failures: int = 0
     key: str = ""
     failed_at: dt.datetime | None = None
@@ -76,7 +76,7 @@ class _List(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...]
 
 
-class Outstanding:
+class Backlog:
     """The lists of a client, as one run sees them.
 
     Args:
@@ -86,7 +86,7 @@ class Outstanding:
         wall: Tells whose list is nobody's any more.
     """
 
-    def __init__(self, store: ObjectStore, client_id: str, *, run: str, wall: WallClock) -> None:
+    def __init__(self, store: ObjectStore, client_id: str, *, run: str, wall: RunClock) -> None:
         self._store = store
         self._prefix = f"normalized/{client_id}/outstanding/"
         self._run = run
@@ -154,8 +154,8 @@ class Outstanding:
             fault=outcome.fault.value if outcome.fault else entry.fault,
             error=f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else entry.error,
             reason=outcome.reason,
-            calls=outcome.calls,
-            waited=round(outcome.waited, 3),
+            attempts=outcome.attempts,
+            backoff_seconds=round(outcome.backoff_seconds, 3),
             failures=before + (failed and outcome.fault in _OWN_FAULTS),
             key=key,
             failed_at=self._wall.now() if failed else entry.failed_at,
@@ -170,7 +170,7 @@ class Outstanding:
         """The entries of a list whose run is over."""
         try:
             found = msgspec.json.decode(self._store.get(key), type=_List)
-        except NotFound:  # another run has taken it over at this moment
+        except NotFoundError:  # another run has taken it over at this moment
             return None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             _logger.warning("%s: cannot be read, and is left alone: %s", key, error)

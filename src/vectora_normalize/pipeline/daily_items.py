@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from vectora_normalize.pipeline.keys import Places, add_rows, to_json
+from vectora_normalize.pipeline.keys import ObjectKeys, add_rows, to_json
 from vectora_normalize.storage.leases import Lease
-from vectora_normalize.storage.objects import NotFound, StoreError
+from vectora_normalize.storage.objects import NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from vectora_normalize.pipeline.keys import Row
-    from vectora_normalize.storage.expiry import WallClock
+    from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 
 _logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class DailyLists:
         client_id: str,
         *,
         run: str,
-        wall: WallClock,
+        wall: RunClock,
         may_go_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
@@ -104,7 +104,7 @@ class DailyLists:
         self._seen.update(keys)
         if parts:
             rows = [row for part in parts.values() for row in part]
-            total = add_rows(self._store, Places(self._client_id, day, self._run).items, rows)
+            total = add_rows(self._store, ObjectKeys(self._client_id, day, self._run).items, rows)
             _logger.info("%d items of %d parts added to the %d of %s", len(rows), len(parts), total, day)
         for key in parts:
             self._remove(key)
@@ -115,7 +115,7 @@ class DailyLists:
         for key in keys:
             try:
                 parts[key] = msgspec.json.decode(self._store.get(key), type=list[dict[str, Any]])
-            except NotFound:  # added by somebody whose lease was over before he was done
+            except NotFoundError:  # added by somebody whose lease was over before he was done
                 continue
             except msgspec.DecodeError as error:
                 _logger.warning("%s: cannot be read, and is left alone: %s", key, error)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from vectora_normalize.storage.objects import NotFound, StoreError
+from vectora_normalize.storage.objects import NotFoundError, StoreError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -32,7 +32,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _TRIES: Final = 20
 
 
-class Places(msgspec.Struct, frozen=True):
+class ObjectKeys(msgspec.Struct, frozen=True):
     """The keys of one run's objects.
 
     Args:
@@ -89,7 +89,7 @@ def add_rows(store: ObjectStore, key: str, rows: Sequence[Row]) -> int:
             return len(first)
         try:
             stored = store.read(key)
-        except NotFound:  # somebody has just deleted it
+        except NotFoundError:  # somebody has just deleted it
             continue
         old = _rows_in(stored.body)
         if old is None:

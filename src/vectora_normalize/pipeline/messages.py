@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _VERSION: Final = 1
 
 
-class MalformedMessage(ValueError):  # noqa: N818 - it is what was found
+class MalformedMessageError(ValueError):
     """A message that holds no item; the text names the field, what is there, and what is accepted."""
 
 
@@ -49,23 +49,23 @@ class ItemMessage:
         """The message of a body.
 
         Raises:
-            MalformedMessage: It is none.
+            MalformedMessageError: It is none.
         """
         try:
             found: object = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-            raise MalformedMessage(f"body: no JSON: {error}; accepted: the message of a dispatcher") from None
+            raise MalformedMessageError(f"body: no JSON: {error}; accepted: the message of a dispatcher") from None
         if not isinstance(found, dict):
-            raise MalformedMessage("body: no JSON object; accepted: the message of a dispatcher")
+            raise MalformedMessageError("body: no JSON object; accepted: the message of a dispatcher")
         return _checked(cast("dict[str, Any]", found))
 
 
 def _checked(fields: Mapping[str, Any]) -> ItemMessage:
     version, client_id = fields.get("version"), readable_client_id(fields)
     if version != _VERSION:
-        raise MalformedMessage(f"version: got {version!r}; accepted: {_VERSION}")
+        raise MalformedMessageError(f"version: got {version!r}; accepted: {_VERSION}")
     if client_id is None:
-        raise MalformedMessage(f"client_id: got {fields.get('client_id')!r}; accepted: the id of a client")
+        raise MalformedMessageError(f"client_id: got {fields.get('client_id')!r}; accepted: the id of a client")
     try:
         message = ItemMessage(
             client_id=client_id,
@@ -75,11 +75,11 @@ def _checked(fields: Mapping[str, Any]) -> ItemMessage:
             item=msgspec.convert(fields.get("item"), RawItem),
         )
     except msgspec.ValidationError as error:
-        raise MalformedMessage(f"day, ingested_at, run, item: {error}") from None
+        raise MalformedMessageError(f"day, ingested_at, run, item: {error}") from None
     if message.ingested_at.tzinfo is None:
-        raise MalformedMessage(f"ingested_at: got {message.ingested_at}; accepted: an instant with its time zone")
+        raise MalformedMessageError(f"ingested_at: got {message.ingested_at}; accepted: an instant with its time zone")
     if message.item.published_at is None:
-        raise MalformedMessage("item.published_at: missing; required: the day of publication")
+        raise MalformedMessageError("item.published_at: missing; required: the day of publication")
     if message.item.content_hash != hash_content(message.item.content):
-        raise MalformedMessage("item.content_hash: is not that of item.content")
+        raise MalformedMessageError("item.content_hash: is not that of item.content")
     return message

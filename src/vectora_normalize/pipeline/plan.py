@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from vectora_normalize.contract import DEFAULT_PERIOD_DAYS, ErrorType, RunRefused
+from vectora_normalize.contract import DEFAULT_PERIOD_DAYS, ErrorType, RunRefusedError
 from vectora_normalize.sources.collect import FUTURE_DAYS, Window
 from vectora_normalize.sources.config import catalog
 from vectora_normalize.sources.config.scopes import resolve_scopes, scope_files
-from vectora_normalize.storage.objects import NotFound, StoreError
+from vectora_normalize.storage.objects import NotFoundError, StoreError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -62,7 +62,7 @@ def make_reader(client_id: str, config: ObjectStore) -> Reader:
         config: The configuration bucket.
 
     Raises:
-        RunRefused: The client is unknown or inactive, or the configuration is wrong.
+        RunRefusedError: The client is unknown or inactive, or the configuration is wrong.
         StoreError: The configuration could not be read.
     """
     client = _read_client(config, client_id)
@@ -78,7 +78,7 @@ def make_plan(request: RunRequest, config: ObjectStore, *, today: dt.date) -> Pl
         today: Day of the run, UTC.
 
     Raises:
-        RunRefused: The client is unknown or inactive, the event names a source that the catalogue does not have, or
+        RunRefusedError: The client is unknown or inactive, the event names a source that the catalogue does not have, or
             the configuration is wrong.
         StoreError: The configuration could not be read.
     """
@@ -105,15 +105,15 @@ def _read_client(config: ObjectStore, client_id: str) -> catalog.ClientConfig:
     key = catalog.client_key(client_id)
     try:
         data = config.get(key)
-    except NotFound:
+    except NotFoundError:
         known = f"; known: {', '.join(_known_clients(config))}"
-        raise RunRefused(
+        raise RunRefusedError(
             ErrorType.UNKNOWN_CLIENT,
             f"client_id: got {client_id!r}; accepted: a client whose configuration is in {key}{known}",
         ) from None
     client = catalog.parse_client_config(data, key)
     if not client.active:
-        raise RunRefused(
+        raise RunRefusedError(
             ErrorType.INACTIVE_CLIENT,
             f"client_id: got {client_id!r}, which is inactive; accepted: a client with active: true in {key}",
         )
@@ -132,18 +132,18 @@ def _known_clients(config: ObjectStore) -> list[str]:
 def _read(config: ObjectStore, key: str) -> bytes:
     try:
         return config.get(key)
-    except NotFound as error:
-        raise RunRefused(ErrorType.INVALID_CONFIGURATION, f"{error}; required by the configuration") from None
+    except NotFoundError as error:
+        raise RunRefusedError(ErrorType.INVALID_CONFIGURATION, f"{error}; required by the configuration") from None
 
 
-def _without_sources(request: RunRequest, disabled: tuple[str, ...]) -> RunRefused:
+def _without_sources(request: RunRequest, disabled: tuple[str, ...]) -> RunRefusedError:
     if request.sources is not None:
         given = ", ".join(disabled)
-        return RunRefused(
+        return RunRefusedError(
             ErrorType.UNKNOWN_SOURCE,
             f"sources: got {given}, disabled in the catalogue; accepted: at least one source with enabled: true",
         )
-    return RunRefused(
+    return RunRefusedError(
         ErrorType.INVALID_CONFIGURATION,
         f"{catalog.client_key(request.client_id)}: source_config: selects no source that the catalogue enables; "
         "required: at least one, by source_bouquets_enabled or sources_extra_enabled",

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-    from vectora_normalize.contract import RunRefused, RunRequest
+    from vectora_normalize.contract import RunRefusedError, RunRequest
     from vectora_normalize.pipeline.plan import Plan
-    from vectora_normalize.pipeline.worklist import Batch, Todo
+    from vectora_normalize.pipeline.worklist import Batch, WorkList
     from vectora_normalize.settings import Settings
     from vectora_normalize.sources.collect import Ingested
 
@@ -46,9 +46,9 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     plan: Plan
     ingested: Ingested
-    todo: Todo
+    todo: WorkList
     batch: Batch
-    refusal: RunRefused | None
+    refusal: RunRefusedError | None
     shared_with: str | None
     seconds: Mapping[str, float]
 

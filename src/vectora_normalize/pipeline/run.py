@@ -17,23 +17,23 @@ from typing import TYPE_CHECKING, Any, Final
 from bedrock_resilience.batch._executor import BatchInterrupted
 from bedrock_resilience.batch._report import BatchReport
 from bedrock_resilience.retrying._faults import Fault
-from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.normalize.batch import normalize_items_batch
 from vectora_normalize.normalize.extraction import item_id, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.normalize.response_cache import AnswerStore
 from vectora_normalize.pipeline.admission import Admission
-from vectora_normalize.pipeline.backlog import Outstanding
+from vectora_normalize.pipeline.backlog import Backlog
 from vectora_normalize.pipeline.daily_items import DailyLists
-from vectora_normalize.pipeline.keys import Places, add_rows, to_json
+from vectora_normalize.pipeline.keys import ObjectKeys, add_rows, to_json
 from vectora_normalize.pipeline.plan import make_plan
 from vectora_normalize.pipeline.report import Story, run_report
 from vectora_normalize.pipeline.summary import RunSummary, counts, counts_by_source
-from vectora_normalize.pipeline.worklist import QUEUED, Todo, make_todo
+from vectora_normalize.pipeline.worklist import QUEUED, WorkList, make_work_list
 from vectora_normalize.sources.collect import ingest
-from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.leases import Lease
-from vectora_normalize.storage.objects import BucketMissing
+from vectora_normalize.storage.objects import BucketMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _NO_ITEMS: Final[Batch] = BatchReport(())
-_NOTHING: Final = Todo(items=(), entries={}, given_up=frozenset())
+_NOTHING: Final = WorkList(items=(), entries={}, given_up=frozenset())
 # Whose exceptions are failures of a call rather than mistakes of this program, even where they are not classified.
 _OTHERS: Final = frozenset({"boto3", "botocore", "urllib3"})
 
@@ -62,7 +62,7 @@ def run(request: RunRequest, parts: Parts, invocation: Invocation) -> RunSummary
         invocation: What is true of this run only.
 
     Raises:
-        RunRefused: The request or the configuration is wrong (a 400), or another run is under way and the settings
+        RunRefusedError: The request or the configuration is wrong (a 400), or another run is under way and the settings
             say not to share its work (a 409); nothing was written.
         StoreError: A bucket could not be read or written.
         BatchInterrupted: Ctrl-C came; what was normalised is stored.
@@ -70,8 +70,8 @@ def run(request: RunRequest, parts: Parts, invocation: Invocation) -> RunSummary
     """
     try:
         return _Run(request, parts, invocation).to_the_end()
-    except BucketMissing as error:
-        raise RunRefused(ErrorType.INVALID_CONFIGURATION, f"CONFIG_BUCKET or DATA_BUCKET: {error}") from error
+    except BucketMissingError as error:
+        raise RunRefusedError(ErrorType.INVALID_CONFIGURATION, f"CONFIG_BUCKET or DATA_BUCKET: {error}") from error
 
 
 class _Run:
@@ -82,10 +82,10 @@ class _Run:
         self.parts = parts
         self.invocation = invocation
         self.watch = _StopWatch(parts.clock)
-        self.places = Places(request.client_id, invocation.now.date(), invocation.request_id)
+        self.places = ObjectKeys(request.client_id, invocation.now.date(), invocation.request_id)
         # A request id may come twice (an event can be delivered again); this name never does.
         self.name = f"{self.places.run}-{uuid.uuid4().hex[:8]}"
-        wall = WallClock(invocation.now, parts.clock)
+        wall = RunClock(invocation.now, parts.clock)
         self.lease = Lease(parts.data, self.places.lease, owner=self.name, wall=wall, until=invocation.killed_at)
         self.answers = AnswerStore(
             parts.data,
@@ -95,7 +95,7 @@ class _Run:
             attempt=parts.settings.read_timeout,
             until=invocation.killed_at,
         )
-        self.outstanding = Outstanding(parts.data, request.client_id, run=self.name, wall=wall)
+        self.outstanding = Backlog(parts.data, request.client_id, run=self.name, wall=wall)
         self.lists = DailyLists(
             parts.data,
             request.client_id,
@@ -161,17 +161,17 @@ class _Run:
             read_timeout=settings.read_timeout,
         )
 
-    def _undertake(self, ingested: Ingested, normalizer: Normalizer) -> Todo:
+    def _undertake(self, ingested: Ingested, normalizer: Normalizer) -> WorkList:
         """What the run has before it, written down before anything of it is done."""
         if ingested.all_failed:
             return _NOTHING
         left = self.outstanding.take_over()
-        todo = make_todo(ingested.items, left, lambda item: normalizer.work(item).key)
+        todo = make_work_list(ingested.items, left, lambda item: normalizer.work(item).key)
         if todo.items or todo.set_aside:
             self.outstanding.undertake(todo.listed(), until=self.invocation.killed_at)
         return todo
 
-    def _work_off(self, todo: Todo, normalizer: Normalizer) -> tuple[Batch, BaseException | None]:
+    def _work_off(self, todo: WorkList, normalizer: Normalizer) -> tuple[Batch, BaseException | None]:
         """The batch, and what is to be raised once its results are stored."""
         if not todo.items:
             return _NO_ITEMS, None
@@ -181,7 +181,7 @@ class _Run:
             return todo.account(interruption.report), interruption
         return todo.account(batch), _mistake(batch)
 
-    def _batch(self, todo: Todo, normalizer: Normalizer) -> Batch:
+    def _batch(self, todo: WorkList, normalizer: Normalizer) -> Batch:
         parts, deadline = self.parts, self.invocation.deadline
         if parts.queue is not None:
             from vectora_normalize.pipeline.dispatch import Dispatcher  # noqa: PLC0415 - for whom it is asked for
@@ -218,7 +218,7 @@ class _Run:
         _logger.info("%s: %d items of this run, %d of the day", self.places.items, len(rows), total)
         self.lists.add_parts()  # of a worker that was killed; usually there are none
 
-    def _leave(self, todo: Todo, batch: Batch, normalizer: Normalizer) -> None:
+    def _leave(self, todo: WorkList, batch: Batch, normalizer: Normalizer) -> None:
         """Write down what is left for the next run."""
         left = list(todo.set_aside)
         for outcome in batch.outcomes:
@@ -233,9 +233,9 @@ class _Run:
         self,
         plan: Plan,
         ingested: Ingested,
-        todo: Todo,
+        todo: WorkList,
         batch: Batch,
-        refusal: RunRefused | None,
+        refusal: RunRefusedError | None,
         shared_with: str | None,
     ) -> RunSummary:
         failed = {source.source_key: source.failure is not None for source in ingested.sources}
@@ -286,16 +286,16 @@ class _StopWatch:
         self._last = now
 
 
-def _refusal(ingested: Ingested, batch: Batch) -> RunRefused | None:
+def _refusal(ingested: Ingested, batch: Batch) -> RunRefusedError | None:
     """Why the run came to nothing through no fault of the request; None where it came to something."""
     if ingested.all_failed:
         told = [f"{source.source_key}: {source.message}" for source in ingested.sources]
-        return RunRefused(ErrorType.ALL_SOURCES_FAILED, f"sources: all {len(told)} of them failed", *told)
+        return RunRefusedError(ErrorType.ALL_SOURCES_FAILED, f"sources: all {len(told)} of them failed", *told)
     if batch.succeeded:
         return None
     for outcome in batch.failed:
         if outcome.fault is not None and outcome.fault.ends_run:
-            return RunRefused(
+            return RunRefusedError(
                 ErrorType.BEDROCK_REFUSED, f"Bedrock refused the run: {outcome.fault.value}: {outcome.error}"
             )
     return None

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.batch._report import BatchReport
 from bedrock_resilience.retrying._faults import Fault
-from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.normalize.batch import normalize_items_batch
 from vectora_normalize.normalize.extraction import item_id, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.normalize.response_cache import AnswerStore
 from vectora_normalize.pipeline.daily_items import DailyLists
-from vectora_normalize.pipeline.messages import ItemMessage, MalformedMessage
+from vectora_normalize.pipeline.messages import ItemMessage, MalformedMessageError
 from vectora_normalize.pipeline.plan import make_reader
 from vectora_normalize.sqs import Message
-from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.objects import StoreError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 # What the same item would meet again, however often it came back.
-_PERMANENT: Final = frozenset({Fault.VALIDATION, Fault.CONFLICT, Fault.INCOMPLETE_ANSWER})
+_PERMANENT: Final = frozenset({Fault.VALIDATION, Fault.CONFLICT, Fault.INCOMPLETE_RESPONSE})
 _FOR_GOOD: Final = frozenset({ErrorType.UNKNOWN_CLIENT, ErrorType.INACTIVE_CLIENT})
 # How long a client's configuration is good for: a worker that is busy reads it once a minute, not with every ten items.
 _GOOD_FOR_SECONDS: Final = 60.0
@@ -114,7 +114,7 @@ class Receiver:
         self._parts = parts
         self._invocation = invocation
         self._readers = readers
-        self._wall = WallClock(invocation.now, parts.clock)
+        self._wall = RunClock(invocation.now, parts.clock)
         self._name = f"worker-{uuid.uuid4().hex}"
         self._come_back: dict[str, str] = {}
         self._dead: dict[str, tuple[Delivery, dict[str, str]]] = {}
@@ -126,7 +126,7 @@ class Receiver:
             try:
                 reader = self._readers.get(client_id, self._parts)
                 self._normalize(client_id, letters, reader)
-            except RunRefused as refusal:
+            except RunRefusedError as refusal:
                 self._all_fail(letters, str(refusal.error_type), str(refusal), for_good=refusal.error_type in _FOR_GOOD)
             except StoreError as error:
                 _logger.exception("%d items of %s come back", len(letters), client_id)
@@ -140,7 +140,7 @@ class Receiver:
         for delivery in deliveries:
             try:
                 message = ItemMessage.from_json(delivery.body)
-            except MalformedMessage as error:
+            except MalformedMessageError as error:
                 self._bury(delivery, {"reason": "malformed_message", "error": str(error)})
             else:
                 letters[message.client_id].append(_Letter(delivery, message))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.batch._report import ItemOutcome
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
-    from vectora_normalize.pipeline.worklist import Batch, Todo
+    from vectora_normalize.pipeline.worklist import Batch, WorkList
 
 # The status of an outcome, as a metric.
 _ITEMS: Final = {"succeeded": "ItemsNormalized", "failed": "ItemsFailed", "unstarted": "ItemsUnstarted"}
@@ -44,7 +44,7 @@ class RunSummary:
     items_ingested: int
     items_normalized: int
     seconds: float
-    refusal: contract.RunRefused | None
+    refusal: contract.RunRefusedError | None
     counts: Mapping[str, float]
     by_source: Mapping[str, Mapping[str, float]]
     report: Mapping[str, Any]
@@ -80,11 +80,11 @@ def bedrock_numbers(batch: Batch) -> dict[str, Any]:
     return {**numbers, "input_tokens": tokens["inputTokens"], "output_tokens": tokens["outputTokens"]}
 
 
-def shares(todo: Todo, batch: Batch) -> dict[str, int]:
+def shares(todo: WorkList, batch: Batch) -> dict[str, int]:
     """Where the normalised items came from, and what else became of what the run had before it.
 
     `asked` + `reused` + `joined` are the items that stand normalised: paid for by this run, by an earlier one, by one
-    that was under way. `queued` were sent to workers. `retaken` had been left by earlier runs, whatever became of them
+    that was under way. `queued` were sent to workers. `resumed` had been left by earlier runs, whatever became of them
     now, and `given_up` are not asked about any more.
     """
     origins = Counter(value["origin"] for value in batch.values)
@@ -93,13 +93,13 @@ def shares(todo: Todo, batch: Batch) -> dict[str, int]:
         "reused": origins["store"],
         "joined": origins["another run"],
         "queued": sum(1 for outcome in batch.unstarted if outcome.reason == QUEUED),
-        "retaken": todo.retaken,
+        "resumed": todo.resumed,
         "given_up": len(todo.given_up),
     }
 
 
 def counts(
-    todo: Todo, batch: Batch, *, sources_failed: Mapping[str, bool], refused: bool, seconds: float
+    todo: WorkList, batch: Batch, *, sources_failed: Mapping[str, bool], refused: bool, seconds: float
 ) -> dict[str, float]:
     """The run as metrics; names that end in `Rate` are percentages."""
     shared, failed = shares(todo, batch), sum(sources_failed.values())
@@ -108,7 +108,7 @@ def counts(
         "ItemsIngested": batch.submitted,
         "ItemsUnstarted": len(batch.unstarted) - shared["queued"],
         "ItemsReused": shared["reused"] + shared["joined"],
-        "ItemsRetaken": shared["retaken"],
+        "ItemsResumed": shared["resumed"],
         "ItemsQueued": shared["queued"],
         "SourcesRead": len(sources_failed) - failed,
         "SourcesFailed": failed,
@@ -139,8 +139,8 @@ def worker_counts(batch: Batch, *, come_back: Sized, dead: Sized, seconds: float
     return {
         **_batch_counts(batch, seconds),
         "ItemsReused": sum(1 for value in batch.values if value["origin"] != "bedrock"),
-        "MessagesComeBack": len(come_back),
-        "MessagesSetAside": len(dead),
+        "MessagesRetried": len(come_back),
+        "MessagesDeadLettered": len(dead),
     }
 
 
@@ -149,9 +149,9 @@ def _batch_counts(batch: Batch, seconds: float) -> dict[str, float]:
     # Nobody can tell what was reserved of a quota where no usage is known; a zero would be another statement.
     known: dict[str, float] = {}
     if tokens is not None and tokens.answers:
-        known = {"TokensReserved": tokens.reserved, "TokensReservedInVain": tokens.in_vain}
+        known = {"TokensReserved": tokens.reserved, "TokensOverReserved": tokens.unused}
     return {
-        "Calls": batch.calls,
+        "Attempts": batch.attempts,
         "Retries": batch.retries,
         "Throttles": batch.throttles,
         "RetryRate": 100 * batch.retry_rate,
@@ -162,8 +162,8 @@ def _batch_counts(batch: Batch, seconds: float) -> dict[str, float]:
         "InputTokens": numbers["input_tokens"],
         "OutputTokens": numbers["output_tokens"],
         **known,
-        "BackoffSeconds": batch.waited,
-        "PacingSeconds": batch.paced,
+        "BackoffSeconds": batch.backoff_seconds,
+        "PacingSeconds": batch.pacing_seconds,
         "DurationSeconds": seconds,
     }
 

@@ -23,7 +23,7 @@ QUEUED: Final = "sent to the queue"
 """The reason of an item that was not started here, and need not come back: a worker has it before it."""
 
 
-class Todo(msgspec.Struct, frozen=True, kw_only=True):
+class WorkList(msgspec.Struct, frozen=True, kw_only=True):
     """The items of a run.
 
     Args:
@@ -44,7 +44,7 @@ class Todo(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(item for item in self.items if item.content_hash not in self.given_up)
 
     @property
-    def retaken(self) -> int:
+    def resumed(self) -> int:
         """How many of those an earlier run has left."""
         return len(self.entries.keys() - self.given_up)
 
@@ -67,7 +67,9 @@ class Todo(msgspec.Struct, frozen=True, kw_only=True):
         return BatchReport(tuple(whole), batch.elapsed, batch.stopped)
 
 
-def make_todo(ingested: Sequence[RawItem], left: Mapping[str, Entry], key_of: Callable[[RawItem], str]) -> Todo:
+def make_work_list(
+    ingested: Sequence[RawItem], left: Mapping[str, Entry], key_of: Callable[[RawItem], str]
+) -> WorkList:
     """What is to be done.
 
     Args:
@@ -82,7 +84,7 @@ def make_todo(ingested: Sequence[RawItem], left: Mapping[str, Entry], key_of: Ca
     added = [entry.item for name, entry in left.items() if name not in hashes and name not in given_up]
     items = (*ingested, *added)
     known = {item.content_hash for item in items}
-    return Todo(
+    return WorkList(
         items=items,
         entries={name: entry for name, entry in left.items() if name in known},
         given_up=given_up & known,

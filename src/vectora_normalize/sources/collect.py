@@ -17,7 +17,7 @@ import msgspec
 
 from vectora_normalize.items import RawItem, hash_content
 from vectora_normalize.sources.config.patterns import Patterns
-from vectora_normalize.sources.errors import FailureKind, FetchError, ParseProblem
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind, ParseError
 from vectora_normalize.sources.parse.text import clean_markup, count_words, cut
 from vectora_normalize.sources.urls import absolute_link, show_url
 
@@ -109,7 +109,7 @@ class SourceReport:
 
     source_key: str
     url: str
-    failure: FailureKind | None = None
+    failure: FetchErrorKind | None = None
     message: str = ""
     problems: tuple[str, ...] = ()
     counts: Counts
@@ -193,7 +193,7 @@ class Found(msgspec.Struct, kw_only=True):
     source: Source
     items: list[RawItem] = msgspec.field(default_factory=list[RawItem])
     tally: Counter[str] = msgspec.field(default_factory=Counter[str])
-    failure: FailureKind | None = None
+    failure: FetchErrorKind | None = None
     message: str = ""
     problems: tuple[str, ...] = ()
     received: int = 0
@@ -215,7 +215,7 @@ class Found(msgspec.Struct, kw_only=True):
 
 def _without_address(source: Source) -> Found:
     message = f"the catalogue gives no URL for ingestion_mode {source.ingestion_mode}"
-    return Found(source=source, failure=FailureKind.NO_ADDRESS, message=message)
+    return Found(source=source, failure=FetchErrorKind.NO_ADDRESS, message=message)
 
 
 def read_source(source: Source, fetched: FetchResult | FetchError, window: Window) -> Found:
@@ -226,12 +226,12 @@ def read_source(source: Source, fetched: FetchResult | FetchError, window: Windo
         return found
     try:
         document = _parse(source, fetched)
-    except ParseProblem as problem:
-        found.failure, found.message = FailureKind.UNREADABLE, f"{show_url(fetched.url)}: {problem.message}"
+    except ParseError as problem:
+        found.failure, found.message = FetchErrorKind.UNREADABLE, f"{show_url(fetched.url)}: {problem.message}"
         return found
     except Exception as error:  # noqa: BLE001 - a document that finds a bug in us must not cost the other sources
         *_, place = traceback.extract_tb(error.__traceback__)
-        found.failure = FailureKind.READER_CRASHED
+        found.failure = FetchErrorKind.READER_CRASHED
         found.message = f"{show_url(fetched.url)}: {type(error).__name__} in {place.name}, line {place.lineno}"
         return found
     cut_short = ("the connection ended before the document did",) if fetched.cut_short else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class FailureKind(StrEnum):
+class FetchErrorKind(StrEnum):
     """What stood between us and the items of a source."""
 
     NO_ADDRESS = "no_address"
@@ -61,7 +61,7 @@ class FetchError(Exception):
 
     def __init__(
         self,
-        kind: FailureKind,
+        kind: FetchErrorKind,
         message: str,
         *,
         status: int | None = None,
@@ -78,7 +78,7 @@ class FetchError(Exception):
         self.elapsed = elapsed
 
 
-class ParseProblem(Exception):  # noqa: N818 - a fact about a document, not an error of the program
+class ParseError(Exception):
     """A document of which nothing can be read.
 
     Args:

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import msgspec
 
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 
 LONGEST_URL: Final = 2_000
 """Characters; browsers, proxies and servers agree on about this many."""
@@ -145,4 +145,4 @@ def _is_address(text: str) -> bool:
 
 
 def _invalid(url: str, why: str) -> FetchError:
-    return FetchError(FailureKind.INVALID_URL, f"{show_url(url)}: {why}")
+    return FetchError(FetchErrorKind.INVALID_URL, f"{show_url(url)}: {why}")

@@ -36,7 +36,7 @@ class Hold(msgspec.Struct, frozen=True):
         return now > self.expires_at + dt.timedelta(seconds=skew)
 
 
-class WallClock:
+class RunClock:
     """Wall time that is read once: the instant of the run, and a monotonic clock since.
 
     A clock that is set in the middle of a run moves no hold, and a test moves all of them.

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from vectora_normalize.storage.expiry import Hold
-from vectora_normalize.storage.objects import NotFound, StoreError
+from vectora_normalize.storage.objects import NotFoundError, StoreError
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from vectora_normalize.storage.expiry import WallClock
+    from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 
 LEASE_SECONDS: Final = 300.0
@@ -53,7 +53,7 @@ class Lease:
         key: str,
         *,
         owner: str,
-        wall: WallClock,
+        wall: RunClock,
         until: dt.datetime | None = None,
         seconds: float = LEASE_SECONDS,
     ) -> None:
@@ -78,7 +78,7 @@ class Lease:
             if version is None:
                 try:
                     stored = self._store.read(self._key)
-                except NotFound:  # given back at this moment
+                except NotFoundError:  # given back at this moment
                     continue
                 standing = _read(stored.body)
                 if standing is not None and standing.owner == self._owner:  # the answer to the put was lost

@@ -36,11 +36,11 @@ class StoreError(Exception):
     """A store could not do what was asked; the message names the object and the reason."""
 
 
-class NotFound(StoreError):  # noqa: N818 - reads as what it is: store.NotFound
+class NotFoundError(StoreError):
     """There is no object under that key."""
 
 
-class BucketMissing(StoreError):  # noqa: N818 - as NotFound
+class BucketMissingError(StoreError):
     """There is no such bucket or folder at all."""
 
 
@@ -68,7 +68,7 @@ class ObjectStore(Protocol):
         """The object's bytes.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: There is none.
             StoreError: It could not be read.
         """
         ...
@@ -152,7 +152,7 @@ class FolderStore:
         try:
             return path.read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise NotFound(f"{path}: no such object") from None
+            raise NotFoundError(f"{path}: no such object") from None
         except OSError as error:
             raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -227,7 +227,7 @@ class FolderStore:
     def _is_of(self, key: str, version: str) -> bool:
         try:
             return self.read(key).version == version
-        except NotFound:
+        except NotFoundError:
             return False
 
     @contextlib.contextmanager
@@ -304,7 +304,7 @@ class S3Store:
         try:
             with self._named(key, "removed"):
                 self._client.delete_object(Bucket=self.bucket, Key=check_key(key), IfMatch=version)
-        except (_Unmet, _Conflict, NotFound):
+        except (_Unmet, _Conflict, NotFoundError):
             return False
         return True
 
@@ -313,7 +313,7 @@ class S3Store:
         try:
             with self._named(key, "looked up"):
                 self._client.head_object(Bucket=self.bucket, Key=check_key(key))
-        except NotFound:
+        except NotFoundError:
             return False
         return True
 
@@ -337,7 +337,7 @@ class S3Store:
                     )
             except _Conflict:
                 continue
-            except (_Unmet, NotFound):
+            except (_Unmet, NotFoundError):
                 return None
             version: str = answer["ETag"]
             return version
@@ -368,9 +368,9 @@ def _translate(response: Mapping[str, Any], name: str, done: str) -> Exception:
     error = response.get("Error", {})
     code, message = str(error.get("Code", "")), str(error.get("Message", ""))
     if code == "NoSuchBucket":
-        return BucketMissing(f"{name}: no such bucket")
-    if code in {"NoSuchKey", "404", "NotFound"}:
-        return NotFound(f"{name}: no such object")
+        return BucketMissingError(f"{name}: no such bucket")
+    if code in {"NoSuchKey", "404", "NotFoundError"}:
+        return NotFoundError(f"{name}: no such object")
     if code in {"PreconditionFailed", "412"}:
         return _Unmet(name)
     if code in {"ConditionalRequestConflict", "409"}:

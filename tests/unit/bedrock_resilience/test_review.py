@@ -16,7 +16,7 @@ from bedrock_resilience import (
     FullJitter,
     NoJitter,
     Retrier,
-    RetriesExhausted,
+    RetriesExhaustedError,
     RetryPolicy,
     classify,
 )
@@ -24,9 +24,9 @@ from bedrock_resilience.pacing import Reservation
 from bedrock_resilience.testing import FakeClock, bedrock_error, scripted
 
 
-def exhausted() -> RetriesExhausted:
+def exhausted() -> RetriesExhaustedError:
     retrier = Retrier(RetryPolicy(max_retries=1), clock=FakeClock(), raise_exhausted=True)
-    with pytest.raises(RetriesExhausted) as caught:
+    with pytest.raises(RetriesExhaustedError) as caught:
         retrier.call(_throttled)
     return caught.value
 
@@ -43,9 +43,9 @@ def test_an_exhausted_call_can_be_pickled_and_copied() -> None:
     error = exhausted()
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - our own
         assert str(twin) == str(error)
-        assert (twin.attempts, twin.waited, twin.reason, twin.fault) == (
+        assert (twin.attempts, twin.backoff_seconds, twin.reason, twin.fault) == (
             error.attempts,
-            error.waited,
+            error.backoff_seconds,
             error.reason,
             error.fault,
         )

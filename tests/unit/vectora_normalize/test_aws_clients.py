@@ -14,7 +14,7 @@ from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
 from bedrock_resilience.quotas._quota import Quota
 from vectora_normalize.aws_clients import (
-    PatientClients,
+    TimeoutClientPool,
     aws_parts,
     bedrock_control_client,
     deadline_of,
@@ -60,7 +60,7 @@ class Client:
 
 class TestPatientClients:
     def test_a_call_is_made_with_the_most_patience_that_is_left(self) -> None:
-        clients = PatientClients(Client, 120.0)
+        clients = TimeoutClientPool(Client, 120.0)
         waits = {seconds: clients.within(seconds).patience for seconds in (300, 125, 124.9, 65, 64, 35, 34, 20, 5, 0)}
         assert waits == {
             300: 120,
@@ -79,7 +79,7 @@ class TestPatientClients:
     @pytest.mark.parametrize("longest", [1.0, 14.0, 15.0, 16.0, 31.0, 100.0, 900.0])
     def test_an_attempt_that_may_begin_ends_in_time(self, seconds: float, longest: float) -> None:
         # An attempt is begun with at least ATTEMPT_SECONDS left; connecting takes 5 s at the most.
-        assert PatientClients(Client, longest).within(seconds).patience + 5.0 <= seconds
+        assert TimeoutClientPool(Client, longest).within(seconds).patience + 5.0 <= seconds
 
     def test_a_client_is_made_when_it_is_needed_and_kept(self) -> None:
         made: list[float] = []
@@ -88,14 +88,14 @@ class TestPatientClients:
             made.append(patience)
             return Client(patience)
 
-        clients = PatientClients(make, 120.0)
+        clients = TimeoutClientPool(make, 120.0)
         assert made == [120]
         assert clients.within(300) is clients.usual
         assert clients.within(40) is clients.within(50)
         assert made == [120, 30]
 
     def test_all_of_them_are_closed(self) -> None:
-        clients = PatientClients(Client, 120.0)
+        clients = TimeoutClientPool(Client, 120.0)
         both = [clients.usual, clients.within(20)]
         clients.close()
         assert [client.closed for client in both] == [True, True]

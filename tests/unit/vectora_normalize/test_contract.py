@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vectora_normalize.contract import (
     LONGEST_PERIOD_DAYS,
     ErrorType,
-    RunRefused,
+    RunRefusedError,
     RunRequest,
     parse_event,
     readable_client_id,
@@ -24,8 +24,8 @@ from vectora_normalize.contract import (
 TODAY = dt.date(2026, 11, 21)
 
 
-def refusal(event: object) -> RunRefused:
-    with pytest.raises(RunRefused) as caught:
+def refusal(event: object) -> RunRefusedError:
+    with pytest.raises(RunRefusedError) as caught:
         parse_event(event, today=TODAY)
     assert caught.value.error_type is ErrorType.INVALID_EVENT
     return caught.value
@@ -172,8 +172,8 @@ fields = st.fixed_dictionaries(
 @given(st.one_of(json_values, fields))
 def test_any_event_is_a_request_or_a_refusal(event: object) -> None:
     try:
-        outcome: RunRequest | RunRefused = parse_event(event, today=TODAY)
-    except RunRefused as refusal:
+        outcome: RunRequest | RunRefusedError = parse_event(event, today=TODAY)
+    except RunRefusedError as refusal:
         outcome = refusal
     if isinstance(outcome, RunRequest):
         assert readable_client_id(event) == outcome.client_id
@@ -219,7 +219,7 @@ def test_the_answer_of_a_run_has_exactly_four_keys() -> None:
     ],
 )
 def test_a_refusal_says_what_and_why(error_type: ErrorType, status: int) -> None:
-    answer = refused(RunRefused(error_type, "a: wrong", "b: wrong"), client_id=None, seconds=0.04)
+    answer = refused(RunRefusedError(error_type, "a: wrong", "b: wrong"), client_id=None, seconds=0.04)
     assert answer == {
         "statusCode": status,
         "body": {

@@ -6,14 +6,14 @@ import pytest
 
 from bedrock_resilience.quotas._quota import Quota
 from bedrock_resilience.retrying._policy import RetryPolicy
-from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.settings import Mode, OnConcurrentRun, Pacing, Settings
 
 BUCKETS = {"CONFIG_BUCKET": "vectora-inbox-config-dev", "DATA_BUCKET": "vectora-inbox-data-dev"}
 
 
 def faults(**environ: str) -> tuple[str, ...]:
-    with pytest.raises(RunRefused) as caught:
+    with pytest.raises(RunRefusedError) as caught:
         Settings.from_env({**BUCKETS, **environ})
     assert caught.value.error_type is ErrorType.INVALID_CONFIGURATION
     return caught.value.faults

@@ -6,7 +6,7 @@ import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import UnexpectedBatchTypeError
 
 from support.deployment import warm_process
-from vectora_normalize.contract import RunRefused
+from vectora_normalize.contract import RunRefusedError
 from vectora_normalize.worker import lambda_handler
 
 
@@ -23,5 +23,5 @@ def test_an_event_that_is_no_batch_is_an_error() -> None:
 
 
 def test_a_wrong_environment_fails_the_batch_as_a_whole() -> None:
-    with warm_process(), pytest.raises(RunRefused, match="CONFIG_BUCKET: missing"):
+    with warm_process(), pytest.raises(RunRefusedError, match="CONFIG_BUCKET: missing"):
         lambda_handler({"Records": []}, None)

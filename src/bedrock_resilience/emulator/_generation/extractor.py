@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.emulator._generation.evidence import Evidence
     from bedrock_resilience.emulator._protocol.conversation import Conversation, Tool
 
-CONFESSION: Final = (
+DISCLAIMER: Final = (
     "This is the Bedrock emulator of bedrock-resilience, not a language model: it only quotes the request."
 )
 
@@ -36,7 +36,7 @@ def extract(conversation: Conversation) -> Generation:
     if conversation.answer_schema is not None:
         return Generation(({"text": json.dumps(fill(conversation.answer_schema, evidence), ensure_ascii=False)},))
     quoted = Reader(evidence).summary()
-    return Generation(({"text": f"{CONFESSION}\n{quoted}" if quoted else CONFESSION},))
+    return Generation(({"text": f"{DISCLAIMER}\n{quoted}" if quoted else DISCLAIMER},))
 
 
 def _tool(conversation: Conversation, evidence: Evidence) -> Tool | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.emulator._http.replies import Reply, failure
-from bedrock_resilience.emulator._injection.fault_injection import Mischief
+from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
 from bedrock_resilience.emulator._injection.stream_faults import DAMAGE
 from bedrock_resilience.emulator._protocol.errors import ERRORS, STATUS_MESSAGES, TOO_MANY_TOKENS_PER_DAY, ServiceError
 from bedrock_resilience.emulator._protocol.jsonvalues import as_object
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorAnswer(Mischief):
+class ErrorAnswer(FaultInjection):
     """An error in place of an answer.
 
     Attributes:
@@ -70,7 +70,7 @@ TOKENS_PER_DAY: Final = "tokens-per-day"
 """The name of a ThrottlingException whose message says that the tokens of the day are spent."""
 
 
-def fault(error: str | int | Mischief, **details: object) -> Mischief:
+def fault(error: str | int | FaultInjection, **details: object) -> FaultInjection:
     """The fault of this name.
 
     Args:
@@ -98,7 +98,7 @@ def fault(error: str | int | Mischief, **details: object) -> Mischief:
     return _made(ErrorAnswer, {"code": None, "status": int(error), **given})
 
 
-def _made(kind: type[Mischief], given: Mapping[str, object]) -> Mischief:
+def _made(kind: type[FaultInjection], given: Mapping[str, object]) -> FaultInjection:
     accepted = inspect.signature(kind).parameters
     unknown = sorted(given.keys() - accepted.keys())
     if unknown:
@@ -134,7 +134,7 @@ def _check_mapping(name: str, value: object) -> None:
         raise ValueError(f"headers: got {value!r}; accepted: a mapping of texts of one line")
 
 
-EVERY_FAILURE: Final[tuple[str | int, ...]] = (
+FAULT_NAMES: Final[tuple[str | int, ...]] = (
     *sorted(ERRORS.keys() - {"SerializationException", "UnknownOperationException"}),
     TOKENS_PER_DAY,
     *sorted(STATUS_MESSAGES),

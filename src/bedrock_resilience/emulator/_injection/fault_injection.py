@@ -13,7 +13,7 @@ MakeReply: TypeAlias = Callable[[], Reply]
 
 
 @dataclass(frozen=True, slots=True)
-class Mischief(abc.ABC):
+class FaultInjection(abc.ABC):
     """Something that goes wrong with one request; every kind is a frozen value.
 
     Attributes:

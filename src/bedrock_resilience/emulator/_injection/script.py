@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bedrock_resilience.emulator._http.routes import Operation
-    from bedrock_resilience.emulator._injection.fault_injection import Mischief
+    from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Rule:
         containing: only requests whose body contains this text.
     """
 
-    fault: Mischief
+    fault: FaultInjection
     left: int | None = 1
     operation: Operation | None = None
     model: str | None = None
@@ -65,7 +65,7 @@ class FaultScript:
         self._rng = Random(seed)  # noqa: S311 - faults to be reproduced, nothing secret
         self._rules: list[Rule] = []
         self._rate = 0.0
-        self._faults: tuple[Mischief, ...] = ()
+        self._faults: tuple[FaultInjection, ...] = ()
         self._lock = threading.Lock()
 
     @property
@@ -85,7 +85,7 @@ class FaultScript:
         with self._lock:
             self._rules.append(rule)
 
-    def randomly(self, rate: float, faults: Sequence[Mischief]) -> None:
+    def randomly(self, rate: float, faults: Sequence[FaultInjection]) -> None:
         """Let a share of the requests, chosen by chance, meet one of these faults, each as likely as the others.
 
         Raises:
@@ -98,7 +98,7 @@ class FaultScript:
         with self._lock:
             self._rate, self._faults = rate, tuple(faults)
 
-    def take(self, target: Target) -> Mischief | None:
+    def take(self, target: Target) -> FaultInjection | None:
         """The fault this request meets, if any."""
         with self._lock:
             for rule in self._rules:
@@ -110,7 +110,7 @@ class FaultScript:
                     return rule.fault
             return self._by_chance(target)
 
-    def _by_chance(self, target: Target) -> Mischief | None:
+    def _by_chance(self, target: Target) -> FaultInjection | None:
         if not self._rate or self._rng.random() >= self._rate:
             return None
         possible = [fault for fault in self._faults if target.operation.streams or not fault.streams_only]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from bedrock_resilience.emulator._http.replies import Ending, Reply, plain
-from bedrock_resilience.emulator._injection.fault_injection import Mischief
+from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
 from bedrock_resilience.emulator._protocol import eventstream
 from bedrock_resilience.emulator._protocol.errors import ServiceError
 
@@ -20,7 +20,7 @@ _HTML: Final = b"<html><head><title>200 OK</title></head><body><h1>Please sign i
 
 
 @dataclass(frozen=True, slots=True)
-class SlowFirstByte(Mischief):
+class SlowFirstByte(FaultInjection):
     """The answer begins `seconds` late."""
 
     seconds: float = 1.0
@@ -34,7 +34,7 @@ class SlowFirstByte(Mischief):
 
 
 @dataclass(frozen=True, slots=True)
-class CutBody(Mischief):
+class TruncatedBody(FaultInjection):
     """The connection is closed after `fraction` of the body, although all of it was announced."""
 
     fraction: float = 0.5
@@ -48,7 +48,7 @@ class CutBody(Mischief):
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignBody(Mischief):
+class UnexpectedBody(FaultInjection):
     """Somebody else answers: by default the sign-in page of a proxy, with status 200."""
 
     body: bytes = _HTML
@@ -62,7 +62,7 @@ class ForeignBody(Mischief):
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionReset(Mischief):
+class ConnectionReset(FaultInjection):
     """The connection is reset in place of an answer."""
 
     def apply(self, answer: MakeReply) -> Reply:
@@ -71,7 +71,7 @@ class ConnectionReset(Mischief):
 
 
 @dataclass(frozen=True, slots=True)
-class Hang(Mischief):
+class Hang(FaultInjection):
     """No byte ever comes: the client's read timeout has to end it."""
 
     def apply(self, answer: MakeReply) -> Reply:
@@ -80,7 +80,7 @@ class Hang(Mischief):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamMischief(Mischief):
+class StreamFault(FaultInjection):
     """What happens to a stream after its first `after` events."""
 
     after: int = 2
@@ -89,7 +89,7 @@ class StreamMischief(Mischief):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamCut(StreamMischief):
+class StreamCut(StreamFault):
     """The connection is closed in the middle of an event."""
 
     def apply(self, answer: MakeReply) -> Reply:
@@ -100,7 +100,7 @@ class StreamCut(StreamMischief):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamStall(StreamMischief):
+class StreamStall(StreamFault):
     """No further event comes, and the connection stays open."""
 
     def apply(self, answer: MakeReply) -> Reply:
@@ -110,7 +110,7 @@ class StreamStall(StreamMischief):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamDamage(StreamMischief):
+class StreamDamage(StreamFault):
     """A byte of an event is wrong, so that its checksum does not fit."""
 
     def apply(self, answer: MakeReply) -> Reply:
@@ -123,7 +123,7 @@ class StreamDamage(StreamMischief):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamWithoutStop(StreamMischief):
+class StreamWithoutStop(StreamFault):
     """The stream ends properly after a few events, without the last ones."""
 
     def apply(self, answer: MakeReply) -> Reply:
@@ -133,7 +133,7 @@ class StreamWithoutStop(StreamMischief):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamException(Mischief):
+class StreamException(FaultInjection):
     """A modelled exception takes the place of the rest of a stream.
 
     Attributes:
@@ -162,7 +162,7 @@ class StreamException(Mischief):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamError(Mischief):
+class StreamError(FaultInjection):
     """An error frame, which names a code that is not modelled, takes the place of the rest of a stream."""
 
     code: str = "InternalFailure"
@@ -183,10 +183,10 @@ class StreamError(Mischief):
         return dataclasses.replace(reply, frames=(*reply.frames[: self.after], eventstream.frame(headers, b"")))
 
 
-DAMAGE: Final[Mapping[str, type[Mischief]]] = {
+DAMAGE: Final[Mapping[str, type[FaultInjection]]] = {
     "connection-reset": ConnectionReset,
-    "cut-body": CutBody,
-    "foreign-body": ForeignBody,
+    "cut-body": TruncatedBody,
+    "foreign-body": UnexpectedBody,
     "hang": Hang,
     "slow-first-byte": SlowFirstByte,
     "stream-cut": StreamCut,

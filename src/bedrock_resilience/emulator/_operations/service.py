@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from bedrock_resilience.emulator._generation.generation import Answerer
     from bedrock_resilience.emulator._http.http_parser import Request
     from bedrock_resilience.emulator._http.routes import Route
-    from bedrock_resilience.emulator._injection.fault_injection import Mischief
+    from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
     from bedrock_resilience.emulator._injection.script import FaultScript
-    from bedrock_resilience.emulator._request_log import Exchange, Journal
+    from bedrock_resilience.emulator._request_log import Exchange, RequestLog
     from bedrock_resilience.quotas._quota import QuotaLedger
 
 # The share of a stream's latency that passes before its first event; the rest lies between its events.
@@ -58,7 +58,7 @@ class Service:
         *,
         ledger: QuotaLedger,
         script: FaultScript,
-        journal: Journal,
+        journal: RequestLog,
         answerer: Answerer,
         latency: Callable[[Random], float],
         clock: Clock,
@@ -197,7 +197,7 @@ class _Call:
         self._exchange.error = error.code or str(error.status)
         return failure(error)
 
-    def _note(self, fault: Mischief, reply: Reply) -> None:
+    def _note(self, fault: FaultInjection, reply: Reply) -> None:
         """Write down what the client gets to see of a fault."""
         exchange = self._exchange
         exchange.fault = fault

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.batch._executor import BoundedExecutor
-from bedrock_resilience.bedrock import BedrockRuntime, StreamInterrupted
+from bedrock_resilience.bedrock import BedrockRuntime, StreamInterruptedError
 from bedrock_resilience.emulator.conformance._scenarios import Means, Setting
 from bedrock_resilience.retrying._events import CallFailed
 from bedrock_resilience.retrying._faults import Fault, classify, error_code
@@ -68,7 +68,7 @@ class Row:
             "raised": self.raised,
             "fault": None if fault is None else fault.value,
             "retryable": fault is not None and fault.retryable,
-            "slows_everyone": fault is not None and fault.slows_everyone,
+            "backpressure": fault is not None and fault.backpressure,
             "ends_run": fault is not None and fault.ends_run,
             "attempts": self.attempts,
             "requests": self.requests,
@@ -122,7 +122,7 @@ def _judge(row: Row, caught: Exception | None) -> Iterator[str]:
     if fault is None or fault not in case.faults:
         right = " or ".join(sorted(right.name for right in case.faults))
         yield f"fault: {fault}; right: {right}"
-    elif (fault.retryable, fault.slows_everyone, fault.ends_run) != case.means.value:
+    elif (fault.retryable, fault.backpressure, fault.ends_run) != case.means.value:
         yield f"{fault.name} does not mean {case.means.name}"
     if row.attempts != case.attempts:
         yield f"attempts: {row.attempts}; right: {case.attempts}"
@@ -132,7 +132,7 @@ def _judge(row: Row, caught: Exception | None) -> Iterator[str]:
     least = 1 if case.means is Means.END_THE_RUN else most
     if case.arrives and not least <= row.run_requests <= most:
         yield f"requests of a run: {row.run_requests}; right: {least} to {most}"
-    if case.delivered and not (isinstance(caught, StreamInterrupted) and caught.text):
+    if case.delivered and not (isinstance(caught, StreamInterruptedError) and caught.text):
         yield "the failure does not carry the text that was delivered"
 
 

@@ -208,21 +208,25 @@ _TRANSPORT: Final = (
     ),
     _case("connection reset", Fault.CONNECTION_LOST, Means.RETRY, 2, "connection-reset"),
     # botocore 1.43.11 compares the body with its Content-Length, 1.44 takes what there is.
-    _case("200 cut off", Fault.MALFORMED_ANSWER, Means.RETRY, 2, "cut-body", or_fault=Fault.CONNECTION_LOST),
+    _case("200 cut off", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "cut-body", or_fault=Fault.CONNECTION_LOST),
     _case("200 cut off", Fault.CONNECTION_LOST, Means.RETRY, 2, "cut-body", call="invoke_model"),
 )
 
 _ANSWERS: Final = (
-    _case("200 with the HTML of a proxy", Fault.MALFORMED_ANSWER, Means.RETRY, 2, "foreign-body"),
-    _case("200 with the HTML of a proxy", Fault.MALFORMED_ANSWER, Means.RETRY, 2, "foreign-body", call="invoke_model"),
-    _case("200 with no body", Fault.MALFORMED_ANSWER, Means.RETRY, 2, "foreign-body", body=b"", content_type=_JSON),
+    _case("200 with the HTML of a proxy", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "foreign-body"),
     _case(
-        "200 with a JSON list", Fault.MALFORMED_ANSWER, Means.RETRY, 2, "foreign-body", body=b"[]", content_type=_JSON
+        "200 with the HTML of a proxy", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "foreign-body", call="invoke_model"
     ),
-    _case("200 without output", Fault.MALFORMED_ANSWER, Means.RETRY, 2, "foreign-body", body=b"{}", content_type=_JSON),
+    _case("200 with no body", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "foreign-body", body=b"", content_type=_JSON),
+    _case(
+        "200 with a JSON list", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "foreign-body", body=b"[]", content_type=_JSON
+    ),
+    _case(
+        "200 without output", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "foreign-body", body=b"{}", content_type=_JSON
+    ),
     _case(
         "answer cut at max_tokens",
-        Fault.INCOMPLETE_ANSWER,
+        Fault.INCOMPLETE_RESPONSE,
         Means.FAIL_THE_ITEM,
         1,
         None,
@@ -230,7 +234,7 @@ _ANSWERS: Final = (
     ),
     _case(
         "answer cut at max_tokens",
-        Fault.INCOMPLETE_ANSWER,
+        Fault.INCOMPLETE_RESPONSE,
         Means.FAIL_THE_ITEM,
         1,
         None,
@@ -361,7 +365,7 @@ _STREAMS: Final = tuple(
         _case("stream with the HTML of a proxy", Fault.STREAM_INTERRUPTED, Means.RETRY, 2, "foreign-body", call=call),
         _case(
             "stream cut at max_tokens",
-            Fault.INCOMPLETE_ANSWER,
+            Fault.INCOMPLETE_RESPONSE,
             Means.FAIL_THE_ITEM,
             1,
             None,

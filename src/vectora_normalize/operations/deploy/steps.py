@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from vectora_normalize.contract import RunRefused, parse_event
+from vectora_normalize.contract import RunRefusedError, parse_event
 from vectora_normalize.operations.deploy.errors import DeployError, code_of, told
 from vectora_normalize.operations.deploy.function import HANDLERS, Function, State
 from vectora_normalize.operations.deploy.smoke_test import Trial, judge
@@ -113,7 +113,7 @@ def _event(file: Path, today: dt.date) -> Mapping[str, Any]:
         ) from None
     except ValueError as error:
         raise DeployError(f"--event: {str(file)!r} holds no JSON: {error}") from None
-    except RunRefused as refusal:
+    except RunRefusedError as refusal:
         raise DeployError(f"--event: {str(file)!r} would be refused: {refusal}") from None
     return cast("Mapping[str, Any]", event)
 

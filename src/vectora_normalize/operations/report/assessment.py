@@ -13,7 +13,7 @@ from bedrock_resilience.retrying._faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bedrock_resilience.quotas._usage import TokenAccount
+    from bedrock_resilience.quotas._usage import TokenUsage
     from vectora_normalize.operations.report.runs import RunNumbers
 
 _FEW_THROTTLES: Final = 0.05  # under it there is room for more workers (operations guide)
@@ -55,19 +55,19 @@ class Verdict:
     """
 
     runs: int
-    calls: int | None
+    attempts: int | None
     retries: int
     submitted: int | None
     failed: int
     longest: float | None
-    tokens: TokenAccount | None
+    tokens: TokenUsage | None
     breaches: tuple[str, ...]
     advice: tuple[str, ...]
 
     @property
     def retry_rate(self) -> float | None:
         """Retries over calls, 0 to 1; None where the calls are not known."""
-        return None if self.calls is None else self.retries / max(self.calls, 1)
+        return None if self.attempts is None else self.retries / max(self.attempts, 1)
 
     @property
     def failure_rate(self) -> float | None:
@@ -77,13 +77,13 @@ class Verdict:
 
 def judge(found: Sequence[RunNumbers], limits: Limits = Limits()) -> Verdict:
     """The verdict over runs."""
-    calls, retries = _sums([(run.calls, run.retries) for run in found])
+    calls, retries = _sums([(run.attempts, run.retries) for run in found])
     submitted, failed = _sums([(run.submitted, run.failed) for run in found])
     told = [run.tokens for run in found if run.tokens is not None]
     tokens = sum(told[1:], told[0]) if told else None
     return Verdict(
         runs=len(found),
-        calls=calls,
+        attempts=calls,
         retries=retries,
         submitted=submitted,
         failed=failed,
@@ -140,14 +140,14 @@ def _advice(found: Sequence[RunNumbers], limits: Limits) -> Iterable[str]:
         yield "throttling: fewer workers (MAX_BEDROCK_WORKERS), or the pacer (BEDROCK_REQUESTS_PER_MINUTE)"
     elif long:
         yield "long runs without throttling: more workers, more memory, a longer timeout"
-    elif not (failing or throttled or refusals or unstarted) and any(run.calls for run in found):
+    elif not (failing or throttled or refusals or unstarted) and any(run.attempts for run in found):
         yield "throttling is under 5 %: where time matters, MAX_BEDROCK_WORKERS=8"
 
 
-def _token_advice(tokens: TokenAccount | None) -> Iterable[str]:
+def _token_advice(tokens: TokenUsage | None) -> Iterable[str]:
     advised = None if tokens is None else tokens.advised_max_tokens
     if tokens is not None and advised is not None:
         yield (
-            f"{tokens.share_in_vain:.0%} of the reserved tokens in vain: MAX_TOKENS={advised} in "
+            f"{tokens.unused_share:.0%} of the reserved tokens in vain: MAX_TOKENS={advised} in "
             f"vectora_normalize/normalize/prompt.py; the longest answer has {tokens.largest_output}"
         )

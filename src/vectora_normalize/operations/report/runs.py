@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience.quotas._usage import TokenAccount
+from bedrock_resilience.quotas._usage import TokenUsage
 from vectora_normalize.contract import ErrorType
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class RunNumbers:
 
     request_id: str | None
     origin: Origin
-    calls: int | None
+    attempts: int | None
     retries: int
     throttles: int
     submitted: int | None
@@ -83,17 +83,17 @@ class RunNumbers:
     refusal: str | None = None
     killed: bool = False
     faults: Mapping[str, int] = field(default_factory=dict[str, int])
-    tokens: TokenAccount | None = None
+    tokens: TokenUsage | None = None
 
     @property
     def retry_rate(self) -> float | None:
         """Retries over calls, 0 to 1; None where the calls are not known."""
-        return None if self.calls is None else self.retries / max(self.calls, 1)
+        return None if self.attempts is None else self.retries / max(self.attempts, 1)
 
     @property
     def throttle_rate(self) -> float | None:
         """Throttles over calls, 0 to 1; None where the calls are not known."""
-        return None if self.calls is None else self.throttles / max(self.calls, 1)
+        return None if self.attempts is None else self.throttles / max(self.attempts, 1)
 
     @property
     def failure_rate(self) -> float | None:
@@ -145,7 +145,7 @@ class _Lines:
             request_id=request_id,
             origin=Origin.LINES,
             # Each item that was begun has had one call, and one more for each retry.
-            calls=self.good + self.bad + self.retries if known else None,
+            attempts=self.good + self.bad + self.retries if known else None,
             retries=self.retries,
             throttles=self.throttles,
             submitted=self.good + self.bad + self.rest if known else None,
@@ -189,7 +189,7 @@ def _add(record: Record, added: dict[str | None, _Lines]) -> None:
 def _report(fields: Mapping[str, Any]) -> RunNumbers | None:
     """The numbers of a run report; see `vectora_normalize.pipeline.report`."""
     bedrock, seconds = _object(fields.get("bedrock")), _object(fields.get("seconds"))
-    numbers = {name: _number(bedrock.get(name)) for name in ("calls", "retries", "throttles", "submitted", "failed")}
+    numbers = {name: _number(bedrock.get(name)) for name in ("attempts", "retries", "throttles", "submitted", "failed")}
     if None in numbers.values():
         return None
     queued = _number(_object(fields.get("work")).get("queued")) or 0
@@ -199,23 +199,23 @@ def _report(fields: Mapping[str, Any]) -> RunNumbers | None:
     return replace(told, tokens=_tokens(_object(bedrock.get("tokens"))))
 
 
-def _tokens(told: Mapping[str, Any]) -> TokenAccount | None:
+def _tokens(told: Mapping[str, Any]) -> TokenUsage | None:
     try:
-        return TokenAccount.from_dict(told)
+        return TokenUsage.from_dict(told)
     except ValueError:  # there are none, or they are damaged
         return None
 
 
 def _metrics(fields: Mapping[str, Any]) -> RunNumbers | None:
     """The numbers of a line of metrics; see `vectora_normalize.operations.monitoring`."""
-    values = {name: _number(fields.get(name)) for name in ("Calls", "Retries", "Throttles", "ItemsFailed")}
+    values = {name: _number(fields.get(name)) for name in ("Attempts", "Retries", "Throttles", "ItemsFailed")}
     if "_aws" not in fields or None in values.values():
         return None
     calls, retries, throttles, failed = values.values()
     good, unstarted, queued = (
         _number(fields.get(name)) or 0 for name in ("ItemsNormalized", "ItemsUnstarted", "ItemsQueued")
     )
-    numbers = {"calls": calls, "retries": retries, "throttles": throttles, "failed": failed, "unstarted": unstarted}
+    numbers = {"attempts": calls, "retries": retries, "throttles": throttles, "failed": failed, "unstarted": unstarted}
     numbers["submitted"] = good + unstarted + queued + (failed or 0)
     return _run(fields, Origin.METRICS, numbers, _number(fields.get("DurationSeconds")), {})
 
@@ -235,7 +235,7 @@ def _run(
         refusal=refusal if isinstance(refusal, str) else None,
         seconds=seconds,
         faults=faults,
-        calls=counts["calls"],
+        attempts=counts["attempts"],
         retries=counts["retries"],
         throttles=counts["throttles"],
         submitted=counts["submitted"],

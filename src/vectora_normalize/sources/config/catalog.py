@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from vectora_normalize.contract import LONGEST_PERIOD_DAYS, ErrorType, RunRefused, show
+from vectora_normalize.contract import LONGEST_PERIOD_DAYS, ErrorType, RunRefusedError, show
 from vectora_normalize.sources.config.fields import Faults, Fields
 from vectora_normalize.sources.config.safeyaml import ConfigurationError, read_mapping
 from vectora_normalize.sources.parse.text import DEFAULT_MAX_LENGTH
@@ -181,7 +181,7 @@ def select_sources(config: ClientConfig, catalog: Catalog, override: Sequence[st
         override: The event's `sources`, which replace the client's.
 
     Raises:
-        RunRefused: UNKNOWN_SOURCE, if the event names a source that the catalogue does not have.
+        RunRefusedError: UNKNOWN_SOURCE, if the event names a source that the catalogue does not have.
         ConfigurationError: If the client's configuration, or one of its bouquets, does.
     """
     return tuple(source for source in _chosen(config, catalog, override) if source.enabled)
@@ -196,7 +196,7 @@ def _chosen(config: ClientConfig, catalog: Catalog, override: Sequence[str] | No
     if override is not None:
         faults = _unknown("sources", override, catalog.sources)
         if faults:
-            raise RunRefused(ErrorType.UNKNOWN_SOURCE, *faults)
+            raise RunRefusedError(ErrorType.UNKNOWN_SOURCE, *faults)
         return [catalog.sources[key] for key in dict.fromkeys(override)]
     faults = _unknown("source_config.source_bouquets_enabled", config.bouquets, catalog.bouquets)
     faults += _unknown("source_config.sources_extra_enabled", config.extra_sources, catalog.sources)

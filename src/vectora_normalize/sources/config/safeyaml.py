@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final, cast
 
-from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.contract import ErrorType, RunRefusedError
 
 MAX_BYTES: Final = 1024 * 1024
 """Size of a file. Real ones have some ten kilobytes."""
@@ -24,7 +24,7 @@ MAX_MERGED: Final = 10_000
 """Keys of a mapping once its merge keys are resolved."""
 
 
-class ConfigurationError(RunRefused):
+class ConfigurationError(RunRefusedError):
     """A configuration file that cannot be used, with every fault in it.
 
     Args:

@@ -23,7 +23,7 @@ from bedrock_resilience._version import __version__
 from bedrock_resilience.clock import SystemClock
 from bedrock_resilience.retrying._jitter import EqualJitter
 from bedrock_resilience.retrying._policy import RetryPolicy
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http import inflate
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.hosts import HostQueue
@@ -53,14 +53,14 @@ _HEADERS: Final = {
 }
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KIND_OF_STATUS = {
-    304: FailureKind.NOT_MODIFIED,
-    401: FailureKind.FORBIDDEN,
-    403: FailureKind.FORBIDDEN,
-    404: FailureKind.NOT_FOUND,
-    410: FailureKind.NOT_FOUND,
-    429: FailureKind.THROTTLED,
+    304: FetchErrorKind.NOT_MODIFIED,
+    401: FetchErrorKind.FORBIDDEN,
+    403: FetchErrorKind.FORBIDDEN,
+    404: FetchErrorKind.NOT_FOUND,
+    410: FetchErrorKind.NOT_FOUND,
+    429: FetchErrorKind.THROTTLED,
 }
-_RETRIED = frozenset({FailureKind.THROTTLED, FailureKind.SERVER_ERROR, FailureKind.CONNECTION_FAILED})
+_RETRIED = frozenset({FetchErrorKind.THROTTLED, FetchErrorKind.SERVER_ERROR, FetchErrorKind.CONNECTION_FAILED})
 # Feeds come as text/plain, application/octet-stream and worse, so only what cannot hold text is refused.
 _WRONG_TYPE = re.compile(r"(image|audio|video|font|model)/(?!svg\+xml)|application/(pdf|zip|gzip|x-tar|wasm|msword)\b")
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
@@ -203,7 +203,7 @@ class Fetcher:
 
     def _outcome(self, url: str, until: float | None) -> FetchResult | FetchError:
         if until is not None and self._clock.monotonic() >= until:
-            return FetchError(FailureKind.NOT_STARTED, f"{show_url(url)}: the time for fetching was over")
+            return FetchError(FetchErrorKind.NOT_STARTED, f"{show_url(url)}: the time for fetching was over")
         try:
             return self.fetch(url, until=until)
         except FetchError as error:
@@ -231,7 +231,7 @@ class Fetcher:
                 return found
             url = found
         raise FetchError(
-            FailureKind.TOO_MANY_REDIRECTS, f"{show_url(url)}: more than {self.limits.max_redirects} redirects"
+            FetchErrorKind.TOO_MANY_REDIRECTS, f"{show_url(url)}: more than {self.limits.max_redirects} redirects"
         )
 
     def _ask(self, target: Target, meter: Meter) -> FetchResult | str:
@@ -250,26 +250,26 @@ class Fetcher:
         """The addresses of the target's host, each of them allowed."""
         if not self.addresses.accepts_port(target.port):
             accepted = ", ".join(map(str, sorted(self.addresses.ports or ())))
-            raise FetchError(FailureKind.REFUSED_ADDRESS, f"port {target.port} is refused; accepted: {accepted}")
+            raise FetchError(FetchErrorKind.REFUSED_ADDRESS, f"port {target.port} is refused; accepted: {accepted}")
         found = _look_up(self._resolver, target, meter.patience(self.limits.connect_seconds))
         for address in found:
             # One bad address condemns the name: picking the good ones would be choosing for whoever mixed them.
             if objection := self.addresses.objection(address):
-                raise FetchError(FailureKind.REFUSED_ADDRESS, f"its address {address} is refused: {objection}")
+                raise FetchError(FetchErrorKind.REFUSED_ADDRESS, f"its address {address} is refused: {objection}")
         return found
 
     def _read_body(self, target: Target, exchange: Exchange, meter: Meter) -> FetchResult:
         content_type = exchange.header("Content-Type")
         media_type = content_type.partition(";")[0].strip().lower()
         if _WRONG_TYPE.match(media_type):
-            raise FetchError(FailureKind.WRONG_TYPE, f"it is {media_type[:60]!r}, neither a feed nor a page")
+            raise FetchError(FetchErrorKind.WRONG_TYPE, f"it is {media_type[:60]!r}, neither a feed nor a page")
         if (exchange.length or 0) > self.limits.max_wire_bytes:
             accepted = self.limits.max_wire_bytes
-            raise FetchError(FailureKind.TOO_LARGE, f"it announces {exchange.length} bytes; accepted: {accepted}")
+            raise FetchError(FetchErrorKind.TOO_LARGE, f"it announces {exchange.length} bytes; accepted: {accepted}")
         encoding = exchange.header("Content-Encoding")
         body, complete = inflate.inflate(exchange.chunks(), encoding, self.limits.max_bytes)
         if not body:
-            kind = FailureKind.BROKEN_ANSWER if exchange.cut_short else FailureKind.EMPTY
+            kind = FetchErrorKind.BROKEN_ANSWER if exchange.cut_short else FetchErrorKind.EMPTY
             raise FetchError(kind, "the answer has no body", status=exchange.status)
         charset = _CHARSET.search(content_type)
         return FetchResult(
@@ -311,15 +311,15 @@ def _located(error: FetchError, url: str) -> FetchError:
 def _redirect(target: Target, location: str) -> str:
     """Where a redirect leads, as an absolute URL; it is vetted like any other when its turn comes."""
     if not location:
-        raise FetchError(FailureKind.REFUSED_REDIRECT, "a redirect without a target")
+        raise FetchError(FetchErrorKind.REFUSED_REDIRECT, "a redirect without a target")
     try:
         # Headers arrive as Latin-1; most servers that put more than ASCII into one mean UTF-8.
         text = location.encode("latin-1").decode("utf-8", "replace").strip().replace(" ", "%20")
         url = urljoin(target.url, text)
     except ValueError:
-        raise FetchError(FailureKind.REFUSED_REDIRECT, "a redirect to something that is no URL") from None
+        raise FetchError(FetchErrorKind.REFUSED_REDIRECT, "a redirect to something that is no URL") from None
     if target.scheme == "https" and url.lower().startswith("http:"):
-        raise FetchError(FailureKind.REFUSED_REDIRECT, f"a redirect from https to {show_url(url)}")
+        raise FetchError(FetchErrorKind.REFUSED_REDIRECT, f"a redirect from https to {show_url(url)}")
     return url
 
 
@@ -328,7 +328,9 @@ def _check_status(exchange: Exchange) -> None:
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.PARTIAL_CONTENT:
         return
     server_error = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    kind = FailureKind.SERVER_ERROR if server_error else _KIND_OF_STATUS.get(status, FailureKind.UNEXPECTED_STATUS)
+    kind = (
+        FetchErrorKind.SERVER_ERROR if server_error else _KIND_OF_STATUS.get(status, FetchErrorKind.UNEXPECTED_STATUS)
+    )
     wait = _retry_after(exchange)
     asked = "" if wait is None else f", asking to wait {wait:.0f} s"
     raise FetchError(kind, f"the server answered {status}{asked}", status=status, retry_after=wait)
@@ -365,5 +367,5 @@ def _look_up(resolver: Resolver, target: Target, seconds: float) -> tuple[str, .
     thread.join(seconds)
     if not found:
         why = f"no answer within {seconds:.1f} s" if thread.is_alive() else "it has no address"
-        raise FetchError(FailureKind.UNRESOLVED_NAME, f"the name cannot be resolved: {why}")
+        raise FetchError(FetchErrorKind.UNRESOLVED_NAME, f"the name cannot be resolved: {why}")
     return tuple(found)

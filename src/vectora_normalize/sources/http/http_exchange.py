@@ -14,7 +14,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -185,13 +185,15 @@ def _connect(
 def _translate(error: Exception, meter: Meter) -> FetchError:
     """The failure that an error of the transport amounts to. Its own message is dropped: it may quote URL and bytes."""
     if isinstance(error, http.client.RemoteDisconnected):
-        return FetchError(FailureKind.CONNECTION_FAILED, "the connection was closed without an answer")
+        return FetchError(FetchErrorKind.CONNECTION_FAILED, "the connection was closed without an answer")
     if isinstance(error, TimeoutError):
-        return FetchError(FailureKind.TOO_SLOW, f"nothing came for too long; given up after {meter.elapsed:.1f} s")
+        return FetchError(FetchErrorKind.TOO_SLOW, f"nothing came for too long; given up after {meter.elapsed:.1f} s")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return FetchError(FailureKind.REFUSED_CERTIFICATE, f"the certificate is refused: {error.verify_message}")
+        return FetchError(FetchErrorKind.REFUSED_CERTIFICATE, f"the certificate is refused: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        return FetchError(FailureKind.REFUSED_CERTIFICATE, f"no agreement on TLS ({error.reason or 'no reason given'})")
+        return FetchError(
+            FetchErrorKind.REFUSED_CERTIFICATE, f"no agreement on TLS ({error.reason or 'no reason given'})"
+        )
     if isinstance(error, OSError):
-        return FetchError(FailureKind.CONNECTION_FAILED, f"no connection: {error.strerror or type(error).__name__}")
-    return FetchError(FailureKind.BROKEN_ANSWER, f"the answer is not HTTP ({type(error).__name__})")
+        return FetchError(FetchErrorKind.CONNECTION_FAILED, f"no connection: {error.strerror or type(error).__name__}")
+    return FetchError(FetchErrorKind.BROKEN_ANSWER, f"the answer is not HTTP ({type(error).__name__})")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,14 +57,14 @@ def inflate(chunks: Iterable[bytes], encoding: str, max_bytes: int) -> tuple[byt
     if names[0] not in {"gzip", "x-gzip", "deflate"} or len(names) > 1:
         shown = ", ".join(names)[:40]
         raise FetchError(
-            FailureKind.BROKEN_ANSWER, f"content encoding {shown!r} was not asked for; accepted: {ACCEPTED}"
+            FetchErrorKind.BROKEN_ANSWER, f"content encoding {shown!r} was not asked for; accepted: {ACCEPTED}"
         )
     inflater = _Inflater(names[0], max_bytes)
     try:
         for chunk in chunks:
             inflater.feed(chunk)
     except zlib.error:
-        raise FetchError(FailureKind.BROKEN_ANSWER, f"the body is not the {names[0]} that its header says") from None
+        raise FetchError(FetchErrorKind.BROKEN_ANSWER, f"the body is not the {names[0]} that its header says") from None
     return bytes(inflater.body), inflater.complete
 
 
@@ -112,4 +112,4 @@ def _join(chunks: Iterable[bytes], max_bytes: int) -> bytes:
 
 def _check(size: int, max_bytes: int) -> None:
     if size > max_bytes:
-        raise FetchError(FailureKind.TOO_LARGE, f"more than {max_bytes} bytes once decompressed")
+        raise FetchError(FetchErrorKind.TOO_LARGE, f"more than {max_bytes} bytes once decompressed")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 
 if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
@@ -83,7 +83,7 @@ class Meter:
         """
         left = self._end - self._clock.monotonic()
         if left <= 0:
-            raise FetchError(FailureKind.TOO_SLOW, f"not complete after {self.elapsed:.1f} s")
+            raise FetchError(FetchErrorKind.TOO_SLOW, f"not complete after {self.elapsed:.1f} s")
         return min(longest, left)
 
     def fits(self, seconds: float) -> bool:
@@ -107,6 +107,6 @@ class Meter:
         self.received += received
         limits = self._limits
         if self.received > limits.max_wire_bytes:
-            raise FetchError(FailureKind.TOO_LARGE, f"more than {limits.max_wire_bytes} bytes on the wire")
+            raise FetchError(FetchErrorKind.TOO_LARGE, f"more than {limits.max_wire_bytes} bytes on the wire")
         if self._header_start is not None and self.received - self._header_start > limits.max_header_bytes:
-            raise FetchError(FailureKind.TOO_LARGE, f"more than {limits.max_header_bytes} bytes of headers")
+            raise FetchError(FetchErrorKind.TOO_LARGE, f"more than {limits.max_header_bytes} bytes of headers")

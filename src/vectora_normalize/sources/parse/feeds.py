@@ -10,7 +10,7 @@ import io
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse import charsets, jsonfeed
 from vectora_normalize.sources.parse.dates import find_date, writes_day_first
 from vectora_normalize.sources.parse.entries import Document, Entry
@@ -41,7 +41,7 @@ def parse_feed(body: bytes, *, base: str, charset: str = "") -> Document:
         charset: Charset of the `Content-Type` header.
 
     Raises:
-        ParseProblem: It is no feed.
+        ParseError: It is no feed.
     """
     text = charsets.decode(body, charset)
     if text.lstrip()[:1] == "{":
@@ -49,7 +49,7 @@ def parse_feed(body: bytes, *, base: str, charset: str = "") -> Document:
     mended = mend(text)
     if mended.root not in _ROOTS:
         found = f"its outermost element is {mended.root[:40]!r}" if mended.root else "it has no elements"
-        raise ParseProblem(f"neither RSS, Atom nor JSON Feed: {found}")
+        raise ParseError(f"neither RSS, Atom nor JSON Feed: {found}")
     return _read(mended, base)
 
 
@@ -63,7 +63,7 @@ def _read(mended: Mended, base: str) -> Document:
             stream, response_headers=headers, sanitize_html=False, resolve_relative_uris=False
         )
     except Exception as error:  # a bug of the parser costs its one source, not the run
-        raise ParseProblem(f"feedparser failed on it ({type(error).__name__})") from error
+        raise ParseError(f"feedparser failed on it ({type(error).__name__})") from error
     found = _dicts(parsed, "entries")
     language = _text(_dict(parsed, "feed"), "language")
     day_first = writes_day_first(" ".join(date for entry in found for date in _dates(entry)))

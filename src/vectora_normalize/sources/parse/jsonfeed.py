@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse.dates import find_date
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Document, Entry
 from vectora_normalize.sources.urls import absolute_link
@@ -48,16 +48,16 @@ def parse_json_feed(text: str, *, base: str) -> Document:
         base: Its URL, for relative links.
 
     Raises:
-        ParseProblem: It is no JSON, or JSON of another kind.
+        ParseError: It is no JSON, or JSON of another kind.
     """
     if sum(text.count(mark) for mark in ",[{") > MAX_VALUES:
-        raise ParseProblem(f"JSON with more than {MAX_VALUES} values")
+        raise ParseError(f"JSON with more than {MAX_VALUES} values")
     try:
         feed = msgspec.json.decode(text.encode("utf-8", "replace"), type=_Feed)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise ParseProblem(f"no JSON Feed: {str(error)[:200]}") from None
+        raise ParseError(f"no JSON Feed: {str(error)[:200]}") from None
     if not _VERSION.match(feed.version):
-        raise ParseProblem(f"no JSON Feed: its version is {feed.version[:60]!r}")
+        raise ParseError(f"no JSON Feed: its version is {feed.version[:60]!r}")
     problems: list[str] = []
     if len(feed.items) > MAX_ENTRIES:
         problems.append(f"more than {MAX_ENTRIES} items; the rest was not read")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vectora_normalize.sources.config.patterns import Patterns
-from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse import charsets
 from vectora_normalize.sources.parse.dates import find_date, writes_day_first
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Document, Entry
@@ -39,14 +39,14 @@ def parse_page(body: bytes, *, base: str, charset: str = "", date_patterns: Sequ
         date_patterns: Regular expressions from configuration whose first group (or whole match) is a date.
 
     Raises:
-        ParseProblem: It is no page with links.
+        ParseError: It is no page with links.
     """
     tidied = tidy(charsets.decode(body, charset))
     base = absolute_link(tidied.base, base) or base
     outline = Outline(tidied.html)
     links = _links(outline, base)
     if not any(links):
-        raise ParseProblem("no page with links")
+        raise ParseError("no page with links")
     dates = _DateReader(outline, date_patterns)
     listed = [_entry(article) for article in find_articles(outline, links, dates.read)]
     entries = _complete(listed, read_linked_data(tidied.linked_data, base=base))

@@ -20,19 +20,19 @@ import pytest
 
 from bedrock_resilience import AdditiveJitter, BoundedExecutor, Fault, NoJitter, RetryPolicy
 from bedrock_resilience.batch._executor import BatchInterrupted, report_of
-from bedrock_resilience.batch._ledger import InputFailed
+from bedrock_resilience.batch._ledger import InputError
 from bedrock_resilience.batch._report import BatchReport
 from bedrock_resilience.batch._threads import ThreadedRun
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.pacing import NoPacer, Reservation
 from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import (
     FakeClock,
     access_denied,
-    converse_answer,
+    converse_response,
     read_timeout,
     scripted,
     throttled,
@@ -146,9 +146,15 @@ class TestRun:
         fn = scripted(*throttled(2), "answer", then="answer")
         report = BoundedExecutor(1, policy=PLAIN, clock=clock).run(fn, "ab")
         first, second = report.outcomes
-        assert (first.calls, first.retries, first.throttles, first.waited, first.elapsed) == (3, 2, 2, 1.5, 1.5)
-        assert (second.calls, second.retries, second.throttles, second.waited) == (1, 0, 0, 0.0)
-        assert (report.calls, report.retries, report.throttles, report.waited) == (4, 2, 2, 1.5)
+        assert (first.attempts, first.retries, first.throttles, first.backoff_seconds, first.elapsed) == (
+            3,
+            2,
+            2,
+            1.5,
+            1.5,
+        )
+        assert (second.attempts, second.retries, second.throttles, second.backoff_seconds) == (1, 0, 0, 0.0)
+        assert (report.attempts, report.retries, report.throttles, report.backoff_seconds) == (4, 2, 2, 1.5)
         assert fn.calls == 4
         assert clock.sleeps == [0.5, 1.0]
 
@@ -220,7 +226,7 @@ class TestRun:
         report = BoundedExecutor(2, policy=PLAIN, clock=FakeClock(), budget=budget).run(
             scripted(then=throttling_error()), range(6)
         )
-        assert (report.calls, report.retries) == (11, 5)
+        assert (report.attempts, report.retries) == (11, 5)
         assert [outcome.reason for outcome in report.outcomes] == ["retries exhausted"] + ["retry budget spent"] * 5
 
     def test_tokens_may_depend_on_the_item(self) -> None:
@@ -244,12 +250,12 @@ class TestRun:
             answer = outcomes[item]
             if isinstance(answer, Exception):
                 raise answer
-            return converse_answer(answer)
+            return converse_response(answer)
 
         executor = BoundedExecutor(1, policy=PLAIN, tokens=RequestTokens(0, 100))
         report = executor.run(ask, outcomes)
         long, short = (RequestTokens(0, 100).settled(Usage(10, words)) for words in (3, 1))
-        lost = TokenAccount(unknown=1)
+        lost = TokenUsage(unknown=1)
         assert [outcome.tokens for outcome in report.outcomes] == [long, short, lost, None]
         assert report.tokens == long + short + lost
         assert [outcome.tokens for outcome in executor.stream(ask, outcomes)] == [long, short, lost, None]
@@ -258,11 +264,11 @@ class TestRun:
         def size(item: str) -> RequestTokens:
             return RequestTokens(0, len(item))
 
-        report = BoundedExecutor(1, tokens=size).run(converse_answer, ["a", "bbb"])
+        report = BoundedExecutor(1, tokens=size).run(converse_response, ["a", "bbb"])
         assert [outcome.tokens and outcome.tokens.max_tokens for outcome in report.outcomes] == [1, 3]
 
     def test_of_a_number_the_report_tells_nothing(self) -> None:
-        assert BoundedExecutor(1, tokens=100).run(converse_answer, ["a"]).tokens is None
+        assert BoundedExecutor(1, tokens=100).run(converse_response, ["a"]).tokens is None
 
     def test_an_item_whose_tokens_cannot_be_told_fails_alone(self) -> None:
         def size(item: str | None) -> int:
@@ -272,7 +278,7 @@ class TestRun:
         assert statuses(report.outcomes) == "sfs"
         (failed,) = report.failed
         assert isinstance(failed.error, TypeError)
-        assert (failed.calls, failed.fault, failed.reason) == (0, Fault.UNKNOWN, "not a usable item")
+        assert (failed.attempts, failed.fault, failed.reason) == (0, Fault.UNKNOWN, "not a usable item")
 
     @pytest.mark.parametrize("where", ["reserve", "due", "answered"])
     def test_a_pacer_that_raises_loses_no_item(self, where: str) -> None:
@@ -308,7 +314,7 @@ class TestWhatFunctionsDo:
         assert statuses(report.outcomes) == "sfss"
         (failed,) = report.failed
         assert isinstance(failed.error, error)
-        assert (failed.fault, failed.calls, failed.reason) == (Fault.CANCELLED, 1, "run stopped")
+        assert (failed.fault, failed.attempts, failed.reason) == (Fault.CANCELLED, 1, "run stopped")
 
     def test_returning_after_the_run_was_stopped_is_a_success(self) -> None:
         late, refused = threading.Event(), threading.Event()
@@ -354,7 +360,7 @@ class TestEndOfTheRun:
         fn = scripted(then=access_denied(), clock=clock, latency=1.0)
         report = BoundedExecutor(4, clock=clock).run(fn, range(104))
         assert fn.calls == 4
-        assert (report.calls, len(report.failed), len(report.unstarted)) == (4, 4, 100)
+        assert (report.attempts, len(report.failed), len(report.unstarted)) == (4, 4, 100)
         assert report.stopped == "access_denied: every other item would fail the same way"
         assert {outcome.reason for outcome in report.unstarted} == {report.stopped}
         assert report.submitted == 104
@@ -373,7 +379,7 @@ class TestEndOfTheRun:
         report = BoundedExecutor(2, clock=clock).run(work, range(5))
         assert clock.monotonic() == 3.0
         sleeper, refused = report.failed
-        assert (sleeper.fault, sleeper.calls, sleeper.retries, sleeper.reason) == (
+        assert (sleeper.fault, sleeper.attempts, sleeper.retries, sleeper.reason) == (
             Fault.THROTTLING,
             1,
             1,
@@ -479,13 +485,13 @@ class TestDeadline:
         assert clock.monotonic() == 1.0
         assert statuses(report.outcomes) == "ffff"
         assert {outcome.reason for outcome in report.failed} == {"deadline"}
-        assert {outcome.calls for outcome in report.failed} == {2}
+        assert {outcome.attempts for outcome in report.failed} == {2}
 
     def test_past_it_nothing_is_called(self) -> None:
         fn = scripted()
         report = BoundedExecutor(2, clock=FakeClock(5.0), deadline=Deadline(5.0)).run(fn, range(4))
         assert statuses(report.outcomes) == "uuuu"
-        assert (fn.calls, report.calls, report.stopped) == (0, 0, "deadline")
+        assert (fn.calls, report.attempts, report.stopped) == (0, 0, "deadline")
 
     def test_that_of_an_enclosing_call_counts_too(self) -> None:
         clock = FakeClock()
@@ -511,7 +517,7 @@ class TestProgress:
         assert all(balanced(progress) for progress in told)
         assert [progress.done for progress in told] == sorted(progress.done for progress in told)
         last = told[-1]
-        assert (last.submitted, last.succeeded, last.failed, last.calls, last.total) == (20, 19, 1, 20, 20)
+        assert (last.submitted, last.succeeded, last.failed, last.attempts, last.total) == (20, 19, 1, 20, 20)
 
     def test_unstarted_items_are_told_too(self) -> None:
         told: list[Progress] = []
@@ -559,7 +565,7 @@ class BrokenInput:
 class TestInputThatRaises:
     @pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(3)])
     def test_of_a_run(self, error: BaseException) -> None:
-        with pytest.raises(InputFailed) as raised:
+        with pytest.raises(InputError) as raised:
             BoundedExecutor(2).run(double, BrokenInput(5, error))
         assert str(raised.value) == "the input failed after 5 items"
         assert raised.value.__cause__ is error
@@ -571,7 +577,7 @@ class TestInputThatRaises:
     def test_of_a_stream(self) -> None:
         error = ValueError("broken")
         outcomes: list[ItemOutcome[int, int]] = []
-        with pytest.raises(InputFailed) as raised:
+        with pytest.raises(InputError) as raised:
             outcomes.extend(BoundedExecutor(2).stream(double, BrokenInput(5, error)))
         assert str(raised.value) == "the input failed after 5 items"
         assert raised.value.__cause__ is error
@@ -579,7 +585,7 @@ class TestInputThatRaises:
         assert workers() == []
 
     def test_while_what_is_left_is_listed(self) -> None:
-        with pytest.raises(InputFailed) as raised:
+        with pytest.raises(InputError) as raised:
             BoundedExecutor(1).run(scripted(access_denied()), BrokenInput(3, ValueError("broken")))
         report = raised.value.report
         assert statuses(report.outcomes) == "fuu"

@@ -14,15 +14,15 @@ import pytest
 
 from bedrock_resilience import BatchReport, BoundedExecutor, Fault, NoJitter, RetryPolicy
 from bedrock_resilience.batch._executor import report_of
-from bedrock_resilience.batch._ledger import InputFailed
+from bedrock_resilience.batch._ledger import InputError
 from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import (
     FakeClock,
     access_denied,
     ascripted,
-    converse_answer,
+    converse_response,
     read_timeout,
     scripted,
     throttled,
@@ -102,8 +102,14 @@ class TestArun:
         fn = ascripted(*throttled(2), then="answer")
         report = await BoundedExecutor(1, policy=PLAIN, clock=clock).arun(fn, "ab")
         first, second = report.outcomes
-        assert (first.calls, first.retries, first.throttles, first.waited, first.elapsed) == (3, 2, 2, 1.5, 1.5)
-        assert (second.calls, second.retries) == (1, 0)
+        assert (first.attempts, first.retries, first.throttles, first.backoff_seconds, first.elapsed) == (
+            3,
+            2,
+            2,
+            1.5,
+            1.5,
+        )
+        assert (second.attempts, second.retries) == (1, 0)
         assert clock.sleeps == [0.5, 1.0]
 
     async def test_never_more_than_max_workers_are_in_flight_and_all_of_them_are(self) -> None:
@@ -157,16 +163,16 @@ class TestArun:
     async def test_what_was_reserved_and_what_it_cost_is_told(self) -> None:
         request = RequestTokens(0, 100)
         executor = BoundedExecutor(1, policy=RetryPolicy(max_retries=0), tokens=request)
-        ask = ascripted(converse_answer("a b c"), read_timeout())
+        ask = ascripted(converse_response("a b c"), read_timeout())
         report = await executor.arun(ask, ["answered", "lost"])
-        answered, lost = request.settled(Usage(10, 3)), TokenAccount(unknown=1)
+        answered, lost = request.settled(Usage(10, 3)), TokenUsage(unknown=1)
         assert [outcome.tokens for outcome in report.outcomes] == [answered, lost]
         assert report.tokens == answered + lost
 
     async def test_an_item_whose_tokens_cannot_be_told_fails_alone(self) -> None:
         report = await BoundedExecutor(2, tokens=len).arun(ascripted(then="answer"), ["a", 5, "b"])
         assert statuses(report.outcomes) == "sfs"
-        assert (report.failed[0].calls, report.failed[0].reason) == (0, "not a usable item")
+        assert (report.failed[0].attempts, report.failed[0].reason) == (0, "not a usable item")
 
     async def test_progress_is_told_after_each_item_and_balances(self) -> None:
         told: list[Progress] = []
@@ -231,7 +237,7 @@ class TestEndOfTheRun:
         report = await BoundedExecutor(2, clock=clock).arun(work, range(5))
         assert clock.monotonic() == 3.0
         sleeper, refused = report.failed
-        assert (sleeper.fault, sleeper.calls, sleeper.retries, sleeper.reason) == (
+        assert (sleeper.fault, sleeper.attempts, sleeper.retries, sleeper.reason) == (
             Fault.THROTTLING,
             1,
             1,
@@ -284,7 +290,7 @@ class TestInputThatRaises:
     async def test_of_a_run(self, asynchronous: bool) -> None:  # noqa: FBT001 - a parameter of the test
         error = ValueError("broken")
         items = BrokenInput(5, error)
-        with pytest.raises(InputFailed) as raised:
+        with pytest.raises(InputError) as raised:
             await BoundedExecutor(2).arun(double, items.asynchronous() if asynchronous else items)
         assert raised.value.__cause__ is error
         assert raised.value.report.values == [0, 2, 4, 6, 8]
@@ -296,14 +302,14 @@ class TestInputThatRaises:
         items = BrokenInput(5, ValueError("broken"))
         stream = BoundedExecutor(2).astream(double, items.asynchronous() if asynchronous else items)
         outcomes = [await anext(stream) for _ in range(5)]
-        with pytest.raises(InputFailed, match="after 5 items") as raised:
+        with pytest.raises(InputError, match="after 5 items") as raised:
             await anext(stream)
         assert raised.value.report == BatchReport((), 0.0, "the input raised ValueError")
         assert sorted(outcome.index for outcome in outcomes) == [0, 1, 2, 3, 4]
 
     async def test_while_what_is_left_is_listed(self) -> None:
         error = ValueError("broken")
-        with pytest.raises(InputFailed) as raised:
+        with pytest.raises(InputError) as raised:
             await BoundedExecutor(1).arun(ascripted(access_denied()), BrokenInput(3, error).asynchronous())
         assert statuses(raised.value.report.outcomes) == "fuu"
         assert raised.value.__cause__ is error
@@ -396,7 +402,7 @@ class TestCancellation:
         await asleep.wait()
         report = await cancelled(task)
         assert statuses(report.outcomes) == "fu"
-        assert (report.failed[0].calls, report.failed[0].fault) == (1, Fault.CANCELLED)
+        assert (report.failed[0].attempts, report.failed[0].fault) == (1, Fault.CANCELLED)
 
     async def test_a_cancellation_while_the_run_wakes_its_sleepers_is_not_lost(self) -> None:
         release = asyncio.Event()

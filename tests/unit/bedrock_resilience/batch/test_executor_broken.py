@@ -147,7 +147,7 @@ def test_an_item_whose_function_returns_a_coroutine_has_failed(max_retries: int)
 
     report = BoundedExecutor(2, policy=RetryPolicy(max_retries)).run(ask, [1, 2])
     assert [outcome.status for outcome in report.outcomes] == ["failed", "failed"]
-    assert [outcome.calls for outcome in report.outcomes] == [1, 1]
+    assert [outcome.attempts for outcome in report.outcomes] == [1, 1]
     assert str(report.failed[0].error) == (
         f"{ask!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it"
     )

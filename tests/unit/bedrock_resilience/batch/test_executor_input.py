@@ -10,7 +10,7 @@ import pytest
 
 from bedrock_resilience import BoundedExecutor
 from bedrock_resilience.batch._executor import report_of
-from bedrock_resilience.batch._ledger import InputFailed
+from bedrock_resilience.batch._ledger import InputError
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import FakeClock, access_denied, ascripted
 
@@ -155,7 +155,7 @@ class TestCancellation:
             await feeder
             yield 1
 
-        with pytest.raises(InputFailed, match="after 1 items") as raised:
+        with pytest.raises(InputError, match="after 1 items") as raised:
             await BoundedExecutor(2).arun(double, cancelled())
         assert isinstance(raised.value.__cause__, asyncio.CancelledError)
         assert raised.value.report.values == [0]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bedrock_resilience.batch._ledger import InputFailed, Ledger, ends_run, outcome_of, unusable
+from bedrock_resilience.batch._ledger import InputError, Ledger, ends_run, outcome_of, unusable
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
-from bedrock_resilience.quotas._usage import TokenAccount
-from bedrock_resilience.retrying._attempts import Attempts, StopReason
+from bedrock_resilience.quotas._usage import TokenUsage
+from bedrock_resilience.retrying._attempts import CallState, StopReason
 from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.testing import access_denied, throttling_error, tokens_per_day_error, validation_error
@@ -124,9 +124,9 @@ class TestClosing:
         for item in "abc":
             ledger.enter(item)
         assert ledger.progress() == Progress(3, 0, 0, 0, 3, 0, 0, 0, 4)
-        ledger.close(done(1, calls=2, retries=1, throttles=1))
+        ledger.close(done(1, attempts=2, retries=1, throttles=1))
         assert ledger.progress() == Progress(3, 1, 0, 0, 2, 2, 1, 1, 4)
-        ledger.close(done(0, "failed", calls=4, retries=3, throttles=4))
+        ledger.close(done(0, "failed", attempts=4, retries=3, throttles=4))
         ledger.close(done(2, "unstarted"))
         assert ledger.progress() == Progress(3, 1, 1, 1, 0, 6, 4, 5, 4)
 
@@ -182,8 +182,8 @@ class TestStopping:
         assert ledger.stopped == "enough"
 
 
-def attempted(*errors: BaseException) -> Attempts:
-    call = Attempts(RetryPolicy())
+def attempted(*errors: BaseException) -> CallState:
+    call = CallState(RetryPolicy())
     call.begin(0.0)
     for error in errors:
         call.failed(error, 0.0, 0.5)
@@ -196,14 +196,22 @@ class TestOutcomes:
     def test_of_a_success(self) -> None:
         outcome: ItemOutcome[str, int] = outcome_of(3, "item", attempted(throttling_error()), 2.5, value=7)
         assert outcome == ItemOutcome(
-            index=3, item="item", status="succeeded", value=7, calls=2, retries=1, throttles=1, waited=0.55, elapsed=2.5
+            index=3,
+            item="item",
+            status="succeeded",
+            value=7,
+            attempts=2,
+            retries=1,
+            throttles=1,
+            backoff_seconds=0.55,
+            elapsed=2.5,
         )
 
     def test_of_a_failure(self) -> None:
         error = validation_error()
         call = attempted(error)
-        call.paced = 1.5
-        call.spent = TokenAccount(unknown=1)
+        call.pacing_seconds = 1.5
+        call.spent = TokenUsage(unknown=1)
         outcome: ItemOutcome[str, int] = outcome_of(3, "item", call, 2.5, error=error)
         assert outcome == ItemOutcome(
             index=3,
@@ -211,23 +219,23 @@ class TestOutcomes:
             status="failed",
             error=error,
             fault=Fault.VALIDATION,
-            calls=1,
-            paced=1.5,
-            tokens=TokenAccount(unknown=1),
+            attempts=1,
+            pacing_seconds=1.5,
+            tokens=TokenUsage(unknown=1),
             elapsed=2.5,
             reason="not retryable",
         )
 
     @pytest.mark.parametrize("reason", [StopReason.DEADLINE, StopReason.RUN_STOPPED])
     def test_of_a_call_that_was_stopped_before_it_began(self, reason: StopReason) -> None:
-        call = Attempts(RetryPolicy())
+        call = CallState(RetryPolicy())
         call.reason = reason
         outcome: ItemOutcome[str, int] = outcome_of(3, "item", call, 2.5, error=TimeoutError())
         assert outcome == ItemOutcome(index=3, item="item", status="unstarted", elapsed=2.5, reason=reason.value)
 
     def test_of_a_call_whose_own_parts_failed_before_it_began(self) -> None:
         error = ValueError("a broken pacer")
-        call = Attempts(RetryPolicy())
+        call = CallState(RetryPolicy())
         call.cancelled(error, 0.0)
         outcome: ItemOutcome[str, int] = outcome_of(3, "item", call, 2.5, error=error)
         assert (outcome.status, outcome.error, outcome.fault, outcome.reason) == (
@@ -255,13 +263,13 @@ class TestEndOfTheRun:
         assert ends_run(attempted()) is None
 
     def test_a_fault_that_was_got_over_does_not(self) -> None:
-        call = Attempts(RetryPolicy(retry_on={Fault.ACCESS_DENIED}))
+        call = CallState(RetryPolicy(retry_on={Fault.ACCESS_DENIED}))
         call.begin(0.0)
         call.failed(access_denied(), 0.0, 0.5)
         assert ends_run(call) is None
 
     def test_a_deadline_before_the_first_attempt_does(self) -> None:
-        call = Attempts(RetryPolicy())
+        call = CallState(RetryPolicy())
         call.reason = StopReason.DEADLINE
         assert ends_run(call) == "deadline"
 
@@ -273,6 +281,6 @@ class TestEndOfTheRun:
 
 def test_a_failed_input_tells_how_far_it_came() -> None:
     report: BatchReport[str, int] = BatchReport(())
-    failed = InputFailed(report, 7)
+    failed = InputError(report, 7)
     assert str(failed) == "the input failed after 7 items"
     assert failed.report is report

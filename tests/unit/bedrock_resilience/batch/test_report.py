@@ -7,28 +7,37 @@ import json
 
 import pytest
 
-from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress, RunStopped
+from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress, RunStoppedError
 from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
 from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.testing import throttling_error
 
 ERROR = throttling_error("Too many requests.")
 DONE: ItemOutcome[str, int] = ItemOutcome(
-    index=0, item="a", status="succeeded", value=5, calls=2, retries=1, throttles=1, waited=0.5, paced=2.0, elapsed=3.1
+    index=0,
+    item="a",
+    status="succeeded",
+    value=5,
+    attempts=2,
+    retries=1,
+    throttles=1,
+    backoff_seconds=0.5,
+    pacing_seconds=2.0,
+    elapsed=3.1,
 )
-EMPTY: ItemOutcome[str, int] = ItemOutcome(index=1, item="b", status="succeeded", calls=1, elapsed=1.0)
+EMPTY: ItemOutcome[str, int] = ItemOutcome(index=1, item="b", status="succeeded", attempts=1, elapsed=1.0)
 LOST: ItemOutcome[str, int] = ItemOutcome(
     index=2,
     item="c",
     status="failed",
     error=ERROR,
     fault=Fault.THROTTLING,
-    calls=4,
+    attempts=4,
     retries=3,
     throttles=4,
-    waited=3.50046,
-    paced=1.00146,
+    backoff_seconds=3.50046,
+    pacing_seconds=1.00146,
     elapsed=9.8765,
     reason="retries exhausted",
 )
@@ -48,9 +57,9 @@ class TestNumbers:
         assert REPORT.values == [5, None]
 
     def test_costs_are_added_up(self) -> None:
-        assert (REPORT.calls, REPORT.retries, REPORT.throttles) == (7, 4, 5)
-        assert REPORT.waited == 0.5 + 3.50046
-        assert REPORT.paced == 2.0 + 1.00146
+        assert (REPORT.attempts, REPORT.retries, REPORT.throttles) == (7, 4, 5)
+        assert REPORT.backoff_seconds == 0.5 + 3.50046
+        assert REPORT.pacing_seconds == 2.0 + 1.00146
 
     def test_the_rates_are_those_of_the_monitoring_guide(self) -> None:
         assert REPORT.retry_rate == 4 / 7
@@ -77,13 +86,13 @@ class TestNumbers:
     def test_an_outcome_knows_nothing_it_was_not_told(self) -> None:
         bare: ItemOutcome[str, int] = ItemOutcome(index=0, item="a", status="unstarted")
         assert (bare.value, bare.error, bare.fault, bare.reason) == (None, None, None, None)
-        assert (bare.calls, bare.retries, bare.throttles, bare.tokens) == (0, 0, 0, None)
-        assert (bare.waited, bare.paced, bare.elapsed) == (0.0, 0.0, 0.0)
+        assert (bare.attempts, bare.retries, bare.throttles, bare.tokens) == (0, 0, 0, None)
+        assert (bare.backoff_seconds, bare.pacing_seconds, bare.elapsed) == (0.0, 0.0, 0.0)
 
 
 def test_progress_counts_what_is_done() -> None:
     progress = Progress(
-        submitted=10, succeeded=3, failed=2, unstarted=1, in_flight=4, calls=9, retries=2, throttles=2, total=20
+        submitted=10, succeeded=3, failed=2, unstarted=1, in_flight=4, attempts=9, retries=2, throttles=2, total=20
     )
     assert progress.done == 6
     assert Progress(0, 0, 0, 0, 0, 0, 0, 0).total is None
@@ -94,11 +103,11 @@ class TestJson:
         assert LOST.to_dict() == {
             "index": 2,
             "status": "failed",
-            "calls": 4,
+            "attempts": 4,
             "retries": 3,
             "throttles": 4,
-            "waited": 3.5,
-            "paced": 1.001,
+            "backoff_seconds": 3.5,
+            "pacing_seconds": 1.001,
             "tokens_reserved": None,
             "tokens_settled": None,
             "elapsed": 9.877,
@@ -122,13 +131,13 @@ class TestJson:
             "succeeded": 2,
             "failed": 4,
             "unstarted": 1,
-            "calls": 19,
+            "attempts": 19,
             "retries": 13,
             "throttles": 17,
             "retry_rate": 0.6842,
             "failure_rate": 0.5714,
-            "waited": 14.502,
-            "paced": 6.006,
+            "backoff_seconds": 14.502,
+            "pacing_seconds": 6.006,
             "tokens": None,
             "elapsed": 12.346,
             "stopped": "deadline",
@@ -136,7 +145,7 @@ class TestJson:
         }
 
     def test_tokens(self) -> None:
-        account = TokenAccount(answers=1, reserved=1_700, settled=1_200.26, in_vain=499.74)
+        account = TokenUsage(answers=1, reserved=1_700, settled=1_200.26, unused=499.74)
         outcome = dataclasses.replace(DONE, tokens=account)
         assert (outcome.to_dict()["tokens_reserved"], outcome.to_dict()["tokens_settled"]) == (1_700, 1_200.3)
         assert BatchReport((outcome, LEFT)).to_dict()["tokens"] == account.to_dict()
@@ -170,14 +179,14 @@ class TestRaiseForFailures:
         assert raised.value.message == "1 of 5 items failed, 2 were not started"
         error, stopped = raised.value.exceptions
         assert error is ERROR
-        assert type(stopped) is RunStopped
+        assert type(stopped) is RunStoppedError
         assert str(stopped) == "2 items were not started: deadline"
 
     def test_only_unstarted_items(self) -> None:
         with pytest.raises(ExceptionGroup) as raised:
             BatchReport((LEFT,)).raise_for_failures()
         assert raised.value.message == "0 of 1 items failed, 1 were not started"
-        assert [type(error) for error in raised.value.exceptions] == [RunStopped]
+        assert [type(error) for error in raised.value.exceptions] == [RunStoppedError]
 
     def test_an_interrupt_among_them_stays_one(self) -> None:
         interrupted = dataclasses.replace(LOST, error=KeyboardInterrupt())

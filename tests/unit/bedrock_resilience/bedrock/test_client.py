@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 
 from bedrock_resilience import Deadline, Fault, RetryPolicy, classify
-from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client, check_client
+from bedrock_resilience.bedrock import ClientConfigurationError, bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._client import attempts_of
 from bedrock_resilience.testing import FakeClock, ScriptedBedrock
 
@@ -121,7 +121,7 @@ class TestFactory:
         ],
     )
     def test_options_that_work_against_the_policy(self, option: dict[str, Any], message: str) -> None:
-        with pytest.raises(ClientMisconfigured) as raised:
+        with pytest.raises(ClientConfigurationError) as raised:
             bedrock_runtime_client(**option)
         assert str(raised.value).startswith(message)
         assert classify(raised.value) is Fault.CONFIGURATION
@@ -192,7 +192,7 @@ class TestCheck:
         check_client(client, policy=POLICY, workers=100, deadline=Deadline(0.0))
 
     def test_two_layers_are_refused_with_their_product(self) -> None:
-        with pytest.raises(ClientMisconfigured) as raised:
+        with pytest.raises(ClientConfigurationError) as raised:
             check_client(boto3_client(retries={"total_max_attempts": 5}), policy=POLICY)
         assert str(raised.value) == (
             "two retry layers: botocore would send each request up to 5 times, times 4 attempts of the policy makes "
@@ -201,13 +201,13 @@ class TestCheck:
         )
 
     def test_a_client_made_without_a_thought_is_refused(self) -> None:
-        with pytest.raises(ClientMisconfigured, match="two retry layers"):
+        with pytest.raises(ClientConfigurationError, match="two retry layers"):
             check_client(boto3_client(), policy=POLICY)
 
     def test_a_pool_smaller_than_the_workers_is_refused(self) -> None:
         client = fake_client(retries={"total_max_attempts": 1}, max_pool_connections=2)
         check_client(client, policy=POLICY, workers=2)
-        with pytest.raises(ClientMisconfigured) as raised:
+        with pytest.raises(ClientConfigurationError) as raised:
             check_client(client, policy=POLICY, workers=3)
         assert str(raised.value) == "a pool of 2 connections for 3 workers; accepted: at least as many"
 
@@ -236,7 +236,7 @@ class TestCheck:
         if problem is None:
             check()
         else:
-            with pytest.raises(ClientMisconfigured) as raised:
+            with pytest.raises(ClientConfigurationError) as raised:
                 check()
             accepted = seconds / (attempts * (1 + policy.retries_of(Fault.READ_TIMEOUT)))
             assert str(raised.value) == f"{problem}accepted: a read timeout up to {accepted:.1f} s"
@@ -244,12 +244,12 @@ class TestCheck:
     def test_no_read_timeout_at_all_is_refused_under_a_deadline(self) -> None:
         client = fake_client(read_timeout=None)
         check_client(client, policy=POLICY)
-        with pytest.raises(ClientMisconfigured, match=r"no read timeout at all, and the deadline leaves 5\.0 s"):
+        with pytest.raises(ClientConfigurationError, match=r"no read timeout at all, and the deadline leaves 5\.0 s"):
             check_client(client, policy=POLICY, deadline=Deadline(5.0), clock=FakeClock())
 
     def test_all_problems_are_told_at_once(self) -> None:
         client = boto3_client(retries={"total_max_attempts": 2}, max_pool_connections=1, read_timeout=60)
-        with pytest.raises(ClientMisconfigured) as raised:
+        with pytest.raises(ClientConfigurationError) as raised:
             check_client(client, policy=POLICY, workers=4, deadline=Deadline(5.0), clock=FakeClock())
         assert [part.partition(" ")[0] for part in str(raised.value).split("; and ")] == ["two", "a", "2"]
 
@@ -259,7 +259,7 @@ class TestCheck:
         everything = {"retries", "pool", "timeouts"}
         deadline, clock = Deadline(5.0), FakeClock()
         check_client(client, policy=POLICY, workers=4, deadline=deadline, clock=clock, allow=everything)
-        with pytest.raises(ClientMisconfigured) as raised:
+        with pytest.raises(ClientConfigurationError) as raised:
             check_client(client, policy=POLICY, workers=4, deadline=deadline, clock=clock, allow=everything - {check})
         assert "; and " not in str(raised.value)
 

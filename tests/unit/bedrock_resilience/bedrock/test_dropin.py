@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bedrock_resilience import Fault, MalformedAnswer, call_bedrock_with_retry, classify
-from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client
+from bedrock_resilience import Fault, MalformedResponseError, call_bedrock_with_retry, classify
+from bedrock_resilience.bedrock import ClientConfigurationError, bedrock_runtime_client
 from bedrock_resilience.bedrock import _dropin as dropin
 from bedrock_resilience.testing import (
     ScriptedBedrock,
-    claude_answer,
+    claude_response,
     instant_retries,
     read_timeout,
     throttled,
@@ -63,13 +63,13 @@ def test_blocks_without_text_add_none() -> None:
 @pytest.mark.parametrize("answer", [{"content": []}, {"content": "Hello"}, {"a": 1}, {"content": [{"text": None}]}])
 def test_an_answer_without_text_is_malformed_and_not_retried(answer: dict[str, Any]) -> None:
     client = ScriptedBedrock(answer)
-    with pytest.raises(MalformedAnswer, match="no text"):
+    with pytest.raises(MalformedResponseError, match="no text"):
         call_bedrock_with_retry("model", BODY, client=client)
     assert client.calls == 1
 
 
 def test_a_text_cut_at_max_tokens_is_returned_as_it_always_was() -> None:
-    client = ScriptedBedrock(claude_answer("Hel", "max_tokens"))
+    client = ScriptedBedrock(claude_response("Hel", "max_tokens"))
     assert call_bedrock_with_retry("model", BODY, client=client) == "Hel"
 
 
@@ -124,7 +124,7 @@ def test_arguments_that_cannot_be(arguments: dict[str, Any], field: str) -> None
 def test_a_client_that_retries_by_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     client = bedrock_runtime_client("eu-west-3")
     monkeypatch.setitem(client.meta.config.retries, "total_max_attempts", 5)
-    with pytest.raises(ClientMisconfigured, match="makes 20"):
+    with pytest.raises(ClientConfigurationError, match="makes 20"):
         call_bedrock_with_retry("model", BODY, client=client)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_resilience import Fault, classify
-from bedrock_resilience.bedrock import IncompleteAnswer, MalformedAnswer, converse, invoke_model
+from bedrock_resilience.bedrock import IncompleteResponseError, MalformedResponseError, converse, invoke_model
 from bedrock_resilience.bedrock._responses import (
     INCOMPLETE,
     check_converse,
@@ -25,7 +25,7 @@ from bedrock_resilience.bedrock._responses import (
     read_body,
     sent,
 )
-from bedrock_resilience.testing import ScriptedBedrock, claude_answer, converse_answer, throttling_error
+from bedrock_resilience.testing import ScriptedBedrock, claude_response, converse_response, throttling_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,10 +76,10 @@ def test_a_whole_answer_passes_untouched() -> None:
     ],
 )
 def test_what_lacks_a_part_is_malformed(answer: object) -> None:
-    with pytest.raises(MalformedAnswer) as raised:
+    with pytest.raises(MalformedResponseError) as raised:
         check_converse(answer)
     assert raised.value.answer is answer
-    assert classify(raised.value) is Fault.MALFORMED_ANSWER
+    assert classify(raised.value) is Fault.MALFORMED_RESPONSE
 
 
 @pytest.mark.parametrize("reason", ["stop_sequence", "guardrail_intervened", "content_filtered", "refusal"])
@@ -92,16 +92,16 @@ def test_there_may_be_nothing_to_say(reason: str) -> None:
 @pytest.mark.parametrize("content", [[{"text": "Hel"}], []])
 def test_an_answer_that_says_it_is_not_whole_is_incomplete(reason: str, content: list[object]) -> None:
     answer = {"output": {"message": {"content": content}}, "stopReason": reason}
-    with pytest.raises(IncompleteAnswer, match=f"incomplete: stop reason '{reason}'") as raised:
+    with pytest.raises(IncompleteResponseError, match=f"incomplete: stop reason '{reason}'") as raised:
         check_converse(answer)
     assert raised.value.answer is answer
     assert raised.value.stop_reason == reason
-    assert classify(raised.value) is Fault.INCOMPLETE_ANSWER
-    assert not Fault.INCOMPLETE_ANSWER.retryable  # the same request would be cut at the same place
+    assert classify(raised.value) is Fault.INCOMPLETE_RESPONSE
+    assert not Fault.INCOMPLETE_RESPONSE.retryable  # the same request would be cut at the same place
 
 
 def test_an_incomplete_answer_without_a_message_is_incomplete_not_malformed() -> None:
-    with pytest.raises(IncompleteAnswer):
+    with pytest.raises(IncompleteResponseError):
         check_converse({"stopReason": "malformed_model_output"})
 
 
@@ -109,14 +109,14 @@ def test_an_incomplete_answer_without_a_message_is_incomplete_not_malformed() ->
     "reason", ["end_turn", "tool_use", "stop_sequence", "guardrail_intervened", "content_filtered"]
 )
 def test_every_other_stop_reason_is_a_whole_answer(reason: str) -> None:
-    check_converse(converse_answer("Hello", reason))
+    check_converse(converse_response("Hello", reason))
 
 
 @given(NEARLY_ANSWERS)
 def test_no_answer_whatever_raises_anything_else(answer: object) -> None:
     try:
         check_converse(answer)
-    except (MalformedAnswer, IncompleteAnswer):
+    except (MalformedResponseError, IncompleteResponseError):
         return
     assert isinstance(dig(answer, "output", "message", "content"), list)
 
@@ -125,7 +125,7 @@ def test_no_answer_whatever_raises_anything_else(answer: object) -> None:
 def test_no_body_whatever_raises_anything_else(answer: dict[str, Any]) -> None:
     try:
         check_invoke_model(answer)
-    except (MalformedAnswer, IncompleteAnswer):
+    except (MalformedResponseError, IncompleteResponseError):
         return
     reason = answer.get("stop_reason")
     assert not isinstance(reason, str) or reason not in INCOMPLETE
@@ -147,7 +147,7 @@ def test_what_the_caller_says_about_the_body_stands() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        claude_answer("Hel", "max_tokens"),
+        claude_response("Hel", "max_tokens"),
         {"generation": "Hel", "stop_reason": "length"},
         {"output": {"message": {"content": []}}, "stopReason": "max_tokens"},
         {"results": [{"outputText": "Hel", "completionReason": "LENGTH"}]},
@@ -158,7 +158,7 @@ def test_what_the_caller_says_about_the_body_stands() -> None:
     ],
 )
 def test_every_family_of_models_says_in_its_own_way_that_it_was_cut(answer: dict[str, Any]) -> None:
-    with pytest.raises(IncompleteAnswer):
+    with pytest.raises(IncompleteResponseError):
         invoke_model(ScriptedBedrock(answer), modelId="m", body="{}")
 
 
@@ -201,7 +201,7 @@ def test_bodies_of_other_models_pass(answer: dict[str, Any]) -> None:
     ],
 )
 def test_a_body_without_output_is_malformed(answer: dict[str, Any]) -> None:
-    with pytest.raises(MalformedAnswer, match="the answer has no output") as raised:
+    with pytest.raises(MalformedResponseError, match="the answer has no output") as raised:
         invoke_model(ScriptedBedrock(answer), modelId="m", body="{}")
     assert raised.value.answer == answer
 
@@ -210,7 +210,7 @@ def test_a_body_without_output_is_malformed(answer: dict[str, Any]) -> None:
     "raw", [b"", b"<html>", b'{"content":', b"[]", b"{}", b"null", b'"text"', b"\xff", b"[" * 99_999]
 )
 def test_a_body_that_is_no_json_object_is_malformed(raw: bytes) -> None:
-    with pytest.raises(MalformedAnswer) as raised:
+    with pytest.raises(MalformedResponseError) as raised:
         read_body({"body": io.BytesIO(raw)})
     assert raised.value.answer == raw
     assert raised.value.__cause__ is None
@@ -220,7 +220,7 @@ def test_the_body_is_closed_in_every_case() -> None:
     whole, foreign, broken = io.BytesIO(b'{"a": 1}'), io.BytesIO(b"<html>"), Body(OSError())
     read_body({"body": whole})
     for body in (foreign, broken):
-        with pytest.raises((MalformedAnswer, OSError)):
+        with pytest.raises((MalformedResponseError, OSError)):
             read_body({"body": body})
     assert whole.closed
     assert foreign.closed
@@ -263,7 +263,7 @@ def _tripped(parse: Callable[[], object]) -> Callable[..., object]:
 
 
 def test_a_body_the_sdk_trips_over_is_malformed() -> None:
-    with pytest.raises(MalformedAnswer, match="cannot be read as an answer: AttributeError") as raised:
+    with pytest.raises(MalformedResponseError, match="cannot be read as an answer: AttributeError") as raised:
         sent(_tripped(lambda: [].get("output")), {})  # type: ignore[attr-defined]  # what the parser does with a list
     assert isinstance(raised.value.__cause__, AttributeError)
 
@@ -274,8 +274,8 @@ def test_a_mistake_of_the_callers_own_is_no_malformed_answer() -> None:
 
 
 def test_failures_survive_pickling() -> None:
-    malformed = pickle.loads(pickle.dumps(MalformedAnswer("no output", {"a": 1})))  # noqa: S301 - our own bytes
-    incomplete = pickle.loads(pickle.dumps(IncompleteAnswer("max_tokens", {"a": 1})))  # noqa: S301 - as above
+    malformed = pickle.loads(pickle.dumps(MalformedResponseError("no output", {"a": 1})))  # noqa: S301 - our own bytes
+    incomplete = pickle.loads(pickle.dumps(IncompleteResponseError("max_tokens", {"a": 1})))  # noqa: S301 - as above
     assert (str(malformed), malformed.answer) == ("no output", {"a": 1})
     assert (incomplete.stop_reason, incomplete.answer) == ("max_tokens", {"a": 1})
 

@@ -13,30 +13,30 @@ from bedrock_resilience import (
     BedrockRuntime,
     BoundedExecutor,
     Deadline,
-    DeadlineExceeded,
+    DeadlineExceededError,
     Fault,
-    IncompleteAnswer,
-    MalformedAnswer,
+    IncompleteResponseError,
+    MalformedResponseError,
     NoJitter,
     Retrier,
     RetryPolicy,
-    StreamInterrupted,
+    StreamInterruptedError,
     classify,
 )
-from bedrock_resilience.bedrock import ClientMisconfigured, bedrock_runtime_client
+from bedrock_resilience.bedrock import ClientConfigurationError, bedrock_runtime_client
 from bedrock_resilience.bedrock._streams import text_of
 from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import TokenAccount
+from bedrock_resilience.quotas._usage import TokenUsage
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, Event, RetryScheduled
 from bedrock_resilience.testing import (
     BrokenStream,
     FakeClock,
     ScriptedBedrock,
-    claude_answer,
     claude_events,
+    claude_response,
     connection_failed,
-    converse_answer,
     converse_events,
+    converse_response,
     read_timeout,
     stream_cut,
     stream_error,
@@ -94,7 +94,7 @@ class TestWholeAnswers:
 
     def test_a_malformed_answer_is_asked_for_once_more(self) -> None:
         setting = Setting(then=BrokenStream("Hel"))  # a 200 with half a body
-        with pytest.raises(MalformedAnswer):
+        with pytest.raises(MalformedResponseError):
             setting.runtime.converse(**REQUEST)
         assert setting.client.calls == 2
 
@@ -103,8 +103,8 @@ class TestWholeAnswers:
         assert setting.runtime.invoke_model(modelId="m", body="{}")["content"][0]["text"] == "Hello"
 
     def test_an_incomplete_answer_is_not_asked_for_again(self) -> None:
-        setting = Setting(converse_answer("Hel", "max_tokens"))
-        with pytest.raises(IncompleteAnswer):
+        setting = Setting(converse_response("Hel", "max_tokens"))
+        with pytest.raises(IncompleteResponseError):
             setting.runtime.converse(**REQUEST)
         assert setting.client.calls == 1
 
@@ -151,20 +151,20 @@ class TestPacing:
         requests = [{**REQUEST, "modelId": model} for model in ("eu.anthropic.claude-sonnet-4-5", "amazon.nova-lite")]
         executor = BoundedExecutor(1, policy=RetryPolicy(max_retries=0), tokens=setting.runtime.request_tokens)
         report = executor.run(lambda request: setting.runtime.converse(**request), requests)
-        assert report.tokens == TokenAccount(  # the throttled attempt has reserved nothing
+        assert report.tokens == TokenUsage(  # the throttled attempt has reserved nothing
             answers=2,
             input_tokens=20,
             output_tokens=3,
             reserved=2 * 1_010,
             settled=20 + 5 * 2 + 1,
-            in_vain=(1_000 - 5 * 2) + (1_000 - 1),
+            unused=(1_000 - 5 * 2) + (1_000 - 1),
             max_tokens=1_000,
             largest_output=2,
         )
 
     def test_the_estimate_learns_from_every_answer(self) -> None:
         usage = {"inputTokens": 700, "outputTokens": 1, "totalTokens": 701}
-        setting = Setting(then={**converse_answer("Hello"), "usage": usage})
+        setting = Setting(then={**converse_response("Hello"), "usage": usage})
         before = setting.runtime.reserved_tokens(REQUEST)
         for _ in range(30):
             setting.runtime.converse(**REQUEST)
@@ -184,9 +184,9 @@ class TestPacing:
         assert pacer.open == []
 
     def test_an_incomplete_answer_has_used_its_tokens(self) -> None:
-        setting = Setting(converse_answer("Hel", "max_tokens"))
+        setting = Setting(converse_response("Hel", "max_tokens"))
         before = setting.runtime.estimator.estimate(REQUEST)
-        with pytest.raises(IncompleteAnswer):
+        with pytest.raises(IncompleteResponseError):
             setting.runtime.converse(**REQUEST)
         assert setting.pacer.told[-1] == ("answered", USAGE)
         assert setting.runtime.estimator.estimate(REQUEST) < before  # 10 tokens for 350 letters
@@ -257,7 +257,7 @@ class TestStreams:
 
     def test_a_stream_that_never_begins_is_given_up_as_the_policy_says(self) -> None:
         setting = Setting(then=BrokenStream(error=stream_cut()))
-        with pytest.raises(StreamInterrupted) as raised:
+        with pytest.raises(StreamInterruptedError) as raised:
             list(setting.runtime.converse_stream(**REQUEST))
         assert raised.value.delivered == []
         assert setting.client.calls == 2  # what is billed again is tried once more
@@ -278,7 +278,7 @@ class TestStreams:
     ) -> None:
         setting = Setting(BrokenStream("Hel", error=error), then="never asked for")
         delivered: list[dict[str, Any]] = []
-        with pytest.raises(StreamInterrupted) as raised:
+        with pytest.raises(StreamInterruptedError) as raised:
             delivered.extend(setting.runtime.converse_stream(**REQUEST))
         assert (raised.value.text, raised.value.fault) == ("Hel", fault)
         assert raised.value.delivered == delivered
@@ -311,12 +311,12 @@ class TestStreams:
         last = list(stream)[-1]
         assert setting.pacer.told[-1] == ("answered", USAGE)
         assert setting.runtime.estimator.estimate(REQUEST) < before
-        assert setting.events == [CallSucceeded(attempts=1, waited=0.0, paced=0.0, answer=last)]
+        assert setting.events == [CallSucceeded(attempts=1, backoff_seconds=0.0, pacing_seconds=0.0, answer=last)]
 
     def test_an_incomplete_stream_has_used_its_tokens(self) -> None:
         setting = Setting(converse_events("Hel", stop_reason="max_tokens"))
         before = setting.runtime.estimator.estimate(REQUEST)
-        with pytest.raises(IncompleteAnswer):
+        with pytest.raises(IncompleteResponseError):
             list(setting.runtime.converse_stream(**REQUEST))
         assert setting.pacer.told[-1] == ("answered", USAGE)
         assert setting.runtime.estimator.estimate(REQUEST) < before
@@ -352,7 +352,7 @@ class TestStreams:
     def test_without_pacer_and_listeners(self) -> None:
         runtime = BedrockRuntime(ScriptedBedrock("Hello", BrokenStream("Hel"), "Hello"))
         assert text(list(runtime.converse_stream(**REQUEST))) == "Hello"
-        with pytest.raises(StreamInterrupted):
+        with pytest.raises(StreamInterruptedError):
             list(runtime.converse_stream(**REQUEST))
         stream = runtime.converse_stream(**REQUEST)
         next(stream)
@@ -360,7 +360,7 @@ class TestStreams:
 
     def test_a_deadline_that_is_over_starts_nothing(self) -> None:
         setting = Setting("Hello", deadline=Deadline(0.0))
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(DeadlineExceededError):
             list(setting.runtime.converse_stream(**REQUEST))
         assert (setting.client.calls, setting.pacer.told) == (0, [])
 
@@ -375,7 +375,7 @@ class TestMaking:
         client = bedrock_runtime_client(max_pool_connections=4, read_timeout=60)
         clock = FakeClock()
         retrier = Retrier(POLICY, clock=clock, deadline=Deadline.after(100, clock=clock))
-        with pytest.raises(ClientMisconfigured) as raised:
+        with pytest.raises(ClientConfigurationError) as raised:
             BedrockRuntime(client, retrier, workers=5)
         assert "a pool of 4 connections for 5 workers" in str(raised.value)
         assert "2 x 60 s of read timeout make 120 s" in str(raised.value)
@@ -384,7 +384,7 @@ class TestMaking:
 
 def test_threads_share_one_runtime() -> None:
     bodies = [{"max_tokens": 5, "prompt": str(number)} for number in range(40)]
-    client = ScriptedBedrock(*throttled(20), then=claude_answer("Hello"))
+    client = ScriptedBedrock(*throttled(20), then=claude_response("Hello"))
     pacer = RecordingPacer()
     runtime = BedrockRuntime(client, Retrier(RetryPolicy(20, 0.0, jitter=NoJitter()), pacer=pacer))
     answers: list[dict[str, Any]] = []
@@ -413,5 +413,5 @@ def test_a_policy_is_no_retrier() -> None:
 
 
 def test_a_stream_that_was_given_up_says_what_it_meant() -> None:
-    error = StreamInterrupted("the stream failed", [], Fault.THROTTLING)
+    error = StreamInterruptedError("the stream failed", [], Fault.THROTTLING)
     assert classify(error) is Fault.THROTTLING

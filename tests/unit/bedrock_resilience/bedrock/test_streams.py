@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience import Fault, classify
-from bedrock_resilience.bedrock import IncompleteAnswer, StreamInterrupted, converse_stream, invoke_model_stream
+from bedrock_resilience.bedrock import (
+    IncompleteResponseError,
+    StreamInterruptedError,
+    converse_stream,
+    invoke_model_stream,
+)
 from bedrock_resilience.bedrock._responses import MAY_BE_EMPTY
 from bedrock_resilience.bedrock._streams import CheckedStream, ConverseEvents, InvokeModelEvents, text_of
 from bedrock_resilience.testing import (
@@ -60,7 +65,7 @@ def test_the_events_of_other_models_are_whole_with_bedrocks_metrics() -> None:
 def test_nova_streams_the_events_of_converse() -> None:
     events = converse_events("Hello", stop_reason="max_tokens")
     stream = invoke_model_stream(ScriptedBedrock([chunk(event) for event in events]), modelId="m", body="{}")
-    with pytest.raises(IncompleteAnswer) as raised:
+    with pytest.raises(IncompleteResponseError) as raised:
         list(stream)
     assert raised.value.answer == events
 
@@ -70,7 +75,7 @@ def test_a_stream_that_breaks_carries_what_was_delivered(operation: Any) -> None
     client = ScriptedBedrock(BrokenStream("Hel", "lo"))
     stream = operation(client, modelId="m")
     delivered: list[dict[str, Any]] = []
-    with pytest.raises(StreamInterrupted, match=r"the stream failed: .*events delivered before: 3") as raised:
+    with pytest.raises(StreamInterruptedError, match=r"the stream failed: .*events delivered before: 3") as raised:
         delivered.extend(stream)
     assert raised.value.text == "Hello"
     assert raised.value.delivered == delivered
@@ -82,7 +87,7 @@ def test_a_stream_that_breaks_carries_what_was_delivered(operation: Any) -> None
 @pytest.mark.parametrize("operation", [converse_stream, invoke_model_stream])
 def test_a_stream_that_ends_without_its_last_event_is_a_failure(operation: Any) -> None:  # noqa: ANN401 - either of two
     client = ScriptedBedrock(BrokenStream("Hello", error=None))
-    with pytest.raises(StreamInterrupted, match="ended without its last event") as raised:
+    with pytest.raises(StreamInterruptedError, match="ended without its last event") as raised:
         list(operation(client, modelId="m"))
     assert raised.value.text == "Hello"
     assert raised.value.__cause__ is None
@@ -102,7 +107,7 @@ def test_a_stream_that_ends_without_its_last_event_is_a_failure(operation: Any) 
     ],
 )
 def test_the_failure_keeps_what_it_meant(error: Exception, fault: Fault) -> None:
-    with pytest.raises(StreamInterrupted) as raised:
+    with pytest.raises(StreamInterruptedError) as raised:
         list(converse_stream(ScriptedBedrock(BrokenStream("Hel", error=error)), modelId="m"))
     assert raised.value.fault is fault
     assert raised.value.__cause__ is error
@@ -119,7 +124,7 @@ def test_a_stream_that_says_it_is_not_whole_is_incomplete_after_all_events(
 ) -> None:
     client = ScriptedBedrock(events("Hel", stop_reason=reason))
     delivered: list[dict[str, Any]] = []
-    with pytest.raises(IncompleteAnswer) as raised:
+    with pytest.raises(IncompleteResponseError) as raised:
         delivered.extend(operation(client, modelId="m"))
     assert raised.value.stop_reason == reason
     assert raised.value.answer == delivered
@@ -139,7 +144,7 @@ def test_a_stream_that_says_it_is_not_whole_is_incomplete_after_all_events(
 def test_an_error_event_of_claude_is_a_failure(kind: str | None, fault: Fault) -> None:
     error = chunk({"type": "error", "error": {"type": kind, "message": "Overloaded"}})
     client = ScriptedBedrock([*claude_events("Hel")[:2], error])
-    with pytest.raises(StreamInterrupted, match=f"{kind}: Overloaded") as raised:
+    with pytest.raises(StreamInterruptedError, match=f"{kind}: Overloaded") as raised:
         list(invoke_model_stream(client, modelId="m", body="{}"))
     assert raised.value.fault is fault
     assert raised.value.text == "Hel"
@@ -148,9 +153,9 @@ def test_an_error_event_of_claude_is_a_failure(kind: str | None, fault: Fault) -
 @pytest.mark.parametrize("event", [{"chunk": {"bytes": b"<html>"}}, {"chunk": {"bytes": b"[]"}}, {"chunk": {}}, {}])
 def test_an_event_that_is_no_json_object_is_a_malformed_answer(event: dict[str, Any]) -> None:
     client = ScriptedBedrock([*claude_events("Hel")[:2], event])
-    with pytest.raises(StreamInterrupted, match="holds a foreign event") as raised:
+    with pytest.raises(StreamInterruptedError, match="holds a foreign event") as raised:
         list(invoke_model_stream(client, modelId="m", body="{}"))
-    assert raised.value.fault is Fault.MALFORMED_ANSWER
+    assert raised.value.fault is Fault.MALFORMED_RESPONSE
 
 
 def test_closing_early_closes_the_connection() -> None:
@@ -232,9 +237,9 @@ EMPTY = {"type": "message_start"}, {"type": "content_block_start", "content_bloc
 )
 def test_a_stream_without_output_is_a_failure(kind: type[ConverseEvents], events: list[dict[str, Any]]) -> None:
     stream = CheckedStream(kind(), events)
-    with pytest.raises(StreamInterrupted, match="the stream has no output") as raised:
+    with pytest.raises(StreamInterruptedError, match="the stream has no output") as raised:
         list(stream)
-    assert classify(raised.value) is Fault.MALFORMED_ANSWER
+    assert classify(raised.value) is Fault.MALFORMED_RESPONSE
     assert len(raised.value.delivered) == len(events)
 
 
@@ -262,7 +267,7 @@ def test_there_may_be_nothing_to_say(reason: str) -> None:
 
 
 def test_a_failure_survives_pickling() -> None:
-    error = StreamInterrupted("the stream failed", converse_events("Hel")[:2], Fault.THROTTLING)
+    error = StreamInterruptedError("the stream failed", converse_events("Hel")[:2], Fault.THROTTLING)
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (str(copy), copy.text, copy.fault) == (str(error), "Hel", Fault.THROTTLING)
 

@@ -13,7 +13,7 @@ from bedrock_resilience.cli._app import app
 if TYPE_CHECKING:
     from pathlib import Path
 
-THROTTLED = {"submitted": 20, "failed": 8, "calls": 60, "retries": 30, "throttles": 40, "elapsed": 60.0}
+THROTTLED = {"submitted": 20, "failed": 8, "attempts": 60, "retries": 30, "throttles": 40, "elapsed": 60.0}
 
 
 def run(*arguments: str) -> Result:
@@ -57,7 +57,7 @@ def test_a_run_within_the_limits_is_left_alone(tmp_path: Path) -> None:
 def test_a_change_without_an_effect_in_time_has_no_table(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     file.write_text(
-        json.dumps({"submitted": 30, "failed": 0, "calls": 30, "retries": 0, "throttles": 0, "output_tokens": 3000})
+        json.dumps({"submitted": 30, "failed": 0, "attempts": 30, "retries": 0, "throttles": 0, "output_tokens": 3000})
     )
     result = run(str(file), "--workers", "8", "--max-tokens", "1000")
     assert "a lower max_tokens" in result.stdout

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bedrock_resilience.emulator._http.routes import Operation
-from bedrock_resilience.emulator._injection.stream_faults import CutBody, SlowFirstByte
-from bedrock_resilience.emulator._request_log import Journal
+from bedrock_resilience.emulator._injection.stream_faults import SlowFirstByte, TruncatedBody
+from bedrock_resilience.emulator._request_log import RequestLog
 
 
 def test_the_log_keeps_the_latest_and_the_counts_keep_all() -> None:
-    journal = Journal(size=2)
+    journal = RequestLog(size=2)
     for number in range(5):
         exchange = journal.arrived(float(number), "/x", {"amz-sdk-invocation-id": f"id-{number % 2}"}, b"{}")
         journal.routed(exchange, Operation.CONVERSE, "model")
@@ -27,7 +27,7 @@ def test_the_log_keeps_the_latest_and_the_counts_keep_all() -> None:
     [("ThrottlingException", True), ("429", True), ("ModelNotReadyException", False), (None, False)],
 )
 def test_throttles_are_refusals_for_the_rate(error: str | None, *, throttled: bool) -> None:
-    journal = Journal(size=1)
+    journal = RequestLog(size=1)
     exchange = journal.arrived(0.0, "/x", {}, b"")
     exchange.status, exchange.error = 429, error
     journal.finished(exchange, 1.0)
@@ -38,8 +38,8 @@ def test_throttles_are_refusals_for_the_rate(error: str | None, *, throttled: bo
 
 
 def test_only_whole_answers_count_as_answered() -> None:
-    journal = Journal(size=9)
-    for fault in (None, SlowFirstByte(), CutBody()):
+    journal = RequestLog(size=9)
+    for fault in (None, SlowFirstByte(), TruncatedBody()):
         exchange = journal.arrived(0.0, "/x", {}, b"")
         exchange.status, exchange.fault = 200, fault
         assert not exchange.answered
@@ -48,7 +48,7 @@ def test_only_whole_answers_count_as_answered() -> None:
 
 
 def test_what_was_in_flight_when_all_was_forgotten_is_not_counted_later() -> None:
-    journal = Journal(size=9)
+    journal = RequestLog(size=9)
     exchange = journal.arrived(0.0, "/x", {}, b"")
     exchange.status = 200
     assert journal.in_flight == 1
@@ -59,6 +59,6 @@ def test_what_was_in_flight_when_all_was_forgotten_is_not_counted_later() -> Non
 
 @pytest.mark.parametrize(("body", "value"), [(b'{"a":1}', {"a": 1}), (b"[1]", None), (b"{", None)])
 def test_the_body_of_an_entry_is_read_where_it_is_a_json_object(body: bytes, value: object) -> None:
-    exchange = Journal(size=1).arrived(0.0, "/x", {"amz-sdk-request": "attempt=1"}, body)
+    exchange = RequestLog(size=1).arrived(0.0, "/x", {"amz-sdk-request": "attempt=1"}, body)
     assert exchange.json == value
     assert (exchange.attempt, exchange.invocation_id) == ("attempt=1", None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bedrock_resilience.pacing import AdaptiveLaw, AdaptivePacer, NoPacer
+from bedrock_resilience.pacing import AdaptiveConfig, AdaptivePacer, NoPacer
 from bedrock_resilience.pacing._slowdown import HOLD
 from bedrock_resilience.quotas._quota import Quota, TokenBucket
 from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, simulate
@@ -18,7 +18,7 @@ from support.approx import approx
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation
 
-LAW = AdaptiveLaw()
+LAW = AdaptiveConfig()
 SCALE = LAW.doubling / math.log(2)
 """Seconds: what is granted in the slow start is `SCALE * start * (2 ** (seconds / doubling) - 1)`."""
 
@@ -116,7 +116,7 @@ class TestThrottle:
         assert pacer.reserve(30.0).wait == 0.0
 
     def test_those_under_way_at_a_cut_do_not_cut_again(self) -> None:
-        pacer = AdaptivePacer(AdaptiveLaw(start=1_000.0))
+        pacer = AdaptivePacer(AdaptiveConfig(start=1_000.0))
         under_way = [send(pacer, number / 1_000)[0] for number in range(8)]
         for reservation in under_way:
             pacer.throttled(reservation, 0.1)
@@ -295,12 +295,12 @@ def test_a_clock_that_goes_back_does_not_take_the_rate_back() -> None:
     [("start", 0.0), ("pause", -1.0), ("doubling", float("inf")), ("headroom", 1.5), ("memory", 2.0)],
 )
 def test_a_constant_outside_its_range_is_refused_by_name(field: str, given: float) -> None:
-    with pytest.raises(ValueError, match=rf"^AdaptiveLaw\.{field}: got {given}; accepted: "):
-        AdaptiveLaw(**{field: given})
+    with pytest.raises(ValueError, match=rf"^AdaptiveConfig\.{field}: got {given}; accepted: "):
+        AdaptiveConfig(**{field: given})
 
 
 def test_a_pause_may_be_none() -> None:
-    assert AdaptiveLaw(pause=0.0).pause == 0.0
+    assert AdaptiveConfig(pause=0.0).pause == 0.0
 
 
 def test_it_shows_its_law() -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from bedrock_resilience.quotas._tokens import MODEL_MAX_TOKENS, Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
+from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
 
 THRIFTY = RequestTokens(700, 1_000)
 
 
-def account(answers: int, output: int, *, max_tokens: int = 1_000, burndown: float = 1.0) -> TokenAccount:
+def account(answers: int, output: int, *, max_tokens: int = 1_000, burndown: float = 1.0) -> TokenUsage:
     one = RequestTokens(0, max_tokens, burndown).settled(Usage(300, output))
     return sum([one] * (answers - 1), one)
 
@@ -39,23 +39,23 @@ class TestRequestTokens:
 
     def test_what_was_reserved_is_counted_with_the_input_as_it_was(self) -> None:
         told = THRIFTY.settled(Usage(650, 100, cache_write_input_tokens=30, cache_read_input_tokens=400))
-        assert told == TokenAccount(
+        assert told == TokenUsage(
             answers=1,
             input_tokens=1_080,
             output_tokens=100,
             reserved=2_080,
             settled=650 + 30 + 500,
-            in_vain=900,
+            unused=900,
             max_tokens=1_000,
             largest_output=100,
         )
 
     def test_a_call_that_cost_more_than_it_reserved_has_reserved_nothing_in_vain(self) -> None:
         told = RequestTokens(3_000, 1_000).settled(Usage(3_000, 600))
-        assert (told.reserved, told.settled, told.in_vain) == (4_000, 6_000, 0.0)
+        assert (told.reserved, told.settled, told.unused) == (4_000, 6_000, 0.0)
 
     def test_without_a_usage_nothing_is_known_but_that(self) -> None:
-        assert THRIFTY.settled(None) == TokenAccount(unknown=1)
+        assert THRIFTY.settled(None) == TokenUsage(unknown=1)
 
     @pytest.mark.parametrize(
         ("fields", "told"),
@@ -76,37 +76,37 @@ class TestRequestTokens:
             RequestTokens(**{"input_tokens": 0, **fields})
 
     def test_facts_are_frozen(self) -> None:
-        for fact, field in ((THRIFTY, "max_tokens"), (TokenAccount(), "answers")):
+        for fact, field in ((THRIFTY, "max_tokens"), (TokenUsage(), "answers")):
             with pytest.raises(dataclasses.FrozenInstanceError):
                 setattr(fact, field, 1)
 
 
 class TestTokenAccount:
     def test_a_new_one_is_empty(self) -> None:
-        assert set(dataclasses.astuple(TokenAccount())) == {0}
-        assert TokenAccount().share_in_vain == 0.0
+        assert set(dataclasses.astuple(TokenUsage())) == {0}
+        assert TokenUsage().unused_share == 0.0
 
     def test_two_add_up(self) -> None:
         first = THRIFTY.settled(Usage(700, 100))
         second = RequestTokens(0, 400).settled(Usage(50, 90, 20, 10))
-        assert first + second + THRIFTY.settled(None) == TokenAccount(
+        assert first + second + THRIFTY.settled(None) == TokenUsage(
             answers=2,
             unknown=1,
             input_tokens=780,
             output_tokens=190,
             reserved=1_700 + 480,
             settled=1_200 + 520,
-            in_vain=500,
+            unused=500,
             max_tokens=1_000,
             largest_output=100,
         )
 
     def test_one_that_cost_more_makes_up_for_no_other(self) -> None:
         both = THRIFTY.settled(Usage(700, 100)) + THRIFTY.settled(Usage(700, 400))
-        assert (both.reserved, both.settled, both.in_vain) == (3_400, 3_900, 500)
+        assert (both.reserved, both.settled, both.unused) == (3_400, 3_900, 500)
 
     def test_the_share_is_of_what_was_reserved(self) -> None:
-        assert THRIFTY.settled(Usage(700, 100)).share_in_vain == 500 / 1_700
+        assert THRIFTY.settled(Usage(700, 100)).unused_share == 500 / 1_700
 
     def test_it_is_told_as_json(self) -> None:
         told = (account(25, 100, burndown=3.333) + THRIFTY.settled(None)).to_dict()
@@ -121,23 +121,23 @@ class TestTokenAccount:
             "advised_max_tokens": 350,
             "reserved": 32_500,
             "settled": 15_832.5,
-            "reserved_in_vain": 16_667.5,
-            "share_in_vain": 0.5128,
+            "over_reserved": 16_667.5,
+            "unused_share": 0.5128,
         }
-        assert TokenAccount(settled=0.26, in_vain=0.14).to_dict()["settled"] == 0.3
-        assert TokenAccount(settled=0.26, in_vain=0.14).to_dict()["reserved_in_vain"] == 0.1
+        assert TokenUsage(settled=0.26, unused=0.14).to_dict()["settled"] == 0.3
+        assert TokenUsage(settled=0.26, unused=0.14).to_dict()["over_reserved"] == 0.1
 
     def test_what_was_told_is_read_again(self) -> None:
         told = account(25, 100) + THRIFTY.settled(None)
-        assert TokenAccount.from_dict(json.loads(json.dumps(told.to_dict()))) == told
-        assert TokenAccount.from_dict({**told.to_dict(), "settled": sys.float_info.max}).settled == sys.float_info.max
+        assert TokenUsage.from_dict(json.loads(json.dumps(told.to_dict()))) == told
+        assert TokenUsage.from_dict({**told.to_dict(), "settled": sys.float_info.max}).settled == sys.float_info.max
 
     @pytest.mark.parametrize("wrong", [None, "7", True, -1, math.inf, math.nan, 10**400])
     def test_a_number_that_cannot_be_is_refused_by_name(self, wrong: object) -> None:
-        told = {**TokenAccount().to_dict(), "reserved_in_vain": wrong, "answers": wrong}
-        expected = f"tokens: answers: got {wrong!r}, in_vain: got {wrong!r}; accepted: finite numbers >= 0"
+        told = {**TokenUsage().to_dict(), "over_reserved": wrong, "answers": wrong}
+        expected = f"tokens: answers: got {wrong!r}, unused: got {wrong!r}; accepted: finite numbers >= 0"
         with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
-            TokenAccount.from_dict(told)
+            TokenUsage.from_dict(told)
 
 
 class TestAdvice:

@@ -8,8 +8,8 @@ import pytest
 
 from bedrock_resilience.pacing import Reservation
 from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenAccount
-from bedrock_resilience.retrying._attempts import Attempt, Attempts, Sleep, Stop, StopReason, Why
+from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+from bedrock_resilience.retrying._attempts import Attempt, CallState, Sleep, Stop, StopReason, Why
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._faults import Fault
@@ -18,9 +18,9 @@ from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.testing import (
     bedrock_error,
     connection_failed,
-    converse_answer,
+    converse_response,
     error_of,
-    incomplete_answer,
+    incomplete_response,
     read_timeout,
     throttling_error,
     tokens_per_day_error,
@@ -68,8 +68,8 @@ class RecordingPacer:
         self.told.append(("abandoned", now))
 
 
-def account(call: Attempts) -> tuple[int, int, int, float, float]:
-    return call.calls, call.retries, call.throttles, call.waited, call.paced
+def account(call: CallState) -> tuple[int, int, int, float, float]:
+    return call.attempts, call.retries, call.throttles, call.backoff_seconds, call.pacing_seconds
 
 
 class TestSteps:
@@ -90,21 +90,21 @@ class TestSteps:
         assert [why.value for why in Why] == ["backoff", "pacing"]
 
     def test_a_new_call_has_done_nothing(self) -> None:
-        call = Attempts(PLAIN)
+        call = CallState(PLAIN)
         assert account(call) == (0, 0, 0, 0.0, 0.0)
         assert (call.error, call.fault, call.reason, call.deadline, call.tokens) == (None, None, None, None, 0)
 
 
 class TestRetries:
     def test_a_success_is_one_attempt(self) -> None:
-        call = Attempts(PLAIN)
+        call = CallState(PLAIN)
         assert call.begin(0.0) == Attempt(1)
         call.answered(1.0, "answer")
         assert account(call) == (1, 0, 0, 0.0, 0.0)
         assert call.reason is None
 
     def test_a_throttled_call_sleeps_and_tries_again(self) -> None:
-        call = Attempts(PLAIN)
+        call = CallState(PLAIN)
         call.begin(0.0)
         error = throttling_error()
         assert call.failed(error, 1.0, 0.5) == Sleep(0.5, Why.BACKOFF)
@@ -115,7 +115,7 @@ class TestRetries:
         assert call.reason is None
 
     def test_retries_end_and_the_last_error_stays(self) -> None:
-        call = Attempts(PLAIN)
+        call = CallState(PLAIN)
         step = call.begin(0.0)
         delays: list[float] = []
         last = throttling_error()
@@ -132,7 +132,7 @@ class TestRetries:
         assert account(call) == (4, 3, 4, 3.5, 0.0)
 
     def test_attempts_are_counted_beyond_the_usual_number(self) -> None:
-        call = Attempts(PLAIN.replace(max_retries=40))
+        call = CallState(PLAIN.replace(max_retries=40))
         numbers = [call.begin(0.0)]
         for _ in range(40):
             call.failed(throttling_error(), 0.0, 0.5)
@@ -140,19 +140,19 @@ class TestRetries:
         assert numbers == [Attempt(number) for number in range(1, 42)]
 
     def test_what_the_policy_does_not_retry_stops_at_once(self) -> None:
-        call = Attempts(PLAIN)
+        call = CallState(PLAIN)
         call.begin(0.0)
         assert call.failed(validation_error(), 0.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
         assert account(call) == (1, 0, 0, 0.0, 0.0)
         assert call.fault is Fault.VALIDATION
 
     def test_without_retries_a_retryable_fault_has_exhausted_them(self) -> None:
-        call = Attempts(PLAIN.replace(max_retries=0))
+        call = CallState(PLAIN.replace(max_retries=0))
         call.begin(0.0)
         assert call.failed(throttling_error(), 0.0, 0.5) == Stop(StopReason.RETRIES_EXHAUSTED)
 
     def test_a_fault_with_a_limit_of_its_own(self) -> None:
-        call = Attempts(PLAIN.replace(retry_on={Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}))
+        call = CallState(PLAIN.replace(retry_on={Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}))
         call.begin(0.0)
         assert isinstance(call.failed(read_timeout(), 0.0, 0.5), Sleep)
         call.slept(0.0)
@@ -162,14 +162,14 @@ class TestRetries:
         assert account(call) == (3, 2, 1, 1.5, 0.0)
 
     def test_a_limit_is_the_faults_own_also_after_another_fault(self) -> None:
-        call = Attempts(PLAIN.replace(retry_on={Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}))
+        call = CallState(PLAIN.replace(retry_on={Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}))
         call.begin(0.0)
         call.failed(throttling_error(), 0.0, 0.5)
         call.slept(0.0)
         assert isinstance(call.failed(read_timeout(), 0.0, 0.5), Sleep)
 
     def test_a_limit_of_two_is_two_retries(self) -> None:
-        call = Attempts(PLAIN.replace(retry_on={Fault.READ_TIMEOUT: 2}))
+        call = CallState(PLAIN.replace(retry_on={Fault.READ_TIMEOUT: 2}))
         call.begin(0.0)
         for _ in range(2):
             assert isinstance(call.failed(read_timeout(), 0.0, 0.5), Sleep)
@@ -177,25 +177,25 @@ class TestRetries:
         assert call.failed(read_timeout(), 0.0, 0.5) == Stop(StopReason.FAULT_LIMIT)
 
     def test_a_limit_of_zero_is_no_retry(self) -> None:
-        call = Attempts(PLAIN.replace(retry_on={Fault.READ_TIMEOUT: 0}))
+        call = CallState(PLAIN.replace(retry_on={Fault.READ_TIMEOUT: 0}))
         call.begin(0.0)
         assert call.failed(read_timeout(), 0.0, 0.5) == Stop(StopReason.FAULT_LIMIT)
 
     def test_a_spent_day_is_counted_as_throttled_but_not_retried(self) -> None:
-        call = Attempts(PLAIN)
+        call = CallState(PLAIN)
         call.begin(0.0)
         assert call.failed(tokens_per_day_error(), 0.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
         assert call.throttles == 1
 
     def test_a_classifier_of_ones_own_decides(self) -> None:
-        call = Attempts(PLAIN, classify=lambda _: Fault.THROTTLING)
+        call = CallState(PLAIN, classify=lambda _: Fault.THROTTLING)
         call.begin(0.0)
         assert isinstance(call.failed(ValueError("busy"), 0.0, 0.5), Sleep)
         assert call.throttles == 1
 
     def test_jitter_gets_the_random_number_and_the_delay_before(self) -> None:
         policy = RetryPolicy(jitter=DecorrelatedJitter())
-        call = Attempts(policy)
+        call = CallState(policy)
         call.begin(0.0)
         first = call.failed(throttling_error(), 0.0, 0.5)
         assert first == Sleep(policy.delay(0, 0.5), Why.BACKOFF)
@@ -205,8 +205,8 @@ class TestRetries:
 
     def test_an_answer_to_no_sleep_is_a_drivers_mistake(self) -> None:
         with pytest.raises(RuntimeError, match=r"^slept\(\) answers a Sleep, and none was given$"):
-            Attempts(PLAIN).slept(0.0)
-        call = Attempts(PLAIN)
+            CallState(PLAIN).slept(0.0)
+        call = CallState(PLAIN)
         call.begin(0.0)
         call.failed(throttling_error(), 0.0, 0.5)
         call.slept(0.5)
@@ -217,8 +217,8 @@ class TestRetries:
 class TestHints:
     """A server that says how long to wait."""
 
-    def hinted(self, seconds: float, deadline: Deadline | None = None) -> tuple[Attempts, Sleep | Stop]:
-        call = Attempts(PLAIN, deadline=deadline)
+    def hinted(self, seconds: float, deadline: Deadline | None = None) -> tuple[CallState, Sleep | Stop]:
+        call = CallState(PLAIN, deadline=deadline)
         call.begin(0.0)
         return call, call.failed(throttling_error(retry_after=seconds), 0.0, 0.5)
 
@@ -226,7 +226,7 @@ class TestHints:
         call, step = self.hinted(5.0)
         assert step == Sleep(5.0, Why.BACKOFF)
         call.slept(5.0)
-        assert call.waited == 5.0
+        assert call.backoff_seconds == 5.0
 
     def test_a_shorter_hint_does_not_lower_it(self) -> None:
         assert self.hinted(0.1)[1] == Sleep(0.5, Why.BACKOFF)
@@ -242,7 +242,7 @@ class TestHints:
 
     def test_the_next_delay_follows_the_schedule_and_not_the_hint(self) -> None:
         policy = RetryPolicy(jitter=DecorrelatedJitter())
-        call = Attempts(policy)
+        call = CallState(policy)
         call.begin(0.0)
         call.failed(throttling_error(retry_after=60), 0.0, 0.5)
         call.slept(60.0)
@@ -253,16 +253,16 @@ class TestHints:
 
 class TestDeadline:
     def test_no_first_attempt_after_it(self) -> None:
-        call = Attempts(PLAIN, deadline=Deadline(10.0))
+        call = CallState(PLAIN, deadline=Deadline(10.0))
         assert call.begin(10.0) == Stop(StopReason.DEADLINE)
         assert account(call) == (0, 0, 0, 0.0, 0.0)
         assert call.error is None
 
     def test_a_first_attempt_before_it(self) -> None:
-        assert Attempts(PLAIN, deadline=Deadline(10.0)).begin(9.9) == Attempt(1)
+        assert CallState(PLAIN, deadline=Deadline(10.0)).begin(9.9) == Attempt(1)
 
     def test_no_sleep_that_would_end_past_it(self) -> None:
-        call = Attempts(PLAIN, deadline=Deadline(10.0))
+        call = CallState(PLAIN, deadline=Deadline(10.0))
         call.begin(9.0)
         error = throttling_error()
         assert call.failed(error, 9.5, 0.5) == Stop(StopReason.DEADLINE)
@@ -270,19 +270,19 @@ class TestDeadline:
         assert account(call) == (1, 0, 1, 0.0, 0.0)
 
     def test_a_sleep_that_ends_before_it(self) -> None:
-        call = Attempts(PLAIN, deadline=Deadline(10.0))
+        call = CallState(PLAIN, deadline=Deadline(10.0))
         call.begin(9.0)
         assert call.failed(throttling_error(), 9.4, 0.5) == Sleep(0.5, Why.BACKOFF)
 
     def test_a_sleep_that_took_too_long_is_followed_by_no_attempt(self) -> None:
-        call = Attempts(PLAIN, deadline=Deadline(10.0))
+        call = CallState(PLAIN, deadline=Deadline(10.0))
         call.begin(9.0)
         call.failed(throttling_error(), 9.4, 0.5)
         assert call.slept(10.2) == Stop(StopReason.DEADLINE)
         assert account(call) == (1, 1, 1, 0.5, 0.0), "the retry was decided, and not sent any more"
 
     def test_what_is_not_retried_is_told_as_that_also_past_it(self) -> None:
-        call = Attempts(PLAIN, deadline=Deadline(10.0))
+        call = CallState(PLAIN, deadline=Deadline(10.0))
         call.begin(9.0)
         assert call.failed(validation_error(), 12.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
 
@@ -290,19 +290,19 @@ class TestDeadline:
 class TestBudget:
     def test_every_attempt_is_counted_and_every_retry_withdrawn(self) -> None:
         budget = RetryBudget(share=0.0, reserve=1)
-        call = Attempts(PLAIN, budget=budget)
+        call = CallState(PLAIN, budget=budget)
         call.begin(0.0)
-        assert budget.calls == 1
+        assert budget.attempts == 1
         assert isinstance(call.failed(throttling_error(), 0.0, 0.5), Sleep)
         assert budget.spent == 1
         call.slept(0.5)
-        assert budget.calls == 2
+        assert budget.attempts == 2
         assert call.failed(throttling_error(), 0.5, 0.5) == Stop(StopReason.BUDGET)
         assert account(call) == (2, 1, 2, 0.5, 0.0)
 
     def test_a_call_that_would_stop_anyway_takes_nothing(self) -> None:
         budget = RetryBudget(share=0.0, reserve=1)
-        call = Attempts(PLAIN, budget=budget, deadline=Deadline(0.1))
+        call = CallState(PLAIN, budget=budget, deadline=Deadline(0.1))
         call.begin(0.0)
         assert call.failed(throttling_error(), 0.0, 0.5) == Stop(StopReason.DEADLINE)
         assert call.failed(validation_error(), 0.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
@@ -312,9 +312,9 @@ class TestBudget:
 class TestPacing:
     def test_permission_is_asked_for_with_the_tokens(self) -> None:
         pacer = RecordingPacer()
-        call = Attempts(PLAIN, pacer=pacer, tokens=4_000)
+        call = CallState(PLAIN, pacer=pacer, tokens=4_000)
         assert call.begin(3.0) == Attempt(1)
-        call.answered(4.0, converse_answer("two words"))
+        call.answered(4.0, converse_response("two words"))
         reserve, answered = pacer.told
         assert reserve == ("reserve", 3.0, 4_000)
         assert answered[:2] == ("answered", 4.0)
@@ -323,7 +323,7 @@ class TestPacing:
 
     def test_a_wait_is_slept_and_asked_about_again(self) -> None:
         pacer = RecordingPacer(2.0, due=(1.0, 0.0))
-        call = Attempts(PLAIN, pacer=pacer)
+        call = CallState(PLAIN, pacer=pacer)
         assert call.begin(0.0) == Sleep(2.0, Why.PACING)
         assert call.slept(2.0) == Sleep(1.0, Why.PACING), "a throttle of another worker moved it back"
         assert call.slept(3.0) == Attempt(1)
@@ -332,7 +332,7 @@ class TestPacing:
 
     def test_a_long_wait_is_asked_about_every_twenty_seconds_since_the_pace_may_rise(self) -> None:
         pacer = RecordingPacer(50.0, due=(30.0, 1.0, 0.0))
-        call = Attempts(PLAIN, pacer=pacer)
+        call = CallState(PLAIN, pacer=pacer)
         assert call.begin(0.0) == Sleep(20.0, Why.PACING)
         assert call.slept(20.0) == Sleep(20.0, Why.PACING)
         assert call.slept(40.0) == Sleep(1.0, Why.PACING), "meanwhile the pace has risen"
@@ -340,7 +340,7 @@ class TestPacing:
         assert account(call) == (1, 0, 0, 0.0, 41.0)
 
     def test_a_long_wait_past_the_deadline_is_not_begun(self) -> None:
-        call = Attempts(PLAIN, pacer=RecordingPacer(50.0), deadline=Deadline(40.0))
+        call = CallState(PLAIN, pacer=RecordingPacer(50.0), deadline=Deadline(40.0))
         assert call.begin(0.0) == Stop(StopReason.DEADLINE)
 
     def test_a_pacer_that_cannot_be_asked_again_is_obeyed_at_once(self) -> None:
@@ -348,13 +348,13 @@ class TestPacing:
             reserve = RecordingPacer(50.0).reserve
 
         pacer: Any = Once()
-        call = Attempts(PLAIN, pacer=pacer)
+        call = CallState(PLAIN, pacer=pacer)
         assert call.begin(0.0) == Sleep(50.0, Why.PACING)
         assert call.slept(50.0) == Attempt(1)
 
     def test_a_retry_is_paced_as_well(self) -> None:
         pacer = RecordingPacer(0.0, 3.0)
-        call = Attempts(PLAIN, pacer=pacer)
+        call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         assert call.failed(throttling_error(), 1.0, 0.5) == Sleep(0.5, Why.BACKOFF)
         assert call.slept(1.5) == Sleep(3.0, Why.PACING)
@@ -364,7 +364,7 @@ class TestPacing:
 
     def test_a_wait_past_the_deadline_gives_the_permission_back(self) -> None:
         pacer = RecordingPacer(5.0)
-        call = Attempts(PLAIN, pacer=pacer, deadline=Deadline(4.0))
+        call = CallState(PLAIN, pacer=pacer, deadline=Deadline(4.0))
         assert call.begin(0.0) == Stop(StopReason.DEADLINE)
         assert pacer.told == [("reserve", 0.0, 0), ("abandoned", 0.0)]
         call.cancelled(KeyboardInterrupt(), 1.0)
@@ -372,25 +372,25 @@ class TestPacing:
 
     def test_past_the_deadline_no_permission_is_asked_for(self) -> None:
         pacer = RecordingPacer()
-        call = Attempts(PLAIN, pacer=pacer, deadline=Deadline(4.0))
+        call = CallState(PLAIN, pacer=pacer, deadline=Deadline(4.0))
         assert call.begin(4.0) == Stop(StopReason.DEADLINE)
         call.cancelled(KeyboardInterrupt(), 4.0)
         assert pacer.told == []
 
     def test_a_wait_that_grew_past_the_deadline_gives_the_permission_back(self) -> None:
         pacer = RecordingPacer(1.0, due=(3.0,))
-        call = Attempts(PLAIN, pacer=pacer, deadline=Deadline(5.0))
+        call = CallState(PLAIN, pacer=pacer, deadline=Deadline(5.0))
         assert call.begin(1.0) == Sleep(1.0, Why.PACING)
         assert call.slept(2.0) == Stop(StopReason.DEADLINE)
         assert pacer.told[-1] == ("abandoned", 2.0)
 
     def test_a_wait_counts_from_now(self) -> None:
         pacer = RecordingPacer(5.0)
-        assert Attempts(PLAIN, pacer=pacer, deadline=Deadline(6.0)).begin(2.0) == Stop(StopReason.DEADLINE)
+        assert CallState(PLAIN, pacer=pacer, deadline=Deadline(6.0)).begin(2.0) == Stop(StopReason.DEADLINE)
 
     def test_a_permission_is_closed_once_whatever_a_driver_tells(self) -> None:
         pacer = RecordingPacer()
-        call = Attempts(PLAIN, pacer=pacer)
+        call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         call.answered(1.0, "answer")
         call.answered(2.0, "answer")
@@ -413,7 +413,7 @@ class TestPacing:
     )
     def test_how_each_failure_is_told(self, error: Exception, told: str) -> None:
         pacer = RecordingPacer()
-        call = Attempts(PLAIN, pacer=pacer)
+        call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         call.failed(error, 1.0, 0.5)
         assert pacer.told[1][:2] == (told, 1.0)
@@ -423,15 +423,15 @@ class TestPacing:
 
     def test_an_incomplete_answer_tells_what_it_used(self) -> None:
         pacer = RecordingPacer()
-        error = incomplete_answer()
-        error.answer = converse_answer("one two three")  # type: ignore[attr-defined]  # IncompleteAnswer's
-        call = Attempts(PLAIN, pacer=pacer)
+        error = incomplete_response()
+        error.answer = converse_response("one two three")  # type: ignore[attr-defined]  # IncompleteResponseError's
+        call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         call.failed(error, 1.0, 0.5)
         assert getattr(pacer.told[1][2], "output_tokens", None) == 3
 
     def test_a_pacing_sleep_that_was_never_begun_is_a_drivers_mistake(self) -> None:
-        call = Attempts(PLAIN, pacer=RecordingPacer(2.0))
+        call = CallState(PLAIN, pacer=RecordingPacer(2.0))
         call.begin(0.0)
         call._pacer = None  # pyright: ignore[reportPrivateUsage] - no driver can
         with pytest.raises(RuntimeError, match=r"^a pacing sleep without a pacer$"):
@@ -442,8 +442,8 @@ class TestTokens:
     REQUEST = RequestTokens(700, 1_000)
     USED = Usage(10, 2)
 
-    def ended(self, error: BaseException) -> TokenAccount | None:
-        call = Attempts(PLAIN, tokens=self.REQUEST)
+    def ended(self, error: BaseException) -> TokenUsage | None:
+        call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.failed(error, 1.0, 0.5)
         call.cancelled(KeyboardInterrupt(), 2.0)  # asleep, or over: nothing is entered twice
@@ -451,32 +451,32 @@ class TestTokens:
 
     def test_a_pacer_is_asked_for_what_the_request_reserves(self) -> None:
         pacer = RecordingPacer()
-        call = Attempts(PLAIN, pacer=pacer, tokens=self.REQUEST)
+        call = CallState(PLAIN, pacer=pacer, tokens=self.REQUEST)
         call.begin(0.0)
-        call.answered(1.0, converse_answer("two words"))
+        call.answered(1.0, converse_response("two words"))
         assert pacer.told == [("reserve", 0.0, 1_700), ("answered", 1.0, self.USED)]
         assert call.tokens == 1_700
         assert call.spent == self.REQUEST.settled(self.USED)
 
     def test_an_answer_is_settled_without_a_pacer(self) -> None:
-        call = Attempts(PLAIN, tokens=self.REQUEST)
+        call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         assert call.spent is None
-        call.answered(1.0, converse_answer("two words"))
+        call.answered(1.0, converse_response("two words"))
         call.cancelled(KeyboardInterrupt(), 1.0)
         assert call.spent == self.REQUEST.settled(self.USED)
 
     def test_of_a_number_nothing_can_be_told(self) -> None:
-        call = Attempts(PLAIN, tokens=1_700)
+        call = CallState(PLAIN, tokens=1_700)
         call.begin(0.0)
-        call.answered(1.0, converse_answer("two words"))
+        call.answered(1.0, converse_response("two words"))
         assert (call.tokens, call.spent) == (1_700, None)
 
     def test_an_answer_without_a_usage_is_not_known(self) -> None:
-        call = Attempts(PLAIN, tokens=self.REQUEST)
+        call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.answered(1.0, "answer")
-        assert call.spent == TokenAccount(unknown=1)
+        assert call.spent == TokenUsage(unknown=1)
 
     @pytest.mark.parametrize(
         "fault",
@@ -512,46 +512,46 @@ class TestTokens:
             Fault.READ_TIMEOUT,
             Fault.CONNECTION_LOST,
             Fault.STREAM_INTERRUPTED,
-            Fault.MALFORMED_ANSWER,
-            Fault.INCOMPLETE_ANSWER,
+            Fault.MALFORMED_RESPONSE,
+            Fault.INCOMPLETE_RESPONSE,
             Fault.UNKNOWN,
         ],
     )
     def test_what_may_have_been_answered_is_not_known(self, fault: Fault) -> None:
-        assert self.ended(error_of(fault)) == TokenAccount(unknown=1)
+        assert self.ended(error_of(fault)) == TokenUsage(unknown=1)
 
     def test_an_answer_that_is_refused_has_used_its_tokens(self) -> None:
-        error = incomplete_answer()
-        error.answer = converse_answer("two words")  # type: ignore[attr-defined]  # IncompleteAnswer's
+        error = incomplete_response()
+        error.answer = converse_response("two words")  # type: ignore[attr-defined]  # IncompleteResponseError's
         assert self.ended(error) == self.REQUEST.settled(self.USED)
 
     def test_all_attempts_are_added_up(self) -> None:
-        call = Attempts(RetryPolicy(retry_on="transient", jitter=NoJitter()), tokens=self.REQUEST)
+        call = CallState(RetryPolicy(retry_on="transient", jitter=NoJitter()), tokens=self.REQUEST)
         call.begin(0.0)
         for error in (read_timeout(), throttling_error()):
             call.failed(error, 0.0, 0.5)
             call.slept(1.0)
-        call.answered(2.0, converse_answer("two words"))
-        assert call.spent == TokenAccount(unknown=1) + self.REQUEST.settled(self.USED)
+        call.answered(2.0, converse_response("two words"))
+        assert call.spent == TokenUsage(unknown=1) + self.REQUEST.settled(self.USED)
 
     def test_an_attempt_that_was_ended_from_outside_is_not_known(self) -> None:
-        call = Attempts(PLAIN, tokens=self.REQUEST)
+        call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.cancelled(KeyboardInterrupt(), 1.0)
-        assert call.spent == TokenAccount(unknown=1)
+        assert call.spent == TokenUsage(unknown=1)
 
     def test_one_that_was_never_made_has_reserved_nothing(self) -> None:
         pacer = RecordingPacer(2.0)
-        call = Attempts(PLAIN, pacer=pacer, tokens=self.REQUEST)
+        call = CallState(PLAIN, pacer=pacer, tokens=self.REQUEST)
         call.begin(0.0)
         call.cancelled(KeyboardInterrupt(), 1.0)
         assert call.spent is None
-        late = Attempts(PLAIN, pacer=RecordingPacer(2.0), deadline=Deadline(1.0), tokens=self.REQUEST)
+        late = CallState(PLAIN, pacer=RecordingPacer(2.0), deadline=Deadline(1.0), tokens=self.REQUEST)
         assert late.begin(0.0) == Stop(StopReason.DEADLINE)
         assert late.spent is None
 
     def test_a_call_that_is_given_up_asleep_has_nothing_under_way(self) -> None:
-        call = Attempts(PLAIN, tokens=self.REQUEST)
+        call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.failed(throttling_error(), 1.0, 0.5)
         call.stop(2.0)
@@ -561,7 +561,7 @@ class TestTokens:
 class TestEndFromOutside:
     def test_a_cancelled_attempt_was_sent(self) -> None:
         pacer = RecordingPacer()
-        call = Attempts(PLAIN, pacer=pacer)
+        call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         error = KeyboardInterrupt()
         call.cancelled(error, 1.0)
@@ -570,7 +570,7 @@ class TestEndFromOutside:
 
     def test_a_cancelled_pacing_sleep_gives_the_permission_back(self) -> None:
         pacer = RecordingPacer(2.0)
-        call = Attempts(PLAIN, pacer=pacer)
+        call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         call.cancelled(KeyboardInterrupt(), 1.0)
         call.cancelled(KeyboardInterrupt(), 1.0)
@@ -578,7 +578,7 @@ class TestEndFromOutside:
 
     def test_a_cancelled_backoff_holds_no_permission(self) -> None:
         pacer = RecordingPacer()
-        call = Attempts(PLAIN, pacer=pacer)
+        call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         call.failed(throttling_error(), 1.0, 0.5)
         call.cancelled(KeyboardInterrupt(), 1.2)
@@ -586,7 +586,7 @@ class TestEndFromOutside:
 
     def test_a_run_that_is_over_keeps_the_last_error(self) -> None:
         pacer = RecordingPacer(0.0, 2.0)
-        call = Attempts(PLAIN, pacer=pacer)
+        call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         error = throttling_error()
         call.failed(error, 1.0, 0.5)
@@ -596,25 +596,25 @@ class TestEndFromOutside:
         assert pacer.told[-1] == ("abandoned", 2.0)
 
     def test_without_a_pacer_there_is_nothing_to_give_back(self) -> None:
-        call = Attempts(PLAIN)
+        call = CallState(PLAIN)
         call.begin(0.0)
         assert call.stop(0.0) == Stop(StopReason.RUN_STOPPED)
 
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.CANCELLED])
 def test_the_policy_alone_says_what_is_retried(fault: Fault) -> None:
-    retried = Attempts(RetryPolicy(retry_on={fault}, jitter=NoJitter()))
+    retried = CallState(RetryPolicy(retry_on={fault}, jitter=NoJitter()))
     retried.begin(0.0)
     assert isinstance(retried.failed(error_of(fault), 0.0, 0.5), Sleep)
-    other = Attempts(RetryPolicy(retry_on=set(Fault) - {fault, Fault.CANCELLED}))
+    other = CallState(RetryPolicy(retry_on=set(Fault) - {fault, Fault.CANCELLED}))
     other.begin(0.0)
     assert other.failed(error_of(fault), 0.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
 
 
 def test_waits_add_up() -> None:
-    call = Attempts(RetryPolicy(max_retries=3, jitter=NoJitter(), multiplier=1.1))
+    call = CallState(RetryPolicy(max_retries=3, jitter=NoJitter(), multiplier=1.1))
     call.begin(0.0)
     for _ in range(3):
         call.failed(throttling_error(), 0.0, 0.0)
         call.slept(0.0)
-    assert call.waited == approx(0.5 + 0.55 + 0.605)
+    assert call.backoff_seconds == approx(0.5 + 0.55 + 0.605)

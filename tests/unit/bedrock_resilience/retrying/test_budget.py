@@ -32,7 +32,7 @@ def test_calls_earn_their_share() -> None:
         budget.called()
         granted.append(budget.withdraw())
     assert granted == [False, False, False, True, False, False, False, True]
-    assert (budget.calls, budget.spent) == (8, 2)
+    assert (budget.attempts, budget.spent) == (8, 2)
 
 
 def test_available_is_what_would_be_granted() -> None:
@@ -70,7 +70,7 @@ def test_it_shows_its_account() -> None:
     budget = RetryBudget(0.5, 1)
     budget.called()
     budget.withdraw()
-    assert repr(budget) == "RetryBudget(share=0.5, reserve=1, calls=1, spent=1)"
+    assert repr(budget) == "RetryBudget(share=0.5, reserve=1, attempts=1, spent=1)"
 
 
 @pytest.mark.parametrize("given", [-0.1, math.inf, math.nan, True, "1", None])
@@ -97,6 +97,6 @@ def test_threads_together_never_get_more_than_there_is() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert budget.calls == 2_000
+    assert budget.attempts == 2_000
     assert sum(granted) == budget.spent
     assert sum(granted) + spend(budget) == 10 + 1_000

@@ -34,7 +34,12 @@ def test_their_types_can_be_asked_for(kind: type) -> None:
 def test_events_are_compared_by_what_they_say() -> None:
     error = TimeoutError()
     failed = CallFailed(
-        attempts=4, waited=3.5, paced=0.0, reason=StopReason.RETRIES_EXHAUSTED, fault=Fault.THROTTLING, error=error
+        attempts=4,
+        backoff_seconds=3.5,
+        pacing_seconds=0.0,
+        reason=StopReason.RETRIES_EXHAUSTED,
+        fault=Fault.THROTTLING,
+        error=error,
     )
     assert failed == dataclasses.replace(failed)
     assert failed != dataclasses.replace(failed, attempts=3)

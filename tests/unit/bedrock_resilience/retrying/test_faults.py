@@ -19,7 +19,7 @@ import botocore.session
 import pytest
 import urllib3.exceptions as web
 
-from bedrock_resilience.bedrock import IncompleteAnswer, MalformedAnswer, StreamInterrupted
+from bedrock_resilience.bedrock import IncompleteResponseError, MalformedResponseError, StreamInterruptedError
 from bedrock_resilience.retrying._faults import (
     THROTTLING,
     TRANSIENT,
@@ -50,7 +50,7 @@ RETRYABLE = {
     Fault.CONNECTION_FAILED,
     Fault.CONNECTION_LOST,
     Fault.STREAM_INTERRUPTED,
-    Fault.MALFORMED_ANSWER,
+    Fault.MALFORMED_RESPONSE,
 }
 SLOWS_EVERYONE = {Fault.THROTTLING, Fault.SERVICE_UNAVAILABLE, Fault.OVERLOADED}
 ENDS_RUN = {
@@ -70,7 +70,7 @@ BILLED = {
     Fault.READ_TIMEOUT,
     Fault.CONNECTION_LOST,
     Fault.STREAM_INTERRUPTED,
-    Fault.MALFORMED_ANSWER,
+    Fault.MALFORMED_RESPONSE,
 }
 
 # Every error that the model of bedrock-runtime knows, on any operation or inside any stream.
@@ -95,7 +95,7 @@ URL = "https://bedrock-runtime.eu-west-3.amazonaws.com/"
 @pytest.mark.parametrize("fault", Fault)
 def test_what_a_fault_means(fault: Fault) -> None:
     assert fault.retryable == (fault in RETRYABLE)
-    assert fault.slows_everyone == (fault in SLOWS_EVERYONE)
+    assert fault.backpressure == (fault in SLOWS_EVERYONE)
     assert fault.ends_run == (fault in ENDS_RUN)
 
 
@@ -338,7 +338,7 @@ REAL = [
     (aws.HTTPClientError(error="x"), Fault.CONNECTION_LOST),
     (aws.ResponseStreamingError(error="x"), Fault.CONNECTION_LOST),
     (aws.IncompleteReadError(actual_bytes=1, expected_bytes=2), Fault.CONNECTION_LOST),
-    (botocore.parsers.ResponseParserError("Unable to parse response"), Fault.MALFORMED_ANSWER),
+    (botocore.parsers.ResponseParserError("Unable to parse response"), Fault.MALFORMED_RESPONSE),
     # inside a stream
     (in_stream("throttlingException"), Fault.THROTTLING),
     (in_stream("modelStreamErrorException"), Fault.MODEL_STREAM_ERROR),
@@ -358,12 +358,12 @@ REAL = [
     (web.ProxyError("x", OSError()), Fault.CONNECTION_FAILED),
     (web.SSLError("x"), Fault.CONNECTION_FAILED),
     # ours
-    (MalformedAnswer("x"), Fault.MALFORMED_ANSWER),
-    (IncompleteAnswer("max_tokens", {}), Fault.INCOMPLETE_ANSWER),
-    (StreamInterrupted("cut", []), Fault.STREAM_INTERRUPTED),
-    (StreamInterrupted("cut", [], Fault.READ_TIMEOUT), Fault.READ_TIMEOUT),
+    (MalformedResponseError("x"), Fault.MALFORMED_RESPONSE),
+    (IncompleteResponseError("max_tokens", {}), Fault.INCOMPLETE_RESPONSE),
+    (StreamInterruptedError("cut", []), Fault.STREAM_INTERRUPTED),
+    (StreamInterruptedError("cut", [], Fault.READ_TIMEOUT), Fault.READ_TIMEOUT),
     # Python's
-    (json.JSONDecodeError("Expecting value", "<html>", 0), Fault.MALFORMED_ANSWER),
+    (json.JSONDecodeError("Expecting value", "<html>", 0), Fault.MALFORMED_RESPONSE),
     (http.client.IncompleteRead(b""), Fault.CONNECTION_LOST),
     (http.client.RemoteDisconnected(""), Fault.CONNECTION_LOST),
     (socket.gaierror(), Fault.CONNECTION_FAILED),
@@ -521,7 +521,7 @@ class TestParserFailures:
     @pytest.mark.parametrize("body", [b"[1]", b'"text"', b"5"])
     def test_a_foreign_body_with_a_success_status(self, model: Model, body: bytes) -> None:
         error = self.raised(model, {"status_code": 200, "headers": {}, "body": body})
-        assert classify(error) is Fault.MALFORMED_ANSWER
+        assert classify(error) is Fault.MALFORMED_RESPONSE
 
     def test_a_foreign_body_with_an_error_status_is_that_error(self, model: Model) -> None:
         error = self.raised(model, {"status_code": 429, "headers": {}, "body": b"[1]"})

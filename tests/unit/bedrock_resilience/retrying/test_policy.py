@@ -26,7 +26,7 @@ from bedrock_resilience import (
 )
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._policy import FaultLimits
-from bedrock_resilience.retrying._retrier import DeadlineExceeded
+from bedrock_resilience.retrying._retrier import DeadlineExceededError
 from bedrock_resilience.testing import FakeClock, scripted, throttled, throttling_error, validation_error
 from support.approx import approx
 
@@ -464,7 +464,7 @@ class TestCall:
 
     def test_an_enclosing_deadline_is_obeyed_from_the_first_attempt(self) -> None:
         fn = scripted("answer")
-        with Deadline.after(-1).shared(), pytest.raises(DeadlineExceeded):
+        with Deadline.after(-1).shared(), pytest.raises(DeadlineExceededError):
             RetryPolicy().call(fn)
         assert fn.calls == 0
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience import (
-    DeadlineExceeded,
+    DeadlineExceededError,
     Fault,
     FullJitter,
     NoJitter,
     Retrier,
-    RetriesExhausted,
+    RetriesExhaustedError,
     RetryPolicy,
     retry,
 )
@@ -230,8 +230,8 @@ class TestCall:
 
 
 class TestRetriesExhausted:
-    def exhausted(self, *outcomes: object, policy: RetryPolicy = PLAIN, **settings: Any) -> RetriesExhausted:  # noqa: ANN401 - Retrier's
-        with pytest.raises(RetriesExhausted) as raised:
+    def exhausted(self, *outcomes: object, policy: RetryPolicy = PLAIN, **settings: Any) -> RetriesExhaustedError:  # noqa: ANN401 - Retrier's
+        with pytest.raises(RetriesExhaustedError) as raised:
             Retrier(policy, clock=FakeClock(), raise_exhausted=True, **settings).call(scripted(*outcomes))
         return raised.value
 
@@ -239,7 +239,7 @@ class TestRetriesExhausted:
         last = throttling_error()
         error = self.exhausted(*throttled(3), last)
         assert error.attempts == 4
-        assert error.waited == 3.5
+        assert error.backoff_seconds == 3.5
         assert error.reason is StopReason.RETRIES_EXHAUSTED
         assert error.fault is Fault.THROTTLING
         assert error.error is last
@@ -283,7 +283,7 @@ class TestDeadline:
 
     def test_past_it_nothing_is_attempted(self) -> None:
         fn = scripted("answer")
-        with pytest.raises(DeadlineExceeded) as raised:
+        with pytest.raises(DeadlineExceededError) as raised:
             Retrier(PLAIN, clock=FakeClock(100.0), deadline=Deadline(100.0)).call(fn)
         assert str(raised.value) == f"{NOTE} 0 attempts and 0.00 s of waiting: deadline"
         assert isinstance(raised.value, TimeoutError)
@@ -293,7 +293,7 @@ class TestDeadline:
         clock = FakeClock(100.0)
         inner = Retrier(PLAIN, clock=clock, deadline=Deadline(100.0))
         outer = Retrier(PLAIN.replace(retry_on="transient"), clock=clock)
-        with pytest.raises(DeadlineExceeded) as raised:
+        with pytest.raises(DeadlineExceededError) as raised:
             outer.call(inner.call, scripted("answer"))
         assert clock.sleeps == []
         assert not classify(raised.value).retryable
@@ -314,7 +314,7 @@ class TestDeadline:
 
     def test_a_plain_call_within_one_is_no_exception(self) -> None:
         fn = scripted("answer")
-        with Deadline(0.0).shared(), pytest.raises(DeadlineExceeded):
+        with Deadline(0.0).shared(), pytest.raises(DeadlineExceededError):
             Retrier(PLAIN, clock=FakeClock(1.0)).call(fn)
         assert fn.calls == 0
 
@@ -336,7 +336,7 @@ class TestBudget:
                 retrier.call(fn)
             calls.append(fn.calls)
         assert calls == [4, 2, 1]
-        assert (budget.calls, budget.spent) == (7, 4)
+        assert (budget.attempts, budget.spent) == (7, 4)
 
 
 class TestPacer:
@@ -375,7 +375,7 @@ class TestListeners:
             PacingWait(seconds=3.0),
             RetryScheduled(attempt=1, max_attempts=4, delay=0.5, fault=Fault.THROTTLING, error=error),
             PacingWait(seconds=3.0),
-            CallSucceeded(attempts=2, waited=0.5, paced=6.0, answer="answer"),
+            CallSucceeded(attempts=2, backoff_seconds=0.5, pacing_seconds=6.0, answer="answer"),
         ]
 
     def test_a_call_that_is_given_up(self) -> None:
@@ -386,16 +386,23 @@ class TestListeners:
         assert events == [
             RetryScheduled(attempt=1, max_attempts=4, delay=0.5, fault=Fault.THROTTLING, error=first),
             CallFailed(
-                attempts=2, waited=0.5, paced=0.0, reason=StopReason.NOT_RETRYABLE, fault=Fault.VALIDATION, error=second
+                attempts=2,
+                backoff_seconds=0.5,
+                pacing_seconds=0.0,
+                reason=StopReason.NOT_RETRYABLE,
+                fault=Fault.VALIDATION,
+                error=second,
             ),
         ]
 
     def test_a_call_that_never_began(self) -> None:
         events: list[Event] = []
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(DeadlineExceededError):
             Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(0.0), listeners=[events.append]).call(scripted())
         assert events == [
-            CallFailed(attempts=0, waited=0.0, paced=0.0, reason=StopReason.DEADLINE, fault=None, error=None)
+            CallFailed(
+                attempts=0, backoff_seconds=0.0, pacing_seconds=0.0, reason=StopReason.DEADLINE, fault=None, error=None
+            )
         ]
 
     def test_one_that_raises_is_logged_and_disturbs_nobody(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -443,7 +450,7 @@ class TestAsync:
         await Retrier(PLAIN, clock=FakeClock(), listeners=[events.append]).acall(ascripted(error, "answer"))
         assert events == [
             RetryScheduled(attempt=1, max_attempts=4, delay=0.5, fault=Fault.THROTTLING, error=error),
-            CallSucceeded(attempts=2, waited=0.5, paced=0.0, answer="answer"),
+            CallSucceeded(attempts=2, backoff_seconds=0.5, pacing_seconds=0.0, answer="answer"),
         ]
 
     async def test_the_deadline_is_shared(self) -> None:
@@ -455,7 +462,7 @@ class TestAsync:
 
     async def test_past_the_deadline_nothing_is_attempted(self) -> None:
         fn = ascripted("answer")
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(DeadlineExceededError):
             await Retrier(PLAIN, clock=FakeClock(1.0), deadline=Deadline(1.0)).acall(fn)
         assert fn.calls == 0
 

@@ -11,11 +11,11 @@ from bedrock_resilience.quotas._tokens import Usage
 from bedrock_resilience.quotas._usage import RequestTokens
 from bedrock_resilience.simulation import Scenario, simulate
 from bedrock_resilience.simulation._advice import advise, rebuild
-from bedrock_resilience.simulation._run_stats import Observation
+from bedrock_resilience.simulation._run_stats import RunStats
 
-QUIET = Observation(submitted=40, failed=0, calls=40, retries=0, throttles=0, elapsed=60.0, latency=6.0)
-INCIDENT = Observation(
-    submitted=104, failed=50, calls=400, retries=240, throttles=300, elapsed=120.0, latency=6.5, workers=12
+QUIET = RunStats(submitted=40, failed=0, attempts=40, retries=0, throttles=0, elapsed=60.0, latency=6.0)
+INCIDENT = RunStats(
+    submitted=104, failed=50, attempts=400, retries=240, throttles=300, elapsed=120.0, latency=6.5, workers=12
 )
 
 
@@ -27,15 +27,15 @@ def test_a_throttled_run_shows_its_quota() -> None:
 
 def test_a_quiet_run_shows_that_there_is_more() -> None:
     assert rebuild(QUIET).quota.requests_per_minute == pytest.approx(2 * 40)
-    untimed = Observation(submitted=40, failed=0, calls=40, retries=0, throttles=0, latency=6.0, workers=4)
+    untimed = RunStats(submitted=40, failed=0, attempts=40, retries=0, throttles=0, latency=6.0, workers=4)
     assert rebuild(untimed).quota.requests_per_minute == pytest.approx(2 * 40)
 
 
 @pytest.mark.parametrize("quota", [30.0, 60.0])
 def test_without_a_time_the_quota_is_the_one_that_throttles_as_much(quota: float) -> None:
     run = simulate(Scenario(workers=8, items=100, quota=Quota(requests_per_minute=quota)), seed=1)
-    seen = Observation(
-        submitted=100, failed=run.failed, calls=run.calls, retries=run.retries, throttles=run.throttles, workers=8
+    seen = RunStats(
+        submitted=100, failed=run.failed, attempts=run.attempts, retries=run.retries, throttles=run.throttles, workers=8
     )
     rebuilt = rebuild(seen)
     assert rebuilt.quota.requests_per_minute == pytest.approx(quota, rel=0.1)
@@ -51,7 +51,7 @@ def test_what_is_known_of_the_quota_goes_first() -> None:
 
 def test_a_run_without_calls_cannot_be_rebuilt() -> None:
     with pytest.raises(ValueError, match="run: it sent no request; accepted: a run with calls"):
-        rebuild(Observation(submitted=3, failed=0, calls=0, retries=0, throttles=0))
+        rebuild(RunStats(submitted=3, failed=0, attempts=0, retries=0, throttles=0))
 
 
 def test_few_throttles_leave_room_for_more_workers() -> None:
@@ -63,7 +63,7 @@ def test_few_throttles_leave_room_for_more_workers() -> None:
 
 
 def test_a_run_with_all_its_workers_and_few_throttles_needs_nothing() -> None:
-    full = Observation(submitted=40, failed=0, calls=40, retries=0, throttles=0, elapsed=60.0, workers=8)
+    full = RunStats(submitted=40, failed=0, attempts=40, retries=0, throttles=0, elapsed=60.0, workers=8)
     assert advise(full, rebuild(full), seeds=[0]) == []
 
 
@@ -80,8 +80,8 @@ def test_many_throttles_and_losses_want_a_pacer_and_more_retries() -> None:
 
 
 def test_a_long_run_that_is_throttled_wants_fewer_workers() -> None:
-    long = Observation(
-        submitted=104, failed=2, calls=200, retries=98, throttles=96, elapsed=485.0, policy=RetryPolicy(5, 1.0)
+    long = RunStats(
+        submitted=104, failed=2, attempts=200, retries=98, throttles=96, elapsed=485.0, policy=RetryPolicy(5, 1.0)
     )
     names = {advice.name: advice for advice in advise(long, rebuild(long), seeds=[0])}
     assert list(names) == ["pace the calls", "fewer workers"]
@@ -91,8 +91,8 @@ def test_a_long_run_that_is_throttled_wants_fewer_workers() -> None:
 
 def test_tokens_reserved_in_vain_are_told() -> None:
     account = RequestTokens(0, 1_000).settled(Usage(700, 100))
-    wasteful = Observation(
-        submitted=24, failed=0, calls=24, retries=0, throttles=0, elapsed=10.0, workers=8,
+    wasteful = RunStats(
+        submitted=24, failed=0, attempts=24, retries=0, throttles=0, elapsed=10.0, workers=8,
         tokens=sum([account] * 23, account),
     )  # fmt: skip
     (advice,) = advise(wasteful, rebuild(wasteful), seeds=[0])
@@ -105,8 +105,8 @@ def test_tokens_reserved_in_vain_are_told() -> None:
 
 
 def test_where_only_their_sum_is_known_answers_are_taken_for_the_mean_one() -> None:
-    summed = Observation(
-        submitted=24, failed=0, calls=24, retries=0, throttles=0, elapsed=10.0, workers=8, output_tokens=2_400,
+    summed = RunStats(
+        submitted=24, failed=0, attempts=24, retries=0, throttles=0, elapsed=10.0, workers=8, output_tokens=2_400,
         max_tokens=1_000,
     )  # fmt: skip
     (advice,) = advise(summed, rebuild(summed), seeds=[0])
@@ -116,8 +116,8 @@ def test_where_only_their_sum_is_known_answers_are_taken_for_the_mean_one() -> N
 
 @pytest.mark.parametrize(("output_tokens", "max_tokens"), [(7_200, 1_000), (0, 1_000), (2_400, None)])
 def test_tokens_that_are_used_are_left_alone(output_tokens: int, max_tokens: int | None) -> None:
-    frugal = Observation(
-        submitted=24, failed=0, calls=24, retries=0, throttles=0, elapsed=10.0, workers=8,
+    frugal = RunStats(
+        submitted=24, failed=0, attempts=24, retries=0, throttles=0, elapsed=10.0, workers=8,
         output_tokens=output_tokens, max_tokens=max_tokens,
     )  # fmt: skip
     assert advise(frugal, rebuild(frugal), seeds=[0]) == []
@@ -131,7 +131,7 @@ def test_a_quota_that_cannot_be_is_refused(rpm: float) -> None:
 
 def test_a_quota_that_is_told_may_be_lower_than_any_estimate() -> None:
     assert rebuild(INCIDENT, rpm=0.5).quota.requests_per_minute == 0.5
-    refused = Observation(submitted=3, failed=3, calls=12, retries=9, throttles=12, elapsed=60.0)
+    refused = RunStats(submitted=3, failed=3, attempts=12, retries=9, throttles=12, elapsed=60.0)
     assert rebuild(refused).quota.requests_per_minute == 1.0
 
 
@@ -143,7 +143,7 @@ def test_what_is_simulated_is_what_the_variables_make_of_the_run() -> None:
 
 
 def test_a_policy_with_as_many_retries_as_advised_is_left_alone() -> None:
-    lossy = Observation(
-        submitted=104, failed=50, calls=400, retries=240, throttles=300, elapsed=120.0, policy=RetryPolicy(5, 1.0)
+    lossy = RunStats(
+        submitted=104, failed=50, attempts=400, retries=240, throttles=300, elapsed=120.0, policy=RetryPolicy(5, 1.0)
     )
     assert [advice.name for advice in advise(lossy, rebuild(lossy), seeds=[0])] == ["pace the calls"]

@@ -100,8 +100,8 @@ def test_every_item_of_every_instance_is_accounted_for() -> None:
     assert report.submitted == 150
     for instance in report.instances:
         assert instance.submitted == instance.succeeded + instance.failed + instance.unstarted
-        assert instance.calls == instance.submitted + instance.retries
-    assert report.calls == len(report.requests)
+        assert instance.attempts == instance.submitted + instance.retries
+    assert report.attempts == len(report.requests)
     assert report.throttles == sum(request.refused is Fault.THROTTLING for request in report.requests)
 
 
@@ -119,11 +119,11 @@ def test_instances_start_one_offset_after_the_other_with_a_pacer_of_their_own() 
 
 def test_pacing_and_backing_off_are_told_apart() -> None:
     paced = simulate(Scenario(workers=12, quota=QUOTA), pacer=lambda: QuotaPacer(QUOTA))
-    assert paced.paced > 0
-    assert paced.waited == 0
+    assert paced.pacing_seconds > 0
+    assert paced.backoff_seconds == 0
     unpaced = simulate(Scenario(workers=12, quota=QUOTA))
-    assert unpaced.paced == 0
-    assert unpaced.waited > 0
+    assert unpaced.pacing_seconds == 0
+    assert unpaced.backoff_seconds > 0
 
 
 def test_what_cannot_be_sent_in_time_is_unstarted_and_not_failed() -> None:

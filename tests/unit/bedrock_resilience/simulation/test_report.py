@@ -31,11 +31,11 @@ def instance(**changes: float) -> InstanceReport:
         "succeeded": 0,
         "failed": 0,
         "unstarted": 0,
-        "calls": 0,
+        "attempts": 0,
         "retries": 0,
         "throttles": 0,
-        "waited": 0.0,
-        "paced": 0.0,
+        "backoff_seconds": 0.0,
+        "pacing_seconds": 0.0,
     }
     return InstanceReport(**{**fields, **changes})  # type: ignore[arg-type]  # numbers, all of them
 
@@ -46,12 +46,14 @@ def report(*instances: InstanceReport, requests: tuple[SimulatedRequest, ...] = 
 
 def test_the_totals_are_those_of_all_instances() -> None:
     both = report(
-        instance(submitted=10, succeeded=7, failed=2, unstarted=1, calls=20, retries=9, throttles=8, waited=1.5),
-        instance(submitted=10, succeeded=10, calls=12, retries=2, throttles=2, paced=2.5, ended=42.25),
+        instance(
+            submitted=10, succeeded=7, failed=2, unstarted=1, attempts=20, retries=9, throttles=8, backoff_seconds=1.5
+        ),
+        instance(submitted=10, succeeded=10, attempts=12, retries=2, throttles=2, pacing_seconds=2.5, ended=42.25),
     )
     assert (both.submitted, both.succeeded, both.failed, both.unstarted) == (20, 17, 2, 1)
-    assert (both.calls, both.retries, both.throttles) == (32, 11, 10)
-    assert (both.waited, both.paced) == (1.5, 2.5)
+    assert (both.attempts, both.retries, both.throttles) == (32, 11, 10)
+    assert (both.backoff_seconds, both.pacing_seconds) == (1.5, 2.5)
     assert both.throttle_rate == approx(10 / 32)
     assert both.failure_rate == approx(2 / 20)
     assert both.makespan == 42.25
@@ -94,7 +96,7 @@ def test_the_dictionary_is_json_and_holds_the_numbers() -> None:
     quota = Quota(requests_per_minute=50, tokens_per_minute=100_000, burst=5)
     scenario = Scenario(workers=12, items=30, quota=quota, tokens=Tokens())
     numbers = json.loads(json.dumps(simulate(scenario, pacer=lambda: QuotaPacer(quota)).to_dict()))
-    assert numbers["calls"] == numbers["succeeded"] == 30
+    assert numbers["attempts"] == numbers["succeeded"] == 30
     assert numbers["lower_bound"] == approx(36.5)
     assert numbers["token_utilisation"] > 0
     assert numbers["instances"][0]["submitted"] == 30
@@ -112,9 +114,9 @@ def test_tokens_are_told_as_the_service_counted_them() -> None:
     assert over.tokens is not None
     assert under.tokens is not None
     assert (over.tokens.answers, over.tokens.unknown) == (30, 0), "what was refused has reserved nothing"
-    assert (over.tokens.reserved, over.tokens.in_vain) == (30 * 1_500, 0.0)
+    assert (over.tokens.reserved, over.tokens.unused) == (30 * 1_500, 0.0)
     assert over.tokens.settled == over.settled == 30 * 2_000
-    assert (under.tokens.in_vain, under.tokens.advised_max_tokens) == (30 * 250.0, 750)
+    assert (under.tokens.unused, under.tokens.advised_max_tokens) == (30 * 250.0, 750)
     told = json.loads(json.dumps(under.to_dict()))
     assert told["tokens"] == under.tokens.to_dict()
     assert [instance["tokens"]["answers"] for instance in told["instances"]] == [15, 15]

@@ -28,13 +28,13 @@ def test_a_trial_is_the_simulations_of_its_seeds() -> None:
     assert len(ran) == 2
     assert result.throttle_rate == Measure.of([report.throttle_rate for report in alone])
     assert result.failure_rate == Measure.of([report.failure_rate for report in alone])
-    assert result.retry_rate == Measure.of([report.retries / report.calls for report in alone])
-    assert result.calls == Measure.of([float(report.calls) for report in alone])
+    assert result.retry_rate == Measure.of([report.retries / report.attempts for report in alone])
+    assert result.attempts == Measure.of([float(report.attempts) for report in alone])
     assert result.makespan == Measure.of([report.makespan for report in alone])
     assert result.ratio == Measure.of([report.ratio for report in alone])
     shown = result.to_dict()
     assert shown["name"] == "mine"
-    assert shown["calls"] == {"mean": result.calls.mean, "spread": round(result.calls.spread, 4)}
+    assert shown["attempts"] == {"mean": result.attempts.mean, "spread": round(result.attempts.spread, 4)}
 
 
 def test_an_empty_scenario_has_no_rates() -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from bedrock_resilience import DeadlineExceeded, NoJitter, Retrier, RetryPolicy
+from bedrock_resilience import DeadlineExceededError, NoJitter, Retrier, RetryPolicy
 from bedrock_resilience.retrying._attempts import StopReason
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, PacingWait, RetryScheduled
@@ -105,9 +105,13 @@ def test_another_logger_may_be_given(caplog: pytest.LogCaptureFixture) -> None:
 def test_other_events_have_no_line(caplog: pytest.LogCaptureFixture) -> None:
     listener = LoggingListener()
     listener(PacingWait(seconds=1.0))
-    listener(CallSucceeded(attempts=1, waited=0.0, paced=0.0, answer="answer"))
-    listener(CallFailed(attempts=0, waited=0.0, paced=0.0, reason=StopReason.DEADLINE, fault=None, error=None))
-    with pytest.raises(DeadlineExceeded):
+    listener(CallSucceeded(attempts=1, backoff_seconds=0.0, pacing_seconds=0.0, answer="answer"))
+    listener(
+        CallFailed(
+            attempts=0, backoff_seconds=0.0, pacing_seconds=0.0, reason=StopReason.DEADLINE, fault=None, error=None
+        )
+    )
+    with pytest.raises(DeadlineExceededError):
         Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(0.0), listeners=[listener]).call(scripted())
     assert lines(caplog) == []
 
@@ -123,7 +127,12 @@ def test_a_message_that_no_stream_can_write_is_escaped(caplog: pytest.LogCapture
     error = bedrock_error("ValidationException", 400, "half \ud800 a pair")
     LoggingListener(language="fr")(
         CallFailed(
-            attempts=1, waited=0.0, paced=0.0, reason=StopReason.NOT_RETRYABLE, fault=Fault.VALIDATION, error=error
+            attempts=1,
+            backoff_seconds=0.0,
+            pacing_seconds=0.0,
+            reason=StopReason.NOT_RETRYABLE,
+            fault=Fault.VALIDATION,
+            error=error,
         )
     )
     assert "half \\ud800 a pair" in caplog.messages[-1]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience import Fault, MalformedAnswer, RetryPolicy, classify
+from bedrock_resilience import Fault, MalformedResponseError, RetryPolicy, classify
 from bedrock_resilience.bedrock import (
-    StreamInterrupted,
+    StreamInterruptedError,
     converse,
     converse_stream,
     invoke_model,
@@ -19,11 +19,11 @@ from bedrock_resilience.testing import (
     BrokenStream,
     FakeClock,
     ScriptedBedrock,
-    ScriptOver,
-    claude_answer,
+    ScriptExhaustedError,
     claude_events,
-    converse_answer,
+    claude_response,
     converse_events,
+    converse_response,
     stream_error,
     throttled,
     throttling_error,
@@ -50,7 +50,7 @@ class TestConverse:
         assert client.calls == 1
 
     def test_a_mapping_is_the_answer_itself(self) -> None:
-        given = converse_answer("half a", "max_tokens")
+        given = converse_response("half a", "max_tokens")
         answer = ScriptedBedrock(given).converse(**REQUEST)
         assert {name: answer[name] for name in given} == given
 
@@ -60,11 +60,11 @@ class TestConverse:
 
     def test_half_a_body_is_an_answer_without_output(self) -> None:
         assert "output" not in ScriptedBedrock(BrokenStream("half")).converse(**REQUEST)
-        with pytest.raises(MalformedAnswer):
+        with pytest.raises(MalformedResponseError):
             converse(ScriptedBedrock(BrokenStream()), **REQUEST)
 
     def test_a_script_that_is_over_says_so_unless_it_has_an_end(self) -> None:
-        with pytest.raises(ScriptOver):
+        with pytest.raises(ScriptExhaustedError):
             ScriptedBedrock().converse(**REQUEST)
         assert ScriptedBedrock(then="always").converse(**REQUEST)["stopReason"] == "end_turn"
 
@@ -83,7 +83,7 @@ class TestConverse:
 class TestInvokeModel:
     def test_a_text_becomes_a_claude_models_answer(self) -> None:
         answer = invoke_model(ScriptedBedrock("two words"), modelId="model", body={})
-        assert answer == claude_answer("two words")
+        assert answer == claude_response("two words")
         assert answer["content"] == [{"type": "text", "text": "two words"}]
         assert answer["stop_reason"] == "end_turn"
         assert answer["usage"] == {"input_tokens": 10, "output_tokens": 2}
@@ -95,11 +95,11 @@ class TestInvokeModel:
         response["body"].close()
 
     def test_half_a_body_is_no_json(self) -> None:
-        with pytest.raises(MalformedAnswer):
+        with pytest.raises(MalformedResponseError):
             invoke_model(ScriptedBedrock(BrokenStream("half")), modelId="model", body={})
 
     def test_another_stop_reason(self) -> None:
-        assert claude_answer("half a", "max_tokens")["stop_reason"] == "max_tokens"
+        assert claude_response("half a", "max_tokens")["stop_reason"] == "max_tokens"
 
 
 class TestStreams:
@@ -141,7 +141,7 @@ class TestStreams:
     def test_a_stream_that_breaks_delivers_what_came_before(self, open_stream: Any) -> None:  # noqa: ANN401 - one of two functions
         client = ScriptedBedrock(BrokenStream("half ", "an answer"))
         delivered: list[Any] = []
-        with pytest.raises(StreamInterrupted) as raised:
+        with pytest.raises(StreamInterruptedError) as raised:
             delivered.extend(open_stream(client, **REQUEST))
         assert raised.value.text == "half an answer"
         assert raised.value.fault is Fault.STREAM_INTERRUPTED
@@ -149,13 +149,13 @@ class TestStreams:
 
     def test_it_may_break_with_an_error_of_ones_own(self) -> None:
         client = ScriptedBedrock(BrokenStream("half", error=stream_error("throttlingException")))
-        with pytest.raises(StreamInterrupted) as raised:
+        with pytest.raises(StreamInterruptedError) as raised:
             list(converse_stream(client, **REQUEST))
         assert raised.value.fault is Fault.THROTTLING
 
     def test_it_may_end_as_if_it_were_whole(self) -> None:
         client = ScriptedBedrock(BrokenStream("half", error=None))
-        with pytest.raises(StreamInterrupted, match="ended without its last event"):
+        with pytest.raises(StreamInterruptedError, match="ended without its last event"):
             list(converse_stream(client, **REQUEST))
 
     def test_a_stream_that_nobody_closed_is_open(self) -> None:

@@ -9,7 +9,7 @@ import botocore.exceptions as aws
 import pytest
 import urllib3.exceptions as web
 
-from bedrock_resilience import IncompleteAnswer, MalformedAnswer
+from bedrock_resilience import IncompleteResponseError, MalformedResponseError
 from bedrock_resilience.retrying._faults import Fault, classify, error_code, retry_after
 from bedrock_resilience.testing import _errors as errors
 from bedrock_resilience.testing import (
@@ -18,8 +18,8 @@ from bedrock_resilience.testing import (
     connection_failed,
     connection_lost,
     error_of,
-    incomplete_answer,
-    malformed_answer,
+    incomplete_response,
+    malformed_response,
     no_credentials,
     no_region,
     read_timeout,
@@ -118,11 +118,11 @@ class TestRealErrors:
         assert type(no_region()) is aws.NoRegionError
         assert type(stream_error()) is aws.EventStreamError
         assert type(stream_cut()) is web.ProtocolError
-        assert type(malformed_answer()) is MalformedAnswer
-        assert type(incomplete_answer()) is IncompleteAnswer
+        assert type(malformed_response()) is MalformedResponseError
+        assert type(incomplete_response()) is IncompleteResponseError
         assert "https://bedrock-runtime" in str(read_timeout())
-        assert "'max_tokens'" in str(incomplete_answer())
-        assert "'malformed_tool_use'" in str(incomplete_answer("malformed_tool_use"))
+        assert "'max_tokens'" in str(incomplete_response())
+        assert "'malformed_tool_use'" in str(incomplete_response("malformed_tool_use"))
 
     def test_one_inside_a_stream_has_no_metadata(self) -> None:
         error = stream_error("modelStreamErrorException", "It broke.")

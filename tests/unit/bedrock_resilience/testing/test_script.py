@@ -6,7 +6,14 @@ import threading
 
 import pytest
 
-from bedrock_resilience.testing import FakeClock, ScriptOver, ascripted, scripted, throttling_error, validation_error
+from bedrock_resilience.testing import (
+    FakeClock,
+    ScriptExhaustedError,
+    ascripted,
+    scripted,
+    throttling_error,
+    validation_error,
+)
 
 
 class TestScripted:
@@ -36,7 +43,7 @@ class TestScripted:
     def test_a_call_too_many_says_so(self) -> None:
         fn = scripted("a")
         fn()
-        with pytest.raises(ScriptOver) as raised:
+        with pytest.raises(ScriptExhaustedError) as raised:
             fn()
         assert str(raised.value) == "call number 2, and the script has only 1 outcomes"
         assert isinstance(raised.value, AssertionError)

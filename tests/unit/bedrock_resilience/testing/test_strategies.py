@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bedrock_resilience import Fault, FullJitter, Retrier, RetryPolicy, classify, testing
 from bedrock_resilience.retrying._jitter import JITTERS
-from bedrock_resilience.testing import FakeClock, ScriptOver, scripted
+from bedrock_resilience.testing import FakeClock, ScriptExhaustedError, scripted
 from bedrock_resilience.testing.strategies import bedrock_errors, faults, jitters, outcomes, retry_policies
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_a_script_ends_with_an_answer(script: list[object]) -> None:
                 fn()
         else:
             assert fn() == outcome
-    with pytest.raises(ScriptOver):
+    with pytest.raises(ScriptExhaustedError):
         fn()
 
 

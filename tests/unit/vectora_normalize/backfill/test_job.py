@@ -14,7 +14,7 @@ from support.clients import NOW, configure
 from support.items import raw_item
 from support.ticking import Ticking
 from vectora_normalize.backfill.job import Backfill, Job
-from vectora_normalize.contract import RunRefused
+from vectora_normalize.contract import RunRefusedError
 from vectora_normalize.settings import Settings
 from vectora_normalize.storage.objects import FolderStore
 
@@ -81,7 +81,7 @@ def test_a_job_has_a_name_that_bedrock_takes(tmp_path: Path, client_id: str) -> 
 def test_a_hundred_items_are_enough_and_one_less_is_not(tmp_path: Path) -> None:
     shop = Shop(tmp_path, "small")
     shop.ingested(99)
-    with pytest.raises(RunRefused, match="99 of them have no answer and are in no job; a job needs 100"):
+    with pytest.raises(RunRefusedError, match="99 of them have no answer and are in no job; a job needs 100"):
         shop.backfill().start(DAY, DAY, role_arn="arn:role")
     assert list(shop.data.list("normalized/")) == []
 

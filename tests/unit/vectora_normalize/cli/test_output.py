@@ -29,7 +29,7 @@ def written(console: Console) -> str:
 
 
 def batch(**numbers: int) -> Progress:
-    nothing = dict.fromkeys(("submitted", "succeeded", "failed", "unstarted", "in_flight", "calls", "retries"), 0)
+    nothing = dict.fromkeys(("submitted", "succeeded", "failed", "unstarted", "in_flight", "attempts", "retries"), 0)
     return Progress(**{**nothing, "throttles": 0, "total": 10, **numbers})
 
 
@@ -41,8 +41,15 @@ def report(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         "problems": [],
         "counts": {"found": 12, "kept": 9, "outside_window": 2, "undated": 1, "duplicate": 0},
     }
-    numbers: dict[str, Any] = {"failed": 0, "unstarted": 0, "calls": 11, "throttles": 2, "faults": {}, "stopped": None}
-    work = {"asked": 8, "reused": 0, "joined": 0, "queued": 0, "retaken": 0, "given_up": 0}
+    numbers: dict[str, Any] = {
+        "failed": 0,
+        "unstarted": 0,
+        "attempts": 11,
+        "throttles": 2,
+        "faults": {},
+        "stopped": None,
+    }
+    work = {"asked": 8, "reused": 0, "joined": 0, "queued": 0, "resumed": 0, "given_up": 0}
     return {"sources": [source], "bedrock": {**numbers, **changes}, "work": work, "items": []}
 
 
@@ -158,7 +165,7 @@ def test_what_went_wrong_is_counted_by_its_reason() -> None:
 
 def test_what_others_did_is_told_apart() -> None:
     told = report()
-    told["work"].update(reused=5, joined=1, retaken=2)
+    told["work"].update(reused=5, joined=1, resumed=2)
     console = paper()
     console.print(screen.summary_table(summary_of(told)))
     lines = [" ".join(line.split()) for line in written(console).splitlines()]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-GOOD = run_report("good", seconds=100, calls=110, retries=10, throttles=10, submitted=100, failed=0)
+GOOD = run_report("good", seconds=100, attempts=110, retries=10, throttles=10, submitted=100, failed=0)
 BAD = metrics("bad", Calls=100, Retries=30, Throttles=35, ItemsNormalized=90, ItemsFailed=10, DurationSeconds=500)
 
 
@@ -97,7 +97,7 @@ def test_json_is_the_same_and_nothing_else(good: Path, bad: Path) -> None:
     result = call(good, bad, "--json")
     assert result.exit_code == 1
     told: dict[str, Any] = json.loads(result.stdout)
-    assert (told["runs"], told["calls"], told["retries"], told["within_limits"]) == (2, 210, 40, False)
+    assert (told["runs"], told["attempts"], told["retries"], told["within_limits"]) == (2, 210, 40, False)
     assert told["retry_rate"] == 40 / 210
     assert told["failure_rate"] == 10 / 200
     assert len(told["breaches"]) == 3
@@ -120,7 +120,7 @@ def test_a_run_that_came_to_nothing_is_not_well_whatever_its_rates() -> None:
         1,
         False,
     )
-    report = {**run_report(calls=1, submitted=112, failed=1, unstarted=111), "error_type": "BedrockRefused"}
+    report = {**run_report(attempts=1, submitted=112, failed=1, unstarted=111), "error_type": "BedrockRefused"}
     result = call(stdin=as_json(report))
     assert result.exit_code == 1
     assert "over the limit: r-1: came to nothing: BedrockRefused" in result.stdout

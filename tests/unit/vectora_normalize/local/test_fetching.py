@@ -9,7 +9,7 @@ import pytest
 
 from vectora_normalize.local.fetching import LocalFetcher
 from vectora_normalize.local.sources import SourceServer
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.fetch import FetchResult
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def test_a_port_is_no_part_of_the_folder(fetcher: LocalFetcher) -> None:
 def test_a_missing_file_is_named(fetcher: LocalFetcher, tmp_path: Path) -> None:
     with pytest.raises(FetchError) as raised:
         fetcher.fetch("https://press.example/none.xml?key=secret")
-    assert raised.value.kind is FailureKind.NOT_FOUND
+    assert raised.value.kind is FetchErrorKind.NOT_FOUND
     assert str(raised.value) == (
         "https://press.example/none.xml?...: the server answered 404 "
         f"(in a local run it is the file {tmp_path / 'press.example/none.xml'})"
@@ -49,14 +49,14 @@ def test_another_failure_keeps_its_words_and_names_the_source(fetcher: LocalFetc
     (tmp_path / "press.example/picture.xml").write_bytes(b"")
     with pytest.raises(FetchError) as raised:
         fetcher.fetch("https://press.example/picture.xml")
-    assert raised.value.kind is FailureKind.EMPTY
+    assert raised.value.kind is FetchErrorKind.EMPTY
     assert str(raised.value) == "https://press.example/picture.xml: the answer has no body"
 
 
 def test_an_address_that_the_real_fetcher_refuses_is_refused(fetcher: LocalFetcher) -> None:
     with pytest.raises(FetchError) as raised:
         fetcher.fetch("file:///etc/passwd")
-    assert raised.value.kind is FailureKind.INVALID_URL
+    assert raised.value.kind is FetchErrorKind.INVALID_URL
 
 
 def test_many_are_fetched_as_the_real_fetcher_does(fetcher: LocalFetcher) -> None:

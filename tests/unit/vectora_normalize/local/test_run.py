@@ -9,7 +9,7 @@ import pytest
 
 from bedrock_resilience.quotas._quota import Quota
 from support.folders import small_folder
-from vectora_normalize.contract import ErrorType, RunRefused, RunRequest
+from vectora_normalize.contract import ErrorType, RunRefusedError, RunRequest
 from vectora_normalize.local.run import LocalFolder, local_parts, settings_for
 from vectora_normalize.pipeline import Invocation, run
 from vectora_normalize.settings import Pacing
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> LocalFolder:
 
 
 def refusal_of(check: LocalFolder) -> str:
-    with pytest.raises(RunRefused) as raised:
+    with pytest.raises(RunRefusedError) as raised:
         check.check()
     assert raised.value.error_type is ErrorType.INVALID_CONFIGURATION
     return str(raised.value)
@@ -51,12 +51,12 @@ def test_the_only_client_is_found(folder: LocalFolder) -> None:
 
 def test_several_clients_are_named_and_none_is_chosen(tmp_path: Path) -> None:
     folder = small_folder(tmp_path, clients=("weekly", "daily"))
-    with pytest.raises(RunRefused, match=r"--client: missing; accepted: one of those in .*: daily, weekly"):
+    with pytest.raises(RunRefusedError, match=r"--client: missing; accepted: one of those in .*: daily, weekly"):
         folder.only_client()
 
 
 def test_a_folder_without_a_client_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunRefused, match=r"clients' has no <client_id>.yaml"):
+    with pytest.raises(RunRefusedError, match=r"clients' has no <client_id>.yaml"):
         LocalFolder(tmp_path).only_client()
 
 
@@ -82,7 +82,7 @@ def test_the_environment_tunes_the_calls_and_nothing_else(folder: LocalFolder) -
 
 
 def test_a_variable_that_cannot_be_read_is_refused(folder: LocalFolder) -> None:
-    with pytest.raises(RunRefused, match="BEDROCK_MAX_RETRIES: got 'many'"):
+    with pytest.raises(RunRefusedError, match="BEDROCK_MAX_RETRIES: got 'many'"):
         settings_for(folder, Path("results"), {"BEDROCK_MAX_RETRIES": "many"}, workers=None)
 
 

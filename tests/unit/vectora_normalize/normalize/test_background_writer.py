@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from vectora_normalize.normalize.background_writer import Keeper
+from vectora_normalize.normalize.background_writer import BackgroundWriter
 
 
 def test_nobody_waits_for_an_answer_to_be_stored() -> None:
@@ -18,7 +18,7 @@ def test_nobody_waits_for_an_answer_to_be_stored() -> None:
         assert go.wait(10)
         stored.append(1)
 
-    with Keeper(2) as keeper:
+    with BackgroundWriter(2) as keeper:
         keeper.begin(store)
         keeper.begin(store)
         assert stored == []
@@ -28,7 +28,7 @@ def test_nobody_waits_for_an_answer_to_be_stored() -> None:
 
 def test_whoever_brings_one_more_than_there_is_room_for_waits() -> None:
     go = threading.Event()
-    with Keeper(1) as keeper, ThreadPoolExecutor(1) as pool:
+    with BackgroundWriter(1) as keeper, ThreadPoolExecutor(1) as pool:
         keeper.begin(lambda: assert_(go.wait(10)))
         second = pool.submit(keeper.begin, lambda: None)
         with pytest.raises(TimeoutError):
@@ -42,7 +42,7 @@ def test_without_a_thread_whoever_brings_an_answer_stores_it(monkeypatch: pytest
         raise RuntimeError("can't start new thread")
 
     stored: list[int] = []
-    with Keeper(1) as keeper:
+    with BackgroundWriter(1) as keeper:
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
             keeper.begin(lambda: stored.append(1))

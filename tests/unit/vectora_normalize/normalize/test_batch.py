@@ -68,8 +68,8 @@ def test_a_failing_item_never_stops_the_others(caplog: pytest.LogCaptureFixture)
 
     with caplog.at_level(logging.INFO):
         report = normalize_items_batch(ITEMS, normalizer(answer), policy=AT_ONCE)
-    failed = {outcome.index: (outcome.fault, outcome.calls) for outcome in report.failed}
-    assert failed == {1: (Fault.VALIDATION, 1), 2: (Fault.MALFORMED_ANSWER, 1), 3: (Fault.THROTTLING, 4)}
+    failed = {outcome.index: (outcome.fault, outcome.attempts) for outcome in report.failed}
+    assert failed == {1: (Fault.VALIDATION, 1), 2: (Fault.MALFORMED_RESPONSE, 1), 3: (Fault.THROTTLING, 4)}
     assert len(report.succeeded) == 7
     infos = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
     assert infos == ["Normalised: 7 succeeded, 3 failed, 0 not started"]
@@ -95,7 +95,7 @@ def test_a_fault_of_the_whole_run_ends_it() -> None:
         raise client_error("AccessDeniedException", "no access to the model", 403)
 
     report = normalize_items_batch(ITEMS, normalizer(refuse), max_workers=1)
-    assert report.calls == 1
+    assert report.attempts == 1
     assert len(report.unstarted) == 9
     assert report.stopped
 

@@ -12,7 +12,7 @@ import pytest
 
 from bedrock_resilience.batch._executor import BatchInterrupted
 from bedrock_resilience.pacing import NoPacer, Reservation
-from bedrock_resilience.quotas._usage import TokenAccount
+from bedrock_resilience.quotas._usage import TokenUsage
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._policy import RetryPolicy
@@ -25,7 +25,7 @@ from vectora_normalize.normalize.deduplicated_batch import BUSY_ELSEWHERE
 from vectora_normalize.normalize.extraction import item_id, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.normalize.response_cache import AnswerStore, Claim
-from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.objects import FolderStore, StoreError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Shop:
 
     def __init__(self, root: Path) -> None:
         self.clock = Clock()
-        self.wall = WallClock(NOW, self.clock)
+        self.wall = RunClock(NOW, self.clock)
         self.store: ObjectStore = FolderStore(root)
         self.asked: list[str] = []
         self.answer: Callable[[str], dict[str, Any]] = lambda _: tool_answer(extraction(companies=["Camurus"]))
@@ -113,10 +113,10 @@ def origins(report: BatchReport[RawItem, Normalized]) -> list[str]:
 def test_what_was_answered_is_never_asked_again(shop: Shop) -> None:
     first = shop.run()
     assert origins(first) == ["bedrock"] * 5
-    assert (first.calls, len(shop.asked)) == (5, 5)
+    assert (first.attempts, len(shop.asked)) == (5, 5)
     second = shop.run()
     assert origins(second) == ["store"] * 5
-    assert (second.calls, len(shop.asked)) == (0, 5)
+    assert (second.attempts, len(shop.asked)) == (0, 5)
     assert [value["item"] for value in second.values] == [value["item"] for value in first.values]
     assert [outcome.item for outcome in second.outcomes] == ITEMS
     assert sum(value["usage"].get("inputTokens", 0) for value in second.values) == 0
@@ -127,7 +127,7 @@ def test_only_what_is_missing_is_asked_about(shop: Shop) -> None:
     report = shop.run()
     assert origins(report) == ["bedrock", "store", "bedrock", "store", "bedrock"]
     assert [outcome.index for outcome in report.outcomes] == [0, 1, 2, 3, 4]
-    assert report.calls == 3
+    assert report.attempts == 3
     assert shop.claims() == []
 
 
@@ -147,7 +147,7 @@ def test_what_others_ask_about_is_collected_from_them(shop: Shop) -> None:
     shop.clock.meanwhile = [lambda: None, lambda: shop.others_answer(ITEMS[2])]
     report = shop.run()
     assert origins(report) == ["bedrock", "bedrock", "another run", "bedrock", "bedrock"]
-    assert (report.calls, len(shop.asked)) == (4, 4)
+    assert (report.attempts, len(shop.asked)) == (4, 4)
     assert report.values[2]["item"].summary == "theirs"
     assert shop.clock.slept == [pytest.approx(0.1), pytest.approx(0.15)]
 
@@ -161,7 +161,7 @@ def test_what_others_answer_while_we_are_at_work_is_not_asked_about(shop: Shop) 
     shop.answer = answer
     report = shop.run()
     assert origins(report) == ["bedrock"] * 4 + ["another run"]
-    assert report.calls == 4
+    assert report.attempts == 4
 
 
 def test_what_others_let_go_of_is_asked_about(shop: Shop) -> None:
@@ -170,7 +170,7 @@ def test_what_others_let_go_of_is_asked_about(shop: Shop) -> None:
     report = shop.run()
     assert origins(report) == ["bedrock"] * 5
     assert report.values[2]["item"].url == ITEMS[2].url
-    assert (report.calls, len(shop.asked)) == (5, 5)
+    assert (report.attempts, len(shop.asked)) == (5, 5)
 
 
 def test_what_a_dead_run_has_claimed_is_waited_for_and_asked_about(shop: Shop) -> None:
@@ -186,7 +186,7 @@ def test_what_others_do_not_answer_in_time_is_unstarted(shop: Shop) -> None:
     shop.others_claim(ITEMS[1])
     report = shop.run(deadline=Deadline(shop.clock.now + 30, attempt=20))
     (left,) = report.unstarted
-    assert (left.item, left.reason, left.calls) == (ITEMS[1], BUSY_ELSEWHERE, 0)
+    assert (left.item, left.reason, left.attempts) == (ITEMS[1], BUSY_ELSEWHERE, 0)
     assert report.stopped == BUSY_ELSEWHERE
     assert len(report.succeeded) == 4
     assert 8 < sum(shop.clock.slept) < 10
@@ -196,7 +196,7 @@ def test_what_others_do_not_answer_in_time_is_unstarted(shop: Shop) -> None:
 def test_the_same_text_twice_is_asked_about_once(shop: Shop) -> None:
     report = shop.run([ITEMS[0], ITEMS[1], ITEMS[0]])
     assert origins(report) == ["bedrock", "bedrock", "another run"]
-    assert report.calls == 2
+    assert report.attempts == 2
 
 
 def test_a_failing_item_is_given_back(shop: Shop) -> None:
@@ -291,10 +291,10 @@ def test_a_claim_that_ran_out_while_pacing_is_not_asked_under(shop: Shop) -> Non
     shop.clock.meanwhile = [*[lambda: None] * 9, take_over, lambda: shop.others_answer(ITEMS[0])]
     report = shop.run(pacer=_Slow(take_over, wait=2 * ATTEMPT))
     assert origins(report) == ["another run"] + ["bedrock"] * 4
-    assert (report.calls, len(shop.asked)) == (4, 4)
-    assert report.outcomes[0].calls == 0
-    assert report.outcomes[0].paced == 2 * ATTEMPT
-    assert report.outcomes[0].tokens == TokenAccount(), "no request was sent, so none is unknown"
+    assert (report.attempts, len(shop.asked)) == (4, 4)
+    assert report.outcomes[0].attempts == 0
+    assert report.outcomes[0].pacing_seconds == 2 * ATTEMPT
+    assert report.outcomes[0].tokens == TokenUsage(), "no request was sent, so none is unknown"
     assert report.tokens is not None
     assert (report.tokens.answers, report.tokens.unknown) == (4, 0)
 
@@ -309,8 +309,8 @@ def test_what_was_spent_before_an_item_was_lost_stays_on_its_account(shop: Shop)
     shop.answer = answer
     report = shop.run([ITEMS[0]], policy=RetryPolicy(base_delay=2 * ATTEMPT, max_delay=2 * ATTEMPT))
     (outcome,) = report.outcomes
-    assert (outcome.status, outcome.calls, outcome.retries, outcome.throttles) == ("succeeded", 1, 1, 1)
-    assert outcome.waited > 1.9 * ATTEMPT
+    assert (outcome.status, outcome.attempts, outcome.retries, outcome.throttles) == ("succeeded", 1, 1, 1)
+    assert outcome.backoff_seconds > 1.9 * ATTEMPT
     assert len(shop.asked) == 1
 
 
@@ -329,7 +329,7 @@ def test_tokens_of_all_rounds_stay_on_the_account_of_their_item(shop: Shop) -> N
     shop.answer = answer
     patient = RetryPolicy(base_delay=2 * ATTEMPT, max_delay=2 * ATTEMPT, retry_on="transient")
     (outcome,) = shop.run([ITEMS[0]], policy=patient).outcomes
-    assert (outcome.status, outcome.calls, len(shop.asked)) == ("succeeded", 2, 2)
+    assert (outcome.status, outcome.attempts, len(shop.asked)) == ("succeeded", 2, 2)
     assert outcome.tokens is not None
     assert (outcome.tokens.answers, outcome.tokens.unknown, outcome.tokens.reserved) == (1, 1, 1_700)
 
@@ -387,7 +387,7 @@ def test_what_others_kept_before_us_is_what_stands(shop: Shop) -> None:
     report = shop.run(ITEMS[:1])
     assert report.values[0]["item"].summary == "theirs"
     assert origins(report) == ["bedrock"], "we have paid as well"
-    assert (report.calls, len(shop.asked)) == (1, 1)
+    assert (report.attempts, len(shop.asked)) == (1, 1)
 
 
 def test_an_item_that_cannot_be_claimed_is_not_paid_for(shop: Shop, tmp_path: Path) -> None:
@@ -396,7 +396,7 @@ def test_an_item_that_cannot_be_claimed_is_not_paid_for(shop: Shop, tmp_path: Pa
     assert [outcome.status for outcome in report.outcomes] == ["failed", "failed"]
     assert all(isinstance(outcome.error, StoreError) for outcome in report.failed)
     assert {outcome.reason for outcome in report.failed} == {"not claimed, and so not asked about"}
-    assert (report.calls, shop.asked) == (0, [])
+    assert (report.attempts, shop.asked) == (0, [])
 
 
 class _Clinging(FolderStore):

@@ -13,7 +13,7 @@ from support.schemas import conforms
 from vectora_normalize.items import EventType, items_schema
 from vectora_normalize.normalize.extraction import (
     Extraction,
-    MalformedExtraction,
+    MalformedExtractionError,
     item_id,
     normalize,
     read_answer,
@@ -65,7 +65,7 @@ def test_an_answer_is_read_beside_whatever_else_the_model_says() -> None:
 )
 def test_an_answer_calls_the_tool_exactly_once(blocks: list[dict[str, Any]], number: int) -> None:
     with pytest.raises(
-        MalformedExtraction, match=f"^answer: got {number} calls of record_item; accepted: exactly one$"
+        MalformedExtractionError, match=f"^answer: got {number} calls of record_item; accepted: exactly one$"
     ):
         read_answer(answer(*blocks))
 
@@ -83,20 +83,20 @@ def test_an_answer_calls_the_tool_exactly_once(blocks: list[dict[str, Any]], num
     ],
 )
 def test_an_answer_that_does_not_fit_is_a_malformed_answer(change: dict[str, object], told: str) -> None:
-    with pytest.raises(MalformedExtraction, match=told) as caught:
+    with pytest.raises(MalformedExtractionError, match=told) as caught:
         read_answer(answer(call({**FIELDS, **change})))
-    assert classify(caught.value) is Fault.MALFORMED_ANSWER
+    assert classify(caught.value) is Fault.MALFORMED_RESPONSE
 
 
 @pytest.mark.parametrize("field", sorted(FIELDS))
 def test_every_field_is_required(field: str) -> None:
-    with pytest.raises(MalformedExtraction, match=f"missing required field `{field}`"):
+    with pytest.raises(MalformedExtractionError, match=f"missing required field `{field}`"):
         read_answer(answer(call({key: value for key, value in FIELDS.items() if key != field})))
 
 
 @pytest.mark.parametrize("fields", [None, [], "x", 3])
 def test_an_input_that_is_no_object_is_malformed(fields: object) -> None:
-    with pytest.raises(MalformedExtraction, match="Expected `object`"):
+    with pytest.raises(MalformedExtractionError, match="Expected `object`"):
         read_answer(answer(call(fields)))
 
 
@@ -107,7 +107,7 @@ def test_the_schema_that_a_model_is_given_accepts_an_extraction() -> None:
 @pytest.mark.parametrize("change", [{"event_type": "gossip"}, {"companies": [1]}, {"companies": "Teva"}, {"x": 1}])
 def test_the_schema_that_a_model_is_given_refuses_what_the_reader_refuses(change: dict[str, object]) -> None:
     assert not conforms({**FIELDS, **change}, tool_schema())
-    with pytest.raises(MalformedExtraction):
+    with pytest.raises(MalformedExtractionError):
         read_answer(answer(call({**FIELDS, **change})))
 
 

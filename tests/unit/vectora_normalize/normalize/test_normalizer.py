@@ -12,7 +12,7 @@ import pytest
 from bedrock_resilience.quotas._tokens import Usage, usage_from
 from support.answering import USAGE, FunctionClient, extraction, tool_answer
 from support.items import raw_item
-from vectora_normalize.normalize.extraction import MalformedExtraction, watchlists_of
+from vectora_normalize.normalize.extraction import MalformedExtractionError, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer, counted
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
@@ -56,7 +56,7 @@ def test_an_answer_tells_whose_it_is_and_what_it_cost() -> None:
 
 def test_an_answer_that_is_no_extraction_is_none() -> None:
     asked = normalizer(tool_answer({"summary": "no more"}))
-    with pytest.raises(MalformedExtraction) as raised:
+    with pytest.raises(MalformedExtractionError) as raised:
         asked.ask(asked.work(ITEM))
     assert usage_from(raised.value.answer) == Usage(700, 100)  # which it has used nevertheless
 
@@ -67,7 +67,7 @@ def test_an_answer_that_is_nested_without_end_is_a_failure_of_its_item() -> None
         return deep
 
     asked = normalizer(client=FunctionClient(answer))
-    with pytest.raises(MalformedExtraction, match="nested deeper than the tool allows"):
+    with pytest.raises(MalformedExtractionError, match="nested deeper than the tool allows"):
         asked.ask(asked.work(ITEM))
 
 

@@ -13,8 +13,8 @@ from bedrock_resilience.retrying._deadline import Deadline
 from support.answering import answer as an_answer
 from support.ticking import Ticking
 from vectora_normalize.normalize.response_cache import Answer, AnswerStore, Claim, look_up, request_key
-from vectora_normalize.storage.expiry import Hold, WallClock
-from vectora_normalize.storage.objects import FolderStore, NotFound, Stored, StoreError
+from vectora_normalize.storage.expiry import Hold, RunClock
+from vectora_normalize.storage.objects import FolderStore, NotFoundError, Stored, StoreError
 
 if TYPE_CHECKING:
     from vectora_normalize.storage.objects import ObjectStore
@@ -35,7 +35,7 @@ class Runs:
 
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        self.wall = WallClock(NOW, self.clock)
+        self.wall = RunClock(NOW, self.clock)
         self.store = FolderStore(root)
 
     def run(self, name: str = "one", store: ObjectStore | None = None, until: dt.datetime | None = None) -> AnswerStore:
@@ -204,7 +204,7 @@ class _Vanishing(FolderStore):
         if self.left:
             self.left -= 1
             (self.root / key).unlink(missing_ok=True)
-            raise NotFound(key)
+            raise NotFoundError(key)
         return super().read(key)
 
 

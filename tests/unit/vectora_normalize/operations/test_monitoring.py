@@ -93,7 +93,7 @@ def test_an_exception_is_told_on_the_same_line(capsys: pytest.CaptureFixture[str
 
 def test_metrics_are_one_line_of_the_embedded_metric_format(capsys: pytest.CaptureFixture[str]) -> None:
     emit_metrics(
-        {"Calls": 104, "DurationSeconds": 180.5, "RetryRate": 12.5},
+        {"Attempts": 104, "DurationSeconds": 180.5, "RetryRate": 12.5},
         dimensions={"Environment": "dev"},
         properties={"request_id": "r-1"},
     )
@@ -104,7 +104,7 @@ def test_metrics_are_one_line_of_the_embedded_metric_format(capsys: pytest.Captu
             "Namespace": "VectoraInbox",
             "Dimensions": [["Environment", "service"]],
             "Metrics": [
-                {"Name": "Calls", "Unit": "Count"},
+                {"Name": "Attempts", "Unit": "Count"},
                 {"Name": "DurationSeconds", "Unit": "Seconds"},
                 {"Name": "RetryRate", "Unit": "Percent"},
             ],
@@ -114,7 +114,7 @@ def test_metrics_are_one_line_of_the_embedded_metric_format(capsys: pytest.Captu
         "Environment": "dev",
         "service": "ingest-normalize",
         "request_id": "r-1",
-        "Calls": [104.0],
+        "Attempts": [104.0],
         "DurationSeconds": [180.5],
         "RetryRate": [12.5],
     }

@@ -11,10 +11,10 @@ import pytest
 
 from bedrock_resilience.retrying._deadline import Deadline
 from support.ticking import Ticking
-from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.pipeline.admission import Admission
 from vectora_normalize.settings import OnConcurrentRun
-from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.leases import Lease
 from vectora_normalize.storage.objects import FolderStore
 
@@ -29,7 +29,7 @@ class Door:
 
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        wall = WallClock(NOW, self.clock)
+        wall = RunClock(NOW, self.clock)
         store = FolderStore(root)
         self.first = Lease(store, "lease.json", owner="first", wall=wall, until=wall.after(60))
         self.second = Lease(store, "lease.json", owner="second", wall=wall)
@@ -60,7 +60,7 @@ def test_to_join_is_to_begin_at_once(door: Door, caplog: pytest.LogCaptureFixtur
 
 def test_to_refuse_is_a_409_that_names_the_run_and_its_end(door: Door) -> None:
     door.first.take()
-    with pytest.raises(RunRefused) as caught:
+    with pytest.raises(RunRefusedError) as caught:
         door.ask(OnConcurrentRun.REFUSE)
     assert caught.value.error_type is ErrorType.CONCURRENT_RUN
     assert caught.value.error_type.status == 409
@@ -78,7 +78,7 @@ def test_to_wait_is_to_begin_when_the_other_run_is_over(door: Door) -> None:
 
 def test_nobody_waits_beyond_the_deadline(door: Door) -> None:
     door.first.take()
-    with pytest.raises(RunRefused, match="is under way"):
+    with pytest.raises(RunRefusedError, match="is under way"):
         door.ask(OnConcurrentRun.WAIT, Deadline(door.clock.now + 40, attempt=20))
     assert sum(door.clock.slept) == 18
 

@@ -14,9 +14,9 @@ from bedrock_resilience.batch._report import ItemOutcome
 from bedrock_resilience.retrying._faults import Fault
 from support.items import raw_item
 from support.ticking import Ticking
-from vectora_normalize.pipeline.backlog import MOST_FAILURES, Entry, Outstanding
-from vectora_normalize.storage.expiry import WallClock
-from vectora_normalize.storage.objects import FolderStore, NotFound, StoreError
+from vectora_normalize.pipeline.backlog import MOST_FAILURES, Backlog, Entry
+from vectora_normalize.storage.expiry import RunClock
+from vectora_normalize.storage.objects import FolderStore, NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from vectora_normalize.items import RawItem
@@ -32,11 +32,11 @@ class Desk:
 
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        self.wall = WallClock(NOW, self.clock)
+        self.wall = RunClock(NOW, self.clock)
         self.store: ObjectStore = FolderStore(root)
 
-    def of(self, run: str) -> Outstanding:
-        return Outstanding(self.store, "small", run=run, wall=self.wall)
+    def of(self, run: str) -> Backlog:
+        return Backlog(self.store, "small", run=run, wall=self.wall)
 
     def lists(self) -> list[str]:
         return [key.rpartition("/")[2].removesuffix(".json") for key in self.store.list("")]
@@ -49,7 +49,9 @@ def desk(tmp_path: Path) -> Desk:
 
 def failed(item: RawItem, fault: Fault, **fields: Any) -> ItemOutcome[RawItem, Any]:  # noqa: ANN401 - of an outcome
     error = ValueError("too long")
-    return ItemOutcome(index=0, item=item, status="failed", fault=fault, error=error, calls=4, waited=3.50004, **fields)
+    return ItemOutcome(
+        index=0, item=item, status="failed", fault=fault, error=error, attempts=4, backoff_seconds=3.50004, **fields
+    )
 
 
 def test_a_run_that_is_done_leaves_nothing(desk: Desk) -> None:
@@ -114,8 +116,8 @@ def test_a_failure_is_told_with_all_that_an_operator_asks(desk: Desk) -> None:
         "fault": "validation",
         "error": "ValueError: too long",
         "reason": "not retryable",
-        "calls": 4,
-        "waited": 3.5,
+        "attempts": 4,
+        "backoff_seconds": 3.5,
         "failures": 1,
         "key": "k1",
         "failed_at": "2026-11-21T06:30:00Z",
@@ -126,7 +128,7 @@ def test_a_failure_is_told_with_all_that_an_operator_asks(desk: Desk) -> None:
 def test_failures_through_an_items_own_fault_are_counted_while_the_request_is_the_same(desk: Desk) -> None:
     one, entry = desk.of("one"), ENTRIES[0]
     for times in range(1, MOST_FAILURES + 1):
-        entry = one.left(entry, failed(ITEMS[0], Fault.MALFORMED_ANSWER), "k1")
+        entry = one.left(entry, failed(ITEMS[0], Fault.MALFORMED_RESPONSE), "k1")
         assert entry.failures == times
     entry = one.left(entry, failed(ITEMS[0], Fault.THROTTLING), "k1")
     assert (entry.failures, entry.fault) == (MOST_FAILURES, "throttling")
@@ -157,7 +159,7 @@ class _Crowded(FolderStore):
     """Another run takes the list over between its listing and its reading."""
 
     def get(self, key: str) -> bytes:
-        raise NotFound(key)
+        raise NotFoundError(key)
 
 
 def test_a_list_that_another_run_takes_over_at_this_moment_is_not_ours(desk: Desk, tmp_path: Path) -> None:
@@ -186,7 +188,7 @@ def test_a_list_that_cannot_be_removed_costs_a_look_and_nothing_else(
 
 def test_lists_of_other_clients_are_none_of_ours(desk: Desk) -> None:
     desk.of("one").leave(ENTRIES)
-    assert Outstanding(desk.store, "smaller", run="two", wall=desk.wall).take_over() == {}
+    assert Backlog(desk.store, "smaller", run="two", wall=desk.wall).take_over() == {}
 
 
 def test_an_item_survives_the_way(desk: Desk) -> None:

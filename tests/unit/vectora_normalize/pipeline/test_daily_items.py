@@ -13,8 +13,8 @@ import pytest
 
 from support.ticking import Ticking
 from vectora_normalize.pipeline.daily_items import DailyLists
-from vectora_normalize.storage.expiry import WallClock
-from vectora_normalize.storage.objects import FolderStore, NotFound, StoreError
+from vectora_normalize.storage.expiry import RunClock
+from vectora_normalize.storage.objects import FolderStore, NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from vectora_normalize.storage.objects import ObjectStore
@@ -27,7 +27,7 @@ LIST = "normalized/small/2026/11/21/items.json"
 class Desk:
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        self.wall = WallClock(NOW, self.clock)
+        self.wall = RunClock(NOW, self.clock)
         self.store: ObjectStore = FolderStore(root)
 
     def lists(self, run: str = "one") -> DailyLists:
@@ -154,7 +154,7 @@ def test_only_parts_that_cannot_be_read_make_no_list(desk: Desk) -> None:
 class _Gone(FolderStore):
     def get(self, key: str) -> bytes:
         if "/parts/" in key:
-            raise NotFound(key)
+            raise NotFoundError(key)
         return super().get(key)
 
 

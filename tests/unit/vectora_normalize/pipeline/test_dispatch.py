@@ -17,7 +17,7 @@ from vectora_normalize.normalize.response_cache import AnswerStore
 from vectora_normalize.pipeline.dispatch import Dispatcher
 from vectora_normalize.pipeline.messages import ItemMessage
 from vectora_normalize.pipeline.worklist import QUEUED
-from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.objects import FolderStore
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Queue:
 class Office:
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        self.answers = AnswerStore(FolderStore(root), "small", run="r", wall=WallClock(NOW, self.clock), attempt=1.0)
+        self.answers = AnswerStore(FolderStore(root), "small", run="r", wall=RunClock(NOW, self.clock), attempt=1.0)
         self.normalizer = Normalizer(client=None, model_id="m", watchlists=watchlists_of({}), ingested_at=NOW)
 
     def dispatch(self, queue: Queue) -> BatchReport[RawItem, Normalized]:
@@ -76,7 +76,7 @@ def test_every_item_that_nobody_has_answered_is_sent_once(office: Office) -> Non
     assert [message.item for message in queue.sent] == ITEMS
     assert {(message.client_id, message.day, message.run) for message in queue.sent} == {("small", NOW.date(), "r-1")}
     assert {outcome.reason for outcome in report.unstarted} == {QUEUED}
-    assert (len(report.unstarted), report.calls) == (4, 0)
+    assert (len(report.unstarted), report.attempts) == (4, 0)
 
 
 def test_what_is_kept_is_not_sent(office: Office) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vectora_normalize.pipeline.keys import Places, add_rows, to_json
-from vectora_normalize.storage.objects import FolderStore, NotFound, Stored, StoreError, check_key
+from vectora_normalize.pipeline.keys import ObjectKeys, add_rows, to_json
+from vectora_normalize.storage.objects import FolderStore, NotFoundError, Stored, StoreError, check_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLACES = Places("lai_weekly", dt.date(2026, 1, 9), "1b7c-4d")
+PLACES = ObjectKeys("lai_weekly", dt.date(2026, 1, 9), "1b7c-4d")
 
 
 def row(name: str, day: str = "2026-11-20", **fields: object) -> dict[str, object]:
@@ -41,7 +41,7 @@ def test_objects_lie_where_their_readers_look() -> None:
 
 @pytest.mark.parametrize("name", ["", "../..", "a/b", "x" * 500, "é", "a b\n"])
 def test_any_name_makes_a_key(name: str) -> None:
-    places = Places("c", dt.date(2026, 1, 9), name)
+    places = ObjectKeys("c", dt.date(2026, 1, 9), name)
     for key in (places.report, places.raw(name)):
         assert check_key(key).count("/") == 6 - (key == places.report)
 
@@ -123,7 +123,7 @@ class _TidiedStore(FolderStore):
     def read(self, key: str) -> Stored:
         stored = super().read(key)
         (self.root / key).unlink()
-        raise NotFound(f"{key}: {len(stored.body)} bytes are gone")
+        raise NotFoundError(f"{key}: {len(stored.body)} bytes are gone")
 
 
 def test_an_object_that_is_deleted_meanwhile_is_written_anew(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.items import raw_item
-from vectora_normalize.pipeline.messages import ItemMessage, MalformedMessage
+from vectora_normalize.pipeline.messages import ItemMessage, MalformedMessageError
 
 MESSAGE = ItemMessage(
     client_id="lai_weekly",
@@ -61,7 +61,7 @@ def test_fields_of_a_later_version_do_no_harm() -> None:
     ],
 )
 def test_what_is_no_message_is_told_by_its_field(body: str, told: str) -> None:
-    with pytest.raises(MalformedMessage) as caught:
+    with pytest.raises(MalformedMessageError) as caught:
         ItemMessage.from_json(body)
     assert str(caught.value).startswith(told)
 

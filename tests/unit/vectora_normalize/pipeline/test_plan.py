@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.clients import configure
-from vectora_normalize.contract import ErrorType, RunRefused, RunRequest
+from vectora_normalize.contract import ErrorType, RunRefusedError, RunRequest
 from vectora_normalize.pipeline.plan import Plan, make_plan
 from vectora_normalize.sources.collect import Window
 from vectora_normalize.storage.objects import FolderStore, StoreError
@@ -33,8 +33,8 @@ def plan(config: FolderStore, **fields: object) -> Plan:
     return make_plan(request, config, today=TODAY)
 
 
-def refusal(config: FolderStore, **fields: object) -> RunRefused:
-    with pytest.raises(RunRefused) as caught:
+def refusal(config: FolderStore, **fields: object) -> RunRefusedError:
+    with pytest.raises(RunRefusedError) as caught:
         plan(config, **fields)
     return caught.value
 

@@ -18,10 +18,10 @@ from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._policy import RetryPolicy
 from support.answering import FunctionClient, client_error, extraction, tool_answer
 from support.clients import NOW, FixedFetcher, configure, feed
-from vectora_normalize.contract import ErrorType, RunRefused, RunRequest
+from vectora_normalize.contract import ErrorType, RunRefusedError, RunRequest
 from vectora_normalize.pipeline import Invocation, Parts, RunSummary, run
 from vectora_normalize.settings import OnConcurrentRun, Settings
-from vectora_normalize.storage.objects import BucketMissing, FolderStore
+from vectora_normalize.storage.objects import BucketMissingError, FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ def test_the_report_tells_of_every_step(world: World) -> None:
     assert report["window"] == {"from_date": "2026-11-14", "to_date": "2026-11-21", "slack": 1}
     assert report["disabled_sources"] == ["idle"]
     assert {source["source_key"]: source["counts"]["duplicate"] for source in report["sources"]} == {"one": 0, "two": 1}
-    assert report["bedrock"]["calls"] == 3
+    assert report["bedrock"]["attempts"] == 3
     assert report["bedrock"]["input_tokens"] == 2100
     assert report["bedrock"]["output_tokens"] == 300
     assert report["bedrock"]["tokens"] == {
@@ -163,14 +163,14 @@ def test_the_report_tells_of_every_step(world: World) -> None:
         "advised_max_tokens": None,  # three answers are too few to tell
         "reserved": 5_100,
         "settled": 3_600.0,
-        "reserved_in_vain": 1_500.0,
-        "share_in_vain": 0.2941,
+        "over_reserved": 1_500.0,
+        "unused_share": 0.2941,
     }
     assert list(report["seconds"]) == ["configuration", "ingest", "normalize", "store", "total"]
     assert report["settings"]["policy"]["BEDROCK_MAX_RETRIES"] == "1"
     account = report["items"][0]
     assert account["title"] == "Camurus grows"
-    assert (account["status"], account["calls"], account["fault"]) == ("succeeded", 1, None)
+    assert (account["status"], account["attempts"], account["fault"]) == ("succeeded", 1, None)
     assert (account["tokens_reserved"], account["tokens_settled"]) == (1_700, 1_200.0)
 
 
@@ -186,7 +186,7 @@ def test_what_is_counted_is_what_metrics_tell(world: World) -> None:
     assert counts.pop("DurationSeconds") > 0
     assert counts.pop("BackoffSeconds") >= 0
     assert counts == {
-        "Calls": 3,
+        "Attempts": 3,
         "Retries": 1,
         "Throttles": 2,
         "RetryRate": pytest.approx(100 / 3),
@@ -196,7 +196,7 @@ def test_what_is_counted_is_what_metrics_tell(world: World) -> None:
         "ItemsFailed": 1,
         "ItemsUnstarted": 0,
         "ItemsReused": 0,
-        "ItemsRetaken": 0,
+        "ItemsResumed": 0,
         "ItemsQueued": 0,
         "SourcesRead": 1,
         "SourcesFailed": 1,
@@ -204,7 +204,7 @@ def test_what_is_counted_is_what_metrics_tell(world: World) -> None:
         "InputTokens": 700,
         "OutputTokens": 100,
         "TokensReserved": 1_700,
-        "TokensReservedInVain": 500,
+        "TokensOverReserved": 500,
         "PacingSeconds": 0,
     }
 
@@ -218,9 +218,9 @@ def test_a_failed_item_is_told_with_its_fault_and_what_it_cost(world: World) -> 
     assert (summary.items_ingested, summary.items_normalized) == (3, 2)
     (failed,) = [account for account in summary.report["items"] if account["status"] == "failed"]
     assert failed["title"] == "Teva grows"
-    assert failed["fault"] == "malformed_answer"
+    assert failed["fault"] == "malformed_response"
     assert "missing required field" in failed["error"]
-    assert (failed["calls"], failed["retries"], failed["waited"]) == (1, 0, 0.0)
+    assert (failed["attempts"], failed["retries"], failed["backoff_seconds"]) == (1, 0, 0.0)
     assert failed["tokens_settled"] == 1_200.0, "an answer that is of no use has used its tokens"
     assert (summary.counts["OutputTokens"], summary.report["bedrock"]["tokens"]["output_tokens"]) == (200, 300)
 
@@ -323,19 +323,19 @@ def test_progress_is_told(world: World) -> None:
 
 
 def test_a_refused_request_writes_nothing(world: World) -> None:
-    with pytest.raises(RunRefused):
+    with pytest.raises(RunRefusedError):
         world.run(sources=("gone",))
     assert world.stored() == []
 
 
 class _NoBucket(FolderStore):
     def put_if_absent(self, key: str, body: bytes) -> str | None:
-        raise BucketMissing(f"s3://data/{key}: no such bucket")
+        raise BucketMissingError(f"s3://data/{key}: no such bucket")
 
 
 def test_a_bucket_that_is_not_there_is_a_wrong_configuration(world: World) -> None:
     world.data = _NoBucket(world.root / "data")
-    with pytest.raises(RunRefused) as caught:
+    with pytest.raises(RunRefusedError) as caught:
         world.run()
     assert caught.value.error_type is ErrorType.INVALID_CONFIGURATION
     assert str(caught.value) == "CONFIG_BUCKET or DATA_BUCKET: s3://data/normalized/small/lease.json: no such bucket"
@@ -355,11 +355,11 @@ class TestPaidOnce:
             "reused": 3,
             "joined": 0,
             "queued": 0,
-            "retaken": 0,
+            "resumed": 0,
             "given_up": 0,
         }
         assert {account["origin"] for account in summary.report["items"]} == {"store"}
-        assert (summary.counts["ItemsReused"], summary.counts["Calls"], summary.counts["InputTokens"]) == (3, 0, 0)
+        assert (summary.counts["ItemsReused"], summary.counts["Attempts"], summary.counts["InputTokens"]) == (3, 0, 0)
         assert summary.report["bedrock"]["tokens"] is None
         assert "TokensReserved" not in summary.counts
 
@@ -414,12 +414,12 @@ class TestOutstanding:
         world.run()
         (entry,) = world.outstanding()
         assert (entry["item"]["title"], entry["status"], entry["fault"]) == ("Teva grows", "failed", "validation")
-        assert (entry["calls"], entry["failures"]) == (1, 1)
+        assert (entry["attempts"], entry["failures"]) == (1, 1)
         world.answer = agree
         world.asked.clear()
         summary = world.run(from_date=dt.date(2001, 1, 1), to_date=dt.date(2001, 1, 2))
         assert (summary.items_ingested, summary.items_normalized) == (1, 1)
-        assert summary.report["work"]["retaken"] == 1
+        assert summary.report["work"]["resumed"] == 1
         assert len(world.asked) == 1
         assert world.outstanding() == []
         assert {item["title"] for item in world.load(ITEMS)} == {"Camurus grows", "Teva grows", "Uzedy grows"}
@@ -448,7 +448,7 @@ class TestOutstanding:
             "reused": 3,
             "joined": 0,
             "queued": 0,
-            "retaken": 3,
+            "resumed": 3,
             "given_up": 0,
         }
         assert world.asked == []
@@ -464,7 +464,7 @@ class TestOutstanding:
         assert world.asked == []
         assert (summary.items_ingested, summary.items_normalized) == (3, 2)
         (given_up,) = [account for account in summary.report["items"] if account["status"] == "failed"]
-        assert (given_up["title"], given_up["calls"], given_up["fault"]) == ("Teva grows", 0, "validation")
+        assert (given_up["title"], given_up["attempts"], given_up["fault"]) == ("Teva grows", 0, "validation")
         assert given_up["reason"].startswith("given up: failed in 3 runs")
         assert summary.report["work"]["given_up"] == 1
         assert len(world.outstanding()) == 1
@@ -521,7 +521,7 @@ class TestOneRunAtATime:
         world.data.put("normalized/small/lease.json", json.dumps(lease).encode())
         parts = world.parts()
         msgspec.structs.force_setattr(parts.settings, "on_concurrent_run", OnConcurrentRun.REFUSE)
-        with pytest.raises(RunRefused) as caught:
+        with pytest.raises(RunRefusedError) as caught:
             run(RunRequest(client_id="small"), parts, Invocation(now=NOW, request_id="r-1"))
         assert caught.value.error_type is ErrorType.CONCURRENT_RUN
         assert list(world.data.list("")) == ["normalized/small/lease.json"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome
 from support.items import raw_item
 from vectora_normalize.pipeline.backlog import MOST_FAILURES, Entry
-from vectora_normalize.pipeline.worklist import Todo, make_todo
+from vectora_normalize.pipeline.worklist import WorkList, make_work_list
 
 if TYPE_CHECKING:
     from vectora_normalize.items import RawItem
@@ -29,14 +29,14 @@ def often(item: RawItem, key: str | None = None) -> Entry:
     )
 
 
-def todo_of(ingested: list[RawItem], *entries: Entry) -> Todo:
-    return make_todo(ingested, left(*entries), key_of)
+def todo_of(ingested: list[RawItem], *entries: Entry) -> WorkList:
+    return make_work_list(ingested, left(*entries), key_of)
 
 
 def test_without_a_past_there_is_what_the_sources_gave() -> None:
     todo = todo_of(ITEMS[:3])
     assert todo.items == todo.asked == tuple(ITEMS[:3])
-    assert todo.retaken == 0
+    assert todo.resumed == 0
     assert todo.listed() == [Entry(item=item) for item in ITEMS[:3]]
 
 
@@ -44,7 +44,7 @@ def test_what_was_left_comes_after_what_the_sources_gave() -> None:
     old = Entry(item=ITEMS[5], status="unstarted", failures=1)
     todo = todo_of(ITEMS[:2], old)
     assert todo.items == (ITEMS[0], ITEMS[1], ITEMS[5])
-    assert todo.retaken == 1
+    assert todo.resumed == 1
     assert todo.entry(ITEMS[5]) == old
     assert todo.listed()[-1] == old
 
@@ -52,14 +52,14 @@ def test_what_was_left_comes_after_what_the_sources_gave() -> None:
 def test_what_was_left_and_is_still_in_the_sources_is_there_once() -> None:
     todo = todo_of(ITEMS[:2], Entry(item=ITEMS[0], status="failed", failures=2))
     assert todo.items == tuple(ITEMS[:2])
-    assert todo.retaken == 1
+    assert todo.resumed == 1
     assert todo.entry(ITEMS[0]).failures == 2
 
 
 def test_an_item_that_failed_too_often_is_not_asked_about_but_accounted_for() -> None:
     todo = todo_of(ITEMS[:3], often(ITEMS[1]))
     assert todo.asked == (ITEMS[0], ITEMS[2])
-    assert (todo.items, todo.retaken) == (tuple(ITEMS[:3]), 0)
+    assert (todo.items, todo.resumed) == (tuple(ITEMS[:3]), 0)
     batch: BatchReport[RawItem, Any] = BatchReport(
         tuple(ItemOutcome(index=place, item=item, status="succeeded") for place, item in enumerate(todo.asked)),
         7.0,
@@ -71,7 +71,7 @@ def test_an_item_that_failed_too_often_is_not_asked_about_but_accounted_for() ->
     assert (whole.elapsed, whole.stopped) == (7.0, "s")
     (given_up,) = whole.failed
     assert given_up.fault is not None
-    assert (given_up.fault.value, given_up.calls) == ("validation", 0)
+    assert (given_up.fault.value, given_up.attempts) == ("validation", 0)
     assert str(given_up.reason).startswith("given up: failed in 3 runs")
 
 
@@ -87,4 +87,4 @@ def test_an_item_that_was_given_up_and_left_the_sources_stays_on_the_list_and_no
 def test_another_request_is_another_chance() -> None:
     todo = todo_of([], often(ITEMS[0], key="of an older prompt"))
     assert todo.asked == (ITEMS[0],)
-    assert todo.retaken == 1
+    assert todo.resumed == 1

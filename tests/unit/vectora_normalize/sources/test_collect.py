@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vectora_normalize.items import hash_content
 from vectora_normalize.sources.collect import Counts, Ingested, Window, ingest
 from vectora_normalize.sources.config.catalog import ContentFilters, Source
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
 from vectora_normalize.sources.parse.entries import Document
 
@@ -182,12 +182,12 @@ def test_items_come_in_the_order_of_the_sources() -> None:
 
 
 def test_a_source_that_fails_is_alone_in_that() -> None:
-    refused = FetchError(FailureKind.NOT_FOUND, "https://a.example/feed: 404", received=120, elapsed=0.5)
+    refused = FetchError(FetchErrorKind.NOT_FOUND, "https://a.example/feed: 404", received=120, elapsed=0.5)
     ingested = run(refused, b"no feed at all", feed(item()))
     failed, unreadable, good = ingested.sources
-    assert (failed.failure, failed.message) == (FailureKind.NOT_FOUND, "https://a.example/feed: 404")
+    assert (failed.failure, failed.message) == (FetchErrorKind.NOT_FOUND, "https://a.example/feed: 404")
     assert (failed.received, failed.seconds, failed.counts) == (120, 0.5, Counts())
-    assert unreadable.failure is FailureKind.UNREADABLE
+    assert unreadable.failure is FetchErrorKind.UNREADABLE
     assert unreadable.message == "https://b.example/feed: neither RSS, Atom nor JSON Feed: it has no elements"
     assert (good.failure, good.message, good.counts.kept) == (None, "", 1)
     assert (good.received, good.seconds) == (len(feed(item())), 0.25)
@@ -203,7 +203,7 @@ def test_a_source_without_an_address_is_not_fetched() -> None:
     shelf = Shelf({"https://b.example/feed": feed(item())})
     ingested = ingest([source("a", ingestion_mode="html"), source("b")], WEEK, ALL, shelf)
     assert shelf.asked == ["https://b.example/feed"]
-    assert ingested.sources[0].failure is FailureKind.NO_ADDRESS
+    assert ingested.sources[0].failure is FetchErrorKind.NO_ADDRESS
     assert ingested.sources[0].message == "the catalogue gives no URL for ingestion_mode html"
     assert ingested.sources[0].url == ""
     assert len(ingested.items) == 1
@@ -279,7 +279,7 @@ def test_a_bug_that_a_document_finds_costs_its_source_only(monkeypatch: pytest.M
 
     monkeypatch.setattr("vectora_normalize.sources.parse.feeds.parse_feed", crash)
     evil, good = run(b"evil", b"good").sources
-    assert evil.failure is FailureKind.READER_CRASHED
+    assert evil.failure is FetchErrorKind.READER_CRASHED
     assert re.fullmatch(r"https://a.example/feed: IndexError in crash, line \d+", evil.message)
     assert good.failure is None
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from vectora_normalize.sources.errors import FailureKind, FetchError, ParseProblem
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind, ParseError
 
 
 def test_a_fetch_error_carries_its_facts() -> None:
-    error = FetchError(FailureKind.THROTTLED, "too many", status=429, retry_after=3.0, received=10, elapsed=0.5)
+    error = FetchError(FetchErrorKind.THROTTLED, "too many", status=429, retry_after=3.0, received=10, elapsed=0.5)
     assert str(error) == error.message == "too many"
     assert (error.kind, error.status, error.retry_after, error.received, error.elapsed) == (
-        FailureKind.THROTTLED,
+        FetchErrorKind.THROTTLED,
         429,
         3.0,
         10,
@@ -18,14 +18,14 @@ def test_a_fetch_error_carries_its_facts() -> None:
 
 
 def test_without_an_answer_there_is_no_status() -> None:
-    error = FetchError(FailureKind.TOO_SLOW, "x")
+    error = FetchError(FetchErrorKind.TOO_SLOW, "x")
     assert (error.status, error.retry_after, error.received, error.elapsed) == (None, None, 0, 0.0)
 
 
 def test_a_parse_problem_is_its_message() -> None:
-    assert ParseProblem("no feed").message == str(ParseProblem("no feed")) == "no feed"
+    assert ParseError("no feed").message == str(ParseError("no feed")) == "no feed"
 
 
 def test_kinds_are_written_as_metrics_and_reports_count_them() -> None:
-    assert all(kind == kind.lower().replace(" ", "_") for kind in FailureKind)
-    assert f"{FailureKind.REFUSED_ADDRESS}" == "refused_address"
+    assert all(kind == kind.lower().replace(" ", "_") for kind in FetchErrorKind)
+    assert f"{FetchErrorKind.REFUSED_ADDRESS}" == "refused_address"

@@ -8,7 +8,7 @@ import re
 from support.pages import ROOT
 from vectora_normalize.sources.collect import Counts
 from vectora_normalize.sources.config import patterns
-from vectora_normalize.sources.errors import FailureKind
+from vectora_normalize.sources.errors import FetchErrorKind
 from vectora_normalize.sources.http.limits import MEBIBYTE, FetchLimits
 from vectora_normalize.sources.parse import element_stack as balance
 from vectora_normalize.sources.parse import entries
@@ -45,7 +45,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 def test_every_kind_of_failure_is_explained() -> None:
     told = {kind for cell in first_column("kind") for kind in re.findall(r"`(\w+)`", cell)}
-    assert told == set(FailureKind)
+    assert told == set(FetchErrorKind)
 
 
 def test_every_count_is_explained() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.urls import LONGEST_URL, Target, absolute_link, parse_target, show_url
 
 
@@ -85,7 +85,7 @@ def test_a_target_is_written(target: Target, authority: str, url: str) -> None:
 def test_what_is_no_plain_http_url_is_refused(url: str) -> None:
     with pytest.raises(FetchError) as caught:
         parse_target(url)
-    assert caught.value.kind is FailureKind.INVALID_URL
+    assert caught.value.kind is FetchErrorKind.INVALID_URL
 
 
 def test_full_width_digits_are_no_way_around() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from support.ticking import Ticking
-from vectora_normalize.storage.expiry import Hold, WallClock
+from vectora_normalize.storage.expiry import Hold, RunClock
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 
@@ -28,7 +28,7 @@ def test_a_hold_without_a_time_zone_is_none() -> None:
 
 def test_wall_time_passes_as_the_clock_does() -> None:
     clock = Ticking()
-    wall = WallClock(NOW, clock)
+    wall = RunClock(NOW, clock)
     assert wall.now() == NOW
     clock.sleep(90.0)
     assert wall.now() == NOW + dt.timedelta(seconds=90)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.ticking import Ticking
-from vectora_normalize.storage.expiry import WallClock
+from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.leases import LEASE_SECONDS, Lease
-from vectora_normalize.storage.objects import FolderStore, NotFound, Stored, StoreError
+from vectora_normalize.storage.objects import FolderStore, NotFoundError, Stored, StoreError
 
 if TYPE_CHECKING:
     from vectora_normalize.storage.objects import ObjectStore
@@ -25,7 +25,7 @@ class Office:
 
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        self.wall = WallClock(NOW, self.clock)
+        self.wall = RunClock(NOW, self.clock)
         self.store: ObjectStore = FolderStore(root)
 
     def lease(self, owner: str, *, seconds: float | None = None) -> Lease:
@@ -130,7 +130,7 @@ class _Vanishing(FolderStore):
         if not self.gone:
             self.gone = True
             (self.root / key).unlink()
-            raise NotFound(key)
+            raise NotFoundError(key)
         return super().read(key)
 
 

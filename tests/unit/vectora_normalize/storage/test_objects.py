@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from vectora_normalize.storage.objects import FolderStore, NotFound, S3Store, StoreError, check_key
+from vectora_normalize.storage.objects import FolderStore, NotFoundError, S3Store, StoreError, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,7 +132,7 @@ class TestFolderStore:
     def test_an_object_that_cannot_be_read_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="cannot be read: File name too long") as caught:
             FolderStore(tmp_path).get("x" * 1000)
-        assert not isinstance(caught.value, NotFound)
+        assert not isinstance(caught.value, NotFoundError)
 
     def test_a_folder_that_is_not_there_is_an_empty_store(self, tmp_path: Path) -> None:
         store = FolderStore(tmp_path / "later")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bedrock_resilience import Fault
-from bedrock_resilience.emulator import EVERY_FAILURE
+from bedrock_resilience.emulator import FAULT_NAMES
 from bedrock_resilience.emulator.conformance import CASES, Means
 
 # Raised by this package alone, before or instead of a request, or no failure at all.
@@ -12,7 +12,7 @@ NOT_MET_BY_BOTO3 = {Fault.CONFIGURATION, Fault.CANCELLED, Fault.UNKNOWN}
 
 def test_everything_that_the_emulator_can_let_go_wrong_has_a_row() -> None:
     scripted = {case.error for case in CASES}
-    assert set(EVERY_FAILURE) - scripted == {"slow-first-byte"}  # which is no failure
+    assert set(FAULT_NAMES) - scripted == {"slow-first-byte"}  # which is no failure
 
 
 def test_every_fault_that_boto3_can_meet_has_a_row() -> None:
@@ -36,6 +36,6 @@ def test_what_is_billed_again_is_sent_once_more_at_most() -> None:
         Fault.READ_TIMEOUT,
         Fault.CONNECTION_LOST,
         Fault.STREAM_INTERRUPTED,
-        Fault.MALFORMED_ANSWER,
+        Fault.MALFORMED_RESPONSE,
     }
     assert all(case.attempts <= 2 for case in CASES if case.faults & billed)

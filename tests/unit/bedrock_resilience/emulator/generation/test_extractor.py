@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.emulator._generation.extractor import CONFESSION, extract
+from bedrock_resilience.emulator._generation.extractor import DISCLAIMER, extract
 from bedrock_resilience.emulator._protocol.conversation import ANY, AUTO, NO_TOOL, Conversation, Message, Tool
 
 WEATHER = Tool("get_weather", "The weather of a city.", {"type": "object"})
@@ -26,14 +26,14 @@ def used(conversation: Conversation) -> str | None:
 
 def test_without_a_tool_it_says_what_it_is() -> None:
     generation = extract(asked("First. Second."))
-    assert generation.content == ({"text": f"{CONFESSION}\nFirst. Second."},)
+    assert generation.content == ({"text": f"{DISCLAIMER}\nFirst. Second."},)
     assert generation.stop_reason == "end_turn"
-    assert "not a language model" in CONFESSION
+    assert "not a language model" in DISCLAIMER
 
 
 def test_without_a_text_it_says_only_that() -> None:
     image: dict[str, Any] = {"image": {"format": "png", "source": {"bytes": "eA=="}}}
-    assert extract(Conversation("model", "", (Message("user", (image,)),))).content == ({"text": CONFESSION},)
+    assert extract(Conversation("model", "", (Message("user", (image,)),))).content == ({"text": DISCLAIMER},)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bedrock_resilience.emulator._injection.error_faults import EVERY_FAILURE, ErrorAnswer, fault
-from bedrock_resilience.emulator._injection.fault_injection import Mischief
-from bedrock_resilience.emulator._injection.stream_faults import CutBody, Hang, StreamException
+from bedrock_resilience.emulator._injection.error_faults import FAULT_NAMES, ErrorAnswer, fault
+from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
+from bedrock_resilience.emulator._injection.stream_faults import Hang, StreamException, TruncatedBody
 from bedrock_resilience.emulator._protocol.errors import ERRORS, STATUS_MESSAGES, ServiceError
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ def nothing() -> Reply:
     raise AssertionError("an error generates nothing")
 
 
-@pytest.mark.parametrize("name", EVERY_FAILURE)
+@pytest.mark.parametrize("name", FAULT_NAMES)
 def test_every_failure_is_made_by_its_name(name: str | int) -> None:
     made = fault(name)
-    assert isinstance(made, Mischief)
+    assert isinstance(made, FaultInjection)
     if isinstance(made, ErrorAnswer):
         assert made.apply(nothing).status == made.error.status >= 400
 
@@ -34,10 +34,10 @@ def test_every_failure_is_made_by_its_name(name: str | int) -> None:
         (529, ErrorAnswer(None, 529)),
         ("529", ErrorAnswer(None, 529)),
         ("hang", Hang()),
-        (CutBody(0.1), CutBody(0.1)),
+        (TruncatedBody(0.1), TruncatedBody(0.1)),
     ],
 )
-def test_names_numbers_and_faults_are_taken(error: str | int | Mischief, made: Mischief) -> None:
+def test_names_numbers_and_faults_are_taken(error: str | int | FaultInjection, made: FaultInjection) -> None:
     assert fault(error) == made
 
 

@@ -10,7 +10,7 @@ from bedrock_resilience.emulator._http.replies import Ending, Reply, plain
 from bedrock_resilience.emulator._injection import stream_faults as damage
 
 if TYPE_CHECKING:
-    from bedrock_resilience.emulator._injection.fault_injection import Mischief
+    from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
 
 STREAM = Reply(200, {}, (b"first...", b"second..", b"third..."), None)
 BODY = plain(b"0123456789", delay=1.0)
@@ -22,12 +22,12 @@ def test_a_slow_answer_is_whole() -> None:
 
 
 def test_a_cut_body_announces_more_than_it_sends() -> None:
-    reply = damage.CutBody(0.3).apply(lambda: BODY)
+    reply = damage.TruncatedBody(0.3).apply(lambda: BODY)
     assert (reply.frames, reply.length, reply.ending) == ((b"012",), 10, Ending.CUT)
 
 
 def test_a_foreign_body_comes_when_the_answer_would_have_come() -> None:
-    reply = damage.ForeignBody(b"nope", "text/plain", 203).apply(lambda: BODY)
+    reply = damage.UnexpectedBody(b"nope", "text/plain", 203).apply(lambda: BODY)
     assert (reply.status, reply.headers, reply.frames, reply.delay) == (
         203,
         {"Content-Type": "text/plain"},
@@ -37,7 +37,7 @@ def test_a_foreign_body_comes_when_the_answer_would_have_come() -> None:
 
 
 @pytest.mark.parametrize(("fault", "ending"), [(damage.ConnectionReset(), Ending.RESET), (damage.Hang(), Ending.STALL)])
-def test_nothing_at_all_is_sent(fault: Mischief, ending: Ending) -> None:
+def test_nothing_at_all_is_sent(fault: FaultInjection, ending: Ending) -> None:
     reply = fault.apply(lambda: BODY)
     assert (reply.head, reply.frames, reply.ending) == (False, (), ending)
 
@@ -53,7 +53,7 @@ def test_nothing_at_all_is_sent(fault: Mischief, ending: Ending) -> None:
         (damage.StreamDamage(after=9), STREAM.frames, Ending.WHOLE),
     ],
 )
-def test_streams_break_after_so_many_events(fault: Mischief, frames: tuple[bytes, ...], ending: Ending) -> None:
+def test_streams_break_after_so_many_events(fault: FaultInjection, frames: tuple[bytes, ...], ending: Ending) -> None:
     reply = fault.apply(lambda: STREAM)
     assert (reply.frames, reply.ending) == (frames, ending)
     assert fault.streams_only

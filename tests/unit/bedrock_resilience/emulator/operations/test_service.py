@@ -11,10 +11,10 @@ import pytest
 from bedrock_resilience.emulator._generation.extractor import extract
 from bedrock_resilience.emulator._http.http_parser import Request
 from bedrock_resilience.emulator._injection.script import FaultScript, Rule
-from bedrock_resilience.emulator._injection.stream_faults import ForeignBody
+from bedrock_resilience.emulator._injection.stream_faults import UnexpectedBody
 from bedrock_resilience.emulator._latency import Constant
 from bedrock_resilience.emulator._operations.service import Service
-from bedrock_resilience.emulator._request_log import Journal
+from bedrock_resilience.emulator._request_log import RequestLog
 from bedrock_resilience.quotas._quota import Limit, Quota, QuotaLedger, Usage
 from support.approx import approx
 
@@ -48,7 +48,7 @@ class Setup:
         self.clock = StillClock()
         self.ledger = QuotaLedger(quota)
         self.script = FaultScript()
-        self.journal = Journal(100)
+        self.journal = RequestLog(100)
         self.service = Service(
             ledger=self.ledger,
             script=self.script,
@@ -142,7 +142,7 @@ def test_a_cached_prompt_is_told_in_the_usage_and_settled_as_such() -> None:
 @pytest.mark.parametrize(("status", "error"), [(200, None), (503, "503")])
 def test_a_foreign_body_is_noted_as_the_client_sees_it(status: int, error: str | None) -> None:
     setup = Setup(Quota(requests_per_minute=1, burst=1))
-    setup.script.add(Rule(ForeignBody(status=status), 2))
+    setup.script.add(Rule(UnexpectedBody(status=status), 2))
     for _ in range(2):  # the second would have been throttled
         setup.send().done()
         exchange = setup.journal.log[-1]
@@ -182,7 +182,7 @@ def test_many_threads_get_each_their_own_answer() -> None:
 def test_a_fault_that_breaks_is_told_and_leaves_nothing_open(caplog: pytest.LogCaptureFixture) -> None:
     setup = Setup()
     body: Any = 5
-    setup.script.add(Rule(ForeignBody(body=body)))
+    setup.script.add(Rule(UnexpectedBody(body=body)))
     delivery = setup.send()
     delivery.done()
     assert delivery.reply.status == 500

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vectora_normalize.contract import ErrorType, RunRefused, refused, succeeded
+from vectora_normalize.contract import ErrorType, RunRefusedError, refused, succeeded
 from vectora_normalize.operations.deploy import DeployError, Trial
 from vectora_normalize.operations.deploy.smoke_test import judge
 
@@ -40,7 +40,7 @@ def test_what_is_good_may_still_be_worth_a_look(ingested: int, normalized: int, 
 )
 def test_a_refusal_is_a_failure_with_its_reason(kind: ErrorType, told: str) -> None:
     with pytest.raises(DeployError) as failed:
-        judge(refused(RunRefused(kind, "why"), client_id="c", seconds=1))
+        judge(refused(RunRefusedError(kind, "why"), client_id="c", seconds=1))
     assert str(failed.value) == f"the code is in place, {told}"
 
 

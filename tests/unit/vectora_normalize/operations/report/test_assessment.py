@@ -26,20 +26,29 @@ TIME = "long runs without throttling: more workers, more memory, a longer timeou
 
 
 def run(name: str | None = "r-1", **numbers: Any) -> RunNumbers:  # noqa: ANN401 - its fields
-    usual: dict[str, Any] = {"calls": 100, "retries": 0, "throttles": 0, "submitted": 100, "failed": 0, "seconds": 60.0}
+    usual: dict[str, Any] = {
+        "attempts": 100,
+        "retries": 0,
+        "throttles": 0,
+        "submitted": 100,
+        "failed": 0,
+        "seconds": 60.0,
+    }
     return RunNumbers(request_id=name, origin=Origin.REPORT, **{**usual, **numbers})
 
 
 def test_rates_are_over_all_runs_that_tell() -> None:
-    verdict = judge([run(calls=100, retries=10), run(calls=300, retries=30, failed=4), run(calls=None, retries=99)])
-    assert (verdict.runs, verdict.calls, verdict.retries, verdict.retry_rate) == (3, 400, 40, 0.1)
+    verdict = judge(
+        [run(attempts=100, retries=10), run(attempts=300, retries=30, failed=4), run(attempts=None, retries=99)]
+    )
+    assert (verdict.runs, verdict.attempts, verdict.retries, verdict.retry_rate) == (3, 400, 40, 0.1)
     assert (verdict.submitted, verdict.failed, verdict.failure_rate) == (300, 4, 4 / 300)
     assert verdict.longest == 60.0
 
 
 def test_where_no_run_tells_there_is_no_rate_and_yet_a_count() -> None:
-    verdict = judge([run(calls=None, retries=3, submitted=None, failed=1, seconds=None)] * 2)
-    assert (verdict.calls, verdict.retries, verdict.retry_rate) == (None, 6, None)
+    verdict = judge([run(attempts=None, retries=3, submitted=None, failed=1, seconds=None)] * 2)
+    assert (verdict.attempts, verdict.retries, verdict.retry_rate) == (None, 6, None)
     assert (verdict.submitted, verdict.failed, verdict.failure_rate) == (None, 2, None)
     assert (verdict.longest, verdict.breaches, verdict.advice) == (None, (), ())
 
@@ -68,9 +77,9 @@ def test_tokens_are_those_of_all_runs_that_tell() -> None:
         ({"seconds": 240.0}, None),
         ({"seconds": 241.0}, "r-1: took 241 s, over 240 s"),
         ({"seconds": 60.0, "killed": True}, "r-1: killed at its timeout, after 60 s"),
-        ({"calls": 0, "submitted": 0}, None),
+        ({"attempts": 0, "submitted": 0}, None),
         ({"failed": 1, "unstarted": 99, "refusal": "BedrockRefused"}, "r-1: came to nothing: BedrockRefused"),
-        ({"calls": None, "submitted": None, "refusal": "InvalidEvent"}, "r-1: came to nothing: InvalidEvent"),
+        ({"attempts": None, "submitted": None, "refusal": "InvalidEvent"}, "r-1: came to nothing: InvalidEvent"),
         ({"unstarted": 3}, "r-1: 3 items not started"),
     ],
 )
@@ -103,8 +112,8 @@ def test_each_run_is_judged_for_itself_as_the_alarms_do() -> None:
         ({"seconds": 300.0}, (WORKERS,)),
         ({"seconds": 301.0, "throttles": 5}, (PACER,)),
         ({"killed": True, "throttles": 5}, (PACER,)),
-        ({"calls": 0, "submitted": 0}, ()),
-        ({"calls": 1, "failed": 1, "unstarted": 99, "refusal": "BedrockRefused"}, (REFUSED,)),
+        ({"attempts": 0, "submitted": 0}, ()),
+        ({"attempts": 1, "failed": 1, "unstarted": 99, "refusal": "BedrockRefused"}, (REFUSED,)),
         ({"unstarted": 3}, (UNSTARTED,)),
     ],
 )

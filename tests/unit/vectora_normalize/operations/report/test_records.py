@@ -76,7 +76,7 @@ def test_a_line_of_the_lambda_is_read_with_its_request() -> None:
 
 
 def test_one_object_is_one_record() -> None:
-    assert read('{"bedrock": {"calls": 1}}') == [Record("", {"bedrock": {"calls": 1}})]
+    assert read('{"bedrock": {"attempts": 1}}') == [Record("", {"bedrock": {"attempts": 1}})]
     assert read("[[1], [], 7, null]") == [Record("", {}), Record("", {})]
 
 

@@ -29,13 +29,13 @@ def of_json(value: object) -> list[RunNumbers]:
 
 def test_a_report_tells_all() -> None:
     report = run_report(
-        seconds=180.5, calls=120, retries=16, throttles=18, submitted=104, failed=2, faults={"throttling": 2}
+        seconds=180.5, attempts=120, retries=16, throttles=18, submitted=104, failed=2, faults={"throttling": 2}
     )
     (run,) = of_json(report)
     assert run == RunNumbers(
         request_id="r-1",
         origin=Origin.REPORT,
-        calls=120,
+        attempts=120,
         retries=16,
         throttles=18,
         submitted=104,
@@ -69,7 +69,7 @@ def test_a_line_of_metrics_tells_almost_all() -> None:
         )
     )
     assert run.origin is Origin.METRICS
-    assert (run.calls, run.retries, run.throttles) == (120, 16, 18)
+    assert (run.attempts, run.retries, run.throttles) == (120, 16, 18)
     assert (run.submitted, run.failed, run.seconds) == (103, 2, 9.5)
 
 
@@ -84,7 +84,7 @@ def test_lines_add_up_to_a_run() -> None:
     assert run == RunNumbers(
         request_id="r-1",
         origin=Origin.LINES,
-        calls=13,
+        attempts=13,
         retries=3,
         throttles=4,
         submitted=12,
@@ -99,14 +99,14 @@ def test_lines_add_up_to_a_run() -> None:
 def test_a_console_that_writes_another_encoding_loses_no_line(encoding: str) -> None:
     told = f"{RETRY}\r\n{ABANDONED}\r\nNormalisation terminée : 9 succès, 1 échecs\r\n"
     (run,) = runs(records(told.encode(encoding)))
-    assert (run.calls, run.retries, run.submitted, run.failed) == (11, 1, 10, 1)
+    assert (run.attempts, run.retries, run.submitted, run.failed) == (11, 1, 10, 1)
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_accents_may_be_written_in_either_form(form: Literal["NFC", "NFD"]) -> None:
     told = f"{RETRY}\n{ABANDONED}\nNormalisation terminée : 9 succès, 1 échecs\n"
     (run,) = of_lines(unicodedata.normalize(form, told))
-    assert (run.calls, run.retries, run.submitted, run.failed) == (11, 1, 10, 1)
+    assert (run.attempts, run.retries, run.submitted, run.failed) == (11, 1, 10, 1)
 
 
 def test_what_was_decoded_wrongly_before_is_counted_as_well() -> None:
@@ -117,13 +117,13 @@ def test_what_was_decoded_wrongly_before_is_counted_as_well() -> None:
 @pytest.mark.parametrize("how", ["refused", "came to nothing"])
 def test_an_answer_that_is_no_200_is_known_by_its_line(how: str) -> None:
     (run,) = of_lines(*lines(f"{how}: BedrockRefused: Bedrock refused the run: access_denied"))
-    assert (run.refusal, run.calls, run.submitted) == ("BedrockRefused", None, None)
+    assert (run.refusal, run.attempts, run.submitted) == ("BedrockRefused", None, None)
     (run,) = of_lines(*lines(f"{how}: BedrockRefused: x"), metrics(Calls=1, ItemsFailed=1, ItemsUnstarted=111))
-    assert (run.refusal, run.calls, run.unstarted) == ("BedrockRefused", 1, 111)
+    assert (run.refusal, run.attempts, run.unstarted) == ("BedrockRefused", 1, 111)
 
 
 def test_an_answer_that_is_no_200_is_known_by_its_report() -> None:
-    refused = {**run_report(calls=1, submitted=112, failed=1, unstarted=111), "error_type": "BedrockRefused"}
+    refused = {**run_report(attempts=1, submitted=112, failed=1, unstarted=111), "error_type": "BedrockRefused"}
     (run,) = of_json(refused)
     assert (run.refusal, run.unstarted) == ("BedrockRefused", 111)
 
@@ -146,7 +146,14 @@ def test_items_that_workers_have_before_them_are_no_unstarted_ones() -> None:
 )
 def test_plain_lines_of_either_language_do(retry: str, abandoned: str, batch: str) -> None:
     (run,) = of_lines(f"WARNING {retry}", f"ERROR {abandoned}", f"INFO {batch}")
-    assert (run.request_id, run.calls, run.retries, run.throttles, run.submitted, run.failed) == (None, 5, 1, 2, 4, 1)
+    assert (run.request_id, run.attempts, run.retries, run.throttles, run.submitted, run.failed) == (
+        None,
+        5,
+        1,
+        2,
+        4,
+        1,
+    )
 
 
 def test_a_retry_of_another_fault_is_no_throttle() -> None:
@@ -157,16 +164,16 @@ def test_a_retry_of_another_fault_is_no_throttle() -> None:
 
 def test_without_a_line_that_sums_up_the_rates_are_not_known() -> None:
     (run,) = of_lines(*lines(RETRY, ABANDONED))
-    assert (run.calls, run.retries, run.submitted, run.failed) == (None, 1, None, 1)
+    assert (run.attempts, run.retries, run.submitted, run.failed) == (None, 1, None, 1)
     assert (run.retry_rate, run.throttle_rate, run.failure_rate) == (None, None, None)
 
 
 def test_a_run_that_is_told_of_three_times_counts_once_as_its_report_has_it() -> None:
     told = [*lines(RETRY, RETRY), metrics(Calls=10, Retries=2, ItemsNormalized=8)]
-    report = as_json(run_report(calls=11, retries=2, submitted=9)).decode()
+    report = as_json(run_report(attempts=11, retries=2, submitted=9)).decode()
     for order in ([*told, report], [report, *told], [*reversed(told), report, report]):
         (run,) = of_lines(*order)
-        assert (run.origin, run.calls) == (Origin.REPORT, 11)
+        assert (run.origin, run.attempts) == (Origin.REPORT, 11)
 
 
 def test_runs_come_by_name_in_the_order_in_which_they_are_told() -> None:
@@ -176,19 +183,19 @@ def test_runs_come_by_name_in_the_order_in_which_they_are_told() -> None:
 
 def test_a_run_that_was_killed_is_known_by_lambda_s_own_line() -> None:
     (run,) = of_lines(*lines(RETRY, request_id=REQUEST), KILLED)
-    assert (run.request_id, run.killed, run.seconds, run.retries, run.calls) == (REQUEST, True, 300.03, 1, None)
+    assert (run.request_id, run.killed, run.seconds, run.retries, run.attempts) == (REQUEST, True, 300.03, 1, None)
     (run,) = of_lines(metrics(REQUEST, Calls=4), KILLED)
-    assert (run.killed, run.calls) == (True, 4)
+    assert (run.killed, run.attempts) == (True, 4)
 
 
 @pytest.mark.parametrize(
     "other",
     [
         {"_aws": {}, "RunsRefused": [1.0]},
-        {"Calls": 1, "Retries": 1, "Throttles": 1, "ItemsFailed": 0},
-        {"_aws": {}, "Calls": [], "Retries": 1, "Throttles": 1, "ItemsFailed": 0},
-        {"_aws": {}, "Calls": "1", "Retries": True, "Throttles": [1, 2], "ItemsFailed": float("inf")},
-        {"bedrock": {"calls": 1}, "seconds": {}},
+        {"Attempts": 1, "Retries": 1, "Throttles": 1, "ItemsFailed": 0},
+        {"_aws": {}, "Attempts": [], "Retries": 1, "Throttles": 1, "ItemsFailed": 0},
+        {"_aws": {}, "Attempts": "1", "Retries": True, "Throttles": [1, 2], "ItemsFailed": float("inf")},
+        {"bedrock": {"attempts": 1}, "seconds": {}},
         {"bedrock": [1], "seconds": 2},
         {"message": "12 of 12 items normalised", "request_id": "r-1"},
         {"message": "START RequestId: x"},
@@ -199,16 +206,16 @@ def test_lines_of_others_are_no_runs(other: dict[str, Any]) -> None:
 
 
 def test_a_report_without_names_and_times_is_a_run_all_the_same() -> None:
-    bedrock = {"calls": 1, "retries": 0, "throttles": 0, "submitted": 1, "failed": 0, "faults": {"x": "y"}}
+    bedrock = {"attempts": 1, "retries": 0, "throttles": 0, "submitted": 1, "failed": 0, "faults": {"x": "y"}}
     (run,) = of_json({"bedrock": bedrock, "request_id": 7})
     assert (run.request_id, run.seconds, run.faults) == (None, None, {})
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())
-NAMES = st.sampled_from(["_aws", "Calls", "Retries", "Throttles", "ItemsFailed", "request_id", "bedrock", "seconds"])
+NAMES = st.sampled_from(["_aws", "Attempts", "Retries", "Throttles", "ItemsFailed", "request_id", "bedrock", "seconds"])
 
 
-@given(st.dictionaries(NAMES, VALUES | st.dictionaries(st.sampled_from(["calls", "total", "faults"]), VALUES)))
+@given(st.dictionaries(NAMES, VALUES | st.dictionaries(st.sampled_from(["attempts", "total", "faults"]), VALUES)))
 def test_no_object_is_refused(fields: dict[str, Any]) -> None:
     for run in runs([Record(RETRY, fields)]):
         assert run.retries >= 0 or run.origin is not Origin.LINES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vectora_normalize.contract import ErrorType, RunRefused
+from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.sources.config.catalog import (
     CATALOG_KEY,
     Catalog,
@@ -190,7 +190,7 @@ def test_an_empty_bouquet_adds_nothing() -> None:
 
 
 def test_unknown_sources_of_an_event_are_told_with_the_known_ones() -> None:
-    with pytest.raises(RunRefused) as caught:
+    with pytest.raises(RunRefusedError) as caught:
         select_sources(client(), catalog(), ["b", "x", "y"])
     assert caught.value.error_type is ErrorType.UNKNOWN_SOURCE
     assert caught.value.faults == ("sources: got ['x', 'y']; accepted: a, b, resting, extra",)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.inflate import inflate
 
 TEXT = b"Camurus announces results. " * 40
@@ -76,7 +76,7 @@ def test_an_empty_body_is_complete() -> None:
 def test_what_cannot_be_undone_is_told(encoding: str, chunks: list[bytes], says: str) -> None:
     with pytest.raises(FetchError, match=says) as caught:
         inflate(chunks, encoding, 10_000)
-    assert caught.value.kind is FailureKind.BROKEN_ANSWER
+    assert caught.value.kind is FetchErrorKind.BROKEN_ANSWER
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])
@@ -85,7 +85,7 @@ def test_the_limit_is_exact(encoding: str) -> None:
     assert inflate([data], encoding, len(TEXT))[0] == TEXT
     with pytest.raises(FetchError, match=f"more than {len(TEXT) - 1} bytes once decompressed") as caught:
         inflate([data], encoding, len(TEXT) - 1)
-    assert caught.value.kind is FailureKind.TOO_LARGE
+    assert caught.value.kind is FetchErrorKind.TOO_LARGE
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.ticking import Ticking
-from vectora_normalize.sources.errors import FailureKind, FetchError
+from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.limits import FetchLimits, Meter
 
 
@@ -33,7 +33,7 @@ def test_patience_is_what_is_left() -> None:
     clock.now += 2
     with pytest.raises(FetchError, match=r"not complete after 10\.0 s") as caught:
         meter.patience(3)
-    assert caught.value.kind is FailureKind.TOO_SLOW
+    assert caught.value.kind is FetchErrorKind.TOO_SLOW
 
 
 def test_the_end_of_the_run_ends_a_fetch_before_its_own_limit() -> None:
@@ -55,7 +55,7 @@ def test_bytes_on_the_wire_are_counted_to_the_last() -> None:
     assert meter.received == 100
     with pytest.raises(FetchError, match="more than 100 bytes on the wire") as caught:
         meter.count(1)
-    assert caught.value.kind is FailureKind.TOO_LARGE
+    assert caught.value.kind is FetchErrorKind.TOO_LARGE
 
 
 def test_headers_have_a_limit_of_their_own_for_each_answer() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse.entries import Entry
 from vectora_normalize.sources.parse.feeds import parse_feed
 
@@ -162,7 +162,7 @@ def test_an_entity_bomb_is_text() -> None:
 def test_external_entities_and_files_are_never_opened(tmp_path: Path) -> None:
     secret = tmp_path / "secret.xml"
     secret.write_text("<rss><channel><item><title>hunter2</title></item></channel></rss>")
-    with pytest.raises(ParseProblem):
+    with pytest.raises(ParseError):
         entries(str(secret))
     source = f'<!DOCTYPE r [<!ENTITY x SYSTEM "file://{secret}">]>{rss("<item><title>&x;</title></item>")[21:]}'
     assert "hunter2" not in entries(source)[0].title
@@ -179,7 +179,7 @@ def test_external_entities_and_files_are_never_opened(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_feed_says_so(source: str, says: str) -> None:
-    with pytest.raises(ParseProblem, match=says):
+    with pytest.raises(ParseError, match=says):
         entries(source)
 
 
@@ -192,7 +192,7 @@ def test_a_bug_of_the_parser_is_a_problem_of_its_source(monkeypatch: pytest.Monk
         raise RecursionError
 
     monkeypatch.setattr("feedparser.parse", crash)
-    with pytest.raises(ParseProblem, match=r"feedparser failed on it \(RecursionError\)"):
+    with pytest.raises(ParseError, match=r"feedparser failed on it \(RecursionError\)"):
         entries(rss(""))
 
 

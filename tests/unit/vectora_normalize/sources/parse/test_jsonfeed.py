@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Entry
 from vectora_normalize.sources.parse.jsonfeed import MAX_VALUES, parse_json_feed
 
@@ -102,7 +102,7 @@ def test_every_version_that_is_in_use_is_read(version: str) -> None:
     ],
 )
 def test_what_is_no_json_feed_says_so(text: str, says: str) -> None:
-    with pytest.raises(ParseProblem, match=says):
+    with pytest.raises(ParseError, match=says):
         parse_json_feed(text, base=BASE)
 
 
@@ -112,7 +112,7 @@ def test_an_item_nested_without_end_costs_itself() -> None:
     assert len(document.entries) == 1
     try:
         document = parse_json_feed(f'{{"version": "{VERSION}", "items": [{{"title": {deep}}}]}}', base=BASE)
-    except ParseProblem:
+    except ParseError:
         return
     assert document.entries[0].title == ""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vectora_normalize.sources.collect import Window
-from vectora_normalize.sources.errors import ParseProblem
+from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse.pages import parse_page
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_json_ld_adds_what_the_page_does_not_show() -> None:
     "source", ["", "plain text", "<p>no links</p>", "<a href='javascript:x'>A title of some length</a>"]
 )
 def test_a_page_without_links_is_none(source: str) -> None:
-    with pytest.raises(ParseProblem, match="no page with links"):
+    with pytest.raises(ParseError, match="no page with links"):
         page(source)
 
 
