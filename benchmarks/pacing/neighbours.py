@@ -194,7 +194,7 @@ async def _instance(
         retries=len(seen) - scenario.items,
         throttles=sum(request.refused is not None for request in seen),
         backoff_seconds=0.0,
-        paced=0.0,
+        pacing_seconds=0.0,
     )
 
 

@@ -6,12 +6,14 @@ alone pays for nothing more at its cold start.
 
 from __future__ import annotations
 
+from bedrock_resilience._fault import THROTTLING, TRANSIENT, Fault
 from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience._version import __version__
-from bedrock_resilience.retrying._faults import THROTTLING, TRANSIENT, Fault, classify
+from bedrock_resilience.errors import DeadlineExceededError, RetriesExhaustedError
+from bedrock_resilience.retrying._faults import classify
 from bedrock_resilience.retrying._jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
 from bedrock_resilience.retrying._policy import RetryPolicy
-from bedrock_resilience.retrying._retrier import DeadlineExceededError, Retrier, RetriesExhaustedError, retry
+from bedrock_resilience.retrying._retrier import Retrier, retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +21,8 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.batch._executor import BoundedExecutor
     from bedrock_resilience.batch._report import BatchReport, ItemOutcome
-    from bedrock_resilience.bedrock import (
-        BedrockRuntime,
-        IncompleteResponseError,
-        MalformedResponseError,
-        StreamInterruptedError,
-        bedrock_runtime_client,
-        call_bedrock_with_retry,
-    )
+    from bedrock_resilience.bedrock import BedrockRuntime, bedrock_runtime_client, call_bedrock_with_retry
+    from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError, StreamInterruptedError
     from bedrock_resilience.pacing import AdaptivePacer, NoPacer, QuotaPacer
     from bedrock_resilience.quotas._quota import Quota
     from bedrock_resilience.retrying._budget import RetryBudget

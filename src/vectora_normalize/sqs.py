@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.batch._executor import BoundedExecutor
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._policy import RetryPolicy
 
 if TYPE_CHECKING:

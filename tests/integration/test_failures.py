@@ -42,7 +42,7 @@ def test_a_row_says_what_was_seen() -> None:
         "fault": "throttling",
         "retryable": True,
         "backpressure": True,
-        "ends_run": False,
+        "fatal": False,
         "attempts": 4,
         "requests": 4,
         "run_requests": 32,

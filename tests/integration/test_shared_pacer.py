@@ -17,7 +17,8 @@ import yaml
 from botocore.config import Config
 
 from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
-from bedrock_resilience.pacing import DynamoTable, SharedPacer, TableUnavailableError
+from bedrock_resilience.errors import StoreUnavailableError
+from bedrock_resilience.pacing import DynamoTable, SharedPacer
 from bedrock_resilience.pacing.shared._schedule import SharedPace
 from bedrock_resilience.quotas._quota import Quota, TokenBucket
 from support.approx import approx
@@ -124,19 +125,19 @@ class TestExchange:
         assert sorted(won) == list(range(1, len(won) + 1))
 
     def test_a_table_that_is_not_there_is_out_of_reach(self, client: Client) -> None:
-        with pytest.raises(TableUnavailableError, match="ResourceNotFoundException"):
+        with pytest.raises(StoreUnavailableError, match="ResourceNotFoundException"):
             DynamoTable("no-such-table", client=client).exchange("model", SharedPace(), _pace(1))
 
     def test_a_server_that_does_not_listen_is_out_of_reach(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
         table = DynamoTable("paces", timeout=0.2)
-        with pytest.raises(TableUnavailableError, match="Could not connect"):
+        with pytest.raises(StoreUnavailableError, match="Could not connect"):
             table.exchange("model", SharedPace(), _pace(1))
 
     @pytest.mark.parametrize("attributes", [{}, {"at": {"N": "1"}}])
     def test_an_item_of_somebody_else_is_no_pace(self, client: Client, name: str, attributes: dict[str, Any]) -> None:
         client.put_item(TableName=name, Item={"pace": {"S": "model"}, "revision": {"N": "3"}, **attributes})
-        with pytest.raises(TableUnavailableError, match="is no pace"):
+        with pytest.raises(StoreUnavailableError, match="is no pace"):
             DynamoTable(name, client=client).exchange("model", SharedPace(), _pace(1))
 
     @pytest.mark.parametrize("field", ["timeout", "keep"])

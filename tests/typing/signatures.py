@@ -184,7 +184,7 @@ def fault_surface(error: RetriesExhaustedError) -> None:
     assert_type(fault, Fault)
     assert_type(fault.retryable, bool)
     assert_type(fault.backpressure, bool)
-    assert_type(fault.ends_run, bool)
+    assert_type(fault.fatal, bool)
     assert_type(error.attempts, int)
     assert_type(error.reason, StopReason | None)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bedrock_resilience.batch._ledger import InputError, Ledger
+from bedrock_resilience.batch._ledger import Ledger
 from bedrock_resilience.batch._report import BatchReport
 from bedrock_resilience.batch._threads import ThreadedRun
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.errors import BatchInterrupted, InputError
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.retrying._retrier import Retrier
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
+    from bedrock_resilience._fault import Fault
     from bedrock_resilience.batch._report import ItemOutcome, Progress
     from bedrock_resilience.batch._tasks import TaskRun
     from bedrock_resilience.clock import Clock
@@ -25,25 +27,16 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._events import Listener
-    from bedrock_resilience.retrying._faults import Fault
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class BatchInterrupted(KeyboardInterrupt):
-    """Ctrl-C came while a batch was running. ``report`` has every finished item; no worker is left."""
-
-    def __init__(self, report: BatchReport[Any, Any]) -> None:
-        super().__init__(f"{len(report.succeeded)} of {report.submitted} items had succeeded")
-        self.report: BatchReport[Any, Any] = report
 
 
 class BoundedExecutor:
     """Runs a function over many items with few workers. Holds no state of a run; the pacer and the budget are shared.
 
     An item that fails never stops the others, unless its fault says that all others would fail the same way
-    (``fault.ends_run``). Items that were not started when a run stopped are reported as unstarted, with the reason.
+    (``fault.fatal``). Items that were not started when a run stopped are reported as unstarted, with the reason.
 
     Args:
         max_workers: Calls in flight at the most, and items taken from the input ahead of the results.

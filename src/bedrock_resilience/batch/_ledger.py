@@ -12,20 +12,12 @@ from bedrock_resilience.retrying._attempts import StopReason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bedrock_resilience._fault import Fault
     from bedrock_resilience.batch._report import Status
     from bedrock_resilience.retrying._attempts import CallState
-    from bedrock_resilience.retrying._faults import Fault
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class InputError(Exception):
-    """The input raised while the next item was asked for. ``report`` has what was finished; the cause is its error."""
-
-    def __init__(self, report: BatchReport[Any, Any], taken: int) -> None:
-        super().__init__(f"the input failed after {taken} items")
-        self.report: BatchReport[Any, Any] = report
 
 
 class Ledger(Generic[T, R]):
@@ -175,9 +167,9 @@ def outcome_of(
     )
 
 
-def ends_run(call: CallState) -> str | None:
+def fatal_reason(call: CallState) -> str | None:
     """Why the whole run should stop after this call, or None."""
-    if call.fault is not None and call.fault.ends_run and call.reason is not None:
+    if call.fault is not None and call.fault.fatal and call.reason is not None:
         return f"{call.fault.value}: every other item would fail the same way"
     if call.reason is StopReason.DEADLINE and not call.attempts:
         return StopReason.DEADLINE.value

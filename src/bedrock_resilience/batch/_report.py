@@ -6,22 +6,19 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
+from bedrock_resilience.errors import ItemsNotStartedError
 from bedrock_resilience.retrying._faults import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bedrock_resilience._fault import Fault
     from bedrock_resilience.quotas._usage import TokenUsage
-    from bedrock_resilience.retrying._faults import Fault
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 Status = Literal["succeeded", "failed", "unstarted"]
-
-
-class RunStoppedError(Exception):
-    """Items that were never started, because the run was stopped; part of what ``raise_for_failures`` raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,12 +184,12 @@ class BatchReport(Generic[T, R]):
         """Raise what went wrong, if anything did.
 
         Raises:
-            ExceptionGroup: The errors of all failed items and, where items were not started, one ``RunStoppedError``.
+            ExceptionGroup: The errors of all failed items and, where items were not started, one ``ItemsNotStartedError``.
         """
         failed, unstarted = self.failed, self.unstarted
         errors = [outcome.error for outcome in failed if outcome.error is not None]
         if unstarted:
-            errors.append(RunStoppedError(f"{len(unstarted)} items were not started: {unstarted[0].reason}"))
+            errors.append(ItemsNotStartedError(f"{len(unstarted)} items were not started: {unstarted[0].reason}"))
         if errors:
             told = f"{len(failed)} of {self.submitted} items failed, {len(unstarted)} were not started"
             raise BaseExceptionGroup(told, errors)  # an ExceptionGroup, where all of them are Exceptions

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from bedrock_resilience.batch._ledger import Ledger, ends_run, outcome_of, unusable
+from bedrock_resilience._fault import Fault
+from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable
 from bedrock_resilience.batch._threads import length_of, tell
 from bedrock_resilience.retrying._attempts import StopReason
 from bedrock_resilience.retrying._deadline_var import enclosing
-from bedrock_resilience.retrying._faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -242,7 +242,7 @@ class TaskRun(Generic[T, R]):
         except BaseException as error:  # noqa: BLE001 - a failing item never stops the others; every error is accounted
             task = asyncio.current_task()
             # A worker that was cancelled takes no more items, and nobody else may be there to take them.
-            reason = "cancelled" if task is not None and task.cancelling() > 0 else ends_run(call)
+            reason = "cancelled" if task is not None and task.cancelling() > 0 else fatal_reason(call)
             if reason is not None:
                 self.stop(reason)
             return outcome_of(index, item, call, now() - started, error=error)

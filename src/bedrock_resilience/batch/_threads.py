@@ -11,11 +11,11 @@ from threading import Event, Lock, Semaphore, Thread
 from types import CoroutineType
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from bedrock_resilience.batch._ledger import Ledger, ends_run, outcome_of, unusable
+from bedrock_resilience._fault import Fault
+from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable
 from bedrock_resilience.batch._report import ItemOutcome
 from bedrock_resilience.retrying._attempts import StopReason
 from bedrock_resilience.retrying._deadline_var import enclosing
-from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._policy import not_awaited
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class ThreadedRun(Generic[T, R]):
         try:
             value = retrier.drive(call, self._fn, (item,), {}, self._pause, first)
         except BaseException as error:  # noqa: BLE001 - a failing item never stops the others; every error is accounted
-            reason = ends_run(call)
+            reason = fatal_reason(call)
             if reason is not None:
                 self.stop(reason)
             # No name for the outcome: its error's traceback holds this frame.

@@ -6,8 +6,9 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience.errors import ClientConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -38,12 +39,6 @@ _CLIENT_ARGUMENTS: Final = frozenset(
     }
 )
 _CHECKS: Final = ("retries", "pool", "timeouts")
-
-
-class ClientConfigurationError(ValueError):
-    """A client that would retry below the retry policy, starve its workers, or outlive the deadline."""
-
-    fault = Fault.CONFIGURATION
 
 
 def bedrock_runtime_client(

@@ -11,7 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience.retrying._faults import Fault, classify
+from bedrock_resilience._fault import Fault
+from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError
+from bedrock_resilience.retrying._faults import classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,39 +62,6 @@ _FRAME: Final = frozenset(
         "usage",
     }
 )
-
-
-class MalformedResponseError(Exception):
-    """A success status whose body is no answer: truncated, foreign, or without what every answer has.
-
-    Attributes:
-        answer: What came, as far as it could be read.
-    """
-
-    fault = Fault.MALFORMED_RESPONSE
-
-    def __init__(self, problem: str, answer: object = None) -> None:
-        super().__init__(problem)
-        self.answer = answer
-
-
-class IncompleteResponseError(Exception):
-    """An answer that says itself that it is not whole.
-
-    Attributes:
-        stop_reason: Why the model stopped: ``max_tokens``, ``malformed_*``, ``model_context_window_exceeded``.
-        answer: The answer as it is; for a stream, the list of its events.
-    """
-
-    fault = Fault.INCOMPLETE_RESPONSE
-
-    def __init__(self, stop_reason: str, answer: object) -> None:
-        super().__init__(stop_reason, answer)
-        self.stop_reason = stop_reason
-        self.answer = answer
-
-    def __str__(self) -> str:
-        return f"the answer is incomplete: stop reason {self.stop_reason!r}"
 
 
 def converse(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - a boto3 client, and its parameters

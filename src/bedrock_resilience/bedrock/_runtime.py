@@ -8,8 +8,8 @@ from bedrock_resilience.bedrock import _responses as answers
 from bedrock_resilience.bedrock import _streams as streams
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._request_tokens import request_tokens
-from bedrock_resilience.bedrock._responses import IncompleteResponseError
 from bedrock_resilience.bedrock._streaming_call import StreamingCall
+from bedrock_resilience.errors import IncompleteResponseError, StreamInterruptedError
 from bedrock_resilience.quotas._tokens import TokenEstimator, usage_from
 from bedrock_resilience.retrying._retrier import Retrier
 
@@ -154,7 +154,7 @@ def _begin(
             first.append(event)
             if not stream.opens(event):
                 break
-    except streams.StreamInterruptedError as error:
+    except StreamInterruptedError as error:
         error.delivered = []  # held back here
         raise
     return first, stream

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bedrock_resilience._fault import THROTTLES
 from bedrock_resilience.quotas._tokens import usage_from
 from bedrock_resilience.retrying._attempts import StopReason
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded
-from bedrock_resilience.retrying._faults import THROTTLES
 
 if TYPE_CHECKING:
+    from bedrock_resilience._fault import Fault
     from bedrock_resilience.pacing import Pacer, Reservation
     from bedrock_resilience.quotas._tokens import Usage
     from bedrock_resilience.retrying._events import Event
-    from bedrock_resilience.retrying._faults import Fault
     from bedrock_resilience.retrying._retrier import Retrier
 
 

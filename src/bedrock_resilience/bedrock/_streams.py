@@ -8,48 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.bedrock._responses import (
-    MAY_BE_EMPTY,
-    MalformedResponseError,
-    check_stop_reason,
-    dig,
-    encoded,
-    parsed,
-    sent,
-)
-from bedrock_resilience.retrying._faults import Fault, classify
+from bedrock_resilience._fault import Fault
+from bedrock_resilience.bedrock._responses import MAY_BE_EMPTY, check_stop_reason, dig, encoded, parsed, sent
+from bedrock_resilience.errors import MalformedResponseError, StreamEventError, StreamInterruptedError
+from bedrock_resilience.retrying._faults import classify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Self
 
     StreamEvent = dict[str, Any]
-
-
-class StreamInterruptedError(Exception):
-    """A stream that failed, or ended too early, after some of it was delivered.
-
-    Attributes:
-        delivered: The events that were delivered before.
-        fault: What the failure meant.
-    """
-
-    def __init__(
-        self, problem: str, delivered: Sequence[StreamEvent] = (), fault: Fault = Fault.STREAM_INTERRUPTED
-    ) -> None:
-        super().__init__(problem, delivered, fault)
-        self.problem = problem
-        self.delivered: list[StreamEvent] = list(delivered)
-        self.fault = fault
-
-    @property
-    def text(self) -> str:
-        """The text that was delivered before."""
-        return "".join(map(text_of, self.delivered))
-
-    def __str__(self) -> str:
-        return f"{self.problem} (events delivered before: {len(self.delivered)})"
 
 
 def converse_stream(client: Any, /, **request: Any) -> CheckedStream:  # noqa: ANN401 - a boto3 client, and its parameters
@@ -131,17 +100,21 @@ class CheckedStream:
         kind, delivered = self._kind, self.delivered
         if isinstance(error, StopIteration):
             if not kind.whole:
-                raise StreamInterruptedError("the stream ended without its last event", delivered) from None
+                raise _interrupted("the stream ended without its last event", delivered) from None
             if kind.stop_reason is not None:
                 check_stop_reason(kind.stop_reason, delivered)
             if not kind.has_output and kind.stop_reason not in MAY_BE_EMPTY:
-                raise StreamInterruptedError("the stream has no output", delivered, Fault.MALFORMED_RESPONSE) from None
+                raise _interrupted("the stream has no output", delivered, Fault.MALFORMED_RESPONSE) from None
         elif isinstance(error, MalformedResponseError):
-            raise StreamInterruptedError(
-                f"the stream holds a foreign event: {error}", delivered, error.fault
-            ) from error
+            raise _interrupted(f"the stream holds a foreign event: {error}", delivered, error.fault) from error
         elif isinstance(error, Exception):
-            raise StreamInterruptedError(f"the stream failed: {error}", delivered, _fault_in_stream(error)) from error
+            raise _interrupted(f"the stream failed: {error}", delivered, _fault_in_stream(error)) from error
+
+
+def _interrupted(
+    problem: str, delivered: list[StreamEvent], fault: Fault = Fault.STREAM_INTERRUPTED
+) -> StreamInterruptedError:
+    return StreamInterruptedError(problem, delivered, fault, "".join(map(text_of, delivered)))
 
 
 class ConverseEvents:
@@ -190,7 +163,8 @@ class InvokeModelEvents(ConverseEvents):
         decoded = parsed(raw if isinstance(raw, (bytes, str)) else b"")
         kind = decoded.get("type")
         if kind == "error":
-            raise StreamEventError(decoded)
+            error = {"Code": dig(decoded, "error", "type"), "Message": dig(decoded, "error", "message")}
+            raise StreamEventError({"Error": error})
         if kind == "message_delta":
             self._stopped(dig(decoded, "delta", "stop_reason"))
         # Models other than Claude have their own events; the metrics are Bedrock's, in the last one of any of them.
@@ -207,23 +181,6 @@ class InvokeModelEvents(ConverseEvents):
     def opens(self, event: StreamEvent) -> bool:
         """Does it only open the message, with nothing of its content?"""
         return event.get("type") in self._OPENING_TYPES or super().opens(event)
-
-
-class StreamEventError(Exception):
-    """An event of a Claude model's stream that says that it failed, such as ``overloaded_error``.
-
-    Attributes:
-        response: Code and message, in the shape of botocore's errors.
-    """
-
-    def __init__(self, event: StreamEvent) -> None:
-        super().__init__(event)
-        self.response: dict[str, dict[str, object]] = {
-            "Error": {"Code": dig(event, "error", "type"), "Message": dig(event, "error", "message")}
-        }
-
-    def __str__(self) -> str:
-        return ": ".join(str(part) for part in self.response["Error"].values())
 
 
 def text_of(event: StreamEvent) -> str:

@@ -80,7 +80,7 @@ def _told(row: Row) -> str:
 
 def _cells(row: Row) -> list[str]:
     fault = row.fault
-    meaning = (False, False, False) if fault is None else (fault.retryable, fault.backpressure, fault.ends_run)
+    meaning = (False, False, False) if fault is None else (fault.retryable, fault.backpressure, fault.fatal)
     return [
         row.case.name,
         row.case.call,

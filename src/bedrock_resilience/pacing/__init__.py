@@ -12,8 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bedrock_resilience.errors import StoreUnavailableError
     from bedrock_resilience.pacing.shared._pacer import SharedPacer
-    from bedrock_resilience.pacing.shared._stores import DynamoTable, MemoryTable, SharedTable, TableUnavailableError
+    from bedrock_resilience.pacing.shared._stores import DynamoTable, MemoryTable, SharedTable
 
 __all__ = [
     "AdaptiveConfig",
@@ -26,7 +27,7 @@ __all__ = [
     "Reservation",
     "SharedPacer",
     "SharedTable",
-    "TableUnavailableError",
+    "StoreUnavailableError",
 ]
 
 # Only who shares a pace pays for what it takes.
@@ -37,6 +38,6 @@ __getattr__: Callable[[str], object] = lazy_attributes(
         "MemoryTable": "shared._stores",
         "SharedPacer": "shared._pacer",
         "SharedTable": "shared._stores",
-        "TableUnavailableError": "shared._stores",
+        "StoreUnavailableError": "shared._stores",
     },
 )

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from bedrock_resilience.retrying._faults import THROTTLES, Fault, classify, retry_after
+from bedrock_resilience._fault import THROTTLES, Fault
+from bedrock_resilience.retrying._faults import classify, retry_after
 from bedrock_resilience.retrying._frozen import Frozen
 
 TYPE_CHECKING = False

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.retrying._attempts import StopReason  # noqa: TC001 - dataclasses' fields can be asked for their types
-from bedrock_resilience.retrying._faults import Fault  # noqa: TC001 - as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from types import CoroutineType
 
-from bedrock_resilience.retrying import _faults
+from bedrock_resilience._fault import THROTTLING, TRANSIENT, Fault
 from bedrock_resilience.retrying._deadline_var import enclosing
-from bedrock_resilience.retrying._faults import Fault, sort_faults
+from bedrock_resilience.retrying._faults import sort_faults
 from bedrock_resilience.retrying._frozen import Frozen
 from bedrock_resilience.retrying._jitter import JITTERS, AdditiveJitter, Backoff, format_jitter, grow, parse_jitter
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _LONGEST_DELAY = 3600.0
 _READY_MADE: dict[str, Mapping[Fault, int | None]] = {
     "none": {},
-    "throttling": dict.fromkeys(_faults.THROTTLING),
-    "transient": _faults.TRANSIENT,
+    "throttling": dict.fromkeys(THROTTLING),
+    "transient": TRANSIENT,
 }
 
 
@@ -69,7 +69,7 @@ class RetryPolicy(Frozen):
         multiplier: float = 2.0,
         max_delay: float = 20.0,
         jitter: Jitter = AdditiveJitter(0.1),  # noqa: B008 - a frozen value
-        retry_on: RetryOn | str = _faults.THROTTLING,
+        retry_on: RetryOn | str = THROTTLING,
     ) -> None:
         problems = list(_problems(max_retries, base_delay, multiplier, max_delay, jitter))
         try:

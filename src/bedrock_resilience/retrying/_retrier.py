@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import cache
 from types import CoroutineType
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.errors import DeadlineExceededError, RetriesExhaustedError
 from bedrock_resilience.retrying import _policy
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Sleep, Stop, StopReason, Why
 from bedrock_resilience.retrying._deadline_var import enclosing
-from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._policy import RetryPolicy, not_awaited
 
@@ -29,48 +30,6 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
     F = TypeVar("F", bound=Callable[..., Any])
-
-
-class DeadlineExceededError(TimeoutError):
-    """The deadline allowed not even a first attempt."""
-
-    fault: Fault = (
-        Fault.CANCELLED
-    )  # for a policy around this call it is no timeout of the service, and not to be retried
-
-
-class RetriesExhaustedError(Exception):
-    """A retryable call was given up. Raised only by a ``Retrier(..., raise_exhausted=True)``.
-
-    Attributes:
-        attempts: Requests sent.
-        backoff_seconds: Seconds slept between them.
-        reason: Why there is no further attempt.
-        fault: What the last failure meant.
-        error: The last exception, also as ``__cause__``.
-    """
-
-    def __init__(self, call: CallState, error: BaseException) -> None:
-        super().__init__(f"{_account(call)}; last error: {_shown(error)}")
-        self.__cause__: BaseException | None = error
-        self.attempts: int = call.attempts
-        self.backoff_seconds: float = call.backoff_seconds
-        self.reason: StopReason | None = call.reason
-        self.fault: Fault | None = call.fault
-        self.error: BaseException = error
-
-    def __reduce__(self) -> tuple[Callable[..., RetriesExhaustedError], tuple[object, ...]]:
-        # From its facts: the machine it was made of is no matter of other processes.
-        return _exhausted, (str(self), self.attempts, self.backoff_seconds, self.reason, self.fault, self.error)
-
-
-def _exhausted(
-    told: str, attempts: int, waited: float, reason: StopReason, fault: Fault, error: BaseException
-) -> RetriesExhaustedError:
-    made = RetriesExhaustedError.__new__(RetriesExhaustedError, told)
-    made.attempts, made.backoff_seconds, made.reason, made.fault, made.error = attempts, waited, reason, fault, error
-    made.__cause__ = error
-    return made
 
 
 class Retrier:
@@ -377,7 +336,14 @@ class Retrier:
         if error is None:
             return DeadlineExceededError(_account(call))
         if self.raise_exhausted and call.reason is not StopReason.NOT_RETRYABLE:
-            return RetriesExhaustedError(call, error)
+            return RetriesExhaustedError(
+                f"{_account(call)}; last error: {_shown(error)}",
+                call.attempts,
+                call.backoff_seconds,
+                call.reason,
+                call.fault,
+                error,
+            )
         _note(error, _account(call))
         return error
 

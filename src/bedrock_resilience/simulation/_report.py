@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
-from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.simulation._bounds import lower_bound
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Literal
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.retrying._events import CallFailed, RetryScheduled
-from bedrock_resilience.retrying._faults import Fault, error_code, told
+from bedrock_resilience.retrying._faults import error_code, told
 
 if TYPE_CHECKING:
     from bedrock_resilience.retrying._events import Event

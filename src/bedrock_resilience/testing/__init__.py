@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bedrock_resilience._lazy import lazy_attributes
+from bedrock_resilience.errors import ScriptExhaustedError
 from bedrock_resilience.testing._bedrock import (
     BrokenStream,
     ScriptedBedrock,
@@ -38,7 +39,7 @@ from bedrock_resilience.testing._errors import (
 )
 from bedrock_resilience.testing._fake_clock import FakeClock
 from bedrock_resilience.testing._instant import instant_retries
-from bedrock_resilience.testing._script import AsyncScripted, Scripted, ScriptExhaustedError, ascripted, scripted
+from bedrock_resilience.testing._script import AsyncScripted, Scripted, ascripted, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience._fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -154,14 +154,14 @@ def stream_cut() -> Exception:
 
 def malformed_response() -> Exception:
     """What this package raises for a 200 whose body is no answer."""
-    from bedrock_resilience.bedrock import MalformedResponseError  # noqa: PLC0415 - few tests need these two
+    from bedrock_resilience.errors import MalformedResponseError
 
     return MalformedResponseError("the answer has no output message with content", {})
 
 
 def incomplete_response(stop_reason: str = "max_tokens") -> Exception:
     """What this package raises for an answer that says itself that it is not whole."""
-    from bedrock_resilience.bedrock import IncompleteResponseError  # noqa: PLC0415 - as above
+    from bedrock_resilience.errors import IncompleteResponseError
 
     return IncompleteResponseError(stop_reason, {})
 

@@ -6,14 +6,12 @@ from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from bedrock_resilience.errors import ScriptExhaustedError
+
 if TYPE_CHECKING:
     from bedrock_resilience.testing._fake_clock import FakeClock
 
 NOTHING: Final = object()  # a script may end with None
-
-
-class ScriptExhaustedError(AssertionError):
-    """A script was called more often than it has outcomes."""
 
 
 class Script:

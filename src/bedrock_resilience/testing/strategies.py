@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.retrying._jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.testing._errors import error_of

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience._fault import Fault
 from vectora_normalize.items import RawItem  # noqa: TC001 - as datetime
 from vectora_normalize.storage.expiry import Hold
 from vectora_normalize.storage.objects import NotFoundError, StoreError

@@ -14,9 +14,9 @@ import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.batch._executor import BatchInterrupted
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.batch._report import BatchReport
-from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience.errors import BatchInterrupted
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.normalize.batch import normalize_items_batch
 from vectora_normalize.normalize.extraction import item_id, watchlists_of
@@ -294,7 +294,7 @@ def _refusal(ingested: Ingested, batch: Batch) -> RunRefusedError | None:
     if batch.succeeded:
         return None
     for outcome in batch.failed:
-        if outcome.fault is not None and outcome.fault.ends_run:
+        if outcome.fault is not None and outcome.fault.fatal:
             return RunRefusedError(
                 ErrorType.BEDROCK_REFUSED, f"Bedrock refused the run: {outcome.fault.value}: {outcome.error}"
             )

@@ -9,8 +9,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.batch._report import BatchReport
-from bedrock_resilience.retrying._faults import Fault
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.normalize.batch import normalize_items_batch
 from vectora_normalize.normalize.extraction import item_id, watchlists_of

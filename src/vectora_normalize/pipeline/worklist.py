@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome
-from bedrock_resilience.retrying._faults import Fault
 from vectora_normalize.pipeline.backlog import MOST_FAILURES, Entry
 
 if TYPE_CHECKING:

@@ -7,11 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.batch._executor import BoundedExecutor
-from bedrock_resilience.bedrock import BedrockRuntime, StreamInterruptedError
+from bedrock_resilience.bedrock import BedrockRuntime
 from bedrock_resilience.emulator.conformance._scenarios import Means, Setting
+from bedrock_resilience.errors import StreamInterruptedError
 from bedrock_resilience.retrying._events import CallFailed
-from bedrock_resilience.retrying._faults import Fault, classify, error_code
+from bedrock_resilience.retrying._faults import classify, error_code
 from bedrock_resilience.retrying._jitter import NoJitter
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.retrying._retrier import Retrier
@@ -69,7 +71,7 @@ class Row:
             "fault": None if fault is None else fault.value,
             "retryable": fault is not None and fault.retryable,
             "backpressure": fault is not None and fault.backpressure,
-            "ends_run": fault is not None and fault.ends_run,
+            "fatal": fault is not None and fault.fatal,
             "attempts": self.attempts,
             "requests": self.requests,
             "run_requests": self.run_requests,
@@ -122,7 +124,7 @@ def _judge(row: Row, caught: Exception | None) -> Iterator[str]:
     if fault is None or fault not in case.faults:
         right = " or ".join(sorted(right.name for right in case.faults))
         yield f"fault: {fault}; right: {right}"
-    elif (fault.retryable, fault.backpressure, fault.ends_run) != case.means.value:
+    elif (fault.retryable, fault.backpressure, fault.fatal) != case.means.value:
         yield f"{fault.name} does not mean {case.means.name}"
     if row.attempts != case.attempts:
         yield f"attempts: {row.attempts}; right: {case.attempts}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience._fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

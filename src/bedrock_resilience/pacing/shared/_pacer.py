@@ -29,10 +29,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.clock import wall_clock
+from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing._adaptive import AdaptivePacer
 from bedrock_resilience.pacing._protocol import Reservation
 from bedrock_resilience.pacing.shared._schedule import LONGEST, UNLIMITED, Cost, Lines, SharedPace
-from bedrock_resilience.pacing.shared._stores import TableUnavailableError
 from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
 from bedrock_resilience.quotas._tokens import settled_tokens
 
@@ -300,7 +300,7 @@ class SharedPacer:
 
         try:
             slots = self._exchange(now, change)
-        except TableUnavailableError as error:
+        except StoreUnavailableError as error:
             self._go_on_alone(now, error)
             return
         with self._lock:
@@ -344,7 +344,7 @@ class SharedPacer:
                 self._owed.append(booking.cost)
         return was_open
 
-    def _go_on_alone(self, now: float, error: TableUnavailableError) -> None:
+    def _go_on_alone(self, now: float, error: StoreUnavailableError) -> None:
         with self._lock:
             self._down_until = now + self._retry_after
             first, self._down = not self._down, True

@@ -8,6 +8,7 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing.shared._schedule import SharedPace
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY
 
@@ -20,10 +21,6 @@ TIME_TO_LIVE: Final = "expires"
 """The attribute to switch the table's TTL on for."""
 
 _FIELDS: Final = tuple(field.name for field in dataclasses.fields(SharedPace))
-
-
-class TableUnavailableError(Exception):
-    """The table could not be reached, or did not understand; whether the change was made is not known."""
 
 
 class SharedTable(Protocol):
@@ -42,7 +39,7 @@ class SharedTable(Protocol):
             None if it was changed; else what is there instead, and nothing was changed.
 
         Raises:
-            TableUnavailableError: The table could not be reached.
+            StoreUnavailableError: The table could not be reached.
         """
         ...
 
@@ -113,9 +110,9 @@ class DynamoTable:
             response = error.response
             if response["Error"].get("Code") == "ConditionalCheckFailedException":
                 return _pace(response.get("Item"))
-            raise TableUnavailableError(str(error)) from error
+            raise StoreUnavailableError(str(error)) from error
         except exceptions.BotoCoreError as error:
-            raise TableUnavailableError(str(error)) from error
+            raise StoreUnavailableError(str(error)) from error
         return None
 
     def _item(self, key: str, pace: SharedPace, instance: str) -> dict[str, dict[str, str]]:
@@ -143,7 +140,7 @@ def _pace(item: Mapping[str, Mapping[str, str]] | None) -> SharedPace:
         numbers = {name: float(item[name]["N"]) for name in _FIELDS if name != "revision"}
         return SharedPace(revision=int(item["revision"]["N"]), **numbers)
     except (KeyError, ValueError) as error:
-        raise TableUnavailableError(f"the item {item!r} is no pace: {error!r}") from error
+        raise StoreUnavailableError(f"the item {item!r} is no pace: {error!r}") from error
 
 
 def _client(region_name: str | None, timeout: float) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience.retrying._faults import Fault
+from bedrock_resilience._fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

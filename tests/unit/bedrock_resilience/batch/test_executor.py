@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from bedrock_resilience import AdditiveJitter, BoundedExecutor, Fault, NoJitter, RetryPolicy
-from bedrock_resilience.batch._executor import BatchInterrupted, report_of
-from bedrock_resilience.batch._ledger import InputError
+from bedrock_resilience.batch._executor import report_of
 from bedrock_resilience.batch._report import BatchReport
 from bedrock_resilience.batch._threads import ThreadedRun
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.errors import BatchInterrupted, InputError
 from bedrock_resilience.pacing import NoPacer, Reservation
 from bedrock_resilience.quotas._tokens import Usage
 from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
@@ -783,7 +783,7 @@ INTERRUPTED = """
 import json, os, signal, sys, threading
 from bedrock_resilience import BoundedExecutor
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.batch._executor import BatchInterrupted
+from bedrock_resilience.errors import BatchInterrupted
 
 finished = []
 ended = [0.0]

@@ -10,7 +10,7 @@ import pytest
 
 from bedrock_resilience import BoundedExecutor
 from bedrock_resilience.batch._executor import report_of
-from bedrock_resilience.batch._ledger import InputError
+from bedrock_resilience.errors import InputError
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import FakeClock, access_denied, ascripted
 

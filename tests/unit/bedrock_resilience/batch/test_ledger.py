@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bedrock_resilience.batch._ledger import InputError, Ledger, ends_run, outcome_of, unusable
+from bedrock_resilience._fault import Fault
+from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
+from bedrock_resilience.errors import InputError
 from bedrock_resilience.quotas._usage import TokenUsage
 from bedrock_resilience.retrying._attempts import CallState, StopReason
-from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.testing import access_denied, throttling_error, tokens_per_day_error, validation_error
 
@@ -254,29 +255,32 @@ class TestOutcomes:
 
 class TestEndOfTheRun:
     def test_a_fault_that_all_others_would_meet_ends_it(self) -> None:
-        assert ends_run(attempted(access_denied())) == "access_denied: every other item would fail the same way"
-        assert ends_run(attempted(tokens_per_day_error())) == "tokens_per_day: every other item would fail the same way"
+        assert fatal_reason(attempted(access_denied())) == "access_denied: every other item would fail the same way"
+        assert (
+            fatal_reason(attempted(tokens_per_day_error()))
+            == "tokens_per_day: every other item would fail the same way"
+        )
 
     def test_other_faults_do_not(self) -> None:
-        assert ends_run(attempted(validation_error())) is None
-        assert ends_run(attempted(throttling_error())) is None
-        assert ends_run(attempted()) is None
+        assert fatal_reason(attempted(validation_error())) is None
+        assert fatal_reason(attempted(throttling_error())) is None
+        assert fatal_reason(attempted()) is None
 
     def test_a_fault_that_was_got_over_does_not(self) -> None:
         call = CallState(RetryPolicy(retry_on={Fault.ACCESS_DENIED}))
         call.begin(0.0)
         call.failed(access_denied(), 0.0, 0.5)
-        assert ends_run(call) is None
+        assert fatal_reason(call) is None
 
     def test_a_deadline_before_the_first_attempt_does(self) -> None:
         call = CallState(RetryPolicy())
         call.reason = StopReason.DEADLINE
-        assert ends_run(call) == "deadline"
+        assert fatal_reason(call) == "deadline"
 
     def test_a_deadline_after_an_attempt_does_not(self) -> None:
         call = attempted()
         call.reason = StopReason.DEADLINE
-        assert ends_run(call) is None
+        assert fatal_reason(call) is None
 
 
 def test_a_failed_input_tells_how_far_it_came() -> None:

@@ -7,10 +7,11 @@ import json
 
 import pytest
 
-from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress, RunStoppedError
+from bedrock_resilience._fault import Fault
+from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
+from bedrock_resilience.errors import ItemsNotStartedError
 from bedrock_resilience.quotas._tokens import Usage
 from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
-from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.testing import throttling_error
 
 ERROR = throttling_error("Too many requests.")
@@ -179,14 +180,14 @@ class TestRaiseForFailures:
         assert raised.value.message == "1 of 5 items failed, 2 were not started"
         error, stopped = raised.value.exceptions
         assert error is ERROR
-        assert type(stopped) is RunStoppedError
+        assert type(stopped) is ItemsNotStartedError
         assert str(stopped) == "2 items were not started: deadline"
 
     def test_only_unstarted_items(self) -> None:
         with pytest.raises(ExceptionGroup) as raised:
             BatchReport((LEFT,)).raise_for_failures()
         assert raised.value.message == "0 of 1 items failed, 1 were not started"
-        assert [type(error) for error in raised.value.exceptions] == [RunStoppedError]
+        assert [type(error) for error in raised.value.exceptions] == [ItemsNotStartedError]
 
     def test_an_interrupt_among_them_stays_one(self) -> None:
         interrupted = dataclasses.replace(LOST, error=KeyboardInterrupt())

@@ -12,8 +12,9 @@ import pytest
 from botocore.config import Config
 
 from bedrock_resilience import Deadline, Fault, RetryPolicy, classify
-from bedrock_resilience.bedrock import ClientConfigurationError, bedrock_runtime_client, check_client
+from bedrock_resilience.bedrock import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._client import attempts_of
+from bedrock_resilience.errors import ClientConfigurationError
 from bedrock_resilience.testing import FakeClock, ScriptedBedrock
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience import Fault, MalformedResponseError, call_bedrock_with_retry, classify
-from bedrock_resilience.bedrock import ClientConfigurationError, bedrock_runtime_client
 from bedrock_resilience.bedrock import _dropin as dropin
+from bedrock_resilience.bedrock import bedrock_runtime_client
+from bedrock_resilience.errors import ClientConfigurationError
 from bedrock_resilience.testing import (
     ScriptedBedrock,
     claude_response,

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_resilience import Fault, classify
-from bedrock_resilience.bedrock import IncompleteResponseError, MalformedResponseError, converse, invoke_model
+from bedrock_resilience.bedrock import converse, invoke_model
 from bedrock_resilience.bedrock._responses import (
     INCOMPLETE,
     check_converse,
@@ -25,6 +25,7 @@ from bedrock_resilience.bedrock._responses import (
     read_body,
     sent,
 )
+from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError
 from bedrock_resilience.testing import ScriptedBedrock, claude_response, converse_response, throttling_error
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ from bedrock_resilience import (
     StreamInterruptedError,
     classify,
 )
-from bedrock_resilience.bedrock import ClientConfigurationError, bedrock_runtime_client
+from bedrock_resilience.bedrock import bedrock_runtime_client
 from bedrock_resilience.bedrock._streams import text_of
+from bedrock_resilience.errors import ClientConfigurationError
 from bedrock_resilience.quotas._tokens import Usage
 from bedrock_resilience.quotas._usage import TokenUsage
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, Event, RetryScheduled

@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience import Fault, classify
-from bedrock_resilience.bedrock import (
-    IncompleteResponseError,
-    StreamInterruptedError,
-    converse_stream,
-    invoke_model_stream,
-)
+from bedrock_resilience.bedrock import converse_stream, invoke_model_stream
 from bedrock_resilience.bedrock._responses import MAY_BE_EMPTY
 from bedrock_resilience.bedrock._streams import CheckedStream, ConverseEvents, InvokeModelEvents, text_of
+from bedrock_resilience.errors import IncompleteResponseError, StreamInterruptedError
 from bedrock_resilience.testing import (
     BrokenStream,
     ScriptedBedrock,

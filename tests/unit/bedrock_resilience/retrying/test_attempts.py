@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.pacing import Reservation
 from bedrock_resilience.quotas._tokens import Usage
 from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Sleep, Stop, StopReason, Why
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
-from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._jitter import DecorrelatedJitter, NoJitter
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.testing import (

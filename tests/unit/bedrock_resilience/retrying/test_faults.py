@@ -19,16 +19,9 @@ import botocore.session
 import pytest
 import urllib3.exceptions as web
 
-from bedrock_resilience.bedrock import IncompleteResponseError, MalformedResponseError, StreamInterruptedError
-from bedrock_resilience.retrying._faults import (
-    THROTTLING,
-    TRANSIENT,
-    Fault,
-    classify,
-    error_code,
-    retry_after,
-    sort_faults,
-)
+from bedrock_resilience._fault import THROTTLING, TRANSIENT, Fault
+from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError, StreamInterruptedError
+from bedrock_resilience.retrying._faults import classify, error_code, retry_after, sort_faults
 from bedrock_resilience.testing import bedrock_error, stream_error, throttling_error
 
 if TYPE_CHECKING:
@@ -96,7 +89,7 @@ URL = "https://bedrock-runtime.eu-west-3.amazonaws.com/"
 def test_what_a_fault_means(fault: Fault) -> None:
     assert fault.retryable == (fault in RETRYABLE)
     assert fault.backpressure == (fault in SLOWS_EVERYONE)
-    assert fault.ends_run == (fault in ENDS_RUN)
+    assert fault.fatal == (fault in ENDS_RUN)
 
 
 def test_names_and_values_agree() -> None:

@@ -24,9 +24,9 @@ from bedrock_resilience import (
     NoJitter,
     RetryPolicy,
 )
+from bedrock_resilience.errors import DeadlineExceededError
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._policy import FaultLimits
-from bedrock_resilience.retrying._retrier import DeadlineExceededError
 from bedrock_resilience.testing import FakeClock, scripted, throttled, throttling_error, validation_error
 from support.approx import approx
 

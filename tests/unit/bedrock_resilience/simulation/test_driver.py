@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.pacing import AdaptivePacer, NoPacer, QuotaPacer
 from bedrock_resilience.quotas._quota import Quota
-from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, Tokens, simulate
 from support.approx import approx

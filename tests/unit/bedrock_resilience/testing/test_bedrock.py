@@ -8,18 +8,12 @@ from typing import Any
 import pytest
 
 from bedrock_resilience import Fault, MalformedResponseError, RetryPolicy, classify
-from bedrock_resilience.bedrock import (
-    StreamInterruptedError,
-    converse,
-    converse_stream,
-    invoke_model,
-    invoke_model_stream,
-)
+from bedrock_resilience.bedrock import converse, converse_stream, invoke_model, invoke_model_stream
+from bedrock_resilience.errors import ScriptExhaustedError, StreamInterruptedError
 from bedrock_resilience.testing import (
     BrokenStream,
     FakeClock,
     ScriptedBedrock,
-    ScriptExhaustedError,
     claude_events,
     claude_response,
     converse_events,

@@ -6,14 +6,8 @@ import threading
 
 import pytest
 
-from bedrock_resilience.testing import (
-    FakeClock,
-    ScriptExhaustedError,
-    ascripted,
-    scripted,
-    throttling_error,
-    validation_error,
-)
+from bedrock_resilience.errors import ScriptExhaustedError
+from bedrock_resilience.testing import FakeClock, ascripted, scripted, throttling_error, validation_error
 
 
 class TestScripted:

@@ -9,8 +9,9 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from bedrock_resilience import Fault, FullJitter, Retrier, RetryPolicy, classify, testing
+from bedrock_resilience.errors import ScriptExhaustedError
 from bedrock_resilience.retrying._jitter import JITTERS
-from bedrock_resilience.testing import FakeClock, ScriptExhaustedError, scripted
+from bedrock_resilience.testing import FakeClock, scripted
 from bedrock_resilience.testing.strategies import bedrock_errors, faults, jitters, outcomes, retry_policies
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bedrock_resilience import __version__
-from bedrock_resilience.batch._executor import BatchInterrupted
 from bedrock_resilience.batch._report import BatchReport
+from bedrock_resilience.errors import BatchInterrupted
 from support.folders import small_folder
 from vectora_normalize.cli import job as jobs
 from vectora_normalize.cli.app import app

@@ -7,8 +7,8 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.pacing import NoPacer, Reservation
-from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._policy import RetryPolicy
 from support.answering import USAGE, FunctionClient, client_error, extraction, tool_answer
 from support.items import raw_item

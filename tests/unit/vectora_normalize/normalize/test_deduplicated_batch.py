@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bedrock_resilience.batch._executor import BatchInterrupted
+from bedrock_resilience._fault import Fault
+from bedrock_resilience.errors import BatchInterrupted
 from bedrock_resilience.pacing import NoPacer, Reservation
 from bedrock_resilience.quotas._usage import TokenUsage
 from bedrock_resilience.retrying._deadline import Deadline
-from bedrock_resilience.retrying._faults import Fault
 from bedrock_resilience.retrying._policy import RetryPolicy
 from support.answering import FunctionClient, client_error, extraction, tool_answer
 from support.answering import answer as an_answer

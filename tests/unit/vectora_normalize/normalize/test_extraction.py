@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.retrying._faults import Fault, classify
+from bedrock_resilience._fault import Fault
+from bedrock_resilience.retrying._faults import classify
 from support.items import raw_item
 from support.schemas import conforms
 from vectora_normalize.items import EventType, items_schema

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.batch._report import ItemOutcome
-from bedrock_resilience.retrying._faults import Fault
 from support.items import raw_item
 from support.ticking import Ticking
 from vectora_normalize.pipeline.backlog import MOST_FAILURES, Backlog, Entry

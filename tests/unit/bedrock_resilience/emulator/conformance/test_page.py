@@ -31,7 +31,7 @@ def limit(fault: Fault) -> str:
 def test_every_fault_is_told_as_it_is() -> None:
     told = [[row[0], *row[3:]] for row in rows("fault")]
     assert told == [
-        [f"`{fault.value}`", yes(fault.retryable), yes(fault.backpressure), yes(fault.ends_run), limit(fault)]
+        [f"`{fault.value}`", yes(fault.retryable), yes(fault.backpressure), yes(fault.fatal), limit(fault)]
         for fault in Fault
     ]
 

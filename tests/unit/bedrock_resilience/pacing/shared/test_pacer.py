@@ -13,7 +13,8 @@ import pytest
 
 from bedrock_resilience import pacing
 from bedrock_resilience.clock import wall_clock
-from bedrock_resilience.pacing import MemoryTable, NoPacer, SharedPacer, TableUnavailableError
+from bedrock_resilience.errors import StoreUnavailableError
+from bedrock_resilience.pacing import MemoryTable, NoPacer, SharedPacer
 from bedrock_resilience.quotas._quota import Quota, Usage
 from bedrock_resilience.simulation import Scenario, Tokens, simulate
 from support.approx import approx
@@ -51,7 +52,7 @@ class FailingTable(MemoryTable):
     def exchange(self, key: str, seen: SharedPace, new: SharedPace, instance: str = "") -> SharedPace | None:
         self.asked += 1
         if self.broken:
-            raise TableUnavailableError("no route to the table")
+            raise StoreUnavailableError("no route to the table")
         if self.quicker:
             self.quicker -= 1
             there = dataclasses.replace(seen, revision=seen.revision + 1)
