@@ -50,7 +50,7 @@ class RetriesExhaustedError(Exception):
         error: The last exception, also ``__cause__``.
     """
 
-    def __init__(  # noqa: PLR0913 - the facts of a call
+    def __init__(
         self,
         message: str,
         attempts: int,
@@ -118,15 +118,15 @@ class MalformedResponseError(Exception):
 
     Attributes:
         problem: What is wrong with it.
-        answer: The response, as far as it could be read.
+        body: The response, as far as it could be read.
     """
 
     fault: Fault = Fault.MALFORMED_RESPONSE
 
-    def __init__(self, problem: str, answer: object = None) -> None:
-        super().__init__(problem, answer)
+    def __init__(self, problem: str, body: object = None) -> None:
+        super().__init__(problem, body)
         self.problem: str = problem
-        self.answer: object = answer
+        self.body: object = body
 
     def __str__(self) -> str:
         return self.problem
@@ -137,15 +137,15 @@ class IncompleteResponseError(Exception):
 
     Attributes:
         stop_reason: Why the model stopped: ``max_tokens``, ``malformed_*``, ``model_context_window_exceeded``.
-        answer: The response as it is; for a stream, the list of its events.
+        body: The response as it is; for a stream, the list of its events.
     """
 
     fault: Fault = Fault.INCOMPLETE_RESPONSE
 
-    def __init__(self, stop_reason: str, answer: object) -> None:
-        super().__init__(stop_reason, answer)
+    def __init__(self, stop_reason: str, body: object) -> None:
+        super().__init__(stop_reason, body)
         self.stop_reason: str = stop_reason
-        self.answer: object = answer
+        self.body: object = body
 
     def __str__(self) -> str:
         return f"the response is incomplete: stop reason {self.stop_reason!r}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience import call_bedrock_with_retry
-from bedrock_resilience.testing import ScriptedBedrock, throttled, throttling_error, validation_error
+from bedrock_resilience.testing import ScriptedBedrock, throttling_error, throttling_errors, validation_error
 
 if TYPE_CHECKING:
     from bedrock_resilience.testing import FakeClock
@@ -47,7 +47,7 @@ def test_throttled_once_then_answered(instant_retries: FakeClock, caplog: pytest
 
 
 def test_throttled_for_ever(instant_retries: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    errors = throttled(3)
+    errors = throttling_errors(3)
     client = ScriptedBedrock(*errors)
 
     with pytest.raises(type(errors[0])) as raised:
@@ -108,7 +108,7 @@ class TestDefaults:
         assert lines(caplog)[3] == "ERROR ThrottlingException - Échec après 4 tentatives. Abandon de l'appel Bedrock."
 
     def test_the_tuned_scenario_of_the_operations_guide(self, instant_retries: FakeClock) -> None:
-        client = ScriptedBedrock(*throttled(5), "Camurus")
+        client = ScriptedBedrock(*throttling_errors(5), "Camurus")
 
         assert call_bedrock_with_retry(MODEL, BODY, max_retries=5, base_delay=1.0, client=client) == "Camurus"
 

@@ -99,7 +99,7 @@ class BedrockRuntime:
         try:
             answer = self._retrier_of(request).call(operation, self.client, **request)
         except IncompleteResponseError as error:
-            self._learn(request, error.answer)
+            self._learn(request, error.body)
             raise
         self._learn(request, answer)
         return answer
@@ -152,7 +152,7 @@ def _begin(
     try:
         for event in stream:
             first.append(event)
-            if not stream.opens(event):
+            if not stream.is_preamble(event):
                 break
     except StreamInterruptedError as error:
         error.delivered = []  # held back here

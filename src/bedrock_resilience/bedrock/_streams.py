@@ -84,9 +84,9 @@ class CheckedStream:
     ) -> None:
         self.close()
 
-    def opens(self, event: StreamEvent) -> bool:
+    def is_preamble(self, event: StreamEvent) -> bool:
         """Does this event only open the message, with nothing of its content?"""
-        return self._kind.opens(event)
+        return self._kind.is_preamble(event)
 
     def close(self) -> None:
         """Close the connection; nothing more is delivered."""
@@ -99,7 +99,7 @@ class CheckedStream:
         """Raise what this end of the stream means, unless it is the proper one or somebody wants to stop."""
         kind, delivered = self._kind, self.delivered
         if isinstance(error, StopIteration):
-            if not kind.whole:
+            if not kind.complete:
                 raise _interrupted("the stream ended without its last event", delivered) from None
             if kind.stop_reason is not None:
                 check_stop_reason(kind.stop_reason, delivered)
@@ -124,7 +124,7 @@ class ConverseEvents:
     _OPENING = frozenset({"messageStart", "contentBlockStart"})
 
     def __init__(self) -> None:
-        self.whole: bool = False
+        self.complete: bool = False
         self.has_output: bool = False
         self.stop_reason: str | None = None
 
@@ -135,14 +135,14 @@ class ConverseEvents:
             Exception: It is an error.
         """
         if "messageStop" in event:
-            self.whole = True
+            self.complete = True
             self._stopped(dig(event, "messageStop", "stopReason"))
         # A tool may be used without an input, and then its block has a start only.
         if "contentBlockDelta" in event or dig(event, "contentBlockStart", "start", "toolUse"):
             self.has_output = True
         return event
 
-    def opens(self, event: StreamEvent) -> bool:
+    def is_preamble(self, event: StreamEvent) -> bool:
         """Does it only open the message, with nothing of its content?"""
         return not self._OPENING.isdisjoint(event)
 
@@ -169,7 +169,7 @@ class InvokeModelEvents(ConverseEvents):
             self._stopped(dig(decoded, "delta", "stop_reason"))
         # Models other than Claude have their own events; the metrics are Bedrock's, in the last one of any of them.
         if kind == "message_stop" or "amazon-bedrock-invocationMetrics" in decoded:
-            self.whole = True
+            self.complete = True
         if (
             kind == "content_block_delta"
             or dig(decoded, "content_block", "type") == "tool_use"
@@ -178,9 +178,9 @@ class InvokeModelEvents(ConverseEvents):
             self.has_output = True
         return super().read(decoded)  # Nova's events are those of Converse
 
-    def opens(self, event: StreamEvent) -> bool:
+    def is_preamble(self, event: StreamEvent) -> bool:
         """Does it only open the message, with nothing of its content?"""
-        return event.get("type") in self._OPENING_TYPES or super().opens(event)
+        return event.get("type") in self._OPENING_TYPES or super().is_preamble(event)
 
 
 def text_of(event: StreamEvent) -> str:

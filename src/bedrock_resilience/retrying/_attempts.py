@@ -125,6 +125,7 @@ class CallState:
         "_reservation",
         "_used",
         "attempts",
+        "backoff_seconds",
         "deadline",
         "error",
         "fault",
@@ -134,7 +135,6 @@ class CallState:
         "spent",
         "throttles",
         "tokens",
-        "backoff_seconds",
     )
 
     def __init__(
@@ -207,7 +207,7 @@ class CallState:
         self.throttles += fault in THROTTLES
         self._ended = self.attempts
         # An answer that is refused for being incomplete has used its tokens nevertheless, and says how many.
-        usage = None if fault in _NOTHING_RESERVED else self._settle(getattr(error, "answer", None))
+        usage = None if fault in _NOTHING_RESERVED else self._settle(getattr(error, "body", None))
         self._tell_pacer(fault, now, usage)
         refusal = self._refusal(fault)
         if refusal is not None:

@@ -32,8 +32,8 @@ from bedrock_resilience.testing._errors import (
     read_timeout,
     stream_cut,
     stream_error,
-    throttled,
     throttling_error,
+    throttling_errors,
     tokens_per_day_error,
     validation_error,
 )
@@ -77,8 +77,8 @@ __all__ = [
     "scripted",
     "stream_cut",
     "stream_error",
-    "throttled",
     "throttling_error",
+    "throttling_errors",
     "tokens_per_day_error",
     "validation_error",
 ]

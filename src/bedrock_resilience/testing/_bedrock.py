@@ -40,7 +40,7 @@ class ScriptedBedrock:
     the answer itself (for InvokeModel, its body; for streams, a list of events is taken). A ``BrokenStream`` breaks.
 
     Args:
-        outcomes: The first call gets the first one, and so on: ``ScriptedBedrock(*throttled(2), "Hello")``.
+        outcomes: The first call gets the first one, and so on: ``ScriptedBedrock(*throttling_errors(2), "Hello")``.
         then: What every call after them gets; without it they raise ``ScriptExhaustedError``.
         clock: Whose time a call takes.
         latency: Seconds a call takes, on that clock.

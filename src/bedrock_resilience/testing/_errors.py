@@ -87,8 +87,8 @@ def throttling_error(
     return bedrock_error("ThrottlingException", message=message, operation=operation, headers=headers)
 
 
-def throttled(times: int) -> list[Exception]:
-    """So many throttling errors, for a script: ``scripted(*throttled(2), "answer")``."""
+def throttling_errors(times: int) -> list[Exception]:
+    """So many throttling errors, for a script: ``scripted(*throttling_errors(2), "answer")``."""
     return [throttling_error() for _ in range(times)]
 
 

@@ -99,7 +99,7 @@ class Normalizer:
         try:
             extraction = read_answer(answer)
         except MalformedExtractionError as error:
-            error.answer = answer  # its tokens are used nevertheless
+            error.body = answer  # its tokens are used nevertheless
             raise
         return Answer(
             extraction=extraction,

@@ -35,8 +35,8 @@ from bedrock_resilience.testing import (
     converse_response,
     read_timeout,
     scripted,
-    throttled,
     throttling_error,
+    throttling_errors,
     validation_error,
 )
 
@@ -143,7 +143,7 @@ class TestRun:
 
     def test_retries_are_made_and_counted(self) -> None:
         clock = FakeClock()
-        fn = scripted(*throttled(2), "answer", then="answer")
+        fn = scripted(*throttling_errors(2), "answer", then="answer")
         report = BoundedExecutor(1, policy=PLAIN, clock=clock).run(fn, "ab")
         first, second = report.outcomes
         assert (first.attempts, first.retries, first.throttles, first.backoff_seconds, first.elapsed) == (
@@ -197,7 +197,7 @@ class TestRun:
     def test_the_same_seed_gives_the_same_run(self) -> None:
         def once() -> tuple[dict[str, object], list[float]]:
             clock = FakeClock()
-            fn = scripted(*throttled(7), then="answer", clock=clock, latency=2.0)
+            fn = scripted(*throttling_errors(7), then="answer", clock=clock, latency=2.0)
             report = BoundedExecutor(4, clock=clock, rng=random.Random(3)).run(fn, range(12))
             return report.to_dict(), clock.sleeps
 
@@ -951,6 +951,6 @@ class TestReportOf:
 def test_a_bound_on_jitter_holds_for_a_whole_batch() -> None:
     clock = FakeClock()
     BoundedExecutor(4, clock=clock, policy=RetryPolicy(jitter=AdditiveJitter(0.1))).run(
-        scripted(*throttled(4), then="answer"), range(4)
+        scripted(*throttling_errors(4), then="answer"), range(4)
     )
     assert all(0.5 <= slept < 0.6 for slept in clock.sleeps)

@@ -25,8 +25,8 @@ from bedrock_resilience.testing import (
     converse_response,
     read_timeout,
     scripted,
-    throttled,
     throttling_error,
+    throttling_errors,
     validation_error,
 )
 
@@ -99,7 +99,7 @@ class TestArun:
 
     async def test_retries_are_made_and_counted(self) -> None:
         clock = FakeClock()
-        fn = ascripted(*throttled(2), then="answer")
+        fn = ascripted(*throttling_errors(2), then="answer")
         report = await BoundedExecutor(1, policy=PLAIN, clock=clock).arun(fn, "ab")
         first, second = report.outcomes
         assert (first.attempts, first.retries, first.throttles, first.backoff_seconds, first.elapsed) == (

@@ -19,8 +19,8 @@ from bedrock_resilience.testing import (
     claude_response,
     instant_retries,
     read_timeout,
-    throttled,
     throttling_error,
+    throttling_errors,
     validation_error,
 )
 
@@ -88,7 +88,7 @@ def test_the_two_lines_that_the_log_filters_count(caplog: pytest.LogCaptureFixtu
 
 
 def test_the_delays_are_those_of_the_contract(sleeps: list[float]) -> None:
-    client = ScriptedBedrock(*throttled(12), "Hello")
+    client = ScriptedBedrock(*throttling_errors(12), "Hello")
     assert call_bedrock_with_retry("model", BODY, max_retries=12, base_delay=0.25, client=client) == "Hello"
     assert len(sleeps) == 12
     assert all(0 <= slept - 0.25 * 2**retry <= 0.1 for retry, slept in enumerate(sleeps))  # with no cap
@@ -96,7 +96,7 @@ def test_the_delays_are_those_of_the_contract(sleeps: list[float]) -> None:
 
 
 def test_no_delay_is_beyond_an_hour(sleeps: list[float]) -> None:
-    client = ScriptedBedrock(*throttled(20), "Hello")
+    client = ScriptedBedrock(*throttling_errors(20), "Hello")
     call_bedrock_with_retry("model", BODY, max_retries=20, base_delay=1.0, client=client)
     assert 3_599 < max(sleeps) <= 3_600
 
@@ -167,7 +167,7 @@ def test_threads_that_start_together_make_one_client(monkeypatch: pytest.MonkeyP
 
 
 def test_the_lines_go_to_the_packages_logger(caplog: pytest.LogCaptureFixture, sleeps: list[float]) -> None:
-    call_bedrock_with_retry("model", BODY, client=ScriptedBedrock(*throttled(1), "Hello"))
+    call_bedrock_with_retry("model", BODY, client=ScriptedBedrock(*throttling_errors(1), "Hello"))
     assert [(record.name, record.levelno) for record in caplog.records] == [("bedrock_resilience", logging.WARNING)]
     assert len(sleeps) == 1
 

@@ -79,7 +79,7 @@ def test_a_whole_answer_passes_untouched() -> None:
 def test_what_lacks_a_part_is_malformed(answer: object) -> None:
     with pytest.raises(MalformedResponseError) as raised:
         check_converse(answer)
-    assert raised.value.answer is answer
+    assert raised.value.body is answer
     assert classify(raised.value) is Fault.MALFORMED_RESPONSE
 
 
@@ -95,7 +95,7 @@ def test_an_answer_that_says_it_is_not_whole_is_incomplete(reason: str, content:
     answer = {"output": {"message": {"content": content}}, "stopReason": reason}
     with pytest.raises(IncompleteResponseError, match=f"incomplete: stop reason '{reason}'") as raised:
         check_converse(answer)
-    assert raised.value.answer is answer
+    assert raised.value.body is answer
     assert raised.value.stop_reason == reason
     assert classify(raised.value) is Fault.INCOMPLETE_RESPONSE
     assert not Fault.INCOMPLETE_RESPONSE.retryable  # the same request would be cut at the same place
@@ -204,7 +204,7 @@ def test_bodies_of_other_models_pass(answer: dict[str, Any]) -> None:
 def test_a_body_without_output_is_malformed(answer: dict[str, Any]) -> None:
     with pytest.raises(MalformedResponseError, match="the answer has no output") as raised:
         invoke_model(ScriptedBedrock(answer), modelId="m", body="{}")
-    assert raised.value.answer == answer
+    assert raised.value.body == answer
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_body_without_output_is_malformed(answer: dict[str, Any]) -> None:
 def test_a_body_that_is_no_json_object_is_malformed(raw: bytes) -> None:
     with pytest.raises(MalformedResponseError) as raised:
         read_body({"body": io.BytesIO(raw)})
-    assert raised.value.answer == raw
+    assert raised.value.body == raw
     assert raised.value.__cause__ is None
 
 
@@ -277,8 +277,8 @@ def test_a_mistake_of_the_callers_own_is_no_malformed_answer() -> None:
 def test_failures_survive_pickling() -> None:
     malformed = pickle.loads(pickle.dumps(MalformedResponseError("no output", {"a": 1})))  # noqa: S301 - our own bytes
     incomplete = pickle.loads(pickle.dumps(IncompleteResponseError("max_tokens", {"a": 1})))  # noqa: S301 - as above
-    assert (str(malformed), malformed.answer) == ("no output", {"a": 1})
-    assert (incomplete.stop_reason, incomplete.answer) == ("max_tokens", {"a": 1})
+    assert (str(malformed), malformed.body) == ("no output", {"a": 1})
+    assert (incomplete.stop_reason, incomplete.body) == ("max_tokens", {"a": 1})
 
 
 def test_parsing_takes_text_as_well() -> None:

@@ -41,8 +41,8 @@ from bedrock_resilience.testing import (
     read_timeout,
     stream_cut,
     stream_error,
-    throttled,
     throttling_error,
+    throttling_errors,
     validation_error,
 )
 from support.pacers import RecordingPacer
@@ -80,7 +80,7 @@ def text(events: list[dict[str, Any]]) -> str:
 
 class TestWholeAnswers:
     def test_converse_is_retried_until_it_is_answered(self) -> None:
-        setting = Setting(*throttled(2), "Hello")
+        setting = Setting(*throttling_errors(2), "Hello")
         answer = setting.runtime.converse(**REQUEST)
         assert answer["output"]["message"]["content"] == [{"text": "Hello"}]
         assert setting.client.requests == [("converse", REQUEST)] * 3
@@ -385,7 +385,7 @@ class TestMaking:
 
 def test_threads_share_one_runtime() -> None:
     bodies = [{"max_tokens": 5, "prompt": str(number)} for number in range(40)]
-    client = ScriptedBedrock(*throttled(20), then=claude_response("Hello"))
+    client = ScriptedBedrock(*throttling_errors(20), then=claude_response("Hello"))
     pacer = RecordingPacer()
     runtime = BedrockRuntime(client, Retrier(RetryPolicy(20, 0.0, jitter=NoJitter()), pacer=pacer))
     answers: list[dict[str, Any]] = []

@@ -63,7 +63,7 @@ def test_nova_streams_the_events_of_converse() -> None:
     stream = invoke_model_stream(ScriptedBedrock([chunk(event) for event in events]), modelId="m", body="{}")
     with pytest.raises(IncompleteResponseError) as raised:
         list(stream)
-    assert raised.value.answer == events
+    assert raised.value.body == events
 
 
 @pytest.mark.parametrize("operation", [converse_stream, invoke_model_stream])
@@ -123,7 +123,7 @@ def test_a_stream_that_says_it_is_not_whole_is_incomplete_after_all_events(
     with pytest.raises(IncompleteResponseError) as raised:
         delivered.extend(operation(client, modelId="m"))
     assert raised.value.stop_reason == reason
-    assert raised.value.answer == delivered
+    assert raised.value.body == delivered
     assert text(delivered) == "Hel"
 
 
@@ -190,7 +190,7 @@ def test_a_stream_that_cannot_be_closed_is_read_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "event", "opens"),
+    ("kind", "event", "is_preamble"),
     [
         (ConverseEvents(), {"messageStart": {"role": "assistant"}}, True),
         (ConverseEvents(), {"contentBlockStart": {"start": {}}}, True),
@@ -204,8 +204,12 @@ def test_a_stream_that_cannot_be_closed_is_read_all_the_same() -> None:
         (InvokeModelEvents(), {"generation": "Hello"}, False),
     ],
 )
-def test_which_events_hold_nothing_of_the_content(kind: ConverseEvents, event: dict[str, Any], opens: bool) -> None:  # noqa: FBT001 - the expectation
-    assert CheckedStream(kind, []).opens(event) is opens
+def test_which_events_hold_nothing_of_the_content(
+    kind: ConverseEvents,
+    event: dict[str, Any],
+    is_preamble: bool,  # noqa: FBT001 - the expectation
+) -> None:
+    assert CheckedStream(kind, []).is_preamble(event) is is_preamble
 
 
 START: dict[str, Any] = {"messageStart": {}}
@@ -263,7 +267,7 @@ def test_there_may_be_nothing_to_say(reason: str) -> None:
 
 
 def test_a_failure_survives_pickling() -> None:
-    error = StreamInterruptedError("the stream failed", converse_events("Hel")[:2], Fault.THROTTLING)
+    error = StreamInterruptedError("the stream failed", converse_events("Hel")[:2], Fault.THROTTLING, "Hel")
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (str(copy), copy.text, copy.fault) == (str(error), "Hel", Fault.THROTTLING)
 

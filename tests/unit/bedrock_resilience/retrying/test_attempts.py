@@ -424,7 +424,7 @@ class TestPacing:
     def test_an_incomplete_answer_tells_what_it_used(self) -> None:
         pacer = RecordingPacer()
         error = incomplete_response()
-        error.answer = converse_response("one two three")  # type: ignore[attr-defined]  # IncompleteResponseError's
+        error.body = converse_response("one two three")  # type: ignore[attr-defined]  # IncompleteResponseError's
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         call.failed(error, 1.0, 0.5)
@@ -522,7 +522,7 @@ class TestTokens:
 
     def test_an_answer_that_is_refused_has_used_its_tokens(self) -> None:
         error = incomplete_response()
-        error.answer = converse_response("two words")  # type: ignore[attr-defined]  # IncompleteResponseError's
+        error.body = converse_response("two words")  # type: ignore[attr-defined]  # IncompleteResponseError's
         assert self.ended(error) == self.REQUEST.settled(self.USED)
 
     def test_all_attempts_are_added_up(self) -> None:

@@ -27,7 +27,7 @@ from bedrock_resilience import (
 from bedrock_resilience.errors import DeadlineExceededError
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._policy import FaultLimits
-from bedrock_resilience.testing import FakeClock, scripted, throttled, throttling_error, validation_error
+from bedrock_resilience.testing import FakeClock, scripted, throttling_error, throttling_errors, validation_error
 from support.approx import approx
 
 if TYPE_CHECKING:
@@ -450,7 +450,7 @@ class TestCall:
         assert fn.arguments == [((1,), {"fn": 2})]
 
     def test_a_throttled_call_is_retried_under_the_policy(self, instant_retries: FakeClock) -> None:
-        fn = scripted(*throttled(2), "answer")
+        fn = scripted(*throttling_errors(2), "answer")
         assert RetryPolicy(jitter=NoJitter()).call(fn) == "answer"
         assert (fn.calls, instant_retries.sleeps) == (3, [0.5, 1.0])
 
@@ -469,7 +469,7 @@ class TestCall:
         assert fn.calls == 0
 
     def test_an_enclosing_deadline_is_obeyed_by_the_retries(self, instant_retries: FakeClock) -> None:
-        fn = scripted(*throttled(2), "answer")
+        fn = scripted(*throttling_errors(2), "answer")
         with Deadline.after(1.0).shared(), pytest.raises(type(throttling_error())) as raised:
             RetryPolicy(jitter=NoJitter()).call(fn)
         assert fn.calls == 2

@@ -34,8 +34,8 @@ from bedrock_resilience.testing import (
     ascripted,
     read_timeout,
     scripted,
-    throttled,
     throttling_error,
+    throttling_errors,
     tokens_per_day_error,
     validation_error,
 )
@@ -95,14 +95,14 @@ class TestCall:
         assert fn.arguments == [((1,), {"two": 2, "fn": 3})]
 
     def test_throttled_then_answered(self) -> None:
-        clock, fn = FakeClock(), scripted(*throttled(3), "answer")
+        clock, fn = FakeClock(), scripted(*throttling_errors(3), "answer")
         assert Retrier(PLAIN, clock=clock).call(fn, 1) == "answer"
         assert clock.sleeps == [0.5, 1.0, 2.0]
         assert fn.arguments == [((1,), {})] * 4
 
     def test_throttled_for_ever(self) -> None:
         clock, last = FakeClock(), throttling_error()
-        fn = scripted(*throttled(3), last)
+        fn = scripted(*throttling_errors(3), last)
         with pytest.raises(THROTTLED) as raised:
             Retrier(PLAIN, clock=clock).call(fn)
         assert raised.value is last
@@ -237,7 +237,7 @@ class TestRetriesExhausted:
 
     def test_it_carries_the_facts_and_the_last_error(self) -> None:
         last = throttling_error()
-        error = self.exhausted(*throttled(3), last)
+        error = self.exhausted(*throttling_errors(3), last)
         assert error.attempts == 4
         assert error.backoff_seconds == 3.5
         assert error.reason is StopReason.RETRIES_EXHAUSTED
@@ -270,7 +270,7 @@ class TestRetriesExhausted:
         assert str(error) == f"{NOTE} 1 attempt and 0.00 s of waiting: retries exhausted; last error: Shy"
 
     def test_a_policy_around_it_sees_the_same_fault(self) -> None:
-        assert classify(self.exhausted(*throttled(4))) is Fault.THROTTLING
+        assert classify(self.exhausted(*throttling_errors(4))) is Fault.THROTTLING
 
 
 class TestDeadline:
@@ -431,7 +431,7 @@ class TestListeners:
 
 class TestAsync:
     async def test_throttled_then_answered(self) -> None:
-        clock, fn = FakeClock(), ascripted(*throttled(2), "answer")
+        clock, fn = FakeClock(), ascripted(*throttling_errors(2), "answer")
         assert await Retrier(PLAIN, clock=clock).acall(fn, 1, two=2) == "answer"
         assert clock.sleeps == [0.5, 1.0]
         assert fn.arguments == [((1,), {"two": 2})] * 3
@@ -439,7 +439,7 @@ class TestAsync:
     async def test_throttled_for_ever(self) -> None:
         clock, last = FakeClock(), throttling_error()
         with pytest.raises(THROTTLED) as raised:
-            await Retrier(PLAIN, clock=clock).acall(ascripted(*throttled(3), last))
+            await Retrier(PLAIN, clock=clock).acall(ascripted(*throttling_errors(3), last))
         assert raised.value is last
         assert last.__notes__ == [f"{NOTE} 4 attempts and 3.50 s of waiting: retries exhausted"]
         assert clock.sleeps == [0.5, 1.0, 2.0]
@@ -521,7 +521,7 @@ class TestDecorator:
         assert str(refused.value) == "Retrier: got 5 to decorate; accepted: a function"
 
     def test_a_function(self) -> None:
-        clock, script = FakeClock(), scripted(*throttled(2), "answer")
+        clock, script = FakeClock(), scripted(*throttling_errors(2), "answer")
 
         @retry(PLAIN, clock=clock)
         def ask(question: str, *, politely: bool = True) -> str:
@@ -536,7 +536,7 @@ class TestDecorator:
         assert list(inspect.signature(ask).parameters) == ["question", "politely"]
 
     async def test_a_coroutine_function(self) -> None:
-        clock, script = FakeClock(), ascripted(*throttled(2), "answer")
+        clock, script = FakeClock(), ascripted(*throttling_errors(2), "answer")
 
         @retry(PLAIN, clock=clock)
         async def ask(question: str) -> str:

@@ -19,8 +19,8 @@ from bedrock_resilience.testing import (
     read_timeout,
     scripted,
     stream_error,
-    throttled,
     throttling_error,
+    throttling_errors,
     validation_error,
 )
 
@@ -43,7 +43,7 @@ def call(listener: LoggingListener, *outcomes: object, policy: RetryPolicy = PLA
 
 class TestFrench:
     def test_throttled_then_answered(self, caplog: pytest.LogCaptureFixture) -> None:
-        call(LoggingListener(language="fr"), *throttled(3), "answer")
+        call(LoggingListener(language="fr"), *throttling_errors(3), "answer")
         assert lines(caplog) == [
             "WARNING ThrottlingException détectée (tentative 1/4). Retry dans 0.50s...",
             "WARNING ThrottlingException détectée (tentative 2/4). Retry dans 1.00s...",
@@ -51,7 +51,7 @@ class TestFrench:
         ]
 
     def test_throttled_for_ever(self, caplog: pytest.LogCaptureFixture) -> None:
-        call(LoggingListener(language="fr"), *throttled(2), policy=PLAIN.replace(max_retries=1))
+        call(LoggingListener(language="fr"), *throttling_errors(2), policy=PLAIN.replace(max_retries=1))
         assert lines(caplog) == [
             "WARNING ThrottlingException détectée (tentative 1/2). Retry dans 0.50s...",
             "ERROR ThrottlingException - Échec après 2 tentatives. Abandon de l'appel Bedrock.",
@@ -80,7 +80,7 @@ class TestFrench:
 
 class TestEnglish:
     def test_it_is_the_default(self, caplog: pytest.LogCaptureFixture) -> None:
-        call(LoggingListener(), *throttled(2), policy=PLAIN.replace(max_retries=1))
+        call(LoggingListener(), *throttling_errors(2), policy=PLAIN.replace(max_retries=1))
         assert lines(caplog) == [
             "WARNING ThrottlingException (attempt 1/2). Retrying in 0.50s...",
             "ERROR ThrottlingException - failed after 2 attempts. Giving up the Bedrock call.",

@@ -19,8 +19,8 @@ from bedrock_resilience.testing import (
     converse_events,
     converse_response,
     stream_error,
-    throttled,
     throttling_error,
+    throttling_errors,
 )
 
 REQUEST: dict[str, Any] = {"modelId": "model", "messages": []}
@@ -69,7 +69,7 @@ class TestConverse:
         assert (clock.monotonic(), clock.sleeps) == (6.5, [])
 
     def test_under_a_policy(self, instant_retries: FakeClock) -> None:
-        client = ScriptedBedrock(*throttled(2), "Hello")
+        client = ScriptedBedrock(*throttling_errors(2), "Hello")
         assert RetryPolicy().call(client.converse, **REQUEST)["stopReason"] == "end_turn"
         assert (client.calls, len(instant_retries.sleeps)) == (3, 2)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from functools import cache
+from typing import Any, cast
 
 import botocore.exceptions as aws
 import pytest
@@ -26,14 +27,11 @@ from bedrock_resilience.testing import (
     read_timeout,
     stream_cut,
     stream_error,
-    throttled,
     throttling_error,
+    throttling_errors,
     tokens_per_day_error,
     validation_error,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FAULTS = [fault for fault in Fault if fault is not Fault.CANCELLED]
 
@@ -42,19 +40,18 @@ def response(error: Exception) -> dict[str, Any]:
     return cast("dict[str, Any]", getattr(error, "response"))  # noqa: B009 - a ClientError's; an Exception has none
 
 
-def forget_classes() -> None:
-    for cached in (errors.error_class, errors._error_type, errors._class):  # pyright: ignore[reportPrivateUsage] - its caches
-        cached.cache_clear()
+def hide_botocore(patch: pytest.MonkeyPatch) -> None:
+    """Make an environment that has neither botocore nor urllib3, with caches of classes of its own."""
+    for name in ("botocore", "botocore.exceptions", "urllib3", "urllib3.exceptions"):
+        patch.setitem(sys.modules, name, None)
+    # Other modules hold classes from these caches, so the caches are replaced for the moment, not cleared.
+    for name in ("error_class", "_error_type", "_class"):
+        patch.setattr(errors, name, cache(getattr(errors, name).__wrapped__))
 
 
 @pytest.fixture
-def without_botocore(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An environment that has neither botocore nor urllib3."""
-    for name in ("botocore", "botocore.exceptions", "urllib3", "urllib3.exceptions"):
-        monkeypatch.setitem(sys.modules, name, None)
-    forget_classes()
-    yield
-    forget_classes()
+def without_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide_botocore(monkeypatch)
 
 
 class TestRealErrors:
@@ -106,10 +103,10 @@ class TestRealErrors:
         assert "InvokeModel" in str(throttling_error("Slow down.", operation="InvokeModel"))
 
     def test_so_many_at_once(self) -> None:
-        several = throttled(3)
+        several = throttling_errors(3)
         assert [type(error) for error in several] == [type(throttling_error())] * 3
         assert len({id(error) for error in several}) == 3
-        assert throttled(0) == []
+        assert throttling_errors(0) == []
 
     def test_those_that_are_no_answer(self) -> None:
         assert type(read_timeout()) is aws.ReadTimeoutError
@@ -186,9 +183,6 @@ class TestStandIns:
 def test_they_do_say_the_same_as_the_real_ones() -> None:
     real = [str(error_of(fault)) for fault in FAULTS]
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("botocore", "botocore.exceptions", "urllib3", "urllib3.exceptions"):
-            patch.setitem(sys.modules, name, None)
-        forget_classes()
+        hide_botocore(patch)
         stand_ins = [str(error_of(fault)) for fault in FAULTS]
-    forget_classes()
     assert [text.replace(" (reached max retries: 0)", "") for text in real] == stand_ins

@@ -11,7 +11,7 @@ import pytest
 from bedrock_resilience import BoundedExecutor, NoJitter, Retrier, RetryPolicy
 from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock
 from bedrock_resilience.retrying._deadline import Deadline
-from bedrock_resilience.testing import ascripted, instant_retries, scripted, throttled, throttling_error
+from bedrock_resilience.testing import ascripted, instant_retries, scripted, throttling_error, throttling_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,20 +28,20 @@ def everything_is_put_back() -> Iterator[None]:
 
 def test_retries_deep_inside_do_not_wait() -> None:
     with instant_retries() as clock:
-        assert PLAIN.call(scripted(*throttled(2), "answer")) == "answer"
+        assert PLAIN.call(scripted(*throttling_errors(2), "answer")) == "answer"
         assert Retrier(PLAIN).call(scripted(throttling_error(), "answer")) == "answer"
     assert clock.sleeps == [600.0, 1_200.0, 600.0]
 
 
 async def test_nor_do_tasks() -> None:
     with instant_retries() as clock:
-        assert await Retrier(PLAIN).acall(ascripted(*throttled(2), "answer")) == "answer"
+        assert await Retrier(PLAIN).acall(ascripted(*throttling_errors(2), "answer")) == "answer"
     assert clock.sleeps == [600.0, 1_200.0]
 
 
 def test_nor_do_the_workers_of_an_executor_which_take_turns() -> None:
     with instant_retries() as clock:
-        report = BoundedExecutor(4, policy=PLAIN).run(scripted(*throttled(4), then="answer"), range(8))
+        report = BoundedExecutor(4, policy=PLAIN).run(scripted(*throttling_errors(4), then="answer"), range(8))
     assert len(report.succeeded) == 8
     assert clock.sleeps == [600.0] * 4
     assert math.isclose(report.elapsed, 600.0)

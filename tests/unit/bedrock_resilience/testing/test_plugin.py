@@ -10,12 +10,12 @@ CONFTEST = 'pytest_plugins = ["bedrock_resilience.testing.plugin"]'
 TESTS = """
     from bedrock_resilience import RetryPolicy
     from bedrock_resilience.clock import SystemClock
-    from bedrock_resilience.testing import scripted, throttled
+    from bedrock_resilience.testing import scripted, throttling_errors
 
     BEFORE = dict(vars(SystemClock))
 
     def test_instant(instant_retries):
-        assert RetryPolicy(base_delay=600.0, max_delay=3600.0).call(scripted(*throttled(2), "answer")) == "answer"
+        assert RetryPolicy(base_delay=600.0, max_delay=3600.0).call(scripted(*throttling_errors(2), "ok")) == "ok"
         assert [round(slept, -1) for slept in instant_retries.sleeps] == [600.0, 1200.0]
 
     def test_afterwards_time_is_real_again():
@@ -42,10 +42,10 @@ def test_a_whole_suite_may_use_it_without_naming_it_in_each_test(pytester: pytes
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile("""
         from bedrock_resilience import RetryPolicy
-        from bedrock_resilience.testing import scripted, throttled
+        from bedrock_resilience.testing import scripted, throttling_errors
 
         def test_instant():
-            assert RetryPolicy(base_delay=600.0, max_delay=3600.0).call(scripted(*throttled(2), "answer")) == "answer"
+            assert RetryPolicy(base_delay=600.0, max_delay=3600.0).call(scripted(*throttling_errors(2), "ok")) == "ok"
     """)
     pytester.runpytest().assert_outcomes(passed=1)
 

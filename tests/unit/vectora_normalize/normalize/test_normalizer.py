@@ -58,7 +58,7 @@ def test_an_answer_that_is_no_extraction_is_none() -> None:
     asked = normalizer(tool_answer({"summary": "no more"}))
     with pytest.raises(MalformedExtractionError) as raised:
         asked.ask(asked.work(ITEM))
-    assert usage_from(raised.value.answer) == Usage(700, 100)  # which it has used nevertheless
+    assert usage_from(raised.value.body) == Usage(700, 100)  # which it has used nevertheless
 
 
 def test_an_answer_that_is_nested_without_end_is_a_failure_of_its_item() -> None:
