@@ -1,42 +1,45 @@
-# One word a habit. `make test` sets up what it needs the first time.
+# One word per task. Each installs what it needs the first time.
 
 PYTHON ?= python3
 BIN := .venv-dev/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test fast lint format types docs bench mutation ci clean
+.PHONY: help test fast lint format types docs bench mutation lock newest audit ci clean
 
-help:  ## this list
+help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-$(BIN)/pytest: pyproject.toml
+$(BIN)/pytest: pyproject.toml lock.txt
 	$(PYTHON) -m venv .venv-dev
-	$(BIN)/pip install -q -e '.[dev]'
+	$(BIN)/pip install -q -r lock.txt -e .
 	@touch $@
 
-test: $(BIN)/pytest  ## all tests, with branch coverage
+test: $(BIN)/pytest  ## run all tests, with branch coverage
 	$(BIN)/pytest -n auto --cov
 
-fast: $(BIN)/pytest  ## the tests that start nothing and install nothing
+fast: $(BIN)/pytest  ## run the tests that start no process and install nothing
 	$(BIN)/pytest -n auto tests/unit tests/properties
 
-lint: $(BIN)/pytest  ## style, and the rule that arrows only point down
+lint: $(BIN)/pytest  ## check style, the layers of imports and the workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet .github
 
-format: $(BIN)/pytest  ## put the code into shape
+format: $(BIN)/pytest  ## fix style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-types: $(BIN)/pytest  ## mypy and pyright, both strict
+types: $(BIN)/pytest  ## mypy and pyright on everything; ty and pyrefly on the public signatures
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/ty check --python $(BIN)/python
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
 
-docs: $(BIN)/pytest  ## the site, into site/
+docs: $(BIN)/pytest  ## build the site into site/
 	$(BIN)/mkdocs build --strict
 
-bench: $(BIN)/pytest  ## what it costs, beside its neighbours, and the emulator under load
+bench: $(BIN)/pytest  ## run all benchmarks
 	$(BIN)/python -m benchmarks.core
 	$(BIN)/python -m benchmarks.pacing
 	$(BIN)/python -m benchmarks.pacing.wire
@@ -47,11 +50,26 @@ bench: $(BIN)/pytest  ## what it costs, beside its neighbours, and the emulator 
 	$(BIN)/python -m benchmarks.normalize.throughput
 	$(BIN)/python -m benchmarks.cold_start
 
-mutation: $(BIN)/pytest  ## does a test notice every small change of the modules that decide? minutes
+mutation: $(BIN)/pytest  ## change the deciding modules in small ways; a test must fail each time (hours)
 	$(BIN)/python .ci/mutation.py
 
-ci:  ## the gate, as the server runs it
+lock: $(BIN)/pytest  ## write the newest versions of all dependencies to lock.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev \
+	  --custom-compile-command 'make lock' --output-file lock.txt pyproject.toml
+
+newest:  ## run all tests without the lock, with the newest version of every dependency
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/pip install -q -U pip
+	.venv-newest/bin/pip install -q -e '.[aws,cli,normalize,plot,testing]' --group dev
+	NEWEST=1 .venv-newest/bin/pytest -n auto
+
+audit:  ## report known vulnerabilities of the locked versions, and write sbom.json
+	$(PYTHON) -m venv --clear .venv-audit
+	.venv-audit/bin/pip install -q pip-audit
+	.venv-audit/bin/pip-audit --disable-pip --no-deps -r lock.txt -f cyclonedx-json -o sbom.json
+
+ci:  ## run the gate, as the server does
 	.ci/run
 
-clean:  ## remove what these words made
-	rm -rf .venv-dev mutants build dist site .coverage* .mypy_cache .pytest_cache .ruff_cache
+clean:  ## remove what these tasks made
+	rm -rf .venv-dev .venv-newest .venv-audit mutants build dist site sbom.json .coverage* .mypy_cache .pytest_cache .ruff_cache

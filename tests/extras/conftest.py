@@ -1,7 +1,8 @@
-"""The wheel, and environments that hold nothing but it and one of its extras."""
+"""The wheel, and environments that contain nothing but the wheel and one of its extras."""
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from support.pages import ROOT
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+# `make newest` sets NEWEST: the extras then get what an unconstrained `pip install` finds.
+VERSIONS = () if os.environ.get("NEWEST") else ("-c", str(ROOT / "lock.txt"))
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +32,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def install(wheel: Path, tmp_path: Path) -> Callable[..., Installed]:
-    """`install(extra)`: an environment with only that extra; `install()`: with the core alone."""
+    """``install(extra)`` makes an environment with only that extra, ``install()`` one with the core alone."""
 
     def install(extra: str | None = None) -> Installed:
         if extra is None:
             return Installed(tmp_path, str(wheel), "--no-index")
-        return Installed(tmp_path, f"{wheel}[{extra}]")
+        return Installed(tmp_path, f"{wheel}[{extra}]", *VERSIONS)
 
     return install

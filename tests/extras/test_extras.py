@@ -1,7 +1,4 @@
-"""Every extra, proven by installing only it and doing what it is for.
-
-`[docs]` and `[dev]` are proven by the gate, which builds the site and runs these tests with them.
-"""
+"""Each extra is installed alone and used for what it is for."""
 
 from __future__ import annotations
 
@@ -19,8 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.packaging
 
-PROVEN_BY_THE_GATE = {"dev", "docs"}
-PROVEN_HERE = {"aws", "cli", "normalize", "plot", "testing"}
+TESTED = {"aws", "cli", "normalize", "plot", "testing"}
 
 RETRY = """
 from bedrock_resilience import RetryPolicy
@@ -28,31 +24,31 @@ from bedrock_resilience import RetryPolicy
 class ThrottlingException(Exception):
     response = {"Error": {"Code": "ThrottlingException", "Message": ""}}
 
-answers = [ThrottlingException(), "answer"]
+responses = [ThrottlingException(), "response"]
 
-def ask():
-    answer = answers.pop(0)
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+def invoke_model():
+    response = responses.pop(0)
+    if isinstance(response, Exception):
+        raise response
+    return response
 
-print(RetryPolicy(base_delay=0.0).call(ask), len(answers))
+print(RetryPolicy(base_delay=0.0).call(invoke_model), len(responses))
 """
 
 
-def test_every_extra_is_proven_somewhere() -> None:
+def test_every_extra_is_tested() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert set(project["optional-dependencies"]) == PROVEN_BY_THE_GATE | PROVEN_HERE
+    assert set(project["optional-dependencies"]) == TESTED
     assert project["dependencies"] == []
 
 
 def test_the_core_stands_alone_and_retries(install: Callable[..., Installed]) -> None:
     core = install()
     assert core.packages() == {"bedrock-resilience"}
-    assert core.python(RETRY) == "answer 0\n"
+    assert core.python(RETRY) == "response 0\n"
 
 
-def test_only_the_command_line_and_the_test_kit_need_more_than_the_standard_library(
+def test_only_the_cli_and_testing_import_third_party_packages(
     install: Callable[..., Installed],
 ) -> None:
     code = """
@@ -64,7 +60,7 @@ for module in pkgutil.walk_packages(bedrock_resilience.__path__, "bedrock_resili
         print(".".join(module.name.split(".")[:2]), missing.name)
 """
     needs = {tuple(line.split()) for line in install().python(code).splitlines()}
-    assert {room for room, _ in needs} <= {"bedrock_resilience.cli", "bedrock_resilience.testing"}
+    assert {module for module, _ in needs} <= {"bedrock_resilience.cli", "bedrock_resilience.testing"}
     assert {package for _, package in needs} <= {"typer", "rich", "hypothesis", "pytest"}
 
 

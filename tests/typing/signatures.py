@@ -1,4 +1,4 @@
-"""The public surface as type checkers see it. Not run: mypy and pyright, both strict, are the test."""
+"""The public surface as type checkers see it. It is not run: mypy, pyright, ty and pyrefly are the test."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ async def decorated() -> None:
     as_function: Callable[[str], int] = Client().ask
     as_coroutine_function: Callable[[str], Awaitable[int]] = ask_later
     del as_function, as_coroutine_function
-    ask(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    ask("why?", rudely=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    await ask_later()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    Client().ask(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ask(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # ty: ignore[invalid-argument-type]
+    ask("why?", rudely=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # ty: ignore[unknown-argument]
+    await ask_later()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # ty: ignore[missing-argument]
+    Client().ask(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # ty: ignore[invalid-argument-type]
 
 
 # --- calls return what the function returns, and check its arguments -------------------------------------------------
@@ -92,9 +92,9 @@ async def called() -> None:
     assert_type(policy.call(divide, 4.0, other=2.0), float)
     assert_type(retrier.call(divide, 4.0), float)
     assert_type(await retrier.acall(adivide, 4.0, other=2.0), float)
-    policy.call(divide, "4")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    retrier.call(divide, another=2.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    await retrier.acall(divide, 4.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    policy.call(divide, "4")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # ty: ignore[invalid-argument-type]
+    retrier.call(divide, another=2.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # ty: ignore[missing-argument, unknown-argument]
+    await retrier.acall(divide, 4.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # ty: ignore[invalid-argument-type]
 
 
 # --- the executor knows items and values -----------------------------------------------------------------------------
@@ -133,7 +133,7 @@ async def executed(executor: BoundedExecutor, words: list[str]) -> None:
         assert_type(outcome.fault, Fault | None)
         assert_type(outcome.attempts, int)
         assert_type(outcome.tokens, TokenUsage | None)
-    executor.run(size, [1, 2])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    executor.run(size, [1, 2])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # ty: ignore[invalid-argument-type]
 
 
 # --- the fixed names -------------------------------------------------------------------------------------------------

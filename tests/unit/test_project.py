@@ -1,4 +1,4 @@
-"""The project's own promises: what is written down twice agrees, and every exception has its reason."""
+"""What is written in two places agrees, and every suppression has its reason."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.requirements import Requirement
 
 import bedrock_resilience
 from support.pages import ROOT
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SRC = ROOT / "src"
 MODULES = sorted(SRC.rglob("*.py"))
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+LOCK = [line for line in (ROOT / "lock.txt").read_text("utf-8").splitlines() if not line.lstrip().startswith("#")]
 APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 
 # A reason stands behind the codes on the same line, after a dash or a second hash; the next line may share it.
@@ -31,14 +33,14 @@ SUPPRESSION = re.compile(
 )
 
 
-def rooms(package: str) -> set[str]:
+def modules_of(package: str) -> set[str]:
     """The modules and packages directly inside a package."""
     found = {path.stem for path in (SRC / package).glob("*.py")}
     found |= {path.parent.name for path in (SRC / package).glob("*/__init__.py")}
     return found - {"__init__"}
 
 
-def floors(package: str) -> list[set[str]]:
+def layers_of(package: str) -> list[set[str]]:
     """The layers of import-linter's contract, the lowest first."""
     contracts = PROJECT["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract.get("containers") == [package]]
@@ -84,22 +86,13 @@ def test_the_license_is_apache_2_0_to_the_letter() -> None:
 
 
 @pytest.mark.parametrize("package", ["bedrock_resilience", "vectora_normalize"])
-def test_the_architecture_names_the_rooms_that_are_there(package: str) -> None:
+def test_the_architecture_page_lists_the_layers_that_import_linter_checks(package: str) -> None:
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     table = page.partition(f"### {package}\n")[2].partition("\n#")[0]
-    named = {room: int(floor) for floor, room in re.findall(r"^\| (\d+) \| `(\w+)` \|", table, re.MULTILINE)}
-    assert set(named) == rooms(package) - {"_version"}
-    assert [{room for room in named if named[room] == floor} for floor in sorted(set(named.values()))] == floors(
-        package
-    )
-
-
-@pytest.mark.parametrize(
-    "room", sorted(room for room in rooms("bedrock_resilience") if room[0] != "_" and room != "cli")
-)
-def test_every_public_room_has_a_page_in_the_reference(room: str) -> None:
-    page = ROOT / "docs" / "reference" / f"{room}.md"
-    assert f"::: bedrock_resilience.{room}" in page.read_text("utf-8")
+    listed = {module: int(layer) for layer, module in re.findall(r"^\| (\d+) \| `(\w+)` \|", table, re.MULTILINE)}
+    assert set(listed) == modules_of(package) - {"_version"}
+    numbers = sorted(set(listed.values()))
+    assert [{module for module in listed if listed[module] == number} for number in numbers] == layers_of(package)
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if ">>>" in path.read_text("utf-8")], ids=module_name)
@@ -124,13 +117,41 @@ def test_every_suppression_in_the_source_has_its_reason() -> None:
     assert bare == []
 
 
+def declared_requirements() -> list[str]:
+    """The requirements of all extras and of all dependency groups."""
+    lists = [*PROJECT["project"]["optional-dependencies"].values(), *PROJECT["dependency-groups"].values()]
+    return [requirement for requirements in lists for requirement in requirements if isinstance(requirement, str)]
+
+
 def test_every_package_that_is_imported_is_declared() -> None:
     provided = importlib.metadata.packages_distributions()
-    extras: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
-    declared = {canonical(requirement) for requirements in extras.values() for requirement in requirements}
+    declared = {canonical(requirement) for requirement in declared_requirements()}
     undeclared: set[str] = set()
     for path in [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
         for name in imported(path) & provided.keys():
             if not {canonical(distribution) for distribution in provided[name]} & declared:
                 undeclared.add(f"{path.relative_to(ROOT)}: {name}")
     assert undeclared == set()
+
+
+def test_the_lock_names_one_version_of_each_package_and_no_place_to_get_it_from() -> None:
+    assert [line for line in LOCK if not re.fullmatch(r"[\w.-]+==[\w.!+]+( ; [\w.'\"*<>=! ]+)?", line)] == []
+    unmarked = [canonical(line) for line in LOCK if ";" not in line]
+    assert len(unmarked) == len(set(unmarked))
+
+
+def test_the_lock_has_a_version_for_every_declared_requirement() -> None:
+    versions: dict[str, list[str]] = {}
+    for line in LOCK:
+        name, _, version = line.partition(" ;")[0].partition("==")
+        versions.setdefault(name, []).append(version)
+    for requirement in map(Requirement, declared_requirements()):
+        locked = versions.get(canonical(requirement.name), [])
+        assert locked, requirement
+        assert all(version in requirement.specifier for version in locked), requirement
+
+
+def test_only_lower_bounds_are_asked_of_users() -> None:
+    extras = [text for texts in PROJECT["project"]["optional-dependencies"].values() for text in texts]
+    operators = {bound.operator for text in extras for bound in Requirement(text).specifier}
+    assert operators == {">="}
