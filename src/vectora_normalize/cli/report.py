@@ -110,7 +110,7 @@ def _show(found: Sequence[RunNumbers], verdict: Verdict) -> None:
 
 def _lines(verdict: Verdict) -> Iterator[str]:
     calls, items = _count(verdict.attempts), _count(verdict.submitted)
-    yield f"retry rate          {_percent(verdict.retry_rate)} % ({verdict.retries} of {calls} calls)"
+    yield f"retry rate          {_percent(verdict.retry_rate)} % ({verdict.retries} of {calls} attempts)"
     yield f"final failure rate  {_percent(verdict.failure_rate)} % ({verdict.failed} of {items} items)"
     yield f"longest run         {_seconds(verdict.longest)} s"
     tokens = verdict.tokens
@@ -119,7 +119,7 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         yield f"reserved in vain    {share} % ({tokens.unused:.0f} of {tokens.reserved} tokens)"
     yield from (f"over the limit: {breach}" for breach in verdict.breaches)
     if not verdict.breaches:
-        yield "within the limits" if _is_known(verdict) else "not to be judged: no line tells the calls and the items"
+        yield "within the limits" if _is_known(verdict) else "not to be judged: no line tells the attempts and the items"
     yield from (f"to change: {line}" for line in verdict.advice)
 
 

@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
     ("changes", "arguments", "told"),
     [
         ({"settings": {"max_workers": 0}}, [], "workers: got 0; accepted: a whole number from 1"),
-        ({"throttles": 61}, [], "throttles: got 61; accepted: no more than calls (60)"),
+        ({"throttles": 61}, [], "throttles: got 61; accepted: no more than attempts (60)"),
         ({"elapsed": -1}, [], "elapsed: got -1; accepted: a finite number of seconds >= 0"),
         ({"elapsed": float("nan")}, [], "elapsed: got nan; accepted: a finite number of seconds >= 0"),
         ({"bedrock": 3}, [], "bedrock: got 3; accepted: an object, or null"),

@@ -145,7 +145,7 @@ def test_the_summary_has_a_row_for_each_number() -> None:
         "items ingested 9",
         "normalised 8",
         "failed 0",
-        "calls 11",
+        "attempts 11",
         "throttles 2",
         "retry rate 18.2 %",
         "seconds 1.2",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 GOOD = run_report("good", seconds=100, attempts=110, retries=10, throttles=10, submitted=100, failed=0)
-BAD = metrics("bad", Calls=100, Retries=30, Throttles=35, ItemsNormalized=90, ItemsFailed=10, DurationSeconds=500)
+BAD = metrics("bad", Attempts=100, Retries=30, Throttles=35, ItemsNormalized=90, ItemsFailed=10, DurationSeconds=500)
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def test_within_the_limits_is_success(good: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert rows == [
-        "run calls retries % items failed % seconds told by",
+        "run attempts retries % items failed % seconds told by",
         "good 110 10 9.1 100 0 0.0 100.0 report",
         "",
-        "retry rate 9.1 % (10 of 110 calls)",
+        "retry rate 9.1 % (10 of 110 attempts)",
         "final failure rate 0.0 % (0 of 100 items)",
         "longest run 100.0 s",
         "within the limits",
@@ -74,7 +74,7 @@ def test_where_no_usage_is_known_nothing_is_shown_of_tokens() -> None:
 def test_over_a_limit_is_a_failure_with_what_to_change(good: Path, bad: Path) -> None:
     result = call(good, bad)
     assert result.exit_code == 1
-    assert "retry rate          19.0 % (40 of 210 calls)" in result.stdout
+    assert "retry rate          19.0 % (40 of 210 attempts)" in result.stdout
     assert [line for line in result.stdout.splitlines() if line.startswith("over")] == [
         "over the limit: bad: retry rate 30.0%, over 20%",
         "over the limit: bad: final failure rate 10.0%, over 5%",
@@ -108,9 +108,9 @@ def test_json_is_the_same_and_nothing_else(good: Path, bad: Path) -> None:
 def test_retries_without_calls_are_shown_and_not_judged() -> None:
     result = call(stdin="\n".join(lines(RETRY)).encode())
     assert result.exit_code == 2
-    assert "retry rate          ? % (1 of ? calls)" in result.stdout
+    assert "retry rate          ? % (1 of ? attempts)" in result.stdout
     assert "longest run         ? s" in result.stdout
-    assert "not to be judged: no line tells the calls and the items" in result.stdout
+    assert "not to be judged: no line tells the attempts and the items" in result.stdout
     assert json.loads(call("--json", stdin="\n".join(lines(RETRY)).encode()).stdout)["within_limits"] is None
 
 

@@ -54,7 +54,7 @@ def test_a_local_run_ends_with_its_table(small: Path, tmp_path: Path) -> None:
     result = call("run", "--local", small, "--out", tmp_path / "out")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    for row in ("press__one 3 3", "sources 1", "items ingested 3", "normalised 3", "failed 0", "calls 3"):
+    for row in ("press__one 3 3", "sources 1", "items ingested 3", "normalised 3", "failed 0", "attempts 3"):
         assert row in lines
     for row in ("throttles 0", "retry rate 0.0 %"):
         assert row in lines

@@ -59,7 +59,7 @@ def test_a_report_may_have_an_account_of_tokens() -> None:
 def test_a_line_of_metrics_tells_almost_all() -> None:
     (run,) = of_lines(
         metrics(
-            Calls=120,
+            Attempts=120,
             Retries=16,
             Throttles=18,
             ItemsNormalized=100,
@@ -118,7 +118,7 @@ def test_what_was_decoded_wrongly_before_is_counted_as_well() -> None:
 def test_an_answer_that_is_no_200_is_known_by_its_line(how: str) -> None:
     (run,) = of_lines(*lines(f"{how}: BedrockRefused: Bedrock refused the run: access_denied"))
     assert (run.refusal, run.attempts, run.submitted) == ("BedrockRefused", None, None)
-    (run,) = of_lines(*lines(f"{how}: BedrockRefused: x"), metrics(Calls=1, ItemsFailed=1, ItemsUnstarted=111))
+    (run,) = of_lines(*lines(f"{how}: BedrockRefused: x"), metrics(Attempts=1, ItemsFailed=1, ItemsUnstarted=111))
     assert (run.refusal, run.attempts, run.unstarted) == ("BedrockRefused", 1, 111)
 
 
@@ -169,7 +169,7 @@ def test_without_a_line_that_sums_up_the_rates_are_not_known() -> None:
 
 
 def test_a_run_that_is_told_of_three_times_counts_once_as_its_report_has_it() -> None:
-    told = [*lines(RETRY, RETRY), metrics(Calls=10, Retries=2, ItemsNormalized=8)]
+    told = [*lines(RETRY, RETRY), metrics(Attempts=10, Retries=2, ItemsNormalized=8)]
     report = as_json(run_report(attempts=11, retries=2, submitted=9)).decode()
     for order in ([*told, report], [report, *told], [*reversed(told), report, report]):
         (run,) = of_lines(*order)
@@ -177,14 +177,14 @@ def test_a_run_that_is_told_of_three_times_counts_once_as_its_report_has_it() ->
 
 
 def test_runs_come_by_name_in_the_order_in_which_they_are_told() -> None:
-    told = (*lines(RETRY, request_id="b"), metrics("a", Calls=1), metrics("c", Calls=2), *lines(RETRY, request_id="b"))
+    told = (*lines(RETRY, request_id="b"), metrics("a", Attempts=1), metrics("c", Attempts=2), *lines(RETRY, request_id="b"))
     assert [(run.request_id, run.retries) for run in of_lines(*told)] == [("b", 2), ("a", 0), ("c", 0)]
 
 
 def test_a_run_that_was_killed_is_known_by_lambda_s_own_line() -> None:
     (run,) = of_lines(*lines(RETRY, request_id=REQUEST), KILLED)
     assert (run.request_id, run.killed, run.seconds, run.retries, run.attempts) == (REQUEST, True, 300.03, 1, None)
-    (run,) = of_lines(metrics(REQUEST, Calls=4), KILLED)
+    (run,) = of_lines(metrics(REQUEST, Attempts=4), KILLED)
     assert (run.killed, run.attempts) == (True, 4)
 
 
