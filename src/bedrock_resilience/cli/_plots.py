@@ -16,7 +16,7 @@ _KINDS = (".svg", ".png", ".pdf")
 
 def plots() -> ModuleType:
     """The module that draws."""
-    from bedrock_resilience.simulation import _plots as module
+    from bedrock_resilience.simulation import _plots as module  # noqa: PLC0415 - not for --help
 
     return module
 

@@ -119,7 +119,7 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         yield f"reserved in vain    {share} % ({tokens.unused:.0f} of {tokens.reserved} tokens)"
     yield from (f"over the limit: {breach}" for breach in verdict.breaches)
     if not verdict.breaches:
-        yield "within the limits" if _is_known(verdict) else "not to be judged: no line tells the attempts and the items"
+        yield "within the limits" if _is_known(verdict) else "not assessed: attempts or items are unknown"
     yield from (f"to change: {line}" for line in verdict.advice)
 
 

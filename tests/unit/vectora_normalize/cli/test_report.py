@@ -110,7 +110,7 @@ def test_retries_without_calls_are_shown_and_not_judged() -> None:
     assert result.exit_code == 2
     assert "retry rate          ? % (1 of ? attempts)" in result.stdout
     assert "longest run         ? s" in result.stdout
-    assert "not to be judged: no line tells the attempts and the items" in result.stdout
+    assert "not assessed: attempts or items are unknown" in result.stdout
     assert json.loads(call("--json", stdin="\n".join(lines(RETRY)).encode()).stdout)["within_limits"] is None
 
 

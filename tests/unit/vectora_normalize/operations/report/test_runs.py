@@ -177,7 +177,12 @@ def test_a_run_that_is_told_of_three_times_counts_once_as_its_report_has_it() ->
 
 
 def test_runs_come_by_name_in_the_order_in_which_they_are_told() -> None:
-    told = (*lines(RETRY, request_id="b"), metrics("a", Attempts=1), metrics("c", Attempts=2), *lines(RETRY, request_id="b"))
+    told = (
+        *lines(RETRY, request_id="b"),
+        metrics("a", Attempts=1),
+        metrics("c", Attempts=2),
+        *lines(RETRY, request_id="b"),
+    )
     assert [(run.request_id, run.retries) for run in of_lines(*told)] == [("b", 2), ("a", 0), ("c", 0)]
 
 
