@@ -1,47 +1,69 @@
 """Calls to Amazon Bedrock that survive throttling.
 
-The retry core is loaded at once, and costs little; everything else on first use, so that a Lambda that needs the policy
-alone pays for nothing more at its cold start.
+Importing this package loads the retry core only. Every other name is loaded on first use, so that a Lambda which needs
+the policy alone does not pay for the rest at its cold start.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bedrock_resilience._fault import THROTTLING, TRANSIENT, Fault
 from bedrock_resilience._lazy import lazy_attributes
+from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience._version import __version__
+from bedrock_resilience.clock import Clock
 from bedrock_resilience.errors import DeadlineExceededError, RetriesExhaustedError
+from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._faults import classify
-from bedrock_resilience.retrying._jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
+from bedrock_resilience.retrying._jitter import (
+    AdditiveJitter,
+    DecorrelatedJitter,
+    EqualJitter,
+    FullJitter,
+    NoJitter,
+)
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.retrying._retrier import Retrier, retry
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bedrock_resilience.batch._executor import BoundedExecutor
-    from bedrock_resilience.batch._report import BatchReport, ItemOutcome
+    from bedrock_resilience.batch import BatchReport, BoundedExecutor, ItemOutcome, Progress
     from bedrock_resilience.bedrock import BedrockRuntime, bedrock_runtime_client, call_bedrock_with_retry
-    from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError, StreamInterruptedError
-    from bedrock_resilience.pacing import AdaptivePacer, NoPacer, QuotaPacer
-    from bedrock_resilience.quotas._quota import Quota
-    from bedrock_resilience.retrying._budget import RetryBudget
-    from bedrock_resilience.retrying._deadline import Deadline
+    from bedrock_resilience.errors import (
+        BatchInterrupted,
+        IncompleteResponseError,
+        InputError,
+        MalformedResponseError,
+        StreamInterruptedError,
+    )
+    from bedrock_resilience.pacing import AdaptivePacer, NoPacer, Pacer, QuotaPacer, SharedPacer
+    from bedrock_resilience.quotas import Quota, RequestTokens, TokenUsage
+    from bedrock_resilience.retrying import RetryBudget
+    from bedrock_resilience.telemetry import LoggingListener
 
 _LAZY = {
     "AdaptivePacer": "pacing",
-    "BatchReport": "batch._report",
+    "BatchInterrupted": "errors",
+    "BatchReport": "batch",
     "BedrockRuntime": "bedrock",
-    "BoundedExecutor": "batch._executor",
-    "Deadline": "retrying._deadline",
-    "IncompleteResponseError": "bedrock",
-    "ItemOutcome": "batch._report",
-    "MalformedResponseError": "bedrock",
+    "BoundedExecutor": "batch",
+    "IncompleteResponseError": "errors",
+    "InputError": "errors",
+    "ItemOutcome": "batch",
+    "LoggingListener": "telemetry",
+    "MalformedResponseError": "errors",
     "NoPacer": "pacing",
-    "Quota": "quotas._quota",
+    "Pacer": "pacing",
+    "Progress": "batch",
+    "Quota": "quotas",
     "QuotaPacer": "pacing",
-    "RetryBudget": "retrying._budget",
-    "StreamInterruptedError": "bedrock",
+    "RequestTokens": "quotas",
+    "RetryBudget": "retrying",
+    "SharedPacer": "pacing",
+    "StreamInterruptedError": "errors",
+    "TokenUsage": "quotas",
     "bedrock_runtime_client": "bedrock",
     "call_bedrock_with_retry": "bedrock",
 }
@@ -51,9 +73,11 @@ __all__ = [
     "TRANSIENT",
     "AdaptivePacer",
     "AdditiveJitter",
+    "BatchInterrupted",
     "BatchReport",
     "BedrockRuntime",
     "BoundedExecutor",
+    "Clock",
     "Deadline",
     "DeadlineExceededError",
     "DecorrelatedJitter",
@@ -61,17 +85,25 @@ __all__ = [
     "Fault",
     "FullJitter",
     "IncompleteResponseError",
+    "InputError",
     "ItemOutcome",
+    "LoggingListener",
     "MalformedResponseError",
     "NoJitter",
     "NoPacer",
+    "Pacer",
+    "Progress",
     "Quota",
     "QuotaPacer",
+    "RequestTokens",
     "Retrier",
     "RetriesExhaustedError",
     "RetryBudget",
     "RetryPolicy",
+    "SharedPacer",
+    "StopReason",
     "StreamInterruptedError",
+    "TokenUsage",
     "__version__",
     "bedrock_runtime_client",
     "call_bedrock_with_retry",

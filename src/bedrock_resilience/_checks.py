@@ -38,8 +38,13 @@ def refuse(owner: str, *problems: Problem | None) -> None:
     """
     found = [problem for problem in problems if problem is not None]
     if found:
-        error = TypeError if any(problem.error is TypeError for problem in found) else ValueError
-        raise error(f"{owner}: {'; '.join(problem.text for problem in found)}")
+        raise refusal(owner, *found)
+
+
+def refusal(owner: str, *problems: Problem) -> TypeError | ValueError:
+    """Return the exception that ``refuse`` raises for these problems."""
+    error = TypeError if any(problem.error is TypeError for problem in problems) else ValueError
+    return error(f"{owner}: {'; '.join(problem.text for problem in problems)}")
 
 
 def wrong_type(name: str, given: object, accepted: str) -> Problem:
@@ -64,7 +69,7 @@ def whole_number(
     return None if _within(given, least, most) else wrong_value(name, given, accepted)
 
 
-def number(  # noqa: PLR0913 - the parts of a range, all by name
+def number(
     name: str,
     given: object,
     *,

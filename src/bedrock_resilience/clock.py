@@ -1,46 +1,50 @@
-"""Clock: the one place that reads the machine's time and waits for it.
+"""Clock: the one module that reads the machine's time and waits for it.
 
-Everything else takes a ``Clock``, so that tests and the simulator can bring their own (the linter bans the rest).
+Everything else takes a ``Clock``, so that tests and the simulator can hand in their own. The linter bans the rest.
 """
 
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Protocol
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from threading import Event
-    from typing import Protocol
 
-    class Clock(Protocol):
-        """Time as it is handed in: three methods, all in seconds."""
+__all__ = ["SYSTEM_CLOCK", "Clock", "InterruptibleClock", "SystemClock", "WorkerClock", "wall_clock"]
 
-        def monotonic(self) -> float:
-            """Seconds since some fixed instant; never goes back."""
-            ...
 
-        def sleep(self, seconds: float, /) -> None:
-            """Block this thread for so many seconds."""
-            ...
+class Clock(Protocol):
+    """The interface of a clock: three methods, all in seconds."""
 
-        async def asleep(self, seconds: float, /) -> None:
-            """Suspend this task for so many seconds."""
-            ...
+    def monotonic(self) -> float:
+        """Return the seconds since some fixed instant; never decreases."""
+        ...
 
-    class InterruptibleClock(Clock, Protocol):
-        """A clock whose sleepers can be woken. The executor uses it, where it is there, to stop a run at once."""
+    def sleep(self, seconds: float, /) -> None:
+        """Block this thread for so many seconds."""
+        ...
 
-        def wait(self, event: Event, seconds: float, /) -> bool:
-            """Block until the event is set or the time is over; True if the event is set."""
-            ...
+    async def asleep(self, seconds: float, /) -> None:
+        """Suspend this task for so many seconds."""
+        ...
 
-    class TurnTakingClock(Clock, Protocol):
-        """A clock that wants to know who works by it: a test's, whose time passes when all of them sleep."""
 
-        def worker(self) -> AbstractContextManager[object]:
-            """Announce a worker, before its thread is started; the thread does its work inside of the result."""
-            ...
+class InterruptibleClock(Clock, Protocol):
+    """A clock whose sleepers can be woken. With one, the executor stops a run without waiting for its sleepers."""
+
+    def wait(self, event: Event, seconds: float, /) -> bool:
+        """Block until the event is set or the time is over; return True where the event is set."""
+        ...
+
+
+class WorkerClock(Clock, Protocol):
+    """A clock that counts the threads that use it. Its time advances when all of them sleep; tests use one."""
+
+    def worker(self) -> AbstractContextManager[object]:
+        """Register a worker before its thread starts; the thread works inside the returned context manager."""
+        ...
 
 
 class SystemClock:
@@ -49,7 +53,7 @@ class SystemClock:
     __slots__ = ()
 
     def monotonic(self) -> float:
-        """Seconds since some fixed instant; never goes back."""
+        """Return the seconds since some fixed instant; never decreases."""
         return time.monotonic()
 
     def sleep(self, seconds: float, /) -> None:
@@ -58,12 +62,12 @@ class SystemClock:
 
     async def asleep(self, seconds: float, /) -> None:
         """Suspend this task for so many seconds (asyncio)."""
-        import asyncio  # noqa: PLC0415 - importing asyncio costs more than all of the retry core
+        import asyncio  # noqa: PLC0415 - asyncio takes longer to import than the whole retry core
 
         await asyncio.sleep(seconds)
 
     def wait(self, event: Event, seconds: float, /) -> bool:
-        """Block until the event is set or the time is over; True if the event is set."""
+        """Block until the event is set or the time is over; return True where the event is set."""
         return event.wait(seconds)
 
     def __repr__(self) -> str:
@@ -71,11 +75,12 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+"""The default of every ``clock`` argument."""
 
 
 def wall_clock() -> float:
-    """Seconds since 1970 by this machine's clock: what several machines agree on, to within their skew.
+    """Return the seconds since 1970 by this machine's clock, on which machines agree to within their clock skew.
 
-    It may be set back. Whatever can do with the time of one process takes `Clock.monotonic` instead.
+    It may be set back. Code that needs the time of one process only takes ``Clock.monotonic`` instead.
     """
     return time.time()

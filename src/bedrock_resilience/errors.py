@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from bedrock_resilience._stop_reason import StopReason
     from bedrock_resilience.batch._report import BatchReport
-    from bedrock_resilience.retrying._attempts import StopReason
 
 __all__ = [
     "BatchInterrupted",

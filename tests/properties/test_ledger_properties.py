@@ -53,7 +53,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(target=taken)
     def take(self) -> object:
-        got = self.ledger.take(self.items)
+        got = self.ledger.next_item(self.items)
         if got is None:
             if self.ledger.stopped is not None and self.reason is None:
                 self.reason = "the input raised ValueError"
@@ -66,7 +66,7 @@ class Books(RuleBasedStateMachine):
     def take_elsewhere(self) -> object:
         """As an asynchronous input does: got first, entered then."""
         item = next(self.items)
-        got = self.ledger.enter(item)
+        got = self.ledger.register(item)
         if got is None:
             self.late += 1
             return NOTHING
@@ -94,14 +94,14 @@ class Books(RuleBasedStateMachine):
 
     @rule()
     def leave_late(self) -> None:
-        for outcome in self.ledger.leave_late():
+        for outcome in self.ledger.close_late():
             self.late -= 1
             self.left(outcome)
 
     @rule()
     @precondition(lambda self: self.reason is not None)
     def leave_one(self) -> None:
-        for outcome in self.ledger.leave_rest(self.items):
+        for outcome in self.ledger.close_input(self.items):
             self.left(outcome)
             break
 

@@ -101,7 +101,7 @@ def test_a_budget_holds_at_every_moment(share: float, reserve: int, scripts: lis
     told: list[bool] = []
 
     def listen(_: Event) -> None:
-        told.append(budget.spent <= reserve + share * budget.attempts + 1e-9)
+        told.append(budget.retries <= reserve + share * budget.attempts + 1e-9)
 
     retrier = Retrier(everything(RetryPolicy(max_retries=9)), clock=FakeClock(), budget=budget, listeners=[listen])
     calls = 0

@@ -27,9 +27,9 @@ from bedrock_resilience import (
     classify,
     retry,
 )
+from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.bedrock import request_tokens
 from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
-from bedrock_resilience.retrying._attempts import StopReason
 from bedrock_resilience.testing import FakeClock, scripted
 
 if TYPE_CHECKING:

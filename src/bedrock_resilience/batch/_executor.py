@@ -1,11 +1,11 @@
-"""BoundedExecutor: many items, few workers, every call under one policy, and an account of all of them."""
+"""BoundedExecutor: many items, few workers, every call under one policy, and one report."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bedrock_resilience.batch._ledger import Ledger
+from bedrock_resilience._checks import function, refuse, whole_number
 from bedrock_resilience.batch._report import BatchReport
 from bedrock_resilience.batch._threads import ThreadedRun
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from bedrock_resilience._fault import Fault
+    from bedrock_resilience.batch._ledger import Ledger
     from bedrock_resilience.batch._report import ItemOutcome, Progress
     from bedrock_resilience.batch._tasks import TaskRun
     from bedrock_resilience.clock import Clock
@@ -33,29 +34,32 @@ R = TypeVar("R")
 
 
 class BoundedExecutor:
-    """Runs a function over many items with few workers. Holds no state of a run; the pacer and the budget are shared.
+    """Calls a function for many items with few workers.
 
-    An item that fails never stops the others, unless its fault says that all others would fail the same way
-    (``fault.fatal``). Items that were not started when a run stopped are reported as unstarted, with the reason.
+    It holds no state of a run; the pacer and the budget are shared by its runs. An item that fails does not stop the
+    others, unless its fault means that every other item would fail the same way (``fault.fatal``). Items that were not
+    started when a run stopped are reported as unstarted, with the reason.
 
     Args:
-        max_workers: Calls in flight at the most, and items taken from the input ahead of the results.
-        policy: What is retried, how often, after which delays.
-        deadline: No item is started, and no sleep begun, that would end past it.
-        budget: Bounds the retries of the whole batch.
-        pacer: Asked before every attempt, shared by all workers.
-        clock: Where time comes from. One with a ``wait`` method (``InterruptibleClock``) can be woken when a run stops.
-        listeners: Called with each event of ``bedrock_resilience.retrying._events``.
+        max_workers: Upper limit of the calls in flight, and of the items taken from the input ahead of the results.
+        policy: Which faults are retried, how often, and after which delays.
+        deadline: No item starts that cannot finish before it, and no sleep ends after it.
+        budget: Limits the retries of the whole batch.
+        pacer: Asked before every attempt; shared by all workers.
+        clock: The source of time and of sleeps. A clock with a ``wait`` method (``InterruptibleClock``) lets the
+            executor wake its workers when a run stops.
+        listeners: Called with each event of ``bedrock_resilience.retrying``.
         on_progress: Called with a ``Progress`` after each item, by one worker at a time.
-        rng: Where jitter comes from.
-        tokens: What the request for an item may use at most (input + max_tokens): a number, for a pacer that counts
-            tokens; or a ``RequestTokens``, with which the report also tells what was reserved, what it cost and what
-            was reserved in vain; or a function of the item that returns either. What it cost is read off the ``usage``
-            of what ``fn`` returns: an answer of Bedrock, or a mapping that hands its ``usage`` on.
-        classify: Reads a ``Fault`` off an exception.
+        rng: The source of jitter.
+        tokens: Tokens that the request for an item may use at most (input + max_tokens): a number, for a pacer that
+            counts tokens; or a ``RequestTokens``, with which the report also states the tokens reserved, used and
+            unused; or a function of the item that returns either. The tokens used are read from the ``usage`` of what
+            ``fn`` returns: a response of Bedrock, or a mapping that passes on its ``usage``.
+        classify: Returns the ``Fault`` of an exception.
 
     Raises:
-        ValueError: ``max_workers`` is no whole number >= 1.
+        TypeError: An argument has the wrong type. The message names it.
+        ValueError: ``max_workers`` is less than 1.
     """
 
     def __init__(  # noqa: PLR0913 - the options of a run, all by name
@@ -73,10 +77,11 @@ class BoundedExecutor:
         tokens: int | RequestTokens | Callable[..., int | RequestTokens] = 0,
         classify: Callable[[BaseException], Fault] = _classify,
     ) -> None:
-        if not isinstance(max_workers, int) or isinstance(max_workers, bool) or max_workers < 1:
-            raise ValueError(f"BoundedExecutor: max_workers: got {max_workers!r}; accepted: a whole number >= 1")
-        if on_progress is not None and not callable(on_progress):
-            raise TypeError(f"BoundedExecutor: on_progress: got {on_progress!r}; accepted: a callable of one Progress")
+        refuse(
+            "BoundedExecutor",
+            whole_number("max_workers", max_workers, least=1),
+            function("on_progress", on_progress, "a function of one Progress", optional=True),
+        )
         self.max_workers: int = max_workers
         self.on_progress: Callable[[Progress], object] | None = on_progress
         self.retrier: Retrier = Retrier(
@@ -92,13 +97,14 @@ class BoundedExecutor:
         )
 
     def run(self, fn: Callable[[T], R], items: Iterable[T]) -> BatchReport[T, R]:
-        """Call ``fn(item)`` for every item, in worker threads; the report lists the outcomes in input order.
+        """Call ``fn(item)`` for every item in worker threads, and return the outcomes in input order.
 
-        The input must be finite: where the run is stopped, what is left of it is listed as unstarted.
+        The input must be finite: when the run stops, the rest of it is listed as unstarted.
 
         Raises:
-            BatchInterrupted: A KeyboardInterrupt came; it carries the report.
-            InputError: The input itself raised; it carries the report.
+            TypeError: ``fn`` is not a function, or is a coroutine function.
+            BatchInterrupted: Ctrl-C stopped the run. It carries the report.
+            InputError: The input raised an exception. It carries the report.
         """
         _check_synchronous(fn)
         now = self.retrier.clock.monotonic
@@ -107,32 +113,33 @@ class BoundedExecutor:
         try:
             run.start()
             run.wait()
-            for _ in run.rest(listed=True):
-                run.tell_progress()
+            for _ in run.remaining(listed=True):
+                run.report_progress()
         except KeyboardInterrupt:
-            # A second Ctrl-C ends the wait for the calls in flight; their threads end with them.
+            # A second Ctrl-C ends the wait for the calls in flight; their threads end when the calls do.
             with suppress(KeyboardInterrupt):
                 run.abort("interrupted")
-                # Nobody wants to wait now for an input that has to be asked for its items one by one.
-                for _ in run.rest(listed=run.ledger.total is not None):
-                    run.tell_progress()
+                # An input without a length may take long to list; the user wants the run to end now.
+                for _ in run.remaining(listed=run.ledger.total is not None):
+                    run.report_progress()
             raise BatchInterrupted(run.ledger.report(now() - started)) from None
-        except BaseException as ended:  # a signal handler of the caller's, say: no worker is left behind
-            run.abort("interrupted")  # pragma: no mutate - nobody is told any more
-            _attach(ended, run.ledger.report(now() - started))
+        except BaseException as error:  # for example an exception of the caller's signal handler
+            run.abort("interrupted")  # pragma: no mutate - no one reads the reason
+            _attach(error, run.ledger.report(now() - started))
             raise
-        return _checked(run.ledger, run.ledger.report(now() - started))
+        return _finish(run.ledger, run.ledger.report(now() - started))
 
     def stream(self, fn: Callable[[T], R], items: Iterable[T]) -> Iterator[ItemOutcome[T, R]]:
-        """Call ``fn(item)`` for every item, in worker threads; yields the outcomes as they finish.
+        """Call ``fn(item)`` for every item in worker threads, and yield the outcomes as they finish.
 
-        The input may be endless: at most ``max_workers`` items are taken ahead of the results that the consumer has
-        finished with, and memory stays flat. Where the run is stopped, the rest of an input that knows its length is
-        yielded as unstarted; the rest of any other is left in it. Closing the iterator stops the run.
+        The input may be endless: at most ``max_workers`` items are taken ahead of the outcomes that the consumer has
+        finished with, and memory stays flat. When the run stops, the rest of an input with a length is yielded as
+        unstarted; the rest of any other input is left in it. Closing the iterator stops the run.
 
         Raises:
-            BatchInterrupted: A KeyboardInterrupt came; it carries the outcomes that were finished and not yet yielded.
-            InputError: The input itself raised, after all outcomes were yielded.
+            TypeError: ``fn`` is not a function, or is a coroutine function.
+            BatchInterrupted: Ctrl-C stopped the run. It carries the finished outcomes that were not yielded.
+            InputError: The input raised an exception; raised after all outcomes were yielded.
         """
         _check_synchronous(fn)
         run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
@@ -143,27 +150,28 @@ class BoundedExecutor:
             with suppress(KeyboardInterrupt):  # a second one ends the wait for the calls in flight
                 run.abort("interrupted")
             raise BatchInterrupted(_undelivered(run)) from None
-        except BaseException:  # GeneratorExit most of the time
-            run.abort("closed by its consumer")  # pragma: no mutate - nobody is told any more
+        except BaseException:  # mostly GeneratorExit
+            run.abort("closed by its consumer")  # pragma: no mutate - no one reads the reason
             raise
         run.join()
-        yield from run.rest(listed=run.ledger.total is not None)
-        _checked(run.ledger, run.ledger.report(0.0))
+        yield from run.remaining(listed=run.ledger.total is not None)
+        _finish(run.ledger, run.ledger.report(0.0))
 
     async def arun(self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]) -> BatchReport[T, R]:
-        """The asynchronous twin of ``run``: awaits ``fn(item)`` for every item, in tasks.
+        """Await ``fn(item)`` for every item in tasks, and return the outcomes in input order.
 
-        An asynchronous input that goes quiet does not hold the run up beyond its deadline; what is left in it then is
-        listed as far as it is at hand.
+        An asynchronous input that does not return does not delay the run beyond its deadline; then only the items that
+        are ready are listed as unstarted.
 
         Raises:
-            CancelledError: This task was cancelled. ``report_of`` reads the report off it, and off the ``TimeoutError``
-                that ``asyncio.timeout`` makes of it.
-            InputError: The input itself raised; it carries the report.
+            TypeError: ``fn`` is not a function.
+            CancelledError: This task was cancelled. ``report_of`` returns the report from it, and from the
+                ``TimeoutError`` that ``asyncio.timeout`` makes of it.
+            InputError: The input raised an exception. It carries the report.
         """
-        import asyncio  # noqa: PLC0415 - the synchronous executor does without
+        import asyncio  # noqa: PLC0415 - the synchronous executor does not need it
 
-        from bedrock_resilience.batch._tasks import TaskRun  # noqa: PLC0415 - as asyncio
+        from bedrock_resilience.batch._tasks import TaskRun  # noqa: PLC0415 - it needs asyncio
 
         _check_callable(fn)
         now = self.retrier.clock.monotonic
@@ -174,25 +182,26 @@ class BoundedExecutor:
             await run.wait()
         except asyncio.CancelledError as cancelled:
             await run.abort("cancelled")
-            async for _ in run.rest(listed=run.ledger.total is not None):
-                run.tell_progress()
+            async for _ in run.remaining(listed=run.ledger.total is not None):
+                run.report_progress()
             _attach(cancelled, run.ledger.report(now() - started))
             raise
-        async for _ in run.rest(listed=True):
-            run.tell_progress()
-        return _checked(run.ledger, run.ledger.report(now() - started))
+        async for _ in run.remaining(listed=True):
+            run.report_progress()
+        return _finish(run.ledger, run.ledger.report(now() - started))
 
     async def astream(
         self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]
     ) -> AsyncIterator[ItemOutcome[T, R]]:
-        """The asynchronous twin of ``stream``.
+        """Await ``fn(item)`` for every item in tasks, and yield the outcomes as they finish; otherwise as ``stream``.
 
         Raises:
-            CancelledError: The task that asked for the next outcome was cancelled. ``report_of`` reads off it the
-                outcomes that were finished and not yet yielded.
-            InputError: The input itself raised, after all outcomes were yielded.
+            TypeError: ``fn`` is not a function.
+            CancelledError: The task that waited for the next outcome was cancelled. ``report_of`` returns from it the
+                finished outcomes that were not yielded.
+            InputError: The input raised an exception; raised after all outcomes were yielded.
         """
-        from bedrock_resilience.batch._tasks import TaskRun  # noqa: PLC0415 - the synchronous executor does without
+        from bedrock_resilience.batch._tasks import TaskRun  # noqa: PLC0415 - it needs asyncio
 
         _check_callable(fn)
         run = TaskRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
@@ -200,53 +209,53 @@ class BoundedExecutor:
         try:
             async for outcome in run.outcomes():
                 yield outcome
-                del outcome  # the consumer's from here on
-        except BaseException as ended:  # cancelled, or closed by its consumer
+                del outcome  # it belongs to the consumer, who may want its memory back
+        except BaseException as error:  # cancelled, or closed by its consumer
             await run.abort("closed by its consumer")
-            _attach(ended, _undelivered(run))
+            _attach(error, _undelivered(run))
             raise
-        async for rest in run.rest(listed=run.ledger.total is not None):
-            yield rest
-        _checked(run.ledger, run.ledger.report(0.0))
+        async for outcome in run.remaining(listed=run.ledger.total is not None):
+            yield outcome
+        _finish(run.ledger, run.ledger.report(0.0))
 
     def __repr__(self) -> str:
         return f"BoundedExecutor(max_workers={self.max_workers}, policy={self.retrier.policy!r})"
 
 
-def _check_callable(fn: object) -> None:
-    if not callable(fn):
-        raise TypeError(f"BoundedExecutor: fn: got {fn!r}; accepted: a function of one item")
-
-
-def _check_synchronous(fn: Callable[..., object]) -> None:
-    _check_callable(fn)
-    import inspect  # noqa: PLC0415 - boto3 has loaded it, and who has no boto3 has a cold start to spare
-
-    if inspect.iscoroutinefunction(fn):
-        raise TypeError(f"{fn!r} is a coroutine function: use arun or astream")
-
-
 def report_of(error: BaseException | None) -> BatchReport[Any, Any] | None:
-    """The report that a run left in the exception it ended with, or in that one's cause; None where there is none.
+    """Return the report that a run attached to the exception it ended with, or to a cause of it; None without one.
 
-    Every finished item of the run is in it, of a stream those that were not yet yielded.
+    The report has every finished item of the run; that of a stream, those that were not yielded.
 
     Args:
         error: ``BatchInterrupted``, ``InputError``, a ``CancelledError``, the ``TimeoutError`` of
             ``asyncio.timeout``, or the ``KeyboardInterrupt`` of ``asyncio.run``.
     """
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         report: BatchReport[Any, Any] | None = getattr(error, "report", None)
         if report is not None:
             return report
-        error = error.__cause__ or error.__context__  # asyncio.run raises its KeyboardInterrupt while handling ours
+        error = error.__cause__ or error.__context__  # asyncio.run raises KeyboardInterrupt while it handles ours
     return None
 
 
+def _check_callable(fn: object) -> None:
+    refuse("BoundedExecutor", function("fn", fn, "a function of one item"))
+
+
+def _check_synchronous(fn: Callable[..., object]) -> None:
+    import inspect  # noqa: PLC0415 - only a run needs it
+
+    _check_callable(fn)
+    if inspect.iscoroutinefunction(fn):
+        raise TypeError(f"BoundedExecutor: fn: got the coroutine function {fn!r}; use arun or astream, which await it")
+
+
 def _attach(error: BaseException, report: BatchReport[T, R]) -> None:
-    # No class of our own: before Python 3.13, asyncio.timeout and TaskGroup know a CancelledError itself only.
+    # An attribute, not an exception class of our own: before Python 3.13, asyncio.timeout and TaskGroup recognise only
+    # CancelledError itself.
     error.report = report  # type: ignore[attr-defined]  # report_of reads it
 
 
@@ -254,7 +263,7 @@ def _undelivered(run: ThreadedRun[T, R] | TaskRun[T, R]) -> BatchReport[T, R]:
     return BatchReport(tuple(run.undelivered()), stopped=run.ledger.stopped)
 
 
-def _checked(ledger: Ledger[T, R], report: BatchReport[T, R]) -> BatchReport[T, R]:
+def _finish(ledger: Ledger[T, R], report: BatchReport[T, R]) -> BatchReport[T, R]:
     if ledger.worker_error is not None:
         _attach(ledger.worker_error, report)
         raise ledger.worker_error

@@ -1,4 +1,11 @@
-"""Ledger: the running account of a batch. Items are taken from the input, and each is closed exactly once."""
+"""Ledger: the numbers of a running batch. Every item taken from the input is closed exactly once.
+
+Locking. ``_lock`` guards the numbers; it is held for a few statements only and never while the caller's code runs.
+``_input_lock`` serialises the calls of ``next`` on the input: a generator must not be entered by two threads, and it
+may block for long. They are two locks so that workers can close their items while another one waits for the input.
+``stopped`` is read without a lock where a worker only wants to leave early. ``register`` reads it again under the lock,
+so that no item is handed out after the run has stopped.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +13,8 @@ from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
-from bedrock_resilience.retrying._attempts import StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,20 +28,20 @@ R = TypeVar("R")
 
 
 class Ledger(Generic[T, R]):
-    """Hands out the items and takes their outcomes; for any number of threads, each method one critical section.
+    """Hands out items and records their outcomes, for any number of threads. Each method is one critical section.
 
     Args:
         total: The length of the input, where it is known.
-        keep: Keep the outcomes for a report; a stream does not, so that its memory stays flat.
+        keep: Keep the outcomes for a report. A stream does not, so that its memory stays flat.
     """
 
     def __init__(self, total: int | None = None, *, keep: bool = True) -> None:
         self._lock = Lock()
-        self._input = Lock()  # of its own: while one worker waits for the input, the others can close theirs
+        self._input_lock = Lock()
         self._late: deque[T] = deque()
         self._keep = keep
         self._outcomes: dict[int, ItemOutcome[T, R]] = {}
-        self._taken = 0
+        self._submitted = 0
         self._closed = {"succeeded": 0, "failed": 0, "unstarted": 0}
         self._attempts = 0
         self._retries = 0
@@ -44,40 +51,40 @@ class Ledger(Generic[T, R]):
         self.input_error: BaseException | None = None
         self.worker_error: BaseException | None = None
 
-    def take(self, items: Iterator[T]) -> tuple[int, T] | None:
-        """The next item with its index, or None where there is none or the run is stopped."""
-        with self._input:  # a generator cannot be asked by two threads at once, and it may keep the one that asks
+    def next_item(self, items: Iterator[T]) -> tuple[int, T] | None:
+        """Return the next item with its index, or None where there is none or the run has stopped."""
+        with self._input_lock:
             if self.stopped is not None:
                 return None
             try:
                 item = next(items)
             except StopIteration:
                 return None
-            except BaseException as error:  # noqa: BLE001 - the input is the caller's; what it raises ends the run
+            except BaseException as error:  # noqa: BLE001 - an exception of the input ends the run
                 self.input_failed(error)
                 return None
-        return self.enter(item)
+        return self.register(item)
 
-    def enter(self, item: T) -> tuple[int, T] | None:
-        """Hand out an item of the input, with its index; one that comes too late is kept for ``leave_late``."""
+    def register(self, item: T) -> tuple[int, T] | None:
+        """Return an item of the input with its index. After the run stopped, return None and keep it for later."""
         with self._lock:
             if self.stopped is not None:
                 self._late.append(item)
                 return None
-            return self._hand_out(), item
+            return self._next_index(), item
 
     def input_failed(self, error: BaseException) -> None:
-        """The input raised: there is nothing more to take."""
+        """Stop the run because the input raised an exception."""
         self.input_error = error
         self.stop(f"the input raised {type(error).__name__}")
 
     def worker_failed(self, error: BaseException) -> None:
-        """A worker failed outside of an item's call: the run is not to be trusted with more items."""
+        """Stop the run because a worker failed outside an item's call, so that its parts cannot be trusted any more."""
         self.worker_error = self.worker_error or error
         self.stop(f"a worker failed with {type(error).__name__}")
 
     def close(self, outcome: ItemOutcome[T, R]) -> None:
-        """Enter what became of an item that was taken."""
+        """Record the outcome of an item."""
         with self._lock:
             self._closed[outcome.status] += 1
             self._attempts += outcome.attempts
@@ -87,18 +94,18 @@ class Ledger(Generic[T, R]):
                 self._outcomes[outcome.index] = outcome
 
     def stop(self, reason: str) -> None:
-        """Hand out no more items. The first reason stays."""
+        """Hand out no more items. The first reason is kept."""
         with self._lock:
             if self.stopped is None:
                 self.stopped = reason
 
-    def leave_late(self) -> Iterator[ItemOutcome[T, R]]:
-        """Close as unstarted what was taken from the input, but came after the run was stopped."""
+    def close_late(self) -> Iterator[ItemOutcome[T, R]]:
+        """Close as unstarted the items that the input returned after the run had stopped."""
         while self._late:
-            yield self.leave(self._late.popleft())
+            yield self._close_unstarted(self._late.popleft())
 
-    def leave_rest(self, items: Iterator[T]) -> Iterator[ItemOutcome[T, R]]:
-        """Close what is left of the input as unstarted, one item at a time."""
+    def close_input(self, items: Iterator[T]) -> Iterator[ItemOutcome[T, R]]:
+        """Close the items that are left in the input as unstarted, one at a time."""
         while True:
             try:
                 item = next(items)
@@ -107,25 +114,24 @@ class Ledger(Generic[T, R]):
             except Exception as error:  # noqa: BLE001 - the input is the caller's
                 self.input_error = error
                 return
-            yield self.leave(item)
+            yield self._close_unstarted(item)
 
-    def leave(self, item: T) -> ItemOutcome[T, R]:
-        """Close an item as unstarted."""
+    def _close_unstarted(self, item: T) -> ItemOutcome[T, R]:
         with self._lock:
-            index = self._hand_out()
+            index = self._next_index()
         outcome: ItemOutcome[T, R] = ItemOutcome(index=index, item=item, status="unstarted", reason=self.stopped)
         self.close(outcome)
         return outcome
 
     def progress(self) -> Progress:
-        """A balanced snapshot."""
+        """Return a balanced snapshot."""
         with self._lock:
             return Progress(
-                submitted=self._taken,
+                submitted=self._submitted,
                 succeeded=self._closed["succeeded"],
                 failed=self._closed["failed"],
                 unstarted=self._closed["unstarted"],
-                in_flight=self._taken - sum(self._closed.values()),
+                in_flight=self._submitted - sum(self._closed.values()),
                 attempts=self._attempts,
                 retries=self._retries,
                 throttles=self._throttles,
@@ -133,42 +139,42 @@ class Ledger(Generic[T, R]):
             )
 
     def report(self, elapsed: float) -> BatchReport[T, R]:
-        """The frozen account, in input order, handed out once: an error's traceback leads to the run, and so here."""
+        """Return the report, and forget its outcomes: a traceback in them may refer to this object."""
         with self._lock:
             kept, self._outcomes = self._outcomes, {}
         return BatchReport(tuple(kept[index] for index in sorted(kept)), elapsed, self.stopped)
 
-    def _hand_out(self) -> int:
-        self._taken += 1
-        return self._taken - 1
+    def _next_index(self) -> int:
+        self._submitted += 1
+        return self._submitted - 1
 
 
 def outcome_of(
     index: int, item: T, call: CallState, elapsed: float, value: R | None = None, error: BaseException | None = None
 ) -> ItemOutcome[T, R]:
-    """What the machine's account says of an item."""
-    begun = call.attempts or call.reason not in {StopReason.DEADLINE, StopReason.RUN_STOPPED}
-    ended: Status = "failed" if begun else "unstarted"
+    """Return the outcome of an item from the state of its call."""
+    started = call.attempts or call.reason not in {StopReason.DEADLINE, StopReason.RUN_STOPPED}
+    status: Status = "failed" if started else "unstarted"
     return ItemOutcome(
         index=index,
         item=item,
-        status="succeeded" if error is None else ended,
+        status="succeeded" if error is None else status,
         value=value,
-        error=error if begun else None,
+        error=error if started else None,
         fault=call.fault if error is not None else None,
         attempts=call.attempts,
         retries=call.retries,
         throttles=call.throttles,
         backoff_seconds=call.backoff_seconds,
         pacing_seconds=call.pacing_seconds,
-        tokens=call.spent,
+        tokens=call.token_usage,
         elapsed=elapsed,
         reason=None if call.reason is None else call.reason.value,
     )
 
 
 def fatal_reason(call: CallState) -> str | None:
-    """Why the whole run should stop after this call, or None."""
+    """Return why the whole run should stop after this call, or None."""
     if call.fault is not None and call.fault.fatal and call.reason is not None:
         return f"{call.fault.value}: every other item would fail the same way"
     if call.reason is StopReason.DEADLINE and not call.attempts:
@@ -176,6 +182,6 @@ def fatal_reason(call: CallState) -> str | None:
     return None
 
 
-def unusable(index: int, item: T, error: BaseException, fault: Fault) -> ItemOutcome[T, Any]:
-    """An item that failed before any request could be made of it."""
+def unusable_item(index: int, item: T, error: BaseException, fault: Fault) -> ItemOutcome[T, Any]:
+    """Return the outcome of an item that failed before a request was made for it."""
     return ItemOutcome(index=index, item=item, status="failed", error=error, fault=fault, reason="not a usable item")

@@ -1,4 +1,4 @@
-"""BatchReport: what became of every item of a batch, and what it cost. Frozen facts; ``ledger`` writes them."""
+"""BatchReport: the outcome of every item of a batch, and the numbers of the whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from bedrock_resilience.errors import ItemsNotStartedError
-from bedrock_resilience.retrying._faults import told
+from bedrock_resilience.retrying._faults import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,24 +23,24 @@ Status = Literal["succeeded", "failed", "unstarted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemOutcome(Generic[T, R]):
-    """What became of one item.
+    """The outcome of one item.
 
     Attributes:
-        index: Its place in the input, from 0.
+        index: Its position in the input, from 0.
         item: The item itself.
-        status: ``"succeeded"``, ``"failed"``, or ``"unstarted"`` where no request was sent for it.
-        value: What the function returned; None unless it succeeded.
-        error: What the function raised last; None unless it failed.
-        fault: What that error meant.
-        calls: Requests sent for it.
+        status: ``"succeeded"``, ``"failed"``, or ``"unstarted"`` where it was not started.
+        value: The return value of the function; None unless it succeeded.
+        error: The last exception of the function; None unless it failed.
+        fault: What that exception means.
+        attempts: Requests sent for it.
         retries: Retries decided for it.
-        throttles: Answers that were a throttle: ``throttling`` or ``tokens_per_day``.
+        throttles: Responses that were a throttle: ``throttling`` or ``tokens_per_day``.
         backoff_seconds: Seconds slept between attempts.
         pacing_seconds: Seconds slept for the pacer.
-        tokens: What its requests reserved of a token quota and what came of it; None where nobody could tell: the
-            executor got no ``RequestTokens``, or no request of it has reserved any.
-        elapsed: Seconds from taking it up to its end.
-        reason: Why it was given up or not started; None where it succeeded.
+        tokens: Tokens that its requests reserved and used; None where that is unknown, because the executor was given
+            no ``RequestTokens``, or because no request has reserved any.
+        elapsed: Seconds from its start to its end.
+        reason: Why it failed for good or was not started; None where it succeeded.
     """
 
     index: int
@@ -59,7 +59,7 @@ class ItemOutcome(Generic[T, R]):
     reason: str | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The outcome for JSON, without item and value, which may be anything."""
+        """Return the outcome for JSON, without item and value, which may be of any type."""
         return {
             "index": self.index,
             "status": self.status,
@@ -72,16 +72,25 @@ class ItemOutcome(Generic[T, R]):
             "tokens_settled": None if self.tokens is None else round(self.tokens.settled, 1),
             "elapsed": round(self.elapsed, 3),
             "fault": None if self.fault is None else self.fault.value,
-            "error": None if self.error is None else f"{type(self.error).__name__}: {told(self.error)}",
+            "error": None if self.error is None else f"{type(self.error).__name__}: {message_of(self.error)}",
             "reason": self.reason,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A balanced account of a running batch: ``submitted == succeeded + failed + unstarted + in_flight``, always.
+    """A balanced snapshot of a running batch: ``submitted == succeeded + failed + unstarted + in_flight``.
 
-    ``total`` is the number of items where the input knows its length, else None.
+    Attributes:
+        submitted: Items taken from the input so far.
+        succeeded: Items that succeeded.
+        failed: Items that failed for good.
+        unstarted: Items that are not started any more.
+        in_flight: Items that a worker is processing.
+        attempts: Requests sent.
+        retries: Retries decided.
+        throttles: Responses that were a throttle.
+        total: Number of items, where the input has a length, else None.
     """
 
     submitted: int
@@ -96,18 +105,18 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """Items that need no more work."""
+        """Items that are finished."""
         return self.succeeded + self.failed + self.unstarted
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport(Generic[T, R]):
-    """What became of a batch: ``submitted == len(succeeded) + len(failed) + len(unstarted)``.
+    """The outcome of a batch: ``submitted == len(succeeded) + len(failed) + len(unstarted)``.
 
     Attributes:
         outcomes: One for each item, in input order.
         elapsed: Seconds from start to end of the batch.
-        stopped: Why the batch ended before its input did; None where it did not.
+        stopped: Why the batch ended before its input; None where it did not.
     """
 
     outcomes: tuple[ItemOutcome[T, R], ...]
@@ -121,22 +130,22 @@ class BatchReport(Generic[T, R]):
 
     @property
     def succeeded(self) -> tuple[ItemOutcome[T, R], ...]:
-        """The items that were answered, in input order."""
+        """The items that succeeded, in input order."""
         return self._with("succeeded")
 
     @property
     def failed(self) -> tuple[ItemOutcome[T, R], ...]:
-        """The items that were given up, in input order."""
+        """The items that failed for good, in input order."""
         return self._with("failed")
 
     @property
     def unstarted(self) -> tuple[ItemOutcome[T, R], ...]:
-        """The items for which no request was sent, in input order."""
+        """The items that were not started, in input order."""
         return self._with("unstarted")
 
     @property
     def values(self) -> list[R]:
-        """What the function returned for the succeeded items, in input order."""
+        """The return values of the items that succeeded, in input order."""
         return [outcome.value for outcome in self.succeeded]  # type: ignore[misc]  # a success has a value, None among them
 
     @property
@@ -151,7 +160,7 @@ class BatchReport(Generic[T, R]):
 
     @property
     def throttles(self) -> int:
-        """Answers that were a throttle: ``throttling`` or ``tokens_per_day``."""
+        """Responses that were a throttle: ``throttling`` or ``tokens_per_day``."""
         return sum(outcome.throttles for outcome in self.outcomes)
 
     @property
@@ -166,36 +175,37 @@ class BatchReport(Generic[T, R]):
 
     @property
     def tokens(self) -> TokenUsage | None:
-        """What the requests reserved of a token quota and what came of it; None where no outcome tells."""
-        told = [outcome.tokens for outcome in self.outcomes if outcome.tokens is not None]
-        return sum(told[1:], told[0]) if told else None
+        """Tokens that the requests reserved and used; None where no outcome states them."""
+        known = [outcome.tokens for outcome in self.outcomes if outcome.tokens is not None]
+        return sum(known[1:], known[0]) if known else None
 
     @property
     def retry_rate(self) -> float:
-        """Retries over calls, as the monitoring guide counts WARNING lines over Bedrock calls; target < 0.20."""
+        """Retries / attempts: the monitoring guide's WARNING lines over Bedrock calls; target < 0.20."""
         return self.retries / self.attempts if self.attempts else 0.0
 
     @property
     def failure_rate(self) -> float:
-        """Failed over submitted, as the monitoring guide counts ERROR lines; target < 0.05."""
+        """Failed / submitted: the monitoring guide's ERROR lines over items; target < 0.05."""
         return len(self.failed) / self.submitted if self.submitted else 0.0
 
     def raise_for_failures(self) -> None:
-        """Raise what went wrong, if anything did.
+        """Raise the errors of the items, if there are any.
 
         Raises:
-            ExceptionGroup: The errors of all failed items and, where items were not started, one ``ItemsNotStartedError``.
+            ExceptionGroup: The errors of all failed items, and one ``ItemsNotStartedError`` where items were not
+                started.
         """
         failed, unstarted = self.failed, self.unstarted
         errors = [outcome.error for outcome in failed if outcome.error is not None]
         if unstarted:
             errors.append(ItemsNotStartedError(f"{len(unstarted)} items were not started: {unstarted[0].reason}"))
         if errors:
-            told = f"{len(failed)} of {self.submitted} items failed, {len(unstarted)} were not started"
-            raise BaseExceptionGroup(told, errors)  # an ExceptionGroup, where all of them are Exceptions
+            message = f"{len(failed)} of {self.submitted} items failed, {len(unstarted)} were not started"
+            raise BaseExceptionGroup(message, errors)  # an ExceptionGroup, where all of them are Exceptions
 
     def to_dict(self) -> dict[str, object]:
-        """The report for JSON: the numbers, the faults counted, and every outcome without its item and value."""
+        """Return the report for JSON: the numbers, a count of each fault, and the outcomes without items and values."""
         tokens = self.tokens
         return {
             "submitted": self.submitted,

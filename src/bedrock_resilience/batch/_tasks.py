@@ -1,4 +1,13 @@
-"""The executor's asynchronous engine: the threaded one's twin, with tasks for workers."""
+"""The asynchronous engine of the executor: tasks that take items from the input themselves.
+
+It does what ``_threads`` does, in one event loop, so that no lock is needed. Three things differ:
+
+* A worker that sleeps is woken by cancelling its task. ``_woken`` holds the tasks that this module cancelled; for
+  those, ``_pause`` takes the cancellation back (``uncancel``). Any other cancellation comes from outside and is raised.
+* An asynchronous input is asked in a task of its own (``AsyncInput``). A worker that stops waiting for it leaves that
+  task running, so that the item it may still return is recorded and not lost.
+* ``_halt`` is done when the run stops; it ends the waits for the input.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +16,41 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable
-from bedrock_resilience.batch._threads import length_of, tell
-from bedrock_resilience.retrying._attempts import StopReason
-from bedrock_resilience.retrying._deadline_var import enclosing
+from bedrock_resilience._stop_reason import StopReason
+from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable_item
+from bedrock_resilience.batch._threads import call_progress, length_of
+from bedrock_resilience.retrying._deadline import Deadline, earliest
+from bedrock_resilience.retrying._driver import adrive, begin
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from bedrock_resilience.batch._report import ItemOutcome, Progress
-    from bedrock_resilience.retrying._deadline import Deadline
-    from bedrock_resilience.retrying._retrier import Retrier
+    from bedrock_resilience.retrying._driver import CallSettings
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-# After the end of a run, what an input yields within so many turns of the event loop is at hand; nobody waits for more.
-_TURNS = 8
+# Once a run has ended, items that the input yields within so many turns of the event loop are recorded; the executor
+# does not wait longer.
+_MAX_LOOP_TURNS = 8
 
 
 class TaskRun(Generic[T, R]):
-    """One run: its workers, its ledger, and the sleepers to wake when the run is stopped.
+    """One run of the executor with tasks.
 
     Args:
-        retrier: Carries each call through.
+        settings: What all calls share.
         fn: Awaited with each item.
         items: The input, synchronous or asynchronous.
-        max_workers: Tasks.
+        max_workers: Number of tasks.
         on_progress: Called after each item.
-        streamed: Hand the outcomes to ``finished``, instead of keeping them for a report.
+        streamed: Pass the outcomes to ``outcomes``, instead of keeping them for a report.
     """
 
     def __init__(
         self,
-        retrier: Retrier,
+        settings: CallSettings,
         fn: Callable[[T], Awaitable[R]],
         items: Iterable[T] | AsyncIterable[T],
         max_workers: int,
@@ -49,12 +59,12 @@ class TaskRun(Generic[T, R]):
         streamed: bool = False,
     ) -> None:
         total = length_of(items)
-        self._items: Iterator[T] | AwaitedInput[T] = (
-            AwaitedInput(aiter(items)) if isinstance(items, AsyncIterable) else iter(items)
+        self._items: Iterator[T] | AsyncInput[T] = (
+            AsyncInput(aiter(items)) if isinstance(items, AsyncIterable) else iter(items)
         )
         self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed)
         self._finished: asyncio.Queue[ItemOutcome[T, R] | None] = asyncio.Queue()
-        self._retrier = retrier
+        self._settings = settings
         self._fn = fn
         self._on_progress = on_progress
         self._window = asyncio.Semaphore(max_workers) if streamed else None
@@ -64,7 +74,7 @@ class TaskRun(Generic[T, R]):
         self._sleepers: set[asyncio.Task[object]] = set()
         self._woken: set[asyncio.Task[object]] = set()
         self._input = asyncio.Lock()
-        self._deadline: Deadline | None = _stricter(retrier.deadline)
+        self._deadline: Deadline | None = earliest(settings.deadline, Deadline.current())
         self._halt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending: asyncio.Task[None]
 
@@ -80,22 +90,22 @@ class TaskRun(Generic[T, R]):
         await asyncio.shield(self._ending)
 
     async def abort(self, reason: str) -> None:
-        """Stop: calls in flight are cancelled, and entered as such."""
+        """Stop the run, cancel the calls in flight and record them as cancelled."""
         self.stop(reason)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.wait()
-        if isinstance(self._items, AwaitedInput):
-            await self._items.leave()
+        if isinstance(self._items, AsyncInput):
+            await self._items.close()
 
     def stop(self, reason: str) -> None:
-        """Take no more items, and wake those that sleep between attempts."""
+        """Take no more items, and wake the workers that sleep between attempts."""
         self.ledger.stop(reason)
-        self._wake()
+        self._wake_workers()
 
     def undelivered(self) -> list[ItemOutcome[T, R]]:
-        """What is finished and was not handed out by ``outcomes``."""
+        """Return the finished outcomes that ``outcomes`` has not yielded."""
         outcomes: list[ItemOutcome[T, R]] = []
         while not self._finished.empty():
             outcome = self._finished.get_nowait()
@@ -103,35 +113,35 @@ class TaskRun(Generic[T, R]):
                 outcomes.append(outcome)
         return outcomes
 
-    async def rest(self, *, listed: bool) -> AsyncIterator[ItemOutcome[T, R]]:
-        """Close as unstarted what was not started any more; with ``listed``, also what is left of the input.
+    async def remaining(self, *, listed: bool) -> AsyncIterator[ItemOutcome[T, R]]:
+        """Close the items that were not started; with ``listed``, also those that are left in the input.
 
-        An asynchronous input is waited for until the deadline; after that, only what it has at hand is listed.
+        This waits for an asynchronous input until the deadline; after that, only items that are ready are listed.
         """
         ledger = self.ledger
         listed = listed and ledger.stopped is not None and ledger.input_error is None
-        if isinstance(self._items, AwaitedInput):
-            while await self._is_answered(self._items, listed=listed):
-                self._enter_answer(self._items)  # it comes late, all of it
-            await self._items.leave()
+        if isinstance(self._items, AsyncInput):
+            while await self._has_item(self._items, listed=listed):
+                self._register_item(self._items)  # the run has stopped: kept for close_late
+            await self._items.close()
         elif listed:
-            for outcome in ledger.leave_rest(self._items):
+            for outcome in ledger.close_input(self._items):
                 yield outcome
-        for outcome in ledger.leave_late():
+        for outcome in ledger.close_late():
             yield outcome
 
     async def outcomes(self) -> AsyncIterator[ItemOutcome[T, R]]:
-        """What is finished, as it finishes. After a cancellation, ``undelivered`` has what was not yielded."""
+        """Yield the outcomes as they finish. After a cancellation, ``undelivered`` has those that were not yielded."""
         window = cast("asyncio.Semaphore", self._window)  # a stream has one
         while (outcome := await self._finished.get()) is not None:
             yield outcome
-            del outcome  # the consumer's from here on
-            window.release()  # one more item may be taken
+            del outcome  # it belongs to the consumer, who may want its memory back
+            window.release()
 
-    def tell_progress(self) -> None:
+    def report_progress(self) -> None:
         """Call ``on_progress`` with a balanced snapshot."""
         if self._on_progress is not None:
-            tell(self._on_progress, self.ledger.progress())
+            call_progress(self._on_progress, self.ledger.progress())
 
     async def _end(self) -> None:
         await asyncio.wait(self._tasks)
@@ -139,109 +149,109 @@ class TaskRun(Generic[T, R]):
 
     async def _work(self) -> None:
         try:
-            while (taken := await self._take()) is not None:
+            while (item := await self._next_item()) is not None:
                 try:
-                    outcome = await self._one(*taken)
-                except Exception as error:  # noqa: BLE001 - not the item's: of a part handed in, such as classify
-                    self._broken(error)
-                    outcome = unusable(*taken, error, Fault.UNKNOWN)
+                    outcome = await self._carry_through(*item)
+                except Exception as error:  # noqa: BLE001 - raised by a part of the call, such as classify
+                    self._worker_failed(error)
+                    outcome = unusable_item(*item, error, Fault.UNKNOWN)
                 self.ledger.close(outcome)
                 if self._streamed:
                     self._finished.put_nowait(outcome)
-                self.tell_progress()
-                del outcome  # its error's traceback leads to this frame
+                self.report_progress()
+                del outcome, item  # the traceback of its error refers to this frame
         except asyncio.CancelledError:
-            self.stop("cancelled")  # nobody else may be there to take what is left
+            self.stop("cancelled")  # no other worker may be left to take the remaining items
             raise
-        except Exception as error:  # noqa: BLE001 - whoever waits for the run raises it
-            self._broken(error)
+        except Exception as error:  # noqa: BLE001 - raised again by the task that waits for the run
+            self._worker_failed(error)
 
-    def _broken(self, error: BaseException) -> None:
+    def _worker_failed(self, error: BaseException) -> None:
         self.ledger.worker_failed(error)
-        self._wake()
+        self._wake_workers()
 
-    async def _take(self) -> tuple[int, T] | None:
+    async def _next_item(self) -> tuple[int, T] | None:
         if self._window is not None:
             await self._window.acquire()
         if self._is_late():
             self.stop(StopReason.DEADLINE.value)
-        if isinstance(self._items, AwaitedInput):
+        if isinstance(self._items, AsyncInput):
             async with self._input:
-                taken = await self._take_awaited(self._items)
+                item = await self._next_async_item(self._items)
         else:
-            taken = self.ledger.take(self._items)
-        if self.ledger.stopped is not None:  # by the input, it may be
-            self._wake()
-        return taken
+            item = self.ledger.next_item(self._items)
+        if self.ledger.stopped is not None:  # the input may have stopped the run
+            self._wake_workers()
+        return item
 
-    async def _take_awaited(self, items: AwaitedInput[T]) -> tuple[int, T] | None:
+    async def _next_async_item(self, items: AsyncInput[T]) -> tuple[int, T] | None:
         if self.ledger.stopped is not None:
             return None
-        answer = items.ask()
-        if answer is None:
+        request = items.request()
+        if request is None:
             return None
-        await _turn()  # most inputs have their next item at hand
-        if answer.done() or await self._comes(answer, self._halt):
-            return self._enter_answer(items)
-        return None  # the question stays open, for ``rest``
+        await _loop_turn()  # most inputs have their next item ready
+        if request.done() or await self._wait_for(request, self._halt):
+            return self._register_item(items)
+        return None  # the request stays open, for ``remaining``
 
-    async def _is_answered(self, items: AwaitedInput[T], *, listed: bool) -> bool:
-        """Is there one more item? Only with ``listed`` is the input asked for it, and waited for."""
-        answer = items.ask() if listed else items.asked
-        if answer is None:
+    async def _has_item(self, items: AsyncInput[T], *, listed: bool) -> bool:
+        """Tell whether the input has one more item. Only with ``listed`` is the input asked for one, and waited for."""
+        request = items.request() if listed else items.pending
+        if request is None:
             return False
-        for _ in range(_TURNS):
-            if answer.done():
+        for _ in range(_MAX_LOOP_TURNS):
+            if request.done():
                 return True
-            await _turn()
-        return listed and not self._is_late() and await self._comes(answer)
+            await _loop_turn()
+        return listed and not self._is_late() and await self._wait_for(request)
 
-    async def _comes(self, answer: asyncio.Task[T], *ends: asyncio.Future[None]) -> bool:
-        """Wait for an answer of the input, until the deadline or one of the ends."""
+    async def _wait_for(self, request: asyncio.Task[T], *ends: asyncio.Future[None]) -> bool:
+        """Wait for an item of the input, until the deadline or until one of ``ends`` is done."""
         watch = () if self._deadline is None else (asyncio.create_task(self._watch(self._deadline)),)
         try:
-            await asyncio.wait({answer, *watch, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({request, *watch, *ends}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in watch:
-                await _end(task)
-        return answer.done()
+                await _cancel(task)
+        return request.done()
 
     async def _watch(self, deadline: Deadline) -> None:
-        """Stop the run when the deadline passes: workers that wait for the input do not notice."""
-        clock = self._retrier.clock
+        """Stop the run at the deadline, which workers that wait for the input do not notice themselves."""
+        clock = self._settings.clock
         try:
             await clock.asleep(deadline.remaining(clock.monotonic() + deadline.attempt))
         except Exception as error:  # noqa: BLE001 - the clock is the caller's
-            self._broken(error)
+            self._worker_failed(error)
         else:
             self.stop(StopReason.DEADLINE.value)
 
     def _is_late(self) -> bool:
-        return self._deadline is not None and not self._deadline.allows(self._retrier.clock.monotonic())
+        return self._deadline is not None and not self._deadline.allows(self._settings.clock.monotonic())
 
-    def _enter_answer(self, items: AwaitedInput[T]) -> tuple[int, T] | None:
+    def _register_item(self, items: AsyncInput[T]) -> tuple[int, T] | None:
         try:
-            item = items.take()
+            item = items.result()
         except StopAsyncIteration:
             return None
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the input is the caller's; what it raises ends the run
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - an exception of the input ends the run
             self.ledger.input_failed(error)
             return None
-        return self.ledger.enter(item)
+        return self.ledger.register(item)
 
-    async def _one(self, index: int, item: T) -> ItemOutcome[T, R]:
-        retrier = self._retrier
-        now = retrier.clock.monotonic
+    async def _carry_through(self, index: int, item: T) -> ItemOutcome[T, R]:
+        settings = self._settings
+        now = settings.clock.monotonic
         started = now()
         try:
-            call = retrier.begin((item,), {})
-        except Exception as error:  # noqa: BLE001 - tokens() is the caller's; its error is this item's
-            return unusable(index, item, error, retrier.classify(error))
+            call = begin(settings, (item,), {})
+        except Exception as error:  # noqa: BLE001 - tokens() is the caller's function; its error belongs to this item
+            return unusable_item(index, item, error, settings.classify(error))
         try:
-            value = await retrier.adrive(call, self._fn, (item,), {}, self._pause)
-        except BaseException as error:  # noqa: BLE001 - a failing item never stops the others; every error is accounted
+            value = await adrive(settings, call, self._fn, (item,), {}, self._pause)
+        except BaseException as error:  # noqa: BLE001 - an item that fails does not stop the others
             task = asyncio.current_task()
-            # A worker that was cancelled takes no more items, and nobody else may be there to take them.
+            # A worker that was cancelled takes no more items, and no other worker may be left to take them.
             reason = "cancelled" if task is not None and task.cancelling() > 0 else fatal_reason(call)
             if reason is not None:
                 self.stop(reason)
@@ -254,19 +264,19 @@ class TaskRun(Generic[T, R]):
             return True
         self._sleepers.add(task)
         try:
-            await self._retrier.clock.asleep(seconds)
+            await self._settings.clock.asleep(seconds)
         except asyncio.CancelledError:
             if task not in self._woken:
                 raise
             self._woken.discard(task)
-            if task.uncancel() > 0:  # cancelled from outside as well
+            if task.uncancel() > 0:  # also cancelled from outside
                 raise
             return True
         finally:
             self._sleepers.discard(task)
         return False
 
-    def _wake(self) -> None:
+    def _wake_workers(self) -> None:
         if not self._halt.done():
             self._halt.set_result(None)
         for task in self._sleepers - self._woken:
@@ -277,60 +287,51 @@ class TaskRun(Generic[T, R]):
                 self._window.release()
 
 
-class AwaitedInput(Generic[T]):
-    """An asynchronous input, asked for one item at a time. A question may stay open when nobody waits for it any more.
+class AsyncInput(Generic[T]):
+    """An asynchronous input that is asked for one item at a time. A request may outlive the worker that made it.
 
     Attributes:
-        asked: The open question, answered or not.
+        pending: The open request, done or not; None where there is none.
     """
 
     def __init__(self, items: AsyncIterator[T]) -> None:
         self._items = items
-        self._over = False
-        self.asked: asyncio.Task[T] | None = None
+        self._exhausted = False
+        self.pending: asyncio.Task[T] | None = None
 
-    def ask(self) -> asyncio.Task[T] | None:
-        """The open question, or a new one; None where the input has ended."""
-        if self.asked is None and not self._over:
-            self.asked = asyncio.create_task(self._next(), name="bedrock-resilience-input")
-        return self.asked
+    def request(self) -> asyncio.Task[T] | None:
+        """Return the open request, or a new one; None where the input has ended."""
+        if self.pending is None and not self._exhausted:
+            self.pending = asyncio.create_task(self._next(), name="bedrock-resilience-input")
+        return self.pending
 
-    def take(self) -> T:
-        """The answer to the open question.
+    def result(self) -> T:
+        """Return the item of the open request, which is done.
 
         Raises:
-            BaseException: What the input raised, ``StopAsyncIteration`` at its end.
+            BaseException: What the input raised; ``StopAsyncIteration`` at its end.
         """
-        answer, self.asked = cast("asyncio.Task[T]", self.asked), None
+        request, self.pending = cast("asyncio.Task[T]", self.pending), None
         try:
-            return answer.result()
+            return request.result()
         except BaseException:
-            self._over = True
+            self._exhausted = True
             raise
 
-    async def leave(self) -> None:
-        """Ask for nothing more: an input that is still at it is cancelled."""
-        asked, self.asked = self.asked, None
-        if asked is not None:
-            await _end(asked)
+    async def close(self) -> None:
+        """Cancel the open request."""
+        request, self.pending = self.pending, None
+        if request is not None:
+            await _cancel(request)
 
     async def _next(self) -> T:
         return await anext(self._items)
 
 
-async def _end(task: asyncio.Task[Any]) -> None:
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _turn() -> None:
-    await asyncio.sleep(0)  # noqa: TID251 - a turn of the event loop, no time
-
-
-def _stricter(deadline: Deadline | None) -> Deadline | None:
-    shared: Deadline | None = enclosing.get()
-    if shared is None:
-        return deadline
-    from bedrock_resilience.retrying._deadline import earliest  # noqa: PLC0415 - there is one, so it is loaded
-
-    return earliest(deadline, shared)
+async def _loop_turn() -> None:
+    await asyncio.sleep(0)  # noqa: TID251 - one turn of the event loop, which takes no time

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bedrock_resilience._fault import THROTTLES
+from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.quotas._tokens import usage_from
-from bedrock_resilience.retrying._attempts import StopReason
+from bedrock_resilience.retrying._driver import emit
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded
 
 if TYPE_CHECKING:
@@ -40,13 +41,14 @@ class StreamingCall:
         self._release(usage_from(answer))
         begun = self._begun
         if begun is not None:
-            self._outer.tell(
+            emit(
+                self._outer,
                 CallSucceeded(
                     attempts=begun.attempts,
                     backoff_seconds=begun.backoff_seconds,
                     pacing_seconds=begun.pacing_seconds,
                     answer=answer,
-                )
+                ),
             )
 
     def failed(self, error: BaseException, answer: object = None) -> None:
@@ -55,7 +57,8 @@ class StreamingCall:
         self._release(usage_from(answer), fault)
         begun = self._begun
         if begun is not None:
-            self._outer.tell(
+            emit(
+                self._outer,
                 CallFailed(
                     attempts=begun.attempts,
                     backoff_seconds=begun.backoff_seconds,
@@ -63,7 +66,7 @@ class StreamingCall:
                     reason=StopReason.NOT_RETRYABLE,
                     fault=fault,
                     error=error,
-                )
+                ),
             )
 
     def given_up(self) -> None:
@@ -74,7 +77,7 @@ class StreamingCall:
         if isinstance(event, CallSucceeded):
             self._begun = event
         else:
-            self._outer.tell(event)
+            emit(self._outer, event)
 
     def _release(self, usage: Usage | None = None, fault: Fault | None = None) -> None:
         if self._pacer is not None:

@@ -1,1 +1,72 @@
-"""One call and its retries: what is retried, when, how often, and when to stop."""
+"""One call and its retries: which faults are retried, after which delays, how often, and when to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bedrock_resilience._fault import THROTTLES, THROTTLING, TRANSIENT, Fault
+from bedrock_resilience._lazy import lazy_attributes
+from bedrock_resilience._stop_reason import StopReason
+from bedrock_resilience.retrying._deadline import Deadline
+from bedrock_resilience.retrying._events import (
+    CallFailed,
+    CallSucceeded,
+    Event,
+    Listener,
+    PacingWait,
+    RetryScheduled,
+)
+from bedrock_resilience.retrying._faults import classify, error_code, retry_after
+from bedrock_resilience.retrying._jitter import (
+    AdditiveJitter,
+    Backoff,
+    DecorrelatedJitter,
+    EqualJitter,
+    FullJitter,
+    Jitter,
+    NoJitter,
+    format_jitter,
+    parse_jitter,
+)
+from bedrock_resilience.retrying._policy import FaultLimits, RetryPolicy
+from bedrock_resilience.retrying._retrier import Retrier, retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.retrying._budget import RetryBudget
+
+__all__ = [
+    "THROTTLES",
+    "THROTTLING",
+    "TRANSIENT",
+    "AdditiveJitter",
+    "Backoff",
+    "CallFailed",
+    "CallSucceeded",
+    "Deadline",
+    "DecorrelatedJitter",
+    "EqualJitter",
+    "Event",
+    "Fault",
+    "FaultLimits",
+    "FullJitter",
+    "Jitter",
+    "Listener",
+    "NoJitter",
+    "PacingWait",
+    "Retrier",
+    "RetryBudget",
+    "RetryPolicy",
+    "RetryScheduled",
+    "StopReason",
+    "classify",
+    "error_code",
+    "format_jitter",
+    "parse_jitter",
+    "retry",
+    "retry_after",
+]
+
+# It needs threading, which the import of a policy alone does not pay for.
+__getattr__: Callable[[str], object] = lazy_attributes(__name__, {"RetryBudget": "_budget"})

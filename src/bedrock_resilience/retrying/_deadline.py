@@ -1,121 +1,110 @@
-"""Deadline: an absolute instant after which nothing is started any more."""
+"""Deadline: an instant after which no attempt starts and no sleep ends."""
 
 from __future__ import annotations
 
-from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.retrying._deadline_var import enclosing
-from bedrock_resilience.retrying._frozen import Frozen
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-TYPE_CHECKING = False
+from bedrock_resilience._checks import has_methods, number, refuse
+from bedrock_resilience.clock import SYSTEM_CLOCK
+
 if TYPE_CHECKING:
-    from contextvars import Token
-    from types import TracebackType
-    from typing import Protocol
+    from collections.abc import Iterator
 
     from bedrock_resilience.clock import Clock
 
-    class LambdaContext(Protocol):
-        """The part of Lambda's context object that is read here."""
 
-        def get_remaining_time_in_millis(self) -> int:
-            """Milliseconds until Lambda kills the process."""
-            ...
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that ``Deadline.from_lambda_context`` reads."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the process."""
+        ...
 
 
-class Deadline(Frozen):
-    """An instant on a clock's monotonic time line. No sleep ends past it, and no attempt starts that could not finish.
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """An instant on a clock's monotonic time line. No sleep ends after it, and no attempt starts that cannot finish.
 
     Args:
         at: The instant, in seconds of ``clock.monotonic()``.
-        attempt: Seconds that one attempt is expected to need; an attempt is not started with less than this left.
+        attempt: Seconds that one attempt is expected to need. No attempt starts with less time than that left.
 
     Raises:
-        ValueError: ``at`` or ``attempt`` is no finite number, or ``attempt`` is negative.
+        TypeError: ``at`` or ``attempt`` is not a number.
+        ValueError: ``at`` or ``attempt`` is not finite, or ``attempt`` is negative.
     """
 
-    __slots__ = ("at", "attempt")
-    __match_args__ = ("at", "attempt")
-
     at: float
-    attempt: float
+    attempt: float = 0.0
 
-    def __init__(self, at: float, attempt: float = 0.0) -> None:
-        _check("at", at, -_FOREVER)
-        _check("attempt", attempt, 0.0)
-        self._set(at=float(at), attempt=float(attempt))
+    def __post_init__(self) -> None:
+        refuse(
+            "Deadline",
+            number("at", self.at, unit="seconds"),
+            number("attempt", self.attempt, least=0.0, unit="seconds"),
+        )
 
     @classmethod
     def after(cls, seconds: float, *, attempt: float = 0.0, clock: Clock = SYSTEM_CLOCK) -> Deadline:
-        """The deadline so many seconds from now."""
-        _check("seconds", seconds, -_FOREVER)
+        """Return the deadline that is ``seconds`` from now."""
+        refuse("Deadline", number("seconds", seconds, unit="seconds"))
         return cls(clock.monotonic() + seconds, attempt)
 
     @classmethod
     def from_lambda_context(
         cls, context: LambdaContext, margin: float = 10.0, *, attempt: float = 0.0, clock: Clock = SYSTEM_CLOCK
     ) -> Deadline:
-        """The deadline of a Lambda invocation, ``margin`` seconds before the process is killed.
+        """Return the deadline of a Lambda invocation: ``margin`` seconds before Lambda ends the process.
 
-        Lambda kills without an exception and without running ``finally`` blocks: what is to be written at the end must
-        fit into the margin.
+        Lambda ends a process without an exception and without running ``finally`` blocks. The margin must leave enough
+        time for everything that the handler does after the calls, such as writing the results.
         """
-        _check("margin", margin, 0.0)
-        if not hasattr(context, "get_remaining_time_in_millis"):
-            raise TypeError(
-                f"Deadline: context: got {context!r}; accepted: Lambda's context, with get_remaining_time_in_millis()"
-            )
+        refuse(
+            "Deadline",
+            has_methods(
+                "context",
+                context,
+                ("get_remaining_time_in_millis",),
+                "the Lambda context, with get_remaining_time_in_millis()",
+            ),
+            number("margin", margin, least=0.0, unit="seconds"),
+        )
         return cls.after(context.get_remaining_time_in_millis() / 1000 - margin, attempt=attempt, clock=clock)
 
     @staticmethod
     def current() -> Deadline | None:
-        """The deadline of the enclosing call in this thread or task, if there is one."""
-        current: Deadline | None = enclosing.get()
-        return current
+        """Return the deadline that ``apply`` made the current one of this thread or task, or None."""
+        return _current.get()
 
     def remaining(self, now: float) -> float:
-        """Seconds left; never negative."""
+        """Return the seconds left; never negative."""
         return max(0.0, self.at - now)
 
     def allows(self, now: float, wait: float = 0.0) -> bool:
-        """May an attempt be started after a wait of so many seconds?"""
+        """Tell whether an attempt may start after a wait of ``wait`` seconds."""
         return now + wait + self.attempt < self.at
 
-    def shared(self) -> _Shared:
-        """A context manager: calls made inside obey this deadline, too, whatever their own is."""
-        return _Shared(self)
+    @contextmanager
+    def apply(self) -> Iterator[Deadline]:
+        """Make this deadline apply to every call inside the ``with`` block, beside the deadline of the call itself.
+
+        Where blocks are nested, the earliest deadline counts.
+        """
+        token = _current.set(earliest(self, _current.get()))
+        try:
+            yield self
+        finally:
+            _current.reset(token)
 
 
-class _Shared:
-    """Makes a deadline the current one of this thread or task, unless an earlier one already is."""
-
-    __slots__ = ("_deadline", "_token")
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-        self._token: Token[Deadline | None] | None = None
-
-    def __enter__(self) -> Deadline:
-        self._token = enclosing.set(earliest(self._deadline, enclosing.get()))
-        return self._deadline
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._token is not None:
-            enclosing.reset(self._token)
+_current: ContextVar[Deadline | None] = ContextVar("bedrock_resilience_deadline", default=None)
 
 
 def earliest(one: Deadline | None, other: Deadline | None) -> Deadline | None:
-    """The stricter of two deadlines: it is over earlier, and asks for the longer attempt of the two."""
+    """Return the stricter of two deadlines: the earlier instant, with the longer expected attempt."""
     if one is None or other is None:
         return one or other
     return Deadline(min(one.at, other.at), max(one.attempt, other.attempt))
-
-
-_FOREVER = 1e18  # seconds; no clock gets there
-
-
-def _check(name: str, given: object, least: float) -> None:
-    if not isinstance(given, (int, float)) or isinstance(given, bool) or not least <= given <= _FOREVER:
-        wanted = "a finite number of seconds" + (" >= 0" if least == 0 else "")
-        raise ValueError(f"Deadline: {name}: got {given!r}; accepted: {wanted}")

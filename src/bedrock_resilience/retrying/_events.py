@@ -1,7 +1,7 @@
-"""Events: what happened, as frozen facts. A listener is any callable that takes one.
+"""Events of a call, as frozen values, and the type of a listener: a callable that takes one event.
 
-Listeners are called in the thread (or task) in which the thing happened, at once, so they must be quick and
-thread-safe. One that raises is reported to the ``bedrock_resilience`` logger and does not disturb the call.
+A listener runs in the thread or task of the call, before the call goes on. It must be fast and thread-safe. An
+exception that it raises is logged by the ``bedrock_resilience`` logger and does not affect the call.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bedrock_resilience._fault import Fault
-from bedrock_resilience.retrying._attempts import StopReason  # noqa: TC001 - dataclasses' fields can be asked for their types
+from bedrock_resilience._fault import Fault  # noqa: TC001 - get_type_hints() reads the types of the fields
+from bedrock_resilience._stop_reason import StopReason  # noqa: TC001 - as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,8 @@ class RetryScheduled:
     Attributes:
         attempt: Number of the attempt that failed, from 1.
         max_attempts: Attempts the policy allows.
-        delay: Seconds until the next one, pacing not included.
-        fault: What the failure meant.
+        delay: Seconds until the next attempt, without pacing.
+        fault: What the failure means.
         error: What was raised.
     """
 
@@ -35,18 +35,18 @@ class RetryScheduled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacingWait:
-    """The pacer asked for a wait before the next request; ``seconds`` of it."""
+    """The pacer asked for a wait of ``seconds`` before the next request."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSucceeded:
-    """A call was answered.
+    """A call succeeded.
 
     Attributes:
-        attempts: Requests sent for it.
-        backoff_seconds: Seconds slept between them.
+        attempts: Requests sent.
+        backoff_seconds: Seconds slept between the attempts.
         pacing_seconds: Seconds slept for the pacer.
         answer: What the function returned.
     """
@@ -59,14 +59,14 @@ class CallSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFailed:
-    """A call was given up.
+    """A call failed for good.
 
     Attributes:
-        attempts: Requests sent for it; 0 where the deadline did not allow a first one.
-        backoff_seconds: Seconds slept between them.
+        attempts: Requests sent; 0 where the deadline allowed none.
+        backoff_seconds: Seconds slept between the attempts.
         pacing_seconds: Seconds slept for the pacer.
-        reason: Why there is no further attempt.
-        fault: What the last failure meant; None without an attempt.
+        reason: Why no further attempt is made.
+        fault: What the last failure means; None without an attempt.
         error: What was raised last; None without an attempt.
     """
 

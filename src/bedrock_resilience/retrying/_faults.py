@@ -15,7 +15,7 @@ from bedrock_resilience._fault import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
 
@@ -198,7 +198,7 @@ def _from_class(error: BaseException) -> Fault | None:
         package = _BY_CLASS.get(cls.__module__.partition(".")[0], {})
         fault = package.get(name) or _BY_CODE.get(name)
         if fault is not None:
-            return _read_message(fault, told(error).lower())
+            return _read_message(fault, message_of(error).lower())
     # The exceptions of SDKs built on httpx have it themselves, those of httpx and requests in their response.
     return _from_status(_asked(error, "status_code")) or _from_status(_asked(_asked(error, "response"), "status_code"))
 
@@ -236,7 +236,7 @@ def _headers(error: BaseException) -> dict[str, str]:
         return {}
 
 
-def told(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """What an error says, and nothing where not even that can be asked."""
     try:
         return str(error)
@@ -272,8 +272,3 @@ def _seconds_between(earlier: str, later: str) -> float | None:
         return max(0.0, (parsedate_to_datetime(later) - parsedate_to_datetime(earlier)).total_seconds())
     except (TypeError, ValueError):
         return None
-
-
-def sort_faults(faults: Iterable[Fault]) -> list[Fault]:
-    """Faults in the order of their definition, for reprs and messages that do not change from run to run."""
-    return sorted(faults, key=list(Fault).index)

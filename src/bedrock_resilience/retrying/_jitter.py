@@ -1,173 +1,163 @@
-"""Jitter: how chance is mixed into a delay.
+"""Jitter: the random part of a delay.
 
-Every kind is a frozen value and pure arithmetic: the random number ``u`` in [0, 1) is an argument, so a test can
-evaluate the formula that the docstring states. No kind ever exceeds the cap, and none gets there by clamping: the
-*range* is narrowed to fit under the cap, so draws spread over it and never pile up on it.
+Every kind is a frozen value and pure arithmetic. The random number ``u`` in [0, 1) is an argument, so that a test can
+evaluate the formula in the docstring. No kind exceeds the cap, and none clamps a draw to it: the *range* is narrowed to
+fit under the cap, so that draws spread over the range and do not pile up at its end.
 
 The kinds and their names follow Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 """
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Protocol
 
-from bedrock_resilience.retrying._frozen import Frozen
+from bedrock_resilience._checks import number, refuse
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
-
-    class Jitter(Protocol):
-        """Anything with these two methods can be a policy's jitter."""
-
-        def delay(self, backoff: Backoff, u: float, previous: float | None = None) -> float:
-            """Seconds to wait: ``u`` in [0, 1) is the random number, ``previous`` the delay before this one."""
-            ...
-
-        def bounds(self, backoff: Backoff) -> tuple[float, float]:
-            """The least and the greatest delay of this retry, both included, in seconds."""
-            ...
+    from collections.abc import Mapping
 
 
-class Backoff(Frozen):
-    """What a jitter starts from, for one retry: all in seconds but ``retry``, the retry's number from 0.
+class Jitter(Protocol):
+    """The interface of a policy's jitter. Any object with these two methods is accepted."""
 
-    ``base`` is the policy's base delay, ``cap`` its max delay, ``exponential`` is min(cap, base * multiplier**retry).
+    def delay(self, backoff: Backoff, u: float, previous: float | None = None) -> float:
+        """Return the seconds to wait. ``u`` in [0, 1) is the random number, ``previous`` the delay before this one."""
+        ...
+
+    def bounds(self, backoff: Backoff) -> tuple[float, float]:
+        """Return the shortest and the longest delay of this retry in seconds, both included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The input of a jitter for one retry.
+
+    Attributes:
+        retry: The number of the retry, from 0.
+        base: The policy's base delay in seconds.
+        exponential: ``min(cap, base * multiplier**retry)`` in seconds.
+        cap: The policy's maximum delay in seconds.
     """
-
-    __slots__ = ("base", "cap", "exponential", "retry")
-    __match_args__ = ("retry", "base", "exponential", "cap")
 
     retry: int
     base: float
     exponential: float
     cap: float
 
-    def __init__(self, retry: int, base: float, exponential: float, cap: float) -> None:
-        self._set(retry=retry, base=base, exponential=exponential, cap=cap)
 
-
-def _spread(low: float, high: float, u: float) -> float:
-    # min(): low + u * (high - low) may round to one unit above high.
-    return min(high, low + u * (high - low))
-
-
-class _RangeJitter(Frozen):
-    """A jitter that draws evenly from a range which does not depend on earlier delays."""
+class _RangeJitter:
+    """A jitter that draws evenly from a range that does not depend on earlier delays."""
 
     __slots__ = ()
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
-        """The least and the greatest delay of this retry, both included, in seconds."""
+        """Return the shortest and the longest delay of this retry in seconds, both included."""
         raise NotImplementedError
 
-    def delay(self, backoff: Backoff, u: float, previous: float | None = None) -> float:  # noqa: ARG002 - part of Jitter; only decorrelated jitter looks back
-        """Seconds to wait: ``low + u * (high - low)``, where (low, high) are the bounds."""
+    def delay(self, backoff: Backoff, u: float, previous: float | None = None) -> float:  # noqa: ARG002 - part of Jitter; only decorrelated jitter reads it
+        """Return ``low + u * (high - low)`` seconds, where (low, high) are the bounds."""
         low, high = self.bounds(backoff)
-        return _spread(low, high, u)
+        return _interpolate(low, high, u)
 
 
+@dataclass(frozen=True, slots=True)
 class NoJitter(_RangeJitter):
-    """``delay = exponential``: everyone who failed together comes back together."""
-
-    __slots__ = ()
+    """``delay = exponential``: calls that failed together are retried together."""
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
-        """Both are the exponential delay."""
+        """Return the exponential delay twice."""
         return backoff.exponential, backoff.exponential
 
 
+@dataclass(frozen=True, slots=True)
 class AdditiveJitter(_RangeJitter):
     """``delay = exponential + u * spread``, the jitter of the ingest-normalize contract (spread 0.1 s).
 
     Near the cap the range keeps its width and moves down: ``min(exponential, cap - spread) + u * spread``.
+
+    Args:
+        spread: Width of the range in seconds.
     """
 
-    __slots__ = ("spread",)
-    __match_args__ = ("spread",)
+    spread: float = 0.1
 
-    spread: float
-
-    def __init__(self, spread: float = 0.1) -> None:
-        if not _is_seconds(spread):
-            raise ValueError(f"AdditiveJitter: spread: got {spread!r}; accepted: a finite number of seconds >= 0")
-        self._set(spread=float(spread))
+    def __post_init__(self) -> None:
+        refuse("AdditiveJitter", number("spread", self.spread, least=0, unit="seconds"))
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
-        """From the exponential delay to ``spread`` seconds more, moved down where the cap is nearer than that."""
+        """Return the exponential delay, and ``spread`` seconds more, moved down where the cap is nearer than that."""
         low = min(backoff.exponential, max(0.0, backoff.cap - self.spread))
         return low, min(backoff.cap, low + self.spread)
 
 
+@dataclass(frozen=True, slots=True)
 class FullJitter(_RangeJitter):
-    """``delay = u * exponential``: the least load on the server, the widest spread, sometimes no wait at all."""
-
-    __slots__ = ()
+    """``delay = u * exponential``: the widest spread and the least load, at the price of some delays near zero."""
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
-        """From nothing to the exponential delay."""
+        """Return zero and the exponential delay."""
         return 0.0, backoff.exponential
 
 
+@dataclass(frozen=True, slots=True)
 class EqualJitter(_RangeJitter):
-    """``delay = exponential / 2 + u * exponential / 2``: half is certain, half is chance."""
-
-    __slots__ = ()
+    """``delay = exponential / 2 + u * exponential / 2``: one half is fixed, one half is random."""
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
-        """From half the exponential delay to all of it."""
+        """Return half the exponential delay, and all of it."""
         return backoff.exponential / 2, backoff.exponential
 
 
-class DecorrelatedJitter(Frozen):
-    """``delay = base + u * (min(cap, factor * previous) - base)``: grows with the delays it drew, not with the count.
+@dataclass(frozen=True, slots=True)
+class DecorrelatedJitter:
+    """``delay = base + u * (min(cap, factor * previous) - base)``: grows with the delays drawn, not with their number.
 
-    ``previous`` is the delay before this one; without one it is the base delay. The policy's multiplier plays no part.
-    A ``previous`` beyond all that the retries before can have drawn counts as the greatest of that: the bounds hold.
+    ``previous`` is the delay before this one, and the base delay for the first retry. The policy's multiplier is not
+    used. A ``previous`` longer than the earlier retries can have drawn counts as the longest of those, so that the
+    bounds hold.
+
+    Args:
+        factor: The longest delay, as a multiple of the previous one; at least 1.
     """
 
-    __slots__ = ("factor",)
-    __match_args__ = ("factor",)
+    factor: float = 3.0
 
-    factor: float
-
-    def __init__(self, factor: float = 3.0) -> None:
-        if not _is_seconds(factor) or factor < 1:
-            raise ValueError(f"DecorrelatedJitter: factor: got {factor!r}; accepted: a finite number >= 1")
-        self._set(factor=float(factor))
+    def __post_init__(self) -> None:
+        refuse("DecorrelatedJitter", number("factor", self.factor, least=1))
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
-        """From the base delay to ``base * factor**(retry + 1)``, both under the cap."""
+        """Return the base delay and ``base * factor**(retry + 1)``, both at most the cap."""
         low = min(backoff.base, backoff.cap)
         return low, max(low, grow(backoff.base, self.factor, backoff.retry + 1, backoff.cap))
 
     def delay(self, backoff: Backoff, u: float, previous: float | None = None) -> float:
-        """Seconds to wait, drawn between the base delay and ``factor`` times the previous delay."""
+        """Return seconds between the base delay and ``factor`` times the previous delay."""
         low, high = self.bounds(backoff)
-        reach = self.factor * (backoff.base if previous is None else previous)
-        return _spread(low, max(low, min(high, reach)), u)
+        longest = self.factor * (backoff.base if previous is None else previous)
+        return _interpolate(low, max(low, min(high, longest)), u)
 
 
-JITTERS: dict[str, Any] = {  # classes; each takes its own arguments
+JITTERS: Mapping[str, type[Any]] = {
     "none": NoJitter,
     "additive": AdditiveJitter,
     "full": FullJitter,
     "equal": EqualJitter,
     "decorrelated": DecorrelatedJitter,
 }
-"""The kinds by the names they have in environment variables and on the command line."""
+"""The kinds by the names that environment variables and the command line use."""
 
 
 def parse_jitter(text: str) -> Jitter:
-    """The jitter that a text such as ``full`` or ``additive:0.1`` names.
+    """Return the jitter that a text such as ``full`` or ``additive:0.1`` names.
 
     Raises:
-        ValueError: It names none.
+        ValueError: The text names none.
     """
     kind, colon, argument = (piece.strip() for piece in text.lower().partition(":"))
     try:
-        make = JITTERS[kind]
-        jitter: Jitter = make(float(argument)) if colon else make()
+        jitter: Jitter = JITTERS[kind](float(argument)) if colon else JITTERS[kind]()
     except (KeyError, TypeError, ValueError):
         raise ValueError(
             f"jitter: got {text!r}; accepted: none, additive:<seconds>, full, equal, decorrelated:<factor>"
@@ -175,22 +165,23 @@ def parse_jitter(text: str) -> Jitter:
     return jitter
 
 
-def format_jitter(jitter: Jitter) -> str:
-    """The text from which ``parse_jitter`` makes this jitter.
+def format_jitter(jitter: Any) -> str:  # noqa: ANN401 - a jitter of the caller's own is refused
+    """Return the text from which ``parse_jitter`` makes this jitter.
 
     Raises:
-        ValueError: It is none of this package's kinds.
+        ValueError: It is not one of this package's kinds.
     """
-    for kind, make in JITTERS.items():
-        if make is type(jitter):
-            return ":".join([kind, *(repr(getattr(jitter, name)) for name in getattr(make, "__match_args__", ()))])
-    raise ValueError(f"jitter: got {jitter!r}; accepted: a jitter of this package, others have no name in variables")
+    for kind, cls in JITTERS.items():
+        if cls is type(jitter):
+            return ":".join([kind, *(repr(float(getattr(jitter, field.name))) for field in fields(jitter))])
+    raise ValueError(f"jitter: got {jitter!r}; accepted: a jitter of this package, because no variable names another")
 
 
 def grow(base: float, factor: float, times: int, cap: float) -> float:
-    """``min(cap, base * factor**times)``, and the cap where the power is beyond any float (``times`` may be 5,000).
+    """Return ``min(cap, base * factor**times)``, and the cap where the power is too large for a float.
 
-    Polly's issue 2163 is what happens without the second half: an exponent that overflowed gave a delay of zero.
+    ``times`` may be 5,000. Without the second rule, an exponent that overflows gives a delay of zero (Polly's issue
+    2163).
     """
     if base <= 0.0 or factor == 1.0:
         return min(cap, base)
@@ -200,5 +191,6 @@ def grow(base: float, factor: float, times: int, cap: float) -> float:
         return cap
 
 
-def _is_seconds(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
+def _interpolate(low: float, high: float, u: float) -> float:
+    # min(): low + u * (high - low) may round to one unit above high.
+    return min(high, low + u * (high - low))

@@ -1,1 +1,7 @@
-"""Listeners: what can be done with events, one file each."""
+"""Listeners for the events of calls, one file each."""
+
+from __future__ import annotations
+
+from bedrock_resilience.telemetry._logging import LoggingListener
+
+__all__ = ["LoggingListener"]

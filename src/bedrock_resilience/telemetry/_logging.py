@@ -1,8 +1,8 @@
 """LoggingListener: retries and failures as log lines. In French, the two lines that CloudWatch filters count.
 
 The French lines are a contract (metric filters match them to the letter); they are written for throttling whatever the
-service's spelling of the code was. Every other fault is told by its own name in the same form, and a failure that no
-retry was tried for is told in English, so that the ERROR filter counts abandoned throttled calls only.
+service's spelling of the code was. Every other fault is message_of by its own name in the same form, and a failure that no
+retry was tried for is message_of in English, so that the ERROR filter counts abandoned throttled calls only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.retrying._events import CallFailed, RetryScheduled
-from bedrock_resilience.retrying._faults import error_code, told
+from bedrock_resilience.retrying._faults import error_code, message_of
 
 if TYPE_CHECKING:
     from bedrock_resilience.retrying._events import Event
@@ -63,7 +63,7 @@ class LoggingListener:
             self._logger.error(self._abandoned, name, event.attempts)
         else:
             # A message may quote anything, half a surrogate pair too, which no log stream can write.
-            message = told(error).encode("utf-8", "backslashreplace").decode("utf-8")
+            message = message_of(error).encode("utf-8", "backslashreplace").decode("utf-8")
             self._logger.error("%s: the Bedrock call failed, %s: %s", name, event.reason.value, message)
 
 

@@ -66,11 +66,11 @@ class MalformedExtractionError(ValueError):
     """An answer that is no `Extraction`; the message says where it differs.
 
     Attributes:
-        answer: The whole answer, where it is known.
+        body: The whole answer, where it is known.
     """
 
     fault = Fault.MALFORMED_RESPONSE
-    answer: object = None
+    body: object = None
 
 
 def tool_schema() -> dict[str, Any]:

@@ -39,6 +39,7 @@ from bedrock_resilience.testing import (
     throttling_errors,
     validation_error,
 )
+from support.refusals import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -103,7 +104,7 @@ class TestMaking:
 
     @pytest.mark.parametrize("given", [0, -1, 2.0, True, "4", None])
     def test_a_number_of_workers_that_cannot_be(self, given: Any) -> None:  # noqa: ANN401 - that is the point
-        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+        with pytest.raises(refusal_of(given, int)) as refused:
             BoundedExecutor(given)
         assert str(refused.value) == f"BoundedExecutor: max_workers: got {given!r}; accepted: a whole number >= 1"
 
@@ -495,7 +496,7 @@ class TestDeadline:
 
     def test_that_of_an_enclosing_call_counts_too(self) -> None:
         clock = FakeClock()
-        with Deadline(5.0).shared():
+        with Deadline(5.0).apply():
             report = BoundedExecutor(1, clock=clock).run(lambda _: clock.advance(2.0), range(10))
         assert statuses(report.outcomes) == "sss" + "u" * 7
         assert report.stopped == "deadline"

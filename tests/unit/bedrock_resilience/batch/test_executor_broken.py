@@ -133,7 +133,7 @@ def test_a_coroutine_function_is_refused_before_anything_starts(call: str) -> No
     async def answer(item: int) -> int:
         return item
 
-    with pytest.raises(TypeError, match=r"answer.* is a coroutine function: use arun or astream"):
+    with pytest.raises(TypeError, match=r"fn: got the coroutine function .*answer.*; use arun or astream"):
         list(getattr(BoundedExecutor(2), call)(answer, [1, 2]))
 
 
@@ -171,7 +171,7 @@ async def test_what_cannot_be_called_is_refused_before_anything_starts() -> None
     assert str(refused.value) == told
     with pytest.raises(TypeError) as refused:
         BoundedExecutor(2, on_progress=cast("Any", 5))
-    assert str(refused.value) == "BoundedExecutor: on_progress: got 5; accepted: a callable of one Progress"
+    assert str(refused.value) == "BoundedExecutor: on_progress: got 5; accepted: a function of one Progress"
 
 
 def test_a_policy_refuses_a_coroutine_instead_of_taking_it_for_an_answer() -> None:

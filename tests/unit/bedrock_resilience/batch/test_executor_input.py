@@ -74,7 +74,7 @@ class TestDeadline:
 
     async def test_the_deadline_of_an_enclosing_call_counts_as_well(self) -> None:
         clock = FakeClock()
-        with Deadline(10.0).shared():
+        with Deadline(10.0).apply():
             report = await BoundedExecutor(2, clock=clock, deadline=Deadline(20.0)).arun(double, Quiet(clock))
         assert clock.monotonic() == 10.0
         assert report.stopped == "deadline"

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable
+from bedrock_resilience._stop_reason import StopReason
+from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable_item
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
 from bedrock_resilience.errors import InputError
 from bedrock_resilience.quotas._usage import TokenUsage
-from bedrock_resilience.retrying._attempts import CallState, StopReason
+from bedrock_resilience.retrying._attempts import CallState
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.testing import access_denied, throttling_error, tokens_per_day_error, validation_error
 
@@ -35,9 +36,9 @@ class TestTaking:
     def test_items_come_in_order_with_their_index(self) -> None:
         ledger: Ledger[str, int] = Ledger()
         items = iter("ab")
-        assert ledger.take(items) == (0, "a")
-        assert ledger.take(items) == (1, "b")
-        assert ledger.take(items) is None
+        assert ledger.next_item(items) == (0, "a")
+        assert ledger.next_item(items) == (1, "b")
+        assert ledger.next_item(items) is None
         assert ledger.stopped is None
         assert ledger.progress().submitted == 2
 
@@ -45,36 +46,36 @@ class TestTaking:
         ledger: Ledger[str, int] = Ledger()
         items = iter("ab")
         ledger.stop("enough")
-        assert ledger.take(items) is None
+        assert ledger.next_item(items) is None
         assert list(items) == ["a", "b"]
 
     @pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(1)])
     def test_an_input_that_raises_stops_the_run(self, error: BaseException) -> None:
         ledger: Ledger[int, int] = Ledger()
         items = failing(1, error)
-        assert ledger.take(items) == (0, 0)
-        assert ledger.take(items) is None
+        assert ledger.next_item(items) == (0, 0)
+        assert ledger.next_item(items) is None
         assert ledger.input_error is error
         assert ledger.stopped == f"the input raised {type(error).__name__}"
         assert ledger.progress().submitted == 1
 
     def test_an_item_got_elsewhere_is_entered(self) -> None:
         ledger: Ledger[str, int] = Ledger()
-        assert ledger.enter("a") == (0, "a")
-        assert ledger.enter("b") == (1, "b")
+        assert ledger.register("a") == (0, "a")
+        assert ledger.register("b") == (1, "b")
 
     def test_an_item_that_comes_after_the_stop_is_not_lost(self) -> None:
         ledger: Ledger[str, int] = Ledger()
-        ledger.enter("a")
+        ledger.register("a")
         ledger.stop("enough")
-        assert ledger.enter("b") is None
-        assert ledger.enter("c") is None
+        assert ledger.register("b") is None
+        assert ledger.register("c") is None
         assert ledger.progress().submitted == 1
-        assert [(late.index, late.item, late.status, late.reason) for late in ledger.leave_late()] == [
+        assert [(late.index, late.item, late.status, late.reason) for late in ledger.close_late()] == [
             (1, "b", "unstarted", "enough"),
             (2, "c", "unstarted", "enough"),
         ]
-        assert list(ledger.leave_late()) == []
+        assert list(ledger.close_late()) == []
         assert ledger.progress().unstarted == 2
 
     def test_while_the_input_keeps_one_worker_waiting_others_can_close_and_stop(self) -> None:
@@ -88,9 +89,9 @@ class TestTaking:
 
         ledger: Ledger[str, int] = Ledger()
         items = slow()
-        ledger.take(items)
+        ledger.next_item(items)
         taken: list[object] = []
-        thread = threading.Thread(target=lambda: taken.append(ledger.take(items)))
+        thread = threading.Thread(target=lambda: taken.append(ledger.next_item(items)))
         thread.start()
         assert asked.wait(10)
         ledger.close(done(0))
@@ -99,7 +100,7 @@ class TestTaking:
         go_on.set()
         thread.join()
         assert taken == [None]
-        assert [late.item for late in ledger.leave_late()] == ["b"]
+        assert [late.item for late in ledger.close_late()] == ["b"]
 
     def test_an_input_is_asked_by_one_thread_at_a_time(self) -> None:
         def counted() -> Iterator[int]:
@@ -108,7 +109,8 @@ class TestTaking:
         ledger: Ledger[int, int] = Ledger()
         items = counted()  # a generator that two threads ask at once raises a ValueError
         threads = [
-            threading.Thread(target=lambda: [None for _ in iter(lambda: ledger.take(items), None)]) for _ in range(4)
+            threading.Thread(target=lambda: [None for _ in iter(lambda: ledger.next_item(items), None)])
+            for _ in range(4)
         ]
         for thread in threads:
             thread.start()
@@ -123,7 +125,7 @@ class TestClosing:
         ledger: Ledger[str, int] = Ledger(total=4)
         assert ledger.progress() == Progress(0, 0, 0, 0, 0, 0, 0, 0, 4)
         for item in "abc":
-            ledger.enter(item)
+            ledger.register(item)
         assert ledger.progress() == Progress(3, 0, 0, 0, 3, 0, 0, 0, 4)
         ledger.close(done(1, attempts=2, retries=1, throttles=1))
         assert ledger.progress() == Progress(3, 1, 0, 0, 2, 2, 1, 1, 4)
@@ -134,7 +136,7 @@ class TestClosing:
     def test_the_report_is_in_input_order(self) -> None:
         ledger: Ledger[str, int] = Ledger()
         for item in "abc":
-            ledger.enter(item)
+            ledger.register(item)
         for index in (2, 0, 1):
             ledger.close(done(index))
         ledger.stop("enough")
@@ -142,7 +144,7 @@ class TestClosing:
 
     def test_a_stream_keeps_no_outcome(self) -> None:
         ledger: Ledger[str, int] = Ledger(keep=False)
-        ledger.enter("a")
+        ledger.register("a")
         ledger.close(done(0))
         assert ledger.report(0.0).outcomes == ()
         assert ledger.progress().succeeded == 1
@@ -159,9 +161,9 @@ class TestStopping:
     def test_what_is_left_is_unstarted_with_the_reason(self) -> None:
         ledger: Ledger[str, int] = Ledger()
         items = iter("abc")
-        ledger.take(items)
+        ledger.next_item(items)
         ledger.stop("enough")
-        assert list(ledger.leave_rest(items)) == [
+        assert list(ledger.close_input(items)) == [
             ItemOutcome(index=1, item="b", status="unstarted", reason="enough"),
             ItemOutcome(index=2, item="c", status="unstarted", reason="enough"),
         ]
@@ -171,14 +173,14 @@ class TestStopping:
         ledger: Ledger[str, int] = Ledger()
         items = iter("abc")
         ledger.stop("enough")
-        next(ledger.leave_rest(items))
+        next(ledger.close_input(items))
         assert list(items) == ["b", "c"]
 
     def test_an_input_that_raises_while_it_is_listed_keeps_what_was_listed(self) -> None:
         error = ValueError("broken")
         ledger: Ledger[int, int] = Ledger()
         ledger.stop("enough")
-        assert len(list(ledger.leave_rest(failing(2, error)))) == 2
+        assert len(list(ledger.close_input(failing(2, error)))) == 2
         assert ledger.input_error is error
         assert ledger.stopped == "enough"
 
@@ -212,7 +214,7 @@ class TestOutcomes:
         error = validation_error()
         call = attempted(error)
         call.pacing_seconds = 1.5
-        call.spent = TokenUsage(unknown=1)
+        call.token_usage = TokenUsage(unknown=1)
         outcome: ItemOutcome[str, int] = outcome_of(3, "item", call, 2.5, error=error)
         assert outcome == ItemOutcome(
             index=3,
@@ -248,7 +250,7 @@ class TestOutcomes:
 
     def test_of_an_item_nothing_can_be_made_of(self) -> None:
         error = KeyError("text")
-        assert unusable(3, "item", error, Fault.UNKNOWN) == ItemOutcome(
+        assert unusable_item(3, "item", error, Fault.UNKNOWN) == ItemOutcome(
             index=3, item="item", status="failed", error=error, fault=Fault.UNKNOWN, reason="not a usable item"
         )
 

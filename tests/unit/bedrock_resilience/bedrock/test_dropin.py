@@ -118,7 +118,8 @@ def test_nothing_but_throttling_is_retried(
     [({"max_retries": -1}, "max_retries"), ({"max_retries": "3"}, "max_retries"), ({"base_delay": "1"}, "base_delay")],
 )
 def test_arguments_that_cannot_be(arguments: dict[str, Any], field: str) -> None:
-    with pytest.raises(ValueError, match=f"{field}: got "):
+    refusal = ValueError if arguments == {"max_retries": -1} else TypeError
+    with pytest.raises(refusal, match=f"{field}: got "):
         call_bedrock_with_retry("model", BODY, client=ScriptedBedrock(), **arguments)
 
 

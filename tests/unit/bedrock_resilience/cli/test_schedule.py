@@ -50,9 +50,9 @@ def test_options_stand_over_the_environment() -> None:
     ("arguments", "environment", "names"),
     [
         (["--jitter", "some"], {}, ["jitter", "'some'", "additive:<seconds>"]),
-        (["--base-delay", "-1"], {}, ["base_delay", "-1", "seconds from 0 to 3600"]),
+        (["--base-delay", "-1"], {}, ["base_delay", "-1", "seconds from 0 to 3,600"]),
         ([], {"BEDROCK_MAX_RETRIES": "many"}, ["BEDROCK_MAX_RETRIES", "'many'", "a whole number >= 0"]),
-        ([], {"BEDROCK_MAX_DELAY": "nan"}, ["BEDROCK_MAX_DELAY", "nan", "seconds from 0 to 3600"]),
+        ([], {"BEDROCK_MAX_DELAY": "nan"}, ["BEDROCK_MAX_DELAY", "nan", "seconds from 0 to 3,600"]),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(arguments: list[str], environment: dict[str, str], names: list[str]) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from bedrock_resilience._fault import Fault
+from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.pacing import Reservation
 from bedrock_resilience.quotas._tokens import Usage
 from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
-from bedrock_resilience.retrying._attempts import Attempt, CallState, Sleep, Stop, StopReason, Why
+from bedrock_resilience.retrying._attempts import Attempt, CallState, Sleep, SleepKind, Stop
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._jitter import DecorrelatedJitter, NoJitter
@@ -75,8 +76,7 @@ def account(call: CallState) -> tuple[int, int, int, float, float]:
 class TestSteps:
     def test_steps_are_values(self) -> None:
         assert Attempt(1) == Attempt(1)
-        assert repr(Sleep(0.5, Why.BACKOFF)) == "Sleep(seconds=0.5, why=<Why.BACKOFF: 'backoff'>)"
-        assert Stop(StopReason.DEADLINE).replace(reason=StopReason.BUDGET) == Stop(StopReason.BUDGET)
+        assert repr(Sleep(0.5, SleepKind.BACKOFF)) == "Sleep(seconds=0.5, kind=<SleepKind.BACKOFF: 'backoff'>)"
 
     def test_the_reasons_in_words(self) -> None:
         assert [reason.value for reason in StopReason] == [
@@ -87,7 +87,7 @@ class TestSteps:
             "retry budget spent",
             "run stopped",
         ]
-        assert [why.value for why in Why] == ["backoff", "pacing"]
+        assert [kind.value for kind in SleepKind] == ["backoff", "pacing"]
 
     def test_a_new_call_has_done_nothing(self) -> None:
         call = CallState(PLAIN)
@@ -107,7 +107,7 @@ class TestRetries:
         call = CallState(PLAIN)
         call.begin(0.0)
         error = throttling_error()
-        assert call.failed(error, 1.0, 0.5) == Sleep(0.5, Why.BACKOFF)
+        assert call.failed(error, 1.0, 0.5) == Sleep(0.5, SleepKind.BACKOFF)
         assert (call.error, call.fault) == (error, Fault.THROTTLING)
         assert account(call) == (1, 1, 1, 0.0, 0.0)
         assert call.slept(1.5) == Attempt(2)
@@ -198,19 +198,21 @@ class TestRetries:
         call = CallState(policy)
         call.begin(0.0)
         first = call.failed(throttling_error(), 0.0, 0.5)
-        assert first == Sleep(policy.delay(0, 0.5), Why.BACKOFF)
+        assert first == Sleep(policy.delay(0, 0.5), SleepKind.BACKOFF)
         call.slept(0.0)
         assert isinstance(first, Sleep)
-        assert call.failed(throttling_error(), 0.0, 0.25) == Sleep(policy.delay(1, 0.25, first.seconds), Why.BACKOFF)
+        assert call.failed(throttling_error(), 0.0, 0.25) == Sleep(
+            policy.delay(1, 0.25, first.seconds), SleepKind.BACKOFF
+        )
 
     def test_an_answer_to_no_sleep_is_a_drivers_mistake(self) -> None:
-        with pytest.raises(RuntimeError, match=r"^slept\(\) answers a Sleep, and none was given$"):
+        with pytest.raises(RuntimeError, match=r"^slept\(\) was called without a Sleep before it$"):
             CallState(PLAIN).slept(0.0)
         call = CallState(PLAIN)
         call.begin(0.0)
         call.failed(throttling_error(), 0.0, 0.5)
         call.slept(0.5)
-        with pytest.raises(RuntimeError, match="none was given"):
+        with pytest.raises(RuntimeError, match="without a Sleep before it"):
             call.slept(0.5)
 
 
@@ -224,16 +226,16 @@ class TestHints:
 
     def test_a_longer_hint_raises_the_delay(self) -> None:
         call, step = self.hinted(5.0)
-        assert step == Sleep(5.0, Why.BACKOFF)
+        assert step == Sleep(5.0, SleepKind.BACKOFF)
         call.slept(5.0)
         assert call.backoff_seconds == 5.0
 
     def test_a_shorter_hint_does_not_lower_it(self) -> None:
-        assert self.hinted(0.1)[1] == Sleep(0.5, Why.BACKOFF)
+        assert self.hinted(0.1)[1] == Sleep(0.5, SleepKind.BACKOFF)
 
     def test_no_hint_is_obeyed_beyond_the_life_of_a_lambda(self) -> None:
-        assert self.hinted(10_000)[1] == Sleep(900.0, Why.BACKOFF)
-        assert self.hinted(900)[1] == Sleep(900.0, Why.BACKOFF)
+        assert self.hinted(10_000)[1] == Sleep(900.0, SleepKind.BACKOFF)
+        assert self.hinted(900)[1] == Sleep(900.0, SleepKind.BACKOFF)
 
     def test_a_hint_beyond_the_deadline_ends_the_call(self) -> None:
         call, step = self.hinted(5.0, Deadline(5.0))
@@ -247,7 +249,7 @@ class TestHints:
         call.failed(throttling_error(retry_after=60), 0.0, 0.5)
         call.slept(60.0)
         assert call.failed(throttling_error(), 60.0, 0.5) == Sleep(
-            policy.delay(1, 0.5, policy.delay(0, 0.5)), Why.BACKOFF
+            policy.delay(1, 0.5, policy.delay(0, 0.5)), SleepKind.BACKOFF
         )
 
 
@@ -272,7 +274,7 @@ class TestDeadline:
     def test_a_sleep_that_ends_before_it(self) -> None:
         call = CallState(PLAIN, deadline=Deadline(10.0))
         call.begin(9.0)
-        assert call.failed(throttling_error(), 9.4, 0.5) == Sleep(0.5, Why.BACKOFF)
+        assert call.failed(throttling_error(), 9.4, 0.5) == Sleep(0.5, SleepKind.BACKOFF)
 
     def test_a_sleep_that_took_too_long_is_followed_by_no_attempt(self) -> None:
         call = CallState(PLAIN, deadline=Deadline(10.0))
@@ -294,7 +296,7 @@ class TestBudget:
         call.begin(0.0)
         assert budget.attempts == 1
         assert isinstance(call.failed(throttling_error(), 0.0, 0.5), Sleep)
-        assert budget.spent == 1
+        assert budget.retries == 1
         call.slept(0.5)
         assert budget.attempts == 2
         assert call.failed(throttling_error(), 0.5, 0.5) == Stop(StopReason.BUDGET)
@@ -306,7 +308,7 @@ class TestBudget:
         call.begin(0.0)
         assert call.failed(throttling_error(), 0.0, 0.5) == Stop(StopReason.DEADLINE)
         assert call.failed(validation_error(), 0.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
-        assert budget.spent == 0
+        assert budget.retries == 0
 
 
 class TestPacing:
@@ -324,8 +326,8 @@ class TestPacing:
     def test_a_wait_is_slept_and_asked_about_again(self) -> None:
         pacer = RecordingPacer(2.0, due=(1.0, 0.0))
         call = CallState(PLAIN, pacer=pacer)
-        assert call.begin(0.0) == Sleep(2.0, Why.PACING)
-        assert call.slept(2.0) == Sleep(1.0, Why.PACING), "a throttle of another worker moved it back"
+        assert call.begin(0.0) == Sleep(2.0, SleepKind.PACING)
+        assert call.slept(2.0) == Sleep(1.0, SleepKind.PACING), "a throttle of another worker moved it back"
         assert call.slept(3.0) == Attempt(1)
         assert account(call) == (1, 0, 0, 0.0, 3.0)
         assert pacer.told == [("reserve", 0.0, 0), ("due", 2.0), ("due", 3.0)]
@@ -333,9 +335,9 @@ class TestPacing:
     def test_a_long_wait_is_asked_about_every_twenty_seconds_since_the_pace_may_rise(self) -> None:
         pacer = RecordingPacer(50.0, due=(30.0, 1.0, 0.0))
         call = CallState(PLAIN, pacer=pacer)
-        assert call.begin(0.0) == Sleep(20.0, Why.PACING)
-        assert call.slept(20.0) == Sleep(20.0, Why.PACING)
-        assert call.slept(40.0) == Sleep(1.0, Why.PACING), "meanwhile the pace has risen"
+        assert call.begin(0.0) == Sleep(20.0, SleepKind.PACING)
+        assert call.slept(20.0) == Sleep(20.0, SleepKind.PACING)
+        assert call.slept(40.0) == Sleep(1.0, SleepKind.PACING), "meanwhile the pace has risen"
         assert call.slept(41.0) == Attempt(1)
         assert account(call) == (1, 0, 0, 0.0, 41.0)
 
@@ -349,15 +351,15 @@ class TestPacing:
 
         pacer: Any = Once()
         call = CallState(PLAIN, pacer=pacer)
-        assert call.begin(0.0) == Sleep(50.0, Why.PACING)
+        assert call.begin(0.0) == Sleep(50.0, SleepKind.PACING)
         assert call.slept(50.0) == Attempt(1)
 
     def test_a_retry_is_paced_as_well(self) -> None:
         pacer = RecordingPacer(0.0, 3.0)
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
-        assert call.failed(throttling_error(), 1.0, 0.5) == Sleep(0.5, Why.BACKOFF)
-        assert call.slept(1.5) == Sleep(3.0, Why.PACING)
+        assert call.failed(throttling_error(), 1.0, 0.5) == Sleep(0.5, SleepKind.BACKOFF)
+        assert call.slept(1.5) == Sleep(3.0, SleepKind.PACING)
         assert call.slept(4.5) == Attempt(2)
         assert account(call) == (2, 1, 1, 0.5, 3.0)
         assert pacer.told == [("reserve", 0.0, 0), ("throttled", 1.0), ("reserve", 1.5, 0), ("due", 4.5)]
@@ -380,7 +382,7 @@ class TestPacing:
     def test_a_wait_that_grew_past_the_deadline_gives_the_permission_back(self) -> None:
         pacer = RecordingPacer(1.0, due=(3.0,))
         call = CallState(PLAIN, pacer=pacer, deadline=Deadline(5.0))
-        assert call.begin(1.0) == Sleep(1.0, Why.PACING)
+        assert call.begin(1.0) == Sleep(1.0, SleepKind.PACING)
         assert call.slept(2.0) == Stop(StopReason.DEADLINE)
         assert pacer.told[-1] == ("abandoned", 2.0)
 
@@ -434,7 +436,7 @@ class TestPacing:
         call = CallState(PLAIN, pacer=RecordingPacer(2.0))
         call.begin(0.0)
         call._pacer = None  # pyright: ignore[reportPrivateUsage] - no driver can
-        with pytest.raises(RuntimeError, match=r"^a pacing sleep without a pacer$"):
+        with pytest.raises(RuntimeError, match=r"^a pacing sleep needs a pacer$"):
             call.slept(2.0)
 
 
@@ -447,7 +449,7 @@ class TestTokens:
         call.begin(0.0)
         call.failed(error, 1.0, 0.5)
         call.cancelled(KeyboardInterrupt(), 2.0)  # asleep, or over: nothing is entered twice
-        return call.spent
+        return call.token_usage
 
     def test_a_pacer_is_asked_for_what_the_request_reserves(self) -> None:
         pacer = RecordingPacer()
@@ -456,27 +458,27 @@ class TestTokens:
         call.answered(1.0, converse_response("two words"))
         assert pacer.told == [("reserve", 0.0, 1_700), ("answered", 1.0, self.USED)]
         assert call.tokens == 1_700
-        assert call.spent == self.REQUEST.settled(self.USED)
+        assert call.token_usage == self.REQUEST.settled(self.USED)
 
     def test_an_answer_is_settled_without_a_pacer(self) -> None:
         call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
-        assert call.spent is None
+        assert call.token_usage is None
         call.answered(1.0, converse_response("two words"))
         call.cancelled(KeyboardInterrupt(), 1.0)
-        assert call.spent == self.REQUEST.settled(self.USED)
+        assert call.token_usage == self.REQUEST.settled(self.USED)
 
     def test_of_a_number_nothing_can_be_told(self) -> None:
         call = CallState(PLAIN, tokens=1_700)
         call.begin(0.0)
         call.answered(1.0, converse_response("two words"))
-        assert (call.tokens, call.spent) == (1_700, None)
+        assert (call.tokens, call.token_usage) == (1_700, None)
 
     def test_an_answer_without_a_usage_is_not_known(self) -> None:
         call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.answered(1.0, "answer")
-        assert call.spent == TokenUsage(unknown=1)
+        assert call.token_usage == TokenUsage(unknown=1)
 
     @pytest.mark.parametrize(
         "fault",
@@ -532,30 +534,30 @@ class TestTokens:
             call.failed(error, 0.0, 0.5)
             call.slept(1.0)
         call.answered(2.0, converse_response("two words"))
-        assert call.spent == TokenUsage(unknown=1) + self.REQUEST.settled(self.USED)
+        assert call.token_usage == TokenUsage(unknown=1) + self.REQUEST.settled(self.USED)
 
     def test_an_attempt_that_was_ended_from_outside_is_not_known(self) -> None:
         call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.cancelled(KeyboardInterrupt(), 1.0)
-        assert call.spent == TokenUsage(unknown=1)
+        assert call.token_usage == TokenUsage(unknown=1)
 
     def test_one_that_was_never_made_has_reserved_nothing(self) -> None:
         pacer = RecordingPacer(2.0)
         call = CallState(PLAIN, pacer=pacer, tokens=self.REQUEST)
         call.begin(0.0)
         call.cancelled(KeyboardInterrupt(), 1.0)
-        assert call.spent is None
+        assert call.token_usage is None
         late = CallState(PLAIN, pacer=RecordingPacer(2.0), deadline=Deadline(1.0), tokens=self.REQUEST)
         assert late.begin(0.0) == Stop(StopReason.DEADLINE)
-        assert late.spent is None
+        assert late.token_usage is None
 
     def test_a_call_that_is_given_up_asleep_has_nothing_under_way(self) -> None:
         call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.failed(throttling_error(), 1.0, 0.5)
         call.stop(2.0)
-        assert call.spent is None
+        assert call.token_usage is None
 
 
 class TestEndFromOutside:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import math
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._deadline import Deadline, earliest
 from bedrock_resilience.testing import FakeClock
+from support.refusals import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +71,7 @@ class TestMaking:
         with pytest.raises(TypeError) as refused:
             Deadline.from_lambda_context(nothing)
         assert str(refused.value) == (
-            "Deadline: context: got None; accepted: Lambda's context, with get_remaining_time_in_millis()"
+            "Deadline: context: got None; accepted: the Lambda context, with get_remaining_time_in_millis()"
         )
 
     def test_of_a_lambda_with_a_margin(self) -> None:
@@ -79,12 +81,12 @@ class TestMaking:
         assert Deadline.from_lambda_context(Context(1_500), 0, clock=clock) == Deadline(101.5)
 
     def test_it_shows_itself(self) -> None:
-        assert repr(Deadline(5)) == "Deadline(at=5.0, attempt=0.0)"
+        assert repr(Deadline(5)) == "Deadline(at=5, attempt=0.0)"
 
-    @pytest.mark.parametrize("given", [math.inf, -math.inf, math.nan, 2e18, True, "5", None])
+    @pytest.mark.parametrize("given", [math.inf, -math.inf, math.nan, 10**400, True, "5", None])
     @pytest.mark.parametrize(("field", "make"), [("at", Deadline), ("seconds", Deadline.after)])
     def test_a_time_that_is_none(self, field: str, make: Callable[[Any], object], given: object) -> None:
-        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+        with pytest.raises(refusal_of(given, int, float)) as refused:
             make(given)
         assert str(refused.value) == f"Deadline: {field}: got {given!r}; accepted: a finite number of seconds"
 
@@ -94,13 +96,13 @@ class TestMaking:
         [("attempt", partial(Deadline, 0.0)), ("margin", partial(Deadline.from_lambda_context, Context(0)))],
     )
     def test_a_length_of_time_that_is_none(self, field: str, make: Callable[[Any], object], given: object) -> None:
-        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+        with pytest.raises(refusal_of(given, int, float)) as refused:
             make(given)
         assert str(refused.value) == f"Deadline: {field}: got {given!r}; accepted: a finite number of seconds >= 0"
 
     def test_the_furthest_instants_are_accepted(self) -> None:
-        assert Deadline(1e18).at == 1e18
-        assert Deadline(-1e18).at == -1e18
+        assert Deadline(sys.float_info.max).at == sys.float_info.max
+        assert Deadline(-sys.float_info.max).at == -sys.float_info.max
 
 
 class TestEarliest:
@@ -117,28 +119,28 @@ class TestEarliest:
 class TestSharing:
     def test_calls_inside_see_it(self) -> None:
         assert Deadline.current() is None
-        with Deadline(5.0).shared() as deadline:
+        with Deadline(5.0).apply() as deadline:
             assert deadline == Deadline(5.0)
             assert Deadline.current() == Deadline(5.0)
         assert Deadline.current() is None
 
     def test_an_inner_one_can_only_be_stricter(self) -> None:
-        with Deadline(5.0).shared():
-            with Deadline(9.0).shared() as own:
+        with Deadline(5.0).apply():
+            with Deadline(9.0).apply() as own:
                 assert own == Deadline(9.0)
                 assert Deadline.current() == Deadline(5.0)
-            with Deadline(3.0).shared():
+            with Deadline(3.0).apply():
                 assert Deadline.current() == Deadline(3.0)
             assert Deadline.current() == Deadline(5.0)
 
     def test_it_ends_with_an_exception_too(self) -> None:
-        with pytest.raises(KeyError), Deadline(5.0).shared():
+        with pytest.raises(KeyError), Deadline(5.0).apply():
             raise KeyError
         assert Deadline.current() is None
 
     def test_another_thread_does_not_see_it_unless_it_has_the_context(self) -> None:
         seen: list[Deadline | None] = []
-        with Deadline(5.0).shared():
+        with Deadline(5.0).apply():
             context = contextvars.copy_context()
             for target in (
                 lambda: seen.append(Deadline.current()),
@@ -148,8 +150,3 @@ class TestSharing:
                 thread.start()
                 thread.join()
         assert seen == [None, Deadline(5.0)]
-
-    def test_leaving_without_having_entered_changes_nothing(self) -> None:
-        with Deadline(5.0).shared():
-            Deadline(1.0).shared().__exit__(None, None, None)
-            assert Deadline.current() == Deadline(5.0)

@@ -8,8 +8,8 @@ import typing
 import pytest
 
 from bedrock_resilience._fault import Fault
+from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.retrying import _events as events
-from bedrock_resilience.retrying._attempts import StopReason
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, Event, PacingWait, RetryScheduled
 
 KINDS: tuple[type, ...] = (RetryScheduled, PacingWait, CallSucceeded, CallFailed)

@@ -22,9 +22,9 @@ from bedrock_resilience import (
     RetryPolicy,
     retry,
 )
+from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.pacing import Reservation
 from bedrock_resilience.quotas._usage import RequestTokens
-from bedrock_resilience.retrying._attempts import StopReason
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, PacingWait, RetryScheduled
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas._quota import Usage
     from bedrock_resilience.retrying._events import Event
 
+LISTENERS = "an iterable of functions that take one event, such as [LoggingListener()]"
 PLAIN = RetryPolicy(jitter=NoJitter())
 THROTTLED = type(throttling_error())
 NOTE = "bedrock_resilience: gave up after"
@@ -164,9 +165,12 @@ class TestCall:
             ({"pacer": 5}, "pacer: got 5; accepted: a pacer, such as AdaptivePacer()"),
             ({"rng": 5}, "rng: got 5; accepted: a random.Random"),
             ({"clock": None}, "clock: got None; accepted: a clock with monotonic(), sleep() and asleep()"),
-            ({"classify": 5}, "classify: got 5; accepted: a function that tells the Fault of an exception"),
-            ({"listeners": 5}, "listeners: got 5; accepted: an iterable of callables, such as [LoggingListener()]"),
-            ({"listeners": ["log"]}, "listeners: got 'log' among them; accepted: callables of one event"),
+            ({"classify": 5}, "classify: got 5; accepted: a function that returns the Fault of an exception"),
+            (
+                {"listeners": 5},
+                f"listeners: got 5; accepted: {LISTENERS}",
+            ),
+            ({"listeners": ["log"]}, f"listeners: got 'log'; accepted: {LISTENERS}"),
         ],
     )
     def test_a_part_that_is_none_is_refused_before_any_call(self, wrong: dict[str, Any], told: str) -> None:
@@ -308,13 +312,13 @@ class TestDeadline:
     def test_the_stricter_of_two_is_obeyed(self) -> None:
         for own, enclosing in ((1.6, 9.0), (9.0, 1.6)):
             clock, fn = FakeClock(), scripted(then=throttling_error())
-            with Deadline(enclosing).shared(), pytest.raises(THROTTLED):
+            with Deadline(enclosing).apply(), pytest.raises(THROTTLED):
                 Retrier(PLAIN, clock=clock, deadline=Deadline(own)).call(fn)
             assert clock.sleeps == [0.5, 1.0]
 
     def test_a_plain_call_within_one_is_no_exception(self) -> None:
         fn = scripted("answer")
-        with Deadline(0.0).shared(), pytest.raises(DeadlineExceededError):
+        with Deadline(0.0).apply(), pytest.raises(DeadlineExceededError):
             Retrier(PLAIN, clock=FakeClock(1.0)).call(fn)
         assert fn.calls == 0
 
@@ -336,7 +340,7 @@ class TestBudget:
                 retrier.call(fn)
             calls.append(fn.calls)
         assert calls == [4, 2, 1]
-        assert (budget.attempts, budget.spent) == (7, 4)
+        assert (budget.attempts, budget.retries) == (7, 4)
 
 
 class TestPacer:
@@ -598,7 +602,7 @@ class TestDecorator:
         retrier = retry(PLAIN, rng=rng, **settings)
         assert {name: getattr(retrier, name) for name in settings} == settings
         assert retrier.policy is PLAIN
-        assert retrier._draw() == random.Random(1).random()  # pyright: ignore[reportPrivateUsage] - it has no name
+        assert retrier.rng is rng
 
     def test_a_generator_function_is_refused(self) -> None:
         def generate() -> Iterator[int]:
@@ -622,7 +626,7 @@ class TestReplace:
         retrier.call(scripted("answer"))
         assert pacer.tokens == [7, 5]
         assert changed.policy is PLAIN
-        assert changed._rng is rng  # pyright: ignore[reportPrivateUsage] - it has no name
+        assert changed.rng is rng
 
     def test_what_depends_on_the_settings_follows(self) -> None:
         events: list[Event] = []

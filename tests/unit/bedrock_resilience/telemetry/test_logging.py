@@ -9,7 +9,7 @@ import pytest
 
 from bedrock_resilience import DeadlineExceededError, NoJitter, Retrier, RetryPolicy
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.retrying._attempts import StopReason
+from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, PacingWait, RetryScheduled
 from bedrock_resilience.telemetry._logging import LoggingListener
