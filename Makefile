@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv-dev/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test fast lint format types docs bench mutation lock newest audit ci clean
+.PHONY: help test fast lint format types docs bench mutation lock newest audit sbom ci clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -50,8 +50,8 @@ bench: $(BIN)/pytest  ## run all benchmarks
 	$(BIN)/python -m benchmarks.normalize.throughput
 	$(BIN)/python -m benchmarks.cold_start
 
-mutation: $(BIN)/pytest  ## change the deciding modules in small ways; a test must fail each time (hours)
-	$(BIN)/python .ci/mutation.py
+mutation: $(BIN)/pytest  ## change the deciding modules in small ways; a test must fail each time (hours; MODULES=PATTERN for some)
+	$(BIN)/python .ci/mutation.py $(MODULES)
 
 lock: $(BIN)/pytest  ## write the newest versions of all dependencies to lock.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev \
@@ -63,13 +63,20 @@ newest:  ## run all tests without the lock, with the newest version of every dep
 	.venv-newest/bin/pip install -q -e '.[aws,cli,normalize,plot,testing]' --group dev
 	NEWEST=1 .venv-newest/bin/pytest -n auto
 
-audit:  ## report known vulnerabilities of the locked versions, and write sbom.json
+audit:  ## report known vulnerabilities of the locked versions
 	$(PYTHON) -m venv --clear .venv-audit
 	.venv-audit/bin/pip install -q pip-audit
-	.venv-audit/bin/pip-audit --disable-pip --no-deps -r lock.txt -f cyclonedx-json -o sbom.json
+	.venv-audit/bin/pip-audit --disable-pip --no-deps -r lock.txt
+
+sbom:  ## list what the package and its extras install, as CycloneDX, in sbom.json
+	$(PYTHON) -m venv --clear .venv-audit
+	$(PYTHON) -m venv --clear --without-pip .venv-sbom
+	.venv-audit/bin/pip install -q cyclonedx-bom
+	.venv-audit/bin/pip --python .venv-sbom/bin/python install -q -c lock.txt '.[aws,cli,normalize,plot,testing]'
+	.venv-audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom.json .venv-sbom/bin/python
 
 ci:  ## run the gate, as the server does
 	.ci/run
 
 clean:  ## remove what these tasks made
-	rm -rf .venv-dev .venv-newest .venv-audit mutants build dist site sbom.json .coverage* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv-dev .venv-newest .venv-audit .venv-sbom mutants build dist site sbom.json .coverage* .mypy_cache .pytest_cache .ruff_cache
