@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bedrock_resilience._errors import DeadlineExceededError, RetriesExhaustedError
 from bedrock_resilience._fault import THROTTLING, TRANSIENT, Fault
 from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience._version import __version__
 from bedrock_resilience.clock import Clock
-from bedrock_resilience.errors import DeadlineExceededError, RetriesExhaustedError
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._faults import classify
 from bedrock_resilience.retrying._jitter import (

@@ -6,10 +6,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bedrock_resilience._checks import function, refuse, whole_number
+from bedrock_resilience.batch._errors import BatchInterrupted, InputError
 from bedrock_resilience.batch._report import BatchReport
 from bedrock_resilience.batch._threads import ThreadedRun
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.errors import BatchInterrupted, InputError
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.retrying._retrier import Retrier

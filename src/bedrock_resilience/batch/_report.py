@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from bedrock_resilience.errors import ItemsNotStartedError
+from bedrock_resilience._errors import ItemsNotStartedError
 from bedrock_resilience.retrying._faults import message_of
 
 if TYPE_CHECKING:

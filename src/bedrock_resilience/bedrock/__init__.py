@@ -5,18 +5,18 @@ Nothing here imports boto3 or botocore before a client is made.
 
 from __future__ import annotations
 
+from bedrock_resilience._errors import (
+    ClientConfigurationError,
+    IncompleteResponseError,
+    MalformedResponseError,
+    StreamInterruptedError,
+)
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._dropin import call_bedrock_with_retry
 from bedrock_resilience.bedrock._request_tokens import request_tokens
 from bedrock_resilience.bedrock._responses import check_converse, check_invoke_model, converse, invoke_model
 from bedrock_resilience.bedrock._runtime import BedrockRuntime
 from bedrock_resilience.bedrock._streams import CheckedStream, converse_stream, invoke_model_stream
-from bedrock_resilience.errors import (
-    ClientConfigurationError,
-    IncompleteResponseError,
-    MalformedResponseError,
-    StreamInterruptedError,
-)
 
 __all__ = [
     "BedrockRuntime",

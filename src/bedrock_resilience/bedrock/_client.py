@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
+from bedrock_resilience._errors import ClientConfigurationError
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.errors import ClientConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

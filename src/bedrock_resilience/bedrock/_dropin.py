@@ -7,9 +7,9 @@ import os
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from bedrock_resilience._errors import MalformedResponseError
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._responses import dig, read_body, sent
-from bedrock_resilience.errors import MalformedResponseError
 from bedrock_resilience.retrying._jitter import AdditiveJitter
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.retrying._retrier import Retrier

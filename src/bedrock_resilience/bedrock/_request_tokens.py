@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from bedrock_resilience._errors import MalformedResponseError
 from bedrock_resilience.bedrock._responses import dig, parsed
-from bedrock_resilience.errors import MalformedResponseError
 from bedrock_resilience.quotas._tokens import TokenEstimator, burndown_rate
 from bedrock_resilience.quotas._usage import RequestTokens
 

@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from bedrock_resilience._errors import IncompleteResponseError, MalformedResponseError
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError
 from bedrock_resilience.retrying._faults import classify
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bedrock_resilience._errors import IncompleteResponseError, StreamInterruptedError
 from bedrock_resilience.bedrock import _responses as answers
 from bedrock_resilience.bedrock import _streams as streams
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._request_tokens import request_tokens
 from bedrock_resilience.bedrock._streaming_call import StreamingCall
-from bedrock_resilience.errors import IncompleteResponseError, StreamInterruptedError
 from bedrock_resilience.quotas._tokens import TokenEstimator, usage_from
 from bedrock_resilience.retrying._retrier import Retrier
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from bedrock_resilience._errors import MalformedResponseError, StreamEventError, StreamInterruptedError
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.bedrock._responses import MAY_BE_EMPTY, check_stop_reason, dig, encoded, parsed, sent
-from bedrock_resilience.errors import MalformedResponseError, StreamEventError, StreamInterruptedError
 from bedrock_resilience.retrying._faults import classify
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bedrock_resilience.errors import StoreUnavailableError
+    from bedrock_resilience._errors import StoreUnavailableError
     from bedrock_resilience.pacing.shared._pacer import SharedPacer
     from bedrock_resilience.pacing.shared._stores import DynamoTable, MemoryTable, SharedTable
 

@@ -7,9 +7,9 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from bedrock_resilience._checks import refusal, wrong_type, wrong_value
+from bedrock_resilience._errors import DeadlineExceededError, RetriesExhaustedError
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.errors import DeadlineExceededError, RetriesExhaustedError
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Schedule, Sleep, SleepKind, Stop
 from bedrock_resilience.retrying._deadline import Deadline, earliest
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, PacingWait, RetryScheduled

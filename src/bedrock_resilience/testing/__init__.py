@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bedrock_resilience._errors import ScriptExhaustedError
 from bedrock_resilience._lazy import lazy_attributes
-from bedrock_resilience.errors import ScriptExhaustedError
 from bedrock_resilience.testing._bedrock import (
     BrokenStream,
     ScriptedBedrock,

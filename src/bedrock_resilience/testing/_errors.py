@@ -154,14 +154,14 @@ def stream_cut() -> Exception:
 
 def malformed_response() -> Exception:
     """What this package raises for a 200 whose body is no answer."""
-    from bedrock_resilience.errors import MalformedResponseError
+    from bedrock_resilience._errors import MalformedResponseError
 
     return MalformedResponseError("the answer has no output message with content", {})
 
 
 def incomplete_response(stop_reason: str = "max_tokens") -> Exception:
     """What this package raises for an answer that says itself that it is not whole."""
-    from bedrock_resilience.errors import IncompleteResponseError
+    from bedrock_resilience._errors import IncompleteResponseError
 
     return IncompleteResponseError(stop_reason, {})
 

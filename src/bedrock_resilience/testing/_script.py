@@ -6,7 +6,7 @@ from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.errors import ScriptExhaustedError
+from bedrock_resilience._errors import ScriptExhaustedError
 
 if TYPE_CHECKING:
     from bedrock_resilience.testing._fake_clock import FakeClock

@@ -7,11 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from bedrock_resilience._errors import StreamInterruptedError
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.batch._executor import BoundedExecutor
 from bedrock_resilience.bedrock import BedrockRuntime
 from bedrock_resilience.emulator.conformance._scenarios import Means, Setting
-from bedrock_resilience.errors import StreamInterruptedError
 from bedrock_resilience.retrying._events import CallFailed
 from bedrock_resilience.retrying._faults import classify, error_code
 from bedrock_resilience.retrying._jitter import NoJitter

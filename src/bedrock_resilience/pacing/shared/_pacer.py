@@ -28,8 +28,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.clock import wall_clock
-from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing._adaptive import AdaptivePacer
 from bedrock_resilience.pacing._protocol import Reservation
 from bedrock_resilience.pacing.shared._schedule import LONGEST, UNLIMITED, Cost, Lines, SharedPace

@@ -8,7 +8,7 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from bedrock_resilience.errors import StoreUnavailableError
+from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.pacing.shared._schedule import SharedPace
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY
 

@@ -1,0 +1,153 @@
+"""The exceptions of the library, but for the two that carry a ``BatchReport``; ``errors`` exports all of them.
+
+All of them survive pickling. Those that mean a fault carry it as ``fault``, which ``classify`` reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bedrock_resilience._fault import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from bedrock_resilience._stop_reason import StopReason
+
+
+class DeadlineExceededError(TimeoutError):
+    """The deadline allows not even a first attempt."""
+
+    # A policy around this call must not read it as a timeout of the service and retry it.
+    fault: Fault = Fault.CANCELLED
+
+
+class RetriesExhaustedError(Exception):
+    """A call failed and is not retried any more. Raised only by ``Retrier(..., raise_exhausted=True)``.
+
+    Attributes:
+        attempts: Requests sent.
+        backoff_seconds: Seconds slept between the attempts.
+        reason: Why no further attempt is made.
+        fault: What the last failure meant.
+        error: The last exception, also ``__cause__``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        attempts: int,
+        backoff_seconds: float,
+        reason: StopReason | None,
+        fault: Fault | None,
+        error: BaseException,
+    ) -> None:
+        super().__init__(message, attempts, backoff_seconds, reason, fault, error)
+        self.__cause__: BaseException | None = error
+        self.attempts: int = attempts
+        self.backoff_seconds: float = backoff_seconds
+        self.reason: StopReason | None = reason
+        self.fault: Fault | None = fault
+        self.error: BaseException = error
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ItemsNotStartedError(Exception):
+    """Items of a batch were not started because the run stopped; one of the errors of ``raise_for_failures``."""
+
+
+class ClientConfigurationError(ValueError):
+    """A client that would retry below the retry policy, starve its workers, or outlive the deadline."""
+
+    fault: Fault = Fault.CONFIGURATION
+
+
+class MalformedResponseError(Exception):
+    """A response with a success status whose body is truncated, foreign, or without output.
+
+    Attributes:
+        problem: What is wrong with it.
+        body: The response, as far as it could be read.
+    """
+
+    fault: Fault = Fault.MALFORMED_RESPONSE
+
+    def __init__(self, problem: str, body: object = None) -> None:
+        super().__init__(problem, body)
+        self.problem: str = problem
+        self.body: object = body
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+class IncompleteResponseError(Exception):
+    """A response that says itself that it is not complete.
+
+    Attributes:
+        stop_reason: Why the model stopped: ``max_tokens``, ``malformed_*``, ``model_context_window_exceeded``.
+        body: The response as it is; for a stream, the list of its events.
+    """
+
+    fault: Fault = Fault.INCOMPLETE_RESPONSE
+
+    def __init__(self, stop_reason: str, body: object) -> None:
+        super().__init__(stop_reason, body)
+        self.stop_reason: str = stop_reason
+        self.body: object = body
+
+    def __str__(self) -> str:
+        return f"the response is incomplete: stop reason {self.stop_reason!r}"
+
+
+class StreamInterruptedError(Exception):
+    """A stream that failed, or ended too early.
+
+    Attributes:
+        problem: What is wrong with it.
+        delivered: The events that were delivered before.
+        fault: What the failure means.
+        text: The text of those events.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        delivered: Sequence[dict[str, Any]] = (),
+        fault: Fault = Fault.STREAM_INTERRUPTED,
+        text: str = "",
+    ) -> None:
+        super().__init__(problem, list(delivered), fault, text)
+        self.problem: str = problem
+        self.delivered: list[dict[str, Any]] = list(delivered)
+        self.fault: Fault = fault
+        self.text: str = text
+
+    def __str__(self) -> str:
+        return f"{self.problem} (events delivered before: {len(self.delivered)})"
+
+
+class StreamEventError(Exception):
+    """An error event inside a stream, such as Anthropic's ``overloaded_error``.
+
+    Attributes:
+        response: Code and message, in the shape of botocore's ``ClientError.response``.
+    """
+
+    def __init__(self, response: Mapping[str, Any]) -> None:
+        super().__init__(response)
+        self.response: Mapping[str, Any] = response
+
+    def __str__(self) -> str:
+        return ": ".join(str(part) for part in self.response["Error"].values())
+
+
+class StoreUnavailableError(Exception):
+    """The store of a shared pace was not reached or refused the request; whether the change was made is unknown."""
+
+
+class ScriptExhaustedError(AssertionError):
+    """A scripted function was called more often than it has outcomes."""
