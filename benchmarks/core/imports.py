@@ -13,7 +13,7 @@ TENACITY = "import tenacity"
 STATEMENTS = (
     RETRY_POLICY,
     "from bedrock_resilience import BoundedExecutor",
-    "from bedrock_resilience import call_bedrock_with_retry",
+    "from bedrock_resilience import BedrockRuntime",
     "import backoff",
     TENACITY,
     "import stamina",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.batch import BatchReport, BoundedExecutor, ItemOutcome, Progress
-    from bedrock_resilience.bedrock import BedrockRuntime, bedrock_runtime_client, call_bedrock_with_retry
+    from bedrock_resilience.bedrock import BedrockRuntime, bedrock_runtime_client
     from bedrock_resilience.errors import (
         BatchInterrupted,
         IncompleteResponseError,
@@ -65,7 +65,6 @@ _LAZY = {
     "StreamInterruptedError": "errors",
     "TokenUsage": "quotas",
     "bedrock_runtime_client": "bedrock",
-    "call_bedrock_with_retry": "bedrock",
 }
 
 __all__ = [
@@ -106,7 +105,6 @@ __all__ = [
     "TokenUsage",
     "__version__",
     "bedrock_runtime_client",
-    "call_bedrock_with_retry",
     "classify",
     "retry",
 ]

@@ -25,15 +25,15 @@ from bedrock_resilience import (
     RetryPolicy,
     StreamInterruptedError,
     bedrock_runtime_client,
-    call_bedrock_with_retry,
     classify,
 )
-from bedrock_resilience.bedrock import _dropin as dropin
 from bedrock_resilience.bedrock import converse, converse_stream, invoke_model
 from bedrock_resilience.emulator import BedrockEmulator
 from bedrock_resilience.testing import FakeClock, instant_retries
 from support.bedrock import SONNET, client_of, user
 from support.rawserver import raw_server
+from vectora_normalize import bedrock_retry
+from vectora_normalize.bedrock_retry import call_bedrock_with_retry
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -245,7 +245,7 @@ class TestRetryWrapper:
         self, emulator: BedrockEmulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clients: dict[str | None, Any] = {}
-        monkeypatch.setattr(dropin, "_clients", clients)
+        monkeypatch.setattr(bedrock_retry, "_clients", clients)
         for name, value in emulator.client_env().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("BEDROCK_REGION", "eu-central-1")

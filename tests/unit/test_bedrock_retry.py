@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bedrock_resilience import call_bedrock_with_retry
 from bedrock_resilience.testing import ScriptedBedrock, throttling_error, throttling_errors, validation_error
+from vectora_normalize.bedrock_retry import call_bedrock_with_retry
 
 if TYPE_CHECKING:
     from bedrock_resilience.testing import FakeClock

@@ -13,10 +13,10 @@ from cfnlint.api import lint_file  # pyright: ignore[reportMissingTypeStubs] - i
 
 from bedrock_resilience import NoJitter, Retrier, RetryPolicy
 from bedrock_resilience.batch._report import BatchReport
-from bedrock_resilience.telemetry._logging import LoggingListener
 from support.cloudformation import TEMPLATES, load, resources
 from support.logfiles import metrics, written
 from support.pages import ROOT
+from vectora_normalize.bedrock_retry import ContractLoggingListener
 from vectora_normalize.operations.deploy import Place
 from vectora_normalize.operations.deploy.function import HANDLERS
 from vectora_normalize.operations.monitoring import NAMESPACE, SERVICE
@@ -247,7 +247,7 @@ class TestMetricFilters:
         def call(logger: logging.Logger) -> None:
             policy = RetryPolicy(base_delay=0.0, jitter=NoJitter(), retry_on="transient")
             with contextlib.suppress(ServiceError):
-                Retrier(policy, listeners=[LoggingListener(logger, language="fr")]).call(ask)
+                Retrier(policy, listeners=[ContractLoggingListener(logger)]).call(ask)
 
         return written(call)
 

@@ -12,7 +12,6 @@ from bedrock_resilience._errors import (
     StreamInterruptedError,
 )
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
-from bedrock_resilience.bedrock._dropin import call_bedrock_with_retry
 from bedrock_resilience.bedrock._request_tokens import request_tokens
 from bedrock_resilience.bedrock._responses import check_converse, check_invoke_model, converse, invoke_model
 from bedrock_resilience.bedrock._runtime import BedrockRuntime
@@ -26,7 +25,6 @@ __all__ = [
     "MalformedResponseError",
     "StreamInterruptedError",
     "bedrock_runtime_client",
-    "call_bedrock_with_retry",
     "check_client",
     "check_converse",
     "check_invoke_model",

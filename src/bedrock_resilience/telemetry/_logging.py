@@ -1,14 +1,9 @@
-"""LoggingListener: retries and failures as log lines. In French, the two lines that CloudWatch filters count.
-
-The French lines are a contract (metric filters match them to the letter); they are written for throttling whatever the
-service's spelling of the code was. Every other fault is message_of by its own name in the same form, and a failure that no
-retry was tried for is message_of in English, so that the ERROR filter counts abandoned throttled calls only.
-"""
+"""LoggingListener: retries and failed calls as log lines."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.retrying._events import CallFailed, RetryScheduled
@@ -17,52 +12,46 @@ from bedrock_resilience.retrying._faults import error_code, message_of
 if TYPE_CHECKING:
     from bedrock_resilience.retrying._events import Event
 
-Language = Literal["en", "fr"]
-
-_RETRY = {
-    "en": "%s (attempt %d/%d). Retrying in %.2fs...",
-    "fr": "%s détectée (tentative %d/%d). Retry dans %.2fs...",
-}
-_ABANDONED = {
-    "en": "%s - failed after %d attempts. Giving up the Bedrock call.",
-    "fr": "%s - Échec après %d tentatives. Abandon de l'appel Bedrock.",
-}
-
 
 class LoggingListener:
-    """Writes a WARNING for each retry and an ERROR for each call that was given up.
+    """Logs a WARNING for each retry, and an ERROR for each call that failed.
+
+    The lines are fit for metric filters: one line an event, and ``ThrottlingException`` for every throttle, however the
+    service spells its code. A failed call has ``abandoned_format`` if it was throttled or retried. Any other failed
+    call has a line with its error message, so that a filter can count abandoned calls alone.
+
+    A subclass may set other texts, which are %-formats as ``logging`` takes them.
 
     Args:
-        logger: Where to; the package's own logger by default.
-        language: ``"en"``, or ``"fr"`` for the two lines of the ingest-normalize contract.
+        logger: The logger to write to; the logger ``bedrock_resilience`` by default.
 
-    Raises:
-        ValueError: Another language.
+    Attributes:
+        retry_format: The WARNING: error name, number of the failed attempt, attempts at most, seconds of delay.
+        abandoned_format: The ERROR: error name, number of attempts.
     """
 
-    __slots__ = ("_abandoned", "_logger", "_retry")
+    __slots__ = ("_logger",)
 
-    def __init__(self, logger: logging.Logger | None = None, language: Language = "en") -> None:
-        if language not in _RETRY:
-            raise ValueError(f"LoggingListener: language: got {language!r}; accepted: 'en', 'fr'")
+    retry_format: ClassVar[str] = "%s (attempt %d/%d). Retrying in %.2fs..."
+    abandoned_format: ClassVar[str] = "%s - failed after %d attempts. Giving up the Bedrock call."
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logger or logging.getLogger("bedrock_resilience")
-        self._retry = _RETRY[language]
-        self._abandoned = _ABANDONED[language]
 
     def __call__(self, event: Event) -> None:
-        """Write the line of this event, if it has one."""
+        """Log this event, if it is a retry or a failed call."""
         if isinstance(event, RetryScheduled):
             name = _name(event.fault, event.error)
-            self._logger.warning(self._retry, name, event.attempt, event.max_attempts, event.delay)
+            self._logger.warning(self.retry_format, name, event.attempt, event.max_attempts, event.delay)
         elif isinstance(event, CallFailed) and event.error is not None:
-            self._failed(event, event.error)
+            self._log_failure(event, event.error)
 
-    def _failed(self, event: CallFailed, error: BaseException) -> None:
+    def _log_failure(self, event: CallFailed, error: BaseException) -> None:
         name = _name(event.fault, error)
         if event.fault is Fault.THROTTLING or event.attempts > 1:
-            self._logger.error(self._abandoned, name, event.attempts)
+            self._logger.error(self.abandoned_format, name, event.attempts)
         else:
-            # A message may quote anything, half a surrogate pair too, which no log stream can write.
+            # A message may quote anything, for example half a surrogate pair, which no log stream can encode.
             message = message_of(error).encode("utf-8", "backslashreplace").decode("utf-8")
             self._logger.error("%s: the Bedrock call failed, %s: %s", name, event.reason.value, message)
 

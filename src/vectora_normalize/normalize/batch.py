@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bedrock_resilience.batch._executor import BoundedExecutor
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._policy import RetryPolicy
-from bedrock_resilience.telemetry._logging import LoggingListener
+from vectora_normalize.bedrock_retry import ContractLoggingListener
 from vectora_normalize.normalize.deduplicated_batch import DeduplicatedBatch
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
         pacer=pacer,
         deadline=deadline,
         clock=clock,
-        listeners=[LoggingListener(_logger, language="fr")],
+        listeners=[ContractLoggingListener(_logger)],
         on_progress=batch.tell,
         tokens=batch.tokens,
     )

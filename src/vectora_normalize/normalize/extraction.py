@@ -66,7 +66,7 @@ class MalformedExtractionError(ValueError):
     """An answer that is no `Extraction`; the message says where it differs.
 
     Attributes:
-        body: The whole answer, where it is known.
+        body: The whole response, where it is known; the retry core reads its usage.
     """
 
     fault = Fault.MALFORMED_RESPONSE

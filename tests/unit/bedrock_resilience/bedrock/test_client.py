@@ -275,6 +275,6 @@ class TestCheck:
 def test_the_package_is_imported_without_boto3() -> None:
     code = (
         "import sys; sys.modules.update(dict.fromkeys(['boto3', 'botocore', 'urllib3']));"
-        "import bedrock_resilience.bedrock; from bedrock_resilience import call_bedrock_with_retry"
+        "import bedrock_resilience.bedrock; from bedrock_resilience import BedrockRuntime"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
