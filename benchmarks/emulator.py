@@ -28,7 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from bedrock_resilience.emulator import BedrockEmulator, Uniform
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable

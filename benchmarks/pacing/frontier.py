@@ -13,7 +13,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from bedrock_resilience.pacing import AdaptiveConfig, AdaptivePacer
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from bedrock_resilience.simulation import Scenario, simulate
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from benchmarks.pacing.neighbours import (
 )
 
 from bedrock_resilience.pacing import AdaptivePacer, MemoryTable, QuotaPacer, SharedPacer
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from bedrock_resilience.simulation import Scenario, SimulationReport, simulate
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks.pacing.incident import shared
 
 from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from bedrock_resilience.simulation import QuotaChange, Scenario, Tokens, simulate
 
 if TYPE_CHECKING:

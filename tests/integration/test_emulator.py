@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
 from bedrock_resilience.emulator import DISCLAIMER, BedrockEmulator, Generation
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from support.bedrock import SONNET, Client, assistant, client_of, forced, user
 from support.schemas import conforms
 

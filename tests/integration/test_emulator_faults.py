@@ -23,7 +23,7 @@ from urllib3.exceptions import ProtocolError
 from urllib3.exceptions import ReadTimeoutError as Urllib3ReadTimeoutError
 
 from bedrock_resilience.emulator import FAULT_NAMES, BedrockEmulator, ErrorAnswer
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from support.bedrock import SONNET, Client, client_of, user
 
 if TYPE_CHECKING:

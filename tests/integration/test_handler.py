@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.quotas._quota import Admission, Quota, QuotaLedger, Usage
+from bedrock_resilience.quotas import Quota, QuotaAdmission, QuotaLedger, Usage
 from support.deployment import CATALOG, CLIENT, Context, Deployment
 from support.schemas import conforms
 from vectora_normalize import aws_clients as aws
@@ -382,7 +382,7 @@ class TestWhatIsCounted:
         settled: list[tuple[float, float]] = []
         settle = QuotaLedger.settle
 
-        def noted(ledger: QuotaLedger, admission: Admission, now: float, usage: Usage | None) -> float:
+        def noted(ledger: QuotaLedger, admission: QuotaAdmission, now: float, usage: Usage | None) -> float:
             cost = settle(ledger, admission, now, usage)
             if cost:
                 settled.append((admission.reserved, cost))

@@ -20,7 +20,7 @@ from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing import DynamoTable, SharedPacer
 from bedrock_resilience.pacing.shared._schedule import SharedPace
-from bedrock_resilience.quotas._quota import Quota, TokenBucket
+from bedrock_resilience.quotas import Quota, TokenBucket
 from support.approx import approx
 
 if TYPE_CHECKING:

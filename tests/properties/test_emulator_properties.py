@@ -17,7 +17,7 @@ from bedrock_resilience.emulator._latency import Constant
 from bedrock_resilience.emulator._operations.service import Service
 from bedrock_resilience.emulator._protocol.jsonvalues import as_list, as_object
 from bedrock_resilience.emulator._request_log import RequestLog
-from bedrock_resilience.quotas._quota import QuotaLedger
+from bedrock_resilience.quotas import QuotaLedger
 
 Json: TypeAlias = Any
 

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
 from bedrock_resilience.pacing._estimate import Throttles
 from bedrock_resilience.pacing._virtual_clock_bucket import Meter
-from bedrock_resilience.quotas._quota import Quota, QuotaLedger, Usage
-from bedrock_resilience.quotas._tokens import reserved_tokens
+from bedrock_resilience.quotas import Quota, QuotaLedger, Usage, reserved_tokens
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation
-    from bedrock_resilience.quotas._quota import Admission
+    from bedrock_resilience.quotas import QuotaAdmission
 
 MODEL = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
@@ -50,7 +49,7 @@ quotas = st.builds(
 @given(quota=quotas, courses=st.lists(jobs, max_size=40), abandons=st.sets(st.integers(0, 39), max_size=5))
 def test_nothing_is_throttled_under_a_quota_that_is_right(quota: Quota, courses: list[Job], abandons: set[int]) -> None:
     pacer, ledger = QuotaPacer(quota), QuotaLedger(quota)
-    in_flight: list[tuple[float, int, Reservation, Admission, Job]] = []
+    in_flight: list[tuple[float, int, Reservation, QuotaAdmission, Job]] = []
     now = 0.0
     for number, job in enumerate(courses):
         now += job.pause
@@ -72,7 +71,7 @@ def test_nothing_is_throttled_under_a_quota_that_is_right(quota: Quota, courses:
 
 
 def _settle(
-    in_flight: list[tuple[float, int, Reservation, Admission, Job]],
+    in_flight: list[tuple[float, int, Reservation, QuotaAdmission, Job]],
     pacer: QuotaPacer,
     ledger: QuotaLedger,
     until: float,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedrock_resilience.quotas._quota import Limit, Quota, QuotaLedger, TokenBucket, Usage
+from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, TokenBucket, Usage
 from support.approx import approx
 
 rates = st.floats(min_value=1e-3, max_value=1e5)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bedrock_resilience.pacing import MemoryTable, SharedPacer
 from bedrock_resilience.pacing.shared._schedule import LONGEST, Cost, Lines, SharedPace
-from bedrock_resilience.quotas._quota import Quota, TokenBucket
+from bedrock_resilience.quotas import Quota, TokenBucket
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation

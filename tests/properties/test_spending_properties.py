@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 
 COUNTS = st.integers(0, 10_000)
 USAGES = st.builds(

@@ -8,7 +8,7 @@ from bedrock_resilience.pacing import Reservation
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.quotas._tokens import Usage
+    from bedrock_resilience.quotas import Usage
 
 
 class RecordingPacer:

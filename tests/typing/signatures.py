@@ -29,7 +29,7 @@ from bedrock_resilience import (
 )
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.bedrock import request_tokens
-from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+from bedrock_resilience.quotas import RequestTokens, TokenUsage
 from bedrock_resilience.testing import FakeClock, scripted
 
 if TYPE_CHECKING:

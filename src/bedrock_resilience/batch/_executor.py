@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.batch._tasks import TaskRun
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.quotas._usage import RequestTokens
+    from bedrock_resilience.quotas import RequestTokens
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._events import Listener

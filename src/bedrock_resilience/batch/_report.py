@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bedrock_resilience._fault import Fault
-    from bedrock_resilience.quotas._usage import TokenUsage
+    from bedrock_resilience.quotas import TokenUsage
 
 T = TypeVar("T")
 R = TypeVar("R")

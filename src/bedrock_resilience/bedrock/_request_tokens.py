@@ -7,8 +7,7 @@ from typing import Any, Final, cast
 
 from bedrock_resilience._errors import MalformedResponseError
 from bedrock_resilience.bedrock._responses import dig, parsed
-from bedrock_resilience.quotas._tokens import TokenEstimator, burndown_rate
-from bedrock_resilience.quotas._usage import RequestTokens
+from bedrock_resilience.quotas import RequestTokens, TokenEstimator, burndown_rate
 
 # Where a request names the most tokens it may be answered with: Converse and Nova; Claude; Llama; Titan.
 _MAX_TOKENS: Final = (

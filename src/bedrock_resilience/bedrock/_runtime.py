@@ -10,14 +10,14 @@ from bedrock_resilience.bedrock import _streams as streams
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._request_tokens import request_tokens
 from bedrock_resilience.bedrock._streaming_call import StreamingCall
-from bedrock_resilience.quotas._tokens import TokenEstimator, usage_from
+from bedrock_resilience.quotas import TokenEstimator, usage_from
 from bedrock_resilience.retrying._retrier import Retrier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
 
     from bedrock_resilience.bedrock._streams import CheckedStream, StreamEvent
-    from bedrock_resilience.quotas._usage import RequestTokens
+    from bedrock_resilience.quotas import RequestTokens
 
 
 class BedrockRuntime:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from bedrock_resilience._fault import THROTTLES
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.quotas._tokens import usage_from
+from bedrock_resilience.quotas import usage_from
 from bedrock_resilience.retrying._driver import emit
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded
 
 if TYPE_CHECKING:
     from bedrock_resilience._fault import Fault
     from bedrock_resilience.pacing import Pacer, Reservation
-    from bedrock_resilience.quotas._tokens import Usage
+    from bedrock_resilience.quotas import Usage
     from bedrock_resilience.retrying._events import Event
     from bedrock_resilience.retrying._retrier import Retrier
 

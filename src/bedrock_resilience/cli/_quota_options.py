@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bedrock_resilience.cli._output import refuse
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 
 RequestsPerMinute = Annotated[float | None, typer.Option("--rpm", help="Requests admitted a minute.")]
 TokensPerMinute = Annotated[float | None, typer.Option("--tpm", help="Tokens admitted a minute, input and output.")]

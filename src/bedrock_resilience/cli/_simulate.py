@@ -23,7 +23,7 @@ from bedrock_resilience.simulation._trials import Measure, Trial, TrialResult, r
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bedrock_resilience.quotas._quota import Quota
+    from bedrock_resilience.quotas import Quota
     from bedrock_resilience.retrying._policy import RetryPolicy
 
 _RPM: Final = 50.0  # of the incident

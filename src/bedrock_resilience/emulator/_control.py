@@ -34,7 +34,7 @@ from bedrock_resilience.emulator._protocol.jsonvalues import (
     is_number,
     shown,
 )
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable

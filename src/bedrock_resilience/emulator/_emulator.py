@@ -17,7 +17,7 @@ from bedrock_resilience.emulator._latency import distribution
 from bedrock_resilience.emulator._operations.service import Service
 from bedrock_resilience.emulator._protocol.jsonvalues import as_object, is_integer
 from bedrock_resilience.emulator._request_log import RequestLog
-from bedrock_resilience.quotas._quota import Quota, QuotaLedger
+from bedrock_resilience.quotas import Quota, QuotaLedger
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -48,7 +48,7 @@ class BedrockEmulator:
         host: the address to listen on.
         answerer: what generates; by default a deterministic extractor that is no language model.
         models: the model ids there are; None for every well-formed one.
-        burndown: family -> tokens of quota an output token costs, before the rates of `bedrock_resilience.quotas._tokens`.
+        burndown: family -> tokens of quota an output token costs, before `BURNDOWN_RATES`.
         clock: the time of quotas and latencies.
         seed: of random faults, latencies and request ids.
         log_size: how many of the latest requests `log` keeps.

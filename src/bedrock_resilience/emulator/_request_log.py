@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.emulator._http.routes import Operation
     from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
-    from bedrock_resilience.quotas._tokens import Usage
+    from bedrock_resilience.quotas import Usage
 
 INVOCATION_ID: Final = "amz-sdk-invocation-id"
 

@@ -58,7 +58,7 @@ from bedrock_resilience.pacing._virtual_clock_bucket import Meter
 if TYPE_CHECKING:
     from bedrock_resilience.pacing._estimate import Estimate
     from bedrock_resilience.pacing._virtual_clock_bucket import Claim
-    from bedrock_resilience.quotas._tokens import Usage
+    from bedrock_resilience.quotas import Usage
 
 _SLOWEST = 1 / 60  # requests a second
 _FASTEST = 1e6

@@ -8,7 +8,7 @@ from bedrock_resilience.pacing._protocol import Reservation
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing._protocol import Pacer
-    from bedrock_resilience.quotas._quota import Usage
+    from bedrock_resilience.quotas import Usage
 
 
 class NoPacer:

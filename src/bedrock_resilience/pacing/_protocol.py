@@ -26,7 +26,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from bedrock_resilience.quotas._quota import Usage
+    from bedrock_resilience.quotas import Usage
 
 
 class Reservation:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from bedrock_resilience.pacing._protocol import Reservation
 from bedrock_resilience.pacing._slowdown import Slowdown
 from bedrock_resilience.pacing._virtual_clock_bucket import Meter
-from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE, Quota
-from bedrock_resilience.quotas._tokens import settled_tokens
+from bedrock_resilience.quotas import Quota, settled_tokens
+from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing._virtual_clock_bucket import Claim
-    from bedrock_resilience.quotas._tokens import Usage
+    from bedrock_resilience.quotas import Usage
 
 _MARGIN = 0.05
 """Seconds by which one request may reach the service later than another sent at the same time. A request that is late
@@ -45,7 +45,7 @@ class _Booking(Reservation):
 class QuotaPacer:
     """Paces under a known quota: as long as it is right and nobody else uses it, nothing is throttled. Thread-safe.
 
-    Requests and tokens are token buckets, as `bedrock_resilience.quotas._quota` reads Bedrock's. A request claims the larger of
+    Requests and tokens are token buckets, as `bedrock_resilience.quotas` reads Bedrock's. A request claims the larger of
     its reservation (input + max_tokens) and what calls like it turned out to cost: with a burndown of 5, a call can
     settle at more than it reserved, and the bucket would be overdrawn when nobody expects it. Once it is answered,
     its `usage` corrects the claim.
@@ -55,7 +55,7 @@ class QuotaPacer:
         share: The fraction of it that is this pacer's, 0 < share <= 1: `1 / n` for each of n instances.
         phase: Of several pacers that start together with a share each, how far this one's first request is put off:
             a fraction of its own interval between requests, 0 <= phase < 1; `i / n` for instance i of n.
-        burndown: Tokens of quota that an output token costs, see `bedrock_resilience.quotas._quota.burndown_rate`. The default
+        burndown: Tokens of quota that an output token costs, see `bedrock_resilience.quotas.burndown_rate`. The default
             is that of Claude 3.7 to 4.7.
 
     Raises:

@@ -1,9 +1,72 @@
-"""Quotas as data, and how Bedrock counts tokens against them."""
+"""Quotas as data, the token buckets that enforce them, and how Bedrock counts tokens against them."""
 
 from __future__ import annotations
 
-from bedrock_resilience.quotas._quota import Quota
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+from typing import TYPE_CHECKING
 
-__all__ = ["Quota", "RequestTokens", "TokenUsage", "Usage"]
+from bedrock_resilience._lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.quotas._quota import Limit, Quota, QuotaAdmission, QuotaLedger, TokenBucket
+    from bedrock_resilience.quotas._tokens import (
+        BURNDOWN_RATES,
+        MODEL_MAX_TOKENS,
+        BurndownRate,
+        TokenEstimator,
+        Usage,
+        burndown_rate,
+        model_name,
+        reserved_tokens,
+        settled_tokens,
+        usage_from,
+    )
+    from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+
+__all__ = [
+    "BURNDOWN_RATES",
+    "MODEL_MAX_TOKENS",
+    "BurndownRate",
+    "Limit",
+    "Quota",
+    "QuotaAdmission",
+    "QuotaLedger",
+    "RequestTokens",
+    "TokenBucket",
+    "TokenEstimator",
+    "TokenUsage",
+    "Usage",
+    "burndown_rate",
+    "model_name",
+    "reserved_tokens",
+    "settled_tokens",
+    "usage_from",
+]
+
+# A call that counts its tokens does not pay for the quota and its locks at a cold start.
+_LAZY = {
+    "BURNDOWN_RATES": "_tokens",
+    "MODEL_MAX_TOKENS": "_tokens",
+    "BurndownRate": "_tokens",
+    "Limit": "_quota",
+    "Quota": "_quota",
+    "QuotaAdmission": "_quota",
+    "QuotaLedger": "_quota",
+    "RequestTokens": "_usage",
+    "TokenBucket": "_quota",
+    "TokenEstimator": "_tokens",
+    "TokenUsage": "_usage",
+    "Usage": "_tokens",
+    "burndown_rate": "_tokens",
+    "model_name": "_tokens",
+    "reserved_tokens": "_tokens",
+    "settled_tokens": "_tokens",
+    "usage_from": "_tokens",
+}
+
+__getattr__: Callable[[str], object] = lazy_attributes(__name__, _LAZY)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -17,39 +17,14 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from bedrock_resilience.quotas._tokens import (
-    BURNDOWN_RATES,
-    MODEL_MAX_TOKENS,
-    BurndownRate,
-    TokenEstimator,
-    Usage,
-    burndown_rate,
-    check_burndown,
-    model_name,
-    reserved_tokens,
-    settled_tokens,
-    usage_from,
-)
+from bedrock_resilience.quotas._tokens import burndown_rate, check_burndown, model_name, settled_tokens
 
-__all__ = [
-    "BURNDOWN_RATES",
-    "MODEL_MAX_TOKENS",
-    "Admission",
-    "BurndownRate",
-    "Limit",
-    "Quota",
-    "QuotaLedger",
-    "TokenBucket",
-    "TokenEstimator",
-    "Usage",
-    "burndown_rate",
-    "model_name",
-    "reserved_tokens",
-    "settled_tokens",
-    "usage_from",
-]
+if TYPE_CHECKING:
+    from bedrock_resilience.quotas._tokens import Usage
+
+__all__ = ["Limit", "Quota", "QuotaAdmission", "QuotaLedger", "TokenBucket"]
 
 SECONDS_A_MINUTE: Final = 60.0
 SECONDS_A_DAY: Final = 86_400.0
@@ -61,7 +36,7 @@ class Quota:
 
     Args:
         requests_per_minute: requests admitted a minute in the long run.
-        tokens_per_minute: tokens a minute, input and output together, in the accounting of `bedrock_resilience.quotas._tokens`.
+        tokens_per_minute: tokens a minute, input and output together, in the accounting of `bedrock_resilience.quotas`.
             A whole minute's tokens may be taken at once, as a new account's 4,000 a minute must admit a call that
             reserves 4,000.
         tokens_per_day: the same accounting over a day.
@@ -209,7 +184,7 @@ class Limit(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class QuotaAdmission:
     """The answer of a ledger to one request.
 
     Attributes:
@@ -256,7 +231,7 @@ class QuotaLedger:
         self._quota = quota
         self._burndown = burndown
         self._buckets: dict[str, dict[Limit, TokenBucket]] = {}
-        self._open: dict[int, Admission] = {}
+        self._open: dict[int, QuotaAdmission] = {}
         self._serials = itertools.count(1)
         self._lock = threading.Lock()
 
@@ -271,7 +246,7 @@ class QuotaLedger:
             return self._quota.get(model_name(model)) or self._quota.get(model) or Quota()
         return self._quota or Quota()
 
-    def admit(self, now: float, model: str, tokens: float = 0) -> Admission:
+    def admit(self, now: float, model: str, tokens: float = 0) -> QuotaAdmission:
         """Ask for one request that reserves `tokens` (`reserved_tokens`); either all quotas are debited or none."""
         with self._lock:
             asked = [
@@ -280,14 +255,14 @@ class QuotaLedger:
             ]
             for limit, bucket, amount in asked:
                 if not bucket.fits(now, amount):
-                    return Admission(model, 0.0, limit, bucket.wait(now, amount))
+                    return QuotaAdmission(model, 0.0, limit, bucket.wait(now, amount))
             for _, bucket, amount in asked:
                 bucket.debit(now, amount)
-            admission = Admission(model, float(tokens), serial=next(self._serials))
+            admission = QuotaAdmission(model, float(tokens), serial=next(self._serials))
             self._open[admission.serial] = admission
             return admission
 
-    def settle(self, admission: Admission, now: float, usage: Usage | None) -> float:
+    def settle(self, admission: QuotaAdmission, now: float, usage: Usage | None) -> float:
         """End an admitted request: correct the reservation to what it has cost. Returns tokens charged.
 
         Args:

@@ -1,7 +1,7 @@
 """Spending: what requests reserve of a token quota, and what comes of it.
 
 Bedrock takes a request's input and its `max_tokens` off the quota when it starts, and corrects that when it ends, by
-the rules of `bedrock_resilience.quotas._tokens`. Where the call turns out to have cost less, the difference was reserved in
+the rules of `bedrock_resilience.quotas`. Where the call turns out to have cost less, the difference was reserved in
 vain: as long as the call lasted, nobody could use it. A `TokenUsage` tells how much that was, and which `max_tokens`
 would do.
 """
@@ -40,7 +40,7 @@ class RequestTokens:
     Args:
         input_tokens: All its input tokens, as estimated.
         max_tokens: Its `max_tokens`; None where it names none, so that the model's maximum is reserved.
-        burndown: Tokens of quota that an output token costs, see `bedrock_resilience.quotas._tokens.burndown_rate`. The default
+        burndown: Tokens of quota that an output token costs, see `burndown_rate`. The default
             is that of Claude 3.7 to 4.7.
 
     Raises:

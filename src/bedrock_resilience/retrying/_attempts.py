@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
     from bedrock_resilience.pacing import Pacer, Reservation
-    from bedrock_resilience.quotas._tokens import Usage
-    from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+    from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
 
@@ -282,7 +281,7 @@ class CallState:
         """Record an attempt that has, or may have, used tokens, and return its usage where it is needed."""
         if self._request is None and self._reservation is None:
             return None
-        from bedrock_resilience.quotas._tokens import usage_from  # noqa: PLC0415 - only a call with a pacer or token counts needs it
+        from bedrock_resilience.quotas import usage_from  # noqa: PLC0415 - only a call with a pacer or token counts needs it
 
         usage = usage_from(answer)
         if self._request is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bedrock_resilience._fault import Fault
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.quotas._usage import RequestTokens
+    from bedrock_resilience.quotas import RequestTokens
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._events import Event, Listener
 
@@ -182,7 +182,7 @@ def checked_tokens(tokens: object) -> int | RequestTokens:
     """
     if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0:
         return tokens
-    from bedrock_resilience.quotas._usage import RequestTokens  # noqa: PLC0415 - who has one has loaded it
+    from bedrock_resilience.quotas import RequestTokens  # noqa: PLC0415 - who has one has loaded it
 
     if isinstance(tokens, RequestTokens):
         return tokens

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.pacing import AdaptivePacer
-from bedrock_resilience.quotas._quota import Quota
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+from bedrock_resilience.quotas import Quota, RequestTokens, TokenUsage, Usage
 from bedrock_resilience.simulation._driver import simulate
 from bedrock_resilience.simulation._scenario import Scenario
 from bedrock_resilience.simulation._trials import Trial, TrialResult, run_trial

@@ -15,14 +15,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from bedrock_resilience.quotas import Usage, burndown_rate, settled_tokens
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
-from bedrock_resilience.quotas._tokens import Usage, burndown_rate, settled_tokens
 from bedrock_resilience.simulation._service import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bedrock_resilience.quotas._quota import Quota
+    from bedrock_resilience.quotas import Quota
     from bedrock_resilience.simulation._scenario import Scenario
 
 

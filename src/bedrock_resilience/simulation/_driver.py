@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.batch._report import BatchReport
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.quotas._usage import RequestTokens
+    from bedrock_resilience.quotas import RequestTokens
     from bedrock_resilience.simulation._service import SimulatedItem
 
     PacerFactory: TypeAlias = Callable[[], Pacer]

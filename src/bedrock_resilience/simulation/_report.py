@@ -12,7 +12,7 @@ from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
 from bedrock_resilience.simulation._bounds import lower_bound
 
 if TYPE_CHECKING:
-    from bedrock_resilience.quotas._usage import TokenUsage
+    from bedrock_resilience.quotas import TokenUsage
     from bedrock_resilience.simulation._scenario import Scenario
     from bedrock_resilience.simulation._service import SimulatedRequest
 

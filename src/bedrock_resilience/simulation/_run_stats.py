@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience.quotas._usage import TokenUsage
+from bedrock_resilience.quotas import TokenUsage
 from bedrock_resilience.retrying._policy import RetryPolicy
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 
 Latency: TypeAlias = float | Callable[[random.Random], float]
 """Seconds, or a function that draws seconds with the random numbers handed in."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.quotas._quota import QuotaLedger
-from bedrock_resilience.quotas._tokens import Usage, burndown_rate
-from bedrock_resilience.quotas._usage import RequestTokens
+from bedrock_resilience.quotas import QuotaLedger, RequestTokens, Usage, burndown_rate
 
 if TYPE_CHECKING:
     import random

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from vectora_normalize import contract
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.local.run import LocalFolder, local_parts, settings_for

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
-    from bedrock_resilience.quotas._quota import Quota
+    from bedrock_resilience.quotas import Quota
 
 LATENCY: Final = 0.05
 """Seconds that the emulator takes for an answer: enough to see workers work side by side, and a run takes seconds."""

@@ -28,7 +28,7 @@ from vectora_normalize.normalize.response_cache import Answer, look_up
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bedrock_resilience.quotas._usage import RequestTokens
+    from bedrock_resilience.quotas import RequestTokens
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized, Normalizer
     from vectora_normalize.normalize.response_cache import AnswerStore, Claim

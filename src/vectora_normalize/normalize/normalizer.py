@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from bedrock_resilience.bedrock import converse, request_tokens
-from bedrock_resilience.quotas._tokens import TokenEstimator, usage_from
+from bedrock_resilience.quotas import TokenEstimator, usage_from
 from vectora_normalize.normalize.extraction import MalformedExtractionError, normalize, read_answer
 from vectora_normalize.normalize.prompt import build_request
 from vectora_normalize.normalize.response_cache import Answer, request_key
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping
 
-    from bedrock_resilience.quotas._usage import RequestTokens
+    from bedrock_resilience.quotas import RequestTokens
     from vectora_normalize.items import NormalizedItem, RawItem
     from vectora_normalize.normalize.extraction import Watchlists
 

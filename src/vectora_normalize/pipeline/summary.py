@@ -72,7 +72,7 @@ def bedrock_numbers(batch: Batch) -> dict[str, Any]:
     """The numbers of the batch, without its outcomes.
 
     `input_tokens` and `output_tokens` are those of the answers that were used; `tokens` is the account of all that this
-    run paid for, see `bedrock_resilience.quotas._usage`.
+    run paid for, see `bedrock_resilience.quotas`.
     """
     numbers = {name: value for name, value in batch.to_dict().items() if name != "outcomes"}
     used = [value["usage"] for value in batch.values]

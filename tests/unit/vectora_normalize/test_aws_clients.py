@@ -12,7 +12,7 @@ import pytest
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from vectora_normalize.aws_clients import (
     TimeoutClientPool,
     aws_parts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.settings import Mode, OnConcurrentRun, Pacing, Settings

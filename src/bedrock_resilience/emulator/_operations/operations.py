@@ -15,7 +15,7 @@ from bedrock_resilience.emulator._protocol.conversation import NO_TOOL, Conversa
 from bedrock_resilience.emulator._protocol.errors import ServiceError, invalid
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, decode, encode, shown
 from bedrock_resilience.emulator._protocol.validation import check_converse
-from bedrock_resilience.quotas._quota import Usage, model_name
+from bedrock_resilience.quotas import Usage, model_name
 
 if TYPE_CHECKING:
     from bedrock_resilience.emulator._generation.generation import Generation

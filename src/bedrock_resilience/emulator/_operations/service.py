@@ -19,7 +19,7 @@ from bedrock_resilience.emulator._injection.script import Target
 from bedrock_resilience.emulator._operations.caching import PromptCache
 from bedrock_resilience.emulator._operations.operations import Asked, Done, ask, reply_of
 from bedrock_resilience.emulator._protocol.errors import THROTTLE_MESSAGES, ServiceError
-from bedrock_resilience.quotas._quota import Admission, Usage, reserved_tokens
+from bedrock_resilience.quotas import QuotaAdmission, Usage, reserved_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
     from bedrock_resilience.emulator._injection.script import FaultScript
     from bedrock_resilience.emulator._request_log import Exchange, RequestLog
-    from bedrock_resilience.quotas._quota import QuotaLedger
+    from bedrock_resilience.quotas import QuotaLedger
 
 # The share of a stream's latency that passes before its first event; the rest lies between its events.
 _FIRST_EVENT: Final = 0.2
@@ -95,7 +95,7 @@ class Service:
         with self._lock:
             return max(0.0, self.latency(self._rng))
 
-    def admit(self, asked: Asked) -> Admission:
+    def admit(self, asked: Asked) -> QuotaAdmission:
         """Debit the quotas of a model.
 
         Raises:
@@ -135,7 +135,7 @@ class _Call:
         self._exchange = exchange
         self._request = request
         self._request_id = request_id
-        self._admission: Admission | None = None
+        self._admission: QuotaAdmission | None = None
 
     def reply(self) -> Reply:
         """The reply, as the fault that the request may meet leaves it."""

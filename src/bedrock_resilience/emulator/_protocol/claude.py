@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bedrock_resilience.emulator._generation.generation import Generation
-    from bedrock_resilience.quotas._tokens import Usage
+    from bedrock_resilience.quotas import Usage
 
 VERSION: Final = "bedrock-2023-05-31"
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.emulator._generation.generation import Generation
     from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject
-    from bedrock_resilience.quotas._tokens import Usage
+    from bedrock_resilience.quotas import Usage
 
 Events = list[tuple[str, "JsonObject"]]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.quotas._quota import Limit
+from bedrock_resilience.quotas import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

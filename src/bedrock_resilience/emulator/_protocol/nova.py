@@ -10,7 +10,7 @@ from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_obje
 
 if TYPE_CHECKING:
     from bedrock_resilience.emulator._generation.generation import Generation
-    from bedrock_resilience.quotas._tokens import Usage
+    from bedrock_resilience.quotas import Usage
 
 _INFERENCE: Final = {"max_new_tokens": "maxTokens", "top_p": "topP"}
 

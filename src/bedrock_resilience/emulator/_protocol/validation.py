@@ -23,7 +23,7 @@ from bedrock_resilience.emulator._protocol.jsonvalues import (
 )
 from bedrock_resilience.emulator._protocol.schemas import check_strict
 from bedrock_resilience.emulator._protocol.toolconfig import check_tools
-from bedrock_resilience.quotas._tokens import MODEL_MAX_TOKENS
+from bedrock_resilience.quotas import MODEL_MAX_TOKENS
 
 _MAX_STOP_SEQUENCES: Final = 2_500
 _MAX_METADATA: Final = 16

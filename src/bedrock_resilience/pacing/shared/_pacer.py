@@ -33,16 +33,15 @@ from bedrock_resilience.clock import wall_clock
 from bedrock_resilience.pacing._adaptive import AdaptivePacer
 from bedrock_resilience.pacing._protocol import Reservation
 from bedrock_resilience.pacing.shared._schedule import LONGEST, UNLIMITED, Cost, Lines, SharedPace
+from bedrock_resilience.quotas import settled_tokens
 from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
-from bedrock_resilience.quotas._tokens import settled_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.pacing._protocol import Pacer
     from bedrock_resilience.pacing.shared._stores import SharedTable
-    from bedrock_resilience.quotas._quota import Quota
-    from bedrock_resilience.quotas._tokens import Usage
+    from bedrock_resilience.quotas import Quota, Usage
 
 _LOGGER = logging.getLogger(__name__)
 _LATE: Final = 0.5
@@ -97,7 +96,7 @@ class SharedPacer:
         skew: Seconds by which the clocks of two instances may differ.
         turn: Seconds of the quota that an instance books at a time.
         retry_after: Seconds after which a table that could not be reached is tried again.
-        burndown: Tokens of quota that an output token costs, see `bedrock_resilience.quotas._quota.burndown_rate`.
+        burndown: Tokens of quota that an output token costs, see `bedrock_resilience.quotas.burndown_rate`.
         wall: What the clock that the instances share shows when the driver's shows `now`: seconds, > 0. The default is
             the machine's clock.
 

@@ -24,7 +24,7 @@ from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bedrock_resilience.quotas._quota import Quota
+    from bedrock_resilience.quotas import Quota
 
 LONGEST: Final = 900.0
 """Seconds that a request may be booked ahead: no Lambda lives longer. Whoever would have to wait longer asks again."""

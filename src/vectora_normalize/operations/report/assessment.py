@@ -13,7 +13,7 @@ from bedrock_resilience._fault import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bedrock_resilience.quotas._usage import TokenUsage
+    from bedrock_resilience.quotas import TokenUsage
     from vectora_normalize.operations.report.runs import RunNumbers
 
 _FEW_THROTTLES: Final = 0.05  # under it there is room for more workers (operations guide)

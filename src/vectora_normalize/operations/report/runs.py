@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience.quotas._usage import TokenUsage
+from bedrock_resilience.quotas import TokenUsage
 from vectora_normalize.contract import ErrorType
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ import pytest
 from bedrock_resilience import BatchReport, BoundedExecutor, Fault, NoJitter, RetryPolicy
 from bedrock_resilience.batch._executor import report_of
 from bedrock_resilience.errors import InputError
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import (
     FakeClock,

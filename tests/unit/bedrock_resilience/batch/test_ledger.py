@@ -12,7 +12,7 @@ from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable_item
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
 from bedrock_resilience.errors import InputError
-from bedrock_resilience.quotas._usage import TokenUsage
+from bedrock_resilience.quotas import TokenUsage
 from bedrock_resilience.retrying._attempts import CallState
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.testing import access_denied, throttling_error, tokens_per_day_error, validation_error

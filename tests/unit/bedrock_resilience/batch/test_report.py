@@ -10,8 +10,7 @@ import pytest
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
 from bedrock_resilience.errors import ItemsNotStartedError
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 from bedrock_resilience.testing import throttling_error
 
 ERROR = throttling_error("Too many requests.")

@@ -8,8 +8,7 @@ import pytest
 
 from bedrock_resilience.batch._executor import BoundedExecutor
 from bedrock_resilience.bedrock import converse, request_tokens
-from bedrock_resilience.quotas._tokens import TokenEstimator
-from bedrock_resilience.quotas._usage import RequestTokens
+from bedrock_resilience.quotas import RequestTokens, TokenEstimator
 from bedrock_resilience.testing import ScriptedBedrock
 
 if TYPE_CHECKING:

@@ -26,8 +26,7 @@ from bedrock_resilience import (
 from bedrock_resilience.bedrock import bedrock_runtime_client
 from bedrock_resilience.bedrock._streams import text_of
 from bedrock_resilience.errors import ClientConfigurationError
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import TokenUsage
+from bedrock_resilience.quotas import TokenUsage, Usage
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, Event, RetryScheduled
 from bedrock_resilience.testing import (
     BrokenStream,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience.emulator import BedrockEmulator, Uniform
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bedrock_resilience.emulator import BedrockEmulator
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 
 
 def test_starting_and_stopping_twice_changes_nothing() -> None:

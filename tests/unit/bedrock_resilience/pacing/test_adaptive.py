@@ -11,7 +11,7 @@ import pytest
 
 from bedrock_resilience.pacing import AdaptiveConfig, AdaptivePacer, NoPacer
 from bedrock_resilience.pacing._slowdown import HOLD
-from bedrock_resilience.quotas._quota import Quota, TokenBucket
+from bedrock_resilience.quotas import Quota, TokenBucket
 from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, simulate
 from support.approx import approx
 

@@ -9,7 +9,7 @@ import pytest
 
 from bedrock_resilience.pacing import NoPacer, QuotaPacer
 from bedrock_resilience.pacing._slowdown import HOLD
-from bedrock_resilience.quotas._quota import Quota, Usage
+from bedrock_resilience.quotas import Quota, Usage
 from support.approx import approx
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from bedrock_resilience.quotas._quota import Limit, Quota, QuotaLedger, TokenBucket, Usage
+from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, TokenBucket, Usage
 from support.approx import approx
 
 SONNET = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from bedrock_resilience.quotas._quota import (
+from bedrock_resilience.quotas import (
     BURNDOWN_RATES,
     TokenEstimator,
     Usage,

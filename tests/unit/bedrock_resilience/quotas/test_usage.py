@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.quotas._tokens import MODEL_MAX_TOKENS, Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+from bedrock_resilience.quotas import MODEL_MAX_TOKENS, RequestTokens, TokenUsage, Usage
 
 THRIFTY = RequestTokens(700, 1_000)
 

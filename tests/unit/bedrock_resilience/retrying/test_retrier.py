@@ -24,7 +24,7 @@ from bedrock_resilience import (
 )
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.pacing import Reservation
-from bedrock_resilience.quotas._usage import RequestTokens
+from bedrock_resilience.quotas import RequestTokens
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, PacingWait, RetryScheduled
@@ -43,7 +43,7 @@ from bedrock_resilience.testing import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from bedrock_resilience.quotas._quota import Usage
+    from bedrock_resilience.quotas import Usage
     from bedrock_resilience.retrying._events import Event
 
 LISTENERS = "an iterable of functions that take one event, such as [LoggingListener()]"

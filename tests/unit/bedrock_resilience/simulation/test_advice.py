@@ -7,8 +7,7 @@ import math
 import pytest
 
 from bedrock_resilience import Quota, RetryPolicy
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens
+from bedrock_resilience.quotas import RequestTokens, Usage
 from bedrock_resilience.simulation import Scenario, simulate
 from bedrock_resilience.simulation._advice import advise, rebuild
 from bedrock_resilience.simulation._run_stats import RunStats

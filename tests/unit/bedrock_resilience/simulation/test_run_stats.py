@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from bedrock_resilience import BoundedExecutor, NoJitter, RetryPolicy
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens, TokenUsage
+from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 from bedrock_resilience.simulation._run_stats import DEFAULT_LATENCY, RunStats, read_run_stats
 from bedrock_resilience.testing import FakeClock, throttling_error
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from bedrock_resilience.simulation import QuotaChange, Scenario, Tokens
 from support.approx import approx
 

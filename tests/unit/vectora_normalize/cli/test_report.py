@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens
+from bedrock_resilience.quotas import RequestTokens, Usage
 from support.logfiles import RETRY, as_json, lines, metrics, run_report
 from vectora_normalize.cli.app import app
 

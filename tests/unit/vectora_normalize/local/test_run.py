@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from support.folders import small_folder
 from vectora_normalize.contract import ErrorType, RunRefusedError, RunRequest
 from vectora_normalize.local.run import LocalFolder, local_parts, settings_for

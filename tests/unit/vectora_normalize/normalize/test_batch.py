@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from bedrock_resilience.quotas._quota import Usage
+    from bedrock_resilience.quotas import Usage
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 ITEMS = [raw_item(f"Camurus reports on item number {number}.", number=number) for number in range(10)]

@@ -13,7 +13,7 @@ import pytest
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.errors import BatchInterrupted
 from bedrock_resilience.pacing import NoPacer, Reservation
-from bedrock_resilience.quotas._usage import TokenUsage
+from bedrock_resilience.quotas import TokenUsage
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._policy import RetryPolicy
 from support.answering import FunctionClient, client_error, extraction, tool_answer

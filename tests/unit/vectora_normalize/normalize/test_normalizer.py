@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bedrock_resilience.quotas._tokens import Usage, usage_from
+from bedrock_resilience.quotas import Usage, usage_from
 from support.answering import USAGE, FunctionClient, extraction, tool_answer
 from support.items import raw_item
 from vectora_normalize.normalize.extraction import MalformedExtractionError, watchlists_of

@@ -15,7 +15,7 @@ from bedrock_resilience.emulator._injection.stream_faults import UnexpectedBody
 from bedrock_resilience.emulator._latency import Constant
 from bedrock_resilience.emulator._operations.service import Service
 from bedrock_resilience.emulator._request_log import RequestLog
-from bedrock_resilience.quotas._quota import Limit, Quota, QuotaLedger, Usage
+from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, Usage
 from support.approx import approx
 
 if TYPE_CHECKING:

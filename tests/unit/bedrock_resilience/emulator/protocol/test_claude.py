@@ -12,7 +12,7 @@ from bedrock_resilience.emulator._generation.generation import Generation
 from bedrock_resilience.emulator._protocol.claude import answer, events, refuses_tools, to_converse
 from bedrock_resilience.emulator._protocol.errors import ServiceError
 from bedrock_resilience.emulator._protocol.validation import check_converse
-from bedrock_resilience.quotas._tokens import Usage
+from bedrock_resilience.quotas import Usage
 
 BODY: dict[str, Any] = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9}
 USE: dict[str, Any] = {"toolUse": {"toolUseId": "1", "name": "t", "input": {"a": 1}}}

@@ -6,7 +6,7 @@ from typing import Any
 
 from bedrock_resilience.emulator._generation.generation import Generation
 from bedrock_resilience.emulator._protocol.converse import answer, counts, events
-from bedrock_resilience.quotas._tokens import Usage, usage_from
+from bedrock_resilience.quotas import Usage, usage_from
 
 USE: dict[str, Any] = {"toolUse": {"toolUseId": "1", "name": "t", "input": {"a": 1}}}
 

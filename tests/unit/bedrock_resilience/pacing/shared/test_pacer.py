@@ -15,7 +15,7 @@ from bedrock_resilience import pacing
 from bedrock_resilience.clock import wall_clock
 from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing import MemoryTable, NoPacer, SharedPacer
-from bedrock_resilience.quotas._quota import Quota, Usage
+from bedrock_resilience.quotas import Quota, Usage
 from bedrock_resilience.simulation import Scenario, Tokens, simulate
 from support.approx import approx
 from support.pacers import RecordingPacer

@@ -9,7 +9,7 @@ import pytest
 
 from bedrock_resilience.pacing._slowdown import BETWEEN_CUTS
 from bedrock_resilience.pacing.shared._schedule import LONGEST, UNLIMITED, Cost, Line, Lines, SharedPace
-from bedrock_resilience.quotas._quota import Quota
+from bedrock_resilience.quotas import Quota
 from support.approx import approx
 
 NOW = 1_000.0

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens
+from bedrock_resilience.quotas import RequestTokens, Usage
 from vectora_normalize.operations.report import RunNumbers, judge
 from vectora_normalize.operations.report.runs import Origin
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedrock_resilience.quotas._tokens import Usage
-from bedrock_resilience.quotas._usage import RequestTokens
+from bedrock_resilience.quotas import RequestTokens, Usage
 from support.logfiles import ABANDONED, RETRY, as_json, lines, metrics, run_report
 from vectora_normalize.operations.report import Record, RunNumbers, records, runs
 from vectora_normalize.operations.report.runs import Origin
