@@ -8,8 +8,7 @@ from benchmarks.pacing.promises import HALVED
 
 from bedrock_resilience.pacing import AdaptivePacer
 from bedrock_resilience.retrying._policy import RetryPolicy
-from bedrock_resilience.simulation import Scenario, simulate
-from bedrock_resilience.simulation._plots import plot_run, plot_schedule
+from bedrock_resilience.simulation import Scenario, plot_run, plot_schedule, simulate
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 INCIDENT = Scenario(instances=3, workers=4, items=50, offset=60.0)

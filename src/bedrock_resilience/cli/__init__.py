@@ -1,8 +1,10 @@
-"""The command line: ``bedrock-resilience schedule | emulate | ...``, one file each. Needs the extra ``[cli]``."""
+"""The command line, one module for each command of ``bedrock-resilience``. Needs the extra ``[cli]``."""
 
 from __future__ import annotations
 
 import sys
+
+__all__ = ["main"]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the commands share: where they print, and how they refuse."""
+"""How all commands print results and refuse arguments."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-_USAGE = 2  # the exit code of a command that was called wrongly, as Typer's own
+_USAGE_ERROR = 2  # the exit code, as Typer's own
 
 
 def console() -> Console:
-    """Where results go."""
+    """Standard output, without highlighting of numbers."""
     return Console(highlight=False)
 
 
 def print_json(value: object) -> None:
-    """The result for another program."""
+    """Print the result as JSON."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def refuse(problem: str) -> NoReturn:
     """End the command with one line on standard error, and the exit code of a usage error."""
     typer.echo(f"error: {problem}", err=True)
-    raise typer.Exit(_USAGE)
+    raise typer.Exit(_USAGE_ERROR)

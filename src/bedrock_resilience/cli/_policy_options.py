@@ -31,7 +31,7 @@ def policy_from(
     max_delay: float | None = None,
     jitter: str | None = None,
 ) -> RetryPolicy:
-    """The policy of the environment, as a Lambda would have it, with what the options change."""
+    """The policy of the environment variables, with the fields that the options change."""
     given = {
         "max_retries": max_retries,
         "base_delay": base_delay,

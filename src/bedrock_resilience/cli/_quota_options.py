@@ -9,16 +9,16 @@ import typer
 from bedrock_resilience.cli._output import refuse
 from bedrock_resilience.quotas import Quota
 
-RequestsPerMinute = Annotated[float | None, typer.Option("--rpm", help="Requests admitted a minute.")]
-TokensPerMinute = Annotated[float | None, typer.Option("--tpm", help="Tokens admitted a minute, input and output.")]
-TokensPerDay = Annotated[float | None, typer.Option("--tpd", help="Tokens admitted a day.")]
-Burst = Annotated[float | None, typer.Option(help="Requests that may come at once; a tenth of --rpm by default.")]
+RequestsPerMinute = Annotated[float | None, typer.Option("--rpm", help="Quota in requests per minute.")]
+TokensPerMinute = Annotated[float | None, typer.Option("--tpm", help="Quota in tokens per minute, input and output.")]
+TokensPerDay = Annotated[float | None, typer.Option("--tpd", help="Quota in tokens per day.")]
+Burst = Annotated[float | None, typer.Option(help="Requests that are admitted at once; a tenth of --rpm by default.")]
 
 
 def quota_from(
     rpm: float | None = None, tpm: float | None = None, tpd: float | None = None, burst: float | None = None
 ) -> Quota:
-    """The quota that the options describe; nothing given, nothing limited."""
+    """The quota that the options describe; without options, nothing is limited."""
     try:
         return Quota(requests_per_minute=rpm, tokens_per_minute=tpm, tokens_per_day=tpd, burst=burst)
     except (TypeError, ValueError) as problem:

@@ -1,4 +1,4 @@
-"""``bedrock-resilience simulate``: what settings would do, in virtual time, before they are deployed."""
+"""``bedrock-resilience simulate``: compare settings on a virtual clock before they are deployed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,23 @@ from rich.table import Table
 
 from bedrock_resilience.cli._latency_option import LatencyText, latency_from
 from bedrock_resilience.cli._output import console, print_json, refuse
-from bedrock_resilience.cli._plots import check_drawable, draw, plots
+from bedrock_resilience.cli._plots import check_drawable, draw
 from bedrock_resilience.cli._policy_options import BaseDelay, JitterText, MaxDelay, MaxRetries, Multiplier, policy_from
 from bedrock_resilience.cli._quota_options import Burst, TokensPerMinute, quota_from
-from bedrock_resilience.simulation import Scenario, Tokens
+from bedrock_resilience.simulation import (
+    PACERS,
+    Measure,
+    Scenario,
+    Tokens,
+    Trial,
+    TrialResult,
+    make_pacer,
+    parse_sweeps,
+    plot_run,
+    run_trial,
+    sweep,
+)
 from bedrock_resilience.simulation import simulate as run_scenario
-from bedrock_resilience.simulation._sweep import PACERS, make_pacer, parse_sweeps, sweep
-from bedrock_resilience.simulation._trials import Measure, Trial, TrialResult, run_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +36,8 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas import Quota
     from bedrock_resilience.retrying._policy import RetryPolicy
 
-_RPM: Final = 50.0  # of the incident
-_TOLD: Final = {
+_INCIDENT_RPM: Final = 50.0
+_TRIAL_NAMES: Final = {
     "none": "before: retries alone",
     "adaptive": "after: AdaptivePacer",
     "quota": "after: QuotaPacer",
@@ -41,14 +51,15 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     items: Annotated[int, typer.Option(min=0, help="Items of each.")] = 50,
     offset: Annotated[float, typer.Option(min=0, help="Seconds from one start to the next.")] = 60.0,
     rpm: Annotated[
-        float | None, typer.Option("--rpm", help="Requests admitted a minute; 50 by default, no limit beside --tpm.")
+        float | None,
+        typer.Option("--rpm", help="Quota in requests per minute; 50 by default, no limit if --tpm is given."),
     ] = None,
     tpm: TokensPerMinute = None,
     input_tokens: Annotated[
-        str, typer.Option(help="Tokens of the shortest and of the longest item, beside --tpm: 500,3000.")
+        str, typer.Option(help="With --tpm: input tokens of the shortest and of the longest item.")
     ] = "500,3000",
-    max_tokens: Annotated[int, typer.Option(help="max_tokens of each request, beside --tpm.")] = 1_000,
-    output_tokens: Annotated[int, typer.Option(help="Tokens of each answer, beside --tpm.")] = 300,
+    max_tokens: Annotated[int, typer.Option(help="With --tpm: max_tokens of each request.")] = 1_000,
+    output_tokens: Annotated[int, typer.Option(help="With --tpm: output tokens of each answer.")] = 300,
     burst: Burst = 5.0,
     latency: LatencyText = "6.5",
     max_retries: MaxRetries = None,
@@ -56,27 +67,27 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     multiplier: Multiplier = None,
     max_delay: MaxDelay = None,
     jitter: JitterText = None,
-    pacer: Annotated[str | None, typer.Option(help=f"{', '.join(PACERS)}; without it, each of them is shown.")] = None,
+    pacer: Annotated[str | None, typer.Option(help=f"{', '.join(PACERS)}; all of them by default.")] = None,
     vary: Annotated[
         list[str] | None,
         typer.Option("--sweep", help="Vary a field: workers=2,4,6,8; repeat it for all combinations."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting; the table has means and spreads.")] = 20,
+    seeds: Annotated[int, typer.Option(min=1, help="Simulations of each setting.")] = 20,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the last setting's first run into this file (SVG, PNG or PDF).")
+        Path | None, typer.Option(help="Draw the first simulation of the last setting (SVG, PNG or PDF).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Simulate the incident, or any scenario, and compare settings.
 
     Without options: three overlapping invocations with 4 workers and 50 items each, a minute apart, under a quota of 50
-    requests a minute; with the retry policy alone (before), and with each pacer (after). The production executor,
+    requests per minute; with the retry policy alone (before), and with each pacer (after). The production executor,
     policy and pacers run, on a virtual clock.
     """
     policy = policy_from(max_retries, base_delay, multiplier, max_delay, jitter)
     if plot is not None:
         check_drawable("--plot", plot)
-    rpm = _RPM if rpm is None and tpm is None else rpm
+    rpm = _INCIDENT_RPM if rpm is None and tpm is None else rpm
     try:
         scenario = Scenario(
             instances=instances,
@@ -92,13 +103,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
         refuse(str(problem))
     results = _run(trials, seeds)
     if plot is not None:
-        last = trials[-1]
-        report = run_scenario(last.scenario, policy=last.policy, pacer=last.pacer)
-        draw("--plot", plot, lambda file: plots().plot_run(report, file))
+        _plot(trials[-1], plot)
     if as_json:
         print_json([result.to_dict() for result in results])
-        return
-    console().print(_table(scenario, results, seeds))
+    else:
+        console().print(_table(scenario, results, seeds))
 
 
 def _tokens(given: str, max_tokens: int, output: int) -> Tokens:
@@ -115,7 +124,7 @@ def _trials(scenario: Scenario, policy: RetryPolicy, pacer: str | None, vary: Se
         return sweep(base, parse_sweeps(vary), pacer=pacer or "none")
     names = PACERS if pacer is None else [pacer]
     return [
-        Trial(name=_TOLD.get(name, name), scenario=scenario, policy=policy, pacer=make_pacer(name, scenario))
+        Trial(name=_TRIAL_NAMES.get(name, name), scenario=scenario, policy=policy, pacer=make_pacer(name, scenario))
         for name in names
     ]
 
@@ -128,15 +137,20 @@ def _run(trials: Sequence[Trial], seeds: int) -> list[TrialResult]:
         return [run_trial(trial, range(seeds), lambda: progress.advance(task)) for trial in trials]
 
 
+def _plot(trial: Trial, file: Path) -> None:
+    report = run_scenario(trial.scenario, policy=trial.policy, pacer=trial.pacer)
+    draw("--plot", file, lambda target: plot_run(report, target))
+
+
 def _table(scenario: Scenario, results: Sequence[TrialResult], seeds: int) -> Table:
     table = Table(
         title=f"{scenario.instances} x {scenario.workers} workers x {scenario.items} items, "
-        f"{scenario.offset:g} s apart, quota {_shown(scenario.quota)}",
-        caption=f"means and standard deviations of {seeds} seeds; ratio: seconds over the least possible",
+        f"{scenario.offset:g} s apart, quota {_quota(scenario.quota)}",
+        caption=f"means and standard deviations of {seeds} seeds; ratio: seconds over their lower bound",
     )
-    # Where the screen is too narrow the names are folded; no number is ever cut.
+    # On a narrow screen the names are folded, and no number is cut.
     table.add_column("setting", overflow="fold")
-    for heading in ("attempts", "throttled", "lost", "seconds", "ratio"):
+    for heading in ("attempts", "throttled", "failed", "seconds", "ratio"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
         table.add_row(
@@ -154,6 +168,6 @@ def _percent(measure: Measure) -> str:
     return f"{measure.mean:.1%} ± {measure.spread:.1%}"
 
 
-def _shown(quota: Quota) -> str:
+def _quota(quota: Quota) -> str:
     limits = (("requests", quota.requests_per_minute), ("tokens", quota.tokens_per_minute))
-    return " and ".join(f"{limit:.10g} {what}" for what, limit in limits if limit is not None) + " a minute"
+    return " and ".join(f"{limit:.10g} {unit}" for unit, limit in limits if limit is not None) + " per minute"

@@ -1,19 +1,49 @@
-"""The simulator: production code in virtual time, so that settings are chosen before they are deployed."""
+"""Simulations with the production executor, policy and pacers on a virtual clock, and advice on finished runs."""
 
 from __future__ import annotations
 
+from bedrock_resilience.simulation._advice import (
+    Advice,
+    Recommendation,
+    advise,
+    rebuild,
+    recommend,
+    recommend_max_tokens,
+)
 from bedrock_resilience.simulation._driver import simulate
+from bedrock_resilience.simulation._plots import plot_run, plot_schedule
 from bedrock_resilience.simulation._report import InstanceReport, SimulationReport, Span
+from bedrock_resilience.simulation._run_stats import RunStats, read_run_stats
 from bedrock_resilience.simulation._scenario import QuotaChange, Scenario, Tokens
 from bedrock_resilience.simulation._service import SimulatedRequest
+from bedrock_resilience.simulation._sweep import PACERS, make_pacer, parse_sweeps, sweep
+from bedrock_resilience.simulation._trials import Measure, Trial, TrialResult, run_trial
 
 __all__ = [
+    "PACERS",
+    "Advice",
     "InstanceReport",
+    "Measure",
     "QuotaChange",
+    "Recommendation",
+    "RunStats",
     "Scenario",
     "SimulatedRequest",
     "SimulationReport",
     "Span",
     "Tokens",
+    "Trial",
+    "TrialResult",
+    "advise",
+    "make_pacer",
+    "parse_sweeps",
+    "plot_run",
+    "plot_schedule",
+    "read_run_stats",
+    "rebuild",
+    "recommend",
+    "recommend_max_tokens",
+    "run_trial",
     "simulate",
+    "sweep",
 ]

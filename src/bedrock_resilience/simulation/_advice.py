@@ -1,202 +1,245 @@
-"""Advice: which tuning scenario of the operations guide applies to a run, with the effect it would have.
+"""Advice: which settings to change after a run, and the effect that the change would have.
 
-The scenarios and their limits are the guide's: throttling under 5 % leaves room for more workers, more than 5 % of
-items lost wants more and longer retries, a run of more than 5 minutes wants fewer workers or a pacer. The effect is
-not guessed: the run is rebuilt as a scenario, and simulated before and after the change.
+The limits are those of the operations guide: with less than 5 % throttles there is room for more workers, more than 5 %
+failed items need more and longer retries, and throttles need a pacer or fewer workers. The effect is not estimated by a
+formula: the run is rebuilt as a scenario, and simulated with and without the change.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from bedrock_resilience._checks import number, refuse
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.pacing import AdaptivePacer
-from bedrock_resilience.quotas import Quota, RequestTokens, TokenUsage, Usage
+from bedrock_resilience.quotas import Quota
 from bedrock_resilience.simulation._driver import simulate
 from bedrock_resilience.simulation._scenario import Scenario
 from bedrock_resilience.simulation._trials import Trial, TrialResult, run_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from bedrock_resilience.quotas import TokenUsage
     from bedrock_resilience.simulation._run_stats import RunStats
 
-FEW_THROTTLES: Final = 0.05
-MANY_THROTTLES: Final = 0.20
-MANY_FAILURES: Final = 0.05
-LONG_RUN: Final = 300.0
-"""Seconds."""
+Change: TypeAlias = Literal[
+    "pace the requests",
+    "more retries, longer delays",
+    "retry other faults",
+    "inspect the errors",
+    "fewer workers",
+    "more workers",
+    "lower max_tokens",
+]
+"""The changes that are recommended, by their names."""
 
-# Requests a minute: a run of nothing but refusals shows none at all, and a quota has to be one.
-_LEAST_RATE: Final = 1.0
-_HALVINGS: Final = 8  # of the range of quotas that are tried: to within 3 %
-_MORE_WORKERS: Final = 8
-_MORE_RETRIES: Final = 5
-_LONGER_DELAY: Final = 1.0
+_FEW_THROTTLES: Final = 0.05
+_MANY_THROTTLES: Final = 0.20
+_MANY_RETRIES: Final = 0.20
+_MANY_FAILURES: Final = 0.05
+_WORKERS: Final = 8
+_MAX_RETRIES: Final = 5
+_BASE_DELAY_SECONDS: Final = 1.0
+
+# A run that was throttled throughout has an admitted rate of 0, which is no quota.
+_MIN_REQUESTS_PER_MINUTE: Final = 1.0
+_QUOTA_SEARCH_STEPS: Final = 8  # each halves the range of quotas: to within 3 %
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """One change of settings.
+
+    Args:
+        name: The change in a few words.
+        reason: The numbers of the run that call for it, and their limit.
+        settings: What to set: ``max_workers``, ``max_retries``, ``base_delay`` (seconds), ``retry_on``, ``pacer`` or
+            ``max_tokens``. Empty where no setting helps.
+    """
+
+    name: Change
+    reason: str
+    settings: Mapping[str, int | float | str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """One change, and what it would do.
+    """A recommendation with its simulated effect.
 
-    Attributes:
-        name: The change in a few words.
-        why: What in the run speaks for it, with the numbers.
-        variables: Environment variables that make the change.
-        before: The run as it was, simulated.
-        after: The run with the change, simulated; None where the change is not one of time.
+    Args:
+        recommendation: The change.
+        before: The run with its own settings, simulated.
+        after: The run with the change, simulated; None where the simulation does not cover the change.
     """
 
-    name: str
-    why: str
-    variables: dict[str, str]
+    recommendation: Recommendation
     before: TrialResult
     after: TrialResult | None
 
     def to_dict(self) -> dict[str, object]:
         """The advice for JSON."""
         return {
-            "name": self.name,
-            "why": self.why,
-            "variables": self.variables,
+            "name": self.recommendation.name,
+            "reason": self.recommendation.reason,
+            "settings": dict(self.recommendation.settings),
             "before": self.before.to_dict(),
             "after": None if self.after is None else self.after.to_dict(),
         }
 
 
-def rebuild(seen: RunStats, *, rpm: float | None = None, instances: int = 1, offset: float = 60.0) -> Scenario:
-    """The scenario that a run was, as far as it can be told.
-
-    Args:
-        seen: The run.
-        rpm: The request quota, where it is known. Else it is read off the run: a run that was throttled sent as fast
-            as the quota allowed, and one that was not has shown that the quota is at least its own rate. Where nothing
-            tells how long a throttled run took, it is the quota under which the simulated run is throttled as much.
-        instances: Runs that shared the quota.
-        offset: Seconds between their starts.
-
-    Raises:
-        ValueError: The run sent nothing, so there is nothing to rebuild; or the quota is none.
-    """
-    if rpm is not None and not 0 < rpm < math.inf:
-        raise ValueError(f"rpm: got {rpm!r}; accepted: a finite number of requests a minute > 0")
-    if not seen.attempts or not seen.submitted:
-        raise ValueError("run: it sent no request; accepted: a run with calls")
-    seconds = seen.elapsed or max(1.0, seen.answered * seen.latency / seen.workers)
-    rate = max(_LEAST_RATE, 60 * seen.answered / seconds * instances)
-    scenario = Scenario(
-        instances=instances,
-        workers=seen.workers,
-        items=seen.submitted,
-        offset=offset if instances > 1 else 0.0,
-        quota=Quota(requests_per_minute=rate if rpm is None else rpm),
-        latency=seen.latency,
-    )
-    if rpm is not None:
-        return scenario
-    if seen.throttle_rate < FEW_THROTTLES:
-        return scenario.replace(quota=Quota(requests_per_minute=2 * rate))
-    return scenario if seen.elapsed or seen.pacing_seconds else _throttled_as_much(seen, scenario, 2 * rate)
-
-
-def _throttled_as_much(seen: RunStats, scenario: Scenario, most: float) -> Scenario:
-    """The scenario with a quota under which it is throttled as the run was: the larger the quota, the less it is."""
-    low, high = math.log(_LEAST_RATE), math.log(most)
-    for _ in range(_HALVINGS):
-        tried = scenario.replace(quota=Quota(requests_per_minute=math.exp((low + high) / 2)))
-        if simulate(tried, policy=seen.policy).throttle_rate > seen.throttle_rate:
-            low = (low + high) / 2
-        else:
-            high = (low + high) / 2
-    return scenario.replace(quota=Quota(requests_per_minute=math.exp(high)))
-
-
 def advise(
-    seen: RunStats,
+    stats: RunStats,
     scenario: Scenario,
     *,
     seeds: Iterable[int] = range(5),
     on_run: Callable[[], object] | None = None,
 ) -> list[Advice]:
-    """The changes that apply, the most telling first; none where the run is within all limits and cannot be faster."""
+    """The changes to make after a run, each with its simulated effect, the most effective first.
+
+    Args:
+        stats: The run.
+        scenario: The same run as a scenario, see ``rebuild``.
+        seeds: One simulation for each.
+        on_run: Called after each simulation.
+
+    Returns:
+        Nothing where the run is within all limits and cannot be faster.
+    """
     runs = tuple(seeds)
-    before = run_trial(Trial(name="as it was", scenario=scenario, policy=seen.policy), runs, on_run)
+    base = Trial(name="before", scenario=scenario, policy=stats.policy)
+    before = run_trial(base, runs, on_run)
     found: list[Advice] = []
-    for name, why, variables, trial in _changes(seen, scenario):
+    for recommendation in recommend(stats):
+        trial = _changed(base, recommendation)
         after = None if trial is None else run_trial(trial, runs, on_run)
-        found.append(Advice(name=name, why=why, variables=variables, before=before, after=after))
+        found.append(Advice(recommendation=recommendation, before=before, after=after))
     return found
 
 
-def _changes(seen: RunStats, scenario: Scenario) -> Iterable[tuple[str, str, dict[str, str], Trial | None]]:
-    throttled = f"{seen.throttle_rate:.1%} of the calls were throttled"
-    if seen.throttle_rate >= FEW_THROTTLES and not seen.pacing_seconds:
-        yield (
-            "pace the calls",
-            f"{throttled} (limit {FEW_THROTTLES:.0%}): a pacer sends at the rate that the quota allows",
-            {"BEDROCK_PACING": "adaptive"},
-            Trial(name="paced", scenario=scenario, policy=seen.policy, pacer=AdaptivePacer),
-        )
-    # These two and no other: what is simulated has to be what the variables make of the run.
-    policy = seen.policy.replace(
-        max_retries=max(_MORE_RETRIES, seen.policy.max_retries), base_delay=max(_LONGER_DELAY, seen.policy.base_delay)
-    )
-    if seen.failure_rate > MANY_FAILURES and policy != seen.policy:
-        yield (
-            "more retries, longer delays",
-            f"{seen.failure_rate:.1%} of the items lost (limit {MANY_FAILURES:.0%})",
-            {"BEDROCK_MAX_RETRIES": str(policy.max_retries), "BEDROCK_BASE_DELAY": f"{policy.base_delay:g}"},
-            Trial(name="more retries", scenario=scenario, policy=policy),
-        )
-    yield from _other_workers(seen, scenario, throttled)
-    yield from _fewer_tokens(seen)
+def recommend(stats: RunStats) -> list[Recommendation]:
+    """The changes to make after a run, without their simulated effect, the most effective first.
 
-
-def _other_workers(
-    seen: RunStats, scenario: Scenario, throttled: str
-) -> Iterable[tuple[str, str, dict[str, str], Trial]]:
-    if seen.throttle_rate < FEW_THROTTLES and seen.workers < _MORE_WORKERS and not seen.pacing_seconds:
-        name, why, workers = "more workers", f"only {throttled} (limit {FEW_THROTTLES:.0%})", _MORE_WORKERS
-    elif seen.elapsed > LONG_RUN and seen.throttle_rate >= MANY_THROTTLES and seen.workers > 1:
-        name, workers = "fewer workers", max(1, seen.workers // 2)
-        why = f"the run took {seen.elapsed:.0f} s (limit {LONG_RUN:.0f} s), and {throttled}"
-    else:
-        return
-    trial = Trial(name=name, scenario=scenario.replace(workers=workers), policy=seen.policy)
-    yield name, why, {"MAX_BEDROCK_WORKERS": str(workers)}, trial
-
-
-def _fewer_tokens(seen: RunStats) -> Iterable[tuple[str, str, dict[str, str], None]]:
-    account = _account_of_means(seen) if seen.tokens is None else seen.tokens
-    advised = None if account is None else account.advised_max_tokens
-    if account is not None and advised is not None:
-        yield (
-            "a lower max_tokens",
-            (
-                f"{account.unused_share:.0%} of the tokens that the answers reserved ({account.unused:.0f} of "
-                f"{account.reserved}) were reserved in vain: max_tokens is {account.max_tokens}, and {advised} would do"
-            ),
-            {},
-            None,
-        )
-
-
-def _account_of_means(seen: RunStats) -> TokenUsage | None:
-    """What the account may have been, where the report has none: each answer the mean one, the longest twice that.
-
-    The input counts the same at the start and at the end, so it is left out.
+    Returns:
+        Nothing where the run is within all limits and cannot be faster, or where it sent no request.
     """
-    if seen.max_tokens is None or not seen.output_tokens or not seen.answered:
+    if not stats.attempts:
+        return []
+    tokens = recommend_max_tokens(stats.tokens)
+    return [*_pacing(stats), *_retries(stats), *_workers(stats), *([] if tokens is None else [tokens])]
+
+
+def recommend_max_tokens(tokens: TokenUsage | None) -> Recommendation | None:
+    """A lower ``max_tokens``, where the requests reserved more than they used and there are enough answers to tell."""
+    advised = None if tokens is None else tokens.advised_max_tokens
+    if tokens is None or advised is None:
         return None
-    mean = seen.output_tokens / seen.answered
-    one = RequestTokens(0, seen.max_tokens).settled(Usage(0, round(mean)))
-    return TokenUsage(
-        answers=seen.answered,
-        output_tokens=seen.output_tokens,
-        reserved=seen.answered * one.reserved,
-        settled=seen.answered * one.settled,
-        unused=seen.answered * one.unused,
-        max_tokens=seen.max_tokens,
-        largest_output=round(2 * mean),
+    reason = (
+        f"{tokens.unused_share:.0%} of the reserved tokens were not used ({tokens.unused:.0f} of {tokens.reserved}); "
+        f"max_tokens is {tokens.max_tokens}, the longest answer has {tokens.largest_output}"
     )
+    return Recommendation(name="lower max_tokens", reason=reason, settings={"max_tokens": advised})
+
+
+def _pacing(stats: RunStats) -> Iterator[Recommendation]:
+    if stats.throttle_rate >= _FEW_THROTTLES and not stats.pacing_seconds:
+        yield Recommendation(name="pace the requests", reason=_throttled(stats), settings={"pacer": "adaptive"})
+
+
+def _retries(stats: RunStats) -> Iterator[Recommendation]:
+    if stats.failure_rate <= _MANY_FAILURES:
+        return
+    failed = f"{stats.failure_rate:.1%} of the items failed (limit {_MANY_FAILURES:.0%})"
+    retryable = {fault.value for fault in Fault if fault.retryable} & set(stats.faults)
+    retried = {name for name in retryable if stats.policy.retries_of(Fault(name))}
+    max_retries = max(_MAX_RETRIES, stats.policy.max_retries)
+    base_delay = max(_BASE_DELAY_SECONDS, stats.policy.base_delay)
+    unchanged = (max_retries, base_delay) == (stats.policy.max_retries, stats.policy.base_delay)
+    if (retried or not stats.faults) and not unchanged:
+        settings = {"max_retries": max_retries, "base_delay": base_delay}
+        yield Recommendation(name="more retries, longer delays", reason=failed, settings=settings)
+    if not_retried := sorted(retryable - retried):
+        reason = f"{failed}, and the policy does not retry {', '.join(not_retried)}"
+        yield Recommendation(name="retry other faults", reason=reason, settings={"retry_on": "transient"})
+    if others := sorted(set(stats.faults) - retryable):
+        reason = f"{failed}, some with faults that no setting prevents: {', '.join(others)}"
+        yield Recommendation(name="inspect the errors", reason=reason, settings={})
+
+
+def _workers(stats: RunStats) -> Iterator[Recommendation]:
+    if stats.throttle_rate >= _MANY_THROTTLES and stats.workers > 1:
+        reason = f"{stats.throttle_rate:.1%} of the attempts were throttled (limit {_MANY_THROTTLES:.0%})"
+        yield Recommendation(name="fewer workers", reason=reason, settings={"max_workers": stats.workers // 2})
+    within_limits = (
+        stats.throttle_rate < _FEW_THROTTLES
+        and stats.retry_rate <= _MANY_RETRIES
+        and stats.failure_rate <= _MANY_FAILURES
+    )
+    if within_limits and stats.workers < _WORKERS and not stats.pacing_seconds:
+        reason = f"only {_throttled(stats)}"
+        yield Recommendation(name="more workers", reason=reason, settings={"max_workers": _WORKERS})
+
+
+def _throttled(stats: RunStats) -> str:
+    return f"{stats.throttle_rate:.1%} of the attempts were throttled (limit {_FEW_THROTTLES:.0%})"
+
+
+def _changed(base: Trial, recommendation: Recommendation) -> Trial | None:
+    """The trial with the change; None where the simulation does not cover it."""
+    settings, name = recommendation.settings, recommendation.name
+    if "pacer" in settings:
+        return Trial(name=name, scenario=base.scenario, policy=base.policy, pacer=AdaptivePacer)
+    if "max_retries" in settings:
+        return Trial(name=name, scenario=base.scenario, policy=base.policy.replace(**settings))
+    if "max_workers" in settings:
+        return Trial(name=name, scenario=base.scenario.replace(workers=settings["max_workers"]), policy=base.policy)
+    return None
+
+
+def rebuild(stats: RunStats, *, rpm: float | None = None, instances: int = 1, offset: float = 60.0) -> Scenario:
+    """The scenario of a run that has finished.
+
+    Args:
+        stats: The run.
+        rpm: The quota in requests per minute, where it is known. Otherwise it is estimated from the run: a throttled
+            run sent as fast as the quota allowed, and the quota of any other run is at least its own rate. Where the
+            duration of a throttled run is unknown, it is the quota under which the simulated run is throttled as much.
+        instances: Runs that shared the quota.
+        offset: Seconds between their starts.
+
+    Raises:
+        TypeError: ``rpm`` is no number.
+        ValueError: ``rpm`` is out of range, or the run sent no request.
+    """
+    refuse("rebuild", number("rpm", rpm, above=0, optional=True))
+    if not stats.attempts or not stats.submitted:
+        raise ValueError("rebuild: stats: got a run without attempts; accepted: a run that sent requests")
+    seconds = stats.elapsed or max(1.0, stats.admitted * stats.latency / stats.workers)
+    rate = max(_MIN_REQUESTS_PER_MINUTE, 60 * stats.admitted / seconds * instances)
+    scenario = Scenario(
+        instances=instances,
+        workers=stats.workers,
+        items=stats.submitted,
+        offset=offset if instances > 1 else 0.0,
+        quota=Quota(requests_per_minute=rate if rpm is None else rpm),
+        latency=stats.latency,
+    )
+    if rpm is not None:
+        return scenario
+    if stats.throttle_rate < _FEW_THROTTLES:
+        return scenario.replace(quota=Quota(requests_per_minute=2 * rate))
+    return scenario if stats.elapsed or stats.pacing_seconds else _throttled_as_much(stats, scenario, 2 * rate)
+
+
+def _throttled_as_much(stats: RunStats, scenario: Scenario, max_rate: float) -> Scenario:
+    """The scenario under the quota that gives the run's throttle rate, which falls as the quota grows."""
+    low, high = math.log(_MIN_REQUESTS_PER_MINUTE), math.log(max_rate)
+    for _ in range(_QUOTA_SEARCH_STEPS):
+        candidate = scenario.replace(quota=Quota(requests_per_minute=math.exp((low + high) / 2)))
+        if simulate(candidate, policy=stats.policy).throttle_rate > stats.throttle_rate:
+            low = (low + high) / 2
+        else:
+            high = (low + high) / 2
+    return scenario.replace(quota=Quota(requests_per_minute=math.exp(high)))

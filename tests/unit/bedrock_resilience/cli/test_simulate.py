@@ -11,8 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bedrock_resilience.cli._app import app
-from bedrock_resilience.simulation import Scenario
-from bedrock_resilience.simulation._trials import Trial, run_trial
+from bedrock_resilience.simulation import Scenario, Trial, run_trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +26,7 @@ def run(*arguments: str) -> Result:
 def test_the_table_shows_before_and_after() -> None:
     result = run(*SMALL)
     assert result.exit_code == 0, result.stderr
-    assert "2 x 4 workers x 6 items, 1 s apart, quota 50 requests a minute" in result.stdout
+    assert "2 x 4 workers x 6 items, 1 s apart, quota 50 requests per minute" in result.stdout
     rows = [line.split("│")[1].strip() for line in result.stdout.splitlines() if "│" in line]
     assert rows == ["before: retries alone", "after: AdaptivePacer", "after: QuotaPacer", "after: SharedPacer"]
 
@@ -42,7 +41,7 @@ def test_a_narrow_screen_cuts_no_number(arguments: list[str]) -> None:
 def test_a_token_quota_is_simulated_with_the_tokens_of_the_items() -> None:
     result = run("--instances", "1", "--workers", "12", "--items", "40", "--seeds", "1", "--tpm", "40000")
     assert result.exit_code == 0, result.stderr
-    assert "quota 40000 tokens a minute" in result.stdout
+    assert "quota 40000 tokens per minute" in result.stdout
     throttled = [line.split("│")[3].split("%")[0].strip() for line in result.stdout.splitlines() if "│" in line]
     assert float(throttled[0]) > 50, "retries alone"
     assert throttled[2:] == ["0.0", "0.0"], "a pacer that is told the quota"
@@ -60,7 +59,7 @@ def test_fewer_tokens_are_throttled_less() -> None:
 
 def test_requests_and_tokens_may_both_be_limited() -> None:
     result = run(*SMALL, "--rpm", "60", "--tpm", "40000", "--pacer", "none")
-    assert "quota 60 requests and 40000 tokens a minute" in result.stdout
+    assert "quota 60 requests and 40000 tokens per minute" in result.stdout
 
 
 def test_the_numbers_are_the_simulators() -> None:
@@ -99,7 +98,7 @@ def test_the_last_setting_is_drawn(tmp_path: Path) -> None:
         (["--sweep", "workers=2,x"], "sweep: workers: got 'x'; accepted: a whole number"),
         (["--rpm", "-3"], "Quota.requests_per_minute: got -3"),
         (["--plot", "run.gif"], "--plot: got 'run.gif'; accepted: a file that ends in .svg, .png, .pdf"),
-        (["--plot", "no/such/folder/run.svg"], "accepted: a file in a folder that exists"),
+        (["--plot", "no/such/folder/run.svg"], "accepted: a file in an existing folder"),
         (["--tpm", "4000", "--input-tokens", "many"], "--input-tokens: got 'many'; accepted: two whole numbers"),
         (["--tpm", "4000", "--input-tokens", "5"], "--input-tokens: got '5'; accepted: two whole numbers"),
         (["--tpm", "4000", "--max-tokens", "-1"], "Tokens.max_tokens: got -1; accepted: an integer >= 0"),

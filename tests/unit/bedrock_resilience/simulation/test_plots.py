@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bedrock_resilience import AdaptivePacer, Quota, RetryPolicy
-from bedrock_resilience.simulation import QuotaChange, Scenario, simulate
-from bedrock_resilience.simulation._plots import plot_run, plot_schedule
+from bedrock_resilience.simulation import QuotaChange, Scenario, plot_run, plot_schedule, simulate
 
 if TYPE_CHECKING:
     from pathlib import Path
