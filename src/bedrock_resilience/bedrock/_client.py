@@ -1,31 +1,33 @@
-"""The client factory, and the inspection of clients made elsewhere: one retry layer, a pool that fits, timeouts."""
+"""The client factory, and the check of clients made elsewhere: one retry layer, a large enough pool, timeouts."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from bedrock_resilience._checks import Problem, number, refuse, whole_number, wrong_type, wrong_value
 from bedrock_resilience._errors import ClientConfigurationError
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._policy import RetryPolicy
 
-# Converse sends nothing until the whole answer is there, so the read timeout bounds a whole generation. 1,000 tokens
-# take about 20 s; botocore's default of 60 s can hit a slow one, and a timed-out generation is billed all the same.
+# Converse sends nothing until the generation is complete, so the read timeout, in seconds, bounds a whole generation.
+# 1,000 tokens take about 20 s. botocore's default of 60 s can cut a slow generation, which is billed all the same.
 DEFAULT_READ_TIMEOUT: Final = 120.0
-DEFAULT_CONNECT_TIMEOUT: Final = 5.0
+DEFAULT_CONNECT_TIMEOUT: Final = 5.0  # seconds
 
-# What boto3 does where a client says nothing: legacy was the default before botocore 1.44, standard is since.
+# The attempts of a retry mode where a client sets no number. botocore's default mode is "legacy" before 1.44, then
+# "standard".
 _DEFAULT_ATTEMPTS: Final = {"legacy": 5, "standard": 3, "adaptive": 3}
 
-# Arguments of Session.client(); everything else is an option of botocore's Config.
+# The arguments of Session.client(); every other option belongs to botocore's Config.
 _CLIENT_ARGUMENTS: Final = frozenset(
     {
         "api_version",
@@ -39,6 +41,7 @@ _CLIENT_ARGUMENTS: Final = frozenset(
     }
 )
 _CHECKS: Final = ("retries", "pool", "timeouts")
+_DEFAULT_POOL_CONNECTIONS: Final = 10  # botocore's
 
 
 def bedrock_runtime_client(
@@ -49,45 +52,47 @@ def bedrock_runtime_client(
     connect_timeout: float = DEFAULT_CONNECT_TIMEOUT,
     session: Any = None,  # noqa: ANN401 - a boto3 session
     **config: Any,  # noqa: ANN401 - the options of botocore's Config
-) -> Any:  # noqa: ANN401 - boto3 makes the client's class when it is asked for
-    """A boto3 ``bedrock-runtime`` client for use under a retry policy.
+) -> Any:  # noqa: ANN401 - boto3 makes the client's class at run time
+    """Make a boto3 ``bedrock-runtime`` client for use under a retry policy.
 
-    botocore's own retries are off, whatever ``AWS_RETRY_MODE``, ``AWS_MAX_ATTEMPTS`` or a profile say: a second layer
-    multiplies the attempts and hides them (4 x 5 = 20 requests for one item, read timeouts billed again and again).
-    The connection pool holds a connection for each worker. Needs the extra ``[aws]``.
+    botocore's own retries are off, whatever ``AWS_RETRY_MODE``, ``AWS_MAX_ATTEMPTS`` or a profile say. A second retry
+    layer multiplies the attempts and hides them: 4 x 5 = 20 requests for one item, with read timeouts billed again.
+    The connection pool has one connection for each worker. Needs the extra ``[aws]``.
 
     Args:
-        region_name: The region; None: as boto3 finds it.
-        workers: Threads that will use the client at the same time.
+        region_name: The region; None: the one that boto3 finds.
+        workers: Threads that use the client at the same time.
         read_timeout: Seconds without a byte before the call fails; for Converse, the longest generation.
         connect_timeout: Seconds to open a connection.
-        session: The boto3 session to make it with, for a profile or an assumed role; None: a session of its own. A
-            session may be used by one thread at a time, the client by many.
+        session: The boto3 session to make the client with, for example with a profile or an assumed role; None: a new
+            one. One thread at a time may use a session; many threads may use the client.
         config: Further options of ``botocore.config.Config``, and of ``Session.client`` such as ``endpoint_url``.
 
     Raises:
-        ClientConfigurationError: ``retries`` or ``config`` among the options, or a pool smaller than the workers.
-        ValueError: ``workers`` or a timeout out of range.
+        TypeError: ``workers`` or a timeout has the wrong type.
+        ValueError: ``workers`` or a timeout is out of range.
+        ClientConfigurationError: ``retries`` or ``config`` is among the options, or the pool is smaller than the
+            number of workers.
         ModuleNotFoundError: boto3 is not installed.
     """
-    _check_arguments(workers, read_timeout, connect_timeout)
-    _check_config(config)
-    # 10 is botocore's default; a larger pool costs nothing until it is used.
-    pool = config.setdefault("max_pool_connections", max(10, workers))
-    if not _is_whole(pool) or pool < workers:
-        raise ClientConfigurationError(f"max_pool_connections: got {pool!r}; accepted: at least the {workers} workers")
-
-    new_config = _imported("botocore.config").Config
-    arguments = {name: config.pop(name) for name in _CLIENT_ARGUMENTS & config.keys()}
+    refuse(
+        "bedrock_runtime_client",
+        whole_number("workers", workers, least=1),
+        number("read_timeout", read_timeout, above=0, unit="seconds"),
+        number("connect_timeout", connect_timeout, above=0, unit="seconds"),
+    )
+    _check_config(config, workers)
+    config.setdefault("max_pool_connections", max(_DEFAULT_POOL_CONNECTIONS, workers))
     config.setdefault("tcp_keepalive", True)  # NAT gateways drop connections that are silent for 350 s
-    settings = new_config(
+    arguments = {name: config.pop(name) for name in _CLIENT_ARGUMENTS & config.keys()}
+    settings = _import("botocore.config").Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         read_timeout=read_timeout,
         connect_timeout=connect_timeout,
         **config,
     )
-    if session is None:  # boto3's default session may not be used by several threads at once
-        session = _imported("boto3.session").Session()
+    if session is None:  # several threads must not share boto3's default session
+        session = _import("boto3.session").Session()
     return session.client("bedrock-runtime", region_name=region_name, config=settings, **arguments)
 
 
@@ -100,24 +105,25 @@ def check_client(
     clock: Clock = SYSTEM_CLOCK,
     allow: Collection[str] = (),
 ) -> None:
-    """Refuse a client that works against the policy. A client without ``meta.config`` (a test's) passes.
+    """Refuse a client whose configuration works against the policy.
+
+    A client without ``meta.config``, such as one made for tests, passes.
 
     Args:
         client: A boto3 client made elsewhere.
-        policy: The policy its calls are put under.
+        policy: The retry policy of its calls.
         workers: Threads that use it at the same time.
-        deadline: The deadline of the run, if there is one.
+        deadline: The deadline of the run; None: there is none.
         clock: The clock of the deadline.
-        allow: Which of ``"retries"``, ``"pool"`` and ``"timeouts"`` not to check.
+        allow: The checks to skip, of ``"retries"``, ``"pool"`` and ``"timeouts"``.
 
     Raises:
-        ClientConfigurationError: Names every problem, with the numbers.
-        ValueError: ``allow`` names something else.
+        ClientConfigurationError: Lists every problem, with the numbers.
+        TypeError: ``workers`` or ``allow`` has the wrong type.
+        ValueError: ``workers`` is out of range, or ``allow`` names another check.
     """
     allow = {allow} if isinstance(allow, str) else allow
-    unknown = set(allow) - set(_CHECKS)
-    if unknown:
-        raise ValueError(f"allow: got {sorted(unknown)}; accepted: {', '.join(map(repr, _CHECKS))}")
+    refuse("check_client", whole_number("workers", workers, least=1), _unknown_checks(allow))
     config = getattr(getattr(client, "meta", None), "config", None)
     if config is None:
         return
@@ -128,7 +134,7 @@ def check_client(
 
 
 def attempts_of(client: object) -> int:
-    """How often botocore itself would send one request of this client; 1 where it does not retry."""
+    """How many times botocore sends one request of this client at most; 1 where it does not retry."""
     return _attempts(getattr(getattr(client, "meta", None), "config", None))
 
 
@@ -156,11 +162,11 @@ def _problems(config: object, policy: RetryPolicy, workers: int, seconds: float 
     if isinstance(pool, int) and pool < workers:
         yield "pool", f"a pool of {pool} connections for {workers} workers; accepted: at least as many"
     if seconds is not None:
-        yield from _problems_of_time(config, inner, policy, seconds)
+        yield from _timeout_problems(config, inner, policy, seconds)
 
 
-def _problems_of_time(config: object, inner: int, policy: RetryPolicy, seconds: float) -> Iterator[tuple[str, str]]:
-    # Only a read timeout that is sent again can add up; whatever else fails, fails earlier.
+def _timeout_problems(config: object, inner: int, policy: RetryPolicy, seconds: float) -> Iterator[tuple[str, str]]:
+    # Only read timeouts that are retried add up; every other failure ends earlier.
     attempts = inner * (1 + policy.retries_of(Fault.READ_TIMEOUT))
     accepted = f"the deadline leaves {seconds:.1f} s; accepted: a read timeout up to {seconds / attempts:.1f} s"
     timeout = getattr(config, "read_timeout", 0)
@@ -170,29 +176,31 @@ def _problems_of_time(config: object, inner: int, policy: RetryPolicy, seconds: 
         yield "timeouts", f"{attempts} x {timeout:g} s of read timeout make {attempts * timeout:g} s, and {accepted}"
 
 
-def _check_arguments(workers: object, read_timeout: object, connect_timeout: object) -> None:
-    if not _is_whole(workers) or workers < 1:
-        raise ValueError(f"workers: got {workers!r}; accepted: a whole number >= 1")
-    for name, given in (("read_timeout", read_timeout), ("connect_timeout", connect_timeout)):
-        if not isinstance(given, (int, float)) or isinstance(given, bool) or not 0 < given < float("inf"):
-            raise ValueError(f"{name}: got {given!r}; accepted: seconds > 0")
-
-
-def _check_config(config: Mapping[str, Any]) -> None:
+def _check_config(config: Mapping[str, Any], workers: int) -> None:
+    problems: list[str] = []
     if "retries" in config:
-        raise ClientConfigurationError(
+        problems.append(
             f"retries: got {config['retries']!r}; accepted: nothing, the retry policy is the one retry layer"
         )
     if "config" in config:
-        raise ClientConfigurationError("config: got a Config; accepted: its options, each as an argument of its own")
+        problems.append("config: got a Config; accepted: its options, each as an argument of its own")
+    pool = whole_number("max_pool_connections", config.get("max_pool_connections", workers), least=workers)
+    if pool is not None:
+        problems.append(f"{pool.text}, one for each worker")
+    if problems:
+        raise ClientConfigurationError(f"bedrock_runtime_client: {'; '.join(problems)}")
 
 
-def _is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _unknown_checks(allow: object) -> Problem | None:
+    accepted = ", ".join(map(repr, _CHECKS))
+    if not isinstance(allow, Collection):
+        return wrong_type("allow", allow, f"a collection of {accepted}")
+    unknown = sorted(map(str, set(cast("Collection[object]", allow)) - set(_CHECKS)))
+    return wrong_value("allow", unknown, accepted) if unknown else None
 
 
-def _imported(module: str) -> Any:  # noqa: ANN401 - a module
-    """A module of boto3 or botocore; only making a client needs one, and with a session given, boto3 is not needed."""
+def _import(module: str) -> Any:  # noqa: ANN401 - a module
+    """Import a module of boto3 or botocore; with a session given, boto3 is not needed."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

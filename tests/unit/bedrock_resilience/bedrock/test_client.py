@@ -1,4 +1,4 @@
-"""The client factory and the inspection of clients made elsewhere. Nothing is sent here."""
+"""The client factory and the check of clients made elsewhere. Nothing is sent here."""
 
 from __future__ import annotations
 
@@ -101,30 +101,61 @@ class TestFactory:
         assert client.meta.region_name == "eu-south-1"
         assert attempts_of(client) == 1
 
-    @pytest.mark.parametrize("workers", [0, -1, 1.5, True, None, "4"])
-    def test_workers_that_cannot_be(self, workers: Any) -> None:  # noqa: ANN401 - wrong values of every kind
-        with pytest.raises(ValueError, match=r"workers: got .*; accepted: a whole number >= 1"):
+    @pytest.mark.parametrize(
+        ("workers", "error"),
+        [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError), (None, TypeError), ("4", TypeError)],
+    )
+    def test_workers_are_a_whole_number(self, workers: Any, error: type[Exception]) -> None:  # noqa: ANN401 - wrong values of every kind
+        with pytest.raises(error, match=r"^bedrock_runtime_client: workers: got .*; accepted: a whole number >= 1$"):
             bedrock_runtime_client(workers=workers)
 
     @pytest.mark.parametrize("name", ["read_timeout", "connect_timeout"])
-    @pytest.mark.parametrize("seconds", [0, -1, None, True, "60", float("inf"), float("nan")])
-    def test_timeouts_that_cannot_be(self, name: str, seconds: Any) -> None:  # noqa: ANN401 - as above
-        with pytest.raises(ValueError, match=rf"{name}: got .*; accepted: seconds > 0"):
+    @pytest.mark.parametrize(
+        ("seconds", "error"),
+        [
+            (0, ValueError),
+            (-1, ValueError),
+            (float("inf"), ValueError),
+            (float("nan"), ValueError),
+            (None, TypeError),
+            (True, TypeError),
+            ("60", TypeError),
+        ],
+    )
+    def test_timeouts_are_positive_and_finite(self, name: str, seconds: Any, error: type[Exception]) -> None:  # noqa: ANN401 - as above
+        with pytest.raises(error, match=rf"{name}: got .*; accepted: a finite number of seconds > 0$"):
             bedrock_runtime_client(**{name: seconds})
+
+    def test_all_wrong_arguments_are_listed_at_once(self) -> None:
+        with pytest.raises(ValueError, match=r"workers: got 0; .*; read_timeout: got 0; .*; connect_timeout: got -1; "):
+            bedrock_runtime_client(workers=0, read_timeout=0, connect_timeout=-1)
 
     @pytest.mark.parametrize(
         ("option", "message"),
         [
-            ({"retries": {"max_attempts": 5}}, "retries: got {'max_attempts': 5}; accepted: nothing"),
-            ({"config": Config()}, "config: got a Config; accepted: its options"),
-            ({"max_pool_connections": 3}, "max_pool_connections: got 3; accepted: at least the 4 workers"),
-            ({"max_pool_connections": "9"}, "max_pool_connections: got '9'"),
+            (
+                {"retries": {"max_attempts": 5}},
+                "retries: got {'max_attempts': 5}; accepted: nothing, the retry policy is the one retry layer",
+            ),
+            ({"config": Config()}, "config: got a Config; accepted: its options, each as an argument of its own"),
+            (
+                {"max_pool_connections": 3},
+                "max_pool_connections: got 3; accepted: a whole number >= 4, one for each worker",
+            ),
+            (
+                {"max_pool_connections": None},
+                "max_pool_connections: got None; accepted: a whole number >= 4, one for each worker",
+            ),
+            (
+                {"max_pool_connections": "9"},
+                "max_pool_connections: got '9'; accepted: a whole number >= 4, one for each worker",
+            ),
         ],
     )
     def test_options_that_work_against_the_policy(self, option: dict[str, Any], message: str) -> None:
         with pytest.raises(ClientConfigurationError) as raised:
             bedrock_runtime_client(**option)
-        assert str(raised.value).startswith(message)
+        assert str(raised.value) == f"bedrock_runtime_client: {message}"
         assert classify(raised.value) is Fault.CONFIGURATION
 
     def test_without_boto3_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,8 +296,12 @@ class TestCheck:
         assert "; and " not in str(raised.value)
 
     def test_a_check_that_is_none_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="allow: got \\['retrys'\\]; accepted: 'retries', 'pool', 'timeouts'"):
+        with pytest.raises(
+            ValueError, match=r"^check_client: allow: got \['retrys'\]; accepted: 'retries', 'pool', 'timeouts'$"
+        ):
             check_client(object(), policy=POLICY, allow=["retrys"])
+        with pytest.raises(TypeError, match=r"allow: got 5; accepted: a collection of 'retries', 'pool', 'timeouts'$"):
+            check_client(object(), policy=POLICY, allow=5)  # type: ignore[arg-type]  # that is the point
         with pytest.raises(ValueError, match="allow: got \\['retrys'\\]; accepted: 'retries', 'pool', 'timeouts'"):
             check_client(object(), policy=POLICY, allow="retrys")
         check_client(object(), policy=POLICY, allow="retries")
