@@ -1,6 +1,6 @@
-"""Bedrock: clients with one retry layer, and calls whose every answer is checked.
+"""Amazon Bedrock: clients with one retry layer, and calls whose responses are checked.
 
-Nothing here imports boto3 or botocore before a client is made.
+boto3 and botocore are imported when a client is made.
 """
 
 from __future__ import annotations
@@ -11,13 +11,20 @@ from bedrock_resilience._errors import (
     MalformedResponseError,
     StreamInterruptedError,
 )
-from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
+from bedrock_resilience.bedrock._client import (
+    DEFAULT_CONNECT_TIMEOUT,
+    DEFAULT_READ_TIMEOUT,
+    bedrock_runtime_client,
+    check_client,
+)
 from bedrock_resilience.bedrock._request_tokens import request_tokens
 from bedrock_resilience.bedrock._responses import check_converse, check_invoke_model, converse, invoke_model
 from bedrock_resilience.bedrock._runtime import BedrockRuntime
 from bedrock_resilience.bedrock._streams import CheckedStream, converse_stream, invoke_model_stream
 
 __all__ = [
+    "DEFAULT_CONNECT_TIMEOUT",
+    "DEFAULT_READ_TIMEOUT",
     "BedrockRuntime",
     "CheckedStream",
     "ClientConfigurationError",

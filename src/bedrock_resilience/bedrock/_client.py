@@ -133,12 +133,8 @@ def check_client(
         raise ClientConfigurationError("; and ".join(found))
 
 
-def attempts_of(client: object) -> int:
-    """How many times botocore sends one request of this client at most; 1 where it does not retry."""
-    return _attempts(getattr(getattr(client, "meta", None), "config", None))
-
-
-def _attempts(config: object) -> int:
+def sdk_attempts(config: object) -> int:
+    """How many times botocore sends one request at most under a client's configuration; 1 where it does not retry."""
     given: object = getattr(config, "retries", None)
     if not isinstance(given, Mapping):
         return 1
@@ -150,7 +146,7 @@ def _attempts(config: object) -> int:
 
 
 def _problems(config: object, policy: RetryPolicy, workers: int, seconds: float | None) -> Iterator[tuple[str, str]]:
-    inner, outer = _attempts(config), 1 + policy.max_retries
+    inner, outer = sdk_attempts(config), 1 + policy.max_retries
     if inner > 1:
         text = (
             f"two retry layers: botocore would send each request up to {inner} times, times {outer} attempts of the "

@@ -1,4 +1,4 @@
-"""What a request needs of a token quota, read off the request itself."""
+"""The tokens that a request may use, read from the request itself."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from bedrock_resilience._errors import MalformedResponseError
-from bedrock_resilience.bedrock._responses import dig, parsed
+from bedrock_resilience.bedrock._responses import dig, parse_object
 from bedrock_resilience.quotas import RequestTokens, TokenEstimator, burndown_rate
 
-# Where a request names the most tokens it may be answered with: Converse and Nova; Claude; Llama; Titan.
-_MAX_TOKENS: Final = (
+# The fields for the most output tokens: of Converse and Nova, Claude, Llama, Titan.
+_MAX_TOKENS_PATHS: Final = (
     ("inferenceConfig", "maxTokens"),
     ("max_tokens",),
     ("max_gen_len",),
@@ -19,11 +19,11 @@ _MAX_TOKENS: Final = (
 
 
 def request_tokens(request: Mapping[str, Any], estimator: TokenEstimator | None = None) -> RequestTokens:
-    """What a request to Converse or InvokeModel may use, for the ``tokens`` of a retrier or an executor.
+    """Return the tokens that a request may use, for the ``tokens`` of a retrier or an executor.
 
     Args:
-        request: The parameters of the operation; its ``modelId`` decides on the burndown.
-        estimator: Estimates the input; None: one that has learnt nothing yet. A report needs no estimate.
+        request: The parameters of Converse or InvokeModel; the ``modelId`` determines the burndown rate.
+        estimator: Estimates the input tokens; None: a new one. A report needs no estimate.
     """
     estimated = (estimator or TokenEstimator()).estimate(request)
     return RequestTokens(estimated, _max_tokens(request), burndown_rate(str(request.get("modelId", ""))))
@@ -31,7 +31,7 @@ def request_tokens(request: Mapping[str, Any], estimator: TokenEstimator | None 
 
 def _max_tokens(request: Mapping[str, Any]) -> int | None:
     fields = _body(request)
-    for path in _MAX_TOKENS:
+    for path in _MAX_TOKENS_PATHS:
         given = dig(fields, *path)
         if isinstance(given, int) and not isinstance(given, bool) and given > 0:  # Bedrock refuses any other
             return given
@@ -42,7 +42,7 @@ def _body(request: Mapping[str, Any]) -> Mapping[str, Any]:
     body: object = request.get("body", request)
     if isinstance(body, (str, bytes, bytearray)):
         try:
-            return parsed(bytes(body) if isinstance(body, bytearray) else body)
+            return parse_object(bytes(body) if isinstance(body, bytearray) else body)
         except MalformedResponseError:
             return {}
     return cast("Mapping[str, Any]", body) if isinstance(body, Mapping) else {}

@@ -1,8 +1,8 @@
-"""Answers, checked: one attempt each, and what is no whole answer is a typed failure.
+"""Converse and InvokeModel, one attempt each: a response that is not complete and well-formed raises a typed error.
 
-botocore 1.44 takes a truncated or foreign 200 body for a success without ``output``, its parser raises an
-``AttributeError`` on a body that is JSON but no object, and an answer that was cut at ``max_tokens`` holds half a JSON
-document. None of them passes here.
+botocore 1.44 returns a truncated or unexpected 200 body as a success without ``output``. Its parser raises an
+``AttributeError`` on a body that is JSON but not an object. A response that was cut at ``max_tokens`` may contain half
+a JSON document. All of these are errors here.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 INCOMPLETE: Final = frozenset(
     {"length", "malformed_model_output", "malformed_tool_use", "max_tokens", "model_context_window_exceeded"}
 )
-"""The stop reasons after which an answer is not whole, in small letters; ``length`` is what several models say for
-``max_tokens`` under InvokeModel. A guardrail's intervention, a content filter and a refusal make a whole answer: what
-was asked for will not be said.
+"""The stop reasons of an incomplete response, in lower case. Under InvokeModel several models say ``length`` for
+``max_tokens``. A guardrail's intervention, a content filter and a refusal end a complete response: a retry of the same
+request does not get more.
 """
 
 MAY_BE_EMPTY: Final = frozenset({"content_filtered", "guardrail_intervened", "refusal", "stop_sequence"})
-"""The stop reasons after which there may be nothing to say. After any other, an empty message is no answer."""
+"""The stop reasons whose response may be empty. With any other, an empty message is malformed."""
 
-# Where the bodies of InvokeModel name their stop reason: Claude, Llama, Cohere and Nova at the top; Titan, Mistral and
-# the OpenAI shape in each entry of a list. (AWS, "Inference request parameters and response fields".)
-_REASONS: Final = ("stop_reason", "stopReason", "finish_reason", "completionReason")
-_LISTS: Final = ("results", "outputs", "choices", "generations")
+# The fields of InvokeModel bodies that carry the stop reason: at the top for Claude, Llama, Cohere and Nova; in each
+# entry of a list for Titan, Mistral and the OpenAI shape. (AWS, "Inference request parameters and response fields".)
+_STOP_REASON_FIELDS: Final = ("stop_reason", "stopReason", "finish_reason", "completionReason")
+_OUTPUT_LISTS: Final = ("results", "outputs", "choices", "generations")
 
-# What stands around the output in any model's body, in small letters. A body that has nothing else has no output: an
-# error that came with a success status, for one.
-_FRAME: Final = frozenset(
+# The fields beside the output in any model's body, in lower case. A body with no other field has no output, for example
+# an error that came with a success status.
+_METADATA_FIELDS: Final = frozenset(
     {
         "__type",
         "amazon-bedrock-invocationmetrics",
@@ -65,60 +65,60 @@ _FRAME: Final = frozenset(
 
 
 def converse(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - a boto3 client, and its parameters
-    """``client.converse(**request)``, one attempt, checked.
+    """Make one attempt of ``client.converse(**request)``, and check the response.
 
     Raises:
         MalformedResponseError: No output message, an empty one, or no stop reason.
-        IncompleteResponseError: The stop reason says that the answer is not whole.
+        IncompleteResponseError: The stop reason says that the response is incomplete.
     """
-    answer: dict[str, Any] = sent(client.converse, request)
-    check_converse(answer)
-    return answer
+    response: dict[str, Any] = send(client.converse, request)
+    check_converse(response)
+    return response
 
 
-def check_converse(answer: object) -> None:
-    """Raise what ``converse`` raises, for an answer got elsewhere."""
-    stop_reason = dig(answer, "stopReason")
+def check_converse(response: object) -> None:
+    """Raise what ``converse`` raises, for a response from elsewhere."""
+    stop_reason = dig(response, "stopReason")
     if isinstance(stop_reason, str):
-        check_stop_reason(stop_reason, answer)  # first: a malformed_* answer may well be an empty one
-    content = dig(answer, "output", "message", "content")
+        check_stop_reason(stop_reason, response)  # first, because a malformed_* response may be empty
+    content = dig(response, "output", "message", "content")
     if not isinstance(content, list):
-        raise MalformedResponseError("the answer has no output message", answer)
+        raise MalformedResponseError("the response has no output message", response)
     if not isinstance(stop_reason, str):
-        raise MalformedResponseError("the answer has no stop reason", answer)
+        raise MalformedResponseError("the response has no stop reason", response)
     if not content and stop_reason not in MAY_BE_EMPTY:
-        raise MalformedResponseError("the answer's message is empty", answer)
+        raise MalformedResponseError("the message of the response is empty", response)
 
 
 def invoke_model(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - a boto3 client, and its parameters
-    """``client.invoke_model(**request)``, one attempt, its body read, parsed and checked.
+    """Make one attempt of ``client.invoke_model(**request)``; read, parse and check the body.
 
-    A ``body`` that is a mapping is written as JSON. Models' answers differ; what is common to all is checked: a JSON
-    object with an output of some name, whose stop reason, where it names one, means that it is whole.
+    A ``body`` that is a mapping is sent as JSON. The models' bodies differ; the check covers what they have in common:
+    a JSON object with an output under some name, and a stop reason, if there is one, of a complete response.
 
     Returns:
         The parsed body.
 
     Raises:
-        MalformedResponseError: No JSON object, or one without output: a message without content, an error.
-        IncompleteResponseError: The stop reason says that the answer is not whole.
+        MalformedResponseError: Not a JSON object, or one without output: a message without content, an error.
+        IncompleteResponseError: The stop reason says that the response is incomplete.
     """
-    answer = read_body(sent(client.invoke_model, encoded(request)))
-    check_invoke_model(answer)
-    return answer
+    body = read_body(send(client.invoke_model, with_json_body(request)))
+    check_invoke_model(body)
+    return body
 
 
-def check_invoke_model(answer: Mapping[str, Any]) -> None:
-    """Raise what ``invoke_model`` raises, for a parsed body got elsewhere."""
-    reasons = list(_stop_reasons(answer))
+def check_invoke_model(body: Mapping[str, Any]) -> None:
+    """Raise what ``invoke_model`` raises, for a parsed body from elsewhere."""
+    reasons = list(_stop_reasons(body))
     for reason in reasons:
-        check_stop_reason(reason, answer)
-    if not _has_output(answer) and MAY_BE_EMPTY.isdisjoint(reasons):
-        raise MalformedResponseError("the answer has no output", answer)
+        check_stop_reason(reason, body)
+    if not _has_output(body) and MAY_BE_EMPTY.isdisjoint(reasons):
+        raise MalformedResponseError("the response has no output", body)
 
 
-def encoded(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of InvokeModel, with a mapping as body written as JSON."""
+def with_json_body(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of InvokeModel, with a ``body`` that is a mapping encoded as JSON."""
     body = request.get("body")
     if not isinstance(body, Mapping):
         return dict(request)
@@ -126,80 +126,80 @@ def encoded(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"contentType": "application/json", "accept": "application/json", **request, "body": text}
 
 
-def sent(operation: Callable[..., Any], request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what the operation returns
-    """Call an operation of a client; what its parser could not read is a ``MalformedResponseError``."""
+def send(operation: Callable[..., Any], request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what the operation returns
+    """Call an operation of a client; a response that its parser cannot read is a ``MalformedResponseError``."""
     try:
         return operation(**request)
     except Exception as error:
         if classify(error) is Fault.MALFORMED_RESPONSE:
-            raise MalformedResponseError(f"the body cannot be read as an answer: {error!r}") from error
+            raise MalformedResponseError(f"the SDK cannot parse the response: {error!r}") from error
         raise
 
 
 def read_body(response: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of an InvokeModel response, read to its end and parsed."""
+    """Read the body of an InvokeModel response to its end, and parse it."""
     body = response["body"]
     try:
         raw: bytes = body.read()
     except Exception as error:
-        # Names such as SSLError mean "never reached" before the answer begins. Here it has begun, and is billed.
+        # Before a response begins, errors such as SSLError mean "never reached". This one has begun, and is billed.
         if classify(error) is Fault.CONNECTION_FAILED:
-            raise ConnectionError(f"the connection broke while the answer was read: {error}") from error
+            raise ConnectionError(f"the connection broke while the response was read: {error}") from error
         raise
     finally:
         close: Callable[[], object] | None = getattr(body, "close", None)
         if close is not None:
             close()
-    return parsed(raw)
+    return parse_object(raw)
 
 
-def parsed(raw: bytes | str) -> dict[str, Any]:
-    """A JSON object that is not empty.
+def parse_object(raw: bytes | str) -> dict[str, Any]:
+    """Parse a JSON object that is not empty.
 
     Raises:
         MalformedResponseError: It is anything else.
     """
     try:
-        answer: object = json.loads(raw)
+        value: object = json.loads(raw)
     except (ValueError, RecursionError):
-        raise MalformedResponseError(f"no JSON: it starts with {raw[:40]!r}", raw) from None
-    if not isinstance(answer, dict) or not answer:
-        raise MalformedResponseError(f"no JSON object, or an empty one: it starts with {raw[:40]!r}", raw)
-    return cast("dict[str, Any]", answer)
+        raise MalformedResponseError(f"not JSON: it starts with {raw[:40]!r}", raw) from None
+    if not isinstance(value, dict) or not value:
+        raise MalformedResponseError(f"not a JSON object, or an empty one: it starts with {raw[:40]!r}", raw)
+    return cast("dict[str, Any]", value)
 
 
-def check_stop_reason(stop_reason: str, answer: object) -> None:
-    """Raise ``IncompleteResponseError`` if the stop reason means that."""
+def check_stop_reason(stop_reason: str, body: object) -> None:
+    """Raise ``IncompleteResponseError`` if the stop reason is one of an incomplete response."""
     if stop_reason.lower() in INCOMPLETE:
-        raise IncompleteResponseError(stop_reason, answer)
+        raise IncompleteResponseError(stop_reason, body)
 
 
 def dig(value: object, *keys: str) -> object:
-    """What stands under these keys, one inside the other; None where any of them is missing."""
+    """Return the value under nested keys, or None where one of them is missing."""
     for key in keys:
         value = cast("Mapping[str, object]", value).get(key) if isinstance(value, Mapping) else None
     return value
 
 
-def _has_output(answer: Mapping[str, Any]) -> bool:
-    if dig(answer, "output", "message", "content") == []:  # Nova
+def _has_output(body: Mapping[str, Any]) -> bool:
+    if dig(body, "output", "message", "content") == []:  # Nova
         return False
     return any(
         value not in (None, "", [], {})
-        for name, value in answer.items()
-        # A text is what an error says; Cohere's message is the answer.
-        if name.lower() not in _FRAME and not (name.lower() == "message" and isinstance(value, str))
+        for name, value in body.items()
+        # A "message" that is a text belongs to an error; Cohere's output is a "message" that is an object.
+        if name.lower() not in _METADATA_FIELDS and not (name.lower() == "message" and isinstance(value, str))
     )
 
 
-def _stop_reasons(answer: Mapping[str, Any]) -> Iterator[str]:
-    entries: list[object] = [answer]
-    for name in _LISTS:
-        listed: object = answer.get(name)
+def _stop_reasons(body: Mapping[str, Any]) -> Iterator[str]:
+    entries: list[object] = [body]
+    for name in _OUTPUT_LISTS:
+        listed: object = body.get(name)
         if isinstance(listed, list):
             entries += cast("list[object]", listed)
     for entry in entries:
-        for name in _REASONS:
+        for name in _STOP_REASON_FIELDS:
             reason = dig(entry, name)
             if isinstance(reason, str):
                 yield reason

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bedrock_resilience._checks import instance, refuse
 from bedrock_resilience._errors import IncompleteResponseError, StreamInterruptedError
-from bedrock_resilience.bedrock import _responses as answers
-from bedrock_resilience.bedrock import _streams as streams
+from bedrock_resilience.bedrock import _responses, _streams
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._request_tokens import request_tokens
 from bedrock_resilience.bedrock._streaming_call import StreamingCall
@@ -21,33 +21,39 @@ if TYPE_CHECKING:
 
 
 class BedrockRuntime:
-    """Bedrock's runtime operations under one retrier. Threads may share it.
+    """The operations of Bedrock Runtime under one retrier. Threads may share it.
 
-    It is the one retry layer: a ``Retrier`` or a ``BoundedExecutor`` around it gets a policy with ``max_retries=0``.
+    It is the one retry layer: give a ``Retrier`` or a ``BoundedExecutor`` around it a policy with ``max_retries=0``.
 
     Args:
-        client: A boto3 ``bedrock-runtime`` client; made by ``bedrock_runtime_client`` where there is none.
-        retrier: Policy, deadline, budget, pacer and listeners of every call; the default policy where there is none.
-            Its ``tokens``, where they are a function, are called with the parameters of the request, by name; where
-            there are none, a pacer is told an estimate that learns from the answers.
+        client: A boto3 ``bedrock-runtime`` client; None: one from ``bedrock_runtime_client``.
+        retrier: Policy, deadline, budget, pacer and listeners of every call; None: the default policy. If its
+            ``tokens`` are a function, it is called with the parameters of the request, by name. If it has no
+            ``tokens``, the pacer reserves an estimate, which learns from the responses.
         workers: Threads that use it at the same time.
-        allow: Checks of a client handed in to leave out; see ``check_client``.
+        allow: Checks of the given client to skip; see ``check_client``.
+
+    Attributes:
+        retrier: The retrier of every call.
+        client: The client that sends the requests.
+        estimator: The estimator of input tokens.
 
     Raises:
-        ClientConfigurationError: The client retries by itself, has too small a pool, or times out after the deadline.
-        TypeError: ``retrier`` is none.
+        ClientConfigurationError: The client retries by itself, its pool is too small, or its read timeout exceeds the
+            deadline.
+        TypeError: ``retrier`` is not a ``Retrier``, or ``workers`` is not a whole number.
     """
 
     def __init__(
         self,
-        client: Any = None,  # noqa: ANN401 - boto3 makes the client's class when it is asked for
+        client: Any = None,  # noqa: ANN401 - boto3 makes the client's class at run time
         retrier: Retrier | None = None,
         *,
         workers: int = 4,
         allow: Collection[str] = (),
     ) -> None:
-        if not isinstance(retrier, (Retrier, type(None))):
-            raise TypeError(f"BedrockRuntime: retrier: got {retrier!r}; accepted: a Retrier, such as Retrier(policy)")
+        problem = instance("retrier", retrier, Retrier, "a Retrier, such as Retrier(policy)", optional=True)
+        refuse("BedrockRuntime", problem)
         self.retrier: Retrier = Retrier() if retrier is None else retrier
         if client is None:
             client = bedrock_runtime_client(workers=workers)
@@ -63,55 +69,54 @@ class BedrockRuntime:
         self.estimator: TokenEstimator = TokenEstimator()
 
     def converse(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of Converse
-        """Converse: the whole answer, or a typed failure; see ``bedrock.converse``."""
-        return self._whole(answers.converse, request)
+        """Converse: return the checked response, or raise; see ``bedrock.converse``."""
+        return self._call(_responses.converse, request)
 
     def invoke_model(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of InvokeModel
-        """InvokeModel: the parsed body, or a typed failure; see ``bedrock.invoke_model``. ``body`` may be a mapping."""
-        return self._whole(answers.invoke_model, request)
+        """InvokeModel: return the parsed and checked body, or raise; see ``bedrock.invoke_model``."""
+        return self._call(_responses.invoke_model, request)
 
     def converse_stream(self, **request: Any) -> Generator[StreamEvent, None, None]:  # noqa: ANN401 - the parameters of ConverseStream
-        """ConverseStream: yields the events. Nothing is sent before the first one is asked for.
+        """ConverseStream: yield the events. The request is sent when the first event is requested.
 
-        A stream that fails before anything of the message's content was delivered is started again, as the policy
-        allows; after that it is never, and the failure carries what was delivered. Closing the generator closes the
-        connection.
+        A stream that fails before any content was yielded is retried as the policy allows. After that it is not
+        retried, and the error carries the events that were yielded. Closing the generator closes the connection.
 
         Raises:
-            StreamInterruptedError: It failed, or ended without ``messageStop``.
-            IncompleteResponseError: After all events, where the stop reason says that the answer is not whole.
+            StreamInterruptedError: The stream failed, ended without ``messageStop``, or had no content.
+            IncompleteResponseError: After all events, if the stop reason says that the response is incomplete.
         """
-        return self._stream(streams.converse_stream, request)
+        return self._stream(_streams.converse_stream, request)
 
     def invoke_model_stream(self, **request: Any) -> Generator[StreamEvent, None, None]:  # noqa: ANN401 - the parameters of InvokeModelWithResponseStream
-        """InvokeModelWithResponseStream: yields the decoded events; otherwise as ``converse_stream``."""
-        return self._stream(streams.invoke_model_stream, request)
+        """InvokeModelWithResponseStream: yield the decoded events; otherwise as ``converse_stream``."""
+        return self._stream(_streams.invoke_model_stream, request)
 
     def request_tokens(self, request: Mapping[str, Any]) -> RequestTokens:
-        """What this request may use, for the ``tokens`` of an executor around it; its input as learnt from answers."""
+        """Return the tokens that a request may use, for the ``tokens`` of an executor around this client."""
         return request_tokens(request, self.estimator)
 
     def reserved_tokens(self, request: Mapping[str, Any]) -> int:
-        """Tokens that Bedrock deducts when this request starts: estimated input + max_tokens."""
+        """Return the tokens that Bedrock deducts when this request starts: estimated input + ``max_tokens``."""
         return self.request_tokens(request).reserved
 
-    def _whole(self, operation: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    def _call(self, operation: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
         try:
-            answer = self._retrier_of(request).call(operation, self.client, **request)
+            response = self._retrier_for(request).call(operation, self.client, **request)
         except IncompleteResponseError as error:
             self._learn(request, error.body)
             raise
-        self._learn(request, answer)
-        return answer
+        self._learn(request, response)
+        return response
 
     def _stream(
         self, open_stream: Callable[..., CheckedStream], request: dict[str, Any]
     ) -> Generator[StreamEvent, None, None]:
-        call = StreamingCall(self._retrier_of(request))
+        call = StreamingCall(self._retrier_for(request))
         try:
-            first, rest = call.retrier.call(_begin, open_stream, self.client, request)
+            first, rest = call.retrier.call(_open, open_stream, self.client, request)
         except BaseException:
-            call.given_up()
+            call.not_opened()
             raise
         last: StreamEvent | None = None
         try:
@@ -120,22 +125,22 @@ class BedrockRuntime:
                     yield last
                 for last in rest:
                     yield last
-        except GeneratorExit:  # the caller has seen enough, which is no failure
+        except GeneratorExit:  # the caller stops reading, which is no failure
             call.answered(last)
             raise
         except BaseException as error:
             call.failed(error, last)
-            self._learn(request, last)  # an answer cut at max_tokens says what it used
+            self._learn(request, last)  # a response that was cut at max_tokens reports its usage
             raise
         call.answered(last)
         self._learn(request, last)
 
-    def _learn(self, request: Mapping[str, Any], answer: object) -> None:
-        usage = usage_from(answer)
+    def _learn(self, request: Mapping[str, Any], response: object) -> None:
+        usage = usage_from(response)
         if usage is not None:
             self.estimator.learn(request, usage)
 
-    def _retrier_of(self, request: dict[str, Any]) -> Retrier:
+    def _retrier_for(self, request: dict[str, Any]) -> Retrier:
         retrier = self.retrier
         if retrier.pacer is None:
             return retrier
@@ -143,10 +148,10 @@ class BedrockRuntime:
         return retrier.replace(tokens=tokens or self.reserved_tokens(request))
 
 
-def _begin(
+def _open(
     open_stream: Callable[..., CheckedStream], client: object, request: dict[str, Any]
 ) -> tuple[list[StreamEvent], CheckedStream]:
-    """Open a stream and read up to the first content: as long as that fails, nothing was delivered."""
+    """Open a stream and read up to the first content; a failure until then can be retried, as nothing was yielded."""
     stream = open_stream(client, **request)
     first: list[StreamEvent] = []
     try:
@@ -155,6 +160,6 @@ def _begin(
             if not stream.is_preamble(event):
                 break
     except StreamInterruptedError as error:
-        error.delivered = []  # held back here
+        error.delivered = []  # read here, and never yielded
         raise
     return first, stream

@@ -1,7 +1,7 @@
-"""StreamingCall: a call that goes on after its function has returned, as a stream does.
+"""StreamingCall: a call that continues after its function has returned, because the function opens a stream.
 
-A retrier takes a call for over as soon as its function returns. A stream has then only begun: what it used stands in
-its last event, and it may still fail. So its pacer and its listeners hear of the end when it is there.
+To a retrier a call ends when its function returns. A stream has then only begun: it may still fail, and its last event
+has its usage. So the pacer and the listeners are notified at the end of the stream instead.
 """
 
 from __future__ import annotations
@@ -23,96 +23,99 @@ if TYPE_CHECKING:
 
 
 class StreamingCall:
-    """One call of a retrier, to be closed by the caller: ``answered``, ``failed`` or ``given_up``, exactly once.
+    """One call of a retrier. The caller ends it with exactly one of ``answered``, ``failed`` and ``not_opened``.
+
+    Args:
+        retrier: The retrier whose pacer and listeners are notified.
 
     Attributes:
-        retrier: To make the call with.
+        retrier: The retrier to make the call with.
     """
 
     def __init__(self, retrier: Retrier) -> None:
-        self._outer = retrier
-        self._pacer = None if retrier.pacer is None else _HeldPacer(retrier.pacer)
-        self._begun: CallSucceeded | None = None
-        listeners = (self._hear,) if retrier.listeners else ()
+        self._target = retrier
+        self._pacer = None if retrier.pacer is None else _DeferringPacer(retrier.pacer)
+        self._opened: CallSucceeded | None = None
+        listeners = (self._on_event,) if retrier.listeners else ()
         self.retrier: Retrier = retrier.replace(pacer=self._pacer, listeners=listeners)
 
-    def answered(self, answer: object) -> None:
-        """It is over, with this last part of the answer, in which its usage stands."""
-        self._release(usage_from(answer))
-        begun = self._begun
-        if begun is not None:
+    def answered(self, last: object) -> None:
+        """End the call as a success; ``last`` is the last event, which has the usage."""
+        self._release(usage_from(last))
+        opened = self._opened
+        if opened is not None:
             emit(
-                self._outer,
+                self._target,
                 CallSucceeded(
-                    attempts=begun.attempts,
-                    backoff_seconds=begun.backoff_seconds,
-                    pacing_seconds=begun.pacing_seconds,
-                    answer=answer,
+                    attempts=opened.attempts,
+                    backoff_seconds=opened.backoff_seconds,
+                    pacing_seconds=opened.pacing_seconds,
+                    answer=last,
                 ),
             )
 
-    def failed(self, error: BaseException, answer: object = None) -> None:
-        """It failed after it had begun, with this last part of an answer."""
-        fault = self._outer.classify(error)
-        self._release(usage_from(answer), fault)
-        begun = self._begun
-        if begun is not None:
+    def failed(self, error: BaseException, last: object = None) -> None:
+        """End the call as a failure after the stream was opened; ``last`` is the last event."""
+        fault = self._target.classify(error)
+        self._release(usage_from(last), fault)
+        opened = self._opened
+        if opened is not None:
             emit(
-                self._outer,
+                self._target,
                 CallFailed(
-                    attempts=begun.attempts,
-                    backoff_seconds=begun.backoff_seconds,
-                    pacing_seconds=begun.pacing_seconds,
+                    attempts=opened.attempts,
+                    backoff_seconds=opened.backoff_seconds,
+                    pacing_seconds=opened.pacing_seconds,
                     reason=StopReason.NOT_RETRYABLE,
                     fault=fault,
                     error=error,
                 ),
             )
 
-    def given_up(self) -> None:
-        """It never began; the retrier has told the listeners."""
+    def not_opened(self) -> None:
+        """End the call without a stream; the retrier has notified the listeners."""
         self._release()
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if isinstance(event, CallSucceeded):
-            self._begun = event
+            self._opened = event
         else:
-            emit(self._outer, event)
+            emit(self._target, event)
 
     def _release(self, usage: Usage | None = None, fault: Fault | None = None) -> None:
         if self._pacer is not None:
-            self._pacer.release(self._outer.clock.monotonic(), usage, fault)
+            self._pacer.release(self._target.clock.monotonic(), usage, fault)
 
 
-class _HeldPacer:
-    """A pacer that holds back ``answered``, so that the end of the answer can be told instead."""
+class _DeferringPacer:
+    """A pacer that defers ``answered`` to the end of the stream."""
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
-        self._held: Reservation | None = None
+        self._pending: Reservation | None = None
         self.throttled = pacer.throttled
         self.abandoned = pacer.abandoned
-        self.overloaded = getattr(pacer, "overloaded", pacer.throttled)  # a pacer may know no difference
-        if hasattr(pacer, "due"):  # and may do without this one
+        self.overloaded = getattr(pacer, "overloaded", pacer.throttled)  # this method of a pacer is optional
+        if hasattr(pacer, "due"):  # this one, too
             self.due = pacer.due
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
-        """Ask for permission to send; the attempt before, if there was one, is over."""
+        """Reserve for an attempt; the attempt before, if there was one, is over."""
         self.release(now)
         return self._pacer.reserve(now, tokens)
 
-    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - told later
-        """Hold it back."""
-        self._held = reservation
+    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - comes with ``release``
+        """Defer it."""
+        self._pending = reservation
 
     def release(self, now: float, usage: Usage | None = None, fault: Fault | None = None) -> None:
-        """Tell the pacer how the request that is held back ended."""
-        held, self._held = self._held, None
-        if held is None:
+        """Report the end of the deferred request to the pacer, if there is one."""
+        pending, self._pending = self._pending, None
+        if pending is None:
             return
         if fault in THROTTLES:
-            self._pacer.throttled(held, now)
+            self._pacer.throttled(pending, now)
         elif fault is not None and fault.backpressure:
-            self.overloaded(held, now)
+            self.overloaded(pending, now)
         else:
-            self._pacer.answered(held, now, usage)
+            self._pacer.answered(pending, now, usage)

@@ -1,7 +1,7 @@
-"""Streams, checked: one that is cut, damaged, or ends without its last event is a typed failure.
+"""Streams: one that is cut, damaged, or ends without its last event raises a typed error.
 
-botocore raises urllib3's and the event-stream parser's exceptions in the middle of a stream, and nothing at all where
-one ends cleanly too early.
+In the middle of a stream, botocore raises exceptions of urllib3 and of its event-stream parser. It raises nothing where
+a stream ends too early without a transport error.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience._errors import MalformedResponseError, StreamEventError, StreamInterruptedError
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.bedrock._responses import MAY_BE_EMPTY, check_stop_reason, dig, encoded, parsed, sent
+from bedrock_resilience.bedrock._responses import (
+    MAY_BE_EMPTY,
+    check_stop_reason,
+    dig,
+    parse_object,
+    send,
+    with_json_body,
+)
 from bedrock_resilience.retrying._faults import classify
 
 if TYPE_CHECKING:
@@ -22,37 +29,38 @@ if TYPE_CHECKING:
 
 
 def converse_stream(client: Any, /, **request: Any) -> CheckedStream:  # noqa: ANN401 - a boto3 client, and its parameters
-    """``client.converse_stream(**request)``, one attempt: yields the events, and raises where the stream is not whole.
+    """Make one attempt of ``client.converse_stream(**request)``, and return a checked iterator over its events.
 
     The request is sent at once; errors before the first event are those of the client.
 
     Raises:
-        StreamInterruptedError: The stream failed, ended without ``messageStop``, or held no content.
-        IncompleteResponseError: After all events, where the stop reason says that the answer is not whole.
+        StreamInterruptedError: The stream failed, ended without ``messageStop``, or had no content.
+        IncompleteResponseError: After all events, if the stop reason says that the response is incomplete.
     """
-    return CheckedStream(ConverseEvents(), sent(client.converse_stream, request)["stream"])
+    return CheckedStream(ConverseEvents(), send(client.converse_stream, request)["stream"])
 
 
 def invoke_model_stream(client: Any, /, **request: Any) -> CheckedStream:  # noqa: ANN401 - a boto3 client, and its parameters
-    """``client.invoke_model_with_response_stream(**request)``, one attempt: yields the decoded JSON events.
+    """Make one attempt of ``client.invoke_model_with_response_stream``, and return an iterator over the JSON events.
 
-    A ``body`` that is a mapping is written as JSON. The request is sent at once, as with ``converse_stream``.
+    A ``body`` that is a mapping is sent as JSON. The request is sent at once, as with ``converse_stream``.
 
     Raises:
-        StreamInterruptedError: The stream failed, holds what is no JSON object or an error event, or ended without
-            ``message_stop`` or Bedrock's invocation metrics, or without any content.
-        IncompleteResponseError: After all events, where the stop reason says that the answer is not whole.
+        StreamInterruptedError: The stream failed, has an event that is an error or not a JSON object, or ended without
+            ``message_stop`` or Bedrock's invocation metrics, or without content.
+        IncompleteResponseError: After all events, if the stop reason says that the response is incomplete.
     """
-    return CheckedStream(InvokeModelEvents(), sent(client.invoke_model_with_response_stream, encoded(request))["body"])
+    response = send(client.invoke_model_with_response_stream, with_json_body(request))
+    return CheckedStream(InvokeModelEvents(), response["body"])
 
 
 class CheckedStream:
-    """The events of an open stream: an iterator that raises where the stream is not whole, and a context manager.
+    """An iterator over the events of a stream that raises if the stream is incomplete; also a context manager.
 
-    The connection is closed at the end, at a failure, and by ``close``, whether anything was read or not.
+    The connection is closed at the end, at a failure, and by ``close``, whether or not anything was read.
 
     Attributes:
-        delivered: The events that were handed on so far.
+        delivered: The events yielded so far.
     """
 
     def __init__(self, kind: ConverseEvents, stream: Iterable[StreamEvent]) -> None:
@@ -71,7 +79,7 @@ class CheckedStream:
             event = self._kind.read(next(self._events))
         except BaseException as error:
             self.close()
-            self._end(error)
+            self._raise_for(error)
             raise
         self.delivered.append(event)
         return event
@@ -85,30 +93,34 @@ class CheckedStream:
         self.close()
 
     def is_preamble(self, event: StreamEvent) -> bool:
-        """Does this event only open the message, with nothing of its content?"""
+        """Whether this event comes before the content, and has none of it."""
         return self._kind.is_preamble(event)
 
     def close(self) -> None:
-        """Close the connection; nothing more is delivered."""
+        """Close the connection; the iterator ends."""
         self._events = None
         close: Callable[[], object] | None = getattr(self._stream, "close", None)
         if close is not None:
             close()
 
-    def _end(self, error: BaseException) -> None:
-        """Raise what this end of the stream means, unless it is the proper one or somebody wants to stop."""
-        kind, delivered = self._kind, self.delivered
+    def _raise_for(self, error: BaseException) -> None:
+        """Raise the typed error for the end of the stream; return at a proper end, and for no ``Exception``."""
         if isinstance(error, StopIteration):
-            if not kind.complete:
-                raise _interrupted("the stream ended without its last event", delivered) from None
-            if kind.stop_reason is not None:
-                check_stop_reason(kind.stop_reason, delivered)
-            if not kind.has_output and kind.stop_reason not in MAY_BE_EMPTY:
-                raise _interrupted("the stream has no output", delivered, Fault.MALFORMED_RESPONSE) from None
+            self._check_end()
         elif isinstance(error, MalformedResponseError):
-            raise _interrupted(f"the stream holds a foreign event: {error}", delivered, error.fault) from error
+            problem = f"the stream has an unexpected event: {error}"
+            raise _interrupted(problem, self.delivered, error.fault) from error
         elif isinstance(error, Exception):
-            raise _interrupted(f"the stream failed: {error}", delivered, _fault_in_stream(error)) from error
+            raise _interrupted(f"the stream failed: {error}", self.delivered, _fault_in_stream(error)) from error
+
+    def _check_end(self) -> None:
+        kind, delivered = self._kind, self.delivered
+        if not kind.complete:
+            raise _interrupted("the stream ended without its last event", delivered) from None
+        if kind.stop_reason is not None:
+            check_stop_reason(kind.stop_reason, delivered)
+        if not kind.has_output and kind.stop_reason not in MAY_BE_EMPTY:
+            raise _interrupted("the stream has no output", delivered, Fault.MALFORMED_RESPONSE) from None
 
 
 def _interrupted(
@@ -118,10 +130,9 @@ def _interrupted(
 
 
 class ConverseEvents:
-    """What a ConverseStream looks like: how an event is read, and when the stream is whole."""
+    """Reads the events of a ConverseStream, and notes whether the stream is complete and has output."""
 
-    # Events that only open the message or a block of it.
-    _OPENING = frozenset({"messageStart", "contentBlockStart"})
+    _PREAMBLE = frozenset({"messageStart", "contentBlockStart"})
 
     def __init__(self) -> None:
         self.complete: bool = False
@@ -129,45 +140,46 @@ class ConverseEvents:
         self.stop_reason: str | None = None
 
     def read(self, event: StreamEvent) -> StreamEvent:
-        """The event as it is handed on.
+        """Return the event as it is yielded.
 
         Raises:
-            Exception: It is an error.
+            MalformedResponseError: It is not what this kind of stream carries.
+            StreamEventError: It is an error event.
         """
         if "messageStop" in event:
             self.complete = True
-            self._stopped(dig(event, "messageStop", "stopReason"))
-        # A tool may be used without an input, and then its block has a start only.
+            self._set_stop_reason(dig(event, "messageStop", "stopReason"))
+        # A tool without input has a block start only.
         if "contentBlockDelta" in event or dig(event, "contentBlockStart", "start", "toolUse"):
             self.has_output = True
         return event
 
     def is_preamble(self, event: StreamEvent) -> bool:
-        """Does it only open the message, with nothing of its content?"""
-        return not self._OPENING.isdisjoint(event)
+        """Whether the event comes before the content, and has none of it."""
+        return not self._PREAMBLE.isdisjoint(event)
 
-    def _stopped(self, reason: object) -> None:
+    def _set_stop_reason(self, reason: object) -> None:
         if isinstance(reason, str):
             self.stop_reason = reason
 
 
 class InvokeModelEvents(ConverseEvents):
-    """What an InvokeModelWithResponseStream looks like: Claude's events, or those of another model."""
+    """Reads the events of an InvokeModelWithResponseStream, of Claude or another model."""
 
-    _OPENING_TYPES: Final = frozenset({"message_start", "content_block_start", "ping"})
+    _PREAMBLE_TYPES: Final = frozenset({"message_start", "content_block_start", "ping"})
     _NOVA: Final = frozenset({"messageStart", "contentBlockStart", "contentBlockStop", "messageStop", "metadata"})
 
     def read(self, event: StreamEvent) -> StreamEvent:
-        """The JSON object inside the chunk."""
+        """Return the JSON object inside the chunk; raises as ``ConverseEvents.read``."""
         raw = dig(event, "chunk", "bytes")
-        decoded = parsed(raw if isinstance(raw, (bytes, str)) else b"")
+        decoded = parse_object(raw if isinstance(raw, (bytes, str)) else b"")
         kind = decoded.get("type")
         if kind == "error":
             error = {"Code": dig(decoded, "error", "type"), "Message": dig(decoded, "error", "message")}
             raise StreamEventError({"Error": error})
         if kind == "message_delta":
-            self._stopped(dig(decoded, "delta", "stop_reason"))
-        # Models other than Claude have their own events; the metrics are Bedrock's, in the last one of any of them.
+            self._set_stop_reason(dig(decoded, "delta", "stop_reason"))
+        # Other models have their own events, but Bedrock adds its metrics to the last event of every model.
         if kind == "message_stop" or "amazon-bedrock-invocationMetrics" in decoded:
             self.complete = True
         if (
@@ -179,12 +191,12 @@ class InvokeModelEvents(ConverseEvents):
         return super().read(decoded)  # Nova's events are those of Converse
 
     def is_preamble(self, event: StreamEvent) -> bool:
-        """Does it only open the message, with nothing of its content?"""
-        return event.get("type") in self._OPENING_TYPES or super().is_preamble(event)
+        """Whether the event comes before the content, and has none of it."""
+        return event.get("type") in self._PREAMBLE_TYPES or super().is_preamble(event)
 
 
 def text_of(event: StreamEvent) -> str:
-    """The text that an event adds, in the events of Converse or of Claude."""
+    """Return the text of one event of Converse or of Claude; empty if it has none."""
     for path in (("contentBlockDelta", "delta", "text"), ("delta", "text")):
         text = dig(event, *path)
         if isinstance(text, str):
@@ -194,5 +206,5 @@ def text_of(event: StreamEvent) -> str:
 
 def _fault_in_stream(error: Exception) -> Fault:
     fault = classify(error)
-    # Names such as SSLError mean "never reached" before a stream begins. This one has begun, and is billed.
+    # Before a stream begins, errors such as SSLError mean "never reached". This one has begun, and is billed.
     return Fault.STREAM_INTERRUPTED if fault in {Fault.UNKNOWN, Fault.CONNECTION_FAILED} else fault

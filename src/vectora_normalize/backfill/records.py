@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from bedrock_resilience.bedrock._responses import check_converse
+from bedrock_resilience.bedrock import check_converse
 from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError
 from vectora_normalize.normalize.extraction import MalformedExtractionError, read_text_answer
 from vectora_normalize.normalize.normalizer import counted

@@ -102,7 +102,7 @@ def read_text_answer(answer: Mapping[str, Any]) -> Extraction:
     """The extraction in an answer of Converse to a request for JSON as text.
 
     Args:
-        answer: An answer that `bedrock_resilience.bedrock._responses.check_converse` has nothing against.
+        answer: An answer that `bedrock_resilience.bedrock.check_converse` has nothing against.
 
     Raises:
         MalformedExtractionError: The text is no JSON, or not that of an `Extraction`.

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from bedrock_resilience import Deadline, Fault, RetryPolicy, classify
 from bedrock_resilience.bedrock import bedrock_runtime_client, check_client
-from bedrock_resilience.bedrock._client import attempts_of
+from bedrock_resilience.bedrock._client import sdk_attempts
 from bedrock_resilience.errors import ClientConfigurationError
 from bedrock_resilience.testing import FakeClock, ScriptedBedrock
 
@@ -29,6 +29,10 @@ def boto3_client(**config: Any) -> Any:  # noqa: ANN401 - the options of Config,
 
 def fake_client(**config: object) -> object:
     return SimpleNamespace(meta=SimpleNamespace(config=SimpleNamespace(**config)))
+
+
+def attempts_of(client: object) -> int:
+    return sdk_attempts(getattr(getattr(client, "meta", None), "config", None))
 
 
 def retries(client: Any) -> object:  # noqa: ANN401 - a client

@@ -22,27 +22,27 @@ REQUEST: Mapping[str, Any] = {
 }
 
 
-def test_a_request_names_its_max_tokens_and_its_model() -> None:
+def test_max_tokens_and_burndown_are_read_from_the_request() -> None:
     assert request_tokens(REQUEST) == RequestTokens(TokenEstimator().estimate(REQUEST), 500, 5.0)
 
 
-def test_the_estimator_may_have_learnt() -> None:
+def test_the_estimate_is_the_estimators() -> None:
     assert request_tokens(REQUEST, TokenEstimator(1.0)).input_tokens == TokenEstimator(1.0).estimate(REQUEST) > 34
 
 
 @pytest.mark.parametrize(
     ("model", "burndown"), [({"modelId": "amazon.nova-lite-v1:0"}, 1.0), ({"modelId": None}, 1.0), ({}, 1.0)]
 )
-def test_the_model_decides_on_the_burndown(model: dict[str, Any], burndown: float) -> None:
+def test_the_model_determines_the_burndown(model: dict[str, Any], burndown: float) -> None:
     assert request_tokens({**model, "body": {"max_tokens": 7}}).burndown == burndown
 
 
 @pytest.mark.parametrize("given", [0, -5])
-def test_max_tokens_that_bedrock_refuses_are_none(given: int) -> None:
+def test_max_tokens_that_bedrock_refuses_are_ignored(given: int) -> None:
     assert request_tokens({"inferenceConfig": {"maxTokens": given}}).max_tokens is None
 
 
-def test_a_batch_of_requests_is_accounted_for() -> None:
+def test_a_report_counts_the_tokens_of_a_batch() -> None:
     client = ScriptedBedrock(then="two words")
     executor = BoundedExecutor(2, tokens=request_tokens)
     tokens = executor.run(lambda request: converse(client, **request), [REQUEST] * 3).tokens

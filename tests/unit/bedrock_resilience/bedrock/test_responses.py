@@ -1,4 +1,4 @@
-"""Answers: what is no whole answer is a typed failure, and what is one passes untouched."""
+"""Responses: one that is incomplete or malformed raises a typed error, and any other passes unchanged."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from bedrock_resilience.bedrock._responses import (
     check_converse,
     check_invoke_model,
     dig,
-    encoded,
-    parsed,
+    parse_object,
     read_body,
-    sent,
+    send,
+    with_json_body,
 )
 from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError
 from bedrock_resilience.testing import ScriptedBedrock, claude_response, converse_response, throttling_error
@@ -54,15 +54,15 @@ class Body(io.BytesIO):
         raise self._error
 
 
-def test_a_whole_answer_passes_untouched() -> None:
+def test_a_complete_response_passes_unchanged() -> None:
     client = ScriptedBedrock("Hello")
-    answer = converse(client, modelId="m", messages=[])
-    assert dig(answer, "output", "message", "content") == [{"text": "Hello"}]
+    response = converse(client, modelId="m", messages=[])
+    assert dig(response, "output", "message", "content") == [{"text": "Hello"}]
     assert client.requests == [("converse", {"modelId": "m", "messages": []})]
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         None,
         [],
@@ -76,32 +76,32 @@ def test_a_whole_answer_passes_untouched() -> None:
         {"output": {"message": {"content": []}}, "stopReason": "tool_use"},
     ],
 )
-def test_what_lacks_a_part_is_malformed(answer: object) -> None:
+def test_what_lacks_a_part_is_malformed(response: object) -> None:
     with pytest.raises(MalformedResponseError) as raised:
-        check_converse(answer)
-    assert raised.value.body is answer
+        check_converse(response)
+    assert raised.value.body is response
     assert classify(raised.value) is Fault.MALFORMED_RESPONSE
 
 
 @pytest.mark.parametrize("reason", ["stop_sequence", "guardrail_intervened", "content_filtered", "refusal"])
-def test_there_may_be_nothing_to_say(reason: str) -> None:
+def test_some_stop_reasons_allow_an_empty_message(reason: str) -> None:
     check_converse({"output": {"message": {"content": []}}, "stopReason": reason})
     check_invoke_model({"content": [], "stop_reason": reason})
 
 
 @pytest.mark.parametrize("reason", sorted(INCOMPLETE))
 @pytest.mark.parametrize("content", [[{"text": "Hel"}], []])
-def test_an_answer_that_says_it_is_not_whole_is_incomplete(reason: str, content: list[object]) -> None:
-    answer = {"output": {"message": {"content": content}}, "stopReason": reason}
+def test_a_stop_reason_may_say_that_the_response_is_incomplete(reason: str, content: list[object]) -> None:
+    response = {"output": {"message": {"content": content}}, "stopReason": reason}
     with pytest.raises(IncompleteResponseError, match=f"incomplete: stop reason '{reason}'") as raised:
-        check_converse(answer)
-    assert raised.value.body is answer
+        check_converse(response)
+    assert raised.value.body is response
     assert raised.value.stop_reason == reason
     assert classify(raised.value) is Fault.INCOMPLETE_RESPONSE
     assert not Fault.INCOMPLETE_RESPONSE.retryable  # the same request would be cut at the same place
 
 
-def test_an_incomplete_answer_without_a_message_is_incomplete_not_malformed() -> None:
+def test_an_incomplete_response_without_a_message_is_incomplete_not_malformed() -> None:
     with pytest.raises(IncompleteResponseError):
         check_converse({"stopReason": "malformed_model_output"})
 
@@ -109,30 +109,30 @@ def test_an_incomplete_answer_without_a_message_is_incomplete_not_malformed() ->
 @pytest.mark.parametrize(
     "reason", ["end_turn", "tool_use", "stop_sequence", "guardrail_intervened", "content_filtered"]
 )
-def test_every_other_stop_reason_is_a_whole_answer(reason: str) -> None:
+def test_every_other_stop_reason_ends_a_complete_response(reason: str) -> None:
     check_converse(converse_response("Hello", reason))
 
 
 @given(NEARLY_ANSWERS)
-def test_no_answer_whatever_raises_anything_else(answer: object) -> None:
+def test_no_response_raises_anything_else(response: object) -> None:
     try:
-        check_converse(answer)
+        check_converse(response)
     except (MalformedResponseError, IncompleteResponseError):
         return
-    assert isinstance(dig(answer, "output", "message", "content"), list)
+    assert isinstance(dig(response, "output", "message", "content"), list)
 
 
 @given(st.dictionaries(KEYS, NEARLY_ANSWERS, max_size=5))
-def test_no_body_whatever_raises_anything_else(answer: dict[str, Any]) -> None:
+def test_no_body_raises_anything_else(body: dict[str, Any]) -> None:
     try:
-        check_invoke_model(answer)
+        check_invoke_model(body)
     except (MalformedResponseError, IncompleteResponseError):
         return
-    reason = answer.get("stop_reason")
+    reason = body.get("stop_reason")
     assert not isinstance(reason, str) or reason not in INCOMPLETE
 
 
-def test_a_body_given_as_a_mapping_is_written_as_json() -> None:
+def test_a_body_that_is_a_mapping_is_sent_as_json() -> None:
     client = ScriptedBedrock("Hello")
     assert invoke_model(client, modelId="m", body={"max_tokens": 5})["content"][0]["text"] == "Hello"
     [(_, request)] = client.requests
@@ -140,13 +140,13 @@ def test_a_body_given_as_a_mapping_is_written_as_json() -> None:
     assert request["contentType"] == request["accept"] == "application/json"
 
 
-def test_what_the_caller_says_about_the_body_stands() -> None:
-    assert encoded({"body": {}, "accept": "*/*"})["accept"] == "*/*"
-    assert encoded({"modelId": "m", "body": "{}"}) == {"modelId": "m", "body": "{}"}
+def test_the_content_types_of_the_caller_stay() -> None:
+    assert with_json_body({"body": {}, "accept": "*/*"})["accept"] == "*/*"
+    assert with_json_body({"modelId": "m", "body": "{}"}) == {"modelId": "m", "body": "{}"}
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "body",
     [
         claude_response("Hel", "max_tokens"),
         {"generation": "Hel", "stop_reason": "length"},
@@ -158,13 +158,13 @@ def test_what_the_caller_says_about_the_body_stands() -> None:
         {"text": "Hel", "finish_reason": "MAX_TOKENS"},
     ],
 )
-def test_every_family_of_models_says_in_its_own_way_that_it_was_cut(answer: dict[str, Any]) -> None:
+def test_the_stop_reason_of_every_model_family_is_read(body: dict[str, Any]) -> None:
     with pytest.raises(IncompleteResponseError):
-        invoke_model(ScriptedBedrock(answer), modelId="m", body="{}")
+        invoke_model(ScriptedBedrock(body), modelId="m", body="{}")
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "body",
     [
         {"embedding": [0.1, 0.2]},
         {"embedding": None, "score": 0.0},
@@ -175,12 +175,12 @@ def test_every_family_of_models_says_in_its_own_way_that_it_was_cut(answer: dict
         {"results": "a text"},
     ],
 )
-def test_bodies_of_other_models_pass(answer: dict[str, Any]) -> None:
-    assert invoke_model(ScriptedBedrock(answer), modelId="m", body="{}") == answer
+def test_bodies_of_other_models_pass(body: dict[str, Any]) -> None:
+    assert invoke_model(ScriptedBedrock(body), modelId="m", body="{}") == body
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "body",
     [
         {"content": [], "stop_reason": "end_turn"},
         {"content": None, "stop_reason": "end_turn"},
@@ -201,10 +201,10 @@ def test_bodies_of_other_models_pass(answer: dict[str, Any]) -> None:
         {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"},
     ],
 )
-def test_a_body_without_output_is_malformed(answer: dict[str, Any]) -> None:
-    with pytest.raises(MalformedResponseError, match="the answer has no output") as raised:
-        invoke_model(ScriptedBedrock(answer), modelId="m", body="{}")
-    assert raised.value.body == answer
+def test_a_body_without_output_is_malformed(body: dict[str, Any]) -> None:
+    with pytest.raises(MalformedResponseError, match="the response has no output") as raised:
+        invoke_model(ScriptedBedrock(body), modelId="m", body="{}")
+    assert raised.value.body == body
 
 
 @pytest.mark.parametrize(
@@ -218,13 +218,13 @@ def test_a_body_that_is_no_json_object_is_malformed(raw: bytes) -> None:
 
 
 def test_the_body_is_closed_in_every_case() -> None:
-    whole, foreign, broken = io.BytesIO(b'{"a": 1}'), io.BytesIO(b"<html>"), Body(OSError())
-    read_body({"body": whole})
-    for body in (foreign, broken):
+    complete, unexpected, broken = io.BytesIO(b'{"a": 1}'), io.BytesIO(b"<html>"), Body(OSError())
+    read_body({"body": complete})
+    for body in (unexpected, broken):
         with pytest.raises((MalformedResponseError, OSError)):
             read_body({"body": body})
-    assert whole.closed
-    assert foreign.closed
+    assert complete.closed
+    assert unexpected.closed
     assert broken.closed
 
 
@@ -232,7 +232,7 @@ def test_a_body_that_cannot_be_closed_is_read_all_the_same() -> None:
     assert read_body({"body": SimpleNamespace(read=lambda: b'{"a": 1}')}) == {"a": 1}
 
 
-def test_tls_that_breaks_inside_an_answer_is_a_lost_connection() -> None:
+def test_tls_that_breaks_inside_a_response_is_a_lost_connection() -> None:
     broken = ssl.SSLError("decryption failed or bad record mac")
     assert classify(broken) is Fault.CONNECTION_FAILED  # as it would be before the request was sent
     with pytest.raises(ConnectionError) as raised:
@@ -263,15 +263,15 @@ def _tripped(parse: Callable[[], object]) -> Callable[..., object]:
     return operation
 
 
-def test_a_body_the_sdk_trips_over_is_malformed() -> None:
-    with pytest.raises(MalformedResponseError, match="cannot be read as an answer: AttributeError") as raised:
-        sent(_tripped(lambda: [].get("output")), {})  # type: ignore[attr-defined]  # what the parser does with a list
+def test_a_body_that_the_sdk_cannot_parse_is_malformed() -> None:
+    with pytest.raises(MalformedResponseError, match="the SDK cannot parse the response: AttributeError") as raised:
+        send(_tripped(lambda: [].get("output")), {})  # type: ignore[attr-defined]  # what the parser does with a list
     assert isinstance(raised.value.__cause__, AttributeError)
 
 
-def test_a_mistake_of_the_callers_own_is_no_malformed_answer() -> None:
+def test_a_wrong_call_is_no_malformed_response() -> None:
     with pytest.raises(TypeError):
-        sent(lambda: None, {"modelId": "m"})
+        send(lambda: None, {"modelId": "m"})
 
 
 def test_failures_survive_pickling() -> None:
@@ -282,4 +282,4 @@ def test_failures_survive_pickling() -> None:
 
 
 def test_parsing_takes_text_as_well() -> None:
-    assert parsed('{"a": 1}') == {"a": 1}
+    assert parse_object('{"a": 1}') == {"a": 1}

@@ -77,7 +77,7 @@ def text(events: list[dict[str, Any]]) -> str:
     return "".join(map(text_of, events))
 
 
-class TestWholeAnswers:
+class TestResponses:
     def test_converse_is_retried_until_it_is_answered(self) -> None:
         setting = Setting(*throttling_errors(2), "Hello")
         answer = setting.runtime.converse(**REQUEST)
@@ -92,17 +92,17 @@ class TestWholeAnswers:
         assert answer["content"] == [{"type": "text", "text": "Hello"}]
         assert setting.client.calls == 2
 
-    def test_a_malformed_answer_is_asked_for_once_more(self) -> None:
+    def test_a_malformed_response_is_retried_once(self) -> None:
         setting = Setting(then=BrokenStream("Hel"))  # a 200 with half a body
         with pytest.raises(MalformedResponseError):
             setting.runtime.converse(**REQUEST)
         assert setting.client.calls == 2
 
-    def test_a_malformed_body_is_asked_for_once_more(self) -> None:
+    def test_a_malformed_body_is_retried_once(self) -> None:
         setting = Setting(BrokenStream("Hel"), "Hello")
         assert setting.runtime.invoke_model(modelId="m", body="{}")["content"][0]["text"] == "Hello"
 
-    def test_an_incomplete_answer_is_not_asked_for_again(self) -> None:
+    def test_an_incomplete_response_is_not_retried(self) -> None:
         setting = Setting(converse_response("Hel", "max_tokens"))
         with pytest.raises(IncompleteResponseError):
             setting.runtime.converse(**REQUEST)
@@ -146,7 +146,7 @@ class TestPacing:
         given = runtime.estimator.estimate(request_)
         assert runtime.reserved_tokens(request_) - given == max_tokens
 
-    def test_an_executor_around_it_tells_what_was_reserved(self) -> None:
+    def test_an_executor_around_it_reports_what_was_reserved(self) -> None:
         setting = Setting(throttling_error(), "Hello, world", "Hello")
         requests = [{**REQUEST, "modelId": model} for model in ("eu.anthropic.claude-sonnet-4-5", "amazon.nova-lite")]
         executor = BoundedExecutor(1, policy=RetryPolicy(max_retries=0), tokens=setting.runtime.request_tokens)
@@ -162,7 +162,7 @@ class TestPacing:
             largest_output=2,
         )
 
-    def test_the_estimate_learns_from_every_answer(self) -> None:
+    def test_the_estimate_learns_from_every_response(self) -> None:
         usage = {"inputTokens": 700, "outputTokens": 1, "totalTokens": 701}
         setting = Setting(then={**converse_response("Hello"), "usage": usage})
         before = setting.runtime.reserved_tokens(REQUEST)
@@ -173,7 +173,7 @@ class TestPacing:
         assert after == pytest.approx(1_700, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - untyped
         assert setting.pacer.told[-2][1] == pytest.approx(after, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - as above
 
-    def test_a_stream_does_with_a_pacer_of_four_methods(self) -> None:
+    def test_a_stream_works_with_a_pacer_of_four_methods(self) -> None:
         pacer = RecordingPacer(wait=1.0)
         four = SimpleNamespace(
             reserve=pacer.reserve, answered=pacer.answered, throttled=pacer.throttled, abandoned=pacer.abandoned
@@ -183,7 +183,7 @@ class TestPacing:
         assert [what for what, _ in pacer.told] == ["reserve", "throttled", "reserve", "answered"]
         assert pacer.open == []
 
-    def test_an_incomplete_answer_has_used_its_tokens(self) -> None:
+    def test_the_usage_of_an_incomplete_response_counts(self) -> None:
         setting = Setting(converse_response("Hel", "max_tokens"))
         before = setting.runtime.estimator.estimate(REQUEST)
         with pytest.raises(IncompleteResponseError):
@@ -191,7 +191,7 @@ class TestPacing:
         assert setting.pacer.told[-1] == ("answered", USAGE)
         assert setting.runtime.estimator.estimate(REQUEST) < before  # 10 tokens for 350 letters
 
-    def test_an_answer_without_usage_teaches_nothing(self) -> None:
+    def test_a_response_without_usage_changes_no_estimate(self) -> None:
         setting = Setting({"generation": "Hello"})
         before = setting.runtime.estimator.estimate({"body": "{}"})
         setting.runtime.invoke_model(modelId="m", body="{}")
@@ -212,7 +212,7 @@ class TestPacing:
         list(getattr(setting.runtime, operation)(**{**REQUEST, "modelId": "12345"}))
         assert setting.pacer.told[0] == ("reserve", 5)
 
-    def test_each_attempt_is_paced_and_its_end_told(self) -> None:
+    def test_each_attempt_is_paced_and_its_end_reported(self) -> None:
         setting = Setting(throttling_error(), connection_failed(), "Hello")
         setting.runtime.converse(**REQUEST)
         assert setting.told == ["reserve", "throttled", "reserve", "abandoned", "reserve", "answered"]
@@ -223,7 +223,7 @@ class TestStreams:
     @pytest.mark.parametrize(
         ("operation", "events"), [("converse_stream", converse_events), ("invoke_model_stream", claude_events)]
     )
-    def test_a_whole_stream_is_delivered(self, operation: str, events: Any) -> None:  # noqa: ANN401 - either of two
+    def test_a_complete_stream_is_delivered(self, operation: str, events: Any) -> None:  # noqa: ANN401 - either of two
         setting = Setting(events("Hel", "lo"))
         delivered = list(getattr(setting.runtime, operation)(modelId="m", body={"max_tokens": 5}))
         assert text(delivered) == "Hello"
@@ -231,7 +231,7 @@ class TestStreams:
         assert setting.client.streams[0].closed
         assert setting.kinds == [CallSucceeded]
 
-    def test_nothing_is_sent_before_the_first_event_is_asked_for(self) -> None:
+    def test_the_request_is_sent_with_the_first_event(self) -> None:
         setting = Setting("Hello")
         stream = setting.runtime.converse_stream(**REQUEST)
         assert setting.client.calls == 0
@@ -248,14 +248,14 @@ class TestStreams:
             BrokenStream(error=None),
         ],
     )
-    def test_it_is_started_again_while_nothing_was_delivered(self, broken: object) -> None:
+    def test_it_is_retried_while_nothing_was_delivered(self, broken: object) -> None:
         setting = Setting(broken, "Hello")
         assert text(list(setting.runtime.converse_stream(**REQUEST))) == "Hello"
         assert setting.client.calls == 2
         assert all(stream.closed for stream in setting.client.streams)
         assert setting.kinds == [RetryScheduled, CallSucceeded]
 
-    def test_a_stream_that_never_begins_is_given_up_as_the_policy_says(self) -> None:
+    def test_a_stream_that_never_opens_is_retried_as_the_policy_says(self) -> None:
         setting = Setting(then=BrokenStream(error=stream_cut()))
         with pytest.raises(StreamInterruptedError) as raised:
             list(setting.runtime.converse_stream(**REQUEST))
@@ -273,7 +273,7 @@ class TestStreams:
             (None, Fault.STREAM_INTERRUPTED, "answered"),
         ],
     )
-    def test_after_something_was_delivered_it_is_never_started_again(
+    def test_it_is_not_retried_after_something_was_delivered(
         self, error: Exception | None, fault: Fault, told: str
     ) -> None:
         setting = Setting(BrokenStream("Hel", error=error), then="never asked for")
@@ -288,20 +288,20 @@ class TestStreams:
         assert isinstance(failed, CallFailed)
         assert (failed.attempts, failed.fault, failed.error) == (1, fault, raised.value)
 
-    def test_a_stream_of_nothing_but_its_opening_is_started_again(self) -> None:
+    def test_a_stream_of_nothing_but_its_preamble_is_retried(self) -> None:
         event = {"type": "message_start", "amazon-bedrock-invocationMetrics": {"outputTokenCount": 0}}
         setting = Setting([{"chunk": {"bytes": json.dumps(event).encode()}}], "Hello")
         events = list(setting.runtime.invoke_model_stream(modelId="m", body="{}"))
         assert "".join(map(text_of, events)) == "Hello"
         assert setting.kinds == [RetryScheduled, CallSucceeded]
 
-    def test_a_refusal_that_stands_in_its_opening_is_delivered(self) -> None:
+    def test_a_refusal_in_the_preamble_is_delivered(self) -> None:
         event = {"messageStart": {"role": "assistant"}, "messageStop": {"stopReason": "refusal"}}
         setting = Setting([event])
         assert list(setting.runtime.converse_stream(modelId="m", messages=[])) == [event]
         assert setting.kinds == [CallSucceeded]
 
-    def test_what_it_used_is_told_at_its_end(self) -> None:
+    def test_the_usage_is_reported_at_the_end(self) -> None:
         setting = Setting("Hello")
         before = setting.runtime.estimator.estimate(REQUEST)
         stream = setting.runtime.converse_stream(**REQUEST)
@@ -313,7 +313,7 @@ class TestStreams:
         assert setting.runtime.estimator.estimate(REQUEST) < before
         assert setting.events == [CallSucceeded(attempts=1, backoff_seconds=0.0, pacing_seconds=0.0, answer=last)]
 
-    def test_an_incomplete_stream_has_used_its_tokens(self) -> None:
+    def test_the_usage_of_an_incomplete_stream_counts(self) -> None:
         setting = Setting(converse_events("Hel", stop_reason="max_tokens"))
         before = setting.runtime.estimator.estimate(REQUEST)
         with pytest.raises(IncompleteResponseError):
@@ -350,13 +350,15 @@ class TestStreams:
         assert setting.kinds == [CallFailed]
 
     def test_without_pacer_and_listeners(self) -> None:
-        runtime = BedrockRuntime(ScriptedBedrock("Hello", BrokenStream("Hel"), "Hello"))
+        client = ScriptedBedrock("Hello", BrokenStream("Hel"), "Hello")
+        runtime = BedrockRuntime(client)
         assert text(list(runtime.converse_stream(**REQUEST))) == "Hello"
         with pytest.raises(StreamInterruptedError):
             list(runtime.converse_stream(**REQUEST))
         stream = runtime.converse_stream(**REQUEST)
         next(stream)
         stream.close()
+        assert all(stream.closed for stream in client.streams)
 
     def test_a_deadline_that_is_over_starts_nothing(self) -> None:
         setting = Setting("Hello", deadline=Deadline(0.0))
@@ -371,7 +373,7 @@ class TestMaking:
         assert runtime.client.meta.service_model.service_name == "bedrock-runtime"
         assert runtime.client.meta.config.max_pool_connections == 20
 
-    def test_a_client_handed_in_is_inspected(self) -> None:
+    def test_a_given_client_is_checked(self) -> None:
         client = bedrock_runtime_client(max_pool_connections=4, read_timeout=60)
         clock = FakeClock()
         retrier = Retrier(POLICY, clock=clock, deadline=Deadline.after(100, clock=clock))
@@ -403,7 +405,7 @@ def test_threads_share_one_runtime() -> None:
     assert pacer.open == []
 
 
-def test_a_policy_is_no_retrier() -> None:
+def test_a_policy_in_place_of_a_retrier_is_refused() -> None:
     policy: Any = RetryPolicy()
     with pytest.raises(TypeError) as refused:
         BedrockRuntime(ScriptedBedrock(), policy)
@@ -412,6 +414,6 @@ def test_a_policy_is_no_retrier() -> None:
     )
 
 
-def test_a_stream_that_was_given_up_says_what_it_meant() -> None:
+def test_an_interrupted_stream_carries_its_fault() -> None:
     error = StreamInterruptedError("the stream failed", [], Fault.THROTTLING)
     assert classify(error) is Fault.THROTTLING

@@ -1,4 +1,4 @@
-"""Streams: whole ones are delivered, all others are a typed failure that carries what was delivered."""
+"""Streams: complete ones are delivered; all others raise a typed error that carries what was delivered."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def text(events: list[dict[str, Any]]) -> str:
     return "".join(map(text_of, events))
 
 
-def test_a_whole_converse_stream_is_delivered_and_closed() -> None:
+def test_a_complete_converse_stream_is_delivered_and_closed() -> None:
     client = ScriptedBedrock("Hello")
     events = list(converse_stream(client, modelId="m"))
     assert events == converse_events("Hello")
@@ -42,7 +42,7 @@ def test_a_whole_converse_stream_is_delivered_and_closed() -> None:
     assert [stream.closed for stream in client.streams] == [True]
 
 
-def test_a_whole_claude_stream_is_delivered_decoded() -> None:
+def test_a_complete_claude_stream_is_delivered_decoded() -> None:
     client = ScriptedBedrock("Hello")
     events = list(invoke_model_stream(client, modelId="m", body={"max_tokens": 5}))
     assert [chunk(event) for event in events] == claude_events("Hello")
@@ -52,7 +52,7 @@ def test_a_whole_claude_stream_is_delivered_decoded() -> None:
     assert json.loads(request["body"]) == {"max_tokens": 5}
 
 
-def test_the_events_of_other_models_are_whole_with_bedrocks_metrics() -> None:
+def test_the_stream_of_another_model_is_complete_with_bedrocks_metrics() -> None:
     events = [{"generation": "Hello"}, {"generation": "", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}}]
     client = ScriptedBedrock([chunk(event) for event in events])
     assert list(invoke_model_stream(client, modelId="m", body="{}")) == events
@@ -102,7 +102,7 @@ def test_a_stream_that_ends_without_its_last_event_is_a_failure(operation: Any) 
         (ConnectionRefusedError(), Fault.STREAM_INTERRUPTED),  # never "not reached": this stream has begun
     ],
 )
-def test_the_failure_keeps_what_it_meant(error: Exception, fault: Fault) -> None:
+def test_the_error_carries_the_fault(error: Exception, fault: Fault) -> None:
     with pytest.raises(StreamInterruptedError) as raised:
         list(converse_stream(ScriptedBedrock(BrokenStream("Hel", error=error)), modelId="m"))
     assert raised.value.fault is fault
@@ -113,7 +113,7 @@ def test_the_failure_keeps_what_it_meant(error: Exception, fault: Fault) -> None
 @pytest.mark.parametrize(
     ("operation", "events"), [(converse_stream, converse_events), (invoke_model_stream, claude_events)]
 )
-def test_a_stream_that_says_it_is_not_whole_is_incomplete_after_all_events(
+def test_a_stop_reason_makes_a_stream_incomplete_after_all_events(
     reason: str,
     operation: Any,  # noqa: ANN401 - either of two
     events: Any,  # noqa: ANN401 - either of two
@@ -147,9 +147,9 @@ def test_an_error_event_of_claude_is_a_failure(kind: str | None, fault: Fault) -
 
 
 @pytest.mark.parametrize("event", [{"chunk": {"bytes": b"<html>"}}, {"chunk": {"bytes": b"[]"}}, {"chunk": {}}, {}])
-def test_an_event_that_is_no_json_object_is_a_malformed_answer(event: dict[str, Any]) -> None:
+def test_an_event_that_is_no_json_object_is_a_malformed_response(event: dict[str, Any]) -> None:
     client = ScriptedBedrock([*claude_events("Hel")[:2], event])
-    with pytest.raises(StreamInterruptedError, match="holds a foreign event") as raised:
+    with pytest.raises(StreamInterruptedError, match="has an unexpected event") as raised:
         list(invoke_model_stream(client, modelId="m", body="{}"))
     assert raised.value.fault is Fault.MALFORMED_RESPONSE
 
@@ -204,7 +204,7 @@ def test_a_stream_that_cannot_be_closed_is_read_all_the_same() -> None:
         (InvokeModelEvents(), {"generation": "Hello"}, False),
     ],
 )
-def test_which_events_hold_nothing_of_the_content(
+def test_which_events_are_preamble(
     kind: ConverseEvents,
     event: dict[str, Any],
     is_preamble: bool,  # noqa: FBT001 - the expectation
@@ -217,7 +217,7 @@ STOP: dict[str, Any] = {"messageStop": {}}
 TEXT_BLOCK: dict[str, Any] = {"contentBlockStart": {"start": {}}}
 
 
-def test_a_stop_without_a_reason_is_a_whole_stream() -> None:
+def test_a_stop_without_a_reason_ends_a_complete_stream() -> None:
     text_event: dict[str, Any] = {"contentBlockDelta": {"delta": {"text": "Hello"}}}
     events = [START, text_event, STOP]
     assert list(CheckedStream(ConverseEvents(), events)) == events
@@ -252,7 +252,7 @@ def test_a_stream_without_output_is_a_failure(kind: type[ConverseEvents], events
         (InvokeModelEvents, chunk({"outputText": "Hello"})),
     ],
 )
-def test_a_tool_without_an_input_is_output_and_so_is_what_other_models_say(
+def test_a_tool_without_input_and_events_of_other_models_are_output(
     kind: type[ConverseEvents], event: dict[str, Any]
 ) -> None:
     end: dict[str, Any] = {"messageStop": {"stopReason": "end_turn"}}
@@ -261,7 +261,7 @@ def test_a_tool_without_an_input_is_output_and_so_is_what_other_models_say(
 
 
 @pytest.mark.parametrize("reason", sorted(MAY_BE_EMPTY))
-def test_there_may_be_nothing_to_say(reason: str) -> None:
+def test_some_stop_reasons_allow_an_empty_stream(reason: str) -> None:
     events = converse_events(stop_reason=reason)
     assert list(CheckedStream(ConverseEvents(), events)) == events
 

@@ -55,7 +55,7 @@ def test_an_answer_in_several_blocks_is_one_text() -> None:
         (output("[" * 100_000), "malformed_response: answer: no JSON: "),
         (output(json.dumps({"summary": "no more"})), "malformed_response: answer: Object missing required field"),
         (output(json.dumps(extraction(summary=" "))), "malformed_response: answer: the summary is blank"),
-        (output("{", stop_reason="max_tokens"), "incomplete_response: the answer is incomplete"),
+        (output("{", stop_reason="max_tokens"), "incomplete_response: the response is incomplete"),
         (output(modelOutput={}), "malformed_response: "),
         (output(modelOutput="text"), "malformed_response: "),
         (output(modelOutput=None), "malformed_response: "),
