@@ -1,4 +1,4 @@
-"""`vectora-normalize report`: the two rates of the contract, out of logs and run reports."""
+"""``vectora-normalize report``: retry rate, failure rate and advice, from logs and run reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -16,10 +16,10 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vectora_normalize.operations.report import Record, RunNumbers, Verdict
+    from vectora_normalize.operations.report import Assessment, LogLine, RunNumbers
 
 _OVER_A_LIMIT: Final = 1
-_NOTHING_TO_JUDGE: Final = 2
+_NOTHING_TO_ASSESS: Final = 2
 _STDIN: Final = Path("-")
 
 
@@ -28,99 +28,143 @@ def report(
         list[Path] | None,
         typer.Argument(metavar="[FILE]...", help="Logs, exports or run reports; - or none for standard input."),
     ] = None,
+    simulate: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--simulate", help="Simulate the effect of the advice, run by run.")
+    ] = False,
+    rpm: Annotated[
+        float | None, typer.Option("--rpm", help="With --simulate: the quota in requests per minute, if known.")
+    ] = None,
+    instances: Annotated[int, typer.Option(min=1, help="With --simulate: runs that shared the quota.")] = 1,
+    offset: Annotated[float, typer.Option(min=0, help="With --simulate: seconds between their starts.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, and nothing else.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Compute the retry rate and the final failure rate, and hold them against the limits of the alarms.
+    """Compute the retry rate and the final failure rate, and compare them with the limits of the alarms.
 
-    Reads what is there: log files, output of `aws logs tail` and `aws logs filter-log-events`, exports of the
-    CloudWatch console or to S3, run-*.json of the data bucket, in any mixture; a run that is told of twice counts once.
+    Reads log files, output of `aws logs tail` and `aws logs filter-log-events`, exports of the CloudWatch console or to
+    S3, and run-*.json of the data bucket, in any mixture; a run that is described twice counts once.
 
-    Exit code: 0 where all is within the limits (20 % retries, 5 % failures, 4 minutes), 1 where a run is over one, came
-    to nothing or left items unstarted, 2 where there is nothing to judge.
+    Exit code: 0 where all is within the limits (20 % retries, 5 % failures, 4 minutes), 1 where a run is over one,
+    ended without a result or left items unstarted, 2 where there is nothing to assess.
     """
-    from vectora_normalize.operations.report import judge, runs  # noqa: PLC0415 - not for --help
+    from vectora_normalize.operations.report import assess, find_runs  # noqa: PLC0415 - not for --help
 
-    found = runs(_read(files or [_STDIN]))
-    if not found:
-        typer.echo("error: there is no run in what was given; see docs/operations.md for how to get logs", err=True)
-        raise typer.Exit(_NOTHING_TO_JUDGE)
-    verdict = judge(found)
+    runs = find_runs(_read(files or [_STDIN]))
+    if not runs:
+        typer.echo("error: the input describes no run; see docs/operations.md for how to get logs", err=True)
+        raise typer.Exit(_NOTHING_TO_ASSESS)
+    assessment = assess(runs)
+    effects = _effects(runs, rpm, instances, offset) if simulate else []
     if as_json:
-        typer.echo(json.dumps(_as_json(found, verdict), indent=2))
+        typer.echo(json.dumps(_as_json(runs, assessment) | ({"effects": effects} if simulate else {}), indent=2))
     else:
-        _show(found, verdict)
-    raise typer.Exit(_OVER_A_LIMIT if verdict.breaches else 0 if _is_known(verdict) else _NOTHING_TO_JUDGE)
+        _show(runs, assessment, effects)
+    raise typer.Exit(_OVER_A_LIMIT if assessment.breaches else 0 if _is_known(assessment) else _NOTHING_TO_ASSESS)
 
 
-def _is_known(verdict: Verdict) -> bool:
-    return None not in {verdict.retry_rate, verdict.failure_rate}
+def _is_known(assessment: Assessment) -> bool:
+    return None not in {assessment.retry_rate, assessment.failure_rate}
 
 
-def _read(files: Sequence[Path]) -> Iterator[Record]:
-    from vectora_normalize.operations.report import records  # noqa: PLC0415 - as above
+def _read(files: Sequence[Path]) -> Iterator[LogLine]:
+    from vectora_normalize.operations.report import parse_lines  # noqa: PLC0415 - as above
 
     for file in files:
         try:
             content = sys.stdin.buffer.read() if file == _STDIN else file.read_bytes()
         except OSError as error:
             typer.echo(f"error: {str(file)!r} cannot be read: {error.strerror}", err=True)
-            raise typer.Exit(_NOTHING_TO_JUDGE) from None
-        yield from records(content)
+            raise typer.Exit(_NOTHING_TO_ASSESS) from None
+        yield from parse_lines(content)
 
 
-def _as_json(found: Sequence[RunNumbers], verdict: Verdict) -> dict[str, object]:
-    rates = ("retry_rate", "failure_rate")
+def _effects(runs: Sequence[RunNumbers], rpm: float | None, instances: int, offset: float) -> list[dict[str, object]]:
+    """The advice on each run that sent requests, with its simulated effect."""
+    from bedrock_resilience.simulation import advise, rebuild  # noqa: PLC0415 - as above
+
+    try:
+        return [
+            {"request_id": run.request_id, **advice.to_dict()}
+            for run in runs
+            if run.stats is not None and run.stats.attempts and run.stats.submitted
+            for advice in advise(run.stats, rebuild(run.stats, rpm=rpm, instances=instances, offset=offset))
+        ]
+    except ValueError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(_NOTHING_TO_ASSESS) from None
+
+
+def _as_json(runs: Sequence[RunNumbers], assessment: Assessment) -> dict[str, object]:
     return {
-        **dataclasses.asdict(verdict),
-        **{rate: getattr(verdict, rate) for rate in rates},
-        "tokens": verdict.tokens and verdict.tokens.to_dict(),
-        "within_limits": False if verdict.breaches else True if _is_known(verdict) else None,
-        "each": [
-            {
-                **dataclasses.asdict(run),
-                "origin": run.origin.name.lower(),
-                "tokens": run.tokens and run.tokens.to_dict(),
-                **{rate: getattr(run, rate) for rate in rates},
-            }
-            for run in found
-        ],
+        **dataclasses.asdict(assessment),
+        "retry_rate": assessment.retry_rate,
+        "failure_rate": assessment.failure_rate,
+        "tokens": assessment.tokens and assessment.tokens.to_dict(),
+        "within_limits": False if assessment.breaches else True if _is_known(assessment) else None,
+        "each": [_run_as_json(run) for run in runs],
     }
 
 
-def _show(found: Sequence[RunNumbers], verdict: Verdict) -> None:
+def _run_as_json(run: RunNumbers) -> dict[str, object]:
+    numbers = dataclasses.asdict(dataclasses.replace(run, stats=None))
+    del numbers["stats"]  # the same numbers again
+    return {
+        **numbers,
+        "origin": run.origin.name.lower(),
+        "tokens": run.tokens and run.tokens.to_dict(),
+        "retry_rate": run.retry_rate,
+        "failure_rate": run.failure_rate,
+    }
+
+
+def _show(runs: Sequence[RunNumbers], assessment: Assessment, effects: Sequence[dict[str, object]]) -> None:
     console = Console(highlight=False)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("run", overflow="fold")
     for name in ("attempts", "retries", "%", "items", "failed", "%", "seconds"):
         table.add_column(name, justify="right")
-    table.add_column("told by", style="dim")
-    for run in found:
-        failed, retried = _percent(run.failure_rate), _percent(run.retry_rate)
-        calls, items = (
-            (_count(run.attempts), str(run.retries), retried),
-            (_count(run.submitted), str(run.failed), failed),
+    table.add_column("source", style="dim")
+    for run in runs:
+        table.add_row(
+            Text(run.request_id or "(no id)", style="red" if run.timed_out or run.error_type else ""),
+            *(_count(run.attempts), str(run.retries), _percent(run.retry_rate)),
+            *(_count(run.submitted), str(run.failed), _percent(run.failure_rate)),
+            _seconds(run.seconds),
+            run.origin.name.lower(),
         )
-        shown = Text(run.request_id or "(no name)", style="red" if run.killed or run.refusal else "")
-        table.add_row(shown, *calls, *items, _seconds(run.seconds), run.origin.name.lower())
     console.print(table)
     console.print()
-    for line in _lines(verdict):
+    for line in (*_lines(assessment), *map(_effect_line, effects)):
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _lines(verdict: Verdict) -> Iterator[str]:
-    calls, items = _count(verdict.attempts), _count(verdict.submitted)
-    yield f"retry rate          {_percent(verdict.retry_rate)} % ({verdict.retries} of {calls} attempts)"
-    yield f"final failure rate  {_percent(verdict.failure_rate)} % ({verdict.failed} of {items} items)"
-    yield f"longest run         {_seconds(verdict.longest)} s"
-    tokens = verdict.tokens
+def _lines(assessment: Assessment) -> Iterator[str]:
+    attempts, items = _count(assessment.attempts), _count(assessment.submitted)
+    yield f"retry rate          {_percent(assessment.retry_rate)} % ({assessment.retries} of {attempts} attempts)"
+    yield f"final failure rate  {_percent(assessment.failure_rate)} % ({assessment.failed} of {items} items)"
+    yield f"longest run         {_seconds(assessment.longest_seconds)} s"
+    tokens = assessment.tokens
     if tokens is not None and tokens.answers:
         share = _percent(tokens.unused_share)
-        yield f"reserved in vain    {share} % ({tokens.unused:.0f} of {tokens.reserved} tokens)"
-    yield from (f"over the limit: {breach}" for breach in verdict.breaches)
-    if not verdict.breaches:
-        yield "within the limits" if _is_known(verdict) else "not assessed: attempts or items are unknown"
-    yield from (f"to change: {line}" for line in verdict.advice)
+        yield f"over-reserved       {share} % ({tokens.unused:.0f} of {tokens.reserved} tokens)"
+    yield from (f"over the limit: {breach}" for breach in assessment.breaches)
+    if not assessment.breaches:
+        yield "within the limits" if _is_known(assessment) else "not assessed: attempts or items are unknown"
+    yield from (f"to change: {line}" for line in assessment.advice)
+
+
+def _effect_line(effect: dict[str, Any]) -> str:
+    start = f"simulated: {effect['request_id'] or '(no id)'}: {effect['name']}: "
+    before, after = effect["before"], effect["after"]
+    if after is None:
+        return start + "its effect is not simulated"
+    return start + ", ".join(
+        f"{heading} {before[name]['mean'] * scale:.{digits}f} -> {after[name]['mean'] * scale:.{digits}f} {unit}"
+        for heading, name, scale, digits, unit in (
+            ("throttled", "throttle_rate", 100, 1, "%"),
+            ("failed", "failure_rate", 100, 1, "%"),
+            ("duration", "makespan", 1, 0, "s"),
+        )
+    )
 
 
 def _count(value: int | None) -> str:

@@ -1,9 +1,9 @@
-"""How the runs went, out of logs and run reports: the two rates of the contract, and what to do about them."""
+"""Rates, limits and advice for the Lambda's runs, from logs and run reports."""
 
 from __future__ import annotations
 
-from vectora_normalize.operations.report.assessment import Limits, Verdict, judge
-from vectora_normalize.operations.report.records import Record, records
-from vectora_normalize.operations.report.runs import RunNumbers, runs
+from vectora_normalize.operations.report.assessment import Assessment, Limits, assess
+from vectora_normalize.operations.report.log_lines import LogLine, parse_lines
+from vectora_normalize.operations.report.runs import RunNumbers, find_runs
 
-__all__ = ["Limits", "Record", "RunNumbers", "Verdict", "judge", "records", "runs"]
+__all__ = ["Assessment", "Limits", "LogLine", "RunNumbers", "assess", "find_runs", "parse_lines"]

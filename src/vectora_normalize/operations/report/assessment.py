@@ -1,6 +1,8 @@
-"""Runs held against the limits of the alarms, and the tuning that the operations guide has for them.
+"""The limits of the alarms, applied to runs, and what to change.
 
-Each run is judged for itself, as the alarms do; runs that no line names are judged together.
+Each run is compared with the limits on its own, as the alarms do. The advice on Bedrock calls is the library's
+(``bedrock_resilience.simulation.recommend``) under the names of the Lambda's environment variables; durations, errors
+and unstarted items are added here.
 """
 
 from __future__ import annotations
@@ -8,29 +10,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience._fault import Fault
+from bedrock_resilience.simulation import recommend, recommend_max_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bedrock_resilience.quotas import TokenUsage
+    from bedrock_resilience import TokenUsage
+    from bedrock_resilience.simulation import Recommendation
     from vectora_normalize.operations.report.runs import RunNumbers
 
-_FEW_THROTTLES: Final = 0.05  # under it there is room for more workers (operations guide)
-_LONG: Final = 300.0  # seconds; over it a run is too long (operations guide)
-# A throttle, as the log lines call it and as the run reports do.
-_THROTTLED: Final = frozenset({"ThrottlingException", Fault.THROTTLING.value})
-_TRANSIENT: Final = frozenset(fault.value for fault in Fault if fault.retryable) - _THROTTLED
+_LONG_RUN_SECONDS: Final = 300.0  # operations guide
+_FEW_THROTTLES: Final = 0.05  # operations guide
+_VARIABLES: Final = {
+    "pacer": "BEDROCK_PACING",
+    "max_workers": "MAX_BEDROCK_WORKERS",
+    "max_retries": "BEDROCK_MAX_RETRIES",
+    "base_delay": "BEDROCK_BASE_DELAY",
+    "retry_on": "BEDROCK_RETRY_ON",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Where the alarms of infra/s1-runtime.yaml go off.
+    """The thresholds of the alarms in infra/s1-runtime.yaml.
 
     Args:
-        retry_rate: Retries over calls, 0 to 1.
+        retry_rate: Retries over attempts, 0 to 1.
         failure_rate: Failed over submitted items, 0 to 1.
-        seconds: Of one run.
+        seconds: Duration of one run.
     """
 
     retry_rate: float = 0.20
@@ -39,19 +46,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What the runs come to, all together.
+class Assessment:
+    """The totals of all runs, the limits they exceed, and what to change.
 
     Args:
-        runs: How many.
-        calls: Requests sent to Bedrock, of the runs that tell; None where none does.
-        retries: Of the same runs; where none tells the calls, of all.
-        submitted: Items, of the runs that tell; None where none does.
-        failed: Of the same runs; where none tells the items, of all.
-        longest: Seconds of the longest run; None where no run tells.
-        tokens: What was reserved of the token quota and what came of it, of the runs that tell; None where none does.
-        breaches: A line for each limit that a run is over; empty where all is well.
-        advice: What to change, a line each.
+        runs: Number of runs.
+        attempts: Requests sent to Bedrock, over the runs where it is known; None where it is known of none.
+        retries: Retries of the same runs; of all runs where no attempts are known.
+        submitted: Items, over the runs where it is known; None where it is known of none.
+        failed: Failed items of the same runs; of all runs where no items are known.
+        longest_seconds: Duration of the longest run; None where no duration is known.
+        tokens: What was reserved of the token quota and what became of it, over the runs where it is known; None where
+            it is known of none.
+        breaches: One text for each limit that a run exceeds; empty where there is none.
+        advice: One text for each change.
     """
 
     runs: int
@@ -59,14 +67,14 @@ class Verdict:
     retries: int
     submitted: int | None
     failed: int
-    longest: float | None
+    longest_seconds: float | None
     tokens: TokenUsage | None
     breaches: tuple[str, ...]
     advice: tuple[str, ...]
 
     @property
     def retry_rate(self) -> float | None:
-        """Retries over calls, 0 to 1; None where the calls are not known."""
+        """Retries over attempts, 0 to 1; None where the attempts are not known."""
         return None if self.attempts is None else self.retries / max(self.attempts, 1)
 
     @property
@@ -75,79 +83,81 @@ class Verdict:
         return None if self.submitted is None else self.failed / max(self.submitted, 1)
 
 
-def judge(found: Sequence[RunNumbers], limits: Limits = Limits()) -> Verdict:
-    """The verdict over runs."""
-    calls, retries = _sums([(run.attempts, run.retries) for run in found])
-    submitted, failed = _sums([(run.submitted, run.failed) for run in found])
-    told = [run.tokens for run in found if run.tokens is not None]
-    tokens = sum(told[1:], told[0]) if told else None
-    return Verdict(
-        runs=len(found),
-        attempts=calls,
+def assess(runs: Sequence[RunNumbers], limits: Limits = Limits()) -> Assessment:
+    """Add up the runs, compare each with the limits, and collect the advice."""
+    attempts, retries = _sums([(run.attempts, run.retries) for run in runs])
+    submitted, failed = _sums([(run.submitted, run.failed) for run in runs])
+    usages = [run.tokens for run in runs if run.tokens is not None]
+    tokens = sum(usages[1:], usages[0]) if usages else None
+    return Assessment(
+        runs=len(runs),
+        attempts=attempts,
         retries=retries,
         submitted=submitted,
         failed=failed,
-        longest=max((run.seconds for run in found if run.seconds is not None), default=None),
+        longest_seconds=max((run.seconds for run in runs if run.seconds is not None), default=None),
         tokens=tokens,
-        breaches=tuple(breach for run in found for breach in _breaches(run, limits)),
-        advice=(*_advice(found, limits), *_token_advice(tokens)),
+        breaches=tuple(breach for run in runs for breach in _breaches(run, limits)),
+        advice=(*_advice(runs), *_token_advice(tokens)),
     )
 
 
+def describe(recommendation: Recommendation) -> str:
+    """The recommendation with the environment variables that follow it, for example ``more workers: A=8``."""
+    variables = [
+        f"{_VARIABLES[name]}={value:g}" if isinstance(value, float) else f"{_VARIABLES[name]}={value}"
+        for name, value in recommendation.settings.items()
+        if name in _VARIABLES
+    ]
+    return f"{recommendation.name}: {', '.join(variables) or recommendation.reason}"
+
+
 def _sums(pairs: Sequence[tuple[int | None, int]]) -> tuple[int | None, int]:
-    """Whole and part over those whose whole is known; None and all parts, where none is."""
-    known = [(whole, part) for whole, part in pairs if whole is not None]
+    """The totals and the parts of the pairs whose total is known; None and all parts where none is."""
+    known = [(total, part) for total, part in pairs if total is not None]
     if not known:
         return None, sum(part for _, part in pairs)
-    return sum(whole for whole, _ in known), sum(part for _, part in known)
+    return sum(total for total, _ in known), sum(part for _, part in known)
 
 
 def _breaches(run: RunNumbers, limits: Limits) -> Iterable[str]:
-    name = run.request_id or "runs without a name"
-    if run.refusal is not None:
-        yield f"{name}: came to nothing: {run.refusal}"
+    name = run.request_id or "runs without a request id"
+    if run.error_type is not None:
+        yield f"{name}: ended without a result: {run.error_type}"
     elif run.unstarted:
         yield f"{name}: {run.unstarted} items not started"
     if run.retry_rate is not None and run.retry_rate > limits.retry_rate:
         yield f"{name}: retry rate {run.retry_rate:.1%}, over {limits.retry_rate:.0%}"
     if run.failure_rate is not None and run.failure_rate > limits.failure_rate:
         yield f"{name}: final failure rate {run.failure_rate:.1%}, over {limits.failure_rate:.0%}"
-    if run.killed:
-        yield f"{name}: killed at its timeout, after {run.seconds:.0f} s"
+    if run.timed_out:
+        yield f"{name}: timed out after {run.seconds:.0f} s"
     elif run.seconds is not None and run.seconds > limits.seconds:
         yield f"{name}: took {run.seconds:.0f} s, over {limits.seconds:.0f} s"
 
 
-def _advice(found: Sequence[RunNumbers], limits: Limits) -> Iterable[str]:
-    failing = [run for run in found if run.failure_rate is not None and run.failure_rate > limits.failure_rate]
-    retrying = [run for run in found if run.retry_rate is not None and run.retry_rate > limits.retry_rate]
-    long = [run for run in found if run.killed or (run.seconds is not None and run.seconds > _LONG)]
-    throttled = [run for run in found if run.throttle_rate is not None and run.throttle_rate >= _FEW_THROTTLES]
-    refusals = sorted({run.refusal for run in found if run.refusal is not None})
-    unstarted = any(run.unstarted and run.refusal is None for run in found)
-    faults = {name for run in failing for name in run.faults}
-    if refusals:
-        yield f"runs that came to nothing ({', '.join(refusals)}): their message, in the log and in the run report"
+def _advice(runs: Sequence[RunNumbers]) -> Iterable[str]:
+    error_types = sorted({run.error_type for run in runs if run.error_type is not None})
+    unstarted = any(run.unstarted and run.error_type is None for run in runs)
+    long = any(run.timed_out or (run.seconds is not None and run.seconds > _LONG_RUN_SECONDS) for run in runs)
+    throttled = any(run.throttle_rate is not None and run.throttle_rate >= _FEW_THROTTLES for run in runs)
+    found = [recommendation for run in runs if run.stats is not None for recommendation in recommend(run.stats)]
+    changes = [recommendation for recommendation in found if recommendation.name != "lower max_tokens"]
+    limited = error_types or unstarted or long or throttled or any(change.name != "more workers" for change in changes)
+    if error_types:
+        yield f"runs without a result ({', '.join(error_types)}): read the message in the log or in the run report"
     if unstarted:
-        yield "items not started: the next run takes them up; `bedrock.stopped` in the run report says why"
-    if faults & _THROTTLED or any(not run.faults for run in failing):
-        yield "final failures: BEDROCK_MAX_RETRIES=5, BEDROCK_BASE_DELAY=1.0"
-    if transient := sorted(faults & _TRANSIENT):
-        yield f"final failures that may pass ({', '.join(transient)}): BEDROCK_RETRY_ON=transient"
-    if lasting := sorted(faults - _THROTTLED - _TRANSIENT):
-        yield f"final failures that no retry helps against ({', '.join(lasting)}): see the run reports"
-    if retrying or (long and throttled):
-        yield "throttling: fewer workers (MAX_BEDROCK_WORKERS), or the pacer (BEDROCK_REQUESTS_PER_MINUTE)"
-    elif long:
+        yield "items not started: the next run starts them; `bedrock.stopped` in the run report has the reason"
+    # Where any run needs something else, more workers are no advice, even if other runs have room for them.
+    yield from dict.fromkeys(describe(change) for change in changes if not (limited and change.name == "more workers"))
+    if long and not throttled:
         yield "long runs without throttling: more workers, more memory, a longer timeout"
-    elif not (failing or throttled or refusals or unstarted) and any(run.attempts for run in found):
-        yield "throttling is under 5 %: where time matters, MAX_BEDROCK_WORKERS=8"
 
 
 def _token_advice(tokens: TokenUsage | None) -> Iterable[str]:
-    advised = None if tokens is None else tokens.advised_max_tokens
-    if tokens is not None and advised is not None:
+    recommendation = recommend_max_tokens(tokens)
+    if recommendation is not None:
         yield (
-            f"{tokens.unused_share:.0%} of the reserved tokens in vain: MAX_TOKENS={advised} in "
-            f"vectora_normalize/normalize/prompt.py; the longest answer has {tokens.largest_output}"
+            f"lower max_tokens: MAX_TOKENS={recommendation.settings['max_tokens']} in "
+            f"vectora_normalize/normalize/prompt.py; {recommendation.reason}"
         )

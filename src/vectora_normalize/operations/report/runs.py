@@ -1,7 +1,8 @@
-"""Records as runs: what each run cost and came to.
+"""Runs and their numbers, from log lines and run reports.
 
-A run tells its numbers up to three times, and counts once: its report knows best, then its line of metrics, then what
-its log lines add up to. The last is all there is where a run was killed, or where only lines were kept.
+A run may be described up to three times and counts once: by its run report, which has the most; by its line of metrics;
+and by its other log lines, which are added up. The log lines are all there is where a run timed out, or where only they
+were kept.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience.quotas import TokenUsage
+from bedrock_resilience import Fault, RetryPolicy, TokenUsage
+from bedrock_resilience.simulation import RunStats
 from vectora_normalize.contract import ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from vectora_normalize.operations.report.records import Record
+    from vectora_normalize.operations.report.log_lines import LogLine
 
-# The lines of bedrock_resilience.telemetry._logging, in both of its languages. A letter with an accent may be anything:
-# a console that writes another encoding than it says must not make retries vanish.
+# The lines of vectora_normalize.bedrock_retry and of bedrock_resilience.telemetry. A letter with an accent may be any
+# character: a console that writes another encoding than it declares must not make retries vanish.
 _RETRY: Final = re.compile(
     r"(?P<name>\w+)(?: d\S{1,6}tect\S{1,6}e \(tentative | \(attempt )\d+/\d+\)\. Retry(?:ing)? (?:dans|in) "
 )
@@ -30,21 +32,22 @@ _ABANDONED: Final = re.compile(
     r"(?P<name>\w+) - (?:\S{1,6}chec apr\S{1,6}s \d+ tentatives\. Abandon|failed after \d+ attempts\. Giving)"
 )
 _THROTTLING: Final = "ThrottlingException"
-# Of normalize.batch; older versions wrote it in French.
+_FAULT_NAMES: Final = {_THROTTLING: Fault.THROTTLING.value}  # log lines have AWS's error codes
+# Of vectora_normalize.normalize.batch; older versions wrote it in French.
 _BATCH: Final = re.compile(
     r"(?:Normalised|Normalisation termin\S{1,6}e)\s{0,2}: "
-    r"(?P<good>\d+) (?:succeeded|succ\S{1,6}s), (?P<bad>\d+) (?:failed|\S{1,6}checs)"
-    r"(?:, (?P<rest>\d+) not started)?"
+    r"(?P<succeeded>\d+) (?:succeeded|succ\S{1,6}s), (?P<failed>\d+) (?:failed|\S{1,6}checs)"
+    r"(?:, (?P<unstarted>\d+) not started)?"
 )
-# Of the handler, where the answer is no 200.
-_REFUSED: Final = re.compile(rf"(?:refused|came to nothing): (?P<type>{'|'.join(ErrorType)}): ")
+# Of the handler, where the response is no 200.
+_NO_RESULT: Final = re.compile(rf"(?:refused|came to nothing): (?P<type>{'|'.join(ErrorType)}): ")
 _REQUEST_ID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-# Lambda's own lines.
-_KILLED: Final = re.compile(rf"(?P<id>{_REQUEST_ID}) Task timed out after (?P<seconds>[\d.]+) seconds")
+# Lambda's own line.
+_TIMED_OUT: Final = re.compile(rf"(?P<id>{_REQUEST_ID}) Task timed out after (?P<seconds>[\d.]+) seconds")
 
 
 class Origin(IntEnum):
-    """Where the numbers of a run come from; a greater one knows better."""
+    """Where the numbers of a run come from; a greater one replaces a smaller one."""
 
     LINES = 0
     METRICS = 1
@@ -53,22 +56,23 @@ class Origin(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunNumbers:
-    """A run in numbers; several runs that no line names are one.
+    """The numbers of a run. Lines without a request id are taken together as one run.
 
     Args:
-        request_id: Its name; None where no line had one.
+        request_id: The id of the invocation; None where no line has one.
         origin: Where the numbers come from.
-        calls: Requests sent to Bedrock; None where nothing tells.
-        retries: Calls that were made again.
-        throttles: Answers that said 429.
-        submitted: Items that were to be normalised; None where nothing tells.
-        failed: Those that failed for good.
-        seconds: What the run took; None where nothing tells.
-        unstarted: Items that were not begun, those that workers have before them left out.
-        refusal: The `error_type` of an answer that is no 200; None where nothing tells of one.
-        killed: Whether Lambda ended it at its timeout.
-        faults: What the items failed of, counted; empty where only metrics tell.
-        tokens: What was reserved of the token quota and what came of it; None where no report tells.
+        attempts: Requests sent to Bedrock; None where it is not known.
+        retries: Attempts after the first of their call.
+        throttles: Attempts that were answered with 429.
+        submitted: Items to be normalised; None where it is not known.
+        failed: Items that failed for good.
+        seconds: Duration of the run; None where it is not known.
+        unstarted: Items that were not started, without those that were queued for workers.
+        error_type: ``error_type`` of a response that is no 200; None where there was none.
+        timed_out: Whether Lambda ended the run at its timeout.
+        faults: Faults of the failed items, counted; empty where only metrics are known.
+        tokens: What was reserved of the token quota and what became of it; None without a report.
+        stats: The run as the library advises on it; None where attempts or items are not known.
     """
 
     request_id: str | None
@@ -80,19 +84,20 @@ class RunNumbers:
     failed: int
     seconds: float | None
     unstarted: int = 0
-    refusal: str | None = None
-    killed: bool = False
+    error_type: str | None = None
+    timed_out: bool = False
     faults: Mapping[str, int] = field(default_factory=dict[str, int])
     tokens: TokenUsage | None = None
+    stats: RunStats | None = None
 
     @property
     def retry_rate(self) -> float | None:
-        """Retries over calls, 0 to 1; None where the calls are not known."""
+        """Retries over attempts, 0 to 1; None where the attempts are not known."""
         return None if self.attempts is None else self.retries / max(self.attempts, 1)
 
     @property
     def throttle_rate(self) -> float | None:
-        """Throttles over calls, 0 to 1; None where the calls are not known."""
+        """Throttles over attempts, 0 to 1; None where the attempts are not known."""
         return None if self.attempts is None else self.throttles / max(self.attempts, 1)
 
     @property
@@ -101,93 +106,111 @@ class RunNumbers:
         return None if self.submitted is None else self.failed / max(self.submitted, 1)
 
 
-def runs(found: Iterable[Record]) -> list[RunNumbers]:
-    """The runs that records tell of, in the order in which they first do.
+def find_runs(lines: Iterable[LogLine]) -> list[RunNumbers]:
+    """The runs that the lines describe, in the order of their first lines.
 
-    Records that tell of no run are passed over: lines of other programs, and of other parts of this one.
+    Lines of other programs, and those of this one without numbers, are skipped.
     """
-    told: dict[str | None, RunNumbers] = {}
-    added: dict[str | None, _Lines] = {}
-    for record in found:
-        numbers = _report(record.fields) or _metrics(record.fields)
+    summaries: dict[str | None, RunNumbers] = {}
+    totals: dict[str | None, _Totals] = {}
+    for line in lines:
+        numbers = _of_report(line.fields) or _of_metrics(line.fields)
         if numbers is None:
-            _add(record, added)
-        elif numbers.request_id not in told or numbers.origin >= told[numbers.request_id].origin:
-            told[numbers.request_id] = numbers
-    named = {**{name: lines.numbers(name) for name, lines in added.items() if lines.of_a_run}, **told}
-    return [_with_lines(numbers, added.get(name)) for name, numbers in named.items()]
+            _add(line, totals)
+        elif numbers.request_id not in summaries or numbers.origin >= summaries[numbers.request_id].origin:
+            summaries[numbers.request_id] = numbers
+    of_lines = {request_id: found.numbers(request_id) for request_id, found in totals.items() if found.counted}
+    return [_completed(run, totals.get(request_id)) for request_id, run in {**of_lines, **summaries}.items()]
 
 
 @dataclass(slots=True)
-class _Lines:
-    """What the log lines of one run add up to."""
+class _Totals:
+    """The sums of the log lines of one run."""
 
     retries: int = 0
     throttles: int = 0
     abandoned: int = 0
     batches: int = 0
-    good: int = 0
-    bad: int = 0
-    rest: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    unstarted: int = 0
     seconds: float | None = None
-    killed: bool = False
-    refusal: str | None = None
+    timed_out: bool = False
+    error_type: str | None = None
     faults: Counter[str] = field(default_factory=Counter[str])
 
     @property
-    def of_a_run(self) -> bool:
-        """Whether there was a line that counts."""
-        return bool(self.retries or self.abandoned or self.batches or self.killed or self.refusal)
+    def counted(self) -> bool:
+        """Whether any line was one of a run."""
+        return bool(self.retries or self.abandoned or self.batches or self.timed_out or self.error_type)
 
     def numbers(self, request_id: str | None) -> RunNumbers:
         known = self.batches > 0
         return RunNumbers(
             request_id=request_id,
             origin=Origin.LINES,
-            # Each item that was begun has had one call, and one more for each retry.
-            attempts=self.good + self.bad + self.retries if known else None,
+            # Each item that was started had one attempt, and one more for each retry.
+            attempts=self.succeeded + self.failed + self.retries if known else None,
             retries=self.retries,
             throttles=self.throttles,
-            submitted=self.good + self.bad + self.rest if known else None,
-            failed=self.bad if known else self.abandoned,
+            submitted=self.succeeded + self.failed + self.unstarted if known else None,
+            failed=self.failed if known else self.abandoned,
             seconds=self.seconds,
-            unstarted=self.rest,
+            unstarted=self.unstarted,
             faults=dict(self.faults),
         )
 
 
-def _with_lines(numbers: RunNumbers, lines: _Lines | None) -> RunNumbers:
-    """The numbers of a run, with what only its lines tell."""
-    if lines is None:
-        return numbers
-    return replace(numbers, killed=lines.killed, refusal=numbers.refusal or lines.refusal)
+def _completed(run: RunNumbers, totals: _Totals | None) -> RunNumbers:
+    """The run with what only its log lines contain, and with the library's view of it."""
+    if totals is not None:
+        run = replace(run, timed_out=totals.timed_out, error_type=run.error_type or totals.error_type)
+    return run if run.stats is not None else replace(run, stats=run_stats(run))
 
 
-def _add(record: Record, added: dict[str | None, _Lines]) -> None:
-    if killed := _KILLED.search(record.text):
-        lines = added.setdefault(killed["id"], _Lines())
-        lines.killed, lines.seconds = True, float(killed["seconds"])
+def run_stats(run: RunNumbers) -> RunStats | None:
+    """The run as the library advises on it, with default settings; None where numbers are unknown or damaged."""
+    if run.attempts is None or run.submitted is None:
+        return None
+    try:
+        return RunStats(
+            submitted=run.submitted,
+            failed=run.failed,
+            attempts=run.attempts,
+            retries=run.retries,
+            throttles=run.throttles,
+            elapsed=run.seconds or 0.0,
+            faults={_FAULT_NAMES.get(name, name): count for name, count in run.faults.items()},
+        )
+    except (TypeError, ValueError):
+        return None
+
+
+def _add(line: LogLine, totals: dict[str | None, _Totals]) -> None:
+    if timed_out := _TIMED_OUT.search(line.text):
+        found = totals.setdefault(timed_out["id"], _Totals())
+        found.timed_out, found.seconds = True, float(timed_out["seconds"])
         return
-    request_id = record.fields.get("request_id")
-    lines = added.setdefault(request_id if isinstance(request_id, str) else None, _Lines())
-    if retry := _RETRY.search(record.text):
-        lines.retries += 1
-        lines.throttles += retry["name"] == _THROTTLING
-    elif abandoned := _ABANDONED.search(record.text):
-        lines.abandoned += 1
-        lines.throttles += abandoned["name"] == _THROTTLING
-        lines.faults[abandoned["name"]] += 1
-    elif batch := _BATCH.search(record.text):
-        lines.batches += 1
-        lines.good += int(batch["good"])
-        lines.bad += int(batch["bad"])
-        lines.rest += int(batch["rest"] or 0)
-    elif refused := _REFUSED.search(record.text):
-        lines.refusal = refused["type"]
+    request_id = line.fields.get("request_id")
+    found = totals.setdefault(request_id if isinstance(request_id, str) else None, _Totals())
+    if retry := _RETRY.search(line.text):
+        found.retries += 1
+        found.throttles += retry["name"] == _THROTTLING
+    elif abandoned := _ABANDONED.search(line.text):
+        found.abandoned += 1
+        found.throttles += abandoned["name"] == _THROTTLING
+        found.faults[abandoned["name"]] += 1
+    elif batch := _BATCH.search(line.text):
+        found.batches += 1
+        found.succeeded += int(batch["succeeded"])
+        found.failed += int(batch["failed"])
+        found.unstarted += int(batch["unstarted"] or 0)
+    elif no_result := _NO_RESULT.search(line.text):
+        found.error_type = no_result["type"]
 
 
-def _report(fields: Mapping[str, Any]) -> RunNumbers | None:
-    """The numbers of a run report; see `vectora_normalize.pipeline.report`."""
+def _of_report(fields: Mapping[str, Any]) -> RunNumbers | None:
+    """The numbers of a run report; see ``vectora_normalize.pipeline.report``."""
     bedrock, seconds = _object(fields.get("bedrock")), _object(fields.get("seconds"))
     numbers = {name: _number(bedrock.get(name)) for name in ("attempts", "retries", "throttles", "submitted", "failed")}
     if None in numbers.values():
@@ -195,28 +218,47 @@ def _report(fields: Mapping[str, Any]) -> RunNumbers | None:
     queued = _number(_object(fields.get("work")).get("queued")) or 0
     numbers["unstarted"] = max((_number(bedrock.get("unstarted")) or 0) - queued, 0)
     faults = {name: int(count) for name, count in _object(bedrock.get("faults")).items() if _number(count) is not None}
-    told = _run(fields, Origin.REPORT, numbers, _number(seconds.get("total")), faults)
-    return replace(told, tokens=_tokens(_object(bedrock.get("tokens"))))
+    run = _run(fields, Origin.REPORT, numbers, _number(seconds.get("total")), faults)
+    return replace(run, tokens=_tokens(_object(bedrock.get("tokens"))), stats=_stats_of_report(fields, bedrock))
 
 
-def _tokens(told: Mapping[str, Any]) -> TokenUsage | None:
+def _stats_of_report(fields: Mapping[str, Any], bedrock: Mapping[str, Any]) -> RunStats | None:
+    """The report's batch with the settings of the run; None where a part of it is damaged."""
+    settings = _object(fields.get("settings"))
+    # Environment variables are text; a number in a report is read as the text that sets it.
+    variables = {name: str(value) for name, value in _object(settings.get("policy")).items() if value is not None}
+    workers = {} if settings.get("max_workers") is None else {"workers": settings["max_workers"]}
     try:
-        return TokenUsage.from_dict(told)
-    except ValueError:  # there are none, or they are damaged
+        policy = RetryPolicy.from_env(variables)
+        return RunStats.from_report({**bedrock, "outcomes": fields.get("items")}, policy=policy, **workers)
+    except (TypeError, ValueError):
         return None
 
 
-def _metrics(fields: Mapping[str, Any]) -> RunNumbers | None:
-    """The numbers of a line of metrics; see `vectora_normalize.operations.monitoring`."""
+def _tokens(usage: Mapping[str, Any]) -> TokenUsage | None:
+    try:
+        return TokenUsage.from_dict(usage)
+    except ValueError:  # missing or damaged
+        return None
+
+
+def _of_metrics(fields: Mapping[str, Any]) -> RunNumbers | None:
+    """The numbers of a line of metrics; see ``vectora_normalize.operations.monitoring``."""
     values = {name: _number(fields.get(name)) for name in ("Attempts", "Retries", "Throttles", "ItemsFailed")}
     if "_aws" not in fields or None in values.values():
         return None
-    calls, retries, throttles, failed = values.values()
-    good, unstarted, queued = (
+    attempts, retries, throttles, failed = values.values()
+    succeeded, unstarted, queued = (
         _number(fields.get(name)) or 0 for name in ("ItemsNormalized", "ItemsUnstarted", "ItemsQueued")
     )
-    numbers = {"attempts": calls, "retries": retries, "throttles": throttles, "failed": failed, "unstarted": unstarted}
-    numbers["submitted"] = good + unstarted + queued + (failed or 0)
+    numbers = {
+        "attempts": attempts,
+        "retries": retries,
+        "throttles": throttles,
+        "submitted": succeeded + unstarted + queued + (failed or 0),
+        "failed": failed,
+        "unstarted": unstarted,
+    }
     return _run(fields, Origin.METRICS, numbers, _number(fields.get("DurationSeconds")), {})
 
 
@@ -227,25 +269,20 @@ def _run(
     seconds: float | None,
     faults: Mapping[str, int],
 ) -> RunNumbers:
-    counts = {name: int(value or 0) for name, value in numbers.items()}
-    request_id, refusal = fields.get("request_id"), fields.get("error_type")
+    counts: dict[str, Any] = {name: int(value or 0) for name, value in numbers.items()}
+    request_id, error_type = fields.get("request_id"), fields.get("error_type")
     return RunNumbers(
         request_id=request_id if isinstance(request_id, str) else None,
         origin=origin,
-        refusal=refusal if isinstance(refusal, str) else None,
+        error_type=error_type if isinstance(error_type, str) else None,
         seconds=seconds,
         faults=faults,
-        attempts=counts["attempts"],
-        retries=counts["retries"],
-        throttles=counts["throttles"],
-        submitted=counts["submitted"],
-        failed=counts["failed"],
-        unstarted=counts["unstarted"],
+        **counts,
     )
 
 
 def _number(value: object) -> float | None:
-    """A number, or the only one of a list, as the embedded metric format has it; None for anything else."""
+    """A number, or the only one of a list, as in the embedded metric format; None for anything else."""
     if isinstance(value, list) and len(cast("list[object]", value)) == 1:
         value = cast("list[object]", value)[0]
     return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,13 +45,14 @@ def test_within_the_limits_is_success(good: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert rows == [
-        "run attempts retries % items failed % seconds told by",
+        "run attempts retries % items failed % seconds source",
         "good 110 10 9.1 100 0 0.0 100.0 report",
         "",
         "retry rate 9.1 % (10 of 110 attempts)",
         "final failure rate 0.0 % (0 of 100 items)",
         "longest run 100.0 s",
         "within the limits",
+        "to change: pace the requests: BEDROCK_PACING=adaptive",
     ]
 
 
@@ -58,15 +60,15 @@ def test_what_was_reserved_in_vain_is_shown_where_a_report_tells() -> None:
     account = RequestTokens(0, 1_000).settled(Usage(700, 100))
     told = sum([account] * 20, account).to_dict()
     shown = call(stdin=as_json(run_report(tokens=told))).stdout
-    assert "reserved in vain    29.4 % (10500 of 35700 tokens)" in shown.splitlines()
-    assert "to change: 29% of the reserved tokens in vain: MAX_TOKENS=500 in" in shown
+    assert "over-reserved       29.4 % (10500 of 35700 tokens)" in shown.splitlines()
+    assert "to change: lower max_tokens: MAX_TOKENS=500 in" in shown
     numbers = json.loads(call("--json", stdin=as_json(run_report(tokens=told))).stdout)
     assert numbers["tokens"] == numbers["each"][0]["tokens"] == told
 
 
 def test_where_no_usage_is_known_nothing_is_shown_of_tokens() -> None:
     told = RequestTokens(0, 1_000).settled(None).to_dict()
-    assert "in vain" not in call(stdin=as_json(run_report(tokens=told))).stdout
+    assert "over-reserved" not in call(stdin=as_json(run_report(tokens=told))).stdout
     assert json.loads(call("--json", stdin=as_json(run_report())).stdout)["tokens"] is None
 
 
@@ -80,8 +82,9 @@ def test_over_a_limit_is_a_failure_with_what_to_change(good: Path, bad: Path) ->
         "over the limit: bad: took 500 s, over 240 s",
     ]
     assert [line.split(":")[1] for line in result.stdout.splitlines() if line.startswith("to change")] == [
-        " final failures",
-        " throttling",
+        " pace the requests",
+        " more retries, longer delays",
+        " fewer workers",
     ]
 
 
@@ -122,17 +125,62 @@ def test_a_run_that_came_to_nothing_is_not_well_whatever_its_rates() -> None:
     report = {**run_report(attempts=1, submitted=112, failed=1, unstarted=111), "error_type": "BedrockRefused"}
     result = call(stdin=as_json(report))
     assert result.exit_code == 1
-    assert "over the limit: r-1: came to nothing: BedrockRefused" in result.stdout
+    assert "over the limit: r-1: ended without a result: BedrockRefused" in result.stdout
 
 
 @pytest.mark.parametrize("stdin", [b"", b"\xff\xfe", b"nothing of ours\n"])
 def test_nothing_to_judge_is_told(stdin: bytes) -> None:
     result = call(stdin=stdin)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: there is no run in what was given")
+    assert result.stderr.startswith("error: the input describes no run")
 
 
 def test_a_file_that_cannot_be_read_is_told(good: Path, tmp_path: Path) -> None:
     result = call(good, tmp_path / "missing")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"error: '{tmp_path / 'missing'}' cannot be read: No such file or directory\n"
+
+
+def test_the_effect_of_the_advice_is_simulated_for_each_run(good: Path, bad: Path) -> None:
+    result = call(good, bad, "--simulate", "--rpm", "60")
+    effects = [line.split(": ")[1:3] for line in result.stdout.splitlines() if line.startswith("simulated: ")]
+    assert effects == [
+        ["good", "pace the requests"],
+        ["bad", "pace the requests"],
+        ["bad", "more retries, longer delays"],
+        ["bad", "fewer workers"],
+    ]
+    (paced,) = [line for line in result.stdout.splitlines() if line.startswith("simulated: good")]
+    assert re.fullmatch(
+        r"simulated: good: pace the requests: throttled [\d.]+ -> [\d.]+ %, failed [\d.]+ -> [\d.]+ %, "
+        r"duration \d+ -> \d+ s",
+        paced,
+    )
+
+
+def test_json_has_the_simulated_effects_where_they_are_asked_for(good: Path) -> None:
+    (effect,) = json.loads(call(good, "--simulate", "--json").stdout)["effects"]
+    assert (effect["request_id"], effect["name"], effect["settings"]) == (
+        "good",
+        "pace the requests",
+        {"pacer": "adaptive"},
+    )
+    assert effect["after"]["throttle_rate"]["mean"] < effect["before"]["throttle_rate"]["mean"]
+    assert "effects" not in json.loads(call(good, "--json").stdout)
+
+
+def test_advice_that_takes_no_time_has_no_simulated_effect() -> None:
+    report = as_json(run_report(attempts=100, submitted=100, failed=10, faults={"validation": 10}))
+    lines_of_effects = [line for line in call("--simulate", stdin=report).stdout.splitlines() if "simulated" in line]
+    assert lines_of_effects == ["simulated: r-1: inspect the errors: its effect is not simulated"]
+
+
+def test_runs_without_attempts_are_not_simulated() -> None:
+    result = call("--simulate", "--json", stdin=as_json(run_report()))
+    assert json.loads(result.stdout)["effects"] == []
+
+
+def test_an_invalid_quota_is_refused(good: Path) -> None:
+    result = call(good, "--simulate", "--rpm", "-1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "error: rebuild: rpm: got -1.0; accepted: a finite number > 0, or None\n"

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bedrock_resilience.quotas import RequestTokens, Usage
-from vectora_normalize.operations.report import RunNumbers, judge
-from vectora_normalize.operations.report.runs import Origin
+from vectora_normalize.operations.report import RunNumbers, assess
+from vectora_normalize.operations.report.runs import Origin, run_stats
 
-WORKERS = "throttling is under 5 %: where time matters, MAX_BEDROCK_WORKERS=8"
-RETRIES = "final failures: BEDROCK_MAX_RETRIES=5, BEDROCK_BASE_DELAY=1.0"
-PACER = "throttling: fewer workers (MAX_BEDROCK_WORKERS), or the pacer (BEDROCK_REQUESTS_PER_MINUTE)"
-LASTING = "final failures that no retry helps against (validation): see the run reports"
-TRANSIENT = "final failures that may pass (internal_server, overloaded): BEDROCK_RETRY_ON=transient"
-REFUSED = "runs that came to nothing (BedrockRefused): their message, in the log and in the run report"
-UNSTARTED = "items not started: the next run takes them up; `bedrock.stopped` in the run report says why"
+WORKERS = "more workers: MAX_BEDROCK_WORKERS=8"
+FEWER = "fewer workers: MAX_BEDROCK_WORKERS=2"
+RETRIES = "more retries, longer delays: BEDROCK_MAX_RETRIES=5, BEDROCK_BASE_DELAY=1"
+PACER = "pace the requests: BEDROCK_PACING=adaptive"
+OTHERS = (
+    "inspect the errors: 6.0% of the items failed (limit 5%), some with faults that no setting prevents: validation"
+)
+TRANSIENT = "retry other faults: BEDROCK_RETRY_ON=transient"
+NO_RESULT = "runs without a result (BedrockRefused): read the message in the log or in the run report"
+UNSTARTED = "items not started: the next run starts them; `bedrock.stopped` in the run report has the reason"
 TOKENS = (
-    "29% of the reserved tokens in vain: MAX_TOKENS=500 in vectora_normalize/normalize/prompt.py; the longest answer "
-    "has 100"
+    "lower max_tokens: MAX_TOKENS=500 in vectora_normalize/normalize/prompt.py; 29% of the reserved tokens were not "
+    "used (10000 of 34000); max_tokens is 1000, the longest answer has 100"
 )
 TIME = "long runs without throttling: more workers, more memory, a longer timeout"
 
@@ -33,36 +37,37 @@ def run(name: str | None = "r-1", **numbers: Any) -> RunNumbers:  # noqa: ANN401
         "failed": 0,
         "seconds": 60.0,
     }
-    return RunNumbers(request_id=name, origin=Origin.REPORT, **{**usual, **numbers})
+    given = RunNumbers(request_id=name, origin=Origin.REPORT, **{**usual, **numbers})
+    return replace(given, stats=run_stats(given))
 
 
 def test_rates_are_over_all_runs_that_tell() -> None:
-    verdict = judge(
+    assessment = assess(
         [run(attempts=100, retries=10), run(attempts=300, retries=30, failed=4), run(attempts=None, retries=99)]
     )
-    assert (verdict.runs, verdict.attempts, verdict.retries, verdict.retry_rate) == (3, 400, 40, 0.1)
-    assert (verdict.submitted, verdict.failed, verdict.failure_rate) == (300, 4, 4 / 300)
-    assert verdict.longest == 60.0
+    assert (assessment.runs, assessment.attempts, assessment.retries, assessment.retry_rate) == (3, 400, 40, 0.1)
+    assert (assessment.submitted, assessment.failed, assessment.failure_rate) == (300, 4, 4 / 300)
+    assert assessment.longest_seconds == 60.0
 
 
 def test_where_no_run_tells_there_is_no_rate_and_yet_a_count() -> None:
-    verdict = judge([run(attempts=None, retries=3, submitted=None, failed=1, seconds=None)] * 2)
-    assert (verdict.attempts, verdict.retries, verdict.retry_rate) == (None, 6, None)
-    assert (verdict.submitted, verdict.failed, verdict.failure_rate) == (None, 2, None)
-    assert (verdict.longest, verdict.breaches, verdict.advice) == (None, (), ())
+    assessment = assess([run(attempts=None, retries=3, submitted=None, failed=1, seconds=None)] * 2)
+    assert (assessment.attempts, assessment.retries, assessment.retry_rate) == (None, 6, None)
+    assert (assessment.submitted, assessment.failed, assessment.failure_rate) == (None, 2, None)
+    assert (assessment.longest_seconds, assessment.breaches, assessment.advice) == (None, (), ())
 
 
 def test_no_runs_are_no_breach() -> None:
-    assert judge([]).breaches == ()
+    assert assess([]).breaches == ()
 
 
 def test_tokens_are_those_of_all_runs_that_tell() -> None:
     one = RequestTokens(0, 1_000).settled(Usage(700, 100))
     many = sum([one] * 18, one)
-    alone, both = judge([run(tokens=many), run()]), judge([run(tokens=many), run(tokens=one)])
+    alone, both = assess([run(tokens=many), run()]), assess([run(tokens=many), run(tokens=one)])
     assert (alone.tokens, both.tokens) == (many, many + one)
-    assert judge([run()]).tokens is None
-    assert alone.advice == judge([run()]).advice == (WORKERS,), "19 answers are too few"
+    assert assess([run()]).tokens is None
+    assert alone.advice == assess([run()]).advice == (WORKERS,), "19 answers are too few"
     assert both.advice == (WORKERS, TOKENS)
 
 
@@ -75,24 +80,27 @@ def test_tokens_are_those_of_all_runs_that_tell() -> None:
         ({"failed": 6}, "r-1: final failure rate 6.0%, over 5%"),
         ({"seconds": 240.0}, None),
         ({"seconds": 241.0}, "r-1: took 241 s, over 240 s"),
-        ({"seconds": 60.0, "killed": True}, "r-1: killed at its timeout, after 60 s"),
+        ({"seconds": 60.0, "timed_out": True}, "r-1: timed out after 60 s"),
         ({"attempts": 0, "submitted": 0}, None),
-        ({"failed": 1, "unstarted": 99, "refusal": "BedrockRefused"}, "r-1: came to nothing: BedrockRefused"),
-        ({"attempts": None, "submitted": None, "refusal": "InvalidEvent"}, "r-1: came to nothing: InvalidEvent"),
+        ({"failed": 1, "unstarted": 99, "error_type": "BedrockRefused"}, "r-1: ended without a result: BedrockRefused"),
+        (
+            {"attempts": None, "submitted": None, "error_type": "InvalidEvent"},
+            "r-1: ended without a result: InvalidEvent",
+        ),
         ({"unstarted": 3}, "r-1: 3 items not started"),
     ],
 )
 def test_a_limit_is_broken_beyond_it(numbers: dict[str, Any], breach: str | None) -> None:
-    assert judge([run(**numbers)]).breaches == (() if breach is None else (breach,))
+    assert assess([run(**numbers)]).breaches == (() if breach is None else (breach,))
 
 
 def test_each_run_is_judged_for_itself_as_the_alarms_do() -> None:
-    verdict = judge([run("a", retries=21), *[run()] * 50, run(None, failed=6)])
-    assert verdict.breaches == (
+    assessment = assess([run("a", retries=21), *[run()] * 50, run(None, failed=6)])
+    assert assessment.breaches == (
         "a: retry rate 21.0%, over 20%",
-        "runs without a name: final failure rate 6.0%, over 5%",
+        "runs without a request id: final failure rate 6.0%, over 5%",
     )
-    assert verdict.retry_rate == pytest.approx(21 / 5200)
+    assert assessment.retry_rate == pytest.approx(21 / 5200)
 
 
 @pytest.mark.parametrize(
@@ -100,21 +108,29 @@ def test_each_run_is_judged_for_itself_as_the_alarms_do() -> None:
     [
         ({}, (WORKERS,)),
         ({"throttles": 4, "retries": 4}, (WORKERS,)),
-        ({"throttles": 5, "retries": 5}, ()),
-        ({"throttles": 25, "retries": 25}, (PACER,)),
-        ({"failed": 6, "throttles": 10}, (RETRIES,)),
-        ({"failed": 6, "faults": {"throttling": 5, "validation": 1}, "throttles": 10}, (RETRIES, LASTING)),
-        ({"failed": 6, "faults": {"validation": 6}}, (LASTING,)),
+        ({"throttles": 5, "retries": 5}, (PACER,)),
+        ({"retries": 25}, ()),
+        ({"throttles": 25, "retries": 25}, (PACER, FEWER)),
+        ({"failed": 6, "throttles": 10}, (PACER, RETRIES)),
+        ({"failed": 6, "faults": {"throttling": 5, "validation": 1}, "throttles": 10}, (PACER, RETRIES, OTHERS)),
+        ({"failed": 6, "faults": {"validation": 6}}, (OTHERS,)),
         ({"failed": 6, "faults": {"internal_server": 6, "overloaded": 1}}, (TRANSIENT,)),
         ({"failed": 6, "faults": {"ThrottlingException": 6}}, (RETRIES,)),
         ({"seconds": 301.0}, (TIME,)),
         ({"seconds": 300.0}, (WORKERS,)),
         ({"seconds": 301.0, "throttles": 5}, (PACER,)),
-        ({"killed": True, "throttles": 5}, (PACER,)),
+        ({"seconds": 301.0, "failed": 6}, (RETRIES, TIME)),
+        ({"timed_out": True, "throttles": 5}, (PACER,)),
         ({"attempts": 0, "submitted": 0}, ()),
-        ({"attempts": 1, "failed": 1, "unstarted": 99, "refusal": "BedrockRefused"}, (REFUSED,)),
+        ({"attempts": 1, "failed": 1, "unstarted": 99, "error_type": "BedrockRefused"}, (NO_RESULT,)),
         ({"unstarted": 3}, (UNSTARTED,)),
     ],
 )
-def test_advice_is_the_scenario_of_the_guide(numbers: dict[str, Any], advice: tuple[str, ...]) -> None:
-    assert judge([run(**numbers)]).advice == advice
+def test_advice_is_the_library_s_and_the_guide_s(numbers: dict[str, Any], advice: tuple[str, ...]) -> None:
+    assert assess([run(**numbers)]).advice == advice
+
+
+def test_a_run_with_room_for_workers_does_not_ask_for_them_beside_a_throttled_one() -> None:
+    throttled = run("a", throttles=25, retries=25)
+    assert assess([throttled, run("b"), throttled]).advice == (PACER, FEWER)
+    assert assess([run("a"), run("b")]).advice == (WORKERS,)

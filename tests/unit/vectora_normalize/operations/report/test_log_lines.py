@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.logfiles import as_json, lines
-from vectora_normalize.operations.report import Record, records
+from vectora_normalize.operations.report import LogLine, parse_lines
 
 LINE = '{"level": "WARNING", "message": "détectée", "request_id": "r-1"}'
-READ = Record("détectée", {"level": "WARNING", "message": "détectée", "request_id": "r-1"})
+READ = LogLine("détectée", {"level": "WARNING", "message": "détectée", "request_id": "r-1"})
 
 
-def read(text: str, encoding: str = "utf-8") -> list[Record]:
-    return list(records(text.encode(encoding)))
+def read(text: str, encoding: str = "utf-8") -> list[LogLine]:
+    return list(parse_lines(text.encode(encoding)))
 
 
 def in_csv(header: str) -> str:
@@ -71,13 +71,13 @@ def test_what_powershell_redirects_is_read(encoding: str) -> None:
 
 
 def test_a_line_of_the_lambda_is_read_with_its_request() -> None:
-    (record,) = read("\n".join(lines("détectée", request_id="r-7")))
-    assert (record.text, record.fields["request_id"]) == ("détectée", "r-7")
+    (line,) = read("\n".join(lines("détectée", request_id="r-7")))
+    assert (line.text, line.fields["request_id"]) == ("détectée", "r-7")
 
 
-def test_one_object_is_one_record() -> None:
-    assert read('{"bedrock": {"attempts": 1}}') == [Record("", {"bedrock": {"attempts": 1}})]
-    assert read("[[1], [], 7, null]") == [Record("", {}), Record("", {})]
+def test_one_object_is_one_line() -> None:
+    assert read('{"bedrock": {"attempts": 1}}') == [LogLine("", {"bedrock": {"attempts": 1}})]
+    assert read("[[1], [], 7, null]") == [LogLine("", {}), LogLine("", {})]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "7", '"  "', "[]"])
@@ -86,15 +86,15 @@ def test_what_holds_nothing_gives_nothing(text: str) -> None:
 
 
 def test_damage_is_a_line_like_any_other() -> None:
-    assert read('{"message": "cut') == [Record('{"message": "cut')]
-    assert read("a,b\n1,2\n") == [Record("a,b"), Record("1,2")]
+    assert read('{"message": "cut') == [LogLine('{"message": "cut')]
+    assert read("a,b\n1,2\n") == [LogLine("a,b"), LogLine("1,2")]
     assert len(read("[" * 100_000)) == 1
-    assert read('x {"message": "a {b}"}') == [Record("a {b}", {"message": "a {b}"})]
+    assert read('x {"message": "a {b}"}') == [LogLine("a {b}", {"message": "a {b}"})]
 
 
 def test_a_message_that_is_no_text_is_no_message() -> None:
     assert read('{"message": {"a": 1}, "events": "no list"}') == [
-        Record("", {"message": {"a": 1}, "events": "no list"})
+        LogLine("", {"message": {"a": 1}, "events": "no list"})
     ]
 
 
@@ -107,18 +107,18 @@ JSON = st.recursive(
 
 @given(st.binary() | JSON.map(as_json) | st.text().map(str.encode))
 def test_nothing_is_refused(content: bytes) -> None:
-    for record in records(content):
-        assert isinstance(record.text, str)
-        assert isinstance(record.fields, dict)
+    for line in parse_lines(content):
+        assert isinstance(line.text, str)
+        assert isinstance(line.fields, dict)
 
 
 def test_what_an_export_task_leaves_is_unpacked() -> None:
     exported = f"2026-11-21T10:00:00.123Z {LINE}\n".encode()
-    assert list(records(gzip.compress(exported) + gzip.compress(b"plain\n"))) == [READ, Record("plain")]
+    assert list(parse_lines(gzip.compress(exported) + gzip.compress(b"plain\n"))) == [READ, LogLine("plain")]
 
 
 @pytest.mark.parametrize(
     "damaged", [gzip.compress(b"plain")[:-9], gzip.compress(b"plain")[:4], b"\x1f\x8b" + b"x" * 99]
 )
 def test_what_cannot_be_unpacked_has_no_lines(damaged: bytes) -> None:
-    assert list(records(damaged)) == []
+    assert list(parse_lines(damaged)) == []

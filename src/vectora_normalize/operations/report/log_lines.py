@@ -1,7 +1,7 @@
-"""Text of any origin as records: log files, what the AWS command line prints, exports of the console, run reports.
+"""The lines of log files, of AWS command-line output and of console exports; run reports, too.
 
-Nothing here is refused. A line that is no JSON is a record with that text; what is damaged or means nothing goes by,
-because a log is full of other people's lines.
+Nothing is refused. A line that is no JSON becomes a line with that text. Damaged input is skipped, because a log holds
+the lines of other programs as well.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ _GZIP: Final = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LogLine:
     """One line of a log, or one JSON object.
 
     Args:
-        text: The line as a person reads it.
-        fields: Its members, where it is a JSON object; else none.
+        text: The message.
+        fields: The members of the JSON object; empty where the line is none.
     """
 
     text: str
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-def records(content: bytes) -> Iterator[Record]:
-    """The records of a file, whatever it is.
+def parse_lines(content: bytes) -> Iterator[LogLine]:
+    """The lines of a file, whatever its format.
 
-    Understood are: plain lines; JSON lines, with or without what `aws logs tail` puts before them; the JSON of
-    `aws logs filter-log-events`, `get-log-events` and `get-query-results`; the JSON and CSV exports of the console;
-    what an export task or a subscription leaves in S3, packed with gzip; run reports, one or a list of them.
+    Formats: plain lines; JSON lines, with or without the prefix of ``aws logs tail``; the JSON of
+    ``aws logs filter-log-events``, ``get-log-events`` and ``get-query-results``; the JSON and CSV exports of the
+    console; the gzip files that an export task or a subscription writes to S3; run reports, one or a list of them.
     """
     text = _decoded(_unpacked(content))
-    whole = _json(text)
-    if whole is not None:
-        yield from _of_value(whole)
+    value = _json(text)
+    if value is not None:
+        yield from _of_value(value)
     elif _is_csv(text):
         for row in csv.DictReader(io.StringIO(text)):
             yield from _of_value(dict(row))
@@ -62,7 +62,7 @@ def _unpacked(content: bytes) -> bytes:
     if content.startswith(_GZIP):
         try:
             return gzip.decompress(content)
-        except (OSError, EOFError, zlib.error):  # damaged: its lines go by like those of others
+        except (OSError, EOFError, zlib.error):  # damaged
             return b""
     return content
 
@@ -73,7 +73,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _json(text: str) -> object:
-    """The value that a text is; None where it is none."""
+    """The parsed text; None where it is no JSON."""
     try:
         return cast("object", json.loads(text))
     except (ValueError, RecursionError):
@@ -85,16 +85,16 @@ def _is_csv(text: str) -> bool:
     return len(header) > 1 and not set(header).isdisjoint(_TEXT_KEYS)
 
 
-def _of_line(line: str) -> Iterator[Record]:
+def _of_line(line: str) -> Iterator[LogLine]:
     brace = line.find("{")
     value = _json(line[brace:]) if brace >= 0 else None
     if isinstance(value, dict):
         yield from _of_value(cast("object", value))
     elif line.strip():
-        yield Record(line.strip())
+        yield LogLine(line.strip())
 
 
-def _of_value(value: object) -> Iterator[Record]:
+def _of_value(value: object) -> Iterator[LogLine]:
     if isinstance(value, list):
         for part in cast("list[object]", value):
             yield from _of_value(_row(part))
@@ -104,20 +104,20 @@ def _of_value(value: object) -> Iterator[Record]:
         yield from _of_line(value)
 
 
-def _of_object(fields: dict[str, Any]) -> Iterator[Record]:
+def _of_object(fields: dict[str, Any]) -> Iterator[LogLine]:
     for key in _LIST_KEYS:
         if isinstance(fields.get(key), list):
             yield from _of_value(fields[key])
             return
     text = next((fields[key] for key in _TEXT_KEYS if isinstance(fields.get(key), str)), "")
-    if "{" in text and isinstance(_json(text[text.find("{") :]), dict):  # an event of CloudWatch around a line of ours
+    if "{" in text and isinstance(_json(text[text.find("{") :]), dict):  # a CloudWatch event around a JSON line
         yield from _of_line(text)
     else:
-        yield Record(text.strip(), fields)
+        yield LogLine(text.strip(), fields)
 
 
 def _row(part: object) -> object:
-    """A row of `get-query-results` is a list of names and values; anything else is left as it is."""
+    """A row of ``get-query-results``, which is a list of names and values, as an object; anything else unchanged."""
     if isinstance(part, list):
         cells = [cast("Mapping[str, Any]", cell) for cell in cast("list[object]", part) if isinstance(cell, dict)]
         return {cell.get("field"): cell.get("value") for cell in cells}
