@@ -28,7 +28,7 @@ APACHE_2_0 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 
 # A reason stands behind the codes on the same line, after a dash or a second hash; the next line may share it.
 SUPPRESSION = re.compile(
-    r"#\s*(?P<what>noqa|type: ignore|pyright: ignore|pragma: no cover|pragma: no branch)"
+    r"#\s*(?P<what>noqa|type: ignore|pyright: ignore|pragma: no cover|pragma: no branch|pragma: no mutate)"
     r"(?P<codes>: *[A-Z]+\d+(?:, *[A-Z]+\d+)*|\[[\w, -]+\])?(?P<reason>.*)"
 )
 
@@ -93,6 +93,24 @@ def test_the_architecture_page_lists_the_layers_that_import_linter_checks(packag
     assert set(listed) == modules_of(package) - {"_version"}
     numbers = sorted(set(listed.values()))
     assert [{module for module in listed if listed[module] == number} for number in numbers] == layers_of(package)
+
+
+def test_every_public_module_is_in_the_reference() -> None:
+    pages = [page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md")]
+    described = {name for page in pages for name in re.findall(r"^::: ([\w.]+)$", page, re.MULTILINE)}
+    public = {name for path in MODULES if not re.search(r"\._", name := module_name(path))}
+    expected = {name for name in public if name.startswith("bedrock_resilience.")}
+    # The command line describes itself; what the shared pace exports is on the page of its package.
+    assert described == expected - {"bedrock_resilience.cli", "bedrock_resilience.pacing.shared"}
+
+
+def test_the_reference_tells_where_each_name_of_the_package_is_described() -> None:
+    index = (ROOT / "docs" / "reference" / "index.md").read_text("utf-8")
+    table = index.partition("| page | names |")[2]
+    for page, names in re.findall(r"^\| \[(\w+)\]\(\w+\.md\) \| (.*) \|$", table, re.MULTILINE):
+        module = importlib.import_module(f"bedrock_resilience.{page}")
+        assert [name for name in re.findall(r"`(\w+)`", names) if not hasattr(module, name)] == []
+    assert set(re.findall(r"`(\w+)`", table)) == set(bedrock_resilience.__all__) - {"__version__"}
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if ">>>" in path.read_text("utf-8")], ids=module_name)

@@ -79,4 +79,7 @@ class CallFailed:
 
 
 Event: TypeAlias = RetryScheduled | PacingWait | CallSucceeded | CallFailed
+"""What a listener receives."""
+
 Listener: TypeAlias = Callable[[Event], None]
+"""What ``listeners`` takes."""

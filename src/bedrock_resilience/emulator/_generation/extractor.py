@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DISCLAIMER: Final = (
     "This is the Bedrock emulator of bedrock-resilience, not a language model: it only quotes the request."
 )
+"""The text that every generated response contains."""
 
 
 def extract(conversation: Conversation) -> Generation:
