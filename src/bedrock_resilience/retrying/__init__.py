@@ -16,7 +16,7 @@ from bedrock_resilience.retrying._events import (
     PacingWait,
     RetryScheduled,
 )
-from bedrock_resilience.retrying._faults import classify, error_code, retry_after
+from bedrock_resilience.retrying._faults import classify, error_code
 from bedrock_resilience.retrying._jitter import (
     AdditiveJitter,
     Backoff,
@@ -30,6 +30,7 @@ from bedrock_resilience.retrying._jitter import (
 )
 from bedrock_resilience.retrying._policy import FaultLimits, RetryPolicy
 from bedrock_resilience.retrying._retrier import Retrier, retry
+from bedrock_resilience.retrying._retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable

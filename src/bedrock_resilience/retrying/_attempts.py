@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from bedrock_resilience._fault import THROTTLES, Fault
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.retrying._faults import classify, retry_after
+from bedrock_resilience.retrying._faults import classify
+from bedrock_resilience.retrying._retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container

@@ -1,275 +1,260 @@
-"""Fault: what went wrong with a call, and what that means. ``classify`` reads it off an exception.
+"""classify: reads the ``Fault`` off an exception.
 
-No AWS library is imported: exceptions are told by their codes, their HTTP status and the names of their classes. So
-this works in a Lambda without boto3, for errors of any version of it, and for exceptions made up in a test.
-
-Sources: the botocore service model of bedrock-runtime (its exceptions and their statuses), "Troubleshooting Amazon
-Bedrock API error codes" (AWS), and measurements of what boto3 1.43 and 1.44 raise for each row.
+No AWS library is imported. Exceptions are told apart by their codes, their HTTP status and, where they have neither, by
+their class in the package that defines it. So this works in a Lambda without boto3, and for every version of it.
 """
 
 from __future__ import annotations
 
-import math
+import errno
+from typing import TYPE_CHECKING
 
 from bedrock_resilience._fault import Fault
+from bedrock_resilience.retrying._fault_tables import (
+    BY_CLASS,
+    BY_CODE,
+    BY_GENERIC_CODE,
+    BY_MESSAGE,
+    BY_STATUS,
+    BY_STATUS_CLASS,
+    CONNECTING,
+    NEVER_CONNECTED,
+    ONLY_BEDROCKS,
+    UNWRAPPED_FIRST,
+)
+from bedrock_resilience.retrying._retry_after import as_mapping, attribute
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-
-def _by_word(table: Mapping[Fault, str]) -> dict[str, Fault]:
-    # mutmut selects a mutant after this module is imported, which is when this function runs.
-    pairs = ((word, fault) for fault, words in table.items() for word in words.split())
-    return {word.lower(): fault for word, fault in pairs}  # pragma: no mutate - it runs at import
-
-
-# Error codes, in any spelling: streams write them in lower camel case (throttlingException), and those in snake case
-# are Anthropic's own ("Errors", Claude API), which stand in the events of a Claude model's stream.
-_BY_CODE = _by_word(
-    {
-        # The throttling codes of all AWS services are here, so that the policy serves calls other than Bedrock's too.
-        Fault.THROTTLING: "ThrottlingException Throttling ThrottledException RequestThrottled "
-        "RequestThrottledException TooManyRequests TooManyRequestsException ProvisionedThroughputExceededException "
-        "RequestLimitExceeded BandwidthLimitExceeded LimitExceededException SlowDown PriorRequestNotComplete "
-        "EC2ThrottledException TransactionInProgressException rate_limit_error",
-        Fault.MODEL_NOT_READY: "ModelNotReadyException",
-        Fault.SERVICE_UNAVAILABLE: "ServiceUnavailableException ServiceUnavailable",
-        Fault.OVERLOADED: "overloaded_error OverloadedError OverloadedException",
-        Fault.INTERNAL_SERVER: "InternalServerException InternalServerError InternalFailure InternalError api_error",
-        Fault.BAD_GATEWAY: "BadGateway",
-        Fault.GATEWAY_TIMEOUT: "GatewayTimeout timeout_error",
-        Fault.REQUEST_TIMEOUT: "RequestTimeout RequestTimeoutException",
-        Fault.MODEL_TIMEOUT: "ModelTimeoutException",
-        Fault.MODEL_ERROR: "ModelErrorException",
-        Fault.MODEL_STREAM_ERROR: "ModelStreamErrorException",
-        Fault.VALIDATION: "ValidationException ValidationError invalid_request_error request_too_large",
-        Fault.CONFLICT: "ConflictException",
-        Fault.ACCESS_DENIED: "AccessDeniedException AccessDenied UnauthorizedOperation FTUFormNotFilled "
-        "MPAgreementBeingCreated OptInRequired permission_error",
-        Fault.NOT_FOUND: "ResourceNotFoundException ResourceNotFound not_found_error",
-        Fault.CREDENTIALS: "ExpiredToken ExpiredTokenException UnrecognizedClientException InvalidClientTokenId "
-        "InvalidSignatureException SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken "
-        "MissingAuthenticationTokenException InvalidAccessKeyId RequestExpired NotAuthorized InvalidIdentityToken "
-        "authentication_error",
-        Fault.SERVICE_QUOTA: "ServiceQuotaExceededException billing_error",
-    }
-)
-
-_BY_STATUS = {
-    400: Fault.VALIDATION,
-    401: Fault.CREDENTIALS,
-    403: Fault.ACCESS_DENIED,
-    404: Fault.NOT_FOUND,
-    408: Fault.REQUEST_TIMEOUT,
-    409: Fault.CONFLICT,
-    424: Fault.MODEL_ERROR,
-    429: Fault.THROTTLING,
-    500: Fault.INTERNAL_SERVER,
-    502: Fault.BAD_GATEWAY,
-    503: Fault.SERVICE_UNAVAILABLE,
-    504: Fault.GATEWAY_TIMEOUT,
-    509: Fault.THROTTLING,  # "Bandwidth Limit Exceeded", as botocore's legacy mode reads it
-    529: Fault.OVERLOADED,
-}
-_BY_HUNDRED = {4: Fault.VALIDATION, 5: Fault.INTERNAL_SERVER}  # the others of HTTP's client and server errors
-
-# Exceptions without a response, by package and class name; a class is looked up before its bases.
-_BY_CLASS = {
-    "botocore": _by_word(
-        {
-            Fault.CONNECTION_FAILED: "ConnectionError EndpointConnectionError ConnectTimeoutError "
-            "ProxyConnectionError SSLError",
-            Fault.READ_TIMEOUT: "ReadTimeoutError",
-            Fault.CONNECTION_LOST: "ConnectionClosedError HTTPClientError ResponseStreamingError IncompleteReadError",
-            Fault.STREAM_INTERRUPTED: "EventStreamError ParserError",  # ParserError: of botocore.eventstream
-            Fault.MALFORMED_RESPONSE: "ResponseParserError ChecksumError FlexibleChecksumError",
-            Fault.CREDENTIALS: "NoCredentialsError PartialCredentialsError CredentialRetrievalError "
-            "TokenRetrievalError SSOError LoginError ProfileNotFound NoAuthTokenError MetadataRetrievalError "
-            "RefreshWithMFAUnsupportedError UnknownCredentialError InfiniteLoopConfigError UnknownTokenProviderError",
-            Fault.VALIDATION: "ParamValidationError ValidationError",
-            Fault.CONFIGURATION: "NoRegionError InvalidRegionError InvalidEndpointConfigurationError "
-            "EndpointProviderError UnknownServiceError UnknownEndpointError EndpointVariantError "
-            "InvalidRetryConfigurationError InvalidProxiesConfigError DataNotFoundError UnknownSignatureVersionError "
-            "InvalidConfigError ConfigParseError ConfigNotFound UnknownRegionError InvalidIMDSEndpointError "
-            "UnknownFIPSEndpointError ServiceNotInRegionError UnsupportedSignatureVersionError InvalidDefaultsMode "
-            "MissingDependencyException",
-        }
-    ),
-    "urllib3": _by_word(
-        {
-            Fault.READ_TIMEOUT: "ReadTimeoutError",
-            Fault.CONNECTION_FAILED: "ConnectTimeoutError NewConnectionError MaxRetryError ProxyError SSLError",
-            Fault.STREAM_INTERRUPTED: "ProtocolError IncompleteRead DecodeError InvalidChunkLength",
-        }
-    ),
-    # The body that a function of the caller's own could not read: truncated, or a proxy's HTML.
-    "json": _by_word({Fault.MALFORMED_RESPONSE: "JSONDecodeError"}),
-    "http": _by_word({Fault.CONNECTION_LOST: "IncompleteRead RemoteDisconnected"}),
-    "socket": _by_word({Fault.CONNECTION_FAILED: "gaierror"}),
-    "ssl": _by_word({Fault.CONNECTION_FAILED: "SSLError"}),
-    "builtins": _by_word(
-        {
-            Fault.CONNECTION_FAILED: "ConnectionRefusedError",
-            Fault.CONNECTION_LOST: "ConnectionError",
-            Fault.READ_TIMEOUT: "TimeoutError",
-            Fault.CANCELLED: "KeyboardInterrupt SystemExit GeneratorExit",
-        }
-    ),
-    "asyncio": _by_word({Fault.CANCELLED: "CancelledError"}),
-    "concurrent": _by_word({Fault.CANCELLED: "CancelledError"}),
-}
-
-# What Bedrock's 400 says when the model id, not the item, is at fault. Wording is no contract: where AWS changes it,
-# the fault falls back to VALIDATION, and a run with a wrong model id costs one call an item again.
-_MODEL_ID_MESSAGES = (
-    "model identifier is invalid",
-    "model id is invalid",
-    "on-demand throughput isn",  # "... isn't supported", with either apostrophe
-    "id or arn of an inference profile",
-)
+    from collections.abc import Iterator, Mapping
+    from types import FrameType
 
 
 def classify(error: BaseException) -> Fault:
-    """What went wrong, read off an exception of boto3, botocore, urllib3, an SDK with ``status_code``, or Python.
+    """Return what an exception of boto3, another HTTP client, an SDK, a framework or Python means.
 
-    An exception that carries a ``Fault`` as its attribute ``fault`` says so itself. Everything unknown is
-    ``Fault.UNKNOWN``, which is not retried.
+    In this order: a ``Fault`` that the exception carries as its attribute ``fault``; the error code and the HTTP status
+    of its response; its class, in the package that defines it; the exception that it wraps (``raise ... from``, and the
+    attributes that retry libraries use). A group is the fault of its members where they agree, and the most cautious of
+    them where they do not. Everything else is ``Fault.UNKNOWN``, which is not retried.
     """
-    declared = _asked(error, "fault")
-    if isinstance(declared, Fault):
-        return declared
-    fault = _from_response(_mapping(_asked(error, "response")))
-    return fault or _from_class(error) or _from_parser(error) or Fault.UNKNOWN
+    return _classify(error, frozenset())
 
 
 def error_code(error: BaseException) -> str:
-    """The name an operator looks for: the service's error code if there is one, else the class's name."""
-    return _code_and_message(_asked(error, "response"))[0] or type(error).__name__
-
-
-def retry_after(error: BaseException) -> float | None:
-    """Seconds that the server asks to wait, or None. Dates are read against the answer's own ``Date`` header.
-
-    ``x-amz-retry-after`` is in milliseconds (botocore 1.44 honours it), ``Retry-After`` in seconds or an HTTP date (no
-    mode of botocore honours it; AWS documents it for 529, and Lambda's own 429 carries it). The headers are those of
-    botocore's ``ClientError``, or of the response of an SDK built on httpx or requests.
-    """
-    headers = _headers(error)
-    milliseconds = _number(headers.get("x-amz-retry-after"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
-    seconds = _number(value)
-    if seconds is None and value is not None and "date" in headers:
-        seconds = _seconds_between(headers["date"], value)
-    return seconds
-
-
-def _from_response(response: Mapping[str, object]) -> Fault | None:
-    code, message = _code_and_message(response)
-    # A code read off a body by hand may be qualified ("com.amazon#ThrottlingException:http://..."), or in snake case.
-    word = code.rpartition("#")[2].partition(":")[0].lower()
-    fault = _BY_CODE.get(word) or _BY_CODE.get(word.replace("_", ""))
-    if fault is None and code.isdecimal():  # botocore's stand-in where neither header nor body names a code
-        fault = _from_status(int(code))
-    if fault is None:
-        fault = _from_status(_mapping(response.get("ResponseMetadata")).get("HTTPStatusCode"))
-    return _read_message(fault, message.lower())
-
-
-def _from_status(status: object) -> Fault | None:
-    if not isinstance(status, int):
-        return None
-    return _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100)
-
-
-def _read_message(fault: Fault | None, message: str) -> Fault | None:
-    if fault is Fault.THROTTLING and "per day" in message:
-        return Fault.TOKENS_PER_DAY
-    if fault is Fault.VALIDATION and any(words in message for words in _MODEL_ID_MESSAGES):
-        return Fault.NOT_FOUND
-    return fault
-
-
-def _from_class(error: BaseException) -> Fault | None:
-    for cls in type(error).__mro__:
-        name = cls.__name__.lower()
-        package = _BY_CLASS.get(cls.__module__.partition(".")[0], {})
-        fault = package.get(name) or _BY_CODE.get(name)
-        if fault is not None:
-            return _read_message(fault, message_of(error).lower())
-    # The exceptions of SDKs built on httpx have it themselves, those of httpx and requests in their response.
-    return _from_status(_asked(error, "status_code")) or _from_status(_asked(_asked(error, "response"), "status_code"))
-
-
-def _from_parser(error: BaseException) -> Fault | None:
-    # botocore's parser takes every body for a JSON object. A foreign one that is a list, a text, null or no UTF-8 makes
-    # it raise an AttributeError, a TypeError or the like, and the answer's status is to be had from its frame alone.
-    traceback = error.__traceback__
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if frame.f_globals.get("__name__") == "botocore.parsers":
-            return _from_unparsed(_mapping(frame.f_locals.get("response")))
-        traceback = traceback.tb_next
-    return None
-
-
-def _from_unparsed(response: Mapping[str, object]) -> Fault:
-    if ":message-type" in _mapping(response.get("headers")):  # a frame of a stream, whose status is made up
-        return Fault.STREAM_INTERRUPTED
-    return _from_status(response.get("status_code")) or Fault.MALFORMED_RESPONSE
-
-
-def _code_and_message(response: object) -> tuple[str, str]:
-    error = _mapping(_mapping(response).get("Error"))
-    return str(error.get("Code") or ""), str(error.get("Message"))
-
-
-def _headers(error: BaseException) -> dict[str, str]:
-    response = _asked(error, "response")
-    metadata = _mapping(_mapping(response).get("ResponseMetadata"))
-    headers: Any = metadata.get("HTTPHeaders") or _asked(response, "headers") or {}
-    try:
-        return {str(name).lower(): str(value) for name, value in dict(headers).items()}
-    except (TypeError, ValueError):
-        return {}
+    """Return the name that an operator looks for: the service's error code, or the name of the class."""
+    return next(_codes(error), type(error).__name__)
 
 
 def message_of(error: BaseException) -> str:
-    """What an error says, and nothing where not even that can be asked."""
+    """Return the text of an exception, and an empty one where it has none."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - the class is the caller's
         return ""
 
 
-def _asked(thing: object, name: str) -> Any:  # noqa: ANN401 - any error has any attributes
-    # Attributes may be computed, and raise whatever they like: httpx's are such.
-    try:
-        return getattr(thing, name, None)  # pragma: no mutate - without the None it is the same, and slower
-    except Exception:  # noqa: BLE001 - as above
+def _classify(error: BaseException, visited: frozenset[int]) -> Fault:
+    declared = attribute(error, "fault")
+    if isinstance(declared, Fault):
+        return declared
+    visited |= {id(error)}
+    if isinstance(error, BaseExceptionGroup):
+        members = [_classify(member, visited) for member in error.exceptions if id(member) not in visited]
+        return max(members, key=_caution, default=Fault.UNKNOWN)
+    fault = _from_response(error)
+    if fault is not None:
+        return fault
+    fault = _from_class(error)
+    if fault is None or _unwraps_first(error):
+        inner = (_classify(wrapped, visited) for wrapped in _wrapped(error) if id(wrapped) not in visited)
+        fault = next((one for one in inner if one is not Fault.UNKNOWN), fault)
+    return fault or _from_parser(error) or Fault.UNKNOWN
+
+
+def _caution(fault: Fault) -> int:
+    """Rank a fault among the members of a group: what stops most comes first."""
+    if fault is Fault.CANCELLED:
+        return 4
+    if fault.fatal:
+        return 3
+    if not fault.retryable:
+        return 2
+    return 1 if fault in _MAY_BE_BILLED else 0
+
+
+# A retry of these pays again: the request may have run.
+_MAY_BE_BILLED = frozenset(
+    {
+        Fault.REQUEST_TIMEOUT,
+        Fault.MODEL_TIMEOUT,
+        Fault.MODEL_ERROR,
+        Fault.MODEL_STREAM_ERROR,
+        Fault.READ_TIMEOUT,
+        Fault.CONNECTION_LOST,
+        Fault.STREAM_INTERRUPTED,
+        Fault.MALFORMED_RESPONSE,
+    }
+)
+
+
+def _from_response(error: BaseException) -> Fault | None:
+    codes = list(_codes(error))
+    message = _message(error)
+    # A code in the body may be qualified ("com.amazon#ThrottlingException:http://..."), or in snake case.
+    words = [code.rpartition("#")[2].partition(":")[0].lower() for code in codes]
+    fault = next((found for word in words if (found := _by_code(word)) is not None), None)
+    if fault is None:
+        status = _status(error, codes)
+        generic = next((BY_GENERIC_CODE[word] for word in words if word in BY_GENERIC_CODE), None)
+        fault = BY_STATUS.get(status) or generic or _from_status(status)
+    return _with_message(fault, message)
+
+
+def _by_code(word: str) -> Fault | None:
+    return BY_CODE.get(word) or BY_CODE.get(word.replace("_", ""))
+
+
+def _codes(error: BaseException) -> Iterator[str]:
+    """Yield the error codes of a response: botocore's, then those in the body that an SDK keeps."""
+    code = as_mapping(as_mapping(attribute(error, "response")).get("Error")).get("Code")
+    if code:
+        yield str(code)
+    elif _has_response(error):
+        yield from _event_type(error)
+    body = as_mapping(attribute(error, "body"))
+    inner = as_mapping(body.get("error")) or body
+    for value in (inner.get("code"), inner.get("type"), inner.get("__type"), body.get("__type")):
+        if isinstance(value, str) and value != "error":
+            yield value
+
+
+def _has_response(error: BaseException) -> bool:
+    return "Error" in as_mapping(attribute(error, "response"))
+
+
+def _event_type(error: BaseException) -> Iterator[str]:
+    # botocore gives an exception event of a stream that the service model does not know no code; its name is in the
+    # frame of botocore's parser.
+    for frame in _frames(error, "botocore.eventstream"):
+        name = as_mapping(as_mapping(frame.f_locals.get("response_dict")).get("headers")).get(":exception-type")
+        if isinstance(name, str):
+            yield name
+
+
+def _message(error: BaseException) -> str:
+    response = as_mapping(as_mapping(attribute(error, "response")).get("Error"))
+    return str(response["Message"] if "Message" in response else message_of(error)).lower()
+
+
+def _status(error: BaseException, codes: list[str]) -> int:
+    """Return the HTTP status of a response that reports an error, and 0 where there is none."""
+    response = attribute(error, "response")
+    metadata = as_mapping(as_mapping(response).get("ResponseMetadata"))
+    numeric = next((int(code) for code in codes if code.isdecimal()), None)  # botocore's stand-in for a missing code
+    candidates = (
+        numeric,
+        metadata.get("HTTPStatusCode"),
+        attribute(error, "status_code"),
+        attribute(response, "status_code"),
+        attribute(error, "status") if _defined_in(error, "aiohttp") else None,
+        attribute(error, "code") if _defined_in(error, "urllib") else None,
+    )
+    return next((status for status in candidates if isinstance(status, int) and _from_status(status)), 0)
+
+
+def _from_status(status: object) -> Fault | None:
+    if not isinstance(status, int):
         return None
+    return BY_STATUS.get(status) or BY_STATUS_CLASS.get(status // 100)
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    # Errors come from anywhere, and ``response`` may be anything: httpx's is an object, a test's a Mock.
-    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]  # its keys are compared only
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text is not None else None
-    except ValueError:
+def _with_message(fault: Fault | None, message: str) -> Fault | None:
+    if fault is None:
         return None
-    return number if number is not None and 0 <= number < math.inf else None
+    return next((clearer for words, clearer in BY_MESSAGE.get(fault, ()) if words in message), fault)
 
 
-def _seconds_between(earlier: str, later: str) -> float | None:
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only a Retry-After given as a date needs it
+def _defined_in(error: BaseException, package: str) -> bool:
+    return any(cls.__module__.partition(".")[0] == package for cls in type(error).__mro__)
 
-    try:
-        return max(0.0, (parsedate_to_datetime(later) - parsedate_to_datetime(earlier)).total_seconds())
-    except (TypeError, ValueError):
-        return None
+
+def _from_class(error: BaseException) -> Fault | None:
+    if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in NEVER_CONNECTED:
+        return Fault.CONNECTION_FAILED
+    for cls in type(error).__mro__:
+        package, name = cls.__module__.partition(".")[0], cls.__name__.lower()
+        fault = BY_CLASS.get(package, {}).get(name)
+        # The modelled exceptions of a client are named after their codes. So are test doubles that users write.
+        if fault is None and (package == "botocore" or cls.__name__ in ONLY_BEDROCKS):
+            fault = BY_CODE.get(name)
+        if fault is Fault.READ_TIMEOUT and _was_connecting(error):
+            return Fault.CONNECTION_FAILED
+        if fault is not None:
+            return _with_message(fault, message_of(error).lower())
+    return None
+
+
+def _was_connecting(error: BaseException) -> bool:
+    """Tell whether a timeout struck in a TLS handshake or a proxy's CONNECT, so that the request was not sent."""
+    inner: BaseException | None = error
+    for _ in range(_MAX_CHAIN):
+        if inner is None:
+            return False
+        if any(frame.f_code.co_name in CONNECTING or _is_proxy_connect(frame) for frame in _frames(inner)):
+            return True
+        inner = inner.__cause__ or inner.__context__
+    return False
+
+
+# Exceptions of a chain that are looked at; real chains have fewer.
+_MAX_CHAIN = 10
+
+
+def _is_proxy_connect(frame: FrameType) -> bool:
+    # httpcore sends CONNECT like any other request; the tunnel is marked as connected after it.
+    if not str(frame.f_globals.get("__name__")).endswith(".http_proxy"):
+        return False
+    return attribute(frame.f_locals.get("self"), "_connected") is False and "connect_request" in frame.f_locals
+
+
+def _unwraps_first(error: BaseException) -> bool:
+    return any(cls.__name__ in UNWRAPPED_FIRST.get(cls.__module__.partition(".")[0], ()) for cls in type(error).__mro__)
+
+
+def _wrapped(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions that one wraps, the clearest first."""
+    candidates = [
+        error.__cause__,
+        attribute(error, "reason"),  # urllib3's MaxRetryError, urllib's URLError
+        as_mapping(attribute(error, "kwargs")).get("error"),  # botocore's HTTPClientError
+        *error.args,  # the ConnectionError of requests, urllib3's ProtocolError
+        attribute(error, "original_exception"),
+        attribute(error, "original_error"),
+    ]
+    last_attempt = attribute(error, "last_attempt")  # tenacity's RetryError, instructor's
+    finished = attribute(last_attempt, "exception")
+    if _defined_in(error, "tenacity") and callable(finished):
+        candidates.append(finished())
+    return (candidate for candidate in candidates if isinstance(candidate, BaseException))
+
+
+def _frames(error: BaseException, module: str | None = None) -> Iterator[FrameType]:
+    traceback = error.__traceback__
+    while traceback is not None:
+        if module is None or traceback.tb_frame.f_globals.get("__name__") == module:
+            yield traceback.tb_frame
+        traceback = traceback.tb_next
+
+
+def _from_parser(error: BaseException) -> Fault | None:
+    # botocore's parser takes every body for a JSON object. A foreign one that is a list, a text, null or no UTF-8 makes
+    # it raise an AttributeError, a TypeError or the like; the status of the response is in the parser's frame only.
+    for frame in _frames(error, "botocore.parsers"):
+        return _from_unparsed(as_mapping(frame.f_locals.get("response")))
+    return None
+
+
+def _from_unparsed(response: Mapping[str, object]) -> Fault:
+    if ":message-type" in as_mapping(response.get("headers")):  # a frame of a stream, whose status is made up
+        return Fault.STREAM_INTERRUPTED
+    return _from_status(response.get("status_code")) or Fault.MALFORMED_RESPONSE

@@ -21,8 +21,9 @@ import urllib3.exceptions as web
 
 from bedrock_resilience._fault import THROTTLING, TRANSIENT, Fault
 from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError, StreamInterruptedError
-from bedrock_resilience.retrying._faults import classify, error_code, retry_after
+from bedrock_resilience.retrying._faults import classify, error_code
 from bedrock_resilience.retrying._policy import sort_faults
+from bedrock_resilience.retrying._retry_after import retry_after
 from bedrock_resilience.testing import bedrock_error, stream_error, throttling_error
 
 if TYPE_CHECKING:
