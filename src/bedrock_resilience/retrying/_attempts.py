@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
 
-# A server may ask for any wait. Without a deadline that bounds it, the longest lifetime of a Lambda is the limit.
-_MAX_RETRY_AFTER_SECONDS = 900.0
 # Seconds after which a call that waits for a pacer asks it again. The rate may rise in the meantime: workers that went
 # on sleeping by the old rate would all send at the end, and be throttled. A dozen workers mostly wait less than this.
 _REPOLL_SECONDS = 20.0
@@ -87,6 +85,10 @@ class Schedule(Protocol):
 
     def delay(self, retry: int, u: float, previous: float | None = None) -> float:
         """Return the seconds to wait before a retry."""
+        ...
+
+    def wait_after_hint(self, hint: float, u: float) -> float:
+        """Return the seconds to wait where the server asks for ``hint`` seconds."""
         ...
 
 
@@ -208,7 +210,7 @@ class CallState:
             return self._stop(refusal)
         delay = self._policy.delay(self.retries, u, self._previous_delay)
         hint = retry_after(error)
-        wait = delay if hint is None else max(delay, min(hint, _MAX_RETRY_AFTER_SECONDS))
+        wait = delay if hint is None else max(delay, self._policy.wait_after_hint(hint, u))
         if self.deadline is not None and not self.deadline.allows(now, wait):
             return self._stop(StopReason.DEADLINE)
         if self._budget is not None and not self._budget.try_withdraw():

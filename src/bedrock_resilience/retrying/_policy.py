@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     RetryOn = Iterable[Fault] | Mapping[Fault, int | None]
 
+# Random time added to the wait that a server asks for, so that workers which were refused together do not send together:
+# a share of that wait, and at least so many seconds.
+_HINT_JITTER_SHARE = 0.1
+_MIN_HINT_JITTER_SECONDS = 0.1
 # Upper limit of a single delay. An hour is four times the lifetime of a Lambda; a longer delay is a mistake.
 _MAX_DELAY_SECONDS = 3600.0
 _NAMED_FAULTS: Mapping[str, Mapping[Fault, int | None]] = {
@@ -59,6 +63,8 @@ class RetryPolicy:
         retry_on: The faults that are retried: an iterable of ``Fault``, a mapping from ``Fault`` to the number of
             retries that it may use within one call (None: no limit of its own), or one of ``"throttling"`` (the
             default), ``"transient"`` and ``"none"``.
+        max_retry_after: Upper limit in seconds of the wait that a server may ask for with ``Retry-After``. The default
+            is the longest lifetime of a Lambda.
 
     Raises:
         TypeError: A field has the wrong type. The message names every wrong field, its value and what is accepted.
@@ -71,6 +77,7 @@ class RetryPolicy:
     max_delay: float
     jitter: Jitter
     retry_on: frozenset[Fault] | FaultLimits
+    max_retry_after: float
     _limits: dict[Fault, int] = field(init=False, compare=False)
 
     def __init__(
@@ -81,6 +88,7 @@ class RetryPolicy:
         max_delay: float = 20.0,
         jitter: Jitter = AdditiveJitter(0.1),  # noqa: B008 - a frozen value
         retry_on: RetryOn | str = THROTTLING,
+        max_retry_after: float = 900.0,
     ) -> None:
         faults = _faults_from(retry_on)
         kinds = ", ".join(cls.__name__ for cls in JITTERS.values())
@@ -92,6 +100,7 @@ class RetryPolicy:
             number("max_delay", max_delay, least=0, most=_MAX_DELAY_SECONDS, unit="seconds"),
             has_methods("jitter", jitter, ("delay", "bounds"), f"one of {kinds}, or an object with their two methods"),
             faults if isinstance(faults, Problem) else None,
+            number("max_retry_after", max_retry_after, least=0, most=_MAX_DELAY_SECONDS, unit="seconds"),
         )
         limits: Mapping[Fault, int | None] = faults if isinstance(faults, Mapping) else {}
         values = {
@@ -103,6 +112,7 @@ class RetryPolicy:
             "retry_on": FaultLimits(limits)
             if any(limit is not None for limit in limits.values())
             else frozenset(limits),
+            "max_retry_after": float(max_retry_after),
             "_limits": {
                 fault: max_retries if limit is None else min(limit, max_retries) for fault, limit in limits.items()
             },
@@ -136,6 +146,18 @@ class RetryPolicy:
         # The jitter may be the caller's own: the policy itself guarantees that no delay exceeds max_delay.
         return min(self.max_delay, max(0.0, self.jitter.delay(self._backoff(retry), u, previous)))
 
+    def wait_after_hint(self, hint: float, u: float) -> float:
+        """Return the seconds to wait where the server asks for ``hint`` seconds (``Retry-After``).
+
+        That is the hint, at most ``max_retry_after``, plus jitter: up to a tenth of it, and at least up to 0.1 s.
+
+        Args:
+            hint: Seconds.
+            u: A random number in [0, 1).
+        """
+        granted = min(hint, self.max_retry_after)
+        return granted + u * max(_MIN_HINT_JITTER_SECONDS, _HINT_JITTER_SHARE * granted)
+
     def bounds(self, retry: int) -> tuple[float, float]:
         """Return the shortest and the longest delay of that retry in seconds, both included."""
         return self.jitter.bounds(self._backoff(retry))
@@ -166,7 +188,7 @@ class RetryPolicy:
     def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = "BEDROCK_") -> RetryPolicy:
         """Return the policy that environment variables describe. A variable that is not set keeps its default.
 
-        ``<prefix>MAX_RETRIES``, ``BASE_DELAY``, ``MULTIPLIER`` and ``MAX_DELAY`` are numbers. ``JITTER`` is ``none``,
+        ``<prefix>MAX_RETRIES``, ``BASE_DELAY``, ``MULTIPLIER``, ``MAX_DELAY`` and ``MAX_RETRY_AFTER`` are numbers. ``JITTER`` is ``none``,
         ``additive:0.1``, ``full``, ``equal`` or ``decorrelated:3``. ``RETRY_ON`` is ``throttling``, ``transient``,
         ``none`` or a list of faults such as ``throttling,read_timeout=1``.
 
@@ -181,6 +203,7 @@ class RetryPolicy:
             "max_delay": _float_or_text,
             "jitter": parse_jitter,
             "retry_on": str,
+            "max_retry_after": _float_or_text,
         }
         values: dict[str, Any] = {}
         problems: list[str] = []
@@ -211,6 +234,7 @@ class RetryPolicy:
             f"{prefix}MAX_DELAY": repr(self.max_delay),
             f"{prefix}JITTER": format_jitter(self.jitter),
             f"{prefix}RETRY_ON": _format_retry_on(self.retry_on),
+            f"{prefix}MAX_RETRY_AFTER": repr(self.max_retry_after),
         }
 
     def _backoff(self, retry: int) -> Backoff:
@@ -224,7 +248,7 @@ class RetryPolicy:
         shown = "".join(f"{name}={getattr(self, name)!r}, " for name in names)
         faults = self.retry_on
         text = repr(faults) if isinstance(faults, FaultLimits) or not faults else f"frozenset({{{_listed(faults)}}})"
-        return f"RetryPolicy({shown}retry_on={text})"
+        return f"RetryPolicy({shown}retry_on={text}, max_retry_after={self.max_retry_after!r})"
 
 
 class FaultLimits(Mapping[Fault, "int | None"]):

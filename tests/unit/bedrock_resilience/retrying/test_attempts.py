@@ -225,16 +225,16 @@ class TestHints:
 
     def test_a_longer_hint_raises_the_delay(self) -> None:
         call, step = self.hinted(5.0)
-        assert step == Sleep(5.0, SleepKind.BACKOFF)
-        call.slept(5.0)
-        assert call.backoff_seconds == 5.0
+        assert step == Sleep(5.25, SleepKind.BACKOFF)  # half of a tenth is jitter
+        call.slept(5.25)
+        assert call.backoff_seconds == 5.25
 
     def test_a_shorter_hint_does_not_lower_it(self) -> None:
         assert self.hinted(0.1)[1] == Sleep(0.5, SleepKind.BACKOFF)
 
     def test_no_hint_is_obeyed_beyond_the_life_of_a_lambda(self) -> None:
-        assert self.hinted(10_000)[1] == Sleep(900.0, SleepKind.BACKOFF)
-        assert self.hinted(900)[1] == Sleep(900.0, SleepKind.BACKOFF)
+        assert self.hinted(10_000)[1] == Sleep(945.0, SleepKind.BACKOFF)
+        assert self.hinted(900)[1] == Sleep(945.0, SleepKind.BACKOFF)
 
     def test_a_hint_beyond_the_deadline_ends_the_call(self) -> None:
         call, step = self.hinted(5.0, Deadline(5.0))

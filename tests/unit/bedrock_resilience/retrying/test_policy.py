@@ -121,7 +121,7 @@ class TestValue:
     def test_the_repr_shows_every_field_and_makes_it_again(
         self, policy: RetryPolicy, fields: str, retry_on: str
     ) -> None:
-        assert repr(policy) == f"RetryPolicy(max_retries={fields}, retry_on={retry_on})"
+        assert repr(policy) == f"RetryPolicy(max_retries={fields}, retry_on={retry_on}, max_retry_after=900.0)"
         assert eval(repr(policy), NAMES) == policy  # noqa: S307 - our own repr
 
     def test_a_policy_survives_pickling(self) -> None:
@@ -288,6 +288,19 @@ class TestFaultLimits:
         assert repr(self.LIMITS) == "{Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}"
 
 
+class TestRetryAfter:
+    def test_the_servers_wait_gets_jitter_on_top(self) -> None:
+        policy = RetryPolicy()
+        assert policy.wait_after_hint(60.0, 0.0) == 60.0
+        assert policy.wait_after_hint(60.0, 0.5) == 63.0
+        assert policy.wait_after_hint(0.0, 0.5) == 0.05  # at least up to a tenth of a second
+
+    def test_the_servers_wait_has_a_limit(self) -> None:
+        assert RetryPolicy().wait_after_hint(86_400.0, 0.0) == 900.0
+        assert RetryPolicy(max_retry_after=5).wait_after_hint(60.0, 1.0) == 5.5
+        assert RetryPolicy(max_retry_after=0).wait_after_hint(60.0, 0.0) == 0.0
+
+
 class TestSchedule:
     def test_without_jitter_it_doubles_up_to_the_cap(self) -> None:
         policy = RetryPolicy(max_retries=8, jitter=NoJitter())
@@ -347,10 +360,11 @@ ENVIRONMENTS = [
             "BEDROCK_MAX_DELAY": "20.0",
             "BEDROCK_JITTER": "additive:0.1",
             "BEDROCK_RETRY_ON": "throttling",
+            "BEDROCK_MAX_RETRY_AFTER": "900.0",
         },
     ),
     (
-        RetryPolicy(5, 1.0, 1.5, 60, DecorrelatedJitter(), {Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}),
+        RetryPolicy(5, 1.0, 1.5, 60, DecorrelatedJitter(), {Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}, 30),
         {
             "BEDROCK_MAX_RETRIES": "5",
             "BEDROCK_BASE_DELAY": "1.0",
@@ -358,6 +372,7 @@ ENVIRONMENTS = [
             "BEDROCK_MAX_DELAY": "60.0",
             "BEDROCK_JITTER": "decorrelated:3.0",
             "BEDROCK_RETRY_ON": "throttling,read_timeout=1",
+            "BEDROCK_MAX_RETRY_AFTER": "30.0",
         },
     ),
 ]
