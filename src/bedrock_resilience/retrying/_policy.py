@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     RetryOn = Iterable[Fault] | Mapping[Fault, int | None]
 
-# Random time added to the wait that a server asks for, so that workers which were refused together do not send together:
-# a share of that wait, and at least so many seconds.
+# Random time added to the wait that a server asks for, so that workers that were refused together do not send together
+# again: a share of that wait, and at least so many seconds.
 _HINT_JITTER_SHARE = 0.1
 _MIN_HINT_JITTER_SECONDS = 0.1
 # Upper limit of a single delay. An hour is four times the lifetime of a Lambda; a longer delay is a mistake.
@@ -188,7 +188,8 @@ class RetryPolicy:
     def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = "BEDROCK_") -> RetryPolicy:
         """Return the policy that environment variables describe. A variable that is not set keeps its default.
 
-        ``<prefix>MAX_RETRIES``, ``BASE_DELAY``, ``MULTIPLIER``, ``MAX_DELAY`` and ``MAX_RETRY_AFTER`` are numbers. ``JITTER`` is ``none``,
+        ``<prefix>MAX_RETRIES``, ``BASE_DELAY``, ``MULTIPLIER``,
+        ``MAX_DELAY`` and ``MAX_RETRY_AFTER`` are numbers. ``JITTER`` is ``none``,
         ``additive:0.1``, ``full``, ``equal`` or ``decorrelated:3``. ``RETRY_ON`` is ``throttling``, ``transient``,
         ``none`` or a list of faults such as ``throttling,read_timeout=1``.
 

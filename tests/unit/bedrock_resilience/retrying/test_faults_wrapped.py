@@ -20,7 +20,7 @@ from bedrock_resilience.testing import access_denied, bedrock_error, throttling_
 URL = "https://bedrock.example"
 
 
-def raised_from(error: BaseException, cause: BaseException) -> BaseException:
+def raised_from(error: Exception, cause: BaseException) -> Exception:
     error.__cause__ = cause
     return error
 
@@ -45,13 +45,9 @@ class TestCauses:
         assert classify(raised_from(FrameworkError("agent failed"), wrapped)) is Fault.THROTTLING
 
     def test_an_error_that_happened_while_another_was_handled_is_not_that_one(self) -> None:
-        try:
-            try:
-                raise throttling_error()
-            except Exception:  # noqa: BLE001 - as a careless caller writes it
-                raise KeyError("text")  # noqa: B904 - that is the point
-        except KeyError as error:
-            assert classify(error) is Fault.UNKNOWN
+        error = KeyError("text")
+        error.__context__ = throttling_error()
+        assert classify(error) is Fault.UNKNOWN
 
     def test_a_clear_failure_is_not_replaced_by_its_cause(self) -> None:
         assert classify(raised_from(validation_error(), throttling_error())) is Fault.VALIDATION

@@ -12,7 +12,8 @@ import urllib3.exceptions as web
 
 from bedrock_resilience import IncompleteResponseError, MalformedResponseError
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.retrying._faults import classify, error_code, retry_after
+from bedrock_resilience.retrying._faults import classify, error_code
+from bedrock_resilience.retrying._retry_after import retry_after
 from bedrock_resilience.testing import _errors as errors
 from bedrock_resilience.testing import (
     access_denied,
