@@ -1,8 +1,7 @@
-"""Test your own retries: virtual time, scripted calls, a scripted Bedrock client, and real-looking errors.
+"""A kit to test your retries: virtual time, scripted calls, a scripted Bedrock client, and realistic errors.
 
-Needs neither pytest nor Hypothesis nor botocore; the fixture for pytest is in ``testing.plugin``. The Hypothesis
-strategies of ``testing.strategies`` can be had from here, too, and load Hypothesis then. Nothing here is loaded by the
-package itself.
+It needs neither pytest nor Hypothesis nor botocore. The pytest fixture is in ``testing.plugin``. The Hypothesis
+strategies are in ``testing.strategies``; this package exports them, too, and loads Hypothesis on their first use.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.testing.strategies import outcomes as outcomes
     from bedrock_resilience.testing.strategies import retry_policies as retry_policies
 
-# Without the strategies: ``import *`` is to work without Hypothesis.
+# The strategies are left out, so that ``import *`` works without Hypothesis.
 __all__ = [
     "AsyncScripted",
     "BrokenStream",
@@ -83,6 +82,6 @@ __all__ = [
     "validation_error",
 ]
 
-# They need the extra [testing].
+# These need the extra [testing].
 _STRATEGIES = ("bedrock_errors", "faults", "jitters", "outcomes", "retry_policies")
 __getattr__: Callable[[str], object] = lazy_attributes(__name__, dict.fromkeys(_STRATEGIES, "strategies"))

@@ -1,4 +1,4 @@
-"""ScriptedBedrock: a ``bedrock-runtime`` client without a network, that answers and fails by a script."""
+"""ScriptedBedrock: a ``bedrock-runtime`` client without a network, whose calls succeed and fail by a script."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bedrock_resilience.testing._errors import error_class, stream_cut
-from bedrock_resilience.testing._script import NOTHING, Script
+from bedrock_resilience.testing._script import UNSET, Script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,14 +18,14 @@ _METADATA: Final = {"RequestId": "00000000-0000-4000-8000-000000000000", "HTTPSt
 
 
 class BrokenStream:
-    """The outcome of a stream that breaks: it delivers some text, and then fails.
+    """The outcome of a stream that yields some text and then fails.
+
+    For a call without a stream, the outcome is a success with half a body.
 
     Args:
-        texts: What is delivered before, one event each.
-        error: What is raised then; ``"cut"`` is short for ``stream_cut()``. None: the stream ends as if it were whole,
-            but without its last event, as boto3 lets it happen.
-
-    For a call that is no stream, it is a 200 with half a body.
+        texts: The texts that are yielded before the failure, one event each.
+        error: The exception that is raised; ``"cut"`` is short for ``stream_cut()``. None: the stream ends without an
+            error, but also without its last event, as can happen with boto3.
     """
 
     def __init__(self, *texts: str, error: Exception | Literal["cut"] | None = "cut") -> None:
@@ -36,22 +36,23 @@ class BrokenStream:
 class ScriptedBedrock:
     """A stand-in for ``boto3.client("bedrock-runtime")``: each call gets the next outcome of a script.
 
-    An exception is raised. A text becomes an answer with that text, in the form of whatever was called. A mapping is
-    the answer itself (for InvokeModel, its body; for streams, a list of events is taken). A ``BrokenStream`` breaks.
+    An exception is raised. A text becomes a response with that text, in the form of the operation. A mapping is the
+    response itself; for InvokeModel, its body. For the streaming operations, a list is the events. A ``BrokenStream``
+    fails after some text.
 
     Args:
-        outcomes: The first call gets the first one, and so on: ``ScriptedBedrock(*throttling_errors(2), "Hello")``.
-        then: What every call after them gets; without it they raise ``ScriptExhaustedError``.
-        clock: Whose time a call takes.
-        latency: Seconds a call takes, on that clock.
+        outcomes: The outcomes of the calls, in order: ``ScriptedBedrock(*throttling_errors(2), "Hello")``.
+        then: The outcome of every further call; without it, a further call raises ``ScriptExhaustedError``.
+        clock: The clock on which the calls take time.
+        latency: Seconds that a call takes on that clock.
 
     Attributes:
-        requests: What was called with which parameters: ``("converse", {...})``, in order.
-        streams: The streams handed out; ``closed`` tells whether they were closed.
+        streams: The streams that were returned; ``closed`` says whether a stream was closed.
+        exceptions: The exception classes, as ``client.exceptions`` of boto3.
     """
 
     def __init__(
-        self, *outcomes: object, then: object = NOTHING, clock: FakeClock | None = None, latency: float = 0.0
+        self, *outcomes: object, then: object = UNSET, clock: FakeClock | None = None, latency: float = 0.0
     ) -> None:
         self._clock = clock
         self._latency = latency
@@ -61,24 +62,24 @@ class ScriptedBedrock:
 
     @property
     def calls(self) -> int:
-        """How often it was called."""
+        """Number of calls."""
         return self._script.calls
 
     @property
     def requests(self) -> list[tuple[str, dict[str, Any]]]:
-        """What was called, with which parameters."""
+        """Operation and parameters of each call, in order: ``("converse", {...})``."""
         return [(args[0], kwargs) for args, kwargs in self._script.arguments]
 
     def converse(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of Converse
         """Converse."""
         outcome = self._next("converse", request)
         if isinstance(outcome, BrokenStream):
-            return {"ResponseMetadata": _METADATA}  # what boto3 makes of a body that is cut off
-        answer = converse_response(outcome) if isinstance(outcome, str) else dict(outcome)
-        return {"ResponseMetadata": _METADATA, **answer}
+            return {"ResponseMetadata": _METADATA}  # what boto3 returns for a truncated body
+        response = converse_response(outcome) if isinstance(outcome, str) else dict(outcome)
+        return {"ResponseMetadata": _METADATA, **response}
 
     def invoke_model(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of InvokeModel
-        """InvokeModel; the answers are those of a Claude model."""
+        """InvokeModel; the bodies are those of a Claude model."""
         outcome = self._next("invoke_model", request)
         if isinstance(outcome, BrokenStream):
             raw = json.dumps(claude_response("".join(outcome.texts)))[:-20]
@@ -104,8 +105,8 @@ class ScriptedBedrock:
 
     def _stream(self, outcome: Any, events: Any) -> ScriptedStream:  # noqa: ANN401 - whatever the script says
         if isinstance(outcome, BrokenStream):
-            whole = events(*outcome.texts)
-            stream = ScriptedStream(whole[: 1 + len(outcome.texts)], outcome.error)
+            all_events = events(*outcome.texts)
+            stream = ScriptedStream(all_events[: 1 + len(outcome.texts)], outcome.error)
         else:
             stream = ScriptedStream(events(outcome) if isinstance(outcome, str) else list(outcome))
         self.streams.append(stream)
@@ -113,7 +114,7 @@ class ScriptedBedrock:
 
 
 class ScriptedStream:
-    """The event stream of an answer."""
+    """The event stream of a response."""
 
     def __init__(self, events: list[dict[str, Any]], error: Exception | None = None) -> None:
         self._events = events
@@ -140,7 +141,7 @@ class _Exceptions:
 
 
 def converse_response(text: str, stop_reason: str = "end_turn") -> dict[str, Any]:
-    """An answer of Converse with this text."""
+    """Return a response of Converse with this text."""
     return {
         "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
         "stopReason": stop_reason,
@@ -150,7 +151,7 @@ def converse_response(text: str, stop_reason: str = "end_turn") -> dict[str, Any
 
 
 def converse_events(*texts: str, stop_reason: str = "end_turn") -> list[dict[str, Any]]:
-    """The events of a ConverseStream with this text, in so many pieces."""
+    """Return the events of a ConverseStream, one content event for each text."""
     return [
         {"messageStart": {"role": "assistant"}},
         *({"contentBlockDelta": {"delta": {"text": text}, "contentBlockIndex": 0}} for text in texts),
@@ -161,7 +162,7 @@ def converse_events(*texts: str, stop_reason: str = "end_turn") -> list[dict[str
 
 
 def claude_response(text: str, stop_reason: str = "end_turn") -> dict[str, Any]:
-    """The body of a Claude model's answer to InvokeModel."""
+    """Return the body of a Claude model's response to InvokeModel."""
     usage = _usage(text)
     return {
         "id": "msg_1",
@@ -176,7 +177,7 @@ def claude_response(text: str, stop_reason: str = "end_turn") -> dict[str, Any]:
 
 
 def claude_events(*texts: str, stop_reason: str = "end_turn") -> list[dict[str, Any]]:
-    """The events of a Claude model's InvokeModelWithResponseStream, each wrapped as Bedrock does."""
+    """Return the events of a Claude model's InvokeModelWithResponseStream, each wrapped as Bedrock does."""
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": {"role": "assistant", "content": []}},
         *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}} for text in texts),

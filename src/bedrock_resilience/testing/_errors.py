@@ -1,7 +1,7 @@
-"""Errors to test with: what boto3 raises, for each kind of failure.
+"""Errors to test with: the exception that boto3 raises for each kind of failure.
 
-Where botocore is installed these are its own exceptions, filled as measured on the wire; where it is not, stand-ins of
-the same names with the same ``.response``, which code that catches by ``classify`` cannot tell from them.
+With botocore installed, these are its own exceptions with the contents of real ones, as measured on the wire. Without
+it, they are stand-ins of the same names with the same ``.response``, which ``classify`` treats alike.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from bedrock_resilience._checks import refusal, wrong_value
+from bedrock_resilience._errors import IncompleteResponseError, MalformedResponseError
 from bedrock_resilience._fault import Fault
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 _ENDPOINT: Final = "https://bedrock-runtime.eu-west-3.amazonaws.com/"
 _REQUEST_ID: Final = "00000000-0000-4000-8000-000000000000"
 
-# Code: its HTTP status, and a message seen with it.
+# Error code: its HTTP status, and a message of the service with it.
 _KNOWN: Final[Mapping[str, tuple[int, str]]] = {
     "ThrottlingException": (429, "Too many requests, please wait before trying again."),
     "ModelNotReadyException": (429, "The model is not ready for inference. Wait and try again."),
@@ -38,7 +40,7 @@ _KNOWN: Final[Mapping[str, tuple[int, str]]] = {
     "ExpiredTokenException": (403, "The security token included in the request is expired"),
     "ServiceQuotaExceededException": (400, "Your request exceeds the service quota for your account."),
 }
-# After these botocore says that it made no further attempt, also where it was told to make only one.
+# For these botocore sets MaxAttemptsReached, even where it is configured to make one attempt.
 _RETRIED_BY_BOTOCORE: Final = frozenset({429, 500, 502, 503, 504})
 
 
@@ -50,14 +52,14 @@ def bedrock_error(
     operation: str = "Converse",
     headers: Mapping[str, str] | None = None,
 ) -> Exception:
-    """The ``ClientError`` that boto3 raises for an answer with this error code.
+    """Return the ``ClientError`` that boto3 raises for a response with this error code.
 
     Args:
-        code: Such as ``"ThrottlingException"``; any other goes as well.
-        status: HTTP status; that of the code where it is a known one, else 400.
-        message: What the service says.
-        operation: What was called.
-        headers: Of the answer, in addition to the usual ones, such as ``{"retry-after": "5"}``.
+        code: The error code, such as ``"ThrottlingException"``; any other is accepted.
+        status: The HTTP status; None: that of a known code, else 400.
+        message: The message of the service; None: one that belongs to the code.
+        operation: The operation that was called.
+        headers: Further headers of the response, such as ``{"retry-after": "5"}``.
     """
     known_status, known_message = _KNOWN.get(code, (400, "The request failed."))
     status = known_status if status is None else status
@@ -82,45 +84,45 @@ def bedrock_error(
 def throttling_error(
     message: str | None = None, *, operation: str = "Converse", retry_after: float | None = None
 ) -> Exception:
-    """429 ThrottlingException; with ``retry_after``, a server that says how many seconds to wait."""
+    """Return a 429 ThrottlingException; ``retry_after`` is its Retry-After header, in seconds."""
     headers = None if retry_after is None else {"retry-after": f"{retry_after:g}"}
     return bedrock_error("ThrottlingException", message=message, operation=operation, headers=headers)
 
 
-def throttling_errors(times: int) -> list[Exception]:
-    """So many throttling errors, for a script: ``scripted(*throttling_errors(2), "answer")``."""
-    return [throttling_error() for _ in range(times)]
+def throttling_errors(n: int) -> list[Exception]:
+    """Return ``n`` new throttling errors for a script: ``scripted(*throttling_errors(2), "done")``."""
+    return [throttling_error() for _ in range(n)]
 
 
 def tokens_per_day_error() -> Exception:
-    """429 ThrottlingException of the kind that no wait helps against: the day's tokens are spent."""
+    """Return a 429 ThrottlingException that no retry helps against: the tokens of the day are used up."""
     return throttling_error("Too many tokens per day, please wait before trying again.")
 
 
 def validation_error(message: str | None = None, *, operation: str = "Converse") -> Exception:
-    """400 ValidationException: the request is wrong and stays wrong."""
+    """Return a 400 ValidationException: the request is invalid."""
     return bedrock_error("ValidationException", message=message, operation=operation)
 
 
 def access_denied() -> Exception:
-    """403 AccessDeniedException: every item of a run fails with it."""
+    """Return a 403 AccessDeniedException, with which every item of a batch fails."""
     return bedrock_error("AccessDeniedException")
 
 
 def read_timeout() -> Exception:
-    """The ReadTimeoutError of botocore: no answer came; the generation ran, and is billed."""
+    """Return botocore's ReadTimeoutError: no response came, but the generation ran and is billed."""
     return _botocore("ReadTimeoutError", 'Read timeout on endpoint URL: "{endpoint_url}"', endpoint_url=_ENDPOINT)
 
 
 def connection_failed() -> Exception:
-    """The EndpointConnectionError of botocore: the service was never reached."""
+    """Return botocore's EndpointConnectionError: the service was not reached."""
     return _botocore(
         "EndpointConnectionError", 'Could not connect to the endpoint URL: "{endpoint_url}"', endpoint_url=_ENDPOINT
     )
 
 
 def connection_lost() -> Exception:
-    """The ConnectionClosedError of botocore: the request was sent, and no answer came."""
+    """Return botocore's ConnectionClosedError: the request was sent, and no response came."""
     return _botocore(
         "ConnectionClosedError",
         'Connection was closed before we received a valid response from endpoint URL: "{endpoint_url}".',
@@ -129,52 +131,48 @@ def connection_lost() -> Exception:
 
 
 def no_credentials() -> Exception:
-    """The NoCredentialsError of botocore: nobody can be told who calls."""
+    """Return botocore's NoCredentialsError: the request cannot be signed."""
     return _botocore("NoCredentialsError", "Unable to locate credentials")
 
 
 def no_region() -> Exception:
-    """The NoRegionError of botocore: the client cannot even be made."""
+    """Return botocore's NoRegionError: the client cannot be made."""
     return _botocore("NoRegionError", "You must specify a region.")
 
 
 def stream_error(code: str = "throttlingException", message: str = "Too many requests.") -> Exception:
-    """The EventStreamError of botocore: an exception event inside a stream, with its code in lower camel case."""
+    """Return botocore's EventStreamError: an exception event in a stream, with its code in lower camel case."""
     response = {"Error": {"Code": code, "Message": message}}
     error: Exception = _error_type("EventStreamError")(response, "ConverseStream")
     return error
 
 
 def stream_cut() -> Exception:
-    """The ProtocolError of urllib3, which boto3 lets through where a stream's connection breaks."""
-    told = "Connection broken: InvalidChunkLength(got length b'', 0 bytes read)"
-    error: Exception = _class("urllib3.exceptions", "ProtocolError")(told)
+    """Return urllib3's ProtocolError, which boto3 passes on where the connection of a stream breaks."""
+    message = "Connection broken: InvalidChunkLength(got length b'', 0 bytes read)"
+    error: Exception = _class("urllib3.exceptions", "ProtocolError")(message)
     return error
 
 
 def malformed_response() -> Exception:
-    """What this package raises for a 200 whose body is no answer."""
-    from bedrock_resilience._errors import MalformedResponseError
-
-    return MalformedResponseError("the answer has no output message with content", {})
+    """Return the error of this package for a success without a usable body."""
+    return MalformedResponseError("the response has no output message with content", {})
 
 
 def incomplete_response(stop_reason: str = "max_tokens") -> Exception:
-    """What this package raises for an answer that says itself that it is not whole."""
-    from bedrock_resilience._errors import IncompleteResponseError
-
+    """Return the error of this package for a response whose stop reason says that it is incomplete."""
     return IncompleteResponseError(stop_reason, {})
 
 
 def error_of(fault: Fault) -> Exception:
-    """A new exception that means this fault: ``classify(error_of(fault)) is fault``.
+    """Return a new exception with this fault: ``classify(error_of(fault)) is fault``.
 
     Raises:
-        ValueError: ``Fault.CANCELLED``, which is no failure of a call.
+        ValueError: ``Fault.CANCELLED``, which is not a failure of a call.
     """
     make = _MAKERS.get(fault)
     if make is None:
-        raise ValueError(f"error_of: fault: got {fault!r}; accepted: any other fault, a cancellation is no failure")
+        raise refusal("error_of", wrong_value("fault", fault, "every Fault but CANCELLED, which is not a failure"))
     return make()
 
 
@@ -214,9 +212,9 @@ _MAKERS: Final[Mapping[Fault, Callable[[], Exception]]] = {
 
 @cache
 def error_class(code: str) -> type[Exception]:
-    """The class that a client raises for this code, as found under ``client.exceptions``.
+    """Return the class that a client raises for this code, as in ``client.exceptions``.
 
-    boto3 makes a class of its own for each code that the service's model knows; the others are plain ``ClientError``s.
+    boto3 makes a class for each code in the model of the service; any other code is a plain ``ClientError``.
     """
     base: type[Exception] = _error_type("ClientError")
     if code not in _KNOWN or not code.endswith("Exception"):
@@ -225,8 +223,8 @@ def error_class(code: str) -> type[Exception]:
 
 
 @cache
-def _error_type(name: str) -> Any:  # noqa: ANN401 - botocore's class, or one that is called the same
-    """``ClientError``, or one of its kind."""
+def _error_type(name: str) -> Any:  # noqa: ANN401 - botocore's class, or one of the same name
+    """Return ``ClientError``, or another class with its constructor."""
     found = _class("botocore.exceptions", name)
     if found.__init__ is not Exception.__init__:
         return found
@@ -235,20 +233,20 @@ def _error_type(name: str) -> Any:  # noqa: ANN401 - botocore's class, or one th
 
 
 def _init_client_error(self: Any, response: Mapping[str, Any], operation: str) -> None:  # noqa: ANN401 - see above
-    told = "An error occurred ({Code}) when calling the {operation} operation: {Message}"
-    Exception.__init__(self, told.format(operation=operation, **response["Error"]))
+    message = "An error occurred ({Code}) when calling the {operation} operation: {Message}"
+    Exception.__init__(self, message.format(operation=operation, **response["Error"]))
     self.response = response
     self.operation_name = operation
 
 
-def _botocore(name: str, told: str, **fields: str) -> Exception:
+def _botocore(name: str, message: str, **fields: str) -> Exception:
     found = _class("botocore.exceptions", name)
-    error: Exception = found(**fields) if found.__init__ is not Exception.__init__ else found(told.format(**fields))
+    error: Exception = found(**fields) if found.__init__ is not Exception.__init__ else found(message.format(**fields))
     return error
 
 
 @cache
-def _class(module: str, name: str) -> Any:  # noqa: ANN401 - the library's class, or one that is called the same
+def _class(module: str, name: str) -> Any:  # noqa: ANN401 - the library's class, or one of the same name
     try:
         return getattr(import_module(module), name)
     except ImportError:

@@ -1,13 +1,14 @@
 """FakeClock: virtual time for tests. It stands still while anybody works, and jumps when everybody sleeps.
 
-A test of retries then takes no time, and the same test takes the same course every time. The idea of a clock that jumps
-by itself is trio's ``MockClock``.
+A test of retries takes no real time, and its course is the same in every run. The idea of a clock that jumps by itself
+is that of trio's ``MockClock``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bedrock_resilience._checks import number, refuse
 from bedrock_resilience.testing._virtual_time import VirtualTime
 
 if TYPE_CHECKING:
@@ -16,38 +17,48 @@ if TYPE_CHECKING:
 
 
 class FakeClock:
-    """A clock for tests, in place of ``SystemClock``: nobody waits, and every wait is on record.
+    """A clock for tests, in place of ``SystemClock``: no sleep takes real time, and every sleep is recorded.
 
-    - Plain synchronous code: a sleep moves the time on at once.
-    - ``BoundedExecutor``: its workers are announced to the clock. They take turns, one at a time, in the order in which
-      their sleeps end; when all of them sleep, the time jumps to where the first of them wakes up.
+    - Plain synchronous code: a sleep advances the time at once.
+    - ``BoundedExecutor``: it registers its workers with the clock. They run one at a time, in the order in which their
+      sleeps end. When all of them sleep, the time jumps to the first wake-up.
     - asyncio: the time jumps when the event loop has nothing else to do.
-    - Threads of your own: the time jumps when none of them has come to the clock for ``quiet`` seconds of real time.
-      Announce them with ``worker``, and nothing has to be waited for.
+    - Your own threads: the time jumps when none of them has called the clock for ``idle_after`` seconds of real time.
+      Register them with ``worker`` to avoid that wait.
 
     Args:
-        start: What ``monotonic`` says first; seconds.
-        quiet: Real seconds without a sign of life after which threads that are not announced are taken for asleep.
-        patience: Real seconds after which a worker that has its turn, but does not come to the clock, is taken for
-            blocked (by a lock of yours that a sleeping worker holds, say), and the others go on without it.
+        start: The first time that ``monotonic`` returns; seconds.
+        idle_after: Real seconds without a call of the clock after which unregistered threads count as asleep.
+        stuck_after: Real seconds without a call of the clock after which the running worker counts as blocked, for
+            example by a lock that a sleeping worker holds, and the others continue without it.
 
     Attributes:
-        sleeps: Every sleep asked for, in the order in which they began; seconds.
+        sleeps: The seconds of every sleep, in the order in which the sleeps began.
+
+    Raises:
+        TypeError: An argument is not a number.
+        ValueError: An argument is not finite, ``idle_after`` is not positive, or ``stuck_after`` is negative.
     """
 
-    def __init__(self, start: float = 0.0, *, quiet: float = 0.02, patience: float = 0.5) -> None:
+    def __init__(self, start: float = 0.0, *, idle_after: float = 0.02, stuck_after: float = 0.5) -> None:
+        refuse(
+            "FakeClock",
+            number("start", start),
+            number("idle_after", idle_after, above=0, unit="seconds"),
+            number("stuck_after", stuck_after, least=0, unit="seconds"),
+        )
         self.sleeps: list[float] = []
-        self._time = VirtualTime(start, quiet, patience)
+        self._time = VirtualTime(start, idle_after, stuck_after)
 
     def monotonic(self) -> float:
-        """Seconds of virtual time."""
+        """Return the virtual time; seconds."""
         return self._time.read()
 
     def sleep(self, seconds: float, /) -> None:
         """Block this thread for so many seconds of virtual time.
 
         Raises:
-            ValueError: Less than 0, or NaN, as ``time.sleep`` does.
+            ValueError: ``seconds`` is negative or NaN, as for ``time.sleep``.
         """
         self._record(seconds)
         self._time.block(seconds)
@@ -58,14 +69,14 @@ class FakeClock:
         await self._time.suspend(seconds)
 
     def wait(self, event: Event, seconds: float, /) -> bool:
-        """Block until the event is set or the virtual time is over; True if the event is set."""
+        """Block until the event is set or so many seconds of virtual time have passed; True if the event is set."""
         if not event.is_set():
             self._record(seconds)
             self._time.block(seconds, event)
         return event.is_set()
 
     def advance(self, seconds: float, /) -> None:
-        """Let so many seconds pass, as a slow call does: a sleep that is not put on record."""
+        """Let so many seconds pass, as a slow call does: a sleep that is not recorded."""
         _check(seconds)
         self._time.block(seconds)
 
@@ -76,15 +87,15 @@ class FakeClock:
 
     @property
     def slept(self) -> float:
-        """All of ``sleeps`` together; seconds."""
+        """The sum of ``sleeps``; seconds."""
         return sum(self.sleeps)
 
     def worker(self) -> AbstractContextManager[object]:
-        """Announce one worker: time stands still until it sleeps, or is done.
+        """Register a worker: the time stands still until it sleeps or ends.
 
-        Call this before the thread is started, and enter the result inside the thread. ``BoundedExecutor`` does.
+        Call this before you start the thread, and enter the result inside the thread, as ``BoundedExecutor`` does.
         """
-        return self._time.announce()
+        return self._time.register()
 
     def _record(self, seconds: float) -> None:
         _check(seconds)
@@ -95,5 +106,5 @@ class FakeClock:
 
 
 def _check(seconds: float) -> None:
-    if not seconds >= 0:  # NaN, too: a time that is NaN once is NaN for ever
+    if not seconds >= 0:  # refuses NaN, too: a time that is NaN stays NaN
         raise ValueError(f"FakeClock: seconds: got {seconds!r}; accepted: a number >= 0")

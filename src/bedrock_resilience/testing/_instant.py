@@ -1,4 +1,4 @@
-"""instant_retries: no retry in the process waits, whoever makes it and however deep in the code it is."""
+"""instant_retries: no retry in the process waits, wherever in the code it is."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _METHODS: Final = ("monotonic", "sleep", "asleep", "wait", "worker")
 
 @contextmanager
 def instant_retries() -> Generator[FakeClock]:
-    """Inside of ``with``, every ``SystemClock`` runs on virtual time; gives the ``FakeClock`` with the record of it.
+    """Put every ``SystemClock`` on virtual time inside ``with``; yields the ``FakeClock``, which records the sleeps.
 
-    The virtual time starts at the real one, so that deadlines made before stay what they were. Only waits through this
-    package's clock are instant: those of ``time.sleep`` and of botocore's own retries are not.
+    The virtual time starts at the real time, so that existing deadlines stay valid. Only waits through this package's
+    clock are instant: ``time.sleep`` and botocore's own retries are not.
     """
     clock = FakeClock(SYSTEM_CLOCK.monotonic())
     before = {name: SystemClock.__dict__[name] for name in _METHODS if name in SystemClock.__dict__}

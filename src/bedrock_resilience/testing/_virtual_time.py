@@ -1,8 +1,8 @@
-"""VirtualTime: who sleeps until when, whose turn it is, and when the time may jump. The works of ``FakeClock``.
+"""VirtualTime: the scheduler of ``FakeClock``. It knows who sleeps until when, and decides when the time jumps.
 
-Three kinds of sleepers share one time line: announced workers, of which one at a time has its turn; tasks of event
-loops; and threads nobody announced, of which nothing is known while they are awake, so that only a quiet time tells
-that they rest. The time jumps to the first awakening when nobody may be awake any more.
+Three kinds of sleepers share one time line: registered workers, of which one runs at a time; tasks of event loops; and
+unregistered threads. Nothing is known of an unregistered thread while it is awake, so it counts as asleep after some
+real time without activity. When everybody sleeps, the time jumps to the first wake-up.
 """
 
 from __future__ import annotations
@@ -17,51 +17,57 @@ if TYPE_CHECKING:
     from threading import Event
     from types import TracebackType
 
-# How many turns of an event loop are looked at before a task that never rests (``while True: await sleep(0)``) is no
-# longer taken for work under way.
-_LOOP_TURNS: Final = 1_000
+# Iterations of an event loop after which ready callbacks no longer count as work in progress: a task that never rests
+# (``while True: await sleep(0)``) must not stop the time.
+_MAX_LOOP_TURNS: Final = 1_000
 
 
 class VirtualTime:
-    """The time line. ``quiet`` and ``patience`` are real seconds; see ``FakeClock``."""
+    """The time line of one ``FakeClock``.
 
-    def __init__(self, start: float, quiet: float, patience: float) -> None:
+    Args:
+        start: The first virtual time; seconds.
+        idle_after: As for ``FakeClock``; real seconds.
+        stuck_after: As for ``FakeClock``; real seconds.
+    """
+
+    def __init__(self, start: float, idle_after: float, stuck_after: float) -> None:
         self.now: float = float(start)
-        self._quiet = quiet
-        self._patience = patience
+        self._idle_after = idle_after
+        self._stuck_after = stuck_after
         self._lock = Lock()
-        self._home = get_ident()  # the thread of the test itself
-        self._signs = 0  # of life
+        self._test_thread = get_ident()  # the thread that makes the clock
+        self._activity = 0  # counts every sign of activity
         self._order = 0
         self._sleepers: list[_Thread | _Task] = []
         self._workers: dict[int, Worker] = {}
-        self._queue: deque[Worker] = deque()  # workers that wait for their turn
-        self._turn: Worker | None = None
-        self._loose: set[int] = set()  # threads that were woken and have not been heard of since
+        self._ready: deque[Worker] = deque()  # workers that wait to run
+        self._running: Worker | None = None
+        self._unaccounted: set[int] = set()  # threads that were woken and have not called the clock since
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
 
     def read(self) -> float:
-        """The virtual time; whoever asks is alive."""
-        self._signs += 1
+        """Return the virtual time; the call is a sign of activity."""
+        self._activity += 1
         return self.now
 
     def block(self, seconds: float, event: Event | None = None) -> None:
-        """Let this thread sleep, until the event is set if there is one."""
+        """Block this thread for so long, or until the event is set."""
         me = get_ident()
         with self._lock:
-            self._signs += 1
-            self._loose.discard(me)
+            self._activity += 1
+            self._unaccounted.discard(me)
             worker = self._workers.get(me)
             if worker is None and self._is_alone(me):
                 self.now += seconds
                 return
-            sleeper = _Thread(self._lock, event, worker, stranger=worker is None and me != self._home)
+            sleeper = _Thread(self._lock, event, worker, unregistered=worker is None and me != self._test_thread)
             self._push(sleeper, seconds)
-            self._yield_turn(worker)
-            self._attend(sleeper)
+            self._stop_running(worker)
+            self._block_until_called(sleeper)
 
     async def suspend(self, seconds: float) -> None:
-        """Let this task sleep."""
+        """Suspend this task for so long."""
         loop = asyncio.get_running_loop()
         sleeper = _Task(loop)
         with self._lock:
@@ -74,79 +80,80 @@ class VirtualTime:
                 if sleeper in self._sleepers:  # it was cancelled
                     self._sleepers.remove(sleeper)
 
-    def announce(self) -> Worker:
-        """A new worker, which has its turn after those that were announced before."""
+    def register(self) -> Worker:
+        """Register a new worker; it runs after those that were registered before."""
         worker = Worker(self, self._lock)
         with self._lock:
-            self._queue.append(worker)
+            self._ready.append(worker)
         return worker
 
-    def arrive(self, worker: Worker) -> None:
-        """The worker's thread is there; it is let go on when it is its turn."""
+    def enter(self, worker: Worker) -> None:
+        """Block the worker's thread until it is the one to run."""
         with self._lock:
             self._workers[get_ident()] = worker
-            self._go_on()
-            self._attend(worker)
+            self._progress()
+            self._block_until_called(worker)
 
     def leave(self, worker: Worker) -> None:
-        """The worker is done."""
+        """End the worker."""
         with self._lock:
             del self._workers[get_ident()]
-            self._yield_turn(worker)
+            self._stop_running(worker)
 
-    # What follows is called with the lock held.
+    # The caller of the following methods holds the lock.
 
     def _is_alone(self, me: int) -> bool:
-        return me == self._home and not (self._sleepers or self._workers or self._queue)
+        return me == self._test_thread and not (self._sleepers or self._workers or self._ready)
 
     def _push(self, sleeper: _Thread | _Task, seconds: float) -> None:
-        self._signs += 1
+        self._activity += 1
         self._order += 1
         sleeper.until = self.now + seconds
         sleeper.order = self._order
         self._sleepers.append(sleeper)
 
-    def _yield_turn(self, worker: Worker | None) -> None:
-        if worker is not None and self._turn is worker:
-            self._turn = None
-        self._go_on()
+    def _stop_running(self, worker: Worker | None) -> None:
+        if worker is not None and self._running is worker:
+            self._running = None
+        self._progress()
 
-    def _attend(self, waiting: _Thread | Worker) -> None:
-        """Block until this one is called; where nothing happens for too long, see to it that something does."""
-        still = 0.0
+    def _block_until_called(self, waiting: _Thread | Worker) -> None:
+        """Block until this one is called; after a time without activity, stop waiting for whoever seems active."""
+        inactive = 0.0
         while not waiting.called:
-            signs = self._signs
-            waiting.condition.wait(self._quiet)
-            still = 0.0 if signs != self._signs else still + self._quiet
-            if not waiting.called and still >= (self._quiet if self._turn is None else self._patience):
-                self._go_on_regardless()
-                still = 0.0
+            activity = self._activity
+            waiting.condition.wait(self._idle_after)
+            inactive = 0.0 if activity != self._activity else inactive + self._idle_after
+            limit = self._idle_after if self._running is None else self._stuck_after
+            if not waiting.called and inactive >= limit:
+                self._force_progress()
+                inactive = 0.0
 
-    def _go_on(self) -> None:
-        """Give the turn to the next worker; where none waits for it and everybody sleeps, let the time jump."""
-        while self._turn is None:
-            if self._queue:
-                self._turn = self._queue.popleft()
-                self._turn.call()
-            elif not self._sleepers or self._somebody_may_be_awake():
+    def _progress(self) -> None:
+        """Run the next ready worker; if there is none and everybody sleeps, let the time jump."""
+        while self._running is None:
+            if self._ready:
+                self._running = self._ready.popleft()
+                self._running.call()
+            elif not self._sleepers or self._may_be_awake():
                 return
             else:
                 self._jump()
 
-    def _go_on_regardless(self) -> None:
-        self._signs += 1
-        self._turn = None
-        self._loose.clear()
-        if not self._queue and self._sleepers:
+    def _force_progress(self) -> None:
+        self._activity += 1
+        self._running = None
+        self._unaccounted.clear()
+        if not self._ready and self._sleepers:
             self._jump()
-        self._go_on()
+        self._progress()
 
-    def _somebody_may_be_awake(self) -> bool:
-        if any(sleeper.stranger and sleeper.until <= self.now for sleeper in self._sleepers):
-            return False  # strangers that wake up at the same instant need not wait for each other
+    def _may_be_awake(self) -> bool:
+        if any(sleeper.unregistered and sleeper.until <= self.now for sleeper in self._sleepers):
+            return False  # unregistered threads that wake up at the same instant do not wait for each other
         return (
-            bool(self._loose)
-            or any(sleeper.stranger for sleeper in self._sleepers)
+            bool(self._unaccounted)
+            or any(sleeper.unregistered for sleeper in self._sleepers)
             or any(not loop.idle for loop in self._loops.values())
         )
 
@@ -154,7 +161,7 @@ class VirtualTime:
         for sleeper in self._sleepers:
             if sleeper.event is not None and sleeper.event.is_set():
                 sleeper.until = self.now
-        first = min(self._sleepers, key=_awakening)
+        first = min(self._sleepers, key=_wake_up)
         self._sleepers.remove(first)
         self.now = max(self.now, first.until)
         if isinstance(first, _Task):
@@ -163,18 +170,18 @@ class VirtualTime:
             return
         first.call()
         if first.worker is not None:
-            self._turn = first.worker
+            self._running = first.worker
         else:
-            self._loose.add(first.ident)
+            self._unaccounted.add(first.ident)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         watched = self._loops.setdefault(loop, _Loop())
         watched.idle = False
         watched.turns = 0
-        if watched.look is None:
-            watched.look = loop.call_soon(self._look, loop)
+        if watched.check is None:
+            watched.check = loop.call_soon(self._check_idle, loop)
 
-    # These three are called by an event loop.
+    # An event loop calls the following methods.
 
     def _wake_task(self, sleeper: _Task) -> None:
         if not sleeper.future.done():
@@ -182,33 +189,33 @@ class VirtualTime:
         with self._lock:
             self._watch(sleeper.loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Is there anything else to do in this loop? If not, its tasks sleep."""
+    def _check_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note whether this loop has anything else to do; if not, all of its tasks sleep."""
         with self._lock:
             watched = self._loops[loop]
-            watched.look = None
+            watched.check = None
             watched.turns += 1
             if not any(isinstance(sleeper, _Task) and sleeper.loop is loop for sleeper in self._sleepers):
                 del self._loops[loop]
-            # asyncio tells nobody whether it is idle, but it keeps what is ready to run in this attribute.
-            elif getattr(loop, "_ready", ()) and watched.turns < _LOOP_TURNS:
-                watched.look = loop.call_soon(self._look, loop)
+            # asyncio has no public sign of an idle loop, but it keeps the callbacks to run in this attribute.
+            elif getattr(loop, "_ready", ()) and watched.turns < _MAX_LOOP_TURNS:
+                watched.check = loop.call_soon(self._check_idle, loop)
                 return
             else:
                 watched.idle = True
-            self._go_on()
-            if watched.idle:  # threads are at work: look again when they may be done
-                loop.call_later(self._quiet, self._look_again, loop, self._signs)
+            self._progress()
+            if watched.idle:  # other threads are active: check again when they may be done
+                loop.call_later(self._idle_after, self._recheck, loop, self._activity)
 
-    def _look_again(self, loop: asyncio.AbstractEventLoop, signs: int) -> None:
+    def _recheck(self, loop: asyncio.AbstractEventLoop, activity: int) -> None:
         with self._lock:
-            if signs == self._signs:
-                self._go_on_regardless()
+            if activity == self._activity:
+                self._force_progress()
             self._watch(loop)
 
 
 class Worker(AbstractContextManager["Worker"]):
-    """An announced worker: inside of ``with`` its thread runs only when it is its turn."""
+    """A registered worker: inside ``with``, its thread is the only registered one that runs."""
 
     def __init__(self, time: VirtualTime, lock: Lock) -> None:
         self._time = time
@@ -221,7 +228,7 @@ class Worker(AbstractContextManager["Worker"]):
         self.condition.notify()
 
     def __enter__(self) -> Self:
-        self._time.arrive(self)
+        self._time.enter(self)
         return self
 
     def __exit__(
@@ -231,18 +238,18 @@ class Worker(AbstractContextManager["Worker"]):
 
 
 class _Thread:
-    """A thread that sleeps."""
+    """A sleeping thread."""
 
     until = 0.0
     order = 0
 
-    def __init__(self, lock: Lock, event: Event | None, worker: Worker | None, *, stranger: bool) -> None:
+    def __init__(self, lock: Lock, event: Event | None, worker: Worker | None, *, unregistered: bool) -> None:
         self.ident = get_ident()
         self.condition: Condition = Condition(lock)
         self.called: bool = False
         self.event = event
         self.worker = worker
-        self.stranger = stranger
+        self.unregistered = unregistered
 
     def call(self) -> None:
         """Wake it."""
@@ -251,12 +258,12 @@ class _Thread:
 
 
 class _Task:
-    """A task that sleeps."""
+    """A sleeping task."""
 
     until = 0.0
     order = 0
     event: Event | None = None
-    stranger = False
+    unregistered = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -264,12 +271,12 @@ class _Task:
 
 
 class _Loop:
-    """What is known of an event loop with sleeping tasks."""
+    """The state of an event loop with sleeping tasks."""
 
     idle = False
-    look: asyncio.Handle | None = None
+    check: asyncio.Handle | None = None
     turns = 0
 
 
-def _awakening(sleeper: _Thread | _Task) -> tuple[float, int]:
+def _wake_up(sleeper: _Thread | _Task) -> tuple[float, int]:
     return sleeper.until, sleeper.order

@@ -4,8 +4,7 @@ Name it in the ``conftest.py`` at the root of your tests::
 
     pytest_plugins = ["bedrock_resilience.testing.plugin"]
 
-It is not registered as an entry point: whoever does not ask for it neither loads nor sees it, and the coverage of a
-suite starts before it does.
+It is not registered as an entry point, so that it is loaded only where you name it, and after coverage has started.
 """
 
 from __future__ import annotations
@@ -24,6 +23,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def instant_retries() -> Iterator[FakeClock]:
-    """No retry waits during this test; the value is a ``FakeClock``, whose ``sleeps`` tell how long it would have."""
+    """Let no retry wait during a test; yields the ``FakeClock``, whose ``sleeps`` are the seconds of each wait."""
     with instant.instant_retries() as clock:
         yield clock

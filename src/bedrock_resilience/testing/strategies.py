@@ -1,4 +1,4 @@
-"""Hypothesis strategies for retry policies, faults and what calls may come to. Needs the extra ``[testing]``."""
+"""Hypothesis strategies for retry policies, faults and outcomes of calls. Needs the extra ``[testing]``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ _SECONDS = st.floats(0, 3600, allow_nan=False)
 
 
 def faults(*, retryable: bool | None = None) -> st.SearchStrategy[Fault]:
-    """What a call may fail with, so all but ``Fault.CANCELLED``; with ``retryable``, only what is (or is not)."""
+    """Generate the faults of failed calls, which are all but ``Fault.CANCELLED``.
+
+    Args:
+        retryable: Only those whose ``retryable`` has this value; None: all.
+    """
     return st.sampled_from(
         [
             fault
@@ -29,7 +33,7 @@ def faults(*, retryable: bool | None = None) -> st.SearchStrategy[Fault]:
 
 
 def jitters() -> st.SearchStrategy[Jitter]:
-    """Every kind of jitter, with any parameters it accepts."""
+    """Generate every kind of jitter, with any parameters that it accepts."""
     return st.one_of(
         st.just(NoJitter()),
         st.builds(AdditiveJitter, _SECONDS),
@@ -45,12 +49,12 @@ def retry_policies(
     jitter: st.SearchStrategy[Jitter] | None = None,
     max_delay: st.SearchStrategy[float] | None = None,
 ) -> st.SearchStrategy[RetryPolicy]:
-    """Any policy; by default with at most 6 retries, so that a test that carries calls through stays quick.
+    """Generate retry policies; by default with at most 6 retries, so that a test that makes the calls stays fast.
 
     Args:
-        max_retries: Other numbers of retries.
-        jitter: Other jitters.
-        max_delay: Other caps; seconds.
+        max_retries: The numbers of retries; None: 0 to 6.
+        jitter: The jitters; None: those of ``jitters()``.
+        max_delay: The longest delays in seconds; None: 0 to 3,600.
     """
     limits = st.none() | st.integers(0, 10)
     return st.builds(
@@ -67,11 +71,11 @@ def retry_policies(
 
 
 def bedrock_errors(*, retryable: bool | None = None) -> st.SearchStrategy[Exception]:
-    """What a call of Bedrock may raise: a new exception each time, one for every fault."""
+    """Generate exceptions that a call of Bedrock may raise: for each fault, a new exception each time."""
     return faults(retryable=retryable).map(error_of)
 
 
 def outcomes(*, max_size: int = 8) -> st.SearchStrategy[list[object]]:
-    """Scripts for ``scripted``: errors and answers in any order, with at least one answer at the end."""
+    """Generate scripts for ``scripted``: errors and results in any order, with a result at the end."""
     step = bedrock_errors() | st.text(max_size=5)
-    return st.lists(step, max_size=max_size).map(lambda script: [*script, "answer"])
+    return st.lists(step, max_size=max_size).map(lambda script: [*script, "done"])

@@ -93,23 +93,23 @@ class TestRealErrors:
         assert "MaxAttemptsReached" not in response(error)["ResponseMetadata"]
         assert response(error)["message"] == "I am a teapot."
 
-    def test_what_is_left_out_is_that_of_the_code(self) -> None:
+    def test_the_defaults_are_those_of_the_code(self) -> None:
         assert response(bedrock_error("ServiceUnavailableException"))["ResponseMetadata"]["HTTPStatusCode"] == 503
         assert response(bedrock_error("SomethingNew"))["ResponseMetadata"]["HTTPStatusCode"] == 400
         assert response(bedrock_error("SomethingNew"))["Error"]["Message"] == "The request failed."
 
-    def test_a_server_may_say_how_long_to_wait(self) -> None:
+    def test_a_retry_after_header(self) -> None:
         assert retry_after(throttling_error(retry_after=2.5)) == 2.5
         assert retry_after(throttling_error()) is None
         assert "InvokeModel" in str(throttling_error("Slow down.", operation="InvokeModel"))
 
-    def test_so_many_at_once(self) -> None:
+    def test_several_throttling_errors(self) -> None:
         several = throttling_errors(3)
         assert [type(error) for error in several] == [type(throttling_error())] * 3
         assert len({id(error) for error in several}) == 3
         assert throttling_errors(0) == []
 
-    def test_those_that_are_no_answer(self) -> None:
+    def test_errors_without_a_response(self) -> None:
         assert type(read_timeout()) is aws.ReadTimeoutError
         assert type(connection_failed()) is aws.EndpointConnectionError
         assert type(connection_lost()) is aws.ConnectionClosedError
@@ -123,7 +123,7 @@ class TestRealErrors:
         assert "'max_tokens'" in str(incomplete_response())
         assert "'malformed_tool_use'" in str(incomplete_response("malformed_tool_use"))
 
-    def test_one_inside_a_stream_has_no_metadata(self) -> None:
+    def test_an_error_inside_a_stream_has_no_metadata(self) -> None:
         error = stream_error("modelStreamErrorException", "It broke.")
         assert response(error) == {"Error": {"Code": "modelStreamErrorException", "Message": "It broke."}}
         assert "ConverseStream" in str(error)
@@ -146,7 +146,7 @@ class TestErrorOf:
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             error_of(Fault.CANCELLED)
         assert str(refused.value) == (
-            "error_of: fault: got Fault.CANCELLED; accepted: any other fault, a cancellation is no failure"
+            f"error_of: fault: got {Fault.CANCELLED!r}; accepted: every Fault but CANCELLED, which is not a failure"
         )
 
 
@@ -156,7 +156,7 @@ class TestStandIns:
     def test_classification_cannot_tell_them_from_the_real_ones(self, fault: Fault) -> None:
         assert classify(error_of(fault)) is fault
 
-    def test_they_are_no_botocore_exceptions_but_are_called_so(self) -> None:
+    def test_they_are_no_botocore_exceptions_but_have_their_names(self) -> None:
         error = throttling_error()
         assert not isinstance(error, aws.ClientError)
         assert type(error).__name__ == "ThrottlingException"
@@ -165,7 +165,7 @@ class TestStandIns:
         assert type(read_timeout()).__module__ == "botocore.exceptions"
         assert type(stream_cut()).__module__ == "urllib3.exceptions"
 
-    def test_they_say_the_same(self) -> None:
+    def test_they_have_the_same_texts(self) -> None:
         assert str(validation_error("No.")) == (
             "An error occurred (ValidationException) when calling the Converse operation: No."
         )
@@ -181,7 +181,7 @@ class TestStandIns:
         assert type(throttling_error()) is type(throttling_error())
 
 
-def test_they_do_say_the_same_as_the_real_ones() -> None:
+def test_the_stand_ins_have_the_texts_of_the_real_errors() -> None:
     real = [str(error_of(fault)) for fault in FAULTS]
     with pytest.MonkeyPatch.context() as patch:
         hide_botocore(patch)

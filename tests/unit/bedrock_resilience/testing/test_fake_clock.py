@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 LONG = 3_600.0  # seconds; nobody really waits for these
 
 
-def start(clock: FakeClock, *bodies: Callable[[], object], announced: bool = True) -> list[threading.Thread]:
-    """Threads that run these bodies, as workers of the clock if they are announced."""
-    turns: list[AbstractContextManager[object]] = [clock.worker() for _ in bodies] if announced else []
+def start(clock: FakeClock, *bodies: Callable[[], object], registered: bool = True) -> list[threading.Thread]:
+    """Threads that run these bodies, as workers of the clock if they are registered."""
+    workers: list[AbstractContextManager[object]] = [clock.worker() for _ in bodies] if registered else []
 
     def run(number: int) -> None:
-        if announced:
-            with turns[number]:
+        if registered:
+            with workers[number]:
                 bodies[number]()
         else:
             bodies[number]()
@@ -50,7 +50,7 @@ class TestOneThread:
         assert clock.monotonic() == clock.monotonic() == 0.0
         assert FakeClock(100).monotonic() == 100.0
 
-    def test_a_sleep_moves_the_time_on_and_is_put_on_record(self) -> None:
+    def test_a_sleep_advances_the_time_and_is_recorded(self) -> None:
         clock = FakeClock(10.0)
         clock.sleep(LONG)
         clock.sleep(0)
@@ -74,7 +74,7 @@ class TestOneThread:
         assert clock.sleeps == []
 
     @pytest.mark.parametrize("method", ["sleep", "advance"])
-    def test_time_that_is_no_number_is_refused_before_it_is_the_time_for_ever(self, method: str) -> None:
+    def test_a_sleep_of_nan_is_refused(self, method: str) -> None:
         clock = FakeClock()
         with pytest.raises(ValueError, match="FakeClock: seconds: got nan; accepted: a number >= 0"):
             getattr(clock, method)(float("nan"))
@@ -91,14 +91,23 @@ class TestOneThread:
         assert clock.wait(threading.Event(), LONG) is False
         assert (clock.monotonic(), clock.sleeps) == (LONG, [LONG])
 
-    def test_it_shows_its_time_and_its_record(self) -> None:
+    def test_its_repr_shows_the_time_and_the_sleeps(self) -> None:
         clock = FakeClock()
         clock.sleep(2.0)
         assert repr(clock) == "FakeClock(now=2.0, sleeps=[2.0])"
 
+    def test_arguments_out_of_range_are_refused_all_at_once(self) -> None:
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            FakeClock(float("nan"), idle_after=0, stuck_after=-1)
+        assert str(refused.value) == (
+            "FakeClock: start: got nan; accepted: a finite number; "
+            "idle_after: got 0; accepted: a finite number of seconds > 0; "
+            "stuck_after: got -1; accepted: a finite number of seconds >= 0"
+        )
+
 
 class TestWorkers:
-    """Announced threads."""
+    """Registered threads."""
 
     def test_they_sleep_at_the_same_time(self) -> None:
         clock = FakeClock()
@@ -106,7 +115,7 @@ class TestWorkers:
         assert clock.monotonic() == LONG
         assert clock.sleeps == [LONG] * 4
 
-    def test_they_wake_up_in_the_order_of_their_sleeps_and_of_their_coming(self) -> None:
+    def test_they_wake_up_in_the_order_of_their_sleeps_and_of_their_registration(self) -> None:
         clock = FakeClock()
         woken: list[tuple[str, float]] = []
 
@@ -147,14 +156,14 @@ class TestWorkers:
         join(start(clock, *[work] * 4))
         assert not any(overlaps)
 
-    def test_they_take_their_turns_in_the_order_in_which_they_were_announced(self) -> None:
+    def test_they_run_in_the_order_in_which_they_were_registered(self) -> None:
         for _ in range(10):
             order: list[int] = []
             join(start(FakeClock(), *(partial(order.append, number) for number in range(6))))
             assert order == list(range(6))
 
-    def test_time_waits_for_a_worker_that_has_not_come_yet(self) -> None:
-        clock = FakeClock(patience=10)
+    def test_time_waits_for_a_worker_that_has_not_started_yet(self) -> None:
+        clock = FakeClock(stuck_after=10)
         seen: list[float] = []
         first, second = clock.worker(), clock.worker()
 
@@ -189,7 +198,7 @@ class TestWorkers:
         assert clock.sleeps == [LONG]
 
     def test_an_event_set_by_somebody_else_wakes_a_sleeper_too(self) -> None:
-        clock, event, busy = FakeClock(patience=10), threading.Event(), threading.Event()
+        clock, event, busy = FakeClock(stuck_after=10), threading.Event(), threading.Event()
         woken: list[tuple[bool, float]] = []
 
         def hold() -> None:  # keeps its turn, so that no time passes, until the event is set
@@ -202,8 +211,8 @@ class TestWorkers:
         join(threads)
         assert woken == [(True, 0.0)]
 
-    def test_one_that_is_blocked_elsewhere_holds_the_others_up_for_its_patience_only(self) -> None:
-        clock = FakeClock(patience=0.05)
+    def test_one_that_is_blocked_elsewhere_delays_the_others_until_it_counts_as_stuck(self) -> None:
+        clock = FakeClock(stuck_after=0.05)
         lock = threading.Lock()
 
         def careful() -> None:
@@ -214,12 +223,12 @@ class TestWorkers:
         assert clock.monotonic() == 2 * LONG
 
     def test_workers_that_wait_for_each_other_meet(self) -> None:
-        clock = FakeClock(patience=0.05)
+        clock = FakeClock(stuck_after=0.05)
         together = threading.Barrier(3, timeout=10)
         join(start(clock, *[together.wait] * 3))
 
-    def test_one_that_never_comes_is_not_waited_for(self) -> None:
-        clock = FakeClock(patience=0.05)
+    def test_one_that_never_starts_is_not_waited_for(self) -> None:
+        clock = FakeClock(stuck_after=0.05)
         clock.worker()
         join(start(clock, lambda: clock.sleep(LONG)))
         assert clock.monotonic() == LONG
@@ -240,11 +249,11 @@ class TestWorkers:
         assert clock.monotonic() == LONG
 
 
-class TestThreadsOfOnesOwn:
-    """Threads that nobody announced: only a quiet time tells that they rest."""
+class TestUnregisteredThreads:
+    """Unregistered threads: they count as asleep after a time without activity."""
 
     def test_they_sleep_at_the_same_time(self) -> None:
-        clock = FakeClock(quiet=0.2)  # a machine under load may keep a thread waiting for some of it
+        clock = FakeClock(idle_after=0.2)  # a machine under load may keep a thread waiting for some of it
         started = SYSTEM_CLOCK.monotonic()
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(clock.sleep, [LONG] * 4))
@@ -259,11 +268,11 @@ class TestThreadsOfOnesOwn:
             clock.sleep(seconds)
             woken.append(clock.monotonic())
 
-        join(start(clock, lambda: work(1.0), lambda: work(2.0), lambda: work(3.0), announced=False))
+        join(start(clock, lambda: work(1.0), lambda: work(2.0), lambda: work(3.0), registered=False))
         assert woken == [1.0, 2.0, 3.0]
 
-    def test_one_that_shows_signs_of_life_is_waited_for(self) -> None:
-        clock = FakeClock(quiet=0.3)  # as above
+    def test_an_active_one_is_waited_for(self) -> None:
+        clock = FakeClock(idle_after=0.3)  # as above
         asleep, done = threading.Event(), threading.Event()
 
         def sleeper() -> None:
@@ -271,7 +280,7 @@ class TestThreadsOfOnesOwn:
             clock.sleep(5.0)
             done.set()
 
-        threads = start(clock, sleeper, announced=False)
+        threads = start(clock, sleeper, registered=False)
         assert asleep.wait(10)
         for _ in range(20):
             SYSTEM_CLOCK.sleep(0.02)
@@ -401,8 +410,8 @@ class TestTasks:
         assert [at for _, at in woken] == sorted(at for _, at in woken)
         assert {name for name, _ in woken} == {"task", "thread"}
 
-    async def test_a_thread_that_shows_signs_of_life_is_waited_for(self) -> None:
-        clock = FakeClock(quiet=0.05)
+    async def test_an_active_thread_is_waited_for(self) -> None:
+        clock = FakeClock(idle_after=0.05)
         seen: list[float] = []
 
         def busy() -> None:
@@ -418,7 +427,7 @@ class TestTasks:
         assert clock.monotonic() == LONG
 
     async def test_a_loop_that_is_done_before_it_is_looked_at_again(self) -> None:
-        clock = FakeClock(quiet=0.02)
+        clock = FakeClock(idle_after=0.02)
         task = asyncio.create_task(clock.asleep(LONG))
         await asyncio.to_thread(clock.sleep, 5.0)
         task.cancel()
@@ -434,7 +443,7 @@ class TestTasks:
         assert clock.monotonic() == LONG
 
 
-def test_the_executor_announces_its_workers() -> None:
-    clock = FakeClock(quiet=30.0, patience=30.0)  # so that nothing but turns can move the time on
+def test_the_executor_registers_its_workers() -> None:
+    clock = FakeClock(idle_after=30.0, stuck_after=30.0)  # so that nothing but turns can move the time on
     report = BoundedExecutor(4, clock=clock).run(lambda _: clock.advance(LONG), range(8))
     assert report.elapsed == 2 * LONG

@@ -81,9 +81,9 @@ def test_errors_are_what_calls_raise(error: Exception, retryable: Exception) -> 
 
 
 @given(outcomes(max_size=3))
-def test_a_script_ends_with_an_answer(script: list[object]) -> None:
+def test_a_script_ends_with_a_result(script: list[object]) -> None:
     assert 1 <= len(script) <= 4
-    assert script[-1] == "answer"
+    assert script[-1] == "done"
     fn = scripted(*script)
     for outcome in script:
         if isinstance(outcome, Exception):
