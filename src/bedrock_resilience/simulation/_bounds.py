@@ -1,13 +1,13 @@
-"""The lower bound: no way of sending, however clever, finishes a scenario earlier than this.
+"""The lower bound of a scenario: no way of sending finishes it earlier.
 
-Two things hold a scenario back, and each gives a bound; the later one counts.
+Two things limit a scenario, and each gives a bound; the later one counts.
 
-- Concurrency: `workers` calls at a time, each as long as the latency.
-- The quota: what is admitted up to a time is at most the burst and what was refilled since. It binds all instances
-  together, and again those alone that start later: the items of the last instance cannot be admitted before it starts.
+- Concurrency: ``workers`` requests at a time, each as long as the latency.
+- The quota: up to any time, it admits at most the burst and what was refilled since. This bounds all instances
+  together, and also the later ones alone, because their items cannot be admitted before they start.
 
-Tokens are counted as they are when the last request is admitted. It has reserved `max_tokens`; those that are in flight
-beside it, as many as there are workers, have reserved them too, and the settlement beyond it has yet to come.
+Tokens are counted at the time when the last request is admitted. It has reserved ``max_tokens``, and so have the other
+requests in flight, as many as there are workers; what they settle beyond their reservation is not counted yet.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def lower_bound(scenario: Scenario, input_tokens: Sequence[int] = ()) -> float:
-    """Seconds from the start of the first instance to the last answer, at the least.
+    """The least seconds from the start of the first instance to the last answer.
 
-    With a random latency it is the bound for its mean.
+    With a random latency, its mean is used.
 
     Args:
         scenario: What is sent.
-        input_tokens: Those of all items of each instance; without them, items of the mean size are counted.
+        input_tokens: Input tokens of all items of each instance; by default, items of the mean size are assumed.
     """
     if scenario.items == 0:
         return 0.0
@@ -46,12 +46,12 @@ def lower_bound(scenario: Scenario, input_tokens: Sequence[int] = ()) -> float:
 
 def _rounds(scenario: Scenario) -> float:
     rounds = scenario.items / scenario.workers
-    # With a random latency the workers do not go in step, and the last round is shared.
+    # With a random latency the workers are not in step, and share the last round.
     return max(1.0, rounds) if callable(scenario.latency) else math.ceil(rounds)
 
 
 def _admitted_at(scenario: Scenario, number: int, start: float, input_tokens: Sequence[int]) -> float:
-    """When the last of the items of instance `number` and all later ones can be admitted."""
+    """When the last item of instance ``number`` and of all later instances can be admitted, in seconds."""
     items = (scenario.instances - number) * scenario.items
     requests = _reached(scenario, start, items, _requests)
     tokens = _tokens_of(scenario, number, items, input_tokens)
@@ -85,7 +85,7 @@ def _tokens_of_a_day(quota: Quota) -> tuple[float | None, float]:
 def _reached(
     scenario: Scenario, start: float, amount: float, limit: Callable[[Quota], tuple[float | None, float]]
 ) -> float:
-    """When `amount` has been granted, if everything granted from `start` on is used, and the bucket is full there."""
+    """When ``amount`` is granted, in seconds, if the bucket is full at ``start`` and everything granted is used."""
     at = start
     quota = scenario.quota
     later = [change for change in scenario.changes if change.at > start]

@@ -1,4 +1,4 @@
-"""`simulate`: the production executor, policy and pacer, in virtual time, against a quota."""
+"""``simulate``: the production executor, policy and pacer against a quota, in virtual time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import random
 from typing import TYPE_CHECKING, TypeAlias
 
+from bedrock_resilience._checks import function, instance, refuse
 from bedrock_resilience.batch._executor import BoundedExecutor
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._policy import RetryPolicy
@@ -39,26 +40,18 @@ def simulate(
         scenario: What is simulated.
         policy: The retry policy of every call.
         pacer: Makes a pacer; called once for each instance, when it starts. None: no pacing.
-        seed: Of all random numbers: the policy's jitter, the latency, the sizes of the items.
+        seed: Seed of all random numbers: the policy's jitter, the latency, the sizes of the items.
 
     Raises:
-        TypeError: The scenario is none, or the pacer is one, where a factory is asked for: instances do not share it.
+        TypeError: ``scenario`` is no Scenario, or ``pacer`` is a pacer: instances do not share one, so a factory is
+            required.
     """
-    _check_scenario(scenario)
-    _check_pacer(pacer)
+    refuse(
+        "simulate",
+        instance("scenario", scenario, Scenario, "a Scenario"),
+        function("pacer", pacer, "a factory, such as the class AdaptivePacer, or None", optional=True),
+    )
     return run_virtually(lambda clock: _simulate(clock, scenario, policy, pacer, seed))
-
-
-def _check_scenario(given: object) -> None:
-    if not isinstance(given, Scenario):
-        raise TypeError(f"scenario: got {given!r}; accepted: a Scenario")
-
-
-def _check_pacer(given: object) -> None:
-    if given is not None and not callable(given):
-        kind = type(given).__name__
-        article = "an" if kind[0] in "AEIOUaeiou" else "a"
-        raise TypeError(f"pacer: got <{article} {kind}>; accepted: a factory, such as the class AdaptivePacer")
 
 
 async def _simulate(
@@ -66,8 +59,8 @@ async def _simulate(
 ) -> SimulationReport:
     service = SimulatedBedrock(scenario, clock, _rng(seed, "service"))
     changing = asyncio.create_task(service.change_quotas())
-    instances = [_Instance(number, scenario, policy, seed) for number in range(scenario.instances)]
-    reports = await asyncio.gather(*(instance.run(clock, service, pacer) for instance in instances))
+    simulated = [_Instance(number, scenario, policy, seed) for number in range(scenario.instances)]
+    reports = await asyncio.gather(*(each.run(clock, service, pacer) for each in simulated))
     changing.cancel()
     return SimulationReport(
         scenario=scenario,
@@ -77,12 +70,12 @@ async def _simulate(
         instances=tuple(reports),
         requests=tuple(service.requests),
         settled=service.settled,
-        input_tokens=tuple(instance.input_tokens for instance in instances) if scenario.tokens else (),
+        input_tokens=tuple(each.input_tokens for each in simulated) if scenario.tokens else (),
     )
 
 
 class _Instance:
-    """One instance: an executor of its own, as a Lambda invocation has it."""
+    """One instance with its own executor and pacer, like a Lambda invocation."""
 
     def __init__(self, number: int, scenario: Scenario, policy: RetryPolicy, seed: int) -> None:
         self._number = number
@@ -141,7 +134,7 @@ def _tokens(item: SimulatedItem) -> RequestTokens | int:
 
 
 def _rng(seed: int, purpose: str) -> random.Random:
-    # One generator a purpose: a change in one place does not shift the random numbers of another.
+    # One generator for each purpose: a change in one place does not shift the random numbers of another.
     return random.Random(f"{seed} {purpose}")  # noqa: S311 - a simulation
 
 

@@ -1,4 +1,4 @@
-"""Pictures of simulations and schedules. Needs the extra ``[plot]``; the ending of the file chooses SVG, PNG or PDF."""
+"""Plots of simulations and schedules. Needs the extra ``[plot]``; the suffix of the file selects SVG, PNG or PDF."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _ADMITTED: Final = "#2a7f62"
 _THROTTLED: Final = "#c8553d"
 _LEARNED: Final = "#28536b"
 _QUOTA: Final = "#7f7f7f"
-_SPAN: Final = 10.0  # seconds a bar
+_BAR_SECONDS: Final = 10.0
 
 
 def plot_run(report: SimulationReport, file: Path) -> None:
-    """Requests admitted and throttled over time and, where a pacer learned a rate, that rate against the quota."""
-    figure, axes = _figure("requests a minute")
-    spans = report.over_time(_SPAN)
+    """Plot the requests admitted and throttled over time, the quota, and the rate of the pacers if they have one."""
+    figure, axes = _figure("requests per minute")
+    spans = report.over_time(_BAR_SECONDS)
     starts = [span.start for span in spans]
-    scale = 60 / _SPAN
+    scale = 60 / _BAR_SECONDS
     admitted = [span.admitted * scale for span in spans]
-    axes.bar(starts, admitted, width=_SPAN, align="edge", color=_ADMITTED, label="admitted")
+    axes.bar(starts, admitted, width=_BAR_SECONDS, align="edge", color=_ADMITTED, label="admitted")
     throttled = [span.throttled * scale for span in spans]
-    axes.bar(starts, throttled, width=_SPAN, align="edge", bottom=admitted, color=_THROTTLED, label="throttled")
+    axes.bar(starts, throttled, width=_BAR_SECONDS, align="edge", bottom=admitted, color=_THROTTLED, label="throttled")
     learned = [(span.start, span.pace) for span in spans if span.pace is not None]
     if learned:
         axes.plot(*zip(*learned, strict=True), color=_LEARNED, label="rate of the pacers", linewidth=2)
@@ -35,13 +35,13 @@ def plot_run(report: SimulationReport, file: Path) -> None:
     axes.set_xlabel("seconds since the start")
     axes.set_title(
         f"{report.scenario.instances} x {report.scenario.workers} workers, pacer {report.pacer}: "
-        f"{report.throttle_rate:.1%} throttled, {report.failure_rate:.1%} lost, {report.makespan:.0f} s"
+        f"{report.throttle_rate:.1%} throttled, {report.failure_rate:.1%} failed, {report.makespan:.0f} s"
     )
     _save(figure, axes, file)
 
 
 def plot_schedule(policy: RetryPolicy, file: Path, *, draws: int = 200, seed: int = 0) -> None:
-    """The delays of a policy: the bounds of each retry as a band, and many drawn schedules as dots."""
+    """Plot the delays of a policy: the bounds of each retry as a band, and many random schedules as dots."""
     figure, axes = _figure("seconds")
     retries = list(range(policy.max_retries))
     bounds = [policy.bounds(retry) for retry in retries]
@@ -74,7 +74,7 @@ def _draw_quota(axes: Any, report: SimulationReport) -> None:  # noqa: ANN401 - 
 
 
 def _figure(ylabel: str) -> tuple[Any, Any]:
-    # No display and no global state: the figure is made without pyplot.
+    # Without pyplot, which needs a display and keeps global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - the extra [plot]
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -91,7 +91,7 @@ def _save(figure: Any, axes: Any, file: Path, *, legend: bool = True) -> None:  
 
     if legend:
         axes.legend(loc="upper right", frameon=False)
-    # A fixed salt and no date: the same data gives the same file.
+    # With a fixed salt and without a date, the same data gives the same file.
     settings: Any = {"svg.hashsalt": "bedrock-resilience"}
     with mpl.rc_context(settings):  # pyright: ignore[reportUnknownMemberType]  # matplotlib types its settings loosely
         figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)

@@ -1,4 +1,4 @@
-"""`SimulationReport`: what came of a scenario, per instance and over time. Frozen facts."""
+"""``SimulationReport``: the outcome of a simulation, for each instance and over time."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceReport:
-    """What came of one instance; times in seconds since the start of the first.
+    """The outcome of one instance; times are seconds since the start of the first.
 
-    `submitted == succeeded + failed + unstarted`.
+    ``submitted == succeeded + failed + unstarted``.
     """
 
     instance: int
@@ -40,14 +40,14 @@ class InstanceReport:
 
 
 class Span(NamedTuple):
-    """What the service saw in a span of time.
+    """The requests that arrived in a span of time.
 
     Attributes:
-        start: Its first second.
+        start: Its start, in seconds.
         admitted: Requests admitted in it.
-        throttled: Requests refused for the quota.
-        overloaded: Requests refused for lack of capacity.
-        pace: Requests a minute that the pacers allowed together, mean over the span; None where they do not tell.
+        throttled: Requests throttled by the quota.
+        overloaded: Requests answered with 503.
+        pace: Requests per minute that the pacers allowed together, mean over the span; None for pacers without a rate.
     """
 
     start: float
@@ -59,17 +59,17 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class SimulationReport:
-    """What came of a simulated scenario.
+    """The outcome of a simulation.
 
     Attributes:
         scenario: What was simulated.
         policy: The retry policy, as text.
         pacer: The pacer, as text; "none" without one.
-        seed: Of all random numbers in it.
-        instances: One report an instance.
-        requests: Every request as the service saw it, in order.
-        settled: Tokens that the answered requests have cost.
-        input_tokens: Those of all items of each instance; empty where only requests are counted.
+        seed: Seed of all its random numbers.
+        instances: One report for each instance.
+        requests: Every request in the order of arrival.
+        settled: Tokens of quota that the answered requests took.
+        input_tokens: Input tokens of all items of each instance; empty where only requests are counted.
     """
 
     scenario: Scenario
@@ -93,7 +93,7 @@ class SimulationReport:
 
     @property
     def failed(self) -> int:
-        """Items that were given up."""
+        """Items that failed for good."""
         return sum(instance.failed for instance in self.instances)
 
     @property
@@ -108,22 +108,22 @@ class SimulationReport:
 
     @property
     def retries(self) -> int:
-        """Retries decided."""
+        """Attempts after the first of their call."""
         return sum(instance.retries for instance in self.instances)
 
     @property
     def throttles(self) -> int:
-        """Requests refused for the quota."""
+        """Requests throttled by the quota."""
         return sum(instance.throttles for instance in self.instances)
 
     @property
     def throttle_rate(self) -> float:
-        """Throttles over calls."""
+        """Throttles over attempts, 0 to 1."""
         return self.throttles / self.attempts if self.attempts else 0.0
 
     @property
     def failure_rate(self) -> float:
-        """Failed over submitted."""
+        """Failed over submitted items, 0 to 1."""
         return self.failed / self.submitted if self.submitted else 0.0
 
     @property
@@ -138,9 +138,9 @@ class SimulationReport:
 
     @property
     def tokens(self) -> TokenUsage | None:
-        """What the requests reserved of the token quota and what came of it; None where only requests are counted."""
-        told = [instance.tokens for instance in self.instances if instance.tokens is not None]
-        return sum(told[1:], told[0]) if told else None
+        """What the requests reserved of the token quota and used; None where only requests are counted."""
+        usages = [instance.tokens for instance in self.instances if instance.tokens is not None]
+        return sum(usages[1:], usages[0]) if usages else None
 
     @property
     def makespan(self) -> float:
@@ -149,7 +149,7 @@ class SimulationReport:
 
     @cached_property
     def lower_bound(self) -> float:
-        """Seconds that no way of sending can undercut; see `bedrock_resilience.simulation._bounds`."""
+        """The least seconds that any way of sending takes; see ``bedrock_resilience.simulation._bounds``."""
         return lower_bound(self.scenario, self.input_tokens)
 
     @property
@@ -159,17 +159,17 @@ class SimulationReport:
 
     @property
     def token_utilisation(self) -> float | None:
-        """Tokens that the answers have cost, over what the quota granted until the last request; None without one."""
+        """Settled tokens over those that the quota granted until the last request; None without a token quota."""
         per_minute = self.scenario.quota.tokens_per_minute
         if per_minute is None or not self.requests:
             return None
         return self.settled / (per_minute * (1 + self.requests[-1].at / SECONDS_A_MINUTE))
 
     def over_time(self, seconds: float = 10.0) -> list[Span]:
-        """The run cut into spans of so many seconds, empty ones among them.
+        """The run in spans of equal length, empty ones included.
 
         Raises:
-            ValueError: the length is not positive.
+            ValueError: ``seconds`` is not positive.
         """
         if not seconds > 0:
             raise ValueError(f"seconds: got {seconds!r}; accepted: a number > 0")
@@ -181,7 +181,7 @@ class SimulationReport:
         return [_span(number * seconds, requests) for number, requests in enumerate(spans)]
 
     def to_dict(self) -> dict[str, object]:
-        """The numbers for JSON: totals, one entry an instance, and the course in spans of 10 seconds."""
+        """The numbers for JSON: totals, one entry for each instance, and spans of 10 seconds."""
         tokens = self.tokens
         return {
             "pacer": self.pacer,

@@ -1,14 +1,14 @@
-"""`Scenario`: what is simulated. Plain facts, checked when they are made."""
+"""``Scenario``: what is simulated, as an immutable value."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from bedrock_resilience._checks import Problem, instance, number, refuse, whole_number, wrong_type, wrong_value
 from bedrock_resilience.quotas import Quota
 
 Latency: TypeAlias = float | Callable[[random.Random], float]
@@ -20,13 +20,17 @@ CONTRACT_QUOTA = Quota(requests_per_minute=50, burst=5)
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What the items need, in tokens.
+    """The tokens of the items.
 
     Args:
         least: Input tokens of the shortest item.
-        most: Input tokens of the longest; all between are equally likely.
+        most: Input tokens of the longest item; item sizes are distributed evenly between the two.
         max_tokens: `max_tokens` of every request.
         output: Output tokens of every answer.
+
+    Raises:
+        TypeError: A field is no whole number.
+        ValueError: A field is negative, or ``least`` is greater than ``most``.
     """
 
     least: int = 500
@@ -35,22 +39,30 @@ class Tokens:
     output: int = 300
 
     def __post_init__(self) -> None:
-        for name in ("least", "most", "max_tokens", "output"):
-            _check_count(f"Tokens.{name}", getattr(self, name), 0)
+        names = ("least", "most", "max_tokens", "output")
+        refuse("Tokens", *(whole_number(name, getattr(self, name), least=0) for name in names))
         if self.least > self.most:
-            raise ValueError(f"Tokens.most: got {self.most!r}; accepted: an integer >= least ({self.least!r})")
+            refuse("Tokens", wrong_value("most", self.most, f"a whole number >= least ({self.least})"))
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaChange:
-    """From this second on, another quota is in force; what is in the buckets stays there."""
+    """A quota that replaces the previous one during the simulation; the fill of its buckets carries over.
+
+    Args:
+        at: Seconds since the start of the first instance.
+        quota: The new quota.
+
+    Raises:
+        TypeError: A field has the wrong type.
+        ValueError: ``at`` is negative or not finite.
+    """
 
     at: float
     quota: Quota
 
     def __post_init__(self) -> None:
-        _check_seconds("QuotaChange.at", self.at)
-        _check_quota("QuotaChange.quota", self.quota)
+        refuse("QuotaChange", _seconds("at", self.at), _quota(self.quota))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +74,18 @@ class Scenario:
         workers: Workers of each.
         items: Items of each.
         offset: Seconds from the start of one instance to the start of the next.
-        quota: What the account may send, all instances together.
+        quota: The quota that all instances share.
         latency: Seconds until an admitted request is answered: a number, or a function that draws one.
         refusal: Seconds until a refused request is answered.
-        network: Seconds that a request is under way to the service, at the most; each one draws from 0 to this.
-        tokens: What the items need in tokens; None where only requests are counted.
-        changes: Quotas that come into force later.
-        overloads: Spans (from, to), in seconds, in which the service answers 503 to everybody.
-        timeout: Seconds an instance has from its start; None: no deadline.
+        network: The most seconds that a request takes to reach the service; each one draws from 0 to this.
+        tokens: The tokens of the items; None where only requests are counted.
+        changes: Quotas that replace ``quota`` later.
+        overloads: Spans (from, to), in seconds, in which the service answers every request with 503.
+        timeout: Seconds from the start of an instance to its deadline; None for no deadline.
 
     Raises:
         TypeError: A field has the wrong type.
-        ValueError: A field lies outside its range. Both name the field, what was given and what is accepted.
+        ValueError: A field is out of range.
     """
 
     instances: int = 1
@@ -90,25 +102,21 @@ class Scenario:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("instances", "workers"):
-            _check_count(f"Scenario.{name}", getattr(self, name), 1)
-        _check_count("Scenario.items", self.items, 0)
-        for name in ("offset", "refusal", "network"):
-            _check_seconds(f"Scenario.{name}", getattr(self, name))
-        _check_quota("Scenario.quota", self.quota)
-        _check_seconds("Scenario.latency", self.draw_latency(random.Random(0)))  # noqa: S311 - a simulation
-        if self.timeout is not None:
-            _check_seconds("Scenario.timeout", self.timeout)
-        if self.tokens is not None and not _is(self.tokens, Tokens):
-            raise TypeError(f"Scenario.tokens: got {self.tokens!r}; accepted: Tokens, or None where none are counted")
-        changes = _members("Scenario.changes", self.changes, "of QuotaChange")
-        if not all(_is(change, QuotaChange) for change in changes):
-            raise TypeError(f"Scenario.changes: got {self.changes!r}; accepted: a tuple of QuotaChange")
-        object.__setattr__(self, "changes", tuple(sorted(changes, key=lambda change: change.at)))
-        spans = _members("Scenario.overloads", self.overloads, "of spans (from, to)")
-        for span in spans:
-            _check_span(span)
-        object.__setattr__(self, "overloads", spans)
+        refuse(
+            "Scenario",
+            whole_number("instances", self.instances, least=1),
+            whole_number("workers", self.workers, least=1),
+            whole_number("items", self.items, least=0),
+            *(_seconds(name, getattr(self, name)) for name in ("offset", "refusal", "network")),
+            _quota(self.quota),
+            _seconds("latency", self.draw_latency(random.Random(0))),  # noqa: S311 - a simulation
+            number("timeout", self.timeout, least=0, optional=True, unit="seconds"),
+            instance("tokens", self.tokens, Tokens, "Tokens, or None where they are not counted", optional=True),
+            *_all("changes", self.changes, _change),
+            *_all("overloads", self.overloads, _overload),
+        )
+        object.__setattr__(self, "changes", tuple(sorted(self.changes, key=lambda change: change.at)))
+        object.__setattr__(self, "overloads", tuple(self.overloads))
 
     @property
     def submitted(self) -> int:
@@ -116,8 +124,8 @@ class Scenario:
         return self.instances * self.items
 
     def replace(self, **changes: object) -> Scenario:
-        """A copy with these fields changed, checked again."""
-        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]  # checked when it is made
+        """A copy with other values for some fields."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]  # its constructor checks them
 
     def draw_latency(self, rng: random.Random) -> float:
         """Seconds until one admitted request is answered."""
@@ -134,43 +142,30 @@ class Scenario:
 _DRAWS = 2_000
 
 
-def _check_count(name: str, given: object, least: int) -> None:
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise TypeError(f"{name}: got {given!r}; accepted: an integer >= {least}")
-    if given < least:
-        raise ValueError(f"{name}: got {given!r}; accepted: an integer >= {least}")
+def _seconds(name: str, given: object) -> Problem | None:
+    return number(name, given, least=0, unit="seconds")
 
 
-def _check_seconds(name: str, given: object) -> None:
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise TypeError(f"{name}: got {given!r}; accepted: a number of seconds >= 0")
-    if not 0 <= given < math.inf:
-        raise ValueError(f"{name}: got {given!r}; accepted: a number of seconds >= 0")
+def _quota(given: object) -> Problem | None:
+    return instance("quota", given, Quota, "a Quota, such as Quota(requests_per_minute=50)")
 
 
-def _check_quota(name: str, given: object) -> None:
-    if not isinstance(given, Quota):
-        raise TypeError(f"{name}: got {given!r}; accepted: a Quota, such as Quota(requests_per_minute=50)")
+def _change(given: object) -> Problem | None:
+    return instance("changes", given, QuotaChange, "an iterable of QuotaChange")
 
 
-def _is(given: object, kind: type) -> bool:
-    return isinstance(given, kind)
-
-
-def _members(name: str, given: Any, of: str) -> tuple[Any, ...]:  # noqa: ANN401 - anything may be given
+def _overload(given: Any) -> Problem | None:  # noqa: ANN401 - anything may be given
+    accepted = "an iterable of spans (from, to), in seconds, with from < to"
     try:
-        return tuple(given)
-    except TypeError:
-        raise TypeError(f"{name}: got {given!r}; accepted: a tuple {of}") from None
-
-
-def _check_span(span: Any) -> None:  # noqa: ANN401 - anything may be given
-    problem = f"Scenario.overloads: got {span!r}; accepted: spans (from, to) with from < to"
-    try:
-        start, end = span
+        start, end = given
     except (TypeError, ValueError):
-        raise TypeError(problem) from None
-    _check_seconds("Scenario.overloads", start)
-    _check_seconds("Scenario.overloads", end)
-    if start >= end:
-        raise ValueError(problem)
+        return wrong_type("overloads", given, accepted)
+    problem = _seconds("overloads", start) or _seconds("overloads", end)
+    return problem or (wrong_value("overloads", given, accepted) if start >= end else None)
+
+
+def _all(name: str, given: Any, check: Callable[[object], Problem | None]) -> list[Problem | None]:  # noqa: ANN401 - anything may be given
+    try:
+        return [check(member) for member in given]
+    except TypeError:
+        return [wrong_type(name, given, "an iterable")]

@@ -1,4 +1,4 @@
-"""`SimulatedBedrock`: the service as a quota and a latency, in virtual time."""
+"""``SimulatedBedrock``: the service as a quota and a latency, in virtual time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODEL: Final = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
 class RefusedError(Exception):
-    """The simulated service refused a request; `fault` says why, so that `classify` needs no AWS library."""
+    """The simulated service refused a request; ``classify`` reads the reason from ``fault``."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.value)
@@ -25,13 +25,13 @@ class RefusedError(Exception):
 
 
 class SimulatedRequest(NamedTuple):
-    """One request as the service saw it.
+    """One request that arrived at the service.
 
     Attributes:
-        at: Second of its arrival.
-        instance: Who sent it, from 0.
-        refused: None if it was admitted, else why not.
-        pace: Requests a minute that the sender's pacer allowed at that moment; None where it does not tell.
+        at: Time of its arrival, in seconds.
+        instance: The number of its sender, from 0.
+        refused: Why it was refused; None where it was admitted.
+        pace: Requests per minute that the sender's pacer allowed at that time; None for pacers without a rate.
     """
 
     at: float
@@ -41,11 +41,11 @@ class SimulatedRequest(NamedTuple):
 
 
 class SimulatedItem(NamedTuple):
-    """An item: only its size matters.
+    """An item, of which only the size matters.
 
     Attributes:
-        number: Its place among the items of its instance, from 0.
-        tokens: What its request may use; None where only requests are counted.
+        number: Its index among the items of its instance, from 0.
+        tokens: The tokens of its request; None where only requests are counted.
     """
 
     number: int
@@ -53,7 +53,7 @@ class SimulatedItem(NamedTuple):
 
 
 class SimulatedBedrock:
-    """Admits requests by the production `QuotaLedger` and answers them after the scenario's latency."""
+    """Admits requests by the production ``QuotaLedger`` and answers them after the scenario's latency."""
 
     def __init__(self, scenario: Scenario, clock: Clock, rng: random.Random) -> None:
         self._scenario = scenario
@@ -62,7 +62,7 @@ class SimulatedBedrock:
         self.ledger: QuotaLedger = QuotaLedger(scenario.quota)
         self.requests: list[SimulatedRequest] = []
         self.settled: float = 0.0
-        """Tokens that the answered requests have cost."""
+        """Tokens of quota that the answered requests took."""
 
     def items(self, rng: random.Random) -> list[SimulatedItem]:
         """The items of one instance."""
@@ -72,7 +72,7 @@ class SimulatedBedrock:
         """Answer one request, or refuse it.
 
         Raises:
-            RefusedError: The quota is spent, or the service is overloaded.
+            RefusedError: The quota is used up, or the service is overloaded.
         """
         await self._clock.asleep(self._scenario.network * self._rng.random())
         now = self._clock.monotonic()
@@ -92,7 +92,7 @@ class SimulatedBedrock:
         return {"usage": {"inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens}}
 
     async def change_quotas(self) -> None:
-        """Put the scenario's later quotas in force, each at its time."""
+        """Apply the scenario's later quotas, each at its time."""
         for change in self._scenario.changes:
             await self._clock.asleep(change.at - self._clock.monotonic())
             self.ledger.change(change.quota, self._clock.monotonic())

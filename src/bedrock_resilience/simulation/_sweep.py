@@ -1,4 +1,4 @@
-"""Sweeps: from ``workers=2,4,6,8`` to the trials that a table compares."""
+"""Sweeps: trials that vary fields, such as ``workers=2,4,6,8``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.simulation._scenario import Scenario
 
 PACERS: Final = ("none", "adaptive", "quota", "shared")
-"""The pacers by their names on the command line."""
+"""The names of the pacers on the command line."""
 
 _SCENARIO_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {
     "instances": int,
@@ -44,18 +44,18 @@ _ACCEPTED: Final[Mapping[Callable[[str], object], str]] = {
     float: "a number",
     parse_jitter: "a jitter, such as full or additive:0.1",
 }
-_SHORT: Final = {"retries": "max_retries"}
+_SHORT_NAMES: Final = {"retries": "max_retries"}
 FIELDS: Final = (*_SCENARIO_FIELDS, *_QUOTA_FIELDS, *_TOKEN_FIELDS, *_POLICY_FIELDS, "pacer")
-"""What can be swept over."""
-_EPOCH: Final = 1_000.0  # shared time is not 0 when a simulation starts
+"""The fields that can be varied."""
+_EPOCH: Final = 1_000.0  # the wall clock is not 0 when a simulation starts
 
 
 def make_pacer(name: str, scenario: Scenario) -> PacerFactory | None:
     """The factory of a pacer by its name: ``none``, ``adaptive``, ``quota``, or ``shared``.
 
-    ``quota`` is told the quota, and takes its share of it with a phase of its own. ``shared`` is told it too, and keeps
-    the pace of all instances in a table in memory, a new one for each simulation. Both count on being called once for
-    each instance, in their order.
+    ``quota`` knows the quota and takes an equal share of it for each instance, with a phase of its own. ``shared``
+    knows it too, and keeps one rate for all instances in a table in memory, a new one for each simulation. Both
+    factories must be called once for each instance, in order.
 
     Raises:
         ValueError: Another name.
@@ -77,7 +77,7 @@ def _shares(scenario: Scenario) -> PacerFactory:
     def make() -> QuotaPacer:
         return QuotaPacer(scenario.quota, 1 / scenario.instances, next(numbers) / scenario.instances)
 
-    make.__name__ = QuotaPacer.__name__  # what the report calls it
+    make.__name__ = QuotaPacer.__name__  # its name in the report
     return make
 
 
@@ -92,7 +92,7 @@ def _one_table(scenario: Scenario) -> PacerFactory:
             table = MemoryTable()
         return SharedPacer(table, MODEL, scenario.quota, instance=str(number), wall=lambda now: _EPOCH + now)
 
-    make.__name__ = SharedPacer.__name__  # what the report calls it
+    make.__name__ = SharedPacer.__name__  # its name in the report
     return make
 
 
@@ -103,7 +103,7 @@ def parse_sweep(text: str) -> tuple[str, list[str]]:
         ValueError: No such field, or no values.
     """
     field, equals, values = (part.strip() for part in text.partition("="))
-    field = _SHORT.get(field, field.replace("-", "_"))
+    field = _SHORT_NAMES.get(field, field.replace("-", "_"))
     found = [value.strip() for value in values.split(",") if value.strip()]
     if not equals or field not in FIELDS or not found:
         raise ValueError(f"sweep: got {text!r}; accepted: <field>=<value>,<value>,... with one of {', '.join(FIELDS)}")
@@ -111,10 +111,10 @@ def parse_sweep(text: str) -> tuple[str, list[str]]:
 
 
 def parse_sweeps(texts: Iterable[str]) -> dict[str, list[str]]:
-    """The axes of several sweeps, as `sweep` takes them.
+    """The axes of several sweeps, for ``sweep``.
 
     Raises:
-        ValueError: One of them is none, or two are over the same field.
+        ValueError: A text is no sweep, or two are over the same field.
     """
     axes: dict[str, list[str]] = {}
     for text in texts:
@@ -129,8 +129,8 @@ def sweep(base: Trial, axes: Mapping[str, Sequence[str]], *, pacer: str = "none"
     """A trial for each combination of values.
 
     Args:
-        base: What is varied.
-        axes: Field to values, as ``parse_sweep`` gives them.
+        base: The trial that is varied.
+        axes: Field to values, as ``parse_sweeps`` returns them.
         pacer: The name of the pacer where the sweep is not over pacers.
 
     Raises:

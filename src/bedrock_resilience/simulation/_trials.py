@@ -1,4 +1,4 @@
-"""Trials: the same scenario under several settings, each over several seeds, as means and spreads."""
+"""Trials: a scenario under some settings, simulated with several seeds, as means and standard deviations."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One setting to be tried.
+    """One scenario with its settings.
 
     Attributes:
-        name: What it is called in the table.
+        name: Its name in the table.
         scenario: What is simulated.
         policy: The retry policy of every call.
-        pacer: Makes a pacer, once an instance; None for no pacing.
+        pacer: Makes a pacer for each instance; None for no pacing.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """The mean of a number over the seeds, and its standard deviation."""
+    """The mean of a number over the seeds, and its standard deviation (``spread``)."""
 
     mean: float
     spread: float
@@ -52,14 +52,14 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
-    """What came of a trial; rates are fractions, times seconds.
+    """The outcome of a trial; rates are 0 to 1, times are seconds.
 
     Attributes:
-        trial: What was tried.
-        throttle_rate: Throttles over calls.
-        failure_rate: Failed over submitted.
-        retry_rate: Retries over calls, as the monitoring guide has it.
-        calls: Requests sent.
+        trial: The trial.
+        throttle_rate: Throttles over attempts.
+        failure_rate: Failed over submitted items.
+        retry_rate: Retries over attempts, as in the monitoring guide.
+        attempts: Requests sent.
         makespan: From the start of the first instance to the end of the last.
         ratio: Makespan over the lower bound.
     """
@@ -86,7 +86,7 @@ class TrialResult:
 
 
 def run_trial(trial: Trial, seeds: Iterable[int], on_run: Callable[[], object] | None = None) -> TrialResult:
-    """Simulate a trial once a seed; ``on_run`` is called after each.
+    """Simulate a trial once for each seed; ``on_run`` is called after each simulation.
 
     Raises:
         ValueError: There are no seeds.

@@ -1,7 +1,7 @@
-"""An asyncio event loop whose time jumps to the next timer, so that an hour of waiting takes as long as its arithmetic.
+"""An asyncio event loop whose time jumps to the next timer, so that an hour of waiting takes no real time.
 
-Nothing else is replaced: tasks, timers and their order are asyncio's own, so a coroutine runs here exactly as it runs
-in production, and twice the same way.
+Nothing else is replaced: tasks, timers and their order are asyncio's own, so a coroutine runs exactly as in production,
+and in the same order every time.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ T = TypeVar("T")
 
 
 class SimulationStalledError(RuntimeError):
-    """Every task waits for something that no timer will ever bring."""
+    """Every task waits, and no timer is set that could wake one."""
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Where the loop would wait for sockets until the next timer, it lets the virtual time pass instead."""
+    """Advances the virtual time where the loop would wait for sockets until the next timer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Pass so many seconds at once."""
+        """Advance the time by ``timeout`` seconds."""
         if timeout is None:
             raise SimulationStalledError(
-                "no task can go on and no timer is set: is something awaited that is not simulated?"
+                "no task can run and no timer is set: is something awaited that is not simulated?"
             )
         self.now += timeout
         return []
@@ -54,7 +54,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock(SystemClock):
-    """The clock of a `VirtualLoop`; to be used by what runs in it."""
+    """The clock of a ``VirtualLoop``, for the coroutines in it."""
 
     __slots__ = ("_loop",)
 
@@ -66,10 +66,10 @@ class VirtualClock(SystemClock):
         return self._loop.time()
 
     def sleep(self, seconds: float, /) -> NoReturn:
-        """Refused: it would block all of the simulation.
+        """Refused, because it would block the whole simulation.
 
         Raises:
-            RuntimeError: always.
+            RuntimeError: Always.
         """
         raise RuntimeError(f"sleep({seconds!r}) in virtual time: await clock.asleep() instead")
 
@@ -78,9 +78,9 @@ class VirtualClock(SystemClock):
 
 
 def run_virtually(main: Callable[[VirtualClock], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine function, given the clock, in virtual time; returns what it returns.
+    """Run a coroutine function in virtual time, with the clock as its argument, and return its result.
 
-    Works inside a running event loop as well (a notebook): the simulation then has a thread of its own.
+    Inside a running event loop (a notebook) the simulation runs in a thread of its own.
     """
     try:
         asyncio.get_running_loop()
@@ -92,7 +92,7 @@ def run_virtually(main: Callable[[VirtualClock], Coroutine[Any, Any, T]]) -> T:
     def work() -> None:
         try:
             results.append(_run(main))
-        except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits for it
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             errors.append(error)
 
     thread = threading.Thread(target=work, name="bedrock-resilience-simulation")

@@ -39,7 +39,7 @@ def test_the_table_adds_up_what_was_waited() -> None:
     ]
 
 
-def test_options_stand_over_the_environment() -> None:
+def test_options_override_the_environment() -> None:
     result = run("--json", "--max-retries", "1", BEDROCK_MAX_RETRIES="5", BEDROCK_BASE_DELAY="2", BEDROCK_JITTER="full")
     shown = json.loads(result.stdout)
     assert shown["policy"].startswith("RetryPolicy(max_retries=1, base_delay=2.0,")
@@ -55,7 +55,9 @@ def test_options_stand_over_the_environment() -> None:
         ([], {"BEDROCK_MAX_DELAY": "nan"}, ["BEDROCK_MAX_DELAY", "nan", "seconds from 0 to 3,600"]),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(arguments: list[str], environment: dict[str, str], names: list[str]) -> None:
+def test_invalid_options_are_refused_in_one_line(
+    arguments: list[str], environment: dict[str, str], names: list[str]
+) -> None:
     result = run(*arguments, **environment)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -87,18 +89,18 @@ def test_of_many_retries_the_first_are_shown_and_the_others_summed_up() -> None:
     assert result.stdout.splitlines()[-1] == "... and 19,950 more, each 20.00 s"
 
 
-def test_those_that_are_not_shown_have_their_bounds_told() -> None:
+def test_the_bounds_of_the_others_are_shown() -> None:
     result = run("--max-retries", "51", "--jitter", "full")
     assert result.stdout.splitlines()[-1] == "... and 1 more, each from 0.00 s to 20.00 s"
 
 
-def test_json_of_many_retries_tells_how_many_are_left_out() -> None:
+def test_json_of_many_retries_has_the_number_of_those_left_out() -> None:
     shown = json.loads(run("--json", "--max-retries", "1000000").stdout)
     assert (len(shown["retries"]), shown["elided"]) == (50, 999_950)
     assert json.loads(run("--json", "--max-retries", "50").stdout)["elided"] == 0
 
 
-def test_a_picture_has_no_room_for_many_retries(tmp_path: Path) -> None:
+def test_a_picture_of_many_retries_is_refused(tmp_path: Path) -> None:
     result = run("--max-retries", "51", "--plot", str(tmp_path / "schedule.svg"))
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "error: --plot: got 51 retries; accepted: up to 50\n"

@@ -44,7 +44,7 @@ def test_a_token_quota_is_simulated_with_the_tokens_of_the_items() -> None:
     assert "quota 40000 tokens per minute" in result.stdout
     throttled = [line.split("│")[3].split("%")[0].strip() for line in result.stdout.splitlines() if "│" in line]
     assert float(throttled[0]) > 50, "retries alone"
-    assert throttled[2:] == ["0.0", "0.0"], "a pacer that is told the quota"
+    assert throttled[2:] == ["0.0", "0.0"], "a pacer that knows the quota"
 
 
 def test_fewer_tokens_are_throttled_less() -> None:
@@ -87,7 +87,7 @@ def test_the_last_setting_is_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--pacer", "fast"], "pacer: got 'fast'; accepted: none, adaptive, quota"),
         (["--sweep", "colour=red"], "sweep: got 'colour=red'"),
@@ -101,18 +101,18 @@ def test_the_last_setting_is_drawn(tmp_path: Path) -> None:
         (["--plot", "no/such/folder/run.svg"], "accepted: a file in an existing folder"),
         (["--tpm", "4000", "--input-tokens", "many"], "--input-tokens: got 'many'; accepted: two whole numbers"),
         (["--tpm", "4000", "--input-tokens", "5"], "--input-tokens: got '5'; accepted: two whole numbers"),
-        (["--tpm", "4000", "--max-tokens", "-1"], "Tokens.max_tokens: got -1; accepted: an integer >= 0"),
+        (["--tpm", "4000", "--max-tokens", "-1"], "Tokens: max_tokens: got -1; accepted: a whole number >= 0"),
         (["--sweep", "workers=2", "--sweep", "workers=4"], "sweep: got workers twice; accepted: workers=2,4"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(arguments: list[str], told: str) -> None:
+def test_invalid_options_are_refused_in_one_line(arguments: list[str], message: str) -> None:
     result = run(*SMALL, *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert told in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_a_picture_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_unwritable_picture_is_refused_in_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "run.svg"
     folder.mkdir()
     result = run(*SMALL, "--pacer", "none", "--plot", str(folder))

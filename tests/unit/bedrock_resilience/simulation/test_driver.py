@@ -51,7 +51,7 @@ class TestIncident:
 class TestKnownQuota:
     @pytest.mark.parametrize("per_minute", [25, 50, 100])
     @pytest.mark.parametrize("items", [104, 1_000])
-    def test_nothing_is_throttled_and_no_time_is_lost(self, per_minute: float, items: int) -> None:
+    def test_nothing_is_throttled_and_no_time_is_wasted(self, per_minute: float, items: int) -> None:
         quota = Quota(requests_per_minute=per_minute, burst=5)
         report = simulate(Scenario(workers=12, items=items, quota=quota), pacer=lambda: QuotaPacer(quota))
         assert report.throttles == 0
@@ -117,7 +117,7 @@ def test_instances_start_one_offset_after_the_other_with_a_pacer_of_their_own() 
     assert next(made) == 3
 
 
-def test_pacing_and_backing_off_are_told_apart() -> None:
+def test_pacing_and_backoff_are_reported_apart() -> None:
     paced = simulate(Scenario(workers=12, quota=QUOTA), pacer=lambda: QuotaPacer(QUOTA))
     assert paced.pacing_seconds > 0
     assert paced.backoff_seconds == 0
@@ -168,17 +168,17 @@ def test_the_report_names_policy_and_pacer() -> None:
     assert "max_retries=7" in report.policy
 
 
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [(AdaptivePacer(), "an AdaptivePacer"), (QuotaPacer(QUOTA), "a QuotaPacer"), ("adaptive", "a str")],
-)
-def test_a_pacer_in_place_of_what_makes_one_is_refused(given: Any, shown: str) -> None:  # noqa: ANN401 - anything may be given
+@pytest.mark.parametrize("given", [AdaptivePacer(), QuotaPacer(QUOTA), "adaptive"])
+def test_a_pacer_in_place_of_a_factory_is_refused(given: Any) -> None:  # noqa: ANN401 - anything may be given
     with pytest.raises(TypeError) as refused:
         simulate(INCIDENT, pacer=given)
-    assert str(refused.value) == f"pacer: got <{shown}>; accepted: a factory, such as the class AdaptivePacer"
+    assert (
+        str(refused.value)
+        == f"simulate: pacer: got {given!r}; accepted: a factory, such as the class AdaptivePacer, or None"
+    )
 
 
 @pytest.mark.parametrize("given", [None, {"workers": 4}, Scenario])
-def test_what_is_no_scenario_is_refused(given: Any) -> None:  # noqa: ANN401 - anything may be given
-    with pytest.raises(TypeError, match=r"^scenario: got .+; accepted: a Scenario$"):
+def test_anything_but_a_scenario_is_refused(given: Any) -> None:  # noqa: ANN401 - anything may be given
+    with pytest.raises(TypeError, match=r"^simulate: scenario: got .+; accepted: a Scenario$"):
         simulate(given)

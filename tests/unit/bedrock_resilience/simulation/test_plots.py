@@ -29,8 +29,8 @@ def test_a_run_is_drawn_with_its_quota_and_its_pace(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
     drawn = first.read_text()
     assert drawn.startswith("<?xml")
-    for told in ("rate of the pacers", "quota", "throttled", "admitted", "pacer AdaptivePacer"):
-        assert f"<!-- {told}" in drawn or told in drawn
+    for text in ("rate of the pacers", "quota", "throttled", "admitted", "pacer AdaptivePacer"):
+        assert f"<!-- {text}" in drawn or text in drawn
 
 
 def test_a_run_without_quota_or_pacer_has_neither_line(tmp_path: Path) -> None:

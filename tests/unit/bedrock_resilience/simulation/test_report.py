@@ -67,8 +67,8 @@ def test_a_report_of_nothing_divides_by_nothing() -> None:
     assert empty.token_utilisation is None
 
 
-def test_over_time_counts_what_the_service_saw() -> None:
-    seen = report(
+def test_over_time_counts_what_arrived_at_the_service() -> None:
+    simulated = report(
         requests=(
             SimulatedRequest(0.0, 0, None, 60.0),
             SimulatedRequest(4.9, 0, Fault.THROTTLING, 40.0),
@@ -76,7 +76,7 @@ def test_over_time_counts_what_the_service_saw() -> None:
             SimulatedRequest(12.0, 1, Fault.SERVICE_UNAVAILABLE, None),
         )
     )
-    assert seen.over_time(5.0) == [Span(0.0, 2, 1, 0, 60.0), Span(5.0, 0, 0, 0, None), Span(10.0, 0, 0, 1, None)]
+    assert simulated.over_time(5.0) == [Span(0.0, 2, 1, 0, 60.0), Span(5.0, 0, 0, 0, None), Span(10.0, 0, 0, 1, None)]
 
 
 def test_a_span_has_a_length() -> None:
@@ -104,7 +104,7 @@ def test_the_dictionary_is_json_and_holds_the_numbers() -> None:
     assert numbers["over_time"][0]["pace"] == approx(50.0)
 
 
-def test_tokens_are_told_as_the_service_counted_them() -> None:
+def test_tokens_are_reported_as_the_service_counted_them() -> None:
     # 300 of 1,000 output tokens cost 1,500 at a burndown of 5: more than they reserve. 150 cost less.
     over, under = (
         simulate(Scenario(instances=2, items=15, tokens=Tokens(500, 500, 1_000, output)), RetryPolicy(9, 1.0))
@@ -117,15 +117,15 @@ def test_tokens_are_told_as_the_service_counted_them() -> None:
     assert (over.tokens.reserved, over.tokens.unused) == (30 * 1_500, 0.0)
     assert over.tokens.settled == over.settled == 30 * 2_000
     assert (under.tokens.unused, under.tokens.advised_max_tokens) == (30 * 250.0, 750)
-    told = json.loads(json.dumps(under.to_dict()))
-    assert told["tokens"] == under.tokens.to_dict()
-    assert [instance["tokens"]["answers"] for instance in told["instances"]] == [15, 15]
+    numbers = json.loads(json.dumps(under.to_dict()))
+    assert numbers["tokens"] == under.tokens.to_dict()
+    assert [instance["tokens"]["answers"] for instance in numbers["instances"]] == [15, 15]
 
 
-def test_where_only_requests_are_counted_nothing_is_told_of_tokens() -> None:
-    told = json.loads(json.dumps(simulate(Scenario(items=2)).to_dict()))
-    assert told["tokens"] is None
-    assert [instance["tokens"] for instance in told["instances"]] == [None]
+def test_where_only_requests_are_counted_no_tokens_are_reported() -> None:
+    numbers = json.loads(json.dumps(simulate(Scenario(items=2)).to_dict()))
+    assert numbers["tokens"] is None
+    assert [instance["tokens"] for instance in numbers["instances"]] == [None]
 
 
 def test_without_a_token_quota_there_is_no_utilisation() -> None:

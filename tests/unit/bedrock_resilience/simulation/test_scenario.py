@@ -1,4 +1,4 @@
-"""What is simulated, checked when it is made."""
+"""A scenario checks its fields."""
 
 from __future__ import annotations
 
@@ -46,35 +46,37 @@ def test_the_default_is_one_instance_of_the_incident() -> None:
         ("changes", (5,), TypeError),
     ],
 )
-def test_a_field_that_cannot_be_is_refused_by_name(field: str, given: Any, error: type[Exception]) -> None:  # noqa: ANN401 - each field has its own type
-    with pytest.raises(error, match=rf"^Scenario\.{field}: got .+; accepted: "):
+def test_an_invalid_field_is_refused_by_name(field: str, given: Any, error: type[Exception]) -> None:  # noqa: ANN401 - each field has its own type
+    with pytest.raises(error, match=rf"^Scenario: {field}: got .+; accepted: "):
         Scenario(**{field: given})
 
 
 @pytest.mark.parametrize("seconds", [math.nan, -1.0, "soon"])
-def test_a_latency_that_draws_what_cannot_be_is_refused(seconds: Any) -> None:  # noqa: ANN401 - as above
-    with pytest.raises((TypeError, ValueError), match=r"^Scenario\.latency: got .+; accepted: "):
+def test_a_latency_that_draws_invalid_seconds_is_refused(seconds: Any) -> None:  # noqa: ANN401 - as above
+    with pytest.raises((TypeError, ValueError), match=r"^Scenario: latency: got .+; accepted: "):
         Scenario(latency=lambda _: seconds)
 
 
-def test_a_change_to_what_is_no_quota_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"^QuotaChange\.quota: got 50; accepted: a Quota"):
+def test_a_change_needs_a_quota() -> None:
+    with pytest.raises(TypeError, match=r"^QuotaChange: quota: got 50; accepted: a Quota"):
         QuotaChange(5.0, 50)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(("field", "given"), [("least", -1), ("max_tokens", 1.5), ("output", -3)])
-def test_token_counts_that_cannot_be_are_refused_by_name(field: str, given: Any) -> None:  # noqa: ANN401 - as above
-    with pytest.raises((TypeError, ValueError), match=rf"^Tokens\.{field}: got {given}; accepted: an integer >= 0$"):
+def test_invalid_token_counts_are_refused_by_name(field: str, given: Any) -> None:  # noqa: ANN401 - as above
+    with pytest.raises(
+        (TypeError, ValueError), match=rf"^Tokens: {field}: got {given}; accepted: a whole number >= 0$"
+    ):
         Tokens(**{field: given})
 
 
 def test_the_longest_item_is_no_shorter_than_the_shortest() -> None:
-    with pytest.raises(ValueError, match=r"^Tokens\.most: got 5; accepted: an integer >= least \(10\)$"):
+    with pytest.raises(ValueError, match=r"^Tokens: most: got 5; accepted: a whole number >= least \(10\)$"):
         Tokens(least=10, most=5)
 
 
 def test_a_change_happens_at_a_time() -> None:
-    with pytest.raises(ValueError, match=r"^QuotaChange\.at: got -1; accepted: a number of seconds >= 0$"):
+    with pytest.raises(ValueError, match=r"^QuotaChange: at: got -1; accepted: a finite number of seconds >= 0$"):
         QuotaChange(-1, Quota())
 
 
@@ -97,3 +99,8 @@ def test_a_copy_is_checked_again() -> None:
     assert Scenario(instances=3).submitted == 150
     with pytest.raises(ValueError, match="workers"):
         Scenario().replace(workers=0)
+
+
+def test_all_invalid_fields_are_named_at_once() -> None:
+    with pytest.raises(ValueError, match=r"^Scenario: workers: got 0; accepted: .+; offset: got -1; accepted: "):
+        Scenario(workers=0, offset=-1)

@@ -31,8 +31,8 @@ def test_a_sweep_is_a_field_and_its_values(text: str, field: str, values: list[s
 
 @pytest.mark.parametrize("text", ["", "workers", "workers=", "workers=,", "colour=red", "=1"])
 def test_what_is_no_sweep_is_refused(text: str) -> None:
-    told = f"sweep: got {text!r}; accepted: <field>=<value>,<value>,... with one of instances, workers,"
-    with pytest.raises(ValueError, match=re.escape(told)):
+    message = f"sweep: got {text!r}; accepted: <field>=<value>,<value>,... with one of instances, workers,"
+    with pytest.raises(ValueError, match=re.escape(message)):
         parse_sweep(text)
 
 
@@ -60,7 +60,7 @@ def test_a_swept_pacer_goes_before_the_given_one() -> None:
     assert adaptive.pacer is AdaptivePacer
 
 
-def test_the_quota_pacer_is_told_its_share() -> None:
+def test_the_quota_pacer_knows_its_share() -> None:
     make = make_pacer("quota", SCENARIO)
     assert make is not None
     pacer = make()

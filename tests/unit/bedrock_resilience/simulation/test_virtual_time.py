@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 def test_a_sleep_takes_exactly_its_time_and_no_time_at_all() -> None:
     async def sleep_a_week(clock: Clock) -> list[float]:
-        seen = [clock.monotonic()]
+        times = [clock.monotonic()]
         for seconds in (0.1, 3_600.0, 7 * 86_400.0):
             await clock.asleep(seconds)
-            seen.append(clock.monotonic())
-        return seen
+            times.append(clock.monotonic())
+        return times
 
     assert run_virtually(sleep_a_week) == [0.0, 0.1, 3_600.1, 608_400.1]
 
