@@ -19,7 +19,7 @@ ABANDONED = "ThrottlingException - Échec après 4 tentatives. Abandon de l'appe
 
 
 def written(write: Callable[[logging.Logger], object], request_id: str = "r-1") -> list[str]:
-    """The lines that the Lambda's own logging makes of what `write` logs."""
+    """The lines that the Lambda's logging configuration writes for what ``write`` logs."""
     with restored_loggers(), contextlib.redirect_stdout(io.StringIO()) as out:
         configure_logging("INFO", request_id=request_id, client_id="lai_weekly")
         write(logging.getLogger("vectora_normalize.normalize.batch"))
@@ -37,7 +37,7 @@ def lines(*messages: str, request_id: str = "r-1") -> list[str]:
 
 
 def metrics(request_id: str = "r-1", **counts: float) -> str:
-    """A line of metrics; what is not given is nought."""
+    """A line of metrics; counts are 0 by default."""
     names = ("Attempts", "Retries", "Throttles", "ItemsNormalized", "ItemsFailed", "ItemsUnstarted", "DurationSeconds")
     with contextlib.redirect_stdout(io.StringIO()) as out:
         emit_metrics(
@@ -49,7 +49,7 @@ def metrics(request_id: str = "r-1", **counts: float) -> str:
 
 
 def run_report(request_id: str = "r-1", seconds: float = 100.0, **bedrock: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """A run report, as far as it is read."""
+    """The parts of a run report that are read."""
     numbers: dict[str, Any] = {
         "attempts": 0,
         "retries": 0,
@@ -63,5 +63,5 @@ def run_report(request_id: str = "r-1", seconds: float = 100.0, **bedrock: Any) 
 
 
 def as_json(value: object) -> bytes:
-    """A value as a file."""
+    """The content of a JSON file."""
     return json.dumps(value, ensure_ascii=False).encode()

@@ -56,19 +56,19 @@ def test_within_the_limits_is_success(good: Path) -> None:
     ]
 
 
-def test_what_was_reserved_in_vain_is_shown_where_a_report_tells() -> None:
-    account = RequestTokens(0, 1_000).settled(Usage(700, 100))
-    told = sum([account] * 20, account).to_dict()
-    shown = call(stdin=as_json(run_report(tokens=told))).stdout
+def test_over_reserved_tokens_are_shown_where_a_report_has_them() -> None:
+    usage = RequestTokens(0, 1_000).settled(Usage(700, 100))
+    expected = sum([usage] * 20, usage).to_dict()
+    shown = call(stdin=as_json(run_report(tokens=expected))).stdout
     assert "over-reserved       29.4 % (10500 of 35700 tokens)" in shown.splitlines()
     assert "to change: lower max_tokens: MAX_TOKENS=500 in" in shown
-    numbers = json.loads(call("--json", stdin=as_json(run_report(tokens=told))).stdout)
-    assert numbers["tokens"] == numbers["each"][0]["tokens"] == told
+    numbers = json.loads(call("--json", stdin=as_json(run_report(tokens=expected))).stdout)
+    assert numbers["tokens"] == numbers["each"][0]["tokens"] == expected
 
 
-def test_where_no_usage_is_known_nothing_is_shown_of_tokens() -> None:
-    told = RequestTokens(0, 1_000).settled(None).to_dict()
-    assert "over-reserved" not in call(stdin=as_json(run_report(tokens=told))).stdout
+def test_without_token_usage_no_tokens_are_shown() -> None:
+    expected = RequestTokens(0, 1_000).settled(None).to_dict()
+    assert "over-reserved" not in call(stdin=as_json(run_report(tokens=expected))).stdout
     assert json.loads(call("--json", stdin=as_json(run_report())).stdout)["tokens"] is None
 
 
@@ -98,16 +98,21 @@ def test_standard_input_is_read(arguments: tuple[str, ...]) -> None:
 def test_json_is_the_same_and_nothing_else(good: Path, bad: Path) -> None:
     result = call(good, bad, "--json")
     assert result.exit_code == 1
-    told: dict[str, Any] = json.loads(result.stdout)
-    assert (told["runs"], told["attempts"], told["retries"], told["within_limits"]) == (2, 210, 40, False)
-    assert told["retry_rate"] == 40 / 210
-    assert told["failure_rate"] == 10 / 200
-    assert len(told["breaches"]) == 3
-    assert [(run["request_id"], run["origin"]) for run in told["each"]] == [("good", "report"), ("bad", "metrics")]
-    assert told["each"][1]["retry_rate"] == 0.3
+    shown: dict[str, Any] = json.loads(result.stdout)
+    assert (shown["runs"], shown["attempts"], shown["retries"], shown["within_limits"]) == (
+        2,
+        210,
+        40,
+        False,
+    )
+    assert shown["retry_rate"] == 40 / 210
+    assert shown["failure_rate"] == 10 / 200
+    assert len(shown["breaches"]) == 3
+    assert [(run["request_id"], run["origin"]) for run in shown["each"]] == [("good", "report"), ("bad", "metrics")]
+    assert shown["each"][1]["retry_rate"] == 0.3
 
 
-def test_retries_without_calls_are_shown_and_not_judged() -> None:
+def test_retries_without_attempts_are_shown_and_not_assessed() -> None:
     result = call(stdin="\n".join(lines(RETRY)).encode())
     assert result.exit_code == 2
     assert "retry rate          ? % (1 of ? attempts)" in result.stdout
@@ -116,7 +121,7 @@ def test_retries_without_calls_are_shown_and_not_judged() -> None:
     assert json.loads(call("--json", stdin="\n".join(lines(RETRY)).encode()).stdout)["within_limits"] is None
 
 
-def test_a_run_that_came_to_nothing_is_not_well_whatever_its_rates() -> None:
+def test_a_run_without_a_result_is_over_the_limit_whatever_its_rates() -> None:
     refused = "\n".join(lines("refused: UnknownClient: client_id: got 'x'")).encode()
     assert (call(stdin=refused).exit_code, json.loads(call("--json", stdin=refused).stdout)["within_limits"]) == (
         1,
@@ -129,13 +134,13 @@ def test_a_run_that_came_to_nothing_is_not_well_whatever_its_rates() -> None:
 
 
 @pytest.mark.parametrize("stdin", [b"", b"\xff\xfe", b"nothing of ours\n"])
-def test_nothing_to_judge_is_told(stdin: bytes) -> None:
+def test_input_without_runs_is_an_error(stdin: bytes) -> None:
     result = call(stdin=stdin)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: the input describes no run")
 
 
-def test_a_file_that_cannot_be_read_is_told(good: Path, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_an_error(good: Path, tmp_path: Path) -> None:
     result = call(good, tmp_path / "missing")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"error: '{tmp_path / 'missing'}' cannot be read: No such file or directory\n"
@@ -169,7 +174,7 @@ def test_json_has_the_simulated_effects_where_they_are_asked_for(good: Path) -> 
     assert "effects" not in json.loads(call(good, "--json").stdout)
 
 
-def test_advice_that_takes_no_time_has_no_simulated_effect() -> None:
+def test_advice_without_settings_has_no_simulated_effect() -> None:
     report = as_json(run_report(attempts=100, submitted=100, failed=10, faults={"validation": 10}))
     lines_of_effects = [line for line in call("--simulate", stdin=report).stdout.splitlines() if "simulated" in line]
     assert lines_of_effects == ["simulated: r-1: inspect the errors: its effect is not simulated"]

@@ -1,4 +1,4 @@
-"""The limits are those of the alarms, the advice that of the operations guide."""
+"""Runs are compared with the limits of the alarms; the advice is the library's and the operations guide's."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(name: str | None = "r-1", **numbers: Any) -> RunNumbers:  # noqa: ANN401
     return replace(given, stats=run_stats(given))
 
 
-def test_rates_are_over_all_runs_that_tell() -> None:
+def test_rates_are_over_all_runs_with_known_numbers() -> None:
     assessment = assess(
         [run(attempts=100, retries=10), run(attempts=300, retries=30, failed=4), run(attempts=None, retries=99)]
     )
@@ -50,18 +50,18 @@ def test_rates_are_over_all_runs_that_tell() -> None:
     assert assessment.longest_seconds == 60.0
 
 
-def test_where_no_run_tells_there_is_no_rate_and_yet_a_count() -> None:
+def test_without_known_totals_there_are_counts_and_no_rates() -> None:
     assessment = assess([run(attempts=None, retries=3, submitted=None, failed=1, seconds=None)] * 2)
     assert (assessment.attempts, assessment.retries, assessment.retry_rate) == (None, 6, None)
     assert (assessment.submitted, assessment.failed, assessment.failure_rate) == (None, 2, None)
     assert (assessment.longest_seconds, assessment.breaches, assessment.advice) == (None, (), ())
 
 
-def test_no_runs_are_no_breach() -> None:
+def test_no_runs_exceed_no_limit() -> None:
     assert assess([]).breaches == ()
 
 
-def test_tokens_are_those_of_all_runs_that_tell() -> None:
+def test_tokens_are_added_up_over_all_runs_that_report_them() -> None:
     one = RequestTokens(0, 1_000).settled(Usage(700, 100))
     many = sum([one] * 18, one)
     alone, both = assess([run(tokens=many), run()]), assess([run(tokens=many), run(tokens=one)])
@@ -90,11 +90,11 @@ def test_tokens_are_those_of_all_runs_that_tell() -> None:
         ({"unstarted": 3}, "r-1: 3 items not started"),
     ],
 )
-def test_a_limit_is_broken_beyond_it(numbers: dict[str, Any], breach: str | None) -> None:
+def test_a_limit_is_exceeded_beyond_it_and_not_at_it(numbers: dict[str, Any], breach: str | None) -> None:
     assert assess([run(**numbers)]).breaches == (() if breach is None else (breach,))
 
 
-def test_each_run_is_judged_for_itself_as_the_alarms_do() -> None:
+def test_each_run_is_compared_on_its_own_as_the_alarms_do() -> None:
     assessment = assess([run("a", retries=21), *[run()] * 50, run(None, failed=6)])
     assert assessment.breaches == (
         "a: retry rate 21.0%, over 20%",
@@ -126,11 +126,11 @@ def test_each_run_is_judged_for_itself_as_the_alarms_do() -> None:
         ({"unstarted": 3}, (UNSTARTED,)),
     ],
 )
-def test_advice_is_the_library_s_and_the_guide_s(numbers: dict[str, Any], advice: tuple[str, ...]) -> None:
+def test_advice_follows_the_numbers_of_the_run(numbers: dict[str, Any], advice: tuple[str, ...]) -> None:
     assert assess([run(**numbers)]).advice == advice
 
 
-def test_a_run_with_room_for_workers_does_not_ask_for_them_beside_a_throttled_one() -> None:
+def test_more_workers_are_no_advice_where_another_run_is_throttled() -> None:
     throttled = run("a", throttles=25, retries=25)
     assert assess([throttled, run("b"), throttled]).advice == (PACER, FEWER)
     assert assess([run("a"), run("b")]).advice == (WORKERS,)

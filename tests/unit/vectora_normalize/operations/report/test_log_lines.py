@@ -59,14 +59,14 @@ EVENTS = [{"timestamp": 1, "message": f"{LINE}\n", "logStreamName": "s"}, {"time
         pytest.param(in_csv("@message"), id="CSV of Logs Insights"),
     ],
 )
-def test_the_same_two_lines_come_out_of_every_shape(text: str) -> None:
+def test_every_format_gives_the_same_two_lines(text: str) -> None:
     first, second = read(text)
     assert first == READ
     assert second.text == "plain"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_what_powershell_redirects_is_read(encoding: str) -> None:
+def test_the_encodings_of_powershell_are_read(encoding: str) -> None:
     assert read(f"{LINE}\n", encoding) == [READ]
 
 
@@ -81,11 +81,11 @@ def test_one_object_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "7", '"  "', "[]"])
-def test_what_holds_nothing_gives_nothing(text: str) -> None:
+def test_empty_input_has_no_lines(text: str) -> None:
     assert read(text) == []
 
 
-def test_damage_is_a_line_like_any_other() -> None:
+def test_damaged_json_is_a_plain_line() -> None:
     assert read('{"message": "cut') == [LogLine('{"message": "cut')]
     assert read("a,b\n1,2\n") == [LogLine("a,b"), LogLine("1,2")]
     assert len(read("[" * 100_000)) == 1
@@ -112,7 +112,7 @@ def test_nothing_is_refused(content: bytes) -> None:
         assert isinstance(line.fields, dict)
 
 
-def test_what_an_export_task_leaves_is_unpacked() -> None:
+def test_the_gzip_files_of_an_export_task_are_unpacked() -> None:
     exported = f"2026-11-21T10:00:00.123Z {LINE}\n".encode()
     assert list(parse_lines(gzip.compress(exported) + gzip.compress(b"plain\n"))) == [READ, LogLine("plain")]
 
@@ -120,5 +120,5 @@ def test_what_an_export_task_leaves_is_unpacked() -> None:
 @pytest.mark.parametrize(
     "damaged", [gzip.compress(b"plain")[:-9], gzip.compress(b"plain")[:4], b"\x1f\x8b" + b"x" * 99]
 )
-def test_what_cannot_be_unpacked_has_no_lines(damaged: bytes) -> None:
+def test_a_damaged_gzip_file_has_no_lines(damaged: bytes) -> None:
     assert list(parse_lines(damaged)) == []

@@ -1,4 +1,4 @@
-"""What a run has cost is read off whatever it has left, and counted once."""
+"""The numbers of a run come from its report, its metrics or its log lines, and count once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vectora_normalize.operations.report import LogLine, RunNumbers, find_runs, 
 from vectora_normalize.operations.report.runs import Origin
 
 REQUEST = "0c5dcf9c-2f4a-4a54-8d5a-9d1d1f6a7a11"
-KILLED = f"2026-11-21T10:05:00.000Z {REQUEST} Task timed out after 300.03 seconds"
+TIMED_OUT = f"2026-11-21T10:05:00.000Z {REQUEST} Task timed out after 300.03 seconds"
 
 
 def of_lines(*given: str) -> list[RunNumbers]:
@@ -29,7 +29,7 @@ def of_json(value: object) -> list[RunNumbers]:
     return find_runs(parse_lines(as_json(value)))
 
 
-def test_a_report_tells_all() -> None:
+def test_a_report_has_all_numbers() -> None:
     report = run_report(
         seconds=180.5, attempts=120, retries=16, throttles=18, submitted=104, failed=2, faults={"throttling": 2}
     )
@@ -49,16 +49,16 @@ def test_a_report_tells_all() -> None:
     assert run.failure_rate == 2 / 104
 
 
-def test_a_report_may_have_an_account_of_tokens() -> None:
-    account = RequestTokens(0, 1_000).settled(Usage(700, 100))
-    (known,) = of_json(run_report(tokens=account.to_dict()))
-    assert known.tokens == account
-    nothing: tuple[object, ...] = (None, {}, "none", {**account.to_dict(), "reserved": "all"})
-    for told in nothing:
-        assert [run.tokens for run in of_json(run_report(tokens=told))] == [None]
+def test_a_report_may_have_token_usage() -> None:
+    usage = RequestTokens(0, 1_000).settled(Usage(700, 100))
+    (known,) = of_json(run_report(tokens=usage.to_dict()))
+    assert known.tokens == usage
+    nothing: tuple[object, ...] = (None, {}, "none", {**usage.to_dict(), "reserved": "all"})
+    for tokens in nothing:
+        assert [run.tokens for run in of_json(run_report(tokens=tokens))] == [None]
 
 
-def test_a_line_of_metrics_tells_almost_all() -> None:
+def test_a_line_of_metrics_has_almost_all_numbers() -> None:
     (run,) = of_lines(
         metrics(
             Attempts=120,
@@ -81,8 +81,8 @@ def test_items_that_were_queued_were_submitted() -> None:
 
 
 def test_lines_add_up_to_a_run() -> None:
-    told = (RETRY, RETRY, RETRY, ABANDONED, "Normalised: 9 succeeded, 1 failed, 2 not started")
-    (run,) = of_lines(*lines(*told))
+    given_lines = (RETRY, RETRY, RETRY, ABANDONED, "Normalised: 9 succeeded, 1 failed, 2 not started")
+    (run,) = of_lines(*lines(*given_lines))
     assert replace(run, stats=None) == RunNumbers(
         request_id="r-1",
         origin=Origin.LINES,
@@ -98,39 +98,39 @@ def test_lines_add_up_to_a_run() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "cp850", "utf-16", "mac-roman"])
-def test_a_console_that_writes_another_encoding_loses_no_line(encoding: str) -> None:
-    told = f"{RETRY}\r\n{ABANDONED}\r\nNormalisation terminée : 9 succès, 1 échecs\r\n"
-    (run,) = find_runs(parse_lines(told.encode(encoding)))
+def test_lines_count_in_any_encoding_of_a_console(encoding: str) -> None:
+    given_lines = f"{RETRY}\r\n{ABANDONED}\r\nNormalisation terminée : 9 succès, 1 échecs\r\n"
+    (run,) = find_runs(parse_lines(given_lines.encode(encoding)))
     assert (run.attempts, run.retries, run.submitted, run.failed) == (11, 1, 10, 1)
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_accents_may_be_written_in_either_form(form: Literal["NFC", "NFD"]) -> None:
-    told = f"{RETRY}\n{ABANDONED}\nNormalisation terminée : 9 succès, 1 échecs\n"
-    (run,) = of_lines(unicodedata.normalize(form, told))
+    given_lines = f"{RETRY}\n{ABANDONED}\nNormalisation terminée : 9 succès, 1 échecs\n"
+    (run,) = of_lines(unicodedata.normalize(form, given_lines))
     assert (run.attempts, run.retries, run.submitted, run.failed) == (11, 1, 10, 1)
 
 
-def test_what_was_decoded_wrongly_before_is_counted_as_well() -> None:
+def test_wrongly_decoded_lines_count() -> None:
     (run,) = of_lines(RETRY.encode().decode("cp1252"), ABANDONED.encode().decode("cp1252"))
     assert (run.retries, run.failed) == (1, 1)
 
 
 @pytest.mark.parametrize("how", ["refused", "came to nothing"])
-def test_an_answer_that_is_no_200_is_known_by_its_line(how: str) -> None:
+def test_a_log_line_gives_the_error_type_of_a_response(how: str) -> None:
     (run,) = of_lines(*lines(f"{how}: BedrockRefused: Bedrock refused the run: access_denied"))
     assert (run.error_type, run.attempts, run.submitted) == ("BedrockRefused", None, None)
     (run,) = of_lines(*lines(f"{how}: BedrockRefused: x"), metrics(Attempts=1, ItemsFailed=1, ItemsUnstarted=111))
     assert (run.error_type, run.attempts, run.unstarted) == ("BedrockRefused", 1, 111)
 
 
-def test_an_answer_that_is_no_200_is_known_by_its_report() -> None:
+def test_a_report_gives_the_error_type_of_a_response() -> None:
     refused = {**run_report(attempts=1, submitted=112, failed=1, unstarted=111), "error_type": "BedrockRefused"}
     (run,) = of_json(refused)
     assert (run.error_type, run.unstarted) == ("BedrockRefused", 111)
 
 
-def test_items_that_workers_have_before_them_are_no_unstarted_ones() -> None:
+def test_items_queued_for_workers_do_not_count_as_unstarted() -> None:
     (run,) = of_json({**run_report(submitted=30, unstarted=20), "work": {"queued": 15}})
     assert run.unstarted == 5
 
@@ -146,7 +146,7 @@ def test_items_that_workers_have_before_them_are_no_unstarted_ones() -> None:
         ),
     ],
 )
-def test_plain_lines_of_either_language_do(retry: str, abandoned: str, batch: str) -> None:
+def test_plain_lines_of_either_language_count(retry: str, abandoned: str, batch: str) -> None:
     (run,) = of_lines(f"WARNING {retry}", f"ERROR {abandoned}", f"INFO {batch}")
     assert (run.request_id, run.attempts, run.retries, run.throttles, run.submitted, run.failed) == (
         None,
@@ -164,34 +164,34 @@ def test_a_retry_of_another_fault_is_no_throttle() -> None:
     assert run.faults == {"XException": 1}
 
 
-def test_without_a_line_that_sums_up_the_rates_are_not_known() -> None:
+def test_without_a_line_of_totals_the_rates_are_not_known() -> None:
     (run,) = of_lines(*lines(RETRY, ABANDONED))
     assert (run.attempts, run.retries, run.submitted, run.failed) == (None, 1, None, 1)
     assert (run.retry_rate, run.throttle_rate, run.failure_rate) == (None, None, None)
 
 
-def test_a_run_that_is_told_of_three_times_counts_once_as_its_report_has_it() -> None:
-    told = [*lines(RETRY, RETRY), metrics(Attempts=10, Retries=2, ItemsNormalized=8)]
+def test_a_run_described_three_times_counts_once_as_in_its_report() -> None:
+    given_lines = [*lines(RETRY, RETRY), metrics(Attempts=10, Retries=2, ItemsNormalized=8)]
     report = as_json(run_report(attempts=11, retries=2, submitted=9)).decode()
-    for order in ([*told, report], [report, *told], [*reversed(told), report, report]):
+    for order in ([*given_lines, report], [report, *given_lines], [*reversed(given_lines), report, report]):
         (run,) = of_lines(*order)
         assert (run.origin, run.attempts) == (Origin.REPORT, 11)
 
 
-def test_runs_come_by_name_in_the_order_in_which_they_are_told() -> None:
-    told = (
+def test_runs_are_in_the_order_of_their_first_lines() -> None:
+    given_lines = (
         *lines(RETRY, request_id="b"),
         metrics("a", Attempts=1),
         metrics("c", Attempts=2),
         *lines(RETRY, request_id="b"),
     )
-    assert [(run.request_id, run.retries) for run in of_lines(*told)] == [("b", 2), ("a", 0), ("c", 0)]
+    assert [(run.request_id, run.retries) for run in of_lines(*given_lines)] == [("b", 2), ("a", 0), ("c", 0)]
 
 
-def test_a_run_that_was_killed_is_known_by_lambda_s_own_line() -> None:
-    (run,) = of_lines(*lines(RETRY, request_id=REQUEST), KILLED)
+def test_a_timeout_is_read_from_lambda_s_own_line() -> None:
+    (run,) = of_lines(*lines(RETRY, request_id=REQUEST), TIMED_OUT)
     assert (run.request_id, run.timed_out, run.seconds, run.retries, run.attempts) == (REQUEST, True, 300.03, 1, None)
-    (run,) = of_lines(metrics(REQUEST, Attempts=4), KILLED)
+    (run,) = of_lines(metrics(REQUEST, Attempts=4), TIMED_OUT)
     assert (run.timed_out, run.attempts) == (True, 4)
 
 
@@ -208,11 +208,11 @@ def test_a_run_that_was_killed_is_known_by_lambda_s_own_line() -> None:
         {"message": "START RequestId: x"},
     ],
 )
-def test_lines_of_others_are_no_runs(other: dict[str, Any]) -> None:
+def test_lines_of_other_programs_are_no_runs(other: dict[str, Any]) -> None:
     assert find_runs([LogLine(str(other.get("message", "")), other)]) == []
 
 
-def test_a_report_without_names_and_times_is_a_run_all_the_same() -> None:
+def test_a_report_without_an_id_and_a_duration_is_a_run() -> None:
     bedrock = {"attempts": 1, "retries": 0, "throttles": 0, "submitted": 1, "failed": 0, "faults": {"x": "y"}}
     (run,) = of_json({"bedrock": bedrock, "request_id": 7})
     assert (run.request_id, run.seconds, run.faults) == (None, None, {})
