@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas import Quota
     from bedrock_resilience.retrying._policy import RetryPolicy
 
-_INCIDENT_RPM: Final = 50.0
+_DEFAULT_RPM: Final = 50.0
 _TRIAL_NAMES: Final = {
     "none": "before: retries alone",
     "adaptive": "after: AdaptivePacer",
@@ -46,7 +46,9 @@ _TRIAL_NAMES: Final = {
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
-    instances: Annotated[int, typer.Option(min=1, help="Lambda invocations that share the quota.")] = 3,
+    instances: Annotated[
+        int, typer.Option(min=1, help="Processes that share the quota, such as Lambda invocations.")
+    ] = 3,
     workers: Annotated[int, typer.Option(min=1, help="Workers of each.")] = 4,
     items: Annotated[int, typer.Option(min=0, help="Items of each.")] = 50,
     offset: Annotated[float, typer.Option(min=0, help="Seconds from one start to the next.")] = 60.0,
@@ -78,16 +80,16 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Simulate the incident, or any scenario, and compare settings.
+    """Simulate a scenario under several settings and compare them.
 
-    Without options: three overlapping invocations with 4 workers and 50 items each, a minute apart, under a quota of 50
+    Without options: three overlapping instances with 4 workers and 50 items each, a minute apart, under a quota of 50
     requests per minute; with the retry policy alone (before), and with each pacer (after). The production executor,
     policy and pacers run, on a virtual clock.
     """
     policy = policy_from(max_retries, base_delay, multiplier, max_delay, jitter)
     if plot is not None:
         check_drawable("--plot", plot)
-    rpm = _INCIDENT_RPM if rpm is None and tpm is None else rpm
+    rpm = _DEFAULT_RPM if rpm is None and tpm is None else rpm
     try:
         scenario = Scenario(
             instances=instances,

@@ -1,7 +1,7 @@
 """Advice: which settings to change after a run, and the effect that the change would have.
 
-The limits are those of the operations guide: with less than 5 % throttles there is room for more workers, more than 5 %
-failed items need more and longer retries, and throttles need a pacer or fewer workers. The effect is not estimated by a
+The rules: with less than 5 % throttles there is room for more workers, more than 5 % failed items need more and longer
+retries, 5 % throttles or more need a pacer, and 20 % or more need fewer workers. The effect is not estimated by a
 formula: the run is rebuilt as a scenario, and simulated with and without the change.
 """
 

@@ -16,14 +16,12 @@ from bedrock_resilience._checks import Problem, instance, number, refuse, whole_
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.quotas import TokenUsage
 from bedrock_resilience.retrying._policy import RetryPolicy
+from bedrock_resilience.simulation._scenario import DEFAULT_LATENCY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bedrock_resilience.batch._report import BatchReport
-
-DEFAULT_LATENCY_SECONDS: Final = 6.5
-"""Seconds until a request is answered, where the run does not show it: the latency of the contract's incident."""
 
 _MAX_COUNT: Final = 10**9  # of items, of attempts, of tokens
 _COUNTS: Final = ("submitted", "failed", "attempts", "retries", "throttles")

@@ -14,8 +14,8 @@ from bedrock_resilience.quotas import Quota
 Latency: TypeAlias = float | Callable[[random.Random], float]
 """Seconds, or a function that draws seconds with the random numbers handed in."""
 
-CONTRACT_QUOTA = Quota(requests_per_minute=50, burst=5)
-"""The quota of the incident in the ingest-normalize contract."""
+DEFAULT_LATENCY_SECONDS = 6.5
+_DEFAULT_QUOTA = Quota(requests_per_minute=50, burst=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Tokens:
     Args:
         least: Input tokens of the shortest item.
         most: Input tokens of the longest item; item sizes are distributed evenly between the two.
-        max_tokens: `max_tokens` of every request.
+        max_tokens: ``max_tokens`` of every request.
         output: Output tokens of every answer.
 
     Raises:
@@ -70,7 +70,7 @@ class Scenario:
     """Instances of the same job, started one after the other, that share a quota.
 
     Args:
-        instances: Lambda invocations.
+        instances: Processes that run the job, such as Lambda invocations.
         workers: Workers of each.
         items: Items of each.
         offset: Seconds from the start of one instance to the start of the next.
@@ -92,8 +92,8 @@ class Scenario:
     workers: int = 4
     items: int = 50
     offset: float = 0.0
-    quota: Quota = field(default=CONTRACT_QUOTA)
-    latency: Latency = 6.5
+    quota: Quota = field(default=_DEFAULT_QUOTA)
+    latency: Latency = DEFAULT_LATENCY_SECONDS
     refusal: float = 0.2
     network: float = 0.02
     tokens: Tokens | None = None

@@ -58,7 +58,7 @@ class TrialResult:
         trial: The trial.
         throttle_rate: Throttles over attempts.
         failure_rate: Failed over submitted items.
-        retry_rate: Retries over attempts, as in the monitoring guide.
+        retry_rate: Retries over attempts.
         attempts: Requests sent.
         makespan: From the start of the first instance to the end of the last.
         ratio: Makespan over the lower bound.

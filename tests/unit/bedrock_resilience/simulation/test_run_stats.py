@@ -12,7 +12,7 @@ import pytest
 from bedrock_resilience import BatchReport, BoundedExecutor, NoJitter, RetryPolicy
 from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 from bedrock_resilience.simulation import RunStats, read_run_stats
-from bedrock_resilience.simulation._run_stats import DEFAULT_LATENCY_SECONDS
+from bedrock_resilience.simulation._scenario import DEFAULT_LATENCY_SECONDS
 from bedrock_resilience.testing import FakeClock, throttling_error
 
 LOG = """\
