@@ -1,4 +1,4 @@
-"""Instances that share a quota, on the simulator: each for itself, a share each, and one pace through a table.
+"""Instances that share a quota, on the simulator: each for itself, a share each, and one pace through a store.
 
     python benchmarks/shared_pacing.py --seeds 20
 
@@ -15,7 +15,7 @@ import random
 import statistics
 from typing import TYPE_CHECKING
 
-from bedrock_resilience.pacing import AdaptivePacer, MemoryTable, QuotaPacer, SharedPacer
+from bedrock_resilience.pacing import AdaptivePacer, MemoryPaceStore, QuotaPacer, SharedPacer
 from bedrock_resilience.quotas import Quota
 from bedrock_resilience.simulation import Scenario, simulate
 
@@ -32,11 +32,11 @@ EPOCH = 1_000.0  # shared time is not 0 when the simulation starts
 
 def shared(quota: Quota, seed: int) -> Callable[[], Pacer]:
     """A factory of pacers that share a pace, each by a clock of its own."""
-    table, rng = MemoryTable(), random.Random(seed)
+    store, rng = MemoryPaceStore(), random.Random(seed)
 
     def new_instance() -> Pacer:
         clock = functools.partial(operator.add, EPOCH + rng.uniform(0.0, SKEW))
-        return SharedPacer(table, "model", quota, wall=clock)
+        return SharedPacer(store, "model", quota, shared_time=clock)
 
     return new_instance
 

@@ -1,8 +1,8 @@
 """The frontier: what AdaptivePacer's constants trade, throttle rate against makespan.
 
-One constant at a time is scaled, the others stay. Impatience (smaller patience) finds free quota sooner and is
-throttled more; a longer pause after a throttle does the opposite. Nothing reaches below both columns at once: a quota
-that is not known can only be found by hitting it.
+One constant at a time is scaled, the others stay. A shorter hold finds free quota sooner and is throttled more; a
+longer pause after a throttle does the opposite. No setting improves both columns at once: a quota that is not known can
+only be found by exceeding it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ SCENARIOS = {
     "1x12x104 at 25": Scenario(workers=12, items=104, quota=Quota(requests_per_minute=25, burst=5)),
 }
 SCALED = {
-    "patience": ("first_patience", "first_pace", "least_patience", "most_patience"),
-    "pause": ("pause",),
-    "burst": ("burst",),
+    "hold": ("initial_hold_requests", "initial_hold_seconds", "min_hold_requests", "max_hold_requests"),
+    "pause": ("pause_permits",),
+    "burst": ("burst_seconds",),
     "start": ("start",),
 }
 FACTORS = (0.5, 0.75, 1.0, 1.5, 2.0)
 
 
 def scaled(constants: tuple[str, ...], factor: float) -> AdaptiveConfig:
-    """The law with some constants scaled."""
-    law = AdaptiveConfig()
-    return dataclasses.replace(law, **{name: getattr(law, name) * factor for name in constants})
+    """Return the default constants with some of them scaled."""
+    config = AdaptiveConfig()
+    return dataclasses.replace(config, **{name: getattr(config, name) * factor for name in constants})
 
 
 def lines(seeds: int) -> Iterator[str]:

@@ -14,7 +14,7 @@ from benchmarks.pacing.neighbours import (
     tenacity_full_jitter,
 )
 
-from bedrock_resilience.pacing import AdaptivePacer, MemoryTable, QuotaPacer, SharedPacer
+from bedrock_resilience.pacing import AdaptivePacer, MemoryPaceStore, QuotaPacer, SharedPacer
 from bedrock_resilience.quotas import Quota
 from bedrock_resilience.simulation import Scenario, SimulationReport, simulate
 
@@ -83,8 +83,10 @@ def ways(scenario: Scenario) -> dict[str, Callable[[int], SimulationReport]]:
 
 
 def shared(scenario: Scenario, seed: int) -> SimulationReport:
-    """The instances share a table, and a clock that started a second before the simulation."""
-    pacer = functools.partial(SharedPacer, MemoryTable(), "model", scenario.quota, wall=lambda now: now + 1.0)
+    """Let the instances share a store, and a clock that started a second before the simulation."""
+    pacer = functools.partial(
+        SharedPacer, MemoryPaceStore(), "model", scenario.quota, shared_time=lambda now: now + 1.0
+    )
     return simulate(scenario, pacer=pacer, seed=seed)
 
 
@@ -95,5 +97,5 @@ def _simulated(
 
 
 def rows(scenario: Scenario, seeds: int) -> list[Row]:
-    """The table of a scenario."""
+    """Return the rows of the table of a scenario."""
     return [Row.of(name, [way(seed) for seed in range(seeds)]) for name, way in ways(scenario).items()]

@@ -57,7 +57,7 @@ def incident(seeds: int) -> Iterator[Promise]:
 
 
 def adaptive(seeds: int) -> Iterator[Promise]:
-    """AdaptivePacer, which knows nothing beforehand."""
+    """AdaptivePacer, which does not know the quota."""
     for instances, workers, items in ((3, 4, 50), (1, 12, 104), (1, 12, 1_000)):
         for per_minute in QUOTAS:
             quota = Quota(requests_per_minute=per_minute, burst=5)
@@ -75,7 +75,7 @@ def adaptive(seeds: int) -> Iterator[Promise]:
 
 
 def known(seeds: int) -> Iterator[Promise]:
-    """QuotaPacer, which was told."""
+    """QuotaPacer, which is given the quota."""
     for items in (104, 1_000):
         for per_minute in QUOTAS:
             quota = Quota(requests_per_minute=per_minute, burst=5)
@@ -88,7 +88,7 @@ def known(seeds: int) -> Iterator[Promise]:
 
 
 def together(seeds: int) -> Iterator[Promise]:
-    """SharedPacer, through a table."""
+    """SharedPacer, through a store."""
     for per_minute in QUOTAS:
         scenario = Scenario(instances=3, offset=60.0, quota=Quota(requests_per_minute=per_minute, burst=5))
         reports = [shared(scenario, seed) for seed in range(seeds)]

@@ -18,8 +18,8 @@ from botocore.config import Config
 
 from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.errors import StoreUnavailableError
-from bedrock_resilience.pacing import DynamoTable, SharedPacer
-from bedrock_resilience.pacing.shared._schedule import SharedPace
+from bedrock_resilience.pacing import DynamoPaceStore, SharedPacer
+from bedrock_resilience.pacing.shared import SharedPace
 from bedrock_resilience.quotas import Quota, TokenBucket
 from support.approx import approx
 
@@ -44,7 +44,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch, aws_url: str) -> None:
 
 @pytest.fixture
 def client(aws_url: str) -> Generator[Client]:
-    # Its own retries would hide what a single exchange does.
+    # Its own retries would hide what a single call does.
     config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=16)
     with contextlib.closing(
         _boto3.client("dynamodb", region_name=REGION, endpoint_url=aws_url, config=config)
@@ -86,36 +86,36 @@ def _pace(revision: int, **fields: float) -> SharedPace:
     return SharedPace(revision=revision, at=1_000.25, **fields)
 
 
-class TestExchange:
-    def test_what_was_written_is_what_the_next_one_sees(self, client: Client, name: str) -> None:
-        table = DynamoTable(name, client=client, keep=60)
-        first = _pace(1, requests_until=1.8e9 + 1 / 3, granted=7.0, factor=0.1 + 0.2, cut_at=1e-7)
-        assert table.exchange("model", SharedPace(), first, "blue") is None
-        assert table.exchange("model", SharedPace(), _pace(1)) == first
-        assert table.exchange("model", _pace(5), _pace(6)) == first
-        assert table.exchange("model", first, _pace(2)) is None
+class TestCompareAndSwap:
+    def test_the_next_caller_reads_what_was_stored(self, client: Client, name: str) -> None:
+        store = DynamoPaceStore(name, client=client, ttl=60)
+        first = _pace(1, requests_next_free_at=1.8e9 + 1 / 3, granted=7.0, factor=0.1 + 0.2, cut_at=1e-7)
+        assert store.compare_and_swap("model", SharedPace(), first, "blue") is None
+        assert store.compare_and_swap("model", SharedPace(), _pace(1)) == first
+        assert store.compare_and_swap("model", _pace(5), _pace(6)) == first
+        assert store.compare_and_swap("model", first, _pace(2)) is None
         item = client.get_item(TableName=name, Key={"pace": {"S": "model"}})["Item"]
         assert item["revision"] == {"N": "2"}
         assert item["expires"] == {"N": "1061"}
-        assert table.exchange("other", SharedPace(), _pace(1)) is None
+        assert store.compare_and_swap("other", SharedPace(), _pace(1)) is None
 
     def test_a_pace_that_was_deleted_begins_anew(self, client: Client, name: str) -> None:
-        table = DynamoTable(name, client=client)
-        assert table.exchange("model", SharedPace(), _pace(1)) is None
+        store = DynamoPaceStore(name, client=client)
+        assert store.compare_and_swap("model", SharedPace(), _pace(1)) is None
         client.delete_item(TableName=name, Key={"pace": {"S": "model"}})
-        assert table.exchange("model", _pace(1), _pace(2)) == SharedPace()
+        assert store.compare_and_swap("model", _pace(1), _pace(2)) == SharedPace()
 
-    def test_of_many_that_have_seen_the_same_only_one_changes_it(self, client: Client, name: str) -> None:
-        table = DynamoTable(name, client=client)
+    def test_of_many_that_expect_the_same_only_one_changes_it(self, client: Client, name: str) -> None:
+        store = DynamoPaceStore(name, client=client)
         won: list[int] = []
 
         def work() -> None:
-            seen = SharedPace()
+            expected = SharedPace()
             for _ in range(10):
-                there = table.exchange("model", seen, _pace(seen.revision + 1))
-                if there is None:
-                    won.append(seen.revision + 1)
-                seen = _pace(seen.revision + 1) if there is None else there
+                stored = store.compare_and_swap("model", expected, _pace(expected.revision + 1))
+                if stored is None:
+                    won.append(expected.revision + 1)
+                expected = _pace(expected.revision + 1) if stored is None else stored
 
         threads = [threading.Thread(target=work) for _ in range(6)]
         for thread in threads:
@@ -124,32 +124,32 @@ class TestExchange:
             thread.join()
         assert sorted(won) == list(range(1, len(won) + 1))
 
-    def test_a_table_that_is_not_there_is_out_of_reach(self, client: Client) -> None:
+    def test_a_table_that_is_not_there_is_unavailable(self, client: Client) -> None:
         with pytest.raises(StoreUnavailableError, match="ResourceNotFoundException"):
-            DynamoTable("no-such-table", client=client).exchange("model", SharedPace(), _pace(1))
+            DynamoPaceStore("no-such-table", client=client).compare_and_swap("model", SharedPace(), _pace(1))
 
-    def test_a_server_that_does_not_listen_is_out_of_reach(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_server_that_does_not_listen_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
-        table = DynamoTable("paces", timeout=0.2)
+        store = DynamoPaceStore("paces", timeout=0.2)
         with pytest.raises(StoreUnavailableError, match="Could not connect"):
-            table.exchange("model", SharedPace(), _pace(1))
+            store.compare_and_swap("model", SharedPace(), _pace(1))
 
     @pytest.mark.parametrize("attributes", [{}, {"at": {"N": "1"}}])
     def test_an_item_of_somebody_else_is_no_pace(self, client: Client, name: str, attributes: dict[str, Any]) -> None:
         client.put_item(TableName=name, Item={"pace": {"S": "model"}, "revision": {"N": "3"}, **attributes})
-        with pytest.raises(StoreUnavailableError, match="is no pace"):
-            DynamoTable(name, client=client).exchange("model", SharedPace(), _pace(1))
+        with pytest.raises(StoreUnavailableError, match="is not a pace"):
+            DynamoPaceStore(name, client=client).compare_and_swap("model", SharedPace(), _pace(1))
 
-    @pytest.mark.parametrize("field", ["timeout", "keep"])
+    @pytest.mark.parametrize("field", ["timeout", "ttl"])
     def test_seconds_out_of_range_are_named(self, field: str) -> None:
         settings: dict[str, Any] = {field: 0.0}
-        with pytest.raises(ValueError, match=rf"DynamoTable\.{field}: got 0\.0; accepted"):
-            DynamoTable("paces", client=object(), **settings)
+        with pytest.raises(ValueError, match=rf"DynamoPaceStore: {field}: got 0\.0; accepted"):
+            DynamoPaceStore("paces", client=object(), **settings)
 
     def test_without_boto3_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "boto3.session", None)
         with pytest.raises(ModuleNotFoundError, match=r"pip install 'bedrock-resilience\[aws\]'"):
-            DynamoTable("paces")
+            DynamoPaceStore("paces")
 
 
 def send(pacer: SharedPacer, count: int) -> list[float]:
@@ -175,7 +175,7 @@ def assert_admitted(sent: list[float], quota: Quota) -> None:
 
 
 def test_threads_of_several_instances_keep_to_one_quota(client: Client, name: str) -> None:
-    pacers = [SharedPacer(DynamoTable(name, client=client), "model", QUOTA, instance=str(n)) for n in range(3)]
+    pacers = [SharedPacer(DynamoPaceStore(name, client=client), "model", QUOTA, instance=str(n)) for n in range(3)]
     sent: list[float] = []
 
     def work(pacer: SharedPacer) -> None:
@@ -208,9 +208,9 @@ def test_processes_keep_to_one_quota_even_if_one_of_them_is_killed(name: str) ->
 
 _SCRIPT = """
 import sys
-from bedrock_resilience.pacing import DynamoTable, SharedPacer
+from bedrock_resilience.pacing import DynamoPaceStore, SharedPacer
 from test_shared_pacer import QUOTA, send
-pacer = SharedPacer(DynamoTable(sys.argv[1], timeout=5.0), "model", QUOTA)
+pacer = SharedPacer(DynamoPaceStore(sys.argv[1], timeout=5.0), "model", QUOTA)
 for _ in range(int(sys.argv[2])):
     print(*send(pacer, 1), flush=True)
 """
@@ -226,9 +226,9 @@ def _process(name: str, count: int) -> subprocess.Popen[str]:
     )
 
 
-def test_without_the_table_it_goes_on_and_with_it_it_comes_back(client: Client) -> None:
+def test_it_continues_without_the_table_and_shares_again_with_it(client: Client) -> None:
     name = f"paces-{uuid.uuid4().hex[:8]}"
-    pacer = SharedPacer(DynamoTable(name, client=client), "model", QUOTA, retry_after=0.05)
+    pacer = SharedPacer(DynamoPaceStore(name, client=client), "model", QUOTA, retry_after=0.05)
     assert len(send(pacer, 2)) == 2
     assert pacer.shared_requests_per_minute == approx(600)
     client.create_table(

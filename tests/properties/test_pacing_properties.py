@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
 from bedrock_resilience.pacing._estimate import Throttles
-from bedrock_resilience.pacing._virtual_clock_bucket import Meter
+from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
 from bedrock_resilience.quotas import Quota, QuotaLedger, Usage, reserved_tokens
 
 if TYPE_CHECKING:
@@ -88,20 +88,20 @@ def _settle(
     capacity=st.floats(1.0, 100.0),
     steps=st.lists(st.tuples(st.floats(0.0, 100.0), st.booleans()), max_size=60),
 )
-def test_a_meter_never_lets_more_pass_than_its_capacity_and_its_rate_allow(
+def test_a_bucket_never_lets_more_pass_than_its_capacity_and_its_rate_allow(
     rate: float, capacity: float, steps: list[tuple[float, bool]]
 ) -> None:
-    meter = Meter(rate, capacity)
+    bucket = VirtualClockBucket(rate, capacity)
     now = 0.0
     due_at: list[float] = []
-    for pause, give_back in steps:
+    for pause, withdrawn in steps:
         now += pause
-        meter.advance(now)
-        claim = meter.claim()
-        if give_back:
-            meter.withdraw(claim)
+        bucket.advance(now)
+        claim = bucket.claim()
+        if withdrawn:
+            bucket.withdraw(claim)
         else:
-            due_at.append(now + meter.wait(claim))
+            due_at.append(now + bucket.wait(claim))
     assert due_at == sorted(due_at)
     for first, start in enumerate(due_at):
         for last in range(first, len(due_at)):
@@ -113,9 +113,7 @@ def test_a_meter_never_lets_more_pass_than_its_capacity_and_its_rate_allow(
     burst=st.floats(1.0, 50.0),
     intervals=st.lists(st.floats(0.01, 0.99), min_size=60, max_size=200),
 )
-def test_the_bounds_hold_whatever_the_bucket_and_whenever_it_is_asked(
-    rate: float, burst: float, intervals: list[float]
-) -> None:
+def test_the_bounds_hold_for_every_bucket_and_every_timing(rate: float, burst: float, intervals: list[float]) -> None:
     throttles = Throttles()
     level, now = burst, 0.0
     for number, interval in enumerate(intervals, start=1):  # always faster than the refill, so that it never runs over
@@ -124,9 +122,9 @@ def test_the_bounds_hold_whatever_the_bucket_and_whenever_it_is_asked(
         if level >= 1:
             level -= 1
             continue
-        throttles.leave_out(number)
+        throttles.exclude(number)
         estimate = throttles.observe(now, number)
-        assert estimate is None or (not estimate.fell and estimate.low < rate * (1 + 1e-9))
+        assert estimate is None or (not estimate.decreased and estimate.low < rate * (1 + 1e-9))
         assert estimate is None or estimate.high > rate * (1 - 1e-9)
 
 
@@ -147,7 +145,7 @@ turns = st.builds(
 
 
 @given(courses=st.lists(turns, max_size=80))
-def test_whatever_happens_everyone_may_send_in_the_end(courses: list[Turn]) -> None:
+def test_every_request_is_sent_in_the_end_whatever_happens(courses: list[Turn]) -> None:
     pacer = AdaptivePacer()
     now = 0.0
     for turn in courses:
@@ -160,7 +158,7 @@ def test_whatever_happens_everyone_may_send_in_the_end(courses: list[Turn]) -> N
                 break
             now += wait
         else:
-            raise AssertionError("it is told to wait again and again")
+            raise AssertionError("it has to wait again and again")
         now += turn.latency
         getattr(pacer, turn.end)(reservation, now)
         assert 1 / 64 <= pacer.requests_per_minute < math.inf

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedrock_resilience.pacing import MemoryTable, SharedPacer
-from bedrock_resilience.pacing.shared._schedule import LONGEST, Cost, Lines, SharedPace
+from bedrock_resilience.pacing import MemoryPaceStore, SharedPacer
+from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, RateLimits, SharedPace
 from bedrock_resilience.quotas import Quota, TokenBucket
+from bedrock_resilience.testing import FakeClock
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation
@@ -33,19 +34,21 @@ class Job(NamedTuple):
     end: str
 
 
-class MeddledTable(MemoryTable):
-    """Where another instance was quicker now and then: it has changed the pace between the look and the exchange."""
+class ContendedStore(MemoryPaceStore):
+    """A store in which another instance is sometimes faster: it changes the pace before this one does."""
 
-    def __init__(self, meddling: list[bool]) -> None:
+    def __init__(self, losses: list[bool]) -> None:
         super().__init__()
-        self._meddling = meddling
+        self._losses = losses
 
-    def exchange(self, key: str, seen: SharedPace, new: SharedPace, instance: str = "") -> SharedPace | None:
-        if self._meddling and self._meddling.pop():
-            quicker = dataclasses.replace(seen, revision=seen.revision + 1)
-            there = super().exchange(key, seen, quicker, "another")
-            return quicker if there is None else there
-        return super().exchange(key, seen, new, instance)
+    def compare_and_swap(
+        self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""
+    ) -> SharedPace | None:
+        if self._losses and self._losses.pop():
+            newer = dataclasses.replace(expected, revision=expected.revision + 1)
+            stored = super().compare_and_swap(key, expected, newer, "another")
+            return newer if stored is None else stored
+        return super().compare_and_swap(key, expected, new, instance)
 
 
 def or_extreme(least: float, most: float) -> st.SearchStrategy[float]:
@@ -75,12 +78,12 @@ quotas = st.builds(
     quota=quotas,
     skews=st.lists(or_extreme(0.0, SKEW), min_size=4, max_size=4),
     courses=st.lists(jobs, max_size=40),
-    meddling=st.lists(st.booleans(), max_size=60),
+    losses=st.lists(st.booleans(), max_size=60),
 )
 def test_all_instances_together_never_send_more_than_the_quota_admits(
-    quota: Quota, skews: list[float], courses: list[Job], meddling: list[bool]
+    quota: Quota, skews: list[float], courses: list[Job], losses: list[bool]
 ) -> None:
-    arrived = sorted(_run(quota, skews, courses, meddling))
+    arrived = sorted(_run(quota, skews, courses, losses))
     assert quota.requests_per_minute is not None
     requests = TokenBucket(quota.requests_per_minute / 60, quota.request_burst)
     assert all(requests.take(at) for at, _ in arrived)
@@ -89,10 +92,17 @@ def test_all_instances_together_never_send_more_than_the_quota_admits(
         assert all(tokens.take(at, amount) for at, amount in arrived)
 
 
-def _run(quota: Quota, skews: list[float], courses: list[Job], meddling: list[bool]) -> list[tuple[float, int]]:
-    table = MeddledTable(meddling)
+def _run(quota: Quota, skews: list[float], courses: list[Job], losses: list[bool]) -> list[tuple[float, int]]:
+    store = ContendedStore(losses)
     pacers = [
-        SharedPacer(table, "model", quota, skew=SKEW, wall=functools.partial(operator.add, LONG_AGO + skew))
+        SharedPacer(
+            store,
+            "model",
+            quota,
+            skew=SKEW,
+            shared_time=functools.partial(operator.add, LONG_AGO + skew),
+            clock=FakeClock(),
+        )
         for skew in skews
     ]
     arrived: list[tuple[float, int]] = []
@@ -127,31 +137,31 @@ def _run(quota: Quota, skews: list[float], courses: list[Job], meddling: list[bo
     changes=st.lists(
         st.tuples(
             st.floats(0.0, 60.0),
-            st.sampled_from(["book", "throttled", "overloaded", "give_back", "broken clock"]),
+            st.sampled_from(["book", "throttled", "overloaded", "refund", "broken clock"]),
             st.integers(0, 5),
         ),
         max_size=40,
     ),
 )
-def test_no_course_of_events_keeps_everybody_waiting(quota: Quota, changes: list[tuple[float, str, int]]) -> None:
-    lines = Lines.of(quota, 0.65)
+def test_no_sequence_of_events_stops_the_schedule(quota: Quota, changes: list[tuple[float, str, int]]) -> None:
+    limits = RateLimits.of(quota, 0.65)
     pace = SharedPace()
     now = LONG_AGO
     for pause, what, count in changes:
         now += pause
         if what == "book":
-            pace, slots = lines.book(pace, now, [Cost(tokens=1_000.0)] * count)
+            pace, slots = limits.book(pace, now, [Cost(tokens=1_000.0)] * count)
             assert slots == sorted(slots)
-            assert all(now <= slot <= now + LONGEST for slot in slots)
+            assert all(now <= slot <= now + MAX_AHEAD_SECONDS for slot in slots)
         elif what == "throttled":
-            pace = lines.throttled(pace, now, now - count)
+            pace = limits.throttled(pace, now, now - count)
         elif what == "overloaded":
-            pace = lines.overloaded(pace, now, now - count)
-        elif what == "give_back":
-            pace = lines.give_back(pace, now, count * 1_000.0)
+            pace = limits.overloaded(pace, now, now - count)
+        elif what == "refund":
+            pace = limits.refund(pace, now, count * 1_000.0)
         else:
-            pace, _ = lines.book(pace, now + 1e6 * count, [Cost()])
+            pace, _ = limits.book(pace, now + 1e6 * count, [Cost()])
         assert 0 < pace.factor_at(now) <= 1
-    # Whatever was, a quarter of an hour later the first who asks is let through within that time.
-    _, slots = lines.book(pace, now + LONGEST, [Cost(tokens=1_000.0)])
+    # Whatever happened, a request a quarter of an hour later gets a slot within MAX_AHEAD_SECONDS.
+    _, slots = limits.book(pace, now + MAX_AHEAD_SECONDS, [Cost(tokens=1_000.0)])
     assert len(slots) == 1

@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-from bedrock_resilience._lazy import lazy_attributes
-from bedrock_resilience.pacing._adaptive import AdaptiveConfig, AdaptivePacer
-from bedrock_resilience.pacing._no_pacer import NoPacer
-from bedrock_resilience.pacing._protocol import Pacer, Reservation
-from bedrock_resilience.pacing._quota_pacer import QuotaPacer
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False
+from bedrock_resilience._lazy import lazy_attributes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience._errors import StoreUnavailableError
-    from bedrock_resilience.pacing.shared._pacer import SharedPacer
-    from bedrock_resilience.pacing.shared._stores import DynamoTable, MemoryTable, SharedTable
+    from bedrock_resilience.pacing._adaptive import AdaptiveConfig, AdaptivePacer
+    from bedrock_resilience.pacing._no_pacer import NoPacer
+    from bedrock_resilience.pacing._protocol import Pacer, Reservation
+    from bedrock_resilience.pacing._quota_pacer import QuotaPacer
+    from bedrock_resilience.pacing.shared import DynamoPaceStore, MemoryPaceStore, PaceStore, SharedPacer
 
 __all__ = [
     "AdaptiveConfig",
     "AdaptivePacer",
-    "DynamoTable",
-    "MemoryTable",
+    "DynamoPaceStore",
+    "MemoryPaceStore",
     "NoPacer",
+    "PaceStore",
     "Pacer",
     "QuotaPacer",
     "Reservation",
     "SharedPacer",
-    "SharedTable",
     "StoreUnavailableError",
 ]
 
-# Only who shares a pace pays for what it takes.
-__getattr__: Callable[[str], object] = lazy_attributes(
-    __name__,
-    {
-        "DynamoTable": "shared._stores",
-        "MemoryTable": "shared._stores",
-        "SharedPacer": "shared._pacer",
-        "SharedTable": "shared._stores",
-        "StoreUnavailableError": "shared._stores",
-    },
-)
+# A program that uses one pacer does not load the others.
+_LAZY = {
+    "AdaptiveConfig": "_adaptive",
+    "AdaptivePacer": "_adaptive",
+    "DynamoPaceStore": "shared",
+    "MemoryPaceStore": "shared",
+    "NoPacer": "_no_pacer",
+    "PaceStore": "shared",
+    "Pacer": "_protocol",
+    "QuotaPacer": "_quota_pacer",
+    "Reservation": "_protocol",
+    "SharedPacer": "shared",
+    "StoreUnavailableError": "shared._stores",
+}
+
+__getattr__: Callable[[str], object] = lazy_attributes(__name__, _LAZY)
+
+
+def __dir__() -> list[str]:
+    return __all__

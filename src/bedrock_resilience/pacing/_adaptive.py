@@ -1,46 +1,46 @@
-"""`AdaptivePacer`: finds the rate by itself, and follows it.
+"""``AdaptivePacer``: finds the rate by itself, and follows it.
 
-The law, in the order in which it comes to bear:
+The algorithm, in the order in which its parts take effect:
 
-1. *Slow start.* The first requests go one by one, at a rate that doubles every few seconds, until something is refused
-   (Jacobson, "Congestion Avoidance and Control", SIGCOMM 1988). Twelve workers that start in the same instant would
-   have spent the burst before anything could be learned.
-2. *The first throttle.* It says that the burst and what was refilled since the start are spent, but not how large the
-   burst was. Assuming that it is worth `burst` seconds of the rate: `rate = admitted / (seconds + burst)`.
-3. *Every later throttle* is a measurement, see `bedrock_resilience.pacing._estimate`: the bucket is empty each time, so
-   what was admitted between two throttles is what was refilled between them, to within one request. The new rate
-   is the middle of these bounds, less a little headroom.
-4. *Everyone slows down, at once.* The rate belongs to all workers of a client, and those that wait are moved back
-   with it. After a throttle nothing is sent for a pause of a little more than two permits: one that the refused request
-   could not have, and a stock for the errors of the rate.
+1. *Slow start.* The first requests leave one by one, at a rate that doubles every few seconds, until something is
+   refused (Jacobson, "Congestion Avoidance and Control", SIGCOMM 1988). Twelve workers that start in the same instant
+   would otherwise spend the burst before anything could be learned.
+2. *The first throttle.* It shows that the burst and what was refilled since the start are spent, but not how large the
+   burst was. Assuming that it is worth ``burst_seconds`` of the rate: ``rate = admitted / (seconds + burst_seconds)``.
+3. *Every later throttle* is a measurement, see ``bedrock_resilience.pacing._estimate``: the bucket is empty each time,
+   so what was admitted between two throttles is what was refilled between them, to within one request. The new rate is
+   the middle of these bounds, less a little headroom.
+4. *Everyone slows down, at once.* The rate belongs to all workers of a client, and those that wait are moved back with
+   it. After a throttle nothing is sent for a pause of a little more than two permits: one that the refused request
+   could not have, and a reserve for the errors of the rate.
 5. *Upward, slowly, then fast.* Without a throttle the rate grows with the third power of what has been sent since, as
    in CUBIC (Ha, Rhee, Xu, 2008; RFC 9438): flat around the rate that was found, then ever faster, because a rate that
-   has been admitted for so long is not the limit any more. How long it stays flat depends on how much the estimate
-   rests on. It grows by fractions of the best rate known, not of the present one, so that an instance whose share was
-   taken by others gets it back as fast as they grew.
+   has been admitted for so long is not the limit any more. How long it stays flat depends on the sample size of the
+   estimate. It grows by fractions of the best rate known, not of the present one, so that an instance whose share was
+   taken by others regains it as fast as they grew.
 6. *Others.* Several instances share a quota without knowing of each other. Where less is admitted than the earlier
-   measurements allow, somebody came, and the rate is cut below the measured one, to make room ("fast convergence" of
-   CUBIC, which yields in that direction only, too); no cut goes deeper than `least_cut` of the rate, so that nobody is
-   starved by a run of bad luck.
-7. *Nobody oversleeps.* Those that wait are told when it will be their turn if the rate grows as it does now, not as if
-   it stayed: a rate that grows while everyone sleeps is never tried, and permits for all of them lie ready at once.
+   measurements allow, another sender appeared, and the rate is cut below the measured one, to make room ("fast
+   convergence" of CUBIC, which yields in that direction only, too). No cut goes below ``min_decrease_factor`` times the
+   rate, so that a series of unlucky throttles starves nobody.
+7. *Nobody oversleeps.* A wait is computed for a rate that goes on growing, not for one that stays: a rate that grows
+   while everyone sleeps is never tried, and permits for all sleepers are granted at once.
 
-Only requests that had to wait count as evidence for more: an instance that has nothing to send must not conclude that
-it could send more (RFC 7661). A 503 or 529 is kept apart, see `bedrock_resilience.pacing._slowdown`.
+Only requests that had to wait count as evidence for a higher rate: an instance that has nothing to send must not
+conclude that it could send more (RFC 7661). A 503 or 529 is handled apart, see
+``bedrock_resilience.pacing._slowdown``.
 
 What botocore's adaptive mode does differently: it starts at once, cuts to 0.7 of the rate at every throttle, also at
-those of requests that were under way already, and returns to the old rate within seconds, so it goes on being
-throttled; `benchmarks/pacing` shows both on the same model.
+those of requests that were in flight already, and returns to the old rate within seconds, so it goes on being
+throttled; ``benchmarks/pacing`` shows both on the same model.
 
 The constants were chosen on the simulator, against all of: one instance and three, quotas of 25, 50 and 100 a minute,
-refusals after 0.05 to 0.5 s, constant latency and a spread of up to 0.3. `benchmarks/pacing` prints what is traded
-for what.
+refusals after 0.05 to 0.5 s, constant latency and a spread of up to 0.3. ``benchmarks/pacing`` prints the trade-offs.
 
-Limits, with numbers in docs/pacing.md. A quota of a few requests a minute is found as slowly as any other, in requests,
-so a tenth of them is refused. A bucket of one request runs over between all throttles, which makes every measurement
-too low. Instances that know nothing of each other do not come to equal shares within a job of fifty requests, so one of
-them is left over in the end, and takes a minute or two to find that it is alone. `QuotaPacer` and `SharedPacer` have
-none of these limits.
+Limits, with numbers in docs/pacing.md. A quota of a few requests a minute is found as slowly as any other, counted in
+requests, so a tenth of them is refused. A bucket of one request overflows between all throttles, which makes every
+measurement too low. Instances that know nothing of each other do not reach equal shares within a job of fifty requests,
+so the last one to finish takes a minute or two to find that it is alone. ``QuotaPacer`` and ``SharedPacer`` have none
+of these limits.
 """
 
 from __future__ import annotations
@@ -48,117 +48,130 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from bedrock_resilience._checks import instance, number, refuse
 from bedrock_resilience.pacing._estimate import Throttles
-from bedrock_resilience.pacing._protocol import Reservation
 from bedrock_resilience.pacing._slowdown import Slowdown
-from bedrock_resilience.pacing._virtual_clock_bucket import Meter
+from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
+from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing._estimate import Estimate
-    from bedrock_resilience.pacing._virtual_clock_bucket import Claim
+    from bedrock_resilience.pacing._protocol import Reservation
+    from bedrock_resilience.pacing._virtual_clock_bucket import PermitClaim
     from bedrock_resilience.quotas import Usage
 
-_SLOWEST = 1 / 60  # requests a second
-_FASTEST = 1e6
-_HALVINGS = 30  # of a wait, to find how long it will be: to a millionth of a second even in a quarter of an hour
+_MIN_REQUESTS_PER_SECOND: Final = 1 / 60
+_MAX_REQUESTS_PER_SECOND: Final = 1e6
+_MAX_DOUBLINGS: Final = 64.0  # of the slow start: more would overflow a float after a long pause
+_BISECTIONS: Final = 30  # of a wait: exact to a millionth of a second even for a quarter of an hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptiveConfig:
-    """The constants of the law; the defaults are meant for everybody.
+    """The constants of ``AdaptivePacer``. The defaults suit every quota.
 
     Args:
-        start: Requests a second in the first second. Spreads twelve workers over one call of six seconds.
-        doubling: Seconds in which the rate doubles until the first throttle: the burst gives that much warning.
-        burst: Seconds of the rate that the bucket is assumed to hold, until the first measurement: a little less than
-            the tenth of a minute that `Quota` assumes, because a guess that is too high ends with the next throttle,
-            and one that is too low lasts.
-        headroom: The rate after a throttle, over the measured one. Below 1 the bucket slowly fills, which is what
-            newcomers live on.
-        pause: Permits that are let go after a throttle, beside the one of the refused request. They are not lost:
-            they are in the bucket, and the next throttle comes that much later.
-        least_cut: The rate after a throttle is at least this much of the rate before it.
-        yielding: The rate after a throttle that shows that the rate fell, over the measured one.
-        first_patience: Requests in which the rate grows by the best rate known, after the first throttle: half of the
-            later ones, since what it grows from is a guess.
-        patience: The same after the later ones: so many times the number of requests that the estimate rests on ...
-        least_patience: ... but not fewer than this ...
-        most_patience: ... and not more. That is a throttle about every 65 requests in the long run; with more, a quota
-            that is raised would be noticed too late.
-        first_pace: Seconds that count as much as one request after the first throttle, for whoever may hardly send ...
-        pace: ... and after the later ones.
-        memory: By this much the best rate known sinks with every throttle.
+        start: Requests a second in the first second. The default spreads twelve workers over one call of six seconds.
+        doubling_seconds: Seconds in which the rate doubles until the first throttle. The burst gives that much warning.
+        burst_seconds: Seconds of the rate that the bucket is assumed to contain, until the first measurement. The
+            default is a little less than the tenth of a minute that ``Quota`` assumes, because a guess that is too high
+            ends with the next throttle, and one that is too low lasts.
+        headroom: The rate after a throttle, over the measured one. Below 1 the bucket slowly fills, which leaves room
+            for new senders.
+        pause_permits: Permits that are not used after a throttle, beside the one of the refused request. They are not
+            lost: they stay in the bucket, and the next throttle comes that much later.
+        min_decrease_factor: The rate after a throttle is at least this much of the rate before it.
+        decrease_factor: The rate after a throttle which shows that the rate decreased, over the measured one.
+        initial_hold_requests: After the first throttle, requests in which the rate grows by the best rate known: half
+            of the later ones, because what it grows from is a guess.
+        hold_factor: The same after later throttles, as a multiple of the sample size of the estimate ...
+        min_hold_requests: ... but not fewer requests than this ...
+        max_hold_requests: ... and not more. The default gives a throttle about every 65 requests in the long run; with
+            more, an increased quota would be noticed too late.
+        initial_hold_seconds: After the first throttle, seconds that count as much as one request, so that a client that
+            can hardly send recovers, too ...
+        hold_seconds: ... and after later throttles.
+        decay: Every throttle multiplies the best rate known by this.
 
     Raises:
-        ValueError: A constant lies outside its range; the message names it.
+        TypeError: A constant is not a number.
+        ValueError: A constant is out of range. Both name every such constant.
     """
 
     start: float = 2.2
-    doubling: float = 4.0
-    burst: float = 5.0
+    doubling_seconds: float = 4.0
+    burst_seconds: float = 5.0
     headroom: float = 0.97
-    pause: float = 1.4
-    least_cut: float = 0.65
-    yielding: float = 0.85
-    first_patience: float = 24.0
-    patience: float = 3.0
-    least_patience: float = 50.0
-    most_patience: float = 110.0
-    first_pace: float = 1.2
-    pace: float = 2.2
-    memory: float = 0.925
+    pause_permits: float = 1.4
+    min_decrease_factor: float = 0.65
+    decrease_factor: float = 0.85
+    initial_hold_requests: float = 24.0
+    hold_factor: float = 3.0
+    min_hold_requests: float = 50.0
+    max_hold_requests: float = 110.0
+    initial_hold_seconds: float = 1.2
+    hold_seconds: float = 2.2
+    decay: float = 0.925
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
-            given = getattr(self, name)
-            least = ">= 0" if name in {"pause", "burst"} else "> 0"
-            if not (given > 0 or (given == 0 and least == ">= 0")) or given == math.inf:
-                raise ValueError(f"AdaptiveConfig.{name}: got {given!r}; accepted: a finite number {least}")
-        for name in ("headroom", "least_cut", "yielding", "memory"):
-            if getattr(self, name) > 1:
-                raise ValueError(f"AdaptiveConfig.{name}: got {getattr(self, name)!r}; accepted: 0 < {name} <= 1")
+        problems = [
+            number(
+                name,
+                getattr(self, name),
+                least=0.0 if name in _MAY_BE_ZERO else None,
+                above=None if name in _MAY_BE_ZERO else 0.0,
+                most=1.0 if name in _FRACTIONS else None,
+            )
+            for name in self.__slots__
+        ]
+        refuse("AdaptiveConfig", *problems)
 
 
-class _Booking(Reservation):
+_MAY_BE_ZERO: Final = frozenset({"burst_seconds", "pause_permits"})
+_FRACTIONS: Final = frozenset({"headroom", "min_decrease_factor", "decrease_factor", "decay"})
+
+
+class _AdaptiveReservation(TrackedReservation):
     """A reservation with its place in the order of sending."""
 
-    __slots__ = ("claim", "number", "open", "pacer", "sent")
+    __slots__ = ("claim", "number")
 
-    def __init__(self, pacer: AdaptivePacer, at: float, tokens: int, claim: Claim, number: int) -> None:
-        super().__init__(0.0, at, tokens)
-        self.pacer = pacer
-        self.claim = claim
-        self.number = number
-        self.sent = False
-        self.open = True
+    def __init__(self, pacer: AdaptivePacer, at: float, tokens: int, claim: PermitClaim, number: int) -> None:
+        super().__init__(pacer, at, tokens)
+        self.claim: PermitClaim = claim
+        self.number: int = number
 
 
 class AdaptivePacer:
-    """Knows nothing at first; finds the rate from throttles and answers, and follows it. Thread-safe.
+    """Finds the rate of an unknown quota from throttles and responses, and follows it. Thread-safe.
 
-    One pacer for all workers of a client, and for as many runs as there are: what it has learned stays true.
+    Use one pacer for all workers of a client, and for any number of runs: what it has learned stays true.
 
     Args:
-        law: The constants; the defaults are meant for everybody.
+        config: The constants. The defaults suit every quota.
+
+    Raises:
+        TypeError: ``config`` is no ``AdaptiveConfig``.
     """
 
-    def __init__(self, law: AdaptiveConfig = AdaptiveConfig()) -> None:
-        self.law = law
+    def __init__(self, config: AdaptiveConfig = AdaptiveConfig()) -> None:
+        refuse("AdaptivePacer", instance("config", config, AdaptiveConfig, "an AdaptiveConfig"))
+        self.config = config
         self._lock = threading.Lock()
-        self._meter = Meter(law.start, capacity=1.0)
+        self._bucket = VirtualClockBucket(config.start, capacity=1.0)
         self._throttles = Throttles()
         self._slowdown = Slowdown()
-        self._numbers = 0
+        self._reserved = 0
         self._started = math.nan
-        self._ramping = True
-        self._base = law.start
-        self._peak = law.start
-        self._patience = law.first_patience
-        self._pace = law.first_pace
+        self._slow_start = True
+        self._base_rate = config.start
+        self._best_rate = config.start
+        self._hold_requests = config.initial_hold_requests
+        self._hold_seconds = config.initial_hold_seconds
         self._evidence = 0
-        self._since = math.nan
+        self._growing_since = math.nan
         self._idle = False
         self._last_cut = -math.inf
         self._last_sent = math.nan
@@ -166,166 +179,166 @@ class AdaptivePacer:
 
     @property
     def requests_per_minute(self) -> float:
-        """The rate at the moment."""
-        return self._meter.rate * 60
+        """The present rate."""
+        return self._bucket.rate * 60
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
-        """Take the next place in the order of sending."""
+        """Reserve the next place in the order of sending."""
         with self._lock:
             self._advance(now)
-            self._numbers += 1
-            booking = _Booking(self, now, tokens, self._meter.claim(), self._numbers)
-            booking.wait = self._wait(booking, now)
-            return booking
+            self._reserved += 1
+            tracked = _AdaptiveReservation(self, now, tokens, self._bucket.claim(), self._reserved)
+            tracked.wait = self._wait(tracked, now)
+            return tracked
 
     def due(self, reservation: Reservation, now: float) -> float:
-        """Seconds still to wait; 0 means: send it now."""
-        booking = self._own(reservation)
+        """Return the seconds still to wait; 0 means: send it now."""
+        tracked = _AdaptiveReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            return self._wait(booking, now)
+            return self._wait(tracked, now)
 
-    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - the protocol's
-        """It was admitted."""
-        booking = self._own(reservation)
+    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - the protocol's signature
+        """Count the request as admitted."""
+        tracked = _AdaptiveReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            self._close(booking)
+            self._close(tracked)
 
     def throttled(self, reservation: Reservation, now: float) -> None:
         """Slow everyone down."""
-        booking = self._own(reservation)
+        tracked = _AdaptiveReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            if not self._close(booking):
+            if not self._close(tracked):
                 return
-            self._throttles.leave_out(booking.number)
-            # Whoever was under way when the rate was cut says nothing about the rate that it was cut to.
-            if booking.at > self._last_cut:
-                self._cut(booking, now)
+            self._throttles.exclude(tracked.number)
+            # A request that was in flight at the last cut says nothing about the lower rate.
+            if tracked.at > self._last_cut:
+                self._cut(tracked, now)
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
-        """Halve the rate, hold it, raise it again; see `bedrock_resilience.pacing._slowdown`."""
-        booking = self._own(reservation)
+        """Halve the rate, hold it, raise it again; see ``bedrock_resilience.pacing._slowdown``."""
+        tracked = _AdaptiveReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            if self._close(booking):
-                self._throttles.leave_out(booking.number)
-                self._slowdown.cut(booking.at, now)
+            if self._close(tracked):
+                self._throttles.exclude(tracked.number)
+                self._slowdown.cut(tracked.at, now)
                 self._set_rate(now)
 
     def abandoned(self, reservation: Reservation, now: float) -> None:
-        """It was never sent: whoever waits behind it moves up."""
-        booking = self._own(reservation)
+        """Return the permit: the requests that wait behind this one move up."""
+        tracked = _AdaptiveReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            if booking.open:
-                booking.open = False
-                self._throttles.leave_out(booking.number)
-                self._meter.withdraw(booking.claim)
-
-    def _own(self, reservation: Reservation) -> _Booking:
-        if not isinstance(reservation, _Booking) or reservation.pacer is not self:
-            raise TypeError(f"reservation: got {reservation!r}; accepted: what this pacer's reserve() returned")
-        return reservation
+            if tracked.close():
+                self._throttles.exclude(tracked.number)
+                self._bucket.withdraw(tracked.claim)
 
     def __repr__(self) -> str:
-        return f"AdaptivePacer({self.law!r})"
+        return f"AdaptivePacer({self.config!r})"
 
     def _advance(self, now: float) -> None:
         if math.isnan(self._started):
-            self._started = self._since = self._last_sent = now
-        if self._meter.advance(now) > 0:
-            self._idle = True  # a permit was lost, because nobody wanted to send
+            self._started = self._growing_since = self._last_sent = now
+        if self._bucket.advance(now) > 0:
+            self._idle = True  # a permit was lost because nobody wanted to send
         if self._slowdown.factor < 1.0 and now > self._now:
             self._slowdown.advance(now)
-            self._since = now
+            self._growing_since = now
             self._evidence = 0
         self._now = max(now, self._now)
         self._set_rate(self._now)  # a clock that went back must not take the rate back with it
 
     def _set_rate(self, now: float) -> None:
-        self._meter.rate = self._rate(self._evidence, now)
+        self._bucket.rate = self._rate(self._evidence, now)
 
     def _rate(self, evidence: float, now: float) -> float:
-        if self._ramping:
-            rate = self.law.start * 2 ** min(64.0, (now - self._since) / self.law.doubling)
+        if self._slow_start:
+            rate = self.config.start * 2 ** min(
+                _MAX_DOUBLINGS, (now - self._growing_since) / self.config.doubling_seconds
+            )
         else:
-            evidence = max(evidence, (now - self._since) / self._pace)
-            rate = self._base + self._peak * (evidence / self._patience) ** 3
-        return self._slowdown.factor * min(_FASTEST, rate)
+            evidence = max(evidence, (now - self._growing_since) / self._hold_seconds)
+            rate = self._base_rate + self._best_rate * (evidence / self._hold_requests) ** 3
+        return self._slowdown.factor * min(_MAX_REQUESTS_PER_SECOND, rate)
 
-    def _wait(self, booking: _Booking, now: float) -> float:
-        if booking.sent:
+    def _wait(self, tracked: _AdaptiveReservation, now: float) -> float:
+        if tracked.sent:
             return 0.0
-        wait = self._soonest(self._meter.wait(booking.claim), now)
-        booking.at = now + wait
+        wait = self._shortened(self._bucket.wait(tracked.claim), now)
+        tracked.at = now + wait
         if wait == 0:
-            self._send(booking)
+            self._send(tracked)
         return wait
 
-    def _soonest(self, wait: float, now: float) -> float:
-        """What takes `wait` seconds at the present rate, if nothing is refused meanwhile; never too long."""
+    def _shortened(self, wait: float, now: float) -> float:
+        """Return what a wait at the present rate becomes if nothing is refused meanwhile; never too long."""
         if wait > 0:
-            wait = self._ramped(wait) if self._ramping else self._grown(wait, now)
+            wait = self._slow_start_wait(wait) if self._slow_start else self._growing_wait(wait, now)
         return min(wait, self._slowdown.seconds_left(now))
 
-    def _ramped(self, wait: float) -> float:
+    def _slow_start_wait(self, wait: float) -> float:
         # What is granted at an exponential rate: (2 ** (seconds / doubling) - 1) * doubling / ln 2 * rate.
-        scale = self.law.doubling / math.log(2)
+        scale = self.config.doubling_seconds / math.log(2)
         return scale * math.log1p(wait / scale)
 
-    def _grown(self, wait: float, now: float) -> float:
-        permits = wait * self._meter.rate
+    def _growing_wait(self, wait: float, now: float) -> float:
+        permits = wait * self._bucket.rate
         shortest, longest = 0.0, wait
-        for _ in range(_HALVINGS):
+        for _ in range(_BISECTIONS):
             seconds = (shortest + longest) / 2
             middle = self._rate(self._evidence + permits / 2, now + seconds / 2)
             end = self._rate(self._evidence + permits, now + seconds)
-            # Simpson's rule, which is exact for a third power.
-            if (self._meter.rate + 4 * middle + end) / 6 * seconds < permits:
+            # Simpson's rule is exact for a third power.
+            if (self._bucket.rate + 4 * middle + end) / 6 * seconds < permits:
                 shortest = seconds
             else:
                 longest = seconds
         return shortest
 
-    def _send(self, booking: _Booking) -> None:
-        booking.sent = True
+    def _send(self, tracked: _AdaptiveReservation) -> None:
+        tracked.sent = True
         if self._idle:
             # Nobody wanted to send: that time is no evidence that a higher rate would be admitted.
-            self._since = min(booking.at, self._since + booking.at - self._last_sent)
+            self._growing_since = min(tracked.at, self._growing_since + tracked.at - self._last_sent)
             self._idle = False
         else:
             self._evidence += 1
-        self._last_sent = max(self._last_sent, booking.at)
+        self._last_sent = max(self._last_sent, tracked.at)
 
-    def _close(self, booking: _Booking) -> bool:
-        was_open, booking.open = booking.open, False
-        if was_open and not booking.sent:
-            self._send(booking)
+    def _close(self, tracked: _AdaptiveReservation) -> bool:
+        was_open = tracked.close()
+        if was_open and not tracked.sent:
+            self._send(tracked)
         return was_open
 
-    def _cut(self, booking: _Booking, now: float) -> None:
-        was = self._meter.rate / self._slowdown.factor
-        estimate = self._throttles.observe(booking.at, booking.number)
+    def _cut(self, tracked: _AdaptiveReservation, now: float) -> None:
+        rate = self._bucket.rate / self._slowdown.factor
+        estimate = self._throttles.observe(tracked.at, tracked.number)
         if estimate is None:
-            self._end_ramp(booking, was)
+            self._end_slow_start(tracked, rate)
         else:
-            self._measure(estimate, was)
-        self._last_cut = self._since = now
+            self._measure(estimate, rate)
+        self._last_cut = self._growing_since = now
         self._evidence = 0
         self._set_rate(now)
-        self._meter.restart(max(0.0, now - booking.at) * self._meter.rate - self.law.pause)
+        self._bucket.restart(max(0.0, now - tracked.at) * self._bucket.rate - self.config.pause_permits)
 
-    def _end_ramp(self, booking: _Booking, was: float) -> None:
-        admitted = max(1, self._throttles.admitted_before(booking.number))
-        self._ramping = False
-        self._base = self._peak = min(was, admitted / (booking.at - self._started + self.law.burst))
+    def _end_slow_start(self, tracked: _AdaptiveReservation, rate: float) -> None:
+        admitted = max(1, self._throttles.admitted_before(tracked.number))
+        self._slow_start = False
+        self._base_rate = self._best_rate = min(
+            rate, admitted / (tracked.at - self._started + self.config.burst_seconds)
+        )
 
-    def _measure(self, estimate: Estimate, was: float) -> None:
-        law = self.law
-        measured = law.headroom * estimate.middle * (law.yielding if estimate.fell else 1.0)
-        self._base = max(_SLOWEST, min(was, max(law.least_cut * was, measured)))
-        self._peak = max(self._base, law.memory * self._peak)
-        self._patience = min(law.most_patience, max(law.least_patience, law.patience * estimate.rests_on))
-        self._pace = law.pace
+    def _measure(self, estimate: Estimate, rate: float) -> None:
+        config = self.config
+        measured = config.headroom * estimate.middle * (config.decrease_factor if estimate.decreased else 1.0)
+        self._base_rate = max(_MIN_REQUESTS_PER_SECOND, min(rate, max(config.min_decrease_factor * rate, measured)))
+        self._best_rate = max(self._base_rate, config.decay * self._best_rate)
+        self._hold_requests = min(
+            config.max_hold_requests, max(config.min_hold_requests, config.hold_factor * estimate.sample_size)
+        )
+        self._hold_seconds = config.hold_seconds

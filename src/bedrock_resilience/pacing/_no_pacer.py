@@ -1,4 +1,4 @@
-"""`NoPacer`: every request may be sent at once."""
+"""``NoPacer``: every request may be sent at once."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
 
 
 class NoPacer:
-    """The pacer that never makes anyone wait; holds no state."""
+    """A pacer that makes no request wait. It has no state."""
 
     __slots__ = ()
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
-        """Permission to send at once."""
+        """Permit a request at once."""
         return Reservation(0.0, now, tokens)
 
-    def due(self, reservation: Reservation, now: float) -> float:  # noqa: ARG002  the protocol's signature
-        """Always 0: send now."""
+    def due(self, reservation: Reservation, now: float) -> float:  # noqa: ARG002 - the protocol's signature
+        """Return 0: send now."""
         return 0.0
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
-        """Nothing is learned."""
+        """Do nothing."""
 
     def throttled(self, reservation: Reservation, now: float) -> None:
-        """Nothing is learned."""
+        """Do nothing."""
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
-        """Nothing is learned."""
+        """Do nothing."""
 
     def abandoned(self, reservation: Reservation, now: float) -> None:
-        """Nothing is given back."""
+        """Do nothing."""
 
     def __repr__(self) -> str:
         return "NoPacer()"

@@ -1,8 +1,8 @@
-"""What every pacer can be asked and told.
+"""The interface of a pacer.
 
-A pacer answers one question: when may the next request be sent? It is sans-IO: it never waits and never reads a
-clock. The driver hands in `now`, any monotonic number of seconds, waits as long as it is told, and reports how the
-request ended.
+A pacer answers one question: when may the next request be sent? It is sans-IO: it never waits and never reads a clock.
+The driver passes ``now``, any monotonic number of seconds, waits as long as the pacer says, and reports how the request
+ended.
 
 The life of one request, first attempt or retry alike::
 
@@ -14,11 +14,11 @@ The life of one request, first attempt or retry alike::
     ...send...
     pacer.answered(reservation, now, usage)      # or throttled, overloaded, abandoned
 
-Each reservation is closed exactly once, at the pacer that gave it. Asking `due` is optional, but whoever only sleeps
-`reservation.wait` goes by what was known when it asked. `QuotaPacer` loses nothing by that. `AdaptivePacer` is
-throttled more often and takes longer, since the rate that it finds does not reach those who wait already. `SharedPacer`
-cannot do without: what it says first is when the next turn of its instance begins. The drivers of this package ask
-after 20 seconds at the latest.
+Each reservation is closed exactly once, at the pacer that returned it. Calling ``due`` is optional, but a driver that
+only sleeps ``reservation.wait`` relies on what was known when it reserved. ``QuotaPacer`` loses nothing by that.
+``AdaptivePacer`` is throttled more often and takes longer, because a change of its rate does not reach the requests
+that wait already. ``SharedPacer`` requires ``due``: its first answer is when the next batch of its instance is booked.
+The drivers of this package call ``due`` after 20 seconds at the latest.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 class Reservation:
-    """Permission to send one request, `wait` seconds after it was asked for.
+    """Permission to send one request, ``wait`` seconds after it was reserved.
 
     Attributes:
         wait: Seconds to wait before sending, 0 or more.
-        at: The instant of sending that `wait` leads to, on the caller's own time line (seconds).
-        tokens: Tokens the request may use at most, as given to `reserve`.
+        at: The instant of sending that ``wait`` leads to, on the caller's own time line (seconds).
+        tokens: Tokens that the request may use at most, as given to ``reserve``.
     """
 
     __slots__ = ("at", "tokens", "wait")
@@ -50,19 +50,19 @@ class Reservation:
 
 
 class Pacer(Protocol):
-    """When may the next request be sent? All methods return at once and may be called from any thread."""
+    """Decides when the next request may be sent. All methods return at once and may be called from any thread."""
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
-        """Ask for permission to send one request.
+        """Reserve one request.
 
         Args:
             now: The caller's monotonic time in seconds.
-            tokens: What the request may use at most, input + max_tokens; 0 where only requests are counted.
+            tokens: What the request may use at most, input + ``max_tokens``; 0 where only requests are counted.
         """
         ...
 
     def due(self, reservation: Reservation, now: float) -> float:
-        """Seconds still to wait before this reservation may be sent; 0 means: send it now."""
+        """Return the seconds still to wait before this request may be sent; 0 means: send it now."""
         ...
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
@@ -78,5 +78,5 @@ class Pacer(Protocol):
         ...
 
     def abandoned(self, reservation: Reservation, now: float) -> None:
-        """The request was never sent: its permission may be used by another."""
+        """The request was never sent: another may use its permission."""
         ...

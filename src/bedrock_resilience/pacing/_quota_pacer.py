@@ -1,243 +1,235 @@
-"""`QuotaPacer`: sends at the quota it was told."""
+"""``QuotaPacer``: sends at the rate of a known quota."""
 
 from __future__ import annotations
 
-import math
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience.pacing._protocol import Reservation
+from bedrock_resilience._checks import instance, number, refuse, wrong_value
 from bedrock_resilience.pacing._slowdown import Slowdown
-from bedrock_resilience.pacing._virtual_clock_bucket import Meter
+from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
+from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
 from bedrock_resilience.quotas import Quota, settled_tokens
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
-    from bedrock_resilience.pacing._virtual_clock_bucket import Claim
+    from bedrock_resilience._checks import Problem
+    from bedrock_resilience.pacing._protocol import Reservation
+    from bedrock_resilience.pacing._virtual_clock_bucket import PermitClaim
     from bedrock_resilience.quotas import Usage
 
-_MARGIN = 0.05
-"""Seconds by which one request may reach the service later than another sent at the same time. A request that is late
-lets the bucket run full for a moment, and what runs over is missing when the next one is in time.
+_NETWORK_TOLERANCE_SECONDS: Final = 0.05
+"""By so much one request may reach the service later than another sent at the same time. A request that is late lets
+the bucket fill up for a moment, and what overflows is missing when the next one is in time.
 """
-_FIRST_RATIO = 1.5
-"""What a call is expected to cost, over its reservation, before any was answered: 3,000 tokens in and 600 of 1,000
-out at a burndown of 5 reserve 4,000 and cost 6,000.
+_INITIAL_COST_RATIO: Final = 1.5
+"""Expected cost of a call over its reservation before any call was answered: 3,000 tokens in and 600 of 1,000 out at a
+burndown of 5 reserve 4,000 and cost 6,000.
 """
-_FORGET = 0.01
-"""Share by which that ratio sinks with each call that needed less."""
+_COST_RATIO_DECAY: Final = 0.01
+"""Share by which that ratio moves down with each call that cost less."""
 
 
-class _Booking(Reservation):
+class _QuotaReservation(TrackedReservation):
     """A reservation with its claims: on tokens from the start, on a request once its tokens are due."""
 
-    __slots__ = ("claims", "open", "pacer", "request", "sent")
+    __slots__ = ("request", "token_claims")
 
-    def __init__(self, pacer: QuotaPacer, at: float, tokens: int, claims: list[Claim]) -> None:
-        super().__init__(0.0, at, tokens)
-        self.pacer = pacer
-        self.claims = claims
-        self.request: Claim | None = None
-        self.sent = False
-        self.open = True
+    def __init__(self, pacer: QuotaPacer, at: float, tokens: int, token_claims: list[PermitClaim]) -> None:
+        super().__init__(pacer, at, tokens)
+        self.token_claims: list[PermitClaim] = token_claims
+        self.request: PermitClaim | None = None
 
 
 class QuotaPacer:
     """Paces under a known quota: as long as it is right and nobody else uses it, nothing is throttled. Thread-safe.
 
-    Requests and tokens are token buckets, as `bedrock_resilience.quotas` reads Bedrock's. A request claims the larger of
-    its reservation (input + max_tokens) and what calls like it turned out to cost: with a burndown of 5, a call can
-    settle at more than it reserved, and the bucket would be overdrawn when nobody expects it. Once it is answered,
-    its `usage` corrects the claim.
+    Requests and tokens are token buckets, as ``bedrock_resilience.quotas`` reads Bedrock's. A request claims its
+    reservation (input + ``max_tokens``), or what calls like it turned out to cost if that is more: with a burndown of
+    5, a call can settle at more than it reserved, and would overdraw the bucket. Once it is answered, its ``usage``
+    corrects the claim.
 
     Args:
         quota: What the account may send.
-        share: The fraction of it that is this pacer's, 0 < share <= 1: `1 / n` for each of n instances.
-        phase: Of several pacers that start together with a share each, how far this one's first request is put off:
-            a fraction of its own interval between requests, 0 <= phase < 1; `i / n` for instance i of n.
-        burndown: Tokens of quota that an output token costs, see `bedrock_resilience.quotas.burndown_rate`. The default
-            is that of Claude 3.7 to 4.7.
+        share: The fraction of it that is this pacer's, 0 < share <= 1: ``1 / n`` for each of n instances.
+        phase: Of several pacers that start together with a share each, the delay of this one's first request as a
+            fraction of its own interval between requests, 0 <= phase < 1: ``i / n`` for instance i of n.
+        burndown: Tokens of quota that an output token costs, see ``bedrock_resilience.quotas.burndown_rate``. The
+            default is that of Claude 3.7 to 4.7.
 
     Raises:
-        TypeError: quota is no `Quota`, or another argument no number; the message names it.
-        ValueError: share, phase or burndown lies outside its range; the message names it.
+        TypeError: ``quota`` is no ``Quota``, or another argument is not a number.
+        ValueError: ``share``, ``phase`` or ``burndown`` is out of range. Both name every such argument.
     """
 
     def __init__(self, quota: Quota, share: float = 1.0, phase: float = 0.0, *, burndown: float = 5.0) -> None:
-        _check_types(quota, share=share, phase=phase, burndown=burndown)
-        if not 0 < share <= 1:
-            raise ValueError(f"QuotaPacer.share: got {share!r}; accepted: 0 < share <= 1")
-        if not 0 <= phase < 1:
-            raise ValueError(f"QuotaPacer.phase: got {phase!r}; accepted: 0 <= phase < 1")
-        if not 0 < burndown < math.inf:
-            raise ValueError(f"QuotaPacer.burndown: got {burndown!r}; accepted: a finite number > 0")
+        refuse(
+            "QuotaPacer",
+            instance("quota", quota, Quota, "a Quota, such as Quota(requests_per_minute=50)"),
+            number("share", share, above=0, most=1),
+            _phase_problem(phase),
+            number("burndown", burndown, above=0),
+        )
         self.quota: Quota = quota if share == 1.0 else quota.share(share)
         self._burndown = burndown
-        self._ratio = max(1.0, min(_FIRST_RATIO, burndown))
+        self._cost_ratio = max(1.0, min(_INITIAL_COST_RATIO, burndown))
         self._slowdown = Slowdown()
         self._lock = threading.Lock()
-        self._requests = _request_meter(self.quota, phase)
-        self._tokens = _token_meters(self.quota)
-        self._meters = [*([self._requests] if self._requests else []), *self._tokens]
-        self._rates = [meter.rate for meter in self._meters]
+        self._requests = _request_bucket(self.quota, phase)
+        self._tokens = _token_buckets(self.quota)
+        self._buckets = [*([self._requests] if self._requests else []), *self._tokens]
+        self._full_rates = [bucket.rate for bucket in self._buckets]
 
     @property
     def requests_per_minute(self) -> float | None:
-        """The rate at the moment; None where requests are not limited."""
+        """The present rate; None where requests are not limited."""
         return None if self._requests is None else self._requests.rate * SECONDS_A_MINUTE
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
-        """Claim one request and its tokens, behind everyone who waits."""
+        """Reserve one request and its tokens, behind all that wait."""
         with self._lock:
             self._advance(now)
-            booking = _Booking(self, now, tokens, [self._claim(meter, tokens) for meter in self._tokens])
-            booking.wait = self._wait(booking)
-            booking.at = now + booking.wait
-            return booking
+            tracked = _QuotaReservation(self, now, tokens, [self._claim(bucket, tokens) for bucket in self._tokens])
+            tracked.wait = self._wait(tracked)
+            tracked.at = now + tracked.wait
+            return tracked
 
     def due(self, reservation: Reservation, now: float) -> float:
-        """Seconds still to wait; 0 means: send it now."""
-        booking = self._own(reservation)
+        """Return the seconds still to wait; 0 means: send it now."""
+        tracked = _QuotaReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            wait = self._wait(booking)
-            booking.at = now + wait
+            wait = self._wait(tracked)
+            tracked.at = now + wait
             return wait
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
-        """Correct the claim to what the call cost; without a usage it stands, to be on the safe side."""
-        booking = self._own(reservation)
+        """Correct the claim to what the call cost. Without a usage the claim stands, to be on the safe side."""
+        tracked = _QuotaReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            if self._close(booking) and usage is not None:
+            if self._close(tracked) and usage is not None:
                 cost = settled_tokens(usage, self._burndown)
-                self._learn(cost, booking.tokens)
-                for meter, claim in zip(self._tokens, booking.claims, strict=True):
-                    meter.grant(claim.amount - cost)
+                self._learn(cost, tracked.tokens)
+                for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
+                    bucket.grant(claim.amount - cost)
 
     def throttled(self, reservation: Reservation, now: float) -> None:
-        """The quota is smaller than told, or somebody else uses it: what was saved up is not there either."""
-        booking = self._own(reservation)
+        """Drop the burst: the quota is smaller than given, or somebody else uses it, so the bucket is empty."""
+        tracked = _QuotaReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            if not self._close(booking):
+            if not self._close(tracked):
                 return
             if self._requests is not None and self._requests.level > 0:
                 self._requests.grant(-self._requests.level)
-            for meter, claim in zip(self._tokens, booking.claims, strict=True):
-                meter.grant(claim.amount)  # a refused request costs no tokens
+            for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
+                bucket.grant(claim.amount)  # a refused request costs no tokens
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
-        """Halve the rate, hold it, raise it again; see `bedrock_resilience.pacing._slowdown`."""
-        booking = self._own(reservation)
+        """Halve the rate, hold it, raise it again; see ``bedrock_resilience.pacing._slowdown``."""
+        tracked = _QuotaReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            if self._close(booking):
-                self._slowdown.cut(booking.at, now)
+            if self._close(tracked):
+                self._slowdown.cut(tracked.at, now)
                 self._set_rates()
 
     def abandoned(self, reservation: Reservation, now: float) -> None:
-        """Give everything back: whoever waits behind it moves up."""
-        booking = self._own(reservation)
+        """Return the request and its tokens: the requests that wait behind this one move up."""
+        tracked = _QuotaReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            if not booking.open:
+            if not tracked.close():
                 return
-            booking.open = False
-            if self._requests is not None and booking.request is not None:
-                self._requests.withdraw(booking.request)
-            for meter, claim in zip(self._tokens, booking.claims, strict=True):
-                meter.withdraw(claim)
-
-    def _own(self, reservation: Reservation) -> _Booking:
-        if not isinstance(reservation, _Booking) or reservation.pacer is not self:
-            raise TypeError(f"reservation: got {reservation!r}; accepted: what this pacer's reserve() returned")
-        return reservation
+            if self._requests is not None and tracked.request is not None:
+                self._requests.withdraw(tracked.request)
+            for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
+                bucket.withdraw(claim)
 
     def __repr__(self) -> str:
         return f"QuotaPacer({self.quota!r})"
 
     def _advance(self, now: float) -> None:
-        for meter in self._meters:
-            meter.advance(now)
+        for bucket in self._buckets:
+            bucket.advance(now)
         if self._slowdown.factor < 1.0:
             self._slowdown.advance(now)
             self._set_rates()
 
     def _set_rates(self) -> None:
-        for meter, rate in zip(self._meters, self._rates, strict=True):
-            meter.rate = rate * self._slowdown.factor
+        for bucket, rate in zip(self._buckets, self._full_rates, strict=True):
+            bucket.rate = rate * self._slowdown.factor
 
-    def _wait(self, booking: _Booking) -> float:
-        wait = self._missing(booking)
-        if wait == 0 and not booking.sent:
-            self._send(booking)
+    def _wait(self, tracked: _QuotaReservation) -> float:
+        wait = self._seconds_left(tracked)
+        if wait == 0 and not tracked.sent:
+            self._send(tracked)
         return wait
 
-    def _claim(self, meter: Meter, tokens: int) -> Claim:
-        # Never more than the bucket holds: whoever waits for more believes in the end that there is more.
-        claim = meter.claim(min(meter.capacity, tokens * self._ratio))
-        meter.hold(claim, claim.amount)
+    def _claim(self, bucket: VirtualClockBucket, tokens: int) -> PermitClaim:
+        # Never more than the capacity: a larger claim would never become due.
+        claim = bucket.claim(min(bucket.capacity, tokens * self._cost_ratio))
+        bucket.set_unused(claim, claim.amount)
         return claim
 
-    def _send(self, booking: _Booking) -> None:
-        booking.sent = True
-        if self._requests is not None and booking.request is None:
-            booking.request = self._requests.claim()
-        for meter, claim in zip(self._tokens, booking.claims, strict=True):
-            # The service takes what is reserved; the rest stays in its bucket until the call is settled.
-            meter.hold(claim, max(0.0, claim.amount - booking.tokens))
+    def _send(self, tracked: _QuotaReservation) -> None:
+        tracked.sent = True
+        if self._requests is not None and tracked.request is None:
+            tracked.request = self._requests.claim()
+        for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
+            # The service deducts the reservation; the rest stays in its bucket until the call is settled.
+            bucket.set_unused(claim, max(0.0, claim.amount - tracked.tokens))
 
-    def _missing(self, booking: _Booking) -> float:
-        wait = max((meter.wait(claim) for meter, claim in zip(self._tokens, booking.claims, strict=True)), default=0.0)
+    def _seconds_left(self, tracked: _QuotaReservation) -> float:
+        wait = max(
+            (bucket.wait(claim) for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True)), default=0.0
+        )
         if self._requests is None:
             return wait
-        if wait > 0 and booking.request is None:
+        if wait > 0 and tracked.request is None:
             return max(wait, self._requests.next_wait())
-        # Not before the tokens are due: claims that are due and wait for tokens would leave all at once.
-        if booking.request is None:
-            booking.request = self._requests.claim()
-        return max(wait, self._requests.wait(booking.request))
+        # Not before the tokens are due: requests that are due and wait for tokens would all leave at once.
+        if tracked.request is None:
+            tracked.request = self._requests.claim()
+        return max(wait, self._requests.wait(tracked.request))
 
-    def _close(self, booking: _Booking) -> bool:
-        was_open, booking.open = booking.open, False
-        if was_open and not booking.sent:  # without asking whether it was due
-            self._send(booking)
-        for meter, claim in zip(self._tokens, booking.claims, strict=True):
-            meter.hold(claim, 0.0)
+    def _close(self, tracked: _QuotaReservation) -> bool:
+        was_open = tracked.close()
+        if was_open and not tracked.sent:  # without a call of due()
+            self._send(tracked)
+        for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
+            bucket.set_unused(claim, 0.0)
         return was_open
 
     def _learn(self, cost: float, tokens: int) -> None:
         if tokens > 0:
             needed = max(1.0, cost / tokens)
-            self._ratio = max(needed, self._ratio + _FORGET * (needed - self._ratio))
+            self._cost_ratio = max(needed, self._cost_ratio + _COST_RATIO_DECAY * (needed - self._cost_ratio))
 
 
-def _check_types(quota: object, **numbers: object) -> None:
-    if not isinstance(quota, Quota):
-        raise TypeError(f"QuotaPacer.quota: got {quota!r}; accepted: a Quota, such as Quota(requests_per_minute=50)")
-    for name, given in numbers.items():
-        if isinstance(given, bool) or not isinstance(given, int | float):
-            raise TypeError(f"QuotaPacer.{name}: got {given!r}; accepted: a number")
-
-
-def _request_meter(quota: Quota, phase: float) -> Meter | None:
+def _request_bucket(quota: Quota, phase: float) -> VirtualClockBucket | None:
     if quota.requests_per_minute is None:
         return None
     rate = quota.requests_per_minute / SECONDS_A_MINUTE
-    kept_back = rate * _MARGIN
-    capacity = quota.request_burst - kept_back
+    tolerance = rate * _NETWORK_TOLERANCE_SECONDS
+    capacity = quota.request_burst - tolerance
     if capacity < 1.0:
-        # Nothing to keep back: what may be lost between two requests is added to the time between them instead.
+        # The burst is too small for the tolerance: the interval between requests is extended by it instead.
         rate /= 2.0 - capacity
         capacity = 1.0
-    return Meter(rate, capacity, level=capacity - phase)
+    return VirtualClockBucket(rate, capacity, level=capacity - phase)
 
 
-def _token_meters(quota: Quota) -> list[Meter]:
-    meters: list[Meter] = []
+def _token_buckets(quota: Quota) -> list[VirtualClockBucket]:
+    buckets: list[VirtualClockBucket] = []
     for tokens, seconds in ((quota.tokens_per_minute, SECONDS_A_MINUTE), (quota.tokens_per_day, SECONDS_A_DAY)):
         if tokens is not None:
             rate = tokens / seconds
-            meters.append(Meter(rate, tokens - rate * _MARGIN))
-    return meters
+            buckets.append(VirtualClockBucket(rate, tokens - rate * _NETWORK_TOLERANCE_SECONDS))
+    return buckets
+
+
+def _phase_problem(phase: float) -> Problem | None:
+    problem = number("phase", phase, least=0)
+    return wrong_value("phase", phase, "a finite number >= 0 and < 1") if problem is None and phase >= 1 else problem

@@ -1,29 +1,30 @@
-"""`Slowdown`: what a pacer does about a service without capacity (503, 529).
+"""``Slowdown``: how a pacer reacts to a service without capacity (503, 529).
 
-That answer says nothing about the quota: another of the account's requests may be admitted at the same time (AWS,
-"Scaling and throughput best practices": "503 and 429 are not evidence of each other"). So it is kept apart from the
-rate: a factor that is halved, held, and raised by half until it is 1 again.
+Such a response says nothing about the quota: another of the account's requests may be admitted at the same time (AWS,
+"Scaling and throughput best practices": "503 and 429 are not evidence of each other"). So the reaction is kept apart
+from the rate: a factor that is halved, held, and raised by half until it is 1 again.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
-HALVE = 0.5
-RAISE = 1.5
-HOLD = 60.0
-"""Seconds between two steps upward. AWS advises 15 minutes for a long-running service; a Lambda does not live longer
-than that, and would spend the rest of its life at half its rate for one answer.
+CUT_FACTOR: Final = 0.5
+RAISE_FACTOR: Final = 1.5
+HOLD_SECONDS: Final = 60.0
+"""Seconds between two steps upward. AWS advises 15 minutes for a long-running service. A Lambda runs no longer than
+that, and one failure would halve its rate for the rest of its life.
 """
-BETWEEN_CUTS = 10.0
-"""Seconds from a change to the next cut. Failures come at once where answers take seconds: without it an outage of five
-seconds is answered by half a dozen cuts, one after the other, before the first has shown what it does.
+MIN_SECONDS_BETWEEN_CUTS: Final = 10.0
+"""Seconds from a change to the next cut. Failures arrive at once, responses after seconds: without this pause an outage
+of five seconds causes half a dozen cuts in a row, before the first has shown its effect.
 """
-LEAST = 1 / 64
+MIN_FACTOR: Final = 1 / 64
 
 
 class Slowdown:
-    """The factor, in (0, 1], by which a pacer's rate is lowered at the moment."""
+    """The factor, in (0, 1], by which the rate of a pacer is lowered at present. Not thread-safe."""
 
     __slots__ = ("_changed_at", "factor")
 
@@ -32,17 +33,25 @@ class Slowdown:
         self._changed_at = -math.inf
 
     def cut(self, sent: float, now: float) -> None:
-        """Halve, unless the request was sent before the last change, or that was less than `BETWEEN_CUTS` ago."""
-        if sent >= self._changed_at and now >= self._changed_at + BETWEEN_CUTS:
-            self.factor = max(LEAST, self.factor * HALVE)
+        """Halve the factor.
+
+        Do nothing where the request was sent before the last change, or where that change is less than
+        ``MIN_SECONDS_BETWEEN_CUTS`` ago.
+
+        Args:
+            sent: When the failed request was sent, in seconds.
+            now: The present time, in seconds.
+        """
+        if sent >= self._changed_at and now >= self._changed_at + MIN_SECONDS_BETWEEN_CUTS:
+            self.factor = max(MIN_FACTOR, self.factor * CUT_FACTOR)
             self._changed_at = now
 
     def advance(self, now: float) -> None:
-        """Raise by half for every `HOLD` seconds since the last change."""
-        while self.factor < 1.0 and now - self._changed_at >= HOLD:
-            self.factor = min(1.0, self.factor * RAISE)
-            self._changed_at += HOLD
+        """Raise the factor by half for every ``HOLD_SECONDS`` since the last change."""
+        while self.factor < 1.0 and now - self._changed_at >= HOLD_SECONDS:
+            self.factor = min(1.0, self.factor * RAISE_FACTOR)
+            self._changed_at += HOLD_SECONDS
 
     def seconds_left(self, now: float) -> float:
-        """Seconds until the factor is raised next; infinite where there is nothing to raise."""
-        return self._changed_at + HOLD - now if self.factor < 1.0 else math.inf
+        """Return the seconds until the factor is raised next; infinite where it is 1."""
+        return self._changed_at + HOLD_SECONDS - now if self.factor < 1.0 else math.inf

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.pacing import AdaptivePacer, MemoryTable, QuotaPacer, SharedPacer
+from bedrock_resilience.pacing import AdaptivePacer, MemoryPaceStore, QuotaPacer, SharedPacer
 from bedrock_resilience.retrying._jitter import parse_jitter
 from bedrock_resilience.simulation._scenario import Tokens
 from bedrock_resilience.simulation._service import MODEL
@@ -54,7 +54,7 @@ def make_pacer(name: str, scenario: Scenario) -> PacerFactory | None:
     """The factory of a pacer by its name: ``none``, ``adaptive``, ``quota``, or ``shared``.
 
     ``quota`` knows the quota and takes an equal share of it for each instance, with a phase of its own. ``shared``
-    knows it too, and keeps one rate for all instances in a table in memory, a new one for each simulation. Both
+    knows it too, and keeps one rate for all instances in a store in memory, a new one for each simulation. Both
     factories must be called once for each instance, in order.
 
     Raises:
@@ -67,7 +67,7 @@ def make_pacer(name: str, scenario: Scenario) -> PacerFactory | None:
     if name == "quota":
         return _shares(scenario)
     if name == "shared":
-        return _one_table(scenario)
+        return _one_store(scenario)
     raise ValueError(f"pacer: got {name!r}; accepted: {', '.join(PACERS)}")
 
 
@@ -81,16 +81,16 @@ def _shares(scenario: Scenario) -> PacerFactory:
     return make
 
 
-def _one_table(scenario: Scenario) -> PacerFactory:
+def _one_store(scenario: Scenario) -> PacerFactory:
     numbers = itertools.cycle(range(scenario.instances))
-    table = MemoryTable()
+    store = MemoryPaceStore()
 
     def make() -> SharedPacer:
-        nonlocal table
+        nonlocal store
         number = next(numbers)
         if number == 0:
-            table = MemoryTable()
-        return SharedPacer(table, MODEL, scenario.quota, instance=str(number), wall=lambda now: _EPOCH + now)
+            store = MemoryPaceStore()
+        return SharedPacer(store, MODEL, scenario.quota, instance=str(number), shared_time=lambda now: _EPOCH + now)
 
     make.__name__ = SharedPacer.__name__  # its name in the report
     return make

@@ -1,382 +1,393 @@
-"""`SharedPacer`: one pace for every process that calls the same model, kept in a shared table.
+"""``SharedPacer``: one pace for every process that calls the same model, kept in a shared store.
 
-How it goes:
+How it works:
 
-1. A request that wants to be sent books a place in the one schedule of all instances, by a conditional change of one
-   small item (`bedrock_resilience.pacing.shared._schedule` has the arithmetic). Nothing is booked in advance of the
-   requests that wait, so an instance that crashes, freezes or ends leaves a gap of a few seconds at most.
-2. Fair shares come from taking turns: an instance books for as many of its waiting requests as the quota refills in
-   `turn` seconds, and books again when the last of those is due. So every instance that has something to send gets as
-   much as every other, however many workers it has, and what one does not need goes to the rest.
-3. A place that was missed by more than half a second lapses, and the request books another: requests that are held up
+1. A request books a slot in the one schedule of all instances, by a conditional change of one small item
+   (``bedrock_resilience.pacing.shared._schedule`` has the arithmetic). Only requests that wait are booked, so an
+   instance that crashes, freezes or ends leaves a gap of a few seconds at most.
+2. Fair shares result from batches: an instance books as many of its waiting requests as the quota refills in
+   ``batch_seconds``, and books again when the last of those is due. So every instance that has something to send gets
+   as much as every other, however many workers it has, and what one does not need goes to the rest.
+3. A slot that was missed by more than half a second lapses, and the request books another: requests that are delayed
    and then sent all at once would exceed the quota.
-4. A throttle means that the quota is smaller than told, or that others use it. It lowers the pace for all instances at
-   once, which then grows back; see `Lines.throttled`.
-5. Where the table cannot be reached, each instance goes on at a pace that it finds by itself, and tries the table again
+4. A throttle means that the quota is smaller than given, or that others use it. It lowers the pace of all instances at
+   once, which then grows back; see ``RateLimits.throttled``.
+5. Where the store cannot be reached, each instance goes on at a pace that it finds by itself, and tries the store again
    later. Pacing never stops a run.
 
-The table is asked inside of `reserve` and `due`, by one thread at a time, outside of the lock that the other methods
-take: a few milliseconds in the region, the table's timeout at worst. On an event loop that blocks the loop for as long.
+``reserve`` and ``due`` call the store, one thread at a time, outside of the lock that the other methods take: a few
+milliseconds in the region, the store's timeout and the backoff of lost races at worst. On an event loop this blocks the
+loop for as long.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
+import random
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from bedrock_resilience._checks import Problem, function, has_methods, number, refuse, wrong_value
+from bedrock_resilience._checks import instance as instance_of
 from bedrock_resilience._errors import StoreUnavailableError
-from bedrock_resilience.clock import wall_clock
+from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.pacing._adaptive import AdaptivePacer
-from bedrock_resilience.pacing._protocol import Reservation
-from bedrock_resilience.pacing.shared._schedule import LONGEST, UNLIMITED, Cost, Lines, SharedPace
-from bedrock_resilience.quotas import settled_tokens
+from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
+from bedrock_resilience.pacing.shared._compare_and_swap import change_pace
+from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, UNLIMITED, Cost, RateLimits, SharedPace
+from bedrock_resilience.quotas import Quota, settled_tokens
 from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bedrock_resilience.pacing._protocol import Pacer
-    from bedrock_resilience.pacing.shared._stores import SharedTable
-    from bedrock_resilience.quotas import Quota, Usage
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.pacing._protocol import Pacer, Reservation
+    from bedrock_resilience.pacing.shared._stores import PaceStore
+    from bedrock_resilience.quotas import Usage
 
 _LOGGER = logging.getLogger(__name__)
-_LATE: Final = 0.5
-"""Seconds by which a place may be missed: a thread of a busy Lambda with a fraction of a processor wakes up late."""
-_DELAY: Final = 0.05
-"""Seconds by which one request may reach the service later than another sent at the same time, as in `QuotaPacer`."""
-_TRIES: Final = 8
-"""Conditional changes tried in a row. Each one that fails means that another instance has succeeded."""
-_CONTENDED: Final = 0.2
-"""Seconds to wait after that."""
-_NO_TIME: Final = 1e-6
-"""Seconds; whoever slept exactly as long as told must not be sent to sleep again for the rounding of the sums."""
-_FAR: Final = LONGEST + 60.0
-"""Seconds ahead that nothing can lie, unless this machine's clock has been put back."""
-_FIRST_RATIO: Final = 1.5
-"""What a call is expected to cost, over its reservation, before any was answered, as in `QuotaPacer`."""
-_FORGET: Final = 0.01
-"""Share by which the ratio of settlement to reservation sinks with each call that needed less, as in `QuotaPacer`."""
+_LATE_TOLERANCE_SECONDS: Final = 0.5
+"""By so much a slot may be missed: a thread of a busy Lambda with a fraction of a processor wakes up late."""
+_NETWORK_TOLERANCE_SECONDS: Final = 0.05
+"""By so much one request may reach the service later than another sent at the same time, as in ``QuotaPacer``."""
+_CONTENTION_WAIT_SECONDS: Final = 0.2
+"""Wait of a request after other instances were faster in all attempts to book it."""
+_EPSILON_SECONDS: Final = 1e-6
+"""A caller that slept exactly as long as it was told must not have to sleep again because of rounding."""
+_MAX_SLOT_AHEAD_SECONDS: Final = MAX_AHEAD_SECONDS + 60.0
+"""No slot lies further ahead, unless this machine's clock has been set back."""
+_INITIAL_COST_RATIO: Final = 1.5
+"""Expected cost of a call over its reservation before any call was answered, as in ``QuotaPacer``."""
+_COST_RATIO_DECAY: Final = 0.01
+"""Share by which that ratio moves down with each call that cost less, as in ``QuotaPacer``."""
 
 
 def _machine_time(now: float) -> float:  # noqa: ARG001 - the caller's own time says nothing about other machines
     return wall_clock()
 
 
-class _Booking(Reservation):
-    """A reservation with its place in the shared schedule, or with one of the fallback's."""
+class _SharedReservation(TrackedReservation):
+    """A reservation with its slot in the shared schedule, or with a reservation of the fallback pacer."""
 
-    __slots__ = ("cost", "fallback", "open", "pacer", "sent_at", "slot")
+    __slots__ = ("cost", "fallback", "sent_at", "slot")
 
     def __init__(self, pacer: SharedPacer, at: float, tokens: int, cost: Cost) -> None:
-        super().__init__(0.0, at, tokens)
-        self.pacer = pacer
-        self.cost = cost
+        super().__init__(pacer, at, tokens)
+        self.cost: Cost = cost
         self.slot: float | None = None  # shared seconds
-        self.sent_at: float | None = None  # shared seconds
+        self.sent_at: float = 0.0  # shared seconds
         self.fallback: Reservation | None = None
-        self.open = True
 
 
 class SharedPacer:
-    """Paces all instances together under one quota, through a table that they share. Thread-safe.
+    """Paces all instances together under one quota, through a store that they share. Thread-safe.
 
-    As long as the quota is right, nobody else uses it, and the clocks agree to within `skew`, nothing is throttled. A
-    quota that is too large is found out by the first throttles. Where nothing is known, `AdaptivePacer` needs no table.
+    As long as the quota is right, nobody else uses it, and the clocks agree to within ``skew``, nothing is throttled.
+    The first throttles correct a quota that is too large. Where nothing is known, ``AdaptivePacer`` needs no store.
 
     Args:
-        table: Where the pace is kept: `DynamoTable`, or `MemoryTable` for pacers of one process.
-        model: The model id, the key in the table; one quota, one key.
-        quota: What the account may send, all instances together. Every instance must be told the same.
-        instance: A name of this instance, for the log and for whoever looks at the table.
-        fallback: Makes the pacer for the time in which the table cannot be reached; called when that happens first.
+        store: Where the pace is kept: ``DynamoPaceStore``, or ``MemoryPaceStore`` for pacers of one process.
+        model: The model id, the key in the store; one quota, one key.
+        quota: What the account may send, all instances together. All instances must be given the same.
+        instance: A name of this instance, for the log and for people who read the store.
+        fallback: Makes the pacer for the time in which the store cannot be reached; called when that happens first.
         skew: Seconds by which the clocks of two instances may differ.
-        turn: Seconds of the quota that an instance books at a time.
-        retry_after: Seconds after which a table that could not be reached is tried again.
-        burndown: Tokens of quota that an output token costs, see `bedrock_resilience.quotas.burndown_rate`.
-        wall: What the clock that the instances share shows when the driver's shows `now`: seconds, > 0. The default is
-            the machine's clock.
+        batch_seconds: Seconds of the quota that an instance books at a time.
+        retry_after: Seconds after which a store that could not be reached is tried again.
+        burndown: Tokens of quota that an output token costs, see ``bedrock_resilience.quotas.burndown_rate``.
+        shared_time: Converts the driver's ``now`` to the time that the instances share, in seconds > 0. The default
+            returns the machine's wall clock.
+        clock: Sleeps between the attempts to change the store while other instances change it, 0.18 s at most.
+        rng: The source of jitter of these sleeps.
 
     Raises:
-        ValueError: skew, turn, retry_after or burndown lies outside its range, or model is empty; the message names it.
+        TypeError: An argument has the wrong type.
+        ValueError: A number is out of range, or ``model`` is empty. Both name every such argument.
     """
 
-    def __init__(  # noqa: PLR0913 - settings by name, each with a default; who they are for is told apart by it
+    def __init__(  # noqa: PLR0913 - settings by name, each with a default
         self,
-        table: SharedTable,
+        store: PaceStore,
         model: str,
         quota: Quota,
         *,
         instance: str = "",
         fallback: Callable[[], Pacer] = AdaptivePacer,
         skew: float = 0.1,
-        turn: float = 3.0,
+        batch_seconds: float = 3.0,
         retry_after: float = 10.0,
         burndown: float = 5.0,
-        wall: Callable[[float], float] = _machine_time,
+        shared_time: Callable[[float], float] = _machine_time,
+        clock: Clock = SYSTEM_CLOCK,
+        rng: random.Random | None = None,
     ) -> None:
-        _check(model, skew=skew, turn=turn, retry_after=retry_after, burndown=burndown)
-        self.table = table
+        refuse(
+            "SharedPacer",
+            has_methods("store", store, ("compare_and_swap",), "a PaceStore, such as DynamoPaceStore('table')"),
+            instance_of("model", model, str, "the id of the model") or _empty_model(model),
+            instance_of("quota", quota, Quota, "a Quota, such as Quota(requests_per_minute=50)"),
+            instance_of("instance", instance, str, "a str"),
+            function("fallback", fallback, "a function without arguments that returns a pacer"),
+            number("skew", skew, least=0, unit="seconds"),
+            number("batch_seconds", batch_seconds, above=0, unit="seconds"),
+            number("retry_after", retry_after, above=0, unit="seconds"),
+            number("burndown", burndown, above=0),
+            function("shared_time", shared_time, "a function of the driver's time that returns seconds"),
+            has_methods("clock", clock, ("sleep",), "a Clock"),
+            has_methods("rng", rng, ("uniform",), "a random.Random", optional=True),
+        )
+        self.store = store
         self.model = model
         self.quota = quota
         self.instance = instance
         self._make_fallback = fallback
-        self._turn = turn
+        self._batch_seconds = batch_seconds
         self._retry_after = retry_after
         self._burndown = burndown
-        self._wall = wall
-        self._lines = Lines.of(quota, _LATE + _DELAY + skew)
-        self._ratio = max(1.0, min(_FIRST_RATIO, burndown))
-        self._asking = threading.Lock()  # who talks to the table; taken before the other one, never after it
+        self._shared_time = shared_time
+        self._clock = clock
+        self._rng = random.Random() if rng is None else rng  # noqa: S311 - jitter is not a secret
+        self._limits = RateLimits.of(quota, _LATE_TOLERANCE_SECONDS + _NETWORK_TOLERANCE_SECONDS + skew)
+        self._cost_ratio = max(1.0, min(_INITIAL_COST_RATIO, burndown))
+        self._store_lock = threading.Lock()  # for the calls of the store; acquired before the other one, never after it
         self._lock = threading.Lock()
-        self._seen = SharedPace()
-        self._waiting: deque[_Booking] = deque()
-        self._turn_ends = -math.inf
-        self._news: list[tuple[Callable[[SharedPace, float, float], SharedPace], float]] = []
-        self._owed: list[Cost] = []
-        self._back = 0.0
+        self._known = SharedPace()
+        self._waiting: deque[_SharedReservation] = deque()
+        self._next_batch_at = -math.inf  # shared seconds
+        self._pending_events: list[tuple[Callable[[SharedPace, float, float], SharedPace], float]] = []
+        self._unbooked: list[Cost] = []
+        self._refund = 0.0  # tokens
         self._fallback: Pacer | None = None
-        self._down_until = -math.inf
-        self._down = False
+        self._unavailable_until = -math.inf
+        self._unavailable = False
 
     @property
     def shared_requests_per_minute(self) -> float | None:
-        """The pace of all instances together, as of the last look; None where requests are not limited."""
-        if self._lines.requests == UNLIMITED:
+        """The pace of all instances together, as known to this one; None where requests are not limited."""
+        if self._limits.requests == UNLIMITED:
             return None
-        return self._seen.factor_at(self._seen.at) * SECONDS_A_MINUTE / self._lines.requests.interval
+        return self._known.factor_at(self._known.at) * SECONDS_A_MINUTE / self._limits.requests.interval
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
-        """Book a place; may ask the table."""
+        """Reserve one request. May call the store."""
         with self._lock:
-            booking = _Booking(self, now, tokens, Cost(tokens=tokens * self._ratio))
-            self._waiting.append(booking)
-        booking.wait = self.due(booking, now)
-        return booking
+            tracked = _SharedReservation(self, now, tokens, Cost(tokens=tokens * self._cost_ratio))
+            self._waiting.append(tracked)
+        tracked.wait = self.due(tracked, now)
+        return tracked
 
     def due(self, reservation: Reservation, now: float) -> float:
-        """Seconds still to wait; 0 means: send it now. May ask the table."""
-        booking = self._own(reservation)
-        wait = self._known_wait(booking, now)
+        """Return the seconds still to wait; 0 means: send it now. May call the store."""
+        tracked = _SharedReservation.of(self, reservation)
+        wait = self._known_wait(tracked, now)
         if wait is None:
-            with self._asking:
-                wait = self._known_wait(booking, now)
+            with self._store_lock:
+                wait = self._known_wait(tracked, now)
                 while wait is None:
-                    self._ask(now, self._next_turn())
-                    wait = self._known_wait(booking, now)
-        booking.at = now + wait
+                    self._update_store(now, self._next_batch())
+                    wait = self._known_wait(tracked, now)
+        tracked.at = now + wait
         return wait
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
-        """Correct what was booked to what the call cost; the table is told with the next booking."""
-        booking = self._own(reservation)
+        """Correct what was booked to what the call cost. The store receives it with the next batch."""
+        tracked = _SharedReservation.of(self, reservation)
         with self._lock:
-            if not self._close(booking, now):
+            if not self._close(tracked, now):
                 return
-            if booking.fallback is not None and self._fallback is not None:
-                self._fallback.answered(booking.fallback, now, usage)
+            if tracked.fallback is not None and self._fallback is not None:
+                self._fallback.answered(tracked.fallback, now, usage)
             elif usage is not None:
                 cost = settled_tokens(usage, self._burndown)
-                self._back += booking.cost.tokens - cost
-                if booking.tokens > 0:
-                    needed = max(1.0, cost / booking.tokens)
-                    self._ratio = max(needed, self._ratio + _FORGET * (needed - self._ratio))
+                self._refund += tracked.cost.tokens - cost
+                if tracked.tokens > 0:
+                    needed = max(1.0, cost / tracked.tokens)
+                    self._cost_ratio = max(needed, self._cost_ratio + _COST_RATIO_DECAY * (needed - self._cost_ratio))
 
     def throttled(self, reservation: Reservation, now: float) -> None:
-        """Lower the pace of all instances. Asks the table, unless another thread is about to."""
-        booking = self._own(reservation)
+        """Lower the pace of all instances. Calls the store, unless another thread does."""
+        tracked = _SharedReservation.of(self, reservation)
         with self._lock:
-            if not self._close(booking, now):
+            if not self._close(tracked, now):
                 return
-            if booking.fallback is not None and self._fallback is not None:
-                self._fallback.throttled(booking.fallback, now)
+            if tracked.fallback is not None and self._fallback is not None:
+                self._fallback.throttled(tracked.fallback, now)
                 return
-            self._back += booking.cost.tokens  # a refused request costs no tokens
-            self._news.append((self._lines.throttled, booking.sent_at or 0.0))
-        self._spread(now)
+            self._refund += tracked.cost.tokens  # a refused request costs no tokens
+            self._pending_events.append((self._limits.throttled, tracked.sent_at))
+        self._share_event(now)
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
-        """Halve the pace of all instances. Asks the table, unless another thread is about to."""
-        booking = self._own(reservation)
+        """Halve the pace of all instances. Calls the store, unless another thread does."""
+        tracked = _SharedReservation.of(self, reservation)
         with self._lock:
-            if not self._close(booking, now):
+            if not self._close(tracked, now):
                 return
-            if booking.fallback is not None and self._fallback is not None:
-                self._fallback.overloaded(booking.fallback, now)
+            if tracked.fallback is not None and self._fallback is not None:
+                self._fallback.overloaded(tracked.fallback, now)
                 return
-            self._news.append((self._lines.overloaded, booking.sent_at or 0.0))
-        self._spread(now)
+            self._pending_events.append((self._limits.overloaded, tracked.sent_at))
+        self._share_event(now)
 
     def abandoned(self, reservation: Reservation, now: float) -> None:
-        """Give its tokens back; its place lapses."""
-        booking = self._own(reservation)
+        """Return its tokens; its slot lapses."""
+        tracked = _SharedReservation.of(self, reservation)
         with self._lock:
-            if not booking.open:
+            if not tracked.close():
                 return
-            booking.open = False
-            if booking.fallback is not None and self._fallback is not None:
-                self._fallback.abandoned(booking.fallback, now)
-            elif booking in self._waiting:
-                self._waiting.remove(booking)
+            if tracked.fallback is not None and self._fallback is not None:
+                self._fallback.abandoned(tracked.fallback, now)
+            elif tracked in self._waiting:
+                self._waiting.remove(tracked)
             else:
-                self._back += booking.cost.tokens
+                self._refund += tracked.cost.tokens
 
     def __repr__(self) -> str:
-        return f"SharedPacer({self.table!r}, {self.model!r}, {self.quota!r}, instance={self.instance!r})"
+        return f"SharedPacer({self.store!r}, {self.model!r}, {self.quota!r}, instance={self.instance!r})"
 
-    def _own(self, reservation: Reservation) -> _Booking:
-        if not isinstance(reservation, _Booking) or reservation.pacer is not self:
-            raise TypeError(f"reservation: got {reservation!r}; accepted: what this pacer's reserve() returned")
-        return reservation
-
-    def _known_wait(self, booking: _Booking, now: float) -> float | None:
-        """Seconds still to wait; None if only the table can tell."""
-        # Read anew each time: asking the table takes time, which must not be waited for twice.
-        shared = self._wall(now)
+    def _known_wait(self, tracked: _SharedReservation, now: float) -> float | None:
+        """Return the seconds still to wait; None where a batch must be booked first."""
+        # Read anew each time: a call of the store takes time, which must not be waited for twice.
+        shared = self._shared_time(now)
         with self._lock:
-            if booking.sent_at is not None or not booking.open:
+            if tracked.sent or not tracked.open:
                 return 0.0
-            wait = self._wait(booking, now, shared)
-            if wait is not None and wait <= _NO_TIME:
-                booking.sent_at = shared
+            wait = self._wait(tracked, now, shared)
+            if wait is not None and wait <= _EPSILON_SECONDS:
+                tracked.sent, tracked.sent_at = True, shared
                 return 0.0
             return wait
 
-    def _wait(self, booking: _Booking, now: float, shared: float) -> float | None:
-        if booking.slot is not None:
-            # Missed, or set by a clock that has been put back since: book another.
-            if not shared - _LATE - _NO_TIME <= booking.slot <= shared + _FAR:
-                booking.slot = None
-                self._back += booking.cost.tokens
-                self._waiting.appendleft(booking)
-            else:
-                return booking.slot - shared
-        if booking.fallback is None and now < self._down_until:
-            booking.fallback = self._own_pace().reserve(now, booking.tokens)
-            self._waiting.remove(booking)
-        if booking.fallback is not None:
-            return self._own_pace().due(booking.fallback, now)
-        left = self._turn_ends - shared
-        return left if _NO_TIME < left <= _FAR else None
+    def _wait(self, tracked: _SharedReservation, now: float, shared: float) -> float | None:
+        if tracked.slot is not None:
+            earliest = shared - _LATE_TOLERANCE_SECONDS - _EPSILON_SECONDS
+            if earliest <= tracked.slot <= shared + _MAX_SLOT_AHEAD_SECONDS:
+                return tracked.slot - shared
+            # Missed, or booked by a clock that has been set back since: book another.
+            tracked.slot = None
+            self._refund += tracked.cost.tokens
+            self._waiting.appendleft(tracked)
+        if tracked.fallback is None and now < self._unavailable_until:
+            tracked.fallback = self._fallback_pacer().reserve(now, tracked.tokens)
+            self._waiting.remove(tracked)
+        if tracked.fallback is not None:
+            return self._fallback_pacer().due(tracked.fallback, now)
+        left = self._next_batch_at - shared
+        return left if _EPSILON_SECONDS < left <= _MAX_SLOT_AHEAD_SECONDS else None
 
-    def _next_turn(self) -> list[_Booking]:
-        """Who books now: those that wait longest, as many as the turn holds, but one at least."""
-        chosen: list[_Booking] = []
-        seconds = 0.0
+    def _next_batch(self) -> list[_SharedReservation]:
+        """Return the requests to book now: those that wait longest, worth ``batch_seconds``, but one at least."""
+        batch: list[_SharedReservation] = []
+        seconds, limits = 0.0, self._limits
         with self._lock:
-            for booking in self._waiting:
-                cost = booking.cost
-                seconds += max(cost.requests * self._lines.requests.interval, cost.tokens * self._lines.tokens.interval)
-                if chosen and seconds > self._turn:
+            for tracked in self._waiting:
+                cost = tracked.cost
+                seconds += max(cost.requests * limits.requests.interval, cost.tokens * limits.tokens.interval)
+                if batch and seconds > self._batch_seconds:
                     break
-                chosen.append(booking)
-        return chosen
+                batch.append(tracked)
+        return batch
 
-    def _spread(self, now: float) -> None:
-        """Tell the table at once; with the next booking if somebody is there already, or it is out of reach."""
-        if now >= self._down_until and self._asking.acquire(blocking=False):
+    def _share_event(self, now: float) -> None:
+        """Store the event at once; with the next batch where another thread calls the store, or it is unavailable."""
+        if now >= self._unavailable_until and self._store_lock.acquire(blocking=False):
             try:
-                self._ask(now, [])
+                self._update_store(now, [])
             finally:
-                self._asking.release()
+                self._store_lock.release()
 
-    def _ask(self, now: float, bookings: list[_Booking]) -> None:
+    def _update_store(self, now: float, batch: list[_SharedReservation]) -> None:
+        """Book a batch, and store the events, refunds and unbooked requests since the last update."""
         with self._lock:
-            news, self._news = self._news, []
-            owed, self._owed = self._owed, []
-            back, self._back = self._back, 0.0
+            events, self._pending_events = self._pending_events, []
+            unbooked, self._unbooked = self._unbooked, []
+            refund, self._refund = self._refund, 0.0
 
-        def change(pace: SharedPace, shared: float) -> tuple[SharedPace, list[float]]:
-            for what, sent in news:
-                pace = what(pace, shared, sent)
-            pace = self._lines.give_back(pace, shared, back)
-            # Those that were sent without asking take their places first; they are not waited for.
-            pace, _ = self._lines.book(pace, shared, owed)
-            return self._lines.book(pace, shared, [booking.cost for booking in bookings])
+        def change(pace: SharedPace) -> tuple[SharedPace, list[float]]:
+            shared = self._shared_time(now)
+            for event, sent_at in events:
+                pace = event(pace, shared, sent_at)
+            pace = self._limits.refund(pace, shared, refund)
+            # Requests that were sent without a slot are booked first; nobody waits for their slots.
+            pace, _ = self._limits.book(pace, shared, unbooked)
+            return self._limits.book(pace, shared, [tracked.cost for tracked in batch])
 
         try:
-            slots = self._exchange(now, change)
+            self._known, slots = change_pace(
+                self.store,
+                self.model,
+                self._known,
+                change,
+                instance=self.instance,
+                clock=self._clock,
+                rng=self._rng,
+            )
         except StoreUnavailableError as error:
-            self._go_on_alone(now, error)
+            self._store_failed(now, error)
             return
         with self._lock:
-            self._come_back()
+            self._store_answered()
             if slots is None:
-                self._news, self._owed, self._back = news + self._news, owed + self._owed, back + self._back
-                self._turn_ends = self._wall(now) + _CONTENDED
-            elif bookings:
-                self._hand_out(bookings, slots, self._wall(now))
+                self._pending_events = events + self._pending_events
+                self._unbooked = unbooked + self._unbooked
+                self._refund += refund
+                self._next_batch_at = self._shared_time(now) + _CONTENTION_WAIT_SECONDS
+            elif batch:
+                self._assign(batch, slots, self._shared_time(now))
 
-    def _exchange(
-        self, now: float, change: Callable[[SharedPace, float], tuple[SharedPace, list[float]]]
-    ) -> list[float] | None:
-        """The places booked; None if others were quicker again and again."""
-        for _ in range(_TRIES):
-            seen = self._seen
-            changed, slots = change(seen, self._wall(now))
-            new = dataclasses.replace(changed, revision=seen.revision + 1)
-            there = self.table.exchange(self.model, seen, new, self.instance)
-            if there is None:
-                self._seen = new
-                return slots
-            self._seen = there
-        return None
-
-    def _hand_out(self, bookings: list[_Booking], slots: list[float], shared: float) -> None:
-        self._turn_ends = max(slots, default=shared + LONGEST)
-        for booking, slot in zip(bookings, slots, strict=False):
-            if booking in self._waiting:  # else it was closed meanwhile, and its place lapses
-                self._waiting.remove(booking)
-                booking.slot = slot
+    def _assign(self, batch: list[_SharedReservation], slots: list[float], shared: float) -> None:
+        self._next_batch_at = max(slots, default=shared + MAX_AHEAD_SECONDS)
+        for tracked, slot in zip(batch, slots, strict=False):
+            if tracked in self._waiting:  # else it was closed in between, and its slot lapses
+                self._waiting.remove(tracked)
+                tracked.slot = slot
             else:
-                self._back += booking.cost.tokens
+                self._refund += tracked.cost.tokens
 
-    def _close(self, booking: _Booking, now: float) -> bool:
-        was_open, booking.open = booking.open, False
-        if was_open and booking.sent_at is None:  # without asking whether it was due
-            booking.sent_at = self._wall(now)
-            if booking in self._waiting:
-                self._waiting.remove(booking)
-                self._owed.append(booking.cost)
+    def _close(self, tracked: _SharedReservation, now: float) -> bool:
+        was_open = tracked.close()
+        if was_open and not tracked.sent:  # without a call of due()
+            tracked.sent, tracked.sent_at = True, self._shared_time(now)
+            if tracked in self._waiting:
+                self._waiting.remove(tracked)
+                self._unbooked.append(tracked.cost)
         return was_open
 
-    def _go_on_alone(self, now: float, error: StoreUnavailableError) -> None:
+    def _store_failed(self, now: float, error: StoreUnavailableError) -> None:
         with self._lock:
-            self._down_until = now + self._retry_after
-            first, self._down = not self._down, True
-        if first:
+            self._unavailable_until = now + self._retry_after
+            was_available, self._unavailable = not self._unavailable, True
+        if was_available:
             _LOGGER.warning(
-                "shared pace of %s out of reach for instance %r, going on at its own pace: %s",
+                "the store of the shared pace of %s is unavailable, instance %r continues at its own pace: %s",
                 self.model,
                 self.instance,
                 error,
             )
 
-    def _come_back(self) -> None:
-        if self._down:
-            self._down = False
-            _LOGGER.info("shared pace of %s is within reach of instance %r again", self.model, self.instance)
+    def _store_answered(self) -> None:
+        if self._unavailable:
+            self._unavailable = False
+            _LOGGER.info(
+                "the store of the shared pace of %s is available again, instance %r shares the pace",
+                self.model,
+                self.instance,
+            )
 
-    def _own_pace(self) -> Pacer:
+    def _fallback_pacer(self) -> Pacer:
         if self._fallback is None:
             self._fallback = self._make_fallback()
         return self._fallback
 
 
-def _check(model: str, **numbers: float) -> None:
-    if not model:
-        raise ValueError(f"SharedPacer.model: got {model!r}; accepted: the id of the model")
-    for name, given in numbers.items():
-        least = ">= 0" if name == "skew" else "> 0"
-        if not (given > 0 or (given == 0 and name == "skew")) or given == math.inf:
-            raise ValueError(f"SharedPacer.{name}: got {given!r}; accepted: a finite number {least}")
+def _empty_model(model: str) -> Problem | None:
+    return None if model else wrong_value("model", model, "the id of the model")
 
 
 if TYPE_CHECKING:
-    from bedrock_resilience.pacing.shared._stores import MemoryTable
-    from bedrock_resilience.quotas._quota import Quota as _Quota
+    from bedrock_resilience.pacing.shared._stores import MemoryPaceStore
 
-    _conforms: Pacer = SharedPacer(MemoryTable(), "model", _Quota())
+    _conforms: Pacer = SharedPacer(MemoryPaceStore(), "model", Quota())

@@ -1,4 +1,4 @@
-"""`SharedTable`: where instances keep their shared pace. `DynamoTable` is for production, `MemoryTable` one process."""
+"""Where instances store their shared pace: ``DynamoPaceStore`` in production, ``MemoryPaceStore`` in one process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from bedrock_resilience._checks import number, refuse
 from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.pacing.shared._schedule import SharedPace
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY
@@ -23,60 +24,67 @@ TIME_TO_LIVE: Final = "expires"
 _FIELDS: Final = tuple(field.name for field in dataclasses.fields(SharedPace))
 
 
-class SharedTable(Protocol):
-    """One small state for each key, changed only by those who know it."""
+class PaceStore(Protocol):
+    """Stores one pace for each key, and changes it by compare-and-swap."""
 
-    def exchange(self, key: str, seen: SharedPace, new: SharedPace, instance: str) -> SharedPace | None:
-        """Put `new` in the place of `seen`, unless somebody else has changed it since.
+    def compare_and_swap(self, key: str, expected: SharedPace, new: SharedPace, instance: str) -> SharedPace | None:
+        """Replace ``expected`` by ``new``, unless another instance has changed the pace since.
 
         Args:
-            key: Whose pace it is.
-            seen: What is there, as far as the caller knows; `SharedPace()` where nothing is.
-            new: What shall be there, with the revision of `seen` plus 1.
-            instance: Who changes it; for whoever looks at the table.
+            key: The key of the pace: the model.
+            expected: What is stored, as far as the caller knows; ``SharedPace()`` where nothing is.
+            new: What to store, with the revision of ``expected`` plus 1.
+            instance: The instance that changes it, for people who read the store.
 
         Returns:
-            None if it was changed; else what is there instead, and nothing was changed.
+            None if the pace was replaced; else what is stored instead, and nothing was changed.
 
         Raises:
-            StoreUnavailableError: The table could not be reached.
+            StoreUnavailableError: The store was not reached, or refused the request.
         """
         ...
 
 
-class MemoryTable:
-    """A table in this process: for simulations and tests, and for pacers of one process that share a quota."""
+class MemoryPaceStore:
+    """A store in this process: for simulations and tests, and for pacers of one process that share a quota."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._paces: dict[str, SharedPace] = {}
 
-    def exchange(self, key: str, seen: SharedPace, new: SharedPace, instance: str = "") -> SharedPace | None:  # noqa: ARG002 - the protocol's
-        """As `SharedTable.exchange`; always within reach."""
+    def compare_and_swap(
+        self,
+        key: str,
+        expected: SharedPace,
+        new: SharedPace,
+        instance: str = "",  # noqa: ARG002 - the protocol's signature
+    ) -> SharedPace | None:
+        """Replace ``expected`` by ``new``, as ``PaceStore`` says; always available."""
         with self._lock:
-            there = self._paces.get(key, SharedPace())
-            if there.revision != seen.revision:
-                return there
+            stored = self._paces.get(key, SharedPace())
+            if stored.revision != expected.revision:
+                return stored
             self._paces[key] = new
             return None
 
 
-class DynamoTable:
+class DynamoPaceStore:
     """A DynamoDB table: partition key ``pace`` (string), TTL on ``expires``. Needs the extra ``[aws]``. Thread-safe.
 
-    One conditional PutItem a change; where it is refused, the refusal carries what is there. No other permission than
-    ``dynamodb:PutItem`` is needed.
+    A change is one conditional PutItem; a refusal contains what is stored. The only permission needed is
+    ``dynamodb:PutItem``.
 
     Args:
         name: The table's name or ARN.
-        client: A boto3 DynamoDB client; None makes one with short timeouts, so that a table out of reach holds nobody
-            up.
-        region_name: The region of that client; None: as boto3 finds it.
-        timeout: Seconds that client waits for a connection, and again for an answer. It tries twice.
-        keep: Seconds after which DynamoDB may delete a pace that nobody has changed.
+        client: A boto3 DynamoDB client; None makes one with short timeouts, so that an unreachable table delays no
+            request for long.
+        region_name: The region of this client; None: as boto3 finds it.
+        timeout: Seconds that this client waits for a connection, and again for a response. It tries twice.
+        ttl: Seconds after which DynamoDB may delete a pace that nobody has changed.
 
     Raises:
-        ValueError: ``timeout`` or ``keep`` is not a finite number > 0.
+        TypeError: ``timeout`` or ``ttl`` is not a number.
+        ValueError: It is not finite and > 0.
         ModuleNotFoundError: boto3 is not installed.
     """
 
@@ -87,24 +95,28 @@ class DynamoTable:
         client: Any = None,  # noqa: ANN401 - boto3 makes its clients at run time
         region_name: str | None = None,
         timeout: float = 0.5,
-        keep: float = SECONDS_A_DAY,
+        ttl: float = SECONDS_A_DAY,
     ) -> None:
-        for field, given in (("timeout", timeout), ("keep", keep)):
-            if not 0 < given < math.inf:
-                raise ValueError(f"DynamoTable.{field}: got {given!r}; accepted: a finite number of seconds > 0")
+        refuse(
+            "DynamoPaceStore",
+            number("timeout", timeout, above=0, unit="seconds"),
+            number("ttl", ttl, above=0, unit="seconds"),
+        )
         self.name = name
-        self._keep = keep
+        self._ttl = ttl
         self._client = _client(region_name, timeout) if client is None else client
 
-    def exchange(self, key: str, seen: SharedPace, new: SharedPace, instance: str = "") -> SharedPace | None:
-        """As `SharedTable.exchange`."""
+    def compare_and_swap(
+        self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""
+    ) -> SharedPace | None:
+        """Replace ``expected`` by ``new``, as ``PaceStore`` says."""
         exceptions = importlib.import_module("botocore.exceptions")
         try:
             self._client.put_item(
                 TableName=self.name,
                 Item=self._item(key, new, instance),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **_condition(seen),
+                **_condition(expected),
             )
         except exceptions.ClientError as error:
             response = error.response
@@ -117,30 +129,30 @@ class DynamoTable:
 
     def _item(self, key: str, pace: SharedPace, instance: str) -> dict[str, dict[str, str]]:
         numbers = {name: {"N": repr(getattr(pace, name))} for name in _FIELDS}
-        expires = {"N": str(math.ceil(pace.at + self._keep))}
+        expires = {"N": str(math.ceil(pace.at + self._ttl))}
         return {KEY: {"S": key}, **numbers, TIME_TO_LIVE: expires, "instance": {"S": instance}}
 
     def __repr__(self) -> str:
-        return f"DynamoTable({self.name!r})"
+        return f"DynamoPaceStore({self.name!r})"
 
 
-def _condition(seen: SharedPace) -> dict[str, Any]:
-    if seen.revision == 0:
+def _condition(expected: SharedPace) -> dict[str, Any]:
+    if expected.revision == 0:
         return {"ConditionExpression": "attribute_not_exists(revision)"}
     return {
-        "ConditionExpression": "revision = :seen",
-        "ExpressionAttributeValues": {":seen": {"N": str(seen.revision)}},
+        "ConditionExpression": "revision = :expected",
+        "ExpressionAttributeValues": {":expected": {"N": str(expected.revision)}},
     }
 
 
 def _pace(item: Mapping[str, Mapping[str, str]] | None) -> SharedPace:
     if not item:
-        return SharedPace()  # it was deleted meanwhile
+        return SharedPace()  # it was deleted in between
     try:
         numbers = {name: float(item[name]["N"]) for name in _FIELDS if name != "revision"}
         return SharedPace(revision=int(item["revision"]["N"]), **numbers)
     except (KeyError, ValueError) as error:
-        raise StoreUnavailableError(f"the item {item!r} is no pace: {error!r}") from error
+        raise StoreUnavailableError(f"the item {item!r} is not a pace: {error!r}") from error
 
 
 def _client(region_name: str | None, timeout: float) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
@@ -149,7 +161,7 @@ def _client(region_name: str | None, timeout: float) -> Any:  # noqa: ANN401 - b
         config = importlib.import_module("botocore.config").Config
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"DynamoTable needs boto3 ({error}): pip install 'bedrock-resilience[aws]'", name=error.name
+            f"DynamoPaceStore needs boto3 ({error}): pip install 'bedrock-resilience[aws]'", name=error.name
         ) from error
     settings = config(
         connect_timeout=timeout, read_timeout=timeout, retries={"mode": "standard", "total_max_attempts": 2}
@@ -158,4 +170,4 @@ def _client(region_name: str | None, timeout: float) -> Any:  # noqa: ANN401 - b
 
 
 if TYPE_CHECKING:
-    _conforms: tuple[SharedTable, SharedTable] = (MemoryTable(), DynamoTable(""))
+    _conforms: tuple[PaceStore, PaceStore] = (MemoryPaceStore(), DynamoPaceStore(""))

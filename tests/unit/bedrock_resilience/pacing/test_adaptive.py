@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bedrock_resilience.pacing import AdaptiveConfig, AdaptivePacer, NoPacer
-from bedrock_resilience.pacing._slowdown import HOLD
+from bedrock_resilience.pacing._slowdown import HOLD_SECONDS
 from bedrock_resilience.quotas import Quota, TokenBucket
 from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, simulate
 from support.approx import approx
@@ -18,13 +18,13 @@ from support.approx import approx
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation
 
-LAW = AdaptiveConfig()
-SCALE = LAW.doubling / math.log(2)
+CONFIG = AdaptiveConfig()
+SCALE = CONFIG.doubling_seconds / math.log(2)
 """Seconds: what is granted in the slow start is `SCALE * start * (2 ** (seconds / doubling) - 1)`."""
 
 
 def send(pacer: AdaptivePacer, now: float) -> tuple[Reservation, float]:
-    """Reserve, wait as told, and tell when it was sent."""
+    """Reserve, wait, and return when it was sent."""
     reservation = pacer.reserve(now)
     while (wait := pacer.due(reservation, now)) > 0:
         now += wait
@@ -37,26 +37,26 @@ class TestStart:
         waits = [pacer.reserve(0.0).wait for _ in range(12)]
         assert waits[0] == 0.0
         assert waits == sorted(waits)
-        assert waits[-1] == approx(SCALE * math.log1p(11 / LAW.start / SCALE))
+        assert waits[-1] == approx(SCALE * math.log1p(11 / CONFIG.start / SCALE))
 
-    def test_those_that_wait_are_told_by_the_rate_that_grows_meanwhile(self) -> None:
+    def test_a_wait_allows_for_the_rate_that_grows_in_the_meantime(self) -> None:
         pacer = AdaptivePacer()
         waiting = [pacer.reserve(0.0) for _ in range(32)]
-        told = waiting[-1].wait
-        assert told < 31 / LAW.start / 1.5
+        announced = waiting[-1].wait
+        assert announced < 31 / CONFIG.start / 1.5
         now = 0.0
         for one in waiting:
             while (wait := pacer.due(one, now)) > 0:
                 now += wait
-        assert told <= now < 1.1 * told
+        assert announced <= now < 1.1 * announced
 
     def test_the_rate_doubles_until_something_is_refused(self) -> None:
         pacer = AdaptivePacer()
         now = 0.0
-        while now < 2 * LAW.doubling:
+        while now < 2 * CONFIG.doubling_seconds:
             reservation, now = send(pacer, now)
             pacer.answered(reservation, now)
-        assert pacer.requests_per_minute == approx(4 * 60 * LAW.start, within=30)
+        assert pacer.requests_per_minute == approx(4 * 60 * CONFIG.start, within=30)
 
     def test_the_rate_does_not_grow_while_nobody_wants_to_send(self) -> None:
         pacer = AdaptivePacer()
@@ -64,13 +64,13 @@ class TestStart:
         for _ in range(20):
             reservation, now = send(pacer, now + 10.0)
             pacer.answered(reservation, now)
-        assert pacer.requests_per_minute == approx(60 * LAW.start, within=1)
+        assert pacer.requests_per_minute == approx(60 * CONFIG.start, within=1)
 
     def test_a_request_refused_at_once_leaves_next_to_nothing(self) -> None:
         pacer = AdaptivePacer()
         reservation, now = send(pacer, 0.0)
         pacer.throttled(reservation, now + 0.1)
-        assert pacer.requests_per_minute == approx(60 / LAW.burst)
+        assert pacer.requests_per_minute == approx(60 / CONFIG.burst_seconds)
 
     def test_the_first_throttle_gives_a_guess_that_allows_for_the_burst(self) -> None:
         pacer = AdaptivePacer()
@@ -79,7 +79,7 @@ class TestStart:
             _, now = send(pacer, now)
         refused, now = send(pacer, now)
         pacer.throttled(refused, now + 0.1)
-        assert pacer.requests_per_minute == approx(60 * 8 / (now + LAW.burst))
+        assert pacer.requests_per_minute == approx(60 * 8 / (now + CONFIG.burst_seconds))
 
 
 class TestThrottle:
@@ -92,22 +92,22 @@ class TestThrottle:
         rate = pacer.requests_per_minute / 60
         after = [pacer.due(one, 0.1) for one in waiting]
         assert all(later > 10 * sooner for later, sooner in zip(after, before, strict=True))
-        assert after[0] == approx((1 + LAW.pause) / rate - 0.1, within=0.3)
+        assert after[0] == approx((1 + CONFIG.pause_permits) / rate - 0.1, within=0.3)
         assert after[2] - after[1] == approx(1 / rate, within=1.5)
-        assert after[2] < (3 + LAW.pause) / rate - 0.1  # the rate will have grown by then
+        assert after[2] < (3 + CONFIG.pause_permits) / rate - 0.1  # the rate will have grown by then
 
-    def test_whoever_sleeps_as_told_wakes_when_it_is_due(self) -> None:
+    def test_a_request_that_sleeps_its_wait_is_due_then(self) -> None:
         pacer, now = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 30)
         waiting = [pacer.reserve(now) for _ in range(32)]
         last = waiting[-1]
-        told = now + last.wait
+        announced = now + last.wait
         for one in waiting[:-1]:
             while (wait := pacer.due(one, now)) > 0:
                 now += wait
-        assert told <= now + (last_wait := pacer.due(last, now)) + 1e-6
-        assert now + last_wait <= told * 1.05
+        assert announced <= now + (last_wait := pacer.due(last, now)) + 1e-6
+        assert now + last_wait <= announced * 1.05
 
-    def test_whoever_never_asks_whether_it_is_due_is_paced_all_the_same(self) -> None:
+    def test_a_request_that_never_calls_due_is_paced_as_well(self) -> None:
         pacer = AdaptivePacer()
         pacer.throttled(pacer.reserve(0.0), 0.1)
         unasked = pacer.reserve(1.0)
@@ -115,18 +115,18 @@ class TestThrottle:
         pacer.answered(unasked, 30.0)
         assert pacer.reserve(30.0).wait == 0.0
 
-    def test_those_under_way_at_a_cut_do_not_cut_again(self) -> None:
+    def test_those_in_flight_at_a_cut_do_not_cut_again(self) -> None:
         pacer = AdaptivePacer(AdaptiveConfig(start=1_000.0))
-        under_way = [send(pacer, number / 1_000)[0] for number in range(8)]
-        for reservation in under_way:
+        in_flight = [send(pacer, number / 1_000)[0] for number in range(8)]
+        for reservation in in_flight:
             pacer.throttled(reservation, 0.1)
-        assert pacer.requests_per_minute == approx(60 / LAW.burst, within=0.01)
+        assert pacer.requests_per_minute == approx(60 / CONFIG.burst_seconds, within=0.01)
 
     def test_the_second_one_measures_the_rate(self) -> None:
         pacer, _ = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 300)
         assert pacer.requests_per_minute == approx(30, within=5)
 
-    def test_no_cut_goes_deeper_than_the_least(self) -> None:
+    def test_no_cut_goes_below_the_minimum_factor(self) -> None:
         pacer = AdaptivePacer()
         pacer.throttled(send(pacer, 0.0)[0], 0.1)
         rates: list[float] = []
@@ -135,7 +135,10 @@ class TestThrottle:
             reservation, now = send(pacer, now)
             rates.append(pacer.requests_per_minute)
             pacer.throttled(reservation, now)
-            assert pacer.requests_per_minute >= LAW.least_cut * rates[-1] - 1e-9 or pacer.requests_per_minute == 1.0
+            assert (
+                pacer.requests_per_minute >= CONFIG.min_decrease_factor * rates[-1] - 1e-9
+                or pacer.requests_per_minute == 1.0
+            )
         assert pacer.requests_per_minute >= 1.0
 
     def test_an_abandoned_request_lets_the_others_move_up(self) -> None:
@@ -143,7 +146,7 @@ class TestThrottle:
         _, second, third = (pacer.reserve(0.0) for _ in range(3))
         pacer.abandoned(second, 0.0)
         pacer.abandoned(second, 0.0)
-        assert pacer.due(third, 0.0) == approx(SCALE * math.log1p(1 / LAW.start / SCALE))
+        assert pacer.due(third, 0.0) == approx(SCALE * math.log1p(1 / CONFIG.start / SCALE))
 
     @pytest.mark.parametrize("how", ["answered", "throttled", "overloaded", "abandoned"])
     def test_a_reservation_is_closed_once(self, how: str) -> None:
@@ -151,7 +154,7 @@ class TestThrottle:
         reservation, now = send(pacer, 0.0)
         pacer.answered(reservation, now)
         getattr(pacer, how)(reservation, now)
-        assert pacer.requests_per_minute == approx(60 * LAW.start)
+        assert pacer.requests_per_minute == approx(60 * CONFIG.start)
 
 
 def drive(pacer: AdaptivePacer, bucket: TokenBucket, requests: int, now: float = 0.0) -> tuple[AdaptivePacer, float]:
@@ -172,12 +175,12 @@ class TestOverload:
         before = pacer.requests_per_minute
         pacer.overloaded(reservation, now)
         assert pacer.requests_per_minute == approx(before / 2, within=1)
-        pacer.reserve(now + HOLD - 1)
+        pacer.reserve(now + HOLD_SECONDS - 1)
         halved = pacer.requests_per_minute  # what it had grown by is forgotten, too
         assert halved <= before / 2
-        pacer.reserve(now + HOLD)
+        pacer.reserve(now + HOLD_SECONDS)
         assert pacer.requests_per_minute == approx(halved * 1.5)
-        pacer.reserve(now + 2 * HOLD)
+        pacer.reserve(now + 2 * HOLD_SECONDS)
         assert pacer.requests_per_minute == approx(halved * 2)
 
     def test_those_that_wait_ask_again_when_the_rate_is_raised(self) -> None:
@@ -186,7 +189,7 @@ class TestOverload:
             reservation, now = send(pacer, now)
             pacer.overloaded(reservation, now)
         waits = [pacer.reserve(now).wait for _ in range(12)]
-        assert waits[-1] == approx(HOLD)
+        assert waits[-1] == approx(HOLD_SECONDS)
 
     def test_a_throttle_while_it_is_slowed_down_cuts_the_rate_behind_it(self) -> None:
         pacer, now = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 100)
@@ -195,7 +198,7 @@ class TestOverload:
         halved = pacer.requests_per_minute
         reservation, now = send(pacer, now)
         pacer.throttled(reservation, now)
-        assert pacer.requests_per_minute == approx(halved, within=halved * (1 - LAW.least_cut))
+        assert pacer.requests_per_minute == approx(halved, within=halved * (1 - CONFIG.min_decrease_factor))
 
 
 SCENARIOS = {
@@ -273,13 +276,15 @@ def test_it_takes_any_number_of_threads() -> None:
     for thread in threads:
         thread.join()
     sent = 8 * sum(number % 7 != 0 for number in range(200))
-    assert pacer.reserve(0.0).wait == approx(SCALE * math.log1p(sent / LAW.start / SCALE))
+    assert pacer.reserve(0.0).wait == approx(SCALE * math.log1p(sent / CONFIG.start / SCALE))
 
 
 @pytest.mark.parametrize("make", [NoPacer, AdaptivePacer])
 def test_another_pacers_reservation_is_refused(make: type[NoPacer | AdaptivePacer]) -> None:
     foreign = make().reserve(0.0)
-    with pytest.raises(TypeError, match=r"^reservation: got .+; accepted: what this pacer's reserve\(\) returned$"):
+    with pytest.raises(
+        TypeError, match=r"^AdaptivePacer: reservation: got .+; accepted: what this pacer's reserve\(\) returned$"
+    ):
         AdaptivePacer().throttled(foreign, 0.0)
 
 
@@ -292,16 +297,25 @@ def test_a_clock_that_goes_back_does_not_take_the_rate_back() -> None:
 
 @pytest.mark.parametrize(
     ("field", "given"),
-    [("start", 0.0), ("pause", -1.0), ("doubling", float("inf")), ("headroom", 1.5), ("memory", 2.0)],
+    [("start", 0.0), ("pause_permits", -1.0), ("doubling_seconds", float("inf")), ("headroom", 1.5), ("decay", 2.0)],
 )
 def test_a_constant_outside_its_range_is_refused_by_name(field: str, given: float) -> None:
-    with pytest.raises(ValueError, match=rf"^AdaptiveConfig\.{field}: got {given}; accepted: "):
+    with pytest.raises(ValueError, match=rf"^AdaptiveConfig: {field}: got {given}; accepted: a finite number "):
         AdaptiveConfig(**{field: given})
 
 
-def test_a_pause_may_be_none() -> None:
-    assert AdaptiveConfig(pause=0.0).pause == 0.0
+@pytest.mark.parametrize("given", ["x", None, True])
+def test_a_constant_that_is_no_number_is_refused_by_name(given: object) -> None:
+    wrong: Any = given
+    with pytest.raises(TypeError, match=rf"^AdaptiveConfig: start: got {given!r}; accepted: a finite number > 0$"):
+        AdaptiveConfig(start=wrong)
+    with pytest.raises(TypeError, match=rf"^AdaptivePacer: config: got {given!r}; accepted: an AdaptiveConfig$"):
+        AdaptivePacer(wrong)
 
 
-def test_it_shows_its_law() -> None:
-    assert repr(AdaptivePacer()) == f"AdaptivePacer({LAW!r})"
+def test_a_pause_may_be_zero() -> None:
+    assert AdaptiveConfig(pause_permits=0.0).pause_permits == 0.0
+
+
+def test_its_repr_shows_its_config() -> None:
+    assert repr(AdaptivePacer()) == f"AdaptivePacer({CONFIG!r})"

@@ -1,4 +1,4 @@
-"""What throttles tell about the rate."""
+"""The rate, estimated from throttles."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from support.approx import approx
 
 
 def observe(throttles: Throttles, sent: float, number: int) -> Estimate | None:
-    throttles.leave_out(number)
+    throttles.exclude(number)
     return throttles.observe(sent, number)
 
 
-def test_one_throttle_says_nothing_about_the_rate() -> None:
+def test_one_throttle_gives_no_estimate() -> None:
     assert observe(Throttles(), 10.0, 8) is None
 
 
@@ -23,7 +23,7 @@ def test_between_two_throttles_what_was_admitted_was_refilled_to_within_one() ->
     estimate = observe(throttles, 20.0, 17)  # 9 to 16: eight requests in ten seconds
     assert estimate is not None
     assert (estimate.low, estimate.high, estimate.middle) == (approx(0.7), approx(0.9), approx(0.8))
-    assert (estimate.rests_on, estimate.fell) == (8, False)
+    assert (estimate.sample_size, estimate.decreased) == (8, False)
 
 
 def test_a_longer_baseline_narrows_the_bounds() -> None:
@@ -33,41 +33,41 @@ def test_a_longer_baseline_narrows_the_bounds() -> None:
     estimate = observe(throttles, 60.0, 50)  # 40 admitted in 50 s, and 32 in 40 s
     assert estimate is not None
     assert (estimate.low, estimate.high) == (approx(39 / 50), approx(41 / 50))
-    assert (estimate.rests_on, estimate.fell) == (40, False)
+    assert (estimate.sample_size, estimate.decreased) == (40, False)
 
 
 def test_what_was_refused_or_never_sent_was_not_admitted() -> None:
     throttles = Throttles()
     observe(throttles, 10.0, 8)
     for number in (11, 9):
-        throttles.leave_out(number)
+        throttles.exclude(number)
     estimate = observe(throttles, 20.0, 17)
     assert estimate is not None
-    assert estimate.rests_on == 6
+    assert estimate.sample_size == 6
     assert throttles.admitted_before(17) == 13  # 1 to 16 without 8, 9 and 11
 
 
-def test_throttles_from_before_a_change_do_not_count() -> None:
+def test_throttles_from_before_a_change_are_discarded() -> None:
     throttles = Throttles()
     observe(throttles, 0.0, 1)
     observe(throttles, 100.0, 102)  # 1 a second
     estimate = observe(throttles, 200.0, 153)  # half of it
     assert estimate is not None
     assert (estimate.low, estimate.high) == (approx(0.49), approx(0.51))
-    assert (estimate.rests_on, estimate.fell) == (50, True)
+    assert (estimate.sample_size, estimate.decreased) == (50, True)
     again = observe(throttles, 300.0, 204)  # what contradicted it is forgotten
     assert again is not None
-    assert (again.rests_on, again.fell) == (100, False)
+    assert (again.sample_size, again.decreased) == (100, False)
 
 
-def test_a_rate_that_rose_did_not_fall() -> None:
+def test_an_increased_rate_is_not_reported_as_decreased() -> None:
     throttles = Throttles()
     observe(throttles, 0.0, 1)
     observe(throttles, 100.0, 52)  # half a second
     estimate = observe(throttles, 200.0, 153)  # 1 a second
     assert estimate is not None
     assert (estimate.low, estimate.high) == (approx(0.99), approx(1.01))
-    assert (estimate.rests_on, estimate.fell) == (100, False)
+    assert (estimate.sample_size, estimate.decreased) == (100, False)
 
 
 def test_throttles_of_the_same_instant_are_no_baseline() -> None:
@@ -76,13 +76,13 @@ def test_throttles_of_the_same_instant_are_no_baseline() -> None:
     assert observe(throttles, 10.0, 9) is None
     later = observe(throttles, 20.0, 18)
     assert later is not None
-    assert not later.fell
-    late_news = observe(throttles, 20.0, 17)  # refused before the one above, reported after it
-    assert late_news is not None
-    assert late_news.rests_on == 7
+    assert not later.decreased
+    late_report = observe(throttles, 20.0, 17)  # refused before the one above, reported after it
+    assert late_report is not None
+    assert late_report.sample_size == 7
 
 
-def test_the_bounds_hold_for_every_bucket_that_never_runs_over() -> None:
+def test_the_bounds_hold_for_every_bucket_that_never_overflows() -> None:
     for rate, interval in itertools.product((0.2, 0.4167, 1.7, 30.0), (0.45, 0.8, 0.97)):
         throttles = Throttles()
         level, now, number, estimates = 5.0, 0.0, 0, 0
@@ -97,7 +97,7 @@ def test_the_bounds_hold_for_every_bucket_that_never_runs_over() -> None:
             if estimate is not None:
                 estimates += 1
                 assert estimate.low < rate < estimate.high
-                assert not estimate.fell
+                assert not estimate.decreased
 
 
 def test_the_record_stays_short() -> None:

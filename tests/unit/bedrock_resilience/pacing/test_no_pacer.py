@@ -7,13 +7,13 @@ from bedrock_resilience.pacing import NoPacer
 
 def test_everything_may_be_sent_at_once_whatever_became_of_the_requests_before() -> None:
     pacer = NoPacer()
-    for tell in (pacer.answered, pacer.throttled, pacer.overloaded, pacer.abandoned):
+    for close in (pacer.answered, pacer.throttled, pacer.overloaded, pacer.abandoned):
         reservation = pacer.reserve(10.0, tokens=4_000)
         assert (reservation.wait, reservation.at, reservation.tokens) == (0.0, 10.0, 4_000)
         assert pacer.due(reservation, 10.0) == 0.0
-        tell(reservation, 11.0)
+        close(reservation, 11.0)
     assert pacer.reserve(11.0).wait == 0.0
 
 
-def test_it_names_itself() -> None:
+def test_its_repr() -> None:
     assert repr(NoPacer()) == "NoPacer()"

@@ -1,4 +1,4 @@
-"""What a reservation tells."""
+"""Reservations."""
 
 from __future__ import annotations
 

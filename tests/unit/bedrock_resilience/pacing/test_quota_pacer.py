@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience.pacing import NoPacer, QuotaPacer
-from bedrock_resilience.pacing._slowdown import HOLD
+from bedrock_resilience.pacing._slowdown import HOLD_SECONDS
 from bedrock_resilience.quotas import Quota, Usage
 from support.approx import approx
 
@@ -54,7 +54,7 @@ class TestRequests:
         pacer.abandoned(third, 0.0)
         assert pacer.due(fourth, 0.0) == approx(1.05)
 
-    def test_a_throttle_says_that_nothing_is_saved_up(self) -> None:
+    def test_a_throttle_drops_the_burst(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, burst=5))
         refused = pacer.reserve(0.0)
         pacer.throttled(refused, 0.0)
@@ -72,11 +72,11 @@ class TestTokens:
         pacer = QuotaPacer(Quota(tokens_per_minute=6_000), burndown=1)
         assert waits(pacer, 3, tokens=3_000) == [0.0, 0.05, 30.05]
 
-    def test_what_was_reserved_in_vain_comes_back_when_it_is_answered(self) -> None:
+    def test_unused_tokens_are_refunded_when_the_call_is_answered(self) -> None:
         pacer = QuotaPacer(Quota(tokens_per_minute=6_000), burndown=1)
         first, _ = pacer.reserve(0.0, 3_000), pacer.reserve(0.0, 3_000)
         waiting = pacer.reserve(0.0, 3_000)
-        pacer.answered(first, 10.0, Usage(500, 500))  # 2,000 come back, 1,000 were refilled
+        pacer.answered(first, 10.0, Usage(500, 500))  # 2,000 are refunded, 1,000 were refilled
         assert pacer.due(waiting, 10.0) == approx(0.05)
 
     def test_a_settlement_beyond_the_reservation_is_paid_for(self) -> None:
@@ -122,7 +122,7 @@ class TestTokens:
         pacer.abandoned(pacer.reserve(0.0, 3_000), 0.0)
         assert waits(pacer, 2, tokens=1_900) == [0.0, 0.0]
 
-    def test_a_request_without_tokens_teaches_nothing(self) -> None:
+    def test_a_request_without_tokens_does_not_change_the_cost_ratio(self) -> None:
         pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
         pacer.answered(pacer.reserve(0.0), 0.0, Usage(1_000, 0))
         assert pacer.reserve(0.0, 3_300).wait == 0.0  # 4,950 with the ratio of the start
@@ -142,22 +142,22 @@ class TestRequestsAndTokens:
         assert pacer.due(big, 30.0) == 0.0
         assert [round(pacer.due(one, 30.05), 2) for one in small] == [0.0, 1.0, 2.0]
 
-    def test_a_request_that_waits_for_tokens_does_not_announce_less_than_the_requests_allow(self) -> None:
+    def test_a_request_that_waits_for_tokens_waits_at_least_for_the_requests(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=6, tokens_per_minute=60_000, burst=1))
         pacer.reserve(0.0, 59_950)
         assert pacer.reserve(0.0, 1_000).wait == approx(10.05)
 
-    def test_a_request_given_back_while_it_waits_for_tokens_had_no_turn_yet(self) -> None:
+    def test_a_request_abandoned_while_it_waits_for_tokens_had_claimed_no_request(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=1))
         pacer.reserve(0.0, 59_950)
         pacer.abandoned(pacer.reserve(0.0, 1_000), 0.0)
         assert pacer.reserve(0.0, 1).wait == approx(1.05)
 
-    def test_whoever_never_asks_whether_it_is_due_is_counted_when_it_is_answered(self) -> None:
+    def test_a_request_that_never_calls_due_is_counted_when_it_is_answered(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=1))
         pacer.reserve(0.0, 59_950)
-        unasked = pacer.reserve(0.0, 1_000)
-        pacer.answered(unasked, 5.0)
+        unchecked = pacer.reserve(0.0, 1_000)
+        pacer.answered(unchecked, 5.0)
         assert pacer.reserve(5.0, 1).wait == approx(1.05)
 
 
@@ -168,9 +168,9 @@ class TestOverload:
         assert pacer.requests_per_minute == approx(30)
         pacer.reserve(0.0)
         assert pacer.reserve(0.0).wait == approx(2.1)
-        pacer.reserve(HOLD + 1)
+        pacer.reserve(HOLD_SECONDS + 1)
         assert pacer.requests_per_minute == approx(45)
-        pacer.reserve(2 * HOLD + 1)
+        pacer.reserve(2 * HOLD_SECONDS + 1)
         assert pacer.requests_per_minute == approx(60)
 
     def test_a_burst_of_refusals_halves_once(self) -> None:
@@ -196,7 +196,9 @@ def test_a_reservation_is_closed_once(how: str) -> None:
 @pytest.mark.parametrize("make", [NoPacer, lambda: QuotaPacer(Quota())], ids=["kind", "pacer"])
 def test_another_pacers_reservation_is_refused(make: Callable[[], Pacer]) -> None:
     foreign = make().reserve(0.0)
-    with pytest.raises(TypeError, match=r"^reservation: got .+; accepted: what this pacer's reserve\(\) returned$"):
+    with pytest.raises(
+        TypeError, match=r"^QuotaPacer: reservation: got .+; accepted: what this pacer's reserve\(\) returned$"
+    ):
         QuotaPacer(Quota()).answered(foreign, 0.0)
 
 
@@ -212,26 +214,26 @@ def test_another_pacers_reservation_is_refused(make: Callable[[], Pacer]) -> Non
         ("burndown", math.inf),
     ],
 )
-def test_what_lies_outside_its_range_is_refused_by_name(field: str, given: float) -> None:
-    with pytest.raises(ValueError, match=rf"^QuotaPacer\.{field}: got {given}; accepted: "):
+def test_a_value_out_of_range_is_refused_by_name(field: str, given: float) -> None:
+    with pytest.raises(ValueError, match=rf"^QuotaPacer: {field}: got {given}; accepted: "):
         QuotaPacer(Quota(), **{field: given})
 
 
-def test_it_shows_its_quota() -> None:
+def test_its_repr_shows_its_quota() -> None:
     quota = Quota(requests_per_minute=60)
     assert repr(QuotaPacer(quota, share=0.5)) == f"QuotaPacer({quota.share(0.5)!r})"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "text"),
     [
         ({"quota": 50}, r"quota: got 50; accepted: a Quota"),
-        ({"share": "x"}, r"share: got 'x'; accepted: a number"),
-        ({"phase": None}, r"phase: got None; accepted: a number"),
-        ({"burndown": True}, r"burndown: got True; accepted: a number"),
+        ({"share": "x"}, r"share: got 'x'; accepted: a finite number"),
+        ({"phase": None}, r"phase: got None; accepted: a finite number"),
+        ({"burndown": True}, r"burndown: got True; accepted: a finite number"),
     ],
 )
-def test_what_is_of_another_kind_is_refused_by_name(arguments: dict[str, Any], told: str) -> None:
+def test_a_wrong_type_is_refused_by_name(arguments: dict[str, Any], text: str) -> None:
     valid: dict[str, Any] = {"quota": Quota(requests_per_minute=60)}
-    with pytest.raises(TypeError, match=rf"^QuotaPacer\.{told}"):
+    with pytest.raises(TypeError, match=rf"^QuotaPacer: {text}"):
         QuotaPacer(**(valid | arguments))

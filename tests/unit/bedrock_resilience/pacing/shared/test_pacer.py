@@ -1,4 +1,4 @@
-"""One pace for several instances: their turns, what throttles tell, and what happens without the table."""
+"""One pace for several instances: batches, throttles, and an unavailable store."""
 
 from __future__ import annotations
 
@@ -12,57 +12,65 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience import pacing
-from bedrock_resilience.clock import wall_clock
+from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.errors import StoreUnavailableError
-from bedrock_resilience.pacing import MemoryTable, NoPacer, SharedPacer
+from bedrock_resilience.pacing import MemoryPaceStore, NoPacer, SharedPacer
 from bedrock_resilience.quotas import Quota, Usage
 from bedrock_resilience.simulation import Scenario, Tokens, simulate
+from bedrock_resilience.testing import FakeClock
 from support.approx import approx
 from support.pacers import RecordingPacer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bedrock_resilience.pacing import Pacer, Reservation, SharedTable
-    from bedrock_resilience.pacing.shared._schedule import SharedPace
+    from bedrock_resilience.pacing import Pacer, PaceStore, Reservation
+    from bedrock_resilience.pacing.shared import SharedPace
 
 QUOTA = Quota(requests_per_minute=60, burst=3)  # 0.65 s are kept back for what is late, early or skewed
 LONG_AGO = 1_000.0
+UNAVAILABLE = (
+    "the store of the shared pace of model is unavailable, instance 'blue' continues at its own pace: "
+    "no route to the store"
+)
 
 
 def shared_time(now: float) -> float:
     return LONG_AGO + now
 
 
-def pacer_on(table: SharedTable, quota: Quota = QUOTA, **settings: Any) -> SharedPacer:  # noqa: ANN401 - each setting has its own type
-    settings.setdefault("wall", shared_time)
-    return SharedPacer(table, "model", quota, **settings)
+def pacer_on(store: PaceStore, quota: Quota = QUOTA, **settings: Any) -> SharedPacer:  # noqa: ANN401 - each setting has its own type
+    settings.setdefault("shared_time", shared_time)
+    settings.setdefault("clock", FakeClock())
+    return SharedPacer(store, "model", quota, **settings)
 
 
-class FailingTable(MemoryTable):
-    """Out of reach while `broken`; `quicker` others change the pace before every exchange. Counts what it is asked."""
+class FailingStore(MemoryPaceStore):
+    """Unavailable while ``broken``. ``faster_others`` instances change the pace first. Counts its calls."""
 
     def __init__(self) -> None:
         super().__init__()
         self.broken = False
-        self.quicker = 0
-        self.asked = 0
+        self.faster_others = 0
+        self.calls = 0
         self.last: SharedPace | None = None
 
-    def exchange(self, key: str, seen: SharedPace, new: SharedPace, instance: str = "") -> SharedPace | None:
-        self.asked += 1
+    def compare_and_swap(
+        self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""
+    ) -> SharedPace | None:
+        self.calls += 1
         if self.broken:
-            raise StoreUnavailableError("no route to the table")
-        if self.quicker:
-            self.quicker -= 1
-            there = dataclasses.replace(seen, revision=seen.revision + 1)
-            return super().exchange(key, seen, there) or there
+            raise StoreUnavailableError("no route to the store")
+        if self.faster_others:
+            self.faster_others -= 1
+            stored = dataclasses.replace(expected, revision=expected.revision + 1)
+            return super().compare_and_swap(key, expected, stored) or stored
         self.last = new
-        return super().exchange(key, seen, new, instance)
+        return super().compare_and_swap(key, expected, new, instance)
 
 
 def drain(pacer: SharedPacer, reservations: list[Reservation], now: float) -> list[float]:
-    """When each is sent, by somebody who sleeps as long as told and asks again."""
+    """Return when each is sent, by a driver that sleeps each wait and calls ``due`` again."""
     sent: dict[int, float] = {}
     waiting = {index: now + reservation.wait for index, reservation in enumerate(reservations)}
     while waiting:
@@ -76,26 +84,26 @@ def drain(pacer: SharedPacer, reservations: list[Reservation], now: float) -> li
     return [sent[index] for index in range(len(reservations))]
 
 
-class TestPlaces:
+class TestSlots:
     def test_the_burst_goes_at_once_and_the_rest_at_the_rate(self) -> None:
-        pacer = pacer_on(MemoryTable())
+        pacer = pacer_on(MemoryPaceStore())
         reservations = [pacer.reserve(0.0) for _ in range(6)]
         assert drain(pacer, reservations, 0.0) == [0.0, 0.0, 0.65, 1.65, 2.65, 3.65]
 
     def test_two_instances_send_no_more_than_one(self) -> None:
-        table = MemoryTable()
-        first, second = pacer_on(table), pacer_on(table)
+        store = MemoryPaceStore()
+        first, second = pacer_on(store), pacer_on(store)
         waits = [pacer.reserve(0.0).wait for pacer in (first, second, first, second)]
         assert waits == [0.0, 0.0, approx(0.65), approx(1.65)]
 
     def test_another_model_has_another_pace(self) -> None:
-        table = MemoryTable()
-        other = SharedPacer(table, "other", QUOTA, wall=shared_time)
-        assert [pacer.reserve(0.0).wait for pacer in (pacer_on(table), other) for _ in range(2)] == [0.0] * 4
+        store = MemoryPaceStore()
+        other = SharedPacer(store, "other", QUOTA, shared_time=shared_time)
+        assert [pacer.reserve(0.0).wait for pacer in (pacer_on(store), other) for _ in range(2)] == [0.0] * 4
 
-    def test_each_instance_gets_its_turn_however_many_workers_it_has(self) -> None:
-        table = MemoryTable()
-        small, large = pacer_on(table, turn=2.0), pacer_on(table, turn=2.0)
+    def test_each_instance_gets_an_equal_share_however_many_workers_it_has(self) -> None:
+        store = MemoryPaceStore()
+        small, large = pacer_on(store, batch_seconds=2.0), pacer_on(store, batch_seconds=2.0)
         many = [large.reserve(0.0) for _ in range(20)]
         few = [small.reserve(0.0) for _ in range(4)]
         # The large one has booked 3, the last of them at 0.65; then two each.
@@ -117,36 +125,36 @@ class TestPlaces:
         assert sent.count(0) == 4  # all of the small one's are among the first twelve
 
     @pytest.mark.parametrize(("late", "granted"), [(0.5, 3), (0.51, 4)])
-    def test_a_place_that_was_missed_by_half_a_second_lapses(self, late: float, granted: int) -> None:
-        table = FailingTable()
-        pacer = pacer_on(table)
+    def test_a_slot_that_was_missed_by_half_a_second_lapses(self, late: float, granted: int) -> None:
+        store = FailingStore()
+        pacer = pacer_on(store)
         *_, third = (pacer.reserve(0.0) for _ in range(3))
         assert third.wait == approx(0.65)
         wait = pacer.due(third, 0.65 + late)
-        assert table.last is not None
-        assert table.last.granted == granted
+        assert store.last is not None
+        assert store.last.granted == granted
         assert wait == (0.0 if granted == 3 else approx(1.65 - 0.65 - late))
 
-    def test_a_clock_that_was_put_back_makes_nobody_wait_for_its_old_time(self) -> None:
+    def test_a_clock_that_was_set_back_makes_no_request_wait_for_its_old_time(self) -> None:
         offset = [1e6]
 
         def wall(now: float) -> float:
             return now + offset[0]
 
-        pacer = pacer_on(MemoryTable(), wall=wall)
+        pacer = pacer_on(MemoryPaceStore(), shared_time=wall)
         *_, last = (pacer.reserve(0.0) for _ in range(3))
         offset[0] = 1_000.0
         assert pacer.due(last, 0.0) <= 2.0
 
-    def test_whoever_sleeps_without_asking_again_is_counted_with_the_next(self) -> None:
-        pacer = pacer_on(MemoryTable())
+    def test_whoever_sleeps_without_store_lock_again_is_counted_with_the_next(self) -> None:
+        pacer = pacer_on(MemoryPaceStore())
         *_, third, fourth = (pacer.reserve(0.0) for _ in range(4))
-        pacer.answered(third, 5.0)  # it had a place
+        pacer.answered(third, 5.0)  # it had a slot
         pacer.answered(fourth, 5.0)  # it had none
         assert [pacer.reserve(5.0).wait for _ in range(2)] == [0.0, approx(0.65)]
 
-    def test_what_is_abandoned_moves_up_whoever_has_no_place_yet(self) -> None:
-        pacer = pacer_on(MemoryTable(), turn=1.0)
+    def test_an_abandoned_request_moves_up_those_without_a_slot(self) -> None:
+        pacer = pacer_on(MemoryPaceStore(), batch_seconds=1.0)
         reservations = [pacer.reserve(0.0) for _ in range(5)]
         pacer.abandoned(reservations[3], 0.0)
         pacer.abandoned(reservations[3], 0.0)  # a second time changes nothing
@@ -154,51 +162,55 @@ class TestPlaces:
         assert drain(pacer, reservations, 0.0) == [0.0, 0.0, 0.65, 1.65]
         assert pacer.due(reservations[0], 3.0) == 0.0
 
-    def test_nothing_is_promised_for_later_than_a_lambda_lives(self) -> None:
-        pacer = pacer_on(MemoryTable(), Quota(requests_per_minute=0.05, burst=1))
+    def test_no_wait_is_longer_than_a_lambda_runs(self) -> None:
+        pacer = pacer_on(MemoryPaceStore(), Quota(requests_per_minute=0.05, burst=1))
         assert [pacer.reserve(0.0).wait for _ in range(2)] == [0.0, 900.0]
 
-    def test_whoever_ends_while_its_place_is_being_booked_gives_the_tokens_back(self) -> None:
+    def test_a_request_abandoned_while_it_is_booked_refunds_its_tokens(self) -> None:
         leaving: list[Reservation] = []
 
-        class Slow(FailingTable):
-            def exchange(self, key: str, seen: SharedPace, new: SharedPace, instance: str = "") -> SharedPace | None:
+        class Slow(FailingStore):
+            def compare_and_swap(
+                self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""
+            ) -> SharedPace | None:
                 while leaving:
                     pacer.abandoned(leaving.pop(), 30.0)
-                return super().exchange(key, seen, new, instance)
+                return super().compare_and_swap(key, expected, new, instance)
 
-        table = Slow()
-        pacer = pacer_on(table, Quota(tokens_per_minute=60_000), burndown=1.0)
+        store = Slow()
+        pacer = pacer_on(store, Quota(tokens_per_minute=60_000), burndown=1.0)
         _, third, fourth = pacer.reserve(0.0, 59_000), pacer.reserve(0.0, 20_000), pacer.reserve(0.0, 30_000)
         leaving.append(fourth)
         pacer.due(third, third.wait)
         pacer.due(fourth, 40.0)
         pacer.reserve(60.0, 1_000)
-        assert table.last is not None
+        assert store.last is not None
         assert leaving == []
-        assert table.last.tokens_until == approx(LONG_AGO + 59 + 20 + 1)
+        assert store.last.tokens_next_free_at == approx(LONG_AGO + 59 + 20 + 1)
 
     def test_another_pacers_reservation_is_refused(self) -> None:
-        for other in (NoPacer(), pacer_on(MemoryTable())):
+        for other in (NoPacer(), pacer_on(MemoryPaceStore())):
             foreign = other.reserve(0.0)
             with pytest.raises(
-                TypeError, match=r"^reservation: got .+; accepted: what this pacer's reserve\(\) returned$"
+                TypeError, match=r"^SharedPacer: reservation: got .+; accepted: what this pacer's reserve\(\) returned$"
             ):
-                pacer_on(MemoryTable()).due(foreign, 0.0)
+                pacer_on(MemoryPaceStore()).due(foreign, 0.0)
 
-    def test_after_many_lost_races_it_waits_a_moment_and_loses_nothing(self) -> None:
-        table = FailingTable()
-        pacer = pacer_on(table)
-        table.quicker = 8
+    def test_after_eight_lost_races_it_waits_and_loses_no_request(self) -> None:
+        store, clock = FailingStore(), FakeClock()
+        pacer = pacer_on(store, clock=clock, rng=random.Random(1))
+        store.faster_others = 8
         reservation = pacer.reserve(0.0)
         assert reservation.wait == approx(0.2)
         assert pacer.due(reservation, 0.2) == 0.0
+        caps, rng = (0.005, 0.01, 0.02, 0.04, 0.05, 0.05), random.Random(1)
+        assert clock.sleeps == [rng.uniform(0.0, cap) for cap in caps]
 
 
 class TestTokens:
-    def test_tokens_are_booked_and_given_back(self) -> None:
-        table = FailingTable()
-        pacer = pacer_on(table, Quota(tokens_per_minute=60_000), burndown=1.0)
+    def test_tokens_are_booked_and_refunded(self) -> None:
+        store = FailingStore()
+        pacer = pacer_on(store, Quota(tokens_per_minute=60_000), burndown=1.0)
         first = pacer.reserve(0.0, 40_000)
         assert pacer.reserve(0.0, 40_000).wait == approx(40 + 40 - 59.35)
         pacer.answered(first, 1.0, Usage(10_000, 5_000))
@@ -208,48 +220,48 @@ class TestTokens:
     def test_before_anything_is_answered_half_as_much_again_is_booked_or_as_much_as_a_call_can_cost(
         self, burndown: float, seconds: float
     ) -> None:
-        table = FailingTable()
-        pacer_on(table, Quota(tokens_per_minute=60_000), burndown=burndown).reserve(0.0, 2_000)
-        assert table.last is not None
-        assert table.last.tokens_until == approx(LONG_AGO + seconds)
+        store = FailingStore()
+        pacer_on(store, Quota(tokens_per_minute=60_000), burndown=burndown).reserve(0.0, 2_000)
+        assert store.last is not None
+        assert store.last.tokens_next_free_at == approx(LONG_AGO + seconds)
 
     def test_the_first_answers_that_cost_more_than_reserved_throttle_nobody(self) -> None:
         quota = Quota(tokens_per_minute=40_000)
         scenario = Scenario(workers=12, items=40, quota=quota, tokens=Tokens(500, 3_000, 1_000, 300))
-        report = simulate(scenario, pacer=lambda: pacer_on(MemoryTable(), quota))
+        report = simulate(scenario, pacer=lambda: pacer_on(MemoryPaceStore(), quota))
         assert report.throttles == 0
 
     def test_calls_that_cost_more_than_reserved_make_the_next_ones_book_more(self) -> None:
-        table = FailingTable()
-        pacer = pacer_on(table, Quota(tokens_per_minute=60_000))
+        store = FailingStore()
+        pacer = pacer_on(store, Quota(tokens_per_minute=60_000))
         pacer.answered(pacer.reserve(0.0, 2_000), 5.0, Usage(1_000, 1_000))  # 6,000
-        assert table.last is not None
-        assert table.last.tokens_until == approx(LONG_AGO + 3)
+        assert store.last is not None
+        assert store.last.tokens_next_free_at == approx(LONG_AGO + 3)
         pacer.reserve(10.0, 1_000)
-        assert table.last.tokens_until == approx(LONG_AGO + 10 + 3)
+        assert store.last.tokens_next_free_at == approx(LONG_AGO + 10 + 3)
 
     def test_without_a_reservation_nothing_is_learned_from_the_usage(self) -> None:
-        table = FailingTable()
-        pacer = pacer_on(table, Quota(tokens_per_minute=60_000))
+        store = FailingStore()
+        pacer = pacer_on(store, Quota(tokens_per_minute=60_000))
         pacer.answered(pacer.reserve(0.0), 5.0, Usage(1_000, 1_000))
         pacer.reserve(10.0, 1_000)
-        assert table.last is not None
-        assert table.last.tokens_until == approx(LONG_AGO + 10 + 1.5)
+        assert store.last is not None
+        assert store.last.tokens_next_free_at == approx(LONG_AGO + 10 + 1.5)
 
     def test_an_abandoned_and_a_refused_request_cost_no_tokens(self) -> None:
-        table = FailingTable()
-        pacer = pacer_on(table, Quota(tokens_per_minute=60_000))
+        store = FailingStore()
+        pacer = pacer_on(store, Quota(tokens_per_minute=60_000))
         unsent, refused = pacer.reserve(0.0, 20_000), pacer.reserve(0.0, 20_000)
         pacer.abandoned(unsent, 0.0)
         pacer.throttled(refused, 0.0)
-        assert table.last is not None
-        assert table.last.tokens_until == LONG_AGO
+        assert store.last is not None
+        assert store.last.tokens_next_free_at == LONG_AGO
 
 
 class TestThrottles:
     def test_one_throttle_slows_all_instances(self) -> None:
-        table = MemoryTable()
-        first, second = pacer_on(table), pacer_on(table)
+        store = MemoryPaceStore()
+        first, second = pacer_on(store), pacer_on(store)
         assert first.shared_requests_per_minute == approx(60)
         first.throttled(first.reserve(0.0), 0.1)
         assert second.reserve(0.1).wait == approx(1.25)
@@ -257,124 +269,135 @@ class TestThrottles:
         assert second.shared_requests_per_minute == approx(48)
 
     def test_an_overload_halves_the_pace_of_all(self) -> None:
-        table = MemoryTable()
-        first, second = pacer_on(table), pacer_on(table)
+        store = MemoryPaceStore()
+        first, second = pacer_on(store), pacer_on(store)
         first.overloaded(first.reserve(0.0), 0.1)
         second.reserve(0.1)
         assert second.shared_requests_per_minute == approx(30)
 
     def test_a_reservation_is_closed_once(self) -> None:
-        pacer = pacer_on(MemoryTable())
+        pacer = pacer_on(MemoryPaceStore())
         reservation = pacer.reserve(0.0)
         pacer.answered(reservation, 1.0)
         for close in (pacer.answered, pacer.throttled, pacer.overloaded, pacer.abandoned):
             close(reservation, 2.0)
         assert pacer.shared_requests_per_minute == approx(60)
 
-    def test_without_a_request_quota_there_is_no_pace_to_tell(self) -> None:
-        assert pacer_on(MemoryTable(), Quota(tokens_per_minute=1_000)).shared_requests_per_minute is None
+    def test_without_a_request_quota_there_is_no_shared_rate(self) -> None:
+        assert pacer_on(MemoryPaceStore(), Quota(tokens_per_minute=1_000)).shared_requests_per_minute is None
 
-    def test_a_throttle_seen_while_another_thread_asks_is_told_with_the_next_booking(self) -> None:
-        table = FailingTable()
-        pacer = pacer_on(table)
+    def test_a_throttle_while_another_thread_calls_the_store_is_stored_with_the_next_batch(self) -> None:
+        store = FailingStore()
+        pacer = pacer_on(store)
         refused = pacer.reserve(0.0)
-        with pacer._asking:  # pyright: ignore[reportPrivateUsage]
+        with pacer._store_lock:  # pyright: ignore[reportPrivateUsage]
             pacer.throttled(refused, 0.1)
-        assert table.asked == 1
+        assert store.calls == 1
         assert pacer.reserve(0.2).wait == approx(1.25)
 
 
 class TestOutage:
     @pytest.fixture
-    def table(self) -> FailingTable:
-        return FailingTable()
+    def store(self) -> FailingStore:
+        return FailingStore()
 
-    def test_it_goes_on_alone_says_so_once_and_comes_back(
-        self, table: FailingTable, caplog: pytest.LogCaptureFixture
+    def test_it_uses_the_fallback_logs_that_once_and_returns_to_the_store(
+        self, store: FailingStore, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
-        alone = RecordingPacer()
-        pacer = pacer_on(table, fallback=lambda: alone, instance="blue")
-        table.broken = True
+        own = RecordingPacer()
+        pacer = pacer_on(store, fallback=lambda: own, instance="blue")
+        store.broken = True
         for second in (0.0, 5.0, 10.0, 15.0):
             reservation = pacer.reserve(second, 7)
             assert reservation.wait == 0.0
             pacer.answered(reservation, second)
-        assert table.asked == 2  # at 0 and at 10: it is left alone for 10 s
-        assert [what for what, _ in alone.told] == ["reserve", "answered"] * 4
-        table.broken = False
+        assert store.calls == 2  # at 0 and at 10: it is not called for 10 s
+        assert [what for what, _ in own.told] == ["reserve", "answered"] * 4
+        store.broken = False
         pacer.reserve(20.0)
-        assert table.asked == 3
+        assert store.calls == 3
         assert [record.getMessage() for record in caplog.records] == [
-            "shared pace of model out of reach for instance 'blue', going on at its own pace: no route to the table",
-            "shared pace of model is within reach of instance 'blue' again",
+            UNAVAILABLE,
+            "the store of the shared pace of model is available again, instance 'blue' shares the pace",
         ]
         assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.INFO]
 
-    def test_its_own_pace_is_told_what_becomes_of_its_requests(self, table: FailingTable) -> None:
-        alone = RecordingPacer()
-        pacer = pacer_on(table, fallback=lambda: alone)
-        table.broken = True
+    def test_the_fallback_receives_the_outcome_of_its_requests(self, store: FailingStore) -> None:
+        own = RecordingPacer()
+        pacer = pacer_on(store, fallback=lambda: own)
+        store.broken = True
         pacer.throttled(pacer.reserve(0.0), 0.1)
         pacer.overloaded(pacer.reserve(0.2), 0.3)
         pacer.abandoned(pacer.reserve(0.4), 0.5)
-        assert [what for what, _ in alone.told if what != "reserve"] == ["throttled", "overloaded", "abandoned"]
-        assert alone.open == []
+        assert [what for what, _ in own.told if what != "reserve"] == ["throttled", "overloaded", "abandoned"]
+        assert own.open == []
 
-    def test_those_that_wait_go_on_alone_as_well(self, table: FailingTable) -> None:
-        pacer = pacer_on(table, turn=1.0)
+    def test_waiting_requests_use_the_fallback_as_well(self, store: FailingStore) -> None:
+        pacer = pacer_on(store, batch_seconds=1.0)
         reservations = [pacer.reserve(0.0) for _ in range(6)]
-        table.broken = True
+        store.broken = True
         sent = drain(pacer, reservations, 0.0)
         assert all(at < 10 for at in sent)
 
-    def test_a_throttle_during_the_outage_is_not_told_in_vain(self, table: FailingTable) -> None:
-        pacer = pacer_on(table)
+    def test_a_throttle_during_the_outage_is_stored_afterwards(self, store: FailingStore) -> None:
+        pacer = pacer_on(store)
         refused = pacer.reserve(0.0)
-        table.broken = True
+        store.broken = True
         pacer.reserve(0.1)
-        asked = table.asked
+        calls = store.calls
         pacer.throttled(refused, 0.2)
-        assert table.asked == asked
-        table.broken = False
+        assert store.calls == calls
+        store.broken = False
         pacer.reserve(20.0)
         assert pacer.shared_requests_per_minute == approx(48)
 
-    def test_a_throttle_that_finds_the_table_out_of_reach_starts_the_outage(self, table: FailingTable) -> None:
-        pacer = pacer_on(table)
+    def test_a_throttle_that_finds_the_store_unavailable_starts_the_outage(self, store: FailingStore) -> None:
+        pacer = pacer_on(store)
         refused = pacer.reserve(0.0)
-        table.broken = True
+        store.broken = True
         pacer.throttled(refused, 0.2)
-        asked = table.asked
+        calls = store.calls
         pacer.reserve(0.3)
-        assert table.asked == asked
+        assert store.calls == calls
 
 
 class TestArguments:
-    @pytest.mark.parametrize("name", ["skew", "turn", "retry_after", "burndown"])
+    @pytest.mark.parametrize("name", ["skew", "batch_seconds", "retry_after", "burndown"])
     @pytest.mark.parametrize("given", [-1.0, math.inf, math.nan])
     def test_a_number_out_of_range_is_named(self, name: str, given: float) -> None:
-        with pytest.raises(ValueError, match=rf"SharedPacer\.{name}: got {given!r}; accepted: a finite number >=? 0"):
-            pacer_on(MemoryTable(), QUOTA, **{name: given})
+        with pytest.raises(
+            ValueError, match=rf"SharedPacer: {name}: got {given!r}; accepted: a finite number( of seconds)? >=? 0"
+        ):
+            pacer_on(MemoryPaceStore(), QUOTA, **{name: given})
 
-    def test_clocks_may_be_told_to_agree_exactly(self) -> None:
-        waits = [pacer.reserve(0.0).wait for pacer in [pacer_on(MemoryTable(), skew=0.0)] for _ in range(3)]
+    def test_the_skew_may_be_zero(self) -> None:
+        waits = [pacer.reserve(0.0).wait for pacer in [pacer_on(MemoryPaceStore(), skew=0.0)] for _ in range(3)]
         assert waits == [0.0, 0.0, approx(0.55)]
 
-    def test_a_model_is_needed(self) -> None:
-        with pytest.raises(ValueError, match=r"SharedPacer\.model: got ''; accepted: the id of the model"):
-            SharedPacer(MemoryTable(), "", QUOTA)
+    def test_every_wrong_type_is_named(self) -> None:
+        wrong: Any = None
+        with pytest.raises(
+            TypeError, match=r"^SharedPacer: store: got None; accepted: .+; quota: got None; accepted: "
+        ):
+            SharedPacer(wrong, "model", wrong)
+        with pytest.raises(TypeError, match=r"^SharedPacer: model: got None; accepted: the id of the model$"):
+            SharedPacer(MemoryPaceStore(), wrong, QUOTA)
 
-    def test_it_shows_what_it_is_made_of(self) -> None:
-        pacer = pacer_on(pacing.DynamoTable("paces", client=object()), instance="blue")
-        assert repr(pacer) == f"SharedPacer(DynamoTable('paces'), 'model', {QUOTA!r}, instance='blue')"
+    def test_a_model_is_needed(self) -> None:
+        with pytest.raises(ValueError, match=r"SharedPacer: model: got ''; accepted: the id of the model"):
+            SharedPacer(MemoryPaceStore(), "", QUOTA)
+
+    def test_its_repr(self) -> None:
+        pacer = pacer_on(pacing.DynamoPaceStore("paces", client=object()), instance="blue")
+        assert repr(pacer) == f"SharedPacer(DynamoPaceStore('paces'), 'model', {QUOTA!r}, instance='blue')"
 
     def test_by_default_instances_agree_by_the_clock_of_the_machine(self) -> None:
-        table = FailingTable()
+        store = FailingStore()
         before = wall_clock()
-        SharedPacer(table, "model", QUOTA).reserve(0.0)
-        assert table.last is not None
-        assert before <= table.last.at <= wall_clock()
+        SharedPacer(store, "model", QUOTA).reserve(0.0)
+        assert store.last is not None
+        assert before <= store.last.at <= wall_clock()
 
     def test_the_package_loads_it_when_it_is_asked_for(self) -> None:
         assert pacing.SharedPacer is SharedPacer
@@ -382,10 +405,10 @@ class TestArguments:
             pacing.Sharing  # noqa: B018 - that is the point
 
 
-def test_many_threads_of_several_instances_book_no_place_twice() -> None:
-    table = FailingTable()
+def test_many_threads_of_several_instances_book_no_slot_twice() -> None:
+    store = FailingStore()
     quota = Quota(requests_per_minute=600, burst=1)
-    pacers = [pacer_on(table, quota) for _ in range(3)]
+    pacers = [pacer_on(store, quota, clock=SYSTEM_CLOCK) for _ in range(3)]
     places: list[float] = []
 
     def work(pacer: SharedPacer) -> None:
@@ -403,8 +426,8 @@ def test_many_threads_of_several_instances_book_no_place_twice() -> None:
     for thread in threads:
         thread.join()
     assert len(places) == 120
-    assert table.last is not None
-    assert table.last.granted >= 120
+    assert store.last is not None
+    assert store.last.granted >= 120
 
 
 @pytest.mark.parametrize(("per_minute", "most"), [(25, 1.05), (50, 1.06), (100, 1.01)])
@@ -418,20 +441,20 @@ def test_three_instances_are_never_throttled_and_lose_no_time(per_minute: float,
         assert report.ratio <= most
 
 
-def test_a_quota_that_is_half_of_what_was_told_is_found_out() -> None:
+def test_a_quota_that_is_half_of_the_given_one_is_found() -> None:
     scenario = Scenario(instances=3, workers=4, items=200, offset=60, latency=6.5)  # 50 a minute
-    told = Quota(requests_per_minute=100, burst=10)
-    reports = [simulate(scenario, pacer=_instances(told, seed), seed=seed) for seed in range(5)]
+    given_quota = Quota(requests_per_minute=100, burst=10)
+    reports = [simulate(scenario, pacer=_instances(given_quota, seed), seed=seed) for seed in range(5)]
     assert all(report.failure_rate == 0 for report in reports)
     assert all(report.throttle_rate <= 0.05 for report in reports)
     assert all(report.ratio <= 1.15 for report in reports)
 
 
 def _instances(quota: Quota, seed: int) -> Callable[[], Pacer]:
-    table, rng = MemoryTable(), random.Random(seed)
+    store, rng = MemoryPaceStore(), random.Random(seed)
 
     def new_instance() -> Pacer:
         skew = rng.uniform(0.0, 0.1)
-        return SharedPacer(table, "model", quota, wall=lambda now: LONG_AGO + now + skew)
+        return SharedPacer(store, "model", quota, shared_time=lambda now: LONG_AGO + now + skew)
 
     return new_instance

@@ -1,4 +1,4 @@
-"""The arithmetic of a shared pace."""
+"""The arithmetic of a shared schedule."""
 
 from __future__ import annotations
 
@@ -7,117 +7,124 @@ import math
 
 import pytest
 
-from bedrock_resilience.pacing._slowdown import BETWEEN_CUTS
-from bedrock_resilience.pacing.shared._schedule import LONGEST, UNLIMITED, Cost, Line, Lines, SharedPace
+from bedrock_resilience.pacing._slowdown import MIN_SECONDS_BETWEEN_CUTS
+from bedrock_resilience.pacing.shared._schedule import (
+    MAX_AHEAD_SECONDS,
+    UNLIMITED,
+    Cost,
+    RateLimit,
+    RateLimits,
+    SharedPace,
+)
 from bedrock_resilience.quotas import Quota
 from support.approx import approx
 
 NOW = 1_000.0
-SLACK = 0.5
+TOLERANCE = 0.5
 
 
-def lines(**quota: float) -> Lines:
-    return Lines.of(Quota(**quota), SLACK)
+def limits(**quota: float) -> RateLimits:
+    return RateLimits.of(Quota(**quota), TOLERANCE)
 
 
-def booked(lines: Lines, pace: SharedPace, count: int, *, now: float = NOW, tokens: float = 0.0) -> list[float]:
-    return [round(slot - NOW, 2) for slot in lines.book(pace, now, [Cost(tokens=tokens)] * count)[1]]
+def booked(limits: RateLimits, pace: SharedPace, count: int, *, now: float = NOW, tokens: float = 0.0) -> list[float]:
+    return [round(slot - NOW, 2) for slot in limits.book(pace, now, [Cost(tokens=tokens)] * count)[1]]
 
 
-class TestLines:
-    def test_what_may_be_late_or_early_is_kept_back_from_the_burst(self) -> None:
-        assert lines(requests_per_minute=60, burst=3).requests == Line(1.0, 2.5)
+class TestRateLimits:
+    def test_the_tolerance_is_subtracted_from_the_burst(self) -> None:
+        assert limits(requests_per_minute=60, burst=3).requests == RateLimit(1.0, 2.5)
 
     def test_with_a_burst_too_small_for_that_the_requests_are_set_further_apart(self) -> None:
-        assert lines(requests_per_minute=60, burst=1).requests == Line(1.5, 1.5)
-        assert lines(requests_per_minute=600, burst=2.5).requests == (approx(0.275), approx(0.275))
+        assert limits(requests_per_minute=60, burst=1).requests == RateLimit(1.5, 1.5)
+        assert limits(requests_per_minute=600, burst=2.5).requests == (approx(0.275), approx(0.275))
 
-    def test_what_the_quota_does_not_limit_is_no_line(self) -> None:
-        assert lines() == (UNLIMITED, UNLIMITED, UNLIMITED)
+    def test_what_the_quota_does_not_limit_is_unlimited(self) -> None:
+        assert limits() == (UNLIMITED, UNLIMITED, UNLIMITED)
 
     def test_tokens_may_be_used_a_minute_or_a_day_ahead(self) -> None:
-        tokens, day = lines(tokens_per_minute=6_000, tokens_per_day=86_400)[1:]
-        assert tokens == Line(0.01, 59.5)
-        assert day == Line(1.0, 86_399.5)
+        tokens, day = limits(tokens_per_minute=6_000, tokens_per_day=86_400)[1:]
+        assert tokens == RateLimit(0.01, 59.5)
+        assert day == RateLimit(1.0, 86_399.5)
 
 
 class TestBook:
     def test_the_burst_goes_at_once_and_the_rest_at_the_rate(self) -> None:
-        assert booked(lines(requests_per_minute=60, burst=3), SharedPace(), 5) == [0.0, 0.0, 0.5, 1.5, 2.5]
+        assert booked(limits(requests_per_minute=60, burst=3), SharedPace(), 5) == [0.0, 0.0, 0.5, 1.5, 2.5]
 
     def test_the_next_ones_go_behind(self) -> None:
-        once = lines(requests_per_minute=60, burst=3)
+        once = limits(requests_per_minute=60, burst=3)
         pace, _ = once.book(SharedPace(), NOW, [Cost()] * 3)
         assert booked(once, pace, 2) == [1.5, 2.5]
         assert pace.granted == 3
         assert pace.at == NOW
 
     def test_a_pause_fills_the_bucket_again_but_no_further(self) -> None:
-        once = lines(requests_per_minute=60, burst=3)
+        once = limits(requests_per_minute=60, burst=3)
         pace, _ = once.book(SharedPace(), NOW, [Cost()] * 5)
         assert booked(once, pace, 4, now=NOW + 100) == [100.0, 100.0, 100.5, 101.5]
 
     def test_without_a_quota_nobody_waits(self) -> None:
-        assert booked(lines(), SharedPace(), 50, tokens=1e9) == [0.0] * 50
+        assert booked(limits(), SharedPace(), 50, tokens=1e9) == [0.0] * 50
 
     def test_the_tightest_limit_counts(self) -> None:
-        both = lines(requests_per_minute=60, burst=10, tokens_per_minute=60_000)
+        both = limits(requests_per_minute=60, burst=10, tokens_per_minute=60_000)
         # The bucket holds 59,500; each of the others waits for 10,000 at 1,000 a second.
         assert booked(both, SharedPace(), 7, tokens=10_000) == [0, 0, 0, 0, 0, 0.5, 10.5]
 
     def test_more_tokens_than_the_bucket_holds_wait_for_a_full_one(self) -> None:
-        once = lines(tokens_per_minute=60_000)
+        once = limits(tokens_per_minute=60_000)
         pace, slots = once.book(SharedPace(), NOW, [Cost(tokens=1e6)])
         assert slots == [NOW]
-        assert pace.tokens_until == NOW + 59.5
+        assert pace.tokens_next_free_at == NOW + 59.5
 
     def test_nothing_is_booked_further_ahead_than_a_lambda_lives(self) -> None:
-        once = lines(requests_per_minute=1, burst=1)
+        once = limits(requests_per_minute=1, burst=1)
         pace, slots = once.book(SharedPace(), NOW, [Cost()] * 30)
         assert len(slots) == 15
-        assert slots[-1] <= NOW + LONGEST
+        assert slots[-1] <= NOW + MAX_AHEAD_SECONDS
         assert pace.granted == 15
 
-    def test_a_line_that_only_a_wrong_clock_can_have_booked_is_taken_back(self) -> None:
-        once = lines(requests_per_minute=60, burst=3)
+    def test_what_only_a_wrong_clock_can_have_booked_is_discarded(self) -> None:
+        once = limits(requests_per_minute=60, burst=3)
         pace, _ = once.book(SharedPace(), NOW + 1e6, [Cost()])
         assert booked(once, pace, 2) == [1.0, 2.0]  # on the safe side: as if the bucket were empty now
 
 
-class TestGiveBack:
-    def test_tokens_that_were_booked_in_vain_can_be_booked_again(self) -> None:
-        once = lines(tokens_per_minute=60_000, tokens_per_day=1e6)
+class TestRefund:
+    def test_unused_tokens_can_be_booked_again(self) -> None:
+        once = limits(tokens_per_minute=60_000, tokens_per_day=1e6)
         pace, _ = once.book(SharedPace(), NOW, [Cost(tokens=50_000)])
-        back = once.give_back(pace, NOW, 20_000)
-        assert back.tokens_until == approx(pace.tokens_until - 20)
-        assert back.day_until == approx(pace.day_until - 20_000 * 0.0864)
+        back = once.refund(pace, NOW, 20_000)
+        assert back.tokens_next_free_at == approx(pace.tokens_next_free_at - 20)
+        assert back.day_next_free_at == approx(pace.day_next_free_at - 20_000 * 0.0864)
 
     def test_calls_that_cost_more_than_booked_are_debited(self) -> None:
-        once = lines(tokens_per_minute=60_000)
+        once = limits(tokens_per_minute=60_000)
         pace, _ = once.book(SharedPace(), NOW, [Cost(tokens=10_000)])
-        assert once.give_back(pace, NOW, -5_000).tokens_until == approx(NOW + 15)
+        assert once.refund(pace, NOW, -5_000).tokens_next_free_at == approx(NOW + 15)
 
-    def test_what_a_full_bucket_gets_back_runs_over(self) -> None:
-        once = lines(tokens_per_minute=60_000)
+    def test_a_refund_to_a_full_bucket_overflows(self) -> None:
+        once = limits(tokens_per_minute=60_000)
         pace, _ = once.book(SharedPace(), NOW, [Cost(tokens=10_000)])
-        assert once.give_back(pace, NOW + 5, 50_000).tokens_until == NOW + 5
-        assert once.give_back(pace, NOW + 500, 50_000).tokens_until == pace.tokens_until
+        assert once.refund(pace, NOW + 5, 50_000).tokens_next_free_at == NOW + 5
+        assert once.refund(pace, NOW + 500, 50_000).tokens_next_free_at == pace.tokens_next_free_at
 
     def test_requests_are_not_touched(self) -> None:
-        once = lines(requests_per_minute=60, burst=3, tokens_per_minute=60_000)
+        once = limits(requests_per_minute=60, burst=3, tokens_per_minute=60_000)
         pace, _ = once.book(SharedPace(), NOW, [Cost()] * 5)
-        assert once.give_back(pace, NOW, 1_000).requests_until == pace.requests_until
+        assert once.refund(pace, NOW, 1_000).requests_next_free_at == pace.requests_next_free_at
 
 
 class TestThrottled:
     def test_the_bucket_is_empty_and_the_pace_lower(self) -> None:
-        once = lines(requests_per_minute=60, burst=3)
+        once = limits(requests_per_minute=60, burst=3)
         pace = once.throttled(SharedPace(), NOW, NOW - 0.1)
         assert pace.factor_at(NOW) == approx(0.8)
         assert booked(once, pace, 2) == [1.25, 2.5]
 
-    def test_what_was_under_way_then_changes_nothing_more(self) -> None:
-        once = lines(requests_per_minute=60, burst=3)
+    def test_a_request_in_flight_at_the_cut_changes_nothing(self) -> None:
+        once = limits(requests_per_minute=60, burst=3)
         pace = once.throttled(SharedPace(), NOW, NOW - 0.1)
         assert once.throttled(pace, NOW + 1, NOW) is pace
         assert once.overloaded(pace, NOW + 1, NOW) is pace
@@ -129,10 +136,10 @@ class TestThrottled:
     )
     def test_from_the_second_one_on_the_rate_is_measured(self, granted: int, factor: float) -> None:
         # At 60 a minute, 100 s after the first throttle, and a pace that has grown back to 0.9.
-        before = SharedPace(cut_at=NOW - 100, cut_granted=7, granted=7 + granted, factor=0.9 - (100 / 240) ** 3)
-        after = lines(requests_per_minute=60, burst=3).throttled(before, NOW, NOW - 1)
+        before = SharedPace(cut_at=NOW - 100, granted_at_cut=7, granted=7 + granted, factor=0.9 - (100 / 240) ** 3)
+        after = limits(requests_per_minute=60, burst=3).throttled(before, NOW, NOW - 1)
         assert after.factor == approx(factor)
-        assert (after.cut_at, after.cut_granted) == (NOW, 7 + granted)
+        assert (after.cut_at, after.granted_at_cut) == (NOW, 7 + granted)
 
     def test_the_pace_is_back_within_four_minutes_slowly_at_first(self) -> None:
         pace = dataclasses.replace(SharedPace(), factor=0.5, cut_at=NOW)
@@ -140,26 +147,26 @@ class TestThrottled:
         assert after == [0.5, 0.5, 0.516, 0.625, 0.922, 1.0]
 
     def test_it_never_falls_below_a_sixteenth(self) -> None:
-        once, pace = lines(requests_per_minute=60, burst=3), SharedPace()
+        once, pace = limits(requests_per_minute=60, burst=3), SharedPace()
         for second in range(100):
             pace = once.throttled(pace, NOW + second, NOW + second)
         assert pace.factor == 1 / 16
 
     def test_where_requests_are_not_limited_no_bucket_of_them_is_emptied(self) -> None:
-        pace = lines(tokens_per_minute=60_000).throttled(SharedPace(), NOW, NOW)
-        assert math.isfinite(pace.requests_until)
+        pace = limits(tokens_per_minute=60_000).throttled(SharedPace(), NOW, NOW)
+        assert math.isfinite(pace.requests_next_free_at)
         assert pace.factor == approx(0.8)
 
     def test_an_outage_of_some_seconds_halves_the_pace_once(self) -> None:
-        once = lines(requests_per_minute=60, burst=3)
+        once = limits(requests_per_minute=60, burst=3)
         pace = SharedPace()
         for second in range(6):
             pace = once.overloaded(pace, NOW + second, NOW + second)
         assert (pace.factor, pace.cut_at) == (approx(0.5), NOW)
-        assert once.overloaded(pace, NOW + BETWEEN_CUTS, NOW + 9).factor < 0.3
+        assert once.overloaded(pace, NOW + MIN_SECONDS_BETWEEN_CUTS, NOW + 9).factor < 0.3
 
     def test_an_overload_halves_the_pace_and_empties_nothing(self) -> None:
-        once = lines(requests_per_minute=60, burst=3)
+        once = limits(requests_per_minute=60, burst=3)
         pace = once.overloaded(SharedPace(), NOW, NOW)
         assert pace.factor == approx(0.5)
         assert booked(once, pace, 1) == [0.0]
