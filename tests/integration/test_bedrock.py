@@ -42,7 +42,14 @@ if TYPE_CHECKING:
 POLICY = RetryPolicy(max_retries=3, base_delay=0.0, jitter=NoJitter(), retry_on="transient")
 REQUEST: dict[str, Any] = {"modelId": SONNET, "messages": [user("Camurus announces results of its trial.")]}
 # What botocore's parser raises on a body that is JSON, but no object, and what becomes of it.
-TRIPPED = (AttributeError, TypeError, UnicodeDecodeError, ClientError, MalformedResponseError, StreamInterruptedError)
+PARSER_ERRORS = (
+    AttributeError,
+    TypeError,
+    UnicodeDecodeError,
+    ClientError,
+    MalformedResponseError,
+    StreamInterruptedError,
+)
 BODY: dict[str, Any] = {
     "anthropic_version": "bedrock-2023-05-31",
     "max_tokens": 1_000,
@@ -96,7 +103,7 @@ class TestOneRetryLayer:
 
     @pytest.mark.usefixtures("surroundings")
     @pytest.mark.parametrize("error", ["ThrottlingException", 429, 502, 503, "InternalServerException", "hang"])
-    def test_the_factorys_client_sends_once(self, emulator: BedrockEmulator, error: str | int) -> None:
+    def test_a_client_of_the_factory_sends_one_request(self, emulator: BedrockEmulator, error: str | int) -> None:
         emulator.fail_next(None, error)
         timeout = 0.2 if error == "hang" else 10
         with made(emulator.endpoint_url, read_timeout=timeout, session=None) as client:
@@ -119,7 +126,7 @@ class TestOneRetryLayer:
         assert emulator.requests == 1 + len(slept) > 1
         assert len(emulator.invocation_ids) == 1
 
-    def test_attempts_of_the_policy_are_calls_of_the_sdk(self, emulator: BedrockEmulator) -> None:
+    def test_every_attempt_of_the_policy_is_one_call_of_the_sdk(self, emulator: BedrockEmulator) -> None:
         emulator.fail_next(3)
         with made(emulator.endpoint_url) as client:
             BedrockRuntime(client, Retrier(POLICY)).converse(**REQUEST)
@@ -140,8 +147,8 @@ class TestPool:
         assert len(opened) <= 16
 
 
-class TestEndsOfTheRun:
-    def test_a_wrong_model_id_costs_a_call_a_worker(self) -> None:
+class TestFatalFaults:
+    def test_a_wrong_model_id_costs_one_request_for_each_worker(self) -> None:
         with BedrockEmulator(models=[SONNET]) as emulator, made(emulator.endpoint_url) as client:
             runtime = BedrockRuntime(client, Retrier(POLICY))
             request = {**REQUEST, "modelId": "eu.anthropic.claude-sonnet-9-v1:0"}
@@ -177,7 +184,7 @@ class TestBodies:
     @pytest.mark.parametrize("status", [200, 429, 503])
     @pytest.mark.parametrize("body", [b"[]", b'"text"', b"null", b"3", b"\xff\xfe", b'{"output": "text"}'])
     @pytest.mark.parametrize("call", [converse, converse_stream])
-    def test_a_body_that_is_no_object_keeps_what_its_status_meant(
+    def test_a_body_that_is_no_object_keeps_the_fault_of_its_status(
         self,
         emulator: BedrockEmulator,
         status: int,
@@ -186,7 +193,7 @@ class TestBodies:
     ) -> None:
         means = {200: Fault.MALFORMED_RESPONSE, 429: Fault.THROTTLING, 503: Fault.SERVICE_UNAVAILABLE}
         emulator.fail_next(1, "foreign-body", body=body, content_type="application/json", status=status)
-        with made(emulator.endpoint_url) as client, pytest.raises(TRIPPED) as raised:
+        with made(emulator.endpoint_url) as client, pytest.raises(PARSER_ERRORS) as raised:
             list(call(client, **REQUEST))
         expected = Fault.STREAM_INTERRUPTED if call is converse_stream and status == 200 else means[status]
         assert classify(raised.value) is expected
@@ -223,13 +230,13 @@ def connections() -> int:
     return sum(thread.name == "bedrock-emulator-call" for thread in threading.enumerate())
 
 
-def test_threads_under_random_failures_lose_nothing_and_hide_nothing() -> None:
+def test_every_call_of_many_threads_ends_and_every_request_is_counted() -> None:
     """50 calls on each of 8 threads, every third request failing: each call ends, and each request is accounted."""
     errors = ("ThrottlingException", "ServiceUnavailableException", 502, 529, "connection-reset", "cut-body")
     with BedrockEmulator(seed=7) as emulator, made(emulator.endpoint_url, workers=8) as client:
         emulator.fail_randomly(1 / 3, *errors)
-        patient = POLICY.replace(max_retries=30, retry_on=[fault for fault in Fault if fault.retryable])
-        runtime = BedrockRuntime(client, Retrier(patient), workers=8)
+        policy = POLICY.replace(max_retries=30, retry_on=[fault for fault in Fault if fault.retryable])
+        runtime = BedrockRuntime(client, Retrier(policy), workers=8)
         report = BoundedExecutor(8, policy=POLICY.replace(max_retries=0)).run(
             lambda number: runtime.converse(**{**REQUEST, "messages": [user(f"Item {number}.")]}), range(400)
         )
@@ -261,9 +268,10 @@ class TestRetryWrapper:
         clients["eu-central-1"].close()
 
 
-def test_a_server_that_says_when_to_come_back_is_obeyed(emulator: BedrockEmulator) -> None:
+def test_retry_after_is_obeyed(emulator: BedrockEmulator) -> None:
     emulator.fail_next(1, 529, retry_after=7)
     clock = FakeClock()
     with made(emulator.endpoint_url) as client:
         BedrockRuntime(client, Retrier(POLICY, clock=clock)).converse(**REQUEST)
-    assert clock.sleeps == [7.0]
+    (slept,) = clock.sleeps
+    assert 7.0 <= slept < 7.7  # up to a tenth more, as jitter

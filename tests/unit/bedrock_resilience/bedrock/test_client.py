@@ -62,7 +62,7 @@ class TestFactory:
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
         assert bedrock_runtime_client().meta.region_name == "eu-north-1"
 
-    def test_no_region_at_all_is_a_fault_of_the_configuration(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_region_is_a_fault_of_the_configuration(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("AWS_DEFAULT_REGION")
         with pytest.raises(Exception, match="You must specify a region") as raised:
             bedrock_runtime_client()
@@ -70,7 +70,7 @@ class TestFactory:
 
     @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
     @pytest.mark.usefixtures("profile")
-    def test_whatever_environment_and_profile_say_there_is_one_attempt(
+    def test_there_is_one_attempt_whatever_environment_and_profile_say(
         self, mode: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("AWS_RETRY_MODE", mode)
@@ -84,7 +84,7 @@ class TestFactory:
     def test_the_pool_holds_a_connection_for_each_worker(self, workers: int, pool: int) -> None:
         assert bedrock_runtime_client(workers=workers).meta.config.max_pool_connections == pool
 
-    def test_further_options_go_where_they_belong(self) -> None:
+    def test_further_options_reach_client_and_config(self) -> None:
         client = bedrock_runtime_client(
             read_timeout=5,
             connect_timeout=1,
@@ -99,7 +99,7 @@ class TestFactory:
         assert config.tcp_keepalive is False
         assert "ingest" in config.user_agent_extra
 
-    def test_a_session_handed_in_is_used(self) -> None:
+    def test_a_given_session_is_used(self) -> None:
         session = boto3.session.Session(region_name="eu-south-1")
         client = bedrock_runtime_client(session=session)
         assert client.meta.region_name == "eu-south-1"
@@ -162,7 +162,7 @@ class TestFactory:
         assert str(raised.value) == f"bedrock_runtime_client: {message}"
         assert classify(raised.value) is Fault.CONFIGURATION
 
-    def test_without_boto3_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_boto3_the_error_names_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "boto3.session", None)
         with pytest.raises(ModuleNotFoundError, match=r"pip install 'bedrock-resilience\[aws\]'") as raised:
             bedrock_runtime_client()
@@ -188,7 +188,7 @@ class TestAttempts:
     def test_from_a_config(self, config: dict[str, Any], attempts: int) -> None:
         assert attempts_of(boto3_client(retries=config)) == attempts
 
-    def test_of_a_client_made_without_a_thought(self) -> None:
+    def test_of_a_default_client(self) -> None:
         # legacy until botocore 1.43, standard since 1.44
         assert attempts_of(boto3_client()) == {"legacy": 5, "standard": 3}[boto3_client().meta.config.retries["mode"]]
 
@@ -236,7 +236,7 @@ class TestCheck:
             "Config(retries={'total_max_attempts': 1, 'mode': 'standard'})"
         )
 
-    def test_a_client_made_without_a_thought_is_refused(self) -> None:
+    def test_a_default_client_is_refused(self) -> None:
         with pytest.raises(ClientConfigurationError, match="two retry layers"):
             check_client(boto3_client(), policy=POLICY)
 
@@ -283,14 +283,14 @@ class TestCheck:
         with pytest.raises(ClientConfigurationError, match=r"no read timeout at all, and the deadline leaves 5\.0 s"):
             check_client(client, policy=POLICY, deadline=Deadline(5.0), clock=FakeClock())
 
-    def test_all_problems_are_told_at_once(self) -> None:
+    def test_all_problems_are_listed_at_once(self) -> None:
         client = boto3_client(retries={"total_max_attempts": 2}, max_pool_connections=1, read_timeout=60)
         with pytest.raises(ClientConfigurationError) as raised:
             check_client(client, policy=POLICY, workers=4, deadline=Deadline(5.0), clock=FakeClock())
         assert [part.partition(" ")[0] for part in str(raised.value).split("; and ")] == ["two", "a", "2"]
 
     @pytest.mark.parametrize("check", ["retries", "pool", "timeouts"])
-    def test_each_check_can_be_left_out(self, check: str) -> None:
+    def test_each_check_can_be_skipped(self, check: str) -> None:
         client = boto3_client(retries={"total_max_attempts": 2}, max_pool_connections=1, read_timeout=60)
         everything = {"retries", "pool", "timeouts"}
         deadline, clock = Deadline(5.0), FakeClock()
@@ -299,7 +299,7 @@ class TestCheck:
             check_client(client, policy=POLICY, workers=4, deadline=deadline, clock=clock, allow=everything - {check})
         assert "; and " not in str(raised.value)
 
-    def test_a_check_that_is_none_is_refused(self) -> None:
+    def test_an_unknown_check_is_refused(self) -> None:
         with pytest.raises(
             ValueError, match=r"^check_client: allow: got \['retrys'\]; accepted: 'retries', 'pool', 'timeouts'$"
         ):

@@ -254,7 +254,7 @@ def test_an_error_of_the_client_passes_through() -> None:
     assert raised.value is error
 
 
-def _tripped(parse: Callable[[], object]) -> Callable[..., object]:
+def _failing_parser(parse: Callable[[], object]) -> Callable[..., object]:
     """An operation whose parser trips over what came, as botocore's does."""
     namespace: dict[str, Any] = {"__name__": "botocore.parsers", "parse": parse}
     code = "def operation(**request):\n    response = {'status_code': 200, 'headers': {}}\n    return parse()\n"
@@ -265,7 +265,7 @@ def _tripped(parse: Callable[[], object]) -> Callable[..., object]:
 
 def test_a_body_that_the_sdk_cannot_parse_is_malformed() -> None:
     with pytest.raises(MalformedResponseError, match="the SDK cannot parse the response: AttributeError") as raised:
-        send(_tripped(lambda: [].get("output")), {})  # type: ignore[attr-defined]  # what the parser does with a list
+        send(_failing_parser(lambda: [].get("output")), {})  # type: ignore[attr-defined]  # what the parser does with a list
     assert isinstance(raised.value.__cause__, AttributeError)
 
 

@@ -33,7 +33,7 @@ def texts(events: Any) -> list[str]:  # noqa: ANN401 - events of either API
 
 
 class TestConverse:
-    def test_a_text_becomes_an_answer_that_passes_every_check(self) -> None:
+    def test_a_text_becomes_a_response_that_passes_every_check(self) -> None:
         client = ScriptedBedrock("two words")
         answer = converse(client, **REQUEST)
         assert answer["output"]["message"] == {"role": "assistant", "content": [{"text": "two words"}]}
@@ -43,7 +43,7 @@ class TestConverse:
         assert client.requests == [("converse", REQUEST)]
         assert client.calls == 1
 
-    def test_a_mapping_is_the_answer_itself(self) -> None:
+    def test_a_mapping_is_the_response_itself(self) -> None:
         given = converse_response("half a", "max_tokens")
         answer = ScriptedBedrock(given).converse(**REQUEST)
         assert {name: answer[name] for name in given} == given
@@ -52,12 +52,12 @@ class TestConverse:
         with pytest.raises(type(throttling_error())):
             ScriptedBedrock(throttling_error()).converse(**REQUEST)
 
-    def test_half_a_body_is_an_answer_without_output(self) -> None:
+    def test_half_a_body_is_a_response_without_output(self) -> None:
         assert "output" not in ScriptedBedrock(BrokenStream("half")).converse(**REQUEST)
         with pytest.raises(MalformedResponseError):
             converse(ScriptedBedrock(BrokenStream()), **REQUEST)
 
-    def test_a_script_that_is_over_says_so_unless_it_has_an_end(self) -> None:
+    def test_a_call_after_the_script_fails_unless_it_has_a_default(self) -> None:
         with pytest.raises(ScriptExhaustedError):
             ScriptedBedrock().converse(**REQUEST)
         assert ScriptedBedrock(then="always").converse(**REQUEST)["stopReason"] == "end_turn"
@@ -75,7 +75,7 @@ class TestConverse:
 
 
 class TestInvokeModel:
-    def test_a_text_becomes_a_claude_models_answer(self) -> None:
+    def test_a_text_becomes_a_claude_models_body(self) -> None:
         answer = invoke_model(ScriptedBedrock("two words"), modelId="model", body={})
         assert answer == claude_response("two words")
         assert answer["content"] == [{"type": "text", "text": "two words"}]
@@ -141,13 +141,13 @@ class TestStreams:
         assert raised.value.fault is Fault.STREAM_INTERRUPTED
         assert client.streams[0].closed
 
-    def test_it_may_break_with_an_error_of_ones_own(self) -> None:
+    def test_it_may_break_with_a_given_error(self) -> None:
         client = ScriptedBedrock(BrokenStream("half", error=stream_error("throttlingException")))
         with pytest.raises(StreamInterruptedError) as raised:
             list(converse_stream(client, **REQUEST))
         assert raised.value.fault is Fault.THROTTLING
 
-    def test_it_may_end_as_if_it_were_whole(self) -> None:
+    def test_it_may_end_without_an_error(self) -> None:
         client = ScriptedBedrock(BrokenStream("half", error=None))
         with pytest.raises(StreamInterruptedError, match="ended without its last event"):
             list(converse_stream(client, **REQUEST))
@@ -158,7 +158,7 @@ class TestStreams:
         assert client.streams == [stream]
         assert not stream.closed
 
-    def test_the_pieces_of_a_claude_stream_are_wrapped_as_bedrock_does(self) -> None:
+    def test_the_events_of_a_claude_stream_are_wrapped_as_bedrock_does(self) -> None:
         first = claude_events("a", "b", stop_reason="max_tokens")[0]
         assert json.loads(first["chunk"]["bytes"])["type"] == "message_start"
         assert (
@@ -168,7 +168,7 @@ class TestStreams:
 
 
 class TestExceptions:
-    def test_they_are_caught_by_the_names_of_the_client(self) -> None:
+    def test_they_are_the_classes_of_the_raised_errors(self) -> None:
         client = ScriptedBedrock(throttling_error())
         with pytest.raises(client.exceptions.ThrottlingException) as raised:
             client.converse(**REQUEST)

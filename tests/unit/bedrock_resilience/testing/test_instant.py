@@ -33,13 +33,13 @@ def test_retries_deep_inside_do_not_wait() -> None:
     assert clock.sleeps == [600.0, 1_200.0, 600.0]
 
 
-async def test_nor_do_tasks() -> None:
+async def test_tasks_do_not_wait() -> None:
     with instant_retries() as clock:
         assert await Retrier(PLAIN).acall(ascripted(*throttling_errors(2), "answer")) == "answer"
     assert clock.sleeps == [600.0, 1_200.0]
 
 
-def test_nor_do_the_workers_of_an_executor_which_take_turns() -> None:
+def test_workers_of_an_executor_do_not_wait() -> None:
     with instant_retries() as clock:
         report = BoundedExecutor(4, policy=PLAIN).run(scripted(*throttling_errors(4), then="answer"), range(8))
     assert len(report.succeeded) == 8
@@ -53,14 +53,14 @@ def test_events_are_waited_for_on_virtual_time() -> None:
     assert clock.sleeps == [600.0]
 
 
-def test_time_goes_on_from_where_it_is() -> None:
+def test_virtual_time_starts_at_the_real_time() -> None:
     deadline = Deadline.after(1_000.0)
     with instant_retries(), pytest.raises(type(throttling_error())) as raised:
         Retrier(PLAIN, deadline=deadline).call(scripted(then=throttling_error()))
     assert raised.value.__notes__ == ["bedrock_resilience: gave up after 2 attempts and 600.00 s of waiting: deadline"]
 
 
-def test_one_within_another_ends_with_its_own_block() -> None:
+def test_nested_blocks_restore_the_outer_clock() -> None:
     with instant_retries() as outer:
         with instant_retries() as inner:
             SYSTEM_CLOCK.sleep(5.0)

@@ -24,20 +24,20 @@ TESTS = """
 
 
 @pytest.fixture(autouse=True)
-def quietly(pytester: pytest.Pytester) -> None:
-    # The plugins of this suite are none of the user's: a suite starts with nothing but the one under test.
+def minimal_plugins(pytester: pytest.Pytester) -> None:
+    # A user has none of the plugins of this suite, so the tested suites start with the plugin under test alone.
     pytester.makeini(
         "[pytest]\naddopts = -p no:cacheprovider -p no:randomly\nasyncio_default_fixture_loop_scope = function"
     )
 
 
-def test_a_suite_that_names_it_has_the_fixture(pytester: pytest.Pytester) -> None:
+def test_a_suite_that_names_the_plugin_has_the_fixture(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(TESTS)
     pytester.runpytest().assert_outcomes(passed=2)
 
 
-def test_a_whole_suite_may_use_it_without_naming_it_in_each_test(pytester: pytest.Pytester) -> None:
+def test_a_suite_may_use_it_in_every_test(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nusefixtures = instant_retries\nasyncio_default_fixture_loop_scope = function")
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile("""
@@ -50,7 +50,7 @@ def test_a_whole_suite_may_use_it_without_naming_it_in_each_test(pytester: pytes
     pytester.runpytest().assert_outcomes(passed=1)
 
 
-def test_a_suite_that_does_not_ask_for_it_does_not_load_it(pytester: pytest.Pytester) -> None:
+def test_a_suite_that_does_not_name_it_does_not_load_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import sys
 

@@ -21,7 +21,7 @@ class TestScripted:
         assert fn() is None
         assert fn() == 5
 
-    def test_calls_and_their_arguments_are_put_on_record(self) -> None:
+    def test_calls_and_their_arguments_are_recorded(self) -> None:
         fn = scripted("a", "b")
         assert fn.calls == 0
         fn(1, two=2)
@@ -34,7 +34,7 @@ class TestScripted:
         assert fn(self=1) == "answer"
         assert fn.arguments == [((), {"self": 1})]
 
-    def test_a_call_too_many_says_so(self) -> None:
+    def test_one_call_too_many_fails(self) -> None:
         fn = scripted("a")
         fn()
         with pytest.raises(ScriptExhaustedError) as raised:
@@ -43,7 +43,7 @@ class TestScripted:
         assert isinstance(raised.value, AssertionError)
         assert fn.calls == 2
 
-    def test_what_comes_after_the_script(self) -> None:
+    def test_the_default_after_the_script(self) -> None:
         fn = scripted("a", then="b")
         assert [fn(), fn(), fn()] == ["a", "b", "b"]
         assert scripted(then=None)() is None

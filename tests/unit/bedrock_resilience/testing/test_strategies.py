@@ -26,7 +26,7 @@ def example(strategy: st.SearchStrategy[T], like: Callable[[T], bool]) -> T:
     return find(strategy, like, settings=ONCE)
 
 
-def test_they_can_be_had_from_the_package_as_well() -> None:
+def test_the_package_exports_them() -> None:
     assert testing.retry_policies is retry_policies
     assert testing.outcomes is outcomes
     assert "retry_policies" not in testing.__all__, "import * works without Hypothesis"
@@ -40,23 +40,23 @@ def test_a_call_does_not_fail_with_a_cancellation(fault: Fault) -> None:
 
 
 @given(faults(retryable=True), faults(retryable=False))
-def test_faults_may_be_chosen_by_what_they_mean(retryable: Fault, final: Fault) -> None:
+def test_faults_may_be_filtered_by_retryable(retryable: Fault, final: Fault) -> None:
     assert retryable.retryable
     assert not final.retryable
 
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.CANCELLED])
-def test_every_fault_comes_up(fault: Fault) -> None:
+def test_every_fault_is_generated(fault: Fault) -> None:
     assert example(faults(), lambda found: found is fault) is fault
 
 
 @pytest.mark.parametrize("kind", JITTERS.values(), ids=lambda kind: kind.__name__)
-def test_every_kind_of_jitter_comes_up(kind: type) -> None:
+def test_every_kind_of_jitter_is_generated(kind: type) -> None:
     assert type(example(jitters(), lambda jitter: type(jitter) is kind)) is kind
 
 
 @given(retry_policies())
-def test_policies_have_few_retries_unless_told_otherwise(policy: RetryPolicy) -> None:
+def test_policies_have_few_retries_by_default(policy: RetryPolicy) -> None:
     assert isinstance(policy, RetryPolicy)
     assert 0 <= policy.max_retries <= 6
 
@@ -68,7 +68,7 @@ def test_fields_of_a_policy_may_be_chosen(policy: RetryPolicy) -> None:
     assert (policy.max_retries, policy.jitter, policy.max_delay) == (50, FullJitter(), 2.0)
 
 
-def test_policies_with_and_without_limits_come_up() -> None:
+def test_policies_with_and_without_limits_are_generated() -> None:
     example(retry_policies(), lambda policy: policy.retries_of(Fault.READ_TIMEOUT) == 1)
     example(retry_policies(), lambda policy: policy.retry_on == frozenset())
     example(retry_policies(), lambda policy: policy == policy.replace(retry_on="transient"))

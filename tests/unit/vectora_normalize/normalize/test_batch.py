@@ -1,4 +1,4 @@
-"""Every item of a batch ends as an item or as a failure, and the log tells the numbers."""
+"""Every item of a batch ends as a success or a failure, and the log has the numbers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from bedrock_resilience._fault import Fault
+from bedrock_resilience import Fault, RetryPolicy
 from bedrock_resilience.pacing import NoPacer, Reservation
-from bedrock_resilience.retrying._policy import RetryPolicy
 from support.answering import USAGE, FunctionClient, client_error, extraction, tool_answer
 from support.items import raw_item
 from vectora_normalize.normalize.batch import MAX_BEDROCK_WORKERS, normalize_items_batch
@@ -75,7 +74,7 @@ def test_a_failing_item_never_stops_the_others(caplog: pytest.LogCaptureFixture)
     assert infos == ["Normalised: 7 succeeded, 3 failed, 0 not started"]
 
 
-def test_retries_and_the_giving_up_are_logged_in_the_two_lines_that_filters_count(
+def test_retries_and_abandoned_calls_are_logged_in_the_contracts_lines(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def refuse(_: str) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def test_retries_and_the_giving_up_are_logged_in_the_two_lines_that_filters_coun
     assert errors == ["ThrottlingException - Échec après 4 tentatives. Abandon de l'appel Bedrock."]
 
 
-def test_a_fault_of_the_whole_run_ends_it() -> None:
+def test_a_fatal_fault_ends_the_batch() -> None:
     def refuse(_: str) -> dict[str, Any]:
         raise client_error("AccessDeniedException", "no access to the model", 403)
 
@@ -100,12 +99,12 @@ def test_a_fault_of_the_whole_run_ends_it() -> None:
     assert report.stopped
 
 
-def test_there_are_four_workers_unless_told_otherwise() -> None:
+def test_the_default_is_four_workers() -> None:
     assert MAX_BEDROCK_WORKERS == 4
 
 
 class _CountingPacer(NoPacer):
-    """Lets everything pass and remembers what it was asked and told."""
+    """Admits everything, and records reservations and usages."""
 
     __slots__ = ("reserved", "usages")
 
@@ -121,7 +120,7 @@ class _CountingPacer(NoPacer):
         self.usages.append(usage)
 
 
-def test_a_pacer_is_told_what_each_request_reserves_and_what_it_used() -> None:
+def test_a_pacer_gets_the_reservation_and_the_usage_of_each_request() -> None:
     pacer = _CountingPacer()
     normalize_items_batch(
         ITEMS[:3], normalizer(lambda _: tool_answer(extraction())), pacer=pacer, policy=AT_ONCE, max_workers=1
@@ -133,7 +132,7 @@ def test_a_pacer_is_told_what_each_request_reserves_and_what_it_used() -> None:
     assert all(abs(tokens - 1700) < abs(first - 1700) for tokens in later)
 
 
-def test_an_answer_without_usage_is_an_answer() -> None:
+def test_a_response_without_usage_is_a_success() -> None:
     def answer(_: str) -> dict[str, Any]:
         return {key: value for key, value in tool_answer(extraction()).items() if key != "usage"}
 
@@ -141,9 +140,9 @@ def test_an_answer_without_usage_is_an_answer() -> None:
     assert [value["usage"] for value in report.values] == [{}]
 
 
-def test_progress_is_told() -> None:
-    seen: list[int] = []
+def test_progress_is_reported() -> None:
+    done: list[int] = []
     normalize_items_batch(
-        ITEMS, normalizer(lambda _: tool_answer(extraction())), on_progress=lambda progress: seen.append(progress.done)
+        ITEMS, normalizer(lambda _: tool_answer(extraction())), on_progress=lambda progress: done.append(progress.done)
     )
-    assert seen == list(range(1, 11))
+    assert done == list(range(1, 11))
