@@ -1,29 +1,25 @@
-"""All items of a run through Bedrock: few workers, one policy, each item paid once, and an account of every item."""
+"""All items of a run through Bedrock: few workers, one retry policy, and a report on every item."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
-from bedrock_resilience.batch._executor import BoundedExecutor
+from bedrock_resilience import BoundedExecutor, RetryPolicy
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.bedrock_retry import ContractLoggingListener
 from vectora_normalize.normalize.deduplicated_batch import DeduplicatedBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bedrock_resilience.batch._report import BatchReport, Progress
-    from bedrock_resilience.clock import Clock
-    from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.retrying._deadline import Deadline
+    from bedrock_resilience import BatchReport, Clock, Deadline, Pacer, Progress
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized, Normalizer
     from vectora_normalize.normalize.response_cache import AnswerStore
 
 MAX_BEDROCK_WORKERS = 4
-"""Calls in flight at once, where the environment does not say otherwise."""
+"""Calls in flight at the same time, unless the environment sets another number."""
 
 _logger = logging.getLogger(__name__)
 
@@ -40,20 +36,21 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
     clock: Clock = SYSTEM_CLOCK,
     on_progress: Callable[[Progress], object] | None = None,
 ) -> BatchReport[RawItem, Normalized]:
-    """Normalise all items; the report has them in input order, failures beside successes.
+    """Normalise all items; the report has successes and failures in input order.
 
-    A failing item never stops the others, unless its fault says that all others would fail the same way. Writes the
-    two lines that the CloudWatch filters count, and one INFO line with the numbers of successes and failures.
+    A failing item does not stop the others, unless its fault is ``fatal``: every other item would fail the same way.
+    Logs retries and abandoned calls in the two lines that CloudWatch filters count, and one INFO line with the numbers
+    of successes and failures.
 
     Args:
-        items: What to normalise.
-        normalizer: How one item is read.
+        items: The items to normalise.
+        normalizer: Normalises one item.
         answers: Where answers are kept, and shared with other runs; None: every item is asked about.
-        max_workers: Calls in flight at once.
-        policy: How a call is retried.
-        pacer: Asked before every request; None: requests are sent as soon as a worker is free.
-        deadline: No item is started that could not be finished before it.
-        clock: Where time comes from.
+        max_workers: Calls in flight at the same time.
+        policy: The retry policy of each call.
+        pacer: Paces the requests; None: a request is sent as soon as a worker is free.
+        deadline: No item is started that could not finish before it.
+        clock: The source of time.
         on_progress: Called after each item.
 
     Raises:
