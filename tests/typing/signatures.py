@@ -9,6 +9,7 @@ from bedrock_resilience import (
     AdaptivePacer,
     AdditiveJitter,
     BatchReport,
+    BedrockRuntime,
     BoundedExecutor,
     Deadline,
     DecorrelatedJitter,
@@ -16,28 +17,30 @@ from bedrock_resilience import (
     Fault,
     FullJitter,
     ItemOutcome,
+    LoggingListener,
     NoJitter,
+    NoPacer,
     Quota,
     QuotaPacer,
+    RequestTokens,
     Retrier,
     RetriesExhaustedError,
     RetryBudget,
     RetryPolicy,
+    StopReason,
+    TokenUsage,
     bedrock_runtime_client,
     classify,
     retry,
 )
-from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.bedrock import request_tokens
-from bedrock_resilience.quotas import RequestTokens, TokenUsage
 from bedrock_resilience.testing import FakeClock, scripted
 
 if TYPE_CHECKING:
     import random
 
-    from bedrock_resilience.clock import Clock
-    from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.retrying._jitter import Jitter
+    from bedrock_resilience import Clock, Pacer, Progress, SharedPacer
+    from bedrock_resilience.retrying import Jitter
 
 # --- decorated functions keep their signatures -----------------------------------------------------------------------
 
@@ -164,7 +167,7 @@ def policy_surface(policy: RetryPolicy, rng: random.Random) -> None:
 def retrier_surface(
     policy: RetryPolicy, clock: Clock, rng: random.Random, deadline: Deadline, budget: RetryBudget, pacer: Pacer
 ) -> None:
-    Retrier(policy, clock=clock, rng=rng, deadline=deadline, budget=budget, pacer=pacer, listeners=())
+    Retrier(policy, clock=clock, rng=rng, deadline=deadline, budget=budget, pacer=pacer, listeners=[LoggingListener()])
     BoundedExecutor(
         4,
         policy=policy,
@@ -173,10 +176,14 @@ def retrier_surface(
         pacer=pacer,
         clock=clock,
         listeners=(),
-        on_progress=lambda progress: assert_type(progress.done, int),
+        on_progress=print_progress,
     )
     BoundedExecutor(tokens=RequestTokens(700, 1_000)).retrier.replace(tokens=request_tokens)
     assert_type(request_tokens({"modelId": "m"}).settled(None).advised_max_tokens, int | None)
+
+
+def print_progress(progress: Progress) -> None:
+    assert_type(progress.done, int)
 
 
 def fault_surface(error: RetriesExhaustedError) -> None:
@@ -189,9 +196,9 @@ def fault_surface(error: RetriesExhaustedError) -> None:
     assert_type(error.reason, StopReason | None)
 
 
-def pacer_surface() -> None:
+def pacer_surface(shared: SharedPacer) -> None:
     quota = Quota(requests_per_minute=50, tokens_per_minute=200_000, burst=5)
-    pacers: list[Pacer] = [QuotaPacer(quota), AdaptivePacer()]
+    pacers: list[Pacer] = [NoPacer(), QuotaPacer(quota), AdaptivePacer(), shared]
     for pacer in pacers:
         reservation = pacer.reserve(0.0, tokens=4_000)
         assert_type(reservation.wait, float)
@@ -201,7 +208,8 @@ def pacer_surface() -> None:
 
 
 def client_surface() -> None:
-    bedrock_runtime_client("eu-west-3", workers=4, read_timeout=60.0, connect_timeout=5)
+    client = bedrock_runtime_client("eu-west-3", workers=4, read_timeout=60.0, connect_timeout=5)
+    BedrockRuntime(client)
 
 
 def test_kit_surface() -> None:
