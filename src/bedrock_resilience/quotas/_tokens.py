@@ -2,10 +2,10 @@
 
 The rules are those of the AWS page "How tokens are counted" (read November 2026):
 
-- start: `total input tokens + maxTokens` are deducted from the tokens-per-minute quota; a call that does not fit is
+- start: ``total input tokens + maxTokens`` are deducted from the tokens-per-minute quota; a call that does not fit is
   throttled;
-- end: the call is settled at `InputTokenCount + CacheWriteInputTokens + OutputTokenCount x burndown`; the rest is
-  given back.
+- end: the call is settled at ``InputTokenCount + CacheWriteInputTokens + OutputTokenCount x burndown``; the rest is
+  refunded.
 
 The settlement can exceed the reservation: 3,000 tokens in, maxTokens 1,000 and 600 tokens out reserve 4,000 and
 settle at 6,000 on a model with burndown 5. Cache reads do not count when settling; whether they count when reserving
@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, cast
+
+from bedrock_resilience._checks import number, refuse, whole_number
 
 __all__ = [
     "BURNDOWN_RATES",
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 MODEL_MAX_TOKENS: Final = 64_000
-"""What Bedrock reserves for the output of a call that names no `maxTokens`: the model's maximum, here that of Claude
+"""What Bedrock reserves for the output of a call without ``maxTokens``: the model's maximum, here that of Claude
 Sonnet.
 """
 
@@ -51,12 +52,12 @@ IMAGE_TOKENS: Final = 1_600
 class Usage:
     """The tokens of one answered call, as Bedrock reports them.
 
-    With prompt caching `input_tokens` excludes what was read from or written to the cache; the whole input is the sum
+    With prompt caching ``input_tokens`` excludes what was read from or written to the cache; the whole input is the sum
     of the three (AWS, "Prompt caching").
 
     Raises:
-        TypeError: a count is not an integer.
-        ValueError: a count is negative.
+        TypeError: A count is not an integer.
+        ValueError: A count is negative. Both name every such field.
     """
 
     input_tokens: int
@@ -65,16 +66,11 @@ class Usage:
     cache_read_input_tokens: int = 0
 
     def __post_init__(self) -> None:
-        for field in ("input_tokens", "output_tokens", "cache_write_input_tokens", "cache_read_input_tokens"):
-            given: object = getattr(self, field)
-            if isinstance(given, bool) or not isinstance(given, int):
-                raise TypeError(f"Usage.{field}: got {given!r}; accepted: an integer >= 0")
-            if given < 0:
-                raise ValueError(f"Usage.{field}: got {given!r}; accepted: an integer >= 0")
+        refuse("Usage", *(whole_number(field, getattr(self, field), least=0) for field in self.__slots__))
 
     @property
     def total_input_tokens(self) -> int:
-        """All tokens the model read, from the cache or not."""
+        """All tokens that the model read, from the cache or not."""
         return self.input_tokens + self.cache_write_input_tokens + self.cache_read_input_tokens
 
 
@@ -100,13 +96,13 @@ BURNDOWN_RATES: Final[tuple[BurndownRate, ...]] = (
 """Burndown by model family: 5 from Claude 3.7 to 4.7, 10 for Sonnet 5 and Opus 5, 15 for Claude 4.8; every other
 model 1.
 
-From quotations of the AWS page "How tokens are counted". It is about quota only, not about billing. The longest
-family that stands in a model id wins, so `claude-opus-4-8` goes before `claude-opus-4`.
+From quotations of the AWS page "How tokens are counted". The rates apply to the quota only, not to billing. The longest
+family that a model id contains wins, so ``claude-opus-4-8`` goes before ``claude-opus-4``.
 """
 
 
 def model_name(model_id: str) -> str:
-    """The model or profile id at the end of an ARN; any other id as it is.
+    """Return the model or profile id at the end of an ARN; any other id as it is.
 
     >>> model_name("arn:aws:bedrock:eu-west-3:1:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
     'eu.anthropic.claude-sonnet-4-5-20250929-v1:0'
@@ -115,15 +111,15 @@ def model_name(model_id: str) -> str:
 
 
 def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -> float:
-    """How many tokens of quota one output token of this model costs.
+    """Return how many tokens of quota one output token of this model costs.
 
     Args:
-        model_id: a model id, a profile id or an ARN of either.
-        overrides: family -> rate, tried before `BURNDOWN_RATES`.
+        model_id: A model id, a profile id or an ARN of either.
+        overrides: Family -> rate, tried before ``BURNDOWN_RATES``.
 
     Raises:
-        TypeError: the rate that is found in `overrides` is not a number.
-        ValueError: it is not positive and finite. Both name the family.
+        TypeError: The rate found in ``overrides`` is not a number.
+        ValueError: It is not positive and finite. Both name the family.
 
     >>> burndown_rate("eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
     5.0
@@ -142,13 +138,8 @@ def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -
 
 
 def check_burndown(family: str, given: object) -> None:
-    """Refuse a rate that is none.
-
-    Raises:
-        TypeError: it is not a number.
-        ValueError: it is not positive and finite.
-    """
-    _check(f"burndown[{family!r}]", given, sys.float_info.max, "a finite number > 0")
+    """Refuse a rate that is not a number (TypeError), or not positive and finite (ValueError)."""
+    refuse("burndown", number(repr(family), given, above=0))
 
 
 def _longest_family(model_id: str, rates: Mapping[str, float]) -> str | None:
@@ -161,12 +152,12 @@ def _longest_family(model_id: str, rates: Mapping[str, float]) -> str | None:
 def reserved_tokens(
     input_tokens: int, max_tokens: int | None = None, *, model_max_tokens: int = MODEL_MAX_TOKENS
 ) -> int:
-    """Tokens deducted from the quota when a call starts.
+    """Return the tokens deducted from the quota when a call starts.
 
     Args:
-        input_tokens: all input tokens, cached ones included.
-        max_tokens: the request's `maxTokens`; None reserves the model's maximum.
-        model_max_tokens: the model's maximum.
+        input_tokens: All input tokens, cached ones included.
+        max_tokens: The request's ``maxTokens``; None reserves the model's maximum.
+        model_max_tokens: The model's maximum.
 
     >>> reserved_tokens(3_000, 1_000)
     4000
@@ -177,7 +168,7 @@ def reserved_tokens(
 
 
 def settled_tokens(usage: Usage, burndown: float = 1.0) -> float:
-    """Tokens that a call has cost once it has ended.
+    """Return the tokens that a call cost, once it has ended.
 
     >>> settled_tokens(Usage(3_000, 600), burndown=5)
     6000
@@ -199,7 +190,7 @@ _NAMES: Final = (
     ),
 )
 
-# Where these counts stand, most telling first.
+# Where these counts are, the most specific place first.
 _PLACES: Final = (
     ("usage",),
     ("metadata", "usage"),
@@ -208,18 +199,18 @@ _PLACES: Final = (
 )
 
 
-def usage_from(answer: object) -> Usage | None:
-    """The usage an answer reports; None if it reports none that can be read.
+def usage_from(response: object) -> Usage | None:
+    """Return the usage that a response reports; None where it reports none that can be read.
 
-    Reads the answer of `converse()`, the `metadata` event of its stream, the decoded body of InvokeModel for Claude,
-    the last chunk of its stream, and what boto3's `invoke_model()` returns (from the response headers; the body is
-    left unread).
+    Reads the response of ``converse()``, the ``metadata`` event of its stream, the decoded body of InvokeModel for
+    Claude, the last chunk of its stream, and what boto3's ``invoke_model()`` returns (from the response headers; the
+    body is left unread).
 
     >>> usage_from({"usage": {"inputTokens": 12, "outputTokens": 3, "totalTokens": 15}})
     Usage(input_tokens=12, output_tokens=3, cache_write_input_tokens=0, cache_read_input_tokens=0)
     """
     for place in _PLACES:
-        counts = _at(answer, place)
+        counts = _at(response, place)
         for names in _NAMES:
             usage = _usage(counts, names)
             if usage is not None:
@@ -227,8 +218,8 @@ def usage_from(answer: object) -> Usage | None:
     return None
 
 
-def _at(answer: object, place: tuple[str, ...]) -> Mapping[str, object]:
-    found = answer
+def _at(response: object, place: tuple[str, ...]) -> Mapping[str, object]:
+    found = response
     for key in place:
         found = cast("Mapping[str, object]", found).get(key) if isinstance(found, Mapping) else None
     return cast("Mapping[str, object]", found) if isinstance(found, Mapping) else {}
@@ -251,28 +242,30 @@ def _count(value: object) -> int | None:
 
 
 class TokenEstimator:
-    """Estimates the input tokens of a request from its length, and learns from the usage of answers. Thread-safe.
+    """Estimates the input tokens of a request from its length, and learns from the usage of responses. Thread-safe.
 
-    A limiter must know the tokens of a call before Bedrock has counted them; CountTokens costs a round trip and does
-    not take cross-Region profiles. The estimate is `characters x ratio`, and the ratio follows what answers report
-    with exponential smoothing, so one estimator serves one kind of prompt well. Images count as a fixed number of
-    tokens.
+    A pacer must know the tokens of a call before Bedrock has counted them; CountTokens costs a round trip and does not
+    accept cross-Region profiles. The estimate is ``characters x ratio``, and the ratio follows what responses report
+    with exponential smoothing, so use one estimator for each kind of prompt. Images count as a fixed number of tokens.
 
     Args:
-        tokens_per_character: the first ratio. The default assumes 3.5 characters a token, which is on the safe side for
+        tokens_per_character: The first ratio. The default assumes 3.5 characters a token, which is on the safe side for
             English with Claude (about 4).
-        weight: share of a new observation in the ratio, 0 < weight <= 1.
+        weight: Share of a new observation in the ratio, 0 < weight <= 1.
 
     Raises:
-        TypeError: an argument is not a number.
-        ValueError: it lies outside its range. Both name the argument, what was given and what is accepted.
+        TypeError: An argument is not a number.
+        ValueError: It is out of range. Both name every such argument.
     """
 
     __slots__ = ("_lock", "_ratio", "_weight")
 
     def __init__(self, tokens_per_character: float = 1 / 3.5, weight: float = 0.2) -> None:
-        _check("tokens_per_character", tokens_per_character, sys.float_info.max, "a finite number > 0")
-        _check("weight", weight, 1.0, "0 < weight <= 1")
+        refuse(
+            "TokenEstimator",
+            number("tokens_per_character", tokens_per_character, above=0),
+            number("weight", weight, above=0, most=1),
+        )
         self._ratio = tokens_per_character
         self._weight = weight
         self._lock = threading.Lock()
@@ -282,11 +275,11 @@ class TokenEstimator:
 
     @property
     def tokens_per_character(self) -> float:
-        """The ratio as learned so far."""
+        """The ratio learned so far."""
         return self._ratio
 
     def estimate(self, request: object) -> int:
-        """Input tokens that this request, or text, is expected to have.
+        """Return the input tokens that this request, or text, is expected to have.
 
         >>> TokenEstimator(tokens_per_character=0.25).estimate("four characters a token")
         6
@@ -295,21 +288,13 @@ class TokenEstimator:
         return math.ceil(characters * self._ratio) + fixed
 
     def learn(self, request: object, usage: Usage) -> None:
-        """Take in what Bedrock counted for this request; says nothing about a request without text."""
+        """Adapt the ratio to what Bedrock counted for this request. A request without text changes nothing."""
         characters, fixed = _measure(request)
         observed = usage.total_input_tokens - fixed
         if characters == 0 or observed <= 0:
             return
         with self._lock:
             self._ratio += self._weight * (observed / characters - self._ratio)
-
-
-def _check(name: str, given: object, most: float, accepted: str) -> None:
-    problem = f"{name}: got {given!r}; accepted: {accepted}"
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise TypeError(problem)
-    if not 0 < given <= most:
-        raise ValueError(problem)
 
 
 # Parts of a request that the model does not read.
@@ -329,10 +314,8 @@ _UNREAD: Final = frozenset(
 
 
 def _measure(part: object) -> tuple[int, int]:
-    """Characters of all texts in a request (or a part of it), and the tokens of its images."""
-    if isinstance(part, str):
-        return len(part), 0
-    if isinstance(part, bytes | bytearray):
+    """Return the characters of all texts in a request (or a part of it), and the tokens of its images."""
+    if isinstance(part, str | bytes | bytearray):
         return len(part), 0
     if isinstance(part, Mapping):
         fields = cast("Mapping[object, object]", part)

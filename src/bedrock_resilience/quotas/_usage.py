@@ -1,18 +1,17 @@
-"""Spending: what requests reserve of a token quota, and what comes of it.
+"""Reserved against used: what requests reserve of a token quota, and what they cost in the end.
 
-Bedrock takes a request's input and its `max_tokens` off the quota when it starts, and corrects that when it ends, by
-the rules of `bedrock_resilience.quotas`. Where the call turns out to have cost less, the difference was reserved in
-vain: as long as the call lasted, nobody could use it. A `TokenUsage` tells how much that was, and which `max_tokens`
-would do.
+Bedrock deducts a request's input and its ``max_tokens`` from the quota when it starts, and corrects that when it ends.
+Where the call cost less, the difference was unused: as long as the call lasted, no other request could use it. A
+``TokenUsage`` counts how much that was, and advises a ``max_tokens`` that suffices.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from bedrock_resilience._checks import number, refuse, whole_number
 from bedrock_resilience.quotas._tokens import reserved_tokens, settled_tokens
 
 if TYPE_CHECKING:
@@ -21,30 +20,34 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.quotas._tokens import Usage
 
-_ENOUGH: Final = 20
-"""Answers before `max_tokens` is advised: of n answers alike, the next one is the longest yet once in n + 1 times."""
+_MIN_SAMPLES: Final = 20
+"""Responses before a ``max_tokens`` is advised: after n similar ones, the next is the longest so far once in n + 1
+times."""
 
 _MARGIN: Final = 1.25
-"""Over the longest answer so far. A `max_tokens` that is too low costs a whole answer, one too high only quota."""
+"""Over the longest response so far. A ``max_tokens`` that is too low truncates a response, one too high only costs
+quota.
+"""
 
-_STEP: Final = 50
-"""Advised numbers are round."""
+_STEP_TOKENS: Final = 50
+"""Advised numbers are multiples of this."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTokens:
-    """What one request may use, as far as can be told before it is sent.
+    """What one request may use, as known before it is sent.
 
-    A pacer reserves it; with the usage of the answer, the report settles it.
+    A pacer reserves it, and the report settles it with the usage of the response.
 
     Args:
         input_tokens: All its input tokens, as estimated.
-        max_tokens: Its `max_tokens`; None where it names none, so that the model's maximum is reserved.
-        burndown: Tokens of quota that an output token costs, see `burndown_rate`. The default
+        max_tokens: Its ``max_tokens``; None where it has none, so that the model's maximum is reserved.
+        burndown: Tokens of quota that an output token costs, see ``burndown_rate``. The default
             is that of Claude 3.7 to 4.7.
 
     Raises:
-        ValueError: A number lies outside its range; the message names it.
+        TypeError: A field is not a number.
+        ValueError: A number is out of range. Both name every such field.
     """
 
     input_tokens: int
@@ -52,23 +55,24 @@ class RequestTokens:
     burndown: float = 5.0
 
     def __post_init__(self) -> None:
-        _check_count("input_tokens", self.input_tokens, 0)
-        if self.max_tokens is not None:
-            _check_count("max_tokens", self.max_tokens, 1)
-        if not 0 < self.burndown < math.inf:
-            raise ValueError(f"RequestTokens.burndown: got {self.burndown!r}; accepted: a finite number > 0")
+        refuse(
+            "RequestTokens",
+            whole_number("input_tokens", self.input_tokens, least=0),
+            whole_number("max_tokens", self.max_tokens, least=1, optional=True),
+            number("burndown", self.burndown, above=0),
+        )
 
     @property
     def reserved(self) -> int:
-        """What Bedrock takes off the quota when the request starts."""
+        """What Bedrock deducts from the quota when the request starts."""
         return reserved_tokens(self.input_tokens, self.max_tokens)
 
     def settled(self, usage: Usage | None) -> TokenUsage:
-        """The account of one such request, which has ended; None: what it used is not known.
+        """Return the token usage of one such request that has ended; None: what it used is not known.
 
-        What it reserved is told by the input tokens of the usage, which are counted, not estimated.
+        The reservation is computed from the input tokens of the usage, which are counted, not estimated.
 
-        >>> from bedrock_resilience.quotas._tokens import Usage
+        >>> from bedrock_resilience.quotas import Usage
         >>> RequestTokens(2_900, 1_000, burndown=1).settled(Usage(3_000, 600)).unused
         400.0
         """
@@ -91,22 +95,22 @@ class RequestTokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUsage:
-    """What requests reserved of a token quota, and what they cost in the end. Two of them add up to one.
+    """What requests reserved of a token quota, and what they cost in the end. Two of them can be added.
 
-    A request that was refused, or never arrived, has reserved nothing, and is not in it.
+    A request that was refused, or never arrived, has reserved nothing, and is not included.
 
     Attributes:
-        answers: Requests whose usage is known. All numbers below are those of these.
-        unknown: Requests that may have reserved tokens, and that nobody knows the usage of: timed out, cut off,
-            answered with an error of the server, or by something without a `usage`.
+        answers: Requests whose usage is known. All numbers below are about these.
+        unknown: Requests that may have reserved tokens, and whose usage is not known: timed out, cut off, answered with
+            a server error, or with a response without ``usage``.
         input_tokens: Tokens that the model read, those of a cache included.
         output_tokens: Tokens that it wrote.
-        reserved: Tokens taken off the quota when the requests started: input + `max_tokens` of each.
+        reserved: Tokens deducted from the quota when the requests started: input + ``max_tokens`` of each.
         settled: Tokens that they cost in the end: input + cache writes + output x burndown of each.
-        unused: What was reserved beyond that, request by request. One that cost more than it reserved makes up for no
-            other.
-        max_tokens: The largest `max_tokens` of a request.
-        largest_output: Output tokens of the longest answer.
+        unused: What was reserved beyond that, request by request. One that cost more than it reserved does not offset
+            another.
+        max_tokens: The largest ``max_tokens`` of a request.
+        largest_output: Output tokens of the longest response.
     """
 
     answers: int = 0
@@ -120,7 +124,7 @@ class TokenUsage:
     largest_output: int = 0
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
-        """Both together."""
+        """Return the sum of both."""
         return TokenUsage(
             answers=self.answers + other.answers,
             unknown=self.unknown + other.unknown,
@@ -135,32 +139,32 @@ class TokenUsage:
 
     @property
     def unused_share(self) -> float:
-        """What was reserved in vain, of all that was reserved, 0 to 1."""
+        """The unused share of all that was reserved, 0 to 1."""
         return self.unused / self.reserved if self.reserved else 0.0
 
     @property
     def advised_max_tokens(self) -> int | None:
-        """A lower `max_tokens` that would do; None where there is none, or too few answers to tell.
+        """A lower ``max_tokens`` that suffices; None where there is none, or too few responses to know.
 
-        A quarter more than the longest answer. But no less than what the answers cost on the average beyond their
-        input: on a model with a burndown, a reservation under that frees nothing, because a call needs as much in the
+        A quarter more than the longest response, but no less than what the responses cost on average beyond their
+        input: on a model with a burndown, a reservation below that frees nothing, because the call costs as much in the
         end.
         """
-        if self.answers < _ENOUGH or not self.unused:
+        if self.answers < _MIN_SAMPLES or not self.unused:
             return None
         cost = (self.settled - self.input_tokens) / self.answers
-        advised = _STEP * math.ceil(max(_MARGIN * self.largest_output, cost, 1) / _STEP)
+        advised = _STEP_TOKENS * math.ceil(max(_MARGIN * self.largest_output, cost, 1) / _STEP_TOKENS)
         return advised if advised < self.max_tokens else None
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Self:
-        """The account that `to_dict` told of, but for the rounding.
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the token usage that ``to_dict`` wrote, except for the rounding.
 
         Raises:
-            ValueError: A number is missing, or cannot be; the message names each.
+            ValueError: A number is missing or wrong; the message names each.
         """
         numbers: dict[str, Any] = {
-            name: told.get("over_reserved" if name == "unused" else name) for name in cls.__slots__
+            name: fields.get("over_reserved" if name == "unused" else name) for name in cls.__slots__
         }
         wrong = [f"{name}: got {value!r}" for name, value in numbers.items() if not _is_number(value)]
         if wrong:
@@ -168,7 +172,7 @@ class TokenUsage:
         return cls(**numbers)
 
     def to_dict(self) -> dict[str, int | float | None]:
-        """The account for JSON."""
+        """Return the token usage for JSON."""
         return {
             "answers": self.answers,
             "unknown": self.unknown,
@@ -184,10 +188,5 @@ class TokenUsage:
         }
 
 
-def _check_count(name: str, given: object, least: int) -> None:
-    if not isinstance(given, int) or isinstance(given, bool) or given < least:
-        raise ValueError(f"RequestTokens.{name}: got {given!r}; accepted: a whole number >= {least}")
-
-
 def _is_number(given: object) -> bool:
-    return isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= sys.float_info.max
+    return number("", given, least=0) is None

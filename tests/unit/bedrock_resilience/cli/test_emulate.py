@@ -57,8 +57,8 @@ def test_it_serves_boto3_and_counts(process: subprocess.Popen[str]) -> None:
     ("arguments", "names"),
     [
         (["--latency", "slow"], ["latency", "'slow'", "uniform:<low>,<high>"]),
-        (["--rpm", "-1"], ["Quota.requests_per_minute", "-1"]),
-        (["--burst", "2"], ["Quota.burst", "requests_per_minute"]),
+        (["--rpm", "-1"], ["Quota: requests_per_minute", "-1"]),
+        (["--burst", "2"], ["Quota: burst", "requests_per_minute"]),
         (["--fail-rate", "2"], ["rate", "2"]),
         (["--fail-rate", "0.1", "--fail-with", "Nonsense"], ["Nonsense"]),
         (["--backend-url", "nowhere"], ["url", "'nowhere'", "http://host:port/v1"]),

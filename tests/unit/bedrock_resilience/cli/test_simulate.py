@@ -96,7 +96,7 @@ def test_the_last_setting_is_drawn(tmp_path: Path) -> None:
         (["--latency", "inf"], "--latency: got 'inf'; accepted: finite seconds >= 0"),
         (["--latency", "uniform:5,1"], "--latency: got 'uniform:5,1'; accepted: finite seconds >= 0"),
         (["--sweep", "workers=2,x"], "sweep: workers: got 'x'; accepted: a whole number"),
-        (["--rpm", "-3"], "Quota.requests_per_minute: got -3"),
+        (["--rpm", "-3"], "Quota: requests_per_minute: got -3"),
         (["--plot", "run.gif"], "--plot: got 'run.gif'; accepted: a file that ends in .svg, .png, .pdf"),
         (["--plot", "no/such/folder/run.svg"], "accepted: a file in an existing folder"),
         (["--tpm", "4000", "--input-tokens", "many"], "--input-tokens: got 'many'; accepted: two whole numbers"),

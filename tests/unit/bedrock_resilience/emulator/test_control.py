@@ -121,7 +121,7 @@ def test_the_quotas_of_several_models_are_shown_by_model() -> None:
             "headers: got {'a': 'b\\r\\nc'}; accepted: a mapping of texts",
         ),
         ("PUT", "quota", {"rpm": 5}, "rpm: not a field of a quota; accepted: requests_per_minute,"),
-        ("PUT", "quota", {"burst": 5}, "Quota.burst: got 5 without requests_per_minute"),
+        ("PUT", "quota", {"burst": 5}, "Quota: burst: got 5; accepted: None without requests_per_minute"),
         ("PUT", "latency", {}, "latency: got None; accepted: a number of seconds >= 0"),
         ("PUT", "latency", {"latency": "fast"}, "latency: got 'fast'; accepted: seconds (6.5)"),
     ],

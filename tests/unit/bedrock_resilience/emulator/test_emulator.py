@@ -55,7 +55,7 @@ def test_a_latency_that_is_none_is_refused_and_the_old_one_stays() -> None:
         ({"models": "amazon.nova-lite-v1:0"}, TypeError, "models: got 'amazon.nova-lite-v1:0'; accepted: a collection"),
         ({"models": 5}, TypeError, "models: got 5; accepted: a collection of model ids"),
         ({"answerer": "hello"}, TypeError, "answerer: got 'hello'; accepted: a function from a Conversation"),
-        ({"burndown": {"nova": -1}}, ValueError, "burndown['nova']: got -1; accepted: a finite number > 0"),
+        ({"burndown": {"nova": -1}}, ValueError, "burndown: 'nova': got -1; accepted: a finite number > 0"),
     ],
 )
 def test_what_it_cannot_serve_with_is_refused_before_it_starts(

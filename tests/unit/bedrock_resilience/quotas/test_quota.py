@@ -30,24 +30,20 @@ class TestQuota:
     @pytest.mark.parametrize("field", ["requests_per_minute", "tokens_per_minute", "tokens_per_day"])
     @pytest.mark.parametrize("given", [0, -5, math.inf, math.nan, 10**400])
     def test_a_value_out_of_range_is_refused_by_name(self, field: str, given: float) -> None:
-        with pytest.raises(
-            ValueError, match=rf"^Quota\.{field}: got .+; accepted: a finite number > 0, or None for no limit$"
-        ):
+        with pytest.raises(ValueError, match=rf"^Quota: {field}: got .+; accepted: a finite number > 0, or None$"):
             Quota(**{field: given})
 
     @pytest.mark.parametrize("given", ["50", True, [50]])
     def test_a_value_that_is_no_number_is_refused_by_name(self, given: object) -> None:
-        with pytest.raises(TypeError, match=r"^Quota\.requests_per_minute: got .+; accepted: a finite number > 0"):
+        with pytest.raises(TypeError, match=r"^Quota: requests_per_minute: got .+; accepted: a finite number > 0"):
             Quota(requests_per_minute=cast("float", given))
 
     def test_a_burst_needs_a_rate_and_must_admit_a_request(self) -> None:
-        with pytest.raises(
-            ValueError, match=r"^Quota\.burst: got 5 without requests_per_minute; give both, or no burst$"
-        ):
+        with pytest.raises(ValueError, match=r"^Quota: burst: got 5; accepted: None without requests_per_minute$"):
             Quota(burst=5)
-        with pytest.raises(ValueError, match=r"^Quota\.burst: got 0\.5; accepted: a number >= 1"):
+        with pytest.raises(ValueError, match=r"^Quota: burst: got 0\.5; accepted: a finite number >= 1, or None$"):
             Quota(requests_per_minute=50, burst=0.5)
-        with pytest.raises(ValueError, match=r"^Quota\.burst: got -1; accepted: a finite number >= 1"):
+        with pytest.raises(ValueError, match=r"^Quota: burst: got -1; accepted: a finite number >= 1, or None$"):
             Quota(requests_per_minute=50, burst=-1)
 
     def test_a_share_scales_every_limit_and_keeps_a_burst_of_one(self) -> None:
@@ -58,12 +54,16 @@ class TestQuota:
 
     @pytest.mark.parametrize("fraction", [0, -1, 1.01])
     def test_a_share_outside_its_range_is_refused(self, fraction: float) -> None:
-        with pytest.raises(ValueError, match=r"fraction: got .+; accepted: 0 < fraction <= 1"):
+        with pytest.raises(
+            ValueError, match=r"^Quota.share: fraction: got .+; accepted: a finite number > 0 and <= 1$"
+        ):
             Quota().share(fraction)
 
     @pytest.mark.parametrize("fraction", ["1/3", None, True])
     def test_a_share_that_is_no_number_is_refused(self, fraction: object) -> None:
-        with pytest.raises(TypeError, match=rf"^fraction: got {fraction!r}; accepted: 0 < fraction <= 1$"):
+        with pytest.raises(
+            TypeError, match=rf"^Quota.share: fraction: got {fraction!r}; accepted: a finite number > 0 and <= 1$"
+        ):
             Quota().share(cast("float", fraction))
 
     def test_replace_validates_again(self) -> None:
@@ -96,7 +96,7 @@ class TestTokenBucket:
         assert bucket.level(0.0) == -50
         assert bucket.wait(0.0, 10) == approx(6)
 
-    def test_what_is_given_back_never_exceeds_the_capacity(self) -> None:
+    def test_a_refund_never_exceeds_the_capacity(self) -> None:
         bucket = TokenBucket(rate_per_second=1, capacity=10)
         assert bucket.take(0.0, 4)
         bucket.debit(0.0, -100)
@@ -111,7 +111,9 @@ class TestTokenBucket:
 
     @pytest.mark.parametrize(("rate", "capacity"), [(0, 1), (1, 0), (math.inf, 1)])
     def test_bad_arguments_are_refused(self, rate: float, capacity: float) -> None:
-        with pytest.raises(ValueError, match=r"^(rate_per_second|capacity): got .+; accepted: a finite number > 0$"):
+        with pytest.raises(
+            ValueError, match=r"^TokenBucket: (rate_per_second|capacity): got .+; accepted: a finite number > 0$"
+        ):
             TokenBucket(rate, capacity)
 
     def test_its_repr_shows_its_state(self) -> None:
@@ -140,7 +142,7 @@ class TestQuotaLedger:
         assert ledger.admit(0.0, SONNET, 1_000).admitted
         assert ledger.admit(0.0, SONNET, 64_000).retry_after == math.inf
 
-    def test_the_day_quota_is_told_apart(self) -> None:
+    def test_the_day_quota_is_separate(self) -> None:
         ledger = QuotaLedger(Quota(tokens_per_minute=4_000, tokens_per_day=5_000))
         assert ledger.admit(0.0, SONNET, 4_000).admitted
         assert ledger.admit(60.0, SONNET, 4_000).throttled_by is Limit.TOKENS_PER_DAY
@@ -151,7 +153,7 @@ class TestQuotaLedger:
         assert ledger.level(0.0, SONNET, Limit.REQUESTS_PER_MINUTE) == 1
         assert ledger.admit(0.0, SONNET, 1_000).admitted
 
-    def test_settling_gives_back_what_was_not_used(self) -> None:
+    def test_settling_refunds_what_was_not_used(self) -> None:
         ledger = QuotaLedger(Quota(tokens_per_minute=10_000))
         admission = ledger.admit(0.0, SONNET, 5_000)
         assert ledger.in_flight == 1
@@ -166,7 +168,7 @@ class TestQuotaLedger:
         assert ledger.level(0.0, SONNET, Limit.TOKENS_PER_MINUTE) == -2_000
         assert ledger.admit(0.0, SONNET, 1_000).retry_after == approx(45)
 
-    def test_a_call_that_generated_nothing_gives_its_reservation_back_but_not_its_request(self) -> None:
+    def test_a_call_that_generated_nothing_is_refunded_its_reservation_but_not_its_request(self) -> None:
         ledger = QuotaLedger(Quota(requests_per_minute=60, burst=5, tokens_per_minute=4_000))
         assert ledger.settle(ledger.admit(0.0, SONNET, 4_000), 0.0, None) == 0
         assert ledger.level(0.0, SONNET, Limit.TOKENS_PER_MINUTE) == 4_000
@@ -200,7 +202,7 @@ class TestQuotaLedger:
         assert ledger.quota_of("arn:aws:bedrock:eu-west-3:1:custom-model/x") == quota
         assert ledger.quota_of("amazon.nova-lite-v1:0") == Quota()
 
-    def test_a_changed_quota_is_in_force_at_once(self) -> None:
+    def test_a_changed_quota_applies_at_once(self) -> None:
         ledger = QuotaLedger(Quota(requests_per_minute=60, burst=1))
         assert ledger.admit(0.0, SONNET).admitted
         ledger.change(Quota(requests_per_minute=60, burst=2))
@@ -220,11 +222,11 @@ class TestQuotaLedger:
         admitted: list[bool] = []
         start = threading.Barrier(8)
 
-        def ask() -> None:
+        def admit() -> None:
             start.wait()
             admitted.extend([ledger.admit(0.0, SONNET).admitted for _ in range(100)])
 
-        threads = [threading.Thread(target=ask) for _ in range(8)]
+        threads = [threading.Thread(target=admit) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:

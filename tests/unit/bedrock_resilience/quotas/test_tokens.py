@@ -1,4 +1,4 @@
-"""Token accounting: reservations, settlements, burndown, and usage read from answers."""
+"""Token accounting: reservations, settlements, burndown, and usage read from responses."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_an_override_goes_before_the_table_and_the_longest_family_wins() -> None
     ("rate", "error"), [("5", TypeError), (True, TypeError), (0, ValueError), (math.inf, ValueError)]
 )
 def test_an_override_that_is_no_rate_is_refused_by_its_family(rate: Any, error: type[Exception]) -> None:  # noqa: ANN401 - anything may be given
-    with pytest.raises(error, match=rf"^burndown\['nova'\]: got {rate!r}; accepted: a finite number > 0$"):
+    with pytest.raises(error, match=rf"^burndown: 'nova': got {rate!r}; accepted: a finite number > 0$"):
         burndown_rate("amazon.nova-lite-v1:0", {"nova": rate})
     assert burndown_rate(SONNET, {"nova": rate}) == 5.0
 
@@ -130,7 +130,7 @@ def test_the_name_in_an_arn_is_the_model() -> None:
         "invoke_model headers",
     ],
 )
-def test_usage_is_read_from_every_shape_of_answer(answer: object, usage: Usage) -> None:
+def test_usage_is_read_from_every_shape_of_response(answer: object, usage: Usage) -> None:
     assert usage_from(answer) == usage
 
 
@@ -149,7 +149,7 @@ def test_usage_is_read_from_every_shape_of_answer(answer: object, usage: Usage) 
         {"metadata": "no mapping"},
     ],
 )
-def test_an_answer_without_readable_usage_has_none(answer: object) -> None:
+def test_a_response_without_readable_usage_has_none(answer: object) -> None:
     assert usage_from(answer) is None
 
 
@@ -159,7 +159,7 @@ def test_an_answer_without_readable_usage_has_none(answer: object) -> None:
 )
 def test_a_wrong_count_is_refused_by_name(field: str, given: object, error: type[Exception]) -> None:
     counts: dict[str, Any] = {"input_tokens": 1, "output_tokens": 1, field: given}
-    with pytest.raises(error, match=rf"^Usage\.{field}: got .*; accepted: an integer >= 0$"):
+    with pytest.raises(error, match=rf"^Usage: {field}: got .*; accepted: a whole number >= 0$"):
         Usage(**counts)
 
 
@@ -212,15 +212,21 @@ class TestTokenEstimator:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"tokens_per_character": 0}, "tokens_per_character: got 0; accepted: a finite number > 0"),
-            ({"weight": 1.5}, "weight: got 1.5; accepted: 0 < weight <= 1"),
-            ({"weight": "0.2"}, "weight: got '0.2'; accepted: 0 < weight <= 1"),
-            ({"tokens_per_character": True}, "tokens_per_character: got True; accepted: a finite number > 0"),
+            (
+                {"tokens_per_character": 0},
+                "^TokenEstimator: tokens_per_character: got 0; accepted: a finite number > 0$",
+            ),
+            ({"weight": 1.5}, "^TokenEstimator: weight: got 1.5; accepted: a finite number > 0 and <= 1$"),
+            ({"weight": "0.2"}, "^TokenEstimator: weight: got '0.2'; accepted: a finite number > 0 and <= 1$"),
+            (
+                {"tokens_per_character": True},
+                "^TokenEstimator: tokens_per_character: got True; accepted: a finite number > 0$",
+            ),
         ],
     )
     def test_bad_arguments_are_refused(self, arguments: dict[str, Any], message: str) -> None:
         with pytest.raises((TypeError, ValueError), match=message):
             TokenEstimator(**arguments)
 
-    def test_its_repr_shows_what_it_has_learned(self) -> None:
+    def test_its_repr_shows_the_learned_ratio(self) -> None:
         assert repr(TokenEstimator(0.25, 0.2)) == "TokenEstimator(tokens_per_character=0.25, weight=0.2)"

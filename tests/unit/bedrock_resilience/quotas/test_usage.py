@@ -1,4 +1,4 @@
-"""Spending: what requests reserve of a token quota, what they cost, and what was reserved in vain."""
+"""What requests reserve of a token quota, what they cost, and what was unused."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 from bedrock_resilience.quotas import MODEL_MAX_TOKENS, RequestTokens, TokenUsage, Usage
 
-THRIFTY = RequestTokens(700, 1_000)
+REQUEST = RequestTokens(700, 1_000)
 
 
-def account(answers: int, output: int, *, max_tokens: int = 1_000, burndown: float = 1.0) -> TokenUsage:
+def usage_of(answers: int, output: int, *, max_tokens: int = 1_000, burndown: float = 1.0) -> TokenUsage:
     one = RequestTokens(0, max_tokens, burndown).settled(Usage(300, output))
     return sum([one] * (answers - 1), one)
 
@@ -28,17 +28,17 @@ class TestRequestTokens:
 
     def test_without_max_tokens_the_models_maximum_is_reserved(self) -> None:
         assert RequestTokens(700).reserved == 700 + MODEL_MAX_TOKENS
-        told = RequestTokens(700).settled(Usage(700, 100))
-        assert (told.reserved, told.max_tokens) == (700 + MODEL_MAX_TOKENS, MODEL_MAX_TOKENS)
+        result = RequestTokens(700).settled(Usage(700, 100))
+        assert (result.reserved, result.max_tokens) == (700 + MODEL_MAX_TOKENS, MODEL_MAX_TOKENS)
 
-    def test_the_burndown_is_that_of_claude_unless_told_otherwise(self) -> None:
+    def test_the_default_burndown_is_that_of_claude(self) -> None:
         assert RequestTokens(700, 1_000).burndown == 5.0
-        assert THRIFTY.settled(Usage(700, 100)).settled == 700 + 5 * 100
+        assert REQUEST.settled(Usage(700, 100)).settled == 700 + 5 * 100
         assert RequestTokens(700, 1_000, burndown=1).settled(Usage(700, 100)).settled == 800
 
-    def test_what_was_reserved_is_counted_with_the_input_as_it_was(self) -> None:
-        told = THRIFTY.settled(Usage(650, 100, cache_write_input_tokens=30, cache_read_input_tokens=400))
-        assert told == TokenUsage(
+    def test_the_reservation_is_counted_with_the_actual_input(self) -> None:
+        result = REQUEST.settled(Usage(650, 100, cache_write_input_tokens=30, cache_read_input_tokens=400))
+        assert result == TokenUsage(
             answers=1,
             input_tokens=1_080,
             output_tokens=100,
@@ -49,46 +49,51 @@ class TestRequestTokens:
             largest_output=100,
         )
 
-    def test_a_call_that_cost_more_than_it_reserved_has_reserved_nothing_in_vain(self) -> None:
-        told = RequestTokens(3_000, 1_000).settled(Usage(3_000, 600))
-        assert (told.reserved, told.settled, told.unused) == (4_000, 6_000, 0.0)
+    def test_a_call_that_cost_more_than_it_reserved_has_nothing_unused(self) -> None:
+        result = RequestTokens(3_000, 1_000).settled(Usage(3_000, 600))
+        assert (result.reserved, result.settled, result.unused) == (4_000, 6_000, 0.0)
 
-    def test_without_a_usage_nothing_is_known_but_that(self) -> None:
-        assert THRIFTY.settled(None) == TokenUsage(unknown=1)
+    def test_without_a_usage_the_request_is_unknown(self) -> None:
+        assert REQUEST.settled(None) == TokenUsage(unknown=1)
 
     @pytest.mark.parametrize(
-        ("fields", "told"),
+        ("fields", "text"),
         [
             ({"input_tokens": -1}, "input_tokens: got -1; accepted: a whole number >= 0"),
-            ({"input_tokens": None}, "input_tokens: got None; accepted: a whole number >= 0"),
-            ({"input_tokens": True}, "input_tokens: got True; accepted: a whole number >= 0"),
-            ({"input_tokens": 7.0}, "input_tokens: got 7.0; accepted: a whole number >= 0"),
-            ({"max_tokens": 0}, "max_tokens: got 0; accepted: a whole number >= 1"),
-            ({"max_tokens": "1000"}, "max_tokens: got '1000'; accepted: a whole number >= 1"),
+            ({"max_tokens": 0}, "max_tokens: got 0; accepted: a whole number >= 1, or None"),
             ({"burndown": 0}, "burndown: got 0; accepted: a finite number > 0"),
             ({"burndown": math.inf}, "burndown: got inf; accepted: a finite number > 0"),
             ({"burndown": math.nan}, "burndown: got nan; accepted: a finite number > 0"),
         ],
     )
-    def test_what_cannot_be_is_refused_by_name(self, fields: dict[str, Any], told: str) -> None:
-        with pytest.raises(ValueError, match=f"^{re.escape('RequestTokens.' + told)}$"):
+    def test_a_value_out_of_range_is_refused_by_name(self, fields: dict[str, Any], text: str) -> None:
+        with pytest.raises(ValueError, match=f"^{re.escape('RequestTokens: ' + text)}$"):
             RequestTokens(**{"input_tokens": 0, **fields})
 
-    def test_facts_are_frozen(self) -> None:
-        for fact, field in ((THRIFTY, "max_tokens"), (TokenUsage(), "answers")):
-            with pytest.raises(dataclasses.FrozenInstanceError):
-                setattr(fact, field, 1)
+    @pytest.mark.parametrize(
+        ("fields", "text"),
+        [
+            ({"input_tokens": None}, "input_tokens: got None; accepted: a whole number >= 0"),
+            ({"input_tokens": True}, "input_tokens: got True; accepted: a whole number >= 0"),
+            ({"input_tokens": 7.0}, "input_tokens: got 7.0; accepted: a whole number >= 0"),
+            ({"max_tokens": "1000"}, "max_tokens: got '1000'; accepted: a whole number >= 1, or None"),
+            ({"burndown": "5"}, "burndown: got '5'; accepted: a finite number > 0"),
+        ],
+    )
+    def test_a_wrong_type_is_refused_by_name(self, fields: dict[str, Any], text: str) -> None:
+        with pytest.raises(TypeError, match=f"^{re.escape('RequestTokens: ' + text)}$"):
+            RequestTokens(**{"input_tokens": 0, **fields})
 
 
-class TestTokenAccount:
+class TestTokenUsage:
     def test_a_new_one_is_empty(self) -> None:
         assert set(dataclasses.astuple(TokenUsage())) == {0}
         assert TokenUsage().unused_share == 0.0
 
     def test_two_add_up(self) -> None:
-        first = THRIFTY.settled(Usage(700, 100))
+        first = REQUEST.settled(Usage(700, 100))
         second = RequestTokens(0, 400).settled(Usage(50, 90, 20, 10))
-        assert first + second + THRIFTY.settled(None) == TokenUsage(
+        assert first + second + REQUEST.settled(None) == TokenUsage(
             answers=2,
             unknown=1,
             input_tokens=780,
@@ -100,17 +105,17 @@ class TestTokenAccount:
             largest_output=100,
         )
 
-    def test_one_that_cost_more_makes_up_for_no_other(self) -> None:
-        both = THRIFTY.settled(Usage(700, 100)) + THRIFTY.settled(Usage(700, 400))
+    def test_a_request_that_cost_more_does_not_offset_another(self) -> None:
+        both = REQUEST.settled(Usage(700, 100)) + REQUEST.settled(Usage(700, 400))
         assert (both.reserved, both.settled, both.unused) == (3_400, 3_900, 500)
 
     def test_the_share_is_of_what_was_reserved(self) -> None:
-        assert THRIFTY.settled(Usage(700, 100)).unused_share == 500 / 1_700
+        assert REQUEST.settled(Usage(700, 100)).unused_share == 500 / 1_700
 
-    def test_it_is_told_as_json(self) -> None:
-        told = (account(25, 100, burndown=3.333) + THRIFTY.settled(None)).to_dict()
-        assert json.loads(json.dumps(told)) == told
-        assert told == {
+    def test_it_is_written_as_json(self) -> None:
+        result = (usage_of(25, 100, burndown=3.333) + REQUEST.settled(None)).to_dict()
+        assert json.loads(json.dumps(result)) == result
+        assert result == {
             "answers": 25,
             "unknown": 1,
             "input_tokens": 7_500,
@@ -126,45 +131,45 @@ class TestTokenAccount:
         assert TokenUsage(settled=0.26, unused=0.14).to_dict()["settled"] == 0.3
         assert TokenUsage(settled=0.26, unused=0.14).to_dict()["over_reserved"] == 0.1
 
-    def test_what_was_told_is_read_again(self) -> None:
-        told = account(25, 100) + THRIFTY.settled(None)
-        assert TokenUsage.from_dict(json.loads(json.dumps(told.to_dict()))) == told
-        assert TokenUsage.from_dict({**told.to_dict(), "settled": sys.float_info.max}).settled == sys.float_info.max
+    def test_its_json_is_read_again(self) -> None:
+        result = usage_of(25, 100) + REQUEST.settled(None)
+        assert TokenUsage.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+        assert TokenUsage.from_dict({**result.to_dict(), "settled": sys.float_info.max}).settled == sys.float_info.max
 
     @pytest.mark.parametrize("wrong", [None, "7", True, -1, math.inf, math.nan, 10**400])
-    def test_a_number_that_cannot_be_is_refused_by_name(self, wrong: object) -> None:
-        told = {**TokenUsage().to_dict(), "over_reserved": wrong, "answers": wrong}
+    def test_a_wrong_number_is_refused_by_name(self, wrong: object) -> None:
+        result = {**TokenUsage().to_dict(), "over_reserved": wrong, "answers": wrong}
         expected = f"tokens: answers: got {wrong!r}, unused: got {wrong!r}; accepted: finite numbers >= 0"
         with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
-            TokenUsage.from_dict(told)
+            TokenUsage.from_dict(result)
 
 
 class TestAdvice:
-    def test_a_quarter_more_than_the_longest_answer_would_do(self) -> None:
-        assert account(20, 200).advised_max_tokens == 250
-        assert (account(20, 200) + account(1, 400)).advised_max_tokens == 500
+    def test_a_quarter_more_than_the_longest_response_is_advised(self) -> None:
+        assert usage_of(20, 200).advised_max_tokens == 250
+        assert (usage_of(20, 200) + usage_of(1, 400)).advised_max_tokens == 500
 
-    def test_it_is_a_round_number_and_never_under_the_longest_answer(self) -> None:
-        assert account(20, 201).advised_max_tokens == 300
-        assert account(20, 1).advised_max_tokens == account(20, 0).advised_max_tokens == 50
+    def test_it_is_a_round_number_and_never_below_the_longest_response(self) -> None:
+        assert usage_of(20, 201).advised_max_tokens == 300
+        assert usage_of(20, 1).advised_max_tokens == usage_of(20, 0).advised_max_tokens == 50
 
     def test_no_less_than_what_a_call_costs_in_the_end(self) -> None:
         # 150 tokens of output cost 750 at a burndown of 5: a reservation of 200 would free nothing.
-        assert account(20, 150, burndown=5).advised_max_tokens == 750
-        assert account(20, 151, burndown=5).advised_max_tokens == 800
+        assert usage_of(20, 150, burndown=5).advised_max_tokens == 750
+        assert usage_of(20, 151, burndown=5).advised_max_tokens == 800
 
-    def test_a_few_answers_tell_nothing(self) -> None:
-        assert account(19, 200).advised_max_tokens is None
-        assert (account(19, 200) + THRIFTY.settled(None)).advised_max_tokens is None
+    def test_a_few_responses_give_no_advice(self) -> None:
+        assert usage_of(19, 200).advised_max_tokens is None
+        assert (usage_of(19, 200) + REQUEST.settled(None)).advised_max_tokens is None
 
-    def test_where_nothing_was_reserved_in_vain_there_is_nothing_to_lower(self) -> None:
-        assert account(20, 300, burndown=5).advised_max_tokens is None
+    def test_without_unused_tokens_there_is_nothing_to_lower(self) -> None:
+        assert usage_of(20, 300, burndown=5).advised_max_tokens is None
 
-    def test_what_would_be_no_lower_is_no_advice(self) -> None:
-        assert account(20, 800).advised_max_tokens is None
-        assert account(20, 760).advised_max_tokens == 950
-        assert account(20, 1_000).advised_max_tokens is None  # cut at max_tokens, some of them
+    def test_a_number_that_is_no_lower_is_not_advised(self) -> None:
+        assert usage_of(20, 800).advised_max_tokens is None
+        assert usage_of(20, 760).advised_max_tokens == 950
+        assert usage_of(20, 1_000).advised_max_tokens is None  # cut at max_tokens, some of them
 
-    def test_a_request_that_names_none_gets_one(self) -> None:
+    def test_a_request_without_max_tokens_gets_an_advice(self) -> None:
         one = RequestTokens(300, None).settled(Usage(300, 200))
         assert sum([one] * 19, one).advised_max_tokens == 1_000

@@ -1,4 +1,4 @@
-"""The account of tokens balances, whatever ends come in whatever order."""
+"""Token usages add up in any order."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ REQUESTS = st.builds(RequestTokens, COUNTS, st.integers(1, 5_000) | st.none(), s
 
 
 @given(st.lists(st.tuples(REQUESTS, USAGES | st.none())))
-def test_it_balances_in_any_order(ends: list[tuple[RequestTokens, Usage | None]]) -> None:
-    told = [request.settled(usage) for request, usage in ends]
-    account = sum(told, TokenUsage())
-    assert account == sum(reversed(told), TokenUsage())
-    assert account.answers + account.unknown == len(ends)
-    assert max(0, account.reserved - account.settled) <= account.unused <= account.reserved
-    assert 0 <= account.unused_share <= 1
+def test_the_sum_is_the_same_in_any_order(ends: list[tuple[RequestTokens, Usage | None]]) -> None:
+    usages = [request.settled(usage) for request, usage in ends]
+    total = sum(usages, TokenUsage())
+    assert total == sum(reversed(usages), TokenUsage())
+    assert total.answers + total.unknown == len(ends)
+    assert max(0, total.reserved - total.settled) <= total.unused <= total.reserved
+    assert 0 <= total.unused_share <= 1
 
 
 @given(REQUESTS, st.lists(st.builds(Usage, COUNTS, st.integers(0, 1_000)), min_size=20, max_size=40))
