@@ -1,4 +1,4 @@
-"""Every public type of the package is known to type checkers without guessing."""
+"""Every public type of the package is declared, so that type checkers infer nothing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_public_type_is_known(tmp_path: Path) -> None:
-    # pyright looks for an installed package; an editable install is none to it.
+    # pyright looks for an installed package and does not follow an editable install.
     shutil.copytree(ROOT / "src" / "bedrock_resilience", tmp_path / "site" / "bedrock_resilience")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    done = subprocess.run(
+    working_directory = tmp_path / "working_directory"
+    working_directory.mkdir()
+    finished = subprocess.run(
         [
             str(Path(sys.executable).with_name("pyright")),
             *(
@@ -29,13 +29,15 @@ def test_every_public_type_is_known(tmp_path: Path) -> None:
                 "--outputjson",
             ),
         ],
-        cwd=elsewhere,
+        cwd=working_directory,
         env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
         capture_output=True,
         text=True,
         check=False,
     )
-    told = json.loads(done.stdout)["typeCompleteness"]
-    guessed = [symbol["name"] for symbol in told["symbols"] if symbol["isExported"] and not symbol["isTypeKnown"]]
-    assert guessed == []
-    assert told["completenessScore"] == 1.0
+    completeness = json.loads(finished.stdout)["typeCompleteness"]
+    unknown = [
+        symbol["name"] for symbol in completeness["symbols"] if symbol["isExported"] and not symbol["isTypeKnown"]
+    ]
+    assert unknown == []
+    assert completeness["completenessScore"] == 1.0
