@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, assert_type
 
 from bedrock_resilience import (
@@ -33,6 +33,8 @@ from bedrock_resilience import (
     classify,
     retry,
 )
+from bedrock_resilience._stop_reason import StopReason
+from bedrock_resilience.batch import AsyncOutcomeStream, OutcomeStream
 from bedrock_resilience.bedrock import request_tokens
 from bedrock_resilience.testing import FakeClock, scripted
 
@@ -126,9 +128,9 @@ async def executed(executor: BoundedExecutor, words: list[str]) -> None:
     assert_type(report.stopped, str | None)
     assert_type(report.tokens, TokenUsage | None)
     assert_type(report.to_dict(), dict[str, object])
-    assert_type(executor.stream(size, words), Iterator[ItemOutcome[str, int]])
+    assert_type(executor.stream(size, words), OutcomeStream[str, int])
     assert_type(await executor.arun(asize, words), BatchReport[str, int])
-    assert_type(executor.astream(asize, words), AsyncIterator[ItemOutcome[str, int]])
+    assert_type(executor.astream(asize, words), AsyncOutcomeStream[str, int])
     for outcome in report.outcomes:
         assert_type(outcome.item, str)
         assert_type(outcome.value, int | None)

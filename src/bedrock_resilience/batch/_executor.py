@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bedrock_resilience._checks import function, refuse, whole_number
-from bedrock_resilience.batch._errors import BatchInterrupted, InputError
-from bedrock_resilience.batch._report import BatchReport
+from bedrock_resilience.batch._errors import BatchInterrupted
+from bedrock_resilience.batch._interrupts import InterruptHandler
+from bedrock_resilience.batch._report_of import attach_report, finish, report_of
+from bedrock_resilience.batch._streams import AsyncOutcomeStream, OutcomeStream
 from bedrock_resilience.batch._threads import ThreadedRun
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.retrying._callables import (
+    is_coroutine_function,
+    is_generator_function,
+    may_return_awaitable,
+)
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.retrying._retrier import Retrier
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 
     from bedrock_resilience._fault import Fault
-    from bedrock_resilience.batch._ledger import Ledger
-    from bedrock_resilience.batch._report import ItemOutcome, Progress
-    from bedrock_resilience.batch._tasks import TaskRun
+    from bedrock_resilience.batch._report import BatchReport, Progress
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
     from bedrock_resilience.quotas import RequestTokens
@@ -111,51 +116,38 @@ class BoundedExecutor:
         started = now()
         run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress)
         try:
-            run.start()
-            run.wait()
-            for _ in run.remaining(listed=True):
-                run.report_progress()
-        except KeyboardInterrupt:
-            # A second Ctrl-C ends the wait for the calls in flight; their threads end when the calls do.
-            with suppress(KeyboardInterrupt):
-                run.abort("interrupted")
-                # An input without a length may take long to list; the user wants the run to end now.
-                for _ in run.remaining(listed=run.ledger.total is not None):
-                    run.report_progress()
-            raise BatchInterrupted(run.ledger.report(now() - started)) from None
+            with InterruptHandler(run.interrupt):
+                run.start()
+                _wait(run, lambda: now() - started)
+            _list_remaining(run, listed=True)
+        except KeyboardInterrupt as interrupt:  # ours, or one raised while the input is listed
+            report = report_of(interrupt)
+            if report is None:
+                with suppress(KeyboardInterrupt):
+                    run.abort("interrupted")
+                report = run.ledger.report(now() - started)
+            raise BatchInterrupted(report) from None
         except BaseException as error:  # for example an exception of the caller's signal handler
             run.abort("interrupted")  # pragma: no mutate - no one reads the reason
-            _attach(error, run.ledger.report(now() - started))
+            attach_report(error, run.ledger.report(now() - started))
             raise
-        return _finish(run.ledger, run.ledger.report(now() - started))
+        return finish(run.ledger, run.ledger.report(now() - started))
 
-    def stream(self, fn: Callable[[T], R], items: Iterable[T]) -> Iterator[ItemOutcome[T, R]]:
-        """Call ``fn(item)`` for every item in worker threads, and yield the outcomes as they finish.
+    def stream(self, fn: Callable[[T], R], items: Iterable[T]) -> OutcomeStream[T, R]:
+        """Call ``fn(item)`` for every item in worker threads; iterate over the outcomes as they finish.
 
         The input may be endless: at most ``max_workers`` items are taken ahead of the outcomes that the consumer has
         finished with, and memory stays flat. When the run stops, the rest of an input with a length is yielded as
-        unstarted; the rest of any other input is left in it. Closing the iterator stops the run.
+        unstarted; the rest of any other input is left in it. Closing the iterator stops the run; it is a context
+        manager, and ``contextlib.closing`` takes it, too.
 
         Raises:
-            TypeError: ``fn`` is not a function, or is a coroutine function.
+            TypeError: ``fn`` is not a function, or is a coroutine or generator function.
             BatchInterrupted: Ctrl-C stopped the run. It carries the finished outcomes that were not yielded.
             InputError: The input raised an exception; raised after all outcomes were yielded.
         """
         _check_synchronous(fn)
-        run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
-        try:
-            run.start()
-            yield from run.outcomes()
-        except KeyboardInterrupt:
-            with suppress(KeyboardInterrupt):  # a second one ends the wait for the calls in flight
-                run.abort("interrupted")
-            raise BatchInterrupted(_undelivered(run)) from None
-        except BaseException:  # mostly GeneratorExit
-            run.abort("closed by its consumer")  # pragma: no mutate - no one reads the reason
-            raise
-        run.join()
-        yield from run.remaining(listed=run.ledger.total is not None)
-        _finish(run.ledger, run.ledger.report(0.0))
+        return OutcomeStream(ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True))
 
     async def arun(self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]) -> BatchReport[T, R]:
         """Await ``fn(item)`` for every item in tasks, and return the outcomes in input order.
@@ -164,7 +156,7 @@ class BoundedExecutor:
         are ready are listed as unstarted.
 
         Raises:
-            TypeError: ``fn`` is not a function.
+            TypeError: ``fn`` is not a function, or a plain one that does not return an awaitable.
             CancelledError: This task was cancelled. ``report_of`` returns the report from it, and from the
                 ``TimeoutError`` that ``asyncio.timeout`` makes of it.
             InputError: The input raised an exception. It carries the report.
@@ -173,7 +165,7 @@ class BoundedExecutor:
 
         from bedrock_resilience.batch._tasks import TaskRun  # noqa: PLC0415 - it needs asyncio
 
-        _check_callable(fn)
+        _check_asynchronous(fn)
         now = self.retrier.clock.monotonic
         started = now()
         run = TaskRun(self.retrier, fn, items, self.max_workers, self.on_progress)
@@ -181,64 +173,47 @@ class BoundedExecutor:
         try:
             await run.wait()
         except asyncio.CancelledError as cancelled:
-            await run.abort("cancelled")
-            async for _ in run.remaining(listed=run.ledger.total is not None):
-                run.report_progress()
-            _attach(cancelled, run.ledger.report(now() - started))
+            await run.abort("cancelled", listed=True)
+            attach_report(cancelled, run.ledger.report(now() - started))
             raise
         async for _ in run.remaining(listed=True):
             run.report_progress()
-        return _finish(run.ledger, run.ledger.report(now() - started))
+        return finish(run.ledger, run.ledger.report(now() - started))
 
-    async def astream(
+    def astream(
         self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]
-    ) -> AsyncIterator[ItemOutcome[T, R]]:
-        """Await ``fn(item)`` for every item in tasks, and yield the outcomes as they finish; otherwise as ``stream``.
+    ) -> AsyncOutcomeStream[T, R]:
+        """Await ``fn(item)`` for every item in tasks; iterate over the outcomes as they finish, as with ``stream``.
+
+        It is an asynchronous context manager, and ``contextlib.aclosing`` takes it, too.
 
         Raises:
-            TypeError: ``fn`` is not a function.
+            TypeError: ``fn`` is not a function, or a plain one that does not return an awaitable.
             CancelledError: The task that waited for the next outcome was cancelled. ``report_of`` returns from it the
                 finished outcomes that were not yielded.
             InputError: The input raised an exception; raised after all outcomes were yielded.
         """
         from bedrock_resilience.batch._tasks import TaskRun  # noqa: PLC0415 - it needs asyncio
 
-        _check_callable(fn)
-        run = TaskRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
-        run.start()
-        try:
-            async for outcome in run.outcomes():
-                yield outcome
-                del outcome  # it belongs to the consumer, who may want its memory back
-        except BaseException as error:  # cancelled, or closed by its consumer
-            await run.abort("closed by its consumer")
-            _attach(error, _undelivered(run))
-            raise
-        async for outcome in run.remaining(listed=run.ledger.total is not None):
-            yield outcome
-        _finish(run.ledger, run.ledger.report(0.0))
+        _check_asynchronous(fn)
+        return AsyncOutcomeStream(
+            lambda: TaskRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True)
+        )
 
     def __repr__(self) -> str:
         return f"BoundedExecutor(max_workers={self.max_workers}, policy={self.retrier.policy!r})"
 
 
-def report_of(error: BaseException | None) -> BatchReport[Any, Any] | None:
-    """Return the report that a run attached to the exception it ended with, or to a cause of it; None without one.
+def _wait(run: ThreadedRun[T, R], elapsed: Callable[[], float]) -> None:
+    if not run.wait():
+        # An input without a length may take long to list; the user wants the run to end now.
+        _list_remaining(run, listed=run.ledger.total is not None)
+        raise BatchInterrupted(run.ledger.report(elapsed()))
 
-    The report has every finished item of the run; that of a stream, those that were not yielded.
 
-    Args:
-        error: ``BatchInterrupted``, ``InputError``, a ``CancelledError``, the ``TimeoutError`` of
-            ``asyncio.timeout``, or the ``KeyboardInterrupt`` of ``asyncio.run``.
-    """
-    visited: set[int] = set()
-    while error is not None and id(error) not in visited:
-        visited.add(id(error))
-        report: BatchReport[Any, Any] | None = getattr(error, "report", None)
-        if report is not None:
-            return report
-        error = error.__cause__ or error.__context__  # asyncio.run raises KeyboardInterrupt while it handles ours
-    return None
+def _list_remaining(run: ThreadedRun[T, R], *, listed: bool) -> None:
+    for _ in run.remaining(listed=listed):
+        run.report_progress()
 
 
 def _check_callable(fn: object) -> None:
@@ -246,27 +221,25 @@ def _check_callable(fn: object) -> None:
 
 
 def _check_synchronous(fn: Callable[..., object]) -> None:
-    import inspect  # noqa: PLC0415 - only a run needs it
-
     _check_callable(fn)
-    if inspect.iscoroutinefunction(fn):
+    if is_coroutine_function(fn):
         raise TypeError(f"BoundedExecutor: fn: got the coroutine function {fn!r}; use arun or astream, which await it")
+    _check_no_generator(fn)
 
 
-def _attach(error: BaseException, report: BatchReport[T, R]) -> None:
-    # An attribute, not an exception class of our own: before Python 3.13, asyncio.timeout and TaskGroup recognise only
-    # CancelledError itself.
-    error.report = report  # type: ignore[attr-defined]  # report_of reads it
+def _check_asynchronous(fn: Callable[..., object]) -> None:
+    _check_callable(fn)
+    _check_no_generator(fn)
+    if not may_return_awaitable(fn):
+        raise TypeError(
+            f"BoundedExecutor: fn: got {fn!r}, which is not a coroutine function; use run or stream, or pass a "
+            "coroutine function (asyncio.to_thread makes one of a plain function)"
+        )
 
 
-def _undelivered(run: ThreadedRun[T, R] | TaskRun[T, R]) -> BatchReport[T, R]:
-    return BatchReport(tuple(run.undelivered()), stopped=run.ledger.stopped)
-
-
-def _finish(ledger: Ledger[T, R], report: BatchReport[T, R]) -> BatchReport[T, R]:
-    if ledger.worker_error is not None:
-        _attach(ledger.worker_error, report)
-        raise ledger.worker_error
-    if ledger.input_error is not None:
-        raise InputError(report, ledger.progress().submitted) from ledger.input_error
-    return report
+def _check_no_generator(fn: Callable[..., object]) -> None:
+    if is_generator_function(fn):
+        raise TypeError(
+            f"BoundedExecutor: fn: got the generator function {fn!r}, whose body does not run when it is called; "
+            "pass a function that reads it and returns its items"
+        )

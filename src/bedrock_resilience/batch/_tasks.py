@@ -12,13 +12,17 @@ It does what ``_threads`` does, in one event loop, so that no lock is needed. Th
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
+from bedrock_resilience.batch._contexts import run_in
 from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable_item
 from bedrock_resilience.batch._threads import call_progress, length_of
+from bedrock_resilience.retrying._callables import NotAwaitableError
 from bedrock_resilience.retrying._deadline import Deadline, earliest
 from bedrock_resilience.retrying._driver import adrive, begin
 
@@ -89,15 +93,34 @@ class TaskRun(Generic[T, R]):
         """Wait until every worker is done."""
         await asyncio.shield(self._ending)
 
-    async def abort(self, reason: str) -> None:
-        """Stop the run, cancel the calls in flight and record them as cancelled."""
+    async def abort(self, reason: str, *, listed: bool = False) -> None:
+        """Stop the run, cancel the calls in flight and record them as cancelled; with ``listed``, also the rest.
+
+        A further cancellation of the caller cancels the calls in flight again, and does not end this method: what is
+        finished would be lost, and tasks would be left running.
+        """
+        ending = asyncio.create_task(self._abort(reason, listed=listed), name="bedrock-resilience-abort")
+        while not ending.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(ending)
+            if not ending.done():
+                self._cancel_workers()
+        ending.result()
+
+    async def _abort(self, reason: str, *, listed: bool) -> None:
         self.stop(reason)
-        for task in self._tasks:
-            task.cancel()
+        self._cancel_workers()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.wait()
+        if listed:
+            async for _ in self.remaining(listed=self.ledger.total is not None):
+                self.report_progress()
         if isinstance(self._items, AsyncInput):
             await self._items.close()
+
+    def _cancel_workers(self) -> None:
+        for task in self._tasks:
+            task.cancel()
 
     def stop(self, reason: str) -> None:
         """Take no more items, and wake the workers that sleep between attempts."""
@@ -151,7 +174,7 @@ class TaskRun(Generic[T, R]):
         try:
             while (item := await self._next_item()) is not None:
                 try:
-                    outcome = await self._carry_through(*item)
+                    outcome = await run_in(contextvars.copy_context(), self._carry_through(*item))
                 except Exception as error:  # noqa: BLE001 - raised by a part of the call, such as classify
                     self._worker_failed(error)
                     outcome = unusable_item(*item, error, Fault.UNKNOWN)
@@ -250,6 +273,8 @@ class TaskRun(Generic[T, R]):
         try:
             value = await adrive(settings, call, self._fn, (item,), {}, self._pause)
         except BaseException as error:  # noqa: BLE001 - an item that fails does not stop the others
+            if isinstance(error, NotAwaitableError):  # every other item would be sent, and its result lost
+                self._worker_failed(error)
             task = asyncio.current_task()
             # A worker that was cancelled takes no more items, and no other worker may be left to take them.
             reason = "cancelled" if task is not None and task.cancelling() > 0 else fatal_reason(call)

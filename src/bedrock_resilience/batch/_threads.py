@@ -8,10 +8,11 @@ the only lock around the numbers. This module adds what crosses threads beside t
 * ``_window`` bounds a stream: a worker needs one permit for each item it takes, and the consumer gives it back when it
   has finished with an outcome. When the run stops, every worker gets a permit, so that none waits for a consumer that
   is gone.
-* ``_done`` is set by the last worker.
+* ``_messages`` wakes the caller's thread, which only waits: the last worker puts a message when it leaves, and so does
+  a signal handler for each Ctrl-C. A queue, not an event: a handler may run while its thread holds a lock, and
+  ``SimpleQueue.put`` is the one call that is safe then.
 
-The caller's thread only waits. A signal handler runs there, between two of its waits, so that Ctrl-C always gets
-through.
+Every item runs in a copy of the caller's context, so that no context variable leaks from one item to the next.
 """
 
 from __future__ import annotations
@@ -76,19 +77,18 @@ class ThreadedRun(Generic[T, R]):
         self._finished: deque[ItemOutcome[T, R]] = deque()
         self._ready: SimpleQueue[bool] = SimpleQueue()
         self._stopping = Event()
-        self._done = Event()
+        self._messages: SimpleQueue[bool] = SimpleQueue()  # True: a Ctrl-C; False: the last worker has left
+        self._interrupts = 0
         self._window = Semaphore(max_workers) if streamed else None
         self._streamed = streamed
         # At least one worker: an input may yield items although its length is 0.
         workers = max_workers if total is None else min(max_workers, max(1, total))
         self._working = workers
         self._working_lock = Lock()
-        context = contextvars.copy_context()
+        self._context = contextvars.copy_context()
         register = getattr(settings.clock, "worker", nullcontext)  # a FakeClock counts the threads that sleep by it
         self._threads = [
-            Thread(
-                target=context.copy().run, args=(self._work, entry), name=f"bedrock-resilience-{number}", daemon=True
-            )
+            Thread(target=self._work, args=(entry,), name=f"bedrock-resilience-{number}", daemon=True)
             for number, entry in enumerate([register() for _ in range(workers)])
         ]
 
@@ -107,10 +107,22 @@ class ThreadedRun(Generic[T, R]):
                 self._leave(len(self._threads) - number)
                 return
 
-    def wait(self) -> None:
-        """Block until every worker is done. Ctrl-C interrupts the wait."""
-        self._done.wait()
+    def interrupt(self) -> None:
+        """Note a Ctrl-C; safe in a signal handler."""
+        self._messages.put(True)  # noqa: FBT003 - see the comment beside the queue
+
+    def wait(self) -> bool:
+        """Block until every worker is done, and return True.
+
+        The first Ctrl-C stops the run. A second one ends the wait for the calls in flight. After either, return False.
+        """
+        while self._messages.get():
+            self._interrupts += 1
+            if self._interrupts > 1:
+                return False
+            self.stop("interrupted")
         self.join()
+        return not self._interrupts
 
     def abort(self, reason: str) -> None:
         """Stop the run, and wait for the calls in flight."""
@@ -162,7 +174,7 @@ class ThreadedRun(Generic[T, R]):
             with entry:
                 while (item := self._next_item()) is not None:
                     try:
-                        outcome = self._carry_through(*item)
+                        outcome = self._context.copy().run(self._carry_through, *item)
                     except BaseException as error:  # noqa: BLE001 - raised by a part of the call, such as classify
                         self._worker_failed(error)
                         outcome = unusable_item(*item, error, Fault.UNKNOWN)
@@ -187,7 +199,7 @@ class ThreadedRun(Generic[T, R]):
             last = self._working == 0
         if last:
             self._ready.put(False)  # noqa: FBT003 - see the module's docstring
-            self._done.set()
+            self._messages.put(False)  # noqa: FBT003 - see the comment beside the queue
 
     def _next_item(self) -> tuple[int, T] | None:
         if self._window is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from bedrock_resilience._checks import refusal, wrong_type, wrong_value
@@ -11,6 +10,7 @@ from bedrock_resilience._errors import DeadlineExceededError, RetriesExhaustedEr
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Schedule, Sleep, SleepKind, Stop
+from bedrock_resilience.retrying._callables import NotAwaitableError, awaitable_from, refused_value
 from bedrock_resilience.retrying._deadline import Deadline, earliest
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, PacingWait, RetryScheduled
 from bedrock_resilience.retrying._faults import classify as _classify
@@ -121,8 +121,7 @@ def drive(
             except Exception as error:  # noqa: BLE001 - CallState decides about every exception
                 step = _emit_step(settings, call, call.failed(error, now(), _random_number(settings)))
             else:
-                if type(value) is CoroutineType:
-                    raise _refuse_coroutine(fn, value)  # pyright: ignore[reportUnknownArgumentType]  # of any type
+                _check_value(fn, value)
                 _succeed(settings, call, value)
                 return value
     except BaseException as error:
@@ -151,9 +150,12 @@ async def adrive(
                 continue
             try:
                 value = await _await_once(call.deadline, fn, args, kwargs)
+            except NotAwaitableError:
+                raise
             except Exception as error:  # noqa: BLE001 - CallState decides about every exception
                 step = _emit_step(settings, call, call.failed(error, now(), _random_number(settings)))
             else:
+                _check_value(fn, value)
                 _succeed(settings, call, value)
                 return value
     except BaseException as error:
@@ -202,14 +204,21 @@ async def _await_once(
     deadline: Deadline | None, fn: Callable[..., Awaitable[T]], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> T:
     if deadline is None:
-        return await fn(*args, **kwargs)
+        return await awaitable_from(fn, fn(*args, **kwargs))  # type: ignore[no-any-return]  # checked there
     with deadline.apply():
-        return await fn(*args, **kwargs)
+        return await awaitable_from(fn, fn(*args, **kwargs))  # type: ignore[no-any-return]  # as above
 
 
-def _refuse_coroutine(fn: object, coroutine: Any) -> TypeError:  # noqa: ANN401 - a coroutine of any type
-    coroutine.close()  # nothing was sent: it is not a result
-    return TypeError(f"{fn!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it")
+# The types of most values: they need no look inside.
+_PLAIN_TYPES = frozenset({type(None), bool, int, float, str, bytes, list, tuple})
+
+
+def _check_value(fn: Callable[..., object], value: object) -> None:
+    """Refuse a value that stands for work not done. It is not retried: the same function returns the same again."""
+    if type(value) not in _PLAIN_TYPES:
+        refusal = refused_value(fn, value)
+        if refusal is not None:
+            raise refusal
 
 
 def _succeed(settings: CallSettings, call: CallState, value: object) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from bedrock_resilience._checks import Problem, function, has_methods, instance, refuse, wrong_type
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.retrying._callables import is_coroutine_function, is_generator_function
 from bedrock_resilience.retrying._driver import CallSettings, adrive, begin, checked_tokens, drive
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._policy import RetryPolicy
@@ -128,17 +130,13 @@ class Retrier(CallSettings):
         Raises:
             TypeError: A generator function. Its body runs after the call returned, so that nothing would be retried.
         """
-        import functools  # noqa: PLC0415 - only a decorator needs these two
-        import inspect  # noqa: PLC0415
-
         if isinstance(fn, (staticmethod, classmethod)):
             raise TypeError(f"{fn!r}: put the retry decorator below @staticmethod or @classmethod")
-        if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-            raise TypeError(f"{fn!r} is a generator function: decorate the function that consumes it")
         if not callable(fn):
             raise TypeError(f"Retrier: got {fn!r} to decorate; accepted: a function")
-        # The __call__ method of a callable object may be a coroutine function, too.
-        if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
+        if is_generator_function(fn):
+            raise TypeError(f"{fn!r} is a generator function: decorate the function that consumes it")
+        if is_coroutine_function(fn):
 
             @functools.wraps(fn)
             async def async_wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the type is fn's own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import json
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from bedrock_resilience import AdditiveJitter, BoundedExecutor, Fault, NoJitter, RetryPolicy
-from bedrock_resilience.batch._executor import report_of
+from bedrock_resilience.batch import report_of
 from bedrock_resilience.batch._report import BatchReport
 from bedrock_resilience.batch._threads import ThreadedRun
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -698,12 +699,32 @@ class TestStream:
             consume()
         assert workers() == []
 
-    def test_an_error_thrown_in_stops_it(self) -> None:
-        stream = BoundedExecutor(3).stream(double, itertools.count())
-        next(stream)
-        with pytest.raises(LookupError):
-            cast("Generator[object]", stream).throw(LookupError())
+    def test_an_error_in_the_with_block_stops_it_and_keeps_what_is_finished(self) -> None:
+        clock = FakeClock()
+        stream = BoundedExecutor(3, clock=clock).stream(double, range(9))
+
+        def consume() -> None:
+            with stream:
+                next(stream)
+                raise LookupError
+
+        with pytest.raises(LookupError) as raised:
+            consume()
         assert workers() == []
+        report = report_of(raised.value)
+        assert report is not None
+        assert {outcome.index for outcome in report.outcomes} <= {0, 1, 2, 3}
+        assert report == stream.report
+
+    def test_a_dropped_stream_is_closed_at_once(self) -> None:
+        next(BoundedExecutor(3).stream(double, itertools.count()))
+        assert workers() == []
+
+    def test_closing_from_contextlib(self) -> None:
+        with contextlib.closing(BoundedExecutor(3).stream(double, itertools.count())) as stream:
+            next(stream)
+        assert workers() == []
+        assert list(stream) == []
 
     def test_what_is_left_of_a_sized_input_is_yielded_as_unstarted(self) -> None:
         clock = FakeClock()
@@ -885,13 +906,13 @@ class TestInterrupt:
         self, way: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         waiting, over = threading.Event(), threading.Event()
-        join = ThreadedRun[int, int].join
+        stop = ThreadedRun[int, int].stop
 
-        def announced(run: ThreadedRun[int, int]) -> None:
+        def announced(run: ThreadedRun[int, int], reason: str) -> None:
+            stop(run, reason)
             waiting.set()
-            join(run)
 
-        monkeypatch.setattr(ThreadedRun, "join", announced)
+        monkeypatch.setattr(ThreadedRun, "stop", announced)
 
         def work(number: int) -> int:
             os.kill(os.getpid(), signal.SIGINT)

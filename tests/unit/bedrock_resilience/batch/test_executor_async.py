@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from bedrock_resilience import BatchReport, BoundedExecutor, Fault, NoJitter, RetryPolicy
-from bedrock_resilience.batch._executor import report_of
+from bedrock_resilience.batch import report_of
 from bedrock_resilience.errors import InputError
 from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 from bedrock_resilience.retrying._deadline import Deadline
@@ -609,7 +609,20 @@ async def drain(stream: AsyncIterator[ItemOutcome[int, int]]) -> None:
         pass
 
 
-async def test_a_function_that_is_not_awaited_fails_each_item_by_name() -> None:
-    report = await BoundedExecutor(2).arun(scripted(then="answer"), range(2))
-    assert statuses(report.outcomes) == "ff"
-    assert "can't be used in 'await' expression" in str(report.failed[0].error)
+async def test_a_plain_function_is_refused_before_it_is_called() -> None:
+    fn = scripted(then="answer")
+    with pytest.raises(TypeError, match="is not a coroutine function; use run or stream"):
+        await BoundedExecutor(2).arun(fn, range(50))
+    with pytest.raises(TypeError, match="is not a coroutine function; use run or stream"):
+        BoundedExecutor(2).astream(fn, range(50))
+    assert fn.calls == 0
+
+
+async def test_a_lambda_that_returns_no_awaitable_ends_the_run_after_one_call() -> None:
+    fn = scripted(then="answer")
+    with pytest.raises(TypeError, match=r"returned str, which cannot be awaited: use Retrier\.call") as raised:
+        await BoundedExecutor(4).arun(lambda _: fn(), range(50))
+    assert fn.calls == 1
+    report = report_of(raised.value)
+    assert report is not None
+    assert (len(report.failed), len(report.unstarted), report.submitted) == (1, 49, 50)

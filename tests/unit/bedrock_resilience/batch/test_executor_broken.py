@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from bedrock_resilience import BoundedExecutor, Deadline, Fault, RetryPolicy
-from bedrock_resilience.batch._executor import report_of
+from bedrock_resilience.batch import report_of
 from bedrock_resilience.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def test_a_policy_refuses_a_coroutine_instead_of_taking_it_for_an_answer() -> No
 INTERRUPTED = """
 import asyncio, os, signal, sys, threading, time
 from bedrock_resilience import BoundedExecutor
-from bedrock_resilience.batch._executor import report_of
+from bedrock_resilience.batch import report_of
 
 def press(after, times=1):
     def work():

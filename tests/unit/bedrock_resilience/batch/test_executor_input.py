@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from bedrock_resilience import BoundedExecutor
-from bedrock_resilience.batch._executor import report_of
+from bedrock_resilience.batch import report_of
 from bedrock_resilience.errors import InputError
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import FakeClock, access_denied, ascripted

@@ -1,0 +1,98 @@
+"""What a function is before it is called, and what a value is that it returned without doing its work."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Streams by package and class name: their events are read, and may fail, after the call has returned.
+_STREAMS = {
+    "botocore": frozenset({"EventStream"}),
+    "aiobotocore": frozenset({"AioEventStream"}),
+    "anthropic": frozenset({"Stream", "AsyncStream", "MessageStreamManager", "AsyncMessageStreamManager"}),
+    "openai": frozenset({"Stream", "AsyncStream"}),
+    "bedrock_resilience": frozenset({"CheckedStream"}),
+}
+_AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
+
+
+def is_coroutine_function(fn: object) -> bool:
+    """Tell whether a call of ``fn`` returns a coroutine: also a partial, a bound method or a callable object."""
+    return any(map(inspect.iscoroutinefunction, _bodies(fn)))
+
+
+def is_generator_function(fn: object) -> bool:
+    """Tell whether a call of ``fn`` returns a generator or an asynchronous one; as ``is_coroutine_function``."""
+    return any(inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body) for body in _bodies(fn))
+
+
+def may_return_awaitable(fn: object) -> bool:
+    """Tell whether ``fn`` may be awaited: a coroutine function, a lambda, or one annotated to return an awaitable."""
+    return is_coroutine_function(fn) or any(
+        getattr(body, "__name__", "") == "<lambda>"
+        or any(name in str(getattr(body, "__annotations__", {}).get("return", "")) for name in _AWAITABLES)
+        for body in _bodies(fn)
+    )
+
+
+class NotAwaitableError(TypeError):
+    """A function that was to be awaited returned a plain value. Calling it again, for another item, does the same."""
+
+
+def awaitable_from(fn: Callable[..., object], value: Any) -> Any:  # noqa: ANN401 - an awaitable of any kind
+    """Return the value that ``fn`` returned, if it can be awaited.
+
+    Raises:
+        NotAwaitableError: It cannot be awaited.
+    """
+    if hasattr(type(value), "__await__") or inspect.isawaitable(value):
+        return value
+    raise NotAwaitableError(
+        f"{fn!r} returned {type(value).__name__}, which cannot be awaited: use Retrier.call, or BoundedExecutor.run; "
+        "or pass a coroutine function (asyncio.to_thread makes one of a plain function)"
+    )
+
+
+def refused_value(fn: Callable[..., object], value: object) -> TypeError | None:
+    """Return the error for a value that stands for work not done: a coroutine, a generator, a stream; else None."""
+    kind = type(value)
+    if kind is CoroutineType:
+        value.close()  # type: ignore[attr-defined]  # a coroutine; it is never awaited
+        return TypeError(f"{fn!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it")
+    if kind is GeneratorType or kind is AsyncGeneratorType:
+        return TypeError(
+            f"{fn!r} returned a generator, which has not run yet: read it inside the function and return its items"
+        )
+    if _is_stream(value) or (kind is dict and _holds_stream(value)):  # type: ignore[arg-type]  # a dict
+        return TypeError(
+            f"{fn!r} returned a stream, which may still fail while it is read: read it inside the function, or use "
+            "BedrockRuntime.converse_stream"
+        )
+    return None
+
+
+def _holds_stream(response: dict[str, object]) -> bool:
+    # ConverseStream and InvokeModelWithResponseStream.
+    return _is_stream(response.get("stream")) or _is_stream(response.get("body"))
+
+
+def _is_stream(value: object) -> bool:
+    return any(cls.__name__ in _STREAMS.get(cls.__module__.partition(".")[0], ()) for cls in type(value).__mro__)
+
+
+def _bodies(fn: Any) -> list[Any]:  # noqa: ANN401 - whatever the caller passes
+    """Return the functions that a call of ``fn`` may run: through partials and wrappers, and its ``__call__``."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    unwrapped = inspect.unwrap(fn) if callable(fn) else fn
+    while isinstance(unwrapped, functools.partial):
+        unwrapped = unwrapped.func
+    bodies = [fn, unwrapped]
+    if not inspect.isroutine(unwrapped) and not inspect.isclass(unwrapped):
+        bodies.append(getattr(type(unwrapped), "__call__", None))  # noqa: B004 - the function, not whether there is one
+    return bodies
