@@ -41,19 +41,19 @@ def shared(quota: Quota, seed: int) -> Callable[[], Pacer]:
     return new_instance
 
 
-def pacers(scenario: Scenario, told: Quota, seed: int) -> dict[str, Callable[[], Pacer]]:
+def pacers(scenario: Scenario, given: Quota, seed: int) -> dict[str, Callable[[], Pacer]]:
     """The ways of sharing that are compared."""
     return {
         "AdaptivePacer, each for itself": AdaptivePacer,
-        "QuotaPacer, a share each": functools.partial(QuotaPacer, told, 1 / scenario.instances),
-        "SharedPacer": shared(told, seed),
+        "QuotaPacer, a share each": functools.partial(QuotaPacer, given, 1 / scenario.instances),
+        "SharedPacer": shared(given, seed),
     }
 
 
-def compare(scenario: Scenario, told: Quota, seeds: int) -> None:
+def compare(scenario: Scenario, given: Quota, seeds: int) -> None:
     """Print a line for each way."""
-    for name in pacers(scenario, told, 0):
-        reports = [simulate(scenario, pacer=pacers(scenario, told, seed)[name], seed=seed) for seed in range(seeds)]
+    for name in pacers(scenario, given, 0):
+        reports = [simulate(scenario, pacer=pacers(scenario, given, seed)[name], seed=seed) for seed in range(seeds)]
         throttled = statistics.fmean(report.throttle_rate for report in reports)
         lost = statistics.fmean(report.failure_rate for report in reports)
         ratio = statistics.fmean(report.ratio for report in reports)
@@ -71,9 +71,9 @@ def main() -> None:
         for offset in OFFSETS:
             print(f"{per_minute} requests a minute, {offset:.0f} s from start to start")
             compare(Scenario(instances=3, workers=4, items=50, offset=offset, quota=quota), quota, seeds)
-    quota, told = Quota(requests_per_minute=50, burst=5), Quota(requests_per_minute=100, burst=10)
-    print("50 requests a minute, told 100; 200 items each")
-    compare(Scenario(instances=3, workers=4, items=200, offset=60.0, quota=quota), told, seeds)
+    quota, given = Quota(requests_per_minute=50, burst=5), Quota(requests_per_minute=100, burst=10)
+    print("50 requests a minute, pacers given 100; 200 items each")
+    compare(Scenario(instances=3, workers=4, items=200, offset=60.0, quota=quota), given, seeds)
 
 
 if __name__ == "__main__":

@@ -70,14 +70,14 @@ HEADER = f"  {'':<36}{'calls':>7}{'throttled':>17}{'lost':>9}{'seconds':>9}{'rat
 def ways(scenario: Scenario) -> dict[str, Callable[[int], SimulationReport]]:
     """The ways of calling, each a function of the seed."""
     share = 1 / scenario.instances
-    told = "QuotaPacer" if scenario.instances == 1 else f"QuotaPacer, share 1/{scenario.instances}"
+    label = "QuotaPacer" if scenario.instances == 1 else f"QuotaPacer, share 1/{scenario.instances}"
     return {
         "the contract's retry alone": functools.partial(_simulated, scenario, None),
         "tenacity, full jitter": functools.partial(simulate_neighbour, scenario, tenacity_full_jitter),
         "botocore standard": functools.partial(simulate_neighbour, scenario, botocore_standard),
         "botocore adaptive": functools.partial(simulate_neighbour, scenario, botocore_adaptive),
         "AdaptivePacer": functools.partial(_simulated, scenario, AdaptivePacer),
-        told: functools.partial(_simulated, scenario, functools.partial(QuotaPacer, scenario.quota, share)),
+        label: functools.partial(_simulated, scenario, functools.partial(QuotaPacer, scenario.quota, share)),
         "SharedPacer": functools.partial(shared, scenario),
     }
 

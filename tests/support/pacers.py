@@ -1,4 +1,4 @@
-"""A pacer that writes down what it is asked and told."""
+"""A pacer that records its calls."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 class RecordingPacer:
-    """Lets everybody pass, after `wait` seconds.
+    """Permits every request after ``wait`` seconds.
 
     Attributes:
-        told: What it was asked and told, in order: ("reserve", tokens), ("answered", usage), ("throttled", None), ...
+        calls: Its calls, in order: ("reserve", tokens), ("answered", usage), ("throttled", None), ...
         open: Reservations that are not closed yet.
     """
 
     def __init__(self, wait: float = 0.0) -> None:
-        self.told: list[tuple[str, Usage | int | None]] = []
+        self.calls: list[tuple[str, Usage | int | None]] = []
         self.open: list[Reservation] = []
         self._wait = wait
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         reservation = Reservation(self._wait, now + self._wait, tokens)
         self.open.append(reservation)
-        self.told.append(("reserve", tokens))
+        self.calls.append(("reserve", tokens))
         return reservation
 
     def due(self, reservation: Reservation, now: float) -> float:
@@ -47,7 +47,7 @@ class RecordingPacer:
 
     def _close(self, how: str, reservation: Reservation, usage: Usage | None = None) -> None:
         self.open.remove(reservation)  # each reservation is closed exactly once
-        self.told.append((how, usage))
+        self.calls.append((how, usage))
 
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ _NETWORK_TOLERANCE_SECONDS: Final = 0.05
 _CONTENTION_WAIT_SECONDS: Final = 0.2
 """Wait of a request after other instances were faster in all attempts to book it."""
 _EPSILON_SECONDS: Final = 1e-6
-"""A caller that slept exactly as long as it was told must not have to sleep again because of rounding."""
+"""A caller that slept exactly its wait must not have to sleep again because of rounding."""
 _MAX_SLOT_AHEAD_SECONDS: Final = MAX_AHEAD_SECONDS + 60.0
 """No slot lies further ahead, unless this machine's clock has been set back."""
 _INITIAL_COST_RATIO: Final = 1.5

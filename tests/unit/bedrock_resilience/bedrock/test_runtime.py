@@ -66,7 +66,7 @@ class Setting:
     @property
     def told(self) -> list[str]:
         """What the pacer was asked and told, without the tokens."""
-        return [what for what, _ in self.pacer.told]
+        return [what for what, _ in self.pacer.calls]
 
     @property
     def kinds(self) -> list[type[Event]]:
@@ -120,7 +120,7 @@ class TestPacing:
         setting = Setting("Hello")
         tokens = setting.runtime.reserved_tokens(REQUEST)
         setting.runtime.converse(**REQUEST)
-        assert setting.pacer.told == [("reserve", tokens), ("answered", USAGE)]
+        assert setting.pacer.calls == [("reserve", tokens), ("answered", USAGE)]
         assert 1_100 <= tokens <= 1_150  # 350 letters at 3.5 letters a token, and max_tokens
 
     @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ class TestPacing:
         after = setting.runtime.reserved_tokens(REQUEST)
         assert before < 1_200
         assert after == pytest.approx(1_700, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - untyped
-        assert setting.pacer.told[-2][1] == pytest.approx(after, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - as above
+        assert setting.pacer.calls[-2][1] == pytest.approx(after, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - as above
 
     def test_a_stream_works_with_a_pacer_of_four_methods(self) -> None:
         pacer = RecordingPacer(wait=1.0)
@@ -180,7 +180,7 @@ class TestPacing:
         )
         setting = Setting(throttling_error(), "Hello", pacer=four)
         assert text(list(setting.runtime.converse_stream(**REQUEST))) == "Hello"
-        assert [what for what, _ in pacer.told] == ["reserve", "throttled", "reserve", "answered"]
+        assert [what for what, _ in pacer.calls] == ["reserve", "throttled", "reserve", "answered"]
         assert pacer.open == []
 
     def test_the_usage_of_an_incomplete_response_counts(self) -> None:
@@ -188,20 +188,20 @@ class TestPacing:
         before = setting.runtime.estimator.estimate(REQUEST)
         with pytest.raises(IncompleteResponseError):
             setting.runtime.converse(**REQUEST)
-        assert setting.pacer.told[-1] == ("answered", USAGE)
+        assert setting.pacer.calls[-1] == ("answered", USAGE)
         assert setting.runtime.estimator.estimate(REQUEST) < before  # 10 tokens for 350 letters
 
     def test_a_response_without_usage_changes_no_estimate(self) -> None:
         setting = Setting({"generation": "Hello"})
         before = setting.runtime.estimator.estimate({"body": "{}"})
         setting.runtime.invoke_model(modelId="m", body="{}")
-        assert setting.pacer.told[-1] == ("answered", None)
+        assert setting.pacer.calls[-1] == ("answered", None)
         assert setting.runtime.estimator.estimate({"body": "{}"}) == before
 
     def test_tokens_given_by_the_caller_go_before_the_estimate(self) -> None:
         setting = Setting("Hello", tokens=5_000)
         setting.runtime.converse(**REQUEST)
-        assert setting.pacer.told[0] == ("reserve", 5_000)
+        assert setting.pacer.calls[0] == ("reserve", 5_000)
 
     @pytest.mark.parametrize("operation", ["converse", "converse_stream"])
     def test_a_function_for_the_tokens_gets_the_request(self, operation: str) -> None:
@@ -210,7 +210,7 @@ class TestPacing:
 
         setting = Setting("Hello", tokens=length)
         list(getattr(setting.runtime, operation)(**{**REQUEST, "modelId": "12345"}))
-        assert setting.pacer.told[0] == ("reserve", 5)
+        assert setting.pacer.calls[0] == ("reserve", 5)
 
     def test_each_attempt_is_paced_and_its_end_reported(self) -> None:
         setting = Setting(throttling_error(), connection_failed(), "Hello")
@@ -236,7 +236,7 @@ class TestStreams:
         stream = setting.runtime.converse_stream(**REQUEST)
         assert setting.client.calls == 0
         stream.close()
-        assert (setting.client.calls, setting.pacer.told) == (0, [])
+        assert (setting.client.calls, setting.pacer.calls) == (0, [])
 
     @pytest.mark.parametrize(
         "broken",
@@ -309,7 +309,7 @@ class TestStreams:
         assert setting.told == ["reserve"]  # it has only begun
         assert setting.events == []
         last = list(stream)[-1]
-        assert setting.pacer.told[-1] == ("answered", USAGE)
+        assert setting.pacer.calls[-1] == ("answered", USAGE)
         assert setting.runtime.estimator.estimate(REQUEST) < before
         assert setting.events == [CallSucceeded(attempts=1, backoff_seconds=0.0, pacing_seconds=0.0, answer=last)]
 
@@ -318,7 +318,7 @@ class TestStreams:
         before = setting.runtime.estimator.estimate(REQUEST)
         with pytest.raises(IncompleteResponseError):
             list(setting.runtime.converse_stream(**REQUEST))
-        assert setting.pacer.told[-1] == ("answered", USAGE)
+        assert setting.pacer.calls[-1] == ("answered", USAGE)
         assert setting.runtime.estimator.estimate(REQUEST) < before
         assert setting.kinds == [CallFailed]
 
@@ -328,7 +328,7 @@ class TestStreams:
         next(stream)
         stream.close()
         assert setting.client.streams[0].closed
-        assert setting.pacer.told[-1] == ("answered", None)
+        assert setting.pacer.calls[-1] == ("answered", None)
         assert setting.kinds == [CallSucceeded]
 
     def test_what_the_consumer_throws_into_it_ends_it(self) -> None:
@@ -364,7 +364,7 @@ class TestStreams:
         setting = Setting("Hello", deadline=Deadline(0.0))
         with pytest.raises(DeadlineExceededError):
             list(setting.runtime.converse_stream(**REQUEST))
-        assert (setting.client.calls, setting.pacer.told) == (0, [])
+        assert (setting.client.calls, setting.pacer.calls) == (0, [])
 
 
 class TestMaking:
