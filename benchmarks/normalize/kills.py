@@ -143,7 +143,7 @@ class Judge:
 
     def paid(self) -> Counter[str]:
         """Tag to the number of answers that the emulator gave."""
-        found = (TAG.search(exchange.body) for exchange in self.emulator.log if exchange.answered)
+        found = (TAG.search(entry.body) for entry in self.emulator.log if entry.answered)
         return Counter(match[1].decode() for match in found if match)
 
     def expect(self, true: bool, otherwise: str) -> None:  # noqa: FBT001 - a condition

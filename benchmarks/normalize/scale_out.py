@@ -54,8 +54,8 @@ FAULTS: Final = (
     "ThrottlingException",
     "ModelErrorException",
     "connection-reset",
-    "cut-body",
-    "foreign-body",
+    "truncated-body",
+    "unexpected-body",
     503,
     529,
 )
@@ -257,7 +257,7 @@ class Scene:
 
     def answered(self) -> Counter[str]:
         """Tag of an item to the number of whole answers about it."""
-        tags = (TAG.search(exchange.body) for exchange in self.emulator.log if exchange.answered)
+        tags = (TAG.search(entry.body) for entry in self.emulator.log if entry.answered)
         return Counter(match[1].decode() for match in tags if match)
 
 

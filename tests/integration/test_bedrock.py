@@ -192,7 +192,7 @@ class TestBodies:
         call: Any,  # noqa: ANN401 - either of two
     ) -> None:
         means = {200: Fault.MALFORMED_RESPONSE, 429: Fault.THROTTLING, 503: Fault.SERVICE_UNAVAILABLE}
-        emulator.fail_next(1, "foreign-body", body=body, content_type="application/json", status=status)
+        emulator.fail_next(1, "unexpected-body", body=body, content_type="application/json", status=status)
         with made(emulator.endpoint_url) as client, pytest.raises(PARSER_ERRORS) as raised:
             list(call(client, **REQUEST))
         expected = Fault.STREAM_INTERRUPTED if call is converse_stream and status == 200 else means[status]
@@ -209,7 +209,7 @@ class TestStreams:
             stream.close()
             assert eventually(lambda: connections() == 0)
 
-    @pytest.mark.parametrize("error", ["stream-damage", "stream-error", "stream-exception", "stream-stall"])
+    @pytest.mark.parametrize("error", ["stream-corruption", "stream-error", "stream-exception", "stream-stall"])
     def test_a_failure_closes_the_connection(self, emulator: BedrockEmulator, error: str) -> None:
         emulator.fail_next(None, error, after=3)
         with made(emulator.endpoint_url, read_timeout=0.3) as client:
@@ -227,12 +227,12 @@ class TestStreams:
 
 def connections() -> int:
     """Connections that emulators in this process are serving."""
-    return sum(thread.name == "bedrock-emulator-call" for thread in threading.enumerate())
+    return sum(thread.name == "bedrock-emulator-connection" for thread in threading.enumerate())
 
 
 def test_every_call_of_many_threads_ends_and_every_request_is_counted() -> None:
     """50 calls on each of 8 threads, every third request failing: each call ends, and each request is accounted."""
-    errors = ("ThrottlingException", "ServiceUnavailableException", 502, 529, "connection-reset", "cut-body")
+    errors = ("ThrottlingException", "ServiceUnavailableException", 502, 529, "connection-reset", "truncated-body")
     with BedrockEmulator(seed=7) as emulator, made(emulator.endpoint_url, workers=8) as client:
         emulator.fail_randomly(1 / 3, *errors)
         policy = POLICY.replace(max_retries=30, retry_on=[fault for fault in Fault if fault.retryable])

@@ -331,7 +331,11 @@ class TestInvokeModel:
             (SONNET, b"[]", "Malformed input request"),
             (SONNET, b'{"messages":[]}', "anthropic_version: got null; accepted: bedrock-2023-05-31"),
             (SONNET, b'{"anthropic_version":"bedrock-2023-05-31"}', "max_tokens: Field required"),
-            ("meta.llama3-8b-instruct-v1:0", b'{"prompt":"Hello."}', "The emulator's InvokeModel speaks the forms of"),
+            (
+                "meta.llama3-8b-instruct-v1:0",
+                b'{"prompt":"Hello."}',
+                "The emulator's InvokeModel supports the forms of",
+            ),
         ],
     )
     def test_a_body_that_cannot_be_read_is_refused(self, client: Client, model: str, body: bytes, message: str) -> None:
@@ -568,22 +572,22 @@ def test_the_environment_redirects_any_client(emulator: BedrockEmulator, monkeyp
     assert emulator.answered == 1
 
 
-def test_an_answerer_of_ones_own_makes_the_answers() -> None:
+def test_a_custom_responder_generates_the_responses() -> None:
     def shout(conversation: Conversation) -> Generation:
         return Generation(({"text": conversation.last_user_message.text.upper()},))
 
-    with BedrockEmulator(answerer=shout) as emulator, client_of(emulator.endpoint_url) as client:
+    with BedrockEmulator(responder=shout) as emulator, client_of(emulator.endpoint_url) as client:
         answer = client.converse(modelId=SONNET, messages=[user("Hello.")])
     assert answer["output"]["message"]["content"] == [{"text": "HELLO."}]
 
 
-def test_a_mistake_in_an_answerer_is_an_internal_server_error_and_the_quota_is_given_back(
+def test_an_error_of_a_responder_is_an_internal_server_error_and_the_quota_is_refunded(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail(conversation: Conversation) -> Generation:
         raise KeyError(conversation.model_id)
 
-    with BedrockEmulator(Quota(tokens_per_minute=70_000), answerer=fail) as emulator:
+    with BedrockEmulator(Quota(tokens_per_minute=70_000), responder=fail) as emulator:
         with client_of(emulator.endpoint_url) as client:
             for _ in range(2):
                 response = error_of(client.converse, modelId=SONNET, messages=[user("Hello.")])

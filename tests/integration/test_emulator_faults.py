@@ -22,7 +22,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import ProtocolError
 from urllib3.exceptions import ReadTimeoutError as Urllib3ReadTimeoutError
 
-from bedrock_resilience.emulator import FAULT_NAMES, BedrockEmulator, ErrorAnswer
+from bedrock_resilience.emulator import FAULT_NAMES, BedrockEmulator, ErrorResponse
 from bedrock_resilience.quotas import Quota
 from support.bedrock import SONNET, Client, client_of, user
 
@@ -135,7 +135,7 @@ class TestErrors:
                 client.converse(**HELLO)
 
     def test_an_error_can_be_late(self, emulator: BedrockEmulator, client: Client) -> None:
-        emulator.fail_next(1, ErrorAnswer("ServiceUnavailableException", delay=0.2))
+        emulator.fail_next(1, ErrorResponse("ServiceUnavailableException", delay=0.2))
         began = time.monotonic()  # noqa: TID251 - the wire has real time
         failure(client)
         assert time.monotonic() - began >= 0.19  # noqa: TID251 - as above
@@ -182,7 +182,7 @@ class TestScripts:
                 for _ in range(60):
                     with contextlib.suppress(ClientError):
                         client.converse(**HELLO)
-                return [exchange.error or "" for exchange in emulator.log]
+                return [entry.error or "" for entry in emulator.log]
 
         one, again, other = outcomes(1), outcomes(1), outcomes(2)
         assert one == again != other
@@ -192,41 +192,53 @@ class TestScripts:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"error": "TrottlingException"}, r"^error: got 'TrottlingException'; accepted: an HTTP status, Access"),
-            ({"error": 200}, r"^status: got 200; accepted: 400 to 599$"),
-            ({"n": 0}, r"^n: got 0; accepted: an integer >= 1"),
-            ({"operation": "Convers"}, r"^operation: got 'Convers'; accepted: Converse, ConverseStream"),
-            ({"seconds": 3}, r"^seconds: not a field of this fault; accepted: code, status, message"),
-            ({"error": "hang", "after": 1}, r"^after: not a field of this fault; accepted: no further fields$"),
-            ({"error": "slow-first-byte", "seconds": -1}, r"^seconds: got -1; accepted: a number from 0$"),
-            ({"error": "cut-body", "fraction": 1.5}, r"^fraction: got 1\.5; accepted: a number from 0 to 1$"),
-            ({"error": "stream-cut", "after": "2"}, r"^after: got '2'; accepted: an integer >= 0$"),
-            ({"message": 5}, r"^message: got 5; accepted: a text$"),
-            ({"headers": "x"}, r"^headers: got 'x'; accepted: a mapping$"),
-            ({"error": ErrorAnswer(), "message": "x"}, r"^message: accepted only together with the name of an error$"),
+            (
+                {"error": "TrottlingException"},
+                r"^fail_next: error: got 'TrottlingException'; accepted: an HTTP status, Access",
+            ),
+            ({"error": 200}, r"^ErrorResponse: status: got 200; accepted: a whole number from 400 to 599, or None$"),
+            ({"n": 0}, r"^fail_next: n: got 0; accepted: a whole number >= 1"),
+            ({"operation": "Convers"}, r"^fail_next: operation: got 'Convers'; accepted: Converse, ConverseStream"),
+            ({"seconds": 3}, r"^fail_next: seconds: got 3; accepted: the fields code, status, message"),
+            ({"error": "hang", "after": 1}, r"^fail_next: after: got 1; accepted: no further fields$"),
+            (
+                {"error": "slow-first-byte", "seconds": -1},
+                r"^fail_next: seconds: got -1; accepted: a finite number of seconds >= 0$",
+            ),
+            (
+                {"error": "truncated-body", "fraction": 1.5},
+                r"^fail_next: fraction: got 1\.5; accepted: a finite number from 0 to 1$",
+            ),
+            ({"error": "stream-cut", "after": "2"}, r"^fail_next: after: got '2'; accepted: a whole number >= 0$"),
+            ({"message": 5}, r"^fail_next: message: got 5; accepted: a string$"),
+            ({"headers": "x"}, r"^fail_next: headers: got 'x'; accepted: a mapping of strings without line breaks$"),
+            (
+                {"error": ErrorResponse(), "message": "x"},
+                r"^fail_next: message: got 'x'; accepted: only with an error's name$",
+            ),
         ],
     )
     def test_a_wrong_script_is_refused_by_name(
         self, emulator: BedrockEmulator, arguments: dict[str, Any], message: str
     ) -> None:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((TypeError, ValueError), match=message):
             emulator.fail_next(**arguments)
         assert emulator.faults_pending == 0
 
     @pytest.mark.parametrize("rate", [-0.1, 1.1])
     def test_a_wrong_rate_is_refused(self, emulator: BedrockEmulator, rate: float) -> None:
-        with pytest.raises(ValueError, match=r"^rate: got .+; accepted: 0 to 1$"):
+        with pytest.raises(ValueError, match=r"^fail_randomly: rate: got .+; accepted: a finite number from 0 to 1$"):
             emulator.fail_randomly(rate)
 
 
-class TestDamage:
+class TestResponseFaults:
     def test_a_hang_ends_in_the_clients_read_timeout(self, emulator: BedrockEmulator, client: Client) -> None:
         emulator.fail_next(1, "hang")
         with pytest.raises(ReadTimeoutError):
             client.converse(**HELLO)
-        (exchange,) = emulator.log
-        assert (exchange.status, exchange.error, exchange.answered) == (None, None, False)
-        assert exchange.usage is not None, "what hangs has been generated, and is paid for"
+        (entry,) = emulator.log
+        assert (entry.status, entry.error, entry.answered) == (None, None, False)
+        assert entry.usage is not None, "what hangs has been generated, and is paid for"
         client.converse(**HELLO)
 
     def test_a_reset_closes_the_connection(self, emulator: BedrockEmulator, client: Client) -> None:
@@ -244,7 +256,7 @@ class TestDamage:
         assert emulator.answered == 1
 
     def test_a_cut_body_passes_as_an_answer_without_output(self, emulator: BedrockEmulator, client: Client) -> None:
-        emulator.fail_next(1, "cut-body")
+        emulator.fail_next(1, "truncated-body")
         if OLD:
             with pytest.raises(ConnectionClosedError):
                 client.converse(**HELLO)
@@ -253,7 +265,7 @@ class TestDamage:
         assert emulator.answered == 0
 
     def test_a_foreign_body_passes_as_an_answer_without_output(self, emulator: BedrockEmulator, client: Client) -> None:
-        emulator.fail_next(1, "foreign-body")
+        emulator.fail_next(1, "unexpected-body")
         answer = client.converse(**HELLO)
         assert "output" not in answer
         assert answer["ResponseMetadata"]["HTTPHeaders"]["content-type"] == "text/html"
@@ -264,7 +276,7 @@ class TestDamage:
             "max_tokens": 9,
             "messages": [{"role": "user", "content": "Hi"}],
         }
-        emulator.fail_next(1, "cut-body")
+        emulator.fail_next(1, "truncated-body")
         answer = client.invoke_model(modelId=SONNET, body=json.dumps(body))
         with contextlib.closing(answer["body"]) as stream, pytest.raises((BotoCoreError, ProtocolError)):
             stream.read()
@@ -317,7 +329,7 @@ class TestStreams:
             read(client.converse_stream(**HELLO)["stream"])
 
     def test_a_damaged_stream_is_a_checksum_mismatch(self, emulator: BedrockEmulator, client: Client) -> None:
-        emulator.fail_next(1, "stream-damage")
+        emulator.fail_next(1, "stream-corruption")
         with pytest.raises(ChecksumMismatch):
             read(client.converse_stream(**HELLO)["stream"])
 

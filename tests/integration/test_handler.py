@@ -140,7 +140,7 @@ class TestARunThatIsDone:
 class TestARunInPart:
     def test_failing_items_stand_beside_the_others(self, deployment: Deployment) -> None:
         deployment.emulator.fail_next(1, "ValidationException")
-        deployment.emulator.fail_next(1, "foreign-body")
+        deployment.emulator.fail_next(1, "unexpected-body")
         answer = lambda_handler(event(sources=[DEPOT]), Context())
         assert answer["statusCode"] == 200
         assert (answer["body"]["items_ingested"], answer["body"]["items_normalized"]) == (27, 25)
@@ -402,7 +402,7 @@ class TestWhatIsCounted:
         assert tokens["over_reserved"] == sum(max(0, reserved - cost) for reserved, cost in settled) > 0
         assert tokens["unused_share"] == round(tokens["over_reserved"] / tokens["reserved"], 4)
         assert tokens["max_tokens"] == 1000
-        longest = max(exchange.usage.output_tokens for exchange in deployment.emulator.log if exchange.usage)
+        longest = max(entry.usage.output_tokens for entry in deployment.emulator.log if entry.usage)
         assert tokens["largest_output"] == longest
         assert 1.25 * longest <= tokens["advised_max_tokens"] < 1000
         assert sum(account["tokens_reserved"] or 0 for account in report["items"]) == tokens["reserved"]

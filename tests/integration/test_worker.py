@@ -149,7 +149,7 @@ def test_a_worker_tells_what_it_did(deployment: Deployment, scaled: Queues, caps
         [0],
         "worker-7",
     )
-    used = [exchange.usage for exchange in deployment.emulator.log if exchange.usage]
+    used = [entry.usage for entry in deployment.emulator.log if entry.usage]
     assert metrics["TokensReserved"] == [sum(usage.input_tokens + 1000 for usage in used)]
     assert metrics["TokensOverReserved"] == [sum(max(0, 1000 - 5 * usage.output_tokens) for usage in used)]
     assert {line["request_id"] for line in lines if "_aws" not in line} == {"worker-7"}

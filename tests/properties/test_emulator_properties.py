@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.emulator._generation.extractor import extract
-from bedrock_resilience.emulator._http.http_parser import Request
+from bedrock_resilience.emulator._http.server import Request
 from bedrock_resilience.emulator._injection.script import FaultScript
 from bedrock_resilience.emulator._latency import Constant
 from bedrock_resilience.emulator._operations.service import Service
@@ -98,8 +98,8 @@ def status_of(operation: str, body: bytes) -> int:
     service = Service(
         ledger=QuotaLedger(),
         script=FaultScript(),
-        journal=RequestLog(1),
-        answerer=extract,
+        request_log=RequestLog(1),
+        responder=extract,
         latency=Constant(0),
         clock=SYSTEM_CLOCK,
     )

@@ -14,5 +14,5 @@ _TAG: Final = re.compile(rb"<item-([0-9a-f]{16})>")
 
 def answered_tags(emulator: BedrockEmulator) -> Counter[str]:
     """Tag of an item to the number of whole answers about it; they are what is paid for."""
-    found = (_TAG.search(exchange.body) for exchange in emulator.log if exchange.answered)
+    found = (_TAG.search(entry.body) for entry in emulator.log if entry.answered)
     return Counter(match[1].decode() for match in found if match)

@@ -8,7 +8,7 @@ import typer
 
 from bedrock_resilience import __version__
 from bedrock_resilience.cli._advise import advise
-from bedrock_resilience.cli._conformance import failures
+from bedrock_resilience.cli._conformance import conformance
 from bedrock_resilience.cli._emulate import emulate
 from bedrock_resilience.cli._schedule import schedule
 from bedrock_resilience.cli._simulate import simulate
@@ -24,7 +24,7 @@ app.command()(schedule)
 app.command()(simulate)
 app.command()(advise)
 app.command()(emulate)
-app.command()(failures)
+app.command()(conformance)
 
 
 @app.callback(invoke_without_command=True)

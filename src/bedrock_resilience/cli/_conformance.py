@@ -1,4 +1,4 @@
-"""``bedrock-resilience failures``: every way to fail, provoked on the emulator, and whether it was met rightly."""
+"""``bedrock-resilience conformance``: provokes every failure on the emulator, and compares it with what is right."""
 
 from __future__ import annotations
 
@@ -11,83 +11,82 @@ from rich.table import Table
 from bedrock_resilience.cli._output import console, print_json, refuse
 
 if TYPE_CHECKING:
-    from bedrock_resilience.emulator.conformance import Row
+    from bedrock_resilience.emulator.conformance import ScenarioResult
 
-_MEANINGS = ("retry", "slow", "end run")
-_COLUMNS = ("failure", "call", "boto3 raises", "fault", *_MEANINGS, "attempts", "requests", "of a run")
-_NUMBERS = frozenset({"attempts", "requests", "of a run"})
-_WIDEST = 1_000
+_PROPERTIES = ("retryable", "backpressure", "fatal")
+_COLUMNS = ("failure", "call", "boto3 raises", "fault", *_PROPERTIES, "attempts", "requests", "of a batch")
+_NUMBERS = frozenset({"attempts", "requests", "of a batch"})
+_MAX_WIDTH_COLUMNS = 1_000
 
 
-def failures(
+def conformance(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Provoke every failure of Bedrock on the emulator, with the boto3 that is installed, and show how it is met.
+    """Provoke every failure of Bedrock on the emulator with the installed boto3, and check how it is handled.
 
-    Attempts are those of a policy with three retries and retry_on=transient; requests are those that the emulator
-    counted, for one call and for a run of 8 items on 4 workers. The exit code is 1 if a row is wrong.
+    Attempts are those of a policy with three retries and retry_on=transient. Requests are those that the emulator
+    counts, for one call and for a batch of 8 items on 4 workers. The exit code is 1 if a row is wrong.
     """
-    rows, version = _run()
+    results, version = _run()
     if as_json:
-        print_json({"boto3": version, "rows": [row.to_dict() for row in rows]})
+        print_json({"boto3": version, "results": [result.to_dict() for result in results]})
     else:
-        _show(rows, version)
-    if not all(row.right for row in rows):
+        _print(results, version)
+    if not all(result.passed for result in results):
         raise typer.Exit(1)
 
 
-def _run() -> tuple[list[Row], str]:
+def _run() -> tuple[list[ScenarioResult], str]:
     try:
-        import boto3  # noqa: PLC0415 - the extra [aws], which the other commands do without
+        import boto3  # noqa: PLC0415 - the extra [aws], which the other commands do not need
     except ModuleNotFoundError:
-        refuse("the failures are those of boto3: pip install 'bedrock-resilience[aws,cli]'")
-    from bedrock_resilience.emulator.conformance import run_failures_table  # noqa: PLC0415 - as above
+        refuse("the command needs boto3: pip install 'bedrock-resilience[aws,cli]'")
+    from bedrock_resilience.emulator.conformance import run_conformance  # noqa: PLC0415 - as above
 
-    return run_failures_table(), boto3.__version__
+    return run_conformance(), boto3.__version__
 
 
-def _show(rows: list[Row], version: str) -> None:
-    right = sum(row.right for row in rows)
-    title = f"boto3 {version}: {right} of {len(rows)} rows right"
+def _print(results: list[ScenarioResult], version: str) -> None:
+    title = f"boto3 {version}: {sum(result.passed for result in results)} of {len(results)} rows as expected"
     table = Table(title=title, title_justify="left")
     for column in _COLUMNS:
         table.add_column(column, justify="right" if column in _NUMBERS else "left")
-    for row in rows:
-        table.add_row(*_cells(row), style=None if row.right else "bold red")
+    for result in results:
+        table.add_row(*_cells(result), style=None if result.passed else "bold red")
     out = console()
-    width = Measurement.get(out, out.options.update(max_width=_WIDEST), table).maximum
-    if not out.is_terminal:  # a file, or another program, which want a line a row
+    width = Measurement.get(out, out.options.update(max_width=_MAX_WIDTH_COLUMNS), table).maximum
+    if not out.is_terminal:  # a file or another program needs one line for each row
         out.width = width
     if out.width >= width:
         out.print(table)
     else:
-        typer.echo("\n".join([title, *map(_told, rows)]))
-    for row in rows:
-        if not row.right:
-            typer.echo(f"WRONG  {row.case.name} ({row.case.call}): {'; '.join(row.wrong)}")
+        typer.echo("\n".join([title, *map(_lines, results)]))
+    for result in results:
+        if not result.passed:
+            typer.echo(f"FAILED  {result.scenario.name} ({result.scenario.call}): {'; '.join(result.mismatches)}")
 
 
-def _told(row: Row) -> str:
-    """A row for a screen that the table does not fit on."""
-    _, _, boto3, fault, *meanings, attempts, requests, run_requests = _cells(row)
-    meant = [name for name, yes in zip(_MEANINGS, meanings, strict=True) if yes]
+def _lines(result: ScenarioResult) -> str:
+    """A row for a screen that is too narrow for the table."""
+    _, _, boto3, fault, *flags, attempts, requests, batch_requests = _cells(result)
+    properties = [name for name, flag in zip(_PROPERTIES, flags, strict=True) if flag]
     return (
-        f"{row.case.name} ({row.case.call})\n"
-        f"    {boto3} -> {', '.join([fault, *meant])}\n"
-        f"    attempts {attempts}, requests {requests}, of a run {run_requests}"
+        f"{result.scenario.name} ({result.scenario.call})\n"
+        f"    {boto3} -> {', '.join([fault, *properties])}\n"
+        f"    attempts {attempts}, requests {requests}, of a batch {batch_requests}"
     )
 
 
-def _cells(row: Row) -> list[str]:
-    fault = row.fault
-    meaning = (False, False, False) if fault is None else (fault.retryable, fault.backpressure, fault.fatal)
+def _cells(result: ScenarioResult) -> list[str]:
+    fault = result.fault
+    flags = (False, False, False) if fault is None else (fault.retryable, fault.backpressure, fault.fatal)
     return [
-        row.case.name,
-        row.case.call,
-        row.boto3,
+        result.scenario.name,
+        result.scenario.call,
+        result.boto3,
         "none" if fault is None else fault.value,
-        *("yes" if meant else "" for meant in meaning),
-        str(row.attempts),
-        str(row.requests),
-        str(row.run_requests),
+        *("yes" if flag else "" for flag in flags),
+        str(result.attempts),
+        str(result.requests),
+        str(result.batch_requests),
     ]

@@ -1,4 +1,4 @@
-"""The option that describes a latency, the same for every command that takes one."""
+"""The option for a latency, shared by the commands that take one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LatencyText = Annotated[
 
 
 def latency_from(text: str) -> Callable[[Random], float]:
-    """The latency that the option describes."""
+    """The latency of the option's text."""
     try:
         return parse_latency(text)
     except ValueError:

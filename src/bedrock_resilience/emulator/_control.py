@@ -1,18 +1,18 @@
-"""The emulator's own endpoint, for tests in another process or language: `/_emulator/...`.
+"""The control endpoint, for tests in another process or language: ``/_emulator/...``.
 
-| request                          | body                                            | does                          |
-|----------------------------------|-------------------------------------------------|-------------------------------|
-| `GET /_emulator/stats`           |                                                 | counts, quota and latency     |
-| `GET /_emulator/log`             |                                                 | the latest requests           |
-| `POST /_emulator/faults`         | `{"n": 2, "error": "ThrottlingException", ...}` | scripts faults (`fail_next`)  |
-| `PUT /_emulator/faults/random`   | `{"rate": 0.05, "errors": [503, "hang"]}`       | sets a random share of faults |
-| `DELETE /_emulator/faults`       |                                                 | forgets all faults            |
-| `PUT /_emulator/quota`           | `{"requests_per_minute": 50, "burst": 5}`       | sets the quota; `{}` for none |
-| `PUT /_emulator/latency`         | `{"latency": 6.5}`, `{"latency": "uniform:1,3"}`| sets the latency              |
-| `POST /_emulator/reset`          |                                                 | forgets counts, log, faults   |
+| request                          | body                                             | does                        |
+|----------------------------------|--------------------------------------------------|-----------------------------|
+| ``GET /_emulator/stats``         |                                                  | counts, quota and latency   |
+| ``GET /_emulator/log``           |                                                  | the latest requests         |
+| ``POST /_emulator/faults``       | ``{"n": 2, "error": "ThrottlingException"}``     | scripts faults              |
+| ``PUT /_emulator/faults/random`` | ``{"rate": 0.05, "errors": [503, "hang"]}``      | sets random faults          |
+| ``DELETE /_emulator/faults``     |                                                  | removes all faults          |
+| ``PUT /_emulator/quota``         | ``{"requests_per_minute": 50, "burst": 5}``      | sets the quota, ``{}`` none |
+| ``PUT /_emulator/latency``       | ``{"latency": 6.5}``                             | sets the latency            |
+| ``POST /_emulator/reset``        |                                                  | resets counts, log, faults  |
 
-Every answer is JSON. A body that is not accepted gets a 400 whose `message` names the field. These requests are
-neither counted nor limited.
+Every response is JSON. A body that is not accepted gets a 400 whose ``message`` names the field. These requests are
+neither counted nor throttled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience.emulator._http.replies import Reply, failure, plain
+from bedrock_resilience.emulator._http.replies import Reply, body_reply, error_reply
 from bedrock_resilience.emulator._latency import parse_latency
 from bedrock_resilience.emulator._protocol.errors import ServiceError
 from bedrock_resilience.emulator._protocol.jsonvalues import (
@@ -30,9 +30,8 @@ from bedrock_resilience.emulator._protocol.jsonvalues import (
     as_object,
     decode,
     encode,
-    is_integer,
     is_number,
-    shown,
+    quoted,
 )
 from bedrock_resilience.quotas import Quota
 
@@ -40,35 +39,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.emulator._emulator import BedrockEmulator
-    from bedrock_resilience.emulator._http.http_parser import Request
-    from bedrock_resilience.emulator._request_log import Exchange
+    from bedrock_resilience.emulator._http.server import Request
+    from bedrock_resilience.emulator._request_log import LogEntry
 
 PREFIX: Final = "/_emulator/"
 
 _QUOTA_FIELDS: Final = tuple(field.name for field in dataclasses.fields(Quota))
 
 
-def control(emulator: BedrockEmulator, request: Request) -> Reply:
-    """Do what a request to the control endpoint asks for."""
+def control_reply(emulator: BedrockEmulator, request: Request) -> Reply:
+    """Perform a request to the control endpoint."""
     path = request.target.partition("?")[0].removeprefix(PREFIX)
-    act = _ACTIONS.get((request.method, path))
-    if act is None:
+    action = _ACTIONS.get((request.method, path))
+    if action is None:
         known = ", ".join(f"{method} {PREFIX}{name}" for method, name in _ACTIONS)
-        return failure(ServiceError("NotFound", f"{request.method} {PREFIX}{path}: accepted are {known}", status=404))
+        return error_reply(ServiceError("NotFound", f"{request.method} {PREFIX}{path}: accepted: {known}", status=404))
     try:
-        return plain(encode(act(emulator, _body(request))))
+        return body_reply(encode(action(emulator, _body(request))))
     except (TypeError, ValueError) as error:
-        return failure(ServiceError("BadRequest", str(error), status=400))
+        return error_reply(ServiceError("BadRequest", str(error), status=400))
 
 
 def _body(request: Request) -> JsonObject:
     try:
         value = decode(request.body or b"{}")
     except ValueError as error:
-        raise ValueError(f"body: no JSON ({error}); accepted: a JSON object") from None
+        raise ValueError(f"body: not JSON ({error}); accepted: a JSON object") from None
     found = as_object(value)
     if found is None:
-        raise TypeError(f"body: got {shown(value)}; accepted: a JSON object")
+        raise TypeError(f"body: got {quoted(value)}; accepted: a JSON object")
     return found
 
 
@@ -83,12 +82,12 @@ def _stats(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
         "invocations": len(emulator.invocation_ids),
         "models": sorted(emulator.model_ids),
         "faults_pending": emulator.faults_pending,
-        "quota": _quota_shown(emulator.quota),
+        "quota": _quota_fields(emulator.quota),
         "latency": emulator.latency if is_number(emulator.latency) else repr(emulator.latency),
     }
 
 
-def _quota_shown(quota: Quota | Mapping[str, Quota] | None) -> dict[str, Any]:
+def _quota_fields(quota: Quota | Mapping[str, Quota] | None) -> dict[str, Any]:
     if isinstance(quota, Mapping):
         return {model: dataclasses.asdict(each) for model, each in quota.items()}
     return dataclasses.asdict(quota or Quota())
@@ -96,45 +95,37 @@ def _quota_shown(quota: Quota | Mapping[str, Quota] | None) -> dict[str, Any]:
 
 def _log(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
     del body
-    return {"log": [_entry(exchange) for exchange in emulator.log]}
+    return {"log": [_log_fields(entry) for entry in emulator.log]}
 
 
-def _entry(exchange: Exchange) -> dict[str, Any]:
+def _log_fields(entry: LogEntry) -> dict[str, Any]:
     return {
-        "serial": exchange.serial,
-        "at": exchange.at,
-        "finished_at": exchange.finished_at,
-        "operation": exchange.operation.value if exchange.operation else None,
-        "model_id": exchange.model_id,
-        "invocation_id": exchange.invocation_id,
-        "attempt": exchange.attempt,
-        "status": exchange.status,
-        "error": exchange.error,
-        "fault": None if exchange.fault is None else repr(exchange.fault),
-        "usage": None if exchange.usage is None else dataclasses.asdict(exchange.usage),
+        "serial": entry.serial,
+        "at": entry.at,
+        "finished_at": entry.finished_at,
+        "operation": entry.operation.value if entry.operation else None,
+        "model_id": entry.model_id,
+        "invocation_id": entry.invocation_id,
+        "attempt": entry.attempt,
+        "status": entry.status,
+        "error": entry.error,
+        "fault": None if entry.fault is None else repr(entry.fault),
+        "usage": None if entry.usage is None else dataclasses.asdict(entry.usage),
     }
 
 
 def _fail_next(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
     given: dict[str, Any] = {"n": 1, "error": "ThrottlingException", **body}
-    if given["n"] is not None and not is_integer(given["n"]):
-        raise TypeError(f"n: got {given['n']!r}; accepted: an integer >= 1, or null for every request from now on")
-    for name in ("operation", "model", "containing"):
-        if not isinstance(given.get(name, ""), str):
-            raise TypeError(f"{name}: got {given[name]!r}; accepted: a text")
     _error(given["error"])
     emulator.fail_next(**given)
     return _stats(emulator, {})
 
 
 def _fail_randomly(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
-    rate = body.get("rate")
-    if not is_number(rate):
-        raise TypeError(f"rate: got {rate!r}; accepted: 0 to 1")
     errors = as_list(body.get("errors", []))
     if errors is None:
         raise TypeError(f"errors: got {body['errors']!r}; accepted: a list of errors")
-    emulator.fail_randomly(float(rate or 0), *map(_error, errors))
+    emulator.fail_randomly(cast("float", body.get("rate")), *map(_error, errors))
     return _stats(emulator, {})
 
 

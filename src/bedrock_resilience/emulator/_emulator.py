@@ -1,4 +1,4 @@
-"""The handle on a running emulator: start it, point clients at it, look at what it has seen, make things go wrong."""
+"""``BedrockEmulator``: start it, point clients at it, read its counts and log, inject faults."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
+from bedrock_resilience._checks import Problem, function, instance, refuse, whole_number, wrong_type, wrong_value
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.emulator._control import PREFIX, control
+from bedrock_resilience.emulator._control import PREFIX, control_reply
 from bedrock_resilience.emulator._generation.extractor import extract
 from bedrock_resilience.emulator._http.routes import Operation
-from bedrock_resilience.emulator._http.server import Delivery, Server
-from bedrock_resilience.emulator._injection.error_faults import fault
+from bedrock_resilience.emulator._http.server import PendingReply, Server
+from bedrock_resilience.emulator._injection.error_faults import make_fault
 from bedrock_resilience.emulator._injection.script import FaultScript, Rule
 from bedrock_resilience.emulator._latency import distribution
 from bedrock_resilience.emulator._operations.service import Service
-from bedrock_resilience.emulator._protocol.jsonvalues import as_object, is_integer
+from bedrock_resilience.emulator._protocol.jsonvalues import as_object
 from bedrock_resilience.emulator._request_log import RequestLog
 from bedrock_resilience.quotas import Quota, QuotaLedger
 
@@ -26,71 +27,76 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.emulator._generation.generation import Answerer
-    from bedrock_resilience.emulator._http.http_parser import Request
-    from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
+    from bedrock_resilience.emulator._http.server import Request
+    from bedrock_resilience.emulator._injection.injected_fault import InjectedFault
     from bedrock_resilience.emulator._latency import Latency
-    from bedrock_resilience.emulator._request_log import Exchange
+    from bedrock_resilience.emulator._protocol.generation import Responder
+    from bedrock_resilience.emulator._request_log import LogEntry
 
-LOG_SIZE: Final = 10_000
-_HIGHEST_PORT: Final = 65_535
+DEFAULT_LOG_SIZE: Final = 10_000
+_MAX_PORT: Final = 65_535
 
 
 class BedrockEmulator:
     """A Bedrock Runtime on this machine, for an unmodified AWS SDK.
 
-    Use it as a context manager, or call `start` and `stop`. Any Region and any credentials are accepted.
+    Use it as a context manager, or call ``start`` and ``stop``. It accepts any Region and any credentials.
 
     Args:
-        quota: one quota for each model, or model id -> quota; None limits nothing.
-        latency: seconds an answer takes, or a distribution (see `bedrock_resilience.emulator._latency`).
-        port: the port to listen on; 0 takes a free one.
-        host: the address to listen on.
-        answerer: what generates; by default a deterministic extractor that is no language model.
-        models: the model ids there are; None for every well-formed one.
-        burndown: family -> tokens of quota an output token costs, before `BURNDOWN_RATES`.
-        clock: the time of quotas and latencies.
-        seed: of random faults, latencies and request ids.
-        log_size: how many of the latest requests `log` keeps.
+        quota: A quota that each model has for itself, or a mapping from model id to quota; None limits nothing.
+        latency: Seconds that a response takes, or a distribution: ``Constant``, ``Uniform``, ``LogNormal``, or any
+            function of a ``random.Random``.
+        port: The port to listen on; 0 for a free one.
+        host: The address to listen on.
+        responder: Generates the responses; by default ``extract``, which is deterministic and not a language model.
+        models: The model ids that exist; None for every well-formed one.
+        burndown: Model family to the quota tokens that an output token costs; goes before ``BURNDOWN_RATES``.
+        clock: The time of quotas and latencies.
+        seed: Seed of random faults, latencies and request ids.
+        log_size: How many of the latest requests ``log`` keeps.
 
     Raises:
-        TypeError: an argument of another type. It and the next name the argument, what was given and what is accepted.
-        ValueError: a latency, a port, a rate or a size outside its range.
-        OSError: the port is taken (by `start`).
+        TypeError: An argument has the wrong type.
+        ValueError: A latency, a port, a rate or a size is out of range.
+        OSError: The port is in use (raised by ``start``).
     """
 
-    def __init__(  # noqa: PLR0913 - all but two are by keyword, and each has a default
+    def __init__(  # noqa: PLR0913 - all but two by name, and each has a default
         self,
         quota: Quota | Mapping[str, Quota] | None = None,
         latency: Latency = 0.0,
         *,
         port: int = 0,
         host: str = "127.0.0.1",
-        answerer: Answerer = extract,
+        responder: Responder = extract,
         models: Collection[str] | None = None,
         burndown: Mapping[str, float] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         seed: int = 0,
-        log_size: int = LOG_SIZE,
+        log_size: int = DEFAULT_LOG_SIZE,
     ) -> None:
-        _check_quota(quota)
-        _check_integer("port", port, _HIGHEST_PORT, f"an integer from 0 (a free one) to {_HIGHEST_PORT}")
-        _check_integer("log_size", log_size, sys.maxsize, "an integer >= 0")
-        _check_collection("models", models, "a collection of model ids, or None for every well-formed one")
-        if not callable(answerer):
-            raise TypeError(f"answerer: got {answerer!r}; accepted: a function from a Conversation to a Generation")
+        refuse(
+            "BedrockEmulator",
+            _quota_problem(quota),
+            whole_number("port", port, least=0, most=_MAX_PORT),
+            whole_number("log_size", log_size, least=0, most=sys.maxsize),
+            wrong_type("models", models, "a collection of model ids, or None for every well-formed one")
+            if models is not None and (isinstance(models, str) or not isinstance(models, Collection))
+            else None,
+            function("responder", responder, "a function from a Conversation to a Generation"),
+        )
         self._clock = clock
         self._host, self._port = host, port
         self._quota = quota
         self._latency = latency
-        self._journal = RequestLog(log_size)
+        self._request_log = RequestLog(log_size)
         self._script = FaultScript(seed)
         self._ledger = QuotaLedger(quota, burndown=burndown)
         self._service = Service(
             ledger=self._ledger,
             script=self._script,
-            journal=self._journal,
-            answerer=answerer,
+            request_log=self._request_log,
+            responder=responder,
             latency=distribution(latency),
             clock=clock,
             models=models,
@@ -111,28 +117,28 @@ class BedrockEmulator:
         return f"<BedrockEmulator {where}: {self.requests} requests, {self.throttles} throttles>"
 
     def start(self) -> Self:
-        """Begin to listen; a second call changes nothing."""
+        """Start to listen; a second call changes nothing."""
         if self._server is None:
             self._server = Server(self._application, self._clock, self._host, self._port)
         return self
 
-    def _application(self, request: Request, arrived: float) -> Delivery:
+    def _application(self, request: Request, arrived: float) -> PendingReply:
         if request.target.startswith(PREFIX):
-            return Delivery(control(self, request), arrived)
+            return PendingReply(control_reply(self, request), arrived)
         return self._service(request, arrived)
 
     def stop(self) -> None:
-        """Close all connections and end all threads, without waiting for answers in flight. Counts and log stay."""
+        """Close all connections and end all threads, without waiting for responses in flight. Counts and log stay."""
         if self._server is not None:
             self._server.stop()
             self._server = None
 
     @property
     def endpoint_url(self) -> str:
-        """What a client takes as `endpoint_url`, or as AWS_ENDPOINT_URL_BEDROCK_RUNTIME.
+        """The address for a client's ``endpoint_url``, or for ``AWS_ENDPOINT_URL_BEDROCK_RUNTIME``.
 
         Raises:
-            RuntimeError: the emulator has not been started.
+            RuntimeError: The emulator is not running.
         """
         if self._server is None:
             raise RuntimeError("the emulator is not running: use `with BedrockEmulator() as emulator:`, or start()")
@@ -140,7 +146,7 @@ class BedrockEmulator:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def client_env(self, region: str = "eu-west-3") -> dict[str, str]:
-        """Environment variables that point any AWS SDK at the emulator, with made-up credentials."""
+        """Environment variables that point any AWS SDK at the emulator, with invented credentials."""
         return {
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": "emulator",
@@ -151,22 +157,22 @@ class BedrockEmulator:
 
     @property
     def quota(self) -> Quota | Mapping[str, Quota] | None:
-        """The quota in force. A new one may be set at any time; it starts unused.
+        """The quota. A new one may be set at any time; it starts unused.
 
         Raises:
-            TypeError: what is set is no quota.
+            TypeError: The new value is not a quota.
         """
         return self._quota
 
     @quota.setter
     def quota(self, quota: Quota | Mapping[str, Quota] | None) -> None:
-        _check_quota(quota)
+        refuse("BedrockEmulator", _quota_problem(quota))
         self._quota = quota
         self._ledger.change(quota)
 
     @property
     def latency(self) -> Latency:
-        """Seconds an answer takes, or their distribution. May be set at any time; it holds for the next request."""
+        """Seconds that a response takes, or their distribution. May be set at any time, for the next request."""
         return self._latency
 
     @latency.setter
@@ -176,141 +182,125 @@ class BedrockEmulator:
 
     @property
     def requests(self) -> int:
-        """Requests that arrived, whatever became of them."""
-        return self._journal.requests
+        """Requests that arrived, whatever their response."""
+        return self._request_log.requests
 
     @property
     def throttles(self) -> int:
-        """Requests that were refused for their rate: by a quota, or by a fault that says so."""
-        return self._journal.throttles
+        """Requests that were refused for their rate, by a quota or by a fault."""
+        return self._request_log.throttles
 
     @property
     def answered(self) -> int:
-        """Requests that got a whole answer without an error."""
-        return self._journal.answered
+        """Requests that got a complete response without an error."""
+        return self._request_log.answered
 
     @property
     def in_flight(self) -> int:
-        """Requests that wait for their answer now."""
-        return self._journal.in_flight
+        """Requests whose response has not been sent yet."""
+        return self._request_log.in_flight
 
     @property
     def errors(self) -> Counter[str]:
-        """Code of an error (or status, for an answer without one) -> how often it was answered."""
-        return self._journal.errors
+        """Error code (or status, for a response without a code) to the number of responses with it."""
+        return self._request_log.errors
 
     @property
     def invocation_ids(self) -> frozenset[str]:
-        """The distinct `amz-sdk-invocation-id`s: calls of SDKs, however often each was sent."""
-        return frozenset(self._journal.invocations)
+        """The distinct ``amz-sdk-invocation-id`` headers: calls of SDKs, each with all its attempts."""
+        return frozenset(self._request_log.invocations)
 
     @property
     def requests_by_invocation(self) -> Counter[str]:
-        """`amz-sdk-invocation-id` -> requests with it; more than one means that an SDK has retried by itself."""
-        return self._journal.invocations
+        """``amz-sdk-invocation-id`` to the number of requests with it; more than one: the SDK itself retried."""
+        return self._request_log.invocations
 
     @property
     def model_ids(self) -> frozenset[str]:
-        """The model ids that were asked, as they were sent."""
-        return frozenset(self._journal.models)
+        """The model ids in the requests, as they were sent."""
+        return frozenset(self._request_log.models)
 
     @property
-    def log(self) -> tuple[Exchange, ...]:
-        """The latest requests and what became of them, oldest first."""
-        return self._journal.log
+    def log(self) -> tuple[LogEntry, ...]:
+        """The latest requests and their responses, oldest first."""
+        return self._request_log.entries
 
     @property
     def faults_pending(self) -> int:
-        """Requests that scripted faults still wait for."""
+        """Requests that are still to meet a scripted fault, without faults for all requests."""
         return self._script.pending
 
     def fail_next(
         self,
         n: int | None = 1,
-        error: str | int | FaultInjection = "ThrottlingException",
+        error: str | int | InjectedFault = "ThrottlingException",
         *,
         operation: str | None = None,
         model: str | None = None,
         containing: str | None = None,
         **details: object,
     ) -> None:
-        """Let the next `n` requests go wrong. Scripts are met in the order in which they were made.
+        """Inject a fault into the next ``n`` requests. Faults apply in the order in which they were scripted.
 
         Args:
-            n: how many; None for every one until `clear_faults`.
-            error: an error code (`ThrottlingException`), an HTTP status for an error without a code (429, 502, 529),
-                a name of damage (`cut-body`, `hang`, `connection-reset`, `stream-exception`, ...), `tokens-per-day`, or
-                a fault of `bedrock_resilience.emulator._injection.error_faults`.
-            operation: only requests of this operation, such as `ConverseStream`.
-            model: only requests whose model id contains this.
-            containing: only requests whose body contains this text.
-            details: fields of the fault: `status`, `message`, `headers`, `retry_after`, `seconds`, `after`, ...
+            n: How many requests; None for every one until ``clear_faults``.
+            error: An error code (``ThrottlingException``), an HTTP status for an error without a code (429, 502, 529),
+                any other name of ``FAULT_NAMES`` (``hang``, ``truncated-body``, ``tokens-per-day``, ...), or an
+                ``InjectedFault``.
+            operation: Only requests of this operation, such as ``ConverseStream``.
+            model: Only requests whose model id contains this.
+            containing: Only requests whose body contains this text.
+            details: Fields of the fault: ``status``, ``message``, ``headers``, ``retry_after``, ``seconds``, ...
 
         Raises:
-            TypeError: a number of requests that is none, or a model or a text that is none.
-            ValueError: a name or a value that is not accepted.
+            TypeError: An argument or a field of the fault has the wrong type.
+            ValueError: A name or a value is not accepted.
         """
-        if n is not None and not is_integer(n):
-            raise TypeError(f"n: got {n!r}; accepted: an integer >= 1, or None for every request from now on")
-        for name, given in (("model", model), ("containing", containing)):
-            _check_text(name, given)
-        rule = Rule(fault(error, **details), n, _operation(operation), model, containing)
+        refuse(
+            "fail_next",
+            whole_number("n", n, least=1, optional=True),
+            instance("operation", operation, str, "a string, or None for any", optional=True),
+            instance("model", model, str, "a string, or None for any", optional=True),
+            instance("containing", containing, str, "a string, or None for any", optional=True),
+        )
+        rule = Rule(make_fault(error, **details), n, _operation(operation), model, containing)
         self._script.add(rule)
 
-    def fail_randomly(self, rate: float, *errors: str | int | FaultInjection) -> None:
-        """Let a share of all requests go wrong, chosen by the emulator's seed; `0` ends it.
+    def fail_randomly(self, rate: float, *errors: str | int | InjectedFault) -> None:
+        """Inject faults into a random share of all requests, chosen by the emulator's seed; ``0`` ends it.
 
         Args:
-            rate: the share, 0 to 1.
-            errors: what goes wrong, each as likely as the others; as for `fail_next`. ThrottlingException by default.
+            rate: The share, 0 to 1.
+            errors: The faults, each as likely as the others, as for ``fail_next``; ``ThrottlingException`` by default.
 
         Raises:
-            ValueError: a rate outside 0 to 1, or an unknown error.
+            TypeError: The rate is not a number.
+            ValueError: The rate is not from 0 to 1, or an error is unknown.
         """
-        self._script.randomly(rate, [fault(error) for error in errors or ("ThrottlingException",)])
+        self._script.set_random(rate, [make_fault(error) for error in errors or ("ThrottlingException",)])
 
     def clear_faults(self) -> None:
-        """Forget all scripted and random faults."""
+        """Remove all scripted and random faults."""
         self._script.clear()
 
     def reset(self) -> None:
-        """Forget counts, log, faults and cached prompts, and fill up the quotas. Latency and quota stay as set."""
+        """Reset counts, log, faults, cached prompts and the use of quotas. Latency and quota stay as set."""
         self._script.clear()
         self._service.cache.clear()
-        self._journal.clear()
+        self._request_log.clear()
         self._ledger.change(self._quota)
 
 
-def _check_quota(given: object) -> None:
+def _quota_problem(given: object) -> Problem | None:
     by_model = as_object(given)
     quotas: list[object] = [given] if by_model is None else list(by_model.values())
-    if given is not None and not all(isinstance(quota, Quota) for quota in quotas):
-        raise TypeError(f"quota: got {given!r}; accepted: a Quota, a mapping from model id to Quota, or None")
-
-
-def _check_integer(name: str, given: object, most: int, accepted: str) -> None:
-    problem = f"{name}: got {given!r}; accepted: {accepted}"
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise TypeError(problem)
-    if not 0 <= given <= most:
-        raise ValueError(problem)
-
-
-def _check_collection(name: str, given: object, accepted: str) -> None:
-    if given is not None and (isinstance(given, str) or not isinstance(given, Collection)):
-        raise TypeError(f"{name}: got {given!r}; accepted: {accepted}")
-
-
-def _check_text(name: str, given: object) -> None:
-    if given is not None and not isinstance(given, str):
-        raise TypeError(f"{name}: got {given!r}; accepted: a text, or None for any")
+    if given is None or all(isinstance(quota, Quota) for quota in quotas):
+        return None
+    return wrong_type("quota", given, "a Quota, a mapping from model id to Quota, or None")
 
 
 def _operation(name: str | None) -> Operation | None:
-    if name is None:
-        return None
-    try:
-        return Operation(name)
-    except ValueError:
-        accepted = ", ".join(operation.value for operation in Operation)
-        raise ValueError(f"operation: got {name!r}; accepted: {accepted}") from None
+    names = [operation.value for operation in Operation]
+    if name is not None and name not in names:
+        refuse("fail_next", wrong_value("operation", name, ", ".join(names)))
+    return None if name is None else Operation(name)

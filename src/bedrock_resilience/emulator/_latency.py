@@ -1,4 +1,4 @@
-"""How long an answer takes: a number of seconds, or a distribution to draw it from."""
+"""How long a response takes: a number of seconds, or a distribution."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeAlias, cast
 
+from bedrock_resilience._checks import Problem, number, refuse, wrong_value
+
 
 @dataclass(frozen=True, slots=True)
 class Constant:
@@ -16,55 +18,54 @@ class Constant:
     seconds: float
 
     def __post_init__(self) -> None:
-        _check("seconds", self.seconds)
+        refuse("Constant", _seconds("seconds", self.seconds))
 
     def __call__(self, rng: Random) -> float:
-        """Seconds of one answer."""
+        """Seconds of one response."""
         del rng
         return self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Any number of seconds between two, all equally likely."""
+    """Any number of seconds between two bounds, all equally likely."""
 
     low: float
     high: float
 
     def __post_init__(self) -> None:
-        _check("low", self.low)
-        _check("high", self.high)
-        if self.low > self.high:
-            raise ValueError(f"high: got {self.high!r}; accepted: a number >= low ({self.low!r})")
+        refuse("Uniform", _seconds("low", self.low), _seconds("high", self.high))
+        refuse("Uniform", number("high", self.high, least=self.low, unit="seconds"))
 
     def __call__(self, rng: Random) -> float:
-        """Seconds of one answer."""
+        """Seconds of one response."""
         return self.low + (self.high - self.low) * rng.random()
 
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
-    """Half of the answers take less than `median` seconds; a few take much longer. The usual shape of generation times.
+    """Half of the responses take less than ``median`` seconds, a few take much longer: usual for generation times.
 
-    `sigma` is the spread of the logarithm: with 0.4, nine answers in ten take between 0.5 and 1.9 medians.
+    ``sigma`` is the standard deviation of the logarithm: with 0.4, nine responses in ten take 0.5 to 1.9 medians.
     """
 
     median: float
     sigma: float
 
     def __post_init__(self) -> None:
-        _check("median", self.median)
-        _check("sigma", self.sigma)
-        if self.median == 0:
-            raise ValueError("median: got 0; accepted: a number > 0")
+        refuse(
+            "LogNormal",
+            number("median", self.median, above=0.0, unit="seconds"),
+            number("sigma", self.sigma, least=0.0),
+        )
 
     def __call__(self, rng: Random) -> float:
-        """Seconds of one answer."""
+        """Seconds of one response."""
         return rng.lognormvariate(math.log(self.median), self.sigma)
 
 
 Latency: TypeAlias = float | Callable[[Random], float]
-"""Seconds, or a function that draws seconds with the random numbers handed in."""
+"""Seconds, or a function that draws seconds with the ``random.Random`` that it is given."""
 
 _KINDS: Final = {"constant": (Constant, 1), "uniform": (Uniform, 2), "lognormal": (LogNormal, 2)}
 
@@ -73,20 +74,20 @@ def distribution(latency: Latency) -> Callable[[Random], float]:
     """The latency as a function.
 
     Raises:
-        TypeError: neither a number nor callable.
-        ValueError: a number that is negative or not finite.
+        TypeError: It is neither a number nor callable.
+        ValueError: The number is negative or not finite.
     """
     if callable(latency):
         return latency
-    _check("latency", latency)
+    refuse("BedrockEmulator", _seconds("latency", latency))
     return Constant(latency)
 
 
 def parse_latency(text: str) -> Callable[[Random], float]:
-    """A latency as written on a command line: `6.5`, `uniform:1,3`, `lognormal:6.5,0.4`.
+    """A latency as written on a command line: ``6.5``, ``uniform:1,3``, ``lognormal:6.5,0.4``.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: The text has none of these forms, or a number is out of range.
     """
     kind, colon, rest = text.strip().partition(":")
     if not colon:
@@ -98,12 +99,9 @@ def parse_latency(text: str) -> Callable[[Random], float]:
         make, count, numbers = Constant, -1, []
     if len(numbers) != count:
         accepted = "seconds (6.5), uniform:low,high or lognormal:median,sigma"
-        raise ValueError(f"latency: got {text!r}; accepted: {accepted}")
+        refuse("parse_latency", wrong_value("latency", text, accepted))
     return cast("Callable[..., Callable[[Random], float]]", make)(*numbers)
 
 
-def _check(name: str, given: object) -> None:
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise TypeError(f"{name}: got {given!r}; accepted: a number of seconds >= 0")
-    if not 0 <= given < math.inf:
-        raise ValueError(f"{name}: got {given!r}; accepted: a number >= 0")
+def _seconds(name: str, given: object) -> Problem | None:
+    return number(name, given, least=0.0, unit="seconds")

@@ -1,4 +1,4 @@
-"""What the emulator has seen: counts, and a log of the latest requests."""
+"""The requests that arrived: counts, and a log of the latest."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bedrock_resilience.emulator._http.routes import Operation
-    from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
+    from bedrock_resilience.emulator._injection.injected_fault import InjectedFault
     from bedrock_resilience.quotas import Usage
 
 INVOCATION_ID: Final = "amz-sdk-invocation-id"
 
 
 @dataclass(slots=True, eq=False)
-class Exchange:
-    """One request and what became of it.
+class LogEntry:
+    """One request and its response.
 
     Attributes:
-        serial: its number, counted from 1.
-        at: when it arrived, in seconds of the emulator's clock.
-        target: the path as it was sent.
-        headers: its headers, names in small letters.
-        body: its body.
-        operation: what it asked for; None if that is no operation.
-        model_id: the model it asked; empty if none.
-        status: the HTTP status of the answer; None until there is one, and if none was sent.
-        error: the code of the error that the client sees (inside a stream too), or the status as text; None
+        serial: Its number, counted from 1.
+        at: When it arrived, in seconds of the emulator's clock.
+        target: The path as it was sent.
+        headers: Its headers, names in lower case.
+        body: Its body.
+        operation: The operation; None if there is no such operation.
+        model_id: The model; empty where the request names none.
+        status: The HTTP status of the response; None until there is one, and if none was sent.
+        error: The code of the error that the client sees (inside a stream too), or the status as text; None
             without one.
-        fault: the scripted or random fault it met.
-        usage: the tokens it used.
-        finished_at: when the answer was ready to be sent, in seconds of the emulator's clock; None until then.
+        fault: The scripted or random fault it met.
+        usage: The tokens it used.
+        finished_at: When its response was ready to be sent, in seconds of the emulator's clock; None until then.
     """
 
     serial: int
@@ -49,18 +49,18 @@ class Exchange:
     model_id: str = ""
     status: int | None = None
     error: str | None = None
-    fault: FaultInjection | None = None
+    fault: InjectedFault | None = None
     usage: Usage | None = None
     finished_at: float | None = None
 
     @property
     def invocation_id(self) -> str | None:
-        """What tells the calls of an SDK apart; all its attempts of one call have the same."""
+        """The id of the SDK's call; all attempts of one call have the same."""
         return self.headers.get(INVOCATION_ID)
 
     @property
     def attempt(self) -> str | None:
-        """What the SDK says about its attempt, such as `attempt=1; max=1`."""
+        """What the SDK says about its attempt, such as ``attempt=1; max=1``."""
         return self.headers.get("amz-sdk-request")
 
     @property
@@ -73,13 +73,13 @@ class Exchange:
 
     @property
     def answered(self) -> bool:
-        """Whether it got a whole answer that is no error."""
-        whole = self.fault is None or self.fault.harmless
-        return self.finished_at is not None and self.status == HTTPStatus.OK and self.error is None and whole
+        """Whether it got a complete response that is not an error."""
+        complete = self.fault is None or self.fault.harmless
+        return self.finished_at is not None and self.status == HTTPStatus.OK and self.error is None and complete
 
     @property
     def throttled(self) -> bool:
-        """Whether it was refused for its rate. ModelNotReadyException is a 429, but no statement about the rate."""
+        """Whether it was refused for its rate. A ``ModelNotReadyException`` is a 429, but is not about the rate."""
         return self.error in {"ThrottlingException", "429"}
 
 
@@ -87,98 +87,98 @@ class RequestLog:
     """Counts all requests and keeps the latest. Thread-safe.
 
     Args:
-        size: how many requests the log keeps.
+        size: How many requests the log keeps.
     """
 
     def __init__(self, size: int) -> None:
         self._lock = threading.Lock()
-        self._log: deque[Exchange] = deque(maxlen=size)
-        self._arrived = 0
-        self._open: set[Exchange] = set()
+        self._entries: deque[LogEntry] = deque(maxlen=size)
+        self._requests = 0
+        self._in_flight: set[LogEntry] = set()
         self._answered = 0
         self._throttles = 0
         self._errors: Counter[str] = Counter()
         self._invocations: Counter[str] = Counter()
         self._models: Counter[str] = Counter()
 
-    def arrived(self, at: float, target: str, headers: Mapping[str, str], body: bytes) -> Exchange:
+    def arrived(self, at: float, target: str, headers: Mapping[str, str], body: bytes) -> LogEntry:
         """Count a request and open its entry."""
         with self._lock:
-            self._arrived += 1
-            exchange = Exchange(self._arrived, at, target, headers, body)
-            self._log.append(exchange)
-            self._open.add(exchange)
-            if exchange.invocation_id is not None:
-                self._invocations[exchange.invocation_id] += 1
-            return exchange
+            self._requests += 1
+            entry = LogEntry(self._requests, at, target, headers, body)
+            self._entries.append(entry)
+            self._in_flight.add(entry)
+            if entry.invocation_id is not None:
+                self._invocations[entry.invocation_id] += 1
+            return entry
 
-    def routed(self, exchange: Exchange, operation: Operation, model_id: str) -> None:
-        """Note what a request asks for."""
+    def routed(self, entry: LogEntry, operation: Operation, model_id: str) -> None:
+        """Record the operation and the model of a request."""
         with self._lock:
-            exchange.operation, exchange.model_id = operation, model_id
+            entry.operation, entry.model_id = operation, model_id
             self._models[model_id] += 1
 
-    def finished(self, exchange: Exchange, at: float) -> None:
-        """Close an entry: its answer is about to be sent."""
+    def finished(self, entry: LogEntry, at: float) -> None:
+        """Close an entry: its response is about to be sent."""
         with self._lock:
-            if exchange not in self._open:  # closed before, or forgotten meanwhile
+            if entry not in self._in_flight:  # it is closed already, or the log was cleared
                 return
-            self._open.remove(exchange)
-            exchange.finished_at = at
-            self._throttles += exchange.throttled
-            self._answered += exchange.answered
-            if exchange.error is not None:
-                self._errors[exchange.error] += 1
+            self._in_flight.remove(entry)
+            entry.finished_at = at
+            self._throttles += entry.throttled
+            self._answered += entry.answered
+            if entry.error is not None:
+                self._errors[entry.error] += 1
 
     def clear(self) -> None:
-        """Forget everything; requests in flight are not counted any more."""
+        """Forget everything; requests in flight are no longer counted."""
         with self._lock:
-            self._log.clear()
-            self._open.clear()
-            self._arrived = self._answered = self._throttles = 0
+            self._entries.clear()
+            self._in_flight.clear()
+            self._requests = self._answered = self._throttles = 0
             for counter in (self._errors, self._invocations, self._models):
                 counter.clear()
 
     @property
-    def log(self) -> tuple[Exchange, ...]:
+    def entries(self) -> tuple[LogEntry, ...]:
         """The latest requests, oldest first."""
         with self._lock:
-            return tuple(self._log)
+            return tuple(self._entries)
 
     @property
     def requests(self) -> int:
         """Requests that arrived."""
-        return self._arrived
+        return self._requests
 
     @property
     def answered(self) -> int:
-        """Requests with a whole answer that is no error."""
+        """Requests that got a complete response without an error."""
         return self._answered
 
     @property
     def throttles(self) -> int:
-        """Requests refused because of their rate, by a quota or by a fault."""
+        """Requests refused for their rate, by a quota or by a fault."""
         return self._throttles
 
     @property
     def in_flight(self) -> int:
-        """Requests that wait for their answer."""
-        return len(self._open)
+        """Requests whose response has not been sent yet."""
+        return len(self._in_flight)
 
     @property
     def errors(self) -> Counter[str]:
-        """Error code (or status, for an answer without one) -> how often."""
+        """Error code (or status, for a response without a code) to the number of responses with it."""
         with self._lock:
             return self._errors.copy()
 
     @property
     def invocations(self) -> Counter[str]:
-        """`amz-sdk-invocation-id` -> how many requests had it."""
+        """``amz-sdk-invocation-id`` to the number of requests with it."""
         with self._lock:
             return self._invocations.copy()
 
     @property
     def models(self) -> Counter[str]:
-        """Model id -> how many requests asked it."""
+        """Model id to the number of requests for it."""
         with self._lock:
             return self._models.copy()

@@ -1,4 +1,4 @@
-"""Runs an emulator until somebody stops it: what the command line starts."""
+"""Runs an emulator until a signal or an event stops it: what the command line starts."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def serve(
     on_ready: Callable[[BedrockEmulator], None] | None = None,
     stop: threading.Event | None = None,
 ) -> BedrockEmulator:
-    """Start the emulator and block until Ctrl-C, SIGTERM or `stop`; then end it cleanly.
+    """Start the emulator, block until Ctrl-C, SIGTERM or ``stop``, and stop it.
 
     Args:
-        emulator: what to run, not started yet.
-        on_ready: called once it listens, for instance to print its address.
-        stop: an event that ends it from another thread.
+        emulator: The emulator, not started yet.
+        on_ready: Called once it listens, for instance to print its address.
+        stop: An event with which another thread stops it.
 
     Returns:
         The emulator, stopped; its counts and log can still be read.
 
     Raises:
-        OSError: the port is taken.
+        OSError: The port is in use.
     """
     stop = stop or threading.Event()
-    with emulator, _ended_by_sigterm(stop), contextlib.suppress(KeyboardInterrupt):
+    with emulator, _sigterm_sets(stop), contextlib.suppress(KeyboardInterrupt):
         if on_ready is not None:
             on_ready(emulator)
         stop.wait()
@@ -42,8 +42,8 @@ def serve(
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm(stop: threading.Event) -> Generator[None]:
-    """Let SIGTERM set the event; only the main thread may ask for that."""
+def _sigterm_sets(stop: threading.Event) -> Generator[None]:
+    """Let SIGTERM set the event; Python allows this in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

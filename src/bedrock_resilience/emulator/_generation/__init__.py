@@ -1,1 +1,1 @@
-"""What makes the answers of the emulator: an extractor by default, any local language model if asked."""
+"""Responders: a deterministic extractor by default, or any local language model."""

@@ -1,4 +1,4 @@
-"""Values bent to the bounds of a schema: lengths, ranges, uniqueness."""
+"""Values adjusted to the bounds of a schema: lengths, ranges, uniqueness."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Final
 from bedrock_resilience.emulator._generation.words import words
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, is_number
 
-_LARGEST: Final = 10_000
+_MAX_SIZE: Final = 10_000
 
 
 def merged(one: JsonObject, other: JsonObject) -> dict[str, Any]:
-    """Both schemas in one; what `one` says goes before."""
+    """Both schemas in one; ``one`` takes precedence."""
     merged = {**other, **one}
     for name in ("properties", "$defs"):
         if name in one and name in other:
@@ -25,7 +25,7 @@ def merged(one: JsonObject, other: JsonObject) -> dict[str, Any]:
 
 
 def distinct(values: list[Any]) -> list[Any]:
-    """The values, each once."""
+    """The values without duplicates."""
     kept: list[Any] = []
     for value in values:
         if value not in kept:
@@ -34,7 +34,7 @@ def distinct(values: list[Any]) -> list[Any]:
 
 
 def another(value: Any, others: list[Any], *, unique: bool) -> Any:  # noqa: ANN401 - see fill
-    """The value; changed as far as needed to differ from the others, where it can be."""
+    """The value, changed where necessary (and possible) to differ from the others."""
     number = 1
     while unique and value in others and isinstance(value, str | int | float):
         number += 1
@@ -43,9 +43,9 @@ def another(value: Any, others: list[Any], *, unique: bool) -> Any:  # noqa: ANN
 
 
 def size(schema: JsonObject, keyword: str, otherwise: int) -> int:
-    """A length or a count that the schema sets; one that is none, or beyond reason, is not asked back but bent."""
+    """A length or a count of the schema, limited to a reasonable range; ``otherwise`` where it is not a number."""
     given = schema.get(keyword)
-    return min(max(0, int(given)), _LARGEST) if given is not None and is_number(given) else otherwise
+    return min(max(0, int(given)), _MAX_SIZE) if given is not None and is_number(given) else otherwise
 
 
 def fitted(text: str, schema: JsonObject) -> str:
@@ -55,7 +55,7 @@ def fitted(text: str, schema: JsonObject) -> str:
 
 
 def matching(pattern: str, made: str, text: str) -> str:
-    """What was made, or a piece of the text, or a plain word, whichever matches first; patterns are not solved."""
+    """The first that matches of: the given value, a word of the text, a few short strings; else the given value."""
     try:
         compiled = re.compile(pattern)
     except re.error:

@@ -37,7 +37,7 @@ _DATE: Final = re.compile(
 
 
 def first_date(text: str) -> str | None:
-    """The first date in the text that the calendar has, as RFC 3339 writes it; None without one."""
+    """The first valid date in the text, in the form of RFC 3339; None without one."""
     for match in _DATE.finditer(text):
         parts = [part for part in match.groups() if part is not None]
         day, month, year = parts[::-1] if match[1] else parts if match[4] else (parts[1], parts[0], parts[2])

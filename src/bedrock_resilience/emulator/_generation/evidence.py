@@ -1,4 +1,4 @@
-"""What a request offers to an extractor: the text to read, and lists of names to look for in it."""
+"""The input of the extractor: the text to read, and lists of names to look for in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.emulator._protocol.conversation import Conversation
 
 Hints = tuple[tuple[str, tuple[str, ...]], ...]
-"""Labelled lists: what stands before the colon, and the members of the list after it."""
+"""Labelled lists: the label before the colon, and the members of the list after it."""
 
 _LABELLED: Final = re.compile(r"^[\s>*#•-]*[\"'`*]*(?P<label>[^\n:.!?,]{2,80}?)[\"'`*]*\s*[:=][ \t]*(?P<rest>.*)$")
 _BULLET: Final = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+(?P<member>\S.*)$")
@@ -28,8 +28,8 @@ _FENCED: Final = re.compile(
 _BEGUN: Final = re.compile(r"^\W*(?:BEGIN|START)\b[^\n]*\n(?P<body>.*?)^\W*(?:END|STOP)\b", re.DOTALL | re.MULTILINE)
 _TITLED: Final = re.compile(r"\s*(?:title|headline|subject)[ \t]*:[ \t]*(?P<title>[^\n]+)", re.IGNORECASE)
 _QUOTES: Final = "\"'`[](){} \t."
-_LONGEST_MEMBER: Final = 80
-# A list in the midst of an undelimited text is a hint only if its label says so.
+_MAX_MEMBER_CHARACTERS: Final = 80
+# A list within an undelimited text is a hint only if its label says so.
 _HINTING: Final = re.compile(
     r"known|candidate|possible|allowed|accepted|hint|scope|vocabular|list of|watch", re.IGNORECASE
 )
@@ -40,12 +40,12 @@ _CONTENT_TAGS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What an answer may be made of.
+    """What a response may be made of.
 
     Attributes:
-        text: what the request asks about.
-        hints: the labelled lists of the prompt around it.
-        title: the title, if the text begins with a line that says `Title:`; empty if not.
+        text: The text to extract from.
+        hints: The labelled lists of the prompt around it.
+        title: The title, if the text begins with a ``Title:`` line; else empty.
     """
 
     text: str
@@ -59,16 +59,16 @@ class Evidence:
 
 
 def evidence_of(conversation: Conversation) -> Evidence:
-    """Take a conversation apart into text and hints.
+    """Split a conversation into text and hints.
 
     The text is the user's last message; if a part of it is delimited (XML tags, a fence, BEGIN and END), that part.
-    The hints come from the system prompt and from what stands around the delimited part.
+    The hints are those of the system prompt and of the text around the delimited part.
     """
-    asked = conversation.last_user_message.text
-    text = _delimited(asked)
+    message = conversation.last_user_message.text
+    text = _delimited(message)
     if text is not None:
-        return _evidence(_untagged(text), _hints(conversation.system) + _hints(asked.replace(text, "")))
-    hinting, rest = _split_hints(asked)
+        return _evidence(_untagged(text), _hints(conversation.system) + _hints(message.replace(text, "")))
+    hinting, rest = _split_hints(message)
     return _evidence(rest, _hints(conversation.system) + _hints(hinting))
 
 
@@ -80,15 +80,15 @@ def _evidence(text: str, hints: Hints) -> Evidence:
 
 
 def _delimited(message: str) -> str | None:
-    tagged = [(_says_content(match["tag"]), match["body"]) for match in _TAGGED.finditer(message)]
+    tagged = [(_names_content(match["tag"]), match["body"]) for match in _TAGGED.finditer(message)]
     if tagged:
         return max(tagged, key=lambda found: (found[0], len(found[1])))[1]
     bodies = [match["body"] for pattern in (_BEGUN, _FENCED) for match in pattern.finditer(message)]
     return max(bodies, key=len) if bodies else None
 
 
-def _says_content(tag: str) -> bool:
-    """Whether a tag such as `item` or `item-3f2a` names what it holds as the material."""
+def _names_content(tag: str) -> bool:
+    """Whether a tag such as `item` or `item-3f2a` names its content as the material."""
     return re.split(r"[^a-z]", tag.lower())[0] in _CONTENT_TAGS
 
 
@@ -129,7 +129,7 @@ def _lists(prompt: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _members(text: str) -> tuple[str, ...]:
-    # A name may have a comma in it where the list parts its members by something else.
+    # A name may contain a comma where something else separates the members.
     separator = next((separator for separator in ";|\n" if separator in text), ",")
     members = [member.strip(_QUOTES) for member in text.split(separator)]
-    return tuple(dict.fromkeys(member for member in members if 1 < len(member) <= _LONGEST_MEMBER))
+    return tuple(dict.fromkeys(member for member in members if 1 < len(member) <= _MAX_MEMBER_CHARACTERS))

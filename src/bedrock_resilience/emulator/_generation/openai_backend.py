@@ -1,7 +1,6 @@
-"""An answerer that asks a language model through OpenAI's chat completions, as Ollama, llama.cpp and vLLM serve them.
+"""A responder that uses a language model through OpenAI's chat completions, as Ollama, llama.cpp and vLLM serve them.
 
-Tools, forced tools, JSON schemas, pictures and the results of tools are translated; what the server reports about
-tokens is reported on.
+Tools, forced tools, JSON schemas, images and tool results are translated. Token counts are those of the server.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from bedrock_resilience.emulator._generation.generation import Generation
 from bedrock_resilience.emulator._protocol.blocks import TOOL_USE_ID
-from bedrock_resilience.emulator._protocol.conversation import ANY, NO_TOOL, Conversation, Message
+from bedrock_resilience.emulator._protocol.conversation import ANY, NO_TOOL, ChatMessage, Conversation
 from bedrock_resilience.emulator._protocol.errors import ServiceError
+from bedrock_resilience.emulator._protocol.generation import Generation
 from bedrock_resilience.emulator._protocol.jsonvalues import (
     JsonObject,
     as_object,
@@ -25,7 +24,7 @@ from bedrock_resilience.emulator._protocol.jsonvalues import (
     encode,
     is_integer,
     objects,
-    shown,
+    quoted,
 )
 
 if TYPE_CHECKING:
@@ -35,21 +34,22 @@ if TYPE_CHECKING:
 _STOP_REASONS: Final = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "content_filtered"}
 
 _NO_PORT: Final = -1
-# What models write around JSON, where the server does not keep them from it.
+# What models write around JSON where the server does not prevent it.
 _FENCED: Final = re.compile(r"\s*```\w*\s(.*)```\s*", re.DOTALL)
 
 
 class OpenAIBackend:
-    """Generates through `POST {url}/chat/completions`. Thread-safe: each call has a connection of its own.
+    """Generates through ``POST {url}/chat/completions``. Thread-safe: each call has a connection of its own.
 
     Args:
-        url: the base address, such as `http://127.0.0.1:11434/v1` (Ollama) or `http://127.0.0.1:8080/v1` (llama.cpp).
-        model: the name that the server has for the model; every Bedrock model id is answered by it.
-        api_key: sent as a bearer token, if the server wants one.
-        timeout: seconds without a byte before a call is given up.
+        url: The base address, such as ``http://127.0.0.1:11434/v1`` (Ollama) or ``http://127.0.0.1:8080/v1``
+            (llama.cpp).
+        model: The name of the model on that server; it serves every Bedrock model id.
+        api_key: Sent as a bearer token, if the server requires one.
+        timeout: Seconds without a byte before a call fails.
 
     Raises:
-        ValueError: an address that is not http or https.
+        ValueError: The address is not one of http or https.
     """
 
     def __init__(self, url: str, model: str, *, api_key: str | None = None, timeout: float = 300.0) -> None:
@@ -66,10 +66,10 @@ class OpenAIBackend:
         self._timeout = timeout
 
     def __call__(self, conversation: Conversation) -> Generation:
-        """Ask the server.
+        """Generate with the server.
 
         Raises:
-            ServiceError: ModelTimeoutException if it is too slow, ModelErrorException if it fails in any other way.
+            ServiceError: ``ModelTimeoutException`` if it is too slow, ``ModelErrorException`` for any other failure.
         """
         try:
             status, body = self._post(encode(completion_request(conversation, self._model)))
@@ -78,8 +78,8 @@ class OpenAIBackend:
         except (OSError, http.client.HTTPException) as error:
             raise _model_error(f"{self._host} cannot be reached: {error}", 503) from None
         if status != http.HTTPStatus.OK:
-            said = shown(body.decode("utf-8", "replace"), 200)
-            raise _model_error(f"{self._host} answered with {status}: {said}", status)
+            text = quoted(body.decode("utf-8", "replace"), 200)
+            raise _model_error(f"{self._host} answered with {status}: {text}", status)
         try:
             return generation_of(as_object(decode(body)) or {}, conversation)
         except (LookupError, TypeError, ValueError) as error:
@@ -138,21 +138,21 @@ def _tools(conversation: Conversation) -> dict[str, Any]:
 
 
 def _format(conversation: Conversation) -> dict[str, Any]:
-    if conversation.answer_schema is None:
+    if conversation.response_schema is None:
         return {}
-    schema = {"name": "answer", "strict": True, "schema": dict(conversation.answer_schema)}
+    schema = {"name": "answer", "strict": True, "schema": dict(conversation.response_schema)}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def _turns(message: Message) -> Iterator[dict[str, Any]]:
-    """One turn of Converse is one turn of a chat, or several: each tool result stands alone there."""
+def _turns(message: ChatMessage) -> Iterator[dict[str, Any]]:
+    """One message of Converse as one or more of a chat completion, where each tool result is a message of its own."""
     if message.role == "assistant":
         yield _assistant_turn(message)
         return
     for block in message.content:
         if "toolResult" in block:
             result: JsonObject = block["toolResult"]
-            text = Message("user", (block,)).text
+            text = ChatMessage("user", (block,)).text
             yield {"role": "tool", "tool_call_id": result["toolUseId"], "content": text}
     parts = [part for block in message.content if "toolResult" not in block for part in _parts(block)]
     if parts:
@@ -160,7 +160,7 @@ def _turns(message: Message) -> Iterator[dict[str, Any]]:
         yield {"role": "user", "content": "\n".join(part["text"] for part in parts) if only_text else parts}
 
 
-def _assistant_turn(message: Message) -> dict[str, Any]:
+def _assistant_turn(message: ChatMessage) -> dict[str, Any]:
     calls = [
         {
             "id": block["toolUse"]["toolUseId"],
@@ -182,21 +182,21 @@ def _parts(block: JsonObject) -> Iterator[dict[str, Any]]:
             "image_url": {"url": f"data:image/{image['format']};base64,{image['source']['bytes']}"},
         }
         return
-    text = Message("user", (block,)).text
+    text = ChatMessage("user", (block,)).text
     if text:
         yield {"type": "text", "text": text}
 
 
 def generation_of(completion: JsonObject, conversation: Conversation) -> Generation:
-    """What a chat completion says, as a generation.
+    """A chat completion as a generation.
 
-    A small model may answer a forced tool with the tool's input as a text, in a code fence or not, or with JSON that is
-    broken: the first is taken as the tool use that it means, the second is `malformed_tool_use`, as Bedrock says it.
+    A small model may respond to a forced tool with the tool's input as a text, with or without a code fence, or with
+    broken JSON. The first is treated as the tool use that it means; the second is ``malformed_tool_use``, as on AWS.
 
     Raises:
-        LookupError: it has no choices.
-        TypeError: a member is not what it should be.
-        ValueError: likewise.
+        LookupError: The completion has no choices.
+        TypeError: A member has the wrong type.
+        ValueError: A member has a wrong value.
     """
     choice = as_object(completion["choices"][0]) or {}
     message = as_object(choice.get("message")) or {}
@@ -208,10 +208,10 @@ def generation_of(completion: JsonObject, conversation: Conversation) -> Generat
     reason = _STOP_REASONS.get(str(choice.get("finish_reason")), "tool_use" if uses else "end_turn")
     if reason != "max_tokens" and any(use["input"] is None for use in uses):
         reason = "malformed_tool_use"
-    whole = [{"toolUse": use} for use in uses if use["input"] is not None]
+    complete = [{"toolUse": use} for use in uses if use["input"] is not None]
     usage = as_object(completion.get("usage")) or {}
     return Generation(
-        (*([{"text": text}] if text else []), *whole),
+        (*([{"text": text}] if text else []), *complete),
         reason,
         input_tokens=_tokens(usage.get("prompt_tokens")),
         output_tokens=_tokens(usage.get("completion_tokens")),

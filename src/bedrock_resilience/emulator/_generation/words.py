@@ -10,7 +10,7 @@ _APOSTROPHES: Final = "'\N{RIGHT SINGLE QUOTATION MARK}"
 
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?=[\"'«(]?[A-ZÀ-Þ0-9])|\n+")
-_STEM: Final = 6
+_STEM_CHARACTERS: Final = 6
 
 _CAPITALISED: Final = rf"[A-ZÀ-Þ][\w&{_APOSTROPHES}-]*"
 _NAME: Final = re.compile(rf"{_CAPITALISED}(?:[ ](?:(?:of|de|du|van|von|&)[ ])?{_CAPITALISED})*")
@@ -49,7 +49,7 @@ _TECHNOLOGY: Final = re.compile(
     r"(?:delivery system|depot|formulation|gel|implant|injectable|injection|microspheres|patch|platform|technology)s?\b"
 )
 
-# Stem of what a property asks for -> the shape of such names.
+# Stem of a word of a property's name -> the shape of such names.
 _SHAPES: Final = {
     **dict.fromkeys(("compan", "organi", "organs", "firm", "manufa", "sponso", "instit"), _ORGANISATION),
     **dict.fromkeys(("tradem", "brand", "produc"), _MARKED),
@@ -60,19 +60,19 @@ _SHAPES: Final = {
 
 
 def stem(word: str) -> str:
-    """The first six letters without a plural s: crude, and enough to match `regulatory` with `regulators`."""
-    return word.lower().removesuffix("s")[:_STEM]
+    """The first six letters without a plural s: crude, but it matches ``regulatory`` with ``regulators``."""
+    return word.lower().removesuffix("s")[:_STEM_CHARACTERS]
 
 
 def words(text: str) -> list[str]:
-    """The words of a text or of a name such as `clinical_update` or `eventType`, in small letters."""
+    """The words of a text or of a name such as ``clinical_update`` or ``eventType``, in lower case."""
     spaced = re.sub(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])", " ", text.replace("_", " "))
     return [word.lower() for word in _WORD.findall(spaced)]
 
 
 @functools.lru_cache(maxsize=256)
 def stems(text: str) -> frozenset[str]:
-    """The stems of all words of a text that carry a meaning."""
+    """The stems of all words of a text, without function words."""
     return frozenset(stem(word) for word in words(text) if word not in _ORDINARY)
 
 
@@ -81,9 +81,9 @@ def sentences(text: str) -> list[str]:
     return [sentence.strip() for sentence in _SENTENCE_END.split(text) if sentence.strip()]
 
 
-def stands_in(name: str, text: str) -> bool:
-    """Whether the text names it: in any case, and not as a part of a longer word."""
-    if name.casefold() not in text.casefold():  # by far the most frequent answer, and quick
+def appears_in(name: str, text: str) -> bool:
+    """Whether the text contains the name, in any case and not as a part of a longer word."""
+    if name.casefold() not in text.casefold():  # by far the most frequent case, and quick
         return False
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) is not None
 
@@ -101,14 +101,14 @@ def _without_ordinary(name: str) -> str:
     return " ".join(parts)
 
 
-def shaped(asked: frozenset[str], text: str) -> list[str] | None:
-    """Names of the kind that is asked for, told by their shape; None for a kind without a known shape.
+def shaped(wanted: frozenset[str], text: str) -> list[str] | None:
+    """Names of the wanted kind, recognised by their shape; None for a kind without a known shape.
 
     Args:
-        asked: stems of the words that say what is asked for, such as those of the property `companies`.
-        text: where to look.
+        wanted: Stems of the words that name the kind, such as those of the property ``companies``.
+        text: The text to search.
     """
-    shapes = [shape for kind, shape in _SHAPES.items() if kind in asked]
+    shapes = [shape for kind, shape in _SHAPES.items() if kind in wanted]
     if not shapes:
         return None
     return list(dict.fromkeys(_without_ordinary(match.group()) for match in shapes[0].finditer(text)))

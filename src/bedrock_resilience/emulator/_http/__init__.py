@@ -1,1 +1,1 @@
-"""HTTP over a loopback socket."""
+"""HTTP: routes, replies and the server."""

@@ -1,4 +1,4 @@
-"""What goes back over the wire, as data: the answer itself, its timing, and how it ends."""
+"""HTTP replies as data: the response itself, its timing, and how it ends."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _ERROR_NAMESPACE: Final = "http://internal.amazon.com/coral/com.amazon.bedrock/"
 class Ending(enum.Enum):
     """What happens once the frames of a reply are sent."""
 
-    WHOLE = "whole"
+    COMPLETE = "complete"
     """The reply is complete; the connection serves the next request."""
     CUT = "cut"
-    """The connection is closed, whatever was announced."""
+    """The connection is closed, whatever length was announced."""
     STALL = "stall"
-    """Nothing more comes, and the connection stays open until the client leaves."""
+    """Nothing more is sent, and the connection stays open until the client leaves."""
     RESET = "reset"
     """The connection is reset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer.
+    """An HTTP response.
 
     Attributes:
-        status: the HTTP status.
-        headers: without those that frame the body.
-        frames: the body, in the pieces that are sent one by one.
-        length: the Content-Length announced; None for a chunked body.
-        delay: seconds from the arrival of the request to the first byte.
-        pause: seconds between two frames.
-        head: whether even the status line is sent.
-        ending: what comes after the last frame.
+        status: The HTTP status.
+        headers: Without those that frame the body.
+        frames: The body, in the pieces that are sent one by one.
+        length: The Content-Length announced; None for a chunked body.
+        delay: Seconds from the arrival of the request to the first byte.
+        pause: Seconds between two frames.
+        head: Whether the status line and headers are sent at all.
+        ending: What happens after the last frame.
     """
 
     status: int
@@ -52,22 +52,24 @@ class Reply:
     delay: float = 0.0
     pause: float = 0.0
     head: bool = True
-    ending: Ending = Ending.WHOLE
+    ending: Ending = Ending.COMPLETE
 
 
-def plain(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None, delay: float = 0.0) -> Reply:
+def body_reply(
+    body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None, delay: float = 0.0
+) -> Reply:
     """A body that is sent at once; JSON, unless the headers say otherwise."""
     return Reply(status, {"Content-Type": "application/json", **(headers or {})}, (body,), len(body), delay)
 
 
-def failure(error: ServiceError, *, delay: float = 0.0) -> Reply:
+def error_reply(error: ServiceError, *, delay: float = 0.0) -> Reply:
     """An error as Bedrock sends it: its code in a header, its message in the body."""
     headers = {} if error.code is None else {"x-amzn-ErrorType": f"{error.code}:{_ERROR_NAMESPACE}"}
     body = encode({"message": error.message, **error.members})
-    return plain(body, status=error.status, headers={**headers, **error.headers}, delay=delay)
+    return body_reply(body, status=error.status, headers={**headers, **error.headers}, delay=delay)
 
 
-def stream(events: Sequence[tuple[str, JsonObject]], *, headers: Mapping[str, str] | None = None) -> Reply:
+def stream_reply(events: Sequence[tuple[str, JsonObject]], *, headers: Mapping[str, str] | None = None) -> Reply:
     """An event stream."""
     frames = tuple(eventstream.event(name, payload) for name, payload in events)
     return Reply(200, {"Content-Type": eventstream.CONTENT_TYPE, **(headers or {})}, frames, None)

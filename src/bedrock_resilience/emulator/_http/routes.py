@@ -1,4 +1,4 @@
-"""From a request line to an operation of Bedrock Runtime and the model it asks for."""
+"""The operation and the model that a request line names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bedrock_resilience.emulator._protocol.errors import ServiceError, invalid
 
 
 class Operation(enum.Enum):
-    """An operation; the value is its name in boto3's errors and in the service model."""
+    """An operation of Bedrock Runtime; the value is its name in boto3's errors and in the service model."""
 
     CONVERSE = "Converse"
     CONVERSE_STREAM = "ConverseStream"
@@ -23,13 +23,13 @@ class Operation(enum.Enum):
 
     @property
     def streams(self) -> bool:
-        """Whether the answer is an event stream."""
+        """Whether the response is an event stream."""
         return self in {Operation.CONVERSE_STREAM, Operation.INVOKE_MODEL_STREAM}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation, and the model (or guardrail) it is asked of."""
+    """An operation, and the model (or guardrail) that is to perform it."""
 
     operation: Operation
     model_id: str
@@ -43,20 +43,19 @@ _MODEL_OPERATIONS: Final = {
     "count-tokens": Operation.COUNT_TOKENS,
 }
 
-# Model, profile and prompt ids, and ARNs of all of them, more broadly than the 500 characters of the service model
-# say it.
+# Ids and ARNs of models, profiles and prompts: broader than the pattern of 500 characters in the service model.
 _MODEL_ID: Final = re.compile(
     r"(?!arn:)[A-Za-z0-9][A-Za-z0-9.:_-]*|arn:aws[a-z-]*:(bedrock|sagemaker):[A-Za-z0-9.:_/-]+"
 )
 
 
-def route(method: str, target: str) -> Route:
-    """What a request line asks for.
+def parse_route(method: str, target: str) -> Route:
+    """The operation and the model of a request line.
 
-    The path is split before it is unquoted: a model id is one segment, even if it is an ARN with slashes in it.
+    The path is split before it is unquoted: a model id is one segment, even where it is an ARN with slashes.
 
     Raises:
-        ServiceError: UnknownOperationException, or ValidationException for a malformed model id.
+        ServiceError: ``UnknownOperationException``, or ``ValidationException`` for a malformed model id.
     """
     path = target.partition("?")[0]
     match method, path.split("/"):
@@ -65,7 +64,7 @@ def route(method: str, target: str) -> Route:
         case "POST", ["", "guardrail", guardrail, "version", version, "apply"] if guardrail and version:
             return Route(Operation.APPLY_GUARDRAIL, unquote(guardrail))
         case _:
-            raise ServiceError("UnknownOperationException", f"{method} {path} is no operation of Bedrock Runtime.")
+            raise ServiceError("UnknownOperationException", f"{method} {path} is not an operation of Bedrock Runtime.")
 
 
 def _model_id(segment: str) -> str:

@@ -1,4 +1,4 @@
-"""Damage to an answer on its way, and to a stream in its middle. All of it has been generated and is paid for."""
+"""Faults of a response on its way, and of a stream in its middle. All of it has been generated and is billed."""
 
 from __future__ import annotations
 
@@ -6,82 +6,84 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from bedrock_resilience.emulator._http.replies import Ending, Reply, plain
-from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
+from bedrock_resilience.emulator._http.replies import Ending, Reply, body_reply
+from bedrock_resilience.emulator._injection.injected_fault import InjectedFault
 from bedrock_resilience.emulator._protocol import eventstream
 from bedrock_resilience.emulator._protocol.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bedrock_resilience.emulator._injection.fault_injection import MakeReply
+    from bedrock_resilience.emulator._injection.injected_fault import MakeReply
 
-_HTML: Final = b"<html><head><title>200 OK</title></head><body><h1>Please sign in to the network</h1></body></html>"
+_SIGN_IN_PAGE: Final = (
+    b"<html><head><title>200 OK</title></head><body><h1>Please sign in to the network</h1></body></html>"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class SlowFirstByte(FaultInjection):
-    """The answer begins `seconds` late."""
+class SlowFirstByte(InjectedFault):
+    """The response begins ``seconds`` late."""
 
     seconds: float = 1.0
 
     harmless: ClassVar[bool] = True
 
-    def apply(self, answer: MakeReply) -> Reply:
-        """The whole answer, late."""
-        reply = answer()
+    def apply(self, make_reply: MakeReply) -> Reply:
+        """The complete response, late."""
+        reply = make_reply()
         return dataclasses.replace(reply, delay=reply.delay + self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
-class TruncatedBody(FaultInjection):
-    """The connection is closed after `fraction` of the body, although all of it was announced."""
+class TruncatedBody(InjectedFault):
+    """The connection is closed after ``fraction`` of the body, although all of it was announced."""
 
     fraction: float = 0.5
 
-    def apply(self, answer: MakeReply) -> Reply:
-        """The answer's first part."""
-        reply = answer()
+    def apply(self, make_reply: MakeReply) -> Reply:
+        """The first part of the response."""
+        reply = make_reply()
         body = b"".join(reply.frames)
         kept = body[: int(len(body) * self.fraction)]
         return dataclasses.replace(reply, frames=(kept,), ending=Ending.CUT)
 
 
 @dataclass(frozen=True, slots=True)
-class UnexpectedBody(FaultInjection):
-    """Somebody else answers: by default the sign-in page of a proxy, with status 200."""
+class UnexpectedBody(InjectedFault):
+    """The body of another server: by default the sign-in page of a proxy, with status 200."""
 
-    body: bytes = _HTML
+    body: bytes = _SIGN_IN_PAGE
     content_type: str = "text/html"
     status: int = 200
 
-    def apply(self, answer: MakeReply) -> Reply:
-        """The foreign body."""
-        delay = answer().delay
-        return plain(self.body, status=self.status, headers={"Content-Type": self.content_type}, delay=delay)
+    def apply(self, make_reply: MakeReply) -> Reply:
+        """The other server's body."""
+        delay = make_reply().delay
+        return body_reply(self.body, status=self.status, headers={"Content-Type": self.content_type}, delay=delay)
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionReset(FaultInjection):
-    """The connection is reset in place of an answer."""
+class ConnectionReset(InjectedFault):
+    """The connection is reset in place of a response."""
 
-    def apply(self, answer: MakeReply) -> Reply:
+    def apply(self, make_reply: MakeReply) -> Reply:
         """Nothing, and a reset."""
-        return dataclasses.replace(answer(), frames=(), head=False, ending=Ending.RESET)
+        return dataclasses.replace(make_reply(), frames=(), head=False, ending=Ending.RESET)
 
 
 @dataclass(frozen=True, slots=True)
-class Hang(FaultInjection):
-    """No byte ever comes: the client's read timeout has to end it."""
+class Hang(InjectedFault):
+    """No byte is ever sent: only the client's read timeout ends the attempt."""
 
-    def apply(self, answer: MakeReply) -> Reply:
+    def apply(self, make_reply: MakeReply) -> Reply:
         """Nothing."""
-        return dataclasses.replace(answer(), frames=(), head=False, ending=Ending.STALL)
+        return dataclasses.replace(make_reply(), frames=(), head=False, ending=Ending.STALL)
 
 
 @dataclass(frozen=True, slots=True)
-class StreamFault(FaultInjection):
-    """What happens to a stream after its first `after` events."""
+class StreamFault(InjectedFault):
+    """A fault of a stream after its first ``after`` events."""
 
     after: int = 2
 
@@ -92,30 +94,30 @@ class StreamFault(FaultInjection):
 class StreamCut(StreamFault):
     """The connection is closed in the middle of an event."""
 
-    def apply(self, answer: MakeReply) -> Reply:
+    def apply(self, make_reply: MakeReply) -> Reply:
         """The first events and half of the next."""
-        reply = answer()
+        reply = make_reply()
         half = [frame[: len(frame) // 2] for frame in reply.frames[self.after : self.after + 1]]
         return dataclasses.replace(reply, frames=(*reply.frames[: self.after], *half), ending=Ending.CUT)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamStall(StreamFault):
-    """No further event comes, and the connection stays open."""
+    """No further event is sent, and the connection stays open."""
 
-    def apply(self, answer: MakeReply) -> Reply:
+    def apply(self, make_reply: MakeReply) -> Reply:
         """The first events."""
-        reply = answer()
+        reply = make_reply()
         return dataclasses.replace(reply, frames=reply.frames[: self.after], ending=Ending.STALL)
 
 
 @dataclass(frozen=True, slots=True)
-class StreamDamage(StreamFault):
-    """A byte of an event is wrong, so that its checksum does not fit."""
+class StreamCorruption(StreamFault):
+    """One byte of an event is wrong, so that its checksum does not match."""
 
-    def apply(self, answer: MakeReply) -> Reply:
+    def apply(self, make_reply: MakeReply) -> Reply:
         """The stream with one byte changed."""
-        reply = answer()
+        reply = make_reply()
         frames = list(reply.frames)
         for index in range(self.after, min(self.after + 1, len(frames))):
             frames[index] = frames[index][:-5] + bytes([frames[index][-5] ^ 0xFF]) + frames[index][-4:]
@@ -126,20 +128,20 @@ class StreamDamage(StreamFault):
 class StreamWithoutStop(StreamFault):
     """The stream ends properly after a few events, without the last ones."""
 
-    def apply(self, answer: MakeReply) -> Reply:
+    def apply(self, make_reply: MakeReply) -> Reply:
         """The first events."""
-        reply = answer()
+        reply = make_reply()
         return dataclasses.replace(reply, frames=reply.frames[: self.after])
 
 
 @dataclass(frozen=True, slots=True)
-class StreamException(FaultInjection):
-    """A modelled exception takes the place of the rest of a stream.
+class StreamException(InjectedFault):
+    """A modelled exception replaces the rest of a stream.
 
     Attributes:
-        exception: its name as streams spell it: `throttlingException`.
-        message: its message; by default that of the code.
-        after: events before it.
+        exception: Its name as streams spell it: ``throttlingException``.
+        message: Its message; by default that of the code.
+        after: Events before it.
     """
 
     exception: str = "throttlingException"
@@ -150,20 +152,20 @@ class StreamException(FaultInjection):
 
     @property
     def error_code(self) -> str:
-        """The code, as answers outside of streams spell it."""
+        """The code, as responses outside of streams spell it."""
         return self.exception[:1].upper() + self.exception[1:]
 
-    def apply(self, answer: MakeReply) -> Reply:
+    def apply(self, make_reply: MakeReply) -> Reply:
         """The first events and the exception."""
-        reply = answer()
+        reply = make_reply()
         message = ServiceError(self.error_code).message if self.message is None else self.message
-        broken = eventstream.exception(self.exception, message)
-        return dataclasses.replace(reply, frames=(*reply.frames[: self.after], broken))
+        frame = eventstream.exception(self.exception, message)
+        return dataclasses.replace(reply, frames=(*reply.frames[: self.after], frame))
 
 
 @dataclass(frozen=True, slots=True)
-class StreamError(FaultInjection):
-    """An error frame, which names a code that is not modelled, takes the place of the rest of a stream."""
+class StreamError(InjectedFault):
+    """An error frame, whose code is not modelled, replaces the rest of a stream."""
 
     code: str = "InternalFailure"
     message: str = "The stream broke off."
@@ -176,24 +178,24 @@ class StreamError(FaultInjection):
         """The code of the frame."""
         return self.code
 
-    def apply(self, answer: MakeReply) -> Reply:
+    def apply(self, make_reply: MakeReply) -> Reply:
         """The first events and the error."""
-        reply = answer()
+        reply = make_reply()
         headers = {":message-type": "error", ":error-code": self.code, ":error-message": self.message}
         return dataclasses.replace(reply, frames=(*reply.frames[: self.after], eventstream.frame(headers, b"")))
 
 
-DAMAGE: Final[Mapping[str, type[FaultInjection]]] = {
+RESPONSE_FAULTS: Final[Mapping[str, type[InjectedFault]]] = {
     "connection-reset": ConnectionReset,
-    "cut-body": TruncatedBody,
-    "foreign-body": UnexpectedBody,
+    "truncated-body": TruncatedBody,
+    "unexpected-body": UnexpectedBody,
     "hang": Hang,
     "slow-first-byte": SlowFirstByte,
     "stream-cut": StreamCut,
-    "stream-damage": StreamDamage,
+    "stream-corruption": StreamCorruption,
     "stream-error": StreamError,
     "stream-exception": StreamException,
     "stream-stall": StreamStall,
     "stream-without-stop": StreamWithoutStop,
 }
-"""Damage by name, as scripts, the control endpoint and the command line call it."""
+"""Faults of the response by the names that scripts, the control endpoint and the command line use."""

@@ -1,1 +1,1 @@
-"""What the emulated operations do."""
+"""The emulated operations."""

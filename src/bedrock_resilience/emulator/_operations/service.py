@@ -11,13 +11,18 @@ from http import HTTPStatus
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience.emulator._generation.generation import limited
-from bedrock_resilience.emulator._http.replies import Reply, failure
-from bedrock_resilience.emulator._http.routes import route
-from bedrock_resilience.emulator._http.server import Delivery
-from bedrock_resilience.emulator._injection.script import Target
-from bedrock_resilience.emulator._operations.caching import PromptCache
-from bedrock_resilience.emulator._operations.operations import Asked, Done, ask, reply_of
+from bedrock_resilience.emulator._generation.limits import limited
+from bedrock_resilience.emulator._http.replies import Reply, error_reply
+from bedrock_resilience.emulator._http.routes import parse_route
+from bedrock_resilience.emulator._http.server import PendingReply
+from bedrock_resilience.emulator._injection.script import FaultTarget
+from bedrock_resilience.emulator._operations.operations import (
+    CompletedGeneration,
+    GenerationRequest,
+    build_reply,
+    parse_request,
+)
+from bedrock_resilience.emulator._operations.prompt_cache import PromptCache
 from bedrock_resilience.emulator._protocol.errors import THROTTLE_MESSAGES, ServiceError
 from bedrock_resilience.quotas import QuotaAdmission, Usage, reserved_tokens
 
@@ -25,32 +30,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.emulator._generation.generation import Answerer
-    from bedrock_resilience.emulator._http.http_parser import Request
     from bedrock_resilience.emulator._http.routes import Route
-    from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
+    from bedrock_resilience.emulator._http.server import Request
+    from bedrock_resilience.emulator._injection.injected_fault import InjectedFault
     from bedrock_resilience.emulator._injection.script import FaultScript
-    from bedrock_resilience.emulator._request_log import Exchange, RequestLog
+    from bedrock_resilience.emulator._protocol.generation import Responder
+    from bedrock_resilience.emulator._request_log import LogEntry, RequestLog
     from bedrock_resilience.quotas import QuotaLedger
 
-# The share of a stream's latency that passes before its first event; the rest lies between its events.
-_FIRST_EVENT: Final = 0.2
+# The share of a stream's latency that passes before its first event; the rest is spread between its events.
+_FIRST_EVENT_SHARE: Final = 0.2
 
 _logger: Final = logging.getLogger("bedrock_resilience.emulator")
 
 
 class Service:
-    """Answers requests. Thread-safe; everything it touches is handed in.
+    """Makes the replies. Thread-safe; everything it uses is passed in.
 
     Args:
-        ledger: admits requests or refuses them.
-        script: lets some go wrong.
-        journal: remembers all.
-        answerer: generates.
-        latency: draws the seconds of one answer.
-        clock: the time.
-        models: the model ids there are; None for every well-formed one.
-        seed: of the request ids and latencies.
+        ledger: Admits or throttles requests.
+        script: Says which requests meet a fault.
+        request_log: Records all requests.
+        responder: Generates the responses.
+        latency: Draws the seconds of one response.
+        clock: The time.
+        models: The model ids that exist; None for every well-formed one.
+        seed: Seed of the request ids and latencies.
     """
 
     def __init__(
@@ -58,8 +63,8 @@ class Service:
         *,
         ledger: QuotaLedger,
         script: FaultScript,
-        journal: RequestLog,
-        answerer: Answerer,
+        request_log: RequestLog,
+        responder: Responder,
         latency: Callable[[Random], float],
         clock: Clock,
         models: Collection[str] | None = None,
@@ -67,144 +72,143 @@ class Service:
     ) -> None:
         self.ledger = ledger
         self.script = script
-        self.journal = journal
+        self.request_log = request_log
         self.latency = latency
         self.cache: PromptCache = PromptCache()
-        self._answerer = answerer
+        self._responder = responder
         self._clock = clock
         self._models = None if models is None else frozenset(models)
-        self._rng = Random(seed)  # noqa: S311 - ids and latencies to be reproduced, nothing secret
+        self._rng = Random(seed)  # noqa: S311 - ids and latencies that can be reproduced, nothing secret
         self._lock = threading.Lock()
 
-    def __call__(self, request: Request, arrived: float) -> Delivery:
+    def __call__(self, request: Request, arrived: float) -> PendingReply:
         """The reply to a request."""
-        exchange = self.journal.arrived(arrived, request.target, request.headers, request.body)
+        entry = self.request_log.arrived(arrived, request.target, request.headers, request.body)
         with self._lock:
             request_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-        call = _Call(self, exchange, request, request_id)
+        call = _ServiceCall(self, entry, request, request_id)
         reply = call.reply()
         headers = {"x-amzn-RequestId": request_id, "x-emulated-by": "bedrock-resilience", **reply.headers}
-        return Delivery(dataclasses.replace(reply, headers=headers), arrived, call.done, call.lost)
+        return PendingReply(dataclasses.replace(reply, headers=headers), arrived, call.done, call.lost)
 
     def now(self) -> float:
         """Seconds of the clock."""
         return self._clock.monotonic()
 
     def draw_latency(self) -> float:
-        """Seconds the next answer takes."""
+        """Seconds that the next response takes."""
         with self._lock:
             return max(0.0, self.latency(self._rng))
 
-    def admit(self, asked: Asked) -> QuotaAdmission:
+    def admit(self, request: GenerationRequest) -> QuotaAdmission:
         """Debit the quotas of a model.
 
         Raises:
-            ServiceError: ThrottlingException if one of them does not allow the request.
+            ServiceError: ``ThrottlingException`` if one of them does not allow the request.
         """
-        tokens = reserved_tokens(asked.conversation.input_tokens, asked.conversation.max_tokens)
-        admission = self.ledger.admit(self.now(), asked.model_id, tokens)
+        tokens = reserved_tokens(request.conversation.input_tokens, request.conversation.max_tokens)
+        admission = self.ledger.admit(self.now(), request.model_id, tokens)
         if admission.throttled_by is not None:
             raise ServiceError("ThrottlingException", THROTTLE_MESSAGES[admission.throttled_by])
         return admission
 
-    def generate(self, asked: Asked, arrived: float, request_id: str) -> Done:
-        """Generate an answer within the limits of the request."""
-        conversation = asked.conversation
-        generation = limited(self._answerer(conversation), conversation)
-        given = conversation.input_tokens if generation.input_tokens is None else generation.input_tokens
-        read, written = self.cache.use(self.now(), asked.model_id, conversation.prefixes)
-        usage = Usage(max(0, given - read - written), generation.output_tokens or 0, written, read)
+    def generate(self, request: GenerationRequest, arrived: float, request_id: str) -> CompletedGeneration:
+        """Generate a response within the limits of the request."""
+        conversation = request.conversation
+        generation = limited(self._responder(conversation), conversation)
+        total = conversation.input_tokens if generation.input_tokens is None else generation.input_tokens
+        read, written = self.cache.use(self.now(), request.model_id, conversation.cache_prefixes)
+        usage = Usage(max(0, total - read - written), generation.output_tokens or 0, written, read)
         seconds = max(self.draw_latency(), self.now() - arrived)
-        return Done(generation, usage, request_id, seconds)
+        return CompletedGeneration(generation, usage, request_id, seconds)
 
     def check_model(self, model_id: str) -> None:
-        """Refuse a model that this emulator was told it does not have.
+        """Refuse a model that is not among ``models``.
 
         Raises:
-            ServiceError: ValidationException, in the words of the service.
+            ServiceError: ``ValidationException``, in the words of the service.
         """
         if self._models is not None and model_id not in self._models:
             raise ServiceError("ValidationException", "The provided model identifier is invalid.")
 
 
-class _Call:
-    """One request on its way through the service."""
+class _ServiceCall:
+    """The processing of one request."""
 
-    def __init__(self, service: Service, exchange: Exchange, request: Request, request_id: str) -> None:
+    def __init__(self, service: Service, entry: LogEntry, request: Request, request_id: str) -> None:
         self._service = service
-        self._exchange = exchange
+        self._entry = entry
         self._request = request
         self._request_id = request_id
         self._admission: QuotaAdmission | None = None
 
     def reply(self) -> Reply:
-        """The reply, as the fault that the request may meet leaves it."""
+        """The reply, as changed by the fault that the request may meet."""
         try:
             return self._reply()
         except ServiceError as error:
-            return self._refused(error)
+            return self._refusal(error)
         except Exception as error:
-            # An answerer or a fault of the user's, or a mistake in here: the client is told, as it would be by AWS.
+            # A responder or a fault of the user's, or a mistake in here: the client sees what it would see of AWS.
             _logger.exception("%s failed", self._request.target)
-            return self._refused(ServiceError("InternalServerException", f"{type(error).__name__}: {error}"))
+            return self._refusal(ServiceError("InternalServerException", f"{type(error).__name__}: {error}"))
 
     def done(self) -> None:
-        """Settle the quota and close the entry in the journal; more than once does no harm."""
+        """Settle the quota and close the log's entry; calling it again changes nothing."""
         now = self._service.now()
         if self._admission is not None:
-            self._service.ledger.settle(self._admission, now, self._exchange.usage)
-        self._service.journal.finished(self._exchange, now)
+            self._service.ledger.settle(self._admission, now, self._entry.usage)
+        self._service.request_log.finished(self._entry, now)
 
     def lost(self) -> None:
-        """Note that the client has left: it sees neither an answer nor an error. What was generated is paid for."""
-        self._exchange.status, self._exchange.error = None, None
+        """Record that the client has left and sees neither a response nor an error. What was generated is billed."""
+        self._entry.status, self._entry.error = None, None
 
     def _reply(self) -> Reply:
-        asked = route(self._request.method, self._request.target)
-        self._service.journal.routed(self._exchange, asked.operation, asked.model_id)
+        route = parse_route(self._request.method, self._request.target)
+        self._service.request_log.routed(self._entry, route.operation, route.model_id)
         text = self._request.body.decode("utf-8", "replace")
-        fault = self._service.script.take(Target(asked.operation, asked.model_id, text))
+        fault = self._service.script.next_fault(FaultTarget(route.operation, route.model_id, text))
         if fault is None:
-            return self._answer(asked)
-        reply = fault.apply(functools.partial(self._answer, asked))
-        self._note(fault, reply)
+            return self._undisturbed(route)
+        reply = fault.apply(functools.partial(self._undisturbed, route))
+        self._record_fault(fault, reply)
         return reply
 
-    def _answer(self, asked: Route) -> Reply:
-        """The undisturbed reply."""
+    def _undisturbed(self, route: Route) -> Reply:
         try:
-            return self._operate(ask(asked, self._request.body))
+            return self._operate(parse_request(route, self._request.body))
         except ServiceError as error:
-            return self._refused(error)
+            return self._refusal(error)
 
-    def _operate(self, asked: Asked | Reply) -> Reply:
-        if isinstance(asked, Reply):
-            self._exchange.status = asked.status
-            return asked
-        self._service.check_model(asked.model_id)
-        self._admission = self._service.admit(asked)
-        done = self._service.generate(asked, self._exchange.at, self._request_id)
-        reply = reply_of(asked, done)
-        self._exchange.usage, self._exchange.status = done.usage, reply.status
+    def _operate(self, request: GenerationRequest | Reply) -> Reply:
+        if isinstance(request, Reply):
+            self._entry.status = request.status
+            return request
+        self._service.check_model(request.model_id)
+        self._admission = self._service.admit(request)
+        completed = self._service.generate(request, self._entry.at, self._request_id)
+        reply = build_reply(request, completed)
+        self._entry.usage, self._entry.status = completed.usage, reply.status
         if reply.length is not None:
-            return dataclasses.replace(reply, delay=done.seconds)
-        first = done.seconds * _FIRST_EVENT
-        pause = (done.seconds - first) / (len(reply.frames) - 1)
+            return dataclasses.replace(reply, delay=completed.seconds)
+        first = completed.seconds * _FIRST_EVENT_SHARE
+        pause = (completed.seconds - first) / (len(reply.frames) - 1)
         return dataclasses.replace(reply, delay=first, pause=pause)
 
-    def _refused(self, error: ServiceError) -> Reply:
-        self._exchange.status = error.status
-        self._exchange.error = error.code or str(error.status)
-        return failure(error)
+    def _refusal(self, error: ServiceError) -> Reply:
+        self._entry.status = error.status
+        self._entry.error = error.code or str(error.status)
+        return error_reply(error)
 
-    def _note(self, fault: FaultInjection, reply: Reply) -> None:
-        """Write down what the client gets to see of a fault."""
-        exchange = self._exchange
-        exchange.fault = fault
+    def _record_fault(self, fault: InjectedFault, reply: Reply) -> None:
+        """Record what the client sees of a fault."""
+        entry = self._entry
+        entry.fault = fault
         if not reply.head:
-            exchange.status, exchange.error = None, None
+            entry.status, entry.error = None, None
         elif fault.error_code is not None:
-            exchange.status, exchange.error = reply.status, fault.error_code
-        elif exchange.status != reply.status:
+            entry.status, entry.error = reply.status, fault.error_code
+        elif entry.status != reply.status:
             failed = reply.status >= HTTPStatus.BAD_REQUEST
-            exchange.status, exchange.error = reply.status, str(reply.status) if failed else None
+            entry.status, entry.error = reply.status, str(reply.status) if failed else None

@@ -1,4 +1,4 @@
-"""Content blocks of a Converse request: texts, pictures, documents, tool uses and their results."""
+"""Content blocks of a Converse request: texts, images, documents, tool uses and their results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience.emulator._protocol.checks import a_list, a_text, an_object, check_one_of, check_pattern, wrong
+from bedrock_resilience.emulator._protocol.checks import (
+    check_one_of,
+    check_pattern,
+    not_accepted,
+    require_list,
+    require_object,
+    require_string,
+)
 from bedrock_resilience.emulator._protocol.errors import invalid
 
 if TYPE_CHECKING:
@@ -46,23 +53,23 @@ _FORMATS: Final = {
 
 
 def check_block(block: JsonObject, path: str, role: str) -> None:
-    """Check one block of a turn.
+    """Check one block of a message.
 
     Raises:
-        ServiceError: ValidationException for the first mistake found.
+        ServiceError: ``ValidationException`` for the first problem found.
     """
     kinds = sorted(block.keys() & _BLOCKS)
     if len(kinds) != 1:
-        raise wrong(path, block, f"an object with exactly one of {', '.join(sorted(_BLOCKS))}")
+        raise not_accepted(path, block, f"an object with exactly one of {', '.join(sorted(_BLOCKS))}")
     kind = kinds[0]
     if kind == "text":
-        if not a_text(block["text"], f"{path}.text").strip():
+        if not require_string(block["text"], f"{path}.text").strip():
             raise invalid(
                 f"The text field in the ContentBlock object at {path} is blank. Add text to the text field, and try "
                 "again."
             )
         return
-    value = an_object(block[kind], f"{path}.{kind}")
+    value = require_object(block[kind], f"{path}.{kind}")
     if kind in _FORMATS:
         _check_media(kind, value, f"{path}.{kind}")
     elif kind == "toolUse":
@@ -74,17 +81,17 @@ def check_block(block: JsonObject, path: str, role: str) -> None:
 def _check_media(kind: str, value: JsonObject, path: str) -> None:
     if "format" in value or kind != "document":
         check_one_of(value.get("format"), f"{path}.format", _FORMATS[kind])
-    if kind == "document" and not a_text(value.get("name"), f"{path}.name"):
-        raise wrong(f"{path}.name", "", "a name of 1 to 200 characters")
-    source = an_object(value.get("source"), f"{path}.source")
+    if kind == "document" and not require_string(value.get("name"), f"{path}.name"):
+        raise not_accepted(f"{path}.name", "", "a name of 1 to 200 characters")
+    source = require_object(value.get("source"), f"{path}.source")
     if "bytes" in source:
-        _check_base64(a_text(source["bytes"], f"{path}.source.bytes"), f"{path}.source.bytes")
+        _check_base64(require_string(source["bytes"], f"{path}.source.bytes"), f"{path}.source.bytes")
     elif "s3Location" in source:
-        uri = an_object(source["s3Location"], f"{path}.source.s3Location").get("uri")
+        uri = require_object(source["s3Location"], f"{path}.source.s3Location").get("uri")
         if not isinstance(uri, str) or not _S3_URI.fullmatch(uri):
-            raise wrong(f"{path}.source.s3Location.uri", uri, "s3://bucket/key")
+            raise not_accepted(f"{path}.source.s3Location.uri", uri, "s3://bucket/key")
     elif kind != "document" or not source.keys() & {"text", "content"}:
-        raise wrong(f"{path}.source", source, "an object with bytes or s3Location")
+        raise not_accepted(f"{path}.source", source, "an object with bytes or s3Location")
 
 
 def _check_base64(text: str, path: str) -> None:
@@ -93,20 +100,20 @@ def _check_base64(text: str, path: str) -> None:
     except binascii.Error:
         decoded = b""
     if not decoded:
-        raise wrong(path, text, "bytes in base64, at least one")
+        raise not_accepted(path, text, "bytes in base64, at least one")
 
 
 def _check_tool_use(value: JsonObject, path: str, role: str) -> None:
     if role != "assistant":
-        raise invalid(f"{path}: a toolUse block belongs in a turn of the assistant, not of the {role}")
+        raise invalid(f"{path}: a toolUse block belongs in a message of the assistant, not of the {role}")
     check_pattern(value.get("toolUseId"), f"{path}.toolUseId", TOOL_USE_ID)
     check_pattern(value.get("name"), f"{path}.name", TOOL_NAME)
-    an_object(value.get("input"), f"{path}.input")
+    require_object(value.get("input"), f"{path}.input")
 
 
 def _check_tool_result(value: JsonObject, path: str, role: str) -> None:
     if role != "user":
-        raise invalid(f"{path}: a toolResult block belongs in a turn of the user, not of the {role}")
+        raise invalid(f"{path}: a toolResult block belongs in a message of the user, not of the {role}")
     check_pattern(value.get("toolUseId"), f"{path}.toolUseId", TOOL_USE_ID)
-    for index, part in enumerate(a_list(value.get("content"), f"{path}.content")):
-        an_object(part, f"{path}.content.{index}")
+    for index, part in enumerate(require_list(value.get("content"), f"{path}.content")):
+        require_object(part, f"{path}.content.{index}")

@@ -1,6 +1,6 @@
 """The bodies of InvokeModel for Anthropic's models (the Messages API): to and from Converse's form.
 
-Only what changes the shape is translated; the result is then checked as any Converse request is.
+Only the shape is translated; the result is then validated as any Converse request is.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.emulator._protocol.converse import Events, pieces
 from bedrock_resilience.emulator._protocol.errors import invalid
-from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, encode, objects, shown
+from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, encode, objects, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bedrock_resilience.emulator._generation.generation import Generation
+    from bedrock_resilience.emulator._protocol.generation import Generation
     from bedrock_resilience.quotas import Usage
 
 VERSION: Final = "bedrock-2023-05-31"
@@ -29,10 +29,10 @@ def to_converse(body: JsonObject) -> dict[str, Any]:
     """A Messages request in Converse's form.
 
     Raises:
-        ServiceError: ValidationException, where a field is missing that only this form requires.
+        ServiceError: ``ValidationException``, where a field is missing that only this form requires.
     """
     if body.get("anthropic_version") != VERSION:
-        raise invalid(f"anthropic_version: got {shown(body.get('anthropic_version'))}; accepted: {VERSION}")
+        raise invalid(f"anthropic_version: got {quoted(body.get('anthropic_version'))}; accepted: {VERSION}")
     if "max_tokens" not in body:
         raise invalid("max_tokens: Field required")
     inference = {
@@ -58,7 +58,7 @@ def to_converse(body: JsonObject) -> dict[str, Any]:
 
 
 def _messages(messages: object) -> object:
-    """The turns; whatever is no list of objects is left for the check to refuse."""
+    """The messages; the validation refuses whatever is not a list of objects."""
     if as_list(messages) is None:
         return messages
     return [{"role": turn.get("role"), "content": _translated(turn.get("content"))} for turn in objects(messages)]
@@ -69,7 +69,7 @@ def _blocks(content: object) -> list[Any]:
 
 
 def _translated(content: object) -> list[JsonObject]:
-    """Content in Converse's form, where a cache point is a block of its own behind what it ends."""
+    """Content in Converse's form, where a cache point is a block of its own after the prefix that it ends."""
     translated: list[JsonObject] = []
     for block in _blocks(content):
         translated.append(_block(block))
@@ -86,7 +86,7 @@ def _block(value: object) -> JsonObject:
     block = as_object(value) or {}
     translate = _BLOCKS.get(str(block.get("type")))
     if translate is None:
-        raise invalid(f"type: got {shown(block.get('type'))}, accepted for a content block: {', '.join(_BLOCKS)}")
+        raise invalid(f"type: got {quoted(block.get('type'))}; accepted for a content block: {', '.join(_BLOCKS)}")
     return translate(block)
 
 
@@ -137,23 +137,23 @@ def _description(tool: JsonObject) -> dict[str, Any]:
 
 
 def refuses_tools(body: JsonObject) -> bool:
-    """Whether the request forbids the use of its tools, which Converse cannot say."""
+    """Whether the request forbids the use of its tools, which Converse cannot express."""
     return (as_object(body.get("tool_choice")) or {}).get("type") == "none"
 
 
-def answer(generation: Generation, usage: Usage, request_id: str, model: str) -> dict[str, Any]:
-    """The body of an InvokeModel answer."""
+def response_body(generation: Generation, usage: Usage, request_id: str, model: str) -> dict[str, Any]:
+    """The body of an InvokeModel response."""
     return {
         **_envelope(request_id, model),
-        "content": [_answered(block) for block in generation.content],
+        "content": [_messages_block(block) for block in generation.content],
         "stop_reason": _stop_reason(generation),
         "stop_sequence": generation.stop_sequence,
         "usage": _counts(usage),
     }
 
 
-def events(generation: Generation, usage: Usage, request_id: str, model: str, latency_ms: int) -> Events:
-    """The chunks of an InvokeModelWithResponseStream answer."""
+def stream_events(generation: Generation, usage: Usage, request_id: str, model: str, latency_ms: int) -> Events:
+    """The chunks of an InvokeModelWithResponseStream response."""
     opening = {**_counts(usage), "output_tokens": 1}
     message: dict[str, Any] = {
         **_envelope(request_id, model),
@@ -162,24 +162,26 @@ def events(generation: Generation, usage: Usage, request_id: str, model: str, la
         "stop_sequence": None,
         "usage": opening,
     }
-    made: list[JsonObject] = [{"type": "message_start", "message": message}]
+    payloads: list[JsonObject] = [{"type": "message_start", "message": message}]
     for index, block in enumerate(generation.content):
         empty: JsonObject = {"text": ""} if "text" in block else {"input": {}}
-        made.append({"type": "content_block_start", "index": index, "content_block": {**_answered(block), **empty}})
+        payloads.append(
+            {"type": "content_block_start", "index": index, "content_block": {**_messages_block(block), **empty}}
+        )
         for piece in pieces(block):
             delta = {"type": "text_delta", "text": piece}
             if "toolUse" in block:
                 delta = {"type": "input_json_delta", "partial_json": piece}
-            made.append({"type": "content_block_delta", "index": index, "delta": delta})
-        made.append({"type": "content_block_stop", "index": index})
-    stopped = {"stop_reason": _stop_reason(generation), "stop_sequence": generation.stop_sequence}
-    made.append({"type": "message_delta", "delta": stopped, "usage": {"output_tokens": usage.output_tokens}})
-    made.append({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics(usage, latency_ms)})
-    return chunks(made)
+            payloads.append({"type": "content_block_delta", "index": index, "delta": delta})
+        payloads.append({"type": "content_block_stop", "index": index})
+    stop: JsonObject = {"stop_reason": _stop_reason(generation), "stop_sequence": generation.stop_sequence}
+    payloads.append({"type": "message_delta", "delta": stop, "usage": {"output_tokens": usage.output_tokens}})
+    payloads.append({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics(usage, latency_ms)})
+    return chunks(payloads)
 
 
 def chunks(payloads: list[JsonObject]) -> Events:
-    """Each payload as a `chunk` event: base64, and padding `p` that a client drops."""
+    """Each payload as a ``chunk`` event: base64, and padding ``p`` that clients ignore."""
     return [
         ("chunk", {"bytes": base64.b64encode(encode(payload)).decode("ascii"), "p": "abcdefghijklmnop"[: number % 17]})
         for number, payload in enumerate(payloads)
@@ -187,7 +189,7 @@ def chunks(payloads: list[JsonObject]) -> Events:
 
 
 def metrics(usage: Usage, latency_ms: int) -> dict[str, int]:
-    """What the last chunk of a stream tells about the call."""
+    """The metrics in the last chunk of a stream."""
     return {
         "inputTokenCount": usage.input_tokens,
         "outputTokenCount": usage.output_tokens,
@@ -199,11 +201,11 @@ def metrics(usage: Usage, latency_ms: int) -> dict[str, int]:
 
 
 def _envelope(request_id: str, model: str) -> dict[str, Any]:
-    name = f"msg_bdrk_{request_id.replace('-', '')[:24]}"
-    return {"id": name, "type": "message", "role": "assistant", "model": model}
+    message_id = f"msg_bdrk_{request_id.replace('-', '')[:24]}"
+    return {"id": message_id, "type": "message", "role": "assistant", "model": model}
 
 
-def _answered(block: JsonObject) -> dict[str, Any]:
+def _messages_block(block: JsonObject) -> dict[str, Any]:
     if "text" in block:
         return {"type": "text", "text": block["text"]}
     use = block["toolUse"]

@@ -1,4 +1,4 @@
-"""A request for generation, whatever operation it came by: the one thing that answerers read."""
+"""A request for generation, independent of its operation: what responders read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bedrock_resilience.emulator._operations.caching import Prefix, prefixes_of
+from bedrock_resilience.emulator._protocol.cache_points import Prefix, prefixes_of
 from bedrock_resilience.emulator._protocol.counting import tokens
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_object, objects
 
@@ -25,20 +25,20 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One turn: a role, and content blocks in Converse's form."""
+class ChatMessage:
+    """One message: a role, and content blocks in Converse's form."""
 
     role: str
     content: tuple[JsonObject, ...]
 
     @property
     def text(self) -> str:
-        """All text the turn shows to the model."""
+        """All text of the message that the model reads."""
         return "\n".join(text for block in self.content for text in _texts(block))
 
     @property
-    def answers_a_tool(self) -> bool:
-        """Whether the turn brings the result of a tool."""
+    def has_tool_results(self) -> bool:
+        """Whether the message contains the result of a tool."""
         return any("toolResult" in block for block in self.content)
 
 
@@ -47,49 +47,51 @@ class Conversation:
     """A request for generation.
 
     Attributes:
-        model_id: the model or profile asked.
-        system: the system prompt.
-        messages: the turns, oldest first.
-        tools: what the model may use.
-        tool_choice: `AUTO`, `ANY` or `NO_TOOL`; the name of a tool that is forced stands in `forced_tool`.
-        forced_tool: the tool that must be used.
-        answer_schema: the JSON schema that a text answer must follow, if one is set.
-        max_tokens: the most tokens the answer may have; None for the model's maximum.
-        stop_sequences: texts at which generation ends.
-        temperature: sampling temperature, if set.
-        top_p: nucleus sampling, if set.
-        input_tokens: tokens of everything above, as the emulator counts them.
-        prefixes: the parts of it that end in a cache point.
+        model_id: The model or inference profile.
+        system: The system prompt.
+        messages: The messages, oldest first.
+        tools: The tools that the model may use.
+        tool_choice: ``AUTO``, ``ANY`` or ``NO_TOOL``.
+        forced_tool: The tool that must be used, where the request names one.
+        response_schema: The JSON schema that a text response must follow, if one is set.
+        max_tokens: The most tokens that the response may have; None for the model's maximum.
+        stop_sequences: Texts at which generation ends.
+        temperature: Sampling temperature, if set.
+        top_p: Nucleus sampling, if set.
+        input_tokens: The tokens of everything above, as the emulator counts them.
+        cache_prefixes: The prefixes that end in a cache point.
     """
 
     model_id: str
     system: str
-    messages: tuple[Message, ...]
+    messages: tuple[ChatMessage, ...]
     tools: tuple[Tool, ...] = ()
     tool_choice: str = AUTO
     forced_tool: Tool | None = None
-    answer_schema: JsonObject | None = None
+    response_schema: JsonObject | None = None
     max_tokens: int | None = None
     stop_sequences: tuple[str, ...] = ()
     temperature: float | None = None
     top_p: float | None = None
     input_tokens: int = 0
-    prefixes: tuple[Prefix, ...] = ()
+    cache_prefixes: tuple[Prefix, ...] = ()
 
     @property
-    def last_user_message(self) -> Message:
-        """What is being asked: the user's last turn (an empty one, if a prompt was asked without messages)."""
+    def last_user_message(self) -> ChatMessage:
+        """The user's last message; an empty one, where a prompt resource is used without messages."""
         turns = (message for message in reversed(self.messages) if message.role == "user")
-        return next(turns, Message("user", ()))
+        return next(turns, ChatMessage("user", ()))
 
 
 def conversation_of(model_id: str, request: JsonObject) -> Conversation:
-    """Read a Converse request that has passed `validation.check_converse`."""
+    """Read a Converse request that has passed ``validation.check_converse``."""
     inference = as_object(request.get("inferenceConfig")) or {}
     config = as_object(request.get("toolConfig")) or {}
     tools = tuple(_tool(spec) for tool in objects(config.get("tools")) if (spec := as_object(tool.get("toolSpec"))))
     choice, forced = _choice(as_object(config.get("toolChoice")) or {}, tools)
-    turns = [Message(str(turn["role"]), tuple(objects(turn["content"]))) for turn in objects(request.get("messages"))]
+    turns = [
+        ChatMessage(str(turn["role"]), tuple(objects(turn["content"]))) for turn in objects(request.get("messages"))
+    ]
     system = [text for block in objects(request.get("system")) for text in _texts(block)]
     system += [turn.text for turn in turns if turn.role == "system"]
     return Conversation(
@@ -99,13 +101,13 @@ def conversation_of(model_id: str, request: JsonObject) -> Conversation:
         tools=tools,
         tool_choice=choice,
         forced_tool=forced,
-        answer_schema=_answer_schema(request),
+        response_schema=_response_schema(request),
         max_tokens=inference.get("maxTokens"),
         stop_sequences=tuple(inference.get("stopSequences") or ()),
         temperature=inference.get("temperature"),
         top_p=inference.get("topP"),
         input_tokens=tokens(request),
-        prefixes=prefixes_of(request),
+        cache_prefixes=prefixes_of(request),
     )
 
 
@@ -122,13 +124,13 @@ def _choice(choice: JsonObject, tools: tuple[Tool, ...]) -> tuple[str, Tool | No
     return (NO_TOOL if "none" in choice else AUTO), None
 
 
-def _answer_schema(request: JsonObject) -> JsonObject | None:
+def _response_schema(request: JsonObject) -> JsonObject | None:
     text_format = as_object((as_object(request.get("outputConfig")) or {}).get("textFormat"))
     return None if text_format is None else as_object(json.loads(text_format["structure"]["jsonSchema"]["schema"]))
 
 
 def _texts(block: JsonObject) -> list[str]:
-    """The readable texts of a content block; pictures and bytes have none."""
+    """The texts of a content block; images and bytes have none."""
     if isinstance(block.get("text"), str):
         return [block["text"]]
     for wrapper in ("guardContent", "reasoningContent", "document", "searchResult"):

@@ -1,4 +1,4 @@
-"""The answers of Converse and ConverseStream."""
+"""The responses of Converse and ConverseStream."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bedrock_resilience.emulator._generation.generation import Generation
+    from bedrock_resilience.emulator._protocol.generation import Generation
     from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject
     from bedrock_resilience.quotas import Usage
 
 Events = list[tuple[str, "JsonObject"]]
 
-_PIECE: Final = 24
-"""Characters of one delta of a stream: about six tokens."""
+_PIECE_CHARACTERS: Final = 24
+"""The text of one delta of a stream: about six tokens."""
 
 
-def answer(generation: Generation, usage: Usage, latency_ms: int) -> dict[str, Any]:
-    """The body of a Converse answer."""
+def response_body(generation: Generation, usage: Usage, latency_ms: int) -> dict[str, Any]:
+    """The body of a Converse response."""
     return {
         "output": {"message": {"role": "assistant", "content": list(generation.content)}},
         "stopReason": generation.stop_reason,
@@ -29,7 +29,7 @@ def answer(generation: Generation, usage: Usage, latency_ms: int) -> dict[str, A
 
 
 def counts(usage: Usage) -> dict[str, int]:
-    """Usage in Converse's names; the counts of the cache only where there are any."""
+    """Usage in Converse's names; the counts of the cache only where the cache was used."""
     cached = {
         "cacheReadInputTokens": usage.cache_read_input_tokens,
         "cacheWriteInputTokens": usage.cache_write_input_tokens,
@@ -42,20 +42,20 @@ def counts(usage: Usage) -> dict[str, int]:
     }
 
 
-def events(generation: Generation, usage: Usage, latency_ms: int) -> Events:
-    """The events of a ConverseStream answer; `metadata` comes last."""
-    made: Events = [("messageStart", {"role": "assistant"})]
+def stream_events(generation: Generation, usage: Usage, latency_ms: int) -> Events:
+    """The events of a ConverseStream response; ``metadata`` is the last."""
+    events: Events = [("messageStart", {"role": "assistant"})]
     for index, block in enumerate(generation.content):
-        made += _block_events(block, index)
-    made.append(("messageStop", {"stopReason": generation.stop_reason}))
-    made.append(("metadata", {"usage": counts(usage), "metrics": {"latencyMs": latency_ms}}))
-    return made
+        events += _block_events(block, index)
+    events.append(("messageStop", {"stopReason": generation.stop_reason}))
+    events.append(("metadata", {"usage": counts(usage), "metrics": {"latencyMs": latency_ms}}))
+    return events
 
 
 def _block_events(block: JsonObject, index: int) -> Iterator[tuple[str, JsonObject]]:
     use = block.get("toolUse")
     if use is not None:
-        # A text block is not announced; a tool use is, with all that comes before its input.
+        # A text block has no start event; a tool use has one, with everything except its input.
         start = {"toolUse": {"toolUseId": use["toolUseId"], "name": use["name"]}}
         yield "contentBlockStart", {"start": start, "contentBlockIndex": index}
     for piece in pieces(block):
@@ -65,6 +65,6 @@ def _block_events(block: JsonObject, index: int) -> Iterator[tuple[str, JsonObje
 
 
 def pieces(block: JsonObject) -> list[str]:
-    """The text of a block, or the JSON of a tool's input, cut as a stream brings it."""
+    """The text of a block, or the JSON of a tool's input, in the pieces that a stream sends."""
     text = block["text"] if "text" in block else json.dumps(block["toolUse"]["input"], separators=(",", ":"))
-    return [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+    return [text[start : start + _PIECE_CHARACTERS] for start in range(0, len(text), _PIECE_CHARACTERS)]

@@ -1,6 +1,6 @@
 """How the emulator counts tokens: one for every four characters, rounded up text by text.
 
-It is no tokenizer. It is simple enough to be computed by hand in a test, and near what Claude counts for English.
+This is not a tokenizer. It is simple enough to compute by hand in a test, and close to what Claude counts for English.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from bedrock_resilience.quotas._tokens import IMAGE_TOKENS
 CHARACTERS_A_TOKEN: Final = 4
 
 # Members of a request that the model reads.
-_READ: Final = ("system", "messages", "toolConfig")
-# Members whose texts are settings of the request and not read by the model.
+_MODEL_INPUT: Final = ("system", "messages", "toolConfig")
+# Members whose texts are settings of the request: the model does not read them.
 _SETTINGS: Final = frozenset({"role", "toolChoice", "cachePoint", "format", "toolUseId", "status", "signature"})
 _MEDIA: Final = frozenset({"image", "video", "audio"})
 
@@ -32,7 +32,7 @@ def text_tokens(text: str) -> int:
 
 def tokens(request: JsonObject) -> int:
     """Input tokens of a Converse request: its system prompt, messages and tools; at least 1."""
-    return max(1, sum(_count(request[part]) for part in _READ if part in request))
+    return max(1, sum(_count(request[part]) for part in _MODEL_INPUT if part in request))
 
 
 def block_tokens(block: JsonObject) -> int:
@@ -57,6 +57,6 @@ def _count_field(name: str, value: object) -> int:
         return 0
     if name in _MEDIA:
         return IMAGE_TOKENS
-    if name in {"json", "input"}:  # schemas, tool inputs and tool results are read as the JSON they are
+    if name in {"json", "input"}:  # schemas, tool inputs and tool results are read as JSON
         return text_tokens(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
     return _count(value)

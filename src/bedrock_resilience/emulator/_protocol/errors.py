@@ -1,7 +1,7 @@
-"""The errors of Bedrock Runtime: code, status and message, as they travel in an HTTP answer.
+"""The errors of Bedrock Runtime: code, status and message of the HTTP response.
 
 Codes and statuses are those of the botocore service model and of "Troubleshooting Amazon Bedrock API error codes"; the
-messages are those that users quote. AWS does not promise any wording.
+messages are those that users quote. AWS guarantees no wording.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ERRORS: Final[Mapping[str, tuple[int, str]]] = {
     "ValidationException": (400, "The request is not valid."),
 }
 
-# Statuses that proxies and load balancers answer with, and 529, which AWS documents without a code.
+# Statuses of proxies and load balancers, and 529, which AWS documents without a code.
 STATUS_MESSAGES: Final[Mapping[int, str]] = {
     429: "Too Many Requests",
     502: "Bad Gateway",
@@ -57,14 +57,14 @@ STATUS_MESSAGES: Final[Mapping[int, str]] = {
 
 
 class ServiceError(Exception):
-    """An answer that is an error.
+    """A response that is an error.
 
     Args:
-        code: what `x-amzn-errortype` says; None for an answer without a code, as of a proxy.
-        message: the text of the body.
-        status: the HTTP status; by default that of the code.
-        headers: further headers, such as Retry-After.
-        members: further members of the body, such as `originalStatusCode`.
+        code: The value of ``x-amzn-errortype``; None for a response without a code, as of a proxy.
+        message: The message in the body; by default that of the code.
+        status: The HTTP status; by default that of the code.
+        headers: Further headers, such as Retry-After.
+        members: Further members of the body, such as ``originalStatusCode``.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class ServiceError(Exception):
         headers: Mapping[str, str] | None = None,
         members: Mapping[str, Any] | None = None,
     ) -> None:
-        known_status, known_message = ERRORS.get(code or "", (500, "The service answered with an error."))
+        known_status, known_message = ERRORS.get(code or "", (500, "The service returned an error."))
         self.code = code
         self.status: int = known_status if status is None else status
         self.message: str = (
@@ -90,5 +90,5 @@ class ServiceError(Exception):
 
 
 def invalid(message: str) -> ServiceError:
-    """A ValidationException with this message."""
+    """A ``ValidationException`` with this message."""
     return ServiceError("ValidationException", message)

@@ -1,4 +1,4 @@
-"""Frames of `application/vnd.amazon.eventstream`, the encoding of Bedrock's streamed answers.
+"""Frames of ``application/vnd.amazon.eventstream``, the encoding of Bedrock's streamed responses.
 
 A frame is, big-endian: total length, length of the headers, CRC-32 of these eight bytes, headers, payload, CRC-32 of
 everything before it. A header is: length of its name, name, type (7 is a string), length of its value, value.
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE: Final = "application/vnd.amazon.eventstream"
 
-_STRING: Final = 7
-_OVERHEAD: Final = 16  # two lengths and two checksums, four bytes each
+_STRING_TYPE: Final = 7
+_OVERHEAD_BYTES: Final = 16  # two lengths and two checksums, four bytes each
 
 
 def event(name: str, payload: JsonObject) -> bytes:
-    """The frame of an event, such as `contentBlockDelta`."""
+    """The frame of an event, such as ``contentBlockDelta``."""
     headers = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
     return frame(headers, encode(payload))
 
 
 def exception(name: str, message: str) -> bytes:
-    """The frame of a modelled exception; its name starts with a small letter: `throttlingException`."""
+    """The frame of a modelled exception; its name begins in lower case: ``throttlingException``."""
     headers = {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}
     return frame(headers, encode({"message": message}))
 
@@ -36,7 +36,7 @@ def exception(name: str, message: str) -> bytes:
 def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     """One frame."""
     head = b"".join(_header(name, value) for name, value in headers.items())
-    prelude = struct.pack(">II", _OVERHEAD + len(head) + len(payload), len(head))
+    prelude = struct.pack(">II", _OVERHEAD_BYTES + len(head) + len(payload), len(head))
     message = prelude + struct.pack(">I", crc32(prelude)) + head + payload
     return message + struct.pack(">I", crc32(message))
 
@@ -44,4 +44,4 @@ def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
 def _header(name: str, value: str) -> bytes:
     encoded_name, encoded_value = name.encode("utf-8"), value.encode("utf-8")
     prefix = struct.pack(">B", len(encoded_name)) + encoded_name
-    return prefix + struct.pack(">BH", _STRING, len(encoded_value)) + encoded_value
+    return prefix + struct.pack(">BH", _STRING_TYPE, len(encoded_value)) + encoded_value

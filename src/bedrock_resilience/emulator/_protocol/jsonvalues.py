@@ -1,4 +1,4 @@
-"""JSON values with types: what came over the wire, narrowed where it is used."""
+"""JSON values with types: what a client sent, narrowed where it is used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def as_object(value: object) -> JsonObject | None:
 
 def as_list(value: object) -> list[Any] | None:
     """The value if it is a JSON array, else None."""
-    members: Any = value  # keeps the members `Any`, where narrowing would make them unknown
+    members: Any = value  # keeps the members ``Any``, where narrowing would make them unknown
     return members if isinstance(value, list) else None
 
 
@@ -26,7 +26,7 @@ def objects(value: object) -> list[JsonObject]:
 
 
 def is_number(value: object) -> bool:
-    """Whether the value is a JSON number; `true` and `false` are none."""
+    """Whether the value is a JSON number; ``true`` and ``false`` are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -36,10 +36,10 @@ def is_integer(value: object) -> bool:
 
 
 def decode(body: bytes) -> object:
-    """The value that a body holds.
+    """The value of a JSON body.
 
     Raises:
-        ValueError: the body is no JSON text of RFC 8259 (UTF-8, no NaN or Infinity, nesting that can be followed).
+        ValueError: The body is not a JSON text of RFC 8259 (UTF-8, no NaN or Infinity), or is nested too deeply.
     """
     try:
         return cast("object", json.loads(body, parse_constant=_refuse_constant))
@@ -48,7 +48,7 @@ def decode(body: bytes) -> object:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def encode(value: object) -> bytes:
@@ -56,7 +56,7 @@ def encode(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
-def shown(value: object, limit: int = 60) -> str:
-    """The value as a message can quote it."""
+def quoted(value: object, limit: int = 60) -> str:
+    """The value as a message quotes it."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= limit else f"{text[:limit]}..."

@@ -1,4 +1,4 @@
-"""JSON schemas: references within a document, and the subset that Bedrock compiles for strict output."""
+"""JSON schemas: references within a document, and the subset that Bedrock supports for strict output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNSUPPORTED: Final = (
 
 
 def resolve(root: JsonObject, reference: object) -> JsonObject | None:
-    """The schema that a local `$ref` (`#`, `#/$defs/item`) points to; None for any other, and if it leads nowhere."""
+    """The schema that a local ``$ref`` (``#``, ``#/$defs/item``) points to; None for any other, or if there is none."""
     if not isinstance(reference, str) or not reference.startswith("#"):
         return None
     found: Any = root
@@ -36,38 +36,38 @@ def resolve(root: JsonObject, reference: object) -> JsonObject | None:
 
 
 def check_strict(schema: JsonObject, path: str) -> None:
-    """Check that a schema lies within the subset for strict output.
+    """Check that a schema is within the subset for strict output.
 
     Raises:
-        ServiceError: ValidationException that names the place and the keyword.
+        ServiceError: ``ValidationException`` that names the place and the keyword.
     """
-    _Strict(schema).check(schema, path, ())
+    _StrictCheck(schema).check(schema, path, ())
 
 
-class _Strict:
-    """The walk over one schema; what is referred to twice is looked at once."""
+class _StrictCheck:
+    """The walk over one schema; each reference is checked once."""
 
     def __init__(self, root: JsonObject) -> None:
         self._root = root
-        self._done: set[str] = set()
+        self._checked: set[str] = set()
 
-    def check(self, schema: JsonObject, path: str, above: tuple[str, ...]) -> None:
+    def check(self, schema: JsonObject, path: str, ancestors: tuple[str, ...]) -> None:
         _check_keywords(schema, path)
         if "$ref" in schema:
-            self._check_reference(schema["$ref"], f"{path}.$ref", above)
+            self._check_reference(schema["$ref"], f"{path}.$ref", ancestors)
         for name, inner in _inner(schema):
-            self.check(inner, f"{path}.{name}", above)
+            self.check(inner, f"{path}.{name}", ancestors)
 
-    def _check_reference(self, reference: object, path: str, above: tuple[str, ...]) -> None:
+    def _check_reference(self, reference: object, path: str, ancestors: tuple[str, ...]) -> None:
         target = resolve(self._root, reference)
         if target is None:
             raise invalid(f"{path}: {reference!r} is not within this schema; external references are not supported")
         name = str(reference)
-        if name in above:
-            raise invalid(f"{path}: {name!r} leads back to itself; recursive schemas are not supported")
-        if name not in self._done:
-            self._done.add(name)
-            self.check(target, path, (*above, name))
+        if name in ancestors:
+            raise invalid(f"{path}: {name!r} refers to itself; recursive schemas are not supported")
+        if name not in self._checked:
+            self._checked.add(name)
+            self.check(target, path, (*ancestors, name))
 
 
 def _check_keywords(schema: JsonObject, path: str) -> None:
@@ -81,7 +81,7 @@ def _check_keywords(schema: JsonObject, path: str) -> None:
 
 
 def _inner(schema: JsonObject) -> list[tuple[str, JsonObject]]:
-    """The schemas inside a schema, definitions left out: they count where they are referred to."""
+    """The schemas inside a schema, without definitions: those are checked where they are referred to."""
     found = [(f"properties.{name}", inner) for name, inner in (as_object(schema.get("properties")) or {}).items()]
     found += [(name, schema[name]) for name in ("items", "not") if name in schema]
     for name in ("anyOf", "oneOf", "allOf", "prefixItems"):

@@ -1,8 +1,7 @@
-"""Whether a Converse request is one that Bedrock would take.
+"""Validation of Converse requests as Bedrock does it.
 
-Every refusal is a ValidationException that names the field.
-
-Where users have quoted the service's own words for a mistake, the message is in those words.
+Every refusal is a ``ValidationException`` that names the field. Where users have quoted the service's own words for a
+mistake, the message is in those words.
 """
 
 from __future__ import annotations
@@ -10,7 +9,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bedrock_resilience.emulator._protocol.blocks import check_block
-from bedrock_resilience.emulator._protocol.checks import a_list, a_text, an_object, check_one_of, wrong
+from bedrock_resilience.emulator._protocol.checks import (
+    check_one_of,
+    not_accepted,
+    require_list,
+    require_object,
+    require_string,
+)
 from bedrock_resilience.emulator._protocol.errors import invalid
 from bedrock_resilience.emulator._protocol.jsonvalues import (
     JsonObject,
@@ -35,7 +40,7 @@ def check_converse(request: JsonObject, *, max_output_tokens: int = MODEL_MAX_TO
     """Check the body of a Converse or ConverseStream request.
 
     Raises:
-        ServiceError: ValidationException for the first mistake found.
+        ServiceError: ``ValidationException`` for the first problem found.
     """
     _check_system(request.get("system"))
     _check_messages(request.get("messages"))
@@ -47,24 +52,24 @@ def check_converse(request: JsonObject, *, max_output_tokens: int = MODEL_MAX_TO
 
 
 def _check_system(system: object) -> None:
-    for index, value in enumerate(a_list(system or [], "system")):
+    for index, value in enumerate(require_list(system or [], "system")):
         path = f"system.{index}"
-        block = an_object(value, path)
-        if "text" in block and not a_text(block["text"], f"{path}.text").strip():
+        block = require_object(value, path)
+        if "text" in block and not require_string(block["text"], f"{path}.text").strip():
             raise invalid(f"The text field in the SystemContentBlock object at {path} is blank.")
         if not block.keys() & {"text", "guardContent", "cachePoint"}:
-            raise wrong(path, value, "an object with text, guardContent or cachePoint")
+            raise not_accepted(path, value, "an object with text, guardContent or cachePoint")
 
 
 def _check_messages(messages: object) -> None:
-    turns = a_list(messages, "messages")
+    turns = require_list(messages, "messages")
     if not turns:
-        raise wrong("messages", messages, "a list of at least one message")
+        raise not_accepted("messages", messages, "a list of at least one message")
     previous = ""
-    asked: set[str] = set()
+    open_tool_uses: set[str] = set()
     for index, value in enumerate(turns):
         path = f"messages.{index}"
-        role = _check_message(an_object(value, path), path)
+        role = _check_message(require_object(value, path), path)
         if role == "system":
             continue
         if not previous and role != "user":
@@ -77,31 +82,31 @@ def _check_messages(messages: object) -> None:
                 "A conversation must alternate between user and assistant roles. Make sure the conversation "
                 "alternates between user and assistant roles and try again."
             )
-        asked = _check_tool_turn(value["content"], asked, path)
+        open_tool_uses = _check_tool_turn(value["content"], open_tool_uses, path)
         previous = role
 
 
 def _check_message(message: JsonObject, path: str) -> str:
     role = message.get("role")
     check_one_of(role, f"{path}.role", _ROLES)
-    content = a_list(message.get("content"), f"{path}.content")
+    content = require_list(message.get("content"), f"{path}.content")
     if not content:
         raise invalid(
             f"The content field in the Message object at {path} is empty. Add a ContentBlock object to the content "
             "field and try again."
         )
     for index, block in enumerate(content):
-        check_block(an_object(block, f"{path}.content.{index}"), f"{path}.content.{index}", str(role))
+        check_block(require_object(block, f"{path}.content.{index}"), f"{path}.content.{index}", str(role))
     return str(role)
 
 
-def _check_tool_turn(content: list[Any], asked: set[str], path: str) -> set[str]:
-    """The results of a turn against the tool uses of the turn before; returns the tool uses of this one."""
+def _check_tool_turn(content: list[Any], open_tool_uses: set[str], path: str) -> set[str]:
+    """Compare the tool results of a message with the tool uses of the one before; the tool uses of this one."""
     results = {block["toolResult"]["toolUseId"] for block in content if "toolResult" in block}
-    missing = sorted(asked - results)
+    missing = sorted(open_tool_uses - results)
     if missing:
         raise invalid(f"Expected toolResult blocks at {path}.content for the following Ids: {', '.join(missing)}")
-    if results - asked:
+    if results - open_tool_uses:
         raise invalid(
             f"The number of toolResult blocks at {path}.content exceeds the number of toolUse blocks of previous turn."
         )
@@ -111,10 +116,10 @@ def _check_tool_turn(content: list[Any], asked: set[str], path: str) -> set[str]
 def _check_inference(value: object, max_output_tokens: int) -> None:
     if value is None:
         return
-    config = an_object(value, "inferenceConfig")
+    config = require_object(value, "inferenceConfig")
     maximum = config.get("maxTokens")
     if maximum is not None and (not is_integer(maximum) or maximum < 1):
-        raise wrong("inferenceConfig.maxTokens", maximum, "an integer >= 1")
+        raise not_accepted("inferenceConfig.maxTokens", maximum, "an integer >= 1")
     if maximum is not None and maximum > max_output_tokens:
         raise invalid(
             f"The maximum tokens you requested exceeds the model limit of {max_output_tokens}. Try again with a "
@@ -123,35 +128,35 @@ def _check_inference(value: object, max_output_tokens: int) -> None:
     for name in ("temperature", "topP"):
         number = config.get(name)
         if number is not None and not (is_number(number) and 0 <= number <= 1):
-            raise wrong(f"inferenceConfig.{name}", number, "a number from 0 to 1")
-    sequences = a_list(config.get("stopSequences") or [], "inferenceConfig.stopSequences")
+            raise not_accepted(f"inferenceConfig.{name}", number, "a number from 0 to 1")
+    sequences = require_list(config.get("stopSequences") or [], "inferenceConfig.stopSequences")
     if len(sequences) > _MAX_STOP_SEQUENCES or not all(isinstance(text, str) and text for text in sequences):
-        raise wrong("inferenceConfig.stopSequences", sequences, f"up to {_MAX_STOP_SEQUENCES} non-empty strings")
+        raise not_accepted("inferenceConfig.stopSequences", sequences, f"up to {_MAX_STOP_SEQUENCES} non-empty strings")
 
 
 def _check_output(value: object) -> None:
-    config = an_object({} if value is None else value, "outputConfig")
+    config = require_object({} if value is None else value, "outputConfig")
     if config.get("textFormat") is None:
         return
     path = "outputConfig.textFormat"
-    text_format = an_object(config["textFormat"], path)
+    text_format = require_object(config["textFormat"], path)
     check_one_of(text_format.get("type"), f"{path}.type", frozenset({"json_schema"}))
-    structure = an_object(text_format.get("structure"), f"{path}.structure")
+    structure = require_object(text_format.get("structure"), f"{path}.structure")
     path = f"{path}.structure.jsonSchema"
-    text = a_text(an_object(structure.get("jsonSchema"), path).get("schema"), f"{path}.schema")
+    text = require_string(require_object(structure.get("jsonSchema"), path).get("schema"), f"{path}.schema")
     try:
         schema = decode(text.encode("utf-8", "surrogatepass"))
     except ValueError:
-        raise wrong(f"{path}.schema", text, "a JSON schema, written as a string") from None
-    check_strict(an_object(schema, f"{path}.schema"), f"{path}.schema")
+        raise not_accepted(f"{path}.schema", text, "a JSON schema, written as a string") from None
+    check_strict(require_object(schema, f"{path}.schema"), f"{path}.schema")
 
 
 def _check_metadata(value: object) -> None:
     if value is None:
         return
-    metadata = an_object(value, "requestMetadata")
+    metadata = require_object(value, "requestMetadata")
     if not 1 <= len(metadata) <= _MAX_METADATA or not all(isinstance(text, str) for text in metadata.values()):
-        raise wrong("requestMetadata", value, f"an object of 1 to {_MAX_METADATA} strings")
+        raise not_accepted("requestMetadata", value, f"an object of 1 to {_MAX_METADATA} strings")
 
 
 def _check_cache_points(request: JsonObject) -> None:

@@ -1,7 +1,7 @@
 """Every way in which a call to Bedrock fails: how to provoke it on the emulator, and what is right then.
 
-What is right is written out here, row by row, and not asked of ``Fault``: the table would otherwise agree with itself.
-Attempts are those of a policy with three retries and ``retry_on="transient"``.
+What is right is written out here, row by row, and not read from ``Fault``: otherwise the table would check the code
+against itself. Attempts are those of a policy with three retries and ``retry_on="transient"``.
 """
 
 from __future__ import annotations
@@ -17,148 +17,164 @@ if TYPE_CHECKING:
 
 Call: TypeAlias = Literal["converse", "invoke_model", "converse_stream", "invoke_model_stream"]
 
-ALL_ATTEMPTS: Final = 4
+_MAX_ATTEMPTS: Final = 4
 
 
-class Means(Enum):
-    """What a caller should do, as (retryable, slows everyone, ends the run)."""
+class Expectation(Enum):
+    """What a caller should do: ``Fault.retryable``, ``Fault.backpressure`` and ``Fault.fatal``."""
 
     RETRY = (True, False, False)
-    SLOW_AND_RETRY = (True, True, False)
-    FAIL_THE_ITEM = (False, False, False)
-    END_THE_RUN = (False, False, True)
+    SLOW_DOWN_AND_RETRY = (True, True, False)
+    FAIL_ITEM = (False, False, False)
+    END_BATCH = (False, False, True)
 
 
-class Setting(Enum):
-    """Where the client stands."""
+class ClientSetup(Enum):
+    """The client that makes the call."""
 
-    NORMAL = "a client that can reach the emulator"
-    IMPATIENT = "the same with a short read timeout"
-    UNREACHABLE = "a client of a port on which nobody listens"
+    DEFAULT = "a client of the emulator"
+    SHORT_READ_TIMEOUT = "a client of the emulator with a short read timeout"
+    UNREACHABLE = "a client of a port on which nothing listens"
     WITHOUT_CREDENTIALS = "a client without credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class FailureScenario:
     """One way to fail, and what is right.
 
     Attributes:
-        name: The row's name.
+        name: The name of the row.
         call: The operation of ``BedrockRuntime``.
-        error: What the emulator is told to do, as for ``fail_next``; None where it has no part in it.
-        details: The details of that.
-        setting: Where the client stands.
-        changes: Changes of the request.
-        faults: What ``classify`` may say; more than one where boto3's versions see different things.
-        means: What that should mean.
-        attempts: Requests that ``BedrockRuntime`` should try to send.
-        arrives: Whether they reach the emulator.
-        delivered: Whether something is delivered before it fails, so that the failure must carry it.
+        error: The fault to inject, as for ``BedrockEmulator.fail_next``; None to inject none.
+        details: The details of that fault.
+        client_setup: The client that makes the call.
+        request_changes: Changes of the request.
+        faults: The faults that are right; more than one where versions of boto3 raise different errors.
+        expectation: What these faults should mean.
+        attempts: The attempts that ``BedrockRuntime`` should make.
+        reaches_service: Whether these attempts reach the emulator.
+        delivers_text: Whether text is delivered before the failure, so that the error must carry it.
     """
 
     name: str
     call: Call = "converse"
     error: str | int | None = None
     details: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    setting: Setting = Setting.NORMAL
-    changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    client_setup: ClientSetup = ClientSetup.DEFAULT
+    request_changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     faults: frozenset[Fault]
-    means: Means
+    expectation: Expectation
     attempts: int
-    arrives: bool = True
-    delivered: bool = False
+    reaches_service: bool = True
+    delivers_text: bool = False
 
 
-def _case(  # noqa: PLR0913 - a row of a table
+def _scenario(  # noqa: PLR0913 - a row of a table
     name: str,
     fault: Fault,
-    means: Means,
+    expectation: Expectation,
     attempts: int,
     error: str | int | None,
     *,
     call: Call = "converse",
-    or_fault: Fault | None = None,
-    setting: Setting = Setting.NORMAL,
-    changes: Mapping[str, Any] | None = None,
-    arrives: bool = True,
-    delivered: bool = False,
-    **details: Any,  # noqa: ANN401 - the fields of any kind of failure
-) -> Case:
-    return Case(
+    other_fault: Fault | None = None,
+    client_setup: ClientSetup = ClientSetup.DEFAULT,
+    request_changes: Mapping[str, Any] | None = None,
+    reaches_service: bool = True,
+    delivers_text: bool = False,
+    **details: Any,  # noqa: ANN401 - the fields of any fault
+) -> FailureScenario:
+    return FailureScenario(
         name=name,
         call=call,
         error=error,
         details=details,
-        setting=setting,
-        changes=changes or {},
-        faults=frozenset({fault, or_fault or fault}),
-        means=means,
+        client_setup=client_setup,
+        request_changes=request_changes or {},
+        faults=frozenset({fault, other_fault or fault}),
+        expectation=expectation,
         attempts=attempts,
-        arrives=arrives,
-        delivered=delivered,
+        reaches_service=reaches_service,
+        delivers_text=delivers_text,
     )
 
 
 _JSON = "application/json"
 
 _ERRORS: Final = (
-    _case("ThrottlingException 429", Fault.THROTTLING, Means.SLOW_AND_RETRY, ALL_ATTEMPTS, "ThrottlingException"),
-    _case("429 without a code", Fault.THROTTLING, Means.SLOW_AND_RETRY, ALL_ATTEMPTS, 429),
-    _case(
+    _scenario(
+        "ThrottlingException 429",
+        Fault.THROTTLING,
+        Expectation.SLOW_DOWN_AND_RETRY,
+        _MAX_ATTEMPTS,
+        "ThrottlingException",
+    ),
+    _scenario("429 without a code", Fault.THROTTLING, Expectation.SLOW_DOWN_AND_RETRY, _MAX_ATTEMPTS, 429),
+    _scenario(
         "429 whose body is a JSON list",
         Fault.THROTTLING,
-        Means.SLOW_AND_RETRY,
-        ALL_ATTEMPTS,
-        "foreign-body",
+        Expectation.SLOW_DOWN_AND_RETRY,
+        _MAX_ATTEMPTS,
+        "unexpected-body",
         body=b"[]",
         content_type=_JSON,
         status=429,
     ),
-    _case("tokens per day spent, 429", Fault.TOKENS_PER_DAY, Means.END_THE_RUN, 1, "tokens-per-day"),
-    _case("ModelNotReadyException 429", Fault.MODEL_NOT_READY, Means.RETRY, ALL_ATTEMPTS, "ModelNotReadyException"),
-    _case(
+    _scenario("tokens per day spent, 429", Fault.TOKENS_PER_DAY, Expectation.END_BATCH, 1, "tokens-per-day"),
+    _scenario(
+        "ModelNotReadyException 429", Fault.MODEL_NOT_READY, Expectation.RETRY, _MAX_ATTEMPTS, "ModelNotReadyException"
+    ),
+    _scenario(
         "ServiceUnavailableException 503",
         Fault.SERVICE_UNAVAILABLE,
-        Means.SLOW_AND_RETRY,
-        ALL_ATTEMPTS,
+        Expectation.SLOW_DOWN_AND_RETRY,
+        _MAX_ATTEMPTS,
         "ServiceUnavailableException",
     ),
-    _case("503 without a code", Fault.SERVICE_UNAVAILABLE, Means.SLOW_AND_RETRY, ALL_ATTEMPTS, 503),
-    _case("overloaded 529", Fault.OVERLOADED, Means.SLOW_AND_RETRY, ALL_ATTEMPTS, 529),
-    _case("InternalServerException 500", Fault.INTERNAL_SERVER, Means.RETRY, ALL_ATTEMPTS, "InternalServerException"),
-    _case("502", Fault.BAD_GATEWAY, Means.RETRY, ALL_ATTEMPTS, 502),
-    _case("504", Fault.GATEWAY_TIMEOUT, Means.RETRY, ALL_ATTEMPTS, 504),
-    _case("RequestTimeout 408", Fault.REQUEST_TIMEOUT, Means.RETRY, 2, "RequestTimeout"),
-    _case("ModelTimeoutException 408", Fault.MODEL_TIMEOUT, Means.RETRY, 2, "ModelTimeoutException"),
-    _case("ModelErrorException 424", Fault.MODEL_ERROR, Means.RETRY, 2, "ModelErrorException"),
-    _case(
+    _scenario("503 without a code", Fault.SERVICE_UNAVAILABLE, Expectation.SLOW_DOWN_AND_RETRY, _MAX_ATTEMPTS, 503),
+    _scenario("overloaded 529", Fault.OVERLOADED, Expectation.SLOW_DOWN_AND_RETRY, _MAX_ATTEMPTS, 529),
+    _scenario(
+        "InternalServerException 500",
+        Fault.INTERNAL_SERVER,
+        Expectation.RETRY,
+        _MAX_ATTEMPTS,
+        "InternalServerException",
+    ),
+    _scenario("502", Fault.BAD_GATEWAY, Expectation.RETRY, _MAX_ATTEMPTS, 502),
+    _scenario("504", Fault.GATEWAY_TIMEOUT, Expectation.RETRY, _MAX_ATTEMPTS, 504),
+    _scenario("RequestTimeout 408", Fault.REQUEST_TIMEOUT, Expectation.RETRY, 2, "RequestTimeout"),
+    _scenario("ModelTimeoutException 408", Fault.MODEL_TIMEOUT, Expectation.RETRY, 2, "ModelTimeoutException"),
+    _scenario("ModelErrorException 424", Fault.MODEL_ERROR, Expectation.RETRY, 2, "ModelErrorException"),
+    _scenario(
         "ModelStreamErrorException 424",
         Fault.MODEL_STREAM_ERROR,
-        Means.RETRY,
+        Expectation.RETRY,
         2,
         "ModelStreamErrorException",
         call="invoke_model_stream",
     ),
-    _case("ValidationException 400", Fault.VALIDATION, Means.FAIL_THE_ITEM, 1, "ValidationException"),
-    _case("ConflictException 409", Fault.CONFLICT, Means.FAIL_THE_ITEM, 1, "ConflictException"),
-    _case(
+    _scenario("ValidationException 400", Fault.VALIDATION, Expectation.FAIL_ITEM, 1, "ValidationException"),
+    _scenario("ConflictException 409", Fault.CONFLICT, Expectation.FAIL_ITEM, 1, "ConflictException"),
+    _scenario(
         "ValidationException 400, wrong model id",
         Fault.NOT_FOUND,
-        Means.END_THE_RUN,
+        Expectation.END_BATCH,
         1,
         "ValidationException",
         message="The provided model identifier is invalid.",
     ),
-    _case("ResourceNotFoundException 404", Fault.NOT_FOUND, Means.END_THE_RUN, 1, "ResourceNotFoundException"),
-    _case("AccessDeniedException 403", Fault.ACCESS_DENIED, Means.END_THE_RUN, 1, "AccessDeniedException"),
-    _case("MPAgreementBeingCreated 403", Fault.ACCESS_DENIED, Means.END_THE_RUN, 1, "MPAgreementBeingCreated"),
-    _case("FTUFormNotFilled 404", Fault.ACCESS_DENIED, Means.END_THE_RUN, 1, "FTUFormNotFilled"),
-    _case("ExpiredTokenException 403", Fault.CREDENTIALS, Means.END_THE_RUN, 1, "ExpiredTokenException"),
-    _case("UnrecognizedClientException 403", Fault.CREDENTIALS, Means.END_THE_RUN, 1, "UnrecognizedClientException"),
-    _case(
+    _scenario("ResourceNotFoundException 404", Fault.NOT_FOUND, Expectation.END_BATCH, 1, "ResourceNotFoundException"),
+    _scenario("AccessDeniedException 403", Fault.ACCESS_DENIED, Expectation.END_BATCH, 1, "AccessDeniedException"),
+    _scenario("MPAgreementBeingCreated 403", Fault.ACCESS_DENIED, Expectation.END_BATCH, 1, "MPAgreementBeingCreated"),
+    _scenario("FTUFormNotFilled 404", Fault.ACCESS_DENIED, Expectation.END_BATCH, 1, "FTUFormNotFilled"),
+    _scenario("ExpiredTokenException 403", Fault.CREDENTIALS, Expectation.END_BATCH, 1, "ExpiredTokenException"),
+    _scenario(
+        "UnrecognizedClientException 403", Fault.CREDENTIALS, Expectation.END_BATCH, 1, "UnrecognizedClientException"
+    ),
+    _scenario(
         "ServiceQuotaExceededException 400",
         Fault.SERVICE_QUOTA,
-        Means.END_THE_RUN,
+        Expectation.END_BATCH,
         1,
         "ServiceQuotaExceededException",
         call="invoke_model",
@@ -166,99 +182,138 @@ _ERRORS: Final = (
 )
 
 _NEVER_SENT: Final = (
-    _case(
+    _scenario(
         "connection refused",
         Fault.CONNECTION_FAILED,
-        Means.RETRY,
-        ALL_ATTEMPTS,
+        Expectation.RETRY,
+        _MAX_ATTEMPTS,
         None,
-        setting=Setting.UNREACHABLE,
-        arrives=False,
+        client_setup=ClientSetup.UNREACHABLE,
+        reaches_service=False,
     ),
-    _case(
+    _scenario(
         "no credentials",
         Fault.CREDENTIALS,
-        Means.END_THE_RUN,
+        Expectation.END_BATCH,
         1,
         None,
-        setting=Setting.WITHOUT_CREDENTIALS,
-        arrives=False,
+        client_setup=ClientSetup.WITHOUT_CREDENTIALS,
+        reaches_service=False,
     ),
-    _case(
+    _scenario(
         "a parameter of the wrong type",
         Fault.VALIDATION,
-        Means.FAIL_THE_ITEM,
+        Expectation.FAIL_ITEM,
         1,
         None,
-        changes={"messages": "Hello"},
-        arrives=False,
+        request_changes={"messages": "Hello"},
+        reaches_service=False,
     ),
 )
 
 _TRANSPORT: Final = (
-    _case("no byte for the read timeout", Fault.READ_TIMEOUT, Means.RETRY, 2, "hang", setting=Setting.IMPATIENT),
-    _case(
+    _scenario(
         "no byte for the read timeout",
         Fault.READ_TIMEOUT,
-        Means.RETRY,
+        Expectation.RETRY,
         2,
         "hang",
-        setting=Setting.IMPATIENT,
+        client_setup=ClientSetup.SHORT_READ_TIMEOUT,
+    ),
+    _scenario(
+        "no byte for the read timeout",
+        Fault.READ_TIMEOUT,
+        Expectation.RETRY,
+        2,
+        "hang",
+        client_setup=ClientSetup.SHORT_READ_TIMEOUT,
         call="invoke_model",
     ),
-    _case("connection reset", Fault.CONNECTION_LOST, Means.RETRY, 2, "connection-reset"),
-    # botocore 1.43.11 compares the body with its Content-Length, 1.44 takes what there is.
-    _case("200 cut off", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "cut-body", or_fault=Fault.CONNECTION_LOST),
-    _case("200 cut off", Fault.CONNECTION_LOST, Means.RETRY, 2, "cut-body", call="invoke_model"),
+    _scenario("connection reset", Fault.CONNECTION_LOST, Expectation.RETRY, 2, "connection-reset"),
+    # botocore 1.43.11 compares the body with its Content-Length, 1.44 accepts a shorter one.
+    _scenario(
+        "200 cut off",
+        Fault.MALFORMED_RESPONSE,
+        Expectation.RETRY,
+        2,
+        "truncated-body",
+        other_fault=Fault.CONNECTION_LOST,
+    ),
+    _scenario("200 cut off", Fault.CONNECTION_LOST, Expectation.RETRY, 2, "truncated-body", call="invoke_model"),
 )
 
-_ANSWERS: Final = (
-    _case("200 with the HTML of a proxy", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "foreign-body"),
-    _case(
-        "200 with the HTML of a proxy", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "foreign-body", call="invoke_model"
+_RESPONSES: Final = (
+    _scenario("200 with the HTML of a proxy", Fault.MALFORMED_RESPONSE, Expectation.RETRY, 2, "unexpected-body"),
+    _scenario(
+        "200 with the HTML of a proxy",
+        Fault.MALFORMED_RESPONSE,
+        Expectation.RETRY,
+        2,
+        "unexpected-body",
+        call="invoke_model",
     ),
-    _case("200 with no body", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "foreign-body", body=b"", content_type=_JSON),
-    _case(
-        "200 with a JSON list", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "foreign-body", body=b"[]", content_type=_JSON
+    _scenario(
+        "200 with no body",
+        Fault.MALFORMED_RESPONSE,
+        Expectation.RETRY,
+        2,
+        "unexpected-body",
+        body=b"",
+        content_type=_JSON,
     ),
-    _case(
-        "200 without output", Fault.MALFORMED_RESPONSE, Means.RETRY, 2, "foreign-body", body=b"{}", content_type=_JSON
+    _scenario(
+        "200 with a JSON list",
+        Fault.MALFORMED_RESPONSE,
+        Expectation.RETRY,
+        2,
+        "unexpected-body",
+        body=b"[]",
+        content_type=_JSON,
     ),
-    _case(
-        "answer cut at max_tokens",
+    _scenario(
+        "200 without output",
+        Fault.MALFORMED_RESPONSE,
+        Expectation.RETRY,
+        2,
+        "unexpected-body",
+        body=b"{}",
+        content_type=_JSON,
+    ),
+    _scenario(
+        "response cut at max_tokens",
         Fault.INCOMPLETE_RESPONSE,
-        Means.FAIL_THE_ITEM,
+        Expectation.FAIL_ITEM,
         1,
         None,
-        changes={"inferenceConfig": {"maxTokens": 1}},
+        request_changes={"inferenceConfig": {"maxTokens": 1}},
     ),
-    _case(
-        "answer cut at max_tokens",
+    _scenario(
+        "response cut at max_tokens",
         Fault.INCOMPLETE_RESPONSE,
-        Means.FAIL_THE_ITEM,
+        Expectation.FAIL_ITEM,
         1,
         None,
         call="invoke_model",
-        changes={"max_tokens": 1},
+        request_changes={"max_tokens": 1},
     ),
 )
 
-_UNMODELLED: Final = (
+_UNMODELLED_EXCEPTIONS: Final = (
     # ConverseStream does not model this exception inside a stream: botocore then leaves its code empty.
-    _case(
+    _scenario(
         "modelTimeoutException in a stream, before any text",
         Fault.STREAM_INTERRUPTED,
-        Means.RETRY,
+        Expectation.RETRY,
         2,
         "stream-exception",
         call="converse_stream",
         exception="modelTimeoutException",
         after=0,
     ),
-    _case(
+    _scenario(
         "modelTimeoutException in a stream, before any text",
         Fault.MODEL_TIMEOUT,
-        Means.RETRY,
+        Expectation.RETRY,
         2,
         "stream-exception",
         call="invoke_model_stream",
@@ -267,113 +322,127 @@ _UNMODELLED: Final = (
     ),
 )
 
-# In both kinds of stream one event opens the message (two for Claude's), and text follows.
+# In both kinds of stream one event starts the message (two in Claude's form), and text follows.
 _BEFORE, _AFTER = 0, 4
 
 _STREAMS: Final = tuple(
-    case
+    scenario
     for call in ("converse_stream", "invoke_model_stream")
-    for case in (
-        _case(
+    for scenario in (
+        _scenario(
             "throttlingException in a stream, before any text",
             Fault.THROTTLING,
-            Means.SLOW_AND_RETRY,
-            ALL_ATTEMPTS,
+            Expectation.SLOW_DOWN_AND_RETRY,
+            _MAX_ATTEMPTS,
             "stream-exception",
             call=call,
             after=_BEFORE,
         ),
-        _case(
+        _scenario(
             "throttlingException in a stream, after text",
             Fault.THROTTLING,
-            Means.SLOW_AND_RETRY,
+            Expectation.SLOW_DOWN_AND_RETRY,
             1,
             "stream-exception",
             call=call,
             after=_AFTER,
-            delivered=True,
+            delivers_text=True,
         ),
-        _case(
+        _scenario(
             "modelStreamErrorException in a stream, before any text",
             Fault.MODEL_STREAM_ERROR,
-            Means.RETRY,
+            Expectation.RETRY,
             2,
             "stream-exception",
             call=call,
             exception="modelStreamErrorException",
             after=_BEFORE,
         ),
-        _case(
+        _scenario(
             "error frame, before any text",
             Fault.INTERNAL_SERVER,
-            Means.RETRY,
-            ALL_ATTEMPTS,
+            Expectation.RETRY,
+            _MAX_ATTEMPTS,
             "stream-error",
             call=call,
             after=_BEFORE,
         ),
-        _case(
+        _scenario(
             "stream cut, before any text",
             Fault.STREAM_INTERRUPTED,
-            Means.RETRY,
+            Expectation.RETRY,
             2,
             "stream-cut",
             call=call,
             after=_BEFORE,
         ),
-        _case(
+        _scenario(
             "stream cut, after text",
             Fault.STREAM_INTERRUPTED,
-            Means.RETRY,
+            Expectation.RETRY,
             1,
             "stream-cut",
             call=call,
             after=_AFTER,
-            delivered=True,
+            delivers_text=True,
         ),
-        _case(
+        _scenario(
             "damaged frame, after text",
             Fault.STREAM_INTERRUPTED,
-            Means.RETRY,
+            Expectation.RETRY,
             1,
-            "stream-damage",
+            "stream-corruption",
             call=call,
             after=_AFTER,
-            delivered=True,
+            delivers_text=True,
         ),
-        _case(
+        _scenario(
             "stream stalls, after text",
             Fault.READ_TIMEOUT,
-            Means.RETRY,
+            Expectation.RETRY,
             1,
             "stream-stall",
             call=call,
-            setting=Setting.IMPATIENT,
+            client_setup=ClientSetup.SHORT_READ_TIMEOUT,
             after=_AFTER,
-            delivered=True,
+            delivers_text=True,
         ),
-        _case(
+        _scenario(
             "stream ends without its last event",
             Fault.STREAM_INTERRUPTED,
-            Means.RETRY,
+            Expectation.RETRY,
             1,
             "stream-without-stop",
             call=call,
             after=_AFTER,
-            delivered=True,
+            delivers_text=True,
         ),
-        _case("stream with the HTML of a proxy", Fault.STREAM_INTERRUPTED, Means.RETRY, 2, "foreign-body", call=call),
-        _case(
+        _scenario(
+            "stream with the HTML of a proxy",
+            Fault.STREAM_INTERRUPTED,
+            Expectation.RETRY,
+            2,
+            "unexpected-body",
+            call=call,
+        ),
+        _scenario(
             "stream cut at max_tokens",
             Fault.INCOMPLETE_RESPONSE,
-            Means.FAIL_THE_ITEM,
+            Expectation.FAIL_ITEM,
             1,
             None,
             call=call,
-            changes={"inferenceConfig": {"maxTokens": 1}} if call == "converse_stream" else {"max_tokens": 1},
+            request_changes={"inferenceConfig": {"maxTokens": 1}} if call == "converse_stream" else {"max_tokens": 1},
         ),
     )
 )
 
-CASES: Final[tuple[Case, ...]] = (*_ERRORS, *_NEVER_SENT, *_TRANSPORT, *_ANSWERS, *_UNMODELLED, *_STREAMS)
+FAILURE_SCENARIOS: Final[tuple[FailureScenario, ...]] = (
+    *_ERRORS,
+    *_NEVER_SENT,
+    *_TRANSPORT,
+    *_RESPONSES,
+    *_UNMODELLED_EXCEPTIONS,
+    *_STREAMS,
+)
 """All rows of the table."""

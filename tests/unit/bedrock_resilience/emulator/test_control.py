@@ -60,7 +60,7 @@ def test_the_log_tells_each_request(emulator: BedrockEmulator) -> None:
     send(emulator, "POST", "/nothing")
     failed, answered, unknown = send(emulator, "GET", "/_emulator/log")[1]["log"]
     assert (failed["status"], failed["error"], failed["usage"]) == (503, "503", None)
-    assert failed["fault"].startswith("ErrorAnswer(code=None, status=503")
+    assert failed["fault"].startswith("ErrorResponse(code=None, status=503")
     assert (answered["operation"], answered["model_id"], answered["fault"]) == ("Converse", "a.b", None)
     assert answered["usage"]["input_tokens"] == 2
     assert (unknown["operation"], unknown["error"]) == (None, "UnknownOperationException")
@@ -89,7 +89,7 @@ def test_faults_quota_and_latency_are_set_and_forgotten(emulator: BedrockEmulato
 
 
 def test_a_foreign_body_is_a_text_here(emulator: BedrockEmulator) -> None:
-    fault = {"error": "foreign-body", "body": '{"é": 1}', "content_type": "application/json"}
+    fault = {"error": "unexpected-body", "body": '{"é": 1}', "content_type": "application/json"}
     assert send(emulator, "POST", "/_emulator/faults", fault)[0] == 200
     assert send(emulator, "POST", CONVERSE, HELLO) == (200, {"é": 1})
 
@@ -103,27 +103,37 @@ def test_the_quotas_of_several_models_are_shown_by_model() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "message"),
     [
-        ("POST", "faults", b"{", "body: no JSON ("),
+        ("POST", "faults", b"{", "body: not JSON ("),
         ("POST", "faults", [1], "body: got [1]; accepted: a JSON object"),
-        ("POST", "faults", {"n": "2"}, "n: got '2'; accepted: an integer >= 1, or null"),
-        ("POST", "faults", {"n": 0}, "n: got 0; accepted: an integer >= 1"),
+        ("POST", "faults", {"n": "2"}, "fail_next: n: got '2'; accepted: a whole number >= 1, or None"),
+        ("POST", "faults", {"n": 0}, "fail_next: n: got 0; accepted: a whole number >= 1, or None"),
         ("POST", "faults", {"error": None}, "error: got None; accepted: a name or an HTTP status"),
-        ("POST", "faults", {"error": "x"}, "error: got 'x'; accepted: an HTTP status, AccessDeniedException,"),
-        ("POST", "faults", {"model": 5}, "model: got 5; accepted: a text"),
-        ("POST", "faults", {"nn": 5}, "nn: not a field of this fault; accepted: code, status"),
-        ("PUT", "faults/random", {}, "rate: got None; accepted: 0 to 1"),
+        (
+            "POST",
+            "faults",
+            {"error": "x"},
+            "fail_next: error: got 'x'; accepted: an HTTP status, AccessDeniedException,",
+        ),
+        ("POST", "faults", {"model": 5}, "fail_next: model: got 5; accepted: a string"),
+        ("POST", "faults", {"nn": 5}, "fail_next: nn: got 5; accepted: the fields code, status"),
+        ("PUT", "faults/random", {}, "fail_randomly: rate: got None; accepted: a finite number from 0 to 1"),
         ("PUT", "faults/random", {"rate": 0.5, "errors": "x"}, "errors: got 'x'; accepted: a list of errors"),
-        ("POST", "faults", {"error": "foreign-body", "body": 5}, "body: got 5; accepted: a text or bytes"),
+        (
+            "POST",
+            "faults",
+            {"error": "unexpected-body", "body": 5},
+            "fail_next: body: got 5; accepted: a string or bytes",
+        ),
         (
             "POST",
             "faults",
             {"headers": {"a": "b\r\nc"}},
-            "headers: got {'a': 'b\\r\\nc'}; accepted: a mapping of texts",
+            "fail_next: headers: got {'a': 'b\\r\\nc'}; accepted: a mapping of strings",
         ),
         ("PUT", "quota", {"rpm": 5}, "rpm: not a field of a quota; accepted: requests_per_minute,"),
         ("PUT", "quota", {"burst": 5}, "Quota: burst: got 5; accepted: None without requests_per_minute"),
-        ("PUT", "latency", {}, "latency: got None; accepted: a number of seconds >= 0"),
-        ("PUT", "latency", {"latency": "fast"}, "latency: got 'fast'; accepted: seconds (6.5)"),
+        ("PUT", "latency", {}, "BedrockEmulator: latency: got None; accepted: a finite number of seconds >= 0"),
+        ("PUT", "latency", {"latency": "fast"}, "parse_latency: latency: got 'fast'; accepted: seconds (6.5)"),
     ],
 )
 def test_what_is_not_accepted_is_refused_by_name(
@@ -137,4 +147,4 @@ def test_what_is_not_accepted_is_refused_by_name(
 def test_an_unknown_action_names_the_known_ones(emulator: BedrockEmulator) -> None:
     status, answer = send(emulator, "GET", "/_emulator/nothing")
     assert status == 404
-    assert "accepted are GET /_emulator/stats, GET /_emulator/log, POST /_emulator/faults" in answer["message"]
+    assert "accepted: GET /_emulator/stats, GET /_emulator/log, POST /_emulator/faults" in answer["message"]

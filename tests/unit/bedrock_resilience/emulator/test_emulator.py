@@ -1,4 +1,4 @@
-"""The handle: what it shows, and how it starts and stops. The rest is shown with boto3 in tests/integration."""
+"""Attributes, arguments, start and stop; tests/integration uses the emulator with boto3."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_environment_for_clients_names_the_region() -> None:
     assert environment["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"].startswith("http://127.0.0.1:")
 
 
-def test_a_latency_that_is_none_is_refused_and_the_old_one_stays() -> None:
+def test_a_negative_latency_is_refused_and_the_old_one_stays() -> None:
     emulator = BedrockEmulator(latency=0.5)
     with pytest.raises(ValueError, match="latency: got -1"):
         emulator.latency = -1
@@ -42,31 +42,31 @@ def test_a_latency_that_is_none_is_refused_and_the_old_one_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "told"),
+    ("arguments", "error", "message"),
     [
         ({"quota": 50}, TypeError, "quota: got 50; accepted: a Quota, a mapping from model id to Quota, or None"),
         ({"quota": 0}, TypeError, "quota: got 0; accepted: a Quota"),
         ({"quota": {"nova": 50}}, TypeError, "quota: got {'nova': 50}; accepted: a Quota"),
-        ({"port": "x"}, TypeError, "port: got 'x'; accepted: an integer from 0"),
-        ({"port": True}, TypeError, "port: got True; accepted: an integer from 0"),
-        ({"port": 65_536}, ValueError, "port: got 65536; accepted: an integer from 0"),
-        ({"latency": True}, TypeError, "latency: got True; accepted: a number of seconds >= 0"),
-        ({"log_size": -1}, ValueError, "log_size: got -1; accepted: an integer >= 0"),
+        ({"port": "x"}, TypeError, "port: got 'x'; accepted: a whole number from 0"),
+        ({"port": True}, TypeError, "port: got True; accepted: a whole number from 0"),
+        ({"port": 65_536}, ValueError, "port: got 65536; accepted: a whole number from 0"),
+        ({"latency": True}, TypeError, "latency: got True; accepted: a finite number of seconds >= 0"),
+        ({"log_size": -1}, ValueError, "log_size: got -1; accepted: a whole number from 0"),
         ({"models": "amazon.nova-lite-v1:0"}, TypeError, "models: got 'amazon.nova-lite-v1:0'; accepted: a collection"),
         ({"models": 5}, TypeError, "models: got 5; accepted: a collection of model ids"),
-        ({"answerer": "hello"}, TypeError, "answerer: got 'hello'; accepted: a function from a Conversation"),
+        ({"responder": "hello"}, TypeError, "responder: got 'hello'; accepted: a function from a Conversation"),
         ({"burndown": {"nova": -1}}, ValueError, "burndown: 'nova': got -1; accepted: a finite number > 0"),
     ],
 )
-def test_what_it_cannot_serve_with_is_refused_before_it_starts(
-    arguments: dict[str, Any], error: type[Exception], told: str
+def test_a_wrong_argument_is_refused_before_it_starts(
+    arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error) as refused:
         BedrockEmulator(**arguments)
-    assert str(refused.value).startswith(told)
+    assert str(refused.value).removeprefix("BedrockEmulator: ").startswith(message)
 
 
-def test_what_is_no_quota_is_refused_and_the_old_one_stays() -> None:
+def test_a_quota_of_the_wrong_type_is_refused_and_the_old_one_stays() -> None:
     quota = {"nova": Quota(requests_per_minute=5)}
     emulator = BedrockEmulator(quota)
     with pytest.raises(TypeError, match="quota: got 50"):
@@ -75,15 +75,15 @@ def test_what_is_no_quota_is_refused_and_the_old_one_stays() -> None:
 
 
 @pytest.mark.parametrize("narrowed", ["model", "containing"])
-def test_faults_are_narrowed_by_texts_only(narrowed: str) -> None:
+def test_faults_are_narrowed_by_strings_only(narrowed: str) -> None:
     fields: dict[str, Any] = {narrowed: 5}
-    with pytest.raises(TypeError, match=f"^{narrowed}: got 5; accepted: a text, or None for any$"):
+    with pytest.raises(TypeError, match=f"^fail_next: {narrowed}: got 5; accepted: a string, or None for any$"):
         BedrockEmulator().fail_next(**fields)
 
 
 @pytest.mark.parametrize("given", ["2", 1.5, True])
-def test_a_number_of_faults_that_is_none_is_refused(given: Any) -> None:  # noqa: ANN401 - anything may be given
+def test_a_count_of_faults_that_is_not_a_whole_number_is_refused(given: Any) -> None:  # noqa: ANN401 - anything may be given
     emulator = BedrockEmulator()
-    with pytest.raises(TypeError, match=rf"^n: got {given!r}; accepted: an integer >= 1, or None"):
+    with pytest.raises(TypeError, match=rf"^fail_next: n: got {given!r}; accepted: a whole number >= 1, or None"):
         emulator.fail_next(given)
     assert emulator.faults_pending == 0

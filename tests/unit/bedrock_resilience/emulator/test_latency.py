@@ -56,9 +56,9 @@ def test_a_latency_can_be_written_as_text(text: str, latency: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "fast", "uniform:1", "uniform:1,2,3", "normal:1,2", "uniform:a,b"])
-def test_a_text_that_is_no_latency_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_latency_is_refused(text: str) -> None:
     with pytest.raises(
-        ValueError, match=r"^latency: got .*; accepted: seconds \(6\.5\), uniform:low,high or lognormal:"
+        ValueError, match=r"^parse_latency: latency: got .*; accepted: seconds \(6\.5\), uniform:low,high or lognormal:"
     ):
         parse_latency(text)
 
@@ -66,10 +66,10 @@ def test_a_text_that_is_no_latency_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Constant(-1), "seconds: got -1; accepted: a number >= 0"),
-        (lambda: Uniform(3, 1), r"high: got 1; accepted: a number >= low \(3\)"),
-        (lambda: LogNormal(0, 1), "median: got 0; accepted: a number > 0"),
-        (lambda: LogNormal(1, float("inf")), "sigma: got inf; accepted: a number >= 0"),
+        (lambda: Constant(-1), "Constant: seconds: got -1; accepted: a finite number of seconds >= 0"),
+        (lambda: Uniform(3, 1), "Uniform: high: got 1; accepted: a finite number of seconds >= 3"),
+        (lambda: LogNormal(0, 1), "LogNormal: median: got 0; accepted: a finite number of seconds > 0"),
+        (lambda: LogNormal(1, float("inf")), "LogNormal: sigma: got inf; accepted: a finite number >= 0"),
         (lambda: parse_latency("uniform:3,1"), r"high: got 1\.0"),
     ],
 )
@@ -79,6 +79,8 @@ def test_a_latency_out_of_range_is_refused(make: Callable[[], object], message: 
 
 
 @pytest.mark.parametrize("given", ["6.5", True, None])
-def test_a_latency_that_is_no_number_is_refused(given: object) -> None:
-    with pytest.raises(TypeError, match=r"^latency: got .+; accepted: a number of seconds >= 0$"):
+def test_a_latency_that_is_not_a_number_is_refused(given: object) -> None:
+    with pytest.raises(
+        TypeError, match=r"^BedrockEmulator: latency: got .+; accepted: a finite number of seconds >= 0$"
+    ):
         distribution(cast("Latency", given))

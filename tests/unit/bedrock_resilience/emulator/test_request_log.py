@@ -10,16 +10,16 @@ from bedrock_resilience.emulator._request_log import RequestLog
 
 
 def test_the_log_keeps_the_latest_and_the_counts_keep_all() -> None:
-    journal = RequestLog(size=2)
+    request_log = RequestLog(size=2)
     for number in range(5):
-        exchange = journal.arrived(float(number), "/x", {"amz-sdk-invocation-id": f"id-{number % 2}"}, b"{}")
-        journal.routed(exchange, Operation.CONVERSE, "model")
-        exchange.status = 200
-        journal.finished(exchange, float(number))
-    assert [exchange.serial for exchange in journal.log] == [4, 5]
-    assert (journal.requests, journal.answered, journal.in_flight) == (5, 5, 0)
-    assert journal.invocations == {"id-0": 3, "id-1": 2}
-    assert journal.models == {"model": 5}
+        entry = request_log.arrived(float(number), "/x", {"amz-sdk-invocation-id": f"id-{number % 2}"}, b"{}")
+        request_log.routed(entry, Operation.CONVERSE, "model")
+        entry.status = 200
+        request_log.finished(entry, float(number))
+    assert [entry.serial for entry in request_log.entries] == [4, 5]
+    assert (request_log.requests, request_log.answered, request_log.in_flight) == (5, 5, 0)
+    assert request_log.invocations == {"id-0": 3, "id-1": 2}
+    assert request_log.models == {"model": 5}
 
 
 @pytest.mark.parametrize(
@@ -27,38 +27,38 @@ def test_the_log_keeps_the_latest_and_the_counts_keep_all() -> None:
     [("ThrottlingException", True), ("429", True), ("ModelNotReadyException", False), (None, False)],
 )
 def test_throttles_are_refusals_for_the_rate(error: str | None, *, throttled: bool) -> None:
-    journal = RequestLog(size=1)
-    exchange = journal.arrived(0.0, "/x", {}, b"")
-    exchange.status, exchange.error = 429, error
-    journal.finished(exchange, 1.0)
-    journal.finished(exchange, 2.0)
-    assert journal.throttles == throttled
-    assert journal.errors == ({error: 1} if error else {})
-    assert exchange.finished_at == 1.0
+    request_log = RequestLog(size=1)
+    entry = request_log.arrived(0.0, "/x", {}, b"")
+    entry.status, entry.error = 429, error
+    request_log.finished(entry, 1.0)
+    request_log.finished(entry, 2.0)
+    assert request_log.throttles == throttled
+    assert request_log.errors == ({error: 1} if error else {})
+    assert entry.finished_at == 1.0
 
 
 def test_only_whole_answers_count_as_answered() -> None:
-    journal = RequestLog(size=9)
+    request_log = RequestLog(size=9)
     for fault in (None, SlowFirstByte(), TruncatedBody()):
-        exchange = journal.arrived(0.0, "/x", {}, b"")
-        exchange.status, exchange.fault = 200, fault
-        assert not exchange.answered
-        journal.finished(exchange, 1.0)
-    assert journal.answered == 2
+        entry = request_log.arrived(0.0, "/x", {}, b"")
+        entry.status, entry.fault = 200, fault
+        assert not entry.answered
+        request_log.finished(entry, 1.0)
+    assert request_log.answered == 2
 
 
 def test_what_was_in_flight_when_all_was_forgotten_is_not_counted_later() -> None:
-    journal = RequestLog(size=9)
-    exchange = journal.arrived(0.0, "/x", {}, b"")
-    exchange.status = 200
-    assert journal.in_flight == 1
-    journal.clear()
-    journal.finished(exchange, 1.0)
-    assert (journal.requests, journal.answered, journal.in_flight, journal.log) == (0, 0, 0, ())
+    request_log = RequestLog(size=9)
+    entry = request_log.arrived(0.0, "/x", {}, b"")
+    entry.status = 200
+    assert request_log.in_flight == 1
+    request_log.clear()
+    request_log.finished(entry, 1.0)
+    assert (request_log.requests, request_log.answered, request_log.in_flight, request_log.entries) == (0, 0, 0, ())
 
 
 @pytest.mark.parametrize(("body", "value"), [(b'{"a":1}', {"a": 1}), (b"[1]", None), (b"{", None)])
 def test_the_body_of_an_entry_is_read_where_it_is_a_json_object(body: bytes, value: object) -> None:
-    exchange = RequestLog(size=1).arrived(0.0, "/x", {"amz-sdk-request": "attempt=1"}, body)
-    assert exchange.json == value
-    assert (exchange.attempt, exchange.invocation_id) == ("attempt=1", None)
+    entry = RequestLog(size=1).arrived(0.0, "/x", {"amz-sdk-request": "attempt=1"}, body)
+    assert entry.json == value
+    assert (entry.attempt, entry.invocation_id) == ("attempt=1", None)

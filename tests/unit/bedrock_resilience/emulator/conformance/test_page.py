@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bedrock_resilience import TRANSIENT, Fault
-from bedrock_resilience.emulator.conformance import CASES
+from bedrock_resilience.emulator.conformance import FAILURE_SCENARIOS
 from support.pages import ROOT
 
 PAGE = (ROOT / "docs" / "failures.md").read_text("utf-8")
@@ -28,20 +28,20 @@ def limit(fault: Fault) -> str:
     return "all" if TRANSIENT[fault] is None else str(TRANSIENT[fault])
 
 
-def test_every_fault_is_told_as_it_is() -> None:
-    told = [[row[0], *row[3:]] for row in rows("fault")]
-    assert told == [
+def test_every_fault_is_documented_as_it_is() -> None:
+    documented = [[row[0], *row[3:]] for row in rows("fault")]
+    assert documented == [
         [f"`{fault.value}`", yes(fault.retryable), yes(fault.backpressure), yes(fault.fatal), limit(fault)]
         for fault in Fault
     ]
 
 
-def test_every_row_of_the_table_is_told_as_it_is() -> None:
-    told = [
+def test_every_row_of_the_table_is_documented_as_it_is() -> None:
+    documented = [
         (name, call.strip("`"), fault.strip("`"), int(attempts)) for name, call, _, fault, attempts in rows("failure")
     ]
-    assert [(name, call, attempts) for name, call, _, attempts in told] == [
-        (case.name, case.call, case.attempts) for case in CASES
+    assert [(name, call, attempts) for name, call, _, attempts in documented] == [
+        (scenario.name, scenario.call, scenario.attempts) for scenario in FAILURE_SCENARIOS
     ]
-    for (name, _, fault, _), case in zip(told, CASES, strict=True):
-        assert Fault(fault) in case.faults, name
+    for (name, _, fault, _), scenario in zip(documented, FAILURE_SCENARIOS, strict=True):
+        assert Fault(fault) in scenario.faults, name

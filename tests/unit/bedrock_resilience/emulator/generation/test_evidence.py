@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bedrock_resilience.emulator._generation.evidence import evidence_of
-from bedrock_resilience.emulator._protocol.conversation import Conversation, Message
+from bedrock_resilience.emulator._protocol.conversation import ChatMessage, Conversation
 
 
 def asked(text: str, system: str = "") -> Conversation:
-    return Conversation("model", system, (Message("user", ({"text": text},)),))
+    return Conversation("model", system, (ChatMessage("user", ({"text": text},)),))
 
 
 @pytest.mark.parametrize(

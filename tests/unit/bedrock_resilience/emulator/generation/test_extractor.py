@@ -1,4 +1,4 @@
-"""The default answerer: which tool it uses, and what it says without one."""
+"""The default responder: which tool it uses, and what it says without one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bedrock_resilience.emulator._generation.extractor import DISCLAIMER, extract
-from bedrock_resilience.emulator._protocol.conversation import ANY, AUTO, NO_TOOL, Conversation, Message, Tool
+from bedrock_resilience.emulator._protocol.conversation import ANY, AUTO, NO_TOOL, ChatMessage, Conversation, Tool
 
 WEATHER = Tool("get_weather", "The weather of a city.", {"type": "object"})
 NEWS = Tool("search_news", "Finds news.", {"type": "object"})
@@ -16,7 +16,7 @@ RESULT: dict[str, Any] = {"toolResult": {"toolUseId": "1", "content": [{"text": 
 
 
 def asked(text: str = "How is the weather?", **fields: Any) -> Conversation:  # noqa: ANN401 - any field
-    return Conversation("model", "", (Message("user", ({"text": text},)),), **fields)
+    return Conversation("model", "", (ChatMessage("user", ({"text": text},)),), **fields)
 
 
 def used(conversation: Conversation) -> str | None:
@@ -33,7 +33,7 @@ def test_without_a_tool_it_says_what_it_is() -> None:
 
 def test_without_a_text_it_says_only_that() -> None:
     image: dict[str, Any] = {"image": {"format": "png", "source": {"bytes": "eA=="}}}
-    assert extract(Conversation("model", "", (Message("user", (image,)),))).content == ({"text": DISCLAIMER},)
+    assert extract(Conversation("model", "", (ChatMessage("user", (image,)),))).content == ({"text": DISCLAIMER},)
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,18 @@ def test_a_tool_is_used_if_forced_or_if_it_fits(choice: str, forced: Tool | None
     assert used(asked(text, tools=(WEATHER, NEWS), tool_choice=choice, forced_tool=forced)) == name
 
 
-def test_the_result_of_a_tool_is_answered_with_a_text() -> None:
-    turns = (Message("user", ({"text": "How is the weather?"},)), Message("assistant", ()), Message("user", (RESULT,)))
+def test_a_tool_result_gets_a_text_response() -> None:
+    turns = (
+        ChatMessage("user", ({"text": "How is the weather?"},)),
+        ChatMessage("assistant", ()),
+        ChatMessage("user", (RESULT,)),
+    )
     assert used(Conversation("model", "", turns, tools=(WEATHER,))) is None
 
 
 def test_a_schema_for_the_answer_makes_the_text_json() -> None:
     schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
-    (block,) = extract(asked("Rain. More.", answer_schema=schema)).content
+    (block,) = extract(asked("Rain. More.", response_schema=schema)).content
     assert json.loads(block["text"]) == {"title": "Rain."}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from bedrock_resilience.emulator import BedrockEmulator, Generation, OpenAIBackend
 from bedrock_resilience.emulator._generation.openai_backend import completion_request
-from bedrock_resilience.emulator._protocol.conversation import ANY, NO_TOOL, Conversation, Message, Tool
+from bedrock_resilience.emulator._protocol.conversation import ANY, NO_TOOL, ChatMessage, Conversation, Tool
 from bedrock_resilience.emulator._protocol.errors import ServiceError
 from support.bedrock import SONNET, client_of, forced, user
 
@@ -81,7 +81,7 @@ def call(arguments: object, identity: str | None = "c1") -> dict[str, Any]:
 
 
 def asked(**fields: Any) -> Conversation:  # noqa: ANN401 - any field
-    return Conversation("model", "", (Message("user", ({"text": "Hello."},)),), **fields)
+    return Conversation("model", "", (ChatMessage("user", ({"text": "Hello."},)),), **fields)
 
 
 class TestRequest:
@@ -93,11 +93,11 @@ class TestRequest:
             "model",
             "Be brief.",
             (
-                Message("user", ({"text": "One."}, {"text": "Two."}, {"cachePoint": {"type": "default"}})),
-                Message("assistant", ({"text": "Three."}, USE)),
-                Message("user", (result, {"text": "Four."}, image, far)),
-                Message("assistant", (USE,)),
-                Message("user", (result,)),
+                ChatMessage("user", ({"text": "One."}, {"text": "Two."}, {"cachePoint": {"type": "default"}})),
+                ChatMessage("assistant", ({"text": "Three."}, USE)),
+                ChatMessage("user", (result, {"text": "Four."}, image, far)),
+                ChatMessage("assistant", (USE,)),
+                ChatMessage("user", (result,)),
             ),
             max_tokens=5,
             temperature=0.5,
@@ -144,7 +144,7 @@ class TestRequest:
         assert request["tool_choice"] == choice
 
     def test_a_schema_for_the_answer_is_a_response_format(self) -> None:
-        request = completion_request(asked(answer_schema={"type": "object"}), "llama")
+        request = completion_request(asked(response_schema={"type": "object"}), "llama")
         schema = {"name": "answer", "strict": True, "schema": {"type": "object"}}
         assert request["response_format"] == {"type": "json_schema", "json_schema": schema}
         assert "tools" not in request
@@ -248,7 +248,7 @@ class TestFailure:
 def test_the_whole_way_from_boto3_to_the_local_model(stub: Stub) -> None:
     stub.answer = completion(None, "tool_calls", [call('{"a":1}')], usage={"prompt_tokens": 7, "completion_tokens": 3})
     backend = OpenAIBackend(stub.url, "llama")
-    with BedrockEmulator(answerer=backend) as emulator, client_of(emulator.endpoint_url) as client:
+    with BedrockEmulator(responder=backend) as emulator, client_of(emulator.endpoint_url) as client:
         answer = client.converse(modelId=SONNET, messages=[user("Hello.")], toolConfig=forced({"type": "object"}))
     assert answer["output"]["message"]["content"][0]["toolUse"]["input"] == {"a": 1}
     assert answer["usage"] == {"inputTokens": 7, "outputTokens": 3, "totalTokens": 10}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_resilience.emulator._generation.words import names, sentences, shaped, stands_in, stem, stems, words
+from bedrock_resilience.emulator._generation.words import appears_in, names, sentences, shaped, stem, stems, words
 
 
 def test_words_are_split_at_underscores_and_capitals() -> None:
@@ -33,7 +33,7 @@ def test_sentences_end_at_stops_and_at_lines() -> None:
     [("Teva", True), ("teva", True), ("Tev", False), ("Eva", False), ("C++", True), ("MedinCell", True)],
 )
 def test_a_name_stands_in_a_text_as_a_whole_and_in_any_case(name: str, *, found: bool) -> None:
-    assert stands_in(name, "TEVA and Medincell use C++.") is found
+    assert appears_in(name, "TEVA and Medincell use C++.") is found
 
 
 def test_names_are_capitalised_sequences_without_the_words_that_only_begin_a_sentence() -> None:

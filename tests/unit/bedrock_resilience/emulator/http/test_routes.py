@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_resilience.emulator._http.routes import Operation, Route, route
+from bedrock_resilience.emulator._http.routes import Operation, Route, parse_route
 from bedrock_resilience.emulator._protocol.errors import ServiceError
 
 SONNET = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -23,7 +23,7 @@ ARN = f"arn:aws:bedrock:eu-west-3:123456789012:inference-profile/{SONNET}"
     ],
 )
 def test_every_operation_has_its_path(target: str, operation: Operation, model: str) -> None:
-    assert route("POST", target) == Route(operation, model)
+    assert parse_route("POST", target) == Route(operation, model)
 
 
 @pytest.mark.parametrize(
@@ -38,15 +38,15 @@ def test_every_operation_has_its_path(target: str, operation: Operation, model: 
     ],
 )
 def test_any_other_path_is_no_operation(method: str, target: str) -> None:
-    with pytest.raises(ServiceError, match="is no operation of Bedrock Runtime") as raised:
-        route(method, target)
+    with pytest.raises(ServiceError, match="is not an operation of Bedrock Runtime") as raised:
+        parse_route(method, target)
     assert (raised.value.code, raised.value.status) == ("UnknownOperationException", 404)
 
 
 @pytest.mark.parametrize("model", ["", "%20", "a%20b", "-a", "arn%3Aaws%3As3%3A%3A%3Abucket", "a%2Fb"])
 def test_a_malformed_model_id_is_refused(model: str) -> None:
     with pytest.raises(ServiceError, match=r"^ValidationException: The provided model identifier is invalid\.$"):
-        route("POST", f"/model/{model}/converse")
+        parse_route("POST", f"/model/{model}/converse")
 
 
 def test_streams_are_the_operations_that_stream() -> None:

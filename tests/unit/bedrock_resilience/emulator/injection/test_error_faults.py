@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bedrock_resilience.emulator._injection.error_faults import FAULT_NAMES, ErrorAnswer, fault
-from bedrock_resilience.emulator._injection.fault_injection import FaultInjection
+from bedrock_resilience.emulator._injection.error_faults import FAULT_NAMES, ErrorResponse, make_fault
+from bedrock_resilience.emulator._injection.injected_fault import InjectedFault
 from bedrock_resilience.emulator._injection.stream_faults import Hang, StreamException, TruncatedBody
 from bedrock_resilience.emulator._protocol.errors import ERRORS, STATUS_MESSAGES, ServiceError
 
@@ -21,33 +21,33 @@ def nothing() -> Reply:
 
 @pytest.mark.parametrize("name", FAULT_NAMES)
 def test_every_failure_is_made_by_its_name(name: str | int) -> None:
-    made = fault(name)
-    assert isinstance(made, FaultInjection)
-    if isinstance(made, ErrorAnswer):
+    made = make_fault(name)
+    assert isinstance(made, InjectedFault)
+    if isinstance(made, ErrorResponse):
         assert made.apply(nothing).status == made.error.status >= 400
 
 
 @pytest.mark.parametrize(
     ("error", "made"),
     [
-        ("ThrottlingException", ErrorAnswer()),
-        (529, ErrorAnswer(None, 529)),
-        ("529", ErrorAnswer(None, 529)),
+        ("ThrottlingException", ErrorResponse()),
+        (529, ErrorResponse(None, 529)),
+        ("529", ErrorResponse(None, 529)),
         ("hang", Hang()),
         (TruncatedBody(0.1), TruncatedBody(0.1)),
     ],
 )
-def test_names_numbers_and_faults_are_taken(error: str | int | FaultInjection, made: FaultInjection) -> None:
-    assert fault(error) == made
+def test_names_numbers_and_faults_are_taken(error: str | int | InjectedFault, made: InjectedFault) -> None:
+    assert make_fault(error) == made
 
 
 def test_fields_are_set_and_none_leaves_the_default() -> None:
-    assert fault("stream-exception", after=5, message=None) == StreamException(after=5)
-    assert fault("Odd", status=418, retry_after=3) == ErrorAnswer("Odd", 418, retry_after=3)
+    assert make_fault("stream-exception", after=5, message=None) == StreamException(after=5)
+    assert make_fault("Odd", status=418, retry_after=3) == ErrorResponse("Odd", 418, retry_after=3)
 
 
 def test_an_error_without_a_code_shows_as_its_status() -> None:
-    made = ErrorAnswer(None, 529)
+    made = ErrorResponse(None, 529)
     assert made.error_code == "529"
     reply = made.apply(nothing)
     assert (reply.status, reply.frames) == (529, (b'{"message":"Overloaded"}',))
@@ -55,7 +55,7 @@ def test_an_error_without_a_code_shows_as_its_status() -> None:
 
 
 def test_an_error_of_the_service_has_its_code_in_a_header_and_63_bytes_of_body() -> None:
-    reply = ErrorAnswer(message="Too many tokens, please wait before trying again.").apply(nothing)
+    reply = ErrorResponse(message="Too many tokens, please wait before trying again.").apply(nothing)
     assert reply.headers["x-amzn-ErrorType"].startswith("ThrottlingException:http://internal.amazon.com/coral/")
     assert reply.length == 63, "as recorded from AWS"
 
@@ -63,9 +63,9 @@ def test_an_error_of_the_service_has_its_code_in_a_header_and_63_bytes_of_body()
 @pytest.mark.parametrize(("code", "status"), [("Odd", None), (None, None), ("ThrottlingException", 200)])
 def test_an_error_needs_a_status(code: str | None, status: int | None) -> None:
     with pytest.raises(
-        ValueError, match=r"^(error: got .+ without a status; accepted: a status, or one of|status: got 200)"
+        ValueError, match=r"^ErrorResponse: (code: got .+; accepted: a code with a status, or one of|status: got 200)"
     ):
-        ErrorAnswer(code, status)
+        ErrorResponse(code, status)
 
 
 def test_every_code_has_a_status_and_a_message() -> None:

@@ -8,33 +8,33 @@ from typing import Any
 import pytest
 
 from bedrock_resilience.emulator._http.routes import Operation
-from bedrock_resilience.emulator._injection.error_faults import ErrorAnswer
-from bedrock_resilience.emulator._injection.script import FaultScript, Rule, Target
+from bedrock_resilience.emulator._injection.error_faults import ErrorResponse
+from bedrock_resilience.emulator._injection.script import FaultScript, FaultTarget, Rule
 from bedrock_resilience.emulator._injection.stream_faults import Hang, StreamCut
 
-PLAIN = Target(Operation.CONVERSE, "eu.anthropic.claude", "the text")
-STREAM = Target(Operation.CONVERSE_STREAM, "eu.anthropic.claude", "the text")
+PLAIN = FaultTarget(Operation.CONVERSE, "eu.anthropic.claude", "the text")
+STREAM = FaultTarget(Operation.CONVERSE_STREAM, "eu.anthropic.claude", "the text")
 
 
 def test_rules_are_met_in_order_and_used_up() -> None:
     script = FaultScript()
     script.add(Rule(Hang(), 2))
-    script.add(Rule(ErrorAnswer(), 1))
+    script.add(Rule(ErrorResponse(), 1))
     assert script.pending == 3
-    assert [script.take(PLAIN) for _ in range(4)] == [Hang(), Hang(), ErrorAnswer(), None]
+    assert [script.next_fault(PLAIN) for _ in range(4)] == [Hang(), Hang(), ErrorResponse(), None]
 
 
 def test_a_rule_without_a_number_holds_until_cleared() -> None:
     script = FaultScript()
     script.add(Rule(Hang(), None))
-    assert [script.take(PLAIN) for _ in range(50)] == [Hang()] * 50
+    assert [script.next_fault(PLAIN) for _ in range(50)] == [Hang()] * 50
     assert script.pending == 0
     script.clear()
-    assert script.take(PLAIN) is None
+    assert script.next_fault(PLAIN) is None
 
 
 @pytest.mark.parametrize(
-    ("rule", "fits"),
+    ("rule", "matches"),
     [
         (Rule(Hang()), True),
         (Rule(Hang(), operation=Operation.CONVERSE), True),
@@ -46,44 +46,59 @@ def test_a_rule_without_a_number_holds_until_cleared() -> None:
         (Rule(StreamCut()), False),
     ],
 )
-def test_a_rule_is_for_the_requests_it_names(rule: Rule, *, fits: bool) -> None:
-    assert rule.fits(PLAIN) is fits
+def test_a_rule_is_for_the_requests_it_names(rule: Rule, *, matches: bool) -> None:
+    assert rule.matches(PLAIN) is matches
 
 
 def test_a_rule_that_does_not_fit_waits() -> None:
     script = FaultScript()
     script.add(Rule(StreamCut(), 1))
     script.add(Rule(Hang(), 1))
-    assert [script.take(PLAIN), script.take(PLAIN), script.take(STREAM)] == [Hang(), None, StreamCut()]
+    assert [script.next_fault(PLAIN), script.next_fault(PLAIN), script.next_fault(STREAM)] == [
+        Hang(),
+        None,
+        StreamCut(),
+    ]
 
 
 def test_chance_is_the_seeds_and_starts_anew_when_cleared() -> None:
     def drawn(script: FaultScript) -> list[object]:
-        script.randomly(0.5, [Hang(), ErrorAnswer()])
-        return [script.take(PLAIN) for _ in range(200)]
+        script.set_random(0.5, [Hang(), ErrorResponse()])
+        return [script.next_fault(PLAIN) for _ in range(200)]
 
     script = FaultScript(seed=3)
     first = drawn(script)
     script.clear()
     assert drawn(script) == first == drawn(FaultScript(seed=3)) != drawn(FaultScript(seed=4))
     assert 70 < first.count(None) < 130
-    assert min(first.count(Hang()), first.count(ErrorAnswer())) > 25
+    assert min(first.count(Hang()), first.count(ErrorResponse())) > 25
 
 
 def test_chance_does_not_break_what_does_not_stream() -> None:
     script = FaultScript()
-    script.randomly(1.0, [StreamCut()])
-    assert script.take(PLAIN) is None
-    assert script.take(STREAM) == StreamCut()
+    script.set_random(1.0, [StreamCut()])
+    assert script.next_fault(PLAIN) is None
+    assert script.next_fault(STREAM) == StreamCut()
 
 
-@pytest.mark.parametrize("rate", ["0.1", None, True, -0.1, 1.1, math.nan])
-def test_a_rate_that_is_none_is_refused(rate: Any) -> None:  # noqa: ANN401 - anything may be given
-    with pytest.raises(ValueError, match=rf"^rate: got {rate!r}; accepted: 0 to 1$"):
-        FaultScript().randomly(rate, [])
+@pytest.mark.parametrize(
+    ("rate", "error"),
+    [
+        ("0.1", TypeError),
+        (None, TypeError),
+        (True, TypeError),
+        (-0.1, ValueError),
+        (1.1, ValueError),
+        (math.nan, ValueError),
+    ],
+)
+def test_a_rate_outside_0_to_1_is_refused(rate: Any, error: type[Exception]) -> None:  # noqa: ANN401 - anything may be given
+    expected = rf"^fail_randomly: rate: got {rate!r}; accepted: a finite number from 0 to 1"
+    with pytest.raises(error, match=expected):
+        FaultScript().set_random(rate, [Hang()])
 
 
 def test_a_rate_needs_a_fault() -> None:
-    with pytest.raises(ValueError, match=r"^errors: got none; accepted: at least one$"):
-        FaultScript().randomly(0.1, [])
-    FaultScript().randomly(0, [])
+    with pytest.raises(ValueError, match=r"^fail_randomly: errors: got \(\); accepted: at least one$"):
+        FaultScript().set_random(0.1, [])
+    FaultScript().set_random(0, [])

@@ -10,7 +10,7 @@ import pytest
 
 from bedrock_resilience.emulator._http.replies import Reply
 from bedrock_resilience.emulator._http.routes import Operation, Route
-from bedrock_resilience.emulator._operations.operations import Asked, ask
+from bedrock_resilience.emulator._operations.operations import GenerationRequest, parse_request
 from bedrock_resilience.emulator._protocol.conversation import NO_TOOL
 from bedrock_resilience.emulator._protocol.errors import ServiceError
 
@@ -28,8 +28,8 @@ def body(value: object) -> bytes:
 @pytest.mark.parametrize(
     ("operation", "sent", "code", "message"),
     [
-        (Operation.CONVERSE, b"{", "SerializationException", "The body is no JSON: "),
-        (Operation.CONVERSE_STREAM, b"[]", "SerializationException", "The body is no JSON object."),
+        (Operation.CONVERSE, b"{", "SerializationException", "The body is not JSON: "),
+        (Operation.CONVERSE_STREAM, b"[]", "SerializationException", "The body is not a JSON object."),
         (Operation.CONVERSE, {}, "ValidationException", "messages: got null"),
         (Operation.INVOKE_MODEL, b"\xff", "ValidationException", "Malformed input request"),
         (Operation.COUNT_TOKENS, {}, "ValidationException", "input: got {}; accepted: converse, or invokeModel"),
@@ -42,29 +42,29 @@ def test_a_body_that_an_operation_cannot_read_is_refused(
     operation: Operation, sent: object, code: str, message: str
 ) -> None:
     with pytest.raises(ServiceError) as raised:
-        ask(Route(operation, "anthropic.claude-sonnet-4"), body(sent))
+        parse_request(Route(operation, "anthropic.claude-sonnet-4"), body(sent))
     assert raised.value.code == code
     assert raised.value.message.startswith(message)
 
 
 def test_a_claude_body_may_forbid_its_tools() -> None:
     tools = [{"name": "t", "input_schema": {"type": "object"}}]
-    asked = ask(
+    asked = parse_request(
         Route(Operation.INVOKE_MODEL, "anthropic.claude"),
         body({**CLAUDE, "tools": tools, "tool_choice": {"type": "none"}}),
     )
-    assert isinstance(asked, Asked)
+    assert isinstance(asked, GenerationRequest)
     assert asked.conversation.tool_choice == NO_TOOL
 
 
 def test_a_body_with_a_version_of_anthropic_is_read_whatever_the_model_is_called() -> None:
-    asked = ask(Route(Operation.INVOKE_MODEL, "arn:aws:bedrock:eu-west-3:1:imported-model/abc"), body(CLAUDE))
-    assert isinstance(asked, Asked)
+    asked = parse_request(Route(Operation.INVOKE_MODEL, "arn:aws:bedrock:eu-west-3:1:imported-model/abc"), body(CLAUDE))
+    assert isinstance(asked, GenerationRequest)
     assert asked.conversation.max_tokens == 9
 
 
 def test_tokens_of_an_invoke_model_body_are_counted() -> None:
-    counted = ask(
+    counted = parse_request(
         Route(Operation.COUNT_TOKENS, "anthropic.claude"),
         body({"input": {"invokeModel": {"body": base64.b64encode(body(CLAUDE)).decode()}}}),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience.emulator._generation.extractor import extract
-from bedrock_resilience.emulator._http.http_parser import Request
+from bedrock_resilience.emulator._http.server import Request
 from bedrock_resilience.emulator._injection.script import FaultScript, Rule
 from bedrock_resilience.emulator._injection.stream_faults import UnexpectedBody
 from bedrock_resilience.emulator._latency import Constant
@@ -48,17 +48,17 @@ class Setup:
         self.clock = StillClock()
         self.ledger = QuotaLedger(quota)
         self.script = FaultScript()
-        self.journal = RequestLog(100)
+        self.request_log = RequestLog(100)
         self.service = Service(
             ledger=self.ledger,
             script=self.script,
-            journal=self.journal,
-            answerer=extract,
+            request_log=self.request_log,
+            responder=extract,
             latency=Constant(latency),
             clock=self.clock,
         )
 
-    def send(self, operation: str = "converse", body: object = HELLO) -> Any:  # noqa: ANN401 - Delivery
+    def send(self, operation: str = "converse", body: object = HELLO) -> Any:  # noqa: ANN401 - PendingReply
         request = Request("POST", f"/model/{SONNET}/{operation}", {}, json.dumps(body).encode())
         return self.service(request, self.clock.now)
 
@@ -100,13 +100,13 @@ def test_the_reservation_is_settled_when_the_answer_is_done_and_only_once() -> N
     setup = Setup(Quota(tokens_per_minute=10_000))
     delivery = setup.send(body={**HELLO, "inferenceConfig": {"maxTokens": 1_000}})
     assert setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE) == 10_000 - 1_002
-    assert (setup.ledger.in_flight, setup.journal.in_flight) == (1, 1)
+    assert (setup.ledger.in_flight, setup.request_log.in_flight) == (1, 1)
     delivery.done()
     delivery.done()
-    (exchange,) = setup.journal.log
-    assert exchange.usage == Usage(2, 27)
+    (entry,) = setup.request_log.entries
+    assert entry.usage == Usage(2, 27)
     assert setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE) == 10_000 - (2 + 5 * 27)
-    assert (setup.ledger.in_flight, setup.journal.in_flight, setup.journal.answered) == (0, 0, 1)
+    assert (setup.ledger.in_flight, setup.request_log.in_flight, setup.request_log.answered) == (0, 0, 1)
 
 
 def test_an_answer_that_nobody_waits_for_is_paid_and_not_counted_as_answered() -> None:
@@ -114,9 +114,9 @@ def test_an_answer_that_nobody_waits_for_is_paid_and_not_counted_as_answered() -
     delivery = setup.send()
     delivery.lost()
     delivery.done()
-    (exchange,) = setup.journal.log
-    assert (exchange.status, exchange.error, exchange.answered) == (None, None, False)
-    assert (setup.journal.answered, setup.journal.in_flight) == (0, 0)
+    (entry,) = setup.request_log.entries
+    assert (entry.status, entry.error, entry.answered) == (None, None, False)
+    assert (setup.request_log.answered, setup.request_log.in_flight) == (0, 0)
     assert setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE) == 100_000 - (2 + 5 * 27)
 
 
@@ -133,7 +133,7 @@ def test_a_cached_prompt_is_told_in_the_usage_and_settled_as_such() -> None:
     usages: list[Usage | None] = []
     for _ in range(2):
         setup.send(body=body).done()
-        usages.append(setup.journal.log[-1].usage)
+        usages.append(setup.request_log.entries[-1].usage)
     assert usages == [Usage(2, 27, cache_write_input_tokens=5_000), Usage(2, 27, cache_read_input_tokens=5_000)]
     spent = 1_000_000 - setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE)
     assert spent == 2 * (2 + 5 * 27) + 5_000
@@ -145,8 +145,8 @@ def test_a_foreign_body_is_noted_as_the_client_sees_it(status: int, error: str |
     setup.script.add(Rule(UnexpectedBody(status=status), 2))
     for _ in range(2):  # the second would have been throttled
         setup.send().done()
-        exchange = setup.journal.log[-1]
-        assert (exchange.status, exchange.error, exchange.answered) == (status, error, False)
+        entry = setup.request_log.entries[-1]
+        assert (entry.status, entry.error, entry.answered) == (status, error, False)
 
 
 def test_request_ids_are_the_seeds_and_never_twice() -> None:
@@ -176,7 +176,7 @@ def test_many_threads_get_each_their_own_answer() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
-    assert (setup.journal.requests, setup.journal.answered, setup.ledger.in_flight) == (160, 160, 0)
+    assert (setup.request_log.requests, setup.request_log.answered, setup.ledger.in_flight) == (160, 160, 0)
 
 
 def test_a_fault_that_breaks_is_told_and_leaves_nothing_open(caplog: pytest.LogCaptureFixture) -> None:
@@ -187,6 +187,6 @@ def test_a_fault_that_breaks_is_told_and_leaves_nothing_open(caplog: pytest.LogC
     delivery.done()
     assert delivery.reply.status == 500
     assert b"TypeError" in delivery.reply.frames[0]
-    assert setup.journal.in_flight == 0
+    assert setup.request_log.in_flight == 0
     assert setup.ledger.in_flight == 0
     assert "failed" in caplog.text

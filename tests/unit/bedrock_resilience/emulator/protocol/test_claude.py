@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.emulator._generation.generation import Generation
-from bedrock_resilience.emulator._protocol.claude import answer, events, refuses_tools, to_converse
+from bedrock_resilience.emulator._protocol.claude import refuses_tools, response_body, stream_events, to_converse
 from bedrock_resilience.emulator._protocol.errors import ServiceError
+from bedrock_resilience.emulator._protocol.generation import Generation
 from bedrock_resilience.emulator._protocol.validation import check_converse
 from bedrock_resilience.quotas import Usage
 
@@ -112,7 +112,7 @@ def test_cache_control_becomes_a_cache_point_behind_its_block() -> None:
 @pytest.mark.parametrize("block", [{"type": "video"}, {}, "text"])
 def test_an_unknown_block_is_refused(block: object) -> None:
     with pytest.raises(
-        ServiceError, match=r"type: got .+, accepted for a content block: text, image, document, tool_use"
+        ServiceError, match=r"type: got .+; accepted for a content block: text, image, document, tool_use"
     ):
         translated([block])
 
@@ -127,7 +127,7 @@ def test_messages_that_are_none_are_left_for_the_check(messages: object, message
 
 def test_an_answer_has_the_form_of_the_messages_api() -> None:
     generation = Generation(({"text": "a"}, USE), "content_filtered", "x")
-    assert answer(generation, Usage(1, 2, 3, 4), "01234567-89ab", "model") == {
+    assert response_body(generation, Usage(1, 2, 3, 4), "01234567-89ab", "model") == {
         "id": "msg_bdrk_0123456789ab",
         "type": "message",
         "role": "assistant",
@@ -145,7 +145,7 @@ def test_an_answer_has_the_form_of_the_messages_api() -> None:
 
 
 def test_a_stream_brings_tool_uses_as_pieces_of_json() -> None:
-    made = events(Generation((USE,), "tool_use"), Usage(1, 2), "0", "model", 50)
+    made = stream_events(Generation((USE,), "tool_use"), Usage(1, 2), "0", "model", 50)
     chunks = [json.loads(base64.b64decode(payload["bytes"])) for _, payload in made]
     assert {name for name, _ in made} == {"chunk"}
     assert all(set(payload["p"]) <= set("abcdefghijklmnopqrstuvwxyz") for _, payload in made)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bedrock_resilience.emulator._operations.caching import prefixes_of
-from bedrock_resilience.emulator._protocol.conversation import ANY, AUTO, Message, Tool, conversation_of
+from bedrock_resilience.emulator._protocol.cache_points import prefixes_of
+from bedrock_resilience.emulator._protocol.conversation import ANY, AUTO, ChatMessage, Tool, conversation_of
 from bedrock_resilience.emulator._protocol.counting import tokens
 
 TOOL: dict[str, Any] = {
@@ -35,13 +35,13 @@ def test_every_part_of_a_request_is_read() -> None:
     assert (conversation.max_tokens, conversation.temperature, conversation.top_p) == (5, 0.5, 0.9)
     assert conversation.stop_sequences == ("x",)
     assert conversation.input_tokens == tokens(REQUEST)
-    assert conversation.prefixes == prefixes_of(REQUEST)
+    assert conversation.cache_prefixes == prefixes_of(REQUEST)
 
 
 def test_what_is_not_said_has_a_default() -> None:
     conversation = conversation_of("model", {"messages": [{"role": "user", "content": [{"text": "One."}]}]})
     assert (conversation.system, conversation.tools, conversation.tool_choice) == ("", (), AUTO)
-    assert (conversation.forced_tool, conversation.answer_schema, conversation.max_tokens) == (None, None, None)
+    assert (conversation.forced_tool, conversation.response_schema, conversation.max_tokens) == (None, None, None)
 
 
 def test_any_tool_may_be_asked_for_without_a_name() -> None:
@@ -64,7 +64,7 @@ def test_the_text_of_a_turn_is_all_that_the_model_can_read_in_it() -> None:
         {"toolResult": {"toolUseId": "1", "content": [{"json": {"a": "é"}}, {"text": "result"}]}},
         {"toolUse": {"toolUseId": "1", "name": "t", "input": {}}},
     )
-    message = Message("user", blocks)
+    message = ChatMessage("user", blocks)
     assert message.text.split("\n") == [
         "plain",
         "guarded",
@@ -76,5 +76,5 @@ def test_the_text_of_a_turn_is_all_that_the_model_can_read_in_it() -> None:
         '{"a": "é"}',
         "result",
     ]
-    assert message.answers_a_tool
-    assert not Message("user", blocks[:1]).answers_a_tool
+    assert message.has_tool_results
+    assert not ChatMessage("user", blocks[:1]).has_tool_results

@@ -12,7 +12,7 @@ from bedrock_resilience.emulator._protocol.jsonvalues import (
     is_integer,
     is_number,
     objects,
-    shown,
+    quoted,
 )
 
 
@@ -42,5 +42,5 @@ def test_what_is_encoded_is_compact_and_ascii() -> None:
 
 
 def test_long_values_are_shown_in_part() -> None:
-    assert shown("x" * 100) == '"' + "x" * 59 + "..."
-    assert shown({1}) == '"{1}"'
+    assert quoted("x" * 100) == '"' + "x" * 59 + "..."
+    assert quoted({1}) == '"{1}"'

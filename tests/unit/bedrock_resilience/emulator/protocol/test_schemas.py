@@ -65,7 +65,7 @@ def test_a_schema_within_the_subset_is_taken(schema: dict[str, Any]) -> None:
         (closed(a={"$ref": "http://x"}), "schema.properties.a.$ref: 'http://x' is not within this schema"),
         (
             {**closed(a=ITEM), "$defs": {"item": closed(again=ITEM)}},
-            "schema.properties.a.$ref.properties.again.$ref: '#/$defs/item' leads back to itself",
+            "schema.properties.a.$ref.properties.again.$ref: '#/$defs/item' refers to itself",
         ),
     ],
 )

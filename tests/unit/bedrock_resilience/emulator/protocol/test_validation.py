@@ -96,7 +96,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (content({"document": {"name": ""}}), "messages.0.content.0.document.name: got"),
     (content({"document": {"name": "n", "source": {}}}), "messages.0.content.0.document.source: got {}"),
-    (content(USE), "messages.0.content.0.toolUse: a toolUse block belongs in a turn of the assistant, not of the user"),
+    (
+        content(USE),
+        "messages.0.content.0.toolUse: a toolUse block belongs in a message of the assistant, not of the user",
+    ),
     (
         turns({"text": "a"}, {"toolUse": {"toolUseId": "!", "name": "t", "input": {}}}),
         'messages.1.content.0.toolUse.toolUseId: got "!"; accepted: a string that matches',
@@ -105,7 +108,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         turns({"text": "a"}, {"toolUse": {"toolUseId": "a", "name": "t"}}),
         "messages.1.content.0.toolUse.input: got null",
     ),
-    (turns({"text": "a"}, RESULT), "messages.1.content.0.toolResult: a toolResult block belongs in a turn of the user"),
+    (
+        turns({"text": "a"}, RESULT),
+        "messages.1.content.0.toolResult: a toolResult block belongs in a message of the user",
+    ),
     (
         content({"toolResult": {"toolUseId": "a", "content": [5]}}),
         "messages.0.content.0.toolResult.content.0: got 5; accepted: an object",

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.emulator._generation.generation import Generation, limited
+from bedrock_resilience.emulator._generation.limits import limited
 from bedrock_resilience.emulator._protocol.conversation import Conversation
+from bedrock_resilience.emulator._protocol.generation import Generation
 
 TEXT: dict[str, Any] = {"text": "abcdefghijkl"}
 USE: dict[str, Any] = {"toolUse": {"toolUseId": "1", "name": "t", "input": {"a": 1, "b": "long enough"}}}
@@ -57,6 +58,6 @@ def test_a_tool_use_has_no_stop_sequence_in_it() -> None:
     assert within(USE, stop_sequences=("long",)).content == (USE,)
 
 
-def test_what_the_answerer_counted_is_believed() -> None:
+def test_token_counts_of_the_responder_are_used() -> None:
     made = limited(Generation((TEXT,), output_tokens=99), Conversation("model", "", (), max_tokens=1))
     assert made == Generation((TEXT,), output_tokens=99)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bedrock_resilience.emulator._operations.caching import CACHE_MINIMUM_TOKENS, Prefix, PromptCache, prefixes_of
+from bedrock_resilience.emulator._operations.prompt_cache import CACHE_MINIMUM_TOKENS, PromptCache
+from bedrock_resilience.emulator._protocol.cache_points import Prefix, prefixes_of
 
 POINT: dict[str, Any] = {"cachePoint": {"type": "default"}}
 LONG = "x" * 4 * CACHE_MINIMUM_TOKENS
@@ -21,7 +22,7 @@ def request(question: str = "Why?", system: str = LONG) -> dict[str, Any]:
 def test_prefixes_end_at_cache_points_in_the_order_tools_system_messages() -> None:
     tool, system, message = prefixes_of(request())
     assert [tool.tokens, system.tokens, message.tokens] == [2, 2 + CACHE_MINIMUM_TOKENS, 3 + CACHE_MINIMUM_TOKENS]
-    assert [tool.seconds, system.seconds, message.seconds] == [300, 3_600, 300]
+    assert [tool.ttl_seconds, system.ttl_seconds, message.ttl_seconds] == [300, 3_600, 300]
     other = prefixes_of(request("How?"))
     assert [one.digest == two.digest for one, two in zip((tool, system, message), other, strict=True)] == [
         True,

@@ -1,45 +1,20 @@
-"""What an answerer has made, and the limits of the request that it is held to."""
+"""The limits of a request, applied to what was generated."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from bedrock_resilience.emulator._protocol.counting import CHARACTERS_A_TOKEN, text_tokens
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bedrock_resilience.emulator._protocol.conversation import Conversation
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """An answer before it is put into the form of an operation.
-
-    Attributes:
-        content: blocks in Converse's form: `{"text": ...}` and `{"toolUse": {"toolUseId", "name", "input"}}`.
-        stop_reason: Converse's word for why it ended.
-        stop_sequence: the sequence at which it ended, if it did.
-        input_tokens: as the answerer counted them; None leaves the counting to the emulator.
-        output_tokens: likewise.
-    """
-
-    content: tuple[JsonObject, ...]
-    stop_reason: str = "end_turn"
-    stop_sequence: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-
-
-Answerer: TypeAlias = "Callable[[Conversation], Generation]"
-"""What makes answers. It is called from several threads at once, and may raise a ServiceError."""
+    from bedrock_resilience.emulator._protocol.generation import Generation
 
 
 def limited(generation: Generation, conversation: Conversation) -> Generation:
-    """The generation as the request's stop sequences and maxTokens leave it, with its output tokens counted."""
+    """The generation, cut at the request's stop sequences and maxTokens, with its output tokens counted."""
     generation = _stopped(generation, conversation.stop_sequences)
     maximum = conversation.max_tokens
     if generation.output_tokens is not None:
