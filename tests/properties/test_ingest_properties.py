@@ -16,7 +16,7 @@ from vectora_normalize.sources.parse.pages import parse_page
 from vectora_normalize.sources.parse.text import clean_markup, plain
 
 if TYPE_CHECKING:
-    from vectora_normalize.sources.parse.entries import Document, Entry
+    from vectora_normalize.sources.parse.entries import Document, DocumentEntry
 
 BASE = "https://example.com/news/"
 
@@ -163,7 +163,7 @@ TOKENS = st.sampled_from(
 SOUP = st.lists(TOKENS, max_size=60).map("".join).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-def check(entries: tuple[Entry, ...]) -> None:
+def check(entries: tuple[DocumentEntry, ...]) -> None:
     for entry in entries:
         assert entry.link == "" or entry.link.startswith(("http://", "https://"))
         clean_markup(entry.title).encode()

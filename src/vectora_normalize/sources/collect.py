@@ -1,4 +1,4 @@
-"""All sources to the items of a window: fetched, read, cleaned, sifted, each entry accounted for.
+"""All sources to the items of a window: fetched, read, cleaned, filtered, each entry accounted for.
 
 What a run keeps does not depend on which source answers first: fetching is parallel, but everything that looks at more
 than one source is done in the order of the sources.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from vectora_normalize.sources.config.catalog import ContentFilters, Source
     from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
-    from vectora_normalize.sources.parse.entries import Document, Entry
+    from vectora_normalize.sources.parse.entries import Document, DocumentEntry
 
 FUTURE_DAYS: Final = 1
 """How far beyond the day of the run an item may be dated: its author's day may already be tomorrow."""
@@ -166,23 +166,23 @@ def ingest(
         until=until,
     )
     by_key = dict(zip((source.source_key for source in addressed), read, strict=True))
-    sieve = _Sieve(filters)
+    item_filter = _Filter(filters)
     items: list[RawItem] = []
     reports: list[SourceReport] = []
     for source in sources:
         found = by_key.get(source.source_key) or _without_address(source)
-        items.extend(sieve.sift(found.items, found.tally))
+        items.extend(item_filter.apply(found.items, found.counts))
         reports.append(found.report())
-    return Ingested(tuple(items), tuple(reports), tuple(sieve.problems))
+    return Ingested(tuple(items), tuple(reports), tuple(item_filter.problems))
 
 
-class Found(msgspec.Struct, kw_only=True):
+class SourceResult(msgspec.Struct, kw_only=True):
     """What was read of one source, before it is compared with the others.
 
     Args:
         source: The source.
         items: Its items that lie in the window.
-        tally: What became of its entries, by the names of `Counts`.
+        counts: What became of its entries, by the names of `Counts`.
         failure: Why nothing was read.
         message: The same for people.
         problems: What was wrong with the document.
@@ -192,7 +192,7 @@ class Found(msgspec.Struct, kw_only=True):
 
     source: Source
     items: list[RawItem] = msgspec.field(default_factory=list[RawItem])
-    tally: Counter[str] = msgspec.field(default_factory=Counter[str])
+    counts: Counter[str] = msgspec.field(default_factory=Counter[str])
     failure: FetchErrorKind | None = None
     message: str = ""
     problems: tuple[str, ...] = ()
@@ -207,20 +207,20 @@ class Found(msgspec.Struct, kw_only=True):
             failure=self.failure,
             message=self.message,
             problems=self.problems,
-            counts=Counts(**self.tally),
+            counts=Counts(**self.counts),
             received=self.received,
             seconds=self.seconds,
         )
 
 
-def _without_address(source: Source) -> Found:
+def _without_address(source: Source) -> SourceResult:
     message = f"the catalogue gives no URL for ingestion_mode {source.ingestion_mode}"
-    return Found(source=source, failure=FetchErrorKind.NO_ADDRESS, message=message)
+    return SourceResult(source=source, failure=FetchErrorKind.NO_ADDRESS, message=message)
 
 
-def read_source(source: Source, fetched: FetchResult | FetchError, window: Window) -> Found:
+def read_source(source: Source, fetched: FetchResult | FetchError, window: Window) -> SourceResult:
     """What a source gave, as items of the window; everything that concerns this source alone."""
-    found = Found(source=source, received=fetched.received, seconds=fetched.elapsed)
+    found = SourceResult(source=source, received=fetched.received, seconds=fetched.elapsed)
     if isinstance(fetched, FetchError):
         found.failure, found.message = fetched.kind, fetched.message
         return found
@@ -236,16 +236,16 @@ def read_source(source: Source, fetched: FetchResult | FetchError, window: Windo
         return found
     cut_short = ("the connection ended before the document did",) if fetched.cut_short else ()
     found.problems = (*cut_short, *document.problems)
-    found.tally["found"] = len(document.entries)
+    found.counts["found"] = len(document.entries)
     for entry in document.entries:
         if not (entry.title.strip() or entry.summary.strip()):
-            found.tally["invalid"] += 1
+            found.counts["invalid"] += 1
         elif entry.published is None:
-            found.tally["undated"] += 1
+            found.counts["undated"] += 1
         elif not window.holds(entry.published):
-            found.tally["outside_window"] += 1
+            found.counts["outside_window"] += 1
         elif (item := _clean(source, entry)) is None:
-            found.tally["invalid"] += 1
+            found.counts["invalid"] += 1
         else:
             found.items.append(item)
     return found
@@ -262,7 +262,7 @@ def _parse(source: Source, fetched: FetchResult) -> Document:
     return parse_feed(fetched.body, base=fetched.url, charset=fetched.charset)
 
 
-def _clean(source: Source, entry: Entry) -> RawItem | None:
+def _clean(source: Source, entry: DocumentEntry) -> RawItem | None:
     """The item that an entry is; None if nothing of it is left once it is cleaned."""
     title = clean_markup(entry.title, _TITLE_LENGTH)
     summary = clean_markup(entry.summary, source.max_content_length)
@@ -291,7 +291,7 @@ def _join(title: str, summary: str) -> str:
     return f"{title}{' ' if title.endswith(_ENDS_SENTENCE) else '. '}{summary}" if summary else title
 
 
-class _Sieve:
+class _Filter:
     """What the client wants left out, and what was there before."""
 
     def __init__(self, filters: ContentFilters) -> None:
@@ -306,18 +306,18 @@ class _Sieve:
     def problems(self) -> list[str]:
         return self._excluded.problems if self._excluded else []
 
-    def sift(self, items: Sequence[RawItem], tally: Counter[str]) -> list[RawItem]:
+    def apply(self, items: Sequence[RawItem], counts: Counter[str]) -> list[RawItem]:
         """The items that are kept; what becomes of each is counted."""
         kept: list[RawItem] = []
         for item in items:
             if count_words(item.content) < self._least_words:
-                tally["too_short"] += 1
+                counts["too_short"] += 1
             elif self._excluded and self._excluded.match_any(item.content):
-                tally["excluded"] += 1
+                counts["excluded"] += 1
             elif item.content_hash in self._seen:
-                tally["duplicate"] += 1
+                counts["duplicate"] += 1
             else:
-                tally["kept"] += 1
+                counts["kept"] += 1
                 self._seen.add(item.content_hash)
                 kept.append(item)
         return kept

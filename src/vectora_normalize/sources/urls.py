@@ -26,7 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f\\]")
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._%?#[]"  # what may stand in a path or query as it is; the rest is percent-encoded
 
 
-class Target(msgspec.Struct, frozen=True):
+class RequestTarget(msgspec.Struct, frozen=True):
     """A URL that may be asked for.
 
     Args:
@@ -53,7 +53,7 @@ class Target(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
-def parse_target(url: str) -> Target:
+def parse_target(url: str) -> RequestTarget:
     """The target that a URL names.
 
     Raises:
@@ -76,7 +76,7 @@ def parse_target(url: str) -> Target:
         raise _invalid(url, "names no host that is a domain name or a plain IP address")
     path = quote(parts.path or "/", safe=_SAFE_IN_PATH)
     query = f"?{quote(parts.query, safe=_SAFE_IN_PATH)}" if parts.query else ""
-    return Target(parts.scheme, host, _port(parts), path + query)
+    return RequestTarget(parts.scheme, host, _port(parts), path + query)
 
 
 def show_url(url: str) -> str:

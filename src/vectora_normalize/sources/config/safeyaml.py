@@ -21,7 +21,8 @@ MAX_ALIASES: Final = 100
 """Repetitions of an anchored value."""
 
 MAX_MERGED: Final = 10_000
-"""Keys of a mapping once its merge keys are resolved."""
+"""Keys of a mapping once its merge keys are resolved. PyYAML merges equal keys once (6.0.4), but sets no limit: a large
+mapping merged into ``MAX_ALIASES`` others would multiply a file."""
 
 
 class ConfigurationError(RunRefusedError):

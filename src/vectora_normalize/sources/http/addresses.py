@@ -69,7 +69,7 @@ class AddressPolicy(msgspec.Struct, frozen=True):
             return cls()
         return cls(allowed=tuple(network for networks in _PRIVATE.values() for network in networks), ports=None)
 
-    def objection(self, address: str) -> str | None:
+    def refusal_reason(self, address: str) -> str | None:
         """Why this address may not be connected to, in one or two words; None if it may.
 
         Args:

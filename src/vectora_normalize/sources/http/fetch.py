@@ -26,16 +26,16 @@ from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http import inflate
 from vectora_normalize.sources.http.addresses import AddressPolicy
-from vectora_normalize.sources.http.hosts import HostQueue
-from vectora_normalize.sources.http.limits import FetchLimits, Meter
-from vectora_normalize.sources.urls import Target, parse_target, show_url
+from vectora_normalize.sources.http.hosts import PerHostQueue
+from vectora_normalize.sources.http.limits import FetchBudget, FetchLimits
+from vectora_normalize.sources.urls import RequestTarget, parse_target, show_url
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
     from bedrock_resilience.clock import Clock
-    from vectora_normalize.sources.http.http_exchange import Exchange
+    from vectora_normalize.sources.http.http_exchange import HttpExchange
 
 Resolver: TypeAlias = "Callable[[str, int], Sequence[str]]"
 """Host name and port to numeric addresses; raises OSError if there are none."""
@@ -144,16 +144,16 @@ class Fetcher:
         Raises:
             FetchError: With kind, message, and what it cost.
         """
-        meter = Meter(self.limits, self._clock, until)
+        budget = FetchBudget(self.limits, self._clock, until)
         try:
             try:
-                return self._fetch_once(url, meter)
+                return self._fetch_once(url, budget)
             except FetchError as error:
-                if not self._waited_for_retry(error, meter):
+                if not self._waited_for_retry(error, budget):
                     raise
-            return self._fetch_once(url, meter)
+            return self._fetch_once(url, budget)
         except FetchError as error:
-            error.received, error.elapsed = meter.received, meter.elapsed
+            error.received, error.elapsed = budget.received, budget.elapsed
             raise
 
     def fetch_all(
@@ -177,7 +177,7 @@ class Fetcher:
             What `read` returned, in the order of the URLs.
         """
         results: dict[int, Read] = {}
-        queue = HostQueue([_host_of(url) for url in urls], self.limits.per_host)
+        queue = PerHostQueue([_host_of(url) for url in urls], self.limits.per_host)
         reading = threading.Lock()
         crashes: list[BaseException] = []
 
@@ -185,12 +185,12 @@ class Fetcher:
             try:
                 for index in queue:
                     outcome = self._outcome(urls[index], until)
-                    queue.done(index)
+                    queue.task_done(index)
                     with reading:
                         results[index] = read(index, outcome)
             except BaseException as crash:  # noqa: BLE001 - raised again by the caller's thread, below
                 crashes.append(crash)
-                queue.abandon()
+                queue.close()
 
         threads = [threading.Thread(target=work, name="fetch") for _ in range(min(self.limits.workers, len(urls)))]
         for thread in threads:
@@ -209,22 +209,22 @@ class Fetcher:
         except FetchError as error:
             return error
 
-    def _waited_for_retry(self, error: FetchError, meter: Meter) -> bool:
+    def _waited_for_retry(self, error: FetchError, budget: FetchBudget) -> bool:
         """Whether another attempt is worth it; waits for it if so."""
         if error.kind not in _RETRIED:
             return False
         backoff = RETRY.delay(0, self._rng.random())
         wait = backoff if error.retry_after is None else error.retry_after
-        if not meter.fits(wait):
+        if not budget.fits(wait):
             return False
         self._clock.sleep(wait)
         return True
 
-    def _fetch_once(self, url: str, meter: Meter) -> FetchResult:
+    def _fetch_once(self, url: str, budget: FetchBudget) -> FetchResult:
         for _ in range(self.limits.max_redirects + 1):
             try:
                 target = parse_target(url)
-                found = self._ask(target, meter)
+                found = self._ask(target, budget)
             except FetchError as error:
                 raise _located(error, url) from None
             if isinstance(found, FetchResult):
@@ -234,31 +234,31 @@ class Fetcher:
             FetchErrorKind.TOO_MANY_REDIRECTS, f"{show_url(url)}: more than {self.limits.max_redirects} redirects"
         )
 
-    def _ask(self, target: Target, meter: Meter) -> FetchResult | str:
+    def _ask(self, target: RequestTarget, budget: FetchBudget) -> FetchResult | str:
         """The document at a target, or the URL that it redirects to."""
-        from vectora_normalize.sources.http.http_exchange import Exchange  # noqa: PLC0415 - its imports cost a cold start 30 ms
+        from vectora_normalize.sources.http.http_exchange import HttpExchange  # noqa: PLC0415 - its imports cost a cold start 30 ms
 
-        addresses = self._vet(target, meter)
+        addresses = self._vet(target, budget)
         tls = self._tls_context() if target.scheme == "https" else None
-        with Exchange(target, addresses, _HEADERS, limits=self.limits, meter=meter, tls=tls) as exchange:
+        with HttpExchange(target, addresses, _HEADERS, limits=self.limits, budget=budget, tls=tls) as exchange:
             if exchange.status in _REDIRECTS:
                 return _redirect(target, exchange.header("Location"))
             _check_status(exchange)
-            return self._read_body(target, exchange, meter)
+            return self._read_body(target, exchange, budget)
 
-    def _vet(self, target: Target, meter: Meter) -> tuple[str, ...]:
+    def _vet(self, target: RequestTarget, budget: FetchBudget) -> tuple[str, ...]:
         """The addresses of the target's host, each of them allowed."""
         if not self.addresses.accepts_port(target.port):
             accepted = ", ".join(map(str, sorted(self.addresses.ports or ())))
             raise FetchError(FetchErrorKind.REFUSED_ADDRESS, f"port {target.port} is refused; accepted: {accepted}")
-        found = _look_up(self._resolver, target, meter.patience(self.limits.connect_seconds))
+        found = _look_up(self._resolver, target, budget.timeout(self.limits.connect_seconds))
         for address in found:
             # One bad address condemns the name: picking the good ones would be choosing for whoever mixed them.
-            if objection := self.addresses.objection(address):
+            if objection := self.addresses.refusal_reason(address):
                 raise FetchError(FetchErrorKind.REFUSED_ADDRESS, f"its address {address} is refused: {objection}")
         return found
 
-    def _read_body(self, target: Target, exchange: Exchange, meter: Meter) -> FetchResult:
+    def _read_body(self, target: RequestTarget, exchange: HttpExchange, budget: FetchBudget) -> FetchResult:
         content_type = exchange.header("Content-Type")
         media_type = content_type.partition(";")[0].strip().lower()
         if _WRONG_TYPE.match(media_type):
@@ -279,8 +279,8 @@ class Fetcher:
             content_type=media_type,
             charset=charset[1].lower() if charset else "",
             cut_short=exchange.cut_short or not complete,
-            received=meter.received,
-            elapsed=meter.elapsed,
+            received=budget.received,
+            elapsed=budget.elapsed,
         )
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -308,7 +308,7 @@ def _located(error: FetchError, url: str) -> FetchError:
     return error
 
 
-def _redirect(target: Target, location: str) -> str:
+def _redirect(target: RequestTarget, location: str) -> str:
     """Where a redirect leads, as an absolute URL; it is vetted like any other when its turn comes."""
     if not location:
         raise FetchError(FetchErrorKind.REFUSED_REDIRECT, "a redirect without a target")
@@ -323,7 +323,7 @@ def _redirect(target: Target, location: str) -> str:
     return url
 
 
-def _check_status(exchange: Exchange) -> None:
+def _check_status(exchange: HttpExchange) -> None:
     status = exchange.status
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.PARTIAL_CONTENT:
         return
@@ -336,7 +336,7 @@ def _check_status(exchange: Exchange) -> None:
     raise FetchError(kind, f"the server answered {status}{asked}", status=status, retry_after=wait)
 
 
-def _retry_after(exchange: Exchange) -> float | None:
+def _retry_after(exchange: HttpExchange) -> float | None:
     """Seconds that the server asks to wait; None where it does not, or not in a form that can be read."""
     value = exchange.header("Retry-After").strip()
     if _SECONDS.fullmatch(value):
@@ -354,7 +354,7 @@ def _http_date(value: str) -> dt.datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=dt.UTC)
 
 
-def _look_up(resolver: Resolver, target: Target, seconds: float) -> tuple[str, ...]:
+def _look_up(resolver: Resolver, target: RequestTarget, seconds: float) -> tuple[str, ...]:
     """The host's addresses, or a failure once the time is over; the system's resolver knows no timeout of its own."""
     found: list[str] = []
 

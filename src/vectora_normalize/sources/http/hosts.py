@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-class HostQueue:
+class PerHostQueue:
     """Hands out each index once, to workers that iterate over it from their threads.
 
     An index comes out as soon as its host has room, so a host with many URLs never holds up the others. The worker
-    that took it says `done` when the host may be asked again.
+    that took it calls ``task_done`` when the host may be asked again.
 
     Args:
         hosts: The host of each index.
@@ -33,13 +33,13 @@ class HostQueue:
         while (index := self._take()) is not None:
             yield index
 
-    def done(self, index: int) -> None:
+    def task_done(self, index: int) -> None:
         """Make room for the next URL of this index's host."""
         with self._changed:
             self._out[self._hosts[index]] -= 1
             self._changed.notify_all()
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         """Hand out nothing more."""
         with self._changed:
             self._waiting.clear()

@@ -2,7 +2,7 @@
 
 Built on `http.client` rather than on a client library, for three reasons. The connection goes to the address that was
 vetted and to no other, so that a second look-up cannot answer differently (DNS rebinding), while certificate and `Host`
-are those of the name. Every byte passes through the meter, so that neither a header nor a body that drips for ever
+are those of the name. Every byte passes through the budget, so that neither a header nor a body that drips for ever
 outlives its time. And nothing here writes a log: libraries quote URLs in theirs.
 """
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from vectora_normalize.sources.http.limits import FetchLimits, Meter
-    from vectora_normalize.sources.urls import Target
+    from vectora_normalize.sources.http.limits import FetchBudget, FetchLimits
+    from vectora_normalize.sources.urls import RequestTarget
 
 _CHUNK: Final = 64 * 1024
 
 
-class Exchange:
+class HttpExchange:
     """A request that has been answered. Close it; it is a context manager that does.
 
     Args:
@@ -36,7 +36,7 @@ class Exchange:
         addresses: Numeric addresses to connect to, tried in turn.
         headers: Request headers.
         limits: How long to wait for what.
-        meter: Counts what this costs.
+        budget: Counts what this costs.
         tls: Context for https targets.
 
     Raises:
@@ -45,28 +45,28 @@ class Exchange:
 
     def __init__(
         self,
-        target: Target,
+        target: RequestTarget,
         addresses: tuple[str, ...],
         headers: Mapping[str, str],
         *,
         limits: FetchLimits,
-        meter: Meter,
+        budget: FetchBudget,
         tls: ssl.SSLContext | None,
     ) -> None:
-        self._meter = meter
+        self._budget = budget
         self._limits = limits
         connection = http.client.HTTPConnection(target.host, target.port)
         try:
             connection.sock = cast(
-                "Any", _MeteredSocket(_connect(target, addresses, limits, meter, tls), limits, meter)
+                "Any", _MeteredSocket(_connect(target, addresses, limits, budget, tls), limits, budget)
             )
-            meter.header_begins()
+            budget.header_begins()
             connection.request("GET", target.path, headers={"Host": target.authority, **headers})
             self._response = connection.getresponse()
-            meter.header_ends()
+            budget.header_ends()
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
-            raise _translate(error, meter) from None  # the original may quote the URL
+            raise _translate(error, budget) from None  # the original may quote the URL
         except BaseException:
             connection.close()
             raise
@@ -100,7 +100,7 @@ class Exchange:
         except http.client.IncompleteRead:
             self.cut_short = True
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise _translate(error, self._meter) from None
+            raise _translate(error, self._budget) from None
 
     def close(self) -> None:
         """Close the connection, whatever is left unread."""
@@ -115,21 +115,21 @@ class Exchange:
 
 
 class _MeteredSocket:
-    """As much of a socket as `http.client` uses; what is read from it passes through the meter."""
+    """As much of a socket as `http.client` uses; what is read from it passes through the budget."""
 
-    def __init__(self, sock: socket.socket, limits: FetchLimits, meter: Meter) -> None:
+    def __init__(self, sock: socket.socket, limits: FetchLimits, budget: FetchBudget) -> None:
         self._sock = sock
         self._limits = limits
-        self._meter = meter
+        self._budget = budget
 
     def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(self._meter.patience(self._limits.idle_seconds))
+        self._sock.settimeout(self._budget.timeout(self._limits.idle_seconds))
         self._sock.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         # The raw file keeps the socket open after close(), as http.client expects of a connection that will close.
         raw = self._sock.makefile("rb", buffering=0)
-        return io.BufferedReader(_MeteredFile(raw, self._sock, self._limits, self._meter))
+        return io.BufferedReader(_MeteredFile(raw, self._sock, self._limits, self._budget))
 
     def close(self) -> None:
         self._sock.close()
@@ -138,20 +138,20 @@ class _MeteredSocket:
 class _MeteredFile(io.RawIOBase):
     """The receiving side of a socket: no read waits longer than is left, and every byte is counted."""
 
-    def __init__(self, raw: socket.SocketIO, sock: socket.socket, limits: FetchLimits, meter: Meter) -> None:
+    def __init__(self, raw: socket.SocketIO, sock: socket.socket, limits: FetchLimits, budget: FetchBudget) -> None:
         super().__init__()
         self._raw = raw
         self._sock = sock
         self._limits = limits
-        self._meter = meter
+        self._budget = budget
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Buffer) -> int:
-        self._sock.settimeout(self._meter.patience(self._limits.idle_seconds))
+        self._sock.settimeout(self._budget.timeout(self._limits.idle_seconds))
         received = self._raw.readinto(cast("Any", buffer)) or 0
-        self._meter.count(received)
+        self._budget.count(received)
         return received
 
     def close(self) -> None:
@@ -160,13 +160,17 @@ class _MeteredFile(io.RawIOBase):
 
 
 def _connect(
-    target: Target, addresses: tuple[str, ...], limits: FetchLimits, meter: Meter, tls: ssl.SSLContext | None
+    target: RequestTarget,
+    addresses: tuple[str, ...],
+    limits: FetchLimits,
+    budget: FetchBudget,
+    tls: ssl.SSLContext | None,
 ) -> socket.socket:
     """A socket to the first address that accepts one; with TLS on it where the scheme says so."""
     failed: OSError | None = None
     for address in addresses:
         try:
-            sock = socket.create_connection((address, target.port), timeout=meter.patience(limits.connect_seconds))
+            sock = socket.create_connection((address, target.port), timeout=budget.timeout(limits.connect_seconds))
         except OSError as error:
             failed = error
             continue
@@ -174,7 +178,7 @@ def _connect(
             return sock
         try:
             assert tls is not None  # noqa: S101 - the fetcher makes one for every https target
-            sock.settimeout(meter.patience(limits.connect_seconds))  # for the whole handshake
+            sock.settimeout(budget.timeout(limits.connect_seconds))  # for the whole handshake
             return tls.wrap_socket(sock, server_hostname=target.host.removesuffix("."))
         except BaseException:
             sock.close()
@@ -182,12 +186,12 @@ def _connect(
     raise failed or OSError("no address")
 
 
-def _translate(error: Exception, meter: Meter) -> FetchError:
+def _translate(error: Exception, budget: FetchBudget) -> FetchError:
     """The failure that an error of the transport amounts to. Its own message is dropped: it may quote URL and bytes."""
     if isinstance(error, http.client.RemoteDisconnected):
         return FetchError(FetchErrorKind.CONNECTION_FAILED, "the connection was closed without an answer")
     if isinstance(error, TimeoutError):
-        return FetchError(FetchErrorKind.TOO_SLOW, f"nothing came for too long; given up after {meter.elapsed:.1f} s")
+        return FetchError(FetchErrorKind.TOO_SLOW, f"nothing came for too long; given up after {budget.elapsed:.1f} s")
     if isinstance(error, ssl.SSLCertVerificationError):
         return FetchError(FetchErrorKind.REFUSED_CERTIFICATE, f"the certificate is refused: {error.verify_message}")
     if isinstance(error, ssl.SSLError):

@@ -52,7 +52,7 @@ class FetchLimits(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"FetchLimits.{name}: got {value!r}; accepted: a number from {least}")
 
 
-class Meter:
+class FetchBudget:
     """What one fetch has used up so far; asked before each wait and told of each byte.
 
     Args:
@@ -75,7 +75,7 @@ class Meter:
         """Seconds since the fetch began."""
         return self._clock.monotonic() - self._start
 
-    def patience(self, longest: float) -> float:
+    def timeout(self, longest: float) -> float:
         """Seconds that the next wait may take: `longest`, or what is left of the fetch.
 
         Raises:

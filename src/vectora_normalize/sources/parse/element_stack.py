@@ -19,7 +19,7 @@ MAX_TOKENS: Final = 150_000
 """Tags and texts of a document, tags without effect included."""
 
 
-class Balance:
+class ElementStack:
     """The elements that are open, and whether the document keeps to the limits."""
 
     def __init__(self) -> None:

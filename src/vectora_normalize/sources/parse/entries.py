@@ -13,7 +13,7 @@ MAX_ENTRIES: Final = 1_000
 """Entries of a document; further ones are not read. Feeds and listing pages put the newest first."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class DocumentEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of news as a document gives it.
 
     Args:
@@ -39,5 +39,5 @@ class Document(msgspec.Struct, frozen=True):
         problems: What was wrong with it, one sentence each.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[DocumentEntry, ...]
     problems: tuple[str, ...] = ()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse import charsets, jsonfeed
 from vectora_normalize.sources.parse.dates import find_date, writes_day_first
-from vectora_normalize.sources.parse.entries import Document, Entry
-from vectora_normalize.sources.parse.repair_xml import Mended, mend
+from vectora_normalize.sources.parse.entries import Document, DocumentEntry
+from vectora_normalize.sources.parse.repair_xml import RepairedXml, repair_xml
 from vectora_normalize.sources.parse.text import plain
 from vectora_normalize.sources.urls import absolute_link
 
@@ -46,18 +46,18 @@ def parse_feed(body: bytes, *, base: str, charset: str = "") -> Document:
     text = charsets.decode(body, charset)
     if text.lstrip()[:1] == "{":
         return jsonfeed.parse_json_feed(text, base=base)
-    mended = mend(text)
-    if mended.root not in _ROOTS:
-        found = f"its outermost element is {mended.root[:40]!r}" if mended.root else "it has no elements"
+    repaired = repair_xml(text)
+    if repaired.root not in _ROOTS:
+        found = f"its outermost element is {repaired.root[:40]!r}" if repaired.root else "it has no elements"
         raise ParseError(f"neither RSS, Atom nor JSON Feed: {found}")
-    return _read(mended, base)
+    return _read(repaired, base)
 
 
-def _read(mended: Mended, base: str) -> Document:
+def _read(repaired: RepairedXml, base: str) -> Document:
     feedparser: Any = importlib.import_module("feedparser")  # ships no types; and a cold start need not pay for it
     headers = {"content-location": base, "content-type": "application/xml; charset=utf-8"}
     # A stream, because feedparser opens a file or a URL where it is handed anything else.
-    stream = io.BytesIO(_DECLARATION + mended.xml.encode())
+    stream = io.BytesIO(_DECLARATION + repaired.xml.encode())
     try:
         parsed: Fields = feedparser.parse(
             stream, response_headers=headers, sanitize_html=False, resolve_relative_uris=False
@@ -68,12 +68,12 @@ def _read(mended: Mended, base: str) -> Document:
     language = _text(_dict(parsed, "feed"), "language")
     day_first = writes_day_first(" ".join(date for entry in found for date in _dates(entry)))
     entries = tuple(_entry(entry, base, language, day_first=day_first is not False) for entry in found)
-    return Document(entries, mended.problems)
+    return Document(entries, repaired.problems)
 
 
-def _entry(entry: Fields, base: str, language: str, *, day_first: bool) -> Entry:
+def _entry(entry: Fields, base: str, language: str, *, day_first: bool) -> DocumentEntry:
     contents = [_text(content, "value") for content in _dicts(entry, "content")]
-    return Entry(
+    return DocumentEntry(
         title=_text(entry, "title"),
         summary=max((_text(entry, "summary"), *contents), key=len),
         link=_link(entry, base),

@@ -12,7 +12,7 @@ import msgspec
 
 from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse.dates import find_date
-from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Document, Entry
+from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Document, DocumentEntry
 from vectora_normalize.sources.urls import absolute_link
 
 MAX_VALUES: Final = 300_000
@@ -76,10 +76,10 @@ def _read(raw: msgspec.Raw) -> _Item | None:
         return None
 
 
-def _entry(item: _Item, language: str, base: str) -> Entry:
+def _entry(item: _Item, language: str, base: str) -> DocumentEntry:
     address = item.id if isinstance(item.id, str) and item.id.startswith("http") else ""
     links = (item.url, item.external_url, address)
-    return Entry(
+    return DocumentEntry(
         title=item.title or "",
         summary=max(item.content_html or "", item.content_text or "", item.summary or "", key=len),
         link=next((link for each in links if each and (link := absolute_link(each, base))), ""),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from vectora_normalize.sources.parse.dates import find_date
-from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Entry
+from vectora_normalize.sources.parse.entries import MAX_ENTRIES, DocumentEntry
 from vectora_normalize.sources.urls import absolute_link
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ _MOST_VALUES: Final = 20_000  # looked at on a page
 _LONGEST: Final = 1_000_000  # characters of all scripts of a page
 
 
-def read_linked_data(scripts: Iterable[str], *, base: str) -> list[Entry]:
+def read_linked_data(scripts: Iterable[str], *, base: str) -> list[DocumentEntry]:
     """The articles that the JSON-LD of a page names; what cannot be read is left out, since it repeats the page.
 
     Args:
         scripts: The contents of its `application/ld+json` scripts.
         base: The page's URL, for relative links.
     """
-    found: dict[str, Entry] = {}
+    found: dict[str, DocumentEntry] = {}
     for fields in _objects(scripts):
         kind = fields.get("@type")
         kinds = cast("list[object]", kind) if isinstance(kind, list) else [kind]
@@ -66,11 +66,11 @@ def _address(fields: dict[str, Any]) -> str:
     return next((each for each in (fields.get("url"), inner, fields.get("@id")) if isinstance(each, str) and each), "")
 
 
-def _entry(fields: dict[str, Any], link: str) -> Entry:
+def _entry(fields: dict[str, Any], link: str) -> DocumentEntry:
     def text(*names: str) -> str:
         return next((value for name in names if isinstance(value := fields.get(name), str) and value), "")
 
-    return Entry(
+    return DocumentEntry(
         title=text("headline", "name"),
         summary=text("description", "abstract"),
         link=link,

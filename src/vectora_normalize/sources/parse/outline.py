@@ -17,7 +17,7 @@ class Outline:
     """A page, read once.
 
     Args:
-        html: Balanced, shallow HTML, as `tidy` makes it.
+        html: Balanced, shallow HTML, as ``sanitize_html`` makes it.
 
     Attributes:
         tags: Name of each node; empty for a text.

@@ -11,11 +11,11 @@ from vectora_normalize.sources.config.patterns import Patterns
 from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse import charsets
 from vectora_normalize.sources.parse.dates import find_date, writes_day_first
-from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Document, Entry
+from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Document, DocumentEntry
 from vectora_normalize.sources.parse.linkeddata import read_linked_data
 from vectora_normalize.sources.parse.listing import Article, find_articles
 from vectora_normalize.sources.parse.outline import Outline
-from vectora_normalize.sources.parse.sanitize_html import tidy
+from vectora_normalize.sources.parse.sanitize_html import sanitize_html
 from vectora_normalize.sources.parse.text import plain
 from vectora_normalize.sources.urls import absolute_link
 
@@ -41,16 +41,16 @@ def parse_page(body: bytes, *, base: str, charset: str = "", date_patterns: Sequ
     Raises:
         ParseError: It is no page with links.
     """
-    tidied = tidy(charsets.decode(body, charset))
-    base = absolute_link(tidied.base, base) or base
-    outline = Outline(tidied.html)
+    sanitized = sanitize_html(charsets.decode(body, charset))
+    base = absolute_link(sanitized.base, base) or base
+    outline = Outline(sanitized.html)
     links = _links(outline, base)
     if not any(links):
         raise ParseError("no page with links")
     dates = _DateReader(outline, date_patterns)
     listed = [_entry(article) for article in find_articles(outline, links, dates.read)]
-    entries = _complete(listed, read_linked_data(tidied.linked_data, base=base))
-    return Document(tuple(entries[:MAX_ENTRIES]), (*tidied.problems, *dates.problems))
+    entries = _complete(listed, read_linked_data(sanitized.linked_data, base=base))
+    return Document(tuple(entries[:MAX_ENTRIES]), (*sanitized.problems, *dates.problems))
 
 
 class _DateReader:
@@ -88,9 +88,9 @@ def _links(outline: Outline, base: str) -> list[str]:
     return links
 
 
-def _entry(article: Article) -> Entry:
+def _entry(article: Article) -> DocumentEntry:
     # Escaped, because an entry's texts are markup; its entities are decoded once, and these already were.
-    return Entry(
+    return DocumentEntry(
         title=html.escape(article.title, quote=False),
         summary=html.escape(article.summary, quote=False),
         link=article.link,
@@ -98,10 +98,10 @@ def _entry(article: Article) -> Entry:
     )
 
 
-def _complete(listed: list[Entry], described: list[Entry]) -> list[Entry]:
+def _complete(listed: list[DocumentEntry], described: list[DocumentEntry]) -> list[DocumentEntry]:
     """The listed articles, with what JSON-LD knows of them, and behind them those that only JSON-LD names."""
     known = {entry.link.partition("#")[0]: entry for entry in described}
-    entries: list[Entry] = []
+    entries: list[DocumentEntry] = []
     for entry in listed:
         more = known.pop(entry.link, None)
         if more is not None:

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
-from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS, Balance
+from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS, ElementStack
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES
 from vectora_normalize.sources.parse.markup import Dialect, Kind, Token, read_attributes, tokens, unescape
 
@@ -38,7 +38,7 @@ _USUAL: Final = {
 }
 
 
-class Mended(msgspec.Struct, frozen=True):
+class RepairedXml(msgspec.Struct, frozen=True):
     """A feed that any XML parser accepts.
 
     Args:
@@ -52,19 +52,19 @@ class Mended(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def mend(source: str) -> Mended:
+def repair_xml(source: str) -> RepairedXml:
     """The feed as well-formed XML with the same elements, attributes and text, as far as the limits go.
 
     Args:
         source: The document, decoded.
     """
-    return _Mender().mend(source)
+    return _Repairer().repair_xml(source)
 
 
-class _Mender:
+class _Repairer:
     def __init__(self) -> None:
         self._out: list[str] = []
-        self._balance = Balance()
+        self._elements = ElementStack()
         self._prefixes: list[frozenset[str]] = [frozenset({"xml"})]  # in scope, one entry for each open element
         self._root = ""
         self._entries = 0
@@ -73,13 +73,13 @@ class _Mender:
         self._repairs = 0
         self._problems: list[str] = []
 
-    def mend(self, source: str) -> Mended:
+    def repair_xml(self, source: str) -> RepairedXml:
         for number, token in enumerate(tokens(source, Dialect.XML), 1):
             self._take(token)
             if limit := self._reached_limit(number):
                 self._problems.append(f"more than {limit}; the rest was not read")
                 break
-        unclosed = self._balance.end_all()
+        unclosed = self._elements.end_all()
         self._close(unclosed)
         if unclosed and not self._problems:
             self._problems.append("it ends in the middle: some elements are never closed")
@@ -87,16 +87,16 @@ class _Mender:
             self._problems.append(f"not well-formed XML: {self._repairs} tags had to be repaired")
         if self._too_long:
             self._problems.append(f"items with more than {MAX_ENTRY_TEXT} characters; they were cut")
-        if self._balance.too_deep:
+        if self._elements.too_deep:
             self._problems.append(f"elements more than {MAX_DEPTH} deep; their tags were left out")
-        return Mended("".join(self._out), self._root, tuple(self._problems))
+        return RepairedXml("".join(self._out), self._root, tuple(self._problems))
 
     def _reached_limit(self, number: int) -> str:
         if self._entries > MAX_ENTRIES:
             return f"{MAX_ENTRIES} items"
         if number >= MAX_TOKENS:
             return f"{MAX_TOKENS} tags and texts"
-        return f"{MAX_ELEMENTS} elements" if self._balance.full else ""
+        return f"{MAX_ELEMENTS} elements" if self._elements.full else ""
 
     def _take(self, token: Token) -> None:
         match token.kind:
@@ -104,7 +104,7 @@ class _Mender:
                 self._start(token)
             case Kind.END:
                 self._end(token.name)
-            case _ if self._balance.depth:  # text outside of the root element is what remains of a DTD
+            case _ if self._elements.depth:  # text outside of the root element is what remains of a DTD
                 self._text(token.text if token.kind is Kind.CDATA else unescape(token.text))
             case _:
                 pass
@@ -121,25 +121,25 @@ class _Mender:
         if local in _ENTRY_NAMES:
             self._entries += 1
             self._text_left = MAX_ENTRY_TEXT
-            if self._balance.is_open(name):  # items hold no items: the one before was not closed
+            if self._elements.is_open(name):  # items hold no items: the one before was not closed
                 self._repairs += 1
-                self._close(self._balance.end(name))
+                self._close(self._elements.end(name))
             if self._entries > MAX_ENTRIES:
                 return
-        second_root = self._root and not self._balance.depth
+        second_root = self._root and not self._elements.depth
         if second_root or name.startswith("xmlns:") or not _NAME.fullmatch(name):
             self._repairs += 1
             return
-        if not self._balance.start(name):
+        if not self._elements.start(name):
             return
         self._root = self._root or local
         attributes = self._attributes(token)
         self._out.append(f"<{name}{''.join(f' {key}={quoteattr(value)}' for key, value in attributes.items())}>")
         if token.closed:
-            self._close(self._balance.end(name))
+            self._close(self._elements.end(name))
 
     def _end(self, name: str) -> None:
-        closed = self._balance.end(name)
+        closed = self._elements.end(name)
         self._repairs += len(closed) != 1
         self._close(closed)
 

@@ -10,7 +10,7 @@ import html
 from dataclasses import dataclass
 from typing import Final
 
-from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS, Balance
+from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS, ElementStack
 from vectora_normalize.sources.parse.markup import (
     EMPTY_ELEMENTS,
     INLINE_ELEMENTS,
@@ -47,7 +47,7 @@ _SIBLINGS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Tidied:
+class SanitizedHtml:
     """What is left of a page.
 
     Args:
@@ -63,34 +63,34 @@ class Tidied:
     problems: tuple[str, ...]
 
 
-def tidy(source: str) -> Tidied:
+def sanitize_html(source: str) -> SanitizedHtml:
     """The page, reduced to what a listing is made of.
 
     Args:
         source: The document, decoded.
     """
-    return _Tidier().tidy(source)
+    return _Sanitizer().sanitize_html(source)
 
 
-class _Tidier:
+class _Sanitizer:
     def __init__(self) -> None:
         self._out: list[str] = []
-        self._balance = Balance()
+        self._elements = ElementStack()
         self._base = ""
         self._linked_data: list[str] = []
 
-    def tidy(self, source: str) -> Tidied:
+    def sanitize_html(self, source: str) -> SanitizedHtml:
         problems: list[str] = []
         for number, token in enumerate(tokens(source, Dialect.HTML), 1):
             self._take(token)
-            if self._balance.full or number >= MAX_TOKENS:
-                limit = f"{MAX_ELEMENTS} elements" if self._balance.full else f"{MAX_TOKENS} tags and texts"
+            if self._elements.full or number >= MAX_TOKENS:
+                limit = f"{MAX_ELEMENTS} elements" if self._elements.full else f"{MAX_TOKENS} tags and texts"
                 problems.append(f"more than {limit}; the rest was not read")
                 break
-        self._close(self._balance.end_all())
-        if self._balance.too_deep:
+        self._close(self._elements.end_all())
+        if self._elements.too_deep:
             problems.append(f"elements more than {MAX_DEPTH} deep; their tags were left out")
-        return Tidied("".join(self._out), self._base, tuple(self._linked_data), tuple(problems))
+        return SanitizedHtml("".join(self._out), self._base, tuple(self._linked_data), tuple(problems))
 
     def _take(self, token: Token) -> None:
         match token.kind:
@@ -118,8 +118,8 @@ class _Tidier:
         name = name if name in _KEPT else "div"  # what we know nothing of is taken for a box
         siblings, inside = _SIBLINGS.get(name, ((), frozenset[str]()))
         for sibling in siblings:
-            self._close(self._balance.end(sibling, inside=inside))
-        if not self._balance.start(name):
+            self._close(self._elements.end(sibling, inside=inside))
+        if not self._elements.start(name):
             return
         kept = _KEPT_ATTRIBUTE.get(name)
         value = read_attributes(token.attributes).get(kept, "") if kept else ""
@@ -130,7 +130,7 @@ class _Tidier:
         if name in INLINE_ELEMENTS or name in EMPTY_ELEMENTS:
             return
         name = name if name in _KEPT else "div"
-        self._close(self._balance.end(name, inside=frozenset() if name in _TABLE else _CELLS))
+        self._close(self._elements.end(name, inside=frozenset() if name in _TABLE else _CELLS))
 
     def _close(self, names: list[str]) -> None:
         self._out.extend(f"</{name}>" for name in names)

@@ -1,4 +1,4 @@
-"""Sources become the items of a window: cleaned, sifted, without repetitions, every entry accounted for."""
+"""Sources become the items of a window: cleaned, filtered, without repetitions, every entry accounted for."""
 
 from __future__ import annotations
 

@@ -10,9 +10,8 @@ from vectora_normalize.sources.collect import Counts
 from vectora_normalize.sources.config import patterns
 from vectora_normalize.sources.errors import FetchErrorKind
 from vectora_normalize.sources.http.limits import MEBIBYTE, FetchLimits
-from vectora_normalize.sources.parse import element_stack as balance
-from vectora_normalize.sources.parse import entries
-from vectora_normalize.sources.parse import repair_xml as mend
+from vectora_normalize.sources.parse import element_stack as stack
+from vectora_normalize.sources.parse import entries, repair_xml
 
 PAGE = (ROOT / "docs" / "sources.md").read_text("utf-8")
 
@@ -37,9 +36,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         str(limits.workers),
         str(limits.per_host),
         f"{entries.MAX_ENTRIES:,}",
-        f"{balance.MAX_ELEMENTS:,}",
-        str(balance.MAX_DEPTH),
-        f"{mend.MAX_ENTRY_TEXT:,} characters",
+        f"{stack.MAX_ELEMENTS:,}",
+        str(stack.MAX_DEPTH),
+        f"{repair_xml.MAX_ENTRY_TEXT:,} characters",
     ]
 
 

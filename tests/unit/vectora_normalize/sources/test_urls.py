@@ -7,36 +7,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind
-from vectora_normalize.sources.urls import LONGEST_URL, Target, absolute_link, parse_target, show_url
+from vectora_normalize.sources.urls import LONGEST_URL, RequestTarget, absolute_link, parse_target, show_url
 
 
 @pytest.mark.parametrize(
     ("url", "target"),
     [
-        ("https://example.com/feed", Target("https", "example.com", 443, "/feed")),
-        ("http://Example.COM", Target("http", "example.com", 80, "/")),
-        (" https://example.com:8443/a?b=c#d ", Target("https", "example.com", 8443, "/a?b=c")),
-        ("https://example.com./x", Target("https", "example.com.", 443, "/x")),
-        ("https://münchen.example/ä?ö=ü", Target("https", "xn--mnchen-3ya.example", 443, "/%C3%A4?%C3%B6=%C3%BC")),
-        ("http://93.184.216.34/", Target("http", "93.184.216.34", 80, "/")),
-        ("http://[2606:2800::1]:8080/x", Target("http", "2606:2800::1", 8080, "/x")),
-        ("https://a_b.example/%20?q=%2F", Target("https", "a_b.example", 443, "/%20?q=%2F")),
+        ("https://example.com/feed", RequestTarget("https", "example.com", 443, "/feed")),
+        ("http://Example.COM", RequestTarget("http", "example.com", 80, "/")),
+        (" https://example.com:8443/a?b=c#d ", RequestTarget("https", "example.com", 8443, "/a?b=c")),
+        ("https://example.com./x", RequestTarget("https", "example.com.", 443, "/x")),
+        (
+            "https://münchen.example/ä?ö=ü",
+            RequestTarget("https", "xn--mnchen-3ya.example", 443, "/%C3%A4?%C3%B6=%C3%BC"),
+        ),
+        ("http://93.184.216.34/", RequestTarget("http", "93.184.216.34", 80, "/")),
+        ("http://[2606:2800::1]:8080/x", RequestTarget("http", "2606:2800::1", 8080, "/x")),
+        ("https://a_b.example/%20?q=%2F", RequestTarget("https", "a_b.example", 443, "/%20?q=%2F")),
     ],
 )
-def test_a_url_is_read(url: str, target: Target) -> None:
+def test_a_url_is_read(url: str, target: RequestTarget) -> None:
     assert parse_target(url) == target
 
 
 @pytest.mark.parametrize(
     ("target", "authority", "url"),
     [
-        (Target("https", "e.org", 443, "/x"), "e.org", "https://e.org/x"),
-        (Target("https", "e.org", 8443, "/x"), "e.org:8443", "https://e.org:8443/x"),
-        (Target("http", "e.org", 443, "/"), "e.org:443", "http://e.org:443/"),
-        (Target("http", "::1", 80, "/"), "[::1]", "http://[::1]/"),
+        (RequestTarget("https", "e.org", 443, "/x"), "e.org", "https://e.org/x"),
+        (RequestTarget("https", "e.org", 8443, "/x"), "e.org:8443", "https://e.org:8443/x"),
+        (RequestTarget("http", "e.org", 443, "/"), "e.org:443", "http://e.org:443/"),
+        (RequestTarget("http", "::1", 80, "/"), "[::1]", "http://[::1]/"),
     ],
 )
-def test_a_target_is_written(target: Target, authority: str, url: str) -> None:
+def test_a_target_is_written(target: RequestTarget, authority: str, url: str) -> None:
     assert (target.authority, target.url) == (authority, url)
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import tracemalloc
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.memory import memory_limit
+from support.stopwatch import Stopwatch
 from vectora_normalize.contract import ErrorType
 from vectora_normalize.sources.config import safeyaml
 from vectora_normalize.sources.config.safeyaml import (
     MAX_ALIASES,
     MAX_BYTES,
     MAX_DEPTH,
+    MAX_MERGED,
     ConfigurationError,
     read_mapping,
 )
@@ -54,15 +56,14 @@ def test_plain_data_with_anchors_and_merges() -> None:
         ("- a\n- b", "got list; accepted: a mapping"),
         ("", "got NoneType; accepted: a mapping"),
         ("a: [", "no YAML in line "),
-        ("a: b\nc: d: e", "no YAML in line 2: mapping values are not allowed"),
-        ("a: *nowhere", "no YAML in line 1: found undefined alias"),
-        ("a: !!python/object/apply:os.system [true]", "no YAML in line 1: could not determine a constructor"),
-        ("a: !custom x", "could not determine a constructor"),
-        ("a: 2026-13-45", "no YAML: month must be in 1..12"),
-        ("? [a]\n: b", "no YAML in line 1: found unhashable key"),
+        ("a: b\nc: d: e", "no YAML in line 2: "),
+        ("a: *nowhere", "no YAML in line 1: "),
+        ("a: !!python/object/apply:os.system [true]", "no YAML in line 1: "),
+        ("a: !custom x", "no YAML in line 1: "),
+        ("a: 2026-13-45", "no YAML: "),
+        ("? [a]\n: b", "no YAML in line 1: "),
         (b"a: \xff\xfe", "no YAML: "),
         ("a: " + "9" * 10_000, "no YAML: "),
-        ("{" * 10_000, "nested too deep"),
         ("a: " + "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), f"nested too deep; accepted: {MAX_DEPTH} levels"),
         ("a: &a b\nc: [" + "*a, " * (MAX_ALIASES + 1) + "]", f"too many aliases; accepted: {MAX_ALIASES}"),
         (b"a: " + b"x" * MAX_BYTES, f"got {MAX_BYTES + 3} bytes; accepted: at most {MAX_BYTES}"),
@@ -72,14 +73,27 @@ def test_what_is_refused_and_how(data: str | bytes, says: str) -> None:
     assert says in fault(data)
 
 
+@pytest.mark.parametrize("opening", ["{", "[", "a: {"])
+def test_endless_nesting_is_refused_at_once(opening: str) -> None:
+    watch = Stopwatch()
+    with memory_limit(32 * 1024 * 1024):
+        fault(opening * 10_000)
+    assert watch.seconds < 5
+
+
 def test_merge_keys_cannot_multiply() -> None:
     bomb = "a0: &a0 {x: 1, y: 2}\n" + "".join(
         f"a{level}: &a{level}\n  <<: [*a{level - 1}, *a{level - 1}, *a{level - 1}]\n" for level in range(1, 30)
     )
-    tracemalloc.start()
-    assert "keys after merging" in fault(bomb)
-    assert tracemalloc.get_traced_memory()[1] < 32 * 1024 * 1024
-    tracemalloc.stop()
+    with memory_limit(32 * 1024 * 1024):
+        assert read_mapping(bomb.encode(), "f.yaml")["a29"] == {"x": 1, "y": 2}
+
+
+def test_a_large_mapping_cannot_be_merged_into_many() -> None:
+    base = "base: &base {" + ", ".join(f"k{number}: 1" for number in range(MAX_MERGED)) + "}\n"
+    copies = "".join(f"copy{number}: {{<<: *base, own: 1}}\n" for number in range(MAX_ALIASES))
+    with memory_limit(64 * 1024 * 1024):
+        assert f"no YAML in line 2: more than {MAX_MERGED} keys after merging" in fault(base + copies)
 
 
 @given(st.text(alphabet="ab:{}[]&*!<>-? \n'\"|#%@~1", max_size=60))

@@ -18,7 +18,7 @@ PRIVATE_TOO = AddressPolicy.from_setting(allow_private_sources=True)
     "address", ["93.184.216.34", "8.8.8.8", "172.32.0.1", "2606:2800:220:1::1", "64:ff9b::808:808"]
 )
 def test_public_addresses_are_accepted(address: str) -> None:
-    assert PUBLIC.objection(address) is None
+    assert PUBLIC.refusal_reason(address) is None
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_public_addresses_are_accepted(address: str) -> None:
     ],
 )
 def test_what_is_not_public_is_refused_with_its_reason(address: str, why: str) -> None:
-    assert PUBLIC.objection(address) == why
+    assert PUBLIC.refusal_reason(address) == why
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_is_not_public_is_refused_with_its_reason(address: str, why: str) -
     ],
 )
 def test_an_ipv4_address_inside_of_an_ipv6_address_is_what_counts(address: str, why: str) -> None:
-    assert PUBLIC.objection(address) == why
+    assert PUBLIC.refusal_reason(address) == why
 
 
 @given(st.ip_addresses())
@@ -85,26 +85,26 @@ def test_nothing_that_python_calls_private_is_accepted(address: ipaddress.IPv4Ad
         address.ipv4_mapped or address.sixtofour or address in ipaddress.ip_network("64:ff9b::/96")
     )
     if not address.is_global and not carried:
-        assert PUBLIC.objection(str(address)) is not None
+        assert PUBLIC.refusal_reason(str(address)) is not None
 
 
 @given(st.ip_addresses(v=4))
 def test_an_address_is_judged_alike_in_every_disguise(address: ipaddress.IPv4Address) -> None:
-    plain = PUBLIC.objection(str(address))
+    plain = PUBLIC.refusal_reason(str(address))
     number = int(address)
     for disguise in (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80):
-        assert PUBLIC.objection(str(ipaddress.IPv6Address(disguise))) == plain
+        assert PUBLIC.refusal_reason(str(ipaddress.IPv6Address(disguise))) == plain
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "fd12::1", "::ffff:127.0.0.1"])
 def test_the_setting_allows_private_and_loopback_addresses(address: str) -> None:
-    assert PRIVATE_TOO.objection(address) is None
+    assert PRIVATE_TOO.refusal_reason(address) is None
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "169.254.9.9", "224.0.0.1", "::", "240.0.0.1"])
 def test_nothing_allows_metadata_link_local_multicast_or_reserved_addresses(address: str) -> None:
-    assert PRIVATE_TOO.objection(address) is not None
-    assert AddressPolicy(allowed=("0.0.0.0/0", "::/0")).objection(address) is not None
+    assert PRIVATE_TOO.refusal_reason(address) is not None
+    assert AddressPolicy(allowed=("0.0.0.0/0", "::/0")).refusal_reason(address) is not None
 
 
 def test_without_the_setting_the_policy_is_the_public_internet() -> None:
@@ -113,8 +113,8 @@ def test_without_the_setting_the_policy_is_the_public_internet() -> None:
 
 def test_one_network_can_be_allowed_by_itself() -> None:
     policy = AddressPolicy(allowed=("127.0.0.1/32",))
-    assert policy.objection("127.0.0.1") is None
-    assert policy.objection("127.0.0.2") == "loopback"
+    assert policy.refusal_reason("127.0.0.1") is None
+    assert policy.refusal_reason("127.0.0.2") == "loopback"
 
 
 def test_only_ports_of_web_servers_are_accepted_unless_any_is() -> None:

@@ -1,4 +1,4 @@
-"""A meter ends a fetch at its limits: in time, on the wire, in its headers."""
+"""A budget ends a fetch at its limits: in time, on the wire, in its headers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from support.ticking import Ticking
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind
-from vectora_normalize.sources.http.limits import FetchLimits, Meter
+from vectora_normalize.sources.http.limits import FetchBudget, FetchLimits
 
 
 @pytest.mark.parametrize(
@@ -25,46 +25,46 @@ def test_no_redirects_at_all_is_a_limit_like_any_other() -> None:
 
 def test_patience_is_what_is_left() -> None:
     clock = Ticking()
-    meter = Meter(FetchLimits(total_seconds=10), clock)
-    assert meter.patience(3) == 3
+    budget = FetchBudget(FetchLimits(total_seconds=10), clock)
+    assert budget.timeout(3) == 3
     clock.now += 8
-    assert meter.patience(3) == 2
-    assert meter.elapsed == 8
+    assert budget.timeout(3) == 2
+    assert budget.elapsed == 8
     clock.now += 2
     with pytest.raises(FetchError, match=r"not complete after 10\.0 s") as caught:
-        meter.patience(3)
+        budget.timeout(3)
     assert caught.value.kind is FetchErrorKind.TOO_SLOW
 
 
 def test_the_end_of_the_run_ends_a_fetch_before_its_own_limit() -> None:
     clock = Ticking()
-    meter = Meter(FetchLimits(total_seconds=10), clock, until=clock.now + 4)
-    assert meter.patience(9) == 4
-    assert Meter(FetchLimits(total_seconds=10), clock, until=clock.now + 40).patience(99) == 10
+    budget = FetchBudget(FetchLimits(total_seconds=10), clock, until=clock.now + 4)
+    assert budget.timeout(9) == 4
+    assert FetchBudget(FetchLimits(total_seconds=10), clock, until=clock.now + 40).timeout(99) == 10
 
 
 def test_a_wait_fits_only_if_something_is_left_behind_it() -> None:
-    meter = Meter(FetchLimits(total_seconds=10), Ticking())
-    assert meter.fits(9.9)
-    assert not meter.fits(10)
+    budget = FetchBudget(FetchLimits(total_seconds=10), Ticking())
+    assert budget.fits(9.9)
+    assert not budget.fits(10)
 
 
 def test_bytes_on_the_wire_are_counted_to_the_last() -> None:
-    meter = Meter(FetchLimits(max_wire_bytes=100), Ticking())
-    meter.count(100)
-    assert meter.received == 100
+    budget = FetchBudget(FetchLimits(max_wire_bytes=100), Ticking())
+    budget.count(100)
+    assert budget.received == 100
     with pytest.raises(FetchError, match="more than 100 bytes on the wire") as caught:
-        meter.count(1)
+        budget.count(1)
     assert caught.value.kind is FetchErrorKind.TOO_LARGE
 
 
 def test_headers_have_a_limit_of_their_own_for_each_answer() -> None:
-    meter = Meter(FetchLimits(max_header_bytes=10), Ticking())
-    meter.count(50)
-    meter.header_begins()
-    meter.count(10)
-    meter.header_ends()
-    meter.count(1000)
-    meter.header_begins()
+    budget = FetchBudget(FetchLimits(max_header_bytes=10), Ticking())
+    budget.count(50)
+    budget.header_begins()
+    budget.count(10)
+    budget.header_ends()
+    budget.count(1000)
+    budget.header_begins()
     with pytest.raises(FetchError, match="more than 10 bytes of headers"):
-        meter.count(11)
+        budget.count(11)

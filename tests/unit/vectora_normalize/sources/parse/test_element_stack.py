@@ -5,69 +5,69 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, Balance
+from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, ElementStack
 
 NONE: frozenset[str] = frozenset()
 
 
-def opened(*names: str) -> Balance:
-    balance = Balance()
+def opened(*names: str) -> ElementStack:
+    stack = ElementStack()
     for name in names:
-        assert balance.start(name)
-    return balance
+        assert stack.start(name)
+    return stack
 
 
 def test_an_end_tag_closes_what_was_opened_inside() -> None:
-    balance = opened("a", "b", "c")
-    assert balance.end("b") == ["c", "b"]
-    assert balance.depth == 1
-    assert balance.end_all() == ["a"]
-    assert balance.depth == 0
+    stack = opened("a", "b", "c")
+    assert stack.end("b") == ["c", "b"]
+    assert stack.depth == 1
+    assert stack.end_all() == ["a"]
+    assert stack.depth == 0
 
 
 def test_an_end_tag_that_fits_nothing_closes_nothing() -> None:
-    balance = opened("a")
-    assert balance.end("b") == []
-    assert balance.is_open("a")
-    assert not balance.is_open("b")
+    stack = opened("a")
+    assert stack.end("b") == []
+    assert stack.is_open("a")
+    assert not stack.is_open("b")
 
 
 def test_elements_can_shield_what_is_around_them() -> None:
-    balance = opened("ul", "li", "ul")
-    assert balance.end("li", inside=frozenset({"ul"})) == []
-    assert balance.start("li")
-    assert balance.end("li", inside=frozenset({"ul"})) == ["li"]
-    assert balance.end("ul", inside=frozenset({"ul"})) == ["ul"]
+    stack = opened("ul", "li", "ul")
+    assert stack.end("li", inside=frozenset({"ul"})) == []
+    assert stack.start("li")
+    assert stack.end("li", inside=frozenset({"ul"})) == ["li"]
+    assert stack.end("ul", inside=frozenset({"ul"})) == ["ul"]
 
 
 def test_what_lies_too_deep_is_refused_and_noted() -> None:
     assert not opened(*["div"] * MAX_DEPTH).too_deep
-    balance = opened(*["div"] * MAX_DEPTH)
-    assert not balance.start("div")
-    assert balance.too_deep
-    assert balance.depth == MAX_DEPTH
+    stack = opened(*["div"] * MAX_DEPTH)
+    assert not stack.start("div")
+    assert stack.too_deep
+    assert stack.depth == MAX_DEPTH
 
 
 def test_a_document_has_only_so_many_elements() -> None:
-    balance = Balance()
+    stack = ElementStack()
     for _ in range(MAX_ELEMENTS - 1):
-        balance.start("a")
-        balance.end("a")
-    assert not balance.full
-    balance.start("a")
-    assert balance.full
+        stack.start("a")
+        stack.end("a")
+    assert not stack.full
+    stack.start("a")
+    assert stack.full
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc")), max_size=300))
 def test_what_is_written_is_always_balanced(tags: list[tuple[bool, str]]) -> None:
-    balance = Balance()
+    stack = ElementStack()
     written: list[str] = []
     for is_start, name in tags:
-        if is_start and balance.start(name):
+        if is_start and stack.start(name):
             written.append(name)
-        for closed in [] if is_start else balance.end(name):
+        for closed in [] if is_start else stack.end(name):
             assert written.pop() == closed
-    for closed in balance.end_all():
+    for closed in stack.end_all():
         assert written.pop() == closed
     assert written == []
-    assert not any(balance.is_open(name) for name in "abc")
+    assert not any(stack.is_open(name) for name in "abc")

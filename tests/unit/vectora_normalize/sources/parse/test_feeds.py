@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vectora_normalize.sources.errors import ParseError
-from vectora_normalize.sources.parse.entries import Entry
+from vectora_normalize.sources.parse.entries import DocumentEntry
 from vectora_normalize.sources.parse.feeds import parse_feed
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ BASE = "https://example.com/news/feed.xml"
 NOV_20 = dt.date(2026, 11, 20)
 
 
-def entries(source: str | bytes, **arguments: str) -> tuple[Entry, ...]:
+def entries(source: str | bytes, **arguments: str) -> tuple[DocumentEntry, ...]:
     body = source.encode() if isinstance(source, str) else source
     return parse_feed(body, base=BASE, **arguments).entries
 
@@ -35,7 +35,9 @@ def test_rss_2() -> None:
         "<language>sv-SE</language>",
     )
     assert entries(source) == (
-        Entry(title="Camurus & Co", summary="Short.", link="https://example.com/a", published=NOV_20, language="sv-SE"),
+        DocumentEntry(
+            title="Camurus & Co", summary="Short.", link="https://example.com/a", published=NOV_20, language="sv-SE"
+        ),
     )
 
 
@@ -59,7 +61,7 @@ def test_rss_2() -> None:
     ],
 )
 def test_every_family_of_feeds_is_read(source: str) -> None:
-    assert entries(source) == (Entry(title="T", summary="", link="https://e.org/1"),)
+    assert entries(source) == (DocumentEntry(title="T", summary="", link="https://e.org/1"),)
 
 
 def test_atom_with_its_own_base_languages_and_kinds_of_text() -> None:
@@ -203,7 +205,7 @@ def test_odd_results_of_the_parser_are_ignored(monkeypatch: pytest.MonkeyPatch) 
         return {"entries": [odd, 7], "feed": None}
 
     monkeypatch.setattr("feedparser.parse", parse)
-    assert entries(rss("")) == (Entry(title="", summary="", link=""),)
+    assert entries(rss("")) == (DocumentEntry(title="", summary="", link=""),)
 
 
 def test_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:

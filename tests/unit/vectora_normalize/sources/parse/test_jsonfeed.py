@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vectora_normalize.sources.errors import ParseError
-from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Entry
+from vectora_normalize.sources.parse.entries import MAX_ENTRIES, DocumentEntry
 from vectora_normalize.sources.parse.jsonfeed import MAX_VALUES, parse_json_feed
 
 BASE = "https://example.com/feed.json"
@@ -22,7 +22,7 @@ def feed(*items: object, **more: object) -> str:
     return json.dumps({"version": VERSION, "items": items, **more})
 
 
-def read(*items: object, **more: object) -> tuple[Entry, ...]:
+def read(*items: object, **more: object) -> tuple[DocumentEntry, ...]:
     return parse_json_feed(feed(*items, **more), base=BASE).entries
 
 
@@ -39,7 +39,7 @@ def test_an_item_with_everything() -> None:
         "unknown": {"is": "ignored"},
     }
     assert read(item, language="en") == (
-        Entry(
+        DocumentEntry(
             title="T",
             summary="<p>longest</p>",
             link="https://example.com/a",

@@ -7,13 +7,13 @@ import json
 
 import pytest
 
-from vectora_normalize.sources.parse.entries import MAX_ENTRIES, Entry
+from vectora_normalize.sources.parse.entries import MAX_ENTRIES, DocumentEntry
 from vectora_normalize.sources.parse.linkeddata import read_linked_data
 
 BASE = "https://example.com/news"
 
 
-def read(*values: object) -> list[Entry]:
+def read(*values: object) -> list[DocumentEntry]:
     return read_linked_data([json.dumps(value) for value in values], base=BASE)
 
 
@@ -25,7 +25,9 @@ ARTICLE = {
     "description": "D",
     "inLanguage": "sv",
 }
-ENTRY = Entry(title="T", summary="D", link="https://example.com/1", published=dt.date(2026, 11, 20), language="sv")
+ENTRY = DocumentEntry(
+    title="T", summary="D", link="https://example.com/1", published=dt.date(2026, 11, 20), language="sv"
+)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vectora_normalize.sources.parse.element_stack import MAX_ELEMENTS, MAX_TOKENS
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES
-from vectora_normalize.sources.parse.repair_xml import MAX_ENTRY_TEXT, mend
+from vectora_normalize.sources.parse.repair_xml import MAX_ENTRY_TEXT, repair_xml
 
 
 def well_formed(xml: str) -> None:
@@ -29,10 +29,10 @@ def test_a_good_feed_keeps_all_that_it_says() -> None:
         "<title>A &amp; B &lt;C&gt; &#233;</title><dc:date>2026</dc:date><link rel='x' href='/a?b=1&amp;c=2'/>"
         "<description><![CDATA[<p>x & y</p>]]></description></item></channel></rss>"
     )
-    mended = mend(source)
-    assert mended.problems == ()
-    assert mended.root == "rss"
-    tree, original = ET.fromstring(mended.xml), ET.fromstring(source)  # noqa: S314 - our own text
+    repaired = repair_xml(source)
+    assert repaired.problems == ()
+    assert repaired.root == "rss"
+    tree, original = ET.fromstring(repaired.xml), ET.fromstring(source)  # noqa: S314 - our own text
     assert [(e.tag, e.text, e.attrib) for e in tree.iter()] == [(e.tag, e.text, e.attrib) for e in original.iter()]
 
 
@@ -58,11 +58,11 @@ def test_a_good_feed_keeps_all_that_it_says() -> None:
     ],
 )
 def test_what_is_broken_is_mended(source: str, xml: str) -> None:
-    mended = mend(source)
+    repaired = repair_xml(source)
     if xml.startswith("<") or not xml:
-        assert mended.xml == xml
-    if mended.xml:
-        well_formed(mended.xml)
+        assert repaired.xml == xml
+    if repaired.xml:
+        well_formed(repaired.xml)
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_what_is_broken_is_mended(source: str, xml: str) -> None:
     ],
 )
 def test_prefixes_are_declared_where_they_are_not(source: str, xml: str) -> None:
-    assert mend(source).xml == xml
+    assert repair_xml(source).xml == xml
     well_formed(xml)
 
 
 def test_nothing_of_a_dtd_is_left() -> None:
     bomb = '<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;"><!ENTITY x SYSTEM "file:///etc/passwd">]>'
-    mended = mend(f"{bomb}<r>&b;&x;</r>")
-    assert mended.xml == "<r>&amp;b;&amp;x;</r>"
-    assert mended.root == "r"
+    repaired = repair_xml(f"{bomb}<r>&b;&x;</r>")
+    assert repaired.xml == "<r>&amp;b;&amp;x;</r>"
+    assert repaired.root == "r"
 
 
 @pytest.mark.parametrize(
@@ -109,24 +109,24 @@ def test_nothing_of_a_dtd_is_left() -> None:
     ],
 )
 def test_what_was_wrong_is_told(source: str, problem: str) -> None:
-    mended = mend(source)
-    assert problem in mended.problems
-    well_formed(mended.xml)
+    repaired = repair_xml(source)
+    assert problem in repaired.problems
+    well_formed(repaired.xml)
 
 
 def test_an_item_has_only_so_much_text() -> None:
     long = "x" * (MAX_ENTRY_TEXT - 10)
-    mended = mend(f"<a><item><b>{long}</b><c>{'y' * 30}</c></item><item>{long}</item></a>")
-    assert mended.xml.count("x") == 2 * len(long)
-    assert mended.xml.count("y") == 10
-    assert mended.problems == (f"items with more than {MAX_ENTRY_TEXT} characters; they were cut",)
+    repaired = repair_xml(f"<a><item><b>{long}</b><c>{'y' * 30}</c></item><item>{long}</item></a>")
+    assert repaired.xml.count("x") == 2 * len(long)
+    assert repaired.xml.count("y") == 10
+    assert repaired.problems == (f"items with more than {MAX_ENTRY_TEXT} characters; they were cut",)
 
 
 def test_exactly_as_many_items_as_may_be_are_all_read() -> None:
-    mended = mend("<a>" + "<item>x</item>" * MAX_ENTRIES + "</a>")
-    assert mended.problems == ()
-    assert mended.xml.count("<item>") == MAX_ENTRIES
-    assert mend("<a>" + "<item>x</item>" * (MAX_ENTRIES + 5) + "</a>").xml.count("<item>") == MAX_ENTRIES
+    repaired = repair_xml("<a>" + "<item>x</item>" * MAX_ENTRIES + "</a>")
+    assert repaired.problems == ()
+    assert repaired.xml.count("<item>") == MAX_ENTRIES
+    assert repair_xml("<a>" + "<item>x</item>" * (MAX_ENTRIES + 5) + "</a>").xml.count("<item>") == MAX_ENTRIES
 
 
 SOUP = st.lists(
@@ -145,11 +145,11 @@ SOUP = st.lists(
 
 @given(SOUP)
 def test_whatever_comes_in_what_comes_out_is_well_formed(pieces: list[str]) -> None:
-    mended = mend("".join(pieces))
-    if not mended.xml:
+    repaired = repair_xml("".join(pieces))
+    if not repaired.xml:
         return
     try:
-        well_formed(mended.xml)
+        well_formed(repaired.xml)
     except xml.parsers.expat.ExpatError as error:
         # Two attributes that only their namespaces make equal: feedparser's forgiving mode reads those.
         assert "duplicate attribute" in str(error)  # noqa: PT017 - one error among others
@@ -157,4 +157,4 @@ def test_whatever_comes_in_what_comes_out_is_well_formed(pieces: list[str]) -> N
 
 @given(st.text(max_size=200))
 def test_no_text_is_too_odd(source: str) -> None:
-    mend(source)
+    repair_xml(source)

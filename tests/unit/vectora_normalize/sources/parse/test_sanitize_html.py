@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS
-from vectora_normalize.sources.parse.sanitize_html import tidy
+from vectora_normalize.sources.parse.sanitize_html import sanitize_html
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ from vectora_normalize.sources.parse.sanitize_html import tidy
     ],
 )  # fmt: skip
 def test_what_is_left_of_a_page(source: str, html: str) -> None:
-    assert tidy(source).html == html
+    assert sanitize_html(source).html == html
 
 
 def test_a_link_that_is_too_long_is_none() -> None:
-    assert tidy(f"<a href='/{'x' * 3000}'>t</a>").html == "<a>t</a>"
+    assert sanitize_html(f"<a href='/{'x' * 3000}'>t</a>").html == "<a>t</a>"
 
 
 def test_base_and_json_ld_are_kept_aside() -> None:
@@ -51,10 +51,10 @@ def test_base_and_json_ld_are_kept_aside() -> None:
         "<script type='application/ld+json'>{\"a\": 1}</script>"
         "<script>no</script><script type=application/ld+json>[]</script>"
     )
-    tidied = tidy(source)
-    assert tidied.base == "https://b.example/"
-    assert tidied.linked_data == ('{"a": 1}', "[]")
-    assert tidied.html.strip() == ""
+    sanitized = sanitize_html(source)
+    assert sanitized.base == "https://b.example/"
+    assert sanitized.linked_data == ('{"a": 1}', "[]")
+    assert sanitized.html.strip() == ""
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_base_and_json_ld_are_kept_aside() -> None:
     ],
 )
 def test_a_page_beyond_the_limits_says_so(source: str, problem: str) -> None:
-    assert tidy(source).problems == (problem,)
+    assert sanitize_html(source).problems == (problem,)
 
 
 def test_an_ordinary_page_has_no_problems() -> None:
-    assert tidy("<p>x</p>").problems == ()
+    assert sanitize_html("<p>x</p>").problems == ()
 
 
 TAGS = [
@@ -98,7 +98,7 @@ TAGS = [
 @given(st.lists(st.sampled_from([*(f"<{t}>" for t in TAGS), *(f"</{t.split()[0]}>" for t in TAGS), "t", "<!--", "<"])))
 def test_what_is_left_is_always_balanced(pieces: list[str]) -> None:
     opened: list[str] = []
-    for closing, name in re.findall(r"<(/?)([a-z0-9]+)[^>]*>", tidy("".join(pieces)).html):
+    for closing, name in re.findall(r"<(/?)([a-z0-9]+)[^>]*>", sanitize_html("".join(pieces)).html):
         if closing:
             assert opened.pop() == name
         else:
