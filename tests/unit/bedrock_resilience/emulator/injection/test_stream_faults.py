@@ -1,4 +1,4 @@
-"""What damage makes of a reply, without a wire."""
+"""What the faults of a response make of a reply, without a socket."""
 
 from __future__ import annotations
 
