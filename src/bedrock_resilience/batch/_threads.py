@@ -68,7 +68,7 @@ class ThreadedRun(Generic[T, R]):
         streamed: bool = False,
     ) -> None:
         total = length_of(items)
-        self.items = iter(items)
+        self.items: Iterator[T] = iter(items)
         self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed)
         self._settings = settings
         self._fn = fn
