@@ -30,7 +30,7 @@ from vectora_normalize.items import NormalizedItem, hash_content
 from vectora_normalize.local.bedrock import emulator_client
 from vectora_normalize.local.fetching import LocalFetcher
 from vectora_normalize.local.sources import SourceServer
-from vectora_normalize.pipeline import Invocation, Parts, run
+from vectora_normalize.pipeline import Dependencies, Invocation, run
 from vectora_normalize.settings import Settings
 from vectora_normalize.storage.objects import FolderStore
 
@@ -65,14 +65,14 @@ def run_once(out: str, emulator_url: str) -> None:
         SourceServer(EXAMPLE / "sources", now.date()) as sources,
         closing(emulator_client(emulator_url, workers=WORKERS, read_timeout=READ_TIMEOUT)) as bedrock,
     ):
-        parts = Parts(
+        dependencies = Dependencies(
             settings=settings,
             config=FolderStore(EXAMPLE / "config"),
             data=Folder(out),
             fetcher=LocalFetcher(sources),
             bedrock=bedrock,
         )
-        run(RunRequest(client_id=CLIENT), parts, Invocation(now=now, request_id="run"))
+        run(RunRequest(client_id=CLIENT), dependencies, Invocation(now=now, request_id="run"))
 
 
 class Judge:

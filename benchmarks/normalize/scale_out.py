@@ -32,8 +32,8 @@ from bedrock_resilience.emulator import BedrockEmulator
 from vectora_normalize.items import RawItem, hash_content
 from vectora_normalize.normalize.extraction import watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
-from vectora_normalize.normalize.response_cache import AnswerStore
-from vectora_normalize.pipeline.daily_items import DailyLists
+from vectora_normalize.normalize.response_cache import ResponseCache
+from vectora_normalize.pipeline.daily_items import DailyItems
 from vectora_normalize.pipeline.dispatch import Dispatcher
 from vectora_normalize.sqs import SqsQueue
 from vectora_normalize.storage.expiry import RunClock
@@ -219,10 +219,12 @@ class Scene:
         """Send them, as the dispatcher does."""
         now = dt.datetime.now(dt.UTC)
         store = S3Store(self.s3, "data")
-        answers = AnswerStore(store, CLIENT, run="dispatch", wall=RunClock(now, SYSTEM_CLOCK), attempt=5.0)
+        answers = ResponseCache(
+            store, CLIENT, run_id="dispatch", run_clock=RunClock(now, SYSTEM_CLOCK), attempt_seconds=5.0
+        )
         normalizer = Normalizer(client=None, model_id="model", watchlists=watchlists_of({}), ingested_at=now)
         queue = SqsQueue(self.sqs, self.queue_url)
-        dispatcher = Dispatcher(queue, client_id=CLIENT, run="dispatch", now=now, clock=SYSTEM_CLOCK)
+        dispatcher = Dispatcher(queue, client_id=CLIENT, run_id="dispatch", now=now, clock=SYSTEM_CLOCK)
         dispatcher.dispatch(all_items, normalizer, answers)
 
     @property
@@ -266,7 +268,7 @@ def add_what_is_left(scene: Scene) -> None:
     store, began, added = S3Store(scene.s3, "data"), time.monotonic(), 0
     while scene.keys("parts") and time.monotonic() - began < 60:
         now = dt.datetime.now(dt.UTC)
-        added += DailyLists(store, CLIENT, run="next", wall=RunClock(now, SYSTEM_CLOCK)).add_parts()
+        added += DailyItems(store, CLIENT, run_id="next", run_clock=RunClock(now, SYSTEM_CLOCK)).compact()
         time.sleep(1)
     if added:
         print(f"the next run added {added} parts")

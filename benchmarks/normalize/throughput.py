@@ -32,9 +32,9 @@ from benchmarks.normalize.scale_out import REGION, client, serve_aws
 from moto.moto_server.werkzeug_app import MotoRequestHandler  # pyright: ignore[reportMissingTypeStubs]
 
 from bedrock_resilience.emulator import BedrockEmulator
-from vectora_normalize.aws_clients import aws_parts
 from vectora_normalize.handler import lambda_handler
 from vectora_normalize.local.sources import SourceServer
+from vectora_normalize.pipeline.dependencies import aws_dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -200,7 +200,7 @@ def main() -> int:
         deployment = Deployment(s3_url, sources_url)
         for latency, emulator_url in zip(given.latency, emulator_urls, strict=True):
             os.environ.update(environment(s3_url, emulator_url))
-            aws_parts.cache_clear()  # the clients of the one before
+            aws_dependencies.cache_clear()  # the clients of the one before
             taken = rounds(deployment, given.rounds)
             best = ITEMS / WORKERS * latency
             batch, whole = (statistics.median(each) for each in zip(*((t.batch, t.whole) for t in taken), strict=True))

@@ -1,10 +1,8 @@
-"""What both functions need of AWS: clients made once a process, and what Lambda's context says about time."""
+"""Clients of AWS, made once a process, from one boto3 session."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import functools
 import gc
 import importlib
 import os
@@ -12,183 +10,130 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.bedrock._client import DEFAULT_CONNECT_TIMEOUT, bedrock_runtime_client
-from bedrock_resilience.retrying._deadline import Deadline
-from vectora_normalize.pipeline import Parts
-from vectora_normalize.settings import Mode, Pacing
-from vectora_normalize.sources.http.addresses import AddressPolicy
-from vectora_normalize.sources.http.fetch import Fetcher
-from vectora_normalize.storage.objects import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from bedrock_resilience.pacing import Pacer
-    from vectora_normalize.sessions import Session
     from vectora_normalize.settings import Settings
-    from vectora_normalize.sqs import SqsQueue
 
 ATTEMPT_SECONDS: Final = 20.0
-"""What one answer is expected to take; an attempt is not begun with less time left. 1,000 tokens take about 20 s."""
+"""How long one response is expected to take; no attempt begins with less time left. 1,000 tokens take about 20 s."""
 
-MARGIN_SECONDS: Final = 10.0
-"""Lambda kills without a word: items, report and answer must be out before. Storing takes one or two seconds."""
-
-_LEAST_PATIENCE: Final = ATTEMPT_SECONDS - DEFAULT_CONNECT_TIMEOUT
-# All that look up, claim and keep answers share the pool; a connection is opened when it is needed.
-_S3_CONNECTIONS: Final = 64
+_MIN_READ_TIMEOUT_SECONDS: Final = ATTEMPT_SECONDS - DEFAULT_CONNECT_TIMEOUT
+# All threads that look up, claim and store responses share the pool; a connection is opened when it is needed.
+_MAX_CONNECTIONS: Final = 64
 
 
 class TimeoutClientPool:
-    """Bedrock clients that differ in how long they wait for an answer.
+    """Bedrock clients that differ in their read timeout.
 
-    botocore has no timeout for a single call, and the process may have less time left than a client waits: a call that
-    hangs would then outlive it, and with it the run's results. So the last calls of a run are made with a client of
-    less patience. A client costs some milliseconds and a connection; most runs never need a second one.
+    botocore has no timeout for a single call. The process may have less time left than a client waits: a call that
+    hangs would then outlive it, and the results of the run would be lost. The last calls of a run are therefore made
+    with a client that has a shorter timeout. A client costs some milliseconds and a connection; most runs never need a
+    second one.
 
     Args:
         make: Makes a client with that read timeout, in seconds.
-        longest: Of the client that calls are usually made with, in seconds.
+        max_read_timeout: Read timeout of the default client, in seconds.
+
+    Attributes:
+        default: The client with the longest timeout.
     """
 
-    def __init__(self, make: Callable[[float], Any], longest: float) -> None:
+    def __init__(self, make: Callable[[float], Any], max_read_timeout: float) -> None:
         self._make = make
-        self._lock = threading.Lock()  # clients are made with a session, and those are not for several threads
+        self._lock = threading.Lock()  # clients are made with a session, which is not thread-safe
         self._clients: dict[float, Any] = {}
-        steps = [longest]
-        while steps[-1] / 2 >= _LEAST_PATIENCE:
-            steps.append(steps[-1] / 2)
-        if steps[-1] > _LEAST_PATIENCE:
-            steps.append(_LEAST_PATIENCE)
-        self._steps = tuple(steps)
-        self.usual = self.within(float("inf"))
+        timeouts = [max_read_timeout]
+        while timeouts[-1] / 2 >= _MIN_READ_TIMEOUT_SECONDS:
+            timeouts.append(timeouts[-1] / 2)
+        if timeouts[-1] > _MIN_READ_TIMEOUT_SECONDS:
+            timeouts.append(_MIN_READ_TIMEOUT_SECONDS)
+        self._timeouts = tuple(timeouts)
+        self.default = self.for_timeout(float("inf"))
 
-    def within(self, seconds: float) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-        """The most patient client whose calls end within so many seconds; the least patient one where none does."""
-        fitting = (step for step in self._steps if step + DEFAULT_CONNECT_TIMEOUT <= seconds)
-        patience = next(fitting, self._steps[-1])
+    def for_timeout(self, seconds: float) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
+        """Return the client with the longest timeout whose calls end within that many seconds.
+
+        Where no client's calls do, this is the one with the shortest timeout.
+        """
+        fitting = (timeout for timeout in self._timeouts if timeout + DEFAULT_CONNECT_TIMEOUT <= seconds)
+        read_timeout = next(fitting, self._timeouts[-1])
         with self._lock:
-            if patience not in self._clients:
-                self._clients[patience] = self._make(patience)
-            return self._clients[patience]
+            if read_timeout not in self._clients:
+                self._clients[read_timeout] = self._make(read_timeout)
+            return self._clients[read_timeout]
 
     def close(self) -> None:
-        """Close their connections."""
+        """Close the connections of all clients."""
         with self._lock:
             for client in self._clients.values():
                 client.close()
 
 
-def load_sdk() -> None:
-    """Import what clients are made with.
+def preload_sdk() -> None:
+    """Import boto3.
 
-    A function does so when it is loaded, before there is an event: Lambda may start an instance ahead of its first one,
-    and does not count the start in the function's timeout.
+    A function does so when it is loaded, before there is an event: Lambda may start an instance ahead of its first
+    event, and does not count the start in the function's timeout.
     """
-    with _nothing_collected():
-        importlib.import_module("vectora_normalize.sessions")
-
-
-@functools.lru_cache(maxsize=1)
-def aws_parts(settings: Settings) -> Parts:
-    """What a run touches in AWS; made once a process. The command line runs on the same parts."""
-    with _nothing_collected():
-        from vectora_normalize.sessions import Session  # noqa: PLC0415 - the command line may not need it
-
-        session = Session()  # one for all: the first client of a session costs it ten times what the next does
-        s3 = _client(session, "s3", settings)
-        bedrock = TimeoutClientPool(
-            lambda patience: bedrock_runtime_client(
-                settings.region, workers=settings.max_workers, read_timeout=patience, session=session
-            ),
-            settings.read_timeout,
-        )
-        queue, dead_letters = _queues(session, settings)
-    return Parts(
-        settings=settings,
-        config=S3Store(s3, settings.config_bucket),
-        data=S3Store(s3, settings.data_bucket),
-        fetcher=Fetcher(addresses=AddressPolicy.from_setting(allow_private_sources=settings.allow_private_sources)),
-        bedrock=bedrock.usual,
-        bedrock_within=bedrock.within,
-        queue=queue,
-        dead_letters=dead_letters,
-        pacer=make_pacer(settings),
-    )
+    with gc_paused():
+        importlib.import_module("boto3.session")
 
 
 @contextlib.contextmanager
-def _nothing_collected() -> Generator[None]:
-    """No garbage is looked for meanwhile, and never among what was made: that stays as long as the process.
+def gc_paused() -> Generator[None]:
+    """Pause the garbage collector, and exclude all objects made in the block from later collections.
 
-    botocore's description of S3 is some 100,000 objects. Python would go through all of them every few thousand objects
-    more, which is a tenth of a cold start.
+    botocore's description of S3 consists of some 100,000 objects, which stay as long as the process. Python would scan
+    all of them every few thousand objects more, which takes a tenth of a cold start.
     """
-    collects = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        if collects:
+        if was_enabled:
             gc.enable()
 
 
-def _queues(session: Session, settings: Settings) -> tuple[SqsQueue | None, SqsQueue | None]:
-    """The queue of a dispatcher and the dead letters of a worker, where the settings name them."""
-    urls = (settings.queue_url if settings.mode is Mode.QUEUE else None, settings.dead_letter_queue_url)
-    if not any(urls):
-        return None, None
-    from vectora_normalize.sqs import SqsQueue  # noqa: PLC0415 - for whom it is asked for
+def make_session() -> Any:  # noqa: ANN401 - boto3 has no types of its own
+    """Return a boto3 session. One serves all clients: the first client of a session takes ten times as long as others.
 
-    sqs = _client(session, "sqs", settings)
-    queue, dead_letters = (SqsQueue(sqs, url) if url else None for url in urls)
-    return queue, dead_letters
+    It is not thread-safe.
+    """
+    import boto3.session  # noqa: PLC0415 - a local run does not need boto3
+
+    return boto3.session.Session()
 
 
-def make_pacer(settings: Settings) -> Pacer | None:
-    """The pacer that the settings ask for, with nothing learned yet."""
-    if settings.pacing is Pacing.ADAPTIVE:
-        from bedrock_resilience.pacing import AdaptivePacer  # noqa: PLC0415 - for whom it is asked for
+def make_client(session: Any, service: str, settings: Settings, *, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
+    """Return a client with the retries of botocore's standard mode, for services that charge nothing for a retry.
 
-        return AdaptivePacer()
-    if settings.pacing is Pacing.QUOTA and settings.quota is not None:
-        from bedrock_resilience.pacing import QuotaPacer  # noqa: PLC0415 - as above
+    Args:
+        session: As ``make_session`` returns it.
+        service: Name of the service, such as ``s3``.
+        settings: The environment.
+        region: Region of the service; None: the function's own, where the buckets and queues are.
+    """
+    from botocore.config import Config  # noqa: PLC0415 - a local run does not need botocore
 
-        return QuotaPacer(settings.quota)
-    return None
+    config = Config(retries={"mode": "standard", "total_max_attempts": 4}, max_pool_connections=_MAX_CONNECTIONS)
+    region = region or os.environ.get("AWS_REGION") or settings.region
+    return session.client(service, region_name=region, config=config)
+
+
+def bedrock_clients(session: Any, settings: Settings) -> TimeoutClientPool:  # noqa: ANN401 - as above
+    """Return the ``bedrock-runtime`` clients, without retries of their own and with connections for all workers."""
+    return TimeoutClientPool(
+        lambda read_timeout: bedrock_runtime_client(
+            settings.region, workers=settings.max_workers, read_timeout=read_timeout, session=session
+        ),
+        settings.read_timeout,
+    )
 
 
 def bedrock_control_client(settings: Settings) -> Any:  # noqa: ANN401 - as above
-    """A client of Bedrock's control plane, which starts batch inference jobs."""
-    from vectora_normalize.sessions import Session  # noqa: PLC0415 - as above
-
-    return _client(Session(), "bedrock", settings, region=settings.region)
-
-
-def deadline_of(context: Any) -> Deadline | None:  # noqa: ANN401 - Lambda makes it
-    """When an invocation must stop to begin anything; None outside of Lambda."""
-    if not hasattr(context, "get_remaining_time_in_millis"):
-        return None
-    return Deadline.from_lambda_context(context, MARGIN_SECONDS, attempt=ATTEMPT_SECONDS)
-
-
-def killed_at(context: Any, now: dt.datetime) -> dt.datetime | None:  # noqa: ANN401 - as above
-    """When Lambda kills the process at the latest; None outside of Lambda.
-
-    Args:
-        context: Lambda's context.
-        now: The instant it is.
-    """
-    if not hasattr(context, "get_remaining_time_in_millis"):
-        return None
-    return now + dt.timedelta(milliseconds=context.get_remaining_time_in_millis())
-
-
-def _client(session: Session, service: str, settings: Settings, *, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 makes it
-    """A client with the retries of its own that botocore's standard mode has; all but the runtime charge nothing."""
-    from botocore.config import Config  # noqa: PLC0415 - as above
-
-    config = Config(retries={"mode": "standard", "total_max_attempts": 4}, max_pool_connections=_S3_CONNECTIONS)
-    # The buckets and queues lie where the function does; Bedrock may be asked elsewhere.
-    region = region or os.environ.get("AWS_REGION") or settings.region
-    return session.client(service, region_name=region, config=config)
+    """Return a client of Bedrock's control plane, which starts batch inference jobs."""
+    return make_client(make_session(), "bedrock", settings, region=settings.region)

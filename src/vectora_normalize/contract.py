@@ -1,8 +1,8 @@
-"""The event that comes in and the answer that goes out, both checked.
+"""The event and the answer of the contract.
 
-Nothing here looks at a bucket or a clock: an event is read against the day of the run, and every fault in it is told
-in one answer. Keys that the contract does not know are ignored, because schedulers add theirs (`version`, `detail`,
-`account`); the run report lists them, so that a misspelt `perod_days` can be found.
+Nothing here reads a bucket or a clock: an event is checked against the day of the run, and one answer reports all its
+faults. Keys that the contract does not know are ignored, because schedulers add their own (``version``, ``detail``,
+``account``). The run report lists them, so that a misspelt ``perod_days`` can be found.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LONGEST_PERIOD_DAYS: Final = 3650
-"""Ten years: beyond it a number of days is a typing error, and no feed goes back so far."""
+MAX_PERIOD_DAYS: Final = 3650
+"""Ten years: a larger number of days is a typing error, and no feed reaches back so far."""
 
 DEFAULT_PERIOD_DAYS: Final = 7
 """The window where neither the event nor the client's configuration names one."""
 
 _KNOWN_KEYS = frozenset({"client_id", "period_days", "sources", "from_date", "to_date"})
-# It becomes a part of object keys, so nothing that a path or a URL could read as more than a name.
+# It becomes a part of object keys, so it has no character with a meaning in a path or a URL.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-# date.fromisoformat alone also takes 20261121 and 2026-W47-6.
+# date.fromisoformat alone also accepts 20261121 and 2026-W47-6.
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_SHOWN = 80  # characters of a refused value that a message repeats
+_MAX_SHOWN_CHARACTERS = 80  # of a refused value in a message
 
 
 class ErrorType(StrEnum):
-    """Why a run was refused or came to nothing; the `error_type` of an answer that is not a 200."""
+    """Why a run was refused or failed as a whole; the ``error_type`` of an answer that is not a 200."""
 
     INVALID_EVENT = "InvalidEvent"
     INVALID_CONFIGURATION = "InvalidConfiguration"
@@ -53,10 +53,10 @@ class ErrorType(StrEnum):
 
 
 class RunRefusedError(Exception):
-    """A run that cannot be done as asked, with all there is to say about it.
+    """A run that cannot be done as requested, with all reasons.
 
     Args:
-        error_type: What kind of refusal it is; it decides the status.
+        error_type: The kind of refusal; it decides the status.
         faults: One sentence each: the field, what was given, what is accepted.
     """
 
@@ -73,7 +73,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         client_id: Name of the client's configuration; safe as a part of an object key.
         period_days: Days back from the day of the run; None: the client's default, else 7.
         sources: Source keys instead of the client's own selection; None: the client's selection.
-        from_date: First day of the window, instead of `period_days`.
+        from_date: First day of the window, instead of ``period_days``.
         to_date: Last day of the window; None: the day of the run.
         ignored: Keys of the event that the contract does not know.
     """
@@ -87,13 +87,13 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_event(event: object, *, today: dt.date) -> RunRequest:
-    """The request that an event makes.
+    """Return the request of an event.
 
-    `period_days` and `from_date`/`to_date` exclude each other; `to_date` needs `from_date`; `from_date` alone reaches
-    to the day of the run. An optional field that is null counts as absent.
+    ``period_days`` and ``from_date``/``to_date`` exclude each other; ``to_date`` needs ``from_date``; ``from_date``
+    alone reaches to the day of the run. An optional field that is null counts as absent.
 
     Args:
-        event: Whatever Lambda was invoked with.
+        event: What Lambda was invoked with.
         today: Day of the run, UTC.
 
     Raises:
@@ -122,13 +122,13 @@ def parse_event(event: object, *, today: dt.date) -> RunRequest:
 
 
 def readable_client_id(event: object) -> str | None:
-    """The client id of an event that may be wrong in other ways, for its answer; None where there is none to repeat."""
+    """Return the client id of an event that may be wrong in other ways; None where it has no valid one."""
     client_id = cast("dict[object, object]", event).get("client_id") if isinstance(event, dict) else None
     return client_id if isinstance(client_id, str) and _CLIENT_ID.fullmatch(client_id) else None
 
 
 def succeeded(*, client_id: str, items_ingested: int, items_normalized: int, seconds: float) -> dict[str, Any]:
-    """The answer to a run that was done: exactly the four keys that callers know."""
+    """Return the answer to a run that was done: exactly the four keys that callers know."""
     body = {
         "client_id": client_id,
         "items_ingested": items_ingested,
@@ -139,7 +139,7 @@ def succeeded(*, client_id: str, items_ingested: int, items_normalized: int, sec
 
 
 def refused(refusal: RunRefusedError, *, client_id: str | None, seconds: float) -> dict[str, Any]:
-    """The answer to a run that was refused or came to nothing; `client_id` is null where the event names none."""
+    """Return the answer to a run that was refused or failed; ``client_id`` is null where the event names none."""
     body = {
         "client_id": client_id,
         "error_type": str(refusal.error_type),
@@ -150,9 +150,9 @@ def refused(refusal: RunRefusedError, *, client_id: str | None, seconds: float) 
 
 
 def show(value: object) -> str:
-    """A value as a message repeats it: on one line, and not longer than a line."""
+    """Return a value as a message shows it: on one line, and shortened."""
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]}..."
 
 
 def _fault(field: str, given: object, accepted: str) -> str:
@@ -173,10 +173,10 @@ def _read_client_id(value: object, faults: list[str]) -> str:
 def _read_period_days(value: object, faults: list[str]) -> int | None:
     if value is None:
         return None
-    # bool is an int to Python, and true is no number of days.
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LONGEST_PERIOD_DAYS:
+    # bool is a subclass of int, and true is not a number of days.
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_PERIOD_DAYS:
         return value
-    faults.append(_fault("period_days", value, f"a whole number from 1 to {LONGEST_PERIOD_DAYS}"))
+    faults.append(_fault("period_days", value, f"a whole number from 1 to {MAX_PERIOD_DAYS}"))
     return None
 
 

@@ -1,4 +1,4 @@
-"""`lambda_handler`: where Lambda's world ends and the run's begins.
+"""``lambda_handler``: the edge between Lambda and the run.
 
 The wall clock, the environment and the clients are read and made here, and handed down. Clients are made at the first
 invocation and serve all later ones of the same process; a pacer keeps what it has learned.
@@ -14,31 +14,32 @@ from typing import TYPE_CHECKING, Any
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from vectora_normalize import contract
-from vectora_normalize.aws_clients import aws_parts, deadline_of, killed_at, load_sdk
+from vectora_normalize.aws_clients import preload_sdk
 from vectora_normalize.operations.monitoring import configure_logging, emit_by_source, emit_metrics
 from vectora_normalize.pipeline import Invocation, run
+from vectora_normalize.pipeline.dependencies import aws_dependencies
 from vectora_normalize.settings import Settings
 
 if TYPE_CHECKING:
     from vectora_normalize.pipeline import RunSummary
 
-load_sdk()
+preload_sdk()
 _logger = logging.getLogger(__name__)
 
 
-def lambda_handler(event: object, context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda makes it
-    """Run once, as the contract of the deployed system has it.
+def lambda_handler(event: object, context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda creates its class
+    """Run once, as the contract of the deployed system says.
 
     Args:
-        event: See `vectora_normalize.contract.parse_event`.
+        event: See ``vectora_normalize.contract.parse_event``.
         context: Lambda's context; None outside of Lambda.
 
     Returns:
-        `statusCode` and `body`: 200, 400, 409 or 502.
+        ``statusCode`` and ``body``: 200, 400, 409 or 502.
 
     Raises:
         StoreError: A bucket could not be read or written.
-        Exception: A mistake of this program, so that Lambda marks the invocation failed.
+        Exception: A programming error, so that Lambda marks the invocation failed.
     """
     started = SYSTEM_CLOCK.monotonic()
     now = dt.datetime.now(dt.UTC)  # noqa: TID251 - this is the edge
@@ -49,15 +50,13 @@ def lambda_handler(event: object, context: Any) -> dict[str, Any]:  # noqa: ANN4
         request = contract.parse_event(event, today=now.date())
         settings = Settings.from_env(os.environ)
         configure_logging(settings.log_level, request_id=request_id, client_id=client_id)
-        invocation = Invocation(
-            now=now, request_id=request_id, deadline=deadline_of(context), killed_at=killed_at(context, now)
-        )
-        summary = run(request, aws_parts(settings), invocation)
+        invocation = Invocation.from_lambda_context(context, now=now, request_id=request_id)
+        summary = run(request, aws_dependencies(settings), invocation)
     except contract.RunRefusedError as refusal:
         _logger.error("refused: %s: %s", refusal.error_type, refusal)  # noqa: TRY400 - an answer, not a traceback
         emit_metrics({"RunsRefused": 1}, dimensions=_dimensions(), properties={"error_type": refusal.error_type})
         return contract.refused(refusal, client_id=client_id, seconds=SYSTEM_CLOCK.monotonic() - started)
-    _tell(summary, request_id)
+    _emit(summary, request_id)
     return summary.answer()
 
 
@@ -65,11 +64,11 @@ def _dimensions() -> dict[str, str]:
     return {"Environment": os.environ.get("ENV") or "dev"}
 
 
-def _tell(summary: RunSummary, request_id: str) -> None:
-    """What an operator reads first, and what the alarms are on."""
+def _emit(summary: RunSummary, request_id: str) -> None:
+    """Write the log lines that operators read, and the metrics that the alarms watch."""
     properties = {"request_id": request_id, "client_id": summary.client_id, "report": summary.report_key}
     if summary.refusal is not None:
-        _logger.error("came to nothing: %s: %s", summary.refusal.error_type, summary.refusal)
+        _logger.error("run failed: %s: %s", summary.refusal.error_type, summary.refusal)
         properties["error_type"] = str(summary.refusal.error_type)
     _logger.info(
         "%d of %d items normalised in %.1f s; report: %s",

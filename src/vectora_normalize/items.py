@@ -1,7 +1,7 @@
-"""An item of news, before and after Bedrock has read it.
+"""An item of news, before and after it is normalised.
 
-`RawItem` is what a source said; `NormalizedItem` is one row of `items.json`, with exactly the fields that its readers
-know. Both are frozen: threads share them, and nobody may mend an item on the way.
+``RawItem`` is what a source published; ``NormalizedItem`` is one row of ``items.json``, with exactly the fields that
+its readers know. Both are frozen, because threads share them.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 
 KINDS: Final = ("companies", "molecules", "technologies", "trademarks", "indications")
-"""The kinds of names that are looked for; each has a `<kind>_detected` and a `<kind>_in_scopes` list."""
+"""The kinds of names in an item; each has a ``<kind>_detected`` and a ``<kind>_in_scopes`` list."""
 
 Scopes: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Kind (one of `KINDS`) to the names that a client watches, in the spelling of its scope files."""
+"""Kind (one of ``KINDS``) to the names that a client watches, in the spelling of its scope files."""
 
 _SHA256_HEX = "^[0-9a-f]{64}$"
 
 
 class EventType(StrEnum):
-    """What a piece of news is about, as the newsletter sorts it."""
+    """The subject of an item, by which the newsletter sorts it."""
 
     CLINICAL_UPDATE = "clinical_update"
     PARTNERSHIP = "partnership"
@@ -38,22 +38,22 @@ class EventType(StrEnum):
 
 
 def hash_content(content: str) -> str:
-    """The sha256 of a cleaned text, in hex: what makes two items the same item."""
+    """Return the sha256 of a cleaned text in hex. Items with the same hash are the same item."""
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 class RawItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One item as a source published it, cleaned but not yet read by a model.
+    """One item as a source published it, cleaned but not yet normalised.
 
     Args:
         source_key: Key of the source in the catalogue.
-        source_type: The catalogue's word for it, such as `press_corporate`.
+        source_type: The catalogue's word for it, such as ``press_corporate``.
         title: Cleaned title, without markup.
         url: Absolute address of the item.
         published_at: Day of publication; None where none could be read.
-        language: Language of the source, such as `en`.
+        language: Language of the source, such as ``en``.
         content: Cleaned text, without markup.
-        content_hash: `hash_content(content)`.
+        content_hash: ``hash_content(content)``.
         company_id: The catalogue's company of a corporate source.
     """
 
@@ -68,13 +68,13 @@ class RawItem(msgspec.Struct, frozen=True, kw_only=True):
     company_id: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The item as JSON types: what `raw.json` holds."""
+        """Return the item as JSON types, as in ``raw.json``."""
         fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return fields
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> RawItem:
-        """The item that `to_dict` wrote.
+        """Return the item that ``to_dict`` wrote.
 
         Raises:
             msgspec.ValidationError: A field is missing or of another type.
@@ -83,10 +83,10 @@ class RawItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NormalizedItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of `items.json`.
+    """One row of ``items.json``.
 
-    `<kind>_detected` are the names that the model reported and the text contains; `<kind>_in_scopes` are those of them
-    that the client watches, in the spelling of its scope files.
+    ``<kind>_detected`` are the names that the model reported and the text contains; ``<kind>_in_scopes`` are those of
+    them that the client watches, in the spelling of its scope files.
     """
 
     item_id: str
@@ -113,13 +113,13 @@ class NormalizedItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     indications_in_scopes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The item as JSON types: dates in ISO, names in lists."""
+        """Return the item as JSON types: dates in ISO format, names in lists."""
         fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return fields
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> NormalizedItem:
-        """The item that `to_dict` wrote.
+        """Return the item that ``to_dict`` wrote.
 
         Raises:
             msgspec.ValidationError: A field is missing, unknown, or of another type.
@@ -128,5 +128,5 @@ class NormalizedItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def items_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of `items.json`, made from `NormalizedItem` itself."""
+    """Return the JSON Schema (draft 2020-12) of ``items.json``, made from ``NormalizedItem``."""
     return msgspec.json.schema(list[NormalizedItem])

@@ -1,7 +1,7 @@
-"""The Lambda's environment, read once into one frozen value.
+"""The environment of the Lambda, read once into one frozen value.
 
-Every variable is checked, and all faults are told at once: an operator who changes two variables wrongly learns of
-both from the first invocation. A variable that is set to nothing counts as not set, as CloudFormation leaves them.
+Every variable is checked, and all faults are reported at once: an operator who sets two variables wrongly learns of
+both from the first invocation. An empty variable counts as not set, because CloudFormation leaves unused ones empty.
 """
 
 from __future__ import annotations
@@ -30,23 +30,25 @@ DEFAULT_REGION: Final = "eu-west-3"
 """Where the function is deployed."""
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# What Python's logging and Lambda's own settings call two of them.
-_SAME_LEVEL = {"WARN": "WARNING", "FATAL": "CRITICAL"}
+# The other names of two of them in Python's logging and in Lambda's own settings.
+_LEVEL_ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:\S+")  # as botocore takes it
 _MODEL_ID = re.compile(r"\S+")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
-_MAX_WORKERS = 64  # with keepers an eighth of the threads that Lambda allows, and far beyond any known quota
+_MAX_WORKERS = 64  # an eighth of Lambda's threads, writer threads included, and far above any known quota
 _MAX_RETRIES = 20
-_MAX_BASE_DELAY = 60.0  # seconds; a quota is a quota of a minute
+_MAX_BASE_DELAY_SECONDS = 60.0  # quotas are quotas of a minute
 _MAX_QUOTA = 1e9
+_POLICY_NUMBERS = ("BEDROCK_MAX_RETRIES", "BEDROCK_BASE_DELAY", "BEDROCK_MULTIPLIER", "BEDROCK_MAX_DELAY")
+_POLICY_NAMES = (*_POLICY_NUMBERS, "BEDROCK_JITTER", "BEDROCK_RETRY_ON")
 _QUOTA_NAMES = ("BEDROCK_REQUESTS_PER_MINUTE", "BEDROCK_TOKENS_PER_MINUTE")
-_MAX_READ_TIMEOUT = 900.0  # the longest life of a Lambda, in seconds
+_MAX_READ_TIMEOUT = 900.0  # seconds: the longest run of a Lambda
 _URL = re.compile(r"https?://\S+")
-_MAX_RECEIVES = 1000  # as many as a queue's redrive policy takes
+_MAX_RECEIVES = 1000  # the limit of a queue's redrive policy
 
 
 class Pacing(StrEnum):
-    """How requests are spread over time before any is refused."""
+    """How requests are spread over time before any is throttled."""
 
     NONE = "none"
     QUOTA = "quota"
@@ -54,7 +56,7 @@ class Pacing(StrEnum):
 
 
 class Mode(StrEnum):
-    """What becomes of the items of a run."""
+    """Where the items of a run are normalised."""
 
     DIRECT = "direct"
     QUEUE = "queue"
@@ -69,28 +71,28 @@ class OnConcurrentRun(StrEnum):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the environment says.
+    """The configuration of the function.
 
     Args:
         config_bucket: Bucket of client configurations, catalogue and scopes.
-        data_bucket: Bucket that items and run reports are written to.
-        env: Name of the environment, such as `dev`.
+        data_bucket: Bucket to which items and run reports are written.
+        env: Name of the environment, such as ``dev``.
         project_name: Name of the project, for the run report.
         model_id: Bedrock model or inference profile.
         region: Region of Bedrock.
         policy: How a call to Bedrock is retried.
         max_workers: Calls to Bedrock in flight at once.
-        quota: What Bedrock is known to allow; None: nothing is known.
+        quota: The known quota of Bedrock; None: it is not known.
         pacing: How requests are spread over time.
-        read_timeout: Seconds to wait for an answer of Bedrock.
-        log_level: Least level that is logged.
-        allow_private_sources: Whether sources may live on private and loopback addresses: for tests and local runs.
+        read_timeout: Seconds to wait for a response of Bedrock.
+        log_level: Lowest level that is logged.
+        allow_private_sources: Whether sources may have private and loopback addresses: for tests and local runs.
         pubmed_api_key_param: Name of the SSM parameter with the PubMed key; accepted for callers that set it.
         on_concurrent_run: What a run does when another one of the client is under way.
         mode: Whether items are normalised here, or sent to workers.
-        queue_url: The queue that items are sent to.
-        dead_letter_queue_url: Where a worker puts what cannot be normalised.
-        max_receives: How often an item may come to a worker before it is put there.
+        queue_url: The queue to which items are sent.
+        dead_letter_queue_url: The queue to which a worker sends what cannot be normalised.
+        max_receives: How often an item may be delivered to a worker before it is sent there.
     """
 
     config_bucket: str
@@ -115,12 +117,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """The settings of an environment such as `os.environ`.
+        """Return the settings of an environment such as ``os.environ``.
 
         Raises:
-            RunRefusedError: INVALID_CONFIGURATION, with every fault: the variable, what it holds, what is accepted.
+            RunRefusedError: INVALID_CONFIGURATION, with every fault: the variable, its value, what is accepted.
         """
-        reader = _Reader(environ)
+        reader = _EnvReader(environ)
         settings = cls(
             config_bucket=reader.bucket("CONFIG_BUCKET", "the name of the bucket with the configurations"),
             data_bucket=reader.bucket("DATA_BUCKET", "the name of the bucket that items are written to"),
@@ -149,11 +151,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def _level(text: str) -> str:
     level = text.upper()
-    return _SAME_LEVEL.get(level, level)
+    return _LEVEL_ALIASES.get(level, level)
 
 
-class _Reader:
-    """Reads variables one by one and collects what is wrong with them; a wrong one reads as its default."""
+def _is_plain(text: str) -> bool:
+    """Whether a number is written as operators write it; Python also reads ``1_0`` and digits of other scripts."""
+    return text.isascii() and "_" not in text
+
+
+class _EnvReader:
+    """Reads variables one by one and collects their faults; a wrong variable is read as its default."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -179,7 +186,7 @@ class _Reader:
         return value if value in accepted else self._refuse(name, " or ".join(accepted), default)
 
     def number(self, name: str, default: Number, *, least: float, most: float) -> Number:
-        """The variable as a number of the default's type."""
+        """Return the variable as a number of the default's type."""
         text = self.text(name, "")
         if not text:
             return default
@@ -187,7 +194,7 @@ class _Reader:
             value = type(default)(text)
         except ValueError:
             value = None
-        if not text.isascii() or "_" in text:  # Python reads 1_0 as ten
+        if not _is_plain(text):
             value = None
         if value is not None and least <= value <= most:  # nan lies in no range
             return value
@@ -199,21 +206,34 @@ class _Reader:
         return self.matching(name, DEFAULT_REGION, _REGION, f"a region such as {DEFAULT_REGION}")
 
     def policy(self) -> RetryPolicy:
-        return RetryPolicy(
-            max_retries=self.number("BEDROCK_MAX_RETRIES", 3, least=0, most=_MAX_RETRIES),
-            base_delay=self.number("BEDROCK_BASE_DELAY", 0.5, least=0, most=_MAX_BASE_DELAY),
-            retry_on=self.choice("BEDROCK_RETRY_ON", "throttling", ("throttling", "transient")),
-        )
+        """The policy of ``RetryPolicy.from_env``, within the limits of a Lambda."""
+        valid: dict[str, str] = {}
+        for name in _POLICY_NAMES:
+            text = self.text(name, "")
+            try:
+                policy = RetryPolicy.from_env({name: text})
+            except ValueError as error:
+                self.faults.append(str(error))
+                continue
+            if policy.max_retries > _MAX_RETRIES:
+                self._refuse(name, f"a whole number from 0 to {_MAX_RETRIES}", None)
+            elif policy.base_delay > _MAX_BASE_DELAY_SECONDS:
+                self._refuse(name, f"a number from 0 to {_MAX_BASE_DELAY_SECONDS:g}", None)
+            elif name in _POLICY_NUMBERS and not _is_plain(text):
+                self._refuse(name, "a number in ASCII digits", None)
+            else:
+                valid[name] = text
+        return RetryPolicy.from_env(valid)
 
     def quota(self) -> Quota | None:
         requests, tokens = (self.number(name, 0.0, least=1, most=_MAX_QUOTA) or None for name in _QUOTA_NAMES)
         return Quota(requests_per_minute=requests, tokens_per_minute=tokens) if requests or tokens else None
 
     def pacing(self) -> Pacing:
-        """QUOTA where a quota is given, else NONE, unless the variable says otherwise."""
-        told = any(self.text(name, "") for name in _QUOTA_NAMES)
-        pacing = Pacing(self.choice("BEDROCK_PACING", "quota" if told else "none", tuple(Pacing)))
-        if pacing is Pacing.QUOTA and not told:
+        """Return the variable, else QUOTA where a quota is given, else NONE."""
+        has_quota = any(self.text(name, "") for name in _QUOTA_NAMES)
+        pacing = Pacing(self.choice("BEDROCK_PACING", "quota" if has_quota else "none", tuple(Pacing)))
+        if pacing is Pacing.QUOTA and not has_quota:
             self.faults.append(f"BEDROCK_PACING: got 'quota' without a quota; required: {' or '.join(_QUOTA_NAMES)}")
         return pacing
 

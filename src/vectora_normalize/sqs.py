@@ -1,4 +1,4 @@
-"""SQS queues: many messages in few requests, and an account of those that could not be sent."""
+"""SQS queues: sends many messages in few requests, and returns those that could not be sent."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.retrying._deadline import Deadline
 
-# What SQS takes in one request, for the whole batch and for each message ("Amazon SQS message quotas").
-_MOST_MESSAGES: Final = 10
-_MOST_BYTES: Final = 1_048_576
+# What SQS accepts in one request, for the whole batch and for each message ("Amazon SQS message quotas").
+_MAX_BATCH_MESSAGES: Final = 10
+_MAX_BATCH_BYTES: Final = 1_048_576
 # Requests at once; one takes some 20 ms.
-_SENDERS: Final = 8
-# A partial failure is SQS's own, and over in a moment. (A request that fails as a whole is sent again by boto3.)
+_SEND_WORKERS: Final = 8
+# A partial failure is SQS's own and short. (boto3 itself retries a request that fails as a whole.)
 _POLICY: Final = RetryPolicy(max_retries=4, base_delay=0.2, retry_on={Fault.INTERNAL_SERVER})
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A message.
+class OutgoingMessage:
+    """A message to send.
 
     Args:
         body: Its text.
-        attributes: Name to text, beside the body: at most 10, none of them empty.
+        attributes: Name to text: at most 10, none of them empty.
     """
 
     body: str
@@ -39,91 +39,93 @@ class Message:
 
     @property
     def size(self) -> int:
-        """Bytes, as SQS counts them: body, and names, types and values of the attributes."""
-        told = sum(len(name) + len(_TYPE) + len(value.encode()) for name, value in self.attributes.items())
-        return len(self.body.encode()) + told
+        """The size in bytes as SQS counts it: the body, and names, types and values of the attributes."""
+        attributes = sum(len(name) + len(_TYPE) + len(value.encode()) for name, value in self.attributes.items())
+        return len(self.body.encode()) + attributes
 
 
-class NotSent(Exception):  # noqa: N818 - it is what happened
-    """Messages of a batch that SQS did not take, and may take later."""
+class MessagesNotSentError(Exception):
+    """Messages of a batch that SQS did not accept, and may accept later."""
 
     fault = Fault.INTERNAL_SERVER
 
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """Messages that go in one request, by their place among all of them; those that were taken are gone."""
+    """The messages of one request by their position among all messages; those that were sent are removed."""
 
-    open: dict[int, Message]
+    unsent: dict[int, OutgoingMessage]
     refused: dict[int, str] = field(default_factory=dict[int, str])
 
 
 class SqsQueue:
-    """A queue that messages are sent to.
+    """A queue to which messages are sent.
 
     Args:
-        client: A boto3 `sqs` client.
-        url: Of the queue.
-        clock: How to wait between two tries.
+        client: A boto3 ``sqs`` client.
+        url: URL of the queue.
+        clock: How to wait between two attempts.
     """
 
-    def __init__(self, client: Any, url: str, clock: Clock = SYSTEM_CLOCK) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
+    def __init__(self, client: Any, url: str, clock: Clock = SYSTEM_CLOCK) -> None:  # noqa: ANN401 - boto3 creates client classes at run time
         self._client = client
         self._url = url
         self._clock = clock
 
-    def send(self, messages: Sequence[Message], *, deadline: Deadline | None = None) -> dict[int, str]:
-        """Send all of them; those that were not sent, by their place, each with the reason.
+    def send(self, messages: Sequence[OutgoingMessage], *, deadline: Deadline | None = None) -> dict[int, str]:
+        """Send all messages; return the reasons of those that were not sent, by their position.
 
         Args:
-            messages: What to send.
-            deadline: After it no batch is begun.
+            messages: The messages.
+            deadline: After it no further request is sent.
         """
         unsent = {
-            place: f"{message.size} bytes; SQS takes {_MOST_BYTES}"
-            for place, message in enumerate(messages)
-            if message.size > _MOST_BYTES
+            position: f"{message.size} bytes; SQS accepts {_MAX_BATCH_BYTES}"
+            for position, message in enumerate(messages)
+            if message.size > _MAX_BATCH_BYTES
         }
-        batches = list(_batches({place: one for place, one in enumerate(messages) if place not in unsent}))
-        executor = BoundedExecutor(_SENDERS, policy=_POLICY, deadline=deadline, clock=self._clock)
+        batches = list(_batches({position: one for position, one in enumerate(messages) if position not in unsent}))
+        executor = BoundedExecutor(_SEND_WORKERS, policy=_POLICY, deadline=deadline, clock=self._clock)
         for outcome in executor.run(self._send, batches).outcomes:
             batch = outcome.item
             reason = str(outcome.error) if outcome.error is not None else str(outcome.reason)
             unsent.update(batch.refused)
-            unsent.update(dict.fromkeys(batch.open, reason))
+            unsent.update(dict.fromkeys(batch.unsent, reason))
         return unsent
 
     def _send(self, batch: _Batch) -> None:
-        entries = [_entry(place, message) for place, message in batch.open.items()]
-        answer: Mapping[str, Any] = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-        for sent in answer.get("Successful", ()):
-            del batch.open[int(sent["Id"])]
-        failed = {int(entry["Id"]): entry for entry in answer.get("Failed", ())}
-        for place, entry in failed.items():
+        entries = [_entry(position, message) for position, message in batch.unsent.items()]
+        response: Mapping[str, Any] = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        for sent in response.get("Successful", ()):
+            del batch.unsent[int(sent["Id"])]
+        failed = {int(entry["Id"]): entry for entry in response.get("Failed", ())}
+        for position, entry in failed.items():
             if entry.get("SenderFault"):
-                del batch.open[place]
-                batch.refused[place] = f"{entry.get('Code')}: {entry.get('Message', '')}"
-        if batch.open:
-            codes = {str(entry.get("Code")) for place, entry in failed.items() if place in batch.open}
-            raise NotSent(f"{len(batch.open)} messages not taken: {', '.join(sorted(codes)) or 'not answered'}")
+                del batch.unsent[position]
+                batch.refused[position] = f"{entry.get('Code')}: {entry.get('Message', '')}"
+        if batch.unsent:
+            codes = {str(entry.get("Code")) for position, entry in failed.items() if position in batch.unsent}
+            raise MessagesNotSentError(
+                f"{len(batch.unsent)} messages not accepted: {', '.join(sorted(codes)) or 'no response'}"
+            )
 
 
 _TYPE: Final = "String"
 
 
-def _entry(place: int, message: Message) -> dict[str, Any]:
+def _entry(position: int, message: OutgoingMessage) -> dict[str, Any]:
     attributes = {name: {"DataType": _TYPE, "StringValue": value} for name, value in message.attributes.items()}
-    return {"Id": str(place), "MessageBody": message.body, "MessageAttributes": attributes}
+    return {"Id": str(position), "MessageBody": message.body, "MessageAttributes": attributes}
 
 
-def _batches(messages: Mapping[int, Message]) -> Iterator[_Batch]:
-    batch: dict[int, Message] = {}
+def _batches(messages: Mapping[int, OutgoingMessage]) -> Iterator[_Batch]:
+    batch: dict[int, OutgoingMessage] = {}
     size = 0
-    for place, message in messages.items():
-        if len(batch) == _MOST_MESSAGES or size + message.size > _MOST_BYTES:
+    for position, message in messages.items():
+        if len(batch) == _MAX_BATCH_MESSAGES or size + message.size > _MAX_BATCH_BYTES:
             yield _Batch(batch)
             batch, size = {}, 0
-        batch[place] = message
+        batch[position] = message
         size += message.size
     if batch:
         yield _Batch(batch)

@@ -13,10 +13,10 @@ import pytest
 from bedrock_resilience.quotas import Quota, QuotaAdmission, QuotaLedger, Usage
 from support.deployment import CATALOG, CLIENT, Context, Deployment
 from support.schemas import conforms
-from vectora_normalize import aws_clients as aws
 from vectora_normalize.handler import lambda_handler
 from vectora_normalize.items import KINDS, RawItem, items_schema
 from vectora_normalize.normalize import extraction
+from vectora_normalize.pipeline import dependencies as wiring
 
 DEPOT = "press_sector__depot_dispatch"
 NORDLAI = "press_corporate__nordlai"
@@ -120,7 +120,7 @@ class TestARunThatIsDone:
     def test_clients_are_made_once_for_all_invocations(self, deployment: Deployment) -> None:
         for number in range(3):
             lambda_handler(event(sources=[NORDLAI], from_date="2001-01-01", to_date="2001-01-02"), Context(f"{number}"))
-        assert aws.aws_parts.cache_info().misses == 1
+        assert wiring.aws_dependencies.cache_info().misses == 1
         assert len(deployment.stored()) == 4
 
     def test_the_window_of_the_event_comes_before_that_of_the_client(self, deployment: Deployment) -> None:

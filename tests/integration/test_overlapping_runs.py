@@ -45,11 +45,11 @@ def test_three_overlapping_invocations_pay_for_each_item_once(
     assert len(deployment.items()) == 112
     reports = [deployment.report(name) for name in ("one", "two", "three")]
     assert sum(report["bedrock"]["attempts"] for report in reports) == 112
-    assert sum(report["work"]["asked"] for report in reports) == 112
+    assert sum(report["work"]["invoked"] for report in reports) == 112
     for report in reports:
-        assert report["work"]["asked"] + report["work"]["reused"] + report["work"]["joined"] == 112
+        assert report["work"]["invoked"] + report["work"]["reused"] + report["work"]["joined"] == 112
     # The work was shared, not done by one and waited for by the others.
-    assert sum(report["work"]["asked"] > 0 for report in reports) >= 2
+    assert sum(report["work"]["invoked"] > 0 for report in reports) >= 2
     assert sum(report["shared_with"] is None for report in reports) == 1
     assert deployment.keys("normalized/lai_weekly/lease") == deployment.keys("normalized/lai_weekly/outstanding/") == []
 
@@ -76,7 +76,7 @@ def test_where_overlapping_runs_wait_the_later_ones_find_everything_done(
     monkeypatch.setattr("vectora_normalize.pipeline.admission._PAUSE", 0.1)
     answers = invoke_together("one", "two", sources=[DEPOT])
     assert [answer["body"]["items_normalized"] for answer in answers] == [27, 27]
-    asked = sorted(deployment.report(name)["work"]["asked"] for name in ("one", "two"))
+    asked = sorted(deployment.report(name)["work"]["invoked"] for name in ("one", "two"))
     assert asked == [0, 27]
     assert deployment.emulator.requests == 27
 

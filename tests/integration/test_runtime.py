@@ -34,9 +34,9 @@ DEPOT = "press_sector__depot_dispatch"
 ALL = 112  # items of the example's window
 # Stops for nothing, so that it is at work when its deadline comes; what is deployed would have answered long before.
 IMPATIENT = """
-from vectora_normalize import aws_clients as aws
+from vectora_normalize.pipeline import dependencies as wiring
 
-aws.ATTEMPT_SECONDS = aws.MARGIN_SECONDS = 0.0
+wiring.ATTEMPT_SECONDS = wiring.MARGIN_SECONDS = 0.0
 from handler import lambda_handler
 """
 

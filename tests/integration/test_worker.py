@@ -11,10 +11,10 @@ from support.deployment import Context
 from support.schemas import conforms
 from support.sqs import Queues, queues, record_of
 from support.tags import answered_tags
-from vectora_normalize import aws_clients as aws
 from vectora_normalize import worker
 from vectora_normalize.handler import lambda_handler
 from vectora_normalize.items import items_schema
+from vectora_normalize.pipeline import dependencies as wiring
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -170,4 +170,4 @@ def test_what_cannot_be_sent_is_outstanding_and_sent_by_the_next_dispatcher(
     dispatch("later", from_date="2001-01-01", to_date="2001-01-02")
     assert scaled.waiting() == 13
     assert deployment.keys("normalized/lai_weekly/outstanding/") == []
-    assert aws.aws_parts.cache_info().misses >= 2
+    assert wiring.aws_dependencies.cache_info().misses >= 2

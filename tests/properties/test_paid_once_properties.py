@@ -12,11 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.answering import answer
 from support.memorystore import MemoryStore
 from support.ticking import Ticking
-from vectora_normalize.normalize.response_cache import Answer, AnswerStore, Claim
+from vectora_normalize.normalize.response_cache import CachedResponse, ItemClaim, ResponseCache
 from vectora_normalize.storage.expiry import RunClock
 
 if TYPE_CHECKING:
-    from vectora_normalize.storage.expiry import Hold
+    from vectora_normalize.storage.expiry import LeaseRecord
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 ATTEMPT = 10.0
@@ -30,14 +30,15 @@ class PaidOnce(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Ticking()
-        self.wall = RunClock(NOW, self.clock)
+        self.run_clock = RunClock(NOW, self.clock)
         self.store = MemoryStore()
         self.runs = {
-            name: AnswerStore(self.store, "small", run=name, wall=self.wall, attempt=ATTEMPT) for name in NAMES
+            name: ResponseCache(self.store, "small", run_id=name, run_clock=self.run_clock, attempt_seconds=ATTEMPT)
+            for name in NAMES
         }
-        self.claims: dict[str, Claim] = {}
+        self.claims: dict[str, ItemClaim] = {}
         self.asking: dict[str, float] = {}  # until when an attempt of that run may be under way
-        self.first: Answer | None = None
+        self.first: CachedResponse | None = None
         self.item = 0
 
     @property
@@ -49,13 +50,13 @@ class PaidOnce(RuleBasedStateMachine):
 
     @rule(run=RUNS, begins=st.booleans())
     def come(self, run: str, *, begins: bool) -> None:
-        """Claim the item, and perhaps ask about it at once; the pacer may let it wait."""
+        """ItemClaim the item, and perhaps ask about it at once; the pacer may let it wait."""
         if run not in self.claims:
-            taken = self.runs[run].take(self.key)
-            if isinstance(taken, Claim):
+            taken = self.runs[run].claim(self.key)
+            if isinstance(taken, ItemClaim):
                 assert self.first is None, "an item with an answer was claimed"
                 self.claims[run] = taken
-            elif isinstance(taken, Answer):
+            elif isinstance(taken, CachedResponse):
                 assert taken == self.first
         if begins:
             self.attempt(run)
@@ -66,7 +67,7 @@ class PaidOnce(RuleBasedStateMachine):
         claim = self.claims.get(run)
         if claim is None or not self.ended(run):
             return
-        renewed = self.runs[run].renewed(claim, ATTEMPT)
+        renewed = self.runs[run].renew(claim, ATTEMPT)
         if renewed is None:
             del self.claims[run]
             return
@@ -85,10 +86,10 @@ class PaidOnce(RuleBasedStateMachine):
         under_way = not self.ended(run)
         self.asking.pop(run, None)
         if how == "failed":
-            self.runs[run].give_back(claim)
+            self.runs[run].release(claim)
         elif under_way:
             mine = answer(f"by {run}", NOW)
-            standing = self.runs[run].keep(claim, mine)
+            standing = self.runs[run].save(claim, mine)
             assert self.first is None or standing == self.first
             self.first = standing
 
@@ -107,8 +108,8 @@ class PaidOnce(RuleBasedStateMachine):
 
     @invariant()
     def everybody_sees_the_same(self) -> None:
-        seen = {name: answers.find(self.key) for name, answers in self.runs.items()}
-        found: list[Answer | Hold | None] = list(seen.values())
+        seen = {name: answers.get(self.key) for name, answers in self.runs.items()}
+        found: list[CachedResponse | LeaseRecord | None] = list(seen.values())
         assert found.count(found[0]) == len(NAMES)
         if self.first is not None:
             assert found[0] == self.first

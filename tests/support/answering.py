@@ -8,7 +8,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from vectora_normalize.normalize.extraction import Extraction
-from vectora_normalize.normalize.response_cache import Answer
+from vectora_normalize.normalize.response_cache import CachedResponse
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -31,11 +31,11 @@ def extraction(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - right and wr
     }
 
 
-def answer(summary: str, ingested_at: dt.datetime, **fields: Any) -> Answer:  # noqa: ANN401 - as above
+def answer(summary: str, ingested_at: dt.datetime, **fields: Any) -> CachedResponse:  # noqa: ANN401 - as above
     """An answer as it is kept."""
     read = msgspec.convert(extraction(summary=summary), Extraction)
     given: dict[str, Any] = {"extraction": read, "usage": {"inputTokens": 7}, "ingested_at": ingested_at, **fields}
-    return Answer(**given)
+    return CachedResponse(**given)
 
 
 def tool_answer(fields: object, *, name: str = "record_item") -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from support.logs import restored_loggers
 from support.pages import ROOT
 from support.s3 import REGION, make_bucket, s3_client
-from vectora_normalize import aws_clients as aws
 from vectora_normalize.local.sources import SourceServer
+from vectora_normalize.pipeline import dependencies as wiring
 from vectora_normalize.settings import Settings
 
 if TYPE_CHECKING:
@@ -120,16 +120,16 @@ def deployed(aws_url: str, emulator: BedrockEmulator, sources: Path = EXAMPLE / 
 @contextlib.contextmanager
 def warm_process() -> Generator[None]:
     """A process of the function that has not been invoked yet; what it opens and changes is undone in the end."""
-    aws.aws_parts.cache_clear()
+    wiring.aws_dependencies.cache_clear()
     with restored_loggers():
         try:
             yield
         finally:
-            if aws.aws_parts.cache_info().currsize:
-                parts = aws.aws_parts(Settings.from_env(os.environ))
-                parts.bedrock.close()
-                cast("Any", parts.data)._client.close()
-                for queue in (parts.queue, parts.dead_letters):
+            if wiring.aws_dependencies.cache_info().currsize:
+                dependencies = wiring.aws_dependencies(Settings.from_env(os.environ))
+                dependencies.bedrock.close()
+                cast("Any", dependencies.data)._client.close()
+                for queue in (dependencies.queue, dependencies.dead_letters):
                     if queue is not None:
                         cast("Any", queue)._client.close()
-            aws.aws_parts.cache_clear()
+            wiring.aws_dependencies.cache_clear()

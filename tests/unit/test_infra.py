@@ -169,7 +169,7 @@ class TestMetrics:
         return {alarm["MetricName"]: alarm for alarm in found}
 
     def emitted(self) -> dict[str, Any]:
-        counts = worker_counts(BatchReport(()), come_back=(), dead=(), seconds=1.0)
+        counts = worker_counts(BatchReport(()), retried=(), dead_lettered=(), seconds=1.0)
         directive: dict[str, Any] = json.loads(metrics("r-1", **counts))["_aws"]["CloudWatchMetrics"][0]
         return directive
 

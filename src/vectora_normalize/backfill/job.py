@@ -23,9 +23,9 @@ from vectora_normalize.items import RawItem  # noqa: TC001 - msgspec reads the a
 from vectora_normalize.normalize.extraction import watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
 from vectora_normalize.normalize.prompt import build_text_request
-from vectora_normalize.normalize.response_cache import Answer, AnswerStore, look_up
+from vectora_normalize.normalize.response_cache import CachedResponse, ResponseCache, look_up
 from vectora_normalize.pipeline.keys import ObjectKeys, add_rows, to_json
-from vectora_normalize.pipeline.plan import make_reader
+from vectora_normalize.pipeline.plan import load_client_context
 from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.objects import NotFoundError
 
@@ -157,8 +157,10 @@ class Backfill:
         self._now = now
         self._clock = clock
         self._prefix = f"normalized/{client_id}/backfills/"
-        wall = RunClock(now, clock)
-        self._answers = AnswerStore(data, client_id, run="backfill", wall=wall, attempt=settings.read_timeout)
+        run_clock = RunClock(now, clock)
+        self._answers = ResponseCache(
+            data, client_id, run_id="backfill", run_clock=run_clock, attempt_seconds=settings.read_timeout
+        )
 
     def start(self, first: dt.date, last: dt.date, *, role_arn: str, sources: Collection[str] | None = None) -> Job:
         """Start a job about what was ingested in these days and has no answer yet.
@@ -173,8 +175,8 @@ class Backfill:
             RunRefusedError: There are too few items, or the client or its configuration is wrong.
             StoreError: A bucket could not be read or written.
         """
-        reader = make_reader(self._client_id, self._config)
-        watchlists, language = watchlists_of(reader.scopes), reader.client.language
+        client_context = load_client_context(self._client_id, self._config)
+        watchlists, language = watchlists_of(client_context.scopes), client_context.client.language
         found = harvest(self._data, self._client_id, first=first, last=last, sources=sources)
         records = self._unanswered(found, self._normalizer(watchlists, language))
         if len(records) < LEAST_RECORDS:
@@ -223,8 +225,8 @@ class Backfill:
             StoreError: A bucket could not be read or written.
         """
         records = {one.key: one for one in self._records(job)}
-        reader = make_reader(self._client_id, self._config)
-        normalizer = self._normalizer(watchlists_of(reader.scopes), reader.client.language)
+        client_context = load_client_context(self._client_id, self._config)
+        normalizer = self._normalizer(watchlists_of(client_context.scopes), client_context.client.language)
         rows: dict[dt.date, list[dict[str, Any]]] = defaultdict(list)
         failed: Counter[str] = Counter()
         answered = known = 0
@@ -242,7 +244,7 @@ class Backfill:
             standing = self._answers.put(record.key, answer)
             known += standing != answer
             answered += 1
-            row = normalizer.normalized(record.item, standing, origin="store")["item"].to_dict()
+            row = normalizer.build_item(record.item, standing, origin="store")["item"].to_dict()
             for day in record.days:
                 rows[day].append(row)
         if missing:
@@ -254,7 +256,7 @@ class Backfill:
         return Collected(done, answered, known, failed, {day: len(of_day) for day, of_day in sorted(rows.items())})
 
     def _unanswered(self, found: Sequence[Found], normalizer: Normalizer) -> list[Record]:
-        keys = [normalizer.work(one.item).key for one in found]
+        keys = [normalizer.prepare(one.item).key for one in found]
         answers = look_up(self._answers, keys, clock=self._clock)
         taken = self._in_open_jobs()
         return [
@@ -318,15 +320,15 @@ class Backfill:
         return f"{client[: _LONGEST_NAME - len(stamp) - 1].rstrip('-')}-{stamp}"
 
 
-def _answer(result: Result, record: Record, job: Job) -> Answer | None:
+def _answer(result: Result, record: Record, job: Job) -> CachedResponse | None:
     if result.extraction is None:
         return None
-    return Answer(
+    return CachedResponse(
         extraction=result.extraction,
         usage=dict(result.usage or {}),
         ingested_at=dt.datetime.combine(record.days[0], dt.time(tzinfo=dt.UTC)),
         model_id=job.model_id,
-        paid_by=job.name,
+        run_id=job.name,
         content_hash=record.item.content_hash,
         url=record.item.url,
     )

@@ -10,7 +10,7 @@ import msgspec
 from bedrock_resilience.bedrock import check_converse
 from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError
 from vectora_normalize.normalize.extraction import MalformedExtractionError, read_text_answer
-from vectora_normalize.normalize.normalizer import counted
+from vectora_normalize.normalize.normalizer import token_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,4 +67,4 @@ def _result(line: bytes) -> Result:
         extraction = read_text_answer(answer)
     except (MalformedResponseError, IncompleteResponseError, MalformedExtractionError) as error:
         return Result(record_id, error=f"{error.fault.value}: {error}")
-    return Result(record_id, extraction, counted(answer.get("usage")))
+    return Result(record_id, extraction, token_counts(answer.get("usage")))

@@ -123,20 +123,21 @@ def _backfill_of(client_id: str) -> Generator[Backfill]:
 
 def _make(client_id: str) -> Backfill:
     from vectora_normalize import contract  # noqa: PLC0415 - as above
-    from vectora_normalize.aws_clients import aws_parts, bedrock_control_client  # noqa: PLC0415 - as above
+    from vectora_normalize.aws_clients import bedrock_control_client  # noqa: PLC0415 - as above
     from vectora_normalize.backfill.job import Backfill  # noqa: PLC0415 - as above
+    from vectora_normalize.pipeline.dependencies import aws_dependencies  # noqa: PLC0415 - as above
     from vectora_normalize.settings import Settings  # noqa: PLC0415 - as above
 
     now = dt.datetime.now(dt.UTC)  # noqa: TID251 - this is the edge
     contract.parse_event({"client_id": client_id}, today=now.date())  # its name becomes a part of keys
     settings = Settings.from_env(os.environ)
-    parts = aws_parts(settings)
+    dependencies = aws_dependencies(settings)
     return Backfill(
         client_id,
         settings,
-        config=parts.config,
-        data=parts.data,
+        config=dependencies.config,
+        data=dependencies.data,
         bedrock=bedrock_control_client(settings),
         now=now,
-        clock=parts.clock,
+        clock=dependencies.clock,
     )

@@ -14,8 +14,8 @@ from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.quotas import Quota
 from vectora_normalize import contract
 from vectora_normalize.contract import ErrorType, RunRefusedError
-from vectora_normalize.local.run import LocalFolder, local_parts, settings_for
-from vectora_normalize.pipeline import Invocation, Parts, run
+from vectora_normalize.local.run import LocalFolder, local_dependencies, settings_for
+from vectora_normalize.pipeline import Dependencies, Invocation, run
 from vectora_normalize.settings import Pacing, Settings
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def perform(
     try:
         event = _event(job)
         request = contract.parse_event(event, today=now.date())
-        with _parts(job, environ, client_id=request.client_id, now=now) as parts:
+        with _dependencies(job, environ, client_id=request.client_id, now=now) as dependencies:
             invocation = Invocation(now=now, request_id=request_id, on_progress=on_progress)
-            summary = run(request, parts, invocation)
-            bucket = parts.settings.data_bucket if job.local else f"s3://{parts.settings.data_bucket}"
+            summary = run(request, dependencies, invocation)
+            bucket = dependencies.settings.data_bucket if job.local else f"s3://{dependencies.settings.data_bucket}"
             return Outcome(summary.answer(), summary, _files(summary, bucket))
     except RunRefusedError as refusal:
         client_id = contract.readable_client_id(event)
@@ -141,32 +141,38 @@ def _read_event(file: Path) -> object:
 
 
 @contextlib.contextmanager
-def _parts(job: Job, environ: Mapping[str, str], *, client_id: str, now: dt.datetime) -> Generator[Parts]:
+def _dependencies(job: Job, environ: Mapping[str, str], *, client_id: str, now: dt.datetime) -> Generator[Dependencies]:
     if job.local is None:
-        yield _aws_parts(job, environ)
+        yield _aws_dependencies(job, environ)
         return
     folder = LocalFolder(job.local)
     folder.check()
     out = job.out or Path("out") / client_id
     settings = settings_for(folder, out, environ, workers=job.workers)
     quota = None if job.rpm is None else Quota(requests_per_minute=job.rpm)
-    with local_parts(folder, out, settings, today=now.date(), quota=quota) as parts:
-        yield parts if settings.pacing is Pacing.NONE else msgspec.structs.replace(parts, pacer=_pacer(settings))
+    with local_dependencies(folder, out, settings, today=now.date(), quota=quota) as dependencies:
+        yield (
+            dependencies
+            if settings.pacing is Pacing.NONE
+            else msgspec.structs.replace(dependencies, pacer=_pacer(settings))
+        )
 
 
-def _aws_parts(job: Job, environ: Mapping[str, str]) -> Parts:
+def _aws_dependencies(job: Job, environ: Mapping[str, str]) -> Dependencies:
     alone = [option for option, value in (("--out", job.out), ("--rpm", job.rpm)) if value is not None]
     if alone:
         raise RunRefusedError(
             ErrorType.INVALID_CONFIGURATION, f"{' and '.join(alone)}: got it without --local; accepted: beside --local"
         )
-    from vectora_normalize.aws_clients import aws_parts  # noqa: PLC0415 - a local run can do without
+    from vectora_normalize.pipeline.dependencies import aws_dependencies  # noqa: PLC0415 - a local run can do without
 
     settings = Settings.from_env(environ)
-    return aws_parts(settings if job.workers is None else msgspec.structs.replace(settings, max_workers=job.workers))
+    return aws_dependencies(
+        settings if job.workers is None else msgspec.structs.replace(settings, max_workers=job.workers)
+    )
 
 
 def _pacer(settings: Settings) -> Any:  # noqa: ANN401 - a Pacer; see the import
-    from vectora_normalize.aws_clients import make_pacer  # noqa: PLC0415 - as above
+    from vectora_normalize.pipeline.dependencies import make_pacer  # noqa: PLC0415 - as above
 
     return make_pacer(settings)

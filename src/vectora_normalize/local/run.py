@@ -13,7 +13,7 @@ from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.local.bedrock import emulator_client
 from vectora_normalize.local.fetching import LocalFetcher
 from vectora_normalize.local.sources import SourceServer
-from vectora_normalize.pipeline.dependencies import Parts
+from vectora_normalize.pipeline.dependencies import Dependencies
 from vectora_normalize.settings import Settings
 from vectora_normalize.storage.objects import FolderStore
 
@@ -117,10 +117,10 @@ def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, 
 
 
 @contextlib.contextmanager
-def local_parts(
+def local_dependencies(
     folder: LocalFolder, out: Path, settings: Settings, *, today: dt.date, quota: Quota | None
-) -> Generator[Parts]:
-    """The parts of a run; servers and connections are gone at the end of the block.
+) -> Generator[Dependencies]:
+    """The dependencies of a run; servers and connections are gone at the end of the block.
 
     Args:
         folder: What the run works on.
@@ -136,7 +136,7 @@ def local_parts(
             emulator_client(emulator.endpoint_url, workers=settings.max_workers, read_timeout=settings.read_timeout)
         ) as client,
     ):
-        yield Parts(
+        yield Dependencies(
             settings=settings,
             config=FolderStore(folder.config),
             data=FolderStore(out),

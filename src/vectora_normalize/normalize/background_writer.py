@@ -1,4 +1,4 @@
-"""Answers are stored while their workers go on: with a fast model, waiting would cost a run a twentieth of its time."""
+"""Stores responses while their workers go on: with a fast model, waiting would take a twentieth of a run's time."""
 
 from __future__ import annotations
 
@@ -10,40 +10,36 @@ if TYPE_CHECKING:
 
 
 class BackgroundWriter:
-    """Runs what stores an answer at once, in a thread of its own; a context manager, at whose end all is stored.
+    """Starts each write at once, in a thread of its own. A context manager: at its end all writes are done.
 
     Args:
-        most: How many run at the same time. Whoever brings one more waits: where the store hangs, no more is paid for
-            that could be lost.
+        max_threads: Writes at the same time. Submitting one more blocks: where the store hangs, no further response is
+            paid for that could be lost.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._room = threading.Semaphore(most)
+    def __init__(self, max_threads: int) -> None:
+        self._max_threads = max_threads
+        self._slots = threading.Semaphore(max_threads)
 
-    def begin(self, store: Callable[[], None]) -> None:
-        """Begin to store an answer.
-
-        Args:
-            store: Stores it, and raises nothing.
-        """
-        self._room.acquire()  # given back when it is stored
+    def submit(self, write: Callable[[], None]) -> None:
+        """Start a write; it must not raise."""
+        self._slots.acquire()  # released by _run
         try:
-            threading.Thread(target=self._run, args=(store,), name="keeper").start()
-        except RuntimeError:  # no more threads: whoever brings it stores it
-            self._run(store)
+            threading.Thread(target=self._run, args=(write,), name="background-writer").start()
+        except RuntimeError:  # the process can start no more threads, so the caller's thread writes
+            self._run(write)
 
-    def _run(self, store: Callable[[], None]) -> None:
+    def _run(self, write: Callable[[], None]) -> None:
         try:
-            store()
+            write()
         finally:
-            self._room.release()
+            self._slots.release()
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wait until all is stored."""
-        for _thread in range(self._most):
-            self._room.acquire()
+        """Wait until all writes are done."""
+        for _thread in range(self._max_threads):
+            self._slots.acquire()

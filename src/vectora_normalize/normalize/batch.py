@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bedrock_resilience import BatchReport, Clock, Deadline, Pacer, Progress
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized, Normalizer
-    from vectora_normalize.normalize.response_cache import AnswerStore
+    from vectora_normalize.normalize.response_cache import ResponseCache
 
 MAX_BEDROCK_WORKERS = 4
 """Calls in flight at the same time, unless the environment sets another number."""
@@ -28,7 +28,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
     items: Sequence[RawItem],
     normalizer: Normalizer,
     *,
-    answers: AnswerStore | None = None,
+    cache: ResponseCache | None = None,
     max_workers: int = MAX_BEDROCK_WORKERS,
     policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
     pacer: Pacer | None = None,
@@ -45,7 +45,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
     Args:
         items: The items to normalise.
         normalizer: Normalises one item.
-        answers: Where answers are kept, and shared with other runs; None: every item is asked about.
+        cache: Where responses are stored and shared with other runs; None: a request is sent for every item.
         max_workers: Calls in flight at the same time.
         policy: The retry policy of each call.
         pacer: Paces the requests; None: a request is sent as soon as a worker is free.
@@ -55,9 +55,9 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
 
     Raises:
         BatchInterrupted: Ctrl-C came; it carries the report.
-        StoreError: The kept answers could not be read; nothing was asked.
+        StoreError: The stored responses could not be read; no request was sent.
     """
-    batch = DeduplicatedBatch(items, normalizer, answers, on_progress=on_progress)
+    batch = DeduplicatedBatch(items, normalizer, cache, on_progress=on_progress)
     executor = BoundedExecutor(
         max_workers,
         policy=policy,
@@ -65,7 +65,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
         deadline=deadline,
         clock=clock,
         listeners=[ContractLoggingListener(_logger)],
-        on_progress=batch.tell,
+        on_progress=batch.report_progress,
         tokens=batch.tokens,
     )
     report = batch.run(executor)

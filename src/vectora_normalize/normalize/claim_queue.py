@@ -1,4 +1,4 @@
-"""The input of a batch that is shared with other runs: each item is claimed shortly before a worker is free for it."""
+"""The input of a batch that other runs may share: each item is claimed shortly before a worker is free for it."""
 
 from __future__ import annotations
 
@@ -9,143 +9,143 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from vectora_normalize.normalize.response_cache import Answer, Claim
+from vectora_normalize.normalize.response_cache import CachedResponse, ItemClaim
 from vectora_normalize.storage.objects import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bedrock_resilience.batch._report import ItemOutcome
-    from vectora_normalize.normalize.normalizer import Work
-    from vectora_normalize.normalize.response_cache import AnswerStore
+    from vectora_normalize.normalize.normalizer import PreparedRequest
+    from vectora_normalize.normalize.response_cache import ResponseCache
 
 
 class Task(msgspec.Struct, eq=False):
     """An item on its way through a batch.
 
     Args:
-        index: Its place in the input.
-        work: The item and its request.
-        claim: The right to ask about it; None: not taken, or not needed any more.
-        standing: The answer that was kept instead of this run's own.
+        index: Its position in the input.
+        prepared: The item and its request.
+        claim: The right to send the request; None: not claimed, or not needed any more.
+        earlier: The response that was stored already when this run's own was to be stored.
         spent: What attempts cost before the item turned out to be another run's.
     """
 
     index: int
-    work: Work
-    claim: Claim | None = None
-    standing: Answer | None = None
+    prepared: PreparedRequest
+    claim: ItemClaim | None = None
+    earlier: CachedResponse | None = None
     spent: ItemOutcome[Task, Any] | None = None
 
 
-class Feed:
-    """Tasks, claimed a little before they are asked for. What is not the batch's to do is left out and remembered.
+class ClaimQueue:
+    """An iterator of tasks that are claimed a little before they are taken. Tasks of other runs are left out.
 
-    A context manager, at whose beginning a thread begins to claim and at whose end it has stopped. To claim takes a
-    request to the store; workers that all waited for it would wait one behind the other.
+    A context manager: a thread of its own claims tasks from its beginning to its end. A claim takes a request to the
+    store, and workers that claimed for themselves would wait for it one after the other.
 
     Args:
-        tasks: What is to be done.
-        answers: Where they are claimed; None: nobody else can be at work on them.
-        ahead: How many are claimed and not handed out yet.
+        tasks: The tasks.
+        cache: Where they are claimed; None: no other run can have them.
+        ahead: How many tasks are claimed but not taken yet.
 
     Attributes:
-        answered: Tasks that others had answered by then.
-        elsewhere: Tasks that others are at work on.
-        broken: Tasks that could not be claimed; nobody asks about them.
+        answered: Tasks that other runs had answered by then, with the responses.
+        claimed_elsewhere: Tasks that other runs have claimed.
+        unclaimable: Tasks that could not be claimed, with the reason; no request is sent for them.
     """
 
-    def __init__(self, tasks: Sequence[Task], answers: AnswerStore | None, *, ahead: int = 1) -> None:
+    def __init__(self, tasks: Sequence[Task], cache: ResponseCache | None, *, ahead: int = 1) -> None:
         self._tasks = deque(tasks)
-        self._answers = answers
+        self._cache = cache
         self._length = len(tasks)
-        # Workers take tasks in threads of their own. The thread that started the run only asks when it is over, to
-        # list what was not started: that needs no claim.
-        self._starter = threading.get_ident()
-        self._room = threading.Semaphore(ahead)
-        self._ready: SimpleQueue[Task | None] = SimpleQueue()  # None: there are no more
+        # Workers take tasks in their own threads. The thread that started the batch takes tasks only when the batch is
+        # over, to list those that were not started, which needs no claim.
+        self._owner_thread = threading.get_ident()
+        self._free_slots = threading.Semaphore(ahead)
+        self._claimed: SimpleQueue[Task | None] = SimpleQueue()  # None: the end
         self._claimer: threading.Thread | None = None
         self._stopped = False
         self._error: Exception | None = None
-        self.answered: list[tuple[Task, Answer]] = []
-        self.elsewhere: list[Task] = []
-        self.broken: list[tuple[Task, StoreError]] = []
+        self.answered: list[tuple[Task, CachedResponse]] = []
+        self.claimed_elsewhere: list[Task] = []
+        self.unclaimable: list[tuple[Task, StoreError]] = []
 
     def __enter__(self) -> Self:
-        """Itself, with its thread at work."""
-        if self._answers is not None:
-            self._claimer = threading.Thread(target=self._claim, args=(self._answers,), name="claimer")
+        """Start the thread that claims; return itself."""
+        if self._cache is not None:
+            self._claimer = threading.Thread(target=self._claim_tasks, args=(self._cache,), name="claimer")
             self._claimer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Claim no more."""
+        """Stop the thread that claims."""
         self._stop()
 
     def __len__(self) -> int:
-        """The number of tasks; fewer may come out."""
+        """Return the number of tasks; the iterator may yield fewer."""
         return self._length
 
     def __iter__(self) -> Iterator[Task]:
-        """Itself: there is one input."""
+        """Return itself: there is one input."""
         return self
 
     def __next__(self) -> Task:
-        """The next task that is the batch's to do."""
-        if self._answers is None or threading.get_ident() == self._starter:
-            return self._unclaimed()
-        task = self._ready.get()
+        """Return the next task of this run."""
+        if self._cache is None or threading.get_ident() == self._owner_thread:
+            return self._next_unstarted()
+        task = self._claimed.get()
         if task is not None:
-            self._room.release()
+            self._free_slots.release()
             return task
-        self._ready.put(None)  # for the other workers
+        self._claimed.put(None)  # for the other workers
         if self._error is not None:
             raise self._error
         raise StopIteration
 
-    def _unclaimed(self) -> Task:
-        """The next task as it is: one that was claimed too late, or was not."""
+    def _next_unstarted(self) -> Task:
+        """Return the next task that no worker took, claimed or not."""
         self._stop()
-        while not self._ready.empty():
-            task = self._ready.get()
+        while not self._claimed.empty():
+            task = self._claimed.get()
             if task is not None:
                 return task
         if not self._tasks:
             raise StopIteration
         return self._tasks.popleft()
 
-    def _claim(self, answers: AnswerStore) -> None:
-        """Claim one task after the other, as long as there is room for one more."""
+    def _claim_tasks(self, cache: ResponseCache) -> None:
+        """Claim one task after the other whenever a slot is free."""
         try:
-            while self._room.acquire() and self._tasks and not self._stopped:
+            while self._free_slots.acquire() and self._tasks and not self._stopped:
                 task = self._tasks.popleft()
-                if self._is_ours(task, answers):
-                    self._ready.put(task)
+                if self._claim_task(task, cache):
+                    self._claimed.put(task)
                 else:
-                    self._room.release()
-        except Exception as error:  # noqa: BLE001 - whoever asks for the next task raises it
+                    self._free_slots.release()
+        except Exception as error:  # noqa: BLE001 - whoever takes the next task raises it
             self._error = error
         finally:
-            self._ready.put(None)
+            self._claimed.put(None)
 
     def _stop(self) -> None:
         if self._claimer is not None:
             self._stopped = True
-            self._room.release()
+            self._free_slots.release()
             self._claimer.join()
             self._claimer = None
 
-    def _is_ours(self, task: Task, answers: AnswerStore) -> bool:
+    def _claim_task(self, task: Task, cache: ResponseCache) -> bool:
         try:
-            taken = answers.take(task.work.key)
+            result = cache.claim(task.prepared.key)
         except StoreError as error:
-            self.broken.append((task, error))
+            self.unclaimable.append((task, error))
             return False
-        if isinstance(taken, Claim):
-            task.claim = taken
+        if isinstance(result, ItemClaim):
+            task.claim = result
             return True
-        if isinstance(taken, Answer):
-            self.answered.append((task, taken))
+        if isinstance(result, CachedResponse):
+            self.answered.append((task, result))
         else:
-            self.elsewhere.append(task)
+            self.claimed_elsewhere.append(task)
         return False

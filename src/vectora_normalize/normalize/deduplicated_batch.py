@@ -1,9 +1,9 @@
-"""A batch that pays for no item twice: it takes what is kept, asks about the rest, and waits for what others ask about.
+"""A batch that pays for no item twice: stored responses first, then requests, then the responses of other runs.
 
-In that order, because only the middle part costs anything. An item is claimed shortly before a worker is free for it:
-of several runs over the same items each does as many as it has time for, and one that dies holds back no more than
-three items for each of its workers: claimed ahead, asked about, being kept. Claiming and keeping go on beside the
-calls, so that workers do nothing but ask.
+In that order, because only the requests cost anything. An item is claimed shortly before a worker is free for it. Of
+several runs over the same items, each does as many as it has time for, and one that dies blocks at most three items per
+worker: one claimed ahead, one at Bedrock, one being stored. Claiming and storing run beside the calls, so that workers
+do nothing but call Bedrock.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._faults import classify
 from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.normalize.background_writer import BackgroundWriter
-from vectora_normalize.normalize.claim_queue import Feed, Task
+from vectora_normalize.normalize.claim_queue import ClaimQueue, Task
 from vectora_normalize.normalize.extraction import item_id
-from vectora_normalize.normalize.response_cache import Answer, look_up
+from vectora_normalize.normalize.response_cache import CachedResponse, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,17 +31,16 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas import RequestTokens
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized, Normalizer
-    from vectora_normalize.normalize.response_cache import AnswerStore, Claim
-
-_HELPERS: Final = 16  # requests to the store at once, when a batch is over
+    from vectora_normalize.normalize.response_cache import ItemClaim, ResponseCache
 
 BUSY_ELSEWHERE: Final = "another run is at work on it"
 """Why an item was not started, where another run had not answered it before the deadline of this one."""
 
+_CLEANUP_WORKERS: Final = 16  # requests to the store at once when a batch is over
+# Seconds between two polls of the items that other runs have claimed; a response of Bedrock takes several seconds.
+_MIN_POLL_SECONDS: Final = 0.1
+_MAX_POLL_SECONDS: Final = 2.0
 _logger = logging.getLogger(__name__)
-# Seconds between two looks at what other runs ask about; an answer of Bedrock takes several.
-_FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 2.0
 
 
 class DeduplicatedBatch:
@@ -49,180 +48,184 @@ class DeduplicatedBatch:
 
     Args:
         items: What to normalise.
-        normalizer: How one item is read.
-        answers: Where answers are kept; None: every item is asked about.
-        on_progress: Called after each item, with the items of the whole batch.
+        normalizer: How one item is normalised.
+        cache: Where responses are stored; None: a request is sent for every item.
+        on_progress: Called after each item, with the numbers of the whole batch.
     """
 
     def __init__(
         self,
         items: Sequence[RawItem],
         normalizer: Normalizer,
-        answers: AnswerStore | None = None,
+        cache: ResponseCache | None = None,
         *,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> None:
-        self._tasks = [Task(index, normalizer.work(item)) for index, item in enumerate(items)]
+        self._tasks = [Task(index, normalizer.prepare(item)) for index, item in enumerate(items)]
         self._normalizer = normalizer
-        self._answers = answers
+        self._cache = cache
         self._on_progress = on_progress
         self._outcomes: dict[int, ItemOutcome[RawItem, Normalized]] = {}
         self._settled: Counter[str] = Counter()
-        self._aside: list[Task] = []
-        self._unkept: list[tuple[Task, Claim, Answer]] = []
-        self._feed = Feed((), None)
+        self._elsewhere: list[Task] = []
+        self._unsaved: list[tuple[Task, ItemClaim, CachedResponse]] = []
+        self._queue = ClaimQueue((), None)
         self._stopped: str | None = None
 
     def tokens(self, task: Task) -> RequestTokens:
-        """What the request of a task may use of a token quota."""
-        return self._normalizer.tokens(task.work)
+        """Return what the request of a task may use of a token quota."""
+        return self._normalizer.tokens(task.prepared)
 
-    def tell(self, progress: Progress) -> None:
+    def report_progress(self, progress: Progress) -> None:
         """Pass on the progress of one round as that of the whole batch."""
         if self._on_progress is None:
             return
-        settled, found = self._settled, len(self._feed.answered)
-        whole = replace(
+        settled, answered = self._settled, len(self._queue.answered)
+        total = replace(
             progress,
-            submitted=progress.submitted + settled.total() + found,
-            succeeded=progress.succeeded + settled["succeeded"] + found,
+            submitted=progress.submitted + settled.total() + answered,
+            succeeded=progress.succeeded + settled["succeeded"] + answered,
             failed=progress.failed + settled["failed"],
             unstarted=progress.unstarted + settled["unstarted"],
             total=len(self._tasks),
         )
-        self._on_progress(whole)
+        self._on_progress(total)
 
     def run(self, executor: BoundedExecutor) -> BatchReport[RawItem, Normalized]:
-        """Do it.
+        """Run the batch.
 
         Args:
-            executor: Asks Bedrock, with `tokens` and `tell` of this batch where it wants them.
+            executor: Sends the requests; its ``tokens`` and ``on_progress`` are this batch's ``tokens`` and
+                ``report_progress``.
 
         Raises:
-            BatchInterrupted: Ctrl-C came; it carries the report.
-            StoreError: The kept answers could not be read.
+            BatchInterrupted: Ctrl-C was pressed; it carries the report.
+            StoreError: The stored responses could not be read.
         """
         now = executor.retrier.clock.monotonic
         started = now()
         try:
-            rest = self._take_what_is_kept(executor)
-            while rest:
-                self._ask(rest, executor)
-                rest = [] if self._stopped else self._wait_for_others(executor)
+            tasks = self._settle_cached(executor)
+            while tasks:
+                self._run_round(tasks, executor)
+                tasks = [] if self._stopped else self._wait_for_others(executor)
         except KeyboardInterrupt:
             self._stopped = "interrupted"
             raise BatchInterrupted(self._report(now() - started)) from None
         finally:
-            self._put_in_order(executor)
+            self._cleanup(executor)
         return self._report(now() - started)
 
-    def _take_what_is_kept(self, executor: BoundedExecutor) -> list[Task]:
-        """Settle the tasks whose answers are kept; the others."""
-        answers = self._answers
-        if answers is None:
+    def _settle_cached(self, executor: BoundedExecutor) -> list[Task]:
+        """Settle the tasks whose responses are stored; return the others."""
+        cache = self._cache
+        if cache is None:
             return self._tasks
         retrier = executor.retrier
-        keys = [task.work.key for task in self._tasks]
-        rest: list[Task] = []
-        for task, answer in zip(
-            self._tasks, look_up(answers, keys, clock=retrier.clock, deadline=retrier.deadline), strict=True
-        ):
-            if answer is None:
-                rest.append(task)
+        keys = [task.prepared.key for task in self._tasks]
+        responses = look_up(cache, keys, clock=retrier.clock, deadline=retrier.deadline)
+        missing: list[Task] = []
+        for task, response in zip(self._tasks, responses, strict=True):
+            if response is None:
+                missing.append(task)
             else:
-                self._settle_found(task, answer, origin="store")
-        if len(rest) < len(self._tasks):
-            self.tell(Progress(0, 0, 0, 0, 0, 0, 0, 0))
-        return rest
+                self._settle_response(task, response, origin="store")
+        if len(missing) < len(self._tasks):
+            self.report_progress(Progress(0, 0, 0, 0, 0, 0, 0, 0))
+        return missing
 
-    def _ask(self, tasks: Sequence[Task], executor: BoundedExecutor) -> None:
-        """One round: ask about all of these that are nobody else's."""
+    def _run_round(self, tasks: Sequence[Task], executor: BoundedExecutor) -> None:
+        """Send the requests of all these tasks that no other run has claimed."""
         workers = executor.max_workers
-        feed = self._feed = Feed(tasks, self._answers, ahead=workers)
+        queue = self._queue = ClaimQueue(tasks, self._cache, ahead=workers)
         try:
-            with feed, BackgroundWriter(workers) as keeper:
-                report = executor.run(functools.partial(self._attempt, executor.retrier.clock.monotonic, keeper), feed)
+            with queue, BackgroundWriter(workers) as writer:
+                report = executor.run(functools.partial(self._attempt, executor.retrier.clock.monotonic, writer), queue)
         except BatchInterrupted as interruption:
-            self._settle_round(interruption.report, feed)
+            self._settle_round(interruption.report, queue)
             raise
         self._stopped = report.stopped
-        self._settle_round(report, feed)
+        self._settle_round(report, queue)
 
-    def _attempt(self, now: Callable[[], float], keeper: BackgroundWriter, task: Task) -> Normalized | None:
-        """One attempt, in a worker's thread; None where another run has the item by now."""
+    def _attempt(self, now: Callable[[], float], writer: BackgroundWriter, task: Task) -> Normalized | None:
+        """Make one attempt, in a worker's thread; None where another run has the item by now."""
         deadline = Deadline.current()
-        normalizer, answers = self._normalizer, self._answers
-        if task.claim is not None and answers is not None:
-            # Pacing and backing off may have taken longer than a claim lasts.
-            task.claim = answers.renewed(task.claim, normalizer.read_timeout)
+        normalizer, cache = self._normalizer, self._cache
+        if task.claim is not None and cache is not None:
+            # Pacing and backoff may have taken longer than a claim lasts.
+            task.claim = cache.renew(task.claim, normalizer.read_timeout)
             if task.claim is None:
                 return None
-        answer = normalizer.ask(task.work, None if deadline is None else deadline.remaining(now()))
-        # Before anything else its keeping begins: whatever goes wrong from here on, it is paid for.
+        response = normalizer.invoke(task.prepared, None if deadline is None else deadline.remaining(now()))
+        # Storing begins before anything else: whatever fails from here on, the response is paid for.
         claim, task.claim = task.claim, None
-        if claim is not None and answers is not None:
-            keeper.begin(functools.partial(self._keep, answers, task, claim, answer))
-        return normalizer.normalized(task.work.item, answer)
+        if claim is not None and cache is not None:
+            writer.submit(functools.partial(self._save, cache, task, claim, response))
+        return normalizer.build_item(task.prepared.item, response)
 
-    def _keep(self, answers: AnswerStore, task: Task, claim: Claim, answer: Answer) -> None:
-        """Store an answer, in a thread of the keeper's."""
+    def _save(self, cache: ResponseCache, task: Task, claim: ItemClaim, response: CachedResponse) -> None:
+        """Store a response, in a thread of the background writer."""
         try:
-            standing = answers.keep(claim, answer)
-        except Exception as error:  # noqa: BLE001 - it is tried again when the batch is over, and told then
-            _logger.warning("%s: its answer could not be kept yet: %s", item_id(task.work.item), error)
-            self._unkept.append((task, claim, answer))
+            stored = cache.save(claim, response)
+        except Exception as error:  # noqa: BLE001 - _cleanup tries again, and logs an error if that fails, too
+            _logger.warning("%s: its response could not be stored yet: %s", item_id(task.prepared.item), error)
+            self._unsaved.append((task, claim, response))
         else:
-            task.standing = None if standing is answer else standing
+            task.earlier = None if stored is response else stored
 
-    def _settle_round(self, report: BatchReport[Task, Normalized | None], feed: Feed) -> None:
+    def _settle_round(self, report: BatchReport[Task, Normalized | None], queue: ClaimQueue) -> None:
         for outcome in report.outcomes:
             task = outcome.item
             if outcome.status == "succeeded" and outcome.value is None:
                 task.spent = _sum(task.spent, _without_last_attempt(outcome))
-                self._aside.append(task)
-            elif outcome.status == "succeeded" and task.standing is not None:
-                # Our claim was over, and another run was faster: the item is what all others see.
+                self._elsewhere.append(task)
+            elif outcome.status == "succeeded" and task.earlier is not None:
+                # Our claim had expired and another run was faster: the item is what all others see.
                 task.spent = _sum(task.spent, outcome)
-                self._settle_found(task, task.standing, origin="bedrock")
+                self._settle_response(task, task.earlier, origin="bedrock")
             else:
                 self._settle(task, outcome)
-        for task, answer in feed.answered:
-            self._settle_found(task, answer, origin="another run")
-        feed.answered = []  # counted among the settled from here on
-        for task, error in feed.broken:
-            self._settle(task, _failed(task, error, "not claimed, and so not asked about"))
-        self._aside.extend(feed.elsewhere)
+        for task, response in queue.answered:
+            self._settle_response(task, response, origin="another run")
+        queue.answered = []  # counted in _settled from here on
+        for task, error in queue.unclaimable:
+            self._settle(task, _failed(task, error, "not claimed, so no request was sent"))
+        self._elsewhere.extend(queue.claimed_elsewhere)
 
     def _wait_for_others(self, executor: BoundedExecutor) -> list[Task]:
-        """Collect what other runs answer; the tasks that they let go of, or none where all is settled or time is up."""
-        answers, deadline, clock = self._answers, executor.retrier.deadline, executor.retrier.clock
-        pause = _FIRST_PAUSE
-        while answers is not None and self._aside:
+        """Collect the responses of other runs.
+
+        Returns:
+            The tasks whose claims were released or expired; none where all tasks are settled or the time is over.
+        """
+        cache, deadline, clock = self._cache, executor.retrier.deadline, executor.retrier.clock
+        pause = _MIN_POLL_SECONDS
+        while cache is not None and self._elsewhere:
             free: list[Task] = []
-            for task in tuple(self._aside):
-                found = answers.find(task.work.key)
-                if isinstance(found, Answer):
-                    self._aside.remove(task)
-                    self._settle_found(task, found, origin="another run")
+            for task in tuple(self._elsewhere):
+                found = cache.get(task.prepared.key)
+                if isinstance(found, CachedResponse):
+                    self._elsewhere.remove(task)
+                    self._settle_response(task, found, origin="another run")
                 elif found is None:
-                    self._aside.remove(task)
+                    self._elsewhere.remove(task)
                     free.append(task)
             if free:
                 return free
-            if self._aside:
+            if self._elsewhere:
                 if deadline is not None and not deadline.allows(clock.monotonic(), pause):
                     self._stopped = BUSY_ELSEWHERE
                     return []
                 clock.sleep(pause)
-                pause = min(1.5 * pause, _LONGEST_PAUSE)
+                pause = min(1.5 * pause, _MAX_POLL_SECONDS)
         return []
 
-    def _settle_found(self, task: Task, answer: Answer, *, origin: str) -> None:
-        """An answer that cost this run nothing."""
+    def _settle_response(self, task: Task, response: CachedResponse, *, origin: str) -> None:
+        """Settle a task with a response that cost this run nothing."""
         try:
-            value = self._normalizer.normalized(task.work.item, answer, origin=origin)
-        except Exception as error:  # noqa: BLE001 - as in the executor: it fails this item, and the run tells of it
-            self._settle(task, _failed(task, error, "its answer could not be used"))
+            value = self._normalizer.build_item(task.prepared.item, response, origin=origin)
+        except Exception as error:  # noqa: BLE001 - as in the executor: it fails this item, and the report shows it
+            self._settle(task, _failed(task, error, "its response could not be used"))
         else:
             self._settle(task, ItemOutcome(index=task.index, item=task, status="succeeded", value=value))
 
@@ -230,58 +233,59 @@ class DeduplicatedBatch:
         self._outcomes[task.index] = _of_item(task, outcome)
         self._settled[outcome.status] += 1
 
-    def _put_in_order(self, executor: BoundedExecutor) -> None:
-        """Give back the claims that came to nothing, and try once more to keep what could not be kept.
+    def _cleanup(self, executor: BoundedExecutor) -> None:
+        """Store the responses that could not be stored before, and release the claims that are left.
 
-        Side by side, because what is left of the time is for storing; without any, the claims end by themselves.
+        In parallel, because the remaining time is for storing. Where no time remains, the claims expire.
         """
-        answers, retrier = self._answers, executor.retrier
-        if answers is None:
+        cache, retrier = self._cache, executor.retrier
+        if cache is None:
             return
         deadline = None if retrier.deadline is None else Deadline(retrier.deadline.at)
-        helpers = BoundedExecutor(_HELPERS, policy=RetryPolicy(max_retries=0), deadline=deadline, clock=retrier.clock)
-        for kept in helpers.run(lambda left: answers.keep(left[1], left[2]), self._unkept).outcomes:
-            if kept.status != "succeeded":
-                told = kept.error or kept.reason
-                name = item_id(kept.item[0].work.item)
-                _logger.error("%s: its answer was not kept, and may be paid for again: %s", name, told)
+        helpers = BoundedExecutor(
+            _CLEANUP_WORKERS, policy=RetryPolicy(max_retries=0), deadline=deadline, clock=retrier.clock
+        )
+        for saved in helpers.run(lambda unsaved: cache.save(unsaved[1], unsaved[2]), self._unsaved).outcomes:
+            if saved.status != "succeeded":
+                name = item_id(saved.item[0].prepared.item)
+                cause = saved.error or saved.reason
+                _logger.error("%s: its response was not stored, and may be paid for again: %s", name, cause)
         claims = [task.claim for task in self._tasks if task.claim is not None]
-        for given in helpers.run(answers.give_back, claims).outcomes:
-            if given.status != "succeeded":
-                _logger.warning(
-                    "a claim ends by itself at %s: %s", given.item.hold.expires_at, given.error or given.reason
-                )
+        for released in helpers.run(cache.release, claims).outcomes:
+            if released.status != "succeeded":
+                expires_at, cause = released.item.lease.expires_at, released.error or released.reason
+                _logger.warning("a claim could not be released and expires at %s: %s", expires_at, cause)
 
     def _report(self, elapsed: float) -> BatchReport[RawItem, Normalized]:
         outcomes = (self._outcomes.get(task.index) or self._unstarted(task) for task in self._tasks)
         return BatchReport(tuple(outcomes), elapsed, self._stopped)
 
     def _unstarted(self, task: Task) -> ItemOutcome[RawItem, Normalized]:
-        reason = BUSY_ELSEWHERE if task in self._aside else self._stopped
+        reason = BUSY_ELSEWHERE if task in self._elsewhere else self._stopped
         return _of_item(task, ItemOutcome(index=task.index, item=task, status="unstarted", reason=reason))
 
 
 def _failed(task: Task, error: Exception, reason: str) -> ItemOutcome[Task, Any]:
-    """A failure that no request was sent for."""
+    """Return the outcome of a failure for which no request was sent."""
     fault = classify(error)
     return ItemOutcome(index=task.index, item=task, status="failed", error=error, fault=fault, reason=reason)
 
 
 def _without_last_attempt(outcome: ItemOutcome[Task, Any]) -> ItemOutcome[Task, Any]:
-    """The outcome of a task that is another run's, whose last attempt the executor counted, but sent no request for."""
+    """Return the outcome without its last attempt: the executor counted it, but another run has the item."""
     tokens = outcome.tokens
     tokens = tokens and replace(tokens, unknown=tokens.unknown - 1)
     return replace(outcome, attempts=outcome.attempts - 1, tokens=tokens)
 
 
 def _of_item(task: Task, outcome: ItemOutcome[Task, Any]) -> ItemOutcome[RawItem, Normalized]:
-    """The outcome of a task as that of its item, at its place in the whole batch, with all that was spent on it."""
-    whole: ItemOutcome[Any, Any] = _sum(task.spent, outcome)  # the type of the item changes
-    return replace(whole, index=task.index, item=task.work.item)
+    """Return the outcome of a task as that of its item, at its position in the batch, with all that was spent on it."""
+    total: ItemOutcome[Any, Any] = _sum(task.spent, outcome)  # the type of the item changes
+    return replace(total, index=task.index, item=task.prepared.item)
 
 
 def _sum(spent: ItemOutcome[Task, Any] | None, outcome: ItemOutcome[Task, Any]) -> ItemOutcome[Task, Any]:
-    """The outcome with what had been spent on the item before."""
+    """Return the outcome with what was spent on the item before."""
     if spent is None:
         return outcome
     return replace(

@@ -1,4 +1,4 @@
-"""One item through Bedrock: a request, an attempt, and what is made of its answer."""
+"""Normalises one item with one request to Bedrock: prepares it, sends it, and builds the item from the response."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bedrock_resilience.bedrock import converse, request_tokens
 from bedrock_resilience.quotas import TokenEstimator, usage_from
 from vectora_normalize.normalize.extraction import MalformedExtractionError, normalize, read_answer
 from vectora_normalize.normalize.prompt import build_request
-from vectora_normalize.normalize.response_cache import Answer, request_key
+from vectora_normalize.normalize.response_cache import CachedResponse, request_key
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 
 class Normalized(TypedDict):
-    """What came of an item. A mapping with `usage`, which is where a pacer and the account of tokens look.
+    """The result of an item. It is a mapping with ``usage``, where pacers and the token counts of a report look.
 
-    `usage` holds the tokens that this run paid for it; nothing where the answer was there already. `origin` says where
-    the answer came from: `bedrock`, `store` (an earlier run had paid for it) or `another run` (at the same time).
+    ``usage`` holds the tokens that this run paid for; it is empty where the response was stored already. ``origin`` is
+    where the response came from: ``bedrock``, ``store`` (an earlier run paid for it) or ``another run`` (one at the
+    same time did).
     """
 
     item: NormalizedItem
@@ -32,14 +33,14 @@ class Normalized(TypedDict):
     origin: str
 
 
-@dataclass(slots=True, eq=False)
-class Work:
-    """An item with the request that it makes.
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRequest:
+    """An item with its request.
 
     Args:
-        item: What to read.
+        item: What to normalise.
         request: The keyword arguments of Converse.
-        key: `request_key(request)`.
+        key: ``request_key(request)``.
     """
 
     item: RawItem
@@ -49,17 +50,17 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Normalizer:
-    """Reads one item with one request; everything that the items of a run have in common.
+    """Normalises one item with one request; holds everything that the items of a run have in common.
 
     Args:
-        client: A `bedrock-runtime` client without retries of its own, as `bedrock_runtime_client` makes it.
+        client: A ``bedrock-runtime`` client without retries of its own, as ``bedrock_runtime_client`` makes it.
         model_id: Bedrock model or inference profile.
         watchlists: The client's names by kind.
-        ingested_at: The instant of the run, with its time zone.
+        ingested_at: The start of the run, with its time zone.
         language: Language of the summaries.
-        run: Name of the run, for people who look at a kept answer.
-        client_within: Gives a client whose calls end within so many seconds; None: `client` is the only one.
-        read_timeout: Seconds that a call of `client` may take at the most.
+        run_id: Name of the run, for people who read a stored response.
+        client_for_timeout: Returns a client whose calls end within that many seconds; None: ``client`` is the only one.
+        read_timeout: Seconds that a call of ``client`` may take at most.
     """
 
     client: Any
@@ -67,61 +68,63 @@ class Normalizer:
     watchlists: Watchlists
     ingested_at: dt.datetime
     language: str = "en"
-    run: str = ""
-    client_within: Callable[[float], Any] | None = None
+    run_id: str = ""
+    client_for_timeout: Callable[[float], Any] | None = None
     read_timeout: float = 120.0
     _estimator: TokenEstimator = field(default_factory=TokenEstimator, repr=False)
 
-    def work(self, item: RawItem) -> Work:
-        """The item, ready to be asked about."""
+    def prepare(self, item: RawItem) -> PreparedRequest:
+        """Return the item with its request and key."""
         request = build_request(item, self.watchlists, model_id=self.model_id, language=self.language)
-        return Work(item, request, request_key(request))
+        return PreparedRequest(item, request, request_key(request))
 
-    def ask(self, work: Work, seconds: float | None = None) -> Answer:
-        """One attempt.
+    def invoke(self, prepared: PreparedRequest, seconds: float | None = None) -> CachedResponse:
+        """Send the request once.
 
         Args:
-            work: What to ask about.
+            prepared: The request.
             seconds: How long it may take; None: as long as the client waits.
 
         Raises:
-            MalformedExtractionError: The answer is no extraction.
-            Exception: What boto3 raised, or `bedrock_resilience.bedrock.converse` made of an answer without content.
+            MalformedExtractionError: The response is not an extraction.
+            Exception: What boto3 raised, or ``bedrock_resilience.bedrock.converse`` for a response without content.
         """
-        in_time = self.client if seconds is None or self.client_within is None else self.client_within(seconds)
+        limited = (
+            self.client if seconds is None or self.client_for_timeout is None else self.client_for_timeout(seconds)
+        )
         try:
-            answer = converse(in_time, **work.request)
-        except RecursionError as error:  # botocore reads JSON of any depth, and a text may talk a model into some
+            response = converse(limited, **prepared.request)
+        except RecursionError as error:  # botocore parses JSON of any depth, and an item may make a model nest it
             raise MalformedExtractionError("answer: nested deeper than the tool allows") from error
-        usage = usage_from(answer)
+        usage = usage_from(response)
         if usage is not None:
-            self._estimator.learn(work.request, usage)
+            self._estimator.learn(prepared.request, usage)
         try:
-            extraction = read_answer(answer)
+            extraction = read_answer(response)
         except MalformedExtractionError as error:
-            error.body = answer  # its tokens are used nevertheless
+            error.body = response  # its tokens are used nevertheless
             raise
-        return Answer(
+        return CachedResponse(
             extraction=extraction,
-            usage=counted(answer.get("usage")),
+            usage=token_counts(response.get("usage")),
             ingested_at=self.ingested_at,
             model_id=self.model_id,
-            paid_by=self.run,
-            content_hash=work.item.content_hash,
-            url=work.item.url,
+            run_id=self.run_id,
+            content_hash=prepared.item.content_hash,
+            url=prepared.item.url,
         )
 
-    def normalized(self, item: RawItem, answer: Answer, *, origin: str = "bedrock") -> Normalized:
-        """The item as an answer describes it, held against its text and the client's names of today."""
-        made = normalize(item, answer.extraction, self.watchlists, ingested_at=answer.ingested_at)
-        return {"item": made, "usage": answer.usage if origin == "bedrock" else {}, "origin": origin}
+    def build_item(self, item: RawItem, response: CachedResponse, *, origin: str = "bedrock") -> Normalized:
+        """Return the item that a response describes, with its names compared with the text and the current scopes."""
+        built = normalize(item, response.extraction, self.watchlists, ingested_at=response.ingested_at)
+        return {"item": built, "usage": response.usage if origin == "bedrock" else {}, "origin": origin}
 
-    def tokens(self, work: Work) -> RequestTokens:
-        """What the request may use of a token quota, as far as can be told before it is sent."""
-        return request_tokens(work.request, self._estimator)
+    def tokens(self, prepared: PreparedRequest) -> RequestTokens:
+        """Return what the request may use of a token quota, as far as it is known before it is sent."""
+        return request_tokens(prepared.request, self._estimator)
 
 
-def counted(usage: object) -> dict[str, int]:
-    """The counts in an answer's `usage`; some models add members that are no numbers."""
+def token_counts(usage: object) -> dict[str, int]:
+    """Return the counts in a response's ``usage``; some models add members that are not numbers."""
     members = cast("Mapping[str, object]", usage).items() if isinstance(usage, dict) else ()
     return {name: count for name, count in members if isinstance(count, int)}

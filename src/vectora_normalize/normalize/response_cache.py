@@ -1,14 +1,18 @@
-"""What Bedrock has answered, kept under the request it answered; and the claims of those who are asking.
+"""The responses of Bedrock, stored under the request that they answer, and the claims of the runs that send requests.
 
-One object an item, `normalized/<client_id>/items/<key>.json`, in one of three states. It is not there: nobody has
-asked. It holds a claim: somebody is asking, until the claim is over. It holds an answer: paid for, and never asked
-again. Every step from one state to the next is a conditional put, so of many runs that meet at an item exactly one
-asks, and a process that is killed between two steps leaves a state that the next one understands.
+One object an item, ``normalized/<client_id>/items/<key>.json``, in one of three states:
 
-The key is a hash of the whole request: model, prompt, schema, language, hints and the item's text. Whatever would make
-another request makes another key. What is kept is the model's extraction, not the finished item: names are held
-against the text and the client's scopes each time it is used, so scopes that change are neither stale nor paid for
-again, unless a name that the text holds came or went, which makes another request.
+- There is no object: nobody has sent the request.
+- It holds a claim: a run is sending the request, until the claim expires.
+- It holds a response: it is paid for, and never requested again.
+
+Every step from one state to the next is a conditional put. Of many runs that want the same item, exactly one sends the
+request, and a process that is killed between two steps leaves a state from which the next run continues.
+
+The key is a hash of the whole request: model, prompt, schema, language, hints and the item's text. Whatever changes the
+request changes the key. Stored is the model's extraction, not the finished item: each use compares the names with the
+text and the client's scopes again. Changed scopes are therefore neither stale nor paid for again, unless a name that
+the text contains was added or removed, which changes the request.
 """
 
 from __future__ import annotations
@@ -24,10 +28,12 @@ import msgspec
 from bedrock_resilience.batch._executor import BoundedExecutor
 from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.normalize.extraction import Extraction  # noqa: TC001 - as datetime
-from vectora_normalize.storage.expiry import Hold
-from vectora_normalize.storage.objects import NotFoundError, StoreError
+from vectora_normalize.storage.compare_and_swap import CompareAndSwap, Written
+from vectora_normalize.storage.expiry import LeaseRecord
+from vectora_normalize.storage.objects import NotFoundError, Stored, StoreError
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Mapping, Sequence
 
     from bedrock_resilience.clock import Clock
@@ -35,22 +41,20 @@ if TYPE_CHECKING:
     from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 
-# A try is lost only to somebody who changed the object in between, and each item has few who care for it.
-_TRIES: Final = 10
-_PATIENCE: Final = 1.25
-# Kept answers that are looked up at once: each is a request of some 20 ms to S3, and there may be thousands.
-_LOOKERS: Final = 16
+_CLAIM_TO_ATTEMPT: Final = 1.25  # how much longer a claim lasts than an attempt may take
+# Responses that are looked up at once: each is a request of some 20 ms to S3, and there may be thousands.
+_LOOK_UP_WORKERS: Final = 16
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A paid answer.
+class CachedResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """A response that was paid for.
 
     Args:
-        extraction: What the model read out of the item.
-        usage: The tokens it cost.
-        ingested_at: The instant of the run that asked; a row of `items.json` keeps it for good.
-        model_id: Which model answered.
-        paid_by: The run that asked, for people.
+        extraction: What the model extracted from the item.
+        usage: The tokens that it used.
+        ingested_at: The start of the run that sent the request; a row of ``items.json`` keeps it for good.
+        model_id: The model that answered.
+        run_id: The run that sent the request, for people.
         content_hash: Of the item, for people.
         url: Of the item, for people.
     """
@@ -59,48 +63,49 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     usage: dict[str, int]
     ingested_at: dt.datetime
     model_id: str = ""
-    paid_by: str = ""
+    run_id: str = ""
     content_hash: str = ""
     url: str = ""
 
 
-class _Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The object as it is stored: one of the two."""
+class _CacheEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The object as it is stored: one of the two. The field names are those that version 0.1 wrote."""
 
-    claim: Hold | None = None
-    answer: Answer | None = None
+    claim: LeaseRecord | None = None
+    answer: CachedResponse | None = None
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """The right to ask, for a while.
+class ItemClaim(msgspec.Struct, frozen=True):
+    """The exclusive right to send an item's request, for a limited time.
 
     Args:
-        key: The item's.
-        hold: As it is stored.
-        version: Of the object that holds it.
+        key: The item's key.
+        lease: The claim as it is stored.
+        version: Version of the object that holds it.
     """
 
     key: str
-    hold: Hold
+    lease: LeaseRecord
     version: str
 
 
 def request_key(request: Mapping[str, Any]) -> str:
-    """The sha256 of a request to Converse, in hex, whatever the order of its fields."""
+    """Return the sha256 of a Converse request in hex; the order of its fields does not matter."""
     canonical = json.dumps(request, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class AnswerStore:
-    """The kept answers of a client, as one run sees them; threads share it.
+class ResponseCache:
+    """The stored responses of a client, as one run uses them. Threads may share it.
 
     Args:
         store: The data bucket.
         client_id: The client.
-        run: Name of the run, which nobody else has; its claims are in it.
-        wall: Tells when a claim is over.
-        attempt: Seconds that one attempt at Bedrock may take; a claim lasts longer.
-        until: When the run will be killed, and its claims are over at the latest; None: nobody kills it.
+        run_id: Name of the run, which nobody else has; it is a part of the run's claims.
+        run_clock: Decides whether a claim is expired.
+        attempt_seconds: How long one attempt at Bedrock may take; a claim lasts longer.
+        until: When the process will be killed, which is when its claims expire at the latest; None: it is not killed.
+        rng: The random part of the delays between attempts to write.
     """
 
     def __init__(
@@ -108,155 +113,154 @@ class AnswerStore:
         store: ObjectStore,
         client_id: str,
         *,
-        run: str,
-        wall: RunClock,
-        attempt: float,
+        run_id: str,
+        run_clock: RunClock,
+        attempt_seconds: float,
         until: dt.datetime | None = None,
+        rng: random.Random | None = None,
     ) -> None:
         self._store = store
+        self._swap = CompareAndSwap(store, clock=run_clock.clock, rng=rng)
         self._prefix = f"normalized/{client_id}/items/"
-        self._run = run
-        self._wall = wall
-        # Time for an attempt on the slowest of the clocks, and some for the pacer before it; if that is not enough,
-        # the claim is renewed.
-        self._patience = _PATIENCE * attempt + 2 * store.clock_skew
+        self._run_id = run_id
+        self._run_clock = run_clock
+        # Time for an attempt on the slowest of the clocks, and some for the pacer before it. A claim that needs more
+        # time is renewed.
+        self._claim_seconds = _CLAIM_TO_ATTEMPT * attempt_seconds + 2 * store.clock_skew
         self._until = until
 
-    def find(self, key: str) -> Answer | Hold | None:
-        """The answer, or the claim that stands in its place; None where anybody may ask.
+    def get(self, key: str) -> CachedResponse | LeaseRecord | None:
+        """Return the response, or another run's claim; None where any run may send the request.
 
         Raises:
             StoreError: The store could not be read.
         """
         try:
-            entry = _read(self._store.get(self._place(key)))
+            entry = _parse(self._store.get(self._object_key(key)))
         except NotFoundError:
             return None
-        return entry.answer or self._standing(entry)
+        return entry.answer or self._valid_claim(entry)
 
-    def take(self, key: str) -> Answer | Hold | Claim:
-        """Claim an item; the answer if there is one by now, or the claim of somebody else that stands.
+    def claim(self, key: str) -> CachedResponse | LeaseRecord | ItemClaim:
+        """Claim an item; return the response where there is one by now, or the valid claim of somebody else.
 
         Raises:
             StoreError: The store failed, or others kept writing the object.
         """
-        place, hold = self._place(key), self._new_hold()
-        body = msgspec.json.encode(_Entry(claim=hold))
-        for _ in range(_TRIES):
-            version = self._store.put_if_absent(place, body)
-            if version is not None:
-                return Claim(key, hold, version)
-            try:
-                stored = self._store.read(place)
-            except NotFoundError:  # given back at this moment
-                continue
-            entry = _read(stored.body)
+        lease = self._new_lease()
+        body = _claim_body(lease)
+
+        def change(stored: Stored | None) -> bytes | Stored | CachedResponse | LeaseRecord:
+            if stored is None:
+                return body
+            entry = _parse(stored.body)
             if entry.answer is not None:
                 return entry.answer
-            if entry.claim == hold:  # the put was done, its answer lost, and the client sent it again
-                return Claim(key, hold, stored.version)
-            standing = self._standing(entry)
-            if standing is not None:
-                return standing
-            version = self._store.put_if_unchanged(place, body, stored.version)
-            if version is not None:
-                return Claim(key, hold, version)
-        raise StoreError(f"{place}: cannot be claimed: others kept writing it at the same moment")
+            if entry.claim == lease:  # the put succeeded, its response was lost, and the client sent it again
+                return stored
+            return self._valid_claim(entry) or body
 
-    def renewed(self, claim: Claim, seconds: float) -> Claim | None:
-        """The claim, good for at least so many seconds more; None where somebody else has the item by now.
+        result: Written | Stored | CachedResponse | LeaseRecord = self._swap.update(self._object_key(key), change)
+        if isinstance(result, (CachedResponse, LeaseRecord)):
+            return result
+        return ItemClaim(key, lease, result.version)
+
+    def renew(self, claim: ItemClaim, seconds: float) -> ItemClaim | None:
+        """Return the claim, valid for at least that many seconds more; None where somebody else has the item by now.
 
         Raises:
             StoreError: The store could not be written.
         """
-        needed = self._at_most(self._wall.after(seconds + self._store.clock_skew))
-        if claim.hold.expires_at >= needed:
+        if claim.lease.expires_at >= self._limit(self._run_clock.after(seconds + self._store.clock_skew)):
             return claim
-        hold = self._new_hold()
-        body = msgspec.json.encode(_Entry(claim=hold))
-        version = self._store.put_if_unchanged(self._place(claim.key), body, claim.version)
-        return None if version is None else Claim(claim.key, hold, version)
+        lease = self._new_lease()
+        body = _claim_body(lease)
 
-    def keep(self, claim: Claim, answer: Answer) -> Answer:
-        """Store an answer in place of the claim; the answer that stands now, which may be an earlier one.
+        def change(stored: Stored | None) -> bytes | Stored | None:
+            found = None if stored is None else _parse(stored.body).claim
+            if found == lease:  # as in claim
+                return stored
+            return body if found == claim.lease else None
+
+        current = Stored(_claim_body(claim.lease), claim.version)
+        result = self._swap.update(self._object_key(claim.key), change, current=current)
+        return None if result is None else ItemClaim(claim.key, lease, result.version)
+
+    def save(self, claim: ItemClaim, response: CachedResponse) -> CachedResponse:
+        """Store a response in place of the claim; return the stored response, which may be an earlier one.
 
         Raises:
             StoreError: The store could not be written.
         """
-        return self.put(claim.key, answer, version=claim.version)
+        return self.put(claim.key, response, current=Stored(_claim_body(claim.lease), claim.version))
 
-    def put(self, key: str, answer: Answer, *, version: str | None = None) -> Answer:
-        """Store an answer that was not asked for under a claim; otherwise as `keep`.
+    def put(self, key: str, response: CachedResponse, *, current: Stored | None = None) -> CachedResponse:
+        """Store a response that was requested without a claim; otherwise as ``save``.
 
         Args:
-            key: The item's.
-            answer: What to store, unless there is an answer.
-            version: Of the object that it takes the place of, where that is known.
+            key: The item's key.
+            response: What to store, unless a response is stored already.
+            current: The object that it replaces, where that is known.
         """
-        place = self._place(key)
-        body = msgspec.json.encode(_Entry(answer=answer))
-        for _ in range(_TRIES):
-            if version is None:
-                written = self._store.put_if_absent(place, body)
-            else:
-                written = self._store.put_if_unchanged(place, body, version)
-            if written is not None:
-                return answer
-            try:
-                stored = self._store.read(place)
-            except NotFoundError:
-                version = None
-                continue
-            standing = _read(stored.body).answer
-            if standing is not None:
-                return standing
-            version = stored.version  # a claim that came when ours was over: its owner will find this answer
-        raise StoreError(f"{place}: cannot be written: others kept writing it at the same moment")
+        body = msgspec.json.encode(_CacheEntry(answer=response))
 
-    def give_back(self, claim: Claim) -> None:
-        """End a claim without an answer, so that anybody may ask at once.
+        def change(stored: Stored | None) -> bytes | CachedResponse:
+            # A claim that somebody made after ours had expired is replaced: its owner will find this response.
+            earlier = None if stored is None else _parse(stored.body).answer
+            return body if earlier is None else earlier
+
+        result = self._swap.update(self._object_key(key), change, current=current)
+        return result if isinstance(result, CachedResponse) else response
+
+    def release(self, claim: ItemClaim) -> None:
+        """End a claim without a response, so that any run may send the request at once.
 
         Raises:
-            StoreError: The store could not be written; the claim ends by itself.
+            StoreError: The store could not be written; the claim expires.
         """
-        self._store.delete_if_unchanged(self._place(claim.key), claim.version)
+        self._store.delete_if_unchanged(self._object_key(claim.key), claim.version)
 
-    def _standing(self, entry: _Entry) -> Hold | None:
+    def _valid_claim(self, entry: _CacheEntry) -> LeaseRecord | None:
         claim = entry.claim
-        if claim is None or claim.is_over(self._wall.now(), self._store.clock_skew):
+        if claim is None or claim.is_expired(self._run_clock.now(), self._store.clock_skew):
             return None
         return claim
 
-    def _new_hold(self) -> Hold:
-        # Unlike the version of an object, which may be a hash of its bytes, it is never the same twice.
-        return Hold(f"{self._run}/{uuid.uuid4().hex}", self._at_most(self._wall.after(self._patience)))
+    def _new_lease(self) -> LeaseRecord:
+        # Never the same twice, unlike the version of an object, which may be a hash of its bytes.
+        owner = f"{self._run_id}/{uuid.uuid4().hex}"
+        return LeaseRecord(owner, self._limit(self._run_clock.after(self._claim_seconds)))
 
-    def _at_most(self, instant: dt.datetime) -> dt.datetime:
+    def _limit(self, instant: dt.datetime) -> dt.datetime:
         return instant if self._until is None else min(instant, self._until)
 
-    def _place(self, key: str) -> str:
+    def _object_key(self, key: str) -> str:
         return f"{self._prefix}{key}.json"
 
 
 def look_up(
-    answers: AnswerStore, keys: Sequence[str], *, clock: Clock, deadline: Deadline | None = None
-) -> list[Answer | None]:
-    """The kept answers of many items, in the order of their keys; None where there is none, or no time to look.
+    cache: ResponseCache, keys: Sequence[str], *, clock: Clock, deadline: Deadline | None = None
+) -> list[CachedResponse | None]:
+    """Return the stored responses of many items in the order of their keys; None where there is none, or no time.
 
     Raises:
         StoreError: The store could not be read.
     """
-    # The client of the store has retries of its own.
-    executor = BoundedExecutor(_LOOKERS, policy=RetryPolicy(max_retries=0), clock=clock, deadline=deadline)
-    report = executor.run(answers.find, keys)
+    # The client of the store has its own retries.
+    executor = BoundedExecutor(_LOOK_UP_WORKERS, policy=RetryPolicy(max_retries=0), clock=clock, deadline=deadline)
+    report = executor.run(cache.get, keys)
     for outcome in report.failed:
         raise outcome.error or StoreError(f"{outcome.item}: cannot be looked up")
-    return [outcome.value if isinstance(outcome.value, Answer) else None for outcome in report.outcomes]
+    return [outcome.value if isinstance(outcome.value, CachedResponse) else None for outcome in report.outcomes]
 
 
-def _read(body: bytes) -> _Entry:
-    """The entry; one that cannot be read is as good as none, and is replaced by the next that asks."""
+def _claim_body(lease: LeaseRecord) -> bytes:
+    return msgspec.json.encode(_CacheEntry(claim=lease))
+
+
+def _parse(body: bytes) -> _CacheEntry:
+    """Return the entry. An object that cannot be parsed counts as none, and the next claim replaces it."""
     try:
-        return msgspec.json.decode(body, type=_Entry)
+        return msgspec.json.decode(body, type=_CacheEntry)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _Entry()
+        return _CacheEntry()

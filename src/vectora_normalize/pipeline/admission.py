@@ -1,4 +1,4 @@
-"""Whether a run may begin while another one of the same client is under way."""
+"""Whether a run may begin while another run of the same client is under way."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from vectora_normalize.settings import OnConcurrentRun
 if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.retrying._deadline import Deadline
-    from vectora_normalize.storage.expiry import Hold
+    from vectora_normalize.storage.expiry import LeaseRecord
     from vectora_normalize.storage.leases import Lease
 
-# Seconds between two looks at a lease that is waited for; a run takes minutes.
-_PAUSE: Final = 2.0
+_POLL_SECONDS: Final = 2.0  # between two attempts to acquire a lease; a run takes minutes
 _logger = logging.getLogger(__name__)
 
 
-class Admission:
-    """Asks for the lease, and does what the settings say where another run has it.
+class RunAdmission:
+    """Acquires the client's lease, and does what the settings say where another run holds it.
 
     Args:
-        mode: Share the work, wait until the other run is over, or refuse.
+        mode: Share the work of the other run, wait until it is over, or refuse.
         clock: How to wait.
-        deadline: Of this run; nobody waits beyond it.
+        deadline: Of this run; it does not wait beyond it.
     """
 
     def __init__(self, mode: OnConcurrentRun, clock: Clock, deadline: Deadline | None) -> None:
@@ -33,33 +32,35 @@ class Admission:
         self._clock = clock
         self._deadline = deadline
 
-    def ask(self, lease: Lease, client_id: str) -> str | None:
-        """The name of the run whose work is shared; None where the lease is taken.
+    def acquire(self, lease: Lease, client_id: str) -> str | None:
+        """Return the name of the run whose work is shared; None where this run holds the lease.
 
         Raises:
-            RunRefusedError: CONCURRENT_RUN: another run is under way, and the settings say to refuse, or there is no time
-                to wait for its end.
+            RunRefusedError: CONCURRENT_RUN: another run is under way, and the settings say to refuse, or there is no
+                time to wait for its end.
             StoreError: The lease could not be read or written.
         """
-        standing = lease.take()
-        while standing is not None and self._mode is OnConcurrentRun.WAIT and self._may_wait():
-            self._clock.sleep(_PAUSE)
-            standing = lease.take()
-        if standing is None:
+        current_holder = lease.acquire()
+        while current_holder is not None and self._mode is OnConcurrentRun.WAIT and self._may_wait():
+            self._clock.sleep(_POLL_SECONDS)
+            current_holder = lease.acquire()
+        if current_holder is None:
             return None
         if self._mode is not OnConcurrentRun.JOIN:
-            raise _refused(client_id, standing)
-        _logger.info("the run %s is under way until %s: sharing its work", standing.owner, standing.expires_at)
-        return standing.owner
+            raise _refusal(client_id, current_holder)
+        _logger.info(
+            "the run %s is under way until %s: sharing its work", current_holder.owner, current_holder.expires_at
+        )
+        return current_holder.owner
 
     def _may_wait(self) -> bool:
-        return self._deadline is None or self._deadline.allows(self._clock.monotonic(), _PAUSE)
+        return self._deadline is None or self._deadline.allows(self._clock.monotonic(), _POLL_SECONDS)
 
 
-def _refused(client_id: str, standing: Hold) -> RunRefusedError:
+def _refusal(client_id: str, current_holder: LeaseRecord) -> RunRefusedError:
     return RunRefusedError(
         ErrorType.CONCURRENT_RUN,
-        f"client_id: got {client_id!r}, for which the run {standing.owner} is under way until "
-        f"{standing.expires_at:%Y-%m-%dT%H:%M:%SZ} at the latest; accepted: a client without a run under way, "
+        f"client_id: got {client_id!r}, for which the run {current_holder.owner} is under way until "
+        f"{current_holder.expires_at:%Y-%m-%dT%H:%M:%SZ} at the latest; accepted: a client without a run under way, "
         "or ON_CONCURRENT_RUN=join",
     )

@@ -1,12 +1,12 @@
-"""What a run has taken on and not finished: written down before the first call, and taken up by the next run.
+"""The items that a run has begun and not finished: stored before the first call, and adopted by the next run.
 
-One object a run, `normalized/<client_id>/outstanding/<run>.json`. It is there before anything is paid and goes when
-all of it is done, so whatever ends a run (an error, the deadline, kill -9), the items that it had before it are known,
-and the next run of the client has them before it too, whatever its window. What stays at the end of a run is what
-failed, with its fault and how often, and what was not started.
+One object a run, ``normalized/<client_id>/outstanding/<run>.json``. It is written before anything is paid for, and
+removed when all of it is done. Whatever ends a run (an error, the deadline, kill -9), its items are known, and the next
+run of the client works on them too, whatever its window. At the end of a run the object holds what failed, with the
+fault and the number of failures, and what was not started.
 
-An item that fails through its own fault is not asked about for ever: after three runs it is given up, until another
-prompt, model or scope makes another request of it. It stays on the list, which is how the run knows.
+An item that fails through its own fault is given up after three runs, until another prompt, model or scope changes its
+request. It stays in the backlog, so that later runs know.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 
 from bedrock_resilience._fault import Fault
 from vectora_normalize.items import RawItem  # noqa: TC001 - as datetime
-from vectora_normalize.storage.expiry import Hold
+from vectora_normalize.storage.expiry import LeaseRecord
 from vectora_normalize.storage.objects import NotFoundError, StoreError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 
-MOST_FAILURES: Final = 3
+MAX_FAILED_RUNS: Final = 3
 """Runs in which an item may fail through its own fault before it is given up."""
 
 _OWN_FAULTS: Final = frozenset(
@@ -38,21 +38,21 @@ _OWN_FAULTS: Final = frozenset(
 _logger = logging.getLogger(__name__)
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class BacklogItem(msgspec.Struct, frozen=True, kw_only=True):
     """An item that is not finished.
 
     Args:
-        item: As it was ingested.
-        status: `open` (a run is at work on it, or was when it ended), `failed` or `unstarted`.
-        fault: What went wrong last.
+        item: As it was collected.
+        status: ``open`` (a run is at work on it, or was when it ended), ``failed`` or ``unstarted``.
+        fault: The fault of the last failure.
         error: The same for people.
-        reason: Why it was given up or not started.
-        calls: Requests sent for it by the run that left it.
+        reason: Why no further attempt was made, or why it was not started.
+        attempts: Requests that the last run sent for it.
         backoff_seconds: Seconds that run slept between attempts.
         failures: Runs in which it failed through its own fault, with this request.
-        key: Of that request.
+        key: Key of that request.
         failed_at: When it failed last.
-        left_by: The run that left it.
+        run_id: The run that wrote this.
     """
 
     item: RawItem
@@ -65,90 +65,96 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     key: str = ""
     failed_at: dt.datetime | None = None
-    left_by: str = ""
+    run_id: str = ""
 
 
-class _List(msgspec.Struct, frozen=True, kw_only=True):
-    """The object as it is stored; `until` says how long its run keeps it to itself, None that it does not."""
+class _BacklogObject(msgspec.Struct, frozen=True, kw_only=True):
+    """The object as it is stored, under the field names that version 0.1 wrote.
 
-    run: str
-    until: Annotated[dt.datetime, msgspec.Meta(tz=True)] | None
-    entries: tuple[Entry, ...]
+    Args:
+        run_id: The run that wrote it.
+        expires_at: Until when no other run may adopt it; None: any run may.
+        items: What is not finished.
+    """
+
+    run_id: str = msgspec.field(name="run")
+    expires_at: Annotated[dt.datetime, msgspec.Meta(tz=True)] | None = msgspec.field(name="until")
+    items: tuple[BacklogItem, ...] = msgspec.field(name="entries")
 
 
 class Backlog:
-    """The lists of a client, as one run sees them.
+    """The backlog of a client, as one run uses it.
 
     Args:
         store: The data bucket.
         client_id: The client.
-        run: Name of the run, which nobody else has.
-        wall: Tells whose list is nobody's any more.
+        run_id: Name of the run, which nobody else has.
+        run_clock: Decides which objects other runs have left.
     """
 
-    def __init__(self, store: ObjectStore, client_id: str, *, run: str, wall: RunClock) -> None:
+    def __init__(self, store: ObjectStore, client_id: str, *, run_id: str, run_clock: RunClock) -> None:
         self._store = store
         self._prefix = f"normalized/{client_id}/outstanding/"
-        self._run = run
-        self._wall = wall
-        self._taken: list[str] = []
+        self._run_id = run_id
+        self._run_clock = run_clock
+        self._adopted: list[str] = []
         self._written = False
 
-    def take_over(self) -> dict[str, Entry]:
-        """What runs that are over have left, by the hash of the item's text.
+    def adopt(self) -> dict[str, BacklogItem]:
+        """Return what runs that are over have left, by the hash of the item's text.
 
         Raises:
             StoreError: The store could not be read.
         """
-        found: dict[str, Entry] = {}
+        found: dict[str, BacklogItem] = {}
         for key in self._store.list(self._prefix):
-            left = self._read(key)
-            if left is not None:
-                self._taken.append(key)
-                for entry in left:
+            items = self._read(key)
+            if items is not None:
+                self._adopted.append(key)
+                for entry in items:
                     name = entry.item.content_hash
                     found[name] = max(found.get(name, entry), entry, key=lambda one: one.failures)
         return found
 
-    def undertake(self, entries: Iterable[Entry], *, until: dt.datetime | None) -> None:
-        """Write the run's own list; those it took over are not needed any more.
+    def begin(self, items: Iterable[BacklogItem], *, until: dt.datetime | None) -> None:
+        """Write the run's own object, then remove those that it adopted.
 
         Args:
-            entries: All that the run has before it, and what stays given up.
-            until: When the run will be killed; until then nobody takes its list over. None: nobody kills it, and
-                nobody could tell when it is dead; so whoever comes may share its work, which its claims allow.
+            items: All that the run works on, and what stays given up.
+            until: When the process will be killed; until then no other run adopts the object. None: the process is not
+                killed, and nobody could tell when it is dead; so any run may share its work, which the claims allow.
 
         Raises:
             StoreError: The store could not be written.
         """
-        self._write(tuple(entries), until)
-        for key in self._taken:
+        self._write(tuple(items), until)
+        for key in self._adopted:
             self._remove(key)
-        self._taken.clear()
+        self._adopted.clear()
 
-    def leave(self, entries: Iterable[Entry]) -> None:
-        """End the run's own list: with what is left to do, or with nothing.
+    def finish(self, items: Iterable[BacklogItem]) -> None:
+        """Replace the run's own object by what is not finished, or remove it where everything is.
 
         Raises:
             StoreError: The store could not be written.
         """
-        left = tuple(entries)
-        if left:
-            self._write(left, None)
+        unfinished = tuple(items)
+        if unfinished:
+            self._write(unfinished, None)
         elif self._written:
-            self._remove(self._own)
+            self._remove(self._own_key)
 
-    def left(self, entry: Entry, outcome: ItemOutcome[RawItem, Any], key: str) -> Entry:
-        """The entry of an item that failed or was not started in this run.
+    def record(self, entry: BacklogItem, outcome: ItemOutcome[RawItem, Any], key: str) -> BacklogItem:
+        """Return the entry of an item that failed or was not started in this run.
 
         Args:
-            entry: As it was before.
-            outcome: What became of it.
-            key: Of the request that was sent.
+            entry: The entry before this run.
+            outcome: The outcome in this run.
+            key: Key of the request.
         """
         before = entry.failures if entry.key == key else 0
         failed = outcome.status == "failed"
-        return Entry(
+        return BacklogItem(
             item=entry.item,
             status=outcome.status,
             fault=outcome.fault.value if outcome.fault else entry.fault,
@@ -158,36 +164,35 @@ class Backlog:
             backoff_seconds=round(outcome.backoff_seconds, 3),
             failures=before + (failed and outcome.fault in _OWN_FAULTS),
             key=key,
-            failed_at=self._wall.now() if failed else entry.failed_at,
-            left_by=self._run,
+            failed_at=self._run_clock.now() if failed else entry.failed_at,
+            run_id=self._run_id,
         )
 
     @property
-    def _own(self) -> str:
-        return f"{self._prefix}{self._run}.json"
+    def _own_key(self) -> str:
+        return f"{self._prefix}{self._run_id}.json"
 
-    def _read(self, key: str) -> tuple[Entry, ...] | None:
-        """The entries of a list whose run is over."""
+    def _read(self, key: str) -> tuple[BacklogItem, ...] | None:
+        """Return the items of an object whose run is over."""
         try:
-            found = msgspec.json.decode(self._store.get(key), type=_List)
-        except NotFoundError:  # another run has taken it over at this moment
+            found = msgspec.json.decode(self._store.get(key), type=_BacklogObject)
+        except NotFoundError:  # another run has adopted it at this moment
             return None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            _logger.warning("%s: cannot be read, and is left alone: %s", key, error)
+            _logger.warning("%s: cannot be read, and is ignored: %s", key, error)
             return None
-        if found.until is not None and not Hold(found.run, found.until).is_over(
-            self._wall.now(), self._store.clock_skew
-        ):
+        lease = None if found.expires_at is None else LeaseRecord(found.run_id, found.expires_at)
+        if lease is not None and not lease.is_expired(self._run_clock.now(), self._store.clock_skew):
             return None
-        return found.entries
+        return found.items
 
-    def _write(self, entries: tuple[Entry, ...], until: dt.datetime | None) -> None:
-        body = msgspec.json.encode(_List(run=self._run, until=until, entries=entries))
-        self._store.put(self._own, body)
+    def _write(self, items: tuple[BacklogItem, ...], until: dt.datetime | None) -> None:
+        body = msgspec.json.encode(_BacklogObject(run_id=self._run_id, expires_at=until, items=items))
+        self._store.put(self._own_key, body)
         self._written = True
 
     def _remove(self, key: str) -> None:
         try:
             self._store.delete(key)
-        except StoreError as error:  # the next run finds its items done, at the price of looking
-            _logger.warning("%s: is done with, but stays: %s", key, error)
+        except StoreError as error:  # the next run finds these items done, at the cost of looking them up
+            _logger.warning("%s: is finished, but could not be removed: %s", key, error)

@@ -1,9 +1,9 @@
-"""The `items.json` of a day, written by many workers that know nothing of each other.
+"""The ``items.json`` of a day, written by many workers that know nothing of each other.
 
-A worker that rewrote the list with every ten items would spend its time on that, and on losing to the others. So it
-puts its rows aside as a part, and one of the workers, the one that gets a lease, adds all the parts there are. Who does
-not get the lease may go: whoever has it looks once more after giving it back, and sees every part that was put aside
-before. What a worker that is killed leaves lying is added by the next worker or run of the client.
+A worker that rewrote the list for every ten items would spend its time on that, and on losing to the others. So it
+stages its rows in an object of their own, and the worker that holds a lease compacts all staged objects into the list.
+A worker without the lease may go: the holder looks once more after it has released the lease, and finds every object
+that was staged before. What a killed worker leaves is compacted by the next worker or run of the client.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from vectora_normalize.storage.objects import ObjectStore
 
 _logger = logging.getLogger(__name__)
-# Some ten times what adding takes. If it takes longer, two add at once, which costs time and nothing else.
+# Some ten times what compaction takes. If it takes longer, two workers compact at once, which costs time, nothing else.
 _LEASE_SECONDS: Final = 30.0
-_DAY: Final = re.compile(r"/parts/(\d{4}-\d{2}-\d{2})/[^/]+\.json$")
+_STAGED_KEY: Final = re.compile(r"/parts/(\d{4}-\d{2}-\d{2})/[^/]+\.json$")
 
 
-class DailyLists:
-    """The lists of a client, as one worker or run sees them.
+class DailyItems:
+    """The daily lists of a client, as one worker or run writes them.
 
     Args:
         store: The data bucket.
         client_id: The client.
-        run: Name of the worker's invocation or run, which nobody else has.
-        wall: Tells when the lease of another is over.
-        may_go_on: Asked before each round of adding parts; whoever stops leaves them to the next.
+        run_id: Name of the worker's invocation or run, which nobody else has.
+        run_clock: Decides whether the lease of another worker is expired.
+        may_continue: Called before each round of compaction; where it returns False, the next worker goes on.
     """
 
     def __init__(
@@ -49,87 +49,93 @@ class DailyLists:
         store: ObjectStore,
         client_id: str,
         *,
-        run: str,
-        wall: RunClock,
-        may_go_on: Callable[[], bool] = lambda: True,
+        run_id: str,
+        run_clock: RunClock,
+        may_continue: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._client_id = client_id
-        self._run = run
+        self._run_id = run_id
+        self._run_clock = run_clock
         self._prefix = f"normalized/{client_id}/parts/"
         self._lease = Lease(
-            store, f"normalized/{client_id}/parts.lease.json", owner=run, wall=wall, seconds=_LEASE_SECONDS
+            store,
+            f"normalized/{client_id}/parts.lease.json",
+            owner=run_id,
+            run_clock=run_clock,
+            seconds=_LEASE_SECONDS,
         )
-        self._may_go_on = may_go_on
-        self._seen: set[str] = set()  # a part that cannot be read or removed is not looked at for ever
+        self._may_continue = may_continue
+        self._processed: set[str] = set()  # so that an object that cannot be read or removed is not read for ever
 
-    def put_aside(self, day: dt.date, rows: Sequence[Row], name: str) -> None:
-        """Put rows aside for the list of a day; from here on they cannot be lost.
+    def stage(self, day: dt.date, rows: Sequence[Row], name: str) -> None:
+        """Store rows for the list of a day; from here on they cannot be lost.
 
         Args:
-            day: Whose list they belong to.
+            day: The day of the list.
             rows: The items.
-            name: Tells this part from others of the same run.
+            name: Distinguishes this object from others of the same run.
 
         Raises:
             StoreError: The store could not be written.
         """
-        self._store.put(f"{self._prefix}{day.isoformat()}/{self._run}-{name}.json", to_json(rows))
+        self._store.put(f"{self._prefix}{day.isoformat()}/{self._run_id}-{name}.json", to_json(rows))
 
-    def add_parts(self) -> int:
-        """Add what was put aside by anybody, unless somebody is at it; the number of parts that were added.
+    def compact(self) -> int:
+        """Add all staged rows to their lists, unless another worker is at it; return the number of objects added.
 
         Raises:
-            StoreError: The store failed; the parts stay.
+            StoreError: The store failed; the staged objects stay.
         """
         added = 0
-        while self._may_go_on() and self._waiting() and self._lease.take() is None:
+        while self._may_continue() and self._staged() and self._lease.acquire() is None:
             try:
-                added += sum(self._add(day, keys) for day, keys in self._waiting().items())
+                added += sum(self._add(day, keys) for day, keys in self._staged().items())
             finally:
-                self._lease.give_back()
+                self._lease.release()
         return added
 
-    def _waiting(self) -> dict[dt.date, list[str]]:
-        """The parts that were not seen yet, by their day."""
+    def _staged(self) -> dict[dt.date, list[str]]:
+        """Return the keys of the staged objects that were not processed yet, by their day."""
         keys: dict[dt.date, list[str]] = defaultdict(list)
         for key in self._store.list(self._prefix):
             day = _day_of(key)
-            if day is not None and key not in self._seen:
+            if day is not None and key not in self._processed:
                 keys[day].append(key)
         return keys
 
     def _add(self, day: dt.date, keys: Sequence[str]) -> int:
-        parts = self._read(keys)
-        self._seen.update(keys)
-        if parts:
-            rows = [row for part in parts.values() for row in part]
-            total = add_rows(self._store, ObjectKeys(self._client_id, day, self._run).items, rows)
-            _logger.info("%d items of %d parts added to the %d of %s", len(rows), len(parts), total, day)
-        for key in parts:
+        staged = self._read(keys)
+        self._processed.update(keys)
+        if staged:
+            rows = [row for of_object in staged.values() for row in of_object]
+            items_key = ObjectKeys(self._client_id, day, self._run_id).items
+            total = add_rows(self._store, items_key, rows, clock=self._run_clock.clock)
+            _logger.info("%d items of %d staged objects added; %d items of %s", len(rows), len(staged), total, day)
+        for key in staged:
             self._remove(key)
-        return len(parts)
+        return len(staged)
 
     def _read(self, keys: Iterable[str]) -> Mapping[str, list[Row]]:
-        parts: dict[str, list[Row]] = {}
+        staged: dict[str, list[Row]] = {}
         for key in keys:
             try:
-                parts[key] = msgspec.json.decode(self._store.get(key), type=list[dict[str, Any]])
-            except NotFoundError:  # added by somebody whose lease was over before he was done
+                staged[key] = msgspec.json.decode(self._store.get(key), type=list[dict[str, Any]])
+            except NotFoundError:  # added by a worker whose lease expired before it was done
                 continue
             except msgspec.DecodeError as error:
-                _logger.warning("%s: cannot be read, and is left alone: %s", key, error)
-        return parts
+                _logger.warning("%s: cannot be read, and is ignored: %s", key, error)
+        return staged
 
     def _remove(self, key: str) -> None:
         try:
             self._store.delete(key)
         except StoreError as error:
-            _logger.warning("%s: is added, and will be again: %s", key, error)
+            _logger.warning("%s: is added, but could not be removed, so it will be added again: %s", key, error)
 
 
 def _day_of(key: str) -> dt.date | None:
-    found = _DAY.search(key)
+    found = _STAGED_KEY.search(key)
     try:
         return dt.date.fromisoformat(found[1]) if found else None
     except ValueError:

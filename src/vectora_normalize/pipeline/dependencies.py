@@ -1,41 +1,51 @@
-"""What a run touches, and what is true of one run only: all of it handed in."""
+"""What a run uses (``Dependencies``), and what belongs to one run only (``Invocation``). Both are handed in."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import datetime as dt
+import functools
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.retrying._deadline import Deadline
+from vectora_normalize.aws_clients import ATTEMPT_SECONDS, bedrock_clients, gc_paused, make_client, make_session
+from vectora_normalize.settings import Mode, Pacing
+from vectora_normalize.sources.http.addresses import AddressPolicy
+from vectora_normalize.sources.http.fetch import Fetcher
+from vectora_normalize.storage.objects import S3Store
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable
 
     from bedrock_resilience.batch._report import Progress
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.retrying._deadline import Deadline
     from vectora_normalize.settings import Settings
-    from vectora_normalize.sources.http.fetch import Fetcher
     from vectora_normalize.sqs import SqsQueue
     from vectora_normalize.storage.objects import ObjectStore
 
+MARGIN_SECONDS: Final = 10.0
+"""Seconds before Lambda kills the process after which nothing begins: items, report and answer must be out by then.
+Storing takes one or two seconds."""
 
-class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run touches; the same parts serve many runs.
+
+class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run uses; the same dependencies serve many runs.
 
     Args:
         settings: The environment.
         config: The configuration bucket.
         data: The data bucket.
         fetcher: Opens the connections to sources.
-        bedrock: A `bedrock-runtime` client with no retries of its own, and a pool for all workers.
-        bedrock_within: Gives such a client whose calls end within so many seconds; None: there is the one only.
+        bedrock: A ``bedrock-runtime`` client without retries of its own, with connections for all workers.
+        bedrock_for_timeout: Returns such a client whose calls end within that many seconds; None: ``bedrock`` is the
+            only client.
         queue: Where a dispatcher sends items; None: items are normalised here.
-        dead_letters: Where a worker puts what cannot be normalised.
-        pacer: Shared by all calls of this process; None: nothing is paced.
-        clock: Where time comes from.
+        dead_letters: Where a worker sends what cannot be normalised.
+        pacer: Shared by all calls of this process; None: calls are not paced.
+        clock: The monotonic clock.
     """
 
     settings: Settings
@@ -43,7 +53,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     data: ObjectStore
     fetcher: Fetcher
     bedrock: Any
-    bedrock_within: Callable[[float], Any] | None = None
+    bedrock_for_timeout: Callable[[float], Any] | None = None
     queue: SqsQueue | None = None
     dead_letters: SqsQueue | None = None
     pacer: Pacer | None = None
@@ -51,13 +61,13 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is true of one run only.
+    """What belongs to one run only.
 
     Args:
-        now: The instant it began, with its time zone.
-        request_id: Its name.
-        deadline: After it nothing is started; None: there is all the time in the world.
-        killed_at: When its process will be killed, some time after the deadline; None: nobody kills it.
+        now: When it began, with its time zone.
+        request_id: Its id.
+        deadline: After it nothing begins; None: there is no limit.
+        killed_at: When the process will be killed, some time after the deadline; None: it is not killed.
         on_progress: Called after each item.
     """
 
@@ -67,6 +77,70 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     killed_at: dt.datetime | None = None
     on_progress: Callable[[Progress], object] | None = None
 
+    @classmethod
+    def from_lambda_context(cls, context: Any, *, now: dt.datetime, request_id: str) -> Invocation:  # noqa: ANN401 - Lambda creates its class
+        """Return an invocation that ends in time before Lambda kills the process; outside of Lambda it has no limit.
+
+        Args:
+            context: Lambda's context; None or anything else outside of Lambda.
+            now: The current time.
+            request_id: Id of the invocation.
+        """
+        if not hasattr(context, "get_remaining_time_in_millis"):
+            return cls(now=now, request_id=request_id)
+        return cls(
+            now=now,
+            request_id=request_id,
+            deadline=Deadline.from_lambda_context(context, MARGIN_SECONDS, attempt=ATTEMPT_SECONDS),
+            killed_at=now + dt.timedelta(milliseconds=context.get_remaining_time_in_millis()),
+        )
+
     def has_time(self, clock: Clock) -> bool:
-        """Whether anything may still be begun."""
+        """Return whether anything may still begin."""
         return self.deadline is None or self.deadline.allows(clock.monotonic())
+
+
+@functools.lru_cache(maxsize=1)
+def aws_dependencies(settings: Settings) -> Dependencies:
+    """Return the dependencies of a run on AWS; made once a process. The command line runs on the same ones."""
+    with gc_paused():
+        session = make_session()
+        s3 = make_client(session, "s3", settings)
+        bedrock = bedrock_clients(session, settings)
+        queue, dead_letters = _make_queues(session, settings)
+    return Dependencies(
+        settings=settings,
+        config=S3Store(s3, settings.config_bucket),
+        data=S3Store(s3, settings.data_bucket),
+        fetcher=Fetcher(addresses=AddressPolicy.from_setting(allow_private_sources=settings.allow_private_sources)),
+        bedrock=bedrock.default,
+        bedrock_for_timeout=bedrock.for_timeout,
+        queue=queue,
+        dead_letters=dead_letters,
+        pacer=make_pacer(settings),
+    )
+
+
+def make_pacer(settings: Settings) -> Pacer | None:
+    """Return a new pacer as the settings say; None where they say not to pace."""
+    if settings.pacing is Pacing.ADAPTIVE:
+        from bedrock_resilience.pacing import AdaptivePacer  # noqa: PLC0415 - not every function needs it
+
+        return AdaptivePacer()
+    if settings.pacing is Pacing.QUOTA and settings.quota is not None:
+        from bedrock_resilience.pacing import QuotaPacer  # noqa: PLC0415 - not every function needs it
+
+        return QuotaPacer(settings.quota)
+    return None
+
+
+def _make_queues(session: Any, settings: Settings) -> tuple[SqsQueue | None, SqsQueue | None]:  # noqa: ANN401 - boto3's
+    """Return the queue of a dispatcher and the dead-letter queue of a worker, where the settings name them."""
+    urls = (settings.queue_url if settings.mode is Mode.QUEUE else None, settings.dead_letter_queue_url)
+    if not any(urls):
+        return None, None
+    from vectora_normalize.sqs import SqsQueue  # noqa: PLC0415 - not every function needs it
+
+    sqs = make_client(session, "sqs", settings)
+    queue, dead_letters = (SqsQueue(sqs, url) if url else None for url in urls)
+    return queue, dead_letters

@@ -1,8 +1,7 @@
-"""What a run leaves in the data bucket: where it lies, and how it is written.
+"""The objects that a run writes to the data bucket: their keys, and how rows are added to them.
 
-Several runs of one client and day share `items.json` and `raw.json`. Each run adds its rows to what is there and takes
-the place of rows with the same text, so a second run of a day, or one that is under way at the same moment, loses
-nothing of the first.
+Several runs of one client and day share ``items.json`` and ``raw.json``. Each run adds its rows to the stored ones and
+replaces rows with the same text. A second run of the day, or one at the same time, loses nothing of the first.
 """
 
 from __future__ import annotations
@@ -15,21 +14,23 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from vectora_normalize.storage.objects import NotFoundError, StoreError
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from vectora_normalize.storage.compare_and_swap import CompareAndSwap
 
 if TYPE_CHECKING:
     import datetime as dt
+    import random
     from collections.abc import Iterable, Sequence
 
-    from vectora_normalize.storage.objects import ObjectStore
+    from bedrock_resilience.clock import Clock
+    from vectora_normalize.storage.objects import ObjectStore, Stored
 
 Row = dict[str, Any]
 """An item as JSON types."""
 
 _logger = logging.getLogger(__name__)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
-# A try is lost only to another run of the same client that wrote in between; nobody has so many.
-_TRIES: Final = 20
+_MAX_NAME_CHARACTERS: Final = 200
 
 
 class ObjectKeys(msgspec.Struct, frozen=True):
@@ -53,20 +54,20 @@ class ObjectKeys(msgspec.Struct, frozen=True):
     @property
     def report(self) -> str:
         """The report of this run."""
-        return f"normalized/{self.client_id}/{self._day}/run-{self.run}.json"
+        return f"normalized/{self.client_id}/{self._day}/run-{self.safe_request_id}.json"
 
     @property
     def lease(self) -> str:
-        """Says which run of the client is under way."""
+        """The lease, which names the run of the client that is under way."""
         return f"normalized/{self.client_id}/lease.json"
 
     @property
-    def run(self) -> str:
-        """The request id, as a part of a key."""
+    def safe_request_id(self) -> str:
+        """The request id as a part of a key."""
         return _safe(self.request_id)
 
     def raw(self, source_key: str) -> str:
-        """What a source gave that day."""
+        """What was collected from a source on that day."""
         return f"raw/{self.client_id}/{_safe(source_key)}/{self._day}/raw.json"
 
     @property
@@ -74,50 +75,62 @@ class ObjectKeys(msgspec.Struct, frozen=True):
         return self.day.strftime("%Y/%m/%d")
 
 
-def add_rows(store: ObjectStore, key: str, rows: Sequence[Row]) -> int:
-    """Add rows to a list of rows in the store, atomically; the number of rows that are there now.
+def add_rows(
+    store: ObjectStore,
+    key: str,
+    rows: Sequence[Row],
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    rng: random.Random | None = None,
+) -> int:
+    """Add rows to a stored list of rows, atomically; return the number of rows in the list afterwards.
 
-    Rows are told apart by `content_hash`; a new one takes the place of an old one. What is there stays, even if it has
-    fields that this version does not know. An object that is no list of rows is replaced, and kept beside its place.
+    A row replaces a stored one with the same ``content_hash``. All other stored rows stay, even where they have fields
+    that this version does not know. An object that is not a list of rows is replaced, and a copy of it is kept.
+
+    Args:
+        store: The data bucket.
+        key: Key of the list.
+        rows: The rows to add.
+        clock: How to wait where other runs write the same list.
+        rng: The random part of those waits.
 
     Raises:
         StoreError: The store failed, or others kept writing the object.
     """
-    first = _merged([], rows)
-    for _ in range(_TRIES):
-        if store.put_if_absent(key, to_json(first)):
-            return len(first)
-        try:
-            stored = store.read(key)
-        except NotFoundError:  # somebody has just deleted it
-            continue
-        old = _rows_in(stored.body)
-        if old is None:
-            _keep_aside(store, key, stored.body)
-        merged = _merged(old or [], rows)
-        if store.put_if_unchanged(key, to_json(merged), stored.version):
-            return len(merged)
-    raise StoreError(f"{key}: cannot be written: other runs kept writing it at the same moment")
+    total = 0
+
+    def change(stored: Stored | None) -> bytes:
+        nonlocal total
+        old = [] if stored is None else _parse_rows(stored.body)
+        if stored is not None and old is None:
+            _save_unreadable(store, key, stored.body)
+        merged = _merge(old or [], rows)
+        total = len(merged)
+        return to_json(merged)
+
+    CompareAndSwap(store, clock=clock, rng=rng).update(key, change)
+    return total
 
 
 def to_json(value: object) -> bytes:
-    """A value as JSON that a human can read too; the same value gives the same bytes."""
+    """Return a value as indented JSON; the same value gives the same bytes."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
 def _safe(name: str) -> str:
-    """The name as a part of a key; what comes from an event or a file may be anything."""
-    return _UNSAFE.sub("-", name)[:200] or "unnamed"
+    """Return a name as a part of a key. Names from events and files may hold any character."""
+    return _UNSAFE.sub("-", name)[:_MAX_NAME_CHARACTERS] or "unnamed"
 
 
-def _keep_aside(store: ObjectStore, key: str, body: bytes) -> None:
+def _save_unreadable(store: ObjectStore, key: str, body: bytes) -> None:
     digest = hashlib.sha256(body).hexdigest()[:12]
-    aside = f"{key.removesuffix('.json')}.unreadable-{digest}.json"
-    store.put(aside, body)
-    _logger.info("%s: is no list of items, so it is kept as %s", key, aside)
+    copy = f"{key.removesuffix('.json')}.unreadable-{digest}.json"
+    store.put(copy, body)
+    _logger.info("%s: is not a list of items; its content is kept as %s", key, copy)
 
 
-def _rows_in(body: bytes) -> list[Row] | None:
+def _parse_rows(body: bytes) -> list[Row] | None:
     try:
         value: object = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -127,8 +140,8 @@ def _rows_in(body: bytes) -> list[Row] | None:
     return cast("list[Row]", value)
 
 
-def _merged(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
-    """Both, the newest day first, in an order that does not depend on who wrote when."""
+def _merge(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
+    """Return both, the newest day first, in an order that does not depend on the order of the writes."""
     rows = {_identity(row): row for row in (*old, *new)}
     by_identity = [rows[identity] for identity in sorted(rows)]
     return sorted(by_identity, key=lambda row: str(row.get("published_at")), reverse=True)

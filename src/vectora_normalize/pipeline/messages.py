@@ -1,4 +1,4 @@
-"""An item on its way from the dispatcher to a worker."""
+"""The message that carries an item from the dispatcher to a worker."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ _VERSION: Final = 1
 
 
 class MalformedMessageError(ValueError):
-    """A message that holds no item; the text names the field, what is there, and what is accepted."""
+    """A message without a valid item; the text names the field, what was given, and what is accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemMessage:
-    """One item to normalise. The client's names and language are not in it: the worker reads the configuration.
+    """One item to normalise. It lacks the client's names and language: the worker reads the configuration.
 
     Args:
-        client_id: Whose item it is.
-        day: The day of the run that sent it; the item goes into the `items.json` of that day.
-        ingested_at: The instant of that run.
-        run: Its name.
+        client_id: The client of the item.
+        day: The day of the run that sent it; the item goes into the ``items.json`` of that day.
+        ingested_at: The start of that run.
+        run_id: Name of that run; ``run`` in the message.
         item: The item.
     """
 
     client_id: str
     day: dt.date
     ingested_at: dt.datetime
-    run: str
+    run_id: str
     item: RawItem
 
     def to_json(self) -> str:
-        """The body of the message."""
-        fields = {name: getattr(self, name) for name in ("client_id", "day", "ingested_at", "run", "item")}
-        return msgspec.json.encode({"version": _VERSION, **fields}).decode()
+        """Return the body of the message."""
+        fields = {name: getattr(self, name) for name in ("client_id", "day", "ingested_at")}
+        return msgspec.json.encode({"version": _VERSION, **fields, "run": self.run_id, "item": self.item}).decode()
 
     @classmethod
     def from_json(cls, body: str) -> ItemMessage:
-        """The message of a body.
+        """Return the message of a body.
 
         Raises:
-            MalformedMessageError: It is none.
+            MalformedMessageError: The body is not that of a dispatcher's message.
         """
         try:
             found: object = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-            raise MalformedMessageError(f"body: no JSON: {error}; accepted: the message of a dispatcher") from None
+            raise MalformedMessageError(f"body: not JSON: {error}; accepted: the message of a dispatcher") from None
         if not isinstance(found, dict):
-            raise MalformedMessageError("body: no JSON object; accepted: the message of a dispatcher")
-        return _checked(cast("dict[str, Any]", found))
+            raise MalformedMessageError("body: not a JSON object; accepted: the message of a dispatcher")
+        return _parse(cast("dict[str, Any]", found))
 
 
-def _checked(fields: Mapping[str, Any]) -> ItemMessage:
+def _parse(fields: Mapping[str, Any]) -> ItemMessage:
     version, client_id = fields.get("version"), readable_client_id(fields)
     if version != _VERSION:
         raise MalformedMessageError(f"version: got {version!r}; accepted: {_VERSION}")
@@ -71,7 +71,7 @@ def _checked(fields: Mapping[str, Any]) -> ItemMessage:
             client_id=client_id,
             day=msgspec.convert(fields.get("day"), dt.date),
             ingested_at=msgspec.convert(fields.get("ingested_at"), dt.datetime),
-            run=msgspec.convert(fields.get("run"), str),
+            run_id=msgspec.convert(fields.get("run"), str),
             item=msgspec.convert(fields.get("item"), RawItem),
         )
     except msgspec.ValidationError as error:
@@ -81,5 +81,5 @@ def _checked(fields: Mapping[str, Any]) -> ItemMessage:
     if message.item.published_at is None:
         raise MalformedMessageError("item.published_at: missing; required: the day of publication")
     if message.item.content_hash != hash_content(message.item.content):
-        raise MalformedMessageError("item.content_hash: is not that of item.content")
+        raise MalformedMessageError("item.content_hash: differs from the hash of item.content")
     return message

@@ -1,4 +1,4 @@
-"""What a run is about: request and configuration, read and checked before anything is fetched or paid."""
+"""The plan of a run: request and configuration, read and checked before anything is fetched or paid for."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from vectora_normalize.items import Scopes
     from vectora_normalize.storage.objects import ObjectStore
 
-_MOST_LISTED: Final = 50  # names of clients that a message repeats
+_MAX_LISTED_CLIENTS: Final = 50  # in the message about an unknown client
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that can be begun.
+    """The plan of a run.
 
     Args:
         client: The client's configuration.
-        sources: What is read, in this order.
-        disabled: Keys of sources that were chosen, but that the catalogue disables.
-        window: The days.
+        sources: The sources to read, in this order.
+        disabled: Keys of sources that were selected, but are disabled in the catalogue.
+        window: The days whose items are wanted.
         scopes: The client's names by kind.
     """
 
@@ -42,8 +42,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     scopes: Scopes
 
 
-class Reader(msgspec.Struct, frozen=True):
-    """For whom items are read.
+class ClientContext(msgspec.Struct, frozen=True):
+    """What the configuration says of the client whose items are normalised.
 
     Args:
         client: The client's configuration.
@@ -54,8 +54,8 @@ class Reader(msgspec.Struct, frozen=True):
     scopes: Scopes
 
 
-def make_reader(client_id: str, config: ObjectStore) -> Reader:
-    """The reader of a client's items.
+def load_client_context(client_id: str, config: ObjectStore) -> ClientContext:
+    """Read the configuration of a client and its scopes.
 
     Args:
         client_id: The client.
@@ -66,19 +66,19 @@ def make_reader(client_id: str, config: ObjectStore) -> Reader:
         StoreError: The configuration could not be read.
     """
     client = _read_client(config, client_id)
-    return Reader(client, _read_scopes(client, config))
+    return ClientContext(client, _read_scopes(client, config))
 
 
 def make_plan(request: RunRequest, config: ObjectStore, *, today: dt.date) -> Plan:
-    """The plan of a run.
+    """Make the plan of a run.
 
     Args:
-        request: What the event asks for.
+        request: The parsed event.
         config: The configuration bucket.
         today: Day of the run, UTC.
 
     Raises:
-        RunRefusedError: The client is unknown or inactive, the event names a source that the catalogue does not have, or
+        RunRefusedError: The client is unknown or inactive, the event names a source that is not in the catalogue, or
             the configuration is wrong.
         StoreError: The configuration could not be read.
     """
@@ -87,7 +87,7 @@ def make_plan(request: RunRequest, config: ObjectStore, *, today: dt.date) -> Pl
     sources = catalog.select_sources(client, known, request.sources)
     disabled = catalog.disabled_sources(client, known, request.sources)
     if not sources:
-        raise _without_sources(request, disabled)
+        raise _no_sources_error(request, disabled)
     return Plan(
         client=client,
         sources=sources,
@@ -122,10 +122,10 @@ def _read_client(config: ObjectStore, client_id: str) -> catalog.ClientConfig:
 
 def _known_clients(config: ObjectStore) -> list[str]:
     names: list[str] = []
-    with suppress(StoreError):  # a role that may not list the bucket can still run known clients
+    with suppress(StoreError):  # a role without s3:ListBucket can still run known clients
         keys = (key.removeprefix("clients/") for key in config.list("clients/"))
         found = (key.removesuffix(".yaml") for key in keys if key.endswith(".yaml") and "/" not in key)
-        names.extend(islice(found, _MOST_LISTED))
+        names.extend(islice(found, _MAX_LISTED_CLIENTS))
     return names or ["none"]
 
 
@@ -136,7 +136,7 @@ def _read(config: ObjectStore, key: str) -> bytes:
         raise RunRefusedError(ErrorType.INVALID_CONFIGURATION, f"{error}; required by the configuration") from None
 
 
-def _without_sources(request: RunRequest, disabled: tuple[str, ...]) -> RunRefusedError:
+def _no_sources_error(request: RunRequest, disabled: tuple[str, ...]) -> RunRefusedError:
     if request.sources is not None:
         given = ", ".join(disabled)
         return RunRefusedError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bedrock_resilience import __version__
-from vectora_normalize.pipeline.summary import accounts, bedrock_numbers, shares
+from vectora_normalize.pipeline.summary import bedrock_numbers, item_reports, work_counts
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,54 +21,54 @@ if TYPE_CHECKING:
     from vectora_normalize.sources.collect import Ingested
 
 
-class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a run can tell of itself.
+class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the report of a run is made from.
 
     Args:
-        request: What was asked for.
-        request_id: The invocation's name.
-        run: The run's name, which no other run has.
-        started_at: The instant it began.
+        request: The parsed event.
+        request_id: Id of the invocation.
+        run_id: Name of the run, which no other run has.
+        started_at: When it began.
         settings: The environment.
-        plan: What it was about.
-        ingested: What the sources gave.
-        todo: What it had before it.
-        batch: What became of the items.
-        refusal: Why it came to nothing; None where it was done.
+        plan: The plan of the run.
+        ingested: What was collected from the sources.
+        work_list: The items of the run.
+        batch: The outcomes of the items.
+        refusal: Why the answer is a 502; None where it is a 200.
         shared_with: The run that was under way already; None where there was none.
-        seconds: What each step took, and the whole.
+        seconds: Seconds of each step, and ``total``.
     """
 
     request: RunRequest
     request_id: str
-    run: str
+    run_id: str
     started_at: dt.datetime
     settings: Settings
     plan: Plan
     ingested: Ingested
-    todo: WorkList
+    work_list: WorkList
     batch: Batch
     refusal: RunRefusedError | None
     shared_with: str | None
     seconds: Mapping[str, float]
 
 
-def run_report(story: Story) -> dict[str, Any]:
-    """The report as JSON types."""
-    request, refusal = story.request, story.refusal
+def run_report(inputs: ReportInputs) -> dict[str, Any]:
+    """Return the report as JSON types."""
+    request, refusal = inputs.request, inputs.refusal
     report = msgspec.json.encode(
         {
             "client_id": request.client_id,
-            "request_id": story.request_id,
-            "run": story.run,
-            "shared_with": story.shared_with,
-            "started_at": story.started_at,
+            "request_id": inputs.request_id,
+            "run": inputs.run_id,
+            "shared_with": inputs.shared_with,
+            "started_at": inputs.started_at,
             "status": refusal.error_type.status if refusal else 200,
             "error_type": refusal.error_type if refusal else None,
             "message": str(refusal) if refusal else None,
-            "items_ingested": len(story.todo.items),
-            "items_normalized": len(story.batch.succeeded),
-            "seconds": {name: round(value, 3) for name, value in story.seconds.items()},
+            "items_ingested": len(inputs.work_list.items),
+            "items_normalized": len(inputs.batch.succeeded),
+            "seconds": {name: round(value, 3) for name, value in inputs.seconds.items()},
             "request": {
                 "period_days": request.period_days,
                 "sources": request.sources,
@@ -76,23 +76,23 @@ def run_report(story: Story) -> dict[str, Any]:
                 "to_date": request.to_date,
                 "ignored": request.ignored,
             },
-            "window": story.plan.window,
-            "settings": _shown(story.settings),
-            "work": shares(story.todo, story.batch),
-            "bedrock": bedrock_numbers(story.batch),
-            "sources": [source.to_dict() for source in story.ingested.sources],
-            "disabled_sources": story.plan.disabled,
-            "problems": story.ingested.problems,
-            "items": accounts(story.batch),
+            "window": inputs.plan.window,
+            "settings": _relevant_settings(inputs.settings),
+            "work": work_counts(inputs.work_list, inputs.batch),
+            "bedrock": bedrock_numbers(inputs.batch),
+            "sources": [source.to_dict() for source in inputs.ingested.sources],
+            "disabled_sources": inputs.plan.disabled,
+            "problems": inputs.ingested.problems,
+            "items": item_reports(inputs.batch),
             "version": __version__,
         }
     )
-    told: dict[str, Any] = msgspec.json.decode(report)  # dates, enums and tuples as their readers will see them
-    return told
+    decoded: dict[str, Any] = msgspec.json.decode(report)  # dates, enums and tuples as JSON types
+    return decoded
 
 
-def _shown(settings: Settings) -> dict[str, Any]:
-    """The settings that decide how a run goes; none of them is a secret."""
+def _relevant_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings that affect a run; none of them is a secret."""
     return {
         "env": settings.env,
         "project_name": settings.project_name,

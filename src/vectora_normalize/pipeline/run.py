@@ -1,9 +1,9 @@
-"""The run itself, from a request to stored items.
+"""The run, from a request to stored items.
 
-Nothing is written before the plan stands, so a refused request leaves no trace. What was ingested, and what the run
-takes on, is stored before the first call to Bedrock; each answer from the moment it is there, beside the calls, and all
-of them before the batch is over; the list of the day right after that, whatever ended it. The report comes last and
-accounts for every source and every item.
+Nothing is written before the plan is made, so a refused request leaves no trace. The collected items and the backlog
+are stored before the first call to Bedrock. Each response is stored as soon as it arrives, beside the calls, and all of
+them before the batch ends; the list of the day right after that, whatever ended the batch. The report comes last and
+lists every source and every item.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.normalize.batch import normalize_items_batch
 from vectora_normalize.normalize.extraction import item_id, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
-from vectora_normalize.normalize.response_cache import AnswerStore
-from vectora_normalize.pipeline.admission import Admission
+from vectora_normalize.normalize.response_cache import ResponseCache
+from vectora_normalize.pipeline.admission import RunAdmission
 from vectora_normalize.pipeline.backlog import Backlog
-from vectora_normalize.pipeline.daily_items import DailyLists
+from vectora_normalize.pipeline.daily_items import DailyItems
 from vectora_normalize.pipeline.keys import ObjectKeys, add_rows, to_json
 from vectora_normalize.pipeline.plan import make_plan
-from vectora_normalize.pipeline.report import Story, run_report
+from vectora_normalize.pipeline.report import ReportInputs, run_report
 from vectora_normalize.pipeline.summary import RunSummary, counts, counts_by_source
 from vectora_normalize.pipeline.worklist import QUEUED, WorkList, make_work_list
 from vectora_normalize.sources.collect import ingest
@@ -41,235 +41,239 @@ if TYPE_CHECKING:
     from bedrock_resilience.batch._report import Progress
     from bedrock_resilience.clock import Clock
     from vectora_normalize.contract import RunRequest
-    from vectora_normalize.pipeline.dependencies import Invocation, Parts
+    from vectora_normalize.pipeline.dependencies import Dependencies, Invocation
     from vectora_normalize.pipeline.plan import Plan
     from vectora_normalize.pipeline.worklist import Batch
     from vectora_normalize.sources.collect import Ingested
 
 _logger = logging.getLogger(__name__)
 _NO_ITEMS: Final[Batch] = BatchReport(())
-_NOTHING: Final = WorkList(items=(), entries={}, given_up=frozenset())
-# Whose exceptions are failures of a call rather than mistakes of this program, even where they are not classified.
-_OTHERS: Final = frozenset({"boto3", "botocore", "urllib3"})
+_NO_WORK: Final = WorkList(items=(), entries={}, given_up=frozenset())
+# Their exceptions are failures of a call, not programming errors, even where they are not classified.
+_SDK_PACKAGES: Final = frozenset({"boto3", "botocore", "urllib3"})
 
 
-def run(request: RunRequest, parts: Parts, invocation: Invocation) -> RunSummary:
-    """Ingest, normalise and store; or send to the workers, where the settings say so.
+def run(request: RunRequest, dependencies: Dependencies, invocation: Invocation) -> RunSummary:
+    """Collect, normalise and store items; or send them to the workers, where the settings say so.
 
     Args:
-        request: What the event asks for.
-        parts: What the run touches.
-        invocation: What is true of this run only.
+        request: The parsed event.
+        dependencies: What the run uses.
+        invocation: What belongs to this run only.
 
     Raises:
         RunRefusedError: The request or the configuration is wrong (a 400), or another run is under way and the settings
             say not to share its work (a 409); nothing was written.
         StoreError: A bucket could not be read or written.
-        BatchInterrupted: Ctrl-C came; what was normalised is stored.
-        Exception: A mistake of this program, met in an item; what was normalised is stored.
+        BatchInterrupted: Ctrl-C was pressed; what was normalised is stored.
+        Exception: A programming error in an item; what was normalised is stored.
     """
     try:
-        return _Run(request, parts, invocation).to_the_end()
+        return _Run(request, dependencies, invocation).execute()
     except BucketMissingError as error:
         raise RunRefusedError(ErrorType.INVALID_CONFIGURATION, f"CONFIG_BUCKET or DATA_BUCKET: {error}") from error
 
 
 class _Run:
-    """One run: its steps in the order in which they are taken, and the seconds that each took."""
+    """One run: its steps in their order, and the seconds that each took."""
 
-    def __init__(self, request: RunRequest, parts: Parts, invocation: Invocation) -> None:
+    def __init__(self, request: RunRequest, dependencies: Dependencies, invocation: Invocation) -> None:
         self.request = request
-        self.parts = parts
+        self.dependencies = dependencies
         self.invocation = invocation
-        self.watch = _StopWatch(parts.clock)
-        self.places = ObjectKeys(request.client_id, invocation.now.date(), invocation.request_id)
-        # A request id may come twice (an event can be delivered again); this name never does.
-        self.name = f"{self.places.run}-{uuid.uuid4().hex[:8]}"
-        wall = RunClock(invocation.now, parts.clock)
-        self.lease = Lease(parts.data, self.places.lease, owner=self.name, wall=wall, until=invocation.killed_at)
-        self.answers = AnswerStore(
-            parts.data,
+        self.stopwatch = _StopWatch(dependencies.clock)
+        self.keys = ObjectKeys(request.client_id, invocation.now.date(), invocation.request_id)
+        # A request id may occur twice (an event can be delivered again); the name of a run never does.
+        self.run_id = f"{self.keys.safe_request_id}-{uuid.uuid4().hex[:8]}"
+        data, run_clock = dependencies.data, RunClock(invocation.now, dependencies.clock)
+        self.lease = Lease(data, self.keys.lease, owner=self.run_id, run_clock=run_clock, until=invocation.killed_at)
+        self.cache = ResponseCache(
+            data,
             request.client_id,
-            run=self.name,
-            wall=wall,
-            attempt=parts.settings.read_timeout,
+            run_id=self.run_id,
+            run_clock=run_clock,
+            attempt_seconds=dependencies.settings.read_timeout,
             until=invocation.killed_at,
         )
-        self.outstanding = Backlog(parts.data, request.client_id, run=self.name, wall=wall)
-        self.lists = DailyLists(
-            parts.data,
+        self.backlog = Backlog(data, request.client_id, run_id=self.run_id, run_clock=run_clock)
+        self.daily_items = DailyItems(
+            data,
             request.client_id,
-            run=self.name,
-            wall=wall,
-            may_go_on=lambda: invocation.has_time(parts.clock),
+            run_id=self.run_id,
+            run_clock=run_clock,
+            may_continue=lambda: invocation.has_time(dependencies.clock),
         )
 
-    def to_the_end(self) -> RunSummary:
-        plan = make_plan(self.request, self.parts.config, today=self.invocation.now.date())
-        self.watch.lap("configuration")
+    def execute(self) -> RunSummary:
+        plan = make_plan(self.request, self.dependencies.config, today=self.invocation.now.date())
+        self.stopwatch.lap("configuration")
         with self._admitted() as shared_with:
             ingested = self._ingest(plan)
-            self.watch.lap("ingest")
+            self.stopwatch.lap("ingest")
             self._store_raw(ingested)
             normalizer = self._normalizer(plan)
-            todo = self._undertake(ingested, normalizer)
-            batch, mistake = self._work_off(todo, normalizer)
-            self.watch.lap("normalize")
+            work_list = self._begin_backlog(ingested, normalizer)
+            batch, error = self._process_items(work_list, normalizer)
+            self.stopwatch.lap("normalize")
             refusal = _refusal(ingested, batch)
             if refusal is None:
                 self._store_items(batch)
-            self._leave(todo, batch, normalizer)
-            self.watch.lap("store")
-            summary = self._summarize(plan, ingested, todo, batch, refusal, shared_with)
-            self.parts.data.put(self.places.report, to_json(summary.report))
-        if mistake is not None:
-            raise mistake
+            self._save_backlog(work_list, batch, normalizer)
+            self.stopwatch.lap("store")
+            summary = self._summarize(plan, ingested, work_list, batch, refusal, shared_with)
+            self.dependencies.data.put(self.keys.report, to_json(summary.report))
+        if error is not None:
+            raise error
         return summary
 
     @contextlib.contextmanager
     def _admitted(self) -> Generator[str | None]:
-        """The client's lease, or the name of the run whose work this one shares."""
-        admission = Admission(self.parts.settings.on_concurrent_run, self.parts.clock, self.invocation.deadline)
+        """Hold the client's lease; yield the name of the run whose work this one shares, or None."""
+        mode = self.dependencies.settings.on_concurrent_run
+        admission = RunAdmission(mode, self.dependencies.clock, self.invocation.deadline)
         try:
-            yield admission.ask(self.lease, self.request.client_id)
+            yield admission.acquire(self.lease, self.request.client_id)
         finally:
-            self.lease.give_back()
+            self.lease.release()
 
     def _ingest(self, plan: Plan) -> Ingested:
         deadline = self.invocation.deadline
         filters = plan.client.content_filters
         until = deadline.at if deadline else None
-        return ingest(plan.sources, plan.window, filters, self.parts.fetcher, until=until)
+        return ingest(plan.sources, plan.window, filters, self.dependencies.fetcher, until=until)
 
     def _store_raw(self, ingested: Ingested) -> None:
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for item in ingested.items:
             rows[item.source_key].append(item.to_dict())
-        for source_key, found in rows.items():
-            add_rows(self.parts.data, self.places.raw(source_key), found)
+        for source_key, of_source in rows.items():
+            self._add_rows(self.keys.raw(source_key), of_source)
+
+    def _add_rows(self, key: str, rows: list[dict[str, Any]]) -> int:
+        return add_rows(self.dependencies.data, key, rows, clock=self.dependencies.clock)
 
     def _normalizer(self, plan: Plan) -> Normalizer:
-        settings = self.parts.settings
+        settings = self.dependencies.settings
         return Normalizer(
-            client=self.parts.bedrock,
-            client_within=self.parts.bedrock_within,
+            client=self.dependencies.bedrock,
+            client_for_timeout=self.dependencies.bedrock_for_timeout,
             model_id=settings.model_id,
             watchlists=watchlists_of(plan.scopes),
             ingested_at=self.invocation.now,
             language=plan.client.language,
-            run=self.name,
+            run_id=self.run_id,
             read_timeout=settings.read_timeout,
         )
 
-    def _undertake(self, ingested: Ingested, normalizer: Normalizer) -> WorkList:
-        """What the run has before it, written down before anything of it is done."""
+    def _begin_backlog(self, ingested: Ingested, normalizer: Normalizer) -> WorkList:
+        """Return the items of the run, after they were stored in the backlog."""
         if ingested.all_failed:
-            return _NOTHING
-        left = self.outstanding.take_over()
-        todo = make_work_list(ingested.items, left, lambda item: normalizer.work(item).key)
-        if todo.items or todo.set_aside:
-            self.outstanding.undertake(todo.listed(), until=self.invocation.killed_at)
-        return todo
+            return _NO_WORK
+        adopted = self.backlog.adopt()
+        work_list = make_work_list(ingested.items, adopted, lambda item: normalizer.prepare(item).key)
+        if work_list.items or work_list.dormant:
+            self.backlog.begin(work_list.backlog_items(), until=self.invocation.killed_at)
+        return work_list
 
-    def _work_off(self, todo: WorkList, normalizer: Normalizer) -> tuple[Batch, BaseException | None]:
-        """The batch, and what is to be raised once its results are stored."""
-        if not todo.items:
+    def _process_items(self, work_list: WorkList, normalizer: Normalizer) -> tuple[Batch, BaseException | None]:
+        """Return the batch, and the error to raise once its results are stored."""
+        if not work_list.items:
             return _NO_ITEMS, None
         try:
-            batch = self._batch(todo, normalizer)
+            batch = self._batch(work_list, normalizer)
         except BatchInterrupted as interruption:
-            return todo.account(interruption.report), interruption
-        return todo.account(batch), _mistake(batch)
+            return work_list.merge_outcomes(interruption.report), interruption
+        return work_list.merge_outcomes(batch), _programming_error(batch)
 
-    def _batch(self, todo: WorkList, normalizer: Normalizer) -> Batch:
-        parts, deadline = self.parts, self.invocation.deadline
-        if parts.queue is not None:
-            from vectora_normalize.pipeline.dispatch import Dispatcher  # noqa: PLC0415 - for whom it is asked for
+    def _batch(self, work_list: WorkList, normalizer: Normalizer) -> Batch:
+        dependencies, deadline = self.dependencies, self.invocation.deadline
+        if dependencies.queue is not None:
+            from vectora_normalize.pipeline.dispatch import Dispatcher  # noqa: PLC0415 - only MODE=queue needs it
 
             dispatcher = Dispatcher(
-                parts.queue,
+                dependencies.queue,
                 client_id=self.request.client_id,
-                run=self.name,
+                run_id=self.run_id,
                 now=self.invocation.now,
-                clock=parts.clock,
+                clock=dependencies.clock,
                 deadline=deadline,
             )
-            return dispatcher.dispatch(todo.asked, normalizer, self.answers)
+            return dispatcher.dispatch(work_list.to_normalize, normalizer, self.cache)
         return normalize_items_batch(
-            todo.asked,
+            work_list.to_normalize,
             normalizer,
-            answers=self.answers,
-            max_workers=parts.settings.max_workers,
-            policy=parts.settings.policy,
-            pacer=parts.pacer,
+            cache=self.cache,
+            max_workers=dependencies.settings.max_workers,
+            policy=dependencies.settings.policy,
+            pacer=dependencies.pacer,
             deadline=deadline,
-            clock=parts.clock,
-            on_progress=self._tell,
+            clock=dependencies.clock,
+            on_progress=self._on_progress,
         )
 
-    def _tell(self, progress: Progress) -> None:
+    def _on_progress(self, progress: Progress) -> None:
         self.lease.renew()
         if self.invocation.on_progress is not None:
             self.invocation.on_progress(progress)
 
     def _store_items(self, batch: Batch) -> None:
         rows = [value["item"].to_dict() for value in batch.values]
-        total = add_rows(self.parts.data, self.places.items, rows)
-        _logger.info("%s: %d items of this run, %d of the day", self.places.items, len(rows), total)
-        self.lists.add_parts()  # of a worker that was killed; usually there are none
+        total = self._add_rows(self.keys.items, rows)
+        _logger.info("%s: %d items of this run, %d of the day", self.keys.items, len(rows), total)
+        self.daily_items.compact()  # what a killed worker has left; usually nothing
 
-    def _leave(self, todo: WorkList, batch: Batch, normalizer: Normalizer) -> None:
-        """Write down what is left for the next run."""
-        left = list(todo.set_aside)
+    def _save_backlog(self, work_list: WorkList, batch: Batch, normalizer: Normalizer) -> None:
+        """Store what is left for the next run."""
+        unfinished = list(work_list.dormant)
         for outcome in batch.outcomes:
-            if outcome.item.content_hash in todo.given_up:
-                left.append(todo.entry(outcome.item))
+            entry = work_list.entry(outcome.item)
+            if outcome.item.content_hash in work_list.given_up:
+                unfinished.append(entry)
             elif outcome.status != "succeeded" and outcome.reason != QUEUED:
-                key = normalizer.work(outcome.item).key
-                left.append(self.outstanding.left(todo.entry(outcome.item), outcome, key))
-        self.outstanding.leave(left)
+                unfinished.append(self.backlog.record(entry, outcome, normalizer.prepare(outcome.item).key))
+        self.backlog.finish(unfinished)
 
     def _summarize(
         self,
         plan: Plan,
         ingested: Ingested,
-        todo: WorkList,
+        work_list: WorkList,
         batch: Batch,
         refusal: RunRefusedError | None,
         shared_with: str | None,
     ) -> RunSummary:
         failed = {source.source_key: source.failure is not None for source in ingested.sources}
-        seconds = self.watch.total
-        story = Story(
+        seconds = self.stopwatch.total
+        inputs = ReportInputs(
             request=self.request,
             request_id=self.invocation.request_id,
-            run=self.name,
+            run_id=self.run_id,
             started_at=self.invocation.now,
-            settings=self.parts.settings,
+            settings=self.dependencies.settings,
             plan=plan,
             ingested=ingested,
-            todo=todo,
+            work_list=work_list,
             batch=batch,
             refusal=refusal,
             shared_with=shared_with,
-            seconds={**self.watch.laps, "total": seconds},
+            seconds={**self.stopwatch.laps, "total": seconds},
         )
         return RunSummary(
             client_id=self.request.client_id,
-            items_ingested=len(todo.items),
+            items_ingested=len(work_list.items),
             items_normalized=len(batch.succeeded),
             seconds=seconds,
             refusal=refusal,
-            counts=counts(todo, batch, sources_failed=failed, refused=refusal is not None, seconds=seconds),
+            counts=counts(work_list, batch, sources_failed=failed, refused=refusal is not None, seconds=seconds),
             by_source=counts_by_source(batch, failed),
-            report=run_report(story),
-            report_key=self.places.report,
-            items_key=self.places.items if refusal is None else None,
+            report=run_report(inputs),
+            report_key=self.keys.report,
+            items_key=self.keys.items if refusal is None else None,
         )
 
 
 class _StopWatch:
-    """Seconds since the start, and between the laps."""
+    """Measures the seconds since the start, and of each lap."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -287,10 +291,10 @@ class _StopWatch:
 
 
 def _refusal(ingested: Ingested, batch: Batch) -> RunRefusedError | None:
-    """Why the run came to nothing through no fault of the request; None where it came to something."""
+    """Return why the run failed as a whole although its request is right; None where it did not."""
     if ingested.all_failed:
-        told = [f"{source.source_key}: {source.message}" for source in ingested.sources]
-        return RunRefusedError(ErrorType.ALL_SOURCES_FAILED, f"sources: all {len(told)} of them failed", *told)
+        failures = [f"{source.source_key}: {source.message}" for source in ingested.sources]
+        return RunRefusedError(ErrorType.ALL_SOURCES_FAILED, f"sources: all {len(failures)} of them failed", *failures)
     if batch.succeeded:
         return None
     for outcome in batch.failed:
@@ -301,12 +305,12 @@ def _refusal(ingested: Ingested, batch: Batch) -> RunRefusedError | None:
     return None
 
 
-def _mistake(batch: Batch) -> BaseException | None:
-    """An error that no service made; where one stands, the results are stored and it is raised."""
+def _programming_error(batch: Batch) -> BaseException | None:
+    """Return an exception that neither a service nor the SDK raised; it is raised after the results are stored."""
     for outcome in batch.failed:
         error = outcome.error
-        if outcome.fault is Fault.UNKNOWN and error is not None and _package(error) not in _OTHERS:
-            error.add_note(f"met while normalising {item_id(outcome.item)}")
+        if outcome.fault is Fault.UNKNOWN and error is not None and _package(error) not in _SDK_PACKAGES:
+            error.add_note(f"raised while normalising {item_id(outcome.item)}")
             return error
     return None
 

@@ -1,4 +1,4 @@
-"""A worker's part of the job: items out of messages, normalised, each one stored, set aside or sent back."""
+"""One batch of SQS messages: each item is normalised and stored, or its message is retried or dead-lettered."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.normalize.batch import normalize_items_batch
 from vectora_normalize.normalize.extraction import item_id, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
-from vectora_normalize.normalize.response_cache import AnswerStore
-from vectora_normalize.pipeline.daily_items import DailyLists
+from vectora_normalize.normalize.response_cache import ResponseCache
+from vectora_normalize.pipeline.daily_items import DailyItems
 from vectora_normalize.pipeline.messages import ItemMessage, MalformedMessageError
-from vectora_normalize.pipeline.plan import make_reader
-from vectora_normalize.sqs import Message
+from vectora_normalize.pipeline.plan import load_client_context
+from vectora_normalize.sqs import OutgoingMessage
 from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.objects import StoreError
 
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
     from bedrock_resilience.batch._report import ItemOutcome
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
-    from vectora_normalize.pipeline.dependencies import Invocation, Parts
+    from vectora_normalize.pipeline.dependencies import Dependencies, Invocation
     from vectora_normalize.pipeline.keys import Row
-    from vectora_normalize.pipeline.plan import Reader
+    from vectora_normalize.pipeline.plan import ClientContext
     from vectora_normalize.pipeline.worklist import Batch
 
 _logger = logging.getLogger(__name__)
-# What the same item would meet again, however often it came back.
-_PERMANENT: Final = frozenset({Fault.VALIDATION, Fault.CONFLICT, Fault.INCOMPLETE_RESPONSE})
-_FOR_GOOD: Final = frozenset({ErrorType.UNKNOWN_CLIENT, ErrorType.INACTIVE_CLIENT})
-# How long a client's configuration is good for: a worker that is busy reads it once a minute, not with every ten items.
-_GOOD_FOR_SECONDS: Final = 60.0
-_LONGEST_TEXT: Final = 1000  # characters of an error that a dead letter tells
-# What SQS does not take, neither in a body nor in the value of an attribute.
+# Faults and refusals that the same item would meet again, however often SQS delivers it.
+_PERMANENT_FAULTS: Final = frozenset({Fault.VALIDATION, Fault.CONFLICT, Fault.INCOMPLETE_RESPONSE})
+_PERMANENT_REFUSALS: Final = frozenset({ErrorType.UNKNOWN_CLIENT, ErrorType.INACTIVE_CLIENT})
+# How long a client's configuration is used before it is read again: once a minute instead of for every ten items.
+_CONFIG_SECONDS: Final = 60.0
+_MAX_ATTRIBUTE_CHARACTERS: Final = 1000  # of an error in a dead letter
+# What SQS does not accept, neither in a body nor in the value of an attribute.
 _UNSENDABLE: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A message as the queue delivers it.
+class QueuedMessage:
+    """A message as SQS delivers it.
 
     Args:
-        message_id: Its name.
+        message_id: Its id.
         body: Its text.
-        receives: How often it has been delivered, this time included.
+        receives: How often SQS has delivered it, this time included.
     """
 
     message_id: str
@@ -62,184 +62,187 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """What became of the messages of an invocation.
+class SqsBatchResult:
+    """The results of the messages of one invocation. All that are in neither mapping are done.
 
     Args:
-        come_back: Message id to the reason, for those that the queue is to deliver again.
-        dead: Message id to the reason, for those that are in the dead-letter queue.
-        batch: The items of all that were one, whatever became of them.
+        retried: Message id to the reason, for those that SQS is to deliver again.
+        dead_lettered: Message id to the reason, for those that are in the dead-letter queue.
+        batch: The items of all valid messages.
     """
 
-    come_back: dict[str, str] = field(default_factory=dict[str, str])
-    dead: dict[str, str] = field(default_factory=dict[str, str])
+    retried: dict[str, str] = field(default_factory=dict[str, str])
+    dead_lettered: dict[str, str] = field(default_factory=dict[str, str])
     batch: Batch = field(default_factory=lambda: BatchReport(()))
 
 
-class Readers:
-    """The configurations of clients, each read now and then; one object a process."""
+class ClientConfigCache:
+    """The configurations of clients, each read at most once a minute; one object a process."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[float, Reader]] = {}
+        self._read: dict[str, tuple[float, ClientContext]] = {}
 
-    def get(self, client_id: str, parts: Parts) -> Reader:
-        """The reader of a client's items; raises as `make_reader`."""
-        now = parts.clock.monotonic()
-        kept = self._kept.get(client_id)
-        if kept is not None and now < kept[0] + _GOOD_FOR_SECONDS:
-            return kept[1]
-        reader = make_reader(client_id, parts.config)
-        self._kept[client_id] = (now, reader)
-        return reader
+    def get(self, client_id: str, dependencies: Dependencies) -> ClientContext:
+        """Return the configuration of a client; raises as ``load_client_context``."""
+        now = dependencies.clock.monotonic()
+        cached = self._read.get(client_id)
+        if cached is not None and now < cached[0] + _CONFIG_SECONDS:
+            return cached[1]
+        client_context = load_client_context(client_id, dependencies.config)
+        self._read[client_id] = (now, client_context)
+        return client_context
 
 
 @dataclass(frozen=True, slots=True)
-class _Letter:
-    """A message that is an item."""
+class _Received:
+    """A message of the queue with the item in it."""
 
-    delivery: Delivery
+    queued: QueuedMessage
     message: ItemMessage
 
 
-class Receiver:
-    """Works off the messages of one invocation.
+class SqsBatchProcessor:
+    """Processes the messages of one invocation.
 
     Args:
-        parts: What it touches; `dead_letters` among them.
-        invocation: What is true of this invocation.
-        readers: The configurations that are known already.
+        dependencies: What it uses; ``dead_letters`` among them.
+        invocation: What belongs to this invocation only.
+        client_configs: The configurations that this process has read.
     """
 
-    def __init__(self, parts: Parts, invocation: Invocation, readers: Readers) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies, invocation: Invocation, client_configs: ClientConfigCache) -> None:
+        self._dependencies = dependencies
         self._invocation = invocation
-        self._readers = readers
-        self._wall = RunClock(invocation.now, parts.clock)
-        self._name = f"worker-{uuid.uuid4().hex}"
-        self._come_back: dict[str, str] = {}
-        self._dead: dict[str, tuple[Delivery, dict[str, str]]] = {}
+        self._client_configs = client_configs
+        self._run_clock = RunClock(invocation.now, dependencies.clock)
+        self._run_id = f"worker-{uuid.uuid4().hex}"
+        self._retried: dict[str, str] = {}
+        self._dead_lettered: dict[str, tuple[QueuedMessage, dict[str, str]]] = {}
         self._outcomes: list[ItemOutcome[RawItem, Normalized]] = []
 
-    def work_off(self, deliveries: Sequence[Delivery]) -> Received:
-        """Normalise what is in the messages; every one of them is accounted for."""
-        for client_id, letters in self._by_client(deliveries).items():
+    def process(self, messages: Sequence[QueuedMessage]) -> SqsBatchResult:
+        """Normalise the items of the messages; return the result of every message."""
+        for client_id, received in self._by_client(messages).items():
             try:
-                reader = self._readers.get(client_id, self._parts)
-                self._normalize(client_id, letters, reader)
+                self._process_client(client_id, received, self._client_configs.get(client_id, self._dependencies))
             except RunRefusedError as refusal:
-                self._all_fail(letters, str(refusal.error_type), str(refusal), for_good=refusal.error_type in _FOR_GOOD)
+                permanent = refusal.error_type in _PERMANENT_REFUSALS
+                self._fail_all(received, str(refusal.error_type), str(refusal), permanent=permanent)
             except StoreError as error:
-                _logger.exception("%d items of %s come back", len(letters), client_id)
-                self._all_fail(letters, "store", str(error), for_good=False)
+                _logger.exception("%d messages of %s are retried", len(received), client_id)
+                self._fail_all(received, "store", str(error), permanent=False)
         self._send_dead_letters()
-        dead = {name: attributes["reason"] for name, (_, attributes) in self._dead.items()}
-        return Received(self._come_back, dead, BatchReport(tuple(self._outcomes)))
+        dead_lettered = {name: attributes["reason"] for name, (_, attributes) in self._dead_lettered.items()}
+        return SqsBatchResult(self._retried, dead_lettered, BatchReport(tuple(self._outcomes)))
 
-    def _by_client(self, deliveries: Iterable[Delivery]) -> dict[str, list[_Letter]]:
-        letters: dict[str, list[_Letter]] = defaultdict(list)
-        for delivery in deliveries:
+    def _by_client(self, messages: Iterable[QueuedMessage]) -> dict[str, list[_Received]]:
+        received: dict[str, list[_Received]] = defaultdict(list)
+        for queued in messages:
             try:
-                message = ItemMessage.from_json(delivery.body)
+                message = ItemMessage.from_json(queued.body)
             except MalformedMessageError as error:
-                self._bury(delivery, {"reason": "malformed_message", "error": str(error)})
+                self._dead_letter(queued, {"reason": "malformed_message", "error": str(error)})
             else:
-                letters[message.client_id].append(_Letter(delivery, message))
-        return letters
+                received[message.client_id].append(_Received(queued, message))
+        return received
 
-    def _normalize(self, client_id: str, letters: Sequence[_Letter], reader: Reader) -> None:
-        parts, invocation = self._parts, self._invocation
-        settings, deadline = parts.settings, invocation.deadline
-        answers = AnswerStore(
-            parts.data,
+    def _process_client(self, client_id: str, received: Sequence[_Received], client_context: ClientContext) -> None:
+        dependencies, invocation = self._dependencies, self._invocation
+        batch = self._normalize(client_id, received, client_context)
+        self._outcomes.extend(batch.outcomes)
+        daily_items = DailyItems(
+            dependencies.data,
             client_id,
-            run=self._name,
-            wall=self._wall,
-            attempt=settings.read_timeout,
-            until=invocation.killed_at,
+            run_id=self._run_id,
+            run_clock=self._run_clock,
+            may_continue=lambda: invocation.has_time(dependencies.clock),
         )
-        lists = DailyLists(
-            parts.data,
+        rows: dict[dt.date, list[Row]] = defaultdict(list)
+        for one, outcome in zip(received, batch.outcomes, strict=True):
+            if outcome.value is not None:
+                rows[one.message.day].append(outcome.value["item"].to_dict())
+        for day, of_day in rows.items():
+            daily_items.stage(day, of_day, uuid.uuid4().hex)
+        for one, outcome in zip(received, batch.outcomes, strict=True):
+            if outcome.status != "succeeded":
+                self._handle_failure(one, outcome)
+        try:
+            daily_items.compact()
+        except StoreError as error:
+            _logger.warning("%s: %d items stay staged for the next worker: %s", client_id, len(received), error)
+
+    def _normalize(self, client_id: str, received: Sequence[_Received], client_context: ClientContext) -> Batch:
+        dependencies, settings = self._dependencies, self._dependencies.settings
+        cache = ResponseCache(
+            dependencies.data,
             client_id,
-            run=self._name,
-            wall=self._wall,
-            may_go_on=lambda: invocation.has_time(parts.clock),
+            run_id=self._run_id,
+            run_clock=self._run_clock,
+            attempt_seconds=settings.read_timeout,
+            until=self._invocation.killed_at,
         )
         normalizer = Normalizer(
-            client=parts.bedrock,
-            client_within=parts.bedrock_within,
+            client=dependencies.bedrock,
+            client_for_timeout=dependencies.bedrock_for_timeout,
             model_id=settings.model_id,
-            watchlists=watchlists_of(reader.scopes),
-            ingested_at=max(letter.message.ingested_at for letter in letters),
-            language=reader.client.language,
-            run=self._name,
+            watchlists=watchlists_of(client_context.scopes),
+            ingested_at=max(one.message.ingested_at for one in received),
+            language=client_context.client.language,
+            run_id=self._run_id,
             read_timeout=settings.read_timeout,
         )
-        batch = normalize_items_batch(
-            [letter.message.item for letter in letters],
+        return normalize_items_batch(
+            [one.message.item for one in received],
             normalizer,
-            answers=answers,
+            cache=cache,
             max_workers=settings.max_workers,
             policy=settings.policy,
-            pacer=parts.pacer,
-            deadline=deadline,
-            clock=parts.clock,
+            pacer=dependencies.pacer,
+            deadline=self._invocation.deadline,
+            clock=dependencies.clock,
         )
-        self._outcomes.extend(batch.outcomes)
-        self._store(letters, batch, lists)
-        for letter, outcome in zip(letters, batch.outcomes, strict=True):
-            self._judge(letter, outcome)
-        try:
-            lists.add_parts()
-        except StoreError as error:
-            _logger.warning("%s: %d items wait for the next worker to list them: %s", client_id, len(letters), error)
 
-    def _store(self, letters: Sequence[_Letter], batch: Batch, lists: DailyLists) -> None:
-        rows: dict[dt.date, list[Row]] = defaultdict(list)
-        for letter, outcome in zip(letters, batch.outcomes, strict=True):
-            if outcome.value is not None:
-                rows[letter.message.day].append(outcome.value["item"].to_dict())
-        for day, of_day in rows.items():
-            lists.put_aside(day, of_day, uuid.uuid4().hex)
-
-    def _judge(self, letter: _Letter, outcome: ItemOutcome[RawItem, Normalized]) -> None:
-        if outcome.status == "succeeded":
-            return
+    def _handle_failure(self, one: _Received, outcome: ItemOutcome[RawItem, Normalized]) -> None:
         reason = outcome.fault.value if outcome.fault else outcome.status
         error = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else str(outcome.reason)
-        mistake = outcome.fault is Fault.UNKNOWN and not isinstance(outcome.error, StoreError)
-        if mistake:
-            _logger.error("%s: a mistake of this program", item_id(letter.message.item), exc_info=outcome.error)
-        self._fail(letter, reason, error, for_good=mistake or outcome.fault in _PERMANENT)
+        programming_error = outcome.fault is Fault.UNKNOWN and not isinstance(outcome.error, StoreError)
+        if programming_error:
+            _logger.error("%s: programming error", item_id(one.message.item), exc_info=outcome.error)
+        self._fail(one, reason, error, permanent=programming_error or outcome.fault in _PERMANENT_FAULTS)
 
-    def _all_fail(self, letters: Iterable[_Letter], reason: str, error: str, *, for_good: bool) -> None:
-        for letter in letters:
-            self._fail(letter, reason, error, for_good=for_good)
+    def _fail_all(self, received: Iterable[_Received], reason: str, error: str, *, permanent: bool) -> None:
+        for one in received:
+            self._fail(one, reason, error, permanent=permanent)
 
-    def _fail(self, letter: _Letter, reason: str, error: str, *, for_good: bool) -> None:
-        delivery, message = letter.delivery, letter.message
-        if for_good or delivery.receives >= self._parts.settings.max_receives:
-            told = {"reason": reason, "error": error, "client_id": message.client_id, "run": message.run}
-            self._bury(delivery, told)
+    def _fail(self, one: _Received, reason: str, error: str, *, permanent: bool) -> None:
+        queued, message = one.queued, one.message
+        if permanent or queued.receives >= self._dependencies.settings.max_receives:
+            attributes = {"reason": reason, "error": error, "client_id": message.client_id, "run": message.run_id}
+            self._dead_letter(queued, attributes)
         else:
-            self._come_back[delivery.message_id] = f"{reason}: {error}"
+            self._retried[queued.message_id] = f"{reason}: {error}"
 
-    def _bury(self, delivery: Delivery, told: dict[str, str]) -> None:
-        attributes = {**told, "receives": str(delivery.receives), "message_id": delivery.message_id}
-        clean = {name: _UNSENDABLE.sub("?", value)[:_LONGEST_TEXT] or "?" for name, value in attributes.items()}
-        self._dead[delivery.message_id] = (delivery, clean)
+    def _dead_letter(self, queued: QueuedMessage, attributes: dict[str, str]) -> None:
+        all_attributes = {**attributes, "receives": str(queued.receives), "message_id": queued.message_id}
+        sendable = {
+            name: _UNSENDABLE.sub("?", value)[:_MAX_ATTRIBUTE_CHARACTERS] or "?"
+            for name, value in all_attributes.items()
+        }
+        self._dead_lettered[queued.message_id] = (queued, sendable)
 
     def _send_dead_letters(self) -> None:
-        """Send them; one that cannot be sent comes back instead of being lost."""
-        if not self._dead:
+        """Send them. One that cannot be sent is retried instead of being lost."""
+        if not self._dead_lettered:
             return
-        buried = list(self._dead.values())
-        queue = self._parts.dead_letters
+        dead_lettered = list(self._dead_lettered.values())
+        queue = self._dependencies.dead_letters
         if queue is None:
-            unsent = dict.fromkeys(range(len(buried)), "DEAD_LETTER_QUEUE_URL is not set")
+            unsent = dict.fromkeys(range(len(dead_lettered)), "DEAD_LETTER_QUEUE_URL is not set")
         else:
-            letters = [Message(_UNSENDABLE.sub("?", delivery.body), attributes) for delivery, attributes in buried]
-            unsent = queue.send(letters)
-        for place, reason in unsent.items():
-            delivery, attributes = buried[place]
-            del self._dead[delivery.message_id]
-            self._come_back[delivery.message_id] = f"{attributes['reason']}, and no dead letter: {reason}"
+            unsent = queue.send(
+                [OutgoingMessage(_UNSENDABLE.sub("?", queued.body), attributes) for queued, attributes in dead_lettered]
+            )
+        for position, cause in unsent.items():
+            queued, attributes = dead_lettered[position]
+            del self._dead_lettered[queued.message_id]
+            self._retried[queued.message_id] = f"{attributes['reason']}, and no dead letter: {cause}"

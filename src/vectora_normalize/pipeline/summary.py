@@ -1,4 +1,4 @@
-"""What a run came to: the answer for its caller, the numbers for the metrics, the account of every item."""
+"""The results of a run: the answer for its caller, the numbers for the metrics, one row for every item."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _ITEMS: Final = {"succeeded": "ItemsNormalized", "failed": "ItemsFailed", "unsta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """A run that was done, or that came to nothing for reasons beyond this function.
+    """A run that was done, or that failed as a whole for reasons outside of this function (a 502).
 
     Args:
         client_id: The client.
-        items_ingested: Items that the run had before it: those of the window, after filters and deduplication, and
-            those that earlier runs had left.
-        items_normalized: Those of them that stand normalised now, whoever paid for them.
-        seconds: What the run took.
+        items_ingested: Items of the run: those of the window, after filters and deduplication, and those that earlier
+            runs had left.
+        items_normalized: Those of them that are normalised now, whichever run paid for them.
+        seconds: Duration of the run.
         refusal: Why the answer is a 502; None where it is a 200.
         counts: Name to value, for the metrics.
         by_source: The same for each source, by its key.
         report: The run report, as it was stored.
-        report_key: Where it was stored in the data bucket.
-        items_key: Where the items are; None where none were written.
+        report_key: Key of the report in the data bucket.
+        items_key: Key of the items; None where none were written.
     """
 
     client_id: str
@@ -52,7 +52,7 @@ class RunSummary:
     items_key: str | None
 
     def answer(self) -> dict[str, Any]:
-        """The answer of the contract."""
+        """Return the answer of the contract."""
         if self.refusal is not None:
             return contract.refused(self.refusal, client_id=self.client_id, seconds=self.seconds)
         return contract.succeeded(
@@ -63,16 +63,16 @@ class RunSummary:
         )
 
 
-def accounts(batch: Batch) -> list[dict[str, Any]]:
-    """What became of every item and what it cost, in the order of the batch."""
-    return [_account(outcome) for outcome in batch.outcomes]
+def item_reports(batch: Batch) -> list[dict[str, Any]]:
+    """Return the outcome and the cost of every item, in the order of the batch."""
+    return [_item_report(outcome) for outcome in batch.outcomes]
 
 
 def bedrock_numbers(batch: Batch) -> dict[str, Any]:
-    """The numbers of the batch, without its outcomes.
+    """Return the numbers of the batch, without its outcomes.
 
-    `input_tokens` and `output_tokens` are those of the answers that were used; `tokens` is the account of all that this
-    run paid for, see `bedrock_resilience.quotas`.
+    ``input_tokens`` and ``output_tokens`` are those of the responses that were used; ``tokens`` counts all that
+    this run paid for, see ``bedrock_resilience.quotas.TokenUsage``.
     """
     numbers = {name: value for name, value in batch.to_dict().items() if name != "outcomes"}
     used = [value["usage"] for value in batch.values]
@@ -80,36 +80,36 @@ def bedrock_numbers(batch: Batch) -> dict[str, Any]:
     return {**numbers, "input_tokens": tokens["inputTokens"], "output_tokens": tokens["outputTokens"]}
 
 
-def shares(todo: WorkList, batch: Batch) -> dict[str, int]:
-    """Where the normalised items came from, and what else became of what the run had before it.
+def work_counts(work_list: WorkList, batch: Batch) -> dict[str, int]:
+    """Return where the normalised items came from, and how many items were not normalised by this run.
 
-    `asked` + `reused` + `joined` are the items that stand normalised: paid for by this run, by an earlier one, by one
-    that was under way. `queued` were sent to workers. `resumed` had been left by earlier runs, whatever became of them
-    now, and `given_up` are not asked about any more.
+    ``invoked`` + ``reused`` + ``joined`` are the items that are normalised: paid for by this run, by an earlier one, by
+    one at the same time. ``queued`` were sent to workers. ``resumed`` had been left by earlier runs, whatever their
+    outcome in this one. For ``given_up`` no request is sent any more.
     """
     origins = Counter(value["origin"] for value in batch.values)
     return {
-        "asked": origins["bedrock"],
+        "invoked": origins["bedrock"],
         "reused": origins["store"],
         "joined": origins["another run"],
         "queued": sum(1 for outcome in batch.unstarted if outcome.reason == QUEUED),
-        "resumed": todo.resumed,
-        "given_up": len(todo.given_up),
+        "resumed": work_list.resumed,
+        "given_up": len(work_list.given_up),
     }
 
 
 def counts(
-    todo: WorkList, batch: Batch, *, sources_failed: Mapping[str, bool], refused: bool, seconds: float
+    work_list: WorkList, batch: Batch, *, sources_failed: Mapping[str, bool], refused: bool, seconds: float
 ) -> dict[str, float]:
-    """The run as metrics; names that end in `Rate` are percentages."""
-    shared, failed = shares(todo, batch), sum(sources_failed.values())
+    """Return the metrics of a run; names that end in ``Rate`` are percentages."""
+    work, failed = work_counts(work_list, batch), sum(sources_failed.values())
     return {
         **_batch_counts(batch, seconds),
         "ItemsIngested": batch.submitted,
-        "ItemsUnstarted": len(batch.unstarted) - shared["queued"],
-        "ItemsReused": shared["reused"] + shared["joined"],
-        "ItemsResumed": shared["resumed"],
-        "ItemsQueued": shared["queued"],
+        "ItemsUnstarted": len(batch.unstarted) - work["queued"],
+        "ItemsReused": work["reused"] + work["joined"],
+        "ItemsResumed": work["resumed"],
+        "ItemsQueued": work["queued"],
         "SourcesRead": len(sources_failed) - failed,
         "SourcesFailed": failed,
         "RunsRefused": float(refused),
@@ -117,7 +117,7 @@ def counts(
 
 
 def counts_by_source(batch: Batch, sources_failed: Mapping[str, bool] | None = None) -> dict[str, dict[str, float]]:
-    """The items of each source, by what became of them, as metrics.
+    """Return the items of each source by their status, as metrics.
 
     Args:
         batch: The items.
@@ -134,19 +134,19 @@ def counts_by_source(batch: Batch, sources_failed: Mapping[str, bool] | None = N
     return counted
 
 
-def worker_counts(batch: Batch, *, come_back: Sized, dead: Sized, seconds: float) -> dict[str, float]:
-    """An invocation of the worker as metrics."""
+def worker_counts(batch: Batch, *, retried: Sized, dead_lettered: Sized, seconds: float) -> dict[str, float]:
+    """Return the metrics of one invocation of the worker."""
     return {
         **_batch_counts(batch, seconds),
         "ItemsReused": sum(1 for value in batch.values if value["origin"] != "bedrock"),
-        "MessagesRetried": len(come_back),
-        "MessagesDeadLettered": len(dead),
+        "MessagesRetried": len(retried),
+        "MessagesDeadLettered": len(dead_lettered),
     }
 
 
 def _batch_counts(batch: Batch, seconds: float) -> dict[str, float]:
     numbers, tokens = bedrock_numbers(batch), batch.tokens
-    # Nobody can tell what was reserved of a quota where no usage is known; a zero would be another statement.
+    # Where no usage is known, what was reserved of a quota is unknown too; a zero would be a false statement.
     known: dict[str, float] = {}
     if tokens is not None and tokens.answers:
         known = {"TokensReserved": tokens.reserved, "TokensOverReserved": tokens.unused}
@@ -168,9 +168,9 @@ def _batch_counts(batch: Batch, seconds: float) -> dict[str, float]:
     }
 
 
-def _account(outcome: ItemOutcome[RawItem, Normalized]) -> dict[str, Any]:
+def _item_report(outcome: ItemOutcome[RawItem, Normalized]) -> dict[str, Any]:
     item = outcome.item
-    told = {name: value for name, value in outcome.to_dict().items() if name != "index"}
+    numbers = {name: value for name, value in outcome.to_dict().items() if name != "index"}
     return {
         "item_id": item_id(item),
         "source_key": item.source_key,
@@ -179,5 +179,5 @@ def _account(outcome: ItemOutcome[RawItem, Normalized]) -> dict[str, Any]:
         "published_at": str(item.published_at),
         "content_hash": item.content_hash,
         "origin": None if outcome.value is None else outcome.value["origin"],
-        **told,
+        **numbers,
     }

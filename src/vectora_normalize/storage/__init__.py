@@ -1,1 +1,1 @@
-"""What is kept, and who may write it."""
+"""Object stores, the compare-and-swap loop over them, and the leases that are kept in them."""

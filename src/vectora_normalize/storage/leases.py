@@ -1,7 +1,7 @@
-"""One object a client that says which run is under way; it ends by itself at the deadline of that run.
+"""Leases: one object that names the run that is under way. A lease expires at the deadline of its run.
 
-The lease is how a second run of the same client is noticed, and what it then does is a setting. It is not what keeps an
-item from being paid twice: the claims of the items do that, with or without a lease.
+The lease lets a second run of the same client notice the first; what it does then is a setting. The lease is not what
+keeps an item from being paid for twice: the claims of the items do that, with or without a lease.
 """
 
 from __future__ import annotations
@@ -12,39 +12,34 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from vectora_normalize.storage.expiry import Hold
-from vectora_normalize.storage.objects import NotFoundError, StoreError
+from vectora_normalize.storage.compare_and_swap import CompareAndSwap, Written
+from vectora_normalize.storage.expiry import LeaseRecord
+from vectora_normalize.storage.objects import Stored, StoreError
 
 if TYPE_CHECKING:
     import datetime as dt
+    import random
 
     from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 
 LEASE_SECONDS: Final = 300.0
-"""How long a lease lasts that has no deadline to end with, unless it is renewed: beyond any single call."""
+"""How long a lease without a deadline lasts unless it is renewed: longer than any single call."""
 
-_TRIES: Final = 10
 _logger = logging.getLogger(__name__)
 
 
-class _Held(msgspec.Struct, frozen=True):
-    """The lease as this run wrote it."""
-
-    hold: Hold
-    version: str
-
-
 class Lease:
-    """A lease that a run may take, renew and give back.
+    """A lease that a run may acquire, renew and release.
 
     Args:
         store: The data bucket.
-        key: Where it lies.
+        key: Key of the lease's object.
         owner: Name of the run, which nobody else has.
-        wall: Tells when it is over.
-        until: When the run will be killed; None: the lease lasts for `seconds`, and has to be renewed.
-        seconds: How long it lasts where there is no `until`.
+        run_clock: Decides whether the lease of another run is expired.
+        until: When the run's process will be killed; None: the lease lasts for ``seconds`` and has to be renewed.
+        seconds: How long it lasts where there is no ``until``.
+        rng: The random part of the delays between attempts to write.
     """
 
     def __init__(
@@ -53,69 +48,77 @@ class Lease:
         key: str,
         *,
         owner: str,
-        wall: RunClock,
+        run_clock: RunClock,
         until: dt.datetime | None = None,
         seconds: float = LEASE_SECONDS,
+        rng: random.Random | None = None,
     ) -> None:
         self._store = store
+        self._swap = CompareAndSwap(store, clock=run_clock.clock, rng=rng)
         self._key = key
         self._owner = owner
-        self._wall = wall
+        self._run_clock = run_clock
         self._until = until
         self._seconds = seconds
-        self._held: _Held | None = None
+        self._held: Stored | None = None
+        self._expires_at: dt.datetime | None = None
 
-    def take(self) -> Hold | None:
-        """Take it; the hold of the run that has it, or None where it is this run's now.
+    def acquire(self) -> LeaseRecord | None:
+        """Acquire the lease; return the record of the run that holds it, or None where this run holds it now.
 
         Raises:
             StoreError: The store failed, or others kept writing the object.
         """
-        hold = Hold(self._owner, self._until or self._wall.after(self._seconds))
-        body = msgspec.json.encode(hold)
-        for _ in range(_TRIES):
-            version = self._store.put_if_absent(self._key, body)
-            if version is None:
-                try:
-                    stored = self._store.read(self._key)
-                except NotFoundError:  # given back at this moment
-                    continue
-                standing = _read(stored.body)
-                if standing is not None and standing.owner == self._owner:  # the answer to the put was lost
-                    version = stored.version
-                elif standing is not None and not standing.is_over(self._wall.now(), self._store.clock_skew):
-                    return standing
-                else:
-                    version = self._store.put_if_unchanged(self._key, body, stored.version)
-            if version is not None:
-                self._held = _Held(hold, version)
-                return None
-        raise StoreError(f"{self._key}: cannot be taken: others kept writing it at the same moment")
+        record = LeaseRecord(self._owner, self._until or self._run_clock.after(self._seconds))
+        body = msgspec.json.encode(record)
+
+        def change(stored: Stored | None) -> bytes | Stored | LeaseRecord:
+            holder = None if stored is None else _parse(stored.body)
+            if stored is None or holder is None:
+                return body
+            if holder.owner == self._owner:  # the put succeeded, and its response was lost
+                return stored
+            return body if holder.is_expired(self._run_clock.now(), self._store.clock_skew) else holder
+
+        result: Written | Stored | LeaseRecord = self._swap.update(self._key, change)
+        if isinstance(result, LeaseRecord):
+            return result
+        self._held, self._expires_at = Stored(result.body, result.version), record.expires_at
+        return None
 
     def renew(self) -> None:
-        """Let it last longer, where it has no deadline and half of its time is over. Whether it worked is no matter."""
-        held = self._held
-        if held is None or self._until is not None or held.hold.expires_at > self._wall.after(self._seconds / 2):
+        """Extend a lease without a deadline once half of its time has passed. A failure is ignored."""
+        held, expires_at = self._held, self._expires_at
+        if held is None or expires_at is None or self._until is not None:
             return
-        hold = msgspec.structs.replace(held.hold, expires_at=self._wall.after(self._seconds))
-        with contextlib.suppress(StoreError):
-            version = self._store.put_if_unchanged(self._key, msgspec.json.encode(hold), held.version)
-            self._held = None if version is None else _Held(hold, version)
+        if expires_at > self._run_clock.after(self._seconds / 2):
+            return
+        record = LeaseRecord(self._owner, self._run_clock.after(self._seconds))
+        body = msgspec.json.encode(record)
 
-    def give_back(self) -> None:
-        """End it, if it is still this run's."""
+        def change(stored: Stored | None) -> bytes | None:
+            holder = None if stored is None else _parse(stored.body)
+            return body if holder is not None and holder.owner == self._owner else None
+
+        with contextlib.suppress(StoreError):
+            result = self._swap.update(self._key, change, current=held)
+            self._held = Stored(result.body, result.version) if isinstance(result, Written) else None
+            self._expires_at = record.expires_at
+
+    def release(self) -> None:
+        """End the lease, if this run still holds it."""
         held, self._held = self._held, None
         if held is None:
             return
         try:
             self._store.delete_if_unchanged(self._key, held.version)
         except StoreError as error:
-            _logger.warning("%s: ends by itself at %s: %s", self._key, held.hold.expires_at, error)
+            _logger.warning("%s: could not be released and expires at %s: %s", self._key, self._expires_at, error)
 
 
-def _read(body: bytes) -> Hold | None:
-    """The hold; an object that is none holds nobody up."""
+def _parse(body: bytes) -> LeaseRecord | None:
+    """Return the record; an object that is none blocks nobody."""
     try:
-        return msgspec.json.decode(body, type=Hold)
+        return msgspec.json.decode(body, type=LeaseRecord)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None

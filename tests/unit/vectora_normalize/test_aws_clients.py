@@ -15,12 +15,9 @@ from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
 from bedrock_resilience.quotas import Quota
 from vectora_normalize.aws_clients import (
     TimeoutClientPool,
-    aws_parts,
     bedrock_control_client,
-    deadline_of,
-    killed_at,
-    make_pacer,
 )
+from vectora_normalize.pipeline.dependencies import Invocation, aws_dependencies, make_pacer
 from vectora_normalize.settings import Mode, Pacing, Settings
 
 if TYPE_CHECKING:
@@ -50,18 +47,21 @@ def test_an_unknown_quota_is_found_out() -> None:
 class Client:
     """A client that knows how long it waits."""
 
-    def __init__(self, patience: float) -> None:
-        self.patience = patience
+    def __init__(self, read_timeout: float) -> None:
+        self.read_timeout = read_timeout
         self.closed = False
 
     def close(self) -> None:
         self.closed = True
 
 
-class TestPatientClients:
+class TestTimeoutClientPool:
     def test_a_call_is_made_with_the_most_patience_that_is_left(self) -> None:
         clients = TimeoutClientPool(Client, 120.0)
-        waits = {seconds: clients.within(seconds).patience for seconds in (300, 125, 124.9, 65, 64, 35, 34, 20, 5, 0)}
+        waits = {
+            seconds: clients.for_timeout(seconds).read_timeout
+            for seconds in (300, 125, 124.9, 65, 64, 35, 34, 20, 5, 0)
+        }
         assert waits == {
             300: 120,
             125: 120,
@@ -79,24 +79,24 @@ class TestPatientClients:
     @pytest.mark.parametrize("longest", [1.0, 14.0, 15.0, 16.0, 31.0, 100.0, 900.0])
     def test_an_attempt_that_may_begin_ends_in_time(self, seconds: float, longest: float) -> None:
         # An attempt is begun with at least ATTEMPT_SECONDS left; connecting takes 5 s at the most.
-        assert TimeoutClientPool(Client, longest).within(seconds).patience + 5.0 <= seconds
+        assert TimeoutClientPool(Client, longest).for_timeout(seconds).read_timeout + 5.0 <= seconds
 
     def test_a_client_is_made_when_it_is_needed_and_kept(self) -> None:
         made: list[float] = []
 
-        def make(patience: float) -> Client:
-            made.append(patience)
-            return Client(patience)
+        def make(read_timeout: float) -> Client:
+            made.append(read_timeout)
+            return Client(read_timeout)
 
         clients = TimeoutClientPool(make, 120.0)
         assert made == [120]
-        assert clients.within(300) is clients.usual
-        assert clients.within(40) is clients.within(50)
+        assert clients.for_timeout(300) is clients.default
+        assert clients.for_timeout(40) is clients.for_timeout(50)
         assert made == [120, 30]
 
     def test_all_of_them_are_closed(self) -> None:
         clients = TimeoutClientPool(Client, 120.0)
-        both = [clients.usual, clients.within(20)]
+        both = [clients.default, clients.for_timeout(20)]
         clients.close()
         assert [client.closed for client in both] == [True, True]
 
@@ -112,41 +112,42 @@ NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 
 
 def test_a_run_stops_in_time_to_store_what_it_has() -> None:
-    deadline = deadline_of(Context())
+    invocation = Invocation.from_lambda_context(Context(), now=NOW, request_id="r")
+    deadline = invocation.deadline
     assert deadline is not None
     now = SYSTEM_CLOCK.monotonic()
     assert 289 < deadline.remaining(now) <= 290
     assert deadline.attempt == 20
-    assert killed_at(Context(), NOW) == NOW + dt.timedelta(seconds=300)
+    assert invocation.killed_at == NOW + dt.timedelta(seconds=300)
 
 
 @pytest.mark.parametrize("context", [None, object()])
-def test_outside_of_lambda_there_is_all_the_time_in_the_world(context: object) -> None:
-    assert deadline_of(context) is None
-    assert killed_at(context, NOW) is None
+def test_outside_of_lambda_there_is_no_limit(context: object) -> None:
+    invocation = Invocation.from_lambda_context(context, now=NOW, request_id="r")
+    assert (invocation.deadline, invocation.killed_at) == (None, None)
 
 
 @pytest.mark.parametrize("function", ["handler", "worker"])
-def test_a_function_that_is_loaded_has_loaded_botocore(function: str) -> None:
-    code = f"import sys, vectora_normalize.{function}; print('botocore.session' in sys.modules, 'boto3' in sys.modules)"
+def test_a_function_that_is_loaded_has_loaded_boto3(function: str) -> None:
+    code = f"import sys, vectora_normalize.{function}; print('boto3.session' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == ["True", "False"]
+    assert ran.stdout.split() == ["True"]
 
 
 class TestParts:
     @pytest.fixture(autouse=True)
     def _forget(self) -> Iterator[None]:
-        aws_parts.cache_clear()
+        aws_dependencies.cache_clear()
         yield
-        aws_parts.cache_clear()
+        aws_dependencies.cache_clear()
 
     def test_the_client_of_bedrock_has_no_retries_and_a_pool_for_all_workers(self) -> None:
-        parts = aws_parts(settings(max_workers=32, read_timeout=77.0, region="eu-central-1"))
-        config = parts.bedrock.meta.config
+        dependencies = aws_dependencies(settings(max_workers=32, read_timeout=77.0, region="eu-central-1"))
+        config = dependencies.bedrock.meta.config
         assert (config.retries["total_max_attempts"], config.max_pool_connections) == (1, 32)
-        assert (config.read_timeout, parts.bedrock.meta.region_name) == (77.0, "eu-central-1")
-        assert parts.bedrock_within is not None
-        hasty = parts.bedrock_within(25.0).meta.config
+        assert (config.read_timeout, dependencies.bedrock.meta.region_name) == (77.0, "eu-central-1")
+        assert dependencies.bedrock_for_timeout is not None
+        hasty = dependencies.bedrock_for_timeout(25.0).meta.config
         assert (hasty.read_timeout, hasty.retries["total_max_attempts"]) == (19.25, 1)
 
     @pytest.mark.parametrize("collects", [True, False])
@@ -154,19 +155,19 @@ class TestParts:
         before = gc.isenabled()
         try:
             (gc.enable if collects else gc.disable)()
-            aws_parts(settings())
+            aws_dependencies(settings())
             assert gc.isenabled() is collects
         finally:
             (gc.enable if before else gc.disable)()
 
     def test_queues_are_there_where_they_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_REGION", "eu-west-3")
-        assert aws_parts(settings()).queue is None
-        assert aws_parts(settings()).dead_letters is None
+        assert aws_dependencies(settings()).queue is None
+        assert aws_dependencies(settings()).dead_letters is None
         url = "https://sqs.eu-west-3.amazonaws.com/1/q"
-        assert aws_parts(settings(mode=Mode.DIRECT, queue_url=url)).queue is None
-        assert aws_parts(settings(mode=Mode.QUEUE, queue_url=url)).queue is not None
-        assert aws_parts(settings(dead_letter_queue_url=url)).dead_letters is not None
+        assert aws_dependencies(settings(mode=Mode.DIRECT, queue_url=url)).queue is None
+        assert aws_dependencies(settings(mode=Mode.QUEUE, queue_url=url)).queue is not None
+        assert aws_dependencies(settings(dead_letter_queue_url=url)).dead_letters is not None
 
     def test_the_control_plane_is_where_the_runtime_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_REGION", "eu-west-3")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vectora_normalize.contract import (
-    LONGEST_PERIOD_DAYS,
+    MAX_PERIOD_DAYS,
     ErrorType,
     RunRefusedError,
     RunRequest,
@@ -87,13 +87,13 @@ def test_a_missing_client_id_is_refused(event: object) -> None:
     assert str(refusal(event)).startswith("client_id: missing; required: 1 to 64 letters")
 
 
-@pytest.mark.parametrize("days", [-1, 0, "7", True, False, 1.5, 7.0, LONGEST_PERIOD_DAYS + 1, 10**30, [7], {}, ""])
+@pytest.mark.parametrize("days", [-1, 0, "7", True, False, 1.5, 7.0, MAX_PERIOD_DAYS + 1, 10**30, [7], {}, ""])
 def test_a_period_that_is_no_number_of_days_is_refused(days: object) -> None:
     message = str(refusal({"client_id": "c", "period_days": days}))
     assert message == f"period_days: got {days!r}; accepted: a whole number from 1 to 3650"
 
 
-@pytest.mark.parametrize("days", [1, LONGEST_PERIOD_DAYS])
+@pytest.mark.parametrize("days", [1, MAX_PERIOD_DAYS])
 def test_the_shortest_and_the_longest_period_are_taken(days: int) -> None:
     assert parse_event({"client_id": "c", "period_days": days}, today=TODAY).period_days == days
 

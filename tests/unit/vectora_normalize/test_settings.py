@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from bedrock_resilience.quotas import Quota
@@ -115,11 +117,10 @@ def test_a_known_quota_is_paced_unless_told_otherwise(name: str) -> None:
         ("MAX_BEDROCK_WORKERS", "4.0", "a whole number from 1 to 64"),
         ("MAX_BEDROCK_WORKERS", "1_0", "a whole number from 1 to 64"),
         ("MAX_BEDROCK_WORKERS", "\u0664", "a whole number from 1 to 64"),
-        ("BEDROCK_MAX_RETRIES", "-1", "a whole number from 0 to 20"),
-        ("BEDROCK_BASE_DELAY", "nan", "a number from 0 to 60"),
-        ("BEDROCK_BASE_DELAY", "inf", "a number from 0 to 60"),
-        ("BEDROCK_BASE_DELAY", "0,5", "a number from 0 to 60"),
-        ("BEDROCK_RETRY_ON", "everything", "throttling or transient"),
+        ("BEDROCK_MAX_RETRIES", "21", "a whole number from 0 to 20"),
+        ("BEDROCK_BASE_DELAY", "60.1", "a number from 0 to 60"),
+        ("BEDROCK_MAX_RETRIES", "1_0", "a number in ASCII digits"),
+        ("BEDROCK_MULTIPLIER", "\u0664", "a number in ASCII digits"),
         ("BEDROCK_REQUESTS_PER_MINUTE", "0", "a number from 1 to 1e+09"),
         ("BEDROCK_TOKENS_PER_MINUTE", "-4000", "a number from 1 to 1e+09"),
         ("BEDROCK_PACING", "fast", "none or quota or adaptive"),
@@ -176,7 +177,48 @@ def test_a_dispatcher_needs_its_queue() -> None:
     assert faults(MODE="queue") == ("QUEUE_URL: missing; required: the URL of the workers' queue, beside MODE=queue",)
 
 
-def test_all_faults_are_told_at_once() -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BEDROCK_MAX_RETRIES", "-1"),
+        ("BEDROCK_BASE_DELAY", "nan"),
+        ("BEDROCK_BASE_DELAY", "inf"),
+        ("BEDROCK_BASE_DELAY", "0,5"),
+        ("BEDROCK_MULTIPLIER", "0.5"),
+        ("BEDROCK_MAX_DELAY", "never"),
+        ("BEDROCK_JITTER", "some"),
+        ("BEDROCK_RETRY_ON", "everything"),
+    ],
+)
+def test_a_wrong_variable_of_the_policy_is_refused_by_name(name: str, value: str) -> None:
+    (fault,) = faults(**{name: value})
+    assert fault.startswith(f"{name}={value!r}: ")
+    assert "accepted: " in fault
+
+
+def test_the_policy_is_that_of_from_env() -> None:
+    variables = {
+        "BEDROCK_MAX_RETRIES": "5",
+        "BEDROCK_BASE_DELAY": "1",
+        "BEDROCK_MULTIPLIER": "3",
+        "BEDROCK_MAX_DELAY": "30",
+        "BEDROCK_JITTER": "full",
+        "BEDROCK_RETRY_ON": "throttling,read_timeout=1",
+    }
+    assert Settings.from_env({**BUCKETS, **variables}).policy == RetryPolicy.from_env(variables)
+
+
+def test_all_faults_of_the_policy_are_reported_at_once() -> None:
+    found = faults(BEDROCK_MAX_RETRIES="many", BEDROCK_BASE_DELAY="61", BEDROCK_JITTER="some", MAX_RECEIVES="0")
+    assert [re.split("[:=]", fault)[0] for fault in found] == [
+        "BEDROCK_MAX_RETRIES",
+        "BEDROCK_BASE_DELAY",
+        "BEDROCK_JITTER",
+        "MAX_RECEIVES",
+    ]
+
+
+def test_all_faults_are_reported_at_once() -> None:
     told = faults(CONFIG_BUCKET="", DATA_BUCKET="", MAX_BEDROCK_WORKERS="0", LOG_LEVEL="LOUD")
     assert [fault.partition(":")[0] for fault in told] == [
         "CONFIG_BUCKET",

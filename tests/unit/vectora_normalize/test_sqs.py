@@ -10,7 +10,7 @@ import pytest
 from bedrock_resilience.retrying._deadline import Deadline
 from support.answering import client_error
 from support.ticking import Ticking
-from vectora_normalize.sqs import Message, SqsQueue
+from vectora_normalize.sqs import OutgoingMessage, SqsQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +45,8 @@ def queue(sqs: Sqs, clock: Ticking | None = None) -> SqsQueue:
     return SqsQueue(sqs, URL, clock or Ticking())
 
 
-def messages(count: int) -> list[Message]:
-    return [Message(f"body {number}") for number in range(count)]
+def messages(count: int) -> list[OutgoingMessage]:
+    return [OutgoingMessage(f"body {number}") for number in range(count)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 95])
@@ -59,21 +59,21 @@ def test_all_are_sent_ten_at_a_time(count: int) -> None:
 
 def test_a_batch_is_no_larger_than_sqs_takes() -> None:
     sqs = Sqs()
-    large = [Message("é" * 200_000 + str(number)) for number in range(6)]  # 400,000 bytes each
+    large = [OutgoingMessage("é" * 200_000 + str(number)) for number in range(6)]  # 400,000 bytes each
     assert queue(sqs).send(large) == {}
     assert sorted(map(len, sqs.batches)) == [2, 2, 2]
 
 
 def test_a_message_that_is_too_large_is_told_and_the_others_are_sent() -> None:
     sqs = Sqs()
-    unsent = queue(sqs).send([Message("a"), Message("x" * 1_048_577), Message("b")])
-    assert unsent == {1: "1048577 bytes; SQS takes 1048576"}
+    unsent = queue(sqs).send([OutgoingMessage("a"), OutgoingMessage("x" * 1_048_577), OutgoingMessage("b")])
+    assert unsent == {1: "1048577 bytes; SQS accepts 1048576"}
     assert set(sqs.taken) == {"a", "b"}
 
 
 def test_attributes_go_along_and_count() -> None:
     sqs = Sqs()
-    message = Message("body", {"reason": "validation"})
+    message = OutgoingMessage("body", {"reason": "validation"})
     assert message.size == len("body") + len("reason") + len("String") + len("validation")
     queue(sqs).send([message])
     ((entry,),) = sqs.batches
@@ -100,7 +100,7 @@ def test_what_is_never_taken_is_told_with_the_code() -> None:
         return {"Code": "InternalError", "SenderFault": False} if body == "body 3" else None
 
     sqs = Sqs(fails)
-    assert queue(sqs).send(messages(5)) == {3: "1 messages not taken: InternalError"}
+    assert queue(sqs).send(messages(5)) == {3: "1 messages not accepted: InternalError"}
     assert len(sqs.batches) == 5
 
 
@@ -118,7 +118,7 @@ def test_what_sqs_says_nothing_about_is_not_taken_for_sent() -> None:
         def send_message_batch(self, **_: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3's
             return {}
 
-    assert queue(Silent()).send(messages(1)) == {0: "1 messages not taken: not answered"}
+    assert queue(Silent()).send(messages(1)) == {0: "1 messages not accepted: no response"}
 
 
 def test_a_request_that_fails_as_a_whole_leaves_all_its_messages() -> None:

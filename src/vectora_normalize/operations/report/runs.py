@@ -40,7 +40,7 @@ _BATCH: Final = re.compile(
     r"(?:, (?P<unstarted>\d+) not started)?"
 )
 # Of the handler, where the response is no 200.
-_NO_RESULT: Final = re.compile(rf"(?:refused|came to nothing): (?P<type>{'|'.join(ErrorType)}): ")
+_NO_RESULT: Final = re.compile(rf"(?:refused|run failed|came to nothing): (?P<type>{'|'.join(ErrorType)}): ")
 _REQUEST_ID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # Lambda's own line.
 _TIMED_OUT: Final = re.compile(rf"(?P<id>{_REQUEST_ID}) Task timed out after (?P<seconds>[\d.]+) seconds")

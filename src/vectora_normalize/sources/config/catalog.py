@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from vectora_normalize.contract import LONGEST_PERIOD_DAYS, ErrorType, RunRefusedError, show
+from vectora_normalize.contract import MAX_PERIOD_DAYS, ErrorType, RunRefusedError, show
 from vectora_normalize.sources.config.fields import Faults, Fields
 from vectora_normalize.sources.config.safeyaml import ConfigurationError, read_mapping
 from vectora_normalize.sources.parse.text import DEFAULT_MAX_LENGTH
@@ -132,7 +132,7 @@ def parse_client_config(data: bytes, file: str) -> ClientConfig:
     faults = Faults(file)
     root = Fields(read_mapping(data, file), faults)
     profile, sources = root.group("client_profile"), root.group("source_config")
-    period = root.group("pipeline").number("default_period_days", 0, least=1, most=LONGEST_PERIOD_DAYS)
+    period = root.group("pipeline").number("default_period_days", 0, least=1, most=MAX_PERIOD_DAYS)
     config = ClientConfig(
         client_id=profile.required("client_id"),
         name=profile.text("name"),

@@ -1,4 +1,4 @@
-"""Options become an event and parts; what cannot be done is answered as Lambda would answer it."""
+"""Options become an event and dependencies; what cannot be done is answered as Lambda would answer it."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def report(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         "faults": {},
         "stopped": None,
     }
-    work = {"asked": 8, "reused": 0, "joined": 0, "queued": 0, "resumed": 0, "given_up": 0}
+    work = {"invoked": 8, "reused": 0, "joined": 0, "queued": 0, "resumed": 0, "given_up": 0}
     return {"sources": [source], "bedrock": {**numbers, **changes}, "work": work, "items": []}
 
 

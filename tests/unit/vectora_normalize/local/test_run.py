@@ -10,7 +10,7 @@ import pytest
 from bedrock_resilience.quotas import Quota
 from support.folders import small_folder
 from vectora_normalize.contract import ErrorType, RunRefusedError, RunRequest
-from vectora_normalize.local.run import LocalFolder, local_parts, settings_for
+from vectora_normalize.local.run import LocalFolder, local_dependencies, settings_for
 from vectora_normalize.pipeline import Invocation, run
 from vectora_normalize.settings import Pacing
 
@@ -91,8 +91,8 @@ def test_the_pipeline_runs_on_the_parts(folder: LocalFolder, tmp_path: Path, quo
     out = tmp_path / "out"
     settings = settings_for(folder, out, {"BEDROCK_MAX_RETRIES": "0"}, workers=1)
     request = RunRequest(client_id="small")
-    with local_parts(folder, out, settings, today=NOW.date(), quota=quota) as parts:
-        summary = run(request, parts, Invocation(now=NOW, request_id="r1"))
+    with local_dependencies(folder, out, settings, today=NOW.date(), quota=quota) as dependencies:
+        summary = run(request, dependencies, Invocation(now=NOW, request_id="r1"))
     assert summary.items_ingested == 3
     assert summary.items_normalized == (3 if quota is None else 1)
     assert summary.counts["Throttles"] == (0 if quota is None else 2)

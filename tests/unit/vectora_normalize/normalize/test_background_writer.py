@@ -18,9 +18,9 @@ def test_nobody_waits_for_an_answer_to_be_stored() -> None:
         assert go.wait(10)
         stored.append(1)
 
-    with BackgroundWriter(2) as keeper:
-        keeper.begin(store)
-        keeper.begin(store)
+    with BackgroundWriter(2) as writer:
+        writer.submit(store)
+        writer.submit(store)
         assert stored == []
         go.set()
     assert stored == [1, 1]
@@ -28,9 +28,9 @@ def test_nobody_waits_for_an_answer_to_be_stored() -> None:
 
 def test_whoever_brings_one_more_than_there_is_room_for_waits() -> None:
     go = threading.Event()
-    with BackgroundWriter(1) as keeper, ThreadPoolExecutor(1) as pool:
-        keeper.begin(lambda: assert_(go.wait(10)))
-        second = pool.submit(keeper.begin, lambda: None)
+    with BackgroundWriter(1) as writer, ThreadPoolExecutor(1) as pool:
+        writer.submit(lambda: assert_(go.wait(10)))
+        second = pool.submit(writer.submit, lambda: None)
         with pytest.raises(TimeoutError):
             second.result(timeout=0.05)
         go.set()
@@ -42,12 +42,12 @@ def test_without_a_thread_whoever_brings_an_answer_stores_it(monkeypatch: pytest
         raise RuntimeError("can't start new thread")
 
     stored: list[int] = []
-    with BackgroundWriter(1) as keeper:
+    with BackgroundWriter(1) as writer:
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
-            keeper.begin(lambda: stored.append(1))
+            writer.submit(lambda: stored.append(1))
         assert stored == [1]
-        keeper.begin(lambda: stored.append(2))
+        writer.submit(lambda: stored.append(2))
     assert stored == [1, 2]
 
 

@@ -24,7 +24,7 @@ from vectora_normalize.normalize.batch import normalize_items_batch
 from vectora_normalize.normalize.deduplicated_batch import BUSY_ELSEWHERE
 from vectora_normalize.normalize.extraction import item_id, watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
-from vectora_normalize.normalize.response_cache import AnswerStore, Claim
+from vectora_normalize.normalize.response_cache import ItemClaim, ResponseCache
 from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.objects import FolderStore, StoreError
 
@@ -60,13 +60,13 @@ class Shop:
 
     def __init__(self, root: Path) -> None:
         self.clock = Clock()
-        self.wall = RunClock(NOW, self.clock)
+        self.run_clock = RunClock(NOW, self.clock)
         self.store: ObjectStore = FolderStore(root)
         self.asked: list[str] = []
         self.answer: Callable[[str], dict[str, Any]] = lambda _: tool_answer(extraction(companies=["Camurus"]))
 
-    def answers(self, run: str = "ours") -> AnswerStore:
-        return AnswerStore(self.store, "small", run=run, wall=self.wall, attempt=ATTEMPT)
+    def cache(self, run: str = "ours") -> ResponseCache:
+        return ResponseCache(self.store, "small", run_id=run, run_clock=self.run_clock, attempt_seconds=ATTEMPT)
 
     def normalizer(self) -> Normalizer:
         def answer(text: str) -> dict[str, Any]:
@@ -82,18 +82,18 @@ class Shop:
         )
 
     def key(self, item: RawItem) -> str:
-        return self.normalizer().work(item).key
+        return self.normalizer().prepare(item).key
 
-    def others_claim(self, item: RawItem) -> Claim:
-        claim = self.answers("theirs").take(self.key(item))
-        assert isinstance(claim, Claim)
+    def others_claim(self, item: RawItem) -> ItemClaim:
+        claim = self.cache("theirs").claim(self.key(item))
+        assert isinstance(claim, ItemClaim)
         return claim
 
     def others_answer(self, item: RawItem) -> None:
-        self.answers("theirs").put(self.key(item), an_answer("theirs", NOW))
+        self.cache("theirs").put(self.key(item), an_answer("theirs", NOW))
 
     def run(self, items: Sequence[RawItem] = ITEMS, **options: Any) -> BatchReport[RawItem, Normalized]:  # noqa: ANN401 - of normalize_items_batch
-        given: dict[str, Any] = {"answers": self.answers(), "clock": self.clock, "policy": AT_ONCE, "max_workers": 1}
+        given: dict[str, Any] = {"cache": self.cache(), "clock": self.clock, "policy": AT_ONCE, "max_workers": 1}
         given |= options
         return normalize_items_batch(items, self.normalizer(), **given)
 
@@ -166,7 +166,7 @@ def test_what_others_answer_while_we_are_at_work_is_not_asked_about(shop: Shop) 
 
 def test_what_others_let_go_of_is_asked_about(shop: Shop) -> None:
     theirs = shop.others_claim(ITEMS[2])
-    shop.clock.meanwhile = [lambda: shop.answers("theirs").give_back(theirs)]
+    shop.clock.meanwhile = [lambda: shop.cache("theirs").release(theirs)]
     report = shop.run()
     assert origins(report) == ["bedrock"] * 5
     assert report.values[2]["item"].url == ITEMS[2].url
@@ -323,9 +323,9 @@ def test_tokens_of_all_rounds_stay_on_the_account_of_their_item(shop: Shop) -> N
         return tool_answer(extraction())
 
     def let_go() -> None:
-        shop.answers("theirs").give_back(taken.pop())
+        shop.cache("theirs").release(taken.pop())
 
-    taken: list[Claim] = []
+    taken: list[ItemClaim] = []
     shop.answer = answer
     patient = RetryPolicy(base_delay=2 * ATTEMPT, max_delay=2 * ATTEMPT, retry_on="transient")
     (outcome,) = shop.run([ITEMS[0]], policy=patient).outcomes
@@ -353,7 +353,7 @@ def test_an_answer_that_cannot_be_kept_is_kept_later(
     report = shop.run([ITEMS[0]])
     assert origins(report) == ["bedrock"]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "its answer could not be kept yet" in caplog.text
+    assert "its response could not be stored yet" in caplog.text
     assert origins(shop.run([ITEMS[0]])) == ["store"]
 
 
@@ -395,7 +395,7 @@ def test_an_item_that_cannot_be_claimed_is_not_paid_for(shop: Shop, tmp_path: Pa
     report = shop.run(ITEMS[:2])
     assert [outcome.status for outcome in report.outcomes] == ["failed", "failed"]
     assert all(isinstance(outcome.error, StoreError) for outcome in report.failed)
-    assert {outcome.reason for outcome in report.failed} == {"not claimed, and so not asked about"}
+    assert {outcome.reason for outcome in report.failed} == {"not claimed, so no request was sent"}
     assert (report.attempts, shop.asked) == (0, [])
 
 
@@ -415,7 +415,7 @@ def test_a_claim_that_cannot_be_given_back_ends_by_itself(
     shop.answer = refuse
     with caplog.at_level(logging.WARNING, "vectora_normalize.normalize.deduplicated_batch"):
         assert len(shop.run([ITEMS[0]]).failed) == 1
-    assert "a claim ends by itself at 2026-11-21 06:32:07" in caplog.text
+    assert "a claim could not be released and expires at 2026-11-21 06:32:07" in caplog.text
 
 
 def test_a_batch_whose_time_is_up_leaves_its_claims_to_end_by_themselves(
@@ -428,7 +428,7 @@ def test_a_batch_whose_time_is_up_leaves_its_claims_to_end_by_themselves(
     shop.answer = answer
     report = shop.run(ITEMS[:1], deadline=Deadline(shop.clock.now + 30, attempt=20))
     assert len(report.failed) == 1
-    assert "a claim ends by itself at 2026-11-21 06:32:07+00:00: deadline" in caplog.text
+    assert "a claim could not be released and expires at 2026-11-21 06:32:07+00:00: deadline" in caplog.text
 
 
 def test_an_answer_that_cannot_be_used_fails_its_item_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -437,10 +437,10 @@ def test_an_answer_that_cannot_be_used_fails_its_item_alone(shop: Shop, monkeypa
     def mistaken(self: Normalizer, item: RawItem, *args: object, **options: object) -> object:
         if item == ITEMS[0]:
             raise KeyError("mistake")
-        return normalized(self, item, *args, **options)  # type: ignore[arg-type]  # as it was called
+        return build_item(self, item, *args, **options)  # type: ignore[arg-type]  # as it was called
 
-    normalized = Normalizer.normalized
-    monkeypatch.setattr(Normalizer, "normalized", mistaken)
+    build_item = Normalizer.build_item
+    monkeypatch.setattr(Normalizer, "build_item", mistaken)
     report = shop.run(ITEMS[:2])
     assert [outcome.status for outcome in report.outcomes] == ["failed", "succeeded"]
     assert isinstance(report.outcomes[0].error, KeyError)

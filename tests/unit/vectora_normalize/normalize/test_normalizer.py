@@ -13,7 +13,7 @@ from bedrock_resilience.quotas import Usage, usage_from
 from support.answering import USAGE, FunctionClient, extraction, tool_answer
 from support.items import raw_item
 from vectora_normalize.normalize.extraction import MalformedExtractionError, watchlists_of
-from vectora_normalize.normalize.normalizer import Normalizer, counted
+from vectora_normalize.normalize.normalizer import Normalizer, token_counts
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 ITEM = raw_item("Camurus reports on Uzedy.", number=1)
@@ -26,38 +26,40 @@ def normalizer(answer: dict[str, Any] | None = None, **fields: Any) -> Normalize
         "model_id": "model",
         "watchlists": watchlists_of({"companies": ("Camurus",)}),
         "ingested_at": NOW,
-        "run": "run-1",
+        "run_id": "run-1",
         **fields,
     }
     return Normalizer(**values)
 
 
 def test_a_key_is_the_same_until_the_request_is_another() -> None:
-    key = normalizer().work(ITEM).key
-    assert normalizer(run="run-2", ingested_at=NOW + dt.timedelta(days=1)).work(ITEM).key == key
-    assert normalizer(watchlists=watchlists_of({"companies": ("Camurus", "Teva")})).work(ITEM).key == key
+    key = normalizer().prepare(ITEM).key
+    assert normalizer(run_id="run-2", ingested_at=NOW + dt.timedelta(days=1)).prepare(ITEM).key == key
+    assert normalizer(watchlists=watchlists_of({"companies": ("Camurus", "Teva")})).prepare(ITEM).key == key
     others = [
         normalizer(model_id="another"),
         normalizer(language="fr"),
         normalizer(watchlists=watchlists_of({"companies": ("Camurus",), "trademarks": ("Uzedy",)})),
     ]
-    keys = {other.work(ITEM).key for other in others} | {normalizer().work(raw_item("Camurus grows.", number=1)).key}
+    keys = {other.prepare(ITEM).key for other in others} | {
+        normalizer().prepare(raw_item("Camurus grows.", number=1)).key
+    }
     assert len(keys | {key}) == 5
-    assert normalizer().work(msgspec.structs.replace(ITEM, url="https://elsewhere.example")).key == key
+    assert normalizer().prepare(msgspec.structs.replace(ITEM, url="https://elsewhere.example")).key == key
 
 
 def test_an_answer_tells_whose_it_is_and_what_it_cost() -> None:
     asked = normalizer()
-    answer = asked.ask(asked.work(ITEM))
+    answer = asked.invoke(asked.prepare(ITEM))
     assert answer.extraction.companies == ("Camurus",)
-    assert (answer.usage, answer.ingested_at, answer.model_id, answer.paid_by) == (USAGE, NOW, "model", "run-1")
+    assert (answer.usage, answer.ingested_at, answer.model_id, answer.run_id) == (USAGE, NOW, "model", "run-1")
     assert (answer.content_hash, answer.url) == (ITEM.content_hash, ITEM.url)
 
 
 def test_an_answer_that_is_no_extraction_is_none() -> None:
     asked = normalizer(tool_answer({"summary": "no more"}))
     with pytest.raises(MalformedExtractionError) as raised:
-        asked.ask(asked.work(ITEM))
+        asked.invoke(asked.prepare(ITEM))
     assert usage_from(raised.value.body) == Usage(700, 100)  # which it has used nevertheless
 
 
@@ -68,23 +70,23 @@ def test_an_answer_that_is_nested_without_end_is_a_failure_of_its_item() -> None
 
     asked = normalizer(client=FunctionClient(answer))
     with pytest.raises(MalformedExtractionError, match="nested deeper than the tool allows"):
-        asked.ask(asked.work(ITEM))
+        asked.invoke(asked.prepare(ITEM))
 
 
 def test_what_a_request_may_use_is_read_off_it() -> None:
     sonnet = normalizer(model_id="eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
-    work = sonnet.work(ITEM)
+    work = sonnet.prepare(ITEM)
     before = sonnet.tokens(work)
     assert (before.max_tokens, before.burndown) == (1_000, 5.0)
     for _ in range(30):
-        sonnet.ask(work)
+        sonnet.invoke(work)
     assert before.input_tokens < 690 < sonnet.tokens(work).input_tokens < 710  # learnt from the answers
 
 
 def test_an_answer_is_held_against_the_names_of_the_day_it_is_used() -> None:
-    answer = normalizer().ask(normalizer().work(ITEM))
+    answer = normalizer().invoke(normalizer().prepare(ITEM))
     later = normalizer(watchlists=watchlists_of({}), ingested_at=NOW + dt.timedelta(days=1))
-    made = later.normalized(ITEM, answer, origin="store")
+    made = later.build_item(ITEM, answer, origin="store")
     assert (made["item"].companies_detected, made["item"].companies_in_scopes) == (("Camurus",), ())
     assert made["item"].ingested_at == NOW
     assert (made["usage"], made["origin"]) == ({}, "store")
@@ -99,12 +101,12 @@ def test_the_client_is_one_that_ends_in_time() -> None:
         asked.append(seconds)
         return hasty
 
-    both = normalizer(client=usual, client_within=within)
-    assert both.ask(both.work(ITEM), 30.0).extraction.summary == "hasty"
-    assert both.ask(both.work(ITEM)).extraction.summary == "usual"
+    both = normalizer(client=usual, client_for_timeout=within)
+    assert both.invoke(both.prepare(ITEM), 30.0).extraction.summary == "hasty"
+    assert both.invoke(both.prepare(ITEM)).extraction.summary == "usual"
     assert asked == [30.0]
     one = normalizer(client=usual)
-    assert one.ask(one.work(ITEM), 30.0).extraction.summary == "usual"
+    assert one.invoke(one.prepare(ITEM), 30.0).extraction.summary == "usual"
 
 
 @pytest.mark.parametrize(
@@ -112,4 +114,4 @@ def test_the_client_is_one_that_ends_in_time() -> None:
     [(None, {}), ([], {}), ({"inputTokens": 3, "cacheDetails": [{"ttl": "5m"}]}, {"inputTokens": 3}), ({}, {})],
 )
 def test_of_a_usage_the_numbers_are_kept(usage: object, kept: dict[str, int]) -> None:
-    assert counted(usage) == kept
+    assert token_counts(usage) == kept

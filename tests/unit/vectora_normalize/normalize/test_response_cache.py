@@ -12,8 +12,8 @@ import pytest
 from bedrock_resilience.retrying._deadline import Deadline
 from support.answering import answer as an_answer
 from support.ticking import Ticking
-from vectora_normalize.normalize.response_cache import Answer, AnswerStore, Claim, look_up, request_key
-from vectora_normalize.storage.expiry import Hold, RunClock
+from vectora_normalize.normalize.response_cache import CachedResponse, ItemClaim, ResponseCache, look_up, request_key
+from vectora_normalize.storage.expiry import LeaseRecord, RunClock
 from vectora_normalize.storage.objects import FolderStore, NotFoundError, Stored, StoreError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ATTEMPT = 100.0
 LASTS = 1.25 * ATTEMPT + 2 * FolderStore.clock_skew
 
 
-def answer(summary: str = "It happened.", **fields: Any) -> Answer:  # noqa: ANN401 - the fields of an answer
+def answer(summary: str = "It happened.", **fields: Any) -> CachedResponse:  # noqa: ANN401 - the fields of an answer
     return an_answer(summary, NOW, **fields)
 
 
@@ -35,11 +35,15 @@ class Runs:
 
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        self.wall = RunClock(NOW, self.clock)
+        self.run_clock = RunClock(NOW, self.clock)
         self.store = FolderStore(root)
 
-    def run(self, name: str = "one", store: ObjectStore | None = None, until: dt.datetime | None = None) -> AnswerStore:
-        return AnswerStore(store or self.store, "small", run=name, wall=self.wall, attempt=ATTEMPT, until=until)
+    def run(
+        self, name: str = "one", store: ObjectStore | None = None, until: dt.datetime | None = None
+    ) -> ResponseCache:
+        return ResponseCache(
+            store or self.store, "small", run_id=name, run_clock=self.run_clock, attempt_seconds=ATTEMPT, until=until
+        )
 
     def stored(self) -> Any:  # noqa: ANN401 - whatever JSON is there
         return json.loads(self.store.get(PLACE))
@@ -50,9 +54,9 @@ def runs(tmp_path: Path) -> Runs:
     return Runs(tmp_path)
 
 
-def claimed(answers: AnswerStore) -> Claim:
-    taken = answers.take(KEY)
-    assert isinstance(taken, Claim)
+def claimed(answers: ResponseCache) -> ItemClaim:
+    taken = answers.claim(KEY)
+    assert isinstance(taken, ItemClaim)
     return taken
 
 
@@ -65,30 +69,30 @@ def test_a_key_is_of_all_that_the_request_holds_and_of_nothing_else() -> None:
 
 
 def test_nobody_has_asked_at_first(runs: Runs) -> None:
-    assert runs.run().find(KEY) is None
+    assert runs.run().get(KEY) is None
 
 
 def test_a_claim_is_seen_by_everybody_and_taken_by_one(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
     mine = claimed(one)
-    assert two.take(KEY) == two.find(KEY) == mine.hold
-    assert mine.hold.expires_at == NOW + dt.timedelta(seconds=LASTS)
-    assert mine.hold.owner.startswith("one/")
-    assert runs.stored() == {"claim": {"owner": mine.hold.owner, "expires_at": "2026-11-21T06:32:07Z"}}
+    assert two.claim(KEY) == two.get(KEY) == mine.lease
+    assert mine.lease.expires_at == NOW + dt.timedelta(seconds=LASTS)
+    assert mine.lease.owner.startswith("one/")
+    assert runs.stored() == {"claim": {"owner": mine.lease.owner, "expires_at": "2026-11-21T06:32:07Z"}}
 
 
 def test_not_even_the_same_run_has_an_item_twice(runs: Runs) -> None:
     one = runs.run()
-    assert isinstance(one.take(KEY), Claim)
-    assert isinstance(one.take(KEY), Hold)
+    assert isinstance(one.claim(KEY), ItemClaim)
+    assert isinstance(one.claim(KEY), LeaseRecord)
 
 
 def test_an_answer_takes_the_place_of_the_claim_and_stays(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
-    kept = answer(paid_by="one", url="https://x.example")
-    assert one.keep(claimed(one), kept) == kept
-    assert two.find(KEY) == two.take(KEY) == kept
-    assert runs.stored()["answer"]["paid_by"] == "one"
+    kept = answer(run_id="one", url="https://x.example")
+    assert one.save(claimed(one), kept) == kept
+    assert two.get(KEY) == two.claim(KEY) == kept
+    assert runs.stored()["answer"]["run_id"] == "one"
     assert "claim" not in runs.stored()
 
 
@@ -96,12 +100,12 @@ def test_a_claim_that_is_over_is_taken_over(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
     mine = claimed(one)
     runs.clock.sleep(LASTS + FolderStore.clock_skew)
-    assert isinstance(two.take(KEY), Hold)
+    assert isinstance(two.claim(KEY), LeaseRecord)
     runs.clock.sleep(0.001)
-    assert two.find(KEY) is None
+    assert two.get(KEY) is None
     theirs = claimed(two)
-    assert one.renewed(mine, ATTEMPT) is None
-    assert two.renewed(theirs, ATTEMPT) == theirs
+    assert one.renew(mine, ATTEMPT) is None
+    assert two.renew(theirs, ATTEMPT) == theirs
 
 
 def test_an_answer_that_comes_after_its_claim_was_taken_over_is_kept(runs: Runs) -> None:
@@ -110,45 +114,45 @@ def test_an_answer_that_comes_after_its_claim_was_taken_over_is_kept(runs: Runs)
     runs.clock.sleep(2 * LASTS)
     theirs = claimed(two)
     late = answer("late")
-    assert one.keep(mine, late) == late
+    assert one.save(mine, late) == late
     # Whoever had taken the item over finds that answer, and keeps to it.
-    assert two.keep(theirs, answer("later still")) == late
-    assert two.find(KEY) == late
+    assert two.save(theirs, answer("later still")) == late
+    assert two.get(KEY) == late
 
 
 def test_an_answer_whose_claim_was_given_back_is_kept(runs: Runs) -> None:
     one = runs.run()
     mine = claimed(one)
-    one.give_back(mine)
-    assert one.keep(mine, answer()) == answer()
+    one.release(mine)
+    assert one.save(mine, answer()) == answer()
 
 
 def test_a_claim_that_lasts_long_enough_is_not_renewed(runs: Runs) -> None:
     one = runs.run()
     mine = claimed(one)
     runs.clock.sleep(LASTS - ATTEMPT - FolderStore.clock_skew)
-    assert one.renewed(mine, ATTEMPT) is mine
+    assert one.renew(mine, ATTEMPT) is mine
     runs.clock.sleep(0.001)
-    longer = one.renewed(mine, ATTEMPT)
+    longer = one.renew(mine, ATTEMPT)
     assert longer is not None
-    assert longer.hold.expires_at > mine.hold.expires_at
-    assert runs.run("two").find(KEY) == longer.hold
+    assert longer.lease.expires_at > mine.lease.expires_at
+    assert runs.run("two").get(KEY) == longer.lease
 
 
 def test_a_claim_is_over_at_the_latest_when_its_process_is_killed(runs: Runs) -> None:
     killed = NOW + dt.timedelta(seconds=60)
     one = runs.run(until=killed)
     mine = claimed(one)
-    assert mine.hold.expires_at == killed
+    assert mine.lease.expires_at == killed
     runs.clock.sleep(50)
-    assert one.renewed(mine, ATTEMPT) is mine  # it cannot last longer, and need not
+    assert one.renew(mine, ATTEMPT) is mine  # it cannot last longer, and need not
 
 
 def test_an_item_that_is_given_back_is_anybodys(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
-    one.give_back(claimed(one))
+    one.release(claimed(one))
     assert not runs.store.exists(PLACE)
-    assert isinstance(two.take(KEY), Claim)
+    assert isinstance(two.claim(KEY), ItemClaim)
 
 
 def test_a_claim_of_somebody_else_is_not_given_back(runs: Runs) -> None:
@@ -156,16 +160,16 @@ def test_a_claim_of_somebody_else_is_not_given_back(runs: Runs) -> None:
     mine = claimed(one)
     runs.clock.sleep(2 * LASTS)
     theirs = claimed(two)
-    one.give_back(mine)
-    assert runs.run("three").find(KEY) == theirs.hold
+    one.release(mine)
+    assert runs.run("three").get(KEY) == theirs.lease
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"answer": {"extraction": {}}}', b"{}", b'{"claim": 7}'])
 def test_what_cannot_be_read_is_replaced(runs: Runs, body: bytes) -> None:
     runs.store.put(PLACE, body)
     one = runs.run()
-    assert one.find(KEY) is None
-    assert one.keep(claimed(one), answer()) == answer()
+    assert one.get(KEY) is None
+    assert one.save(claimed(one), answer()) == answer()
 
 
 def test_an_answer_without_a_claim_gives_way_to_one_that_is_there(runs: Runs) -> None:
@@ -178,7 +182,7 @@ def test_an_answer_without_a_claim_takes_the_place_of_anybodys_claim(runs: Runs)
     one, two = runs.run("one"), runs.run("two")
     theirs = claimed(two)
     assert one.put(KEY, answer()) == answer()
-    assert two.keep(theirs, answer("other")) == answer()
+    assert two.save(theirs, answer("other")) == answer()
 
 
 class _Forgetful(FolderStore):
@@ -192,7 +196,7 @@ class _Forgetful(FolderStore):
 def test_a_put_whose_answer_was_lost_has_been_done(runs: Runs) -> None:
     forgetful = runs.run("one", _Forgetful(runs.store.root))
     mine = claimed(forgetful)
-    assert forgetful.keep(mine, answer()) == answer()
+    assert forgetful.save(mine, answer()) == answer()
 
 
 class _Vanishing(FolderStore):
@@ -210,7 +214,7 @@ class _Vanishing(FolderStore):
 
 def test_an_object_that_is_removed_meanwhile_is_tried_again(runs: Runs) -> None:
     runs.store.put(PLACE, b'{"claim": {"owner": "x", "expires_at": "2026-11-21T06:31:00Z"}}')
-    assert isinstance(runs.run("one", _Vanishing(runs.store.root)).take(KEY), Claim)
+    assert isinstance(runs.run("one", _Vanishing(runs.store.root)).claim(KEY), ItemClaim)
     assert runs.run("one", _Vanishing(runs.store.root)).put(KEY, answer()) == answer()
 
 
@@ -227,8 +231,8 @@ class _Restless(FolderStore):
 def test_whoever_never_gets_a_turn_says_so(runs: Runs) -> None:
     runs.store.put(PLACE, b"{}")
     restless = runs.run("one", _Restless(runs.store.root))
-    with pytest.raises(StoreError, match="cannot be claimed: others kept writing it"):
-        restless.take(KEY)
+    with pytest.raises(StoreError, match="cannot be written: others kept writing it"):
+        restless.claim(KEY)
     with pytest.raises(StoreError, match="cannot be written: others kept writing it"):
         restless.put(KEY, answer())
 
@@ -237,7 +241,7 @@ def test_many_are_looked_up_at_once_in_their_order(runs: Runs) -> None:
     one = runs.run()
     one.put("a", answer("a"))
     one.put("c", answer("c"))
-    assert isinstance(one.take("d"), Claim)
+    assert isinstance(one.claim("d"), ItemClaim)
     found = look_up(one, ["a", "b", "c", "d"], clock=runs.clock)
     assert [one and one.extraction.summary for one in found] == ["a", None, "c", None]
     assert look_up(one, [], clock=runs.clock) == []

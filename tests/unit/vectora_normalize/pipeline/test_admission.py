@@ -12,7 +12,7 @@ import pytest
 from bedrock_resilience.retrying._deadline import Deadline
 from support.ticking import Ticking
 from vectora_normalize.contract import ErrorType, RunRefusedError
-from vectora_normalize.pipeline.admission import Admission
+from vectora_normalize.pipeline.admission import RunAdmission
 from vectora_normalize.settings import OnConcurrentRun
 from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.leases import Lease
@@ -29,13 +29,13 @@ class Door:
 
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        wall = RunClock(NOW, self.clock)
+        run_clock = RunClock(NOW, self.clock)
         store = FolderStore(root)
-        self.first = Lease(store, "lease.json", owner="first", wall=wall, until=wall.after(60))
-        self.second = Lease(store, "lease.json", owner="second", wall=wall)
+        self.first = Lease(store, "lease.json", owner="first", run_clock=run_clock, until=run_clock.after(60))
+        self.second = Lease(store, "lease.json", owner="second", run_clock=run_clock)
 
-    def ask(self, mode: OnConcurrentRun, deadline: Deadline | None = None) -> str | None:
-        return Admission(mode, self.clock, deadline).ask(self.second, "small")
+    def acquire(self, mode: OnConcurrentRun, deadline: Deadline | None = None) -> str | None:
+        return RunAdmission(mode, self.clock, deadline).acquire(self.second, "small")
 
 
 @pytest.fixture
@@ -45,23 +45,23 @@ def door(tmp_path: Path) -> Door:
 
 @pytest.mark.parametrize("mode", OnConcurrentRun)
 def test_alone_everybody_may_begin(door: Door, mode: OnConcurrentRun) -> None:
-    assert door.ask(mode) is None
-    assert door.first.take() is not None
+    assert door.acquire(mode) is None
+    assert door.first.acquire() is not None
     assert door.clock.slept == []
 
 
 def test_to_join_is_to_begin_at_once(door: Door, caplog: pytest.LogCaptureFixture) -> None:
-    door.first.take()
+    door.first.acquire()
     with caplog.at_level(logging.INFO):
-        assert door.ask(OnConcurrentRun.JOIN) == "first"
+        assert door.acquire(OnConcurrentRun.JOIN) == "first"
     assert "the run first is under way until 2026-11-21 06:31:00+00:00: sharing its work" in caplog.text
     assert door.clock.slept == []
 
 
 def test_to_refuse_is_a_409_that_names_the_run_and_its_end(door: Door) -> None:
-    door.first.take()
+    door.first.acquire()
     with pytest.raises(RunRefusedError) as caught:
-        door.ask(OnConcurrentRun.REFUSE)
+        door.acquire(OnConcurrentRun.REFUSE)
     assert caught.value.error_type is ErrorType.CONCURRENT_RUN
     assert caught.value.error_type.status == 409
     assert str(caught.value) == (
@@ -71,26 +71,26 @@ def test_to_refuse_is_a_409_that_names_the_run_and_its_end(door: Door) -> None:
 
 
 def test_to_wait_is_to_begin_when_the_other_run_is_over(door: Door) -> None:
-    door.first.take()
-    assert door.ask(OnConcurrentRun.WAIT) is None
+    door.first.acquire()
+    assert door.acquire(OnConcurrentRun.WAIT) is None
     assert 60 < sum(door.clock.slept) < 65
 
 
 def test_nobody_waits_beyond_the_deadline(door: Door) -> None:
-    door.first.take()
+    door.first.acquire()
     with pytest.raises(RunRefusedError, match="is under way"):
-        door.ask(OnConcurrentRun.WAIT, Deadline(door.clock.now + 40, attempt=20))
+        door.acquire(OnConcurrentRun.WAIT, Deadline(door.clock.now + 40, attempt=20))
     assert sum(door.clock.slept) == 18
 
 
 def test_a_run_that_gives_its_lease_back_lets_the_waiting_one_in(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    door.first.take()
+    door.first.acquire()
     sleep: Callable[[float], None] = door.clock.sleep
 
     def meanwhile(seconds: float) -> None:
         sleep(seconds)
-        door.first.give_back()
+        door.first.release()
 
     monkeypatch.setattr(door.clock, "sleep", meanwhile)
-    assert door.ask(OnConcurrentRun.WAIT) is None
+    assert door.acquire(OnConcurrentRun.WAIT) is None
     assert len(door.clock.slept) == 1

@@ -14,7 +14,7 @@ from bedrock_resilience._fault import Fault
 from bedrock_resilience.batch._report import ItemOutcome
 from support.items import raw_item
 from support.ticking import Ticking
-from vectora_normalize.pipeline.backlog import MOST_FAILURES, Backlog, Entry
+from vectora_normalize.pipeline.backlog import MAX_FAILED_RUNS, Backlog, BacklogItem
 from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.objects import FolderStore, NotFoundError, StoreError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 ITEMS = [raw_item(f"Item {number}.", number=number) for number in range(3)]
-ENTRIES = [Entry(item=item) for item in ITEMS]
+ENTRIES = [BacklogItem(item=item) for item in ITEMS]
 
 
 class Desk:
@@ -32,11 +32,11 @@ class Desk:
 
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        self.wall = RunClock(NOW, self.clock)
+        self.run_clock = RunClock(NOW, self.clock)
         self.store: ObjectStore = FolderStore(root)
 
     def of(self, run: str) -> Backlog:
-        return Backlog(self.store, "small", run=run, wall=self.wall)
+        return Backlog(self.store, "small", run_id=run, run_clock=self.run_clock)
 
     def lists(self) -> list[str]:
         return [key.rpartition("/")[2].removesuffix(".json") for key in self.store.list("")]
@@ -56,58 +56,58 @@ def failed(item: RawItem, fault: Fault, **fields: Any) -> ItemOutcome[RawItem, A
 
 def test_a_run_that_is_done_leaves_nothing(desk: Desk) -> None:
     one = desk.of("one")
-    one.undertake(ENTRIES, until=NOW)
+    one.begin(ENTRIES, until=NOW)
     assert desk.lists() == ["one"]
-    one.leave([])
+    one.finish([])
     assert desk.lists() == []
 
 
 def test_a_run_that_had_nothing_to_do_writes_nothing(desk: Desk) -> None:
-    desk.of("one").leave([])
+    desk.of("one").finish([])
     assert desk.lists() == []
 
 
 def test_a_run_that_was_killed_leaves_everything_when_it_must_be_dead(desk: Desk) -> None:
-    desk.of("one").undertake(ENTRIES, until=desk.wall.after(60))
+    desk.of("one").begin(ENTRIES, until=desk.run_clock.after(60))
     desk.clock.sleep(60 + desk.store.clock_skew)
-    assert desk.of("two").take_over() == {}
+    assert desk.of("two").adopt() == {}
     desk.clock.sleep(0.01)
-    assert set(desk.of("two").take_over()) == {item.content_hash for item in ITEMS}
+    assert set(desk.of("two").adopt()) == {item.content_hash for item in ITEMS}
 
 
 def test_a_run_that_nobody_kills_shares_its_list(desk: Desk) -> None:
-    desk.of("one").undertake(ENTRIES, until=None)
-    assert len(desk.of("two").take_over()) == 3
+    desk.of("one").begin(ENTRIES, until=None)
+    assert len(desk.of("two").adopt()) == 3
 
 
 def test_whoever_takes_a_list_over_has_it_in_writing_before_the_old_one_goes(desk: Desk) -> None:
-    desk.of("one").leave(ENTRIES[:2])
+    desk.of("one").finish(ENTRIES[:2])
     two = desk.of("two")
-    left = two.take_over()
+    left = two.adopt()
     assert desk.lists() == ["one"]
-    two.undertake([*left.values(), ENTRIES[2]], until=desk.wall.after(60))
+    two.begin([*left.values(), ENTRIES[2]], until=desk.run_clock.after(60))
     assert desk.lists() == ["two"]
     desk.clock.sleep(100)
-    assert len(desk.of("three").take_over()) == 3
+    assert len(desk.of("three").adopt()) == 3
 
 
 def test_what_is_left_is_the_next_runs_at_once(desk: Desk) -> None:
     one = desk.of("one")
-    one.undertake(ENTRIES, until=desk.wall.after(600))
-    one.leave(ENTRIES[:1])
-    assert list(desk.of("two").take_over().values()) == ENTRIES[:1]
+    one.begin(ENTRIES, until=desk.run_clock.after(600))
+    one.finish(ENTRIES[:1])
+    assert list(desk.of("two").adopt().values()) == ENTRIES[:1]
 
 
 def test_of_two_lists_with_one_item_the_longer_history_counts(desk: Desk) -> None:
-    again = Entry(item=ITEMS[0], status="failed", failures=2)
-    desk.of("one").leave([again])
-    desk.of("two").leave([ENTRIES[0]])
-    assert desk.of("three").take_over() == {ITEMS[0].content_hash: again}
+    again = BacklogItem(item=ITEMS[0], status="failed", failures=2)
+    desk.of("one").finish([again])
+    desk.of("two").finish([ENTRIES[0]])
+    assert desk.of("three").adopt() == {ITEMS[0].content_hash: again}
 
 
 def test_a_failure_is_told_with_all_that_an_operator_asks(desk: Desk) -> None:
-    left = desk.of("one").left(ENTRIES[0], failed(ITEMS[0], Fault.VALIDATION, reason="not retryable"), "k1")
-    desk.of("one").leave([left])
+    left = desk.of("one").record(ENTRIES[0], failed(ITEMS[0], Fault.VALIDATION, reason="not retryable"), "k1")
+    desk.of("one").finish([left])
     (key,) = desk.store.list("")
     (told,) = json.loads(desk.store.get(key))["entries"]
     told.pop("item")
@@ -121,38 +121,38 @@ def test_a_failure_is_told_with_all_that_an_operator_asks(desk: Desk) -> None:
         "failures": 1,
         "key": "k1",
         "failed_at": "2026-11-21T06:30:00Z",
-        "left_by": "one",
+        "run_id": "one",
     }
 
 
 def test_failures_through_an_items_own_fault_are_counted_while_the_request_is_the_same(desk: Desk) -> None:
     one, entry = desk.of("one"), ENTRIES[0]
-    for times in range(1, MOST_FAILURES + 1):
-        entry = one.left(entry, failed(ITEMS[0], Fault.MALFORMED_RESPONSE), "k1")
+    for times in range(1, MAX_FAILED_RUNS + 1):
+        entry = one.record(entry, failed(ITEMS[0], Fault.MALFORMED_RESPONSE), "k1")
         assert entry.failures == times
-    entry = one.left(entry, failed(ITEMS[0], Fault.THROTTLING), "k1")
-    assert (entry.failures, entry.fault) == (MOST_FAILURES, "throttling")
-    assert one.left(entry, failed(ITEMS[0], Fault.VALIDATION), "k2").failures == 1
+    entry = one.record(entry, failed(ITEMS[0], Fault.THROTTLING), "k1")
+    assert (entry.failures, entry.fault) == (MAX_FAILED_RUNS, "throttling")
+    assert one.record(entry, failed(ITEMS[0], Fault.VALIDATION), "k2").failures == 1
 
 
 def test_an_item_that_was_not_started_keeps_its_history(desk: Desk) -> None:
     one = desk.of("one")
-    entry = one.left(ENTRIES[0], failed(ITEMS[0], Fault.VALIDATION), "k1")
+    entry = one.record(ENTRIES[0], failed(ITEMS[0], Fault.VALIDATION), "k1")
     desk.clock.sleep(60)
     outcome: ItemOutcome[RawItem, Any] = ItemOutcome(index=0, item=ITEMS[0], status="unstarted", reason="deadline")
-    left = desk.of("two").left(entry, outcome, "k1")
+    left = desk.of("two").record(entry, outcome, "k1")
     assert (left.status, left.reason, left.fault, left.failures) == ("unstarted", "deadline", "validation", 1)
-    assert (left.failed_at, left.left_by, left.error) == (NOW, "two", "ValueError: too long")
+    assert (left.failed_at, left.run_id, left.error) == (NOW, "two", "ValueError: too long")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"run": "x", "until": "2026-11-21T06:30:00", "entries": []}'])
 def test_a_list_that_cannot_be_read_is_left_alone(desk: Desk, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     desk.store.put("normalized/small/outstanding/odd.json", body)
     one = desk.of("one")
-    assert one.take_over() == {}
-    one.undertake(ENTRIES, until=None)
+    assert one.adopt() == {}
+    one.begin(ENTRIES, until=None)
     assert desk.lists() == ["odd", "one"]
-    assert "cannot be read, and is left alone" in caplog.text
+    assert "cannot be read, and is ignored" in caplog.text
 
 
 class _Crowded(FolderStore):
@@ -163,9 +163,9 @@ class _Crowded(FolderStore):
 
 
 def test_a_list_that_another_run_takes_over_at_this_moment_is_not_ours(desk: Desk, tmp_path: Path) -> None:
-    desk.of("one").leave(ENTRIES)
+    desk.of("one").finish(ENTRIES)
     desk.store = _Crowded(tmp_path)
-    assert desk.of("two").take_over() == {}
+    assert desk.of("two").adopt() == {}
 
 
 class _Clinging(FolderStore):
@@ -176,22 +176,22 @@ class _Clinging(FolderStore):
 def test_a_list_that_cannot_be_removed_costs_a_look_and_nothing_else(
     desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk.of("one").leave(ENTRIES)
+    desk.of("one").finish(ENTRIES)
     desk.store = _Clinging(tmp_path)
     two = desk.of("two")
-    two.undertake(two.take_over().values(), until=None)
-    two.leave([])
+    two.begin(two.adopt().values(), until=None)
+    two.finish([])
     assert desk.lists() == ["one", "two"]
-    assert caplog.text.count("is done with, but stays") == 2
-    assert len(desk.of("three").take_over()) == 3
+    assert caplog.text.count("is finished, but could not be removed") == 2
+    assert len(desk.of("three").adopt()) == 3
 
 
 def test_lists_of_other_clients_are_none_of_ours(desk: Desk) -> None:
-    desk.of("one").leave(ENTRIES)
-    assert Backlog(desk.store, "smaller", run="two", wall=desk.wall).take_over() == {}
+    desk.of("one").finish(ENTRIES)
+    assert Backlog(desk.store, "smaller", run_id="two", run_clock=desk.run_clock).adopt() == {}
 
 
 def test_an_item_survives_the_way(desk: Desk) -> None:
     whole = msgspec.structs.replace(ITEMS[0], title="Étude «PRÉLUDE»", published_at=None, company_id=None)
-    desk.of("one").leave([Entry(item=whole)])
-    assert [entry.item for entry in desk.of("two").take_over().values()] == [whole]
+    desk.of("one").finish([BacklogItem(item=whole)])
+    assert [entry.item for entry in desk.of("two").adopt().values()] == [whole]

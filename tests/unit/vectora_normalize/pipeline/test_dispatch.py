@@ -13,7 +13,7 @@ from support.items import raw_item
 from support.ticking import Ticking
 from vectora_normalize.normalize.extraction import watchlists_of
 from vectora_normalize.normalize.normalizer import Normalizer
-from vectora_normalize.normalize.response_cache import AnswerStore
+from vectora_normalize.normalize.response_cache import ResponseCache
 from vectora_normalize.pipeline.dispatch import Dispatcher
 from vectora_normalize.pipeline.messages import ItemMessage
 from vectora_normalize.pipeline.worklist import QUEUED
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._deadline import Deadline
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
-    from vectora_normalize.sqs import Message, SqsQueue
+    from vectora_normalize.sqs import OutgoingMessage, SqsQueue
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 ITEMS = [raw_item(f"Item {number}.", number=number) for number in range(4)]
@@ -40,7 +40,7 @@ class Queue:
         self.refused = refused
         self.sent: list[ItemMessage] = []
 
-    def send(self, messages: Sequence[Message], *, deadline: Deadline | None = None) -> dict[int, str]:
+    def send(self, messages: Sequence[OutgoingMessage], *, deadline: Deadline | None = None) -> dict[int, str]:
         del deadline
         unsent: dict[int, str] = {}
         for place, message in enumerate(messages):
@@ -54,15 +54,17 @@ class Queue:
 class Office:
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        self.answers = AnswerStore(FolderStore(root), "small", run="r", wall=RunClock(NOW, self.clock), attempt=1.0)
+        self.answers = ResponseCache(
+            FolderStore(root), "small", run_id="r", run_clock=RunClock(NOW, self.clock), attempt_seconds=1.0
+        )
         self.normalizer = Normalizer(client=None, model_id="m", watchlists=watchlists_of({}), ingested_at=NOW)
 
     def dispatch(self, queue: Queue) -> BatchReport[RawItem, Normalized]:
-        dispatcher = Dispatcher(cast("SqsQueue", queue), client_id="small", run="r-1", now=NOW, clock=self.clock)
+        dispatcher = Dispatcher(cast("SqsQueue", queue), client_id="small", run_id="r-1", now=NOW, clock=self.clock)
         return dispatcher.dispatch(ITEMS, self.normalizer, self.answers)
 
     def answer(self, item: RawItem) -> None:
-        self.answers.put(self.normalizer.work(item).key, answer("Known.", NOW))
+        self.answers.put(self.normalizer.prepare(item).key, answer("Known.", NOW))
 
 
 @pytest.fixture
@@ -74,7 +76,9 @@ def test_every_item_that_nobody_has_answered_is_sent_once(office: Office) -> Non
     queue = Queue()
     report = office.dispatch(queue)
     assert [message.item for message in queue.sent] == ITEMS
-    assert {(message.client_id, message.day, message.run) for message in queue.sent} == {("small", NOW.date(), "r-1")}
+    assert {(message.client_id, message.day, message.run_id) for message in queue.sent} == {
+        ("small", NOW.date(), "r-1")
+    }
     assert {outcome.reason for outcome in report.unstarted} == {QUEUED}
     assert (len(report.unstarted), report.attempts) == (4, 0)
 

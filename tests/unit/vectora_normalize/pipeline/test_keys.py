@@ -112,7 +112,7 @@ class _RestlessStore(FolderStore):
 
 def test_a_writer_that_never_gets_its_turn_says_so(tmp_path: Path) -> None:
     FolderStore(tmp_path).put(PLACES.items, b"[]")
-    with pytest.raises(StoreError, match=r"items\.json: cannot be written: other runs kept writing it"):
+    with pytest.raises(StoreError, match=r"items\.json: cannot be written: others kept writing it"):
         add(_RestlessStore(tmp_path), row("a"))
     assert items(FolderStore(tmp_path)) == []
 

@@ -19,7 +19,7 @@ from bedrock_resilience.retrying._policy import RetryPolicy
 from support.answering import FunctionClient, client_error, extraction, tool_answer
 from support.clients import NOW, FixedFetcher, configure, feed
 from vectora_normalize.contract import ErrorType, RunRefusedError, RunRequest
-from vectora_normalize.pipeline import Invocation, Parts, RunSummary, run
+from vectora_normalize.pipeline import Dependencies, Invocation, RunSummary, run
 from vectora_normalize.settings import OnConcurrentRun, Settings
 from vectora_normalize.storage.objects import BucketMissingError, FolderStore
 
@@ -56,17 +56,17 @@ class World:
         self.data = FolderStore(self.root / "data")
         configure(self.config)
 
-    def parts(self) -> Parts:
+    def dependencies(self) -> Dependencies:
         policy = RetryPolicy(max_retries=1, base_delay=0.0)
-        return Parts(
+        return Dependencies(
             settings=Settings(config_bucket="c", data_bucket="d", policy=policy, max_workers=1),
             config=self.config,
             data=self.data,
             fetcher=FixedFetcher(self.pages),
-            bedrock=FunctionClient(self.ask),
+            bedrock=FunctionClient(self.answer_text),
         )
 
-    def ask(self, text: str) -> dict[str, Any]:
+    def answer_text(self, text: str) -> dict[str, Any]:
         self.asked.append(text)
         return self.answer(text)
 
@@ -79,7 +79,7 @@ class World:
     ) -> RunSummary:
         request = RunRequest(**{"client_id": "small", **fields})  # type: ignore[arg-type]  # the fields of a request
         invocation = Invocation(now=NOW, request_id="r-1", deadline=deadline, on_progress=on_progress)
-        return run(request, self.parts(), invocation)
+        return run(request, self.dependencies(), invocation)
 
     def load(self, key: str) -> Any:  # noqa: ANN401 - whatever JSON is there
         return json.loads(self.data.get(key))
@@ -128,11 +128,11 @@ def test_the_summary_is_asked_for_in_the_language_of_the_client(world: World) ->
             asked.append(request)
             return super().converse(**request)
 
-    parts = world.parts()
-    msgspec.structs.force_setattr(parts, "bedrock", _Remembering(agree))
-    run(RunRequest(client_id="small"), parts, Invocation(now=NOW, request_id="r-1"))
+    dependencies = world.dependencies()
+    msgspec.structs.force_setattr(dependencies, "bedrock", _Remembering(agree))
+    run(RunRequest(client_id="small"), dependencies, Invocation(now=NOW, request_id="r-1"))
     assert all("Write the summary in French" in request["system"][0]["text"] for request in asked)
-    assert {request["modelId"] for request in asked} == {parts.settings.model_id}
+    assert {request["modelId"] for request in asked} == {dependencies.settings.model_id}
 
 
 def test_the_report_tells_of_every_step(world: World) -> None:
@@ -284,7 +284,7 @@ def test_a_mistake_of_the_program_is_raised_after_storing(world: World) -> None:
     accounts = world.load(REPORT)["items"]
     assert [account["fault"] for account in accounts] == [None, "unknown", None]
     # Not its URL, which may hold a secret.
-    assert f"met while normalising {accounts[1]['item_id']}" in caught.value.__notes__
+    assert f"raised while normalising {accounts[1]['item_id']}" in caught.value.__notes__
 
 
 def test_an_error_of_the_sdk_is_no_mistake_of_the_program(world: World) -> None:
@@ -351,7 +351,7 @@ class TestPaidOnce:
         assert world.asked == []
         assert world.data.get(ITEMS) == before
         assert summary.report["work"] == {
-            "asked": 0,
+            "invoked": 0,
             "reused": 3,
             "joined": 0,
             "queued": 0,
@@ -367,7 +367,7 @@ class TestPaidOnce:
         world.run()
         world.asked.clear()
         tomorrow = NOW + dt.timedelta(days=1)
-        run(RunRequest(client_id="small"), world.parts(), Invocation(now=tomorrow, request_id="r-2"))
+        run(RunRequest(client_id="small"), world.dependencies(), Invocation(now=tomorrow, request_id="r-2"))
         listed = world.load("normalized/small/2026/11/22/items.json")
         assert len(listed) == 3
         assert {item["ingested_at"] for item in listed} == {"2026-11-21T06:30:00Z"}
@@ -393,9 +393,9 @@ class TestPaidOnce:
     def test_another_model_is_another_answer(self, world: World) -> None:
         world.run()
         world.asked.clear()
-        parts = world.parts()
-        msgspec.structs.force_setattr(parts.settings, "model_id", "successor")
-        run(RunRequest(client_id="small"), parts, Invocation(now=NOW, request_id="r-2"))
+        dependencies = world.dependencies()
+        msgspec.structs.force_setattr(dependencies.settings, "model_id", "successor")
+        run(RunRequest(client_id="small"), dependencies, Invocation(now=NOW, request_id="r-2"))
         assert len(world.asked) == 3
         assert len(world.kept()) == 6
 
@@ -444,7 +444,7 @@ class TestOutstanding:
         world.asked.clear()
         world.pages = {url: feed() for url in PAGES}  # the feeds have moved on
         assert world.run().report["work"] == {
-            "asked": 0,
+            "invoked": 0,
             "reused": 3,
             "joined": 0,
             "queued": 0,
@@ -519,10 +519,10 @@ class TestOneRunAtATime:
     def test_a_refused_second_run_writes_nothing(self, world: World) -> None:
         lease = {"owner": "other", "expires_at": (NOW + dt.timedelta(seconds=60)).isoformat()}
         world.data.put("normalized/small/lease.json", json.dumps(lease).encode())
-        parts = world.parts()
-        msgspec.structs.force_setattr(parts.settings, "on_concurrent_run", OnConcurrentRun.REFUSE)
+        dependencies = world.dependencies()
+        msgspec.structs.force_setattr(dependencies.settings, "on_concurrent_run", OnConcurrentRun.REFUSE)
         with pytest.raises(RunRefusedError) as caught:
-            run(RunRequest(client_id="small"), parts, Invocation(now=NOW, request_id="r-1"))
+            run(RunRequest(client_id="small"), dependencies, Invocation(now=NOW, request_id="r-1"))
         assert caught.value.error_type is ErrorType.CONCURRENT_RUN
         assert list(world.data.list("")) == ["normalized/small/lease.json"]
 

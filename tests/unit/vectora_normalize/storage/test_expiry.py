@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from support.ticking import Ticking
-from vectora_normalize.storage.expiry import Hold, RunClock
+from vectora_normalize.storage.expiry import LeaseRecord, RunClock
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 
@@ -18,18 +18,18 @@ NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
     [(-1.0, 0.0, False), (0.0, 0.0, False), (1.0, 0.0, True), (5.0, 5.0, False), (5.1, 5.0, True)],
 )
 def test_a_hold_is_over_after_its_end_and_the_skew_of_the_clocks(seconds: float, skew: float, *, over: bool) -> None:
-    assert Hold("me", NOW).is_over(NOW + dt.timedelta(seconds=seconds), skew) is over
+    assert LeaseRecord("me", NOW).is_expired(NOW + dt.timedelta(seconds=seconds), skew) is over
 
 
 def test_a_hold_without_a_time_zone_is_none() -> None:
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(b'{"owner": "me", "expires_at": "2026-11-21T06:30:00"}', type=Hold)
+        msgspec.json.decode(b'{"owner": "me", "expires_at": "2026-11-21T06:30:00"}', type=LeaseRecord)
 
 
 def test_wall_time_passes_as_the_clock_does() -> None:
     clock = Ticking()
-    wall = RunClock(NOW, clock)
-    assert wall.now() == NOW
+    run_clock = RunClock(NOW, clock)
+    assert run_clock.now() == NOW
     clock.sleep(90.0)
-    assert wall.now() == NOW + dt.timedelta(seconds=90)
-    assert wall.after(10.0) == NOW + dt.timedelta(seconds=100)
+    assert run_clock.now() == NOW + dt.timedelta(seconds=90)
+    assert run_clock.after(10.0) == NOW + dt.timedelta(seconds=100)

@@ -1,0 +1,96 @@
+"""The one compare-and-swap loop over an object store.
+
+Many runs and workers change the same small objects: leases, claims, lists of rows. Each change reads the object,
+computes a new one, and writes it on the condition that nobody has written in between. A writer that loses waits before
+it tries again, because writers that retry at once lose to each other again.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.retrying._jitter import FullJitter
+from bedrock_resilience.retrying._policy import RetryPolicy
+from vectora_normalize.storage.objects import NotFoundError, StoreConflictError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.clock import Clock
+    from vectora_normalize.storage.objects import ObjectStore, Stored
+
+T = TypeVar("T")
+
+BACKOFF: Final = RetryPolicy(max_retries=19, base_delay=0.02, max_delay=0.5, jitter=FullJitter())
+"""How often a lost write is tried again, and after which delays: 20 ms is one request to S3, and all 19 delays together
+stay below the 10 s that a run keeps for storing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An object that was written, and its new version."""
+
+    body: bytes
+    version: str
+
+
+class CompareAndSwap:
+    """Changes objects of a store atomically.
+
+    Args:
+        store: The store.
+        clock: How to wait between two attempts.
+        rng: The random part of the delays.
+    """
+
+    def __init__(self, store: ObjectStore, *, clock: Clock = SYSTEM_CLOCK, rng: random.Random | None = None) -> None:
+        self._store = store
+        self._clock = clock
+        self._rng = rng or random.Random()  # noqa: S311 - jitter is not a secret
+
+    def update(
+        self, key: str, change: Callable[[Stored | None], bytes | T], *, current: Stored | None = None
+    ) -> Written | T:
+        """Change one object.
+
+        Args:
+            key: The object.
+            change: Gets the object as it is, or None where there is none. Returns the bytes to write; anything else
+                ends the loop without a write.
+            current: What the object is expected to be, so that the first attempt needs no read. Where this is wrong,
+                the second attempt follows without a delay.
+
+        Returns:
+            What was written, or what ``change`` returned instead of bytes.
+
+        Raises:
+            StoreError: The store failed, or other writers won every attempt.
+        """
+        for retry in range(BACKOFF.max_retries + 1):
+            changed = change(current)
+            if not isinstance(changed, bytes):
+                return changed
+            version = self._write(key, changed, current)
+            if version is not None:
+                return Written(changed, version)
+            if 0 < retry < BACKOFF.max_retries:
+                self._clock.sleep(BACKOFF.delay(retry - 1, self._rng.random()))
+            current = self._read(key)
+        raise StoreError(f"{key}: cannot be written: others kept writing it at the same moment")
+
+    def _write(self, key: str, body: bytes, current: Stored | None) -> str | None:
+        try:
+            if current is None:
+                return self._store.put_if_absent(key, body)
+            return self._store.put_if_unchanged(key, body, current.version)
+        except StoreConflictError:
+            return None
+
+    def _read(self, key: str) -> Stored | None:
+        try:
+            return self._store.read(key)
+        except NotFoundError:
+            return None
