@@ -35,7 +35,7 @@ def scaled(deployment: Deployment, aws_url: str, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", made.dead_url)
         monkeypatch.setenv("MAX_RECEIVES", "2")
         # A configuration that was read for another test's deployment is not this one's.
-        monkeypatch.setattr(worker, "_readers", type(cast("Any", worker)._readers)())
+        monkeypatch.setattr(worker, "_client_configs", type(cast("Any", worker)._readers)())
         yield made
         del deployment
 
@@ -154,7 +154,7 @@ def test_a_worker_tells_what_it_did(deployment: Deployment, scaled: Queues, caps
     assert metrics["TokensOverReserved"] == [sum(max(0, 1000 - 5 * usage.output_tokens) for usage in used)]
     assert {line["request_id"] for line in lines if "_aws" not in line} == {"worker-7"}
     told = next(line for line in lines if line.get("set_aside"))
-    assert list(told["set_aside"].values()) == ["validation"]
+    assert list(told["dead_lettered"].values()) == ["validation"]
 
 
 def test_what_cannot_be_sent_is_outstanding_and_sent_by_the_next_dispatcher(
