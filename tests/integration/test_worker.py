@@ -35,7 +35,7 @@ def scaled(deployment: Deployment, aws_url: str, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", made.dead_url)
         monkeypatch.setenv("MAX_RECEIVES", "2")
         # A configuration that was read for another test's deployment is not this one's.
-        monkeypatch.setattr(worker, "_client_configs", type(cast("Any", worker)._readers)())
+        monkeypatch.setattr(worker, "_client_configs", type(cast("Any", worker)._client_configs)())
         yield made
         del deployment
 
