@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv-dev/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test fast lint format types docs bench mutation lock newest audit sbom ci clean
+.PHONY: help test fast lint format types docs bench surface mutation lock newest audit sbom ci clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -38,6 +38,9 @@ types: $(BIN)/pytest  ## mypy and pyright on everything; ty and pyrefly on the p
 
 docs: $(BIN)/pytest  ## build the site into site/
 	$(BIN)/mkdocs build --strict
+
+surface: $(BIN)/pytest  ## record the public surface after a change of it
+	PYTHONPATH=tests $(BIN)/python -m support.surface
 
 bench: $(BIN)/pytest  ## run all benchmarks
 	$(BIN)/python -m benchmarks.core

@@ -33,7 +33,6 @@ from bedrock_resilience import (
     classify,
     retry,
 )
-from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.batch import AsyncOutcomeStream, OutcomeStream
 from bedrock_resilience.bedrock import request_tokens
 from bedrock_resilience.testing import FakeClock, scripted

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.testing._fake_clock import FakeClock
 
+__all__ = ["instant_retries"]
+
 
 @pytest.fixture
 def instant_retries() -> Iterator[FakeClock]:

@@ -14,6 +14,9 @@ from bedrock_resilience.testing._errors import error_of
 if TYPE_CHECKING:
     from bedrock_resilience.retrying._jitter import Jitter
 
+__all__ = ["bedrock_errors", "faults", "jitters", "outcomes", "retry_policies"]
+
+
 _SECONDS = st.floats(0, 3600, allow_nan=False)
 
 
