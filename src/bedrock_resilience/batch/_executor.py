@@ -116,9 +116,10 @@ class BoundedExecutor:
         started = now()
         run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress)
         try:
-            with InterruptHandler(run.interrupt):
+            with InterruptHandler(run.interrupt) as interrupts:
                 run.start()
                 _wait(run, lambda: now() - started)
+            interrupts.raise_pending()
             _list_remaining(run, listed=True)
         except KeyboardInterrupt as interrupt:  # ours, or one raised while the input is listed
             report = report_of(interrupt)

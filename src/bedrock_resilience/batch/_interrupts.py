@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
+    from typing import Self
 
 
 class InterruptHandler:
@@ -22,17 +23,22 @@ class InterruptHandler:
 
     Args:
         on_interrupt: Called in the main thread. It must not take a lock.
+
+    Attributes:
+        count: Calls so far.
     """
 
     def __init__(self, on_interrupt: Callable[[], object]) -> None:
         self._on_interrupt = on_interrupt
         self._installed = False
+        self.count = 0
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         in_main_thread = threading.current_thread() is threading.main_thread()
         if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._handle)
             self._installed = True
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -41,5 +47,11 @@ class InterruptHandler:
             self._installed = False
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
+    def raise_pending(self) -> None:
+        """Raise a Ctrl-C that came when nobody waited for a message any more."""
+        if self.count:
+            raise KeyboardInterrupt
+
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        self.count += 1
         self._on_interrupt()

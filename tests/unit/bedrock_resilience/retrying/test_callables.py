@@ -1,0 +1,133 @@
+"""The traps: functions and values that look like a call and are none, each refused with its remedy."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
+
+import pytest
+
+from bedrock_resilience import BoundedExecutor, RetryPolicy
+from bedrock_resilience.retrying._callables import is_coroutine_function, is_generator_function, may_return_awaitable
+from bedrock_resilience.testing import ScriptedBedrock, converse_events
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+
+async def coroutine(item: object) -> object:
+    return item
+
+
+def plain(item: object) -> object:
+    return item
+
+
+def generator(item: object) -> Iterator[object]:
+    yield item
+
+
+async def async_generator(item: object) -> AsyncIterator[object]:
+    yield item
+
+
+def annotated(item: object) -> Awaitable[object]:
+    return coroutine(item)
+
+
+class Methods:
+    async def coroutine(self, item: object) -> object:
+        return item
+
+    def plain(self, item: object) -> object:
+        return item
+
+    def generator(self, item: object) -> Iterator[object]:
+        yield item
+
+
+class AsyncCallable:
+    async def __call__(self, item: object) -> object:
+        return item
+
+
+class PlainCallable:
+    def __call__(self, item: object) -> object:
+        return item
+
+
+@functools.wraps(coroutine)
+def wrapped(item: object) -> object:
+    return coroutine(item)
+
+
+def forms(fn: Callable[..., Any]) -> list[Callable[..., Any]]:
+    return [fn, functools.partial(fn), functools.partial(functools.partial(fn))]
+
+
+COROUTINES = [
+    *forms(coroutine),
+    *forms(Methods().coroutine),
+    *forms(AsyncCallable()),
+    *forms(AsyncMock()),
+    *forms(wrapped),
+]
+PLAIN = [*forms(plain), *forms(Methods().plain), *forms(PlainCallable()), len, str.upper, dict]
+GENERATORS = [*forms(generator), *forms(Methods().generator), *forms(async_generator)]
+
+
+@pytest.mark.parametrize("fn", COROUTINES)
+def test_run_refuses_every_coroutine_function(fn: Callable[..., Any]) -> None:
+    assert is_coroutine_function(fn)
+    for way in (BoundedExecutor(2).run, BoundedExecutor(2).stream):
+        with pytest.raises(TypeError, match="use arun or astream"):
+            way(fn, range(50))
+
+
+@pytest.mark.parametrize("fn", PLAIN)
+async def test_arun_refuses_every_plain_function(fn: Callable[..., Any]) -> None:
+    assert not may_return_awaitable(fn)
+    with pytest.raises(TypeError, match="use run or stream"):
+        await BoundedExecutor(2).arun(fn, range(50))
+    with pytest.raises(TypeError, match="use run or stream"):
+        BoundedExecutor(2).astream(fn, range(50))
+
+
+@pytest.mark.parametrize("fn", GENERATORS)
+async def test_generator_functions_are_refused_everywhere(fn: Callable[..., Any]) -> None:
+    assert is_generator_function(fn)
+    executor = BoundedExecutor(2)
+    for way in (executor.run, executor.stream, executor.astream):
+        with pytest.raises(TypeError, match="generator function"):
+            way(fn, range(50))
+    with pytest.raises(TypeError, match="generator function"):
+        await executor.arun(fn, range(50))
+
+
+async def test_functions_that_return_an_awaitable_are_accepted() -> None:
+    executor = BoundedExecutor(2)
+    for fn in (*COROUTINES, annotated, lambda item: coroutine(item)):  # noqa: PLW0108 - that is the point
+        assert may_return_awaitable(fn)
+    assert (await executor.arun(annotated, range(3))).values == [0, 1, 2]
+    assert (await executor.arun(lambda item: coroutine(item), range(3))).values == [0, 1, 2]  # noqa: PLW0108 - as above
+
+
+@pytest.mark.parametrize("fn", [lambda: generator(1), lambda: async_generator(1), lambda: coroutine(1)])
+def test_what_stands_for_work_not_done_is_no_result(fn: Callable[[], object]) -> None:
+    with pytest.raises(TypeError, match=r"returned a (generator|coroutine)"):
+        RetryPolicy().call(fn)
+    report = BoundedExecutor(1).run(lambda _: fn(), range(2))
+    assert len(report.failed) == 2
+
+
+def test_a_stream_is_no_result() -> None:
+    import botocore.eventstream  # noqa: PLC0415 - the library itself never imports it
+
+    stream = botocore.eventstream.EventStream.__new__(botocore.eventstream.EventStream)
+    for response in (stream, {"stream": stream}, {"body": stream}):
+        with pytest.raises(TypeError, match=r"returned a stream.*BedrockRuntime\.converse_stream"):
+            RetryPolicy().call(lambda response=response: response)
+    assert RetryPolicy().call(lambda: {"output": {}}) == {"output": {}}
+    client = ScriptedBedrock(converse_events("Hello"))
+    assert RetryPolicy().call(lambda: list(client.converse_stream(modelId="m")["stream"])) == converse_events("Hello")
