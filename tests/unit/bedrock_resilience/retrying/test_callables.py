@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
 
@@ -127,7 +128,7 @@ def test_a_stream_is_no_result() -> None:
     stream = botocore.eventstream.EventStream.__new__(botocore.eventstream.EventStream)
     for response in (stream, {"stream": stream}, {"body": stream}):
         with pytest.raises(TypeError, match=r"returned a stream.*BedrockRuntime\.converse_stream"):
-            RetryPolicy().call(lambda response=response: response)
+            RetryPolicy().call(itertools.repeat(response).__next__)
     assert RetryPolicy().call(lambda: {"output": {}}) == {"output": {}}
     client = ScriptedBedrock(converse_events("Hello"))
     assert RetryPolicy().call(lambda: list(client.converse_stream(modelId="m")["stream"])) == converse_events("Hello")
