@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 
 class Fault(Enum):
-    """What went wrong. The three properties say what to do about it; the value is the name used in logs and reports."""
+    """What went wrong with a call. Its three properties state what to do; its value is the name in logs and reports."""
 
     THROTTLING = "throttling"
-    """429: the rate is over the quota. Slow everyone down, then retry."""
+    """429: the rate exceeds the quota. All callers send less, then retry."""
     TOKENS_PER_DAY = "tokens_per_day"
-    """429 whose message says that the day's tokens are spent: no wait within this run helps."""
+    """429 whose message states that the tokens of the day are used: waiting does not help within a run."""
     MODEL_NOT_READY = "model_not_ready"
-    """429 ModelNotReadyException: the model is being loaded; retry after seconds, not milliseconds."""
+    """429 ModelNotReadyException: the model is loading. Retry after seconds, not milliseconds."""
     SERVICE_UNAVAILABLE = "service_unavailable"
-    """503: Bedrock lacks capacity. Slow everyone down, then retry."""
+    """503: Bedrock lacks capacity. All callers send less, then retry."""
     OVERLOADED = "overloaded"
-    """529 overloaded_error: as 503; no retry mode of botocore retries it."""
+    """529 overloaded_error: like 503. No retry mode of botocore retries it."""
     INTERNAL_SERVER = "internal_server"
-    """500 and other 5xx: a few retries."""
+    """500 and other 5xx: retry a few times."""
     BAD_GATEWAY = "bad_gateway"
-    """502: a few retries."""
+    """502: retry a few times."""
     GATEWAY_TIMEOUT = "gateway_timeout"
-    """504: a few retries."""
+    """504: retry a few times."""
     REQUEST_TIMEOUT = "request_timeout"
-    """408 without a model exception."""
+    """408 without a model exception: the request may have run."""
     MODEL_TIMEOUT = "model_timeout"
     """408 ModelTimeoutException: the generation took too long; it may be billed."""
     MODEL_ERROR = "model_error"
@@ -42,49 +42,49 @@ class Fault(Enum):
     MODEL_STREAM_ERROR = "model_stream_error"
     """424 ModelStreamErrorException, before or inside a stream."""
     READ_TIMEOUT = "read_timeout"
-    """No byte for the whole read timeout. The generation ran, or still runs, and is billed."""
+    """No byte arrived for the whole read timeout. The generation ran or still runs, and is billed."""
     CONNECTION_FAILED = "connection_failed"
-    """The request never reached the service: refused, DNS, TLS, proxy, connect timeout."""
+    """The request did not reach the service: refused, DNS, TLS, proxy, connect timeout."""
     CONNECTION_LOST = "connection_lost"
-    """The connection broke after sending: the request may have run and be billed."""
+    """The connection broke after the request was sent: it may have run, and may be billed."""
     STREAM_INTERRUPTED = "stream_interrupted"
     """A stream was cut, damaged, or ended without its last event."""
     MALFORMED_RESPONSE = "malformed_response"
-    """A 200 whose body is no answer: truncated, HTML of a proxy, without output."""
+    """A 200 whose body is not a response: truncated, the HTML page of a proxy, or without output."""
     INCOMPLETE_RESPONSE = "incomplete_response"
-    """An answer that says itself that it is not whole: max_tokens, malformed_*, context window."""
+    """A response that states that it is not complete: max_tokens, malformed_*, context window."""
     VALIDATION = "validation"
-    """400: this request is wrong and stays wrong; other items may be fine."""
+    """400: the request is wrong. Other items may be correct."""
     CONFLICT = "conflict"
-    """409 ConflictException: the same request is already being worked on."""
+    """409 ConflictException: the same request is already in progress."""
     ACCESS_DENIED = "access_denied"
-    """403: every item of the run will fail."""
+    """403: every item of the run fails."""
     NOT_FOUND = "not_found"
-    """404, or a 400 about the model id: wrong or retired model; every item of the run will fail."""
+    """404, or a 400 about the model: wrong, retired, or not in this region. Every item of the run fails."""
     CREDENTIALS = "credentials"
-    """Missing, wrong or expired credentials: every item of the run will fail."""
+    """Missing, wrong or expired credentials, or a clock that is wrong: every item of the run fails."""
     SERVICE_QUOTA = "service_quota"
-    """400 ServiceQuotaExceededException: needs a human."""
+    """400 ServiceQuotaExceededException, or no budget: a person must act."""
     CONFIGURATION = "configuration"
-    """The client cannot even be used: no region, unusable endpoint."""
+    """The client cannot be used: no region, an unusable endpoint, a proxy that wants credentials."""
     CANCELLED = "cancelled"
-    """Not a failure: somebody wants this to end (KeyboardInterrupt, SystemExit, CancelledError)."""
+    """Not a failure: the call was ended from outside (KeyboardInterrupt, SystemExit, CancelledError)."""
     UNKNOWN = "unknown"
-    """None of the above, a programming error among others."""
+    """None of the above, for example a programming error."""
 
     @property
     def retryable(self) -> bool:
-        """May the same request succeed a little later? Whether it *is* retried, the policy's ``retry_on`` says."""
+        """Whether the same request may succeed a little later. The policy's ``retry_on`` decides whether it is retried."""
         return self in _RETRYABLE
 
     @property
     def backpressure(self) -> bool:
-        """Does it mean that every caller, not only this one, should send less?"""
+        """Whether every caller, not only this one, should send less."""
         return self in _BACKPRESSURE
 
     @property
     def fatal(self) -> bool:
-        """Will every other item of the run fail the same way?"""
+        """Whether every other item of the run fails the same way, so that a batch ends."""
         return self in _FATAL
 
     def __repr__(self) -> str:
@@ -92,7 +92,7 @@ class Fault(Enum):
 
 
 THROTTLES: frozenset[Fault] = frozenset({Fault.THROTTLING, Fault.TOKENS_PER_DAY})
-"""What counts as a throttle in reports, and for a pacer."""
+"""The faults that count as a throttle in reports and for pacers."""
 
 _RETRYABLE = frozenset(
     {
@@ -139,7 +139,7 @@ TRANSIENT: Mapping[Fault, int | None] = MappingProxyType(
         Fault.BAD_GATEWAY: None,
         Fault.GATEWAY_TIMEOUT: None,
         Fault.CONNECTION_FAILED: None,
-        # From here on the request may have run, and its tokens are billed again with every retry: one is enough.
+        # From here on the request may have run. Every retry is billed again, so that one must do.
         Fault.REQUEST_TIMEOUT: 1,
         Fault.MODEL_TIMEOUT: 1,
         Fault.MODEL_ERROR: 1,
@@ -150,4 +150,4 @@ TRANSIENT: Mapping[Fault, int | None] = MappingProxyType(
         Fault.MALFORMED_RESPONSE: 1,
     }
 )
-"""Everything worth a retry, with the retries of one call that the fault may use up; None: as many as the policy."""
+"""Every fault that is worth a retry, with the retries of one call that it may use; None: as many as the policy."""
