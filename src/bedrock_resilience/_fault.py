@@ -74,7 +74,7 @@ class Fault(Enum):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may succeed a little later. The policy's ``retry_on`` decides whether it is retried."""
+        """Whether the same request may succeed later. The policy's ``retry_on`` decides whether it is retried."""
         return self in _RETRYABLE
 
     @property
@@ -127,7 +127,7 @@ _FATAL = frozenset(
 )
 
 THROTTLING: frozenset[Fault] = frozenset({Fault.THROTTLING})
-"""The default of ``retry_on``, and all that the ingest-normalize contract retries."""
+"""The default of ``retry_on``."""
 
 TRANSIENT: Mapping[Fault, int | None] = MappingProxyType(
     {

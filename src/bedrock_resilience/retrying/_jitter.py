@@ -73,7 +73,7 @@ class NoJitter(_RangeJitter):
 
 @dataclass(frozen=True, slots=True)
 class AdditiveJitter(_RangeJitter):
-    """``delay = exponential + u * spread``, the jitter of the ingest-normalize contract (spread 0.1 s).
+    """``delay = exponential + u * spread``: the least spread, and the policy's default (0.1 s).
 
     Near the cap the range keeps its width and moves down: ``min(exponential, cap - spread) + u * spread``.
 

@@ -52,7 +52,7 @@ _ACCEPTED_RETRY_ON = (
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class RetryPolicy:
-    """How a call is retried. The default is the retry wrapper of the ingest-normalize contract.
+    """How a call is retried. The default retries throttling after 0.5, 1 and 2 s, each with up to 0.1 s of jitter.
 
     Args:
         max_retries: Retries that may follow the first attempt; a call sends at most ``1 + max_retries`` requests.
