@@ -19,7 +19,7 @@ from support.lambda_service import Ran, Reply, create_function, lambda_service, 
 from support.s3 import REGION, make_bucket, moto_server, s3_client
 from vectora_normalize.cli.app import app
 from vectora_normalize.contract import ErrorType, RunRefusedError, refused, succeeded
-from vectora_normalize.operations.deploy import DeployError, Deployment, Place, Trial, deploy
+from vectora_normalize.operations.deploy import DeployError, Deployment, DeployTarget, SmokeTestResult, deploy
 from vectora_normalize.operations.deploy.function import Function
 from vectora_normalize.operations.package.archive import write_archive
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from support.lambda_service import LambdaService
 
 TODAY = dt.date(2026, 11, 21)
-PLACE = Place.of("dev", project="vectora-inbox")
+PLACE = DeployTarget.of("dev", project="vectora-inbox")
 ANSWER = succeeded(client_id="lai_weekly", items_ingested=3, items_normalized=3, seconds=2.5)
 CLOSED_BUCKET = "closed"
 NOBODY_MAY = {
@@ -66,11 +66,11 @@ class Deployed:
         self.events.append(event)
         return self.run()
 
-    def deploy(self, *, place: Place = PLACE, dry_run: bool = False) -> Trial | None:
+    def deploy(self, *, place: DeployTarget = PLACE, dry_run: bool = False) -> SmokeTestResult | None:
         what = Deployment(package=self.folder / "x.zip", place=place, event=self.folder / "event.json")
         return deploy(what, self.session, today=TODAY, clock=self.clock, tell=self.lines.append, dry_run=dry_run)
 
-    def fails(self, *, place: Place = PLACE, dry_run: bool = False) -> DeployError:
+    def fails(self, *, place: DeployTarget = PLACE, dry_run: bool = False) -> DeployError:
         with pytest.raises(DeployError) as failed:
             self.deploy(place=place, dry_run=dry_run)
         assert "\n" not in str(failed.value)
@@ -126,7 +126,7 @@ def deployed(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 class TestADeploymentThatIsDone:
     def test_the_code_is_uploaded_put_in_place_and_tried(self, deployed: Deployed) -> None:
-        assert deployed.deploy() == Trial(items_ingested=3, items_normalized=3, seconds=2.5)
+        assert deployed.deploy() == SmokeTestResult(items_ingested=3, items_normalized=3, seconds=2.5)
         assert deployed.uploaded() == (deployed.folder / "x.zip").read_bytes()
         digest = base64.b64encode(hashlib.sha256(deployed.uploaded() or b"").digest()).decode()
         assert deployed.lambda_.get_function(FunctionName=PLACE.function)["Configuration"]["CodeSha256"] == digest
@@ -190,21 +190,21 @@ class TestADeploymentThatIsDone:
 
 class TestADeploymentThatFails:
     def test_a_missing_function_is_told_before_anything_is_uploaded(self, deployed: Deployed) -> None:
-        error = deployed.fails(place=Place(PLACE.bucket, "nobody"))
+        error = deployed.fails(place=DeployTarget(PLACE.bucket, "nobody"))
         assert str(error) == "nobody: no such function in eu-west-3; the stack of infra/s1-runtime.yaml makes it"
         assert deployed.uploaded() is None
 
     @pytest.mark.parametrize("dry_run", [False, True])
     def test_a_missing_bucket_is_told(self, deployed: Deployed, dry_run: bool) -> None:  # noqa: FBT001 - a parameter
-        error = deployed.fails(place=Place("no-such-bucket", PLACE.function), dry_run=dry_run)
+        error = deployed.fails(place=DeployTarget("no-such-bucket", PLACE.function), dry_run=dry_run)
         assert str(error) == "no-such-bucket: no such bucket; give its name with --bucket, or make it"
 
     def test_a_bucket_that_may_not_be_written_is_told(self, deployed: Deployed) -> None:
-        error = str(deployed.fails(place=Place(CLOSED_BUCKET, PLACE.function)))
+        error = str(deployed.fails(place=DeployTarget(CLOSED_BUCKET, PLACE.function)))
         assert error.startswith(f"uploading to the bucket {CLOSED_BUCKET}: not allowed: ")
 
     def test_a_bucket_that_cannot_be_one_is_told(self, deployed: Deployed) -> None:
-        error = deployed.fails(place=Place("no bucket", PLACE.function))
+        error = deployed.fails(place=DeployTarget("no bucket", PLACE.function))
         assert str(error).startswith("uploading to the bucket no bucket: Parameter validation failed")
 
     def test_missing_credentials_are_told(self, deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:

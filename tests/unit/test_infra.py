@@ -17,7 +17,7 @@ from support.cloudformation import TEMPLATES, load, resources
 from support.logfiles import metrics, written
 from support.pages import ROOT
 from vectora_normalize.bedrock_retry import ContractLoggingListener
-from vectora_normalize.operations.deploy import Place
+from vectora_normalize.operations.deploy import DeployTarget
 from vectora_normalize.operations.deploy.function import HANDLERS
 from vectora_normalize.operations.monitoring import NAMESPACE, SERVICE
 from vectora_normalize.operations.package import Target
@@ -80,7 +80,7 @@ class TestConcurrency:
 class TestTheFunction:
     @pytest.mark.parametrize("env", ENVIRONMENTS)
     def test_its_names_are_those_that_deploy_uses(self, env: str) -> None:
-        place = Place.of(env, project="vectora-inbox")
+        place = DeployTarget.of(env, project="vectora-inbox")
         properties = function(env)
         assert properties["FunctionName"] == place.function
         assert properties["Code"] == {"S3Bucket": "code", "S3Key": place.key}

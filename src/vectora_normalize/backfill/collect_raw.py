@@ -22,7 +22,7 @@ _RAW: Final = re.compile(r"raw/[^/]+/(?P<source>[^/]+)/(?P<day>\d{4}/\d{2}/\d{2}
 
 
 @dataclass(slots=True)
-class Found:
+class CollectedItems:
     """An item, and the days on which a run had it.
 
     Args:
@@ -34,9 +34,9 @@ class Found:
     days: list[dt.date] = field(default_factory=list["dt.date"])
 
 
-def harvest(
+def collect_raw(
     data: ObjectStore, client_id: str, *, first: dt.date, last: dt.date, sources: Collection[str] | None = None
-) -> list[Found]:
+) -> list[CollectedItems]:
     """The items that were ingested in these days, each text once, in the order of the days.
 
     Args:
@@ -49,12 +49,12 @@ def harvest(
     Raises:
         StoreError: The store could not be read.
     """
-    found: dict[str, Found] = {}
+    found: dict[str, CollectedItems] = {}
     for day, key in sorted(_objects(data, client_id, sources)):
         if not first <= day <= last:
             continue
         for item in _items(data, key):
-            entry = found.setdefault(item.content_hash, Found(item))
+            entry = found.setdefault(item.content_hash, CollectedItems(item))
             if day not in entry.days:
                 entry.days.append(day)
     return list(found.values())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from vectora_normalize.backfill.collect_raw import Found, harvest
+from vectora_normalize.backfill.collect_raw import CollectedItems, collect_raw
 from vectora_normalize.backfill.records import input_line, read_output
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.items import RawItem  # noqa: TC001 - msgspec reads the annotations when it is first used
@@ -177,7 +177,7 @@ class Backfill:
         """
         client_context = load_client_context(self._client_id, self._config)
         watchlists, language = watchlists_of(client_context.scopes), client_context.client.language
-        found = harvest(self._data, self._client_id, first=first, last=last, sources=sources)
+        found = collect_raw(self._data, self._client_id, first=first, last=last, sources=sources)
         records = self._unanswered(found, self._normalizer(watchlists, language))
         if len(records) < LEAST_RECORDS:
             raise RunRefusedError(
@@ -255,7 +255,7 @@ class Backfill:
         self._write(done)
         return Collected(done, answered, known, failed, {day: len(of_day) for day, of_day in sorted(rows.items())})
 
-    def _unanswered(self, found: Sequence[Found], normalizer: Normalizer) -> list[Record]:
+    def _unanswered(self, found: Sequence[CollectedItems], normalizer: Normalizer) -> list[Record]:
         keys = [normalizer.prepare(one.item).key for one in found]
         answers = look_up(self._answers, keys, clock=self._clock)
         taken = self._in_open_jobs()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 if TYPE_CHECKING:
-    from vectora_normalize.operations.deploy import Deployment, Trial
+    from vectora_normalize.operations.deploy import Deployment, SmokeTestResult
 
 PROJECT: Final = "vectora-inbox"
 ZIP: Final = Path("build/ingest-normalize.zip")
@@ -42,9 +42,9 @@ def deploy(
     The event is sent once and waited for as long as the function may run, because who gives up and sends again has two
     runs. Exit code: 0 for an answer 200, 1 for any failure; what failed is one line on standard error.
     """
-    from vectora_normalize.operations.deploy import DeployError, Deployment, Place  # noqa: PLC0415 - not for --help
+    from vectora_normalize.operations.deploy import DeployError, Deployment, DeployTarget  # noqa: PLC0415 - not for --help
 
-    place = Place.of(env.value, project=PROJECT, bucket=bucket, function=function)
+    place = DeployTarget.of(env.value, project=PROJECT, bucket=bucket, function=function)
     try:
         trial = _deploy(Deployment(package=package, place=place, event=event), region, dry_run=dry_run)
     except DeployError as error:
@@ -58,7 +58,7 @@ def deploy(
             typer.echo(f"note: {trial.remark}")
 
 
-def _deploy(deployment: Deployment, region: str | None, *, dry_run: bool) -> Trial | None:
+def _deploy(deployment: Deployment, region: str | None, *, dry_run: bool) -> SmokeTestResult | None:
     from bedrock_resilience.clock import SYSTEM_CLOCK  # noqa: PLC0415 - as above
     from vectora_normalize.operations import deploy as operations  # noqa: PLC0415 - as above
 
@@ -71,8 +71,8 @@ def _deploy(deployment: Deployment, region: str | None, *, dry_run: bool) -> Tri
 def _session(region: str | None) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
     import boto3.session  # noqa: PLC0415 - as above
 
-    from vectora_normalize.operations.deploy.errors import told  # noqa: PLC0415 - as above
+    from vectora_normalize.operations.deploy.errors import wrap_aws_errors  # noqa: PLC0415 - as above
 
-    with told("reading the AWS settings"):
+    with wrap_aws_errors("reading the AWS settings"):
         session = boto3.session.Session(region_name=region)
         return session if session.region_name else boto3.session.Session(region_name=REGION)

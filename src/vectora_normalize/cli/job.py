@@ -72,7 +72,7 @@ class Outcome:
         return int(self.answer["statusCode"])
 
 
-def perform(
+def run_job(
     job: Job,
     environ: Mapping[str, str],
     *,

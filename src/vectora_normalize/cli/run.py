@@ -86,14 +86,14 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
 
 
 def _perform(job: Job, *, verbose: bool) -> Outcome:
-    from vectora_normalize.cli.job import perform  # noqa: PLC0415 - as above
+    from vectora_normalize.cli.job import run_job  # noqa: PLC0415 - as above
 
     console = Console(stderr=True, highlight=False)
     level = logging.INFO if verbose else logging.WARNING
     now = dt.datetime.now(dt.UTC)  # noqa: TID251 - this is the edge
     try:
         with screen.logging_to(console, level), screen.progress_on(console) as on_progress:
-            return perform(job, os.environ, now=now, request_id=str(uuid.uuid4()), on_progress=on_progress)
+            return run_job(job, os.environ, now=now, request_id=str(uuid.uuid4()), on_progress=on_progress)
     except KeyboardInterrupt as interruption:
         _stop(f"interrupted; what was normalised is stored: {interruption}" if str(interruption) else "interrupted")
     except ModuleNotFoundError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vectora_normalize.operations.deploy.errors import DeployError
-from vectora_normalize.operations.deploy.smoke_test import Trial
+from vectora_normalize.operations.deploy.smoke_test import SmokeTestResult
 from vectora_normalize.operations.deploy.steps import Deployment, deploy
-from vectora_normalize.operations.deploy.target import Place
+from vectora_normalize.operations.deploy.target import DeployTarget
 
-__all__ = ["DeployError", "Deployment", "Place", "Trial", "deploy"]
+__all__ = ["DeployError", "DeployTarget", "Deployment", "SmokeTestResult", "deploy"]

@@ -39,7 +39,7 @@ class DeployError(Exception):
 
 
 @contextlib.contextmanager
-def told(doing: str) -> Generator[None]:
+def wrap_aws_errors(doing: str) -> Generator[None]:
     """Turn what the block raises into a `DeployError` that begins with what was being done.
 
     An error that the caller knows better has been caught inside of the block.

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from vectora_normalize.operations.deploy.errors import DeployError, code_of, told
+from vectora_normalize.operations.deploy.errors import DeployError, code_of, wrap_aws_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
     from bedrock_resilience.clock import Clock
-    from vectora_normalize.operations.deploy.target import Place
+    from vectora_normalize.operations.deploy.target import DeployTarget
 
 HANDLERS: Final = ("handler.lambda_handler", "vectora_normalize.handler.lambda_handler")
 """The names under which a package has the handler."""
@@ -83,7 +83,7 @@ class Function:
         self._session = session
         self._clock = clock
         self._patience = patience
-        with told(f"connecting to the function {name}"):
+        with wrap_aws_errors(f"connecting to the function {name}"):
             self._client = session.client("lambda")
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class Function:
             raise DeployError(f"{self.name}: state {state.state}, update {state.update}: {state.reason}")
         return state
 
-    def update(self, place: Place) -> str:
+    def update(self, place: DeployTarget) -> str:
         """Give it the code of a place; the SHA-256 of the zip that Lambda took, in base 64.
 
         Another update that is under way is waited for.
@@ -130,7 +130,7 @@ class Function:
                 taken = self._asked(
                     "update_function_code", doing="updating", S3Bucket=place.bucket, S3Key=place.key, Publish=False
                 )
-            except _UnderWay:
+            except _UpdateInProgressError:
                 self._clock.sleep(_PAUSE)
             else:
                 return str(taken["CodeSha256"])
@@ -147,7 +147,7 @@ class Function:
         Raises:
             DeployError: It is busy, it failed, or it did not answer; with the end of its log, if it has run.
         """
-        from botocore.config import Config  # noqa: PLC0415 - as in errors.told
+        from botocore.config import Config  # noqa: PLC0415 - as in errors.wrap_aws_errors
 
         patience = timeout + _GRACE
         # Keep-alive: a NAT gateway forgets a connection that is silent for 350 s.
@@ -158,7 +158,7 @@ class Function:
                 answer = self._asked(
                     "invoke", once, doing="invoking", Payload=json.dumps(event).encode(), LogType="Tail"
                 )
-        except _Busy as busy:
+        except _ConcurrencyLimitError as busy:
             raise DeployError(
                 f"{self.name}: is busy (429, {busy}). Dev runs one invocation at a time, and a synchronous one is not "
                 "queued. The new code is in place; try the event again when the run under way has ended"
@@ -170,9 +170,9 @@ class Function:
         return body
 
     def _asked(self, operation: str, client: Any = None, *, doing: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
-        from botocore.exceptions import ClientError  # noqa: PLC0415 - as in errors.told
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - as in errors.wrap_aws_errors
 
-        with told(f"{doing} the function {self.name}"):
+        with wrap_aws_errors(f"{doing} the function {self.name}"):
             try:
                 answer: dict[str, Any] = getattr(client or self._client, operation)(FunctionName=self.name, **arguments)
             except ClientError as error:
@@ -189,16 +189,16 @@ class Function:
             region = self._session.region_name
             raise DeployError(f"{self.name}: no such function in {region}; the stack of infra/s1-runtime.yaml makes it")
         if code == "ResourceConflictException":
-            raise _UnderWay(self.name)
+            raise _UpdateInProgressError(self.name)
         if code == "TooManyRequestsException":
-            raise _Busy(error.response.get("Reason") or "no reason given")
+            raise _ConcurrencyLimitError(error.response.get("Reason") or "no reason given")
 
 
-class _UnderWay(Exception):  # noqa: N818 - never leaves this module
+class _UpdateInProgressError(Exception):
     """Another update of the function is under way."""
 
 
-class _Busy(Exception):  # noqa: N818 - never leaves this module
+class _ConcurrencyLimitError(Exception):
     """No more invocations are allowed at the moment."""
 
 

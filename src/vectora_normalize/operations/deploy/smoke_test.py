@@ -17,7 +17,7 @@ _BLAME: Final = {400: "the event or the configuration is wrong", 409: "another r
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class SmokeTestResult:
     """A test event that was answered as it should be.
 
     Args:
@@ -43,7 +43,7 @@ class Trial:
         return None
 
 
-def judge(answer: object) -> Trial:
+def judge(answer: object) -> SmokeTestResult:
     """The answer of a function as a trial.
 
     Raises:
@@ -60,7 +60,7 @@ def judge(answer: object) -> Trial:
         )
     if set(told) != set(_KEYS) or not all(isinstance(told[name], int | float) for name in _KEYS[1:]):
         raise _unknown(answer)
-    return Trial(
+    return SmokeTestResult(
         items_ingested=int(told["items_ingested"]),
         items_normalized=int(told["items_normalized"]),
         seconds=float(told["execution_time_seconds"]),

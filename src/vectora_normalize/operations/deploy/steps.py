@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from vectora_normalize.contract import RunRefusedError, parse_event
-from vectora_normalize.operations.deploy.errors import DeployError, code_of, told
+from vectora_normalize.operations.deploy.errors import DeployError, code_of, wrap_aws_errors
 from vectora_normalize.operations.deploy.function import HANDLERS, Function, State
-from vectora_normalize.operations.deploy.smoke_test import Trial, judge
+from vectora_normalize.operations.deploy.smoke_test import SmokeTestResult, judge
 from vectora_normalize.operations.package import PackagingError, label_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bedrock_resilience.clock import Clock
-    from vectora_normalize.operations.deploy.target import Place
+    from vectora_normalize.operations.deploy.target import DeployTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Deployment:
     """
 
     package: Path
-    place: Place
+    place: DeployTarget
     event: Path
 
 
@@ -47,7 +47,7 @@ def deploy(
     clock: Clock,
     tell: Callable[[str], None],
     dry_run: bool = False,
-) -> Trial | None:
+) -> SmokeTestResult | None:
     """Upload, update, wait, and try.
 
     Args:
@@ -125,7 +125,7 @@ def _label(package: Path) -> Mapping[str, Any]:
         raise DeployError(f"--zip: {error}") from None
 
 
-def _check_fit(label: Mapping[str, Any], state: State, place: Place) -> None:
+def _check_fit(label: Mapping[str, Any], state: State, place: DeployTarget) -> None:
     """Code for another Python or machine would fail at the first import, and take the running version with it."""
     has = (state.runtime, *state.architectures)
     if (label["runtime"], label["architecture"]) != has:
@@ -139,10 +139,10 @@ def _check_fit(label: Mapping[str, Any], state: State, place: Place) -> None:
         )
 
 
-def _in_bucket(session: Any, place: Place, operation: str, *, doing: str, **arguments: Any) -> None:  # noqa: ANN401 - as above
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - as in errors.told
+def _in_bucket(session: Any, place: DeployTarget, operation: str, *, doing: str, **arguments: Any) -> None:  # noqa: ANN401 - as above
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - as in errors.wrap_aws_errors
 
-    with told(f"{doing} the bucket {place.bucket}"), contextlib.closing(session.client("s3")) as client:
+    with wrap_aws_errors(f"{doing} the bucket {place.bucket}"), contextlib.closing(session.client("s3")) as client:
         try:
             getattr(client, operation)(Bucket=place.bucket, **arguments)
         except ClientError as error:

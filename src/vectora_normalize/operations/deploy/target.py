@@ -10,7 +10,7 @@ CODE_KEY: Final = "lambda/ingest-normalize/latest.zip"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DeployTarget:
     """One environment's code bucket and function.
 
     Args:
@@ -24,7 +24,7 @@ class Place:
     key: str = CODE_KEY
 
     @classmethod
-    def of(cls, env: str, *, project: str, bucket: str | None = None, function: str | None = None) -> Place:
+    def of(cls, env: str, *, project: str, bucket: str | None = None, function: str | None = None) -> DeployTarget:
         """The place of an environment such as `dev`; a bucket or function that is given takes precedence."""
         return cls(
             bucket=bucket or f"{project}-lambda-code-{env}", function=function or f"{project}-ingest-normalize-{env}"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from support.items import raw_item
-from vectora_normalize.backfill.collect_raw import harvest
+from vectora_normalize.backfill.collect_raw import collect_raw
 from vectora_normalize.storage.objects import FolderStore
 
 if TYPE_CHECKING:
     import pytest
 
-    from vectora_normalize.backfill.collect_raw import Found
+    from vectora_normalize.backfill.collect_raw import CollectedItems
     from vectora_normalize.items import RawItem
 
 FIRST, LAST = dt.date(2026, 11, 1), dt.date(2026, 11, 30)
@@ -27,8 +27,8 @@ def put(store: FolderStore, day: str, *items: RawItem, source: str = "one", clie
     store.put(f"raw/{client}/{source}/{day}/raw.json", json.dumps([item.to_dict() for item in items]).encode())
 
 
-def found(store: FolderStore, **options: object) -> list[Found]:
-    return harvest(store, "small", **{"first": FIRST, "last": LAST, **options})  # type: ignore[arg-type]  # the options
+def found(store: FolderStore, **options: object) -> list[CollectedItems]:
+    return collect_raw(store, "small", **{"first": FIRST, "last": LAST, **options})  # type: ignore[arg-type]  # the options
 
 
 def test_items_come_in_the_order_of_their_days_with_all_of_them(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.folders import small_folder
-from vectora_normalize.cli.job import Job, Outcome, perform
+from vectora_normalize.cli.job import Job, Outcome, run_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def do(job: Job, **environ: str) -> Outcome:
-    return perform(job, environ, now=NOW, request_id="r1")
+    return run_job(job, environ, now=NOW, request_id="r1")
 
 
 def message(outcome: Outcome) -> str:
@@ -38,7 +38,7 @@ def message(outcome: Outcome) -> str:
 def test_a_folder_is_run_and_its_files_are_named(small: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
     job = Job(local=small, out=tmp_path / "out", workers=2)
-    outcome = perform(job, {}, now=NOW, request_id="r1", on_progress=seen.append)
+    outcome = run_job(job, {}, now=NOW, request_id="r1", on_progress=seen.append)
     body = outcome.answer["body"]
     assert (outcome.status, body["client_id"], body["items_ingested"], body["items_normalized"]) == (200, "small", 3, 3)
     items, report = (tmp_path / "out/normalized/small/2026/03/01" / name for name in ("items.json", "run-r1.json"))

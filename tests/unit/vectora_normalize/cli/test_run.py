@@ -35,13 +35,13 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, answer: Outcome | BaseException
     """Let every job end this way; returns the jobs."""
     seen: list[Job] = []
 
-    def perform(job: Job, *_: object, **__: object) -> Outcome:
+    def run_job(job: Job, *_: object, **__: object) -> Outcome:
         seen.append(job)
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
-    monkeypatch.setattr(jobs, "perform", perform)
+    monkeypatch.setattr(jobs, "run_job", run_job)
     return seen
 
 

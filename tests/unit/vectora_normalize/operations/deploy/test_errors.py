@@ -8,7 +8,7 @@ import pytest
 from botocore import exceptions
 
 from vectora_normalize.operations.deploy import DeployError
-from vectora_normalize.operations.deploy.errors import told
+from vectora_normalize.operations.deploy.errors import wrap_aws_errors
 
 
 def refusal(code: str, message: str = "why") -> exceptions.ClientError:
@@ -16,7 +16,7 @@ def refusal(code: str, message: str = "why") -> exceptions.ClientError:
 
 
 def line(error: Exception) -> str:
-    with pytest.raises(DeployError) as failed, told("doing it"):
+    with pytest.raises(DeployError) as failed, wrap_aws_errors("doing it"):
         raise error
     assert failed.value.__cause__ is error
     assert "\n" not in str(failed.value)
@@ -64,5 +64,5 @@ def test_what_boto3_itself_refuses_is_told() -> None:
 
 
 def test_a_mistake_of_this_program_is_not_hidden() -> None:
-    with pytest.raises(TypeError), told("doing it"):
+    with pytest.raises(TypeError), wrap_aws_errors("doing it"):
         raise TypeError

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vectora_normalize.contract import ErrorType, RunRefusedError, refused, succeeded
-from vectora_normalize.operations.deploy import DeployError, Trial
+from vectora_normalize.operations.deploy import DeployError, SmokeTestResult
 from vectora_normalize.operations.deploy.smoke_test import judge
 
 GOOD = succeeded(client_id="lai_weekly", items_ingested=12, items_normalized=12, seconds=30.5)
@@ -15,7 +15,7 @@ GOOD = succeeded(client_id="lai_weekly", items_ingested=12, items_normalized=12,
 
 def test_the_answer_of_a_run_that_was_done_is_good() -> None:
     trial = judge(GOOD)
-    assert trial == Trial(items_ingested=12, items_normalized=12, seconds=30.5)
+    assert trial == SmokeTestResult(items_ingested=12, items_normalized=12, seconds=30.5)
     assert str(trial) == "answer 200: 12 of 12 items normalised in 30.5 s"
     assert trial.remark is None
 
