@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from vectora_normalize.settings import Settings
     from vectora_normalize.storage.objects import ObjectStore
 
-LEAST_RECORDS: Final = 100
+MIN_RECORDS: Final = 100
 """What most models ask of a job at the least (a quota of the account, "Minimum number of records per batch")."""
 
 _ENDED: Final = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
@@ -62,7 +62,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     item: RawItem
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class InvocationJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job, as it is kept beside its files.
 
     Args:
@@ -95,7 +95,7 @@ class Status:
         counts: Records in all, processed, with success and with error, as far as Bedrock tells.
     """
 
-    job: Job
+    job: InvocationJob
     status: str
     message: str = ""
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -118,7 +118,7 @@ class Collected:
         listed: Rows written, by day.
     """
 
-    job: Job
+    job: InvocationJob
     answered: int
     known: int
     failed: Mapping[str, int]
@@ -162,7 +162,9 @@ class Backfill:
             data, client_id, run_id="backfill", run_clock=run_clock, attempt_seconds=settings.read_timeout
         )
 
-    def start(self, first: dt.date, last: dt.date, *, role_arn: str, sources: Collection[str] | None = None) -> Job:
+    def start(
+        self, first: dt.date, last: dt.date, *, role_arn: str, sources: Collection[str] | None = None
+    ) -> InvocationJob:
         """Start a job about what was ingested in these days and has no answer yet.
 
         Args:
@@ -179,13 +181,13 @@ class Backfill:
         watchlists, language = watchlists_of(client_context.scopes), client_context.client.language
         found = collect_raw(self._data, self._client_id, first=first, last=last, sources=sources)
         records = self._unanswered(found, self._normalizer(watchlists, language))
-        if len(records) < LEAST_RECORDS:
+        if len(records) < MIN_RECORDS:
             raise RunRefusedError(
                 ErrorType.INVALID_EVENT,
                 f"backfill: {len(found)} items were ingested from {first} to {last}, {len(records)} of them have no "
-                f"answer and are in no job; a job needs {LEAST_RECORDS}: accepted: a longer period",
+                f"answer and are in no job; a job needs {MIN_RECORDS}: accepted: a longer period",
             )
-        job = Job(
+        job = InvocationJob(
             name=self._name(),
             client_id=self._client_id,
             model_id=self._settings.model_id,
@@ -193,24 +195,24 @@ class Backfill:
             started_at=self._now,
         )
         lines = (input_line(one.key, build_text_request(one.item, watchlists, language=language)) for one in records)
-        self._data.put(self._place(job, "records.json"), msgspec.json.encode(records))
-        self._data.put(self._place(job, "input.jsonl"), b"".join(lines))
+        self._data.put(self._key(job, "records.json"), msgspec.json.encode(records))
+        self._data.put(self._key(job, "input.jsonl"), b"".join(lines))
         self._write(job)
         started = msgspec.structs.replace(job, arn=self._create(job, records, role_arn))
         self._write(started)
         return started
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[InvocationJob]:
         """The client's jobs, the oldest first.
 
         Raises:
             StoreError: The store could not be read.
         """
         keys = [key for key in self._data.list(self._prefix) if key.endswith("/job.json")]
-        jobs = [msgspec.json.decode(self._data.get(key), type=Job) for key in keys]
+        jobs = [msgspec.json.decode(self._data.get(key), type=InvocationJob) for key in keys]
         return sorted(jobs, key=lambda job: job.started_at)
 
-    def status(self, job: Job) -> Status:
+    def status(self, job: InvocationJob) -> Status:
         """What Bedrock says of a job."""
         if job.arn is None:
             return Status(job, "NotStarted")
@@ -218,7 +220,7 @@ class Backfill:
         counts = {name: told[f"{name}RecordCount"] for name in _COUNTED if f"{name}RecordCount" in told}
         return Status(job, str(told.get("status", "Unknown")), str(told.get("message", "")), counts)
 
-    def collect(self, job: Job) -> Collected:
+    def collect(self, job: InvocationJob) -> Collected:
         """Keep the answers of a job and write its items into the lists of their days; again does no harm.
 
         Raises:
@@ -271,8 +273,8 @@ class Backfill:
         open_jobs = (job for job in unfinished if self.status(job).status not in {"Failed", "Stopped", "Expired"})
         return {record.key for job in open_jobs for record in self._records(job)}
 
-    def _create(self, job: Job, records: Iterable[Record], role_arn: str) -> str:
-        uri = f"s3://{self._settings.data_bucket}/{self._place(job, '')}"
+    def _create(self, job: InvocationJob, records: Iterable[Record], role_arn: str) -> str:
+        uri = f"s3://{self._settings.data_bucket}/{self._key(job, '')}"
         # The same items make the same token: a job that was started without our knowing is not started again.
         token = hashlib.sha256("".join(sorted(record.key for record in records)).encode()).hexdigest()
         answer: Mapping[str, Any] = self._bedrock.create_model_invocation_job(
@@ -287,15 +289,15 @@ class Backfill:
         )
         return str(answer["jobArn"])
 
-    def _results(self, job: Job) -> Iterator[Result]:
+    def _results(self, job: InvocationJob) -> Iterator[Result]:
         """The lines of all files of the output; Bedrock puts them into a folder named after the job."""
-        for key in self._data.list(self._place(job, "output/")):
+        for key in self._data.list(self._key(job, "output/")):
             if key.endswith(".jsonl.out"):
                 yield from read_output(self._data.get(key))
 
-    def _records(self, job: Job) -> list[Record]:
+    def _records(self, job: InvocationJob) -> list[Record]:
         try:
-            return msgspec.json.decode(self._data.get(self._place(job, "records.json")), type=list[Record])
+            return msgspec.json.decode(self._data.get(self._key(job, "records.json")), type=list[Record])
         except NotFoundError:
             return []
 
@@ -308,10 +310,10 @@ class Backfill:
             language=language,
         )
 
-    def _write(self, job: Job) -> None:
-        self._data.put(self._place(job, "job.json"), to_json(job))
+    def _write(self, job: InvocationJob) -> None:
+        self._data.put(self._key(job, "job.json"), to_json(job))
 
-    def _place(self, job: Job, name: str) -> str:
+    def _key(self, job: InvocationJob, name: str) -> str:
         return f"{self._prefix}{job.name}/{name}"
 
     def _name(self) -> str:
@@ -320,7 +322,7 @@ class Backfill:
         return f"{client[: _LONGEST_NAME - len(stamp) - 1].rstrip('-')}-{stamp}"
 
 
-def _answer(result: Result, record: Record, job: Job) -> CachedResponse | None:
+def _answer(result: Result, record: Record, job: InvocationJob) -> CachedResponse | None:
     if result.extraction is None:
         return None
     return CachedResponse(

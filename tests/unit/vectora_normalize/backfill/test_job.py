@@ -13,7 +13,7 @@ import pytest
 from support.clients import NOW, configure
 from support.items import raw_item
 from support.ticking import Ticking
-from vectora_normalize.backfill.job import Backfill, Job
+from vectora_normalize.backfill.job import Backfill
 from vectora_normalize.contract import RunRefusedError
 from vectora_normalize.settings import Settings
 from vectora_normalize.storage.objects import FolderStore
