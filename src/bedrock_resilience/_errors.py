@@ -23,6 +23,47 @@ class DeadlineExceededError(TimeoutError):
     fault: Fault = Fault.CANCELLED
 
 
+class CallStoppedError(Exception):
+    """The stop event was set before the first attempt."""
+
+    # As for DeadlineExceededError: a policy around this call must not retry it.
+    fault: Fault = Fault.CANCELLED
+
+
+class AttemptTimeoutError(TimeoutError):
+    """An attempt took longer than ``attempt_timeout``. The request was sent: it may still run, and be billed.
+
+    Attributes:
+        seconds: The time limit of the attempt.
+    """
+
+    fault: Fault = Fault.READ_TIMEOUT
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds: float = seconds
+
+    def __str__(self) -> str:
+        return f"no result within {self.seconds:g} s"
+
+
+class RejectedResultError(Exception):
+    """The function returned a result that ``retry_on_result`` does not accept, and retries did not help.
+
+    Attributes:
+        result: The last result.
+    """
+
+    fault: Fault = Fault.REJECTED_RESULT
+
+    def __init__(self, result: object) -> None:
+        super().__init__(result)
+        self.result: object = result
+
+    def __str__(self) -> str:
+        return f"retry_on_result does not accept the result, of type {type(self.result).__name__}"
+
+
 class RetriesExhaustedError(Exception):
     """A call failed and is not retried any more. Raised only by ``Retrier(..., raise_exhausted=True)``.
 

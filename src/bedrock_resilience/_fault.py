@@ -53,6 +53,8 @@ class Fault(Enum):
     """A 200 whose body is not a response: truncated, the HTML page of a proxy, or without output."""
     INCOMPLETE_RESPONSE = "incomplete_response"
     """A response that states that it is not complete: max_tokens, malformed_*, context window."""
+    REJECTED_RESULT = "rejected_result"
+    """The function returned, and the caller's ``retry_on_result`` does not accept what it returned."""
     VALIDATION = "validation"
     """400: the request is wrong. Other items may be correct."""
     CONFLICT = "conflict"
@@ -112,6 +114,7 @@ _RETRYABLE = frozenset(
         Fault.CONNECTION_LOST,
         Fault.STREAM_INTERRUPTED,
         Fault.MALFORMED_RESPONSE,
+        Fault.REJECTED_RESULT,
     }
 )
 _BACKPRESSURE = frozenset({Fault.THROTTLING, Fault.SERVICE_UNAVAILABLE, Fault.OVERLOADED})

@@ -5,14 +5,15 @@ Everything else takes a ``Clock``, so that tests and the simulator can hand in t
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from threading import Event
 
-__all__ = ["SYSTEM_CLOCK", "Clock", "InterruptibleClock", "SystemClock", "WorkerClock", "wall_clock"]
+__all__ = ["SYSTEM_CLOCK", "Clock", "InterruptibleClock", "SystemClock", "TimerClock", "WorkerClock", "wall_clock"]
 
 
 class Clock(Protocol):
@@ -47,6 +48,14 @@ class WorkerClock(Clock, Protocol):
         ...
 
 
+class TimerClock(Clock, Protocol):
+    """A clock that tells a time limit from a sleep. With one, ``attempt_timeout`` does not count as a sleep."""
+
+    async def timer(self, seconds: float, /) -> None:
+        """Return after so many seconds."""
+        ...
+
+
 class SystemClock:
     """The machine's monotonic clock."""
 
@@ -61,7 +70,11 @@ class SystemClock:
         time.sleep(seconds)
 
     async def asleep(self, seconds: float, /) -> None:
-        """Suspend this task for so many seconds (asyncio)."""
+        """Suspend this task for so many seconds, under asyncio or trio."""
+        trio = running_trio()
+        if trio is not None:
+            await trio.sleep(seconds)
+            return
         import asyncio  # noqa: PLC0415 - asyncio takes longer to import than the whole retry core
 
         await asyncio.sleep(seconds)
@@ -72,6 +85,12 @@ class SystemClock:
 
     def __repr__(self) -> str:
         return "SystemClock()"
+
+
+def running_trio() -> Any:  # noqa: ANN401 - trio is not needed here, nor are its types
+    """Return the module trio where this code runs in a task of it, else None."""
+    trio = sys.modules.get("trio")  # who has a task has loaded it
+    return trio if trio is not None and trio.lowlevel.in_trio_task() else None
 
 
 SYSTEM_CLOCK = SystemClock()

@@ -6,11 +6,14 @@ All of them survive pickling. Those that mean a fault carry it as ``fault``, whi
 from __future__ import annotations
 
 from bedrock_resilience._errors import (
+    AttemptTimeoutError,
+    CallStoppedError,
     ClientConfigurationError,
     DeadlineExceededError,
     IncompleteResponseError,
     ItemsNotStartedError,
     MalformedResponseError,
+    RejectedResultError,
     RetriesExhaustedError,
     ScriptExhaustedError,
     StoreUnavailableError,
@@ -20,13 +23,16 @@ from bedrock_resilience._errors import (
 from bedrock_resilience.batch._errors import BatchInterrupted, InputError
 
 __all__ = [
+    "AttemptTimeoutError",
     "BatchInterrupted",
+    "CallStoppedError",
     "ClientConfigurationError",
     "DeadlineExceededError",
     "IncompleteResponseError",
     "InputError",
     "ItemsNotStartedError",
     "MalformedResponseError",
+    "RejectedResultError",
     "RetriesExhaustedError",
     "ScriptExhaustedError",
     "StoreUnavailableError",

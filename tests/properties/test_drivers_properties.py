@@ -16,7 +16,7 @@ from bedrock_resilience.testing import FakeClock, ascripted, error_of, scripted
 from bedrock_resilience.testing.strategies import faults, retry_policies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bedrock_resilience.retrying._events import Event
 
@@ -41,9 +41,10 @@ class Case(NamedTuple):
     deadline: float
     reserve: int
     latency: float
+    rejecting: bool
 
     def outcomes(self) -> list[object]:
-        return ["answer" if fault is None else error_of(fault) for fault in self.script]
+        return [f"answer {number}" if fault is None else error_of(fault) for number, fault in enumerate(self.script)]
 
     def settings(self, clock: FakeClock, listen: Callable[[Event], None]) -> dict[str, object]:
         return {
@@ -52,6 +53,7 @@ class Case(NamedTuple):
             "deadline": Deadline(self.deadline),
             "budget": RetryBudget(0.0, self.reserve),
             "listeners": [listen],
+            "retry_on_result": ("answer 0".__eq__ if self.rejecting else None),
         }
 
 
@@ -63,6 +65,7 @@ CASES = st.builds(
     deadline=st.floats(0, 10_000) | st.floats(0, 100),
     reserve=st.integers(0, 8),
     latency=st.floats(0, 20),
+    rejecting=st.booleans(),
 )
 
 
@@ -124,6 +127,65 @@ def executed_asynchronously(case: Case) -> Course:
     (outcome,) = report.outcomes
     result = outcome.error if outcome.error is not None else outcome.value
     return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+
+
+def looped(case: Case) -> Course:
+    clock, events = FakeClock(), list[str]()
+    fn = scripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
+    retrier = Retrier(case.policy, **case.settings(clock, lambda event: events.append(told(event))))  # type: ignore[arg-type]  # by name
+    result: object = None
+    try:
+        for attempt in retrier:
+            with attempt:
+                result = fn()
+                attempt.set_result(result)
+    except Exception as error:  # noqa: BLE001 - whatever the script says
+        result = error
+    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+
+
+def looped_asynchronously(case: Case) -> Course:
+    clock, events = FakeClock(), list[str]()
+    fn = ascripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
+    retrier = Retrier(case.policy, **case.settings(clock, lambda event: events.append(told(event))))  # type: ignore[arg-type]  # by name
+
+    async def call() -> object:
+        result: object = None
+        try:
+            async for attempt in retrier:
+                with attempt:
+                    result = await fn()
+                    attempt.set_result(result)
+        except Exception as error:  # noqa: BLE001 - whatever the script says
+            return error
+        return result
+
+    result = asyncio.run(call())
+    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+
+
+def generated(case: Case) -> Course:
+    clock, events = FakeClock(), list[str]()
+    fn = scripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
+    retrier = Retrier(case.policy, **case.settings(clock, lambda event: events.append(told(event))))  # type: ignore[arg-type]  # by name
+
+    @retrier
+    def generate() -> Iterator[object]:
+        yield fn()
+
+    try:
+        result: object = next(generate())
+    except Exception as error:  # noqa: BLE001 - whatever the script says
+        result = error
+    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+
+
+@given(CASES)
+def test_the_loops_and_the_generators_take_the_course_of_a_call(case: Case) -> None:
+    course = synchronous(case)
+    assert looped(case) == course
+    assert looped_asynchronously(case) == course
+    assert generated(case) == course
 
 
 @given(CASES)

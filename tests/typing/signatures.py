@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, assert_type
 
 from bedrock_resilience import (
@@ -35,7 +37,15 @@ from bedrock_resilience import (
 )
 from bedrock_resilience.batch import AsyncOutcomeStream, OutcomeStream
 from bedrock_resilience.bedrock import request_tokens
-from bedrock_resilience.testing import FakeClock, scripted
+from bedrock_resilience.retrying import (
+    AttemptContext,
+    AttemptStarting,
+    RetryStatistics,
+    StatisticsListener,
+    retrier_of,
+    with_options,
+)
+from bedrock_resilience.testing import FakeClock, instant_retries, no_retries, scripted
 
 if TYPE_CHECKING:
     import random
@@ -78,6 +88,41 @@ async def decorated() -> None:
     ask("why?", rudely=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # ty: ignore[unknown-argument]
     await ask_later()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # ty: ignore[missing-argument]
     Client().ask(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # ty: ignore[invalid-argument-type]
+
+
+@retry()
+def words(text: str) -> Iterator[str]:
+    yield from text.split()
+
+
+@retry()
+async def words_later(text: str) -> AsyncIterator[str]:
+    yield text
+
+
+async def decorated_anew() -> None:
+    assert_type(next(words("one two")), str)
+    assert_type(await anext(words_later("one two")), str)
+    assert_type(retrier_of(ask), Retrier)
+    assert_type(with_options(ask, raise_exhausted=True)("why?", politely=False), int)
+    assert_type(await with_options(ask_later, tokens=5)("why?"), int)
+    assert_type(with_options(Client().ask, tokens=5)("why?"), int)
+    with_options(ask, tokens=5)(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # ty: ignore[invalid-argument-type]
+
+
+# --- a block of statements -------------------------------------------------------------------------------------------
+
+
+async def looped(retrier: Retrier) -> None:
+    for attempt in retrier:
+        assert_type(attempt, AttemptContext)
+        with attempt as entered:
+            assert_type(entered, AttemptContext)
+            assert_type(entered.number, int)
+            assert_type(entered.max_attempts, int)
+            entered.set_result("answer")
+    async for attempt in retrier:
+        assert_type(attempt, AttemptContext)
 
 
 # --- calls return what the function returns, and check its arguments -------------------------------------------------
@@ -179,8 +224,34 @@ def retrier_surface(
         listeners=(),
         on_progress=print_progress,
     )
+    Retrier(
+        retry_on_result=lambda response: not response,
+        before_attempt=before_attempt,
+        attempt_timeout=30.0,
+        stop_event=threading.Event(),
+        fallback=lambda error: error.args,
+    )
+    BoundedExecutor(
+        retry_on_result=bool,
+        before_attempt=before_attempt,
+        attempt_timeout=30,
+        stop_event=asyncio.Event(),
+        fallback=repr,
+    )
+    statistics = StatisticsListener()
+    Retrier(listeners=[statistics])
+    assert_type(statistics.snapshot(), RetryStatistics)
+    assert_type(statistics.reset().calls, int)
     BoundedExecutor(tokens=RequestTokens(700, 1_000)).retrier.replace(tokens=request_tokens)
     assert_type(request_tokens({"modelId": "m"}).settled(None).advised_max_tokens, int | None)
+
+
+def before_attempt(starting: AttemptStarting) -> None:
+    assert_type(starting.attempt, int)
+    assert_type(starting.max_attempts, int)
+    assert_type(starting.backoff_seconds, float)
+    assert_type(starting.fault, Fault | None)
+    assert_type(starting.error, BaseException | None)
 
 
 def print_progress(progress: Progress) -> None:
@@ -217,4 +288,6 @@ def test_kit_surface() -> None:
     clock: Clock = FakeClock()
     assert_type(scripted("answer").calls, int)
     assert_type(FakeClock().sleeps, list[float])
+    with instant_retries(max_retries=1) as instant, no_retries():
+        assert_type(instant, FakeClock)
     del clock

@@ -11,12 +11,13 @@ from bedrock_resilience.batch._interrupts import InterruptHandler
 from bedrock_resilience.batch._report_of import attach_report, finish, report_of
 from bedrock_resilience.batch._streams import AsyncOutcomeStream, OutcomeStream
 from bedrock_resilience.batch._threads import ThreadedRun
-from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.clock import SYSTEM_CLOCK, running_trio
 from bedrock_resilience.retrying._callables import (
     is_coroutine_function,
     is_generator_function,
     may_return_awaitable,
 )
+from bedrock_resilience.retrying._driver import refuse_attempt_timeout
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.retrying._retrier import Retrier
@@ -24,15 +25,17 @@ from bedrock_resilience.retrying._retrier import Retrier
 if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+    from typing import Any
 
     from bedrock_resilience._fault import Fault
     from bedrock_resilience.batch._report import BatchReport, Progress
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
     from bedrock_resilience.quotas import RequestTokens
+    from bedrock_resilience.retrying._attempts import StopEvent
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
-    from bedrock_resilience.retrying._events import Listener
+    from bedrock_resilience.retrying._events import AttemptStarting, Listener
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,10 +64,17 @@ class BoundedExecutor:
             unused; or a function of the item that returns either. The tokens used are read from the ``usage`` of what
             ``fn`` returns: a response of Bedrock, or a mapping that passes on its ``usage``.
         classify: Returns the ``Fault`` of an exception.
+        retry_on_result: As for ``Retrier``: true for a result to retry.
+        before_attempt: As for ``Retrier``: called before every attempt.
+        attempt_timeout: As for ``Retrier``, for ``arun`` and ``astream``: upper limit of each attempt in seconds.
+        stop_event: As for ``Retrier``: once it is set, no attempt starts, and the run stops. A worker that sleeps
+            notices it after its sleep.
+        fallback: As for ``Retrier``: its value is that of an item for which retries did not help. The item counts as
+            succeeded; its ``reason`` says why the fallback was called.
 
     Raises:
         TypeError: An argument has the wrong type. The message names it.
-        ValueError: ``max_workers`` is less than 1.
+        ValueError: ``max_workers`` is less than 1, or ``attempt_timeout`` is not positive.
     """
 
     def __init__(  # noqa: PLR0913 - the options of a run, all by name
@@ -81,6 +91,11 @@ class BoundedExecutor:
         rng: random.Random | None = None,
         tokens: int | RequestTokens | Callable[..., int | RequestTokens] = 0,
         classify: Callable[[BaseException], Fault] = _classify,
+        retry_on_result: Callable[[Any], object] | None = None,
+        before_attempt: Callable[[AttemptStarting], object] | None = None,
+        attempt_timeout: float | None = None,
+        stop_event: StopEvent | None = None,
+        fallback: Callable[[Exception], Any] | None = None,
     ) -> None:
         refuse(
             "BoundedExecutor",
@@ -99,6 +114,11 @@ class BoundedExecutor:
             listeners=listeners,
             tokens=tokens,
             classify=classify,
+            retry_on_result=retry_on_result,
+            before_attempt=before_attempt,
+            attempt_timeout=attempt_timeout,
+            stop_event=stop_event,
+            fallback=fallback,
         )
 
     def run(self, fn: Callable[[T], R], items: Iterable[T]) -> BatchReport[T, R]:
@@ -111,7 +131,7 @@ class BoundedExecutor:
             BatchInterrupted: Ctrl-C stopped the run. It carries the report.
             InputError: The input raised an exception. It carries the report.
         """
-        _check_synchronous(fn)
+        _check_synchronous(fn, self.retrier)
         now = self.retrier.clock.monotonic
         started = now()
         run = ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress)
@@ -147,7 +167,7 @@ class BoundedExecutor:
             BatchInterrupted: Ctrl-C stopped the run. It carries the finished outcomes that were not yielded.
             InputError: The input raised an exception; raised after all outcomes were yielded.
         """
-        _check_synchronous(fn)
+        _check_synchronous(fn, self.retrier)
         return OutcomeStream(ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True))
 
     async def arun(self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]) -> BatchReport[T, R]:
@@ -221,8 +241,9 @@ def _check_callable(fn: object) -> None:
     refuse("BoundedExecutor", function("fn", fn, "a function of one item"))
 
 
-def _check_synchronous(fn: Callable[..., object]) -> None:
+def _check_synchronous(fn: Callable[..., object], retrier: Retrier) -> None:
     _check_callable(fn)
+    refuse_attempt_timeout("BoundedExecutor", retrier)
     if is_coroutine_function(fn):
         raise TypeError(f"BoundedExecutor: fn: got the coroutine function {fn!r}; use arun or astream, which await it")
     _check_no_generator(fn)
@@ -231,6 +252,11 @@ def _check_synchronous(fn: Callable[..., object]) -> None:
 def _check_asynchronous(fn: Callable[..., object]) -> None:
     _check_callable(fn)
     _check_no_generator(fn)
+    if running_trio() is not None:
+        raise TypeError(
+            "BoundedExecutor: arun and astream need asyncio; under trio, start Retrier.acall for each item in a "
+            "nursery, with a trio.CapacityLimiter"
+        )
     if not may_return_awaitable(fn):
         raise TypeError(
             f"BoundedExecutor: fn: got {fn!r}, which is not a coroutine function; use run or stream, or pass a "

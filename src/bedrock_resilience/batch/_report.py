@@ -40,7 +40,8 @@ class ItemOutcome(Generic[T, R]):
         tokens: Tokens that its requests reserved and used; None where that is unknown, because the executor was given
             no ``RequestTokens``, or because no request has reserved any.
         elapsed: Seconds from its start to its end.
-        reason: Why it failed for good or was not started; None where it succeeded.
+        reason: Why it failed for good or was not started; None where it succeeded. Where its value is the fallback's,
+            why the fallback was called.
     """
 
     index: int

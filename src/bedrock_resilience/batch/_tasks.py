@@ -198,6 +198,8 @@ class TaskRun(Generic[T, R]):
             await self._window.acquire()
         if self._is_late():
             self.stop(StopReason.DEADLINE.value)
+        if self._settings.stop_event is not None and self._settings.stop_event.is_set():
+            self.stop(StopReason.RUN_STOPPED.value)
         if isinstance(self._items, AsyncInput):
             async with self._input:
                 item = await self._next_async_item(self._items)

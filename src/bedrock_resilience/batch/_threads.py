@@ -207,6 +207,8 @@ class ThreadedRun(Generic[T, R]):
         deadline = self._settings.deadline
         if deadline is not None and not deadline.allows(self._settings.clock.monotonic()):
             self.stop(StopReason.DEADLINE.value)
+        if self._settings.stop_event is not None and self._settings.stop_event.is_set():
+            self.stop(StopReason.RUN_STOPPED.value)
         item = self.ledger.next_item(self.items)
         if self.ledger.stopped is not None:  # the input may have stopped the run
             self._wake_workers()

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from bedrock_resilience._fault import THROTTLES, THROTTLING, TRANSIENT, Fault
 from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience._stop_reason import StopReason
+from bedrock_resilience.retrying._attempts import StopEvent
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._events import (
+    AttemptStarting,
     CallFailed,
     CallSucceeded,
     Event,
@@ -29,19 +31,23 @@ from bedrock_resilience.retrying._jitter import (
     parse_jitter,
 )
 from bedrock_resilience.retrying._policy import FaultLimits, RetryPolicy
-from bedrock_resilience.retrying._retrier import Retrier, retry
+from bedrock_resilience.retrying._retrier import Retrier, retrier_of, retry, with_options
 from bedrock_resilience.retrying._retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.retrying._budget import RetryBudget
+    from bedrock_resilience.retrying._iteration import AttemptContext
+    from bedrock_resilience.retrying._statistics import RetryStatistics, StatisticsListener
 
 __all__ = [
     "THROTTLES",
     "THROTTLING",
     "TRANSIENT",
     "AdditiveJitter",
+    "AttemptContext",
+    "AttemptStarting",
     "Backoff",
     "CallFailed",
     "CallSucceeded",
@@ -60,14 +66,25 @@ __all__ = [
     "RetryBudget",
     "RetryPolicy",
     "RetryScheduled",
+    "RetryStatistics",
+    "StatisticsListener",
+    "StopEvent",
     "StopReason",
     "classify",
     "error_code",
     "format_jitter",
     "parse_jitter",
+    "retrier_of",
     "retry",
     "retry_after",
+    "with_options",
 ]
 
-# It needs threading, which the import of a policy alone does not pay for.
-__getattr__: Callable[[str], object] = lazy_attributes(__name__, {"RetryBudget": "_budget"})
+# Most calls need none of these.
+_LAZY = {
+    "AttemptContext": "_iteration",
+    "RetryBudget": "_budget",
+    "RetryStatistics": "_statistics",
+    "StatisticsListener": "_statistics",
+}
+__getattr__: Callable[[str], object] = lazy_attributes(__name__, _LAZY)

@@ -6,7 +6,9 @@ reports what happened::
     call = CallState(policy)
     step = call.begin(now)
     while True:
-        Attempt: send the request, then        step = call.failed(error, now, u)   or   call.answered(now, response)
+        Attempt: send the request, then        step = call.failed(error, now, u)
+                                        or     step = call.rejected(response, now, u), unless call.accepts(response)
+                                        or     call.answered(now, response)
         Sleep:   wait ``seconds``, then        step = call.slept(now)
         Stop:    raise call.error
 
@@ -17,8 +19,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from bedrock_resilience._errors import RejectedResultError
 from bedrock_resilience._fault import THROTTLES, Fault
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.retrying._faults import classify
@@ -26,6 +29,7 @@ from bedrock_resilience.retrying._retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
+    from typing import Any
 
     from bedrock_resilience.pacing import Pacer, Reservation
     from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
@@ -92,10 +96,19 @@ class Schedule(Protocol):
         ...
 
 
+class StopEvent(Protocol):
+    """The part of ``threading.Event`` and its relatives that stops a call."""
+
+    def is_set(self) -> bool:
+        """Tell whether the call should stop."""
+        ...
+
+
 class CallState:
     """The course of one call, and its numbers.
 
     Attributes:
+        retry_limit: Upper limit of the retries of every call in the process, for tests; None: none.
         attempts: Requests sent.
         retries: Retries decided. One less than ``attempts``, unless the last retry decided was not sent any more.
         throttles: Responses that were a throttle: ``throttling`` or ``tokens_per_day``.
@@ -118,8 +131,10 @@ class CallState:
         "_request",
         "_reservation",
         "_retries_by_fault",
+        "_retry_on_result",
         "_settled_attempts",
         "_sleeping",
+        "_stop_event",
         "attempts",
         "backoff_seconds",
         "deadline",
@@ -133,6 +148,8 @@ class CallState:
         "tokens",
     )
 
+    retry_limit: ClassVar[int | None] = None
+
     def __init__(
         self,
         policy: Schedule,
@@ -142,12 +159,16 @@ class CallState:
         pacer: Pacer | None = None,
         tokens: int | RequestTokens = 0,
         classify: Callable[[BaseException], Fault] = classify,
+        retry_on_result: Callable[[Any], object] | None = None,
+        stop_event: StopEvent | None = None,
     ) -> None:
         self._policy = policy
         self.deadline: Deadline | None = deadline
         self._budget = budget
         self._pacer = pacer
         self._classify = classify
+        self._retry_on_result = retry_on_result
+        self._stop_event = stop_event
         self._reservation: Reservation | None = None
         self._sleeping: Sleep | None = None
         self._previous_delay: float | None = None
@@ -166,7 +187,9 @@ class CallState:
         self.reason: StopReason | None = None
 
     def begin(self, now: float) -> Attempt | Sleep | Stop:
-        """Return the first step: an attempt, unless the pacer asks for a wait or the deadline has passed."""
+        """Return the first step: an attempt, unless the pacer asks for a wait or the call has to stop."""
+        if self._must_stop():
+            return self._stop(StopReason.RUN_STOPPED)
         if self.deadline is not None and not self.deadline.allows(now):
             return self._stop(StopReason.DEADLINE)
         if self._pacer is None:
@@ -186,6 +209,10 @@ class CallState:
         pacer, reservation = self._pacer, self._reservation
         if pacer is None or reservation is None:
             raise RuntimeError("a pacing sleep needs a pacer")
+        if self._must_stop():
+            pacer.abandoned(reservation, now)
+            self._reservation = None
+            return self._stop(StopReason.RUN_STOPPED)
         # A throttle of another worker may have delayed this reservation meanwhile, or the rate has risen: ask again.
         due = getattr(pacer, "due", None)  # optional in a pacer
         return self._admit(pacer, reservation, now, 0.0 if due is None else due(reservation, now))
@@ -205,11 +232,29 @@ class CallState:
         # A response that is rejected as incomplete has used its tokens nevertheless, and states how many.
         usage = None if fault in _RESERVES_NOTHING else self._settle(getattr(error, "body", None))
         self._report_to_pacer(fault, now, usage)
-        refusal = self._refusal_reason(fault)
-        if refusal is not None:
-            return self._stop(refusal)
+        refusal = self._refusal_reason(fault, listed=fault in self._policy.retry_on)
+        return self._stop(refusal) if refusal is not None else self._retry(fault, retry_after(error), now, u)
+
+    def accepts(self, answer: object) -> bool:
+        """Tell whether what the function returned ends the call; ``retry_on_result`` decides."""
+        return self._retry_on_result is None or not self._retry_on_result(answer)
+
+    def rejected(self, answer: object, now: float, u: float) -> Sleep | Stop:
+        """Return the step after an attempt whose result is not accepted; the arguments are those of ``failed``.
+
+        Such a result is retried under every policy. Only the number of its retries may be limited by ``retry_on``.
+        """
+        self.error = RejectedResultError(answer)
+        fault = self.fault = Fault.REJECTED_RESULT
+        self._settled_attempts = self.attempts
+        self._report_to_pacer(fault, now, self._settle(answer))
+        refusal = self._refusal_reason(fault, listed=True)
+        return self._stop(refusal) if refusal is not None else self._retry(fault, None, now, u)
+
+    def _retry(self, fault: Fault, hint: float | None, now: float, u: float) -> Sleep | Stop:
+        if self._must_stop():
+            return self._stop(StopReason.RUN_STOPPED)
         delay = self._policy.delay(self.retries, u, self._previous_delay)
-        hint = retry_after(error)
         wait = delay if hint is None else max(delay, self._policy.wait_after_hint(hint, u))
         if self.deadline is not None and not self.deadline.allows(now, wait):
             return self._stop(StopReason.DEADLINE)
@@ -228,6 +273,13 @@ class CallState:
         usage = self._settle(answer)
         if self._pacer is not None and self._reservation is not None:
             self._pacer.answered(self._reservation, now, usage)
+            self._reservation = None
+
+    def withdrawn(self, now: float) -> None:
+        """Take back the attempt that was just returned: it is not sent."""
+        self.attempts -= 1
+        if self._pacer is not None and self._reservation is not None:
+            self._pacer.abandoned(self._reservation, now)
             self._reservation = None
 
     def cancelled(self, error: BaseException, now: float) -> None:
@@ -272,11 +324,17 @@ class CallState:
         self.reason = reason
         return Stop(reason)
 
-    def _refusal_reason(self, fault: Fault) -> StopReason | None:
-        if fault not in self._policy.retry_on:
+    def _must_stop(self) -> bool:
+        return self._stop_event is not None and self._stop_event.is_set()
+
+    def _refusal_reason(self, fault: Fault, *, listed: bool) -> StopReason | None:
+        if not listed:
             return StopReason.NOT_RETRYABLE
-        if self.retries >= self._policy.max_retries:
+        limit = self.retry_limit
+        if self.retries >= self._policy.max_retries or (limit is not None and self.retries >= limit):
             return StopReason.RETRIES_EXHAUSTED
+        if fault not in self._policy.retry_on:  # a rejected result
+            return None
         used = self._retries_by_fault.get(fault, 0) if self._retries_by_fault is not None else 0
         return StopReason.FAULT_LIMIT if used >= self._policy.retries_of(fault) else None
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+import inspect
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, cast
 
 from bedrock_resilience._checks import refusal, wrong_type, wrong_value
-from bedrock_resilience._errors import DeadlineExceededError, RetriesExhaustedError
+from bedrock_resilience._errors import CallStoppedError, DeadlineExceededError, RetriesExhaustedError
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Schedule, Sleep, SleepKind, Stop
 from bedrock_resilience.retrying._callables import NotAwaitableError, awaitable_from, refused_value
 from bedrock_resilience.retrying._deadline import Deadline, earliest
-from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, PacingWait, RetryScheduled
+from bedrock_resilience.retrying._events import AttemptStarting, CallFailed, CallSucceeded, PacingWait, RetryScheduled
 from bedrock_resilience.retrying._faults import classify as _classify
 
 if TYPE_CHECKING:
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
     from bedrock_resilience.quotas import RequestTokens
+    from bedrock_resilience.retrying._attempts import StopEvent
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._events import Event, Listener
+    from bedrock_resilience.retrying._timeouts import AttemptTimeout
 
     T = TypeVar("T")
+    Step = TypeVar("Step", bound=Attempt | Sleep | Stop)
     Tokens: TypeAlias = int | RequestTokens | Callable[..., int | RequestTokens]
 
 
@@ -38,15 +42,20 @@ class CallSettings:
     """
 
     __slots__ = (
+        "attempt_timeout",
+        "before_attempt",
         "budget",
         "classify",
         "clock",
         "deadline",
+        "fallback",
         "listeners",
         "pacer",
         "policy",
         "raise_exhausted",
+        "retry_on_result",
         "rng",
+        "stop_event",
         "tokens",
     )
 
@@ -63,6 +72,11 @@ class CallSettings:
         tokens: Tokens = 0,
         classify: Callable[[BaseException], Fault] = _classify,
         raise_exhausted: bool = False,
+        retry_on_result: Callable[[Any], object] | None = None,
+        before_attempt: Callable[[AttemptStarting], object] | None = None,
+        attempt_timeout: float | None = None,
+        stop_event: StopEvent | None = None,
+        fallback: Callable[[Exception], Any] | None = None,
     ) -> None:
         self.policy: Schedule = policy
         self.clock: Clock = clock
@@ -74,6 +88,11 @@ class CallSettings:
         self.tokens: Tokens = tokens
         self.classify: Callable[[BaseException], Fault] = classify
         self.raise_exhausted: bool = raise_exhausted
+        self.retry_on_result: Callable[[Any], object] | None = retry_on_result
+        self.before_attempt: Callable[[AttemptStarting], object] | None = before_attempt
+        self.attempt_timeout: float | None = attempt_timeout
+        self.stop_event: StopEvent | None = stop_event
+        self.fallback: Callable[[Exception], Any] | None = fallback
 
 
 def begin(settings: CallSettings, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallState:
@@ -86,6 +105,8 @@ def begin(settings: CallSettings, args: tuple[Any, ...], kwargs: dict[str, Any])
         pacer=settings.pacer,
         tokens=checked_tokens(tokens(*args, **kwargs)) if callable(tokens) else tokens,
         classify=settings.classify,
+        retry_on_result=settings.retry_on_result,
+        stop_event=settings.stop_event,
     )
 
 
@@ -97,7 +118,7 @@ def drive(
     kwargs: dict[str, Any],
     pause: Callable[[float], object] | None = None,
 ) -> T:
-    """Carry one call through, and return the value of ``fn``.
+    """Carry one call through, and return the value of ``fn``, or of the fallback.
 
     Args:
         settings: The retrier's settings.
@@ -107,27 +128,34 @@ def drive(
         kwargs: Its keyword arguments.
         pause: Sleeps for so many seconds. A true result means that the run is over and the call stops.
     """
-    pause = pause or settings.clock.sleep
+    pause = pause or sleep_of(settings)
     now = settings.clock.monotonic
     try:
-        step = _emit_step(settings, call, call.begin(now()))
+        step = emit_step(settings, call, call.begin(now()))
         while not isinstance(step, Stop):
             if isinstance(step, Sleep):
                 stopped = pause(step.seconds)
-                step = _emit_step(settings, call, call.stop(now()) if stopped else call.slept(now()))
+                step = emit_step(settings, call, call.stop(now()) if stopped else call.slept(now()))
                 continue
+            if settings.before_attempt is not None:
+                prepare(settings, call)
             try:
                 value = _call_once(call.deadline, fn, args, kwargs)
             except Exception as error:  # noqa: BLE001 - CallState decides about every exception
-                step = _emit_step(settings, call, call.failed(error, now(), _random_number(settings)))
-            else:
-                _check_value(fn, value)
-                _succeed(settings, call, value)
+                step = emit_step(settings, call, call.failed(error, now(), random_number(settings)))
+                continue
+            check_value(fn, value)
+            if settings.retry_on_result is None or call.accepts(value):
+                succeed(settings, call, value)
                 return value
+            step = emit_step(settings, call, call.rejected(value, now(), random_number(settings)))
+            del value  # the error has it, as long as there is one
     except BaseException as error:
         call.cancelled(error, now())
         raise
-    raise _final_error(settings, call)
+    if settings.fallback is not None and call.reason in _FALLBACK_REASONS:
+        return settings.fallback(final_error(settings, call))  # type: ignore[no-any-return]  # the caller's value
+    raise final_error(settings, call)
 
 
 async def adrive(
@@ -142,26 +170,111 @@ async def adrive(
     pause = pause or settings.clock.asleep
     now = settings.clock.monotonic
     try:
-        step = _emit_step(settings, call, call.begin(now()))
+        step = emit_step(settings, call, call.begin(now()))
         while not isinstance(step, Stop):
             if isinstance(step, Sleep):
                 stopped = await pause(step.seconds)
-                step = _emit_step(settings, call, call.stop(now()) if stopped else call.slept(now()))
+                step = emit_step(settings, call, call.stop(now()) if stopped else call.slept(now()))
                 continue
+            if settings.before_attempt is not None:
+                await aprepare(settings, call)
             try:
-                value = await _await_once(call.deadline, fn, args, kwargs)
+                if settings.attempt_timeout is None:
+                    value = await _await_once(call.deadline, fn, args, kwargs)
+                else:
+                    with limit_attempt(settings):
+                        value = await _await_once(call.deadline, fn, args, kwargs)
             except NotAwaitableError:
                 raise
             except Exception as error:  # noqa: BLE001 - CallState decides about every exception
-                step = _emit_step(settings, call, call.failed(error, now(), _random_number(settings)))
-            else:
-                _check_value(fn, value)
-                _succeed(settings, call, value)
+                step = emit_step(settings, call, call.failed(error, now(), random_number(settings)))
+                continue
+            check_value(fn, value)
+            if settings.retry_on_result is None or call.accepts(value):
+                succeed(settings, call, value)
                 return value
+            step = emit_step(settings, call, call.rejected(value, now(), random_number(settings)))
+            del value  # the error has it, as long as there is one
     except BaseException as error:
         call.cancelled(error, now())
         raise
-    raise _final_error(settings, call)
+    if settings.fallback is not None and call.reason in _FALLBACK_REASONS:
+        value = settings.fallback(final_error(settings, call))
+        return (await value) if hasattr(type(value), "__await__") else value  # type: ignore[no-any-return]  # the caller's value
+    raise final_error(settings, call)
+
+
+# A call that stops for one of these has tried, or had no time to. Any other failure is the caller's own mistake, or the
+# end of the run, which a substitute would hide.
+_FALLBACK_REASONS = frozenset(
+    {StopReason.RETRIES_EXHAUSTED, StopReason.FAULT_LIMIT, StopReason.DEADLINE, StopReason.BUDGET}
+)
+
+
+def sleep_of(settings: CallSettings) -> Callable[[float], object]:
+    """Return the sleep of a synchronous call. One that the stop event can end returns True where it did."""
+    event, wait = settings.stop_event, getattr(settings.clock, "wait", None)  # optional in a clock
+    waits = getattr(event, "wait", None)  # that of an asynchronous event blocks no thread
+    if wait is None or waits is None or inspect.iscoroutinefunction(waits):
+        return settings.clock.sleep
+    return partial(wait, event)
+
+
+def prepare(settings: CallSettings, call: CallState) -> None:
+    """Call ``before_attempt``. An exception that it raises ends the call, and the attempt is not sent."""
+    try:
+        result = _before(settings, call)
+    except BaseException:
+        call.withdrawn(settings.clock.monotonic())
+        raise
+    if hasattr(type(result), "__await__"):
+        call.withdrawn(settings.clock.monotonic())
+        getattr(result, "close", bool)()  # a coroutine; it is never awaited
+        raise TypeError(
+            f"Retrier: before_attempt: {settings.before_attempt!r} returned an awaitable; accepted: a plain function, "
+            "unless the call is awaited (acall, arun)"
+        )
+
+
+async def aprepare(settings: CallSettings, call: CallState) -> None:
+    """Call ``before_attempt`` as ``prepare`` does, and await what it returns."""
+    try:
+        result: Any = _before(settings, call)
+        if hasattr(type(result), "__await__"):
+            await result
+    except BaseException:
+        call.withdrawn(settings.clock.monotonic())
+        raise
+
+
+def _before(settings: CallSettings, call: CallState) -> object:
+    hook = settings.before_attempt
+    return hook and hook(
+        AttemptStarting(
+            attempt=call.attempts,
+            max_attempts=1 + settings.policy.max_retries,
+            backoff_seconds=call.backoff_seconds,
+            fault=call.fault,
+            error=call.error,
+        )
+    )
+
+
+def limit_attempt(settings: CallSettings) -> AttemptTimeout:
+    """Return the context manager that ends an attempt of an asynchronous call after ``attempt_timeout``."""
+    from bedrock_resilience.retrying._timeouts import AttemptTimeout  # noqa: PLC0415 - few calls have a time limit
+
+    return AttemptTimeout(settings.clock, settings.attempt_timeout or 0.0)
+
+
+def refuse_attempt_timeout(owner: str, settings: CallSettings) -> None:
+    """Refuse a time limit for the attempts of a synchronous call."""
+    if settings.attempt_timeout is not None:
+        raise TypeError(
+            f"{owner}: attempt_timeout: got {settings.attempt_timeout!r} for a synchronous call; accepted: None, "
+            "because a thread cannot be interrupted: give the client a read timeout "
+            "(bedrock_runtime_client(..., read_timeout=60)), or await the call (acall, arun)"
+        )
 
 
 def emit(settings: CallSettings, event: Event) -> None:
@@ -213,7 +326,7 @@ async def _await_once(
 _PLAIN_TYPES = frozenset({type(None), bool, int, float, str, bytes, list, tuple})
 
 
-def _check_value(fn: Callable[..., object], value: object) -> None:
+def check_value(fn: Callable[..., object], value: object) -> None:
     """Refuse a value that stands for work not done. It is not retried: the same function returns the same again."""
     if type(value) not in _PLAIN_TYPES:
         refusal = refused_value(fn, value)
@@ -221,7 +334,8 @@ def _check_value(fn: Callable[..., object], value: object) -> None:
             raise refusal
 
 
-def _succeed(settings: CallSettings, call: CallState, value: object) -> None:
+def succeed(settings: CallSettings, call: CallState, value: object) -> None:
+    """Close a call that succeeded."""
     call.answered(settings.clock.monotonic(), value)
     if settings.listeners:
         emit(
@@ -235,7 +349,8 @@ def _succeed(settings: CallSettings, call: CallState, value: object) -> None:
         )
 
 
-def _emit_step(settings: CallSettings, call: CallState, step: Attempt | Sleep | Stop) -> Attempt | Sleep | Stop:
+def emit_step(settings: CallSettings, call: CallState, step: Step) -> Step:
+    """Call the listeners with the event of a step, where it has one, and return the step."""
     if settings.listeners and not isinstance(step, Attempt):
         emit(settings, _event(settings, call, step))
     return step
@@ -262,7 +377,8 @@ def _event(settings: CallSettings, call: CallState, step: Sleep | Stop) -> Event
     )
 
 
-def _random_number(settings: CallSettings) -> float:
+def random_number(settings: CallSettings) -> float:
+    """Return a random number in [0, 1), for the jitter of one delay."""
     return (_system_random() if settings.rng is None else settings.rng).random()
 
 
@@ -275,11 +391,13 @@ def _system_random() -> random.Random:
     return random.SystemRandom()
 
 
-def _final_error(settings: CallSettings, call: CallState) -> BaseException:
+def final_error(settings: CallSettings, call: CallState) -> Exception:
+    """Return the exception that a call which failed for good raises."""
     # A traceback refers to the driver's frame and so to the call: without the second half there is a reference cycle.
-    error, call.error = call.error, None
+    error, call.error = cast("Exception | None", call.error), None  # the drivers retry no other kind
     if error is None:
-        return DeadlineExceededError(_summary(call))
+        stopped = call.reason is StopReason.RUN_STOPPED
+        return (CallStoppedError if stopped else DeadlineExceededError)(_summary(call))
     if settings.raise_exhausted and call.reason is not StopReason.NOT_RETRYABLE:
         message = f"{_summary(call)}; last error: {_repr_of(error)}"
         return RetriesExhaustedError(message, call.attempts, call.backoff_seconds, call.reason, call.fault, error)

@@ -15,6 +15,25 @@ from bedrock_resilience._stop_reason import StopReason  # noqa: TC001 - as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarting:
+    """An attempt is about to start. Only ``before_attempt`` is called with it; listeners are not.
+
+    Attributes:
+        attempt: Its number, from 1.
+        max_attempts: Attempts the policy allows.
+        backoff_seconds: Seconds slept between the attempts so far.
+        fault: What the failure of the attempt before means; None for the first attempt.
+        error: What the attempt before raised; None for the first attempt.
+    """
+
+    attempt: int
+    max_attempts: int
+    backoff_seconds: float
+    fault: Fault | None
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryScheduled:
     """An attempt failed, and another one follows after a delay.
 

@@ -93,6 +93,7 @@ _MAY_BE_BILLED = frozenset(
         Fault.CONNECTION_LOST,
         Fault.STREAM_INTERRUPTED,
         Fault.MALFORMED_RESPONSE,
+        Fault.REJECTED_RESULT,
     }
 )
 

@@ -1,30 +1,40 @@
-"""Retrier: calls functions under a policy, synchronously, asynchronously, or as a decorator."""
+"""Retrier: calls functions under a policy, synchronously, asynchronously, as a decorator, or as a loop."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from bedrock_resilience._checks import Problem, function, has_methods, instance, refuse, wrong_type
+from bedrock_resilience._checks import Problem, function, has_methods, instance, number, refuse, wrong_type
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._callables import is_coroutine_function, is_generator_function
-from bedrock_resilience.retrying._driver import CallSettings, adrive, begin, checked_tokens, drive
+from bedrock_resilience.retrying._driver import (
+    CallSettings,
+    adrive,
+    begin,
+    checked_tokens,
+    drive,
+    refuse_attempt_timeout,
+)
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._policy import RetryPolicy
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from typing import ParamSpec, TypeVar
 
     from bedrock_resilience._fault import Fault
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
     from bedrock_resilience.quotas import RequestTokens
+    from bedrock_resilience.retrying._attempts import StopEvent
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
-    from bedrock_resilience.retrying._events import Listener
+    from bedrock_resilience.retrying._events import AttemptStarting, Listener
+    from bedrock_resilience.retrying._iteration import AttemptContext
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -47,10 +57,22 @@ class Retrier(CallSettings):
             ``RequestTokens``, or a function of the call's arguments that returns either.
         classify: Returns the ``Fault`` of an exception; replace it to add exceptions of your own.
         raise_exhausted: Raise ``RetriesExhaustedError`` where retries did not help, instead of the last exception.
+        retry_on_result: A function of what the function returned; true for a result to retry. It applies under every
+            policy; ``retry_on={Fault.REJECTED_RESULT: 2, ...}`` limits these retries. Where they do not help,
+            ``RejectedResultError`` has the last result.
+        before_attempt: Called with an ``AttemptStarting`` before every attempt, after all waits. An exception that it
+            raises ends the call. An awaited call awaits what it returns.
+        attempt_timeout: Upper limit of each attempt in seconds, for calls that are awaited; an attempt that exceeds it
+            raises ``AttemptTimeoutError``, whose fault is ``READ_TIMEOUT``: the request was sent and may be billed. A
+            thread cannot be interrupted, so a synchronous call refuses it: give the client a read timeout instead.
+        stop_event: A ``threading.Event`` or a relative. Once it is set, no attempt starts. It ends the sleep of a
+            synchronous call; an awaited call is cancelled for that.
+        fallback: Called with the exception where retries did not help (not where the policy does not retry it); what
+            it returns, or what that awaits to, is the value of the call.
 
     Raises:
         TypeError: An argument has the wrong type. The message names every wrong argument.
-        ValueError: ``tokens`` is negative.
+        ValueError: ``tokens`` is negative, or ``attempt_timeout`` is not positive.
     """
 
     __slots__ = ()
@@ -70,6 +92,11 @@ class Retrier(CallSettings):
         tokens: int | RequestTokens | Callable[..., int | RequestTokens] = 0,
         classify: Callable[[BaseException], Fault] = _classify,
         raise_exhausted: bool = False,
+        retry_on_result: Callable[[Any], object] | None = None,
+        before_attempt: Callable[[AttemptStarting], object] | None = None,
+        attempt_timeout: float | None = None,
+        stop_event: StopEvent | None = None,
+        fallback: Callable[[Exception], Any] | None = None,
     ) -> None:
         given_listeners = (
             tuple(listeners) if isinstance(listeners, Iterable) else listeners
@@ -92,6 +119,11 @@ class Retrier(CallSettings):
             ),
             _check_listeners(given_listeners),
             function("classify", classify, "a function that returns the Fault of an exception"),
+            function("retry_on_result", retry_on_result, "a function of one result", optional=True),
+            function("before_attempt", before_attempt, "a function of one AttemptStarting", optional=True),
+            number("attempt_timeout", attempt_timeout, above=0, unit="seconds", optional=True),
+            has_methods("stop_event", stop_event, ("is_set",), "an event, such as threading.Event()", optional=True),
+            function("fallback", fallback, "a function of one exception", optional=True),
         )
         super().__init__(
             policy,
@@ -104,6 +136,11 @@ class Retrier(CallSettings):
             tokens=tokens if callable(tokens) else checked_tokens(tokens),
             classify=classify,
             raise_exhausted=raise_exhausted,
+            retry_on_result=retry_on_result,
+            before_attempt=before_attempt,
+            attempt_timeout=attempt_timeout,
+            stop_event=stop_event,
+            fallback=fallback,
         )
 
     def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -114,7 +151,10 @@ class Retrier(CallSettings):
                 why no further attempt was made.
             RetriesExhaustedError: Instead of it, with ``raise_exhausted``.
             DeadlineExceededError: The deadline allows no attempt.
+            CallStoppedError: The stop event was set before the first attempt.
         """
+        if self.attempt_timeout is not None:
+            refuse_attempt_timeout("Retrier", self)
         return drive(self, begin(self, args, kwargs), fn, args, kwargs)
 
     async def acall(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -124,31 +164,63 @@ class Retrier(CallSettings):
         """
         return await adrive(self, begin(self, args, kwargs), fn, args, kwargs)
 
+    def __iter__(self) -> Iterator[AttemptContext]:
+        """Yield the attempts of one call, for a block of statements instead of a function.
+
+        ::
+
+            for attempt in retrier:
+                with attempt:
+                    ...
+
+        It raises what ``call`` raises.
+        """
+        from bedrock_resilience.retrying._iteration import iterate  # noqa: PLC0415 - most calls are of a function
+
+        return iterate(self)
+
+    def __aiter__(self) -> AsyncIterator[AttemptContext]:
+        """Yield the attempts of one call as ``for`` does: ``async for attempt in retrier: with attempt: ...``."""
+        from bedrock_resilience.retrying._iteration import aiterate  # noqa: PLC0415 - as above
+
+        return aiterate(self)
+
     def __call__(self, fn: F) -> F:
         """Decorate a function or a coroutine function; its signature is kept.
 
+        A generator function, or an asynchronous one, is retried until its first value is out, and never after it.
+        ``retrier_of`` returns this retrier from the decorated function, and ``with_options`` decorates it anew.
+
         Raises:
-            TypeError: A generator function. Its body runs after the call returned, so that nothing would be retried.
+            TypeError: Not a function; or the retrier has an option that a function of its kind cannot have.
         """
         if isinstance(fn, (staticmethod, classmethod)):
             raise TypeError(f"{fn!r}: put the retry decorator below @staticmethod or @classmethod")
         if not callable(fn):
             raise TypeError(f"Retrier: got {fn!r} to decorate; accepted: a function")
+        decorated: Any = self._wrap(fn)
+        decorated.retrier = self
+        return decorated  # type: ignore[no-any-return]  # same signature as fn
+
+    def _wrap(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         if is_generator_function(fn):
-            raise TypeError(f"{fn!r} is a generator function: decorate the function that consumes it")
+            from bedrock_resilience.retrying._generators import decorate  # noqa: PLC0415 - few are decorated
+
+            return decorate(self, fn)
         if is_coroutine_function(fn):
 
             @functools.wraps(fn)
             async def async_wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the type is fn's own
                 return await self.acall(fn, *args, **kwargs)
 
-            return async_wrapper  # type: ignore[return-value]  # same signature as fn
+            return async_wrapper
+        refuse_attempt_timeout("Retrier", self)
 
         @functools.wraps(fn)
         def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the type is fn's own
             return self.call(fn, *args, **kwargs)
 
-        return wrapper  # type: ignore[return-value]  # same signature as fn
+        return wrapper
 
     def replace(self, **changes: Any) -> Retrier:  # noqa: ANN401 - each argument has its own type, checked by __init__
         """Return a copy with some arguments changed. Pacer, budget and listeners that are not changed stay shared.
@@ -162,6 +234,33 @@ class Retrier(CallSettings):
         parts = {name: getattr(self, name) for name in ("deadline", "budget", "pacer")}
         given = "".join(f", {name}={part!r}" for name, part in parts.items() if part is not None)
         return f"Retrier({self.policy!r}{given})"
+
+
+def retrier_of(fn: Callable[..., Any]) -> Retrier:
+    """Return the retrier of a decorated function or method.
+
+    Raises:
+        TypeError: The function is not decorated with a ``Retrier``.
+    """
+    retrier = getattr(fn, "retrier", None)
+    if isinstance(retrier, Retrier):
+        return retrier
+    raise TypeError(f"retrier_of: fn: got {fn!r}; accepted: a function that is decorated with retry() or a Retrier")
+
+
+def with_options(fn: F, **changes: Any) -> F:  # noqa: ANN401 - each argument has its own type, checked by Retrier
+    """Return a decorated function with some arguments of its retrier changed; ``fn`` itself is not.
+
+    For example ``with_options(ask, deadline=Deadline.after(5))("why?")`` for one call. A method of an instance stays
+    bound to it.
+
+    Raises:
+        TypeError: The function is not decorated with a ``Retrier``, or a name is not an argument of it.
+    """
+    retrier = retrier_of(fn).replace(**changes)
+    if isinstance(fn, MethodType):
+        return MethodType(retrier(fn.__func__.__wrapped__), fn.__self__)  # type: ignore[return-value,attr-defined]  # as decorated
+    return retrier(fn.__wrapped__)  # type: ignore[attr-defined,no-any-return]  # functools.wraps has set it
 
 
 retry = Retrier

@@ -37,7 +37,7 @@ from bedrock_resilience.testing._errors import (
     validation_error,
 )
 from bedrock_resilience.testing._fake_clock import FakeClock
-from bedrock_resilience.testing._instant import instant_retries
+from bedrock_resilience.testing._instant import instant_retries, no_retries
 from bedrock_resilience.testing._script import AsyncScripted, Scripted, ascripted, scripted
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ __all__ = [
     "malformed_response",
     "no_credentials",
     "no_region",
+    "no_retries",
     "read_timeout",
     "scripted",
     "stream_cut",

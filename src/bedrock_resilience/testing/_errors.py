@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience._checks import refusal, wrong_value
-from bedrock_resilience._errors import IncompleteResponseError, MalformedResponseError
+from bedrock_resilience._errors import IncompleteResponseError, MalformedResponseError, RejectedResultError
 from bedrock_resilience._fault import Fault
 
 if TYPE_CHECKING:
@@ -199,6 +199,7 @@ _MAKERS: Final[Mapping[Fault, Callable[[], Exception]]] = {
     Fault.STREAM_INTERRUPTED: stream_cut,
     Fault.MALFORMED_RESPONSE: malformed_response,
     Fault.INCOMPLETE_RESPONSE: incomplete_response,
+    Fault.REJECTED_RESULT: lambda: RejectedResultError(None),
     Fault.VALIDATION: validation_error,
     Fault.CONFLICT: _coded("ConflictException"),
     Fault.ACCESS_DENIED: access_denied,

@@ -85,6 +85,8 @@ class FakeClock:
         _check(seconds)
         await self._time.suspend(seconds)
 
+    timer = aadvance  # a time limit is no sleep of the call
+
     @property
     def slept(self) -> float:
         """The sum of ``sleeps``; seconds."""

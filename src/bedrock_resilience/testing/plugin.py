@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture that makes every retry instant.
+"""The pytest plugin: a fixture that makes every retry instant, and one that turns retrying off.
 
 Name it in the ``conftest.py`` at the root of your tests::
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.testing._fake_clock import FakeClock
 
-__all__ = ["instant_retries"]
+__all__ = ["instant_retries", "no_retries"]
 
 
 @pytest.fixture
@@ -28,3 +28,10 @@ def instant_retries() -> Iterator[FakeClock]:
     """Let no retry wait during a test; yields the ``FakeClock``, whose ``sleeps`` are the seconds of each wait."""
     with instant.instant_retries() as clock:
         yield clock
+
+
+@pytest.fixture
+def no_retries() -> Iterator[None]:
+    """Let every call of a test make one attempt only."""
+    with instant.no_retries():
+        yield

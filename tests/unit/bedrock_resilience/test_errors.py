@@ -14,13 +14,16 @@ from bedrock_resilience import BatchReport, Fault, ItemOutcome, StopReason, clas
 REPORT: BatchReport[str, int] = BatchReport((ItemOutcome(index=0, item="a", status="succeeded", value=1, attempts=1),))
 EVENT = {"contentBlockDelta": {"delta": {"text": "Hel"}}}
 EXAMPLES: dict[str, BaseException] = {
+    "AttemptTimeoutError": errors.AttemptTimeoutError(30.0),
     "BatchInterrupted": errors.BatchInterrupted(REPORT),
+    "CallStoppedError": errors.CallStoppedError("no attempt"),
     "ClientConfigurationError": errors.ClientConfigurationError("retries: got 5; accepted: 1"),
     "DeadlineExceededError": errors.DeadlineExceededError("no attempt"),
     "IncompleteResponseError": errors.IncompleteResponseError("max_tokens", {"output": {}}),
     "InputError": errors.InputError(REPORT, 1),
     "ItemsNotStartedError": errors.ItemsNotStartedError("3 items were not started: deadline"),
     "MalformedResponseError": errors.MalformedResponseError("no output", {}),
+    "RejectedResultError": errors.RejectedResultError({"status": "pending"}),
     "RetriesExhaustedError": errors.RetriesExhaustedError(
         "gave up", 4, 3.5, StopReason.RETRIES_EXHAUSTED, Fault.THROTTLING, TimeoutError("slow")
     ),

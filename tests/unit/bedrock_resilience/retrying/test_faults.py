@@ -46,6 +46,7 @@ RETRYABLE = {
     Fault.CONNECTION_LOST,
     Fault.STREAM_INTERRUPTED,
     Fault.MALFORMED_RESPONSE,
+    Fault.REJECTED_RESULT,
 }
 SLOWS_EVERYONE = {Fault.THROTTLING, Fault.SERVICE_UNAVAILABLE, Fault.OVERLOADED}
 ENDS_RUN = {
@@ -117,7 +118,7 @@ def test_faults_are_sorted_as_they_are_defined() -> None:
 
 def test_the_ready_made_sets() -> None:
     assert frozenset({Fault.THROTTLING}) == THROTTLING
-    assert {fault: 1 if fault in BILLED else None for fault in RETRYABLE} == TRANSIENT
+    assert {fault: 1 if fault in BILLED else None for fault in RETRYABLE - {Fault.REJECTED_RESULT}} == TRANSIENT
 
 
 Model = Any  # botocore's stubs tell little of its models

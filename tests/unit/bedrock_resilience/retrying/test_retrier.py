@@ -7,6 +7,7 @@ import gc
 import inspect
 import logging
 import random
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, PacingWait, RetryScheduled
 from bedrock_resilience.retrying._faults import classify
+from bedrock_resilience.retrying._retrier import retrier_of, with_options
 from bedrock_resilience.testing import (
     FakeClock,
     ascripted,
@@ -41,7 +43,7 @@ from bedrock_resilience.testing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from bedrock_resilience.quotas import Usage
     from bedrock_resilience.retrying._events import Event
@@ -165,6 +167,14 @@ class TestCall:
             ({"pacer": 5}, "pacer: got 5; accepted: a pacer, such as AdaptivePacer()"),
             ({"rng": 5}, "rng: got 5; accepted: a random.Random"),
             ({"clock": None}, "clock: got None; accepted: a clock with monotonic(), sleep() and asleep()"),
+            ({"retry_on_result": 5}, "retry_on_result: got 5; accepted: a function of one result"),
+            ({"before_attempt": 5}, "before_attempt: got 5; accepted: a function of one AttemptStarting"),
+            (
+                {"attempt_timeout": "5"},
+                "attempt_timeout: got '5'; accepted: a finite number of seconds > 0, or None",
+            ),
+            ({"stop_event": 5}, "stop_event: got 5; accepted: an event, such as threading.Event()"),
+            ({"fallback": 5}, "fallback: got 5; accepted: a function of one exception"),
             ({"classify": 5}, "classify: got 5; accepted: a function that returns the Fault of an exception"),
             (
                 {"listeners": 5},
@@ -597,24 +607,17 @@ class TestDecorator:
             "tokens": 5,
             "classify": nobody_knows,
             "raise_exhausted": True,
+            "retry_on_result": bool,
+            "before_attempt": print,
+            "attempt_timeout": 5.0,
+            "stop_event": threading.Event(),
+            "fallback": str,
         }
         rng = random.Random(1)
         retrier = retry(PLAIN, rng=rng, **settings)
         assert {name: getattr(retrier, name) for name in settings} == settings
         assert retrier.policy is PLAIN
         assert retrier.rng is rng
-
-    def test_a_generator_function_is_refused(self) -> None:
-        def generate() -> Iterator[int]:
-            yield 1
-
-        async def agenerate() -> AsyncIterator[int]:
-            yield 1
-
-        for fn in (generate, agenerate):
-            with pytest.raises(TypeError) as refused:
-                retry(PLAIN)(fn)
-            assert str(refused.value) == f"{fn!r} is a generator function: decorate the function that consumes it"
 
 
 class TestReplace:
@@ -636,6 +639,53 @@ class TestReplace:
     def test_another_name_is_refused(self) -> None:
         with pytest.raises(TypeError, match="attempts"):
             Retrier(PLAIN).replace(attempts=5)
+
+
+class TestOptionsOfADecoratedFunction:
+    def test_its_retrier(self) -> None:
+        retrier = Retrier(PLAIN)
+
+        @retrier
+        def ask() -> None:
+            """Ask."""
+
+        assert retrier_of(ask) is retrier
+
+    def test_other_options_for_one_call(self) -> None:
+        clock, script = FakeClock(), scripted(throttling_error(), "answer")
+
+        @retry(PLAIN, clock=clock)
+        def ask(question: str) -> str:
+            answer: str = script(question)
+            return answer
+
+        with pytest.raises(THROTTLED):
+            with_options(ask, policy=PLAIN.replace(max_retries=0))("why?")
+        assert ask("why?") == "answer"
+        assert retrier_of(ask).policy is PLAIN
+        assert with_options(ask, policy=PLAIN).__name__ == "ask"
+
+    async def test_other_options_of_a_bound_coroutine_method(self) -> None:
+        class Client:
+            def __init__(self) -> None:
+                self.script = ascripted(then=throttling_error())
+
+            @retry(PLAIN, clock=FakeClock())
+            async def ask(self) -> str:
+                answer: str = await self.script()
+                return answer
+
+        client = Client()
+        with pytest.raises(THROTTLED):
+            await with_options(client.ask, policy=PLAIN.replace(max_retries=1))()
+        assert client.script.calls == 2
+
+    def test_what_is_not_decorated_is_refused(self) -> None:
+        with pytest.raises(TypeError) as refused:
+            with_options(print_nothing, policy=PLAIN)
+        assert str(refused.value) == (
+            f"retrier_of: fn: got {print_nothing!r}; accepted: a function that is decorated with retry() or a Retrier"
+        )
 
 
 class Payload:

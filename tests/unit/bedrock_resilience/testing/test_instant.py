@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bedrock_resilience import BoundedExecutor, NoJitter, Retrier, RetryPolicy
 from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock
+from bedrock_resilience.retrying._attempts import CallState
 from bedrock_resilience.retrying._deadline import Deadline
-from bedrock_resilience.testing import ascripted, instant_retries, scripted, throttling_error, throttling_errors
+from bedrock_resilience.testing import (
+    ascripted,
+    instant_retries,
+    no_retries,
+    scripted,
+    throttling_error,
+    throttling_errors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +32,7 @@ def everything_is_put_back() -> Iterator[None]:
     before = dict(vars(SystemClock))
     yield
     assert dict(vars(SystemClock)) == before
+    assert CallState.retry_limit is None
 
 
 def test_retries_deep_inside_do_not_wait() -> None:
@@ -72,3 +81,47 @@ def test_it_ends_with_an_exception_too() -> None:
     with pytest.raises(LookupError), instant_retries():
         raise LookupError
     assert SYSTEM_CLOCK.wait(threading.Event(), 0.0) is False
+
+
+def test_retrying_turned_off() -> None:
+    fn = scripted(then=throttling_error())
+    with no_retries(), pytest.raises(type(throttling_error())) as raised:
+        PLAIN.call(fn)
+    assert fn.calls == 1
+    assert raised.value.__notes__ == [
+        "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: retries exhausted"
+    ]
+
+
+def test_retrying_turned_off_for_a_batch() -> None:
+    with no_retries():
+        report = BoundedExecutor(2, policy=PLAIN).run(scripted(then=throttling_error()), range(4))
+    assert (report.attempts, report.retries, len(report.failed)) == (4, 0, 4)
+
+
+def test_fewer_retries() -> None:
+    fn = scripted(then=throttling_error())
+    with instant_retries(max_retries=2) as clock, pytest.raises(type(throttling_error())):
+        PLAIN.call(fn)
+    assert fn.calls == 3
+    assert clock.sleeps == [600.0, 1_200.0]
+
+
+def test_a_limit_is_no_order_to_retry() -> None:
+    fn = scripted(then=throttling_error())
+    with instant_retries(max_retries=2), pytest.raises(type(throttling_error())):
+        PLAIN.replace(max_retries=1).call(fn)
+    assert fn.calls == 2
+
+
+def test_the_inner_limit_does_not_loosen_the_outer_one() -> None:
+    fn = scripted(then=throttling_error())
+    with no_retries(), instant_retries(max_retries=2), pytest.raises(type(throttling_error())):
+        PLAIN.call(fn)
+    assert fn.calls == 1
+
+
+@pytest.mark.parametrize(("wrong", "error"), [(-1, ValueError), ("1", TypeError)])
+def test_a_limit_that_is_none_is_refused(wrong: Any, error: type[Exception]) -> None:  # noqa: ANN401 - that is the point
+    with pytest.raises(error, match=r"^instant_retries: max_retries: got "), instant_retries(max_retries=wrong):
+        pass

@@ -7,7 +7,7 @@ from bedrock_resilience.emulator import FAULT_NAMES
 from bedrock_resilience.emulator.conformance import FAILURE_SCENARIOS, Expectation
 
 # Raised by this package alone, before or in place of a request, or not a failure.
-NOT_RAISED_BY_BOTO3 = {Fault.CONFIGURATION, Fault.CANCELLED, Fault.UNKNOWN}
+NOT_RAISED_BY_BOTO3 = {Fault.REJECTED_RESULT, Fault.CONFIGURATION, Fault.CANCELLED, Fault.UNKNOWN}
 
 
 def test_every_fault_of_the_emulator_has_a_row() -> None:

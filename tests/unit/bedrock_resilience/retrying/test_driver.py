@@ -1,0 +1,326 @@
+"""The drivers: what the options of a retrier change about a call, synchronously and asynchronously."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from bedrock_resilience import BoundedExecutor, DeadlineExceededError, Fault, NoJitter, Retrier, RetryPolicy
+from bedrock_resilience._stop_reason import StopReason
+from bedrock_resilience.errors import CallStoppedError, RejectedResultError, RetriesExhaustedError
+from bedrock_resilience.pacing import NoPacer, Reservation
+from bedrock_resilience.retrying import AttemptStarting, CallFailed, CallSucceeded, Deadline, RetryScheduled, classify
+from bedrock_resilience.testing import (
+    FakeClock,
+    ascripted,
+    scripted,
+    throttling_error,
+    throttling_errors,
+    validation_error,
+)
+
+if TYPE_CHECKING:
+    from bedrock_resilience.quotas import Usage
+    from bedrock_resilience.retrying import Event
+
+PLAIN = RetryPolicy(jitter=NoJitter())
+THROTTLED = type(throttling_error())
+
+
+class RecordingPacer(NoPacer):
+    """Records how each request ended."""
+
+    def __init__(self, wait: float = 0.0) -> None:
+        self.wait = wait
+        self.reports: list[str] = []
+
+    def reserve(self, now: float, tokens: int = 0) -> Reservation:
+        return Reservation(self.wait, now + self.wait, tokens)
+
+    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
+        self.reports.append("answered")
+
+    def throttled(self, reservation: Reservation, now: float, limit: object = None) -> None:
+        self.reports.append("throttled")
+
+    def abandoned(self, reservation: Reservation, now: float) -> None:
+        self.reports.append("abandoned")
+
+
+def pending(result: object) -> bool:
+    return result == "pending"
+
+
+class TestRetryOnResult:
+    def test_a_rejected_result_is_retried_under_every_policy(self) -> None:
+        clock, pacer = FakeClock(), RecordingPacer()
+        events: list[Event] = []
+        retrier = Retrier(
+            PLAIN.replace(retry_on="none"), clock=clock, retry_on_result=pending, listeners=[events.append], pacer=pacer
+        )
+        assert retrier.call(scripted("pending", "pending", "done")) == "done"
+        assert clock.sleeps == [0.5, 1.0]
+        assert pacer.reports == ["answered"] * 3
+        assert [type(event) for event in events] == [RetryScheduled, RetryScheduled, CallSucceeded]
+        first = events[0]
+        assert isinstance(first, RetryScheduled)
+        assert first.fault is Fault.REJECTED_RESULT
+        assert isinstance(first.error, RejectedResultError)
+        assert first.error.result == "pending"
+
+    async def test_awaited_too(self) -> None:
+        clock = FakeClock()
+        retrier = Retrier(PLAIN, clock=clock, retry_on_result=pending)
+        assert await retrier.acall(ascripted("pending", throttling_error(), "done")) == "done"
+        assert clock.sleeps == [0.5, 1.0]
+
+    def test_the_last_result_is_in_the_error(self) -> None:
+        with pytest.raises(RejectedResultError) as raised:
+            Retrier(PLAIN, clock=FakeClock(), retry_on_result=pending).call(scripted(then="pending"))
+        assert raised.value.result == "pending"
+        assert str(raised.value) == "retry_on_result does not accept the result, of type str"
+        assert raised.value.__notes__ == [
+            "bedrock_resilience: gave up after 4 attempts and 3.50 s of waiting: retries exhausted"
+        ]
+
+    async def test_so_it_is_of_an_awaited_call(self) -> None:
+        with pytest.raises(RejectedResultError):
+            await Retrier(PLAIN, clock=FakeClock(), retry_on_result=pending).acall(ascripted(then="pending"))
+
+    def test_a_policy_may_limit_its_retries(self) -> None:
+        fn = scripted(then="pending")
+        policy = PLAIN.replace(retry_on={Fault.REJECTED_RESULT: 1})
+        with pytest.raises(RetriesExhaustedError) as raised:
+            Retrier(policy, clock=FakeClock(), retry_on_result=pending, raise_exhausted=True).call(fn)
+        assert fn.calls == 2
+        assert raised.value.reason is StopReason.FAULT_LIMIT
+
+    def test_a_policy_around_it_does_not_retry_it_again(self) -> None:
+        inner = Retrier(PLAIN.replace(max_retries=0), retry_on_result=pending)
+        fn = scripted(then="pending")
+        with pytest.raises(RejectedResultError) as raised:
+            Retrier(PLAIN.replace(retry_on="transient"), clock=FakeClock()).call(inner.call, fn)
+        assert fn.calls == 1
+        assert classify(raised.value) is Fault.REJECTED_RESULT
+
+    def test_a_predicate_that_fails_ends_the_call(self) -> None:
+        def broken(_: object) -> NoReturn:
+            raise LookupError("no such field")
+
+        fn, pacer = scripted(then="answer"), RecordingPacer()
+        with pytest.raises(LookupError):
+            Retrier(PLAIN, clock=FakeClock(), retry_on_result=broken, pacer=pacer).call(fn)
+        assert fn.calls == 1
+        assert pacer.reports == ["answered"]
+
+    def test_an_item_of_a_batch(self) -> None:
+        executor = BoundedExecutor(1, policy=PLAIN, clock=FakeClock(), retry_on_result=pending)
+        report = executor.run(scripted("pending", "done", then="pending"), range(2))
+        done, failed = report.outcomes
+        assert (done.status, done.value, done.retries) == ("succeeded", "done", 1)
+        assert (failed.status, failed.fault, failed.attempts) == ("failed", Fault.REJECTED_RESULT, 4)
+
+
+class TestBeforeAttempt:
+    def test_it_is_called_before_every_attempt(self) -> None:
+        seen: list[AttemptStarting] = []
+        error = throttling_error()
+        Retrier(PLAIN, clock=FakeClock(), before_attempt=seen.append).call(scripted(error, "answer"))
+        assert seen == [
+            AttemptStarting(attempt=1, max_attempts=4, backoff_seconds=0.0, fault=None, error=None),
+            AttemptStarting(attempt=2, max_attempts=4, backoff_seconds=0.5, fault=Fault.THROTTLING, error=error),
+        ]
+
+    async def test_an_awaited_call_awaits_it(self) -> None:
+        seen: list[int] = []
+
+        async def refresh(starting: AttemptStarting) -> None:
+            await asyncio.sleep(0)  # noqa: TID251 - one turn of the loop
+            seen.append(starting.attempt)
+
+        await Retrier(PLAIN, clock=FakeClock(), before_attempt=refresh).acall(ascripted(throttling_error(), "answer"))
+        await Retrier(PLAIN, before_attempt=lambda starting: seen.append(starting.attempt)).acall(ascripted("answer"))
+        assert seen == [1, 2, 1]
+
+    @pytest.mark.parametrize("failing_attempt", [1, 2])
+    def test_what_it_raises_ends_the_call_and_the_attempt_is_not_sent(self, failing_attempt: int) -> None:
+        def refuse(starting: AttemptStarting) -> None:
+            if starting.attempt == failing_attempt:
+                raise LookupError("switched off")
+
+        fn, pacer = scripted(then=throttling_error()), RecordingPacer()
+        executor = BoundedExecutor(1, policy=PLAIN, clock=FakeClock(), before_attempt=refuse, pacer=pacer)
+        (outcome,) = executor.run(fn, [0]).outcomes
+        assert isinstance(outcome.error, LookupError)
+        assert fn.calls == outcome.attempts == failing_attempt - 1
+        assert pacer.reports == ["throttled"] * (failing_attempt - 1) + ["abandoned"]
+
+    async def test_so_it_does_in_an_awaited_call(self) -> None:
+        def refuse(_: AttemptStarting) -> None:
+            raise LookupError("switched off")
+
+        fn = ascripted("answer")
+        with pytest.raises(LookupError):
+            await Retrier(PLAIN, before_attempt=refuse).acall(fn)
+        assert fn.calls == 0
+
+    def test_one_that_must_be_awaited_is_refused_by_a_plain_call(self) -> None:
+        async def refresh(_: AttemptStarting) -> None:
+            """Refresh something."""
+
+        fn, pacer = scripted("answer"), RecordingPacer()
+        with pytest.raises(TypeError) as refused:
+            Retrier(PLAIN, before_attempt=refresh, pacer=pacer).call(fn)
+        assert str(refused.value) == (
+            f"Retrier: before_attempt: {refresh!r} returned an awaitable; accepted: a plain function, unless the call "
+            "is awaited (acall, arun)"
+        )
+        assert fn.calls == 0
+        assert pacer.reports == ["abandoned"]
+
+
+class TestStopEvent:
+    @pytest.mark.parametrize("event", [threading.Event(), asyncio.Event()])
+    def test_set_before_the_call_nothing_is_sent(self, event: threading.Event | asyncio.Event) -> None:
+        event.set()
+        fn = scripted("answer")
+        events: list[Event] = []
+        with pytest.raises(CallStoppedError) as raised:
+            Retrier(PLAIN, clock=FakeClock(), stop_event=event, listeners=[events.append]).call(fn)
+        assert fn.calls == 0
+        assert str(raised.value) == "bedrock_resilience: gave up after 0 attempts and 0.00 s of waiting: run stopped"
+        assert classify(raised.value) is Fault.CANCELLED
+        (failed,) = events
+        assert isinstance(failed, CallFailed)
+        assert failed.reason is StopReason.RUN_STOPPED
+
+    def test_set_during_an_attempt_there_is_no_other(self) -> None:
+        event, clock = threading.Event(), FakeClock()
+
+        def work() -> NoReturn:
+            event.set()
+            raise throttling_error()
+
+        with pytest.raises(THROTTLED) as raised:
+            Retrier(PLAIN, clock=clock, stop_event=event).call(work)
+        assert raised.value.__notes__ == [
+            "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: run stopped"
+        ]
+        assert clock.sleeps == []
+
+    def test_it_ends_a_sleep(self) -> None:
+        event = threading.Event()
+
+        def soon() -> NoReturn:
+            threading.Timer(0.01, event.set).start()
+            raise throttling_error()
+
+        patient = PLAIN.replace(base_delay=60.0, max_delay=60.0)
+        with pytest.raises(THROTTLED) as raised:
+            Retrier(patient, stop_event=event).call(soon)
+        assert raised.value.__notes__ == [
+            "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: run stopped"
+        ]
+
+    def test_set_during_a_wait_for_the_pacer_nothing_is_sent(self) -> None:
+        event, pacer, fn = asyncio.Event(), RecordingPacer(5.0), scripted("answer")
+
+        class SettingClock(FakeClock):
+            def sleep(self, seconds: float, /) -> None:
+                super().sleep(seconds)
+                event.set()
+
+        with pytest.raises(CallStoppedError):
+            Retrier(PLAIN, clock=SettingClock(), stop_event=event, pacer=pacer).call(fn)
+        assert fn.calls == 0
+        assert pacer.reports == ["abandoned"]
+
+    async def test_an_awaited_call_looks_at_it_before_each_attempt(self) -> None:
+        event = asyncio.Event()
+
+        async def work() -> NoReturn:
+            event.set()
+            raise throttling_error()
+
+        with pytest.raises(THROTTLED):
+            await Retrier(PLAIN, clock=FakeClock(), stop_event=event).acall(work)
+        with pytest.raises(CallStoppedError):
+            await Retrier(PLAIN, clock=FakeClock(), stop_event=event).acall(ascripted("answer"))
+
+    async def test_a_batch_leaves_the_rest_unstarted(self) -> None:
+        event = threading.Event()
+
+        def work(item: int) -> int:
+            if item == 1:
+                event.set()
+            return item
+
+        async def awork(item: int) -> int:
+            return work(item)
+
+        executor = BoundedExecutor(1, policy=PLAIN, clock=FakeClock(), stop_event=event)
+        report = executor.run(work, range(4))
+        event.clear()
+        areport = await executor.arun(awork, range(4))
+        for one in (report, areport):
+            assert [outcome.status for outcome in one.outcomes] == ["succeeded"] * 2 + ["unstarted"] * 2
+            assert one.stopped == "run stopped"
+
+
+class TestFallback:
+    def test_its_value_is_that_of_a_call_that_retries_did_not_help(self) -> None:
+        seen: list[Exception] = []
+
+        def substitute(error: Exception) -> str:
+            seen.append(error)
+            return "substitute"
+
+        last = throttling_error()
+        events: list[Event] = []
+        retrier = Retrier(PLAIN, clock=FakeClock(), fallback=substitute, listeners=[events.append])
+        assert retrier.call(scripted(*throttling_errors(3), last)) == "substitute"
+        assert seen == [last]
+        assert last.__notes__ == [
+            "bedrock_resilience: gave up after 4 attempts and 3.50 s of waiting: retries exhausted"
+        ]
+        assert isinstance(events[-1], CallFailed)
+
+    async def test_an_awaited_call_awaits_it(self) -> None:
+        async def substitute(error: Exception) -> str:
+            return type(error).__name__
+
+        clock = FakeClock()
+        assert await Retrier(PLAIN, clock=clock, fallback=substitute).acall(ascripted(then=throttling_error())) == (
+            "ThrottlingException"
+        )
+        plain = Retrier(PLAIN, clock=clock, fallback=lambda _: "plain")
+        assert await plain.acall(ascripted(then=throttling_error())) == "plain"
+
+    def test_no_mistake_and_no_stop_is_hidden_by_it(self) -> None:
+        stopped = threading.Event()
+        stopped.set()
+        settings: dict[str, Any] = {"clock": FakeClock(), "fallback": lambda _: "substitute"}
+        with pytest.raises(type(validation_error())):
+            Retrier(PLAIN, **settings).call(scripted(validation_error()))
+        with pytest.raises(CallStoppedError):
+            Retrier(PLAIN, stop_event=stopped, **settings).call(scripted("answer"))
+
+    def test_it_is_called_where_there_is_no_time(self) -> None:
+        retrier = Retrier(PLAIN, clock=FakeClock(1.0), deadline=Deadline(1.0), fallback=lambda error: error)
+        assert isinstance(retrier.call(scripted("answer")), DeadlineExceededError)
+
+    def test_it_may_return_the_last_result(self) -> None:
+        def last(error: Exception) -> object:
+            assert isinstance(error, RejectedResultError)
+            return error.result
+
+        retrier = Retrier(PLAIN, clock=FakeClock(), retry_on_result=pending, fallback=last)
+        assert retrier.call(scripted(then="pending")) == "pending"
+
+    def test_an_item_of_a_batch_succeeds_with_it(self) -> None:
+        executor = BoundedExecutor(1, policy=PLAIN, clock=FakeClock(), fallback=lambda _: "substitute")
+        (outcome,) = executor.run(scripted(then=throttling_error()), [0]).outcomes
+        assert (outcome.status, outcome.value, outcome.reason) == ("succeeded", "substitute", "retries exhausted")

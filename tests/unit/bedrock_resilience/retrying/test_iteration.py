@@ -1,0 +1,309 @@
+"""The attempts of one call as a loop, for blocks of statements."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from bedrock_resilience import (
+    Deadline,
+    DeadlineExceededError,
+    Fault,
+    NoJitter,
+    Retrier,
+    RetriesExhaustedError,
+    RetryPolicy,
+)
+from bedrock_resilience.errors import AttemptTimeoutError, RejectedResultError
+from bedrock_resilience.pacing import NoPacer
+from bedrock_resilience.retrying import AttemptStarting, CallFailed, CallSucceeded, RetryBudget, RetryScheduled
+from bedrock_resilience.testing import (
+    FakeClock,
+    ascripted,
+    scripted,
+    throttling_error,
+    throttling_errors,
+    validation_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bedrock_resilience.pacing import Reservation
+    from bedrock_resilience.retrying import Event
+
+PLAIN = RetryPolicy(jitter=NoJitter())
+THROTTLED = type(throttling_error())
+NOTE = "bedrock_resilience: gave up after"
+
+
+def loop(retrier: Retrier, fn: Callable[[], object]) -> None:
+    for attempt in retrier:
+        with attempt:
+            attempt.set_result(fn())
+
+
+async def aloop(retrier: Retrier, fn: Callable[[], Awaitable[object]]) -> None:
+    async for attempt in retrier:
+        with attempt:
+            attempt.set_result(await fn())
+
+
+def throttled() -> NoReturn:
+    raise throttling_error()
+
+
+class RecordingPacer(NoPacer):
+    """Records how each request ended."""
+
+    def __init__(self) -> None:
+        self.reports: list[str] = []
+
+    def abandoned(self, reservation: Reservation, now: float) -> None:
+        self.reports.append("abandoned")
+
+    def answered(self, reservation: Reservation, now: float, usage: object = None) -> None:
+        self.reports.append("answered")
+
+    def throttled(self, reservation: Reservation, now: float, limit: object = None) -> None:
+        self.reports.append("throttled")
+
+
+class TestLoop:
+    def test_a_block_is_retried(self) -> None:
+        clock, fn, numbers = FakeClock(), scripted(*throttling_errors(2), "answer"), []
+        for attempt in Retrier(PLAIN, clock=clock):
+            with attempt:
+                numbers.append((attempt.number, attempt.max_attempts))
+                answer = fn()
+        assert answer == "answer"
+        assert numbers == [(1, 4), (2, 4), (3, 4)]
+        assert clock.sleeps == [0.5, 1.0]
+
+    def test_the_last_error_is_raised(self) -> None:
+        fn, last = scripted(*throttling_errors(3), error := throttling_error()), error
+        with pytest.raises(THROTTLED) as raised:
+            loop(Retrier(PLAIN, clock=FakeClock()), fn)
+        assert raised.value is last
+        assert last.__notes__ == [f"{NOTE} 4 attempts and 3.50 s of waiting: retries exhausted"]
+        assert last.__context__ is None
+
+    def test_what_is_not_retried_is_raised_at_once(self) -> None:
+        fn = scripted(validation_error())
+        with pytest.raises(type(validation_error())):
+            loop(Retrier(PLAIN, clock=FakeClock()), fn)
+        assert fn.calls == 1
+
+    def test_retries_exhausted(self) -> None:
+        last = throttling_error()
+        fn = scripted(*throttling_errors(3), last)
+        with pytest.raises(RetriesExhaustedError) as raised:
+            loop(Retrier(PLAIN, clock=FakeClock(), raise_exhausted=True), fn)
+        assert raised.value.__cause__ is last
+
+    def test_the_events_are_those_of_a_call(self) -> None:
+        events: list[Event] = []
+        error = throttling_error()
+        fn = scripted(error, "answer")
+        for attempt in Retrier(PLAIN, clock=FakeClock(), listeners=[events.append]):
+            with attempt:
+                attempt.set_result(fn())
+        assert events == [
+            RetryScheduled(attempt=1, max_attempts=4, delay=0.5, fault=Fault.THROTTLING, error=error),
+            CallSucceeded(attempts=2, backoff_seconds=0.5, pacing_seconds=0.0, answer="answer"),
+        ]
+
+    def test_a_return_or_a_break_inside_is_a_success(self) -> None:
+        events: list[Event] = []
+        retrier = Retrier(PLAIN, clock=FakeClock(), listeners=[events.append])
+
+        def work() -> str:
+            for attempt in retrier:
+                with attempt:
+                    return "answer"
+            raise AssertionError
+
+        assert work() == "answer"
+        for attempt in retrier:
+            with attempt:
+                break
+        assert [type(event) for event in events] == [CallSucceeded, CallSucceeded]
+
+    def test_a_loop_that_is_left_before_its_attempt_sends_nothing(self) -> None:
+        pacer = RecordingPacer()
+        for _ in Retrier(PLAIN, pacer=pacer):
+            break
+        assert pacer.reports == ["answered"], "whether it was sent is unknown"
+
+    def test_an_interrupt_is_not_retried(self) -> None:
+        pacer = RecordingPacer()
+        with pytest.raises(KeyboardInterrupt):
+            loop(Retrier(PLAIN, clock=FakeClock(), pacer=pacer), scripted(KeyboardInterrupt()))
+        assert pacer.reports == ["answered"]
+
+    def test_the_pacer_hears_of_every_attempt(self) -> None:
+        pacer, fn = RecordingPacer(), scripted(throttling_error(), "answer")
+        for attempt in Retrier(PLAIN, clock=FakeClock(), pacer=pacer):
+            with attempt:
+                fn()
+        assert pacer.reports == ["throttled", "answered"]
+
+    def test_a_result_may_be_rejected(self) -> None:
+        clock, fn = FakeClock(), scripted("pending", "done")
+        for attempt in Retrier(PLAIN, clock=clock, retry_on_result="pending".__eq__):
+            with attempt:
+                result = fn()
+                attempt.set_result(result)
+        assert result == "done"
+        assert clock.sleeps == [0.5]
+        with pytest.raises(RejectedResultError):
+            loop(Retrier(PLAIN, clock=clock, retry_on_result="pending".__eq__), scripted(then="pending"))
+
+    def test_the_deadline_and_the_budget_are_obeyed(self) -> None:
+        seen: list[Deadline | None] = []
+
+        def work() -> NoReturn:
+            seen.append(Deadline.current())
+            raise throttling_error()
+
+        with pytest.raises(THROTTLED):
+            loop(Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(1.6)), work)
+        assert seen == [Deadline(1.6)] * 3
+        assert Deadline.current() is None
+        with pytest.raises(DeadlineExceededError):
+            next(iter(Retrier(PLAIN, clock=FakeClock(2.0), deadline=Deadline(1.6))))
+        with pytest.raises(THROTTLED) as raised:
+            loop(Retrier(PLAIN, budget=RetryBudget(0, 0)), throttled)
+        assert raised.value.__notes__ == [f"{NOTE} 1 attempt and 0.00 s of waiting: retry budget spent"]
+
+    def test_hooks_run_before_the_attempt(self) -> None:
+        seen: list[AttemptStarting] = []
+        fn = scripted(throttling_error(), "answer")
+        for attempt in Retrier(PLAIN, clock=FakeClock(), before_attempt=seen.append):
+            with attempt:
+                fn()
+        assert [starting.attempt for starting in seen] == [1, 2]
+
+    def test_a_forgotten_with_is_told(self) -> None:
+        events: list[Event] = []
+        attempts = iter(Retrier(PLAIN, listeners=[events.append]))
+        next(attempts)
+        with pytest.raises(RuntimeError) as refused:
+            next(attempts)
+        assert str(refused.value) == ("an attempt was not used: write 'with attempt:' around the statements to retry")
+
+    def test_an_error_that_the_body_catches_outside_ends_the_loop(self) -> None:
+        turns = 0
+        for attempt in Retrier(PLAIN.replace(max_retries=1), clock=FakeClock()):
+            turns += 1
+            try:
+                with attempt:
+                    raise throttling_error()
+            except THROTTLED:
+                pass
+        assert turns == 2
+
+    def test_a_fallback_has_no_place_in_it(self) -> None:
+        with pytest.raises(TypeError) as refused:
+            next(iter(Retrier(PLAIN, fallback=str)))
+        assert str(refused.value) == (
+            "Retrier: fallback: a loop has no value to substitute; accepted: None; catch the exception around the loop"
+        )
+
+    def test_one_retrier_serves_many_loops(self) -> None:
+        retrier = Retrier(PLAIN, clock=FakeClock())
+        one, other = iter(retrier), iter(retrier)
+        assert (next(one).number, next(other).number) == (1, 1)
+
+    def test_a_failed_loop_leaves_no_reference_cycle(self) -> None:
+        class Payload:
+            """Something that must not outlive the loop."""
+
+        def run(payload: Payload) -> None:
+            for attempt in Retrier(PLAIN, clock=FakeClock()):
+                with attempt:
+                    assert payload
+                    raise throttling_error()
+
+        gc.collect()
+        gc.disable()
+        try:
+            payload = Payload()
+            alive = weakref.ref(payload)
+            with pytest.raises(THROTTLED) as raised:
+                run(payload)
+            del payload, raised
+            assert alive() is None
+        finally:
+            gc.enable()
+
+
+class TestAsyncLoop:
+    async def test_a_block_is_retried(self) -> None:
+        clock, fn = FakeClock(), ascripted(*throttling_errors(2), "answer")
+        async for attempt in Retrier(PLAIN, clock=clock):
+            with attempt:
+                answer = await fn()
+        assert answer == "answer"
+        assert clock.sleeps == [0.5, 1.0]
+
+    async def test_the_last_error_is_raised(self) -> None:
+        fn = ascripted(then=throttling_error())
+        with pytest.raises(THROTTLED) as raised:
+            await aloop(Retrier(PLAIN, clock=FakeClock()), fn)
+        assert raised.value.__notes__ == [f"{NOTE} 4 attempts and 3.50 s of waiting: retries exhausted"]
+
+    async def test_each_attempt_has_a_time_limit(self) -> None:
+        clock = FakeClock()
+        retrier = Retrier(PLAIN.replace(retry_on="transient"), clock=clock, attempt_timeout=30.0)
+        with pytest.raises(AttemptTimeoutError):
+            await aloop(retrier, asyncio.Event().wait)
+        assert clock.monotonic() == 60.5
+
+    async def test_a_cancellation_is_not_retried(self) -> None:
+        pacer, entered = RecordingPacer(), asyncio.Event()
+
+        async def work() -> None:
+            async for attempt in Retrier(PLAIN.replace(retry_on="transient"), pacer=pacer):
+                with attempt:
+                    entered.set()
+                    await asyncio.Event().wait()
+
+        task = asyncio.create_task(work())
+        await entered.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert pacer.reports == ["answered"]
+
+    async def test_hooks_are_awaited(self) -> None:
+        seen: list[int] = []
+
+        async def refresh(starting: AttemptStarting) -> None:
+            seen.append(starting.attempt)
+
+        async for attempt in Retrier(PLAIN, before_attempt=refresh):
+            with attempt:
+                pass
+        assert seen == [1]
+
+    async def test_a_call_without_an_attempt(self) -> None:
+        events: list[Event] = []
+        retrier = Retrier(PLAIN, clock=FakeClock(1.0), deadline=Deadline(1.0), listeners=[events.append])
+        with pytest.raises(DeadlineExceededError):
+            await anext(aiter(retrier))
+        assert [type(event) for event in events] == [CallFailed]
+
+    async def test_a_forgotten_with_is_told(self) -> None:
+        attempts = aiter(Retrier(PLAIN))
+        await anext(attempts)
+        with pytest.raises(RuntimeError, match="an attempt was not used"):
+            await anext(attempts)
+
+    async def test_a_fallback_has_no_place_in_it(self) -> None:
+        with pytest.raises(TypeError, match="fallback: a loop has no value"):
+            await anext(aiter(Retrier(PLAIN, fallback=str)))
