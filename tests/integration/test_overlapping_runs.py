@@ -73,7 +73,7 @@ def test_where_overlapping_runs_wait_the_later_ones_find_everything_done(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ON_CONCURRENT_RUN", "wait")
-    monkeypatch.setattr("vectora_normalize.pipeline.admission._PAUSE", 0.1)
+    monkeypatch.setattr("vectora_normalize.pipeline.admission._POLL_SECONDS", 0.1)
     answers = invoke_together("one", "two", sources=[DEPOT])
     assert [answer["body"]["items_normalized"] for answer in answers] == [27, 27]
     asked = sorted(deployment.report(name)["work"]["invoked"] for name in ("one", "two"))

@@ -153,8 +153,8 @@ def test_a_worker_tells_what_it_did(deployment: Deployment, scaled: Queues, caps
     assert metrics["TokensReserved"] == [sum(usage.input_tokens + 1000 for usage in used)]
     assert metrics["TokensOverReserved"] == [sum(max(0, 1000 - 5 * usage.output_tokens) for usage in used)]
     assert {line["request_id"] for line in lines if "_aws" not in line} == {"worker-7"}
-    told = next(line for line in lines if line.get("set_aside"))
-    assert list(told["dead_lettered"].values()) == ["validation"]
+    logged = next(line for line in lines if line.get("dead_lettered"))
+    assert list(logged["dead_lettered"].values()) == ["validation"]
 
 
 def test_what_cannot_be_sent_is_outstanding_and_sent_by_the_next_dispatcher(

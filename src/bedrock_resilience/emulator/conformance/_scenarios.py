@@ -299,10 +299,11 @@ _RESPONSES: Final = (
 )
 
 _UNMODELLED_EXCEPTIONS: Final = (
-    # ConverseStream does not model this exception inside a stream: botocore then leaves its code empty.
+    # ConverseStream does not model this exception inside a stream: botocore leaves its code empty, and classify reads
+    # its name from the frame of the parser.
     _scenario(
         "modelTimeoutException in a stream, before any text",
-        Fault.STREAM_INTERRUPTED,
+        Fault.MODEL_TIMEOUT,
         Expectation.RETRY,
         2,
         "stream-exception",

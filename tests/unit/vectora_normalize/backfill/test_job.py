@@ -13,7 +13,7 @@ import pytest
 from support.clients import NOW, configure
 from support.items import raw_item
 from support.ticking import Ticking
-from vectora_normalize.backfill.job import Backfill
+from vectora_normalize.backfill.job import Backfill, InvocationJob
 from vectora_normalize.contract import RunRefusedError
 from vectora_normalize.settings import Settings
 from vectora_normalize.storage.objects import FolderStore
@@ -106,7 +106,7 @@ def test_jobs_are_told_the_oldest_first(tmp_path: Path) -> None:
     job = backfill.start(DAY, DAY, role_arn="arn:role")
     status = backfill.status(job)
     assert (status.status, status.ended, status.counts) == ("InProgress", False, {"total": 100, "processed": 7})
-    older = Job(name="b", client_id="small", model_id="m", records=0, started_at=NOW - dt.timedelta(days=1))
+    older = InvocationJob(name="b", client_id="small", model_id="m", records=0, started_at=NOW - dt.timedelta(days=1))
     cast("Any", backfill)._write(older)
     assert [one.name for one in backfill.jobs()] == ["b", job.name]
     assert backfill.status(older).status == "NotStarted"
@@ -114,13 +114,7 @@ def test_jobs_are_told_the_oldest_first(tmp_path: Path) -> None:
 
 def test_a_job_without_its_records_brings_nothing(tmp_path: Path) -> None:
     shop = Shop(tmp_path, "small")
-    job = Job(name="b", client_id="small", model_id="m", records=3, started_at=NOW, arn="arn:1")
+    job = InvocationJob(name="b", client_id="small", model_id="m", records=3, started_at=NOW, arn="arn:1")
     collected = shop.backfill().collect(job)
     assert (collected.answered, dict(collected.failed), dict(collected.listed)) == (0, {}, {})
     assert collected.job.collected_at == NOW
-
-
-def test_a_job_is_frozen() -> None:
-    job = Job(name="b", client_id="small", model_id="m", records=3, started_at=NOW)
-    with pytest.raises(AttributeError):
-        job.name = "c"  # type: ignore[misc]
