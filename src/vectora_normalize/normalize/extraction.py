@@ -1,7 +1,7 @@
-"""A Converse answer, checked and grounded, becomes a normalised item.
+"""Makes a normalised item from a Converse response: validates the extraction and grounds its names.
 
-`Extraction` is the one definition of what a model may answer: the schema of the forced tool is made from it, and the
-answer is validated against it. What does not fit is a failure of that item; nothing is guessed in its place.
+``Extraction`` is the one definition of what a model may answer: the schema of the forced tool is generated from it,
+and the response is validated against it. A response that does not match is a failure of that item; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vectora_normalize.items import RawItem, Scopes
 
 Watchlists: TypeAlias = "Mapping[str, Watchlist]"
-"""Kind (one of `KINDS`) to the client's names of that kind."""
+"""Kind (one of ``KINDS``) to the client's names of that kind."""
 
 TOOL_NAME: Final = "record_item"
 """The tool that a model must call, whatever else an item asks of it."""
@@ -63,7 +63,7 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class MalformedExtractionError(ValueError):
-    """An answer that is no `Extraction`; the message says where it differs.
+    """A response that is not an ``Extraction``; the message says where it differs.
 
     Attributes:
         body: The whole response, where it is known; the retry core reads its usage.
@@ -74,22 +74,22 @@ class MalformedExtractionError(ValueError):
 
 
 def tool_schema() -> dict[str, Any]:
-    """The JSON Schema of the tool's input: `Extraction`, in the subset that Bedrock's tools accept.
+    """Return the JSON Schema of the tool's input: ``Extraction``, in the subset that Bedrock's tools accept.
 
-    References are resolved in place, and titles dropped: they cost tokens and tell a model nothing.
+    References are resolved in place, and titles dropped: they cost tokens and give a model no information.
     """
     definitions = msgspec.json.schema(Extraction)["$defs"]
     return _flat(definitions["Extraction"], definitions)
 
 
 def read_answer(answer: Mapping[str, Any]) -> Extraction:
-    """The extraction in an answer of Converse to a request with the forced tool.
+    """Return the extraction in a response of Converse to a request with the forced tool.
 
     Args:
-        answer: What `bedrock_resilience.bedrock.converse` returned.
+        answer: What ``bedrock_resilience.bedrock.converse`` returned.
 
     Raises:
-        MalformedExtractionError: The tool was not called, or not with an `Extraction`.
+        MalformedExtractionError: The tool was not called, or not with an ``Extraction``.
     """
     blocks = answer["output"]["message"]["content"]
     calls = [block["toolUse"] for block in blocks if block.get("toolUse", {}).get("name") == TOOL_NAME]
@@ -99,16 +99,16 @@ def read_answer(answer: Mapping[str, Any]) -> Extraction:
 
 
 def read_text_answer(answer: Mapping[str, Any]) -> Extraction:
-    """The extraction in an answer of Converse to a request for JSON as text.
+    """Return the extraction in a response of Converse to a request for JSON as text.
 
     Args:
-        answer: An answer that `bedrock_resilience.bedrock.check_converse` has nothing against.
+        answer: A response that passed ``bedrock_resilience.bedrock.check_converse``.
 
     Raises:
-        MalformedExtractionError: The text is no JSON, or not that of an `Extraction`.
+        MalformedExtractionError: The text is not JSON, or not that of an ``Extraction``.
     """
     text = "".join(block.get("text", "") for block in answer["output"]["message"]["content"])
-    fenced = _FENCED.fullmatch(text)  # what models put around JSON, whatever they were told
+    fenced = _FENCED.fullmatch(text)  # models put a fence around JSON, whatever the prompt says
     try:
         fields: object = msgspec.json.decode(fenced[1] if fenced else text)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -129,10 +129,10 @@ def _checked(fields: object) -> Extraction:
 def normalize(
     item: RawItem, extraction: Extraction, watchlists: Watchlists, *, ingested_at: dt.datetime
 ) -> NormalizedItem:
-    """The item with what a model read out of it, grounded in its title and text.
+    """Return the normalised item: the extraction, grounded in the title and text of the item.
 
     Raises:
-        ValueError: The item has no date; such items are left out before they come here.
+        ValueError: The item has no date; such items are filtered out earlier.
     """
     if item.published_at is None:
         raise ValueError(f"published_at: {item_id(item)} has none; required: the day of publication")
@@ -159,13 +159,13 @@ def normalize(
 
 
 def item_id(item: RawItem) -> str:
-    """The item's name: the same for the same text of the same source, in whatever run it is met."""
+    """Return the id of the item: the same for the same text of the same source, in every run."""
     day = item.published_at.strftime("%Y%m%d") if item.published_at else "undated"
     return f"{item.source_key}_{day}_{item.content_hash[:12]}"
 
 
 def watchlists_of(scopes: Scopes) -> dict[str, Watchlist]:
-    """The client's names, ready to be compared; a kind that the client does not watch has an empty list."""
+    """Return the client's names by kind; a kind that the client does not watch has an empty list."""
     return {kind: Watchlist(scopes.get(kind, ())) for kind in KINDS}
 
 

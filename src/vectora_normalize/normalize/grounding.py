@@ -1,12 +1,12 @@
 """Whether a text contains a name, and whether a client watches it.
 
-A model may report a company that the text does not mention. Such a name is dropped: what `<kind>_detected` lists can
-be found in the title or text of the item by anyone who looks.
+A model may report a company that the text does not mention. Such a name is dropped: every name in ``<kind>_detected``
+is in the title or text of the item.
 
-Two spellings are the same name when they differ in case, accents, Unicode form, a trademark sign (`UZEDY®`, `UZEDY
-(R)`), or in hyphens and spaces (`long-acting`, `long acting`, `PharmaShell` for `Pharma Shell`). They are different
-names when a word is missing or added: `Merck` is not `Merck & Co`, because `Merck KGaA` is another company. For the
-same reason legal forms (`Inc`, `SA`, `AB`) are not cut off.
+Two spellings are the same name when they differ in case, accents, Unicode form, a trademark sign (``UZEDY®``,
+``UZEDY (R)``), or in hyphens and spaces (``long-acting``, ``long acting``, ``PharmaShell`` for ``Pharma Shell``). They
+are different names when a word is missing or added: ``Merck`` is not ``Merck & Co``, because ``Merck KGaA`` is another
+company. For the same reason legal forms (``Inc``, ``SA``, ``AB``) are not cut off.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _EDGE = " .,;:!?'\"()[]"
 
 
 def fold(text: str) -> str:
-    """The text without the differences that do not make another name: one line, words parted by single spaces."""
+    """Return the text in one line without differences that do not make another name; single spaces separate words."""
     text = unicodedata.normalize("NFKD", _TRADEMARK.sub("", text).translate(_CURLY)).casefold()
     # Combining marks are accents; format characters are soft hyphens and joiners that nobody sees.
     visible = "".join(char for char in text if unicodedata.category(char) not in {"Mn", "Cf"})
@@ -36,42 +36,42 @@ def fold(text: str) -> str:
 
 @functools.lru_cache(maxsize=8192)
 def name_key(name: str) -> str:
-    """What two spellings of one name have in common; empty for a name without a letter or digit."""
+    """Return a key that is equal for all spellings of one name; empty for a name without a letter or digit."""
     folded = fold(name).strip(_EDGE)
     return folded.replace(" ", "") if any(map(str.isalnum, folded)) else ""
 
 
 class Text:
-    """A text that can be asked for names; folded once, since it is asked hundreds of times."""
+    """A text in which names are looked up; folded once, because it is searched hundreds of times."""
 
-    def __init__(self, *parts: str) -> None:
-        # A line break is folded into a gap, so the parts are kept apart by a sign that no name holds.
-        self._folded = " | ".join(map(fold, parts))
+    def __init__(self, *sections: str) -> None:
+        # A line break is folded into a gap, so the sections are separated by a sign that no name contains.
+        self._folded = " | ".join(map(fold, sections))
 
     def contains(self, name: str) -> bool:
-        """Whether the name stands in the text as whole words."""
-        parts = _name_parts(name)
-        # A look for the parts alone is some twenty times faster than the pattern, and settles nearly every question.
-        if not parts or not all(part in self._folded for part in parts):
+        """Return whether the text contains the name as whole words."""
+        words = _name_words(name)
+        # A search for the words alone is some twenty times faster than the pattern, and decides nearly every case.
+        if not words or not all(word in self._folded for word in words):
             return False
-        return _pattern(parts).search(self._folded) is not None
+        return _pattern(words).search(self._folded) is not None
 
 
 @functools.lru_cache(maxsize=8192)
-def _name_parts(name: str) -> tuple[str, ...]:
+def _name_words(name: str) -> tuple[str, ...]:
     return tuple(fold(name).strip(_EDGE).split(" ")) if name_key(name) else ()
 
 
 @functools.lru_cache(maxsize=8192)
-def _pattern(parts: tuple[str, ...]) -> re.Pattern[str]:
-    words = " ?".join(map(re.escape, parts))
-    return re.compile(rf"(?<!\w){words}(?!\w)")
+def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    spaced = " ?".join(map(re.escape, words))
+    return re.compile(rf"(?<!\w){spaced}(?!\w)")
 
 
 class Watchlist:
     """The names of one kind that a client watches, each in the spelling of its scope file.
 
-    Where a scope lists several spellings of one name (`Uzedy`, `UZEDY`, `UZEDY®`), the first is the one reported.
+    Where a scope lists several spellings of one name (``Uzedy``, ``UZEDY``, ``UZEDY®``), the first is the one reported.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -81,20 +81,20 @@ class Watchlist:
                 self._spelling.setdefault(key, name)
 
     def spelling(self, name: str) -> str | None:
-        """The client's spelling of that name; None where the client does not watch it."""
+        """Return the client's spelling of that name; None where the client does not watch it."""
         return self._spelling.get(name_key(name))
 
     def found_in(self, text: Text) -> list[str]:
-        """Those of the names that the text contains, in the order of the scope."""
+        """Return the names that the text contains, in the order of the scope."""
         return [name for name in self._spelling.values() if text.contains(name)]
 
 
 def ground(names: Iterable[str], text: Text, watchlist: Watchlist) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What of a model's names may be reported.
+    """Return those of a model's names that may be reported.
 
     Args:
-        names: What the model named, of one kind.
-        text: The text it was given.
+        names: The names of one kind that the model reported.
+        text: The title and text of the item.
         watchlist: The client's names of that kind.
 
     Returns:

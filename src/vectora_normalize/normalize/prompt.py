@@ -1,9 +1,8 @@
-"""One item becomes a Converse request: material to read, a tool to call, nothing to obey.
+"""Builds the Converse request of an item, hardened against prompt injection.
 
-An item is written by strangers, so its text is data. It stands between tags whose name is a hash of that very text:
-whoever writes the text cannot know the tag that will close it. The model is forced to call one tool, whose schema
-leaves no room for anything but an `Extraction`, and what it answers is validated and grounded afterwards. A text that
-gives orders therefore comes out as an ordinary item about orders.
+The text of an item is untrusted, so it is data. It stands between tags whose name is a hash of that very text: its
+author cannot know the closing tag. The model is forced to call one tool, whose schema allows only an ``Extraction``,
+and its response is validated and grounded afterwards. A text with instructions is therefore extracted like any other.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ The JSON object, without any text or mark around it, has exactly the fields of t
 
 
 def build_request(item: RawItem, watchlists: Watchlists, *, model_id: str, language: str = "en") -> dict[str, Any]:
-    """The keyword arguments of a Converse call that reads the item.
+    """Return the keyword arguments of the Converse call for an item.
 
     The client's names go into it only where the item's text contains them, and at most 40 of them: a scope of 300
     names in each of 100 requests would cost more tokens than the items themselves.
@@ -61,28 +60,28 @@ def build_request(item: RawItem, watchlists: Watchlists, *, model_id: str, langu
         item: What to read.
         watchlists: The client's names by kind.
         model_id: Bedrock model or inference profile.
-        language: Language of the summary, such as `en`.
+        language: Language of the summary, such as ``en``.
     """
     return {
         "modelId": model_id,
         "system": [{"text": _rules(language, how=_BY_TOOL, form="tool")}],
         "messages": _messages(item, watchlists),
-        # Not `strict`: Bedrock compiles a strict schema at first use, for up to minutes, and forgets it in a day.
+        # Not ``strict``: Bedrock compiles a strict schema at first use, for up to minutes, and forgets it in a day.
         "toolConfig": {"tools": [_tool()], "toolChoice": {"tool": {"name": TOOL_NAME}}},
         "inferenceConfig": _inference(),
     }
 
 
 def build_text_request(item: RawItem, watchlists: Watchlists, *, language: str = "en") -> dict[str, Any]:
-    """The body of a Converse call that asks for the same as text: for batch inference, which may not take tools.
+    """Return the body of a Converse call that requests JSON as text: for batch inference, which may not accept tools.
 
-    AWS's pages disagree on tools in batch inference, so none is used; the answer is validated in the same way. It
-    names no model, which a job does.
+    AWS's pages disagree on tools in batch inference, so none is used; the response is validated in the same way. It
+    names no model, because the job does.
 
     Args:
         item: What to read.
         watchlists: The client's names by kind.
-        language: Language of the summary, such as `en`.
+        language: Language of the summary, such as ``en``.
     """
     return {
         "system": [{"text": _rules(language, how=_AS_TEXT, form="form of the answer") + _SCHEMA + _schema()}],
