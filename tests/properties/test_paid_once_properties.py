@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from support.answering import answer
-from support.memorystore import MemoryStore
+from support.memory_store import MemoryStore
 from support.ticking import Ticking
 from vectora_normalize.normalize.response_cache import CachedResponse, ItemClaim, ResponseCache
 from vectora_normalize.storage.expiry import RunClock

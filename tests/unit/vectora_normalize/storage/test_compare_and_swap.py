@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.memorystore import MemoryStore
+from support.memory_store import MemoryStore
 from support.ticking import Ticking
 from vectora_normalize.storage.compare_and_swap import BACKOFF, CompareAndSwap, Written
 from vectora_normalize.storage.objects import StoreConflictError, Stored, StoreError
