@@ -188,7 +188,7 @@ class CallState:
 
     def begin(self, now: float) -> Attempt | Sleep | Stop:
         """Return the first step: an attempt, unless the pacer asks for a wait or the call has to stop."""
-        if self._must_stop():
+        if self._stop_event is not None and self._stop_event.is_set():
             return self._stop(StopReason.RUN_STOPPED)
         if self.deadline is not None and not self.deadline.allows(now):
             return self._stop(StopReason.DEADLINE)

@@ -128,7 +128,7 @@ def drive(
         kwargs: Its keyword arguments.
         pause: Sleeps for so many seconds. A true result means that the run is over and the call stops.
     """
-    pause = pause or sleep_of(settings)
+    pause = pause or (settings.clock.sleep if settings.stop_event is None else sleep_of(settings))
     now = settings.clock.monotonic
     try:
         step = emit_step(settings, call, call.begin(now()))
@@ -223,7 +223,7 @@ def sleep_of(settings: CallSettings) -> Callable[[float], object]:
 def prepare(settings: CallSettings, call: CallState) -> None:
     """Call ``before_attempt``. An exception that it raises ends the call, and the attempt is not sent."""
     try:
-        result = _before(settings, call)
+        result: Any = _before(settings, call)
     except BaseException:
         call.withdrawn(settings.clock.monotonic())
         raise

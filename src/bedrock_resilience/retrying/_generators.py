@@ -40,7 +40,7 @@ def is_asynchronous(fn: Callable[..., Any]) -> bool:
 def _decorate_synchronous(settings: CallSettings, fn: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401 - the type is fn's own
-        source: Generator[Any, Any, Any]
+        source: Any = None
         end: StopIteration | None = None
 
         def start(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as above
@@ -57,7 +57,7 @@ def _decorate_synchronous(settings: CallSettings, fn: Callable[..., Any]) -> Cal
     return wrapper
 
 
-def _rest(source: Generator[Any, Any, Any], value: object) -> Generator[Any, Any, Any]:
+def _rest(source: Any, value: object) -> Generator[Any, Any, Any]:  # noqa: ANN401 - the generator, of the caller's types
     """Yield the first value and then the others, as ``yield from source`` does."""
     while True:
         try:
@@ -79,7 +79,7 @@ def _rest(source: Generator[Any, Any, Any], value: object) -> Generator[Any, Any
 def _decorate_asynchronous(settings: CallSettings, fn: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(fn)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 - the type is fn's own
-        source: AsyncGenerator[Any, Any]
+        source: Any = None
         ended = False
 
         async def start(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as above
