@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 @contextmanager
-def memory_limit(max_bytes: int) -> Iterator[None]:
+def memory_limit(max_bytes: int) -> Generator[None]:
     """Fail where the block allocates more bytes at one time; tracing ends with the block, even if it fails."""
     tracemalloc.start()
     try:

@@ -58,13 +58,13 @@ def _described(name: str, thing: Any) -> list[str]:  # noqa: ANN401 - anything m
     return [f"{name}: {type(thing).__name__}"]
 
 
-def _members(cls: type) -> list[str]:
+def _members(cls: type[Any]) -> list[str]:
     if issubclass(cls, enum.Enum):
         return [f"{member.name} = {member.value!r}" for member in cls] + _attributes(cls, (enum.Enum,))
     return _attributes(cls, ())
 
 
-def _attributes(cls: type, without: tuple[type, ...]) -> list[str]:
+def _attributes(cls: type[Any], without: tuple[type, ...]) -> list[str]:
     ignored = {name for base in (object, BaseException, Exception, *without) for name in dir(base)}
     found = {name for name in dir(cls) if not name.startswith("_")} - ignored
     found |= {name for name in _annotated(cls) if not name.startswith("_")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,13 +44,13 @@ class NotAwaitableError(TypeError):
     """A function that was to be awaited returned a plain value. Calling it again, for another item, does the same."""
 
 
-def awaitable_from(fn: Callable[..., object], value: Any) -> Any:  # noqa: ANN401 - an awaitable of any kind
+def awaitable_from(fn: Callable[..., object], value: object) -> Any:  # noqa: ANN401 - an awaitable of any kind
     """Return the value that ``fn`` returned, if it can be awaited.
 
     Raises:
         NotAwaitableError: It cannot be awaited.
     """
-    if hasattr(type(value), "__await__") or inspect.isawaitable(value):
+    if inspect.isawaitable(value):
         return value
     raise NotAwaitableError(
         f"{fn!r} returned {type(value).__name__}, which cannot be awaited: use Retrier.call, or BoundedExecutor.run; "
@@ -92,7 +92,7 @@ def _bodies(fn: Any) -> list[Any]:  # noqa: ANN401 - whatever the caller passes
     unwrapped = inspect.unwrap(fn) if callable(fn) else fn
     while isinstance(unwrapped, functools.partial):
         unwrapped = unwrapped.func
-    bodies = [fn, unwrapped]
+    bodies: list[Any] = [fn, unwrapped]
     if not inspect.isroutine(unwrapped) and not inspect.isclass(unwrapped):
-        bodies.append(getattr(type(unwrapped), "__call__", None))  # noqa: B004 - the function, not whether there is one
+        bodies.append(getattr(cast("type", type(unwrapped)), "__call__", None))  # noqa: B004 - the function, not whether there is one
     return bodies

@@ -11,7 +11,7 @@ from bedrock_resilience._checks import has_methods, number, refuse
 from bedrock_resilience.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from bedrock_resilience.clock import Clock
 
@@ -88,7 +88,7 @@ class Deadline:
         return now + wait + self.attempt < self.at
 
     @contextmanager
-    def apply(self) -> Iterator[Deadline]:
+    def apply(self) -> Generator[Deadline]:
         """Make this deadline apply to every call inside the ``with`` block, beside the deadline of the call itself.
 
         Where blocks are nested, the earliest deadline counts.

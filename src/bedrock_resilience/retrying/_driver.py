@@ -240,7 +240,7 @@ async def aprepare(settings: CallSettings, call: CallState) -> None:
     """Call ``before_attempt`` as ``prepare`` does, and await what it returns."""
     try:
         result: Any = _before(settings, call)
-        if hasattr(type(result), "__await__"):
+        if inspect.isawaitable(result):
             await result
     except BaseException:
         call.withdrawn(settings.clock.monotonic())

@@ -7,7 +7,7 @@ their class in the package that defines it. So this works in a Lambda without bo
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.retrying._fault_tables import (
@@ -59,7 +59,8 @@ def _classify(error: BaseException, visited: frozenset[int]) -> Fault:
         return declared
     visited |= {id(error)}
     if isinstance(error, BaseExceptionGroup):
-        members = [_classify(member, visited) for member in error.exceptions if id(member) not in visited]
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        members = [_classify(member, visited) for member in group.exceptions if id(member) not in visited]
         return max(members, key=_caution, default=Fault.UNKNOWN)
     fault = _from_response(error)
     if fault is not None:

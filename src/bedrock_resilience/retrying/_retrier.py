@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bedrock_resilience._checks import Problem, function, has_methods, instance, number, refuse, wrong_type
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -77,7 +77,7 @@ class Retrier(CallSettings):
 
     __slots__ = ()
 
-    policy: RetryPolicy
+    policy: RetryPolicy  # pyright: ignore[reportIncompatibleVariableOverride]  # set once, by __init__
 
     def __init__(  # noqa: PLR0913 - the options of a call, all by name
         self,
@@ -276,4 +276,5 @@ def _check_listeners(given: object) -> Problem | None:
     accepted = "an iterable of functions that take one event, such as [LoggingListener()]"
     if not isinstance(given, tuple):
         return wrong_type("listeners", given, accepted)
-    return next((wrong_type("listeners", one, accepted) for one in given if not callable(one)), None)
+    listeners = cast("tuple[object, ...]", given)
+    return next((wrong_type("listeners", one, accepted) for one in listeners if not callable(one)), None)

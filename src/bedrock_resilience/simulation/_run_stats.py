@@ -155,7 +155,8 @@ class RunStats:
         }
         if times:
             read["elapsed"] = (max(times) - min(times)).total_seconds()
-        return cls(**{**read, "submitted": submitted, **known})
+        arguments: dict[str, Any] = {**read, "submitted": submitted, **known}
+        return cls(**arguments)
 
     @property
     def throttle_rate(self) -> float:

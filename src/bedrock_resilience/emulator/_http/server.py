@@ -167,12 +167,12 @@ class _Connection(BaseHTTPRequestHandler):
     default_request_version = "HTTP/1.1"  # the base class answers malformed requests as HTTP/0.9: without a head
     disable_nagle_algorithm = True
     rbufsize = 0
-    server: _Listener
-    rfile: _LineReader
+    server: _Listener  # pyright: ignore[reportIncompatibleVariableOverride]  # the one server that makes this handler
+    rfile: _LineReader  # pyright: ignore[reportIncompatibleVariableOverride]  # set by setup()
 
     def setup(self) -> None:
         super().setup()
-        self.rfile = _LineReader(cast("io.RawIOBase", self.rfile))
+        self.rfile = _LineReader(cast("io.RawIOBase", self.rfile))  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's signature
         """The emulator has its own log."""

@@ -46,7 +46,7 @@ async def test_a_coroutine_in_another_context_is_cancelled_like_any_other() -> N
             cleaned.append(TENANT.get())
             raise
 
-    task = asyncio.create_task(run_in(contextvars.copy_context(), work()))
+    task = asyncio.ensure_future(run_in(contextvars.copy_context(), work()))
     await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

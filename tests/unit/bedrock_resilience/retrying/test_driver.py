@@ -302,7 +302,7 @@ class TestFallback:
     def test_no_mistake_and_no_stop_is_hidden_by_it(self) -> None:
         stopped = threading.Event()
         stopped.set()
-        settings: dict[str, Any] = {"clock": FakeClock(), "fallback": lambda _: "substitute"}
+        settings: dict[str, Any] = {"clock": FakeClock(), "fallback": repr}
         with pytest.raises(type(validation_error())):
             Retrier(PLAIN, **settings).call(scripted(validation_error()))
         with pytest.raises(CallStoppedError):

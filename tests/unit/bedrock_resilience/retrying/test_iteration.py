@@ -75,7 +75,9 @@ class RecordingPacer(NoPacer):
 
 class TestLoop:
     def test_a_block_is_retried(self) -> None:
-        clock, fn, numbers = FakeClock(), scripted(*throttling_errors(2), "answer"), []
+        clock, fn = FakeClock(), scripted(*throttling_errors(2), "answer")
+        numbers: list[tuple[int, int]] = []
+        answer: object = None
         for attempt in Retrier(PLAIN, clock=clock):
             with attempt:
                 numbers.append((attempt.number, attempt.max_attempts))
@@ -154,6 +156,7 @@ class TestLoop:
 
     def test_a_result_may_be_rejected(self) -> None:
         clock, fn = FakeClock(), scripted("pending", "done")
+        result: object = None
         for attempt in Retrier(PLAIN, clock=clock, retry_on_result="pending".__eq__):
             with attempt:
                 result = fn()
@@ -245,6 +248,7 @@ class TestLoop:
 class TestAsyncLoop:
     async def test_a_block_is_retried(self) -> None:
         clock, fn = FakeClock(), ascripted(*throttling_errors(2), "answer")
+        answer: object = None
         async for attempt in Retrier(PLAIN, clock=clock):
             with attempt:
                 answer = await fn()

@@ -84,6 +84,10 @@ def test_a_writer_that_always_loses_gives_up_within_ten_seconds() -> None:
 
 def test_of_many_writers_none_is_lost() -> None:
     store = MemoryStore()
+
+    def write(_: int) -> None:
+        CompareAndSwap(store).update("n", increment)
+
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: CompareAndSwap(store).update("n", increment), range(64)))
+        list(pool.map(write, range(64)))
     assert store.get("n") == b"64"
