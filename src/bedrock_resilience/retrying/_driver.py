@@ -223,7 +223,7 @@ def sleep_of(settings: CallSettings) -> Callable[[float], object]:
 def prepare(settings: CallSettings, call: CallState) -> None:
     """Call ``before_attempt``. An exception that it raises ends the call, and the attempt is not sent."""
     try:
-        result: Any = _before(settings, call)
+        result: object = _before(settings, call)
     except BaseException:
         call.withdrawn(settings.clock.monotonic())
         raise
