@@ -9,7 +9,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.bedrock._client import DEFAULT_CONNECT_TIMEOUT, bedrock_runtime_client
+from bedrock_resilience import bedrock_runtime_client
+from bedrock_resilience.bedrock import DEFAULT_CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
+from bedrock_resilience import RetryPolicy
 from bedrock_resilience.bedrock import DEFAULT_READ_TIMEOUT
 from bedrock_resilience.quotas import Quota
-from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.contract import ErrorType, RunRefusedError, show
 
 if TYPE_CHECKING:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience._fault import Fault
-from bedrock_resilience.batch._executor import BoundedExecutor
+from bedrock_resilience import BoundedExecutor, Fault, RetryPolicy
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.retrying._policy import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bedrock_resilience import Deadline
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.retrying._deadline import Deadline
 
 # What SQS accepts in one request, for the whole batch and for each message ("Amazon SQS message quotas").
 _MAX_BATCH_MESSAGES: Final = 10

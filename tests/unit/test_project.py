@@ -173,3 +173,14 @@ def test_only_lower_bounds_are_asked_of_users() -> None:
     extras = [text for texts in PROJECT["project"]["optional-dependencies"].values() for text in texts]
     operators = {bound.operator for text in extras for bound in Requirement(text).specifier}
     assert operators == {">="}
+
+
+def test_the_application_imports_public_places_of_the_library_only() -> None:
+    private = re.compile(r"^bedrock_resilience(\.\w+)*\._(?!version)")
+    found = [
+        f"{path.relative_to(ROOT)}: {node.module}"
+        for path in (SRC / "vectora_normalize").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and private.match(node.module)
+    ]
+    assert found == []

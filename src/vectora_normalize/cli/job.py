@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Generator, Mapping
 
-    from bedrock_resilience.batch._report import Progress
+    from bedrock_resilience import Progress
     from bedrock_resilience.clock import Clock
     from vectora_normalize.pipeline.summary import RunSummary
 

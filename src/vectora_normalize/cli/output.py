@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from bedrock_resilience.batch._report import Progress as BatchProgress
+    from bedrock_resilience import Progress as BatchProgress
     from vectora_normalize.pipeline.summary import RunSummary
 
 _LOGGERS: Final = ("vectora_normalize", "bedrock_resilience")

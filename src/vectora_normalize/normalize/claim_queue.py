@@ -15,7 +15,7 @@ from vectora_normalize.storage.objects import StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bedrock_resilience.batch._report import ItemOutcome
+    from bedrock_resilience import ItemOutcome
     from vectora_normalize.normalize.normalizer import PreparedRequest
     from vectora_normalize.normalize.response_cache import ResponseCache
 

@@ -14,12 +14,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.batch._executor import BoundedExecutor
-from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
+from bedrock_resilience import BatchReport, BoundedExecutor, Deadline, ItemOutcome, Progress, RetryPolicy, classify
 from bedrock_resilience.errors import BatchInterrupted
-from bedrock_resilience.retrying._deadline import Deadline
-from bedrock_resilience.retrying._faults import classify
-from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.normalize.background_writer import BackgroundWriter
 from vectora_normalize.normalize.claim_queue import ClaimQueue, Task
 from vectora_normalize.normalize.extraction import item_id

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
 
-from bedrock_resilience._fault import Fault
+from bedrock_resilience import Fault
 from vectora_normalize.items import KINDS, EventType, NormalizedItem
 from vectora_normalize.normalize.grounding import Text, Watchlist, ground
 

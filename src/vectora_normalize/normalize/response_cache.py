@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from bedrock_resilience.batch._executor import BoundedExecutor
-from bedrock_resilience.retrying._policy import RetryPolicy
+from bedrock_resilience import BoundedExecutor, RetryPolicy
 from vectora_normalize.normalize.extraction import Extraction  # noqa: TC001 - as datetime
 from vectora_normalize.storage.compare_and_swap import CompareAndSwap, Written
 from vectora_normalize.storage.expiry import LeaseRecord
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Mapping, Sequence
 
+    from bedrock_resilience import Deadline
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.retrying._deadline import Deadline
     from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 

@@ -9,8 +9,8 @@ from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.settings import OnConcurrentRun
 
 if TYPE_CHECKING:
+    from bedrock_resilience import Deadline
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.retrying._deadline import Deadline
     from vectora_normalize.storage.expiry import LeaseRecord
     from vectora_normalize.storage.leases import Lease
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from bedrock_resilience._fault import Fault
+from bedrock_resilience import Fault
 from vectora_normalize.items import RawItem  # noqa: TC001 - as datetime
 from vectora_normalize.storage.expiry import LeaseRecord
 from vectora_normalize.storage.objects import NotFoundError, StoreError
@@ -25,7 +25,7 @@ from vectora_normalize.storage.objects import NotFoundError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bedrock_resilience.batch._report import ItemOutcome
+    from bedrock_resilience import ItemOutcome
     from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 

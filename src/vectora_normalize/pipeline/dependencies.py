@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bedrock_resilience import Deadline
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.retrying._deadline import Deadline
 from vectora_normalize.aws_clients import ATTEMPT_SECONDS, bedrock_clients, gc_paused, make_client, make_session
 from vectora_normalize.settings import Mode, Pacing
 from vectora_normalize.sources.http.addresses import AddressPolicy
@@ -19,7 +19,7 @@ from vectora_normalize.storage.objects import S3Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bedrock_resilience.batch._report import Progress
+    from bedrock_resilience import Progress
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
     from vectora_normalize.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bedrock_resilience.batch._report import BatchReport, ItemOutcome
+from bedrock_resilience import BatchReport, ItemOutcome
 from vectora_normalize.normalize.response_cache import look_up
 from vectora_normalize.pipeline.messages import ItemMessage
 from vectora_normalize.pipeline.worklist import QUEUED
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
+    from bedrock_resilience import Deadline
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.retrying._deadline import Deadline
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized, Normalizer
     from vectora_normalize.normalize.response_cache import ResponseCache

@@ -14,8 +14,7 @@ import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience._fault import Fault
-from bedrock_resilience.batch._report import BatchReport
+from bedrock_resilience import BatchReport, Fault
 from bedrock_resilience.errors import BatchInterrupted
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.normalize.batch import normalize_items_batch
@@ -38,7 +37,7 @@ from vectora_normalize.storage.objects import BucketMissingError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from bedrock_resilience.batch._report import Progress
+    from bedrock_resilience import Progress
     from bedrock_resilience.clock import Clock
     from vectora_normalize.contract import RunRequest
     from vectora_normalize.pipeline.dependencies import Dependencies, Invocation

@@ -9,8 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience._fault import Fault
-from bedrock_resilience.batch._report import BatchReport
+from bedrock_resilience import BatchReport, Fault
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.normalize.batch import normalize_items_batch
 from vectora_normalize.normalize.extraction import item_id, watchlists_of
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Sequence
 
-    from bedrock_resilience.batch._report import ItemOutcome
+    from bedrock_resilience import ItemOutcome
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
     from vectora_normalize.pipeline.dependencies import Dependencies, Invocation

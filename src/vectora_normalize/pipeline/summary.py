@@ -13,7 +13,7 @@ from vectora_normalize.pipeline.worklist import QUEUED
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sized
 
-    from bedrock_resilience.batch._report import ItemOutcome
+    from bedrock_resilience import ItemOutcome
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
     from vectora_normalize.pipeline.worklist import Batch, WorkList

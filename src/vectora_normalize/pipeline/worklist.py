@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bedrock_resilience._fault import Fault
-from bedrock_resilience.batch._report import BatchReport, ItemOutcome
+from bedrock_resilience import BatchReport, Fault, ItemOutcome
 from vectora_normalize.pipeline.backlog import MAX_FAILED_RUNS, BacklogItem
 
 if TYPE_CHECKING:

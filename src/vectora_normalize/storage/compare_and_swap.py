@@ -11,9 +11,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from bedrock_resilience import FullJitter, RetryPolicy
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.retrying._jitter import FullJitter
-from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.storage.objects import NotFoundError, StoreConflictError, StoreError
 
 if TYPE_CHECKING:

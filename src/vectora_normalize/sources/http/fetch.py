@@ -19,10 +19,9 @@ from urllib.parse import urljoin
 
 import msgspec
 
+from bedrock_resilience import EqualJitter, RetryPolicy
 from bedrock_resilience._version import __version__
 from bedrock_resilience.clock import SystemClock
-from bedrock_resilience.retrying._jitter import EqualJitter
-from bedrock_resilience.retrying._policy import RetryPolicy
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http import inflate
 from vectora_normalize.sources.http.addresses import AddressPolicy
