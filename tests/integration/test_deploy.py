@@ -211,7 +211,7 @@ class TestADeploymentThatFails:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name)
         deployed.session = cast("Any", boto3).Session(region_name=REGION)
-        assert str(deployed.fails()).startswith(f"looking at the function {PLACE.function}: no valid AWS credentials")
+        assert str(deployed.fails()).startswith(f"describing the function {PLACE.function}: no valid AWS credentials")
 
     def test_a_profile_that_is_not_there_is_told(self, deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_PROFILE", "nobody")
@@ -256,10 +256,10 @@ class TestADeploymentThatFails:
         deployed.service.answer_next("GET", "configuration", *[IN_PROGRESS] * 6)
         told = r"^f: still Active, update InProgress, after 10 s$"
         with (
-            closing(Function(deployed.session, "f", deployed.clock, patience=10)) as function,
+            closing(Function(deployed.session, "f", deployed.clock, max_wait=10)) as function,
             pytest.raises(DeployError, match=told),
         ):
-            function.settled()
+            function.wait_until_settled()
         assert deployed.clock.monotonic() == pytest.approx(10)
 
     def test_others_that_keep_updating_are_told(self, deployed: Deployed) -> None:
@@ -267,7 +267,7 @@ class TestADeploymentThatFails:
         deployed.service.answer_next("PUT", "code", *[conflict] * 5)
         told = r"others kept updating it for 10 s; the code there is not this one$"
         with (
-            closing(Function(deployed.session, PLACE.function, deployed.clock, patience=10)) as function,
+            closing(Function(deployed.session, PLACE.function, deployed.clock, max_wait=10)) as function,
             pytest.raises(DeployError, match=told),
         ):
             function.update(PLACE)

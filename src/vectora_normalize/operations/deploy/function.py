@@ -1,4 +1,4 @@
-"""The function in Lambda: what it is, new code for it, and one invocation of it."""
+"""A deployed Lambda function: its state, an update of its code, and one invocation."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from vectora_normalize.operations.deploy.target import DeployTarget
 
 HANDLERS: Final = ("handler.lambda_handler", "vectora_normalize.handler.lambda_handler")
-"""The names under which a package has the handler."""
+"""The handler names that a package provides."""
 
-_PATIENCE: Final = 300.0  # seconds, as long as the SDK's own waiters take
-_PAUSE: Final = 2.0  # seconds between two looks
-_GRACE: Final = 30.0  # seconds beyond the function's own limit: a cold start, and the way to and fro
+_MAX_WAIT_SECONDS: Final = 300.0  # as long as botocore's own waiters
+_POLL_SECONDS: Final = 2.0  # between two descriptions of the function
+_EXTRA_READ_TIMEOUT_SECONDS: Final = 30.0  # beyond the function's own timeout: a cold start and the network
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class State:
 
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> State:
-        """As `GetFunctionConfiguration` answers."""
+        """Return the state that a response of ``GetFunctionConfiguration`` describes."""
         reason = described.get("LastUpdateStatusReason") or described.get("StateReason") or "no reason given"
         return cls(
             runtime=described.get("Runtime", "none (a container image)"),
@@ -64,7 +64,7 @@ class State:
 
     @property
     def busy(self) -> bool:
-        """Whether Lambda is still creating or updating it."""
+        """Whether Lambda is creating or updating the function."""
         return self.state == "Pending" or self.update == "InProgress"
 
 
@@ -74,15 +74,15 @@ class Function:
     Args:
         session: A boto3 session.
         name: Name of the function.
-        clock: How waiting is done.
-        patience: Seconds that Lambda may take for an update.
+        clock: The source of time and of sleeps.
+        max_wait: Seconds that Lambda may take for an update.
     """
 
-    def __init__(self, session: Any, name: str, clock: Clock, patience: float = _PATIENCE) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
+    def __init__(self, session: Any, name: str, clock: Clock, max_wait: float = _MAX_WAIT_SECONDS) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
         self.name = name
         self._session = session
         self._clock = clock
-        self._patience = patience
+        self._max_wait = max_wait
         with wrap_aws_errors(f"connecting to the function {name}"):
             self._client = session.client("lambda")
 
@@ -91,71 +91,73 @@ class Function:
         self._client.close()
 
     def describe(self) -> State:
-        """What it is now.
+        """Return its present state.
 
         Raises:
             DeployError: There is no such function, or Lambda was not reached.
         """
-        return State.of(self._asked("get_function_configuration", doing="looking at"))
+        return State.of(self._call("get_function_configuration", doing="describing"))
 
-    def settled(self) -> State:
-        """What it is when Lambda is done with whatever it is doing to it.
+    def wait_until_settled(self) -> State:
+        """Wait until Lambda is no longer creating or updating the function, and return its state.
 
         Raises:
             DeployError: It takes too long, or an update failed.
         """
-        until = self._clock.monotonic() + self._patience
+        # Not botocore's waiters: they sleep by the machine's clock, where time is handed in here; they check one of the
+        # two fields each; and none accepts a function that is Inactive.
+        until = self._clock.monotonic() + self._max_wait
         while (state := self.describe()).busy:
             if self._clock.monotonic() >= until:
                 raise DeployError(
-                    f"{self.name}: still {state.state}, update {state.update}, after {self._patience:.0f} s"
+                    f"{self.name}: still {state.state}, update {state.update}, after {self._max_wait:.0f} s"
                 )
-            self._clock.sleep(_PAUSE)
+            self._clock.sleep(_POLL_SECONDS)
         if "Failed" in {state.state, state.update}:
             raise DeployError(f"{self.name}: state {state.state}, update {state.update}: {state.reason}")
         return state
 
     def update(self, place: DeployTarget) -> str:
-        """Give it the code of a place; the SHA-256 of the zip that Lambda took, in base 64.
+        """Update its code from the target's bucket; return the SHA-256 of the zip that Lambda reports, in base 64.
 
-        Another update that is under way is waited for.
+        It waits for another update that is in progress.
 
         Raises:
-            DeployError: Lambda refused, or others kept updating it.
+            DeployError: Lambda refused the update, or other updates did not end.
         """
-        until = self._clock.monotonic() + self._patience
+        until = self._clock.monotonic() + self._max_wait
         while self._clock.monotonic() < until:
-            self.settled()
+            self.wait_until_settled()
             try:
-                taken = self._asked(
+                updated = self._call(
                     "update_function_code", doing="updating", S3Bucket=place.bucket, S3Key=place.key, Publish=False
                 )
             except _UpdateInProgressError:
-                self._clock.sleep(_PAUSE)
+                self._clock.sleep(_POLL_SECONDS)
             else:
-                return str(taken["CodeSha256"])
+                return str(updated["CodeSha256"])
         raise DeployError(
-            f"{self.name}: others kept updating it for {self._patience:.0f} s; the code there is not this one"
+            f"{self.name}: others kept updating it for {self._max_wait:.0f} s; the code there is not this one"
         )
 
     def invoke(self, event: Mapping[str, Any], *, timeout: float) -> object:
-        """What it answers to an event.
+        """Invoke it with an event, once, and return its response.
 
-        One request, and patience beyond the function's own limit: a client that gives up earlier invokes again, and
-        two runs share one quota.
+        The read timeout exceeds the function's own: a client that times out earlier invokes again, and two runs share
+        one quota.
 
         Raises:
             DeployError: It is busy, it failed, or it did not answer; with the end of its log, if it has run.
         """
         from botocore.config import Config  # noqa: PLC0415 - as in errors.wrap_aws_errors
 
-        patience = timeout + _GRACE
+        max_wait = timeout + _EXTRA_READ_TIMEOUT_SECONDS
         # Keep-alive: a NAT gateway forgets a connection that is silent for 350 s.
-        config = Config(read_timeout=patience, retries={"total_max_attempts": 1}, tcp_keepalive=True)
+        config = Config(read_timeout=max_wait, retries={"total_max_attempts": 1}, tcp_keepalive=True)
         once = self._session.client("lambda", config=config)
         try:
             with contextlib.closing(once):
-                answer = self._asked(
+                answer = self._call(
                     "invoke", once, doing="invoking", Payload=json.dumps(event).encode(), LogType="Tail"
                 )
         except _ConcurrencyLimitError as busy:
@@ -166,10 +168,12 @@ class Function:
         log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").splitlines()
         body = _parsed(answer["Payload"])
         if "FunctionError" in answer:
-            raise DeployError(f"{self.name}: the invocation failed: {_said(body, answer['FunctionError'])}", log=log)
+            raise DeployError(
+                f"{self.name}: the invocation failed: {_error_text(body, answer['FunctionError'])}", log=log
+            )
         return body
 
-    def _asked(self, operation: str, client: Any = None, *, doing: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+    def _call(self, operation: str, client: Any = None, *, doing: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
         from botocore.exceptions import ClientError  # noqa: PLC0415 - as in errors.wrap_aws_errors
 
         with wrap_aws_errors(f"{doing} the function {self.name}"):
@@ -183,7 +187,7 @@ class Function:
             return answer
 
     def _raise_known(self, error: ClientError) -> None:
-        """Raise what an error of Lambda's means here, if it means something special."""
+        """Raise the exception of this module for an error code of Lambda, if there is one."""
         code = code_of(error)
         if code == "ResourceNotFoundException":
             region = self._session.region_name
@@ -202,8 +206,8 @@ class _ConcurrencyLimitError(Exception):
     """No more invocations are allowed at the moment."""
 
 
-def _said(body: object, kind: str) -> str:
-    """The error of an invocation, as its runtime put it."""
+def _error_text(body: object, kind: str) -> str:
+    """Return the error that the runtime reports for an invocation."""
     if not isinstance(body, dict):
         return f"{kind}: {body}"
     error = cast("Mapping[str, Any]", body)

@@ -70,11 +70,11 @@ def deploy(
         state = function.describe()
         _check_fit(label, state, deployment.place)
         if dry_run:
-            _in_bucket(session, deployment.place, "head_bucket", doing="looking at")
+            _in_bucket(session, deployment.place, "head_bucket", doing="reading")
             _tell_plan(deployment, state, event, tell)
             return None
         _put_in_place(deployment, session, function, tell)
-        state = function.settled()
+        state = function.wait_until_settled()
         tell(f"updated {function.name}; it is {state.state.lower()}")
         tell(f"invoking it with {deployment.event} (at most {state.timeout:.0f} s)")
         return judge(function.invoke(event, timeout=state.timeout))
