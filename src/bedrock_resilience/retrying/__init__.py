@@ -9,15 +9,6 @@ from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.retrying._attempts import StopEvent
 from bedrock_resilience.retrying._deadline import Deadline
-from bedrock_resilience.retrying._events import (
-    AttemptStarting,
-    CallFailed,
-    CallSucceeded,
-    Event,
-    Listener,
-    PacingWait,
-    RetryScheduled,
-)
 from bedrock_resilience.retrying._faults import classify, error_code
 from bedrock_resilience.retrying._jitter import (
     AdditiveJitter,
@@ -38,6 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.retrying._budget import RetryBudget
+    from bedrock_resilience.retrying._events import (
+        AttemptStarting,
+        CallFailed,
+        CallSucceeded,
+        Event,
+        Listener,
+        PacingWait,
+        RetryScheduled,
+    )
     from bedrock_resilience.retrying._iteration import AttemptContext
     from bedrock_resilience.retrying._statistics import RetryStatistics, StatisticsListener
 
@@ -83,6 +83,13 @@ __all__ = [
 # Most calls need none of these.
 _LAZY = {
     "AttemptContext": "_iteration",
+    "AttemptStarting": "_events",
+    "CallFailed": "_events",
+    "CallSucceeded": "_events",
+    "Event": "_events",
+    "Listener": "_events",
+    "PacingWait": "_events",
+    "RetryScheduled": "_events",
     "RetryBudget": "_budget",
     "RetryStatistics": "_statistics",
     "StatisticsListener": "_statistics",

@@ -13,7 +13,6 @@ from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Schedule, Sleep, SleepKind, Stop
 from bedrock_resilience.retrying._callables import NotAwaitableError, awaitable_from, refused_value
 from bedrock_resilience.retrying._deadline import Deadline, earliest
-from bedrock_resilience.retrying._events import AttemptStarting, CallFailed, CallSucceeded, PacingWait, RetryScheduled
 from bedrock_resilience.retrying._faults import classify as _classify
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas import RequestTokens
     from bedrock_resilience.retrying._attempts import StopEvent
     from bedrock_resilience.retrying._budget import RetryBudget
-    from bedrock_resilience.retrying._events import Event, Listener
+    from bedrock_resilience.retrying._events import AttemptStarting, Event, Listener
     from bedrock_resilience.retrying._timeouts import AttemptTimeout
 
     T = TypeVar("T")
@@ -249,8 +248,12 @@ async def aprepare(settings: CallSettings, call: CallState) -> None:
 
 def _before(settings: CallSettings, call: CallState) -> object:
     hook = settings.before_attempt
-    return hook and hook(
-        AttemptStarting(
+    if hook is None:
+        return None
+    from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - a call without a hook needs no events
+
+    return hook(
+        events.AttemptStarting(
             attempt=call.attempts,
             max_attempts=1 + settings.policy.max_retries,
             backoff_seconds=call.backoff_seconds,
@@ -338,9 +341,11 @@ def succeed(settings: CallSettings, call: CallState, value: object) -> None:
     """Close a call that succeeded."""
     call.answered(settings.clock.monotonic(), value)
     if settings.listeners:
+        from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - nor does one without listeners
+
         emit(
             settings,
-            CallSucceeded(
+            events.CallSucceeded(
                 attempts=call.attempts,
                 backoff_seconds=call.backoff_seconds,
                 pacing_seconds=call.pacing_seconds,
@@ -357,8 +362,10 @@ def emit_step(settings: CallSettings, call: CallState, step: Step) -> Step:
 
 
 def _event(settings: CallSettings, call: CallState, step: Sleep | Stop) -> Event:
+    from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - only called with listeners
+
     if isinstance(step, Stop):
-        return CallFailed(
+        return events.CallFailed(
             attempts=call.attempts,
             backoff_seconds=call.backoff_seconds,
             pacing_seconds=call.pacing_seconds,
@@ -367,8 +374,8 @@ def _event(settings: CallSettings, call: CallState, step: Sleep | Stop) -> Event
             error=call.error,
         )
     if step.kind is SleepKind.PACING or call.fault is None or call.error is None:
-        return PacingWait(seconds=step.seconds)
-    return RetryScheduled(
+        return events.PacingWait(seconds=step.seconds)
+    return events.RetryScheduled(
         attempt=call.attempts,
         max_attempts=1 + settings.policy.max_retries,
         delay=step.seconds,
