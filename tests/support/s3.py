@@ -29,6 +29,8 @@ class _Atomic:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI's
         conditional = "HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ
+        # DynamoDB's conditions stand in the body: all its requests are served one after the other.
+        conditional = conditional or environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB")
         with self._lock if conditional else contextlib.nullcontext():
             return self._application(environ, start_response)
 
