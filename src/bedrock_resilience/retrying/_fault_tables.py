@@ -128,7 +128,7 @@ BY_MESSAGE: Mapping[Fault, tuple[tuple[str, Fault], ...]] = {
         ("request signature", Fault.CREDENTIALS),
     ),
     Fault.CONNECTION_FAILED: (
-        ("connection failed: 407", Fault.CONFIGURATION),
+        (" 407 ", Fault.CONFIGURATION),  # "407 Proxy Authentication Required", whose text a proxy may change
         ("proxy authentication", Fault.CONFIGURATION),
     ),
 }
@@ -195,6 +195,7 @@ BY_CLASS = {
     "aiohttp": _by_word(
         {
             Fault.CONNECTION_FAILED: "ClientConnectorError ClientConnectorDNSError ClientProxyConnectionError "
+            "ClientHttpProxyError "
             "ClientConnectorSSLError ClientConnectorCertificateError ClientSSLError ConnectionTimeoutError "
             "UnixClientConnectorError",
             Fault.READ_TIMEOUT: "ServerTimeoutError SocketTimeoutError",
@@ -254,7 +255,8 @@ ONLY_BEDROCKS = frozenset(
 
 # Classes that report a failure of a layer below: what they wrap is clearer than their name.
 UNWRAPPED_FIRST = {
-    "botocore": frozenset({"HTTPClientError", "ProxyConnectionError"}),
+    # aiobotocore reports a connection that was lost after the request as an EndpointConnectionError, too.
+    "botocore": frozenset({"HTTPClientError", "ProxyConnectionError", "EndpointConnectionError"}),
     "urllib3": frozenset({"MaxRetryError", "ProtocolError", "ProxyError"}),
     "requests": frozenset({"ConnectionError", "ProxyError"}),
     "urllib": frozenset({"URLError"}),
@@ -269,5 +271,13 @@ NEVER_CONNECTED = frozenset({"ENETDOWN", "ENETUNREACH", "EHOSTDOWN", "EHOSTUNREA
 # Where a timeout strikes while a connection is being made, the request was not sent: functions, by name, that do only
 # that in ssl, urllib3, http.client, httpcore and aiohttp.
 CONNECTING = frozenset(
-    {"do_handshake", "_tunnel", "_validate_conn", "_prepare_proxy", "start_tls", "_wrap_create_connection"}
+    {
+        "do_handshake",
+        "_tunnel",
+        "_validate_conn",
+        "_prepare_proxy",
+        "start_tls",
+        "_wrap_create_connection",
+        "_create_proxy_connection",
+    }
 )

@@ -7,6 +7,7 @@ their class in the package that defines it. So this works in a Lambda without bo
 from __future__ import annotations
 
 import errno
+import re
 from typing import TYPE_CHECKING, cast
 
 from bedrock_resilience._fault import Fault
@@ -22,7 +23,14 @@ from bedrock_resilience.retrying._fault_tables import (
     ONLY_BEDROCKS,
     UNWRAPPED_FIRST,
 )
-from bedrock_resilience.retrying._retry_after import as_mapping, attribute
+from bedrock_resilience.retrying._retry_after import (
+    MAX_CHAIN,
+    as_mapping,
+    attribute,
+    defined_in,
+    headers_of,
+    translated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,6 +70,11 @@ def _classify(error: BaseException, visited: frozenset[int]) -> Fault:
         group = cast("BaseExceptionGroup[BaseException]", error)
         members = [_classify(member, visited) for member in group.exceptions if id(member) not in visited]
         return max(members, key=_caution, default=Fault.UNKNOWN)
+    original = translated(error)
+    if original is not None and id(original) not in visited:
+        meant = _classify(original, visited)
+        if meant is not Fault.UNKNOWN:
+            return meant
     fault = _from_response(error)
     if fault is not None:
         return fault
@@ -117,17 +130,27 @@ def _by_code(word: str) -> Fault | None:
 
 
 def _codes(error: BaseException) -> Iterator[str]:
-    """Yield the error codes of a response: botocore's, then those in the body that an SDK keeps."""
+    """Yield the error codes of a response: botocore's, AWS's header, then those in the body that a client keeps."""
     code = as_mapping(as_mapping(attribute(error, "response")).get("Error")).get("Code")
     if code:
         yield str(code)
     elif _has_response(error):
         yield from _event_type(error)
-    body = as_mapping(attribute(error, "body"))
+    header = headers_of(error).get("x-amzn-errortype")
+    if header:
+        yield header.partition(":")[0]
+    body = _body(error)
     inner = as_mapping(body.get("error")) or body
     for value in (inner.get("code"), inner.get("type"), inner.get("__type"), body.get("__type")):
         if isinstance(value, str) and value != "error":
             yield value
+    # The decoder of Anthropic's SDK (0.x), which others copied, puts an exception event of a stream into the text.
+    text = message_of(error)
+    if text.startswith("Bad response code, expected 200"):
+        yield from _EVENT_NAME.findall(text)
+
+
+_EVENT_NAME = re.compile(r"':(?:exception-type|error-code)': '(\w+)'")
 
 
 def _has_response(error: BaseException) -> bool:
@@ -143,9 +166,33 @@ def _event_type(error: BaseException) -> Iterator[str]:
             yield name
 
 
+def _body(error: BaseException) -> Mapping[str, object]:
+    """Return the JSON object in the body of an error response, and an empty one where it was not kept."""
+    body = attribute(error, "body")
+    if body is None:
+        # httpx and requests keep a body here once it has been read; requests' public attribute would read the socket.
+        body = attribute(attribute(error, "response"), "_content")
+    if isinstance(body, bytes) and len(body) <= _MAX_BODY_BYTES:
+        import json  # noqa: PLC0415 - only the errors of such clients need it
+
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return {}
+    return as_mapping(body)
+
+
+# An error response is small; a larger body is not one.
+_MAX_BODY_BYTES = 65_536
+
+
 def _message(error: BaseException) -> str:
     response = as_mapping(as_mapping(attribute(error, "response")).get("Error"))
-    return str(response["Message"] if "Message" in response else message_of(error)).lower()
+    if "Message" in response:
+        return str(response["Message"]).lower()
+    body = _body(error)
+    inner = as_mapping(body.get("error")) or body
+    return f"{message_of(error)} {inner.get('message') or inner.get('Message') or ''}".lower()
 
 
 def _status(error: BaseException, codes: list[str]) -> int:
@@ -156,12 +203,26 @@ def _status(error: BaseException, codes: list[str]) -> int:
     candidates = (
         numeric,
         metadata.get("HTTPStatusCode"),
-        attribute(error, "status_code"),
+        # A failure to connect has no response; litellm gives it the status 500 or 408.
+        None if _unwraps_first(error) else attribute(error, "status_code"),
         attribute(response, "status_code"),
-        attribute(error, "status") if _defined_in(error, "aiohttp") else None,
-        attribute(error, "code") if _defined_in(error, "urllib") else None,
+        _status_of_aiohttp(error) if defined_in(error, "aiohttp") else None,
+        attribute(error, "code") if defined_in(error, "urllib") else None,
     )
     return next((status for status in candidates if isinstance(status, int) and _from_status(status)), 0)
+
+
+def _status_of_aiohttp(error: BaseException) -> object:
+    # aiohttp makes up the status of a response that it cannot parse, and wraps the parser's exception.
+    if error.__cause__ is not None and defined_in(error.__cause__, "aiohttp"):
+        return None
+    status = attribute(error, "status")
+    # The proxy answered, and not Bedrock. Only its wish for credentials says more than that there is no connection.
+    answered_by_proxy = type(error).__name__ == "ClientHttpProxyError" and status != _PROXY_WANTS_CREDENTIALS
+    return None if answered_by_proxy else status
+
+
+_PROXY_WANTS_CREDENTIALS = 407
 
 
 def _from_status(status: object) -> Fault | None:
@@ -173,11 +234,8 @@ def _from_status(status: object) -> Fault | None:
 def _with_message(fault: Fault | None, message: str) -> Fault | None:
     if fault is None:
         return None
-    return next((clearer for words, clearer in BY_MESSAGE.get(fault, ()) if words in message), fault)
-
-
-def _defined_in(error: BaseException, package: str) -> bool:
-    return any(cls.__module__.partition(".")[0] == package for cls in type(error).__mro__)
+    padded = f" {message} "  # so that words at its ends have spaces around them, too
+    return next((clearer for words, clearer in BY_MESSAGE.get(fault, ()) if words in padded), fault)
 
 
 def _from_class(error: BaseException) -> Fault | None:
@@ -199,17 +257,13 @@ def _from_class(error: BaseException) -> Fault | None:
 def _was_connecting(error: BaseException) -> bool:
     """Tell whether a timeout struck in a TLS handshake or a proxy's CONNECT, so that the request was not sent."""
     inner: BaseException | None = error
-    for _ in range(_MAX_CHAIN):
+    for _ in range(MAX_CHAIN):
         if inner is None:
             return False
         if any(frame.f_code.co_name in CONNECTING or _is_proxy_connect(frame) for frame in _frames(inner)):
             return True
         inner = inner.__cause__ or inner.__context__
     return False
-
-
-# Exceptions of a chain that are looked at; real chains have fewer.
-_MAX_CHAIN = 10
 
 
 def _is_proxy_connect(frame: FrameType) -> bool:
@@ -235,7 +289,7 @@ def _wrapped(error: BaseException) -> Iterator[BaseException]:
     ]
     last_attempt = attribute(error, "last_attempt")  # tenacity's RetryError, instructor's
     finished = attribute(last_attempt, "exception")
-    if _defined_in(error, "tenacity") and callable(finished):
+    if defined_in(error, "tenacity") and callable(finished):
         candidates.append(finished())
     return (candidate for candidate in candidates if isinstance(candidate, BaseException))
 

@@ -15,9 +15,35 @@ def retry_after(error: BaseException) -> float | None:
     ``x-amz-retry-after`` (botocore 1.44 honours it) and ``retry-after-ms`` (Azure and OpenAI; the SDKs of anthropic and
     openai honour it) are in milliseconds. ``Retry-After`` is in seconds or an HTTP date, which is read against the
     response's own ``Date``; AWS documents it for 529, and Lambda's own 429 carries it. The headers are those of
-    botocore's ``ClientError``, or of the response of an SDK that stands on httpx, requests, aiohttp or urllib.
+    botocore's ``ClientError``, or of the response of an SDK that stands on httpx, requests, aiohttp or urllib. Where an
+    exception wraps another, the first of them that asks for a wait counts.
     """
-    headers = _headers(error)
+    inner: BaseException | None = error
+    for _ in range(MAX_CHAIN):
+        if inner is None:
+            return None
+        seconds = _from_headers(headers_of(inner))
+        if seconds is not None:
+            return seconds
+        inner = inner.__cause__ or translated(inner)
+    return None
+
+
+MAX_CHAIN = 10
+"""Exceptions of a chain that are looked at; real chains have fewer."""
+
+
+def translated(error: BaseException) -> BaseException | None:
+    """Return the exception that litellm replaced by one with a class and a status of its own, or None."""
+    return error.__context__ if defined_in(error, "litellm") else None
+
+
+def defined_in(error: BaseException, package: str) -> bool:
+    """Tell whether the class of an exception, or a base of it, is defined in a top-level package."""
+    return any(cls.__module__.partition(".")[0] == package for cls in type(error).__mro__)
+
+
+def _from_headers(headers: Mapping[str, str]) -> float | None:
     for name in ("x-amz-retry-after", "retry-after-ms"):
         milliseconds = _number(headers.get(name))
         if milliseconds is not None:
@@ -29,7 +55,8 @@ def retry_after(error: BaseException) -> float | None:
     return seconds
 
 
-def _headers(error: BaseException) -> Mapping[str, str]:
+def headers_of(error: BaseException) -> Mapping[str, str]:
+    """Return the headers of an exception's response, with their names in lower case."""
     response = attribute(error, "response")
     metadata = as_mapping(as_mapping(response).get("ResponseMetadata"))
     headers: Any = metadata.get("HTTPHeaders") or attribute(response, "headers") or attribute(error, "headers") or {}

@@ -7,6 +7,7 @@ import sqlite3
 import urllib.error
 from email.message import Message
 from itertools import permutations
+from types import SimpleNamespace
 from typing import Any
 
 import botocore.exceptions
@@ -15,6 +16,8 @@ import tenacity
 import urllib3.exceptions
 
 from bedrock_resilience import Fault, classify
+from bedrock_resilience.retrying._faults import error_code
+from bedrock_resilience.retrying._retry_after import retry_after
 from bedrock_resilience.testing import access_denied, bedrock_error, throttling_error, validation_error
 
 URL = "https://bedrock.example"
@@ -197,3 +200,130 @@ def test_the_errors_of_an_sdk(status: int, body: object, fault: Fault) -> None:
 def test_errors_about_the_account_end_the_run(code: str, message: str, fault: Fault) -> None:
     assert classify(bedrock_error(code, message=message)) is fault
     assert fault.fatal == (fault is not Fault.VALIDATION)
+
+
+def defined_in(module: str, name: str, *bases: type[BaseException]) -> type[Any]:
+    """A class as a package that is not installed here defines it."""
+    return type(name, bases or (Exception,), {"__module__": module})
+
+
+def with_response(error: Exception, headers: dict[str, str], content: object, status: int = 400) -> Exception:
+    """As httpx and requests have it: the error keeps the response, and the response keeps the body that was read."""
+    error.response = SimpleNamespace(status_code=status, headers=headers, _content=content)  # type: ignore[attr-defined]
+    return error
+
+
+class TestResponsesOfHttpClients:
+    def test_the_code_is_in_the_header_of_aws(self) -> None:
+        error = with_response(FrameworkError(), {"X-Amzn-ErrorType": "ServiceQuotaExceededException:http://x/"}, b"")
+        assert classify(error) is Fault.SERVICE_QUOTA
+        assert error_code(error) == "ServiceQuotaExceededException"
+
+    @pytest.mark.parametrize(
+        ("status", "body", "fault"),
+        [
+            (400, b'{"message": "The provided model identifier is invalid."}', Fault.NOT_FOUND),
+            (429, b'{"Message": "Too many tokens per day"}', Fault.TOKENS_PER_DAY),
+            (429, b'{"error": {"code": "insufficient_quota"}}', Fault.SERVICE_QUOTA),
+            (400, b"<html>model identifier is invalid</html>", Fault.VALIDATION),
+            (400, b'["model identifier is invalid"]', Fault.VALIDATION),
+            (400, b'{"message": "' + b" " * 65_536 + b'model identifier is invalid"}', Fault.VALIDATION),
+            (400, False, Fault.VALIDATION),  # requests: not read
+        ],
+    )
+    def test_the_code_and_the_message_are_in_the_body(self, status: int, body: object, fault: Fault) -> None:
+        assert classify(with_response(FrameworkError("400"), {}, body, status)) is fault
+
+    def test_an_event_of_a_stream_in_the_text_of_anthropics_decoder(self) -> None:
+        text = "Bad response code, expected 200: {'status_code': 400, 'headers': {':exception-type': '%s', "
+        assert classify(ValueError(text % "throttlingException")) is Fault.THROTTLING
+        assert (
+            classify(ValueError(f"{text % 'throttlingException'} b'Too many tokens per day'")) is Fault.TOKENS_PER_DAY
+        )
+        assert classify(ValueError(text.replace("exception-type", "error-code") % "InternalFailure")) is (
+            Fault.INTERNAL_SERVER
+        )
+        assert classify(ValueError("':exception-type': 'throttlingException'")) is Fault.UNKNOWN
+
+
+class TestTransportOfOtherClients:
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("407 Proxy Authentication Required", Fault.CONFIGURATION),
+            ("407", Fault.CONFIGURATION),
+            ("cannot connect to 10.0.0.1:407", Fault.CONNECTION_FAILED),
+            ("503 Service Unavailable", Fault.CONNECTION_FAILED),
+        ],
+    )
+    def test_a_proxy_of_httpx(self, text: str, fault: Fault) -> None:
+        assert classify(defined_in("httpx", "ProxyError")(text)) is fault
+
+    @pytest.mark.parametrize(("status", "fault"), [(407, Fault.CONFIGURATION), (503, Fault.CONNECTION_FAILED)])
+    def test_a_proxy_of_aiohttp(self, status: int, fault: Fault) -> None:
+        error = defined_in("aiohttp.client_exceptions", "ClientHttpProxyError")()
+        error.status = status
+        assert classify(error) is fault
+        assert classify(botocore.exceptions.ProxyConnectionError(proxy_url=URL, error=error)) is fault
+
+    def test_aiohttp_makes_up_the_status_of_what_it_cannot_parse(self) -> None:
+        error = defined_in("aiohttp.client_exceptions", "ClientResponseError")()
+        error.status = 400
+        assert classify(error) is Fault.VALIDATION
+        error.__cause__ = defined_in("aiohttp.http_exceptions", "BadStatusLine")()
+        assert classify(error) is Fault.MALFORMED_RESPONSE
+
+    def test_aiobotocore_calls_a_lost_connection_an_endpoint_that_cannot_be_reached(self) -> None:
+        lost = defined_in("aiohttp.client_exceptions", "ServerDisconnectedError")()
+        assert classify(botocore.exceptions.EndpointConnectionError(endpoint_url=URL, error=lost)) is (
+            Fault.CONNECTION_LOST
+        )
+        assert classify(botocore.exceptions.EndpointConnectionError(endpoint_url=URL)) is Fault.CONNECTION_FAILED
+
+    def test_a_timeout_of_the_caller_while_aiohttp_waits_for_a_proxy(self) -> None:
+        def _create_proxy_connection() -> None:
+            raise TimeoutError
+
+        with pytest.raises(TimeoutError) as raised:
+            _create_proxy_connection()
+        assert classify(raised.value) is Fault.CONNECTION_FAILED
+
+
+class TestTranslations:
+    """litellm replaces what it catches, without naming it as the cause."""
+
+    def test_the_original_counts(self) -> None:
+        error = defined_in("litellm.exceptions", "ServiceUnavailableError")()
+        error.status_code = 503
+        assert classify(error) is Fault.SERVICE_UNAVAILABLE
+        error.__context__ = bedrock_error("InternalServerException")
+        assert classify(error) is Fault.INTERNAL_SERVER
+
+    def test_an_original_that_means_nothing_does_not_count(self) -> None:
+        error = defined_in("litellm.exceptions", "RateLimitError")()
+        error.status_code = 429
+        error.__context__ = KeyError("daily")
+        assert classify(error) is Fault.THROTTLING
+        error.__context__ = error
+        assert classify(error) is Fault.THROTTLING
+
+    def test_a_failure_to_connect_has_no_status(self) -> None:
+        base = defined_in("openai", "APIConnectionError")
+        error = defined_in("litellm.exceptions", "APIConnectionError", base)()
+        error.status_code = 500
+        assert classify(error) is Fault.CONNECTION_LOST
+
+    def test_the_wait_is_that_of_the_original(self) -> None:
+        original = with_response(FrameworkError(), {"Retry-After": "7"}, b"", 429)
+        error = defined_in("litellm.exceptions", "APIError")()
+        error.__context__ = original
+        assert retry_after(error) == 7.0
+        assert retry_after(raised_from(FrameworkError(), error)) == 7.0
+        other = FrameworkError()
+        other.__context__ = original
+        assert retry_after(other) is None
+
+    def test_a_circle_asks_for_no_wait(self) -> None:
+        error = FrameworkError()
+        error.__cause__ = raised_from(FrameworkError(), error)
+        assert retry_after(error) is None
