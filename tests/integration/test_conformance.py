@@ -30,6 +30,7 @@ BY_NAME = {(scenario.name, scenario.call): scenario for scenario in FAILURE_SCEN
 THROTTLED = BY_NAME["ThrottlingException 429", "converse"]
 CUT_AFTER_TEXT = BY_NAME["stream cut, after text", "converse_stream"]
 DENIED = BY_NAME["AccessDeniedException 403", "converse"]
+RUNTIME_ONLY = ["conformance", "--client", "BedrockRuntime"]
 
 
 def test_every_scenario_passes() -> None:
@@ -129,7 +130,7 @@ def passed() -> ScenarioResult:
 
 def test_the_command_prints_the_table(passed: ScenarioResult, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bedrock_resilience.emulator.conformance.run_conformance", results_of(passed))
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["conformance"])
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, RUNTIME_ONLY)
     assert result.exit_code == 0
     assert f"boto3 {boto3.__version__}: 1 of 1 rows as expected" in result.stdout
     assert "access_denied" in result.stdout
@@ -138,7 +139,7 @@ def test_the_command_prints_the_table(passed: ScenarioResult, monkeypatch: pytes
 
 def test_a_file_gets_one_line_for_each_row(passed: ScenarioResult, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bedrock_resilience.emulator.conformance.run_conformance", results_of(passed))
-    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["conformance"])
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, RUNTIME_ONLY)
     (line,) = [line for line in result.stdout.splitlines() if "AccessDeniedException 403" in line]
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
         "AccessDeniedException 403",
@@ -158,20 +159,21 @@ def test_a_screen_too_narrow_for_the_table_gets_lines(passed: ScenarioResult, mo
     monkeypatch.setattr("bedrock_resilience.emulator.conformance.run_conformance", results_of(passed))
     screen = Console(force_terminal=True, width=80, file=io.StringIO())
     monkeypatch.setattr(sys.modules["bedrock_resilience.cli._conformance"], "console", lambda: screen)
-    result = CliRunner().invoke(app, ["conformance"])
+    result = CliRunner().invoke(app, RUNTIME_ONLY)
     assert result.exit_code == 0
     assert result.stdout == (
         f"boto3 {boto3.__version__}: 1 of 1 rows as expected\n"
         "AccessDeniedException 403 (converse)\n"
         "    AccessDeniedException -> access_denied, fatal\n"
         f"    attempts 1, requests 1, of a batch {passed.batch_requests}\n"
+        "1 rows, 0 wrong\n"
     )
 
 
 def test_the_command_fails_where_a_row_does_not_pass(passed: ScenarioResult, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = replace(passed, fault=None, mismatches=("fault: got None; expected: ACCESS_DENIED",))
     monkeypatch.setattr("bedrock_resilience.emulator.conformance.run_conformance", results_of(passed, failed))
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["conformance"])
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, RUNTIME_ONLY)
     assert result.exit_code == 1
     assert "1 of 2 rows as expected" in result.stdout
     assert "FAILED  AccessDeniedException 403 (converse): fault: got None; expected: ACCESS_DENIED" in result.stdout
@@ -179,13 +181,18 @@ def test_the_command_fails_where_a_row_does_not_pass(passed: ScenarioResult, mon
 
 def test_the_command_prints_json(passed: ScenarioResult, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bedrock_resilience.emulator.conformance.run_conformance", results_of(passed))
-    result = CliRunner().invoke(app, ["conformance", "--json"])
+    result = CliRunner().invoke(app, [*RUNTIME_ONLY, "--json"])
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == {"boto3": boto3.__version__, "results": [passed.to_dict()]}
+    assert json.loads(result.stdout) == {
+        "boto3": boto3.__version__,
+        "results": [passed.to_dict()],
+        "client_results": [],
+        "skipped": [],
+    }
 
 
 def test_without_boto3_the_command_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    result = CliRunner().invoke(app, ["conformance"])
+    result = CliRunner().invoke(app, RUNTIME_ONLY)
     assert result.exit_code == 2
     assert "pip install 'bedrock-resilience[aws,cli]'" in result.stderr

@@ -110,7 +110,7 @@ def invoke_model(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN
 
 def check_invoke_model(body: Mapping[str, Any]) -> None:
     """Raise what ``invoke_model`` raises, for a parsed body from elsewhere."""
-    reasons = list(_stop_reasons(body))
+    reasons = list(stop_reasons(body))
     for reason in reasons:
         check_stop_reason(reason, body)
     if not _has_output(body) and MAY_BE_EMPTY.isdisjoint(reasons):
@@ -192,7 +192,8 @@ def _has_output(body: Mapping[str, Any]) -> bool:
     )
 
 
-def _stop_reasons(body: Mapping[str, Any]) -> Iterator[str]:
+def stop_reasons(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the stop reasons in a body of InvokeModel, or in one event of its stream, of any family of models."""
     entries: list[object] = [body]
     for name in _OUTPUT_LISTS:
         listed: object = body.get(name)

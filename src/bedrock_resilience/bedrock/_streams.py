@@ -16,6 +16,7 @@ from bedrock_resilience.bedrock._responses import (
     dig,
     parse_object,
     send,
+    stop_reasons,
     with_json_body,
 )
 from bedrock_resilience.retrying._faults import classify
@@ -179,6 +180,9 @@ class InvokeModelEvents(ConverseEvents):
             raise StreamEventError({"Error": error})
         if kind == "message_delta":
             self._set_stop_reason(dig(decoded, "delta", "stop_reason"))
+        elif kind is None:
+            for reason in stop_reasons(decoded):
+                self._set_stop_reason(reason)
         # Other models have their own events, but Bedrock adds its metrics to the last event of every model.
         if kind == "message_stop" or "amazon-bedrock-invocationMetrics" in decoded:
             self.complete = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.measure import Measurement
@@ -11,7 +11,7 @@ from rich.table import Table
 from bedrock_resilience.cli._output import console, print_json, refuse
 
 if TYPE_CHECKING:
-    from bedrock_resilience.emulator.conformance import ScenarioResult
+    from bedrock_resilience.emulator.conformance import ClientResult, ScenarioResult
 
 _PROPERTIES = ("retryable", "backpressure", "fatal")
 _COLUMNS = ("failure", "call", "boto3 raises", "fault", *_PROPERTIES, "attempts", "requests", "of a batch")
@@ -19,20 +19,59 @@ _NUMBERS = frozenset({"attempts", "requests", "of a batch"})
 _MAX_WIDTH_COLUMNS = 1_000
 
 
+RUNTIME: Final = "BedrockRuntime"
+"""The name of the table of ``BedrockRuntime`` over boto3 for ``--client``."""
+
+
 def conformance(
+    client: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this client, by its name or its package; BedrockRuntime for the table over boto3. Repeatable."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Provoke every failure of Bedrock on the emulator with the installed boto3, and check how it is handled.
+    """Provoke every failure of Bedrock on this machine with the installed clients, and check how it is handled.
 
-    Attempts are those of a policy with three retries and retry_on=transient. Requests are those that the emulator
-    counts, for one call and for a batch of 8 items on 4 workers. The exit code is 1 if a row is wrong.
+    First with BedrockRuntime over boto3: attempts are those of a policy with three retries and retry_on=transient, and
+    requests are those that the emulator counts, for one call and for a batch of 8 items on 4 workers. Then with every
+    client that is installed: what classify makes of its exceptions. The exit code is 1 if a row is wrong.
     """
-    results, version = _run()
+    from bedrock_resilience.emulator.conformance import (  # noqa: PLC0415 - the other commands do not need it
+        CLIENTS,
+        installed_version,
+        iter_client_conformance,
+    )
+
+    clients = [one for one in CLIENTS if client is None or one.name in client or one.package in client]
+    runtime = client is None or RUNTIME in client
+    if not clients and not runtime:
+        names = ", ".join([RUNTIME, *(one.name for one in CLIENTS)])
+        refuse(f"--client: got {', '.join(client or ())}; accepted: {names}, or the name of a package")
+    results, version = _run() if runtime else ([], None)
+    if not as_json and runtime:
+        _print(results, str(version))
+    client_results: list[ClientResult] = []
+    skipped = [one.name for one in clients if installed_version(one) is None]
+    for one in clients:
+        client_results += (own := list(iter_client_conformance([one])))
+        if not as_json:
+            _print_client(one.name, own)
+    rows: list[ScenarioResult | ClientResult] = [*results, *client_results]
+    wrong = sum(not row.passed for row in rows)
     if as_json:
-        print_json({"boto3": version, "results": [result.to_dict() for result in results]})
+        print_json(
+            {
+                "boto3": version,
+                "results": [result.to_dict() for result in results],
+                "client_results": [result.to_dict() for result in client_results],
+                "skipped": skipped,
+            }
+        )
     else:
-        _print(results, version)
-    if not all(result.passed for result in results):
+        typer.echo(f"{len(rows)} rows, {wrong} wrong")
+    if wrong:
         raise typer.Exit(1)
 
 
@@ -44,6 +83,29 @@ def _run() -> tuple[list[ScenarioResult], str]:
     from bedrock_resilience.emulator.conformance import run_conformance  # noqa: PLC0415 - as above
 
     return run_conformance(), boto3.__version__
+
+
+def _print_client(name: str, results: list[ClientResult]) -> None:
+    if not results:
+        typer.echo(f"{name}: not installed, skipped")
+        return
+    title = (
+        f"{name} {results[0].version}: {sum(result.passed for result in results)} of {len(results)} rows as expected"
+    )
+    table = Table(title=title, title_justify="left")
+    for column in ("failure", "raises", "fault", "retry after"):
+        table.add_column(column)
+    for result in results:
+        fault = "none" if result.fault is None else result.fault.value
+        wait = "" if result.retry_after is None else f"{result.retry_after:g} s"
+        table.add_row(result.scenario.name, result.raised, fault, wait, style=None if result.passed else "bold red")
+    out = console()
+    if not out.is_terminal:  # a file or another program needs one line for each row
+        out.width = Measurement.get(out, out.options.update(max_width=_MAX_WIDTH_COLUMNS), table).maximum
+    out.print(table)
+    for result in results:
+        if not result.passed:
+            typer.echo(f"FAILED  {name}: {result.scenario.name}: {'; '.join(result.mismatches)}")
 
 
 def _print(results: list[ScenarioResult], version: str) -> None:

@@ -274,7 +274,13 @@ def _is_proxy_connect(frame: FrameType) -> bool:
 
 
 def _unwraps_first(error: BaseException) -> bool:
-    return any(cls.__name__ in UNWRAPPED_FIRST.get(cls.__module__.partition(".")[0], ()) for cls in type(error).__mro__)
+    for cls in type(error).__mro__:
+        package = cls.__module__.partition(".")[0]
+        if cls.__name__ in UNWRAPPED_FIRST.get(package, ()):
+            return True
+        if cls.__name__.lower() in BY_CLASS.get(package, {}):
+            return False  # a subclass that is clear by itself, such as botocore's ConnectionClosedError
+    return False
 
 
 def _wrapped(error: BaseException) -> Iterator[BaseException]:

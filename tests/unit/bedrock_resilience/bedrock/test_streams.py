@@ -58,6 +58,23 @@ def test_the_stream_of_another_model_is_complete_with_bedrocks_metrics() -> None
     assert list(invoke_model_stream(client, modelId="m", body="{}")) == events
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"generation": "", "stop_reason": "length"},
+        {"outputText": "", "completionReason": "LENGTH"},
+        {"outputs": [{"text": "", "stop_reason": "length"}]},
+        {"is_finished": True, "finish_reason": "MAX_TOKENS"},
+        {"choices": [{"delta": {}, "finish_reason": "length"}]},
+    ],
+)
+def test_the_stream_of_another_model_may_end_incomplete(last: dict[str, Any]) -> None:
+    events = [{"generation": "Hello"}, {**last, "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}}]
+    stream = CheckedStream(InvokeModelEvents(), map(chunk, events))
+    with pytest.raises(IncompleteResponseError):
+        list(stream)
+
+
 def test_nova_streams_the_events_of_converse() -> None:
     events = converse_events("Hello", stop_reason="max_tokens")
     stream = invoke_model_stream(ScriptedBedrock([chunk(event) for event in events]), modelId="m", body="{}")

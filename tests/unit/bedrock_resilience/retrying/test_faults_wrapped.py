@@ -109,6 +109,13 @@ class TestTransport:
         ):
             assert classify(botocore.exceptions.HTTPClientError(error=inner)) is fault
 
+    def test_a_subclass_that_is_clear_by_itself_is_not_unwrapped(self) -> None:
+        inner = urllib3.exceptions.ProtocolError("Connection broken", urllib3.exceptions.IncompleteRead(1, 2))
+        assert classify(inner) is Fault.STREAM_INTERRUPTED
+        # A Converse response that is cut off, in boto3 1.43.11.
+        closed = botocore.exceptions.ConnectionClosedError(endpoint_url=URL, error=inner)
+        assert classify(raised_from(closed, inner)) is Fault.CONNECTION_LOST
+
     @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN])
     def test_a_network_that_cannot_be_reached(self, number: int) -> None:
         assert classify(OSError(number, "no route")) is Fault.CONNECTION_FAILED

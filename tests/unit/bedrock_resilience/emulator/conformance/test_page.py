@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bedrock_resilience import TRANSIENT, Fault
-from bedrock_resilience.emulator.conformance import FAILURE_SCENARIOS
+from bedrock_resilience.emulator.conformance import CLIENT_SCENARIOS, CLIENTS, FAILURE_SCENARIOS, FAMILY_SCENARIOS
 from support.pages import ROOT
 
 PAGE = (ROOT / "docs" / "failures.md").read_text("utf-8")
@@ -45,3 +45,24 @@ def test_every_row_of_the_table_is_documented_as_it_is() -> None:
     ]
     for (name, _, fault, _), scenario in zip(documented, FAILURE_SCENARIOS, strict=True):
         assert Fault(fault) in scenario.faults, name
+
+
+ALL_CLIENT_SCENARIOS = (*CLIENT_SCENARIOS, *FAMILY_SCENARIOS)
+
+
+def test_every_client_is_documented_with_its_rows() -> None:
+    assert rows("client") == [
+        [
+            client.name,
+            "of Python" if client.package is None else f"`{client.package}`",
+            str(sum(scenario.applies_to(client) for scenario in ALL_CLIENT_SCENARIOS)),
+        ]
+        for client in CLIENTS
+    ]
+
+
+def test_every_row_of_the_clients_is_documented() -> None:
+    assert [[name, fault] for name, _, fault in rows("row")] == [
+        [scenario.name, ", ".join(sorted(f"`{fault.value}`" for fault in scenario.faults))]
+        for scenario in ALL_CLIENT_SCENARIOS
+    ]
