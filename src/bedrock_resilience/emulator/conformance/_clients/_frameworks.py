@@ -20,14 +20,14 @@ from bedrock_resilience.emulator.conformance._clients._client import (
 )
 
 
-def _langchain(call: ClientCall) -> None:
+def _langchain(call: ClientCall) -> None:  # pragma: no cover - `make conformance` runs it
     module: Any = importlib.import_module("langchain_aws")
     with boto3_client(call) as client:
         model = module.ChatBedrockConverse(model=MODEL_ID, client=client, bedrock_client=client, region_name=REGION)
         list(model.stream(PROMPT)) if call.stream else model.invoke(PROMPT)
 
 
-def _litellm(call: ClientCall) -> None:
+def _litellm(call: ClientCall) -> None:  # pragma: no cover - `make conformance` runs it
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise the import downloads prices
     litellm: Any = importlib.import_module("litellm")
     response = litellm.completion(
@@ -45,7 +45,7 @@ def _litellm(call: ClientCall) -> None:
         list(response)
 
 
-def _instructor(call: ClientCall) -> None:
+def _instructor(call: ClientCall) -> None:  # pragma: no cover - `make conformance` runs it
     from_bedrock = importlib.import_module("instructor.v2.providers.bedrock.client").from_bedrock
     pydantic: Any = importlib.import_module("pydantic")
     model = pydantic.create_model("Company", company=(str, ...))
@@ -58,7 +58,7 @@ def _instructor(call: ClientCall) -> None:
         )
 
 
-def _pydantic_ai(call: ClientCall) -> None:
+def _pydantic_ai(call: ClientCall) -> None:  # pragma: no cover - `make conformance` runs it
     agent_class = importlib.import_module("pydantic_ai").Agent
     model_class = importlib.import_module("pydantic_ai.models.bedrock").BedrockConverseModel
     provider_class = importlib.import_module("pydantic_ai.providers.bedrock").BedrockProvider
@@ -75,7 +75,7 @@ def _pydantic_ai(call: ClientCall) -> None:
     asyncio.run(run())
 
 
-def _strands(call: ClientCall) -> None:
+def _strands(call: ClientCall) -> None:  # pragma: no cover - `make conformance` runs it
     boto3: Any = importlib.import_module("boto3")
     strands: Any = importlib.import_module("strands")
     model_class = importlib.import_module("strands.models.bedrock").BedrockModel
@@ -92,11 +92,11 @@ def _strands(call: ClientCall) -> None:
     strands.Agent(model=model, callback_handler=None, retry_strategy=None)(PROMPT)
 
 
-def _ignore(chunk: object) -> None:
+def _ignore(chunk: object) -> None:  # pragma: no cover - `make conformance` runs it
     del chunk
 
 
-def _haystack(call: ClientCall) -> None:
+def _haystack(call: ClientCall) -> None:  # pragma: no cover - `make conformance` runs it
     module: Any = importlib.import_module("haystack_integrations.components.generators.amazon_bedrock")
     secret = importlib.import_module("haystack.utils").Secret.from_token
     message = importlib.import_module("haystack.dataclasses").ChatMessage.from_user(PROMPT)
@@ -108,7 +108,7 @@ def _haystack(call: ClientCall) -> None:
         generator.run([message], streaming_callback=_ignore if call.stream else None)
 
 
-def _llama_index(call: ClientCall) -> None:
+def _llama_index(call: ClientCall) -> None:  # pragma: no cover - `make conformance` runs it
     module: Any = importlib.import_module("llama_index.llms.bedrock_converse")
     message = importlib.import_module("llama_index.core.llms").ChatMessage(role="user", content=PROMPT)
     with boto3_client(call) as client:
