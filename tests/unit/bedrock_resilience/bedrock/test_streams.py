@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+LAST_EVENTS_AT_THE_TOKEN_LIMIT: list[dict[str, Any]] = [
+    {"generation": "", "stop_reason": "length"},
+    {"outputText": "", "completionReason": "LENGTH"},
+    {"outputs": [{"text": "", "stop_reason": "length"}]},
+    {"is_finished": True, "finish_reason": "MAX_TOKENS"},
+    {"choices": [{"delta": {}, "finish_reason": "length"}]},
+]
+
+
 def chunk(event: object) -> dict[str, Any]:
     return {"chunk": {"bytes": json.dumps(event).encode()}}
 
@@ -58,16 +67,7 @@ def test_the_stream_of_another_model_is_complete_with_bedrocks_metrics() -> None
     assert list(invoke_model_stream(client, modelId="m", body="{}")) == events
 
 
-@pytest.mark.parametrize(
-    "last",
-    [
-        {"generation": "", "stop_reason": "length"},
-        {"outputText": "", "completionReason": "LENGTH"},
-        {"outputs": [{"text": "", "stop_reason": "length"}]},
-        {"is_finished": True, "finish_reason": "MAX_TOKENS"},
-        {"choices": [{"delta": {}, "finish_reason": "length"}]},
-    ],
-)
+@pytest.mark.parametrize("last", LAST_EVENTS_AT_THE_TOKEN_LIMIT)
 def test_the_stream_of_another_model_may_end_incomplete(last: dict[str, Any]) -> None:
     events = [{"generation": "Hello"}, {**last, "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}}]
     stream = CheckedStream(InvokeModelEvents(), map(chunk, events))
