@@ -329,7 +329,8 @@ class TestInvokeModel:
         [
             (SONNET, b"{", "Malformed input request"),
             (SONNET, b"[]", "Malformed input request"),
-            (SONNET, b'{"messages":[]}', "anthropic_version: got null; accepted: bedrock-2023-05-31"),
+            (SONNET, b'{"messages":[]}', "anthropic_version: Field required"),
+            (SONNET, b'{"anthropic_version":"claude-3"}', "Invalid API version: claude-3"),
             (SONNET, b'{"anthropic_version":"bedrock-2023-05-31"}', "max_tokens: Field required"),
             (
                 "meta.llama3-8b-instruct-v1:0",

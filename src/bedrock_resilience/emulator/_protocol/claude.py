@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from bedrock_resilience.emulator._protocol.generation import Generation
     from bedrock_resilience.quotas import Usage
 
-VERSION: Final = "bedrock-2023-05-31"
+# The version that AWS documents for InvokeModel ("Anthropic Claude Messages API"), and the one that SDKs of Anthropic
+# send to it by default since 2.0. Which model takes which is not documented: all take both.
+_VERSIONS: Final = frozenset({"bedrock-2023-05-31", "2026-10-21"})
 
 _STOP_REASONS: Final = {"content_filtered": "refusal", "guardrail_intervened": "refusal"}
 _CHOICES: Final[Mapping[str, JsonObject]] = {"auto": {"auto": {}}, "any": {"any": {}}, "none": {"auto": {}}}
@@ -31,8 +33,7 @@ def to_converse(body: JsonObject) -> dict[str, Any]:
     Raises:
         ServiceError: ``ValidationException``, where a field is missing that only this form requires.
     """
-    if body.get("anthropic_version") != VERSION:
-        raise invalid(f"anthropic_version: got {quoted(body.get('anthropic_version'))}; accepted: {VERSION}")
+    _check_version(body)
     if "max_tokens" not in body:
         raise invalid("max_tokens: Field required")
     inference = {
@@ -55,6 +56,15 @@ def to_converse(body: JsonObject) -> dict[str, Any]:
             "textFormat": {"type": output_format.get("type"), "structure": {"jsonSchema": schema}}
         }
     return request
+
+
+def _check_version(body: JsonObject) -> None:
+    version = body.get("anthropic_version")
+    if version is None:
+        raise invalid("anthropic_version: Field required")
+    if not isinstance(version, str) or version not in _VERSIONS:
+        # The words that users quote, such as https://github.com/boto/boto3/issues/4218.
+        raise invalid(f"Invalid API version: {version if isinstance(version, str) else quoted(version)}")
 
 
 def _messages(messages: object) -> object:

@@ -63,6 +63,23 @@ def test_every_setting_is_translated() -> None:
     }
 
 
+def test_the_version_of_current_sdks_is_accepted_too() -> None:
+    assert to_converse({**BODY, "anthropic_version": "2026-10-21"}) == to_converse(BODY)
+
+
+@pytest.mark.parametrize(
+    ("version", "refusal"),
+    [
+        (None, "anthropic_version: Field required"),
+        ("bedrock-2023", "Invalid API version: bedrock-2023"),
+        (7, "Invalid API version: 7"),
+    ],
+)
+def test_any_other_version_is_refused(version: object, refusal: str) -> None:
+    with pytest.raises(ServiceError, match=f"ValidationException: {refusal}$"):
+        to_converse({**BODY, "anthropic_version": version})
+
+
 @pytest.mark.parametrize(
     ("choice", "converse"),
     [(None, {"auto": {}}), ({"type": "auto"}, {"auto": {}}), ({"type": "any"}, {"any": {}})],
