@@ -9,9 +9,11 @@ import sys
 from benchmarks.core.measuring import Measured
 
 RETRY_POLICY = "from bedrock_resilience import RetryPolicy"
+RETRIER = "from bedrock_resilience import Retrier"
 TENACITY = "import tenacity"
 STATEMENTS = (
     RETRY_POLICY,
+    RETRIER,
     "from bedrock_resilience import BoundedExecutor",
     "from bedrock_resilience import BedrockRuntime",
     "import backoff",

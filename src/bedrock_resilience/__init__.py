@@ -1,21 +1,17 @@
 """Calls to Amazon Bedrock that survive throttling.
 
-Importing this package loads the retry core only. Every other name is loaded on first use, so that a Lambda which needs
-the policy alone does not pay for the rest at its cold start.
+Importing this package loads ``RetryPolicy`` and its values only. Every other name is loaded on first use, so that a
+program pays at its start for what it uses.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bedrock_resilience._errors import DeadlineExceededError, RetriesExhaustedError
 from bedrock_resilience._fault import THROTTLING, TRANSIENT, Fault
 from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience._version import __version__
-from bedrock_resilience.clock import Clock
-from bedrock_resilience.retrying._deadline import Deadline
-from bedrock_resilience.retrying._faults import classify
 from bedrock_resilience.retrying._jitter import (
     AdditiveJitter,
     DecorrelatedJitter,
@@ -24,23 +20,25 @@ from bedrock_resilience.retrying._jitter import (
     NoJitter,
 )
 from bedrock_resilience.retrying._policy import RetryPolicy
-from bedrock_resilience.retrying._retrier import Retrier, retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.batch import BatchReport, BoundedExecutor, ItemOutcome, Progress
     from bedrock_resilience.bedrock import BedrockRuntime, bedrock_runtime_client
+    from bedrock_resilience.clock import Clock
     from bedrock_resilience.errors import (
         BatchInterrupted,
+        DeadlineExceededError,
         IncompleteResponseError,
         InputError,
         MalformedResponseError,
+        RetriesExhaustedError,
         StreamInterruptedError,
     )
     from bedrock_resilience.pacing import AdaptivePacer, NoPacer, Pacer, QuotaPacer, SharedPacer
     from bedrock_resilience.quotas import Quota, RequestTokens, TokenUsage
-    from bedrock_resilience.retrying import RetryBudget
+    from bedrock_resilience.retrying import Deadline, Retrier, RetryBudget, classify, retry
     from bedrock_resilience.telemetry import LoggingListener
 
 _LAZY = {
@@ -49,6 +47,9 @@ _LAZY = {
     "BatchReport": "batch",
     "BedrockRuntime": "bedrock",
     "BoundedExecutor": "batch",
+    "Clock": "clock",
+    "Deadline": "retrying",
+    "DeadlineExceededError": "_errors",
     "IncompleteResponseError": "errors",
     "InputError": "errors",
     "ItemOutcome": "batch",
@@ -60,11 +61,15 @@ _LAZY = {
     "Quota": "quotas",
     "QuotaPacer": "pacing",
     "RequestTokens": "quotas",
+    "Retrier": "retrying",
+    "RetriesExhaustedError": "_errors",
     "RetryBudget": "retrying",
     "SharedPacer": "pacing",
     "StreamInterruptedError": "errors",
     "TokenUsage": "quotas",
     "bedrock_runtime_client": "bedrock",
+    "classify": "retrying",
+    "retry": "retrying",
 }
 
 __all__ = [

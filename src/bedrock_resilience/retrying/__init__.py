@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 from bedrock_resilience._fault import THROTTLES, THROTTLING, TRANSIENT, Fault
 from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.retrying._attempts import StopEvent
-from bedrock_resilience.retrying._deadline import Deadline
-from bedrock_resilience.retrying._faults import classify, error_code
 from bedrock_resilience.retrying._jitter import (
     AdditiveJitter,
     Backoff,
@@ -22,13 +19,13 @@ from bedrock_resilience.retrying._jitter import (
     parse_jitter,
 )
 from bedrock_resilience.retrying._policy import FaultLimits, RetryPolicy
-from bedrock_resilience.retrying._retrier import Retrier, retrier_of, retry, with_options
-from bedrock_resilience.retrying._retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bedrock_resilience.retrying._attempts import StopEvent
     from bedrock_resilience.retrying._budget import RetryBudget
+    from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._events import (
         AttemptStarting,
         CallFailed,
@@ -38,7 +35,10 @@ if TYPE_CHECKING:
         PacingWait,
         RetryScheduled,
     )
+    from bedrock_resilience.retrying._faults import classify, error_code
     from bedrock_resilience.retrying._iteration import AttemptContext
+    from bedrock_resilience.retrying._retrier import Retrier, retrier_of, retry, with_options
+    from bedrock_resilience.retrying._retry_after import retry_after
     from bedrock_resilience.retrying._statistics import RetryStatistics, StatisticsListener
 
 __all__ = [
@@ -86,12 +86,21 @@ _LAZY = {
     "AttemptStarting": "_events",
     "CallFailed": "_events",
     "CallSucceeded": "_events",
+    "Deadline": "_deadline",
     "Event": "_events",
     "Listener": "_events",
     "PacingWait": "_events",
-    "RetryScheduled": "_events",
+    "Retrier": "_retrier",
     "RetryBudget": "_budget",
+    "RetryScheduled": "_events",
     "RetryStatistics": "_statistics",
     "StatisticsListener": "_statistics",
+    "StopEvent": "_attempts",
+    "classify": "_faults",
+    "error_code": "_faults",
+    "retrier_of": "_retrier",
+    "retry": "_retrier",
+    "retry_after": "_retry_after",
+    "with_options": "_retrier",
 }
 __getattr__: Callable[[str], object] = lazy_attributes(__name__, _LAZY)

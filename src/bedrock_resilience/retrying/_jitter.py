@@ -47,10 +47,12 @@ class Backoff:
     cap: float
 
 
+@dataclass(frozen=True, slots=True)
 class _RangeJitter:
-    """A jitter that draws evenly from a range that does not depend on earlier delays."""
+    """A jitter that draws evenly from a range that does not depend on earlier delays.
 
-    __slots__ = ()
+    Kinds without a field of their own inherit its methods: to make a dataclass takes half a millisecond of each start.
+    """
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
         """Return the shortest and the longest delay of this retry in seconds, both included."""
@@ -62,9 +64,10 @@ class _RangeJitter:
         return _interpolate(low, high, u)
 
 
-@dataclass(frozen=True, slots=True)
 class NoJitter(_RangeJitter):
     """``delay = exponential``: calls that failed together are retried together."""
+
+    __slots__ = ()
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
         """Return the exponential delay twice."""
@@ -92,18 +95,20 @@ class AdditiveJitter(_RangeJitter):
         return low, min(backoff.cap, low + self.spread)
 
 
-@dataclass(frozen=True, slots=True)
 class FullJitter(_RangeJitter):
     """``delay = u * exponential``: the widest spread and the least load, at the price of some delays near zero."""
+
+    __slots__ = ()
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
         """Return zero and the exponential delay."""
         return 0.0, backoff.exponential
 
 
-@dataclass(frozen=True, slots=True)
 class EqualJitter(_RangeJitter):
     """``delay = exponential / 2 + u * exponential / 2``: one half is fixed, one half is random."""
+
+    __slots__ = ()
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
         """Return half the exponential delay, and all of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,12 +20,12 @@ from bedrock_resilience._checks import (
     wrong_value,
 )
 from bedrock_resilience._fault import THROTTLING, TRANSIENT, Fault
-from bedrock_resilience.retrying._driver import CallSettings, begin, drive
 from bedrock_resilience.retrying._jitter import JITTERS, AdditiveJitter, Backoff, format_jitter, grow, parse_jitter
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator
+    from types import ModuleType
     from typing import ParamSpec, Self, TypeVar
 
     from bedrock_resilience.retrying._jitter import Jitter
@@ -181,8 +182,10 @@ class RetryPolicy:
                 why no further attempt was made.
             DeadlineExceededError: ``Deadline.current()`` allows no attempt.
         """
-        settings = CallSettings(self)
-        return drive(settings, begin(settings, args, kwargs), fn, args, kwargs)
+        driver = _driver()
+        settings = driver.CallSettings(self)
+        value: T = driver.drive(settings, driver.begin(settings, args, kwargs), fn, args, kwargs)
+        return value
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = "BEDROCK_") -> RetryPolicy:
@@ -279,6 +282,14 @@ class FaultLimits(Mapping[Fault, "int | None"]):
 def sort_faults(faults: Iterable[Fault]) -> list[Fault]:
     """Return faults in the order of their definition, so that texts do not change from run to run."""
     return sorted(faults, key=list(Fault).index)
+
+
+@functools.cache
+def _driver() -> ModuleType:
+    """Return the module that carries calls out. The first call loads it: a policy as a value does not need it."""
+    from bedrock_resilience.retrying import _driver  # noqa: PLC0415 - half of the core's import time
+
+    return _driver
 
 
 def _int_or_text(text: str) -> int | str:
