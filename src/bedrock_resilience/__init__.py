@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         RetriesExhaustedError,
         StreamInterruptedError,
     )
+    from bedrock_resilience.integrations import protect, unprotect
     from bedrock_resilience.pacing import AdaptivePacer, NoPacer, Pacer, QuotaPacer, SharedPacer
     from bedrock_resilience.quotas import Quota, RequestTokens, TokenUsage
     from bedrock_resilience.retrying import Deadline, Retrier, RetryBudget, classify, retry
@@ -69,7 +70,9 @@ _LAZY = {
     "TokenUsage": "quotas",
     "bedrock_runtime_client": "bedrock",
     "classify": "retrying",
+    "protect": "integrations",
     "retry": "retrying",
+    "unprotect": "integrations",
 }
 
 __all__ = [
@@ -111,7 +114,9 @@ __all__ = [
     "__version__",
     "bedrock_runtime_client",
     "classify",
+    "protect",
     "retry",
+    "unprotect",
 ]
 
 __getattr__: Callable[[str], object] = lazy_attributes(__name__, _LAZY)

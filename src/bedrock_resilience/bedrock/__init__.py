@@ -17,10 +17,10 @@ from bedrock_resilience.bedrock._client import (
     bedrock_runtime_client,
     check_client,
 )
-from bedrock_resilience.bedrock._request_tokens import request_tokens
 from bedrock_resilience.bedrock._responses import check_converse, check_invoke_model, converse, invoke_model
 from bedrock_resilience.bedrock._runtime import BedrockRuntime
 from bedrock_resilience.bedrock._streams import CheckedStream, converse_stream, invoke_model_stream
+from bedrock_resilience.quotas import request_tokens
 
 __all__ = [
     "DEFAULT_CONNECT_TIMEOUT",

@@ -8,9 +8,8 @@ from bedrock_resilience._checks import instance, refuse
 from bedrock_resilience._errors import IncompleteResponseError, StreamInterruptedError
 from bedrock_resilience.bedrock import _responses, _streams
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
-from bedrock_resilience.bedrock._request_tokens import request_tokens
 from bedrock_resilience.bedrock._streaming_call import StreamingCall
-from bedrock_resilience.quotas import TokenEstimator, usage_from
+from bedrock_resilience.quotas import TokenEstimator, request_tokens, usage_from
 from bedrock_resilience.retrying._retrier import Retrier
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.quotas._quota import Limit, Quota, QuotaAdmission, QuotaLedger, TokenBucket
+    from bedrock_resilience.quotas._request_tokens import request_tokens
     from bedrock_resilience.quotas._tokens import (
         BURNDOWN_RATES,
         MODEL_MAX_TOKENS,
@@ -39,6 +40,7 @@ __all__ = [
     "Usage",
     "burndown_rate",
     "model_name",
+    "request_tokens",
     "reserved_tokens",
     "settled_tokens",
     "usage_from",
@@ -60,6 +62,7 @@ _LAZY = {
     "Usage": "_tokens",
     "burndown_rate": "_tokens",
     "model_name": "_tokens",
+    "request_tokens": "_request_tokens",
     "reserved_tokens": "_tokens",
     "settled_tokens": "_tokens",
     "usage_from": "_tokens",

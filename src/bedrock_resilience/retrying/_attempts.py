@@ -225,15 +225,30 @@ class CallState:
             now: Monotonic seconds.
             u: A random number in [0, 1), for the jitter.
         """
+        # A response that is rejected as incomplete has used its tokens nevertheless, and states how many.
+        fault = self._record(error, now, getattr(error, "body", None))
+        refusal = self._refusal_reason(fault, listed=fault in self._policy.retry_on)
+        return self._stop(refusal) if refusal is not None else self._retry(fault, retry_after(error), now, u)
+
+    def interrupted(self, error: BaseException, now: float, last: object = None) -> Stop:
+        """Close a call that failed after a part of its result was delivered: it is not retried.
+
+        Args:
+            error: What interrupted it.
+            now: Monotonic seconds.
+            last: The part with the usage, such as the last event of a stream, where there is one.
+        """
+        self._record(error, now, last)
+        return self._stop(StopReason.NOT_RETRYABLE)
+
+    def _record(self, error: BaseException, now: float, answer: object) -> Fault:
+        """Record an attempt that failed, report it to the pacer, and return what it means."""
         self.error = error
         fault = self.fault = self._classify(error)
         self.throttles += fault in THROTTLES
         self._settled_attempts = self.attempts
-        # A response that is rejected as incomplete has used its tokens nevertheless, and states how many.
-        usage = None if fault in _RESERVES_NOTHING else self._settle(getattr(error, "body", None))
-        self._report_to_pacer(fault, now, usage)
-        refusal = self._refusal_reason(fault, listed=fault in self._policy.retry_on)
-        return self._stop(refusal) if refusal is not None else self._retry(fault, retry_after(error), now, u)
+        self._report_to_pacer(fault, now, None if fault in _RESERVES_NOTHING else self._settle(answer))
+        return fault
 
     def accepts(self, answer: object) -> bool:
         """Tell whether what the function returned ends the call; ``retry_on_result`` decides."""

@@ -408,11 +408,13 @@ def final_error(settings: CallSettings, call: CallState) -> Exception:
     if settings.raise_exhausted and call.reason is not StopReason.NOT_RETRYABLE:
         message = f"{_summary(call)}; last error: {_repr_of(error)}"
         return RetriesExhaustedError(message, call.attempts, call.backoff_seconds, call.reason, call.fault, error)
-    _add_note(error, _summary(call))
+    add_summary(error, call)
     return error
 
 
-def _add_note(error: BaseException, note: str) -> None:
+def add_summary(error: BaseException, call: CallState) -> None:
+    """Add a note to an exception that ends a call: the attempts, the waits, and why no further attempt is made."""
+    note = _summary(call)
     # Many calls may raise one and the same exception object; each note is added once.
     try:
         if note not in getattr(error, "__notes__", ()):

@@ -103,21 +103,7 @@ class Retrier(CallSettings):
         )  # a generator is read once only
         refuse(
             "Retrier",
-            _check_policy(policy),
-            has_methods(
-                "clock", clock, ("monotonic", "sleep", "asleep"), "a clock with monotonic(), sleep() and asleep()"
-            ),
-            has_methods("rng", rng, ("random",), "a random.Random", optional=True),
-            has_methods("deadline", deadline, ("allows",), "a Deadline, such as Deadline.after(30)", optional=True),
-            has_methods("budget", budget, ("deposit", "try_withdraw"), "a RetryBudget", optional=True),
-            has_methods(
-                "pacer",
-                pacer,
-                ("reserve", "answered", "throttled", "abandoned"),
-                "a pacer, such as AdaptivePacer()",
-                optional=True,
-            ),
-            _check_listeners(given_listeners),
+            *check_parts(policy, clock, rng, deadline=deadline, budget=budget, pacer=pacer, listeners=given_listeners),
             function("classify", classify, "a function that returns the Fault of an exception"),
             function("retry_on_result", retry_on_result, "a function of one result", optional=True),
             function("before_attempt", before_attempt, "a function of one AttemptStarting", optional=True),
@@ -265,6 +251,27 @@ def with_options(fn: F, **changes: Any) -> F:  # noqa: ANN401 - each argument ha
 
 retry = Retrier
 """The decorator: ``@retry(policy, ...)`` takes the arguments of ``Retrier``."""
+
+
+def check_parts(
+    policy: object, clock: object, rng: object, *, deadline: object, budget: object, pacer: object, listeners: object
+) -> tuple[Problem | None, ...]:
+    """Check what every way to make a call takes: a retrier, and the protection of a client."""
+    return (
+        _check_policy(policy),
+        has_methods("clock", clock, ("monotonic", "sleep", "asleep"), "a clock with monotonic(), sleep() and asleep()"),
+        has_methods("rng", rng, ("random",), "a random.Random", optional=True),
+        has_methods("deadline", deadline, ("allows",), "a Deadline, such as Deadline.after(30)", optional=True),
+        has_methods("budget", budget, ("deposit", "try_withdraw"), "a RetryBudget", optional=True),
+        has_methods(
+            "pacer",
+            pacer,
+            ("reserve", "answered", "throttled", "abandoned"),
+            "a pacer, such as AdaptivePacer()",
+            optional=True,
+        ),
+        _check_listeners(listeners),
+    )
 
 
 def _check_policy(given: object) -> Problem | None:

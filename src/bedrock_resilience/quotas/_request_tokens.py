@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from bedrock_resilience._errors import MalformedResponseError
-from bedrock_resilience.bedrock._responses import dig, parse_object
-from bedrock_resilience.quotas import RequestTokens, TokenEstimator, burndown_rate
+from bedrock_resilience.quotas._tokens import TokenEstimator, burndown_rate
+from bedrock_resilience.quotas._usage import RequestTokens
 
 # The fields for the most output tokens: of Converse and Nova, Claude, Llama, Titan.
 _MAX_TOKENS_PATHS: Final = (
@@ -32,7 +32,9 @@ def request_tokens(request: Mapping[str, Any], estimator: TokenEstimator | None 
 def _max_tokens(request: Mapping[str, Any]) -> int | None:
     fields = _body(request)
     for path in _MAX_TOKENS_PATHS:
-        given = dig(fields, *path)
+        given: object = fields
+        for key in path:
+            given = cast("Mapping[str, object]", given).get(key) if isinstance(given, Mapping) else None
         if isinstance(given, int) and not isinstance(given, bool) and given > 0:  # Bedrock refuses any other
             return given
     return None
@@ -42,7 +44,7 @@ def _body(request: Mapping[str, Any]) -> Mapping[str, Any]:
     body: object = request.get("body", request)
     if isinstance(body, (str, bytes, bytearray)):
         try:
-            return parse_object(bytes(body) if isinstance(body, bytearray) else body)
-        except MalformedResponseError:
+            body = json.loads(body)
+        except (ValueError, RecursionError):
             return {}
     return cast("Mapping[str, Any]", body) if isinstance(body, Mapping) else {}

@@ -1,0 +1,139 @@
+"""protect and unprotect: find the module that knows a target, and have it attach or detach a protection."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from bedrock_resilience._checks import Problem, refuse, wrong_type
+from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.integrations._protection import Protection
+from bedrock_resilience.retrying._policy import RetryPolicy
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterable
+    from typing import TypeVar
+
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience.retrying import Deadline, Listener, RetryBudget
+
+    T = TypeVar("T")
+
+
+class _Integration(Protocol):
+    """What each module of this package has that knows a kind of targets. It is called under the lock."""
+
+    def attach(self, target: object, protection: Protection) -> None:
+        """Protect a target, in place of the protection that it has."""
+        ...
+
+    def detach(self, target: object) -> None:
+        """Undo ``attach``; a target that is not protected stays as it is."""
+        ...
+
+    def attached(self, target: object) -> Protection | None:
+        """Return the protection of a target."""
+        ...
+
+
+# The module of each kind of targets, by the class (module, name) that a target is an instance of.
+_MODULES: Final[dict[tuple[str, str], str]] = {}
+_ACCEPTED: Final = "a session or a client of boto3 or botocore"
+
+# One for all targets: two threads may protect one target, or two that share a session.
+_lock = threading.RLock()
+
+
+def protect(
+    target: T,
+    *,
+    policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+    pacer: Pacer | None = None,
+    budget: RetryBudget | None = None,
+    deadline: Deadline | None = None,
+    listeners: Iterable[Listener] = (),
+    clock: Clock = SYSTEM_CLOCK,
+    rng: random.Random | None = None,
+) -> T:
+    """Put a policy into a client or a session, so that code which calls Bedrock through it needs no change.
+
+    Threads may share the target. To protect it again with equal arguments changes nothing; other arguments replace the
+    first ones.
+
+    Args:
+        target: A session or a client of boto3 or botocore. Of a session, every ``bedrock-runtime`` client that is made
+            from now on is protected, whoever makes it.
+        policy: Which faults are retried, how often, and after which delays.
+        pacer: Asked before every request, and informed of the result of each.
+        budget: Limits the retries of all calls that share it.
+        deadline: No request starts that cannot finish before it, and no sleep ends after it. ``Deadline.current()``
+            applies as well.
+        listeners: Called with each event of ``bedrock_resilience.retrying``.
+        clock: The source of time and of sleeps.
+        rng: The source of jitter; pass a seeded ``random.Random`` for delays that can be repeated.
+
+    Returns:
+        The target itself.
+
+    Raises:
+        TypeError: The target is of no known kind, or another argument has the wrong type.
+    """
+    protection = Protection.checked(
+        policy=policy,
+        pacer=pacer,
+        budget=budget,
+        deadline=deadline,
+        listeners=listeners,
+        clock=clock,
+        rng=rng,
+        problem=_problem(target),
+    )
+    integration = _integration("protect", target)
+    with _lock:
+        if integration.attached(target) != protection:
+            integration.attach(target, protection)
+    return target
+
+
+def unprotect(target: T) -> T:
+    """Undo ``protect``. A target that is not protected stays as it is.
+
+    Returns:
+        The target itself.
+
+    Raises:
+        TypeError: The target is of no known kind.
+    """
+    integration = _integration("unprotect", target)
+    with _lock:
+        integration.detach(target)
+    return target
+
+
+def protection_of(target: object) -> Protection | None:
+    """Return the protection of a target, or None where it has none or is of no known kind."""
+    module = _module_of(target)
+    return None if module is None else _load(module).attached(target)
+
+
+def _integration(owner: str, target: object) -> _Integration:
+    module = _module_of(target)
+    if module is None:
+        refuse(owner, _problem(target))
+    return _load(cast("str", module))
+
+
+def _problem(target: object) -> Problem | None:
+    return wrong_type("target", target, _ACCEPTED) if _module_of(target) is None else None
+
+
+def _module_of(target: object) -> str | None:
+    found = (_MODULES.get((cls.__module__, cls.__name__)) for cls in type(target).__mro__)
+    return next((module for module in found if module is not None), None)
+
+
+def _load(module: str) -> _Integration:
+    return cast("_Integration", importlib.import_module(f"bedrock_resilience.integrations.{module}"))

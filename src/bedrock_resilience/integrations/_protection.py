@@ -1,0 +1,215 @@
+"""Protection: the parts of a protected target, as a value; and ProtectedCall, one call of such a target.
+
+An integration has hooks in place of a function that it could call again, so it cannot use the drivers of ``Retrier``. A
+``ProtectedCall`` carries out the same steps of ``CallState`` between the hooks::
+
+    call = ProtectedCall(protection, request)
+    call.admit()                        waits until the first request may be sent, or raises
+    while True:
+        send the request, then          call.succeeded(response): the end
+                             or         call.retry(error): waits, then True: send again; False: the error is final
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from bedrock_resilience._checks import Problem, refuse
+from bedrock_resilience.quotas import TokenEstimator, request_tokens, usage_from
+from bedrock_resilience.retrying._attempts import Sleep, Stop
+from bedrock_resilience.retrying._driver import (
+    CallSettings,
+    add_summary,
+    begin,
+    emit_step,
+    final_error,
+    random_number,
+    succeed,
+)
+from bedrock_resilience.retrying._retrier import check_parts
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping
+
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience.quotas import RequestTokens
+    from bedrock_resilience.retrying import Deadline, Listener, RetryBudget, RetryPolicy
+    from bedrock_resilience.retrying._attempts import Attempt, CallState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """What ``protect`` was given. Two are equal where all their parts are.
+
+    Attributes:
+        policy: Which faults are retried, how often, and after which delays.
+        pacer: Asked before every request; None: no pacing.
+        budget: Limits the retries of all calls that share it.
+        deadline: No request starts that cannot finish before it.
+        listeners: Called with each event.
+        clock: The source of time and of sleeps.
+        rng: The source of jitter; None: the system's.
+        settings: The same, as the calls need it.
+        estimator: Estimates the input tokens of requests for the pacer, and learns from the responses.
+    """
+
+    policy: RetryPolicy
+    pacer: Pacer | None
+    budget: RetryBudget | None
+    deadline: Deadline | None
+    listeners: tuple[Listener, ...]
+    clock: Clock = field(repr=False)
+    rng: random.Random | None = field(repr=False)
+    settings: CallSettings = field(init=False, repr=False, compare=False)
+    estimator: TokenEstimator = field(init=False, repr=False, compare=False, default_factory=TokenEstimator)
+
+    def __post_init__(self) -> None:
+        settings = CallSettings(
+            self.policy,
+            clock=self.clock,
+            rng=self.rng,
+            deadline=self.deadline,
+            budget=self.budget,
+            pacer=self.pacer,
+            listeners=self.listeners,
+            tokens=0 if self.pacer is None else self._tokens,
+        )
+        object.__setattr__(self, "settings", settings)
+
+    @classmethod
+    def checked(cls, *, listeners: Iterable[Listener], problem: Problem | None = None, **parts: Any) -> Self:  # noqa: ANN401 - each part has its own type, checked here
+        """Return the protection with these parts, or refuse them in the name of ``protect``, together with ``problem``.
+
+        Raises:
+            TypeError: A part has the wrong type; or what the problem is.
+        """
+        given = tuple(listeners) if isinstance(listeners, Iterable) else listeners  # a generator is read once only
+        refuse("protect", problem, *check_parts(listeners=given, **parts))
+        return cls(listeners=given, **parts)
+
+    def _tokens(self, request: Mapping[str, Any]) -> RequestTokens:
+        return request_tokens(request, self.estimator)
+
+
+class ProtectedCall:
+    """One call of a protected target.
+
+    Exactly one of ``succeeded``, ``interrupted``, ``cancelled`` or a ``False`` of ``retry`` ends it.
+
+    Args:
+        protection: The protection of the target.
+        request: The parameters of the request, with its ``modelId``: the pacer reserves the tokens that they name.
+
+    Attributes:
+        open: True until the call has ended.
+    """
+
+    __slots__ = ("_protection", "_request", "_settings", "_state", "open")
+
+    def __init__(self, protection: Protection, request: Mapping[str, Any]) -> None:
+        self._protection = protection
+        self._settings = protection.settings
+        self._request = request
+        self._state: CallState = begin(self._settings, (request,), {})
+        self.open: bool = True
+
+    @property
+    def attempts(self) -> int:
+        """Requests sent so far."""
+        return self._state.attempts
+
+    def admit(self) -> None:
+        """Wait until the first request may be sent.
+
+        Raises:
+            DeadlineExceededError: The deadline allows no request.
+        """
+        if self._stopped(self._wait(self._first_step())):
+            raise self.final_error()
+
+    async def aadmit(self) -> None:
+        """Wait as ``admit`` does, without blocking the event loop."""
+        if self._stopped(await self._await(self._first_step())):
+            raise self.final_error()
+
+    def retry(self, error: Exception) -> bool:
+        """Wait after a request that failed, and tell whether to send it again; if not, the call has ended."""
+        return not self._stopped(self._wait(self._step_after(error)))
+
+    async def aretry(self, error: Exception) -> bool:
+        """Decide and wait as ``retry`` does, without blocking the event loop."""
+        return not self._stopped(await self._await(self._step_after(error)))
+
+    def final_error(self) -> Exception:
+        """Return the exception to raise after the call has ended without success: the last one, with a note."""
+        return final_error(self._settings, self._state)
+
+    def add_note(self, error: BaseException) -> None:
+        """Add that note to the exception that the target itself raises."""
+        add_summary(error, self._state)
+
+    def succeeded(self, response: object) -> None:
+        """End the call as a success; the ``usage`` of the response settles the pacer."""
+        self.open = False
+        succeed(self._settings, self._state, response)
+        self._learn(response)
+
+    def interrupted(self, error: BaseException, last: object = None) -> None:
+        """End the call as a failure that cannot be retried, because a part of the response was delivered.
+
+        Args:
+            error: What interrupted it.
+            last: The part with the usage, such as the last event of a stream, where there is one.
+        """
+        self.open = False
+        emit_step(self._settings, self._state, self._state.interrupted(error, self._now(), last))
+        self._learn(last)
+
+    def cancelled(self, error: BaseException) -> None:
+        """End the call from outside, as by a ``KeyboardInterrupt``."""
+        self.open = False
+        self._state.cancelled(error, self._now())
+
+    def _now(self) -> float:
+        return self._settings.clock.monotonic()
+
+    def _first_step(self) -> Attempt | Sleep | Stop:
+        return emit_step(self._settings, self._state, self._state.begin(self._now()))
+
+    def _step_after(self, error: Exception) -> Sleep | Stop:
+        step = self._state.failed(error, self._now(), random_number(self._settings))
+        return emit_step(self._settings, self._state, step)
+
+    def _wait(self, step: Attempt | Sleep | Stop) -> Attempt | Stop:
+        try:
+            while isinstance(step, Sleep):
+                self._settings.clock.sleep(step.seconds)
+                step = emit_step(self._settings, self._state, self._state.slept(self._now()))
+        except BaseException as error:
+            self.cancelled(error)
+            raise
+        return step
+
+    async def _await(self, step: Attempt | Sleep | Stop) -> Attempt | Stop:
+        try:
+            while isinstance(step, Sleep):
+                await self._settings.clock.asleep(step.seconds)
+                step = emit_step(self._settings, self._state, self._state.slept(self._now()))
+        except BaseException as error:
+            self.cancelled(error)
+            raise
+        return step
+
+    def _stopped(self, step: Attempt | Stop) -> bool:
+        self.open = not isinstance(step, Stop)
+        return not self.open
+
+    def _learn(self, response: object) -> None:
+        if self._settings.pacer is not None:
+            usage = usage_from(response)
+            if usage is not None:
+                self._protection.estimator.learn(self._request, usage)
