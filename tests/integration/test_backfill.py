@@ -1,4 +1,4 @@
-"""Old items through batch inference: the command, over sockets to the bucket and to a stand-in for the jobs."""
+"""Batch inference of old items: the command, over sockets to the bucket and to a fake of the job service."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def agree(_: dict[str, Any]) -> dict[str, Any]:
     return converse(json.dumps(extraction(summary="By the batch.", companies=["Camurus", "Nordlai"])))
 
 
-def test_a_days_items_come_back_as_if_a_run_had_normalised_them(deployment: Deployment, service: BatchService) -> None:
+def test_the_items_of_a_day_are_the_same_as_after_a_run(deployment: Deployment, service: BatchService) -> None:
     started = start()
     assert started.exit_code == 0, started.output
     (arn,) = service.created
@@ -70,29 +70,29 @@ def test_a_days_items_come_back_as_if_a_run_had_normalised_them(deployment: Depl
     assert created["modelInvocationType"] == "Converse"
     assert created["modelId"] == "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
     assert created["roleArn"] == ROLE
-    told = command("status", "--client", "lai_weekly")
-    assert ": Submitted; 112 total" in told.output
+    shown = command("status", "--client", "lai_weekly")
+    assert ": Submitted; 112 total" in shown.output
     service.finish(arn, agree)
     collected = collect()
     assert collected.exit_code == 0, collected.output
-    assert "112 of 112 items answered, 0 known before" in collected.output
+    assert "112 of 112 items answered, 0 of them answered before" in collected.output
     assert f"{TODAY}: 112 items written" in collected.output
     items = deployment.load(ITEMS)
     assert conforms(items, items_schema())
     assert len(items) == 112
     assert {item["summary"] for item in items} == {"By the batch."}
-    # Names are held against the text, and against the client's scopes, as in a run.
+    # Names are compared with the text and with the client's scopes, as in a run.
     named = [item for item in items if "Camurus" in item["companies_detected"]]
     assert 0 < len(named) < 112
     assert all("Camurus" in item["title"] + item["content"] for item in named)
-    # A run finds them answered.
+    # A run uses the stored responses.
     answer = lambda_handler({"client_id": "lai_weekly"}, Context("run"))
     assert answer["body"]["items_normalized"] == 112
     assert deployment.emulator.requests == 0
     assert collect().output == "lai_weekly has no job to collect\n"
 
 
-def test_the_records_hold_a_request_without_tools(service: BatchService) -> None:
+def test_the_records_have_requests_without_tools(service: BatchService) -> None:
     start()
     (arn,) = service.created
     for record in service.records(arn):
@@ -105,7 +105,7 @@ def test_the_records_hold_a_request_without_tools(service: BatchService) -> None
     assert "record_item" not in system
 
 
-def test_what_a_run_was_answered_is_not_sent_and_what_it_is_answered_meanwhile_stays(
+def test_responses_of_runs_are_not_requested_again_and_take_precedence(
     deployment: Deployment, service: BatchService
 ) -> None:
     lambda_handler({"client_id": "lai_weekly", "sources": ["press_sector__lettre_depot"]}, Context("run"))
@@ -117,25 +117,27 @@ def test_what_a_run_was_answered_is_not_sent_and_what_it_is_answered_meanwhile_s
     lambda_handler({"client_id": "lai_weekly"}, Context("run"))
     assert deployment.emulator.requests == 112
     service.finish(arn, agree)
-    assert f"{112 - before} of {112 - before} items answered, {112 - before} known before" in collect().output
+    assert (
+        f"{112 - before} of {112 - before} items answered, {112 - before} of them answered before" in collect().output
+    )
     assert "By the batch." not in {item["summary"] for item in deployment.load(ITEMS)}
 
 
-def test_a_second_job_is_not_about_items_of_an_open_one(deployment: Deployment, service: BatchService) -> None:
+def test_a_second_job_excludes_items_of_an_open_one(deployment: Deployment, service: BatchService) -> None:
     start()
     again = start()
     assert again.exit_code == 2
     assert "error: InvalidEvent: backfill: 112 items were ingested from" in again.stderr
-    assert "0 of them have no answer and are in no job; a job needs 100" in again.stderr
+    assert "0 of them have no response and are in no job; accepted: a period with at least 100 of these" in again.stderr
     (arn,) = service.created
     service.statuses[arn], service.messages[arn] = "Failed", "the role may not read the bucket"
     assert "Failed; 112 total; the role may not read the bucket" in command("status", "--client", "lai_weekly").output
-    assert "112 without an answer: no line in the output" in collect().output
+    assert "112 without a response: no line in the output" in collect().output
     assert start().exit_code == 0
     assert not any(key == ITEMS and deployment.load(key) for key in deployment.stored())
 
 
-def test_bad_lines_are_counted_and_the_rest_is_kept(deployment: Deployment, service: BatchService) -> None:
+def test_damaged_lines_are_counted_and_the_others_are_used(deployment: Deployment, service: BatchService) -> None:
     start()
     (arn,) = service.created
     odd: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {}
@@ -146,38 +148,40 @@ def test_bad_lines_are_counted_and_the_rest_is_kept(deployment: Deployment, serv
         lambda _: converse("Sorry."),
         lambda _: converse(json.dumps(extraction(summary=" "))),
         lambda _: converse("{", "max_tokens"),
-        lambda _: {"recordId": "stranger", **agree({})},
+        lambda _: {"recordId": "unknown", **agree({})},
         lambda _: converse(f"```json\n{json.dumps(extraction(summary='Fenced.'))}\n```"),
     ]
     for record, kind in zip(service.records(arn), kinds, strict=False):
         odd[record["recordId"]] = kind
     service.finish(arn, lambda record: odd.get(record["recordId"], agree)(record), "PartiallyCompleted")
-    told = collect()
-    assert told.exit_code == 0
-    assert "105 of 112 items answered" in told.output
-    assert {line.strip() for line in told.output.splitlines() if "without an answer" in line} == {
-        "1 without an answer: 400",
-        "3 without an answer: malformed_response",
-        "1 without an answer: incomplete_response",
-        "1 without an answer: a line for no record of the job",
-        "2 without an answer: no line in the output",
+    shown = collect()
+    assert shown.exit_code == 0
+    assert "105 of 112 items answered" in shown.output
+    assert {line.strip() for line in shown.output.splitlines() if "without a response" in line} == {
+        "1 without a response: 400",
+        "3 without a response: malformed_response",
+        "1 without a response: incomplete_response",
+        "1 without a response: a line without a record of the job",
+        "2 without a response: no line in the output",
     }
     items = deployment.load(ITEMS)
     assert len(items) == 105
     assert sum(item["summary"] == "Fenced." for item in items) == 1
 
 
-def test_a_job_under_way_is_told_and_left(service: BatchService) -> None:
+def test_a_running_job_is_listed_and_not_collected(service: BatchService) -> None:
     start()
-    told = collect()
-    assert told.exit_code == 1
-    assert ": Submitted; 112 total" in told.output
+    shown = collect()
+    assert shown.exit_code == 1
+    assert ": Submitted; 112 total" in shown.output
     (name,) = [request["jobName"] for request in service.created.values()]
     assert collect("--job", name).exit_code == 1
     assert collect("--job", "nobody").exit_code == 2
 
 
-def test_a_refused_job_is_one_line_and_tried_again_by_the_next(deployment: Deployment, service: BatchService) -> None:
+def test_a_refused_job_is_one_line_and_its_items_are_in_the_next_job(
+    deployment: Deployment, service: BatchService
+) -> None:
     service.refuse = (403, "AccessDeniedException", "no")
     refused = start()
     assert (refused.exit_code, refused.stdout) == (1, "")
@@ -189,7 +193,7 @@ def test_a_refused_job_is_one_line_and_tried_again_by_the_next(deployment: Deplo
     assert deployment.keys("normalized/lai_weekly/backfills/")
 
 
-def test_days_and_sources_choose_the_items(service: BatchService) -> None:
+def test_days_and_sources_select_the_items(service: BatchService) -> None:
     yesterday = TODAY - dt.timedelta(days=1)
     none = start("--to", yesterday)
     assert (none.exit_code, service.created) == (2, {})

@@ -1,4 +1,4 @@
-"""`vectora-normalize deploy` on moto's server: S3 and Lambda over a socket, with boto3 as it is."""
+"""``vectora-normalize deploy`` on moto's server: S3 and Lambda over a socket, with unchanged boto3."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from support.lambda_service import LambdaService
 
 TODAY = dt.date(2026, 11, 21)
-PLACE = DeployTarget.of("dev", project="vectora-inbox")
+TARGET = DeployTarget.for_environment("dev", project="vectora-inbox")
 ANSWER = succeeded(client_id="lai_weekly", items_ingested=3, items_normalized=3, seconds=2.5)
 CLOSED_BUCKET = "closed"
 NOBODY_MAY = {
@@ -41,7 +41,7 @@ IN_PROGRESS = Reply(200, json.dumps({"State": "Active", "LastUpdateStatus": "InP
 
 
 class Deployed:
-    """The parts of a deployment: what is packaged, and the system that it goes to."""
+    """A package, and the system to which it is deployed."""
 
     service: LambdaService
 
@@ -57,40 +57,40 @@ class Deployed:
         self.package(b"new")
         (folder / "event.json").write_text('{"client_id": "lai_weekly", "period_days": 1}')
 
-    def package(self, code: bytes, **label: str) -> Path:
-        told = {"runtime": "python3.12", "architecture": "x86_64", **label}
-        files: dict[str, Any] = {"handler.py": code, "ingest-normalize.json": json.dumps(told).encode()}
+    def package(self, code: bytes, **fields: str) -> Path:
+        manifest = {"runtime": "python3.12", "architecture": "x86_64", **fields}
+        files: dict[str, Any] = {"handler.py": code, "ingest-normalize.json": json.dumps(manifest).encode()}
         return write_archive(files, self.folder / "x.zip").path
 
     def invoked(self, _name: str, event: bytes) -> Ran:
         self.events.append(event)
         return self.run()
 
-    def deploy(self, *, place: DeployTarget = PLACE, dry_run: bool = False) -> SmokeTestResult | None:
-        what = Deployment(package=self.folder / "x.zip", place=place, event=self.folder / "event.json")
-        return deploy(what, self.session, today=TODAY, clock=self.clock, tell=self.lines.append, dry_run=dry_run)
+    def deploy(self, *, target: DeployTarget = TARGET, dry_run: bool = False) -> SmokeTestResult | None:
+        deployment = Deployment(package=self.folder / "x.zip", target=target, event=self.folder / "event.json")
+        return deploy(deployment, self.session, today=TODAY, clock=self.clock, echo=self.lines.append, dry_run=dry_run)
 
-    def fails(self, *, place: DeployTarget = PLACE, dry_run: bool = False) -> DeployError:
+    def fails(self, *, target: DeployTarget = TARGET, dry_run: bool = False) -> DeployError:
         with pytest.raises(DeployError) as failed:
-            self.deploy(place=place, dry_run=dry_run)
+            self.deploy(target=target, dry_run=dry_run)
         assert "\n" not in str(failed.value)
         return failed.value
 
     def answers(self, ran: Ran) -> None:
-        """Have the function come to this."""
+        """Set the result of the next invocations."""
         self.run = lambda: ran
 
     def uploaded(self) -> bytes | None:
-        """What lies in the code bucket."""
+        """The package in the code bucket."""
         try:
-            body: bytes = self.s3.get_object(Bucket=PLACE.bucket, Key=PLACE.key)["Body"].read()
+            body: bytes = self.s3.get_object(Bucket=TARGET.bucket, Key=TARGET.key)["Body"].read()
         except self.s3.exceptions.NoSuchKey:
             return None
         return body
 
 
 class Account:
-    """An AWS where the names of the deployed systems are free: no other test of this process uses them."""
+    """An AWS account of its own, so that no other test uses the names of the deployed systems."""
 
     def __init__(self, url: str, session: Any, s3: Any, lambda_: Any, role: str) -> None:  # noqa: ANN401 - boto3
         self.url, self.session, self.s3, self.lambda_, self.role = url, session, s3, lambda_, role
@@ -104,7 +104,7 @@ def account() -> Iterator[Account]:
         with closing(clients[0]) as iam, closing(clients[1]) as lambda_:
             trust = json.dumps({"Version": "2012-10-17", "Statement": []})
             role = iam.create_role(RoleName="any", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-            make_bucket(s3, PLACE.bucket)
+            make_bucket(s3, TARGET.bucket)
             make_bucket(s3, CLOSED_BUCKET)
             s3.put_bucket_policy(Bucket=CLOSED_BUCKET, Policy=json.dumps(NOBODY_MAY))
             yield Account(url, session, s3, lambda_, role)
@@ -118,22 +118,22 @@ def deployed(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", service.url)
         parts.service = service
         create_function(account.lambda_, account.role)
-        account.lambda_.put_function_concurrency(FunctionName=PLACE.function, ReservedConcurrentExecutions=1)
+        account.lambda_.put_function_concurrency(FunctionName=TARGET.function, ReservedConcurrentExecutions=1)
         yield parts
-    account.lambda_.delete_function(FunctionName=PLACE.function)
-    account.s3.delete_object(Bucket=PLACE.bucket, Key=PLACE.key)
+    account.lambda_.delete_function(FunctionName=TARGET.function)
+    account.s3.delete_object(Bucket=TARGET.bucket, Key=TARGET.key)
 
 
-class TestADeploymentThatIsDone:
-    def test_the_code_is_uploaded_put_in_place_and_tried(self, deployed: Deployed) -> None:
+class TestSuccessfulDeployment:
+    def test_the_code_is_uploaded_deployed_and_tested(self, deployed: Deployed) -> None:
         assert deployed.deploy() == SmokeTestResult(items_ingested=3, items_normalized=3, seconds=2.5)
         assert deployed.uploaded() == (deployed.folder / "x.zip").read_bytes()
         digest = base64.b64encode(hashlib.sha256(deployed.uploaded() or b"").digest()).decode()
-        assert deployed.lambda_.get_function(FunctionName=PLACE.function)["Configuration"]["CodeSha256"] == digest
+        assert deployed.lambda_.get_function(FunctionName=TARGET.function)["Configuration"]["CodeSha256"] == digest
         assert [json.loads(event) for event in deployed.events] == [{"client_id": "lai_weekly", "period_days": 1}]
         assert [line.split()[0] for line in deployed.lines] == ["uploaded", "updated", "invoking"]
 
-    def test_a_dry_run_tells_and_changes_nothing(self, deployed: Deployed) -> None:
+    def test_a_dry_run_prints_the_steps_and_changes_nothing(self, deployed: Deployed) -> None:
         assert deployed.deploy(dry_run=True) is None
         assert deployed.uploaded() is None
         assert deployed.events == []
@@ -148,27 +148,27 @@ class TestADeploymentThatIsDone:
             "PUT", "code", refusal(409, "ResourceConflictException", "an update is in progress")
         )
         assert deployed.deploy() is not None
-        assert deployed.clock.monotonic() == pytest.approx(6.0)  # two looks, and once that it came in between
+        assert deployed.clock.monotonic() == pytest.approx(6.0)  # two polls, and one after the conflict
 
-    def test_a_function_that_sleeps_or_is_new_is_no_obstacle(self, deployed: Deployed) -> None:
+    def test_a_function_that_is_inactive_or_new_is_updated(self, deployed: Deployed) -> None:
         pending, inactive = (Reply(200, json.dumps({"State": state}).encode()) for state in ("Pending", "Inactive"))
         deployed.service.answer_next("GET", "configuration", described(), pending, inactive)
         assert deployed.deploy() is not None
 
-    def test_a_handler_of_either_name_is_served(self, deployed: Deployed) -> None:
-        deployed.lambda_.update_function_configuration(FunctionName=PLACE.function, Handler="handler.lambda_handler")
+    def test_both_handler_names_are_accepted(self, deployed: Deployed) -> None:
+        deployed.lambda_.update_function_configuration(FunctionName=TARGET.function, Handler="handler.lambda_handler")
         assert deployed.deploy() is not None
 
-    def test_the_command_ends_with_what_the_trial_came_to(self, deployed: Deployed) -> None:
+    def test_the_command_prints_the_result_of_the_smoke_test(self, deployed: Deployed) -> None:
         answer = succeeded(client_id="lai_weekly", items_ingested=0, items_normalized=0, seconds=2.5)
         deployed.answers(Ran(json.dumps(answer).encode()))
         result = command(deployed)
         assert (result.exit_code, result.stderr) == (0, "")
         lines = result.stdout.splitlines()
         assert lines[-2] == "answer 200: 0 of 0 items normalised in 2.5 s"
-        assert lines[-1].startswith("note: there was no item in the window")
+        assert lines[-1].startswith("note: no item was in the window")
 
-    def test_the_command_has_nothing_to_note_where_all_is_well(self, deployed: Deployed) -> None:
+    def test_the_command_prints_no_note_after_a_complete_test(self, deployed: Deployed) -> None:
         result = command(deployed)
         assert (result.exit_code, result.stderr) == (0, "")
         assert result.stdout.splitlines()[-1] == "answer 200: 3 of 3 items normalised in 2.5 s"
@@ -188,102 +188,102 @@ class TestADeploymentThatIsDone:
         assert "nobody: no such function in eu-west-3" in command(deployed, "--function", "nobody").stderr
 
 
-class TestADeploymentThatFails:
-    def test_a_missing_function_is_told_before_anything_is_uploaded(self, deployed: Deployed) -> None:
-        error = deployed.fails(place=DeployTarget(PLACE.bucket, "nobody"))
-        assert str(error) == "nobody: no such function in eu-west-3; the stack of infra/s1-runtime.yaml makes it"
+class TestFailedDeployment:
+    def test_a_missing_function_is_reported_before_the_upload(self, deployed: Deployed) -> None:
+        error = deployed.fails(target=DeployTarget(TARGET.bucket, "nobody"))
+        assert str(error) == "nobody: no such function in eu-west-3; the stack of infra/s1-runtime.yaml creates it"
         assert deployed.uploaded() is None
 
     @pytest.mark.parametrize("dry_run", [False, True])
-    def test_a_missing_bucket_is_told(self, deployed: Deployed, dry_run: bool) -> None:  # noqa: FBT001 - a parameter
-        error = deployed.fails(place=DeployTarget("no-such-bucket", PLACE.function), dry_run=dry_run)
-        assert str(error) == "no-such-bucket: no such bucket; give its name with --bucket, or make it"
+    def test_a_missing_bucket_is_reported(self, deployed: Deployed, dry_run: bool) -> None:  # noqa: FBT001 - a parameter
+        error = deployed.fails(target=DeployTarget("no-such-bucket", TARGET.function), dry_run=dry_run)
+        assert str(error) == "no-such-bucket: no such bucket; give its name with --bucket, or create it"
 
-    def test_a_bucket_that_may_not_be_written_is_told(self, deployed: Deployed) -> None:
-        error = str(deployed.fails(place=DeployTarget(CLOSED_BUCKET, PLACE.function)))
+    def test_a_denied_upload_is_reported(self, deployed: Deployed) -> None:
+        error = str(deployed.fails(target=DeployTarget(CLOSED_BUCKET, TARGET.function)))
         assert error.startswith(f"uploading to the bucket {CLOSED_BUCKET}: not allowed: ")
 
-    def test_a_bucket_that_cannot_be_one_is_told(self, deployed: Deployed) -> None:
-        error = deployed.fails(place=DeployTarget("no bucket", PLACE.function))
+    def test_an_invalid_bucket_name_is_reported(self, deployed: Deployed) -> None:
+        error = deployed.fails(target=DeployTarget("no bucket", TARGET.function))
         assert str(error).startswith("uploading to the bucket no bucket: Parameter validation failed")
 
-    def test_missing_credentials_are_told(self, deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_credentials_are_reported(self, deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name)
         deployed.session = cast("Any", boto3).Session(region_name=REGION)
-        assert str(deployed.fails()).startswith(f"describing the function {PLACE.function}: no valid AWS credentials")
+        assert str(deployed.fails()).startswith(f"describing the function {TARGET.function}: no valid AWS credentials")
 
-    def test_a_profile_that_is_not_there_is_told(self, deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_profile_is_reported(self, deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_PROFILE", "nobody")
         result = command(deployed)
         assert result.exit_code == 1
         assert result.stderr.startswith("error: reading the AWS settings: no valid AWS credentials")
 
-    @pytest.mark.parametrize("label", [{"runtime": "python3.13"}, {"architecture": "arm64"}])
-    def test_code_for_another_runtime_never_arrives(self, deployed: Deployed, label: dict[str, str]) -> None:
-        deployed.package(b"new", **label)
-        assert f"{PLACE.function}: runs python3.12, x86_64; the package is for " in str(deployed.fails())
+    @pytest.mark.parametrize("fields", [{"runtime": "python3.13"}, {"architecture": "arm64"}])
+    def test_code_for_another_runtime_is_not_uploaded(self, deployed: Deployed, fields: dict[str, str]) -> None:
+        deployed.package(b"new", **fields)
+        assert f"{TARGET.function}: runs python3.12, x86_64; the package is for " in str(deployed.fails())
         assert deployed.uploaded() is None
 
-    def test_a_handler_that_the_package_does_not_have_is_told(self, deployed: Deployed) -> None:
-        deployed.lambda_.update_function_configuration(FunctionName=PLACE.function, Handler="app.main")
+    def test_a_handler_that_the_package_does_not_have_is_reported(self, deployed: Deployed) -> None:
+        deployed.lambda_.update_function_configuration(FunctionName=TARGET.function, Handler="app.main")
         assert "its handler is 'app.main'; the package has 'handler.lambda_handler' and" in str(deployed.fails())
 
-    def test_a_zip_that_is_none_is_told(self, deployed: Deployed) -> None:
+    def test_a_missing_zip_is_reported(self, deployed: Deployed) -> None:
         (deployed.folder / "x.zip").unlink()
         assert str(deployed.fails()).startswith("--zip: ")
         assert deployed.service.requests == []
 
     @pytest.mark.parametrize(
-        ("text", "told"),
+        ("text", "expected"),
         [
             (None, "cannot be read: No such file"),
-            ("{", "holds no JSON"),
+            ("{", "is not JSON"),
             ('{"client_id": 7}', "would be refused: client_id: got 7"),
         ],
     )
-    def test_an_event_that_is_none_is_told(self, deployed: Deployed, text: str | None, told: str) -> None:
+    def test_an_invalid_event_is_reported(self, deployed: Deployed, text: str | None, expected: str) -> None:
         event = deployed.folder / "event.json"
         event.unlink()
         if text is not None:
             event.write_text(text)
         error = str(deployed.fails())
         assert error.startswith("--event: ")
-        assert told in error
+        assert expected in error
         assert deployed.service.requests == []
 
-    def test_an_update_that_never_ends_is_given_up(self, deployed: Deployed) -> None:
+    def test_an_update_that_does_not_end_is_an_error(self, deployed: Deployed) -> None:
         deployed.service.answer_next("GET", "configuration", *[IN_PROGRESS] * 6)
-        told = r"^f: still Active, update InProgress, after 10 s$"
+        expected = r"^f: still Active, update InProgress, after 10 s$"
         with (
             closing(Function(deployed.session, "f", deployed.clock, max_wait=10)) as function,
-            pytest.raises(DeployError, match=told),
+            pytest.raises(DeployError, match=expected),
         ):
             function.wait_until_settled()
         assert deployed.clock.monotonic() == pytest.approx(10)
 
-    def test_others_that_keep_updating_are_told(self, deployed: Deployed) -> None:
+    def test_continued_updates_by_others_are_an_error(self, deployed: Deployed) -> None:
         conflict = refusal(409, "ResourceConflictException", "an update is in progress")
         deployed.service.answer_next("PUT", "code", *[conflict] * 5)
-        told = r"others kept updating it for 10 s; the code there is not this one$"
+        expected = r"others kept updating it for 10 s; this code is not deployed$"
         with (
-            closing(Function(deployed.session, PLACE.function, deployed.clock, max_wait=10)) as function,
-            pytest.raises(DeployError, match=told),
+            closing(Function(deployed.session, TARGET.function, deployed.clock, max_wait=10)) as function,
+            pytest.raises(DeployError, match=expected),
         ):
-            function.update(PLACE)
+            function.update(TARGET)
         assert deployed.clock.monotonic() == pytest.approx(10)
 
-    def test_an_update_that_failed_is_told_with_its_reason(self, deployed: Deployed) -> None:
+    def test_a_failed_update_is_reported_with_its_reason(self, deployed: Deployed) -> None:
         broken = {"State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "no such image"}
         deployed.service.answer_next("GET", "configuration", described(), Reply(200, json.dumps(broken).encode()))
-        assert str(deployed.fails()) == f"{PLACE.function}: state Active, update Failed: no such image"
+        assert str(deployed.fails()) == f"{TARGET.function}: state Active, update Failed: no such image"
 
-    def test_code_of_another_upload_is_noticed(self, deployed: Deployed) -> None:
+    def test_code_of_another_upload_is_an_error(self, deployed: Deployed) -> None:
         deployed.service.answer_next("PUT", "code", Reply(200, b'{"CodeSha256": "other"}'))
-        assert "took code other, not " in str(deployed.fails())
+        assert "has the code other, not " in str(deployed.fails())
         assert deployed.events == []
 
-    def test_a_function_that_is_busy_is_told_and_asked_once(self, deployed: Deployed) -> None:
+    def test_a_busy_function_is_reported_and_invoked_once(self, deployed: Deployed) -> None:
         release, started = threading.Event(), threading.Event()
 
         def hold() -> Ran:
@@ -293,27 +293,27 @@ class TestADeploymentThatFails:
 
         deployed.run = hold
         with closing(deployed.session.client("lambda")) as client:
-            other = threading.Thread(target=client.invoke, kwargs={"FunctionName": PLACE.function, "Payload": b"{}"})
+            other = threading.Thread(target=client.invoke, kwargs={"FunctionName": TARGET.function, "Payload": b"{}"})
             other.start()
             started.wait(30)
             error = str(deployed.fails())
             release.set()
             other.join()
-        assert f"{PLACE.function}: is busy (429, ReservedFunctionConcurrentInvocationLimitExceeded)" in error
-        assert "The new code is in place" in error
+        assert f"{TARGET.function}: is busy (429, ReservedFunctionConcurrentInvocationLimitExceeded)" in error
+        assert "The new code is deployed" in error
         assert deployed.service.requests.count(("POST", "invocations")) == 2
 
     def test_a_429_without_a_reason_is_a_429(self, deployed: Deployed) -> None:
         deployed.service.answer_next("POST", "invocations", refusal(429, "TooManyRequestsException", "Rate Exceeded."))
         assert "is busy (429, no reason given)" in str(deployed.fails())
 
-    def test_no_answer_is_not_asked_for_again(self, deployed: Deployed) -> None:
+    def test_a_failed_invocation_is_not_repeated(self, deployed: Deployed) -> None:
         deployed.service.answer_next("POST", "invocations", refusal(500, "ServiceException", "oops"))
-        assert str(deployed.fails()) == f"invoking the function {PLACE.function}: ServiceException: oops"
+        assert str(deployed.fails()) == f"invoking the function {TARGET.function}: ServiceException: oops"
         assert deployed.service.requests.count(("POST", "invocations")) == 1
 
     @pytest.mark.parametrize(
-        ("payload", "told"),
+        ("payload", "expected"),
         [
             (b'{"errorType": "StoreError", "errorMessage": "no\\nbucket"}', "StoreError: no bucket"),
             (b'{"errorMessage": "x Task timed out after 300.00 seconds"}', "Unhandled: x Task timed out after 300.00"),
@@ -321,12 +321,12 @@ class TestADeploymentThatFails:
             (b"", "Unhandled: None"),
         ],
     )
-    def test_an_invocation_that_failed_is_told_with_the_end_of_its_log(
-        self, deployed: Deployed, payload: bytes, told: str
+    def test_a_failed_invocation_is_reported_with_the_end_of_its_log(
+        self, deployed: Deployed, payload: bytes, expected: str
     ) -> None:
         deployed.answers(Ran(payload, "Unhandled", log="one\ntwo\n"))
         error = deployed.fails()
-        assert f"{PLACE.function}: the invocation failed: {told}" in str(error)
+        assert f"{TARGET.function}: the invocation failed: {expected}" in str(error)
         assert error.log == ("one", "two")
 
     def test_the_command_shows_the_end_of_the_log_and_one_line(self, deployed: Deployed) -> None:
@@ -335,18 +335,18 @@ class TestADeploymentThatFails:
         assert result.exit_code == 1
         *log, error = result.stderr.splitlines()
         assert log == [f"log: line {number}" for number in range(2, 12)]
-        assert error == f"error: {PLACE.function}: the invocation failed: Unhandled: None"
+        assert error == f"error: {TARGET.function}: the invocation failed: Unhandled: None"
 
-    def test_a_refused_event_is_a_failed_trial_of_code_that_is_in_place(self, deployed: Deployed) -> None:
+    def test_a_refused_event_is_a_failed_smoke_test_of_deployed_code(self, deployed: Deployed) -> None:
         answer = refused(RunRefusedError(ErrorType.UNKNOWN_CLIENT, "client_id: got 'x'"), client_id="x", seconds=1)
         deployed.answers(Ran(json.dumps(answer).encode()))
         assert "400 UnknownClient: client_id: got 'x'" in str(deployed.fails())
 
 
 def described() -> Reply:
-    """A function as it should be."""
-    told = {"Runtime": "python3.12", "Architectures": ["x86_64"], "Handler": "handler.lambda_handler"}
-    return Reply(200, json.dumps(told).encode())
+    """The description of the function as it should be."""
+    configuration = {"Runtime": "python3.12", "Architectures": ["x86_64"], "Handler": "handler.lambda_handler"}
+    return Reply(200, json.dumps(configuration).encode())
 
 
 def command(deployed: Deployed, *options: str) -> Any:  # noqa: ANN401 - Typer's result

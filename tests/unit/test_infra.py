@@ -80,10 +80,10 @@ class TestConcurrency:
 class TestTheFunction:
     @pytest.mark.parametrize("env", ENVIRONMENTS)
     def test_its_names_are_those_that_deploy_uses(self, env: str) -> None:
-        place = DeployTarget.of(env, project="vectora-inbox")
+        target = DeployTarget.for_environment(env, project="vectora-inbox")
         properties = function(env)
-        assert properties["FunctionName"] == place.function
-        assert properties["Code"] == {"S3Bucket": "code", "S3Key": place.key}
+        assert properties["FunctionName"] == target.function
+        assert properties["Code"] == {"S3Bucket": "code", "S3Key": target.key}
 
     def test_it_runs_what_is_packaged(self) -> None:
         for properties in (function(), scale()["Worker"]["Properties"]):

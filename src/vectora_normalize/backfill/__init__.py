@@ -1,3 +1,3 @@
-"""Many old items at half the price: what was ingested on past days, through Bedrock's batch inference."""
+"""Normalises the items of past days with Bedrock's batch inference, at half the price of single calls."""
 
 from __future__ import annotations

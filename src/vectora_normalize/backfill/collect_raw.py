@@ -1,4 +1,4 @@
-"""What was ingested on past days, out of the `raw.json` of each source and day."""
+"""Reads the items of past days from the ``raw.json`` of each source and day."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _RAW: Final = re.compile(r"raw/[^/]+/(?P<source>[^/]+)/(?P<day>\d{4}/\d{2}/\d{2}
 
 
 @dataclass(slots=True)
-class CollectedItems:
-    """An item, and the days on which a run had it.
+class CollectedItem:
+    """An item, and the days on which a run ingested it.
 
     Args:
-        item: As it was ingested first.
-        days: In order; it belongs into the list of each of them.
+        item: The item as it was ingested first.
+        days: The days in order; the item is added to the list of each of them.
     """
 
     item: RawItem
@@ -36,8 +36,8 @@ class CollectedItems:
 
 def collect_raw(
     data: ObjectStore, client_id: str, *, first: dt.date, last: dt.date, sources: Collection[str] | None = None
-) -> list[CollectedItems]:
-    """The items that were ingested in these days, each text once, in the order of the days.
+) -> list[CollectedItem]:
+    """Return the items that were ingested in a period, each text once, in the order of the days.
 
     Args:
         data: The data bucket.
@@ -49,12 +49,12 @@ def collect_raw(
     Raises:
         StoreError: The store could not be read.
     """
-    found: dict[str, CollectedItems] = {}
+    found: dict[str, CollectedItem] = {}
     for day, key in sorted(_objects(data, client_id, sources)):
         if not first <= day <= last:
             continue
         for item in _items(data, key):
-            entry = found.setdefault(item.content_hash, CollectedItems(item))
+            entry = found.setdefault(item.content_hash, CollectedItem(item))
             if day not in entry.days:
                 entry.days.append(day)
     return list(found.values())
@@ -62,10 +62,10 @@ def collect_raw(
 
 def _objects(data: ObjectStore, client_id: str, sources: Collection[str] | None) -> Iterator[tuple[dt.date, str]]:
     for key in data.list(f"raw/{client_id}/"):
-        named = _RAW.fullmatch(key)
-        if named is not None and (sources is None or named["source"] in sources):
+        match = _RAW.fullmatch(key)
+        if match is not None and (sources is None or match["source"] in sources):
             try:
-                yield dt.date.fromisoformat(named["day"].replace("/", "-")), key
+                yield dt.date.fromisoformat(match["day"].replace("/", "-")), key
             except ValueError:
                 continue
 
@@ -74,13 +74,13 @@ def _items(data: ObjectStore, key: str) -> Iterator[RawItem]:
     try:
         rows: list[Any] = msgspec.json.decode(data.get(key), type=list[Any])
     except msgspec.DecodeError as error:
-        _logger.warning("%s: cannot be read, and is left out: %s", key, error)
+        _logger.warning("%s: cannot be read, and is ignored: %s", key, error)
         return
     for number, row in enumerate(rows):
         try:
             item = msgspec.convert(row, RawItem)
         except msgspec.ValidationError as error:
-            _logger.warning("%s: item %d is left out: %s", key, number, error)
+            _logger.warning("%s: item %d is ignored: %s", key, number, error)
             continue
         if item.published_at is not None:
             yield item

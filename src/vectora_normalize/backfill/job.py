@@ -1,8 +1,8 @@
-"""Batch inference jobs of a client: started, looked at, and collected into the same items as those of the runs.
+"""Batch inference jobs of a client: starts them, reads their state, and adds their results to the items of the runs.
 
-A job is a folder of the data bucket, `normalized/<client_id>/backfills/<name>/`: what it is about, its input, its
-output. Nothing of it is claimed meanwhile, for a job may take days: a run that comes to one of its items does not wait,
-and what it was answered first stays.
+A job is a folder of the data bucket, ``normalized/<client_id>/backfills/<name>/``, with its records, its input and its
+output. Its items are not claimed, because a job may take days: a run that meets one of them sends a request, and
+whichever response is stored first is used from then on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from vectora_normalize.backfill.collect_raw import CollectedItems, collect_raw
+from vectora_normalize.backfill.collect_raw import CollectedItem, collect_raw
 from vectora_normalize.backfill.records import input_line, read_output
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.items import RawItem  # noqa: TC001 - msgspec reads the annotations when it is first used
@@ -39,22 +39,23 @@ if TYPE_CHECKING:
     from vectora_normalize.storage.objects import ObjectStore
 
 MIN_RECORDS: Final = 100
-"""What most models ask of a job at the least (a quota of the account, "Minimum number of records per batch")."""
+"""The least number of records that a job may have, for most models (the account's quota "Minimum number of records per
+batch inference job")."""
 
 _ENDED: Final = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
 _COUNTED: Final = ("total", "processed", "success", "error")
-_TIMEOUT_HOURS: Final = 72  # what Bedrock may take before it gives up; it accepts 24 to 168
-_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
-_LONGEST_NAME: Final = 63
+_TIMEOUT_HOURS: Final = 72  # after which Bedrock ends the job; it accepts 24 to 168
+_UNSAFE_IN_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
+_MAX_NAME_CHARACTERS: Final = 63  # of a job
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """An item of a job.
 
     Args:
-        key: Of its answer, and its name in the job.
-        days: The days whose lists it belongs into.
-        item: As it was ingested.
+        key: Key of its request and response, and its id in the job.
+        days: The days to whose lists it is added.
+        item: The item as it was ingested.
     """
 
     key: str
@@ -63,16 +64,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvocationJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job, as it is kept beside its files.
+    """A job, as it is stored beside its files.
 
     Args:
         name: Its name, in Bedrock as well.
-        client_id: Whose items it is about.
-        model_id: Which model is asked.
-        records: How many items it has.
+        client_id: The client of its items.
+        model_id: The model.
+        records: Number of its items.
         started_at: When it was started.
-        arn: What Bedrock calls it; None where it was not started after all.
-        collected_at: When its results were collected last; None where they were not.
+        arn: Its ARN; None where Bedrock did not start it.
+        collected_at: When its results were last collected; None where they were not.
     """
 
     name: str
@@ -85,14 +86,14 @@ class InvocationJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """What Bedrock says of a job.
+class JobStatus:
+    """The state of a job, as Bedrock describes it.
 
     Args:
         job: The job.
-        status: Bedrock's word, such as `InProgress`.
-        message: Why it failed, where it did.
-        counts: Records in all, processed, with success and with error, as far as Bedrock tells.
+        status: The status, such as ``InProgress``.
+        message: The reason of a failure.
+        counts: Numbers of records: ``total``, ``processed``, ``success``, ``error``, as far as Bedrock reports them.
     """
 
     job: InvocationJob
@@ -102,27 +103,27 @@ class Status:
 
     @property
     def ended(self) -> bool:
-        """Whether there will be no more results."""
+        """Whether no further results will follow."""
         return self.status in _ENDED
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
-    """What came of a job.
+class CollectResult:
+    """The results of a job.
 
     Args:
         job: The job.
-        answered: Items with a usable answer.
-        known: Those of them that a run had been answered about meanwhile.
-        failed: Items without one, and why: the reason to their number. The next backfill takes them up.
-        listed: Rows written, by day.
+        answered: Number of items with a usable response.
+        answered_before: Those of them for which a run had stored a response meanwhile; that response is used.
+        failed: Reason to number of items, for those without a usable response. The next backfill includes them again.
+        written: Day to number of rows written.
     """
 
     job: InvocationJob
     answered: int
-    known: int
+    answered_before: int
     failed: Mapping[str, int]
-    listed: Mapping[dt.date, int]
+    written: Mapping[dt.date, int]
 
 
 class Backfill:
@@ -133,9 +134,9 @@ class Backfill:
         settings: The environment.
         config: The configuration bucket.
         data: The data bucket.
-        bedrock: A boto3 `bedrock` client.
-        now: The instant it is, with its time zone.
-        clock: Where time comes from.
+        bedrock: A boto3 ``bedrock`` client.
+        now: The current time, with its time zone.
+        clock: The monotonic clock.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class Backfill:
         *,
         config: ObjectStore,
         data: ObjectStore,
-        bedrock: Any,  # noqa: ANN401 - boto3 makes its clients at run time
+        bedrock: Any,  # noqa: ANN401 - boto3 creates client classes at run time
         now: dt.datetime,
         clock: Clock,
     ) -> None:
@@ -158,19 +159,19 @@ class Backfill:
         self._clock = clock
         self._prefix = f"normalized/{client_id}/backfills/"
         run_clock = RunClock(now, clock)
-        self._answers = ResponseCache(
+        self._cache = ResponseCache(
             data, client_id, run_id="backfill", run_clock=run_clock, attempt_seconds=settings.read_timeout
         )
 
     def start(
         self, first: dt.date, last: dt.date, *, role_arn: str, sources: Collection[str] | None = None
     ) -> InvocationJob:
-        """Start a job about what was ingested in these days and has no answer yet.
+        """Start a job for the items that were ingested in a period and have no response yet.
 
         Args:
             first: First day.
             last: Last day, included.
-            role_arn: The role that Bedrock takes to read and write the bucket.
+            role_arn: The role that Bedrock assumes to read and write the bucket.
             sources: Source keys; None: all.
 
         Raises:
@@ -185,7 +186,7 @@ class Backfill:
             raise RunRefusedError(
                 ErrorType.INVALID_EVENT,
                 f"backfill: {len(found)} items were ingested from {first} to {last}, {len(records)} of them have no "
-                f"answer and are in no job; a job needs {MIN_RECORDS}: accepted: a longer period",
+                f"response and are in no job; accepted: a period with at least {MIN_RECORDS} of these",
             )
         job = InvocationJob(
             name=self._name(),
@@ -203,7 +204,7 @@ class Backfill:
         return started
 
     def jobs(self) -> list[InvocationJob]:
-        """The client's jobs, the oldest first.
+        """Return the client's jobs, the oldest first.
 
         Raises:
             StoreError: The store could not be read.
@@ -212,16 +213,16 @@ class Backfill:
         jobs = [msgspec.json.decode(self._data.get(key), type=InvocationJob) for key in keys]
         return sorted(jobs, key=lambda job: job.started_at)
 
-    def status(self, job: InvocationJob) -> Status:
-        """What Bedrock says of a job."""
+    def status(self, job: InvocationJob) -> JobStatus:
+        """Return the state of a job."""
         if job.arn is None:
-            return Status(job, "NotStarted")
-        told: Mapping[str, Any] = self._bedrock.get_model_invocation_job(jobIdentifier=job.arn)
-        counts = {name: told[f"{name}RecordCount"] for name in _COUNTED if f"{name}RecordCount" in told}
-        return Status(job, str(told.get("status", "Unknown")), str(told.get("message", "")), counts)
+            return JobStatus(job, "NotStarted")
+        response: Mapping[str, Any] = self._bedrock.get_model_invocation_job(jobIdentifier=job.arn)
+        counts = {name: response[f"{name}RecordCount"] for name in _COUNTED if f"{name}RecordCount" in response}
+        return JobStatus(job, str(response.get("status", "Unknown")), str(response.get("message", "")), counts)
 
-    def collect(self, job: InvocationJob) -> Collected:
-        """Keep the answers of a job and write its items into the lists of their days; again does no harm.
+    def collect(self, job: InvocationJob) -> CollectResult:
+        """Store the responses of a job and add its items to the lists of their days. It may be repeated.
 
         Raises:
             StoreError: A bucket could not be read or written.
@@ -231,22 +232,22 @@ class Backfill:
         normalizer = self._normalizer(watchlists_of(client_context.scopes), client_context.client.language)
         rows: dict[dt.date, list[dict[str, Any]]] = defaultdict(list)
         failed: Counter[str] = Counter()
-        answered = known = 0
+        answered = answered_before = 0
         missing = set(records)
         for result in self._results(job):
             record = records.get(result.record_id)
             if record is None or result.record_id not in missing:
-                failed["a line for no record of the job"] += 1
+                failed["a line without a record of the job"] += 1
                 continue
             missing.discard(result.record_id)
-            answer = _answer(result, record, job)
-            if answer is None:
+            response = _response(result, record, job)
+            if response is None:
                 failed[str(result.error).partition(":")[0]] += 1
                 continue
-            standing = self._answers.put(record.key, answer)
-            known += standing != answer
+            stored = self._cache.put(record.key, response)
+            answered_before += stored != response
             answered += 1
-            row = normalizer.build_item(record.item, standing, origin="store")["item"].to_dict()
+            row = normalizer.build_item(record.item, stored, origin="store")["item"].to_dict()
             for day in record.days:
                 rows[day].append(row)
         if missing:
@@ -255,29 +256,30 @@ class Backfill:
             add_rows(self._data, ObjectKeys(self._client_id, day, job.name).items, of_day)
         done = msgspec.structs.replace(job, collected_at=self._now)
         self._write(done)
-        return Collected(done, answered, known, failed, {day: len(of_day) for day, of_day in sorted(rows.items())})
+        written = {day: len(of_day) for day, of_day in sorted(rows.items())}
+        return CollectResult(done, answered, answered_before, failed, written)
 
-    def _unanswered(self, found: Sequence[CollectedItems], normalizer: Normalizer) -> list[Record]:
+    def _unanswered(self, found: Sequence[CollectedItem], normalizer: Normalizer) -> list[Record]:
         keys = [normalizer.prepare(one.item).key for one in found]
-        answers = look_up(self._answers, keys, clock=self._clock)
-        taken = self._in_open_jobs()
+        responses = look_up(self._cache, keys, clock=self._clock)
+        in_open_jobs = self._keys_in_open_jobs()
         return [
             Record(key=key, days=tuple(one.days), item=one.item)
-            for one, key, answer in zip(found, keys, answers, strict=True)
-            if answer is None and key not in taken
+            for one, key, response in zip(found, keys, responses, strict=True)
+            if response is None and key not in in_open_jobs
         ]
 
-    def _in_open_jobs(self) -> set[str]:
-        """The items of jobs that may still bring answers, or whose answers are not collected yet."""
+    def _keys_in_open_jobs(self) -> set[str]:
+        """Return the keys of the items in jobs that are running or whose results are not collected yet."""
         unfinished = (job for job in self.jobs() if job.collected_at is None and job.arn is not None)
         open_jobs = (job for job in unfinished if self.status(job).status not in {"Failed", "Stopped", "Expired"})
         return {record.key for job in open_jobs for record in self._records(job)}
 
     def _create(self, job: InvocationJob, records: Iterable[Record], role_arn: str) -> str:
         uri = f"s3://{self._settings.data_bucket}/{self._key(job, '')}"
-        # The same items make the same token: a job that was started without our knowing is not started again.
+        # The same items give the same token, so that a job is not started twice where the first response was lost.
         token = hashlib.sha256("".join(sorted(record.key for record in records)).encode()).hexdigest()
-        answer: Mapping[str, Any] = self._bedrock.create_model_invocation_job(
+        response: Mapping[str, Any] = self._bedrock.create_model_invocation_job(
             jobName=job.name,
             clientRequestToken=token,
             roleArn=role_arn,
@@ -287,10 +289,10 @@ class Backfill:
             outputDataConfig={"s3OutputDataConfig": {"s3Uri": f"{uri}output/"}},
             timeoutDurationInHours=_TIMEOUT_HOURS,
         )
-        return str(answer["jobArn"])
+        return str(response["jobArn"])
 
     def _results(self, job: InvocationJob) -> Iterator[Result]:
-        """The lines of all files of the output; Bedrock puts them into a folder named after the job."""
+        """Yield the lines of all output files; Bedrock writes them to a folder named after the job."""
         for key in self._data.list(self._key(job, "output/")):
             if key.endswith(".jsonl.out"):
                 yield from read_output(self._data.get(key))
@@ -303,7 +305,7 @@ class Backfill:
 
     def _normalizer(self, watchlists: Watchlists, language: str) -> Normalizer:
         return Normalizer(
-            client=None,  # nobody is asked
+            client=None,  # no request is sent here
             model_id=self._settings.model_id,
             watchlists=watchlists,
             ingested_at=self._now,
@@ -317,12 +319,12 @@ class Backfill:
         return f"{self._prefix}{job.name}/{name}"
 
     def _name(self) -> str:
-        client = _NOT_IN_A_NAME.sub("-", self._client_id)
+        client = _UNSAFE_IN_NAME.sub("-", self._client_id)
         stamp = f"{self._now:%Y%m%d-%H%M%S}"
-        return f"{client[: _LONGEST_NAME - len(stamp) - 1].rstrip('-')}-{stamp}"
+        return f"{client[: _MAX_NAME_CHARACTERS - len(stamp) - 1].rstrip('-')}-{stamp}"
 
 
-def _answer(result: Result, record: Record, job: InvocationJob) -> CachedResponse | None:
+def _response(result: Result, record: Record, job: InvocationJob) -> CachedResponse | None:
     if result.extraction is None:
         return None
     return CachedResponse(

@@ -1,4 +1,4 @@
-"""The lines of a batch inference job: one item in, one answer or error out."""
+"""The lines of a batch inference job: one of input for each item, one of output with its response or error."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Result:
     """A line of the output.
 
     Args:
-        record_id: Whose it is.
-        extraction: What the model read; None where there is no usable answer.
-        usage: The tokens it cost.
-        error: Why there is none; None where there is one.
+        record_id: Id of the record; empty where the line has none.
+        extraction: What the model extracted from the item; None where there is no usable response.
+        usage: The tokens that it used.
+        error: Why there is no usable response; None where there is one.
     """
 
     record_id: str
@@ -36,14 +36,14 @@ class Result:
 
 
 def input_line(record_id: str, request: Mapping[str, Any]) -> bytes:
-    """A line of the input: the record and the body of its Converse call."""
+    """Return a line of the input: the id of the record and the body of its Converse call."""
     return msgspec.json.encode({"recordId": record_id, "modelInput": request}) + b"\n"
 
 
 def read_output(body: bytes) -> Iterator[Result]:
-    """The results in a file of the output, in whatever order they come.
+    """Yield the results in a file of the output, in the order of its lines.
 
-    A line that is no record is told under an empty id.
+    A line that is not a record is a result with an error and an empty id.
     """
     for line in body.splitlines():
         if line.strip():
@@ -54,12 +54,12 @@ def _result(line: bytes) -> Result:
     try:
         record: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError) as error:
-        return Result("", error=f"a line that is no record: {error}")
+        return Result("", error=f"a line is not a record: {error}")
     record_id = str(record.get("recordId", ""))
     if "modelOutput" not in record:
-        told: Any = record.get("error")
-        fields = cast("Mapping[str, Any]", told if isinstance(told, dict) else {})
-        code, message = fields.get("errorCode", "no answer"), fields.get("errorMessage", "")
+        failure: Any = record.get("error")
+        fields = cast("Mapping[str, Any]", failure if isinstance(failure, dict) else {})
+        code, message = fields.get("errorCode", "no response"), fields.get("errorMessage", "")
         return Result(record_id, error=f"{code}: {message}".rstrip(": "))
     answer = record["modelOutput"]
     try:

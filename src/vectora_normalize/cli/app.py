@@ -1,4 +1,4 @@
-"""The application that the commands hang on."""
+"""The Typer application with all commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vectora-normalize backfill`: what was ingested on past days, through Bedrock's batch inference."""
+"""``vectora-normalize backfill``: normalises the items of past days with Bedrock's batch inference."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from vectora_normalize.cli import output as screen
+from vectora_normalize.cli import output
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from vectora_normalize.backfill.job import Backfill, Status
+    from vectora_normalize.backfill.job import Backfill, JobStatus
 
 _FAILED: Final = 1
 _REFUSED: Final = 2
 
 backfill = typer.Typer(no_args_is_help=True, help="Normalise old items at half the price, in hours instead of minutes.")
 
-Client = Annotated[str, typer.Option(help="Client whose items they are.")]
+Client = Annotated[str, typer.Option(help="Client of the items.")]
 Day = dt.datetime
-"""Typer reads dates as this."""
+"""The type that Typer parses dates to."""
 
 
 @backfill.command()
 def start(
     client: Client,
-    first: Annotated[Day, typer.Option("--from", formats=["%Y-%m-%d"], help="First day that items were ingested on.")],
+    first: Annotated[Day, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of ingestion.")],
     role_arn: Annotated[
         str, typer.Option(envvar="BATCH_ROLE_ARN", help="Role with which Bedrock reads and writes DATA_BUCKET.")
     ],
     last: Annotated[
-        Day | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, included; else today.")
+        Day | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of ingestion; default: today.")
     ] = None,
     sources: Annotated[
-        list[str] | None, typer.Option(help="Source keys, parted by commas or the option repeated; else all.")
+        list[str] | None, typer.Option(help="Source keys, separated by commas, or the option repeated; default: all.")
     ] = None,
 ) -> None:
-    """Start a job about the items of these days that have no answer yet, 100 at the least.
+    """Start a job for the items of these days that have no response yet; it requires at least 100 items.
 
-    It costs half of what the same calls cost, and may take hours. `status` tells how it goes, `collect` fetches what it
-    brought. Runs on AWS with the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, BEDROCK_MODEL_ID, ...).
+    A job costs half as much as the same calls, and may take hours. `status` shows its state, `collect` stores its
+    results. Runs on AWS with the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, BEDROCK_MODEL_ID, ...).
     """
     with _backfill_of(client) as jobs:
         until = last.date() if last else dt.datetime.now(dt.UTC).date()  # noqa: TID251 - this is the edge
@@ -56,11 +56,11 @@ def start(
 
 @backfill.command()
 def status(client: Client) -> None:
-    """Tell how the client's jobs are doing."""
+    """Show the state of the client's jobs."""
     with _backfill_of(client) as jobs:
         found = jobs.jobs()
         for job in found:
-            typer.echo(_told(jobs.status(job)))
+            typer.echo(_status_line(jobs.status(job)))
         if not found:
             typer.echo(f"{client} has no jobs")
 
@@ -68,11 +68,13 @@ def status(client: Client) -> None:
 @backfill.command()
 def collect(
     client: Client,
-    name: Annotated[str | None, typer.Option("--job", help="Name of the job; else all that ended since.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--job", help="Name of the job; default: all that are not collected.")
+    ] = None,
 ) -> None:
-    """Write what ended jobs brought into the items of the days on which they were ingested.
+    """Add the results of ended jobs to the items of the days on which they were ingested.
 
-    Exit code: 0 where every job was collected, 1 where one is still under way, 2 where there is none of that name.
+    Exit code: 0 where every job was collected, 1 where one is still running, 2 where no job has the given name.
     """
     with _backfill_of(client) as jobs:
         wanted = [job for job in jobs.jobs() if (job.collected_at is None if name is None else job.name == name)]
@@ -84,39 +86,42 @@ def collect(
             current = jobs.status(job)
             if not current.ended:
                 open_jobs += 1
-                typer.echo(_told(current))
+                typer.echo(_status_line(current))
                 continue
-            brought = jobs.collect(job)
-            typer.echo(f"{job.name}: {brought.answered} of {job.records} items answered, {brought.known} known before")
-            for day, rows in brought.listed.items():
+            result = jobs.collect(job)
+            typer.echo(
+                f"{job.name}: {result.answered} of {job.records} items answered, "
+                f"{result.answered_before} of them answered before"
+            )
+            for day, rows in result.written.items():
                 typer.echo(f"  {day}: {rows} items written")
-            for reason, count in brought.failed.items():
-                typer.echo(f"  {count} without an answer: {reason}")
+            for reason, count in result.failed.items():
+                typer.echo(f"  {count} without a response: {reason}")
         if open_jobs:
             raise typer.Exit(_FAILED)
 
 
-def _told(current: Status) -> str:
+def _status_line(current: JobStatus) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in current.counts.items())
     collected = f", collected {current.job.collected_at:%Y-%m-%d}" if current.job.collected_at else ""
-    told = [f"{current.job.name}: {current.status}{collected}", counts, current.message]
-    return "; ".join(filter(None, told))
+    facts = [f"{current.job.name}: {current.status}{collected}", counts, current.message]
+    return "; ".join(filter(None, facts))
 
 
 @contextlib.contextmanager
 def _backfill_of(client_id: str) -> Generator[Backfill]:
-    """The jobs of a client on AWS; what goes wrong is one line on standard error."""
+    """Yield the jobs of a client on AWS; print an error as one line on standard error."""
     from vectora_normalize.contract import RunRefusedError  # noqa: PLC0415 - not for --help
 
     try:
-        with screen.logging_to(Console(stderr=True, highlight=False), logging.WARNING):
+        with output.logging_to(Console(stderr=True, highlight=False), logging.WARNING):
             yield _make(client_id)
     except (typer.Exit, ModuleNotFoundError):
         raise
     except RunRefusedError as refusal:
         typer.echo(f"error: {refusal.error_type}: {refusal}", err=True)
         raise typer.Exit(_REFUSED) from None
-    except Exception as error:  # noqa: BLE001 - a person gets one line
+    except Exception as error:  # noqa: BLE001 - the user gets one line
         typer.echo(f"error: {type(error).__name__}: {error}".replace("\n", " "), err=True)
         raise typer.Exit(_FAILED) from None
 
@@ -129,7 +134,7 @@ def _make(client_id: str) -> Backfill:
     from vectora_normalize.settings import Settings  # noqa: PLC0415 - as above
 
     now = dt.datetime.now(dt.UTC)  # noqa: TID251 - this is the edge
-    contract.parse_event({"client_id": client_id}, today=now.date())  # its name becomes a part of keys
+    contract.parse_event({"client_id": client_id}, today=now.date())  # the id becomes a part of keys
     settings = Settings.from_env(os.environ)
     dependencies = aws_dependencies(settings)
     return Backfill(

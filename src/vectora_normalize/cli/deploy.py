@@ -1,4 +1,4 @@
-"""`vectora-normalize deploy`: a package into its function, and a test event through it."""
+"""``vectora-normalize deploy``: updates a function with a package, and tests it with an event."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ZIP: Final = Path("build/ingest-normalize.zip")
 EVENT: Final = Path("tests/events/test-ingest-small-batch.json")
 REGION: Final = "eu-west-3"
 _FAILED: Final = 1
-_MOST_LOG_LINES: Final = 10
+_MAX_LOG_LINES: Final = 10
 
 
 class Env(StrEnum):
-    """The environments that there are."""
+    """The deployed environments."""
 
     DEV = "dev"
     STAGE = "stage"
@@ -29,33 +29,35 @@ class Env(StrEnum):
 
 
 def deploy(
-    env: Annotated[Env, typer.Option(help="Environment; names the bucket and the function.")],
-    package: Annotated[Path, typer.Option("--zip", metavar="FILE", help="What `package` built.")] = ZIP,
-    bucket: Annotated[str | None, typer.Option(help=f"Code bucket, else {PROJECT}-lambda-code-<env>.")] = None,
-    function: Annotated[str | None, typer.Option(help=f"Function, else {PROJECT}-ingest-normalize-<env>.")] = None,
-    event: Annotated[Path, typer.Option(metavar="FILE", help="Event that the function is tried with.")] = EVENT,
-    region: Annotated[str | None, typer.Option(help=f"Region, else that of your AWS settings, else {REGION}.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, tell, and change nothing.")] = False,  # noqa: FBT002 - a flag
+    env: Annotated[Env, typer.Option(help="Environment; selects the bucket and the function.")],
+    package: Annotated[Path, typer.Option("--zip", metavar="FILE", help="The zip that `package` built.")] = ZIP,
+    bucket: Annotated[str | None, typer.Option(help=f"Code bucket; default: {PROJECT}-lambda-code-<env>.")] = None,
+    function: Annotated[str | None, typer.Option(help=f"Function; default: {PROJECT}-ingest-normalize-<env>.")] = None,
+    event: Annotated[Path, typer.Option(metavar="FILE", help="Event of the smoke test.")] = EVENT,
+    region: Annotated[
+        str | None, typer.Option(help=f"Region; default: that of your AWS settings, else {REGION}.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print the steps; change nothing.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Upload the zip, put it into the function, wait until it is active, and try it with an event.
+    """Upload the zip, update the function, wait until it is active, and test it with an event.
 
-    The event is sent once and waited for as long as the function may run, because who gives up and sends again has two
-    runs. Exit code: 0 for an answer 200, 1 for any failure; what failed is one line on standard error.
+    The event is sent once, and the command waits as long as the function may run: sending it again after a timeout
+    would start a second run. Exit code: 0 for an answer 200, 1 for any failure, with one line on standard error.
     """
     from vectora_normalize.operations.deploy import DeployError, Deployment, DeployTarget  # noqa: PLC0415 - not for --help
 
-    place = DeployTarget.of(env.value, project=PROJECT, bucket=bucket, function=function)
+    target = DeployTarget.for_environment(env.value, project=PROJECT, bucket=bucket, function=function)
     try:
-        trial = _deploy(Deployment(package=package, place=place, event=event), region, dry_run=dry_run)
+        result = _deploy(Deployment(package=package, target=target, event=event), region, dry_run=dry_run)
     except DeployError as error:
-        for line in error.log[-_MOST_LOG_LINES:]:
+        for line in error.log[-_MAX_LOG_LINES:]:
             typer.echo(f"log: {line}", err=True)
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(_FAILED) from None
-    if trial is not None:
-        typer.echo(str(trial))
-        if trial.remark:
-            typer.echo(f"note: {trial.remark}")
+    if result is not None:
+        typer.echo(str(result))
+        if result.note:
+            typer.echo(f"note: {result.note}")
 
 
 def _deploy(deployment: Deployment, region: str | None, *, dry_run: bool) -> SmokeTestResult | None:
@@ -64,11 +66,11 @@ def _deploy(deployment: Deployment, region: str | None, *, dry_run: bool) -> Smo
 
     today = dt.datetime.now(dt.UTC).date()  # noqa: TID251 - this is the edge
     return operations.deploy(
-        deployment, _session(region), today=today, clock=SYSTEM_CLOCK, tell=typer.echo, dry_run=dry_run
+        deployment, _session(region), today=today, clock=SYSTEM_CLOCK, echo=typer.echo, dry_run=dry_run
     )
 
 
-def _session(region: str | None) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+def _session(region: str | None) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
     import boto3.session  # noqa: PLC0415 - as above
 
     from vectora_normalize.operations.deploy.errors import wrap_aws_errors  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""What a command line asks for, and doing it: the same steps as in Lambda, on AWS or on this machine."""
+"""Runs the job of a command line: the same steps as in Lambda, on AWS or on this machine."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The options of `run`, as they were given.
+    """The options of ``vectora-normalize run``.
 
     Args:
-        local: A folder to run on, instead of AWS.
+        local: The folder of a local run; None: the run is on AWS.
         event: A file with an event; the options below take precedence over it.
-        client: `client_id` of the event.
+        client: ``client_id`` of the event.
         period_days: As in the event.
         sources: As in the event.
-        workers: Calls in flight at once; None: as the environment says.
-        out: Where the results of a local run go; None: `out/<client_id>`.
-        rpm: Requests a minute that the emulator of a local run admits; None: any number.
+        workers: Calls in flight at the same time; None: the number that the environment sets.
+        out: The folder for the results of a local run; None: ``out/<client_id>``.
+        rpm: Requests per minute that the emulator of a local run admits; None: any number.
     """
 
     local: Path | None = None
@@ -54,12 +54,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a job.
+    """The result of a job.
 
     Args:
-        answer: As Lambda would give it.
-        summary: The run; None where it was refused before it began.
-        files: Where what it wrote is, a line each.
+        answer: The answer of the Lambda.
+        summary: The summary of the run; None where it was refused before it began.
+        files: One line for each written object: what it is, and its path or S3 URL.
     """
 
     answer: Mapping[str, Any]
@@ -68,7 +68,7 @@ class Outcome:
 
     @property
     def status(self) -> int:
-        """The answer's `statusCode`."""
+        """The ``statusCode`` of the answer."""
         return int(self.answer["statusCode"])
 
 
@@ -81,20 +81,20 @@ def run_job(
     on_progress: Callable[[Progress], object] | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Outcome:
-    """Do it.
+    """Run a job, and return its outcome.
 
     Args:
-        job: What to do.
-        environ: Such as `os.environ`.
-        now: The instant of the run, with its time zone.
-        request_id: Name of the run.
+        job: The options.
+        environ: The environment, such as ``os.environ``.
+        now: The start of the run, with its time zone.
+        request_id: Id of the run.
         on_progress: Called after each item.
-        clock: Measures a run that is refused.
+        clock: Measures the duration of a refused run.
 
     Raises:
         StoreError: A bucket or folder could not be read or written.
-        BatchInterrupted: Ctrl-C came; what was normalised is stored.
-        Exception: A mistake of this program, or of the AWS configuration.
+        BatchInterrupted: Ctrl-C was pressed; what was normalised is stored.
+        Exception: A programming error, or an error of the AWS configuration.
     """
     started = clock.monotonic()
     event: object = {}
@@ -119,7 +119,7 @@ def _files(summary: RunSummary, bucket: str) -> tuple[str, ...]:
 def _event(job: Job) -> object:
     event: object = {} if job.event is None else _read_event(job.event)
     if not isinstance(event, dict):
-        return event  # for the contract to refuse
+        return event  # parse_event refuses it
     given = {"client_id": job.client, "period_days": job.period_days, "sources": job.sources and list(job.sources)}
     merged = {**cast("dict[str, object]", event), **{name: value for name, value in given.items() if value is not None}}
     if job.local is not None and merged.get("client_id") is None:
@@ -136,7 +136,7 @@ def _read_event(file: Path) -> object:
             ErrorType.INVALID_EVENT, f"--event: {str(file)!r} cannot be read: {error.strerror}"
         ) from None
     except ValueError as error:
-        raise RunRefusedError(ErrorType.INVALID_EVENT, f"--event: {str(file)!r} holds no JSON: {error}") from None
+        raise RunRefusedError(ErrorType.INVALID_EVENT, f"--event: {str(file)!r} is not JSON: {error}") from None
     return event
 
 
@@ -159,12 +159,13 @@ def _dependencies(job: Job, environ: Mapping[str, str], *, client_id: str, now: 
 
 
 def _aws_dependencies(job: Job, environ: Mapping[str, str]) -> Dependencies:
-    alone = [option for option, value in (("--out", job.out), ("--rpm", job.rpm)) if value is not None]
-    if alone:
+    local_only = [option for option, value in (("--out", job.out), ("--rpm", job.rpm)) if value is not None]
+    if local_only:
         raise RunRefusedError(
-            ErrorType.INVALID_CONFIGURATION, f"{' and '.join(alone)}: got it without --local; accepted: beside --local"
+            ErrorType.INVALID_CONFIGURATION,
+            f"{' and '.join(local_only)}: got it without --local; accepted: beside --local",
         )
-    from vectora_normalize.pipeline.dependencies import aws_dependencies  # noqa: PLC0415 - a local run can do without
+    from vectora_normalize.pipeline.dependencies import aws_dependencies  # noqa: PLC0415 - a local run does not need it
 
     settings = Settings.from_env(environ)
     return aws_dependencies(

@@ -1,4 +1,4 @@
-"""What a person sees: a progress bar and log lines on standard error, tables on standard output."""
+"""Output for people: a progress bar and log lines on standard error, tables on standard output."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from vectora_normalize.pipeline.summary import RunSummary
 
 _LOGGERS: Final = ("vectora_normalize", "bedrock_resilience")
-_MOST_FAILURES: Final = 5  # failed items that are named; the report has all of them
+_MAX_FAILURES: Final = 5  # failed items that are listed; the report has all of them
 _LEFT_OUT: Final = {
     "outside_window": "outside the window",
     "undated": "undated",
-    "duplicate": "already seen",
+    "duplicate": "duplicate",
     "too_short": "too short",
     "excluded": "excluded",
     "invalid": "without text",
@@ -39,13 +39,13 @@ class _ConsoleHandler(logging.Handler):
         self.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Soft wrap: a line of the log stays one line, however narrow the terminal, so that it can be counted.
+        # Soft wrap: a log line stays one line on a narrow terminal, so that lines can be counted.
         self._console.print(Text(self.format(record)), soft_wrap=True)
 
 
 @contextlib.contextmanager
 def logging_to(console: Console, level: int) -> Generator[None]:
-    """Send what both packages log to a console, until the end of the block."""
+    """Write the log lines of both packages to a console, until the end of the block."""
     handler = _ConsoleHandler(console)
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(logger.level, logger.propagate) for logger in loggers]
@@ -64,34 +64,34 @@ def logging_to(console: Console, level: int) -> Generator[None]:
 
 @contextlib.contextmanager
 def progress_on(console: Console) -> Generator[Callable[[BatchProgress], None]]:
-    """A progress bar for a batch, gone at the end of the block; nothing where the console is no terminal."""
+    """Show the progress of a batch until the end of the block; show nothing where the console is not a terminal."""
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[remarks]}"),
         TimeElapsedColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
-    task = bar.add_task("reading sources", total=None, told="")
+    task = bar.add_task("reading sources", total=None, remarks="")
 
     def show(batch: BatchProgress) -> None:
-        told = ", ".join(f"{count} {name}" for name, count in _noteworthy(batch) if count)
-        bar.update(task, description="normalising", total=batch.total, completed=batch.done, told=told)
+        remarks = ", ".join(f"{count} {name}" for name, count in _problems(batch) if count)
+        bar.update(task, description="normalising", total=batch.total, completed=batch.done, remarks=remarks)
 
     with bar:
         yield show
 
 
-def _noteworthy(batch: BatchProgress) -> Sequence[tuple[str, int]]:
+def _problems(batch: BatchProgress) -> Sequence[tuple[str, int]]:
     return (("throttled", batch.throttles), ("failed", batch.failed), ("not started", batch.unstarted))
 
 
 def sources_table(report: Mapping[str, Any]) -> Table:
-    """One row a source: what it held, and what became of it."""
+    """Return a table with one row for each source: the entries found, kept and left out."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("source", overflow="fold")
     for name in ("found", "kept"):
@@ -100,14 +100,14 @@ def sources_table(report: Mapping[str, Any]) -> Table:
     for source in report["sources"]:
         counts = source["counts"]
         left_out = ", ".join(f"{counts[name]} {words}" for name, words in _LEFT_OUT.items() if counts.get(name))
-        told = "; ".join(filter(None, [source["message"], left_out, *source["problems"]]))
+        remarks = "; ".join(filter(None, [source["message"], left_out, *source["problems"]]))
         style = "red" if source["failure"] else ""
-        table.add_row(Text(source["source_key"], style=style), str(counts["found"]), str(counts["kept"]), Text(told))
+        table.add_row(Text(source["source_key"], style=style), str(counts["found"]), str(counts["kept"]), Text(remarks))
     return table
 
 
 def summary_table(summary: RunSummary) -> Table:
-    """The run in numbers."""
+    """Return a table with the numbers of the run."""
     bedrock, sources, work = (summary.report[name] for name in ("bedrock", "sources", "work"))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", min_width=14)
@@ -132,13 +132,13 @@ def summary_table(summary: RunSummary) -> Table:
 
 
 def _with_parts(total: int, parts: Mapping[str, int]) -> str:
-    told = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
-    return f"{total} ({told})" if told else f"{total}"
+    listed = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
+    return f"{total} ({listed})" if listed else f"{total}"
 
 
 def failures(report: Mapping[str, Any]) -> list[str]:
-    """One line for each of the first items that failed, and one for how many more there are."""
+    """Return one line for each of the first failed items, and one with the number of the others."""
     failed = [item for item in report["items"] if item["status"] == "failed"]
-    shown = [f"- {item['title']}: {item['fault'] or item['error']}" for item in failed[:_MOST_FAILURES]]
+    shown = [f"- {item['title']}: {item['fault'] or item['error']}" for item in failed[:_MAX_FAILURES]]
     more = len(failed) - len(shown)
     return [*shown, f"- and {more} more; the report has all of them"] if more > 0 else shown

@@ -1,4 +1,4 @@
-"""`vectora-normalize package`: the zip that Lambda runs."""
+"""``vectora-normalize package``: builds the deployment package of the Lambda."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from vectora_normalize.operations.package import Package
 
 _FAILED: Final = 1
-_MOST_PARTS: Final = 6  # of the largest that are shown
+_MAX_SHOWN: Final = 6  # of the largest top-level names
 _MEBI: Final = 1024 * 1024
-# Written out here, so that --help needs none of what packaging needs; a test holds them against the originals.
+# Copies, so that --help does not import what packaging requires; a test compares them with the originals.
 OUT: Final = Path("build/ingest-normalize.zip")
 PYTHON: Final = "3.12"
 PLATFORM: Final = "manylinux2014_x86_64"
@@ -25,17 +25,21 @@ def package(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The zip.")] = OUT,
     python: Annotated[str, typer.Option(metavar="VERSION", help="Version of the function's runtime.")] = PYTHON,
     platform: Annotated[
-        list[str] | None, typer.Option(metavar="TAG", help=f"Wheels that may be taken; {PLATFORM}. May be repeated.")
+        list[str] | None,
+        typer.Option(metavar="TAG", help=f"Platform tag of acceptable wheels; may be repeated. Default: {PLATFORM}."),
     ] = None,
     constraint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Versions, as an earlier package wrote them beside its zip.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Constraints file for pip, such as the .txt beside an earlier package."),
     ] = None,
-    without_boto3: Annotated[bool, typer.Option("--without-boto3", help="Leave boto3 to the runtime's own.")] = False,  # noqa: FBT002 - a flag
+    without_boto3: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--without-boto3", help="Do not include boto3; the function uses that of its runtime.")
+    ] = False,
 ) -> None:
-    """Build the zip of the Lambda: this version's code and all that it needs, for the function's machine.
+    """Build the zip of the Lambda: the code of this version and its dependencies, for the machine of the function.
 
-    The same versions give the same bytes. Wheels come from pip's package index; nothing is compiled here, so any
-    machine will do. Exit code: 0, or 1 where it could not be built.
+    The same versions give the same bytes. Wheels come from pip's package index. Nothing is compiled, so the command
+    works on any machine. Exit code: 0, or 1 where the zip could not be built.
     """
     from vectora_normalize.operations.package import PackagingError, Target, build_package  # noqa: PLC0415 - as above
 
@@ -49,7 +53,7 @@ def package(
 
 
 def _show(built: Package) -> None:
-    from vectora_normalize.operations.package import MOST_UNZIPPED, MOST_ZIPPED  # noqa: PLC0415 - as above
+    from vectora_normalize.operations.package import MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES  # noqa: PLC0415 - as above
 
     archive = built.archive
     console = Console(highlight=False)
@@ -57,12 +61,12 @@ def _show(built: Package) -> None:
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_column()
-    table.add_row("zip", _megabytes(archive.size), _share(archive.size, MOST_ZIPPED))
-    table.add_row("unzipped", _megabytes(archive.unzipped), _share(archive.unzipped, MOST_UNZIPPED))
-    for name, size in list(archive.parts.items())[:_MOST_PARTS]:
+    table.add_row("zip", _megabytes(archive.size), _share(archive.size, MAX_ZIPPED_BYTES))
+    table.add_row("unzipped", _megabytes(archive.unzipped), _share(archive.unzipped, MAX_UNZIPPED_BYTES))
+    for name, size in list(archive.unzipped_by_name.items())[:_MAX_SHOWN]:
         table.add_row(f"  {name}", _megabytes(size))
     console.print(table)
-    for line in (f"for {built.target}", f"sha256 {archive.sha256}", f"versions {built.pins}", f"{archive.path}"):
+    for line in (f"for {built.target}", f"sha256 {archive.sha256}", f"versions {built.constraints}", f"{archive.path}"):
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -71,4 +75,4 @@ def _megabytes(size: int) -> str:
 
 
 def _share(size: int, limit: int) -> str:
-    return f"{size / limit:.0%} of the {limit // _MEBI} MB that Lambda takes"
+    return f"{size / limit:.0%} of the {limit // _MEBI} MB that Lambda accepts"

@@ -36,12 +36,12 @@ def report(
     ] = None,
     instances: Annotated[int, typer.Option(min=1, help="With --simulate: runs that shared the quota.")] = 1,
     offset: Annotated[float, typer.Option(min=0, help="With --simulate: seconds between their starts.")] = 60.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, and nothing else.")] = False,  # noqa: FBT002 - a flag
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Compute the retry rate and the final failure rate, and compare them with the limits of the alarms.
 
     Reads log files, output of `aws logs tail` and `aws logs filter-log-events`, exports of the CloudWatch console or to
-    S3, and run-*.json of the data bucket, in any mixture; a run that is described twice counts once.
+    S3, and run-*.json of the data bucket, in any combination; a run that is described twice counts once.
 
     Exit code: 0 where all is within the limits (20 % retries, 5 % failures, 4 minutes), 1 where a run is over one,
     ended without a result or left items unstarted, 2 where there is nothing to assess.
@@ -78,7 +78,7 @@ def _read(files: Sequence[Path]) -> Iterator[LogLine]:
 
 
 def _effects(runs: Sequence[RunNumbers], rpm: float | None, instances: int, offset: float) -> list[dict[str, object]]:
-    """The advice on each run that sent requests, with its simulated effect."""
+    """Return the advice on each run that sent requests, with its simulated effect."""
     from bedrock_resilience.simulation import advise, rebuild  # noqa: PLC0415 - as above
 
     try:
@@ -106,7 +106,7 @@ def _as_json(runs: Sequence[RunNumbers], assessment: Assessment) -> dict[str, ob
 
 def _run_as_json(run: RunNumbers) -> dict[str, object]:
     numbers = dataclasses.asdict(dataclasses.replace(run, stats=None))
-    del numbers["stats"]  # the same numbers again
+    del numbers["stats"]  # it has the same numbers
     return {
         **numbers,
         "origin": run.origin.name.lower(),

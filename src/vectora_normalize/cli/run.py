@@ -1,4 +1,4 @@
-"""`vectora-normalize run`: one run of the Lambda's job, on AWS or on a folder."""
+"""``vectora-normalize run``: one run of the Lambda's job, on AWS or on a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from vectora_normalize.cli import output as screen
+from vectora_normalize.cli import output
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -22,47 +22,46 @@ if TYPE_CHECKING:
 
 _EXIT_CODES: Final = {200: 0, 400: 2, 409: 1, 502: 1}
 _FAILED: Final = 1
-_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
-_MOST_WORKERS: Final = 64  # what MAX_BEDROCK_WORKERS accepts
+_INTERRUPTED: Final = 130  # 128 + SIGINT, the convention of shells
+_MAX_WORKERS: Final = 64  # as MAX_BEDROCK_WORKERS
 
 
 def run(  # noqa: PLR0913, PLR0917 - an option each
     local: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Run on a folder with config/ and sources/ instead of AWS.")
     ] = None,
-    client: Annotated[
-        str | None, typer.Option(help="Client to run; may be left out where a folder has only one.")
-    ] = None,
+    client: Annotated[str | None, typer.Option(help="Client; optional where a folder has only one.")] = None,
     period_days: Annotated[int | None, typer.Option(help="Days back from today.")] = None,
     sources: Annotated[
-        list[str] | None, typer.Option(help="Source keys, parted by commas or the option repeated; else the client's.")
+        list[str] | None,
+        typer.Option(help="Source keys, separated by commas, or the option repeated; default: the client's."),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=_MOST_WORKERS, help="Calls to Bedrock in flight; else MAX_BEDROCK_WORKERS, 4."),
+        typer.Option(min=1, max=_MAX_WORKERS, help="Calls to Bedrock in flight; default: MAX_BEDROCK_WORKERS, else 4."),
     ] = None,
     event: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON event as the Lambda takes it; other options go over it.")
+        Path | None, typer.Option(metavar="FILE", help="JSON event of the Lambda; the other options take precedence.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where a local run writes; else out/<client>.")
+        Path | None, typer.Option(metavar="FOLDER", help="Where a local run writes; default: out/<client>.")
     ] = None,
     rpm: Annotated[
         int | None,
-        typer.Option(min=1, help="Requests a minute that the emulator of a local run admits; else any number."),
+        typer.Option(min=1, help="Requests per minute that the emulator of a local run admits; default: any number."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the Lambda's answer, and nothing else.")] = False,  # noqa: FBT002 - a flag
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, and where an error comes from.")] = False,  # noqa: FBT002 - a flag
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and print tracebacks.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Ingest, normalise and store once.
+    """Ingest, normalise and store the items of one client, once.
 
     With --local it needs no AWS account and no network: sources are files, Bedrock is an emulator, buckets are folders.
-    Without, it runs on AWS with the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, ...).
+    Without --local it runs on AWS with the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, ...).
 
-    Exit code: 0 for an answer 200, 2 for 400 (event or configuration is wrong), 1 for any other (409: another run is
-    under way; 502) and for any other failure.
+    Exit code: 0 for an answer 200, 2 for 400 (the event or the configuration is wrong), 1 for any other answer (409:
+    another run is under way; 502) and for any other failure.
     """
-    from vectora_normalize.cli.job import Job  # noqa: PLC0415 - brings all the rest, which --help can do without
+    from vectora_normalize.cli.job import Job  # noqa: PLC0415 - imports the whole run, which --help does not need
 
     job = Job(
         local=local,
@@ -74,7 +73,7 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
         out=out,
         rpm=rpm,
     )
-    outcome = _perform(job, verbose=verbose)
+    outcome = _run_job(job, verbose=verbose)
     if as_json:
         typer.echo(json.dumps(outcome.answer, indent=2))
     else:
@@ -85,20 +84,20 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
     raise typer.Exit(_EXIT_CODES[outcome.status])
 
 
-def _perform(job: Job, *, verbose: bool) -> Outcome:
+def _run_job(job: Job, *, verbose: bool) -> Outcome:
     from vectora_normalize.cli.job import run_job  # noqa: PLC0415 - as above
 
     console = Console(stderr=True, highlight=False)
     level = logging.INFO if verbose else logging.WARNING
     now = dt.datetime.now(dt.UTC)  # noqa: TID251 - this is the edge
     try:
-        with screen.logging_to(console, level), screen.progress_on(console) as on_progress:
+        with output.logging_to(console, level), output.progress_on(console) as on_progress:
             return run_job(job, os.environ, now=now, request_id=str(uuid.uuid4()), on_progress=on_progress)
     except KeyboardInterrupt as interruption:
         _stop(f"interrupted; what was normalised is stored: {interruption}" if str(interruption) else "interrupted")
     except ModuleNotFoundError:
-        raise  # main() says what to install
-    except Exception as error:  # noqa: BLE001 - a person gets one line, and the traceback for the asking
+        raise  # main() names the package to install
+    except Exception as error:  # noqa: BLE001 - the user gets one line, and with --verbose the traceback
         if verbose:
             console.print_exception()
         typer.echo(f"error: {type(error).__name__}: {error}".replace("\n", " "), err=True)
@@ -114,8 +113,8 @@ def _show(outcome: Outcome) -> None:
     if outcome.summary is None:
         return
     console = Console(highlight=False)
-    console.print(screen.sources_table(outcome.summary.report))
+    console.print(output.sources_table(outcome.summary.report))
     console.print()
-    console.print(screen.summary_table(outcome.summary))
-    for line in (*screen.failures(outcome.summary.report), *outcome.files):
+    console.print(output.summary_table(outcome.summary))
+    for line in (*output.failures(outcome.summary.report), *outcome.files):
         console.print(line, markup=False, soft_wrap=True)

@@ -1,1 +1,1 @@
-"""What operators need: monitoring, reports, deployment."""
+"""The tools of operators: monitoring, run reports, packaging and deployment."""

@@ -1,4 +1,4 @@
-"""A package brought into its function, and tried there."""
+"""Deployment: updates a function with a package, and tests it with an event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What AWS and boto3 raise, as one line with what to do about it."""
+"""Errors of AWS and boto3 as one line each, with what to do about them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from botocore.exceptions import ClientError
 
-_WHO_AM_I: Final = "`aws sts get-caller-identity` tells who you are to AWS"
-_NO_CREDENTIALS: Final = f"no valid AWS credentials; set AWS_PROFILE or log in ({_WHO_AM_I})"
+_IDENTITY_HINT: Final = "`aws sts get-caller-identity` shows the identity in use"
+_NO_CREDENTIALS: Final = f"no valid AWS credentials; set AWS_PROFILE or log in ({_IDENTITY_HINT})"
 _CREDENTIAL_CODES: Final = frozenset(
     {
         "ExpiredToken",
@@ -26,11 +26,11 @@ _CREDENTIAL_CODES: Final = frozenset(
 
 
 class DeployError(Exception):
-    """A deployment, or the try at its end, failed.
+    """A deployment, or the smoke test at its end, failed.
 
     Args:
-        message: One line, with what to do about it.
-        log: The end of the function's log, where there is one.
+        message: One line: the failure, and what to do about it.
+        log: The last lines of the function's log; empty where there is none.
     """
 
     def __init__(self, message: str, *, log: Sequence[str] = ()) -> None:
@@ -40,11 +40,14 @@ class DeployError(Exception):
 
 @contextlib.contextmanager
 def wrap_aws_errors(doing: str) -> Generator[None]:
-    """Turn what the block raises into a `DeployError` that begins with what was being done.
+    """Raise the exceptions of AWS and boto3 as ``DeployError``.
 
-    An error that the caller knows better has been caught inside of the block.
+    The caller handles the error codes that it knows inside the block.
+
+    Args:
+        doing: The action, such as ``updating the function x``; the message begins with it.
     """
-    from botocore import exceptions  # noqa: PLC0415 - a dry look at the options needs no AWS
+    from botocore import exceptions  # noqa: PLC0415 - commands that do not deploy work without botocore
 
     try:
         yield
@@ -53,16 +56,16 @@ def wrap_aws_errors(doing: str) -> Generator[None]:
         if code in _CREDENTIAL_CODES:
             raise DeployError(f"{doing}: {_NO_CREDENTIALS}: {code}: {message}") from error
         if code in {"AccessDenied", "AccessDeniedException", "403"}:
-            raise DeployError(f"{doing}: not allowed: {message} ({_WHO_AM_I})") from error
+            raise DeployError(f"{doing}: not allowed: {message} ({_IDENTITY_HINT})") from error
         raise DeployError(f"{doing}: {code}: {message}") from error
     except (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError, exceptions.ProfileNotFound) as error:
         raise DeployError(f"{doing}: {_NO_CREDENTIALS}: {error}") from error
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
-        raise DeployError(f"{doing}: AWS was not reached: {error}") from error
+        raise DeployError(f"{doing}: AWS could not be reached: {error}") from error
     except exceptions.BotoCoreError as error:
         raise DeployError(f"{doing}: {error}") from error
 
 
 def code_of(error: ClientError) -> str:
-    """The code of an answer that refuses; an answer without a body has its status there."""
+    """Return the error code of a response; where the response has no body, this is its HTTP status."""
     return error.response.get("Error", {}).get("Code", "")

@@ -1,4 +1,4 @@
-"""A deployed Lambda function: its state, an update of its code, and one invocation."""
+"""A deployed Lambda function: describes it, updates its code, invokes it once."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _EXTRA_READ_TIMEOUT_SECONDS: Final = 30.0  # beyond the function's own timeout: 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A function as Lambda describes it.
+    """The state of a function, as Lambda describes it.
 
     Args:
-        runtime: Such as `python3.12`.
-        architectures: Such as `x86_64`.
-        handler: What Lambda calls.
+        runtime: Such as ``python3.12``.
+        architectures: Such as ``x86_64``.
+        handler: Name of the handler.
         timeout: Seconds that an invocation may take.
-        state: `Pending`, `Active`, `Inactive` or `Failed`.
-        update: `Successful`, `InProgress` or `Failed`.
+        state: ``Pending``, ``Active``, ``Inactive`` or ``Failed``.
+        update: ``Successful``, ``InProgress`` or ``Failed``.
         reason: Why it is in that state.
     """
 
@@ -49,16 +49,16 @@ class State:
     reason: str
 
     @classmethod
-    def of(cls, described: Mapping[str, Any]) -> State:
-        """Return the state that a response of ``GetFunctionConfiguration`` describes."""
-        reason = described.get("LastUpdateStatusReason") or described.get("StateReason") or "no reason given"
+    def from_response(cls, response: Mapping[str, Any]) -> State:
+        """Return the state in a response of ``GetFunctionConfiguration``."""
+        reason = response.get("LastUpdateStatusReason") or response.get("StateReason") or "no reason given"
         return cls(
-            runtime=described.get("Runtime", "none (a container image)"),
-            architectures=tuple(described.get("Architectures", ("x86_64",))),
-            handler=described.get("Handler", ""),
-            timeout=float(described.get("Timeout", 3)),
-            state=described.get("State", "Active"),
-            update=described.get("LastUpdateStatus", "Successful"),
+            runtime=response.get("Runtime", "none (a container image)"),
+            architectures=tuple(response.get("Architectures", ("x86_64",))),
+            handler=response.get("Handler", ""),
+            timeout=float(response.get("Timeout", 3)),
+            state=response.get("State", "Active"),
+            update=response.get("LastUpdateStatus", "Successful"),
             reason=reason,
         )
 
@@ -78,7 +78,7 @@ class Function:
         max_wait: Seconds that Lambda may take for an update.
     """
 
-    def __init__(self, session: Any, name: str, clock: Clock, max_wait: float = _MAX_WAIT_SECONDS) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
+    def __init__(self, session: Any, name: str, clock: Clock, max_wait: float = _MAX_WAIT_SECONDS) -> None:  # noqa: ANN401 - boto3 creates client classes at run time
         self.name = name
         self._session = session
         self._clock = clock
@@ -94,9 +94,9 @@ class Function:
         """Return its present state.
 
         Raises:
-            DeployError: There is no such function, or Lambda was not reached.
+            DeployError: There is no such function, or Lambda could not be reached.
         """
-        return State.of(self._call("get_function_configuration", doing="describing"))
+        return State.from_response(self._call("get_function_configuration", doing="describing"))
 
     def wait_until_settled(self) -> State:
         """Wait until Lambda is no longer creating or updating the function, and return its state.
@@ -117,7 +117,7 @@ class Function:
             raise DeployError(f"{self.name}: state {state.state}, update {state.update}: {state.reason}")
         return state
 
-    def update(self, place: DeployTarget) -> str:
+    def update(self, target: DeployTarget) -> str:
         """Update its code from the target's bucket; return the SHA-256 of the zip that Lambda reports, in base 64.
 
         It waits for another update that is in progress.
@@ -130,15 +130,13 @@ class Function:
             self.wait_until_settled()
             try:
                 updated = self._call(
-                    "update_function_code", doing="updating", S3Bucket=place.bucket, S3Key=place.key, Publish=False
+                    "update_function_code", doing="updating", S3Bucket=target.bucket, S3Key=target.key, Publish=False
                 )
             except _UpdateInProgressError:
                 self._clock.sleep(_POLL_SECONDS)
             else:
                 return str(updated["CodeSha256"])
-        raise DeployError(
-            f"{self.name}: others kept updating it for {self._max_wait:.0f} s; the code there is not this one"
-        )
+        raise DeployError(f"{self.name}: others kept updating it for {self._max_wait:.0f} s; this code is not deployed")
 
     def invoke(self, event: Mapping[str, Any], *, timeout: float) -> object:
         """Invoke it with an event, once, and return its response.
@@ -147,12 +145,12 @@ class Function:
         one quota.
 
         Raises:
-            DeployError: It is busy, it failed, or it did not answer; with the end of its log, if it has run.
+            DeployError: It is busy, it failed, or it did not respond; with the last lines of its log, if it has run.
         """
         from botocore.config import Config  # noqa: PLC0415 - as in errors.wrap_aws_errors
 
         max_wait = timeout + _EXTRA_READ_TIMEOUT_SECONDS
-        # Keep-alive: a NAT gateway forgets a connection that is silent for 350 s.
+        # Keep-alive: a NAT gateway drops connections that are idle for 350 s.
         config = Config(read_timeout=max_wait, retries={"total_max_attempts": 1}, tcp_keepalive=True)
         once = self._session.client("lambda", config=config)
         try:
@@ -163,7 +161,7 @@ class Function:
         except _ConcurrencyLimitError as busy:
             raise DeployError(
                 f"{self.name}: is busy (429, {busy}). Dev runs one invocation at a time, and a synchronous one is not "
-                "queued. The new code is in place; try the event again when the run under way has ended"
+                "queued. The new code is deployed; send the event again when the current run has ended"
             ) from None
         log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").splitlines()
         body = _parsed(answer["Payload"])
@@ -191,7 +189,9 @@ class Function:
         code = code_of(error)
         if code == "ResourceNotFoundException":
             region = self._session.region_name
-            raise DeployError(f"{self.name}: no such function in {region}; the stack of infra/s1-runtime.yaml makes it")
+            raise DeployError(
+                f"{self.name}: no such function in {region}; the stack of infra/s1-runtime.yaml creates it"
+            )
         if code == "ResourceConflictException":
             raise _UpdateInProgressError(self.name)
         if code == "TooManyRequestsException":

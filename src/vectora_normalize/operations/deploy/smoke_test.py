@@ -1,4 +1,4 @@
-"""What the test event came to: the answer, held against the contract."""
+"""The smoke test of a deployment: checks the function's answer to a test event against the contract."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _KEYS: Final = ("client_id", "items_ingested", "items_normalized", "execution_time_seconds")
-_DONE: Final = 200
-_BLAME: Final = {400: "the event or the configuration is wrong", 409: "another run of the client is under way"}
+_OK: Final = 200
+_CAUSES: Final = {400: "the event or the configuration is wrong", 409: "another run of the client is under way"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeTestResult:
-    """A test event that was answered as it should be.
+    """The numbers of an answer 200.
 
     Args:
-        items_ingested: Items of the event's window.
-        items_normalized: Those that Bedrock has read.
-        seconds: What the run took.
+        items_ingested: The items in the window of the event.
+        items_normalized: Those of them that are normalised.
+        seconds: Duration of the run.
     """
 
     items_ingested: int
@@ -34,36 +34,39 @@ class SmokeTestResult:
         return f"answer 200: {self.items_normalized} of {self.items_ingested} items normalised in {self.seconds:.1f} s"
 
     @property
-    def remark(self) -> str | None:
-        """What someone should look at, though the answer is good."""
+    def note(self) -> str | None:
+        """A limitation of the test that a person should know about; None where there is none."""
         if self.items_ingested == 0:
-            return "there was no item in the window, so Bedrock has not been asked; an event with more days shows more"
+            return "no item was in the window, so no request was sent to Bedrock; an event with more days tests more"
         if self.items_normalized < self.items_ingested:
             return "not every item was normalised; the run report in the data bucket says why"
         return None
 
 
-def judge(answer: object) -> SmokeTestResult:
-    """The answer of a function as a trial.
+def check_answer(answer: object) -> SmokeTestResult:
+    """Return the result of the smoke test.
+
+    Args:
+        answer: The answer of the function.
 
     Raises:
-        DeployError: It is a 400, a 409 or a 502, or nothing that the contract knows.
+        DeployError: The answer is a 400, 409 or 502, or does not conform to the contract.
     """
     fields = _object(answer)
-    status, told = fields.get("statusCode"), _object(fields.get("body"))
-    if not isinstance(status, int) or not told:
+    status, body = fields.get("statusCode"), _object(fields.get("body"))
+    if not isinstance(status, int) or not body:
         raise _unknown(answer)
-    if status != _DONE:
-        blame = _BLAME.get(status, "sources or Bedrock failed")
+    if status != _OK:
+        cause = _CAUSES.get(status, "sources or Bedrock failed")
         raise DeployError(
-            f"the code is in place, but {blame}: {status} {told.get('error_type')}: {told.get('message')}"
+            f"the code is deployed, but {cause}: {status} {body.get('error_type')}: {body.get('message')}"
         )
-    if set(told) != set(_KEYS) or not all(isinstance(told[name], int | float) for name in _KEYS[1:]):
+    if set(body) != set(_KEYS) or not all(isinstance(body[name], int | float) for name in _KEYS[1:]):
         raise _unknown(answer)
     return SmokeTestResult(
-        items_ingested=int(told["items_ingested"]),
-        items_normalized=int(told["items_normalized"]),
-        seconds=float(told["execution_time_seconds"]),
+        items_ingested=int(body["items_ingested"]),
+        items_normalized=int(body["items_normalized"]),
+        seconds=float(body["execution_time_seconds"]),
     )
 
 
@@ -72,4 +75,4 @@ def _object(value: object) -> Mapping[str, Any]:
 
 
 def _unknown(answer: object) -> DeployError:
-    return DeployError(f"the code is in place, but its answer is none of the contract: {show(answer)}")
+    return DeployError(f"the code is deployed, but the answer does not conform to the contract: {show(answer)}")

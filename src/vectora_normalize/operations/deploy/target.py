@@ -1,4 +1,4 @@
-"""Where a package goes: names that the deployed systems have in common."""
+"""The target of a deployment: the names of buckets and functions in the deployed environments."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Final
 
 CODE_KEY: Final = "lambda/ingest-normalize/latest.zip"
-"""Where a code bucket has the package; the templates in infra/ read it from there."""
+"""The key of the package in a code bucket, from which the templates in ``infra/`` read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeployTarget:
-    """One environment's code bucket and function.
+    """The code bucket and the function of one environment.
 
     Args:
         bucket: The code bucket.
         function: Name of the function.
-        key: Where in the bucket the package lies.
+        key: The key of the package in the bucket.
     """
 
     bucket: str
@@ -24,13 +24,15 @@ class DeployTarget:
     key: str = CODE_KEY
 
     @classmethod
-    def of(cls, env: str, *, project: str, bucket: str | None = None, function: str | None = None) -> DeployTarget:
-        """The place of an environment such as `dev`; a bucket or function that is given takes precedence."""
+    def for_environment(
+        cls, env: str, *, project: str, bucket: str | None = None, function: str | None = None
+    ) -> DeployTarget:
+        """Return the target of an environment such as ``dev``; a given bucket or function takes precedence."""
         return cls(
             bucket=bucket or f"{project}-lambda-code-{env}", function=function or f"{project}-ingest-normalize-{env}"
         )
 
     @property
     def url(self) -> str:
-        """The package, as the AWS command line names it."""
+        """The S3 URL of the package."""
         return f"s3://{self.bucket}/{self.key}"

@@ -1,14 +1,14 @@
-"""The zip that Lambda runs: what goes in, and how it is written."""
+"""The deployment package of the Lambda: a reproducible zip of the code and its dependencies."""
 
 from __future__ import annotations
 
 from vectora_normalize.operations.package.build import (
     DEFAULT_OUT,
-    MOST_UNZIPPED,
-    MOST_ZIPPED,
+    MAX_UNZIPPED_BYTES,
+    MAX_ZIPPED_BYTES,
     Package,
     build_package,
-    label_of,
+    read_manifest,
 )
 from vectora_normalize.operations.package.target import DEFAULT_PLATFORM, DEFAULT_PYTHON, PackagingError, Target
 
@@ -16,11 +16,11 @@ __all__ = [
     "DEFAULT_OUT",
     "DEFAULT_PLATFORM",
     "DEFAULT_PYTHON",
-    "MOST_UNZIPPED",
-    "MOST_ZIPPED",
+    "MAX_UNZIPPED_BYTES",
+    "MAX_ZIPPED_BYTES",
     "Package",
     "PackagingError",
     "Target",
     "build_package",
-    "label_of",
+    "read_manifest",
 ]

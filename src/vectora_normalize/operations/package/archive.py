@@ -1,4 +1,4 @@
-"""A zip of files that has the same bytes whenever the files have."""
+"""Reproducible zip files: the same files give the same bytes."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
-# Lambda runs the code as another user than the one who unpacks it: everyone must be able to read it.
+_TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that the format has
+# Lambda unpacks the code as one user and runs it as another, so every user must be able to read it.
 _MODE: Final = (stat.S_IFREG | 0o644) << 16
-_MADE_BY_UNIX: Final = 3  # else the mode would be ignored
+_MADE_BY_UNIX: Final = 3  # other systems' entries have no mode
 _LEVEL: Final = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """A zip that was written.
+    """A zip that was written; sizes are bytes.
 
     Args:
-        path: Where it is.
-        sha256: Of its bytes, in hexadecimal.
-        size: Its bytes.
-        unzipped: Bytes of its files.
-        parts: Unzipped bytes by what stands at its top, the largest first.
+        path: The file.
+        sha256: SHA-256 of the file in hex.
+        size: Size of the file.
+        unzipped: Size of all files in it, unzipped.
+        unzipped_by_name: The same for each top-level name, the largest first.
     """
 
     path: Path
     sha256: str
     size: int
     unzipped: int
-    parts: Mapping[str, int]
+    unzipped_by_name: Mapping[str, int]
 
 
 def write_archive(files: Mapping[str, Path | bytes], out: Path) -> Archive:
-    """Write the files, in the order of their names and without anything of this machine or moment.
+    """Write the files in the order of their names, with fixed timestamps and modes.
 
-    The same files give the same bytes with the same zlib; another version of zlib may compress otherwise.
+    The same files give the same bytes with the same version of zlib; other versions may compress differently.
 
     Args:
         files: Name in the zip to the file, or to its bytes.
-        out: Where to; replaced whole or not at all.
+        out: The zip; an existing one is replaced atomically.
 
     Raises:
-        OSError: A file could not be read, or `out` not be written.
+        OSError: A file could not be read, or ``out`` could not be written.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.partial")
@@ -70,7 +70,7 @@ def write_archive(files: Mapping[str, Path | bytes], out: Path) -> Archive:
         sha256=hashlib.sha256(written).hexdigest(),
         size=len(written),
         unzipped=sizes.total(),
-        parts=dict(sizes.most_common()),
+        unzipped_by_name=dict(sizes.most_common()),
     )
 
 

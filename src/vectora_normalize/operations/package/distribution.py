@@ -1,6 +1,6 @@
-"""This distribution's part of a package: its code as this process would import it, and what it asks for.
+"""This distribution in a package: its code as this process imports it, its requirements and its metadata.
 
-So the command works from a clone and from an installed wheel alike, and needs no build tool.
+The command therefore works from a clone as from an installed wheel, without a build tool.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ Version: {version}
 
 
 def version() -> str:
-    """The version that is packaged."""
+    """Return the version of this distribution."""
     return bedrock_resilience.__version__
 
 
-def asked_for() -> list[Requirement]:
-    """What a package needs beside the code, with its markers; those of other extras are among them.
+def declared_requirements() -> list[Requirement]:
+    """Return the requirements of this distribution with their markers; those of other extras may be among them.
 
-    A clone is asked for what it declares now: the metadata of an editable installation is that of the day it was made.
+    In a clone they are read from ``pyproject.toml``: the metadata of an editable installation may be older.
     """
     project = _source_folder(vectora_normalize.__file__).parent / "pyproject.toml"
     if not project.is_file():
@@ -46,14 +46,14 @@ def asked_for() -> list[Requirement]:
 
 
 def code() -> Iterator[tuple[str, Path]]:
-    """Name in the package and place of each file of both import packages."""
+    """Yield the name in the package and the path of each file of both import packages."""
     for package in _PACKAGES:
         root = _source_folder(package.__file__)
         yield from ((path.relative_to(root).as_posix(), path) for path in (root / package.__name__).rglob("*"))
 
 
 def metadata_file() -> tuple[str, bytes]:
-    """What tells a scanner of the package, and `importlib.metadata`, which version of this distribution it holds."""
+    """Return the name and content of ``METADATA``, from which scanners and ``importlib.metadata`` read the version."""
     folder = f"{DISTRIBUTION.replace('-', '_')}-{version()}.dist-info"
     return f"{folder}/METADATA", _METADATA.format(name=DISTRIBUTION, version=version()).encode()
 

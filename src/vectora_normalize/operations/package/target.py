@@ -1,4 +1,4 @@
-"""Which Python and which machine a package is for."""
+"""The Python version and the machine that a package is built for."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_PYTHON: Final = "3.12"
-"""The runtime of infra/s1-runtime.yaml; AWS supports it until 31 October 2028."""
+"""The runtime of ``infra/s1-runtime.yaml``; AWS supports it until 31 October 2028."""
 
 DEFAULT_PLATFORM: Final = "manylinux2014_x86_64"
-"""glibc 2.17: older than that of any runtime of Lambda, so its wheels run on all of them."""
+"""glibc 2.17, which is older than that of every Lambda runtime, so its wheels run on all of them."""
 
 _PYTHON = re.compile(r"3\.(\d{1,2})")
 _OLDEST_MINOR: Final = 11  # requires-python of this distribution
 _PLATFORM = re.compile(r"(?:manylinux|linux)\w*_(x86_64|aarch64)")
-_ARCHITECTURES: Final = {"x86_64": "x86_64", "aarch64": "arm64"}  # the machine's name for wheels, and Lambda's
+_ARCHITECTURES: Final = {"x86_64": "x86_64", "aarch64": "arm64"}  # in the tags of wheels: in Lambda
 
 
 class PackagingError(Exception):
-    """A package could not be built; the message is one line, with what to do about it."""
+    """A package could not be built or read; the message is one line, with what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A runtime of Lambda, as wheels are told apart.
+    """A Lambda runtime, described as pip selects wheels.
 
     Args:
-        python: Version of the runtime, such as `3.12`.
-        platforms: Platform tags of wheels that may be taken, all of one machine.
+        python: Version of the runtime, such as ``3.12``.
+        platforms: Platform tags of acceptable wheels, all of one machine.
 
     Raises:
-        PackagingError: No Lambda runs that.
+        PackagingError: No Lambda runtime matches.
     """
 
     python: str = DEFAULT_PYTHON
@@ -58,19 +58,19 @@ class Target:
 
     @property
     def runtime(self) -> str:
-        """Lambda's name of the runtime."""
+        """The runtime by its name in Lambda."""
         return f"python{self.python}"
 
     @property
     def architecture(self) -> str:
-        """Lambda's name of the machine."""
+        """The machine by its name in Lambda."""
         return _ARCHITECTURES[self._machine]
 
     def __str__(self) -> str:
         return f"Python {self.python} on {' or '.join(self.platforms)}"
 
     def marker_environment(self) -> Mapping[str, Any]:
-        """What the markers of a requirement are evaluated with: the target's world, not this machine's."""
+        """Return the values of the target with which the markers of requirements are evaluated."""
         return {
             "implementation_name": "cpython",
             "implementation_version": f"{self.python}.0",

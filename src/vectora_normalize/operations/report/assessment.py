@@ -56,8 +56,8 @@ class Assessment:
         submitted: Items, over the runs where it is known; None where it is known of none.
         failed: Failed items of the same runs; of all runs where no items are known.
         longest_seconds: Duration of the longest run; None where no duration is known.
-        tokens: What was reserved of the token quota and what became of it, over the runs where it is known; None where
-            it is known of none.
+        tokens: Tokens that were reserved of the quota, and how they were used, over the runs where it is known; None
+            where it is known of none.
         breaches: One text for each limit that a run exceeds; empty where there is none.
         advice: One text for each change.
     """
@@ -103,7 +103,7 @@ def assess(runs: Sequence[RunNumbers], limits: Limits = Limits()) -> Assessment:
 
 
 def describe(recommendation: Recommendation) -> str:
-    """The recommendation with the environment variables that follow it, for example ``more workers: A=8``."""
+    """Return the recommendation with its environment variables, for example ``more workers: A=8``."""
     variables = [
         f"{_VARIABLES[name]}={value:g}" if isinstance(value, float) else f"{_VARIABLES[name]}={value}"
         for name, value in recommendation.settings.items()
@@ -113,7 +113,7 @@ def describe(recommendation: Recommendation) -> str:
 
 
 def _sums(pairs: Sequence[tuple[int | None, int]]) -> tuple[int | None, int]:
-    """The totals and the parts of the pairs whose total is known; None and all parts where none is."""
+    """Return the sums of the pairs whose total is known; where no total is known, None and the sum of all parts."""
     known = [(total, part) for total, part in pairs if total is not None]
     if not known:
         return None, sum(part for _, part in pairs)

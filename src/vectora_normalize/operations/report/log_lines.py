@@ -1,7 +1,7 @@
-"""The lines of log files, of AWS command-line output and of console exports; run reports, too.
+"""Parses log files, AWS command-line output, console exports and run reports into lines.
 
-Nothing is refused. A line that is no JSON becomes a line with that text. Damaged input is skipped, because a log holds
-the lines of other programs as well.
+Nothing is refused. A line that is not JSON becomes a ``LogLine`` with that text. Damaged input is skipped, because a
+log also has lines of other programs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class LogLine:
 
     Args:
         text: The message.
-        fields: The members of the JSON object; empty where the line is none.
+        fields: The members of the JSON object; empty where the line is not JSON.
     """
 
     text: str
@@ -40,7 +40,7 @@ class LogLine:
 
 
 def parse_lines(content: bytes) -> Iterator[LogLine]:
-    """The lines of a file, whatever its format.
+    """Yield the lines of a file, whatever its format.
 
     Formats: plain lines; JSON lines, with or without the prefix of ``aws logs tail``; the JSON of
     ``aws logs filter-log-events``, ``get-log-events`` and ``get-query-results``; the JSON and CSV exports of the
@@ -73,7 +73,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _json(text: str) -> object:
-    """The parsed text; None where it is no JSON."""
+    """Return the parsed text; None where it is not JSON."""
     try:
         return cast("object", json.loads(text))
     except (ValueError, RecursionError):
@@ -117,7 +117,7 @@ def _of_object(fields: dict[str, Any]) -> Iterator[LogLine]:
 
 
 def _row(part: object) -> object:
-    """A row of ``get-query-results``, which is a list of names and values, as an object; anything else unchanged."""
+    """Return a row of ``get-query-results``, a list of names and values, as an object; anything else unchanged."""
     if isinstance(part, list):
         cells = [cast("Mapping[str, Any]", cell) for cell in cast("list[object]", part) if isinstance(cell, dict)]
         return {cell.get("field"): cell.get("value") for cell in cells}

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from vectora_normalize.operations.report.log_lines import LogLine
 
-# The lines of vectora_normalize.bedrock_retry and of bedrock_resilience.telemetry. A letter with an accent may be any
-# character: a console that writes another encoding than it declares must not make retries vanish.
+# The lines of vectora_normalize.bedrock_retry and of bedrock_resilience.telemetry. Any character matches an accented
+# letter, so that retries are counted even where a console writes another encoding than it declares.
 _RETRY: Final = re.compile(
     r"(?P<name>\w+)(?: d\S{1,6}tect\S{1,6}e \(tentative | \(attempt )\d+/\d+\)\. Retry(?:ing)? (?:dans|in) "
 )
@@ -39,7 +39,7 @@ _BATCH: Final = re.compile(
     r"(?P<succeeded>\d+) (?:succeeded|succ\S{1,6}s), (?P<failed>\d+) (?:failed|\S{1,6}checs)"
     r"(?:, (?P<unstarted>\d+) not started)?"
 )
-# Of the handler, where the response is no 200.
+# The handler's lines about a response that is not 200.
 _NO_RESULT: Final = re.compile(rf"(?:refused|run failed|came to nothing): (?P<type>{'|'.join(ErrorType)}): ")
 _REQUEST_ID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # Lambda's own line.
@@ -56,7 +56,7 @@ class Origin(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunNumbers:
-    """The numbers of a run. Lines without a request id are taken together as one run.
+    """The numbers of a run. All lines without a request id count as one run.
 
     Args:
         request_id: The id of the invocation; None where no line has one.
@@ -68,10 +68,10 @@ class RunNumbers:
         failed: Items that failed for good.
         seconds: Duration of the run; None where it is not known.
         unstarted: Items that were not started, without those that were queued for workers.
-        error_type: ``error_type`` of a response that is no 200; None where there was none.
+        error_type: ``error_type`` of a response that is not 200; None where there was none.
         timed_out: Whether Lambda ended the run at its timeout.
         faults: Faults of the failed items, counted; empty where only metrics are known.
-        tokens: What was reserved of the token quota and what became of it; None without a report.
+        tokens: Tokens that were reserved of the quota, and how they were used; None without a report.
         stats: The run as the library advises on it; None where attempts or items are not known.
     """
 
@@ -107,7 +107,7 @@ class RunNumbers:
 
 
 def find_runs(lines: Iterable[LogLine]) -> list[RunNumbers]:
-    """The runs that the lines describe, in the order of their first lines.
+    """Return the runs that the lines describe, in the order of their first lines.
 
     Lines of other programs, and those of this one without numbers, are skipped.
     """
@@ -162,14 +162,14 @@ class _Totals:
 
 
 def _completed(run: RunNumbers, totals: _Totals | None) -> RunNumbers:
-    """The run with what only its log lines contain, and with the library's view of it."""
+    """Return the run with what only its log lines contain, and with its ``stats``."""
     if totals is not None:
         run = replace(run, timed_out=totals.timed_out, error_type=run.error_type or totals.error_type)
     return run if run.stats is not None else replace(run, stats=run_stats(run))
 
 
 def run_stats(run: RunNumbers) -> RunStats | None:
-    """The run as the library advises on it, with default settings; None where numbers are unknown or damaged."""
+    """Return the run as the library advises on it, with default settings; None where numbers are unknown or damaged."""
     if run.attempts is None or run.submitted is None:
         return None
     try:
@@ -210,7 +210,7 @@ def _add(line: LogLine, totals: dict[str | None, _Totals]) -> None:
 
 
 def _of_report(fields: Mapping[str, Any]) -> RunNumbers | None:
-    """The numbers of a run report; see ``vectora_normalize.pipeline.report``."""
+    """Return the numbers of a run report; see ``vectora_normalize.pipeline.report``."""
     bedrock, seconds = _object(fields.get("bedrock")), _object(fields.get("seconds"))
     numbers = {name: _number(bedrock.get(name)) for name in ("attempts", "retries", "throttles", "submitted", "failed")}
     if None in numbers.values():
@@ -223,7 +223,7 @@ def _of_report(fields: Mapping[str, Any]) -> RunNumbers | None:
 
 
 def _stats_of_report(fields: Mapping[str, Any], bedrock: Mapping[str, Any]) -> RunStats | None:
-    """The report's batch with the settings of the run; None where a part of it is damaged."""
+    """Return the batch of the report with the settings of the run; None where it is damaged."""
     settings = _object(fields.get("settings"))
     # Environment variables are text; a number in a report is read as the text that sets it.
     variables = {name: str(value) for name, value in _object(settings.get("policy")).items() if value is not None}
@@ -243,7 +243,7 @@ def _tokens(usage: Mapping[str, Any]) -> TokenUsage | None:
 
 
 def _of_metrics(fields: Mapping[str, Any]) -> RunNumbers | None:
-    """The numbers of a line of metrics; see ``vectora_normalize.operations.monitoring``."""
+    """Return the numbers of a line of metrics; see ``vectora_normalize.operations.monitoring``."""
     values = {name: _number(fields.get(name)) for name in ("Attempts", "Retries", "Throttles", "ItemsFailed")}
     if "_aws" not in fields or None in values.values():
         return None
@@ -282,7 +282,7 @@ def _run(
 
 
 def _number(value: object) -> float | None:
-    """A number, or the only one of a list, as in the embedded metric format; None for anything else."""
+    """Return a number, or the only element of a list (as in the embedded metric format); None for anything else."""
     if isinstance(value, list) and len(cast("list[object]", value)) == 1:
         value = cast("list[object]", value)[0]
     return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None

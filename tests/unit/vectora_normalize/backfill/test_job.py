@@ -1,4 +1,4 @@
-"""A job is named as Bedrock wants it, and what is missing of its files harms nobody; the rest: test_backfill.py."""
+"""Names, tokens and missing files of jobs; the rest is in ``tests/integration/test_backfill.py``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAY = NOW.date()
 
 
 class Bedrock:
-    """Takes every job."""
+    """A ``bedrock`` client that accepts every job."""
 
     def __init__(self) -> None:
         self.created: list[dict[str, Any]] = []
@@ -36,7 +36,7 @@ class Bedrock:
         return {"status": "InProgress", "totalRecordCount": 100, "processedRecordCount": 7, "jobArn": jobIdentifier}
 
 
-class Shop:
+class Setup:
     def __init__(self, root: Path, client_id: str) -> None:
         self.bedrock = Bedrock()
         self.config, self.data = FolderStore(root / "config"), FolderStore(root / "data")
@@ -56,20 +56,20 @@ class Shop:
             clock=Ticking(),
         )
 
-    def ingested(self, count: int) -> None:
+    def ingest(self, count: int) -> None:
         rows = [raw_item(f"Item {number}.", number=number).to_dict() for number in range(count)]
         self.data.put(f"raw/{self.client_id}/one/{DAY:%Y/%m/%d}/raw.json", json.dumps(rows).encode())
 
 
 @pytest.mark.parametrize("client_id", ["small", "lai_weekly", "a" * 64, "A_-_b" + "_" * 59])
-def test_a_job_has_a_name_that_bedrock_takes(tmp_path: Path, client_id: str) -> None:
-    shop = Shop(tmp_path, client_id)
-    shop.ingested(100)
-    job = shop.backfill().start(DAY, DAY, role_arn="arn:role")
+def test_the_name_of_a_job_is_valid_in_bedrock(tmp_path: Path, client_id: str) -> None:
+    setup = Setup(tmp_path, client_id)
+    setup.ingest(100)
+    job = setup.backfill().start(DAY, DAY, role_arn="arn:role")
     assert NAME.fullmatch(job.name)
     assert len(job.name) <= 63
     assert job.name.endswith("-20261121-063000")
-    (created,) = shop.bedrock.created
+    (created,) = setup.bedrock.created
     where = f"s3://data-dev/normalized/{client_id}/backfills/{job.name}/"
     assert created["inputDataConfig"]["s3InputDataConfig"] == {
         "s3InputFormat": "JSONL",
@@ -78,31 +78,34 @@ def test_a_job_has_a_name_that_bedrock_takes(tmp_path: Path, client_id: str) -> 
     assert created["outputDataConfig"]["s3OutputDataConfig"] == {"s3Uri": f"{where}output/"}
 
 
-def test_a_hundred_items_are_enough_and_one_less_is_not(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, "small")
-    shop.ingested(99)
-    with pytest.raises(RunRefusedError, match="99 of them have no answer and are in no job; a job needs 100"):
-        shop.backfill().start(DAY, DAY, role_arn="arn:role")
-    assert list(shop.data.list("normalized/")) == []
+def test_a_job_requires_a_hundred_items(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, "small")
+    setup.ingest(99)
+    with pytest.raises(
+        RunRefusedError,
+        match="99 of them have no response and are in no job; accepted: a period with at least 100 of these",
+    ):
+        setup.backfill().start(DAY, DAY, role_arn="arn:role")
+    assert list(setup.data.list("normalized/")) == []
 
 
-def test_the_same_items_make_the_same_token(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, "small")
-    shop.ingested(100)
-    first = shop.backfill().start(DAY, DAY, role_arn="arn:role")
-    for key in list(shop.data.list("normalized/")):  # as if the process had been killed before it wrote anything
-        shop.data.delete(key)
-    shop.backfill(NOW + dt.timedelta(hours=1)).start(DAY, DAY, role_arn="arn:role")
-    tokens = [request["clientRequestToken"] for request in shop.bedrock.created]
+def test_the_same_items_give_the_same_token(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, "small")
+    setup.ingest(100)
+    first = setup.backfill().start(DAY, DAY, role_arn="arn:role")
+    for key in list(setup.data.list("normalized/")):  # as if the process had been killed before it wrote anything
+        setup.data.delete(key)
+    setup.backfill(NOW + dt.timedelta(hours=1)).start(DAY, DAY, role_arn="arn:role")
+    tokens = [request["clientRequestToken"] for request in setup.bedrock.created]
     assert len(tokens) == 2
     assert len(set(tokens)) == 1
     assert first.arn == "arn:1"
 
 
-def test_jobs_are_told_the_oldest_first(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, "small")
-    shop.ingested(100)
-    backfill = shop.backfill()
+def test_jobs_are_listed_the_oldest_first(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, "small")
+    setup.ingest(100)
+    backfill = setup.backfill()
     job = backfill.start(DAY, DAY, role_arn="arn:role")
     status = backfill.status(job)
     assert (status.status, status.ended, status.counts) == ("InProgress", False, {"total": 100, "processed": 7})
@@ -112,9 +115,9 @@ def test_jobs_are_told_the_oldest_first(tmp_path: Path) -> None:
     assert backfill.status(older).status == "NotStarted"
 
 
-def test_a_job_without_its_records_brings_nothing(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, "small")
+def test_a_job_without_its_records_has_no_results(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, "small")
     job = InvocationJob(name="b", client_id="small", model_id="m", records=3, started_at=NOW, arn="arn:1")
-    collected = shop.backfill().collect(job)
-    assert (collected.answered, dict(collected.failed), dict(collected.listed)) == (0, {}, {})
+    collected = setup.backfill().collect(job)
+    assert (collected.answered, dict(collected.failed), dict(collected.written)) == (0, {}, {})
     assert collected.job.collected_at == NOW

@@ -1,4 +1,4 @@
-"""A line of a job's output is an extraction, or the reason why it is none."""
+"""A line of output is an extraction, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_an_input_line_is_a_record_and_its_request() -> None:
 
 
 @pytest.mark.parametrize("around", ["{}", "\n{}\n", "```json\n{}\n```", "```\n{}```", " ```json {} ``` \n"])
-def test_json_is_read_with_what_models_put_around_it(around: str) -> None:
+def test_json_is_read_within_the_fences_that_models_write(around: str) -> None:
     text = around.replace("{}", json.dumps(extraction(companies=["Camurus"])))
     (result,) = read(output(text))
     assert result.error is None
@@ -49,8 +49,8 @@ def test_an_answer_in_several_blocks_is_one_text() -> None:
     [
         ({"recordId": "r", "error": {"errorCode": 400, "errorMessage": "bad request"}}, "400: bad request"),
         ({"recordId": "r", "error": {"errorCode": 429}}, "429"),
-        ({"recordId": "r", "error": "odd"}, "no answer"),
-        ({"recordId": "r"}, "no answer"),
+        ({"recordId": "r", "error": "odd"}, "no response"),
+        ({"recordId": "r"}, "no response"),
         (output("Sorry, no."), "malformed_response: answer: no JSON: "),
         (output("[" * 100_000), "malformed_response: answer: no JSON: "),
         (output(json.dumps({"summary": "no more"})), "malformed_response: answer: Object missing required field"),
@@ -61,16 +61,16 @@ def test_an_answer_in_several_blocks_is_one_text() -> None:
         (output(modelOutput=None), "malformed_response: "),
     ],
 )
-def test_what_is_no_extraction_says_why(line: dict[str, Any], error: str) -> None:
+def test_a_line_without_an_extraction_has_the_reason(line: dict[str, Any], error: str) -> None:
     (result,) = read(line)
     assert (result.record_id, result.extraction) == ("r", None)
     assert str(result.error).startswith(error)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"7", b'{"a":' * 100_000], ids=len)
-def test_a_line_that_is_no_record_is_told_and_the_others_are_read(body: bytes) -> None:
+def test_a_line_that_is_not_a_record_is_an_error_and_the_others_are_read(body: bytes) -> None:
     good = json.dumps(output(json.dumps(extraction()))).encode()
     bad, fine = read_output(b"\n" + body + b"\n\n" + good + b"\n")
     assert (bad.record_id, bad.extraction) == ("", None)
-    assert str(bad.error).startswith("a line that is no record")
+    assert str(bad.error).startswith("a line is not a record")
     assert fine.extraction is not None

@@ -1,4 +1,4 @@
-"""The entry point: what goes wrong before a command could take care of it."""
+"""The entry point: errors outside of the commands that handle them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def test_a_missing_package_is_named_with_the_remedy(name: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("name", ["vectora_normalize.nowhere", "bedrock_resilience.nowhere", None])
-def test_a_missing_part_of_our_own_is_a_mistake_and_no_advice(
-    name: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_module_of_this_distribution_is_raised(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apps, "app", end_with(ModuleNotFoundError("none", name=name)))
     with pytest.raises(ModuleNotFoundError):
         cli.main()
@@ -58,7 +56,7 @@ def test_a_terminal_without_accents_gets_question_marks(monkeypatch: pytest.Monk
     assert shown.getvalue() == b"M?dincell ????\n"
 
 
-def test_a_stream_that_knows_no_encoding_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_without_an_encoding_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     monkeypatch.setattr(apps, "app", lambda: None)
     cli.main()

@@ -1,4 +1,4 @@
-"""`vectora-normalize package`, as an operator types it."""
+"""``vectora-normalize package`` on the command line."""
 
 from __future__ import annotations
 
@@ -11,50 +11,55 @@ from typer.testing import CliRunner
 from support.wheels import make_wheel, only_from
 from vectora_normalize.cli.app import app
 from vectora_normalize.cli.package import PLATFORM, package
-from vectora_normalize.operations.package import DEFAULT_OUT, DEFAULT_PLATFORM, DEFAULT_PYTHON, label_of
-from vectora_normalize.operations.package import distribution as own
+from vectora_normalize.operations.package import (
+    DEFAULT_OUT,
+    DEFAULT_PLATFORM,
+    DEFAULT_PYTHON,
+    distribution,
+    read_manifest,
+)
 
 
 @pytest.fixture(autouse=True)
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A wheel for each thing that this distribution asks for, and the command called in an empty folder."""
+    """A wheel for each requirement of this distribution; the command runs in an empty folder."""
     only_from(tmp_path / "wheels", monkeypatch)
-    for asked in own.asked_for():
-        make_wheel(tmp_path / "wheels", asked.name)
+    for requirement in distribution.declared_requirements():
+        make_wheel(tmp_path / "wheels", requirement.name)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "wheels"
 
 
-def test_what_was_built_is_shown_beside_lambda_s_limits() -> None:
+def test_the_sizes_are_shown_with_the_limits_of_lambda() -> None:
     result = CliRunner().invoke(app, ["package"])
     assert (result.exit_code, result.stderr) == (0, "")
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert lines[0].startswith("zip ")
-    assert lines[0].endswith("% of the 50 MB that Lambda takes")
+    assert lines[0].endswith("% of the 50 MB that Lambda accepts")
     assert lines[1].startswith("unzipped ")
-    assert lines[1].endswith("% of the 250 MB that Lambda takes")
+    assert lines[1].endswith("% of the 250 MB that Lambda accepts")
     assert {lines[2].split()[0], lines[3].split()[0]} == {"bedrock_resilience", "vectora_normalize"}
     assert len(lines) == 2 + 6 + 4
     assert lines[-4:-2][0] == "for Python 3.12 on manylinux2014_x86_64"
     assert lines[-2:] == ["versions build/ingest-normalize.txt", "build/ingest-normalize.zip"]
-    assert label_of(Path("build/ingest-normalize.zip"))["runtime"] == "python3.12"
+    assert read_manifest(Path("build/ingest-normalize.zip"))["runtime"] == "python3.12"
 
 
 def test_options_reach_the_package(tmp_path: Path) -> None:
-    pins = tmp_path / "pins.txt"
-    pins.write_text("msgspec==9999.0\n")
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("msgspec==9999.0\n")
     make_wheel(tmp_path / "wheels", "msgspec", "10000.0")
     options = ["--python", "3.13", "--platform", "manylinux2014_aarch64", "--platform", "manylinux_2_28_aarch64"]
-    more = ["--out", "x.zip", "--constraint", str(pins), "--without-boto3"]
+    more = ["--out", "x.zip", "--constraint", str(constraints), "--without-boto3"]
     result = CliRunner().invoke(app, ["package", *options, *more])
     assert result.exit_code == 0
-    label = label_of(Path("x.zip"))
-    assert (label["runtime"], label["architecture"]) == ("python3.13", "arm64")
-    assert label["packages"]["msgspec"] == "9999.0"
-    assert "boto3" not in label["packages"]
+    manifest = read_manifest(Path("x.zip"))
+    assert (manifest["runtime"], manifest["architecture"]) == ("python3.13", "arm64")
+    assert manifest["packages"]["msgspec"] == "9999.0"
+    assert "boto3" not in manifest["packages"]
 
 
-def test_what_cannot_be_built_is_one_line(wheels: Path) -> None:
+def test_a_failure_is_one_line(wheels: Path) -> None:
     result = CliRunner().invoke(app, ["package", "--python", "3.9"])
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "error: --python: got '3.9'; accepted: 3.11 and later, written like 3.12\n"
@@ -66,7 +71,7 @@ def test_what_cannot_be_built_is_one_line(wheels: Path) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_place_that_cannot_be_written_is_one_line() -> None:
+def test_a_path_that_cannot_be_written_is_one_line() -> None:
     Path("build").write_text("in the way")
     result = CliRunner().invoke(app, ["package"])
     assert result.exit_code == 1

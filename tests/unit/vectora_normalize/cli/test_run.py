@@ -146,7 +146,7 @@ def test_verbose_tells_what_is_being_done(small: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("interruption", "told"),
+    ("interruption", "stderr"),
     [
         (KeyboardInterrupt(), "interrupted\n"),
         (
@@ -156,11 +156,11 @@ def test_verbose_tells_what_is_being_done(small: Path, tmp_path: Path) -> None:
     ],
 )
 def test_ctrl_c_ends_with_130_and_one_line(
-    interruption: KeyboardInterrupt, told: str, monkeypatch: pytest.MonkeyPatch
+    interruption: KeyboardInterrupt, stderr: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer_with(monkeypatch, interruption)
     result = call("run")
-    assert (result.exit_code, result.stdout, result.stderr) == (130, "", told)
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", stderr)
 
 
 def test_a_missing_package_is_left_to_main(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,11 +168,11 @@ def test_a_missing_package_is_left_to_main(monkeypatch: pytest.MonkeyPatch) -> N
     assert isinstance(call("run").exception, ModuleNotFoundError)
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert call("--version").stdout == f"{__version__}\n"
 
 
-def test_without_a_command_the_commands_are_told() -> None:
+def test_without_a_command_the_commands_are_listed() -> None:
     result = call()
     assert "run" in result.output
     assert "Traceback" not in result.output

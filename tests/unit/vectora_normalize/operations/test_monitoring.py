@@ -27,7 +27,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_line_is_found_to_the_letter_in_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_message_is_written_unchanged_with_its_accents(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("INFO", request_id="r-1", client_id="lai_weekly")
     logging.getLogger("vectora_normalize.normalize.batch").warning("ThrottlingException détectée %s", "(tentative 1/4)")
     logging.getLogger("bedrock_resilience").error(LINE)
@@ -80,7 +80,7 @@ def test_a_key_without_a_value_is_left_out(capsys: pytest.CaptureFixture[str]) -
     assert "client_id" not in lines(capsys)[0]
 
 
-def test_an_exception_is_told_on_the_same_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_is_on_the_same_line(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("INFO")
     try:
         raise ValueError("wrong")  # noqa: TRY301 - the traceback is the point

@@ -1,4 +1,4 @@
-"""Whatever boto3 raises becomes one line that says what to do."""
+"""Exceptions of AWS and boto3 become one line with what to do."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def line(error: Exception) -> str:
         refusal("InvalidAccessKeyId"),
     ],
 )
-def test_credentials_that_are_none_are_told_with_how_to_look(error: Exception) -> None:
+def test_missing_or_invalid_credentials_are_reported_with_a_hint(error: Exception) -> None:
     assert re.match(r"doing it: no valid AWS credentials; set AWS_PROFILE or log in \(`aws sts .*\): ", line(error))
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "403"])
-def test_what_is_not_allowed_is_told_with_aws_s_own_words(code: str) -> None:
+def test_a_denied_action_is_reported_with_the_message_of_aws(code: str) -> None:
     assert line(refusal(code, "User u may not\ndo it")).startswith("doing it: not allowed: User u may not do it (")
 
 
-def test_any_other_refusal_is_told_with_its_code() -> None:
+def test_any_other_error_is_reported_with_its_code() -> None:
     assert line(refusal("Throttling")) == "doing it: Throttling: why"
 
 
@@ -55,14 +55,14 @@ def test_any_other_refusal_is_told_with_its_code() -> None:
         exceptions.ReadTimeoutError(endpoint_url="https://x"),
     ],
 )
-def test_an_aws_that_is_not_reached_is_told_with_its_address(error: Exception) -> None:
-    assert re.match(r"doing it: AWS was not reached: .*https://x", line(error))
+def test_an_unreachable_endpoint_is_reported_with_its_address(error: Exception) -> None:
+    assert re.match(r"doing it: AWS could not be reached: .*https://x", line(error))
 
 
-def test_what_boto3_itself_refuses_is_told() -> None:
+def test_an_error_of_boto3_itself_is_reported() -> None:
     assert line(exceptions.NoRegionError()) == "doing it: You must specify a region."
 
 
-def test_a_mistake_of_this_program_is_not_hidden() -> None:
+def test_a_programming_error_is_not_hidden() -> None:
     with pytest.raises(TypeError), wrap_aws_errors("doing it"):
         raise TypeError

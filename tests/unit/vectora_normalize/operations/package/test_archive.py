@@ -1,4 +1,4 @@
-"""A zip says nothing of the machine and the moment that it was written on."""
+"""A zip does not depend on the machine or the time at which it was written."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_same_files_are_the_same_bytes_whatever_their_order_dates_and_modes(
     assert first.sha256 == again.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
 
 
-def test_anyone_may_read_what_was_unpacked(tmp_path: Path) -> None:
+def test_every_user_may_read_the_unpacked_files(tmp_path: Path) -> None:
     with zipfile.ZipFile(write_archive(FILES, tmp_path / "x.zip").path) as archive:
         for entry in archive.infolist():
             assert stat.S_IMODE(entry.external_attr >> 16) == 0o644
@@ -39,15 +39,15 @@ def test_anyone_may_read_what_was_unpacked(tmp_path: Path) -> None:
             assert entry.create_system == 3
 
 
-def test_sizes_are_told_by_what_stands_at_the_top(tmp_path: Path) -> None:
+def test_sizes_are_given_for_each_top_level_name(tmp_path: Path) -> None:
     archive = write_archive(FILES, tmp_path / "x.zip")
-    assert dict(archive.parts) == {"pkg": 1001, "a.py": 2}
-    assert list(archive.parts) == ["pkg", "a.py"]
+    assert dict(archive.unzipped_by_name) == {"pkg": 1001, "a.py": 2}
+    assert list(archive.unzipped_by_name) == ["pkg", "a.py"]
     assert archive.unzipped == 1003
     assert archive.size == archive.path.stat().st_size < 1003
 
 
-def test_a_failure_leaves_what_was_there_and_nothing_half_written(tmp_path: Path) -> None:
+def test_a_failure_leaves_the_existing_zip_and_no_partial_file(tmp_path: Path) -> None:
     out = tmp_path / "new" / "x.zip"
     before = write_archive(FILES, out).path.read_bytes()
     with pytest.raises(FileNotFoundError):
@@ -60,9 +60,9 @@ NAMES = st.text("abc/", min_size=1).filter(lambda name: "//" not in name and nam
 
 
 @given(files=st.dictionaries(NAMES, st.binary(), max_size=5))
-def test_what_goes_in_comes_out(files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_zip_has_exactly_the_given_files(files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
     archive = write_archive(files, tmp_path_factory.getbasetemp() / "any.zip")
     with zipfile.ZipFile(archive.path) as read:
         assert {name: read.read(name) for name in read.namelist()} == files
         assert read.namelist() == sorted(files)
-    assert archive.unzipped == sum(map(len, files.values())) == sum(archive.parts.values())
+    assert archive.unzipped == sum(map(len, files.values())) == sum(archive.unzipped_by_name.values())

@@ -1,4 +1,4 @@
-"""The package as a whole, built from wheels that are made here."""
+"""The whole package, built from wheels that the tests make."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pytest
 from bedrock_resilience import __version__
 from support.wheels import make_wheel, only_from
 from vectora_normalize.operations.package import (
-    MOST_UNZIPPED,
+    MAX_UNZIPPED_BYTES,
     Package,
     PackagingError,
     Target,
     build,
     build_package,
-    label_of,
+    distribution,
+    read_manifest,
 )
-from vectora_normalize.operations.package import distribution as own
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,22 +32,22 @@ TARGET = Target(f"3.{sys.version_info.minor}")
 
 @pytest.fixture(autouse=True)
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A wheel for each thing that this distribution asks for."""
+    """A wheel for each requirement of this distribution."""
     folder = tmp_path / "wheels"
     only_from(folder, monkeypatch)
-    for asked in own.asked_for():
-        make_wheel(folder, asked.name)
+    for requirement in distribution.declared_requirements():
+        make_wheel(folder, requirement.name)
     return folder
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """A package of one wheel for each thing that is asked for, in a folder of its own."""
+    """A package of one wheel for each requirement, in a folder of its own."""
     folder = tmp_path_factory.mktemp("plain")
     with pytest.MonkeyPatch.context() as monkeypatch:
         only_from(folder / "wheels", monkeypatch)
-        for asked in own.asked_for():
-            make_wheel(folder / "wheels", asked.name)
+        for requirement in distribution.declared_requirements():
+            make_wheel(folder / "wheels", requirement.name)
         return build_package(folder / "out" / "x.zip", TARGET)
 
 
@@ -57,7 +57,7 @@ def names(package: Path) -> set[str]:
         return set(archive.namelist())
 
 
-def test_a_package_holds_the_code_what_it_needs_and_the_name_that_lambda_looks_for(plain: Package) -> None:
+def test_a_package_has_the_code_its_dependencies_and_the_handler(plain: Package) -> None:
     packed = names(plain.archive.path)
     assert {
         "handler.py",
@@ -66,7 +66,7 @@ def test_a_package_holds_the_code_what_it_needs_and_the_name_that_lambda_looks_f
         "regex.py",
     } <= packed
     assert plain.versions == {
-        **{asked.name: "9999.0" for asked in own.asked_for()},
+        **{requirement.name: "9999.0" for requirement in distribution.declared_requirements()},
         "bedrock-resilience": __version__,
     }
     assert "boto3.py" in packed
@@ -84,17 +84,17 @@ def test_the_handlers_of_a_package_are_those_of_this_project(plain: Package, tmp
     assert ran.stdout == f"vectora_normalize.{name}\n"
 
 
-def test_the_versions_of_a_package_make_the_same_bytes_again_when_there_are_newer_ones(
+def test_the_constraints_of_a_package_reproduce_its_bytes_when_there_are_newer_versions(
     plain: Package, wheels: Path, tmp_path: Path
 ) -> None:
     make_wheel(wheels, "boto3", "10000.0")
-    again = build_package(tmp_path / "two.zip", TARGET, constraint=plain.pins)
+    again = build_package(tmp_path / "two.zip", TARGET, constraint=plain.constraints)
     assert again.archive.sha256 == plain.archive.sha256
-    assert again.pins.read_text() == plain.pins.read_text()
+    assert again.constraints.read_text() == plain.constraints.read_text()
     assert build_package(tmp_path / "three.zip", TARGET).versions["boto3"] == "10000.0"
 
 
-def test_tests_caches_scripts_and_notes_of_the_installer_stay_out(wheels: Path, tmp_path: Path) -> None:
+def test_tests_caches_scripts_and_files_of_the_installer_are_excluded(wheels: Path, tmp_path: Path) -> None:
     files = {
         "msgspec/__init__.py": "",
         "msgspec/tests/test_it.py": "",
@@ -129,38 +129,38 @@ def test_without_boto3_the_runtime_s_own_is_used(tmp_path: Path) -> None:
     assert "urllib3" in built.versions
 
 
-def test_the_label_says_what_a_package_is_for(tmp_path: Path) -> None:
+def test_the_manifest_names_the_target_and_the_versions(tmp_path: Path) -> None:
     built = build_package(tmp_path / "x.zip", Target("3.13", ("manylinux2014_aarch64",)))
-    assert label_of(tmp_path / "x.zip") == {
+    assert read_manifest(tmp_path / "x.zip") == {
         "runtime": "python3.13",
         "architecture": "arm64",
         "packages": built.versions,
     }
 
 
-def test_a_file_that_is_no_package_is_told(tmp_path: Path) -> None:
-    with pytest.raises(PackagingError, match=r"x\.zip: no such file; `vectora-normalize package` makes it$"):
-        label_of(tmp_path / "x.zip")
+def test_a_file_that_is_not_a_package_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackagingError, match=r"x\.zip: no such file; `vectora-normalize package` builds it$"):
+        read_manifest(tmp_path / "x.zip")
     (tmp_path / "x.zip").write_text("PK no")
     with pytest.raises(
-        PackagingError, match=r"x\.zip: is no package of `vectora-normalize package`: File is not a zip"
+        PackagingError, match=r"x\.zip: was not built by `vectora-normalize package`: File is not a zip"
     ):
-        label_of(tmp_path / "x.zip")
+        read_manifest(tmp_path / "x.zip")
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("other.py", "")
     with pytest.raises(PackagingError, match=r"no item named 'ingest-normalize\.json'"):
-        label_of(tmp_path / "x.zip")
+        read_manifest(tmp_path / "x.zip")
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("ingest-normalize.json", json.dumps(["other"]))
-    with pytest.raises(PackagingError, match=r"its label says \['other'\]"):
-        label_of(tmp_path / "x.zip")
+    with pytest.raises(PackagingError, match=r"ingest-normalize\.json: \['other'\]"):
+        read_manifest(tmp_path / "x.zip")
 
 
-def test_a_package_that_lambda_would_refuse_is_refused_here(
+def test_a_package_that_is_too_large_for_lambda_is_refused(
     wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert MOST_UNZIPPED == 262_144_000
+    assert MAX_UNZIPPED_BYTES == 262_144_000
     make_wheel(wheels, "regex", "10000.0", files={"regex.py": "#" * 9_000_000})
-    monkeypatch.setattr(build, "MOST_UNZIPPED", 9_000_000)
-    with pytest.raises(PackagingError, match=r"bytes unzipped; Lambda allows 9000000\. The largest parts: regex\.py, "):
+    monkeypatch.setattr(build, "MAX_UNZIPPED_BYTES", 9_000_000)
+    with pytest.raises(PackagingError, match=r"bytes unzipped; Lambda allows 9000000\. The largest: regex\.py, "):
         build_package(tmp_path / "x.zip", TARGET)

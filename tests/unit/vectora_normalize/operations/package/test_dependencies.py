@@ -1,4 +1,4 @@
-"""pip is asked for the target's wheels, and what it brought is looked over with the target's eyes."""
+"""pip installs wheels for the target, and the result is checked with the markers of the target."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from support.wheels import make_wheel, only_from
-from vectora_normalize.operations.package import distribution as own
+from vectora_normalize.operations.package import distribution
 from vectora_normalize.operations.package.dependencies import check_complete, install, requirements, versions
 from vectora_normalize.operations.package.target import PackagingError, Target
 
@@ -26,25 +26,25 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "wheels"
 
 
-def test_requirements_lose_the_markers_that_hold_and_drop_out_where_one_does_not(
+def test_markers_are_evaluated_for_the_target_and_removed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = ["b[x,a]>=1", "a>=2; extra == 'normalize'", "c; python_version < '3.13'", "d; sys_platform == 'linux'"]
-    monkeypatch.setattr(own, "asked_for", lambda: [Requirement(text) for text in asked])
+    declared = ["b[x,a]>=1", "a>=2; extra == 'normalize'", "c; python_version < '3.13'", "d; sys_platform == 'linux'"]
+    monkeypatch.setattr(distribution, "declared_requirements", lambda: [Requirement(text) for text in declared])
     assert requirements(TARGET) == ["a>=2", "b[a,x]>=1", "d"]
     assert requirements(Target("3.12"), without=("a", "d")) == ["b[a,x]>=1", "c"]
 
 
-def test_wheels_of_the_target_are_unpacked_with_what_they_need(wheels: Path, tmp_path: Path) -> None:
+def test_wheels_of_the_target_are_unpacked_with_their_dependencies(wheels: Path, tmp_path: Path) -> None:
     make_wheel(wheels, "wanted", "1.0", tag="cp313-cp313-manylinux2014_x86_64", requires=["needed>=2"])
     make_wheel(wheels, "wanted", "1.0", tag="cp313-cp313-manylinux2014_aarch64")
     make_wheel(wheels, "wanted", "2.0", tag="cp312-cp312-manylinux2014_x86_64")
     make_wheel(wheels, "needed", "2.5")
     make_wheel(wheels, "needed", "3.0")
-    install(["wanted"], TARGET, tmp_path / "there")
-    assert versions(tmp_path / "there") == {"needed": "3.0", "wanted": "1.0"}
-    assert (tmp_path / "there" / "wanted.py").is_file()
-    assert not list((tmp_path / "there").rglob("*.pyc"))
+    install(["wanted"], TARGET, tmp_path / "installed")
+    assert versions(tmp_path / "installed") == {"needed": "3.0", "wanted": "1.0"}
+    assert (tmp_path / "installed" / "wanted.py").is_file()
+    assert not list((tmp_path / "installed").rglob("*.pyc"))
 
 
 def test_a_constraint_chooses_the_version(wheels: Path, tmp_path: Path) -> None:
@@ -52,61 +52,61 @@ def test_a_constraint_chooses_the_version(wheels: Path, tmp_path: Path) -> None:
         make_wheel(wheels, "wanted", version)
     constraint = tmp_path / "versions.txt"
     constraint.write_text("wanted==1.0\n")
-    install(["wanted"], TARGET, tmp_path / "there", constraint=constraint)
-    assert versions(tmp_path / "there") == {"wanted": "1.0"}
+    install(["wanted"], TARGET, tmp_path / "installed", constraint=constraint)
+    assert versions(tmp_path / "installed") == {"wanted": "1.0"}
 
 
-def test_a_wheel_that_is_missing_is_named_with_what_to_do(wheels: Path, tmp_path: Path) -> None:
+def test_a_missing_wheel_is_named_with_what_to_do(wheels: Path, tmp_path: Path) -> None:
     make_wheel(wheels, "wanted", tag="cp313-cp313-win_amd64")
     with pytest.raises(PackagingError) as refused:
-        install(["wanted>=1"], TARGET, tmp_path / "there")
+        install(["wanted>=1"], TARGET, tmp_path / "installed")
     assert str(refused.value).startswith(
         "wanted>=1: no wheel for Python 3.13 on manylinux2014_x86_64 in the package index. Give another --platform"
     )
     assert "\n" not in str(refused.value)
 
 
-def test_what_else_pip_complains_of_is_told_in_one_line(wheels: Path, tmp_path: Path) -> None:
+def test_other_errors_of_pip_are_reported_in_one_line(wheels: Path, tmp_path: Path) -> None:
     make_wheel(wheels, "wanted")
     with pytest.raises(
         PackagingError, match=r"^pip could not install the dependencies for Python 3\.13 .*no-such\.txt"
     ):
-        install(["wanted"], TARGET, tmp_path / "there", constraint=tmp_path / "no-such.txt")
+        install(["wanted"], TARGET, tmp_path / "installed", constraint=tmp_path / "no-such.txt")
 
 
 @pytest.mark.parametrize(
-    ("complaint", "told"), [("No module named pip", ": No module named pip"), ("", ": it gave no reason")]
+    ("stderr", "message"), [("No module named pip", ": No module named pip"), ("", ": no reason given")]
 )
-def test_an_interpreter_that_cannot_run_pip_is_told(
-    complaint: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_an_interpreter_without_pip_is_reported(
+    stderr: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     without_pip = tmp_path / "python"
-    without_pip.write_text(f"#!/bin/sh\necho '{complaint}' >&2\nexit 1\n")
+    without_pip.write_text(f"#!/bin/sh\necho '{stderr}' >&2\nexit 1\n")
     without_pip.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(without_pip))
     with pytest.raises(PackagingError) as failed:
-        install(["wanted"], TARGET, tmp_path / "there")
-    assert str(failed.value).endswith(told)
+        install(["wanted"], TARGET, tmp_path / "installed")
+    assert str(failed.value).endswith(message)
 
 
-def test_a_requirement_that_only_the_target_has_is_missed(wheels: Path, tmp_path: Path) -> None:
-    # pip goes by the markers of its own Python, in which this one does not hold.
+def test_a_requirement_of_the_target_alone_is_reported_as_missing(wheels: Path, tmp_path: Path) -> None:
+    # pip evaluates markers for its own Python, where this one is false.
     other = Target("3.12" if sys.version_info[:2] == (3, 13) else "3.13")
-    make_wheel(wheels, "wanted", requires=[f"only-there>=1; python_version == '{other.python}'", "needed>=2"])
+    make_wheel(wheels, "wanted", requires=[f"target-only>=1; python_version == '{other.python}'", "needed>=2"])
     make_wheel(wheels, "needed", "2.0")
-    install(["wanted"], other, tmp_path / "there")
+    install(["wanted"], other, tmp_path / "installed")
     with pytest.raises(PackagingError) as refused:
-        check_complete(tmp_path / "there", other)
+        check_complete(tmp_path / "installed", other)
     assert f"would not be complete for Python {other.python}" in str(refused.value)
-    assert "wanted needs only-there>=1, not none at all. " in str(refused.value)
+    assert "wanted requires target-only>=1; installed: none. " in str(refused.value)
 
 
-def test_a_version_that_does_not_do_is_missed_and_a_prerelease_that_does_is_not(wheels: Path, tmp_path: Path) -> None:
+def test_a_version_that_does_not_satisfy_is_reported_and_a_prerelease_may_satisfy(wheels: Path, tmp_path: Path) -> None:
     make_wheel(wheels, "early", "2.0rc1")
     make_wheel(wheels, "needs-early", requires=["Early>=2.0rc1; sys_platform == 'linux'", "other; extra == 'x'"])
-    install(["needs-early", "early==2.0rc1"], TARGET, tmp_path / "there")
-    check_complete(tmp_path / "there", TARGET)
-    (metadata,) = (tmp_path / "there").glob("early-*.dist-info/METADATA")
+    install(["needs-early", "early==2.0rc1"], TARGET, tmp_path / "installed")
+    check_complete(tmp_path / "installed", TARGET)
+    (metadata,) = (tmp_path / "installed").glob("early-*.dist-info/METADATA")
     metadata.write_text("Metadata-Version: 2.1\nName: early\nVersion: 1.0\n")
-    with pytest.raises(PackagingError, match=r"needs-early needs Early>=2\.0rc1, not 1\.0\."):
-        check_complete(tmp_path / "there", TARGET)
+    with pytest.raises(PackagingError, match=r"needs-early requires Early>=2\.0rc1; installed: 1\.0\."):
+        check_complete(tmp_path / "installed", TARGET)

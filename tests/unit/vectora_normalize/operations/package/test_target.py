@@ -1,4 +1,4 @@
-"""What a package may be for, in the words of wheels and of Lambda."""
+"""The target of a package: which values are accepted, and its names in wheels and in Lambda."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_several_tags_of_one_machine_are_one_target() -> None:
 
 
 @pytest.mark.parametrize("python", ["3.10", "3", "3.12.1", "2.7", "four", "3.012.0", ""])
-def test_a_python_that_is_none_is_refused_with_what_is_accepted(python: str) -> None:
+def test_an_invalid_python_version_is_refused_with_what_is_accepted(python: str) -> None:
     with pytest.raises(PackagingError) as refused:
         Target(python)
     assert str(refused.value) == f"--python: got {python!r}; accepted: 3.11 and later, written like 3.12"
@@ -42,7 +42,7 @@ def test_a_machine_that_lambda_does_not_have_is_refused(platforms: tuple[str, ..
         Target(platforms=platforms)
 
 
-def test_markers_see_the_target_and_all_that_a_marker_may_ask_for() -> None:
+def test_markers_are_evaluated_with_all_variables_of_the_target() -> None:
     environment = Target("3.14").marker_environment()
     assert environment.keys() == default_environment().keys()
     assert Marker("python_version >= '3.14' and sys_platform == 'linux'").evaluate(dict(environment))

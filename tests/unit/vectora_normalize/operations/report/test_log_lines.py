@@ -1,4 +1,4 @@
-"""Whatever a log comes in, its lines come out."""
+"""Log lines are read from every format."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_damaged_json_is_a_plain_line() -> None:
     assert read('x {"message": "a {b}"}') == [LogLine("a {b}", {"message": "a {b}"})]
 
 
-def test_a_message_that_is_no_text_is_no_message() -> None:
+def test_a_message_that_is_not_text_is_ignored() -> None:
     assert read('{"message": {"a": 1}, "events": "no list"}') == [
         LogLine("", {"message": {"a": 1}, "events": "no list"})
     ]
