@@ -1,12 +1,12 @@
-"""A corpus of hostile and broken documents, and the run of the ingestion over it.
+"""A corpus of hostile and broken documents, and a program that fetches and parses it.
 
-The documents are made, not stored: the same seed makes the same ones. Some are bombs, written to hurt a parser; most
-are good documents, ours and those of the example, that have been damaged. Wherever a document can name an address, it
-names that of a canary: a server that must never hear of it.
+The documents are generated from a seed, so every run has the same ones. Some are bombs, written to exhaust a parser.
+Most are valid documents, those of the example, that have been damaged. Wherever a document can contain a URL, it
+contains the URL of a canary: a server that must never receive a connection.
 
-Run as a program (`python -m support.hostile URL`, the modes on standard input), it has everything fetched and read by
-the real fetcher and parsers and prints what came of it as JSON: in a process of its own, so that the peak of its memory
-is that of the ingestion and of nothing else.
+As a program (``python -m support.hostile URL``, the ingestion modes on standard input), this module lets the real
+fetcher and the real parsers process everything and prints the result as JSON. It runs in a process of its own, so that
+its peak memory is that of the ingestion and of nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import islice
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -35,7 +35,7 @@ from vectora_normalize.sources.http.fetch import Fetcher
 from vectora_normalize.sources.http.limits import FetchLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from support.hostileserver import Connection
     from vectora_normalize.sources.errors import FetchError
@@ -46,6 +46,9 @@ TODAY: Final = dt.date(2026, 11, 21)
 FULL_SIZE: Final = FetchLimits().max_wire_bytes - 1_000
 """Bytes of a document that the fetcher just accepts."""
 LARGE: Final = 120_000
+"""Bytes of a bomb of the full corpus, and the most characters of a damaged document."""
+SMALL: Final = 4_000
+"""Bytes of a bomb of the sample."""
 
 _CHARSETS: Final = ("", "utf-8", "iso-8859-1", "zlib", "x-unknown")
 _TYPES: Final = ("application/rss+xml", "text/html", "text/plain", "application/json", "application/octet-stream", "")
@@ -73,31 +76,71 @@ _UNITS: Final = (
 )
 # fmt: on
 _BOMBS: Final = (
-    ("", "rss", LARGE // 4),
-    ("<rss><channel>", "rss", LARGE),
-    ("<rss><item><description>", "rss", LARGE),
-    ("<body>", "html", LARGE),
+    ("", "rss"),
+    ("<rss><channel>", "rss"),
+    ("<rss><item><description>", "rss"),
+    ("<body>", "html"),
 )
-_GREAT_BOMBS: Final = (
-    ("<content:encoded>x</content:encoded>", "<rss><channel>", "rss"),
+_FULL_SIZE_BOMBS: Final = (
     ("<item><pubDate>1 jan 2 feb</pubDate></item>", "<rss><channel>", "rss"),
-    ("&lt;b&gt;", "<rss><item><description>", "rss"),
-    ("</b>", "<rss><channel>", "rss"),
     ("<div>", "<body>", "html"),
     ("</b>", "<body>", "html"),
+)
+# Each takes one to three seconds.
+_SLOWEST_BOMBS: Final = (
+    ("<content:encoded>x</content:encoded>", "<rss><channel>", "rss"),
+    ("&lt;b&gt;", "<rss><item><description>", "rss"),
+    ("</b>", "<rss><channel>", "rss"),
     ("<p><a href='/x'>A title of some news</a> 1 jan 2 ", "<body>", "html"),
 )
+_MODES: Final = ("rss", "html")
+_MULTIPLIED: Final = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
+# The declarations of the entity ``a11``: one that multiplies, one that is long, those that refer to a file or to the
+# canary, and one that refers to itself.
+_DECLARATIONS: Final = (
+    f'<!ENTITY a0 "ha">{_MULTIPLIED}',
+    f'<!ENTITY a11 "{"a" * 100_000}">',
+    '<!ENTITY a11 SYSTEM "file:///etc/passwd">',
+    '<!ENTITY a11 SYSTEM "http://CANARY/entity">',
+    '<!ENTITY a11 PUBLIC "-//x" "http://CANARY/public">',
+    '<!ENTITY % p SYSTEM "http://CANARY/parameter"> %p;',
+    '<!ENTITY a11 "&a11;">',
+    '<!ATTLIST item title CDATA "http://CANARY/attribute">',
+)
+_EXTERNAL_SUBSETS: Final = ("", 'SYSTEM "http://CANARY/dtd" ')
+_LINKS: Final = (
+    b'<?xml-stylesheet href="http://CANARY/style"?><rss/>',
+    b'<rss xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="http://CANARY/include"/></rss>',
+    b'<feed xmlns="http://www.w3.org/2005/Atom" xml:base="http://CANARY/"><entry><link href="x"/></entry></feed>',
+    (
+        b'<meta http-equiv="refresh" content="0;http://CANARY/"><link rel=stylesheet href="http://CANARY/">'
+        b'<script src="http://CANARY/"></script><img src="http://CANARY/"><a href="http://CANARY/">A long title</a>'
+    ),
+)
+_JSON_ITEMS: Final[dict[str, Callable[[], str]]] = {
+    "deep": lambda: "[" * 100_000,
+    "deep and closed": lambda: "[" * 50_000 + "]" * 50_000,
+    "deep objects": lambda: '{"a":' * 50_000,
+    "wide": lambda: "[]," * 500_000,
+    "numbers": lambda: "1," * 200_000,
+    "long number": lambda: "9" * 1_000_000,
+    "many keys": lambda: "{" + ",".join(f'"k{n}":1' for n in range(100_000)) + "}",
+    "one long text": lambda: '{"title": "' + "x" * 3_000_000 + '"}',
+    "markup": lambda: '{"content_html": "' + "<b>" * 900_000 + '"}',
+    "escapes": lambda: '{"title": "' + "\\u0000\\ud800" * 100_000 + '"}',
+    "types": lambda: '{"title": [], "url": {}, "date_published": 7, "content_html": true}',
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class HostileDocument:
     """A document of the corpus.
 
     Args:
-        name: What it is.
-        mode: `rss` or `html`: how the catalogue would have it read.
-        body: The bytes, with `CANARY` where an address stands.
-        headers: Of the answer that it comes in.
+        name: A description.
+        mode: The ingestion mode, ``rss`` or ``html``.
+        body: The bytes, with ``CANARY`` in place of the canary's host and port.
+        headers: Headers of the HTTP response.
     """
 
     name: str
@@ -105,106 +148,72 @@ class Document:
     body: bytes
     headers: tuple[str, ...] = ()
 
-    def answer(self, canary: str) -> bytes:
-        """The HTTP answer that serves it."""
+    def response(self, canary: str) -> bytes:
+        """The HTTP response that serves it; ``canary`` is the host and port of the canary."""
         return http(self.body.replace(b"CANARY", canary.encode()), *self.headers)
 
 
-Recipe: TypeAlias = "Callable[[], Document]"
+Recipe: TypeAlias = "Callable[[], HostileDocument]"
 
 
-def corpus(*, damaged: int = 1_450, seed: int = 0) -> list[Recipe]:
-    """The corpus: more than 2,000 documents, each made when it is asked for, since together they fill a machine.
+def corpus(*, full: bool, seed: int = 0) -> list[Recipe]:
+    """The corpus as functions that each generate one document; all documents together would exhaust the memory.
 
     Args:
-        damaged: How many are good documents that were damaged.
-        seed: Of the damage.
+        full: Whether to return all of the more than 2,000 documents, or a sample of every kind of them that takes a
+            tenth of the time: bombs of ``SMALL`` bytes, each wrong encoding on one document, and few damaged ones.
+        seed: Seed of the damage.
     """
-    recipes: list[Recipe] = [partial(bomb, unit, *kind) for unit in _UNITS for kind in _BOMBS]
-    recipes += [partial(bomb, unit, begin, mode, FULL_SIZE) for unit, begin, mode in _GREAT_BOMBS]
-    for family in (entities, json_bombs):
-        recipes += [partial(_nth, family, number) for number in range(sum(1 for _ in family()))]
-    for number in range(len(good_documents())):
-        recipes += [partial(disguise, number, encoding, charset) for encoding in _ENCODINGS for charset in _CHARSETS]
-    return recipes + [partial(damage, number, f"{seed}-{number}") for number in range(damaged)]
+    size = LARGE if full else SMALL
+    recipes: list[Recipe] = [
+        partial(bomb, unit, begin, mode, size if begin else size // 4) for unit in _UNITS for begin, mode in _BOMBS
+    ]
+    large = (*_FULL_SIZE_BOMBS, *_SLOWEST_BOMBS) if full else _FULL_SIZE_BOMBS
+    recipes += [partial(bomb, unit, begin, mode, FULL_SIZE) for unit, begin, mode in large]
+    recipes += [partial(entity_bomb, *options) for options in product(_DECLARATIONS, _EXTERNAL_SUBSETS, _MODES)]
+    recipes += [partial(HostileDocument, f"link {text[:40]!r}", mode, text) for text, mode in product(_LINKS, _MODES)]
+    recipes += [partial(json_bomb, name, end) for name, end in product(_JSON_ITEMS, ("", "]}"))]
+    valid = range(len(valid_documents()))
+    for position, (encoding, charset) in enumerate(product(_ENCODINGS, _CHARSETS)):
+        chosen = valid if full else [position % len(valid)]
+        recipes += [partial(mislabel, number, encoding, charset) for number in chosen]
+    return recipes + [partial(damage, number, f"{seed}-{number}") for number in range(1_450 if full else 50)]
 
 
-def bomb(unit: str, begin: str, mode: str, size: int) -> Document:
-    """One thing over and over, bare or inside of a feed or a page."""
-    return Document(f"{begin}{unit!r} x {size}", mode, (begin + unit * (size // len(unit))).encode()[:FULL_SIZE])
+def bomb(unit: str, begin: str, mode: str, size: int) -> HostileDocument:
+    """The same piece of markup repeated up to a size, bare or inside a feed or a page."""
+    body = (begin + unit * (size // len(unit))).encode()[:FULL_SIZE]
+    return HostileDocument(f"{begin}{unit!r} x {size}", mode, body)
 
 
-def _nth(family: Callable[[], Iterator[Document]], number: int) -> Document:
-    return next(islice(family(), number, None))
-
-
-def entities() -> Iterator[Document]:
-    """Entities that multiply, that name files, and that name the canary."""
-    laughs = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
-    declarations = (
-        f'<!ENTITY a0 "ha">{laughs}',
-        f'<!ENTITY a11 "{"a" * 100_000}">',
-        '<!ENTITY a11 SYSTEM "file:///etc/passwd">',
-        '<!ENTITY a11 SYSTEM "http://CANARY/entity">',
-        '<!ENTITY a11 PUBLIC "-//x" "http://CANARY/public">',
-        '<!ENTITY % p SYSTEM "http://CANARY/parameter"> %p;',
-        '<!ENTITY a11 "&a11;">',
-        '<!ATTLIST item title CDATA "http://CANARY/attribute">',
-    )
+def entity_bomb(declaration: str, external_subset: str, mode: str) -> HostileDocument:
+    """A document that declares an entity and refers to it a thousand times."""
     item = f"<item><title>{'&a11;' * 1000}</title><link>http://CANARY/&a11;</link></item>"
-    for declaration in declarations:
-        for external in ("", 'SYSTEM "http://CANARY/dtd" '):
-            for mode in ("rss", "html"):
-                text = f"<!DOCTYPE rss {external}[{declaration}]><rss><channel>{item}</channel></rss>"
-                yield Document(f"entity {declaration[:40]}", mode, text.encode())
-    links = (
-        '<?xml-stylesheet href="http://CANARY/style"?><rss/>',
-        '<rss xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="http://CANARY/include"/></rss>',
-        '<feed xmlns="http://www.w3.org/2005/Atom" xml:base="http://CANARY/"><entry><link href="x"/></entry></feed>',
-        (
-            '<meta http-equiv="refresh" content="0;http://CANARY/"><link rel=stylesheet href="http://CANARY/">'
-            '<script src="http://CANARY/"></script><img src="http://CANARY/"><a href="http://CANARY/">A long title</a>'
-        ),
-    )
-    for text in links:
-        for mode in ("rss", "html"):
-            yield Document(f"link {text[:40]}", mode, text.encode())
+    text = f"<!DOCTYPE rss {external_subset}[{declaration}]><rss><channel>{item}</channel></rss>"
+    return HostileDocument(f"entity {declaration[:40]}", mode, text.encode())
 
 
-def json_bombs() -> Iterator[Document]:
-    """JSON that is deep, wide, or a feed of wrong types."""
-    begin = '{"version": "https://jsonfeed.org/version/1.1", "items": ['
-    inner = {
-        "deep": "[" * 100_000,
-        "deep and closed": "[" * 50_000 + "]" * 50_000,
-        "deep objects": '{"a":' * 50_000,
-        "wide": "[]," * 500_000,
-        "numbers": "1," * 200_000,
-        "long number": "9" * 1_000_000,
-        "many keys": "{" + ",".join(f'"k{n}":1' for n in range(100_000)) + "}",
-        "one long text": '{"title": "' + "x" * 3_000_000 + '"}',
-        "markup": '{"content_html": "' + "<b>" * 900_000 + '"}',
-        "escapes": '{"title": "' + "\\u0000\\ud800" * 100_000 + '"}',
-        "types": '{"title": [], "url": {}, "date_published": 7, "content_html": true}',
-    }
-    for name, text in inner.items():
-        for end in ("", "]}"):
-            yield Document(f"json {name}", "rss", (begin + text + end).encode())
+def json_bomb(name: str, end: str) -> HostileDocument:
+    """JSON that is deep or wide, or a JSON Feed with values of wrong types."""
+    text = '{"version": "https://jsonfeed.org/version/1.1", "items": [' + _JSON_ITEMS[name]() + end
+    return HostileDocument(f"json {name}", "rss", text.encode())
 
 
-def disguise(number: int, encoding: str, charset: str) -> Document:
-    """A good document in an encoding, under a header that says something else."""
-    name, mode, text = good_documents()[number]
+def mislabel(number: int, encoding: str, charset: str) -> HostileDocument:
+    """A valid document in an encoding, with a header that declares another one."""
+    name, mode, text = valid_documents()[number]
     content_type = f"Content-Type: {'text/html' if mode == 'html' else 'application/xml'}; charset={charset}"
-    return Document(f"{name} in {encoding} as {charset}", mode, text.encode(encoding, "replace"), (content_type,))
+    return HostileDocument(
+        f"{name} in {encoding} as {charset}", mode, text.encode(encoding, "replace"), (content_type,)
+    )
 
 
-def damage(number: int, seed: str) -> Document:
-    """A good document after a few accidents."""
+def damage(number: int, seed: str) -> HostileDocument:
+    """A valid document after a few random changes."""
     rng = random.Random(seed)
-    name, mode, text = rng.choice(good_documents())
+    name, mode, text = rng.choice(valid_documents())
     for _ in range(rng.choice((1, 1, 2, 4, 8, 30))):
-        text = rng.choice(_ACCIDENTS)(text, rng)[:LARGE]
+        text = rng.choice(_CHANGES)(text, rng)[:LARGE]
     body = text.encode("utf-8", "surrogatepass")
     if rng.random() < 0.3:
         body = _flip(body, rng)
@@ -214,13 +223,14 @@ def damage(number: int, seed: str) -> Document:
     if rng.random() < 0.2:
         body = gzip.compress(body, mtime=0)[: rng.choice((None, -5, 30))]
         headers.append("Content-Encoding: gzip")
-    other = rng.random() < 0.1
-    return Document(f"{name} #{number}", ("html" if mode == "rss" else "rss") if other else mode, body, tuple(headers))
+    if rng.random() < 0.1:
+        mode = "html" if mode == "rss" else "rss"
+    return HostileDocument(f"{name} #{number}", mode, body, tuple(headers))
 
 
 @cache
-def good_documents() -> tuple[tuple[str, str, str], ...]:
-    """Name, mode and text of the documents that are damaged: the example's sources."""
+def valid_documents() -> tuple[tuple[str, str, str], ...]:
+    """Name, mode and text of the documents that are damaged: the sources of the example."""
     found: list[tuple[str, str, str]] = []
     for path in sorted(EXAMPLE.rglob("*.*ml")) + sorted(EXAMPLE.rglob("*.json")):
         text = render(path.read_bytes(), TODAY).decode("utf-8", "replace")
@@ -260,7 +270,7 @@ def _without_ends(text: str, rng: random.Random) -> str:
     return re.sub(r"</\w+>", lambda end: "" if rng.random() < 0.5 else end[0], text)
 
 
-_ACCIDENTS: Final[tuple[Callable[[str, random.Random], str], ...]] = (
+_CHANGES: Final[tuple[Callable[[str, random.Random], str], ...]] = (
     _cut,
     _drop,
     _insert,
@@ -282,13 +292,13 @@ def _flip(body: bytes, rng: random.Random) -> bytes:
 
 @contextlib.contextmanager
 def served(recipes: Sequence[Recipe]) -> Generator[tuple[HostileServer, HostileServer]]:
-    """A server of the corpus, document after document, and the canary that it speaks of."""
+    """A server of the corpus, and the canary that its documents refer to."""
     with HostileServer(host="127.0.0.2") as canary, HostileServer() as server:
         address = canary.url.removeprefix("http://")
 
         def serve(connection: Connection) -> None:
             number = int(connection.request.split(" ")[1].removeprefix("/"))
-            connection.send(recipes[number]().answer(address))
+            connection.send(recipes[number]().response(address))
 
         answers: dict[str, Answer] = {f"/{number}": serve for number in range(len(recipes))}
         server.answers = answers
@@ -296,11 +306,11 @@ def served(recipes: Sequence[Recipe]) -> Generator[tuple[HostileServer, HostileS
 
 
 def read_all(url: str, modes: Sequence[str]) -> dict[str, object]:
-    """Fetch, read and ingest what is served; what came of it.
+    """Fetch and parse every document, ingest a part of them as one run, and return the measurements.
 
     Args:
-        url: The server.
-        modes: How each of its documents is to be read.
+        url: The server of the corpus.
+        modes: The ingestion mode of each document.
     """
     sources = [
         Source(source_key=str(number), ingestion_mode=mode, rss_url=f"{url}/{number}", html_url=f"{url}/{number}")
@@ -325,14 +335,15 @@ def read_all(url: str, modes: Sequence[str]) -> dict[str, object]:
         "kinds": kinds,
         "items": len(some.items),
         "balanced": all(report.counts.balances for report in some.sources),
-        "megabytes": most_memory(),
+        "megabytes": peak_memory(),
     }
 
 
-def most_memory() -> float:
-    """The most memory this process has had, in megabytes.
+def peak_memory() -> float:
+    """The peak memory of this process, in mebibytes.
 
-    Not getrusage: on Linux its maximum is inherited over exec, so that a small process tells the size of its parent.
+    Not from getrusage: on Linux its maximum is inherited over exec, so that a small process reports the size of its
+    parent.
     """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     (kilobytes,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import html
 import re
 from enum import Enum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -148,7 +149,11 @@ def read_attributes(source: str) -> dict[str, str]:
 
 def unescape(text: str) -> str:
     """The text with its entities decoded once; unknown ones stay as they are."""
-    return _ENTITY.sub(lambda found: html.unescape(found[0]), text) if "&" in text else text
+    return _ENTITY.sub(lambda found: _unescape_entity(found[0]), text) if "&" in text else text
+
+
+# A document that is escaped as a whole repeats few entities; entities are short, so the cache is small.
+_unescape_entity = lru_cache(maxsize=1_024)(html.unescape)
 
 
 def _start(found: re.Match[str]) -> Token:

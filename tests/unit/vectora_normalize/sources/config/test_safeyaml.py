@@ -89,11 +89,14 @@ def test_merge_keys_cannot_multiply() -> None:
         assert read_mapping(bomb.encode(), "f.yaml")["a29"] == {"x": 1, "y": 2}
 
 
-def test_a_large_mapping_cannot_be_merged_into_many() -> None:
-    base = "base: &base {" + ", ".join(f"k{number}: 1" for number in range(MAX_MERGED)) + "}\n"
+def test_a_large_mapping_cannot_be_merged_into_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The pure Python parser takes up to half a minute for 10,000 keys while their memory is traced.
+    limit = MAX_MERGED if yaml.__with_libyaml__ else MAX_MERGED // 20
+    monkeypatch.setattr(safeyaml, "MAX_MERGED", limit)
+    base = "base: &base {" + ", ".join(f"k{number}: 1" for number in range(limit)) + "}\n"
     copies = "".join(f"copy{number}: {{<<: *base, own: 1}}\n" for number in range(MAX_ALIASES))
-    with memory_limit(64 * 1024 * 1024):
-        assert f"no YAML in line 2: more than {MAX_MERGED} keys after merging" in fault(base + copies)
+    with memory_limit(3_000 * limit):  # up to 2,000 bytes a key are used; without the limit it would be 5,000
+        assert f"no YAML in line 2: more than {limit} keys after merging" in fault(base + copies)
 
 
 @given(st.text(alphabet="ab:{}[]&*!<>-? \n'\"|#%@~1", max_size=60))
