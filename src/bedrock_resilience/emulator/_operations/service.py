@@ -11,11 +11,11 @@ from http import HTTPStatus
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience.emulator._generation.limits import limited
 from bedrock_resilience.emulator._http.replies import Reply, error_reply
 from bedrock_resilience.emulator._http.routes import parse_route
 from bedrock_resilience.emulator._http.server import PendingReply
 from bedrock_resilience.emulator._injection.script import FaultTarget
+from bedrock_resilience.emulator._operations.limits import limited
 from bedrock_resilience.emulator._operations.operations import (
     CompletedGeneration,
     GenerationRequest,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience.emulator._generation.limits import limited
+from bedrock_resilience.emulator._operations.limits import limited
 from bedrock_resilience.emulator._protocol.conversation import Conversation
 from bedrock_resilience.emulator._protocol.generation import Generation
 
