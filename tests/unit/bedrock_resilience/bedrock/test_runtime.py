@@ -52,7 +52,7 @@ REQUEST: dict[str, Any] = {"modelId": "m", "messages": MESSAGES, "inferenceConfi
 USAGE = Usage(10, 1)
 
 
-class Setting:
+class RuntimeUnderTest:
     """A runtime over a scripted client, with everything to look at."""
 
     def __init__(self, *outcomes: object, then: object = None, **retrier: Any) -> None:  # noqa: ANN401 - as Retrier's
@@ -62,11 +62,6 @@ class Setting:
         self.events: list[Event] = []
         given: dict[str, Any] = {"clock": self.clock, "pacer": self.pacer, "listeners": [self.events.append], **retrier}
         self.runtime = BedrockRuntime(self.client, Retrier(POLICY, **given))
-
-    @property
-    def told(self) -> list[str]:
-        """What the pacer was asked and told, without the tokens."""
-        return [what for what, _ in self.pacer.calls]
 
     @property
     def kinds(self) -> list[type[Event]]:
@@ -79,34 +74,34 @@ def text(events: list[dict[str, Any]]) -> str:
 
 class TestResponses:
     def test_converse_is_retried_until_it_is_answered(self) -> None:
-        setting = Setting(*throttling_errors(2), "Hello")
-        answer = setting.runtime.converse(**REQUEST)
+        under_test = RuntimeUnderTest(*throttling_errors(2), "Hello")
+        answer = under_test.runtime.converse(**REQUEST)
         assert answer["output"]["message"]["content"] == [{"text": "Hello"}]
-        assert setting.client.requests == [("converse", REQUEST)] * 3
-        assert setting.clock.sleeps == [1.0, 2.0]
-        assert setting.kinds == [RetryScheduled, RetryScheduled, CallSucceeded]
+        assert under_test.client.requests == [("converse", REQUEST)] * 3
+        assert under_test.clock.sleeps == [1.0, 2.0]
+        assert under_test.kinds == [RetryScheduled, RetryScheduled, CallSucceeded]
 
     def test_invoke_model_is_retried_until_it_is_answered(self) -> None:
-        setting = Setting(read_timeout(), "Hello")
-        answer = setting.runtime.invoke_model(modelId="m", body={"max_tokens": 5})
+        under_test = RuntimeUnderTest(read_timeout(), "Hello")
+        answer = under_test.runtime.invoke_model(modelId="m", body={"max_tokens": 5})
         assert answer["content"] == [{"type": "text", "text": "Hello"}]
-        assert setting.client.calls == 2
+        assert under_test.client.calls == 2
 
     def test_a_malformed_response_is_retried_once(self) -> None:
-        setting = Setting(then=BrokenStream("Hel"))  # a 200 with half a body
+        under_test = RuntimeUnderTest(then=BrokenStream("Hel"))  # a 200 with half a body
         with pytest.raises(MalformedResponseError):
-            setting.runtime.converse(**REQUEST)
-        assert setting.client.calls == 2
+            under_test.runtime.converse(**REQUEST)
+        assert under_test.client.calls == 2
 
     def test_a_malformed_body_is_retried_once(self) -> None:
-        setting = Setting(BrokenStream("Hel"), "Hello")
-        assert setting.runtime.invoke_model(modelId="m", body="{}")["content"][0]["text"] == "Hello"
+        under_test = RuntimeUnderTest(BrokenStream("Hel"), "Hello")
+        assert under_test.runtime.invoke_model(modelId="m", body="{}")["content"][0]["text"] == "Hello"
 
     def test_an_incomplete_response_is_not_retried(self) -> None:
-        setting = Setting(converse_response("Hel", "max_tokens"))
+        under_test = RuntimeUnderTest(converse_response("Hel", "max_tokens"))
         with pytest.raises(IncompleteResponseError):
-            setting.runtime.converse(**REQUEST)
-        assert setting.client.calls == 1
+            under_test.runtime.converse(**REQUEST)
+        assert under_test.client.calls == 1
 
     def test_the_default_policy_retries_throttling_only(self) -> None:
         client = ScriptedBedrock(read_timeout())
@@ -117,10 +112,11 @@ class TestResponses:
 
 class TestPacing:
     def test_a_call_reserves_its_input_and_max_tokens(self) -> None:
-        setting = Setting("Hello")
-        tokens = setting.runtime.reserved_tokens(REQUEST)
-        setting.runtime.converse(**REQUEST)
-        assert setting.pacer.calls == [("reserve", tokens), ("answered", USAGE)]
+        under_test = RuntimeUnderTest("Hello")
+        tokens = under_test.runtime.reserved_tokens(REQUEST)
+        under_test.runtime.converse(**REQUEST)
+        assert under_test.pacer.methods == ["reserve", "answered"]
+        assert (under_test.pacer.tokens, under_test.pacer.outcomes) == ([tokens], [("answered", USAGE)])
         assert 1_100 <= tokens <= 1_150  # 350 letters at 3.5 letters a token, and max_tokens
 
     @pytest.mark.parametrize(
@@ -147,10 +143,10 @@ class TestPacing:
         assert runtime.reserved_tokens(request_) - given == max_tokens
 
     def test_an_executor_around_it_reports_what_was_reserved(self) -> None:
-        setting = Setting(throttling_error(), "Hello, world", "Hello")
+        under_test = RuntimeUnderTest(throttling_error(), "Hello, world", "Hello")
         requests = [{**REQUEST, "modelId": model} for model in ("eu.anthropic.claude-sonnet-4-5", "amazon.nova-lite")]
-        executor = BoundedExecutor(1, policy=RetryPolicy(max_retries=0), tokens=setting.runtime.request_tokens)
-        report = executor.run(lambda request: setting.runtime.converse(**request), requests)
+        executor = BoundedExecutor(1, policy=RetryPolicy(max_retries=0), tokens=under_test.runtime.request_tokens)
+        report = executor.run(lambda request: under_test.runtime.converse(**request), requests)
         assert report.tokens == TokenUsage(  # the throttled attempt has reserved nothing
             answers=2,
             input_tokens=20,
@@ -164,59 +160,59 @@ class TestPacing:
 
     def test_the_estimate_learns_from_every_response(self) -> None:
         usage = {"inputTokens": 700, "outputTokens": 1, "totalTokens": 701}
-        setting = Setting(then={**converse_response("Hello"), "usage": usage})
-        before = setting.runtime.reserved_tokens(REQUEST)
+        under_test = RuntimeUnderTest(then={**converse_response("Hello"), "usage": usage})
+        before = under_test.runtime.reserved_tokens(REQUEST)
         for _ in range(30):
-            setting.runtime.converse(**REQUEST)
-        after = setting.runtime.reserved_tokens(REQUEST)
+            under_test.runtime.converse(**REQUEST)
+        after = under_test.runtime.reserved_tokens(REQUEST)
         assert before < 1_200
         assert after == pytest.approx(1_700, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - untyped
-        assert setting.pacer.calls[-2][1] == pytest.approx(after, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - as above
+        assert under_test.pacer.tokens[-1] == pytest.approx(after, rel=0.01)  # pyright: ignore[reportUnknownMemberType] - as above
 
     def test_a_stream_works_with_a_pacer_of_four_methods(self) -> None:
-        pacer = RecordingPacer(wait=1.0)
+        pacer = RecordingPacer(1.0)
         four = SimpleNamespace(
             reserve=pacer.reserve, answered=pacer.answered, throttled=pacer.throttled, abandoned=pacer.abandoned
         )
-        setting = Setting(throttling_error(), "Hello", pacer=four)
-        assert text(list(setting.runtime.converse_stream(**REQUEST))) == "Hello"
-        assert [what for what, _ in pacer.calls] == ["reserve", "throttled", "reserve", "answered"]
+        under_test = RuntimeUnderTest(throttling_error(), "Hello", pacer=four)
+        assert text(list(under_test.runtime.converse_stream(**REQUEST))) == "Hello"
+        assert pacer.methods == ["reserve", "throttled", "reserve", "answered"]
         assert pacer.open == []
 
     def test_the_usage_of_an_incomplete_response_counts(self) -> None:
-        setting = Setting(converse_response("Hel", "max_tokens"))
-        before = setting.runtime.estimator.estimate(REQUEST)
+        under_test = RuntimeUnderTest(converse_response("Hel", "max_tokens"))
+        before = under_test.runtime.estimator.estimate(REQUEST)
         with pytest.raises(IncompleteResponseError):
-            setting.runtime.converse(**REQUEST)
-        assert setting.pacer.calls[-1] == ("answered", USAGE)
-        assert setting.runtime.estimator.estimate(REQUEST) < before  # 10 tokens for 350 letters
+            under_test.runtime.converse(**REQUEST)
+        assert under_test.pacer.outcomes[-1] == ("answered", USAGE)
+        assert under_test.runtime.estimator.estimate(REQUEST) < before  # 10 tokens for 350 letters
 
     def test_a_response_without_usage_changes_no_estimate(self) -> None:
-        setting = Setting({"generation": "Hello"})
-        before = setting.runtime.estimator.estimate({"body": "{}"})
-        setting.runtime.invoke_model(modelId="m", body="{}")
-        assert setting.pacer.calls[-1] == ("answered", None)
-        assert setting.runtime.estimator.estimate({"body": "{}"}) == before
+        under_test = RuntimeUnderTest({"generation": "Hello"})
+        before = under_test.runtime.estimator.estimate({"body": "{}"})
+        under_test.runtime.invoke_model(modelId="m", body="{}")
+        assert under_test.pacer.outcomes[-1] == ("answered", None)
+        assert under_test.runtime.estimator.estimate({"body": "{}"}) == before
 
     def test_tokens_given_by_the_caller_go_before_the_estimate(self) -> None:
-        setting = Setting("Hello", tokens=5_000)
-        setting.runtime.converse(**REQUEST)
-        assert setting.pacer.calls[0] == ("reserve", 5_000)
+        under_test = RuntimeUnderTest("Hello", tokens=5_000)
+        under_test.runtime.converse(**REQUEST)
+        assert under_test.pacer.tokens == [5_000]
 
     @pytest.mark.parametrize("operation", ["converse", "converse_stream"])
     def test_a_function_for_the_tokens_gets_the_request(self, operation: str) -> None:
         def length(modelId: str, **_: object) -> int:  # noqa: N803 - Bedrock's name
             return len(modelId)
 
-        setting = Setting("Hello", tokens=length)
-        list(getattr(setting.runtime, operation)(**{**REQUEST, "modelId": "12345"}))
-        assert setting.pacer.calls[0] == ("reserve", 5)
+        under_test = RuntimeUnderTest("Hello", tokens=length)
+        list(getattr(under_test.runtime, operation)(**{**REQUEST, "modelId": "12345"}))
+        assert under_test.pacer.tokens == [5]
 
     def test_each_attempt_is_paced_and_its_end_reported(self) -> None:
-        setting = Setting(throttling_error(), connection_failed(), "Hello")
-        setting.runtime.converse(**REQUEST)
-        assert setting.told == ["reserve", "throttled", "reserve", "abandoned", "reserve", "answered"]
-        assert setting.pacer.open == []
+        under_test = RuntimeUnderTest(throttling_error(), connection_failed(), "Hello")
+        under_test.runtime.converse(**REQUEST)
+        assert under_test.pacer.methods == ["reserve", "throttled", "reserve", "abandoned", "reserve", "answered"]
+        assert under_test.pacer.open == []
 
 
 class TestStreams:
@@ -224,19 +220,19 @@ class TestStreams:
         ("operation", "events"), [("converse_stream", converse_events), ("invoke_model_stream", claude_events)]
     )
     def test_a_complete_stream_is_delivered(self, operation: str, events: Any) -> None:  # noqa: ANN401 - either of two
-        setting = Setting(events("Hel", "lo"))
-        delivered = list(getattr(setting.runtime, operation)(modelId="m", body={"max_tokens": 5}))
+        under_test = RuntimeUnderTest(events("Hel", "lo"))
+        delivered = list(getattr(under_test.runtime, operation)(modelId="m", body={"max_tokens": 5}))
         assert text(delivered) == "Hello"
         assert len(delivered) == len(events("Hel", "lo"))
-        assert setting.client.streams[0].closed
-        assert setting.kinds == [CallSucceeded]
+        assert under_test.client.streams[0].closed
+        assert under_test.kinds == [CallSucceeded]
 
     def test_the_request_is_sent_with_the_first_event(self) -> None:
-        setting = Setting("Hello")
-        stream = setting.runtime.converse_stream(**REQUEST)
-        assert setting.client.calls == 0
+        under_test = RuntimeUnderTest("Hello")
+        stream = under_test.runtime.converse_stream(**REQUEST)
+        assert under_test.client.calls == 0
         stream.close()
-        assert (setting.client.calls, setting.pacer.calls) == (0, [])
+        assert (under_test.client.calls, under_test.pacer.calls) == (0, [])
 
     @pytest.mark.parametrize(
         "broken",
@@ -249,23 +245,23 @@ class TestStreams:
         ],
     )
     def test_it_is_retried_while_nothing_was_delivered(self, broken: object) -> None:
-        setting = Setting(broken, "Hello")
-        assert text(list(setting.runtime.converse_stream(**REQUEST))) == "Hello"
-        assert setting.client.calls == 2
-        assert all(stream.closed for stream in setting.client.streams)
-        assert setting.kinds == [RetryScheduled, CallSucceeded]
+        under_test = RuntimeUnderTest(broken, "Hello")
+        assert text(list(under_test.runtime.converse_stream(**REQUEST))) == "Hello"
+        assert under_test.client.calls == 2
+        assert all(stream.closed for stream in under_test.client.streams)
+        assert under_test.kinds == [RetryScheduled, CallSucceeded]
 
     def test_a_stream_that_never_opens_is_retried_as_the_policy_says(self) -> None:
-        setting = Setting(then=BrokenStream(error=stream_cut()))
+        under_test = RuntimeUnderTest(then=BrokenStream(error=stream_cut()))
         with pytest.raises(StreamInterruptedError) as raised:
-            list(setting.runtime.converse_stream(**REQUEST))
+            list(under_test.runtime.converse_stream(**REQUEST))
         assert raised.value.delivered == []
-        assert setting.client.calls == 2  # what is billed again is tried once more
-        assert setting.kinds == [RetryScheduled, CallFailed]
-        assert setting.pacer.open == []
+        assert under_test.client.calls == 2  # what is billed again is tried once more
+        assert under_test.kinds == [RetryScheduled, CallFailed]
+        assert under_test.pacer.open == []
 
     @pytest.mark.parametrize(
-        ("error", "fault", "told"),
+        ("error", "fault", "reported"),
         [
             (stream_cut(), Fault.STREAM_INTERRUPTED, "answered"),
             (stream_error("throttlingException"), Fault.THROTTLING, "throttled"),
@@ -274,80 +270,80 @@ class TestStreams:
         ],
     )
     def test_it_is_not_retried_after_something_was_delivered(
-        self, error: Exception | None, fault: Fault, told: str
+        self, error: Exception | None, fault: Fault, reported: str
     ) -> None:
-        setting = Setting(BrokenStream("Hel", error=error), then="never asked for")
+        under_test = RuntimeUnderTest(BrokenStream("Hel", error=error), then="not requested")
         delivered: list[dict[str, Any]] = []
         with pytest.raises(StreamInterruptedError) as raised:
-            delivered.extend(setting.runtime.converse_stream(**REQUEST))
+            delivered.extend(under_test.runtime.converse_stream(**REQUEST))
         assert (raised.value.text, raised.value.fault) == ("Hel", fault)
         assert raised.value.delivered == delivered
-        assert setting.client.calls == 1
-        assert setting.told == ["reserve", told]
-        [failed] = setting.events
+        assert under_test.client.calls == 1
+        assert under_test.pacer.methods == ["reserve", reported]
+        [failed] = under_test.events
         assert isinstance(failed, CallFailed)
         assert (failed.attempts, failed.fault, failed.error) == (1, fault, raised.value)
 
     def test_a_stream_of_nothing_but_its_preamble_is_retried(self) -> None:
         event = {"type": "message_start", "amazon-bedrock-invocationMetrics": {"outputTokenCount": 0}}
-        setting = Setting([{"chunk": {"bytes": json.dumps(event).encode()}}], "Hello")
-        events = list(setting.runtime.invoke_model_stream(modelId="m", body="{}"))
+        under_test = RuntimeUnderTest([{"chunk": {"bytes": json.dumps(event).encode()}}], "Hello")
+        events = list(under_test.runtime.invoke_model_stream(modelId="m", body="{}"))
         assert "".join(map(text_of, events)) == "Hello"
-        assert setting.kinds == [RetryScheduled, CallSucceeded]
+        assert under_test.kinds == [RetryScheduled, CallSucceeded]
 
     def test_a_refusal_in_the_preamble_is_delivered(self) -> None:
         event = {"messageStart": {"role": "assistant"}, "messageStop": {"stopReason": "refusal"}}
-        setting = Setting([event])
-        assert list(setting.runtime.converse_stream(modelId="m", messages=[])) == [event]
-        assert setting.kinds == [CallSucceeded]
+        under_test = RuntimeUnderTest([event])
+        assert list(under_test.runtime.converse_stream(modelId="m", messages=[])) == [event]
+        assert under_test.kinds == [CallSucceeded]
 
     def test_the_usage_is_reported_at_the_end(self) -> None:
-        setting = Setting("Hello")
-        before = setting.runtime.estimator.estimate(REQUEST)
-        stream = setting.runtime.converse_stream(**REQUEST)
+        under_test = RuntimeUnderTest("Hello")
+        before = under_test.runtime.estimator.estimate(REQUEST)
+        stream = under_test.runtime.converse_stream(**REQUEST)
         next(stream)
-        assert setting.told == ["reserve"]  # it has only begun
-        assert setting.events == []
+        assert under_test.pacer.methods == ["reserve"]  # it has only begun
+        assert under_test.events == []
         last = list(stream)[-1]
-        assert setting.pacer.calls[-1] == ("answered", USAGE)
-        assert setting.runtime.estimator.estimate(REQUEST) < before
-        assert setting.events == [CallSucceeded(attempts=1, backoff_seconds=0.0, pacing_seconds=0.0, answer=last)]
+        assert under_test.pacer.outcomes[-1] == ("answered", USAGE)
+        assert under_test.runtime.estimator.estimate(REQUEST) < before
+        assert under_test.events == [CallSucceeded(attempts=1, backoff_seconds=0.0, pacing_seconds=0.0, answer=last)]
 
     def test_the_usage_of_an_incomplete_stream_counts(self) -> None:
-        setting = Setting(converse_events("Hel", stop_reason="max_tokens"))
-        before = setting.runtime.estimator.estimate(REQUEST)
+        under_test = RuntimeUnderTest(converse_events("Hel", stop_reason="max_tokens"))
+        before = under_test.runtime.estimator.estimate(REQUEST)
         with pytest.raises(IncompleteResponseError):
-            list(setting.runtime.converse_stream(**REQUEST))
-        assert setting.pacer.calls[-1] == ("answered", USAGE)
-        assert setting.runtime.estimator.estimate(REQUEST) < before
-        assert setting.kinds == [CallFailed]
+            list(under_test.runtime.converse_stream(**REQUEST))
+        assert under_test.pacer.outcomes[-1] == ("answered", USAGE)
+        assert under_test.runtime.estimator.estimate(REQUEST) < before
+        assert under_test.kinds == [CallFailed]
 
     def test_closing_it_early_closes_the_connection_and_is_no_failure(self) -> None:
-        setting = Setting("Hello")
-        stream = setting.runtime.converse_stream(**REQUEST)
+        under_test = RuntimeUnderTest("Hello")
+        stream = under_test.runtime.converse_stream(**REQUEST)
         next(stream)
         stream.close()
-        assert setting.client.streams[0].closed
-        assert setting.pacer.calls[-1] == ("answered", None)
-        assert setting.kinds == [CallSucceeded]
+        assert under_test.client.streams[0].closed
+        assert under_test.pacer.outcomes[-1] == ("answered", None)
+        assert under_test.kinds == [CallSucceeded]
 
     def test_what_the_consumer_throws_into_it_ends_it(self) -> None:
-        setting = Setting("Hello")
-        stream = setting.runtime.converse_stream(**REQUEST)
+        under_test = RuntimeUnderTest("Hello")
+        stream = under_test.runtime.converse_stream(**REQUEST)
         next(stream)
         with pytest.raises(KeyboardInterrupt):
             stream.throw(KeyboardInterrupt())
-        assert setting.client.streams[0].closed
-        assert setting.pacer.open == []
+        assert under_test.client.streams[0].closed
+        assert under_test.pacer.open == []
 
     def test_an_error_that_is_not_retried_passes_through(self) -> None:
         error = validation_error(operation="ConverseStream")
-        setting = Setting(error)
+        under_test = RuntimeUnderTest(error)
         with pytest.raises(type(error)) as raised:
-            list(setting.runtime.converse_stream(**REQUEST))
+            list(under_test.runtime.converse_stream(**REQUEST))
         assert raised.value is error
-        assert setting.told == ["reserve", "answered"]
-        assert setting.kinds == [CallFailed]
+        assert under_test.pacer.methods == ["reserve", "answered"]
+        assert under_test.kinds == [CallFailed]
 
     def test_without_pacer_and_listeners(self) -> None:
         client = ScriptedBedrock("Hello", BrokenStream("Hel"), "Hello")
@@ -361,10 +357,10 @@ class TestStreams:
         assert all(stream.closed for stream in client.streams)
 
     def test_a_deadline_that_is_over_starts_nothing(self) -> None:
-        setting = Setting("Hello", deadline=Deadline(0.0))
+        under_test = RuntimeUnderTest("Hello", deadline=Deadline(0.0))
         with pytest.raises(DeadlineExceededError):
-            list(setting.runtime.converse_stream(**REQUEST))
-        assert (setting.client.calls, setting.pacer.calls) == (0, [])
+            list(under_test.runtime.converse_stream(**REQUEST))
+        assert (under_test.client.calls, under_test.pacer.calls) == (0, [])
 
 
 class TestMaking:

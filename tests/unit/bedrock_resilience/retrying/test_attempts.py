@@ -8,7 +8,6 @@ import pytest
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.pacing import Reservation
 from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Sleep, SleepKind, Stop
 from bedrock_resilience.retrying._budget import RetryBudget
@@ -27,45 +26,9 @@ from bedrock_resilience.testing import (
     validation_error,
 )
 from support.approx import approx
+from support.pacers import RecordingPacer
 
 PLAIN = RetryPolicy(jitter=NoJitter())
-
-
-class RecordingPacer:
-    """Says wait as it was told, writes down what it is told, and sees to it that each reservation is closed once."""
-
-    def __init__(self, *waits: float, due: tuple[float, ...] = ()) -> None:
-        self._waits = list(waits)
-        self._due = list(due)
-        self._open: list[Reservation] = []
-        self.told: list[tuple[object, ...]] = []
-
-    def reserve(self, now: float, tokens: int = 0) -> Reservation:
-        self.told.append(("reserve", now, tokens))
-        wait = self._waits.pop(0) if self._waits else 0.0
-        self._open.append(Reservation(wait, now + wait, tokens))
-        return self._open[-1]
-
-    def due(self, reservation: Reservation, now: float) -> float:
-        assert reservation in self._open
-        self.told.append(("due", now))
-        return self._due.pop(0) if self._due else 0.0
-
-    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
-        self._open.remove(reservation)
-        self.told.append(("answered", now, usage))
-
-    def throttled(self, reservation: Reservation, now: float) -> None:
-        self._open.remove(reservation)
-        self.told.append(("throttled", now))
-
-    def overloaded(self, reservation: Reservation, now: float) -> None:
-        self._open.remove(reservation)
-        self.told.append(("overloaded", now))
-
-    def abandoned(self, reservation: Reservation, now: float) -> None:
-        self._open.remove(reservation)
-        self.told.append(("abandoned", now))
 
 
 def account(call: CallState) -> tuple[int, int, int, float, float]:
@@ -316,7 +279,7 @@ class TestPacing:
         call = CallState(PLAIN, pacer=pacer, tokens=4_000)
         assert call.begin(3.0) == Attempt(1)
         call.answered(4.0, converse_response("two words"))
-        reserve, answered = pacer.told
+        reserve, answered = pacer.calls
         assert reserve == ("reserve", 3.0, 4_000)
         assert answered[:2] == ("answered", 4.0)
         usage = answered[2]
@@ -329,7 +292,7 @@ class TestPacing:
         assert call.slept(2.0) == Sleep(1.0, SleepKind.PACING), "a throttle of another worker moved it back"
         assert call.slept(3.0) == Attempt(1)
         assert account(call) == (1, 0, 0, 0.0, 3.0)
-        assert pacer.told == [("reserve", 0.0, 0), ("due", 2.0), ("due", 3.0)]
+        assert pacer.calls == [("reserve", 0.0, 0), ("due", 2.0), ("due", 3.0)]
 
     def test_a_long_wait_is_asked_about_every_twenty_seconds_since_the_pace_may_rise(self) -> None:
         pacer = RecordingPacer(50.0, due=(30.0, 1.0, 0.0))
@@ -361,29 +324,29 @@ class TestPacing:
         assert call.slept(1.5) == Sleep(3.0, SleepKind.PACING)
         assert call.slept(4.5) == Attempt(2)
         assert account(call) == (2, 1, 1, 0.5, 3.0)
-        assert pacer.told == [("reserve", 0.0, 0), ("throttled", 1.0), ("reserve", 1.5, 0), ("due", 4.5)]
+        assert pacer.calls == [("reserve", 0.0, 0), ("throttled", 1.0), ("reserve", 1.5, 0), ("due", 4.5)]
 
     def test_a_wait_past_the_deadline_gives_the_permission_back(self) -> None:
         pacer = RecordingPacer(5.0)
         call = CallState(PLAIN, pacer=pacer, deadline=Deadline(4.0))
         assert call.begin(0.0) == Stop(StopReason.DEADLINE)
-        assert pacer.told == [("reserve", 0.0, 0), ("abandoned", 0.0)]
+        assert pacer.calls == [("reserve", 0.0, 0), ("abandoned", 0.0)]
         call.cancelled(KeyboardInterrupt(), 1.0)
-        assert len(pacer.told) == 2, "each reservation is closed once"
+        assert len(pacer.calls) == 2, "each reservation is closed once"
 
     def test_past_the_deadline_no_permission_is_asked_for(self) -> None:
         pacer = RecordingPacer()
         call = CallState(PLAIN, pacer=pacer, deadline=Deadline(4.0))
         assert call.begin(4.0) == Stop(StopReason.DEADLINE)
         call.cancelled(KeyboardInterrupt(), 4.0)
-        assert pacer.told == []
+        assert pacer.calls == []
 
     def test_a_wait_that_grew_past_the_deadline_gives_the_permission_back(self) -> None:
         pacer = RecordingPacer(1.0, due=(3.0,))
         call = CallState(PLAIN, pacer=pacer, deadline=Deadline(5.0))
         assert call.begin(1.0) == Sleep(1.0, SleepKind.PACING)
         assert call.slept(2.0) == Stop(StopReason.DEADLINE)
-        assert pacer.told[-1] == ("abandoned", 2.0)
+        assert pacer.calls[-1] == ("abandoned", 2.0)
 
     def test_a_wait_counts_from_now(self) -> None:
         pacer = RecordingPacer(5.0)
@@ -396,7 +359,7 @@ class TestPacing:
         call.answered(1.0, "answer")
         call.answered(2.0, "answer")
         call.failed(validation_error(), 3.0, 0.5)
-        assert len(pacer.told) == 2
+        assert len(pacer.calls) == 2
 
     @pytest.mark.parametrize(
         ("error", "told"),
@@ -417,10 +380,10 @@ class TestPacing:
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         call.failed(error, 1.0, 0.5)
-        assert pacer.told[1][:2] == (told, 1.0)
-        assert told != "answered" or pacer.told[1][2] is None
+        assert pacer.calls[1][:2] == (told, 1.0)
+        assert told != "answered" or pacer.calls[1][2] is None
         call.cancelled(KeyboardInterrupt(), 2.0)
-        assert len(pacer.told) == 2, "each reservation is closed once"
+        assert len(pacer.calls) == 2, "each reservation is closed once"
 
     def test_an_incomplete_answer_tells_what_it_used(self) -> None:
         pacer = RecordingPacer()
@@ -429,7 +392,7 @@ class TestPacing:
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         call.failed(error, 1.0, 0.5)
-        assert getattr(pacer.told[1][2], "output_tokens", None) == 3
+        assert getattr(pacer.calls[1][2], "output_tokens", None) == 3
 
     def test_a_pacing_sleep_that_was_never_begun_is_a_drivers_mistake(self) -> None:
         call = CallState(PLAIN, pacer=RecordingPacer(2.0))
@@ -455,7 +418,7 @@ class TestTokens:
         call = CallState(PLAIN, pacer=pacer, tokens=self.REQUEST)
         call.begin(0.0)
         call.answered(1.0, converse_response("two words"))
-        assert pacer.told == [("reserve", 0.0, 1_700), ("answered", 1.0, self.USED)]
+        assert pacer.calls == [("reserve", 0.0, 1_700), ("answered", 1.0, self.USED)]
         assert call.tokens == 1_700
         assert call.token_usage == self.REQUEST.settled(self.USED)
 
@@ -567,7 +530,7 @@ class TestEndFromOutside:
         error = KeyboardInterrupt()
         call.cancelled(error, 1.0)
         assert (call.error, call.fault, call.reason) == (None, Fault.CANCELLED, StopReason.RUN_STOPPED)
-        assert pacer.told[1:] == [("answered", 1.0, None)]
+        assert pacer.calls[1:] == [("answered", 1.0, None)]
 
     def test_a_cancelled_pacing_sleep_gives_the_permission_back(self) -> None:
         pacer = RecordingPacer(2.0)
@@ -575,7 +538,7 @@ class TestEndFromOutside:
         call.begin(0.0)
         call.cancelled(KeyboardInterrupt(), 1.0)
         call.cancelled(KeyboardInterrupt(), 1.0)
-        assert pacer.told[1:] == [("abandoned", 1.0)]
+        assert pacer.calls[1:] == [("abandoned", 1.0)]
 
     def test_a_cancelled_backoff_holds_no_permission(self) -> None:
         pacer = RecordingPacer()
@@ -583,7 +546,7 @@ class TestEndFromOutside:
         call.begin(0.0)
         call.failed(throttling_error(), 1.0, 0.5)
         call.cancelled(KeyboardInterrupt(), 1.2)
-        assert pacer.told[1:] == [("throttled", 1.0)]
+        assert pacer.calls[1:] == [("throttled", 1.0)]
 
     def test_a_run_that_is_over_keeps_the_last_error(self) -> None:
         pacer = RecordingPacer(0.0, 2.0)
@@ -594,7 +557,7 @@ class TestEndFromOutside:
         call.slept(1.5)
         assert call.stop(2.0) == Stop(StopReason.RUN_STOPPED)
         assert (call.error, call.fault, call.reason) == (error, Fault.THROTTLING, StopReason.RUN_STOPPED)
-        assert pacer.told[-1] == ("abandoned", 2.0)
+        assert pacer.calls[-1] == ("abandoned", 2.0)
 
     def test_without_a_pacer_there_is_nothing_to_give_back(self) -> None:
         call = CallState(PLAIN)

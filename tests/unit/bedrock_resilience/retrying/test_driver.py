@@ -11,7 +11,6 @@ import pytest
 from bedrock_resilience import BoundedExecutor, DeadlineExceededError, Fault, NoJitter, Retrier, RetryPolicy
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.errors import CallStoppedError, RejectedResultError, RetriesExhaustedError
-from bedrock_resilience.pacing import NoPacer, Reservation
 from bedrock_resilience.retrying import AttemptStarting, CallFailed, CallSucceeded, Deadline, RetryScheduled, classify
 from bedrock_resilience.testing import (
     FakeClock,
@@ -21,33 +20,13 @@ from bedrock_resilience.testing import (
     throttling_errors,
     validation_error,
 )
+from support.pacers import RecordingPacer
 
 if TYPE_CHECKING:
-    from bedrock_resilience.quotas import Usage
     from bedrock_resilience.retrying import Event
 
 PLAIN = RetryPolicy(jitter=NoJitter())
 THROTTLED = type(throttling_error())
-
-
-class RecordingPacer(NoPacer):
-    """Records how each request ended."""
-
-    def __init__(self, wait: float = 0.0) -> None:
-        self.wait = wait
-        self.reports: list[str] = []
-
-    def reserve(self, now: float, tokens: int = 0) -> Reservation:
-        return Reservation(self.wait, now + self.wait, tokens)
-
-    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
-        self.reports.append("answered")
-
-    def throttled(self, reservation: Reservation, now: float, limit: object = None) -> None:
-        self.reports.append("throttled")
-
-    def abandoned(self, reservation: Reservation, now: float) -> None:
-        self.reports.append("abandoned")
 
 
 def pending(result: object) -> bool:
@@ -63,7 +42,7 @@ class TestRetryOnResult:
         )
         assert retrier.call(scripted("pending", "pending", "done")) == "done"
         assert clock.sleeps == [0.5, 1.0]
-        assert pacer.reports == ["answered"] * 3
+        assert pacer.ended == ["answered"] * 3
         assert [type(event) for event in events] == [RetryScheduled, RetryScheduled, CallSucceeded]
         first = events[0]
         assert isinstance(first, RetryScheduled)
@@ -114,7 +93,7 @@ class TestRetryOnResult:
         with pytest.raises(LookupError):
             Retrier(PLAIN, clock=FakeClock(), retry_on_result=broken, pacer=pacer).call(fn)
         assert fn.calls == 1
-        assert pacer.reports == ["answered"]
+        assert pacer.ended == ["answered"]
 
     def test_an_item_of_a_batch(self) -> None:
         executor = BoundedExecutor(1, policy=PLAIN, clock=FakeClock(), retry_on_result=pending)
@@ -156,7 +135,7 @@ class TestBeforeAttempt:
         (outcome,) = executor.run(fn, [0]).outcomes
         assert isinstance(outcome.error, LookupError)
         assert fn.calls == outcome.attempts == failing_attempt - 1
-        assert pacer.reports == ["throttled"] * (failing_attempt - 1) + ["abandoned"]
+        assert pacer.ended == ["throttled"] * (failing_attempt - 1) + ["abandoned"]
 
     async def test_so_it_does_in_an_awaited_call(self) -> None:
         def refuse(_: AttemptStarting) -> None:
@@ -179,7 +158,7 @@ class TestBeforeAttempt:
             "is awaited (acall, arun)"
         )
         assert fn.calls == 0
-        assert pacer.reports == ["abandoned"]
+        assert pacer.ended == ["abandoned"]
 
 
 class TestStopEvent:
@@ -236,7 +215,7 @@ class TestStopEvent:
         with pytest.raises(CallStoppedError):
             Retrier(PLAIN, clock=SettingClock(), stop_event=event, pacer=pacer).call(fn)
         assert fn.calls == 0
-        assert pacer.reports == ["abandoned"]
+        assert pacer.ended == ["abandoned"]
 
     async def test_an_awaited_call_looks_at_it_before_each_attempt(self) -> None:
         event = asyncio.Event()

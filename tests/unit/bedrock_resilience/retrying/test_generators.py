@@ -8,36 +8,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bedrock_resilience import NoJitter, Retrier, RetryPolicy, retry
-from bedrock_resilience.pacing import NoPacer
 from bedrock_resilience.retrying import CallSucceeded
 from bedrock_resilience.testing import FakeClock, scripted, throttling_error, throttling_errors
+from support.pacers import RecordingPacer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 
-    from bedrock_resilience.pacing import Reservation
     from bedrock_resilience.retrying import Event
 
 PLAIN = RetryPolicy(jitter=NoJitter())
 THROTTLED = type(throttling_error())
 
 
-class TokenPacer(NoPacer):
-    """Records what each request was reserved with."""
-
-    def __init__(self) -> None:
-        self.tokens: list[int] = []
-
-    def reserve(self, now: float, tokens: int = 0) -> Reservation:
-        self.tokens.append(tokens)
-        return super().reserve(now, tokens)
-
-
 class TestGenerators:
     def test_it_is_retried_until_the_first_value(self) -> None:
         clock, opened = FakeClock(), scripted(*throttling_errors(2), None)
         events: list[Event] = []
-        pacer = TokenPacer()
+        pacer = RecordingPacer()
 
         @retry(PLAIN, clock=clock, listeners=[events.append], tokens=len, pacer=pacer)
         def words(text: str) -> Iterator[str]:

@@ -19,7 +19,6 @@ from bedrock_resilience import (
     RetryPolicy,
 )
 from bedrock_resilience.errors import AttemptTimeoutError, RejectedResultError
-from bedrock_resilience.pacing import NoPacer
 from bedrock_resilience.retrying import AttemptStarting, CallFailed, CallSucceeded, RetryBudget, RetryScheduled
 from bedrock_resilience.testing import (
     FakeClock,
@@ -29,11 +28,11 @@ from bedrock_resilience.testing import (
     throttling_errors,
     validation_error,
 )
+from support.pacers import RecordingPacer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bedrock_resilience.pacing import Reservation
     from bedrock_resilience.retrying import Event
 
 PLAIN = RetryPolicy(jitter=NoJitter())
@@ -55,22 +54,6 @@ async def aloop(retrier: Retrier, fn: Callable[[], Awaitable[object]]) -> None:
 
 def throttled() -> NoReturn:
     raise throttling_error()
-
-
-class RecordingPacer(NoPacer):
-    """Records how each request ended."""
-
-    def __init__(self) -> None:
-        self.reports: list[str] = []
-
-    def abandoned(self, reservation: Reservation, now: float) -> None:
-        self.reports.append("abandoned")
-
-    def answered(self, reservation: Reservation, now: float, usage: object = None) -> None:
-        self.reports.append("answered")
-
-    def throttled(self, reservation: Reservation, now: float, limit: object = None) -> None:
-        self.reports.append("throttled")
 
 
 class TestLoop:
@@ -139,20 +122,20 @@ class TestLoop:
         pacer = RecordingPacer()
         for _ in Retrier(PLAIN, pacer=pacer):
             break
-        assert pacer.reports == ["answered"], "whether it was sent is unknown"
+        assert pacer.ended == ["answered"], "whether it was sent is unknown"
 
     def test_an_interrupt_is_not_retried(self) -> None:
         pacer = RecordingPacer()
         with pytest.raises(KeyboardInterrupt):
             loop(Retrier(PLAIN, clock=FakeClock(), pacer=pacer), scripted(KeyboardInterrupt()))
-        assert pacer.reports == ["answered"]
+        assert pacer.ended == ["answered"]
 
     def test_the_pacer_hears_of_every_attempt(self) -> None:
         pacer, fn = RecordingPacer(), scripted(throttling_error(), "answer")
         for attempt in Retrier(PLAIN, clock=FakeClock(), pacer=pacer):
             with attempt:
                 fn()
-        assert pacer.reports == ["throttled", "answered"]
+        assert pacer.ended == ["throttled", "answered"]
 
     def test_a_result_may_be_rejected(self) -> None:
         clock, fn = FakeClock(), scripted("pending", "done")
@@ -282,7 +265,7 @@ class TestAsyncLoop:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert pacer.reports == ["answered"]
+        assert pacer.ended == ["answered"]
 
     async def test_hooks_are_awaited(self) -> None:
         seen: list[int] = []

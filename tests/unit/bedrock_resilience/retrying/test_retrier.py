@@ -24,7 +24,6 @@ from bedrock_resilience import (
     retry,
 )
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.pacing import Reservation
 from bedrock_resilience.quotas import RequestTokens
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
@@ -41,11 +40,11 @@ from bedrock_resilience.testing import (
     tokens_per_day_error,
     validation_error,
 )
+from support.pacers import RecordingPacer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bedrock_resilience.quotas import Usage
     from bedrock_resilience.retrying._events import Event
 
 LISTENERS = "an iterable of functions that take one event, such as [LoggingListener()]"
@@ -60,34 +59,6 @@ def print_nothing(event: Event) -> None:
 
 def nobody_knows(error: BaseException) -> Fault:  # noqa: ARG001 - a classifier's signature
     return Fault.UNKNOWN
-
-
-class WaitingPacer:
-    """Lets everyone wait for so many seconds; knows what each request was reserved with."""
-
-    def __init__(self, wait: float = 0.0) -> None:
-        self._wait = wait
-        self.tokens: list[int] = []
-        self.told: list[str] = []
-
-    def reserve(self, now: float, tokens: int = 0) -> Reservation:
-        self.tokens.append(tokens)
-        return Reservation(self._wait, now + self._wait, tokens)
-
-    def due(self, reservation: Reservation, now: float) -> float:
-        return max(0.0, reservation.at - now)
-
-    def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
-        self.told.append("answered")
-
-    def throttled(self, reservation: Reservation, now: float) -> None:
-        self.told.append("throttled")
-
-    def overloaded(self, reservation: Reservation, now: float) -> None:
-        self.told.append("overloaded")
-
-    def abandoned(self, reservation: Reservation, now: float) -> None:
-        self.told.append("abandoned")
 
 
 class TestCall:
@@ -355,16 +326,16 @@ class TestBudget:
 
 class TestPacer:
     def test_its_waits_are_slept_before_each_attempt(self) -> None:
-        clock, pacer = FakeClock(), WaitingPacer(3.0)
+        clock, pacer = FakeClock(), RecordingPacer(3.0)
         assert Retrier(PLAIN, clock=clock, pacer=pacer).call(scripted(throttling_error(), "answer")) == "answer"
         assert clock.sleeps == [3.0, 0.5, 3.0]
-        assert pacer.told == ["throttled", "answered"]
+        assert pacer.ended == ["throttled", "answered"]
 
     def test_what_a_request_may_use_is_a_number_or_a_function_of_its_arguments(self) -> None:
         def size(text: str, more: int = 0) -> int:
             return len(text) + more
 
-        pacer = WaitingPacer()
+        pacer = RecordingPacer()
         Retrier(PLAIN, pacer=pacer, tokens=4_000).call(scripted("answer"))
         Retrier(PLAIN, pacer=pacer, tokens=size).call(scripted("answer"), "four", more=3)
         Retrier(PLAIN, pacer=pacer).call(scripted("answer"))
@@ -375,7 +346,7 @@ class TestPacer:
     def test_pacing_is_told_beside_waiting(self) -> None:
         clock, error = FakeClock(), throttling_error()
         with pytest.raises(THROTTLED):
-            Retrier(PLAIN.replace(max_retries=0), clock=clock, pacer=WaitingPacer(3.0)).call(scripted(error))
+            Retrier(PLAIN.replace(max_retries=0), clock=clock, pacer=RecordingPacer(3.0)).call(scripted(error))
         assert error.__notes__ == [f"{NOTE} 1 attempt and 0.00 s of waiting, 3.00 s pacing: retries exhausted"]
 
 
@@ -383,7 +354,7 @@ class TestListeners:
     def test_each_thing_that_happens_is_told(self) -> None:
         events: list[Event] = []
         error = throttling_error()
-        retrier = Retrier(PLAIN, clock=FakeClock(), pacer=WaitingPacer(3.0), listeners=[events.append])
+        retrier = Retrier(PLAIN, clock=FakeClock(), pacer=RecordingPacer(3.0), listeners=[events.append])
         retrier.call(scripted(error, "answer"))
         assert events == [
             PacingWait(seconds=3.0),
@@ -489,17 +460,17 @@ class TestAsync:
                 asleep.set()
                 await asyncio.Event().wait()
 
-        fn, pacer = ascripted(throttling_error(), "answer"), WaitingPacer()
+        fn, pacer = ascripted(throttling_error(), "answer"), RecordingPacer()
         task = asyncio.create_task(Retrier(PLAIN, clock=NeverEnding(), pacer=pacer).acall(fn))
         await asleep.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert fn.calls == 1
-        assert pacer.told == ["throttled"]
+        assert pacer.ended == ["throttled"]
 
     async def test_a_cancellation_during_an_attempt_is_not_retried(self) -> None:
-        pacer, entered = WaitingPacer(), asyncio.Event()
+        pacer, entered = RecordingPacer(), asyncio.Event()
 
         async def hang() -> None:
             entered.set()
@@ -512,7 +483,7 @@ class TestAsync:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert pacer.told == ["answered"], "it was sent, and may have used its tokens"
+        assert pacer.ended == ["answered"], "it was sent, and may have used its tokens"
 
     async def test_a_timeout_around_it_is_a_timeout(self) -> None:
         with pytest.raises(TimeoutError):
@@ -602,7 +573,7 @@ class TestDecorator:
             "clock": FakeClock(),
             "deadline": Deadline(5.0),
             "budget": RetryBudget(),
-            "pacer": WaitingPacer(),
+            "pacer": RecordingPacer(),
             "listeners": (print,),
             "tokens": 5,
             "classify": nobody_knows,
@@ -622,7 +593,7 @@ class TestDecorator:
 
 class TestReplace:
     def test_a_copy_with_other_settings(self) -> None:
-        pacer, rng = WaitingPacer(), random.Random(1)
+        pacer, rng = RecordingPacer(), random.Random(1)
         retrier = Retrier(PLAIN, pacer=pacer, rng=rng, tokens=5)
         changed = retrier.replace(tokens=7)
         changed.call(scripted("answer"))

@@ -313,7 +313,7 @@ class TestOutage:
             assert reservation.wait == 0.0
             pacer.answered(reservation, second)
         assert store.calls == 2  # at 0 and at 10: it is not called for 10 s
-        assert [what for what, _ in own.calls] == ["reserve", "answered"] * 4
+        assert own.methods == ["reserve", "answered"] * 4
         store.broken = False
         pacer.reserve(20.0)
         assert store.calls == 3
@@ -330,7 +330,7 @@ class TestOutage:
         pacer.throttled(pacer.reserve(0.0), 0.1)
         pacer.overloaded(pacer.reserve(0.2), 0.3)
         pacer.abandoned(pacer.reserve(0.4), 0.5)
-        assert [what for what, _ in own.calls if what != "reserve"] == ["throttled", "overloaded", "abandoned"]
+        assert own.ended == ["throttled", "overloaded", "abandoned"]
         assert own.open == []
 
     def test_waiting_requests_use_the_fallback_as_well(self, store: FailingStore) -> None:
