@@ -108,10 +108,10 @@ def servers() -> Generator[dict[str, str]]:
 
 def environment() -> dict[str, str]:
     """This machine's environment without what would keep bytecode or proxies in the way."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHONDONTWRITE"))}
+    rest = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHONDONTWRITE"))}
     credentials = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_REGION": REGION}
     return {
-        **kept,
+        **rest,
         **credentials,
         "AWS_DEFAULT_REGION": REGION,
         "ALLOW_PRIVATE_SOURCES": "true",
@@ -143,7 +143,7 @@ def measured(imports: str, environ: Mapping[str, str]) -> list[list[float]]:
 
 
 def profile(imports: str, environ: Mapping[str, str]) -> None:
-    """Print what was imported, the dearest first."""
+    """Print what was imported, the slowest first."""
     command = [sys.executable, "-X", "importtime", "-c", imports]
     ran = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=True)  # noqa: S603 - as above
     rows = [line.removeprefix("import time:").split("|") for line in ran.stderr.splitlines() if "|" in line]
@@ -160,20 +160,20 @@ def main() -> None:
         "--limit", type=float, default=1.7, help="ratio of processor times over which the exit code is 1"
     )
     parser.add_argument("--profile", action="store_true", help="print what the import of the handler costs")
-    given = parser.parse_args()
+    options = parser.parse_args()
     for module in (bedrock_resilience, vectora_normalize, boto3, botocore):
         compileall.compile_dir(Path(module.__file__ or "").parent, quiet=2)
     ours = "from vectora_normalize.handler import lambda_handler"
     with servers() as environ:
-        if given.profile:
+        if options.profile:
             profile(ours, environ)
             return
         rounds: dict[str, list[list[list[float]]]] = {"bare": [], "ours": []}
-        for number in range(given.rounds + 1):
+        for number in range(options.rounds + 1):
             buckets = fill(environ, number)
             for name, imports in (("bare", BARE), ("ours", ours)):
                 rounds[name].append(measured(imports, {**environ, **buckets}))
-    show({name: taken[1:] for name, taken in rounds.items()}, given.limit)  # the first one warms the disk
+    show({name: times[1:] for name, times in rounds.items()}, options.limit)  # the first one warms the disk
 
 
 def show(rounds: Mapping[str, list[list[list[float]]]], limit: float) -> None:
@@ -182,8 +182,8 @@ def show(rounds: Mapping[str, list[list[list[float]]]], limit: float) -> None:
     for kind, title in enumerate(("wall", "processor")):
         totals: dict[str, float] = {}
         print(f"{title + ', ms':<16}" + "".join(f"{column:>12}" for column in COLUMNS))
-        for name, taken in rounds.items():
-            steps = [[1000 * step[kind] for step in round_] for round_ in taken]
+        for name, times in rounds.items():
+            steps = [[1000 * step[kind] for step in round_] for round_ in times]
             imported, first, second = (statistics.median(column) for column in zip(*steps, strict=True))
             totals[name] = statistics.median(sum(round_[:2]) for round_ in steps)
             shown = (imported, first, totals[name], second, totals[name] - second)

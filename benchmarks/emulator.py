@@ -55,13 +55,13 @@ FAILURES = (ClientError, BotoCoreError, HTTPError, ParserError)
 
 
 def converse(client: Client, text: str) -> str:
-    """The text of a Converse answer; empty if it is not whole."""
+    """The text of a Converse answer; empty if it is incomplete."""
     answer = client.converse(modelId=MODEL, messages=[{"role": "user", "content": [{"text": text}]}])
     return str(answer["output"]["message"]["content"][0]["text"]) if "output" in answer else ""
 
 
 def converse_stream(client: Client, text: str) -> str:
-    """The text of a ConverseStream answer; empty if it is not whole."""
+    """The text of a ConverseStream answer; empty if it is incomplete."""
     stream = client.converse_stream(modelId=MODEL, messages=[{"role": "user", "content": [{"text": text}]}])["stream"]
     with contextlib.closing(stream):
         events = list(stream)
@@ -70,7 +70,7 @@ def converse_stream(client: Client, text: str) -> str:
 
 
 def invoke(client: Client, text: str) -> str:
-    """The text of an InvokeModel answer; empty if it is not whole."""
+    """The text of an InvokeModel answer; empty if it is incomplete."""
     body = {
         "anthropic_version": "bedrock-2023-05-31",
         "max_tokens": 500,
@@ -87,17 +87,17 @@ OPERATIONS: tuple[Callable[[Client, str], str], ...] = (converse, invoke, conver
 
 
 def soak(endpoint_url: str, seconds: float, threads: int) -> Counter[str]:
-    """What the clients saw: `good`, `failed`, `incomplete` or `wrong`, and how often."""
+    """What the clients received: `good`, `failed`, `incomplete` or `wrong`, and how often."""
     settings = Config(retries={"total_max_attempts": 1}, max_pool_connections=threads, read_timeout=30)
     keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
     session = cast("Any", boto3).Session(region_name="eu-west-3", **keys)
     client = session.client("bedrock-runtime", endpoint_url=endpoint_url, config=settings)
-    seen: list[Counter[str]] = []
+    counters: list[Counter[str]] = []
     end = time.monotonic() + seconds
 
     def work(name: int) -> None:
-        mine: Counter[str] = Counter()
-        seen.append(mine)
+        counts: Counter[str] = Counter()
+        counters.append(counts)
         number = 0
         while time.monotonic() < end:
             number += 1
@@ -105,9 +105,9 @@ def soak(endpoint_url: str, seconds: float, threads: int) -> Counter[str]:
             try:
                 said = OPERATIONS[number % len(OPERATIONS)](client, text)
             except FAILURES:
-                mine["failed"] += 1
+                counts["failed"] += 1
                 continue
-            mine["incomplete" if not said else "good" if text in said else "wrong"] += 1
+            counts["incomplete" if not said else "good" if text in said else "wrong"] += 1
 
     workers = [threading.Thread(target=work, args=(name,)) for name in range(threads)]
     for worker in workers:
@@ -115,7 +115,7 @@ def soak(endpoint_url: str, seconds: float, threads: int) -> Counter[str]:
     for worker in workers:
         worker.join()
     client.close()
-    return sum(seen, Counter[str]())
+    return sum(counters, Counter[str]())
 
 
 def left_behind() -> tuple[int, int]:
@@ -139,21 +139,24 @@ def main() -> int:
     with BedrockEmulator(Quota(tokens_per_day=1e12), Uniform(0, 0.02), log_size=100) as emulator:
         emulator.fail_randomly(options.faults, *FAULTS)
         began = time.monotonic()
-        seen = soak(emulator.endpoint_url, options.seconds, options.threads)
+        received = soak(emulator.endpoint_url, options.seconds, options.threads)
         elapsed = time.monotonic() - began
         idle = emulator.in_flight
     after = left_behind()
     problems = {
-        "wrong answers": seen["wrong"],
-        "answers the emulator counts and the clients do not": emulator.answered - seen["good"],
-        "requests the emulator counts and the clients do not": emulator.requests - seen.total(),
+        "wrong answers": received["wrong"],
+        "answers the emulator counts and the clients do not": emulator.answered - received["good"],
+        "requests the emulator counts and the clients do not": emulator.requests - received.total(),
         "requests never settled": idle,
         "threads left": after[0] - before[0],
         "file descriptors left": max(0, after[1] - before[1]),
     }
     print(f"{emulator.requests} requests in {elapsed:.1f} s by {options.threads} threads:", end=" ")
     print(f"{emulator.requests / elapsed:.0f} a second, boto3 and the emulator in one process")
-    print(f"clients saw {dict(seen)}; the emulator answered {emulator.answered} and threw {dict(emulator.errors)}")
+    print(
+        f"clients received {dict(received)}; "
+        f"the emulator answered {emulator.answered} and injected {dict(emulator.errors)}"
+    )
     print(f"largest resident set: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
     for what, number in problems.items():
         print(f"{'ok ' if not number else 'BAD'} {what}: {number}")

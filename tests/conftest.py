@@ -1,4 +1,4 @@
-"""What holds for every test: a clean environment, no way off the machine, reproducible examples."""
+"""For every test: a clean environment, no network beyond loopback, reproducible examples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["pytester", "bedrock_resilience.testing.plugin"]
 
-# "ci" tries the same examples at every run, so that a red gate is about the change it judges; "dev" looks for new ones.
+# "ci" tries the same examples at every run, so that a failure is about the change under test; "dev" looks for new ones.
 # No deadline in either: two busy cores make any single example slow.
 settings.register_profile("dev", deadline=None)
 settings.register_profile(
@@ -31,14 +31,14 @@ def pytest_configure() -> None:
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", default))
     environment.clean_in_place()
     loopback.install()
-    # A shell starts its background jobs deaf to Ctrl-C; tests that press it, and the processes they start, must hear.
+    # A shell starts background jobs with SIGINT ignored; tests that send it, and the processes they start, need it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def stay_on_loopback() -> Iterator[None]:
-    """Fail the test that tried to leave this machine, even if the code under test swallowed the refusal."""
+    """Fail a test that tried to reach another machine, even if the code under test suppressed the error."""
     loopback.take_refused()
     yield
     refused = loopback.take_refused()
@@ -47,5 +47,5 @@ def stay_on_loopback() -> Iterator[None]:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name bytes by their argument: compressed ones hold the time, and parallel workers must agree on every name."""
+    """Name bytes by their argument: compressed bytes contain the time, and parallel workers must agree on every id."""
     return argname if isinstance(val, bytes) else None

@@ -21,25 +21,23 @@ NEIGHBOURS = ("tenacity", "stamina", "backoff", "boto3")
 
 @dataclass(frozen=True)
 class Target:
-    """A promise of the project about its own cost, and the measurement."""
+    """A limit on the cost of this library, and what was measured."""
 
-    promise: str
+    name: str
     measured: float
     limit: float
 
     @property
     def met(self) -> bool:
-        """Whether the promise holds."""
+        """Whether the measurement is within the limit."""
         return self.measured <= self.limit
 
     def __str__(self) -> str:
-        return (
-            f"  {'met   ' if self.met else 'MISSED'}  {self.promise:<64}{self.measured:>8.3f}  (limit {self.limit:g})"
-        )
+        return f"  {'met   ' if self.met else 'MISSED'}  {self.name:<64}{self.measured:>8.3f}  (limit {self.limit:g})"
 
 
 def targets(succeeding: Measured, whole: Measured, alone: Measured, item: Measured, stream: Growth) -> list[Target]:
-    """Return the promises with what was measured."""
+    """Return the targets with what was measured."""
     ours = calls.OURS
     own_share = succeeding.costs[ours] / whole.costs[sdk.ALONE]
     return [

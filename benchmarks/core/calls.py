@@ -54,7 +54,7 @@ def throttled_once() -> Callable[[], int]:
 
 
 def is_throttling(error: BaseException) -> bool:
-    """What each of the others has to be told."""
+    """The settings that each of the others needs."""
     return isinstance(error, ClientError) and cast("Any", error).response["Error"]["Code"] == "ThrottlingException"
 
 

@@ -15,17 +15,17 @@ _STREAM = """
 import json, resource, sys
 from bedrock_resilience import BoundedExecutor
 items, first = int(sys.argv[1]), int(sys.argv[2])
-seen = {}
+samples = {}
 for number, outcome in enumerate(BoundedExecutor(4).stream(abs, iter(range(items))), 1):
     if number in (first, items):
-        seen[number] = (sys.getallocatedblocks(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-print(json.dumps([seen[first], seen[items]]))
+        samples[number] = (sys.getallocatedblocks(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(json.dumps([samples[first], samples[items]]))
 """
 _MAP = """
 import json, resource, sys
 from concurrent.futures import ThreadPoolExecutor
 items, first = int(sys.argv[1]), int(sys.argv[2])
-seen = {}
+samples = {}
 with ThreadPoolExecutor(4) as pool:
     list(pool.map(abs, range(first)))
     before = (sys.getallocatedblocks(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

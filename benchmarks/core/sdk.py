@@ -102,5 +102,5 @@ def retried(calls: int = 50, rounds: int = 15) -> Measured:
 
 def _own_keys() -> Any:
     """An environment in which no setting of this machine changes what is measured."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return mock.patch.dict(os.environ, kept, clear=True)
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return mock.patch.dict(os.environ, rest, clear=True)

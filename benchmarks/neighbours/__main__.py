@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BEHAVIOURS: tuple[Behaviour, ...] = TENACITY + STAMINA
 
 
-def holds(behaviour: Behaviour) -> bool:
+def is_right(behaviour: Behaviour) -> bool:
     """Observe a behaviour at both, and tell whether they are as much alike as the table says."""
     hooks = instrumentation.get_on_retry_hooks()
     instrumentation.set_on_retry_hooks([])  # its log lines are no part of the observation
@@ -47,19 +47,19 @@ def main(arguments: list[str]) -> int:
         for neighbour in ("tenacity", "stamina"):
             print(f"## From {neighbour}\n\n{markdown(neighbour)}\n")
         return 0
-    broken = [one for one in BEHAVIOURS if not holds(one)]
+    wrong = [one for one in BEHAVIOURS if not is_right(one)]
     for neighbour in ("tenacity", "stamina"):
         print(f"{neighbour} {version(neighbour)}")
         for one in BEHAVIOURS:
             if one.neighbour != neighbour:
                 continue
-            print(f"  {'BROKEN' if one in broken else one.verdict:<10}{one.section}: {one.name}")
+            print(f"  {'WRONG' if one in wrong else one.verdict:<10}{one.section}: {one.name}")
             print(f"            {one.ours_is}{f'; {one.reason}' if one.reason else ''}")
     same = sum(one.verdict == "same" for one in BEHAVIOURS)
     print(
         f"\n{len(BEHAVIOURS)} documented behaviours: {same} the same, {len(BEHAVIOURS) - same} deliberately different"
     )
-    return 1 if broken else 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Behaviour: one thing that a neighbour's documentation says, observed at the neighbour and at this library."""
+"""Behaviour: one documented behaviour of another library, observed there and here."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Behaviour:
     """One documented behaviour.
 
     Attributes:
-        neighbour: Whose documentation it is.
-        section: The section of it.
-        name: What happens, in the words of this project.
+        neighbour: The library that documents it.
+        section: The section of its documentation.
+        name: What happens, in the terms of this library.
         theirs: Returns what can be observed at the neighbour.
-        ours: Returns what can be observed at this library, in the same terms.
-        ours_is: How to have it here, or what is done instead.
+        ours: Returns what can be observed at this library, in the same form.
+        ours_is: How to get it here, or what is done instead.
         reason: Why this library is different; empty where it is not.
     """
 
@@ -50,7 +50,7 @@ class BusyError(Exception):
 
 
 class Flaky:
-    """A function that fails so many times, and returns a value after that.
+    """A function that fails ``failures`` times and then returns a value.
 
     Attributes:
         calls: Number of calls.
@@ -75,7 +75,7 @@ class Flaky:
 
 
 class Scripted:
-    """A function that returns so many values one after the other, and the last one for ever."""
+    """A function that returns the given values one after the other, then the last one again."""
 
     def __init__(self, *values: object) -> None:
         self._values = values
@@ -97,7 +97,7 @@ def retrier(policy: RetryPolicy = POLICY, **options: Any) -> Retrier:
 
 
 def classified(retried: Callable[[BaseException], bool]) -> Callable[[BaseException], Fault]:
-    """The classifier that makes any other library's condition one of this library."""
+    """A classifier from the retry condition of another library."""
     return lambda error: Fault.THROTTLING if retried(error) else classify(error)
 
 
@@ -111,7 +111,7 @@ def outcome(fn: Callable[[], object]) -> object:
 
 @contextlib.contextmanager
 def virtual_time() -> Generator[FakeClock]:
-    """Let the neighbours sleep on virtual time; jitter is half of what it may be."""
+    """Let the neighbours sleep on virtual time; jitter is in the middle of its range."""
     clock = FakeClock()
     with (
         mock.patch("time.sleep", clock.sleep),

@@ -237,27 +237,27 @@ def their_testing_block() -> tuple[int, int]:
 
 
 def their_hook(read: Callable[[Any], object], functions: int = 1) -> list[object]:
-    seen: list[object] = []
+    observed: list[object] = []
     before = instrumentation.get_on_retry_hooks()
-    instrumentation.set_on_retry_hooks([lambda details: seen.append(read(details))])
+    instrumentation.set_on_retry_hooks([lambda details: observed.append(read(details))])
     try:
         for _ in range(functions):
             their_calls(attempts=3, wait_initial=1, wait_jitter=0)
     finally:
         instrumentation.set_on_retry_hooks(before)
-    return seen
+    return observed
 
 
 def our_hook(read: Callable[[RetryScheduled], object], functions: int = 1) -> list[object]:
-    seen: list[object] = []
+    observed: list[object] = []
 
     def listen(event: object) -> None:
         if isinstance(event, RetryScheduled):
-            seen.append(read(event))
+            observed.append(read(event))
 
     for number in range(functions):
         our_calls(listeners=() if number else (listen,))
-    return seen
+    return observed
 
 
 class Records(logging.Handler):
@@ -577,7 +577,7 @@ STAMINA = (
     Behaviour(
         "stamina",
         "Instrumentation",
-        "the log is on without being asked for",
+        "the log is on by default",
         lambda: their_log(default=True),
         lambda: logged("bedrock_resilience", lambda _: our_calls(2)),
         "listeners=[LoggingListener()]",

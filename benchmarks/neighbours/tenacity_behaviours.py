@@ -191,24 +191,24 @@ def our_last_result() -> object:
 
 
 def their_hook(name: str, read: Callable[[t.RetryCallState], object]) -> list[object]:
-    seen: list[object] = []
-    hook: Any = {name: lambda state: seen.append(read(state))}
+    observed: list[object] = []
+    hook: Any = {name: lambda state: observed.append(read(state))}
     with virtual_time():
         outcome(lambda: t.Retrying(stop=t.stop_after_attempt(3), wait=t.wait_fixed(1), **hook)(Flaky(9)))
-    return seen
+    return observed
 
 
 def our_attempts_before() -> list[object]:
-    seen: list[object] = []
-    outcome(lambda: retrier(before_attempt=lambda starting: seen.append(starting.attempt)).call(Flaky(9)))
-    return seen
+    observed: list[object] = []
+    outcome(lambda: retrier(before_attempt=lambda starting: observed.append(starting.attempt)).call(Flaky(9)))
+    return observed
 
 
 def our_events(read: Callable[[Event], object]) -> list[object]:
-    seen: list[object] = []
+    observed: list[object] = []
     policy = POLICY.replace(multiplier=1.0)
-    outcome(lambda: retrier(policy, listeners=[lambda event: seen.append(read(event))]).call(Flaky(9)))
-    return [one for one in seen if one is not None]
+    outcome(lambda: retrier(policy, listeners=[lambda event: observed.append(read(event))]).call(Flaky(9)))
+    return [one for one in observed if one is not None]
 
 
 def failed_attempt(event: Event) -> object:
@@ -221,7 +221,7 @@ def scheduled_delay(event: Event) -> object:
     return event.delay if isinstance(event, RetryScheduled) else None
 
 
-def broken(_: object) -> None:
+def failing_hook(_: object) -> None:
     raise LookupError
 
 
@@ -229,7 +229,7 @@ def our_broken_listener() -> object:
     logger = logging.getLogger("bedrock_resilience")
     logger.disabled = True  # it is what is shown
     try:
-        return outcome(lambda: retrier(listeners=[broken]).call(Flaky(2)))
+        return outcome(lambda: retrier(listeners=[failing_hook]).call(Flaky(2)))
     finally:
         logger.disabled = False
 
@@ -414,23 +414,23 @@ def our_coroutine_function() -> tuple[object, int]:
 
 
 def their_async_hook() -> list[int]:
-    seen: list[int] = []
+    observed: list[int] = []
 
     async def hook(state: t.RetryCallState) -> None:
-        seen.append(state.attempt_number)
+        observed.append(state.attempt_number)
 
     asyncio.run(t.AsyncRetrying(before=hook, **ASYNC_THREE)(Flaky(2).awaited))
-    return seen
+    return observed
 
 
 def our_async_hook() -> list[int]:
-    seen: list[int] = []
+    observed: list[int] = []
 
     async def hook(starting: Any) -> None:
-        seen.append(starting.attempt)
+        observed.append(starting.attempt)
 
     asyncio.run(retrier(before_attempt=hook).acall(Flaky(2).awaited))
-    return seen
+    return observed
 
 
 def generated(decorate: Callable[[Callable[[], Iterator[object]]], Callable[[], Iterator[object]]]) -> object:
@@ -772,7 +772,7 @@ TENACITY = (
         "tenacity",
         "Before and after",
         "a hook before each sleep that fails ends the call",
-        lambda: outcome(lambda: t.Retrying(before_sleep=broken, **THREE)(Flaky(2))),
+        lambda: outcome(lambda: t.Retrying(before_sleep=failing_hook, **THREE)(Flaky(2))),
         our_broken_listener,
         "listeners=; before_attempt= ends the call",
         "a call that is paid for is not lost to a broken log line; it is logged",

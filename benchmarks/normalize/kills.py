@@ -3,8 +3,8 @@
     python benchmarks/normalize/kills.py --moments 50
 
 Each moment begins with an empty data folder. A run of the example works on it in a process of its own and is ended with
-SIGKILL; what lies in the folder then is looked at; a second run goes to its end. Exits with 1 if an object is not
-whole, an item is missing in the end, or the emulator answered for an item whose answer had been kept.
+SIGKILL; the folder is checked; a second run goes to its end. Exits with 1 if an object is
+incomplete, an item is missing at the end, or the emulator answered for an item whose response had been stored.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lai_weekly"
 CLIENT = "lai_weekly"
 WORKERS = 8
-LATENCY = 0.05  # so that more than half of the moments lie where items are asked about and stored
-READ_TIMEOUT = 1.0  # seconds; a claim lasts a quarter longer, and a dead one has to be waited for
+LATENCY = 0.05  # so that more than half of the moments lie where items are sent and stored
+READ_TIMEOUT = 1.0  # seconds; a claim lasts a quarter longer, and that of a killed run must expire first
 TAG = re.compile(rb"<item-([0-9a-f]{16})>")
 
 
@@ -90,7 +90,7 @@ class Judge:
         time.sleep(seconds)
         first.kill()
         first.join()
-        kept = self.kept(out)
+        stored = self.stored(out)
         paid = self.paid()
         began = time.monotonic()
         self.emulator.reset()
@@ -101,28 +101,28 @@ class Judge:
         self.expect(second.exitcode == 0, f"the second run ended with {second.exitcode}")
         again = self.paid()
         listed = self.listed(out)
-        twice = sorted(kept & again.keys())
-        self.expect(not twice, f"asked again about {len(twice)} items whose answers were kept: {twice[:3]}")
-        self.expect(max(again.values(), default=0) <= 1, "the second run asked twice about an item")
+        twice = sorted(stored & again.keys())
+        self.expect(not twice, f"sent {len(twice)} items again whose responses were stored: {twice[:3]}")
+        self.expect(max(again.values(), default=0) <= 1, "the second run sent an item twice")
         self.expect(len(listed) >= 104, f"{len(listed)} items in the end")
-        self.expect(listed == kept | again.keys(), "the list is not what was kept and what was asked about since")
+        self.expect(listed == stored | again.keys(), "the list is not what was stored and what was sent since")
         left = [path.name for path in out.glob(f"normalized/{CLIENT}/outstanding/*.json")]
-        self.expect(not left, f"still outstanding: {left}")
-        lost = sum(paid.values()) - len(kept)
+        self.expect(not left, f"still in the backlog: {left}")
+        lost = sum(paid.values()) - len(stored)
         return (
-            f"killed at {seconds:5.2f} s: {sum(paid.values()):3d} answered, {len(kept):3d} kept, "
+            f"killed at {seconds:5.2f} s: {sum(paid.values()):3d} answered, {len(stored):3d} stored, "
             f"{lost} lost in flight; "
             f"then {sum(again.values()):3d} more in {took:4.1f} s: {len(listed)} items"
         )
 
-    def kept(self, out: Path) -> set[str]:
-        """The tags of the items whose answers are kept; every object that can be seen is whole."""
+    def stored(self, out: Path) -> set[str]:
+        """The tags of the items whose answers are stored; every object that is visible is complete."""
         tags: dict[str, str] = {}
         for path in self.visible(out):
             try:
                 value = json.loads(path.read_bytes())
             except ValueError as error:
-                self.expect(False, f"{path.name} is not whole: {error}")  # noqa: FBT003 - it failed
+                self.expect(False, f"{path.name} is incomplete: {error}")  # noqa: FBT003 - it failed
                 continue
             if path.parent.name == "items":
                 self.expect(len(value) == 1 and value.keys() <= {"claim", "answer"}, f"{path.name}: {value.keys()}")
@@ -137,7 +137,7 @@ class Judge:
 
     def listed(self, out: Path) -> set[str]:
         """The tags of the items of the day's list."""
-        self.kept(out)
+        self.stored(out)
         (path,) = out.glob(f"normalized/{CLIENT}/*/*/*/items.json")
         return {tag_of(row) for row in json.loads(path.read_bytes())}
 
@@ -175,14 +175,14 @@ def main() -> int:
     with BedrockEmulator(latency=LATENCY, log_size=10_000) as emulator, tempfile.TemporaryDirectory() as folder:
         judge = Judge(emulator)
         began = time.monotonic()
-        whole = processes.Process(target=run_once, args=(f"{folder}/whole", emulator.endpoint_url))
-        whole.start()
-        whole.join()
+        process = processes.Process(target=run_once, args=(f"{folder}/whole", emulator.endpoint_url))
+        process.start()
+        process.join()
         span = time.monotonic() - began
         began = time.monotonic()  # the first process also started the server that forks the others
-        whole = processes.Process(target=run_once, args=(f"{folder}/again", emulator.endpoint_url))
-        whole.start()
-        whole.join()
+        process = processes.Process(target=run_once, args=(f"{folder}/again", emulator.endpoint_url))
+        process.start()
+        process.join()
         span = min(span, time.monotonic() - began)
         print(f"an undisturbed run takes {span:.1f} s and asks {emulator.requests} times in two runs")
         for number in range(arguments.moments):

@@ -1,9 +1,9 @@
-"""Items through a queue, many worker processes and a Bedrock with faults: each ends stored or set aside, paid once.
+"""Items through a queue, many worker processes and a Bedrock with faults: each ends stored or dead-lettered, paid once.
 
     python benchmarks/normalize/scale_out.py --items 10000 --processes 8
 
 The queues and the bucket are moto's, Bedrock is the emulator, and each process does what Lambda's event source mapping
-does: it receives messages, calls `worker.lambda_handler`, and deletes those that are not to come back. With `--kills`
+does: it receives messages, calls `worker.lambda_handler`, and deletes those that are not to be retried. With `--kills`
 some are ended with SIGKILL on the way, and others take their place. Exits with 1 if an item is lost, or paid for twice
 without having been on its way to a process that was ended.
 """
@@ -174,7 +174,7 @@ def items(count: int) -> list[RawItem]:
     ]
 
 
-class Scene:
+class Deployment:
     """The queues, the bucket and the emulator."""
 
     def __init__(self, url: str, emulator: BedrockEmulator, visibility: int) -> None:
@@ -187,8 +187,8 @@ class Scene:
         for key, text in CONFIG.items():
             self.s3.put_object(Bucket="config", Key=key, Body=text.encode())
         self.dead_url = self.sqs.create_queue(QueueName="normalize-dead")["QueueUrl"]
-        told = self.sqs.get_queue_attributes(QueueUrl=self.dead_url, AttributeNames=["QueueArn"])
-        arn = told["Attributes"]["QueueArn"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=self.dead_url, AttributeNames=["QueueArn"])
+        arn = attributes["Attributes"]["QueueArn"]
         redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 20})
         self.queue_url = self.sqs.create_queue(
             QueueName="normalize", Attributes={"VisibilityTimeout": str(visibility), "RedrivePolicy": redrive}
@@ -231,8 +231,8 @@ class Scene:
     def waiting(self) -> int:
         """Messages that are not done."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        told = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
-        return sum(map(int, told.values()))
+        attributes = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
+        return sum(map(int, attributes.values()))
 
     def keys(self, prefix: str) -> list[str]:
         """The keys of the data bucket."""
@@ -243,30 +243,30 @@ class Scene:
         """An object of the data bucket, parsed."""
         return json.loads(self.s3.get_object(Bucket="data", Key=key)["Body"].read())
 
-    def dead(self) -> dict[str, str]:
+    def dead_lettered(self) -> dict[str, str]:
         """Hash of the item's text to the reason, for what was set aside."""
-        found: dict[str, str] = {}
+        reasons: dict[str, str] = {}
         while True:
             messages = self.sqs.receive_message(
                 QueueUrl=self.dead_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=600
             ).get("Messages", [])
             if not messages:
-                return found
+                return reasons
             for message in messages:
                 attributes = message.get("MessageAttributes", {})
                 reason = attributes.get("reason", {}).get("StringValue", "")
-                found[json.loads(message["Body"])["item"]["content_hash"]] = reason
+                reasons[json.loads(message["Body"])["item"]["content_hash"]] = reason
 
     def answered(self) -> Counter[str]:
-        """Tag of an item to the number of whole answers about it."""
+        """Tag of an item to the number of complete responses about it."""
         tags = (TAG.search(entry.body) for entry in self.emulator.log if entry.answered)
         return Counter(match[1].decode() for match in tags if match)
 
 
-def add_what_is_left(scene: Scene) -> None:
+def add_what_is_left(deployment: Deployment) -> None:
     """What the next run of the client does: a worker that was killed may have left parts, and a lease on them."""
-    store, began, added = S3Store(scene.s3, "data"), time.monotonic(), 0
-    while scene.keys("parts") and time.monotonic() - began < 60:
+    store, began, added = S3Store(deployment.s3, "data"), time.monotonic(), 0
+    while deployment.keys("parts") and time.monotonic() - began < 60:
         now = dt.datetime.now(dt.UTC)
         added += DailyItems(store, CLIENT, run_id="next", run_clock=RunClock(now, SYSTEM_CLOCK)).compact()
         time.sleep(1)
@@ -283,33 +283,34 @@ def refuse_some(emulator: BedrockEmulator, arguments: argparse.Namespace) -> set
     return refused
 
 
-def judge(scene: Scene, all_items: list[RawItem], refused: set[int], in_flight: int) -> list[str]:
+def judge(deployment: Deployment, all_items: list[RawItem], refused: set[int], in_flight: int) -> list[str]:
     """What is wrong in the end; processes that were ended may have had so many answers on their way."""
     wrong: list[str] = []
     hashes = {item.content_hash for item in all_items}
-    lists = [key for key in scene.keys("2") if key.endswith("/items.json")]
-    listed = {row["content_hash"] for key in lists for row in scene.load(key)}
-    dead = scene.dead()
-    answered = scene.answered()
+    lists = [key for key in deployment.keys("2") if key.endswith("/items.json")]
+    listed = {row["content_hash"] for key in lists for row in deployment.load(key)}
+    dead_lettered = deployment.dead_lettered()
+    answered = deployment.answered()
     twice = [tag for tag, times in answered.items() if times > 1]
-    kept = len(scene.keys("items/"))
-    print(f"{len(listed)} listed, {kept} kept, {len(dead)} set aside: {dict(Counter(dead.values()))}")
-    print(f"{answered.total()} answers paid for {len(answered)} items; {scene.emulator.requests} requests")
-    if lost := hashes - listed - dead.keys():
+    stored = len(deployment.keys("items/"))
+    reasons = dict(Counter(dead_lettered.values()))
+    print(f"{len(listed)} listed, {stored} stored, {len(dead_lettered)} dead-lettered: {reasons}")
+    print(f"{answered.total()} answers paid for {len(answered)} items; {deployment.emulator.requests} requests")
+    if lost := hashes - listed - dead_lettered.keys():
         wrong.append(f"{len(lost)} items lost")
-    if {all_items[number].content_hash for number in refused} - dead.keys():
+    if {all_items[number].content_hash for number in refused} - dead_lettered.keys():
         wrong.append("items that Bedrock refuses are not set aside")
-    if len(both := listed & dead.keys()) > in_flight:
-        wrong.append(f"{len(both)} items stored and set aside")
+    if len(both := listed & dead_lettered.keys()) > in_flight:
+        wrong.append(f"{len(both)} items stored and dead-lettered")
     if listed - hashes:
         wrong.append("items listed that nobody sent")
     if len(twice) > in_flight:
         wrong.append(f"{len(twice)} items paid for twice")
-    if len(answered) != len(listed) or kept != len(listed):
-        wrong.append(f"{len(answered)} items answered, {kept} kept, {len(listed)} listed")
-    if unnamed := [name for name, reason in dead.items() if not reason]:
+    if len(answered) != len(listed) or stored != len(listed):
+        wrong.append(f"{len(answered)} items answered, {stored} stored, {len(listed)} listed")
+    if unnamed := [name for name, reason in dead_lettered.items() if not reason]:
         wrong.append(f"{len(unnamed)} items set aside without a reason")
-    if parts := scene.keys("parts/"):
+    if parts := deployment.keys("parts/"):
         wrong.append(f"{len(parts)} parts left")
     return wrong
 
@@ -334,16 +335,16 @@ def main() -> int:
     with BedrockEmulator(latency=arguments.latency, log_size=100 * arguments.items, seed=arguments.seed) as emulator:
         emulator.fail_randomly(arguments.faults, *FAULTS)
         refused = refuse_some(emulator, arguments)
-        scene = Scene(url, emulator, arguments.visibility)
+        deployment = Deployment(url, emulator, arguments.visibility)
         all_items = items(arguments.items)
         began = time.monotonic()
-        scene.dispatch(all_items)
-        print(f"{scene.waiting} messages sent in {time.monotonic() - began:.1f} s")
+        deployment.dispatch(all_items)
+        print(f"{deployment.waiting} messages sent in {time.monotonic() - began:.1f} s")
         began = time.monotonic()
-        drain(scene, arguments, processes)
+        drain(deployment, arguments, processes)
         print(f"worked off in {time.monotonic() - began:.1f} s by {arguments.processes} processes")
-        add_what_is_left(scene)
-        wrong = judge(scene, all_items, refused, in_flight=10 * arguments.kills)
+        add_what_is_left(deployment)
+        wrong = judge(deployment, all_items, refused, in_flight=10 * arguments.kills)
     aws.kill()
     for line in wrong:
         print(f"BAD {line}")
@@ -351,18 +352,18 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def drain(scene: Scene, arguments: argparse.Namespace, processes: Any) -> None:
+def drain(deployment: Deployment, arguments: argparse.Namespace, processes: Any) -> None:
     """Keep so many workers at it until the queue is empty; end some of them on the way."""
     rng = random.Random(arguments.seed)
 
     def hire() -> Any:
-        worker = processes.Process(target=work, args=(scene.environ, scene.queue_url), daemon=True)
+        worker = processes.Process(target=work, args=(deployment.environ, deployment.queue_url), daemon=True)
         worker.start()
         return worker
 
     staff = [hire() for _ in range(arguments.processes)]
     kills_at = sorted(rng.uniform(0.1, 0.8) * arguments.items for _ in range(arguments.kills))
-    while waiting := scene.waiting:
+    while waiting := deployment.waiting:
         for place, worker in enumerate(staff):
             if not worker.is_alive():
                 staff[place] = hire()
@@ -371,7 +372,7 @@ def drain(scene: Scene, arguments: argparse.Namespace, processes: Any) -> None:
             rng.choice(staff).kill()
         print(f"\r{waiting:6d} to go", end="", flush=True)
         time.sleep(0.5)
-    time.sleep(2)  # whoever adds the last parts
+    time.sleep(2)  # for the worker that adds the last parts
     for worker in staff:
         worker.terminate()
         worker.join()

@@ -54,7 +54,7 @@ WORKERS: Final = 4
 
 
 @dataclass(frozen=True)
-class Took:
+class RunTime:
     """Seconds that an invocation took, and those of its batch."""
 
     batch: float
@@ -103,15 +103,15 @@ def write_feeds(folder: Path, day: dt.date) -> None:
 def servers(latencies: Sequence[float]) -> Generator[tuple[str, str, list[str]]]:
     """The addresses of S3, of the sources and of the emulators."""
     processes = multiprocessing.get_context("spawn")
-    told, told_too = processes.Queue(), processes.Queue()
+    s3_urls, other_urls = processes.Queue(), processes.Queue()
     staff = [
-        processes.Process(target=serve_s3, args=(told,), daemon=True),
-        processes.Process(target=serve_others, args=(latencies, told_too), daemon=True),
+        processes.Process(target=serve_s3, args=(s3_urls,), daemon=True),
+        processes.Process(target=serve_others, args=(latencies, other_urls), daemon=True),
     ]
     for one in staff:
         one.start()
     try:
-        yield told.get(timeout=60), *told_too.get(timeout=60)
+        yield s3_urls.get(timeout=60), *other_urls.get(timeout=60)
     finally:
         for one in staff:
             one.kill()
@@ -119,7 +119,7 @@ def servers(latencies: Sequence[float]) -> Generator[tuple[str, str, list[str]]]
 
 
 class Deployment:
-    """The example in buckets, for as many clients as are asked for."""
+    """The example in buckets, for the given number of clients."""
 
     def __init__(self, s3_url: str, sources_url: str) -> None:
         self._s3 = client("s3", s3_url)
@@ -173,18 +173,18 @@ def invoked(event: dict[str, Any], name: str) -> tuple[dict[str, Any], float]:
         return answer, time.perf_counter() - began
 
 
-def rounds(deployment: Deployment, number: int) -> list[Took]:
+def rounds(deployment: Deployment, number: int) -> list[RunTime]:
     """So many invocations of a warm process, each for a client of its own."""
     warm = deployment.new_client()
     invoked({"client_id": warm, "sources": ["wire_0"]}, warm)
-    taken: list[Took] = []
+    times: list[RunTime] = []
     for _ in range(number):
         name = deployment.new_client()
         answer, seconds = invoked({"client_id": name}, name)
         if answer["body"].get("items_normalized") != ITEMS:
             sys.exit(f"not all items: {answer}")
-        taken.append(Took(deployment.seconds_of_batch(name), seconds))
-    return taken
+        times.append(RunTime(deployment.seconds_of_batch(name), seconds))
+    return times
 
 
 def main() -> int:
@@ -193,21 +193,21 @@ def main() -> int:
     parser.add_argument("--latency", type=float, nargs="+", default=[2.0, 0.5], help="seconds an answer takes")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--limit", type=float, default=1.05, help="ratio over which the exit code is 1")
-    given = parser.parse_args()
+    options = parser.parse_args()
     ratios: list[float] = []
     print(f"{'latency':>8}{'best':>8}{'batch':>9}{'ratio':>8}{'whole':>9}{'ratio':>8}")
-    with servers(given.latency) as (s3_url, sources_url, emulator_urls):
+    with servers(options.latency) as (s3_url, sources_url, emulator_urls):
         deployment = Deployment(s3_url, sources_url)
-        for latency, emulator_url in zip(given.latency, emulator_urls, strict=True):
+        for latency, emulator_url in zip(options.latency, emulator_urls, strict=True):
             os.environ.update(environment(s3_url, emulator_url))
             aws_dependencies.cache_clear()  # the clients of the one before
-            taken = rounds(deployment, given.rounds)
+            times = rounds(deployment, options.rounds)
             best = ITEMS / WORKERS * latency
-            batch, whole = (statistics.median(each) for each in zip(*((t.batch, t.whole) for t in taken), strict=True))
+            batch, whole = (statistics.median(each) for each in zip(*((t.batch, t.whole) for t in times), strict=True))
             ratios.append(whole / best)
             print(f"{latency:>6} s{best:>6.1f} s{batch:>7.2f} s{batch / best:>8.3f}{whole:>7.2f} s{whole / best:>8.3f}")
-    print(f"a whole invocation takes {ratios[0]:.3f} times the best there is (at most {given.limit})")
-    return int(ratios[0] > given.limit)
+    print(f"a whole invocation takes {ratios[0]:.3f} times the best there is (at most {options.limit})")
+    return int(ratios[0] > options.limit)
 
 
 def environment(s3_url: str, emulator_url: str) -> dict[str, str]:

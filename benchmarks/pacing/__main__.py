@@ -1,4 +1,4 @@
-"""Pacing beside its neighbours on one model of a quota, and what it promises: ``python -m benchmarks.pacing``.
+"""Pacing beside its neighbours on one model of a quota, and its targets: ``python -m benchmarks.pacing``.
 
 Everything runs in virtual time: about ten minutes of a Lambda in a hundredth of a second. Takes about a minute.
 """
@@ -11,14 +11,14 @@ import platform
 import sys
 from importlib.metadata import version
 
-from benchmarks.pacing import frontier, promises
+from benchmarks.pacing import frontier, targets
 from benchmarks.pacing.incident import HEADER, SCENARIOS, rows
 
 NEIGHBOURS = ("tenacity", "botocore")
 
 
 def main() -> int:
-    """Simulate and print everything; 1 if a promise is not kept."""
+    """Simulate and print everything; 1 if a target is missed."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seeds", type=int, default=20, help="runs of each setting (20)")
     seeds: int = arguments.parse_args().seeds
@@ -32,20 +32,20 @@ def main() -> int:
     print("\nThe frontier of AdaptivePacer's constants: throttle rate, makespan over the lower bound, -items lost")
     for line in frontier.lines(seeds):
         print(line)
-    print("\nPromises")
-    kept = True
-    for promise in itertools.chain(
-        promises.incident(seeds),
-        promises.adaptive(seeds),
-        promises.known(seeds),
-        promises.together(seeds),
-        promises.tokens(),
-        promises.changing(seeds),
-        promises.speed(),
+    print("\nTargets")
+    met = True
+    for target in itertools.chain(
+        targets.incident(seeds),
+        targets.adaptive(seeds),
+        targets.known(seeds),
+        targets.together(seeds),
+        targets.tokens(),
+        targets.changing(seeds),
+        targets.speed(),
     ):
-        print(promise)
-        kept = kept and promise.kept
-    return 0 if kept else 1
+        print(target)
+        met = met and target.met
+    return 0 if met else 1
 
 
 if __name__ == "__main__":

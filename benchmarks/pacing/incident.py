@@ -1,4 +1,4 @@
-"""The incident of the ingest-normalize contract, and two harder scenarios: everybody's way of retrying side by side."""
+"""The incident of the ingest-normalize contract, and two harder scenarios: the ways of retrying side by side."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ async def _instance(
     call = neighbour(clock)
     items = iter(service.items(random.Random(f"{seed} items {number}")))
     answered = sum(await asyncio.gather(*(_work(call, service, number, items) for _ in range(scenario.workers))))
-    seen = [request for request in service.requests if request.instance == number]
+    requests = [request for request in service.requests if request.instance == number]
     return InstanceReport(
         instance=number,
         started=started,
@@ -190,9 +190,9 @@ async def _instance(
         succeeded=answered,
         failed=scenario.items - answered,
         unstarted=0,
-        attempts=len(seen),
-        retries=len(seen) - scenario.items,
-        throttles=sum(request.refused is not None for request in seen),
+        attempts=len(requests),
+        retries=len(requests) - scenario.items,
+        throttles=sum(request.refused is not None for request in requests),
         backoff_seconds=0.0,
         pacing_seconds=0.0,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.pacing.promises import HALVED
+from benchmarks.pacing.targets import HALVED
 
 from bedrock_resilience.pacing import AdaptivePacer
 from bedrock_resilience.retrying._policy import RetryPolicy

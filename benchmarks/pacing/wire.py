@@ -53,7 +53,7 @@ def run(pacer: Pacer | None, *, calls: int = CALLS) -> tuple[BatchReport[str, di
 
 
 def main() -> int:
-    """Print the table; 1 where a promise is missed."""
+    """Print the table; 1 where a target is missed."""
     print(f"{'setting':<16}{'calls':>7}{'throttles':>11}{'lost':>6}{'seconds':>9}   emulator: requests, throttles, ids")
     throttles: list[int] = []
     agree = True

@@ -1,4 +1,4 @@
-"""What the neighbours document is the same here, or different for the reason that the table tells."""
+"""The behaviour that tenacity and stamina document is the same here, or different for the reason in the table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks.neighbours.__main__ import BEHAVIOURS, holds, main, markdown
+from benchmarks.neighbours.__main__ import BEHAVIOURS, is_right, main, markdown
 
 from support.pages import ROOT
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda one: f"{one.neighbour}: {one.name}")
-def test_it_is_as_the_table_says(behaviour: Behaviour) -> None:
-    assert holds(behaviour), (behaviour.verdict, behaviour.theirs(), behaviour.ours())
+def test_each_documented_behaviour_is_as_the_table_says(behaviour: Behaviour) -> None:
+    assert is_right(behaviour), (behaviour.verdict, behaviour.theirs(), behaviour.ours())
 
 
-def test_the_table_is_long_enough_and_tells_each_thing_once() -> None:
+def test_the_table_is_long_enough_and_has_no_duplicates() -> None:
     assert len(BEHAVIOURS) >= 40
     names = Counter((one.neighbour, one.section, one.name) for one in BEHAVIOURS)
     assert [name for name, count in names.items() if count > 1] == []
@@ -29,7 +29,7 @@ def test_the_table_is_long_enough_and_tells_each_thing_once() -> None:
 def test_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     printed = capsys.readouterr().out
-    assert "BROKEN" not in printed
+    assert "WRONG" not in printed
     for one in BEHAVIOURS:
         assert one.name in printed
         assert one.reason in printed

@@ -1,4 +1,4 @@
-"""One machine decides: the synchronous driver, the asynchronous one and both executors take the same course."""
+"""The synchronous and asynchronous drivers, the loops and both executors treat a call alike."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._events import Event
 
 
-class Course(NamedTuple):
-    """Everything that a caller can see of a call."""
+class Observed(NamedTuple):
+    """Everything that a caller can observe of a call."""
 
     calls: int
     sleeps: list[float]
@@ -32,8 +32,8 @@ class Course(NamedTuple):
     end: float
 
 
-class Case(NamedTuple):
-    """A call to be: under what, and what comes of its attempts; None is an answer."""
+class CallSpec(NamedTuple):
+    """A call: its settings, and the outcomes of its attempts; None is a success."""
 
     policy: RetryPolicy
     script: list[Fault | None]
@@ -58,7 +58,7 @@ class Case(NamedTuple):
 
 
 CASES = st.builds(
-    Case,
+    CallSpec,
     policy=retry_policies(),
     script=st.lists(st.none() | faults(), min_size=1, max_size=8),
     seed=st.integers(0, 1_000),
@@ -69,8 +69,8 @@ CASES = st.builds(
 )
 
 
-def told(event: Event) -> str:
-    """An event without its error and answer, which are other objects in every course."""
+def describe_event(event: Event) -> str:
+    """An event without its error and answer, which are other objects in every run."""
     fields = {
         name: getattr(event, name) for name in type(event).__dataclass_fields__ if name not in {"error", "answer"}
     }
@@ -83,21 +83,21 @@ def described(result: object) -> tuple[str, list[str]]:
     return str(result), []
 
 
-def synchronous(case: Case) -> Course:
+def synchronous(spec: CallSpec) -> Observed:
     clock, events = FakeClock(), list[str]()
-    fn = scripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
-    retrier = Retrier(case.policy, **case.settings(clock, lambda event: events.append(told(event))))  # type: ignore[arg-type]  # by name
+    fn = scripted(*spec.outcomes(), then="answer", clock=clock, latency=spec.latency)
+    retrier = Retrier(spec.policy, **spec.settings(clock, lambda event: events.append(describe_event(event))))  # type: ignore[arg-type]  # by name
     try:
         result: object = retrier.call(fn)
     except Exception as error:  # noqa: BLE001 - whatever the script says
         result = error
-    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+    return Observed(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
 
 
-def asynchronous(case: Case) -> Course:
+def asynchronous(spec: CallSpec) -> Observed:
     clock, events = FakeClock(), list[str]()
-    fn = ascripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
-    retrier = Retrier(case.policy, **case.settings(clock, lambda event: events.append(told(event))))  # type: ignore[arg-type]  # by name
+    fn = ascripted(*spec.outcomes(), then="answer", clock=clock, latency=spec.latency)
+    retrier = Retrier(spec.policy, **spec.settings(clock, lambda event: events.append(describe_event(event))))  # type: ignore[arg-type]  # by name
 
     async def call() -> object:
         try:
@@ -106,33 +106,33 @@ def asynchronous(case: Case) -> Course:
             return error
 
     result = asyncio.run(call())
-    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+    return Observed(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
 
 
-def executed(case: Case) -> Course:
+def executed(spec: CallSpec) -> Observed:
     clock, events = FakeClock(), list[str]()
-    fn = scripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
-    settings = case.settings(clock, lambda event: events.append(told(event)))
-    report = BoundedExecutor(1, policy=case.policy, **settings).run(fn, [0])  # type: ignore[arg-type]  # by name
+    fn = scripted(*spec.outcomes(), then="answer", clock=clock, latency=spec.latency)
+    settings = spec.settings(clock, lambda event: events.append(describe_event(event)))
+    report = BoundedExecutor(1, policy=spec.policy, **settings).run(fn, [0])  # type: ignore[arg-type]  # by name
     (outcome,) = report.outcomes
     result = outcome.error if outcome.error is not None else outcome.value
-    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+    return Observed(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
 
 
-def executed_asynchronously(case: Case) -> Course:
+def executed_asynchronously(spec: CallSpec) -> Observed:
     clock, events = FakeClock(), list[str]()
-    fn = ascripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
-    settings = case.settings(clock, lambda event: events.append(told(event)))
-    report = asyncio.run(BoundedExecutor(1, policy=case.policy, **settings).arun(fn, [0]))  # type: ignore[arg-type]  # by name
+    fn = ascripted(*spec.outcomes(), then="answer", clock=clock, latency=spec.latency)
+    settings = spec.settings(clock, lambda event: events.append(describe_event(event)))
+    report = asyncio.run(BoundedExecutor(1, policy=spec.policy, **settings).arun(fn, [0]))  # type: ignore[arg-type]  # by name
     (outcome,) = report.outcomes
     result = outcome.error if outcome.error is not None else outcome.value
-    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+    return Observed(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
 
 
-def looped(case: Case) -> Course:
+def looped(spec: CallSpec) -> Observed:
     clock, events = FakeClock(), list[str]()
-    fn = scripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
-    retrier = Retrier(case.policy, **case.settings(clock, lambda event: events.append(told(event))))  # type: ignore[arg-type]  # by name
+    fn = scripted(*spec.outcomes(), then="answer", clock=clock, latency=spec.latency)
+    retrier = Retrier(spec.policy, **spec.settings(clock, lambda event: events.append(describe_event(event))))  # type: ignore[arg-type]  # by name
     result: object = None
     try:
         for attempt in retrier:
@@ -141,13 +141,13 @@ def looped(case: Case) -> Course:
                 attempt.set_result(result)
     except Exception as error:  # noqa: BLE001 - whatever the script says
         result = error
-    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+    return Observed(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
 
 
-def looped_asynchronously(case: Case) -> Course:
+def looped_asynchronously(spec: CallSpec) -> Observed:
     clock, events = FakeClock(), list[str]()
-    fn = ascripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
-    retrier = Retrier(case.policy, **case.settings(clock, lambda event: events.append(told(event))))  # type: ignore[arg-type]  # by name
+    fn = ascripted(*spec.outcomes(), then="answer", clock=clock, latency=spec.latency)
+    retrier = Retrier(spec.policy, **spec.settings(clock, lambda event: events.append(describe_event(event))))  # type: ignore[arg-type]  # by name
 
     async def call() -> object:
         result: object = None
@@ -161,13 +161,13 @@ def looped_asynchronously(case: Case) -> Course:
         return result
 
     result = asyncio.run(call())
-    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+    return Observed(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
 
 
-def generated(case: Case) -> Course:
+def generated(spec: CallSpec) -> Observed:
     clock, events = FakeClock(), list[str]()
-    fn = scripted(*case.outcomes(), then="answer", clock=clock, latency=case.latency)
-    retrier = Retrier(case.policy, **case.settings(clock, lambda event: events.append(told(event))))  # type: ignore[arg-type]  # by name
+    fn = scripted(*spec.outcomes(), then="answer", clock=clock, latency=spec.latency)
+    retrier = Retrier(spec.policy, **spec.settings(clock, lambda event: events.append(describe_event(event))))  # type: ignore[arg-type]  # by name
 
     @retrier
     def generate() -> Iterator[object]:
@@ -177,32 +177,32 @@ def generated(case: Case) -> Course:
         result: object = next(generate())
     except Exception as error:  # noqa: BLE001 - whatever the script says
         result = error
-    return Course(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
+    return Observed(fn.calls, clock.sleeps, events, *described(result), clock.monotonic())
 
 
 @given(CASES)
-def test_the_loops_and_the_generators_take_the_course_of_a_call(case: Case) -> None:
-    course = synchronous(case)
-    assert looped(case) == course
-    assert looped_asynchronously(case) == course
-    assert generated(case) == course
+def test_loops_and_generators_behave_like_a_call(spec: CallSpec) -> None:
+    course = synchronous(spec)
+    assert looped(spec) == course
+    assert looped_asynchronously(spec) == course
+    assert generated(spec) == course
 
 
 @given(CASES)
-def test_the_asynchronous_driver_takes_the_course_of_the_synchronous_one(case: Case) -> None:
-    assert asynchronous(case) == synchronous(case)
+def test_the_asynchronous_driver_behaves_like_the_synchronous_one(spec: CallSpec) -> None:
+    assert asynchronous(spec) == synchronous(spec)
 
 
 @given(CASES)
-def test_the_executors_take_the_course_of_the_drivers(case: Case) -> None:
-    course = synchronous(case)
+def test_the_executors_behave_like_the_drivers(spec: CallSpec) -> None:
+    course = synchronous(spec)
     if course.calls:
-        assert executed(case) == course
-        assert executed_asynchronously(case) == course
+        assert executed(spec) == course
+        assert executed_asynchronously(spec) == course
     else:  # an item that was never begun has no error; the executor says in the report why
-        assert executed(case).calls == executed_asynchronously(case).calls == 0
+        assert executed(spec).calls == executed_asynchronously(spec).calls == 0
 
 
 @given(CASES)
-def test_the_same_case_takes_the_same_course_again(case: Case) -> None:
-    assert synchronous(case) == synchronous(case)
+def test_a_call_can_be_repeated_exactly(spec: CallSpec) -> None:
+    assert synchronous(spec) == synchronous(spec)

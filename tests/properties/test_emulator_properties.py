@@ -1,4 +1,4 @@
-"""Whatever is sent to the emulator is answered or refused; it never stumbles."""
+"""The emulator answers or refuses every request; no request makes it fail."""
 
 from __future__ import annotations
 
@@ -109,17 +109,17 @@ def status_of(operation: str, body: bytes) -> int:
 
 
 @given(mutations(CONVERSE), st.sampled_from(["converse", "converse-stream"]))
-def test_a_converse_request_gone_wrong_is_answered_or_refused(body: Json, operation: str) -> None:
+def test_a_mutated_converse_request_is_answered_or_refused(body: Json, operation: str) -> None:
     assert status_of(operation, json.dumps(body).encode()) in {200, 400}
 
 
 @given(mutations(CLAUDE), st.sampled_from(["invoke", "invoke-with-response-stream"]))
-def test_a_claude_request_gone_wrong_is_answered_or_refused(body: Json, operation: str) -> None:
+def test_a_mutated_claude_request_is_answered_or_refused(body: Json, operation: str) -> None:
     assert status_of(operation, json.dumps(body).encode()) in {200, 400}
 
 
 @given(st.sampled_from([CONVERSE, CLAUDE]), st.data())
-def test_a_count_of_tokens_gone_wrong_is_answered_or_refused(inner: Json, data: st.DataObject) -> None:
+def test_a_mutated_count_tokens_request_is_answered_or_refused(inner: Json, data: st.DataObject) -> None:
     body = data.draw(mutations({"input": {"converse": inner, "invokeModel": {"body": "e30="}}}))
     assert status_of("count-tokens", json.dumps(body).encode()) in {200, 400}
 
@@ -164,7 +164,7 @@ broken_schemas: st.SearchStrategy[Json] = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(KEYWORDS), broken_schemas, max_size=6))
-def test_a_schema_that_makes_no_sense_is_filled_with_something(schema: Json) -> None:
+def test_any_schema_is_filled(schema: Json) -> None:
     tool = {"toolSpec": {"name": "t", "inputSchema": {"json": {**schema, "type": "object"}}}}
     body: Json = {
         "messages": [{"role": "user", "content": [{"text": "One of Two."}]}],
@@ -173,6 +173,6 @@ def test_a_schema_that_makes_no_sense_is_filled_with_something(schema: Json) -> 
     assert status_of("converse", json.dumps(body).encode()) == 200
 
 
-def test_the_originals_are_taken() -> None:
+def test_the_unmutated_requests_are_answered() -> None:
     assert status_of("converse", json.dumps(CONVERSE).encode()) == 200
     assert status_of("invoke", json.dumps(CLAUDE).encode()) == 200

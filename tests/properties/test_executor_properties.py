@@ -1,4 +1,4 @@
-"""What holds for every batch: whatever its items do, and however its workers interleave."""
+"""Every batch accounts for all items, whatever they do and however its workers interleave."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Item(NamedTuple):
-    """What comes of the attempts at one item, and how long each takes; after the script it is answered."""
+    """The outcomes of the attempts at one item, and how long each takes; after the script it succeeds."""
 
     script: list[Fault]
     latency: float
 
 
 class Batch(NamedTuple):
-    """A batch to be."""
+    """A batch and its settings."""
 
     items: list[Item]
     workers: int
@@ -45,8 +45,8 @@ BATCHES = st.builds(
 )
 
 
-class World:
-    """The service of a batch: answers as its items say, and watches what is asked of it."""
+class Service:
+    """The service of a batch: responds as its items say, and records the requests."""
 
     def __init__(self, batch: Batch) -> None:
         self.clock = FakeClock()
@@ -88,53 +88,53 @@ class World:
         return self.leave(index, item)
 
 
-def check(batch: Batch, world: World, outcomes: list[ItemOutcome[Any, int]]) -> None:
-    """What holds of every batch, however it was run."""
+def check(batch: Batch, service: Service, outcomes: list[ItemOutcome[Any, int]]) -> None:
+    """Check what every batch must satisfy, however it was run."""
     assert [outcome.index for outcome in outcomes] == list(range(len(batch.items)))
-    assert world.most <= batch.workers
+    assert service.most <= batch.workers
     for outcome in outcomes:
         assert outcome.item == (outcome.index, batch.items[outcome.index])
-        assert outcome.attempts == world.calls.get(outcome.index, 0) <= 1 + batch.policy.max_retries
+        assert outcome.attempts == service.calls.get(outcome.index, 0) <= 1 + batch.policy.max_retries
         assert outcome.attempts - 1 <= outcome.retries <= batch.policy.max_retries
         assert (outcome.status == "unstarted") == (outcome.attempts == 0)
         assert (outcome.status == "succeeded") == (outcome.value is not None) == (outcome.reason is None)
         assert (outcome.status == "failed") == (outcome.error is not None)
-    assert len(world.progress) == len(batch.items)
-    for progress in world.progress:
+    assert len(service.progress) == len(batch.items)
+    for progress in service.progress:
         assert progress.submitted == progress.succeeded + progress.failed + progress.unstarted + progress.in_flight
         assert progress.in_flight <= batch.workers
 
 
-def check_report(batch: Batch, world: World, report: BatchReport[Any, int]) -> None:
-    check(batch, world, list(report.outcomes))
+def check_report(batch: Batch, service: Service, report: BatchReport[Any, int]) -> None:
+    check(batch, service, list(report.outcomes))
     assert report.submitted == len(report.succeeded) + len(report.failed) + len(report.unstarted) == len(batch.items)
     assert report.values == [outcome.index for outcome in report.succeeded]
-    assert report.attempts == sum(world.calls.values())
+    assert report.attempts == sum(service.calls.values())
     assert (report.unstarted == ()) or report.stopped is not None
 
 
 @given(BATCHES)
 def test_a_run_accounts_for_everything(batch: Batch) -> None:
-    world = World(batch)
-    check_report(batch, world, world.executor.run(world.answer, list(enumerate(batch.items))))
+    service = Service(batch)
+    check_report(batch, service, service.executor.run(service.answer, list(enumerate(batch.items))))
 
 
 @given(BATCHES)
-def test_so_does_its_asynchronous_twin(batch: Batch) -> None:
-    world = World(batch)
-    check_report(batch, world, asyncio.run(world.executor.arun(world.aanswer, list(enumerate(batch.items)))))
+def test_arun_accounts_for_everything(batch: Batch) -> None:
+    service = Service(batch)
+    check_report(batch, service, asyncio.run(service.executor.arun(service.aanswer, list(enumerate(batch.items)))))
 
 
 @given(BATCHES)
 def test_a_stream_yields_every_outcome_once(batch: Batch) -> None:
-    world = World(batch)
-    outcomes = list(world.executor.stream(world.answer, list(enumerate(batch.items))))
+    service = Service(batch)
+    outcomes = list(service.executor.stream(service.answer, list(enumerate(batch.items))))
     assert sorted(outcome.index for outcome in outcomes) == list(range(len(batch.items)))
 
 
 @given(BATCHES)
-def test_threads_and_tasks_come_to_the_same(batch: Batch) -> None:
-    threads, tasks = World(batch), World(batch)
+def test_threads_and_tasks_have_the_same_outcomes(batch: Batch) -> None:
+    threads, tasks = Service(batch), Service(batch)
     one = threads.executor.run(threads.answer, list(enumerate(batch.items)))
     other = asyncio.run(tasks.executor.arun(tasks.aanswer, list(enumerate(batch.items))))
     assert one.to_dict() == other.to_dict()
@@ -142,8 +142,8 @@ def test_threads_and_tasks_come_to_the_same(batch: Batch) -> None:
 
 
 @given(BATCHES)
-def test_the_same_batch_takes_the_same_course_again(batch: Batch) -> None:
-    first, second = World(batch), World(batch)
+def test_a_batch_can_be_repeated_exactly(batch: Batch) -> None:
+    first, second = Service(batch), Service(batch)
     one = first.executor.run(first.answer, list(enumerate(batch.items)))
     other = second.executor.run(second.answer, list(enumerate(batch.items)))
     assert one.to_dict() == other.to_dict()

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 SECONDS = st.floats(0, 3_600)
 UNIT = st.floats(0, 1, exclude_max=True)
-GRID = [(step + 0.5) / 200 for step in range(200)]  # evenly over [0, 1): what draws come to in the long run
+GRID = [(step + 0.5) / 200 for step in range(200)]  # evenly over [0, 1): the distribution of draws in the long run
 
 
 @st.composite
 def backoffs(draw: st.DrawFn) -> Backoff:
-    """What a policy hands to a jitter."""
+    """What a policy passes to a jitter."""
     base, cap = draw(SECONDS), draw(SECONDS)
     retry = draw(st.integers(0, 50))
     return Backoff(retry, base, grow(base, draw(st.floats(1, 10)), retry, cap), cap)
@@ -92,19 +92,19 @@ def test_the_cap_holds_with_jitter(jitter: Jitter, backoff: Backoff, u: float, p
 
 @pytest.mark.parametrize("jitter", KINDS, ids=repr)
 @given(backoff=backoffs(), previous=st.none() | SECONDS)
-def test_more_chance_never_means_less_delay(jitter: Jitter, backoff: Backoff, previous: float | None) -> None:
+def test_the_delay_never_falls_with_the_random_number(jitter: Jitter, backoff: Backoff, previous: float | None) -> None:
     delays = [jitter.delay(backoff, u, previous) for u in GRID]
     assert delays == sorted(delays)
 
 
 @pytest.mark.parametrize("jitter", [kind for kind in KINDS if kind != NoJitter()], ids=repr)
 @given(cap=st.floats(0.5, 3_600))
-def test_draws_do_not_pile_up_on_the_cap(jitter: Jitter, cap: float) -> None:
+def test_delays_do_not_accumulate_at_the_cap(jitter: Jitter, cap: float) -> None:
     at_cap = Backoff(20, 0.25, cap, cap)
     delays = [jitter.delay(at_cap, u, cap) for u in GRID]
     low, high = min(delays), max(delays)
     assume(high - low > 1e-3)
     assert len(set(delays)) == len(delays)
-    # A tenth of the range holds a tenth of the draws, at the top as everywhere.
+    # A tenth of the range has a tenth of the draws, at the top as elsewhere.
     top = sum(delay > high - (high - low) / 10 for delay in delays)
     assert 15 <= top <= 25

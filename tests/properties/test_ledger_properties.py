@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 NOTHING = cast("object", multiple())  # for a bundle that gets nothing
 
 
-class Books(RuleBasedStateMachine):
-    """A ledger, and the same account kept in the simplest way there is."""
+class LedgerMachine(RuleBasedStateMachine):
+    """A ledger, and the same counts kept in the simplest way."""
 
-    taken = Bundle("taken")
+    claimed = Bundle("claimed")
 
     @initialize(size=st.integers(0, 12), breaks=st.booleans())
     def begin(self, size: int, breaks: bool) -> None:  # noqa: FBT001 - drawn by Hypothesis
         self.size = size
         self.ledger: Ledger[int, int] = Ledger(size)
         self.items = self.source(size, breaks=breaks)
-        self.given = 0  # items that have left the source
+        self.read = 0  # items that have left the source
         self.in_flight: set[int] = set()
         self.closed: dict[int, ItemOutcome[int, int]] = {}
         self.late = 0
@@ -46,46 +46,51 @@ class Books(RuleBasedStateMachine):
 
     def source(self, size: int, *, breaks: bool) -> Iterator[int]:
         for number in range(size):
-            self.given += 1
+            self.read += 1
             yield number
         if breaks:
             raise ValueError("broken")
 
-    @rule(target=taken)
-    def take(self) -> object:
-        got = self.ledger.next_item(self.items)
-        if got is None:
+    @rule(target=claimed)
+    def claim(self) -> object:
+        numbered = self.ledger.next_item(self.items)
+        if numbered is None:
             if self.ledger.stopped is not None and self.reason is None:
                 self.reason = "the input raised ValueError"
             return NOTHING
-        self.in_flight.add(got[0])
-        return got
+        self.in_flight.add(numbered[0])
+        return numbered
 
-    @rule(target=taken)
-    @precondition(lambda self: self.given < self.size)
-    def take_elsewhere(self) -> object:
-        """As an asynchronous input does: got first, entered then."""
+    @rule(target=claimed)
+    @precondition(lambda self: self.read < self.size)
+    def register(self) -> object:
+        """Claim as an asynchronous input does: the item is read first, then registered."""
         item = next(self.items)
-        got = self.ledger.register(item)
-        if got is None:
+        numbered = self.ledger.register(item)
+        if numbered is None:
             self.late += 1
             return NOTHING
-        self.in_flight.add(got[0])
-        return got
+        self.in_flight.add(numbered[0])
+        return numbered
 
     @rule(
-        got=consumes(taken),
+        numbered=consumes(claimed),
         status=st.sampled_from(["succeeded", "failed", "unstarted"]),
-        calls=st.integers(0, 4),
+        attempts=st.integers(0, 4),
         throttles=st.integers(0, 4),
     )
-    def close(self, got: tuple[int, int], status: Status, calls: int, throttles: int) -> None:
+    def close(self, numbered: tuple[int, int], status: Status, attempts: int, throttles: int) -> None:
         outcome: ItemOutcome[int, int] = ItemOutcome(
-            index=got[0], item=got[1], status=status, attempts=calls, retries=max(0, calls - 1), throttles=throttles
+            index=numbered[0],
+            item=numbered[1],
+            status=status,
+            attempts=attempts,
+            retries=max(0, attempts - 1),
+            throttles=throttles,
         )
         self.ledger.close(outcome)
-        self.in_flight.remove(got[0])
-        self.closed[got[0]] = outcome
+        self.in_flight.remove(numbered[0])
+        self.closed[numbered[0]] = outcome
 
     @rule(reason=st.sampled_from(["deadline", "interrupted"]))
     def stop(self, reason: str) -> None:
@@ -93,19 +98,19 @@ class Books(RuleBasedStateMachine):
         self.reason = self.reason or reason
 
     @rule()
-    def leave_late(self) -> None:
+    def close_late(self) -> None:
         for outcome in self.ledger.close_late():
             self.late -= 1
-            self.left(outcome)
+            self.closed_as_unstarted(outcome)
 
     @rule()
     @precondition(lambda self: self.reason is not None)
-    def leave_one(self) -> None:
+    def close_one_of_the_input(self) -> None:
         for outcome in self.ledger.close_input(self.items):
-            self.left(outcome)
+            self.closed_as_unstarted(outcome)
             break
 
-    def left(self, outcome: ItemOutcome[int, int]) -> None:
+    def closed_as_unstarted(self, outcome: ItemOutcome[int, int]) -> None:
         assert outcome.status == "unstarted"
         assert outcome.reason == self.reason
         assert outcome.index not in self.closed
@@ -116,7 +121,7 @@ class Books(RuleBasedStateMachine):
         progress = self.ledger.progress()
         assert progress.submitted == progress.succeeded + progress.failed + progress.unstarted + progress.in_flight
         assert progress.submitted == len(self.closed) + len(self.in_flight)
-        assert progress.submitted + self.late == self.given, "every item that left the source is accounted for"
+        assert progress.submitted + self.late == self.read, "every item that left the source is accounted for"
         assert progress.in_flight == len(self.in_flight)
         assert progress.done == len(self.closed)
         assert progress.total == self.size
@@ -136,4 +141,4 @@ class Books(RuleBasedStateMachine):
         assert report == BatchReport(tuple(self.closed[index] for index in sorted(self.closed)), 1.0, self.reason)
 
 
-TestBooks = Books.TestCase
+TestLedger = LedgerMachine.TestCase

@@ -1,4 +1,4 @@
-"""What holds for a pacer under any course of requests."""
+"""Invariants of pacers under any sequence of requests."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MODEL = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
-class Job(NamedTuple):
-    """A request: when it is asked for, what it needs, how long it takes, how late it arrives."""
+class PacedRequest(NamedTuple):
+    """A request: when it is made, its tokens, its duration, and its delay on the way to the service."""
 
     pause: float
     input_tokens: int
@@ -32,7 +32,7 @@ class Job(NamedTuple):
 
 
 jobs = st.builds(
-    Job,
+    PacedRequest,
     pause=st.floats(0.0, 30.0),
     input_tokens=st.integers(1, 3_000),
     output_tokens=st.integers(0, 1_000),
@@ -46,12 +46,14 @@ quotas = st.builds(
 )
 
 
-@given(quota=quotas, courses=st.lists(jobs, max_size=40), abandons=st.sets(st.integers(0, 39), max_size=5))
-def test_nothing_is_throttled_under_a_quota_that_is_right(quota: Quota, courses: list[Job], abandons: set[int]) -> None:
+@given(quota=quotas, course=st.lists(jobs, max_size=40), abandons=st.sets(st.integers(0, 39), max_size=5))
+def test_nothing_is_throttled_under_a_quota_that_is_right(
+    quota: Quota, course: list[PacedRequest], abandons: set[int]
+) -> None:
     pacer, ledger = QuotaPacer(quota), QuotaLedger(quota)
-    in_flight: list[tuple[float, int, Reservation, QuotaAdmission, Job]] = []
+    in_flight: list[tuple[float, int, Reservation, QuotaAdmission, PacedRequest]] = []
     now = 0.0
-    for number, job in enumerate(courses):
+    for number, job in enumerate(course):
         now += job.pause
         reserved = reserved_tokens(job.input_tokens, 1_000)
         _settle(in_flight, pacer, ledger, now)
@@ -71,7 +73,7 @@ def test_nothing_is_throttled_under_a_quota_that_is_right(quota: Quota, courses:
 
 
 def _settle(
-    in_flight: list[tuple[float, int, Reservation, QuotaAdmission, Job]],
+    in_flight: list[tuple[float, int, Reservation, QuotaAdmission, PacedRequest]],
     pacer: QuotaPacer,
     ledger: QuotaLedger,
     until: float,
@@ -116,7 +118,7 @@ def test_a_bucket_never_lets_more_pass_than_its_capacity_and_its_rate_allow(
 def test_the_bounds_hold_for_every_bucket_and_every_timing(rate: float, burst: float, intervals: list[float]) -> None:
     throttles = Throttles()
     level, now = burst, 0.0
-    for number, interval in enumerate(intervals, start=1):  # always faster than the refill, so that it never runs over
+    for number, interval in enumerate(intervals, start=1):  # faster than the refill: the bucket never overflows
         now += interval / rate
         level += interval
         if level >= 1:
@@ -128,8 +130,8 @@ def test_the_bounds_hold_for_every_bucket_and_every_timing(rate: float, burst: f
         assert estimate is None or estimate.high > rate * (1 - 1e-9)
 
 
-class Turn(NamedTuple):
-    """One request to an adaptive pacer: when it is asked for, how it ends, and how long that takes."""
+class AdaptiveRequest(NamedTuple):
+    """A request to an adaptive pacer: when it is made, how it ends, and how long that takes."""
 
     pause: float
     end: str
@@ -137,7 +139,7 @@ class Turn(NamedTuple):
 
 
 turns = st.builds(
-    Turn,
+    AdaptiveRequest,
     pause=st.floats(0.0, 100.0),
     end=st.sampled_from(["answered", "answered", "answered", "throttled", "overloaded", "abandoned"]),
     latency=st.floats(0.0, 30.0),
@@ -145,7 +147,7 @@ turns = st.builds(
 
 
 @given(courses=st.lists(turns, max_size=80))
-def test_every_request_is_sent_in_the_end_whatever_happens(courses: list[Turn]) -> None:
+def test_every_request_is_sent_eventually(courses: list[AdaptiveRequest]) -> None:
     pacer = AdaptivePacer()
     now = 0.0
     for turn in courses:

@@ -1,4 +1,4 @@
-"""What holds for every policy."""
+"""Invariants of every policy."""
 
 from __future__ import annotations
 

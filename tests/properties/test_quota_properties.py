@@ -1,4 +1,4 @@
-"""What holds for every bucket and every ledger, whatever is asked of it."""
+"""Invariants of every bucket and every ledger."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ pauses = st.floats(min_value=0, max_value=100)
 
 
 @given(rates, capacities, instants, st.floats(min_value=0, max_value=1))
-def test_after_waiting_exactly_as_told_the_amount_fits(
-    rate: float, capacity: float, start: float, fraction: float
-) -> None:
+def test_after_the_returned_wait_the_amount_fits(rate: float, capacity: float, start: float, fraction: float) -> None:
     bucket = TokenBucket(rate, capacity)
     bucket.debit(start, capacity)
     amount = max(1e-3, capacity * fraction)
@@ -25,16 +23,16 @@ def test_after_waiting_exactly_as_told_the_amount_fits(
 
 
 @given(rates, capacities, st.lists(st.tuples(pauses, st.floats(min_value=0.1, max_value=1e6)), max_size=50))
-def test_no_more_is_taken_than_the_capacity_plus_the_refill(
-    rate: float, capacity: float, asked: list[tuple[float, float]]
+def test_no_more_is_admitted_than_the_capacity_plus_the_refill(
+    rate: float, capacity: float, requests: list[tuple[float, float]]
 ) -> None:
     bucket = TokenBucket(rate, capacity)
-    now, taken = 0.0, 0.0
-    for pause, amount in asked:
+    now, admitted = 0.0, 0.0
+    for pause, amount in requests:
         now += pause
         if bucket.take(now, amount):
-            taken += amount
-    assert taken <= (capacity + rate * now) * (1 + 1e-6) + 1e-3
+            admitted += amount
+    assert admitted <= (capacity + rate * now) * (1 + 1e-6) + 1e-3
 
 
 @given(rates, capacities, st.lists(st.tuples(pauses, st.floats(min_value=-1e6, max_value=1e6)), max_size=50))
@@ -78,6 +76,6 @@ def test_the_ledger_charges_exactly_the_settlements(made: list[tuple[float, int,
 )
 def test_shares_add_up_to_the_whole(per_minute: float, burst: float, fraction: float) -> None:
     quota = Quota(requests_per_minute=per_minute, burst=burst)
-    parts = quota.share(fraction)
-    assert parts.requests_per_minute == approx(per_minute * fraction)
-    assert 1 <= parts.request_burst <= max(1, burst)
+    shared = quota.share(fraction)
+    assert shared.requests_per_minute == approx(per_minute * fraction)
+    assert 1 <= shared.request_burst <= max(1, burst)

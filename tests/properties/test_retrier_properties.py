@@ -1,4 +1,4 @@
-"""What holds for every call, whatever happens to it."""
+"""Invariants of every call, whatever its attempts do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def everything(policy: RetryPolicy) -> RetryPolicy:
-    """The policy, for every fault there is."""
+    """The policy, with every fault retryable."""
     return policy.replace(retry_on=[fault for fault in Fault if fault is not Fault.CANCELLED])
 
 
@@ -34,7 +34,7 @@ def test_there_are_at_most_as_many_calls_as_the_policy_allows(policy: RetryPolic
 
 
 @given(policy=retry_policies(), script=outcomes())
-def test_what_is_raised_or_returned_is_the_last_outcome(policy: RetryPolicy, script: list[object]) -> None:
+def test_the_last_outcome_is_returned_or_raised(policy: RetryPolicy, script: list[object]) -> None:
     fn = scripted(*script)
     try:
         result: object = Retrier(policy, clock=FakeClock()).call(fn)
@@ -62,7 +62,7 @@ def test_only_faults_of_the_policy_are_retried_and_within_their_limits(
     attempt=st.floats(0, 10),
     latency=st.floats(0, 10),
 )
-def test_under_a_deadline_nothing_is_begun_that_would_end_past_it(
+def test_nothing_starts_that_would_end_past_the_deadline(
     policy: RetryPolicy, seconds: float, attempt: float, latency: float
 ) -> None:
     clock = FakeClock()
@@ -96,12 +96,12 @@ def test_the_sleeps_are_the_schedule_of_the_policy(policy: RetryPolicy, errors: 
     reserve=st.integers(0, 10),
     scripts=st.lists(outcomes(), max_size=6),
 )
-def test_a_budget_holds_at_every_moment(share: float, reserve: int, scripts: list[list[object]]) -> None:
+def test_a_budget_is_never_exceeded(share: float, reserve: int, scripts: list[list[object]]) -> None:
     budget = RetryBudget(share, reserve)
-    told: list[bool] = []
+    within_budget: list[bool] = []
 
     def listen(_: Event) -> None:
-        told.append(budget.retries <= reserve + share * budget.attempts + 1e-9)
+        within_budget.append(budget.retries <= reserve + share * budget.attempts + 1e-9)
 
     retrier = Retrier(everything(RetryPolicy(max_retries=9)), clock=FakeClock(), budget=budget, listeners=[listen])
     calls = 0
@@ -110,12 +110,12 @@ def test_a_budget_holds_at_every_moment(share: float, reserve: int, scripts: lis
         with suppress(Exception):
             retrier.call(fn)
         calls += fn.calls
-    assert all(told)
+    assert all(within_budget)
     assert budget.attempts == calls
 
 
 @given(policy=retry_policies(), script=outcomes())
-def test_events_tell_the_whole_story(policy: RetryPolicy, script: list[object]) -> None:
+def test_events_have_every_attempt(policy: RetryPolicy, script: list[object]) -> None:
     events: list[Any] = []
     clock, fn = FakeClock(), scripted(*script)
     with suppress(Exception):

@@ -1,4 +1,4 @@
-"""What holds for instances that share a quota, whatever they do and in whatever order."""
+"""Invariants of instances that share a quota, in whatever order they act."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SKEW = 0.1
 LONG_AGO = 1_000.0
 
 
-class Job(NamedTuple):
+class InstanceRequest(NamedTuple):
     """A request of one instance: when, how large, how late its thread wakes up, how late it arrives, how it ends."""
 
     instance: int
@@ -34,8 +34,8 @@ class Job(NamedTuple):
     end: str
 
 
-class ContendedStore(MemoryPaceStore):
-    """A store in which another instance is sometimes faster: it changes the pace before this one does."""
+class SometimesContendedStore(MemoryPaceStore):
+    """A store in which another instance sometimes changes the pace first."""
 
     def __init__(self, losses: list[bool]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def or_extreme(least: float, most: float) -> st.SearchStrategy[float]:
 
 
 jobs = st.builds(
-    Job,
+    InstanceRequest,
     instance=st.integers(0, 3),
     pause=or_extreme(0.0, 10.0),
     tokens=st.integers(0, 4_000),
@@ -81,7 +81,7 @@ quotas = st.builds(
     losses=st.lists(st.booleans(), max_size=60),
 )
 def test_all_instances_together_never_send_more_than_the_quota_admits(
-    quota: Quota, skews: list[float], courses: list[Job], losses: list[bool]
+    quota: Quota, skews: list[float], courses: list[InstanceRequest], losses: list[bool]
 ) -> None:
     arrived = sorted(_run(quota, skews, courses, losses))
     assert quota.requests_per_minute is not None
@@ -92,8 +92,10 @@ def test_all_instances_together_never_send_more_than_the_quota_admits(
         assert all(tokens.take(at, amount) for at, amount in arrived)
 
 
-def _run(quota: Quota, skews: list[float], courses: list[Job], losses: list[bool]) -> list[tuple[float, int]]:
-    store = ContendedStore(losses)
+def _run(
+    quota: Quota, skews: list[float], courses: list[InstanceRequest], losses: list[bool]
+) -> list[tuple[float, int]]:
+    store = SometimesContendedStore(losses)
     pacers = [
         SharedPacer(
             store,
@@ -106,7 +108,7 @@ def _run(quota: Quota, skews: list[float], courses: list[Job], losses: list[bool
         for skew in skews
     ]
     arrived: list[tuple[float, int]] = []
-    events: list[tuple[float, int, Job, Reservation | None]] = []
+    events: list[tuple[float, int, InstanceRequest, Reservation | None]] = []
     now = 0.0
     for number, job in enumerate(courses):
         now += job.pause
@@ -118,7 +120,7 @@ def _run(quota: Quota, skews: list[float], courses: list[Job], losses: list[bool
             reservation = pacer.reserve(now, job.tokens)
             wait = reservation.wait
         elif job.end == "crashed":
-            continue  # it never asks again
+            continue  # it never calls ``due`` again
         elif job.end == "abandoned":
             pacer.abandoned(reservation, now)
             continue

@@ -32,7 +32,7 @@ def extraction(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - right and wr
 
 
 def answer(summary: str, ingested_at: dt.datetime, **fields: Any) -> CachedResponse:  # noqa: ANN401 - as above
-    """An answer as it is kept."""
+    """A response as the cache stores it."""
     read = msgspec.convert(extraction(summary=summary), Extraction)
     given: dict[str, Any] = {"extraction": read, "usage": {"inputTokens": 7}, "ingested_at": ingested_at, **fields}
     return CachedResponse(**given)

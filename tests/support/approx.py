@@ -1,4 +1,4 @@
-"""`pytest.approx` with a type, as a strict type checker wants it."""
+"""`pytest.approx` with a type, for strict type checkers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CloudFormation templates as CloudFormation reads them: parameters put in, conditions decided, functions evaluated."""
+"""CloudFormation templates as CloudFormation reads them: parameters, conditions and functions evaluated."""
 
 from __future__ import annotations
 
@@ -54,15 +54,19 @@ def load(template: Path) -> dict[str, Any]:
 def resources(template: Path, **parameters: object) -> dict[str, Any]:
     """The resources that a stack would have; a parameter that is not given has its default.
 
-    A resource that is referred to is told as `<name>`, its attributes as `<name.Attribute>`.
+    A resource that is referred to becomes `<name>`, its attributes as `<name.Attribute>`.
     """
     parsed = load(template)
     declared: Mapping[str, Any] = parsed["Parameters"]
     assert set(parameters) <= set(declared)
-    values = {name: parameters.get(name, told.get("Default")) for name, told in declared.items()}
+    values = {name: parameters.get(name, declaration.get("Default")) for name, declaration in declared.items()}
     assert None not in values.values(), f"{template.name} needs {[name for name in values if values[name] is None]}"
     stack = _Stack(parsed, values)
-    return {name: stack.value(told) for name, told in parsed["Resources"].items() if stack.holds(told.get("Condition"))}
+    return {
+        name: stack.value(resource)
+        for name, resource in parsed["Resources"].items()
+        if stack.is_true(resource.get("Condition"))
+    }
 
 
 class _Stack:
@@ -71,16 +75,16 @@ class _Stack:
         self._mappings = parsed.get("Mappings", {})
         self._values = {**_PSEUDO, **{name: f"<{name}>" for name in parsed["Resources"]}, **values}
 
-    def holds(self, condition: str | None) -> bool:
+    def is_true(self, condition: str | None) -> bool:
         return condition is None or bool(self.value(self._conditions[condition]))
 
-    def value(self, told: Any) -> Any:  # noqa: ANN401 - any part of a template
-        if isinstance(told, list):
-            parts = map(self.value, cast("list[object]", told))
-            return [part for part in parts if part is not _NO_VALUE]
-        if not isinstance(told, dict):
-            return told
-        members = cast("dict[str, Any]", told)
+    def value(self, node: Any) -> Any:  # noqa: ANN401 - any part of a template
+        if isinstance(node, list):
+            values = map(self.value, cast("list[object]", node))
+            return [part for part in values if part is not _NO_VALUE]
+        if not isinstance(node, dict):
+            return node
+        members = cast("dict[str, Any]", node)
         if len(members) == 1 and (name := next(iter(members))) in _FUNCTIONS:
             return _FUNCTIONS[name](self, members[name])
         pairs = ((name, self.value(part)) for name, part in members.items())
@@ -96,30 +100,30 @@ class _Stack:
 
         return re.sub(r"\$\{([^!}]+)\}", put_in, text)
 
-    def choose(self, told: list[Any]) -> Any:  # noqa: ANN401 - as above
-        return self.value(told[1] if self.holds(told[0]) else told[2])
+    def choose(self, arguments: list[Any]) -> Any:  # noqa: ANN401 - as above
+        return self.value(arguments[1] if self.is_true(arguments[0]) else arguments[2])
 
-    def find(self, told: list[Any]) -> Any:  # noqa: ANN401 - as above
-        mapping, first, second = map(self.value, told)
+    def find(self, arguments: list[Any]) -> Any:  # noqa: ANN401 - as above
+        mapping, first, second = map(self.value, arguments)
         return self._mappings[mapping][str(first)][second]
 
-    def get_attribute(self, told: list[str]) -> str:
-        return f"<{'.'.join(told)}>"
+    def get_attribute(self, arguments: list[str]) -> str:
+        return f"<{'.'.join(arguments)}>"
 
-    def equal(self, told: list[Any]) -> bool:
-        first, second = map(self.value, told)
+    def equal(self, arguments: list[Any]) -> bool:
+        first, second = map(self.value, arguments)
         return str(first) == str(second)
 
-    def every(self, told: list[Any]) -> bool:
-        return all(map(self.value, told))
+    def every(self, arguments: list[Any]) -> bool:
+        return all(map(self.value, arguments))
 
-    def negate(self, told: list[Any]) -> bool:
-        return not self.value(told[0])
+    def negate(self, arguments: list[Any]) -> bool:
+        return not self.value(arguments[0])
 
 
 _FUNCTIONS: Final[dict[str, Callable[[_Stack, Any], Any]]] = {
     "Ref": _Stack.ref,
-    "Condition": _Stack.holds,
+    "Condition": _Stack.is_true,
     "Fn::And": _Stack.every,
     "Fn::Equals": _Stack.equal,
     "Fn::FindInMap": _Stack.find,

@@ -58,12 +58,12 @@ _SET: Final[Mapping[str, str]] = {
 
 def clean(environment: Mapping[str, str]) -> dict[str, str]:
     """`environment` with the machine's own settings dropped and made-up credentials set."""
-    kept = {
+    rest = {
         name: value
         for name, value in environment.items()
         if name.upper() not in _DROPPED and not name.upper().startswith(_DROPPED_PREFIXES)
     }
-    return {**kept, **_SET}
+    return {**rest, **_SET}
 
 
 def clean_in_place() -> None:

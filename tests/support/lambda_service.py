@@ -97,8 +97,8 @@ class LambdaService:
         with contextlib.closing(connection):
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
-            kept = tuple((name, value) for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP)
-            return Reply(answer.status, answer.read(), kept)
+            forwarded = tuple((name, value) for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP)
+            return Reply(answer.status, answer.read(), forwarded)
 
     def _invoke(self, name: str, headers: Message, body: bytes) -> Reply:
         signed = {"Authorization": headers["Authorization"]}  # names the service and the region
@@ -120,12 +120,12 @@ class LambdaService:
         finally:
             with self._lock:
                 self._in_flight[name] -= 1
-        told = [("X-Amz-Executed-Version", "$LATEST")]
+        returned = [("X-Amz-Executed-Version", "$LATEST")]
         if ran.error:
-            told.append(("X-Amz-Function-Error", ran.error))
+            returned.append(("X-Amz-Function-Error", ran.error))
         if headers.get("X-Amz-Log-Type") == "Tail":
-            told.append(("X-Amz-Log-Result", base64.b64encode(ran.log.encode()[-4096:]).decode()))
-        return Reply(200, ran.payload, tuple(told))
+            returned.append(("X-Amz-Log-Result", base64.b64encode(ran.log.encode()[-4096:]).decode()))
+        return Reply(200, ran.payload, tuple(returned))
 
     def wait(self) -> None:
         """Until the events that were queued have run."""
@@ -165,7 +165,7 @@ def _handler(service: LambdaService) -> type[http.server.BaseHTTPRequestHandler]
         do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the base class looks these names up
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class has it so
-            """Nothing: the test tells what is worth telling."""
+            """Log nothing: a failing test shows what matters."""
 
     return Handler
 

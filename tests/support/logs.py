@@ -1,4 +1,4 @@
-"""Loggers as they were before: the handler under test sets up those of the whole process."""
+"""Restore the loggers of the process, which the handler under test sets up."""
 
 from __future__ import annotations
 

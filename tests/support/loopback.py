@@ -1,4 +1,4 @@
-"""A guard against tests that reach beyond this machine.
+"""A guard against tests that reach other machines.
 
 It stands in front of the functions of `socket` that connect, send and look names up, for whatever thread and library
 calls them, and refuses what leaves the loopback interface. Refusing is not enough: botocore turns any exception of its
@@ -45,7 +45,7 @@ def is_local(host: object) -> bool:
 
 
 def is_number(host: object) -> bool:
-    """Whether `host` is an address already, so that looking it up asks nobody."""
+    """Whether `host` is an address already, so that looking it up needs no network."""
     try:
         ipaddress.ip_address(str(host).partition("%")[0])
     except ValueError:
@@ -92,6 +92,6 @@ def install() -> None:
 
 def take_refused() -> list[str]:
     """What was refused since the last call."""
-    taken = list(_refused)
+    refused = list(_refused)
     _refused.clear()
-    return taken
+    return refused

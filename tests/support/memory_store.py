@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """Keeps what stores promise: whole objects, and conditions that hold."""
+    """Keeps the contract of stores: complete objects and atomic conditions."""
 
     clock_skew = 1.0
 

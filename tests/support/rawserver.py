@@ -1,4 +1,4 @@
-"""A server on loopback that sends, byte for byte, what it is told: for answers that no well-behaved server gives."""
+"""A server on loopback that sends given bytes: for responses that no well-behaved server sends."""
 
 from __future__ import annotations
 

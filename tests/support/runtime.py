@@ -111,7 +111,7 @@ class Function:
             return Outcome(body, error, event.request_id, log, cold, process.pid)
 
     def kill(self) -> None:
-        """End the process, if there is one, without a word; an event that it has is told as a crash."""
+        """End the process, if there is one, at once; an event in progress is reported as a crash."""
         if self._process is not None:
             self._process.kill()
 
@@ -129,7 +129,7 @@ class _Event:
     arn: str
     seconds: float
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    deadline: float | None = None  # wall time, as the process is told it; set when the process takes the event
+    deadline: float | None = None  # wall time, as the process receives it; set when the process takes the event
     posted: tuple[str, bytes] | None = None  # the last part of the path, and the body
 
 
@@ -163,7 +163,7 @@ class _Process:
 
     def close(self) -> None:
         self.kill()
-        self._events.put(None)  # for the thread that its last question has left waiting
+        self._events.put(None)  # for the thread that still waits with its last request
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -176,8 +176,8 @@ class _Process:
         while event.posted is None and not self._not_started and not self.ended:
             if event.deadline is not None and _now() >= event.deadline:
                 self.kill()
-                told = f"{event.request_id} Task timed out after {event.seconds:.2f} seconds"
-                return _error("Sandbox.Timedout", told), "Unhandled"
+                text = f"{event.request_id} Task timed out after {event.seconds:.2f} seconds"
+                return _error("Sandbox.Timedout", text), "Unhandled"
             assert event.deadline is not None or _now() < started_until, self.log.read_text()
             time.sleep(_PAUSE)  # noqa: TID251 - waits for another process
         if event.posted is not None:
@@ -188,12 +188,12 @@ class _Process:
             return self._not_started[0], "Unhandled"
         status = self._process.wait()
         how = f"signal: {-status}" if status < 0 else f"exit status {status}"
-        told = f"RequestId: {event.request_id} Error: Runtime exited with error: {how}"
-        return _error("Runtime.ExitError", told), "Unhandled"
+        text = f"RequestId: {event.request_id} Error: Runtime exited with error: {how}"
+        return _error("Runtime.ExitError", text), "Unhandled"
 
 
 def _now() -> float:
-    return time.time()  # noqa: TID251 - deadlines are told to another process
+    return time.time()  # noqa: TID251 - deadlines are sent to another process
 
 
 def _error(kind: str, message: str) -> bytes:
@@ -234,7 +234,7 @@ def _runtime_client(folder: Path) -> Path:
 def _runtime_api(
     events: queue.Queue[_Event | None], not_started: list[bytes]
 ) -> type[http.server.BaseHTTPRequestHandler]:
-    taken: dict[str, _Event] = {}
+    in_progress: dict[str, _Event] = {}
 
     class RuntimeApi(http.server.BaseHTTPRequestHandler):
         """AWS, "Using the Lambda runtime API"."""
@@ -247,7 +247,7 @@ def _runtime_api(
             if event is None:
                 self.close_connection = True
                 return
-            taken[event.request_id] = event
+            in_progress[event.request_id] = event
             deadline = _now() + event.seconds
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": event.request_id,
@@ -264,7 +264,7 @@ def _runtime_api(
                 not_started.append(body)
                 return
             request_id, _, what = self.path.removeprefix(f"{_VERSION}/invocation/").partition("/")
-            taken.pop(request_id).posted = what, body
+            in_progress.pop(request_id).posted = what, body
 
         def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
             self.send_response(status)
@@ -276,6 +276,6 @@ def _runtime_api(
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class has it so
-            """Nothing: the test tells what is worth telling."""
+            """Log nothing: a failing test shows what matters."""
 
     return RuntimeApi

@@ -35,7 +35,7 @@ class Queues:
     def deliver(self, function: Callable[[dict[str, Any], Any], Any], context: object = None) -> dict[str, Any]:
         """Receive a batch, call the function, and delete what is done; its answer, with `records` and `deleted`."""
         messages = self.receive()
-        if not messages:  # nobody calls a function with nothing
+        if not messages:  # the event source mapping sends no empty batch
             return {"batchItemFailures": [], "records": 0, "deleted": 0}
         records = [record_of(message) for message in messages]
         answer = function({"Records": records}, context)
@@ -52,11 +52,11 @@ class Queues:
     def waiting(self) -> int:
         """Messages that are not deleted, hidden ones among them."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        told = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
-        return sum(map(int, told.values()))
+        attributes = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        return sum(map(int, attributes.values()))
 
     def dead(self) -> list[tuple[str, dict[str, str]]]:
-        """Body and attributes of every dead letter."""
+        """Body and attributes of every message in the dead-letter queue."""
         found: list[tuple[str, dict[str, str]]] = []
         while messages := self.sqs.receive_message(
             QueueUrl=self.dead_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]

@@ -38,7 +38,7 @@ def names(module: str) -> list[str]:
 
 
 def record() -> str:
-    """The whole surface, one line for each name and attribute."""
+    """The surface, one line for each name and attribute."""
     lines: list[str] = []
     for module in modules():
         lines.append(f"{module}")

@@ -13,6 +13,6 @@ _TAG: Final = re.compile(rb"<item-([0-9a-f]{16})>")
 
 
 def answered_tags(emulator: BedrockEmulator) -> Counter[str]:
-    """Tag of an item to the number of whole answers about it; they are what is paid for."""
+    """The number of complete responses about each item, by its tag; complete responses are billed."""
     found = (_TAG.search(entry.body) for entry in emulator.log if entry.answered)
     return Counter(match[1].decode() for match in found if match)

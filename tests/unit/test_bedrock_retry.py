@@ -46,7 +46,7 @@ def test_throttled_once_then_answered(instant_retries: FakeClock, caplog: pytest
     assert lines(caplog) == [f"WARNING ThrottlingException détectée (tentative 1/4). Retry dans {slept:.2f}s..."]
 
 
-def test_throttled_for_ever(instant_retries: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_that_is_always_throttled(instant_retries: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     errors = throttling_errors(3)
     client = ScriptedBedrock(*errors)
 
@@ -78,7 +78,7 @@ def test_validation_exception(instant_retries: FakeClock, caplog: pytest.LogCapt
     assert not any("Échec" in line or "WARNING" in line for line in lines(caplog)), "the filters count throttling only"
 
 
-def test_answered_at_once(instant_retries: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_that_succeeds_at_once(instant_retries: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     client = ScriptedBedrock("Camurus")
 
     assert call_bedrock_with_retry(MODEL, BODY, client=client) == "Camurus"

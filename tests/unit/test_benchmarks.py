@@ -33,16 +33,16 @@ def test_calls_are_compared_with_the_loop_by_hand_and_the_neighbours(measure: Ca
 def test_every_way_makes_the_same_attempts() -> None:
     with sleepless():
         for name in calls.ways(calls.answer):
-            seen: list[None] = []
+            attempts: list[None] = []
 
-            def throttled_twice(seen: list[None] = seen) -> int:
-                seen.append(None)
-                if len(seen) < 3:
+            def throttled_twice(attempts: list[None] = attempts) -> int:
+                attempts.append(None)
+                if len(attempts) < 3:
                     raise ClientError(calls.THROTTLED, "Converse")
                 return 42
 
             assert calls.ways(throttled_twice)[name]() == 42, name
-            assert len(seen) == 3, name
+            assert len(attempts) == 3, name
 
 
 def test_every_way_gives_up_what_is_no_throttling() -> None:
@@ -112,7 +112,7 @@ def test_a_table_shows_costs_and_ratios() -> None:
     assert str(measured).splitlines()[2].split() == ["ours", "5.00", "µs", "2.50", "x"]
 
 
-def test_the_targets_are_those_that_were_promised() -> None:
+def test_the_limits_of_the_targets() -> None:
     call = Measured("", "µs", {calls.BY_HAND: 1.0, calls.OURS: 2.0, calls.TENACITY: 6.1}, calls.BY_HAND)
     whole = Measured("", "µs", {sdk.ALONE: 199.0}, sdk.ALONE)
     alone = Measured("", "ms", {imports.RETRY_POLICY: 1.0, imports.TENACITY: 4.0}, imports.TENACITY)
@@ -128,7 +128,7 @@ def test_the_targets_are_those_that_were_promised() -> None:
     ]
 
 
-def test_the_page_shows_every_way_and_every_promise() -> None:
+def test_the_page_shows_every_variant_and_every_target() -> None:
     page = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
     shown = [calls.ways(calls.answer), sdk.ways(0), imports.STATEMENTS, [executor.MAP, executor.RUN, executor.STREAM]]
     assert [name for ways in shown for name in ways if name not in page] == []
@@ -136,8 +136,8 @@ def test_the_page_shows_every_way_and_every_promise() -> None:
     whole = Measured("", "", {sdk.ALONE: 1.0}, sdk.ALONE)
     alone = Measured("", "", dict.fromkeys([imports.RETRY_POLICY, imports.TENACITY], 1.0), imports.TENACITY)
     item = Measured("", "", dict.fromkeys([executor.RUN, executor.MAP], 1.0), executor.MAP)
-    promised = targets(one, whole, alone, item, memory.Growth("", memory.ITEMS, 1, (0, 0), (0, 0)))
-    assert [target.promise for target in promised if f"| {target.promise} | {target.limit:g} |" not in page] == []
+    all_targets = targets(one, whole, alone, item, memory.Growth("", memory.ITEMS, 1, (0, 0), (0, 0)))
+    assert [target.name for target in all_targets if f"| {target.name} | {target.limit:g} |" not in page] == []
 
 
 def test_the_feeds_of_a_whole_run_hold_its_items(tmp_path: Path) -> None:
@@ -153,11 +153,11 @@ def test_the_feeds_of_a_whole_run_hold_its_items(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("ours", "code"), [(1.4, 0), (1.6, 1)])
 def test_a_cold_start_is_judged_by_the_processor(ours: float, code: int, capsys: pytest.CaptureFixture[str]) -> None:
-    def taken(processor: float) -> list[list[float]]:
+    def steps(processor: float) -> list[list[float]]:
         return [[9.0, processor / 2], [9.0, processor / 2], [1.0, 0.1]]  # wall and processor of each step
 
     with pytest.raises(SystemExit) as ended:
-        cold_start.show({"bare": [taken(1.0)] * 3, "ours": [taken(ours)] * 3}, limit=1.5)
+        cold_start.show({"bare": [steps(1.0)] * 3, "ours": [steps(ours)] * 3}, limit=1.5)
     assert ended.value.code == code
     assert f"{ours:.2f} times the processor of the bare handler's (at most 1.5)" in capsys.readouterr().out
 

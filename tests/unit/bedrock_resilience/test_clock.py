@@ -44,6 +44,6 @@ def test_the_wall_clock_is_the_machines() -> None:
     assert before <= wall_clock() <= time.time()  # noqa: TID251 - as above
 
 
-def test_it_is_one_of_many_alike() -> None:
+def test_the_repr_and_type_of_the_system_clock() -> None:
     assert repr(SYSTEM_CLOCK) == "SystemClock()"
     assert isinstance(SYSTEM_CLOCK, SystemClock)

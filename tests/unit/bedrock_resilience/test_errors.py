@@ -35,7 +35,7 @@ EXAMPLES: dict[str, BaseException] = {
 
 
 def facts(error: BaseException) -> tuple[object, ...]:
-    """What an exception tells: its attributes, but for other exceptions, which are not equal to their copies."""
+    """The attributes of an exception, except other exceptions, which do not equal their copies."""
     attributes = {name: repr(value) for name, value in vars(error).items()}
     return type(error), str(error), attributes, classify(error)
 
@@ -49,7 +49,7 @@ def test_every_exception_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_it_survives_pickling_and_copying(name: str) -> None:
+def test_an_exception_survives_pickling_and_copying(name: str) -> None:
     error = EXAMPLES[name]
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - our own bytes
         assert facts(twin) == facts(error)

@@ -72,7 +72,7 @@ class FourMethods:
         self.told.append("abandoned")
 
 
-def test_a_pacer_may_know_neither_due_nor_overloaded() -> None:
+def test_a_pacer_may_lack_due_and_overloaded() -> None:
     pacer = FourMethods()
     clock = FakeClock()
     retrier = Retrier(RetryPolicy(retry_on="transient", jitter=NoJitter()), clock=clock, pacer=cast("Any", pacer))
@@ -92,7 +92,7 @@ def test_a_pacer_may_know_neither_due_nor_overloaded() -> None:
         ({"listeners": print}, "Retrier: listeners: got <built-in function print>; accepted: an iterable"),
     ],
 )
-def test_a_part_of_the_wrong_kind_is_refused_by_name(parts: dict[str, Any], told: str) -> None:
+def test_an_argument_of_the_wrong_type_is_refused_by_name(parts: dict[str, Any], told: str) -> None:
     for make in (Retrier, BoundedExecutor):
         with pytest.raises(TypeError) as caught:
             make(**parts)
@@ -152,7 +152,7 @@ def test_faults_are_read_in_any_case() -> None:
     assert RetryPolicy(retry_on="Throttling, READ_TIMEOUT=1").retries_of(Fault.READ_TIMEOUT) == 1
 
 
-def test_an_item_that_speaks_of_inference_profiles_does_not_end_the_run() -> None:
+def test_a_validation_message_that_mentions_inference_profiles_is_not_fatal() -> None:
     quoted = bedrock_error("ValidationException", 400, "'the inference profile of the study' is not valid")
     assert classify(quoted) is Fault.VALIDATION
     wrong = bedrock_error(

@@ -1,4 +1,4 @@
-"""BoundedExecutor with threads: many items, few workers, an account of all of them."""
+"""BoundedExecutor with threads: many items, few workers, and an outcome for each item."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 PLAIN = RetryPolicy(jitter=NoJitter())
 
 
-def nobody_knows(error: BaseException) -> Fault:  # noqa: ARG001 - a classifier's signature
+def classify_nothing(error: BaseException) -> Fault:  # noqa: ARG001 - a classifier's signature
     return Fault.UNKNOWN
 
 
@@ -68,7 +68,7 @@ def balanced(progress: Progress) -> bool:
 
 
 def close(stream: Iterator[object]) -> None:
-    """End a stream whose consumer has seen enough."""
+    """Close a stream before its end."""
     cast("Generator[object]", stream).close()
 
 
@@ -77,7 +77,7 @@ def statuses(outcomes: Any) -> str:  # noqa: ANN401 - outcomes of any items
     return "".join(outcome.status[0] for outcome in outcomes)
 
 
-class TestMaking:
+class TestConstruction:
     def test_the_defaults(self) -> None:
         executor = BoundedExecutor()
         assert executor.max_workers == 4
@@ -87,7 +87,7 @@ class TestMaking:
         assert executor.retrier.tokens == 0
         assert repr(BoundedExecutor(2)) == f"BoundedExecutor(max_workers=2, policy={RetryPolicy()!r})"
 
-    def test_every_setting_arrives(self) -> None:
+    def test_every_setting_is_kept(self) -> None:
         settings: dict[str, Any] = {
             "policy": PLAIN,
             "deadline": Deadline(5.0),
@@ -96,14 +96,14 @@ class TestMaking:
             "clock": FakeClock(),
             "listeners": (print,),
             "tokens": 5,
-            "classify": nobody_knows,
+            "classify": classify_nothing,
         }
         executor = BoundedExecutor(2, on_progress=print, **settings)
         assert {name: getattr(executor.retrier, name) for name in settings} == settings
         assert executor.on_progress is print
 
     @pytest.mark.parametrize("given", [0, -1, 2.0, True, "4", None])
-    def test_a_number_of_workers_that_cannot_be(self, given: Any) -> None:  # noqa: ANN401 - that is the point
+    def test_an_invalid_number_of_workers_is_refused(self, given: Any) -> None:  # noqa: ANN401 - that is the point
         with pytest.raises(refusal_of(given, int)) as refused:
             BoundedExecutor(given)
         assert str(refused.value) == f"BoundedExecutor: max_workers: got {given!r}; accepted: a whole number >= 1"
@@ -113,7 +113,7 @@ class TestMaking:
 
 
 class TestRun:
-    def test_values_come_in_input_order_whoever_is_done_first(self) -> None:
+    def test_values_are_in_input_order_whatever_finishes_first(self) -> None:
         clock = FakeClock(100.0)
 
         def slower_first(number: int) -> int:
@@ -127,7 +127,7 @@ class TestRun:
         assert report.elapsed == clock.monotonic() - 100.0
         assert report.stopped is None
 
-    def test_failures_stand_beside_successes(self) -> None:
+    def test_one_failure_leaves_the_other_items_untouched(self) -> None:
         error = validation_error()
 
         def pick(number: int) -> int:
@@ -161,17 +161,17 @@ class TestRun:
 
     @pytest.mark.parametrize("size", [0, 1, 3])
     def test_no_more_threads_than_items(self, size: int) -> None:
-        seen: list[int] = []
-        report = BoundedExecutor(4).run(lambda _: seen.append(len(workers())), range(size))
+        alive: list[int] = []
+        report = BoundedExecutor(4).run(lambda _: alive.append(len(workers())), range(size))
         assert report.submitted == size
-        assert all(alive <= size for alive in seen)
+        assert all(number <= size for number in alive)
         assert workers() == []
 
-    def test_an_input_may_be_any_iterable(self) -> None:
+    def test_the_input_may_be_any_iterable(self) -> None:
         assert BoundedExecutor().run(double, (number for number in range(10))).values == list(range(0, 20, 2))
         assert BoundedExecutor().run(str.upper, {"a": 1}).values == ["A"]
 
-    def test_never_more_than_max_workers_are_in_flight_and_all_of_them_are(self) -> None:
+    def test_exactly_max_workers_items_are_in_flight(self) -> None:
         together = threading.Barrier(3, timeout=10)
         lock = threading.Lock()
         in_flight = 0
@@ -190,7 +190,7 @@ class TestRun:
         assert len(report.succeeded) == 30
         assert most == 3
 
-    def test_workers_work_at_the_same_time_on_virtual_time_too(self) -> None:
+    def test_workers_run_concurrently_on_virtual_time(self) -> None:
         clock = FakeClock()
         BoundedExecutor(4, clock=clock).run(lambda _: clock.advance(6.5), range(10))
         assert clock.monotonic() == 3 * 6.5
@@ -204,19 +204,19 @@ class TestRun:
 
         assert once() == once()
 
-    def test_workers_see_the_callers_context(self) -> None:
+    def test_workers_inherit_the_callers_context(self) -> None:
         request_id: ContextVar[str] = ContextVar("request_id")
         request_id.set("abc")
 
         def work(_: int) -> str:
-            seen = request_id.get()
+            inherited = request_id.get()
             request_id.set("changed by a worker")
-            return seen
+            return inherited
 
         assert BoundedExecutor(1).run(work, range(1)).values == ["abc"]
         assert request_id.get() == "abc"
 
-    def test_events_of_all_items_are_told(self) -> None:
+    def test_listeners_receive_the_events_of_all_items(self) -> None:
         events: list[Event] = []
         fn = scripted(throttling_error(), then="answer")
         BoundedExecutor(2, clock=FakeClock(), listeners=[events.append]).run(fn, range(3))
@@ -231,7 +231,7 @@ class TestRun:
         assert [outcome.reason for outcome in report.outcomes] == ["retries exhausted"] + ["retry budget spent"] * 5
 
     def test_tokens_may_depend_on_the_item(self) -> None:
-        class Counting(NoPacer):
+        class TokenRecordingPacer(NoPacer):
             def __init__(self) -> None:
                 self.tokens: list[int] = []
 
@@ -239,11 +239,11 @@ class TestRun:
                 self.tokens.append(tokens)
                 return super().reserve(now, tokens)
 
-        pacer = Counting()
+        pacer = TokenRecordingPacer()
         BoundedExecutor(1, pacer=pacer, tokens=len).run(str.upper, ["a", "bbb"])
         assert pacer.tokens == [1, 3]
 
-    def test_what_was_reserved_and_what_it_cost_is_told_without_a_pacer_too(self) -> None:
+    def test_token_usage_is_reported_without_a_pacer(self) -> None:
         outcomes: dict[str, str | Exception]
         outcomes = {"long": "a b c", "short": "a", "lost": read_timeout(), "bad": validation_error()}
 
@@ -261,17 +261,17 @@ class TestRun:
         assert report.tokens == long + short + lost
         assert [outcome.tokens for outcome in executor.stream(ask, outcomes)] == [long, short, lost, None]
 
-    def test_tokens_that_depend_on_the_item_are_told_with_it(self) -> None:
+    def test_tokens_that_depend_on_the_item_are_in_its_outcome(self) -> None:
         def size(item: str) -> RequestTokens:
             return RequestTokens(0, len(item))
 
         report = BoundedExecutor(1, tokens=size).run(converse_response, ["a", "bbb"])
         assert [outcome.tokens and outcome.tokens.max_tokens for outcome in report.outcomes] == [1, 3]
 
-    def test_of_a_number_the_report_tells_nothing(self) -> None:
+    def test_a_plain_number_of_tokens_is_not_in_the_report(self) -> None:
         assert BoundedExecutor(1, tokens=100).run(converse_response, ["a"]).tokens is None
 
-    def test_an_item_whose_tokens_cannot_be_told_fails_alone(self) -> None:
+    def test_an_item_whose_tokens_cannot_be_computed_fails_alone(self) -> None:
         def size(item: str | None) -> int:
             return len(item)  # type: ignore[arg-type]  # that is the point
 
@@ -283,7 +283,7 @@ class TestRun:
 
     @pytest.mark.parametrize("where", ["reserve", "due", "answered"])
     def test_a_pacer_that_raises_loses_no_item(self, where: str) -> None:
-        class Broken(NoPacer):
+        class FailingPacer(NoPacer):
             def reserve(self, now: float, tokens: int = 0) -> Reservation:
                 if where == "reserve":
                     raise ValueError("broken")
@@ -296,7 +296,7 @@ class TestRun:
                 if where == "answered":
                     raise ValueError("broken")
 
-        report = BoundedExecutor(2, clock=FakeClock(), pacer=Broken()).run(double, range(3))
+        report = BoundedExecutor(2, clock=FakeClock(), pacer=FailingPacer()).run(double, range(3))
         assert statuses(report.outcomes) == "fff"
         assert {str(outcome.error) for outcome in report.failed} == {"broken"}
         assert {outcome.fault for outcome in report.failed} == {Fault.UNKNOWN}
@@ -318,7 +318,7 @@ class TestWhatFunctionsDo:
         assert (failed.fault, failed.attempts, failed.reason) == (Fault.CANCELLED, 1, "run stopped")
 
     def test_returning_after_the_run_was_stopped_is_a_success(self) -> None:
-        late, refused = threading.Event(), threading.Event()
+        refused = threading.Event()
 
         def work(number: int) -> int:
             if number == 0:
@@ -326,8 +326,11 @@ class TestWhatFunctionsDo:
                 return number
             raise access_denied()
 
-        executor = BoundedExecutor(2, on_progress=lambda progress: refused.set() if progress.failed else late.set())
-        report = executor.run(work, range(10))
+        def on_progress(progress: Progress) -> None:
+            if progress.failed:
+                refused.set()
+
+        report = BoundedExecutor(2, on_progress=on_progress).run(work, range(10))
         assert statuses(report.outcomes) == "sf" + 8 * "u"
         assert report.values == [0]
 
@@ -335,7 +338,7 @@ class TestWhatFunctionsDo:
         report = BoundedExecutor().run(lambda _: None, range(3))
         assert report.values == [None, None, None]
 
-    def test_a_failed_batch_leaves_no_circle_behind(self) -> None:
+    def test_a_failed_batch_leaves_no_reference_cycle(self) -> None:
         class Payload: ...
 
         def work(payload: Payload) -> None:
@@ -356,7 +359,7 @@ class TestWhatFunctionsDo:
 
 
 class TestEndOfTheRun:
-    def test_a_wrong_model_id_costs_as_many_calls_as_there_are_workers(self) -> None:
+    def test_a_fatal_fault_costs_at_most_one_call_per_worker(self) -> None:
         clock = FakeClock()
         fn = scripted(then=access_denied(), clock=clock, latency=1.0)
         report = BoundedExecutor(4, clock=clock).run(fn, range(104))
@@ -368,7 +371,7 @@ class TestEndOfTheRun:
         assert [outcome.item for outcome in report.outcomes] == list(range(104))
         assert clock.monotonic() == 1.0
 
-    def test_sleepers_are_woken(self) -> None:
+    def test_a_fatal_fault_wakes_sleeping_workers(self) -> None:
         clock = FakeClock()
 
         def work(number: int) -> None:
@@ -389,7 +392,7 @@ class TestEndOfTheRun:
         assert refused.fault is Fault.ACCESS_DENIED
         assert statuses(report.outcomes) == "ffuuu"
 
-    def test_sleepers_are_woken_on_real_time_too(self) -> None:
+    def test_a_fatal_fault_wakes_sleeping_workers_in_real_time(self) -> None:
         asleep = threading.Event()
 
         def work(number: int) -> None:
@@ -408,7 +411,7 @@ class TestEndOfTheRun:
 
     def test_a_clock_that_cannot_be_interrupted_sleeps_to_its_end(self) -> None:
         class Plain:
-            """The protocol's three methods, and no more."""
+            """A clock with the three methods of the protocol only."""
 
             def __init__(self) -> None:
                 self.now = 0.0
@@ -441,7 +444,7 @@ class TestEndOfTheRun:
         assert report.failed[0].reason == "run stopped"
         assert clock.now == 0.5
 
-    def test_without_a_stop_such_a_clock_goes_on(self) -> None:
+    def test_a_clock_without_wait_still_sleeps_and_retries(self) -> None:
         class Plain(FakeClock):
             wait = None  # type: ignore[assignment]  # a clock without it
 
@@ -450,7 +453,7 @@ class TestEndOfTheRun:
         assert report.values == ["answer"]
         assert clock.sleeps == [0.5]
 
-    def test_an_endless_input_that_was_left_is_still_there(self) -> None:
+    def test_an_endless_input_is_not_read_further_after_the_stop(self) -> None:
         items = itertools.count()
         outcomes = list(BoundedExecutor(2, clock=FakeClock()).stream(scripted(then=access_denied()), items))
         assert 1 <= len(outcomes) <= 2
@@ -488,13 +491,13 @@ class TestDeadline:
         assert {outcome.reason for outcome in report.failed} == {"deadline"}
         assert {outcome.attempts for outcome in report.failed} == {2}
 
-    def test_past_it_nothing_is_called(self) -> None:
+    def test_past_the_deadline_nothing_is_called(self) -> None:
         fn = scripted()
         report = BoundedExecutor(2, clock=FakeClock(5.0), deadline=Deadline(5.0)).run(fn, range(4))
         assert statuses(report.outcomes) == "uuuu"
         assert (fn.calls, report.attempts, report.stopped) == (0, 0, "deadline")
 
-    def test_that_of_an_enclosing_call_counts_too(self) -> None:
+    def test_the_deadline_of_an_enclosing_call_is_obeyed(self) -> None:
         clock = FakeClock()
         with Deadline(5.0).apply():
             report = BoundedExecutor(1, clock=clock).run(lambda _: clock.advance(2.0), range(10))
@@ -503,34 +506,34 @@ class TestDeadline:
         assert {outcome.reason for outcome in report.unstarted} == {"deadline"}
         assert {outcome.error for outcome in report.unstarted} == {None}
 
-    def test_calls_inside_see_it(self) -> None:
+    def test_nested_calls_see_the_deadline(self) -> None:
         assert BoundedExecutor(1, clock=FakeClock(), deadline=Deadline(5.0)).run(
             lambda _: Deadline.current(), range(1)
         ).values == [Deadline(5.0)]
 
 
 class TestProgress:
-    def test_it_is_told_after_each_item_and_balances(self) -> None:
-        told: list[Progress] = []
+    def test_it_is_reported_after_each_item_and_balances(self) -> None:
+        reports: list[Progress] = []
         error = validation_error()
-        BoundedExecutor(3, on_progress=told.append).run(scripted(error, then="answer"), range(20))
-        assert len(told) == 20
-        assert all(balanced(progress) for progress in told)
-        assert [progress.done for progress in told] == sorted(progress.done for progress in told)
-        last = told[-1]
+        BoundedExecutor(3, on_progress=reports.append).run(scripted(error, then="answer"), range(20))
+        assert len(reports) == 20
+        assert all(balanced(progress) for progress in reports)
+        assert [progress.done for progress in reports] == sorted(progress.done for progress in reports)
+        last = reports[-1]
         assert (last.submitted, last.succeeded, last.failed, last.attempts, last.total) == (20, 19, 1, 20, 20)
 
-    def test_unstarted_items_are_told_too(self) -> None:
-        told: list[Progress] = []
-        BoundedExecutor(1, on_progress=told.append).run(scripted(access_denied()), range(5))
-        assert [progress.unstarted for progress in told] == [0, 1, 2, 3, 4]
+    def test_unstarted_items_are_reported(self) -> None:
+        reports: list[Progress] = []
+        BoundedExecutor(1, on_progress=reports.append).run(scripted(access_denied()), range(5))
+        assert [progress.unstarted for progress in reports] == [0, 1, 2, 3, 4]
 
-    def test_the_length_of_an_iterator_is_not_known(self) -> None:
-        told: list[Progress] = []
-        BoundedExecutor(1, on_progress=told.append).run(double, iter(range(2)))
-        assert [progress.total for progress in told] == [None, None]
+    def test_the_total_of_an_iterator_is_unknown(self) -> None:
+        reports: list[Progress] = []
+        BoundedExecutor(1, on_progress=reports.append).run(double, iter(range(2)))
+        assert [progress.total for progress in reports] == [None, None]
 
-    def test_it_is_told_by_one_worker_at_a_time(self) -> None:
+    def test_the_callback_runs_in_one_worker_at_a_time(self) -> None:
         busy = threading.Lock()
 
         def on_progress(_: Progress) -> None:
@@ -540,7 +543,7 @@ class TestProgress:
         report = BoundedExecutor(4, on_progress=on_progress).run(double, range(500))
         assert len(report.succeeded) == 500
 
-    def test_a_callback_that_raises_is_logged_and_disturbs_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_callback_that_raises_is_logged_and_does_not_stop_the_run(self, caplog: pytest.LogCaptureFixture) -> None:
         def broken(_: Progress) -> None:
             raise ValueError("broken")
 
@@ -585,7 +588,7 @@ class TestInputThatRaises:
         assert raised.value.report == BatchReport((), 0.0, "the input raised ValueError")
         assert workers() == []
 
-    def test_while_what_is_left_is_listed(self) -> None:
+    def test_an_input_that_raises_after_the_stop_keeps_the_first_reason(self) -> None:
         with pytest.raises(InputError) as raised:
             BoundedExecutor(1).run(scripted(access_denied()), BrokenInput(3, ValueError("broken")))
         report = raised.value.report
@@ -599,7 +602,7 @@ class TestInputThatRaises:
 
 
 class TestStream:
-    def test_outcomes_come_as_they_finish(self) -> None:
+    def test_outcomes_are_yielded_as_items_finish(self) -> None:
         clock = FakeClock()
 
         def slower_first(number: int) -> int:
@@ -620,19 +623,19 @@ class TestStream:
         assert list(BoundedExecutor().stream(double, iter(()))) == []
 
     @pytest.mark.parametrize("max_workers", [1, 3])
-    def test_never_more_than_max_workers_are_taken_ahead_of_the_consumer(self, max_workers: int) -> None:
-        taken = 0
+    def test_at_most_max_workers_items_are_read_ahead_of_the_consumer(self, max_workers: int) -> None:
+        read = 0
 
         def items() -> Iterator[int]:
-            nonlocal taken
+            nonlocal read
             for number in itertools.count():
-                taken += 1
+                read += 1
                 yield number
 
         consumed = 0
         stream = BoundedExecutor(max_workers).stream(double, items())
         for _ in stream:
-            assert taken <= consumed + max_workers
+            assert read <= consumed + max_workers
             consumed += 1
             if consumed == 50:
                 break
@@ -674,7 +677,7 @@ class TestStream:
             delivered.set()
         assert outcomes == [0, 1]
 
-    def test_it_starts_when_it_is_asked(self) -> None:
+    def test_it_starts_with_the_first_next(self) -> None:
         fn = scripted(then="answer")
         stream = BoundedExecutor(2).stream(fn, range(5))
         assert (fn.calls, workers()) == (0, [])
@@ -690,7 +693,7 @@ class TestStream:
         assert workers() == []
         assert fn.calls <= 13
 
-    def test_leaving_the_loop_stops_it_too(self) -> None:
+    def test_an_exception_in_the_loop_stops_it(self) -> None:
         def consume() -> None:
             for _ in BoundedExecutor(3).stream(double, itertools.count()):
                 raise LookupError
@@ -726,7 +729,7 @@ class TestStream:
         assert workers() == []
         assert list(stream) == []
 
-    def test_what_is_left_of_a_sized_input_is_yielded_as_unstarted(self) -> None:
+    def test_the_rest_of_a_sized_input_is_yielded_as_unstarted(self) -> None:
         clock = FakeClock()
         outcomes = list(
             BoundedExecutor(2, clock=clock).stream(scripted(then=access_denied(), clock=clock, latency=1.0), range(7))
@@ -735,17 +738,17 @@ class TestStream:
         assert [outcome.index for outcome in outcomes] == list(range(7))
         assert outcomes[-1].reason == "access_denied: every other item would fail the same way"
 
-    def test_an_item_taken_before_the_stop_is_not_lost(self) -> None:
-        asked, refused = threading.Event(), threading.Event()
+    def test_an_item_read_before_the_stop_is_not_lost(self) -> None:
+        requested, refused = threading.Event(), threading.Event()
 
         def items() -> Iterator[int]:
             yield 0
-            asked.set()
+            requested.set()
             assert refused.wait(10)
             yield 1
 
         def work(_: int) -> None:
-            assert asked.wait(10)
+            assert requested.wait(10)
             raise access_denied()
 
         outcomes: list[ItemOutcome[int, None]] = []
@@ -754,11 +757,11 @@ class TestStream:
             refused.set()
         assert statuses(outcomes) == "fu"
 
-    def test_progress_is_told_of_a_stream(self) -> None:
-        told: list[Progress] = []
-        list(BoundedExecutor(2, on_progress=told.append).stream(double, range(10)))
-        assert (len(told), told[-1].succeeded) == (10, 10)
-        assert all(balanced(progress) for progress in told)
+    def test_a_stream_reports_progress(self) -> None:
+        reports: list[Progress] = []
+        list(BoundedExecutor(2, on_progress=reports.append).stream(double, range(10)))
+        assert (len(reports), reports[-1].succeeded) == (10, 10)
+        assert all(balanced(progress) for progress in reports)
 
     def test_the_deadline_stops_it(self) -> None:
         clock = FakeClock()
@@ -771,7 +774,7 @@ class TestStream:
 class TestThreadsThatCannotBeStarted:
     @pytest.fixture
     def few_threads(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-        """Let the system refuse all threads after the first so many."""
+        """Let the system refuse to start more than a number of threads."""
         start = threading.Thread.start
 
         def limit(number: int) -> None:
@@ -786,15 +789,15 @@ class TestThreadsThatCannotBeStarted:
 
         return limit
 
-    def test_those_that_can_do_the_work(self, few_threads: Callable[[int], None]) -> None:
+    def test_the_started_threads_process_all_items(self, few_threads: Callable[[int], None]) -> None:
         few_threads(1)
         assert BoundedExecutor(4).run(double, range(20)).values == list(range(0, 40, 2))
 
-    def test_the_same_of_a_stream(self, few_threads: Callable[[int], None]) -> None:
+    def test_the_started_threads_process_all_items_of_a_stream(self, few_threads: Callable[[int], None]) -> None:
         few_threads(2)
         assert len(list(BoundedExecutor(4).stream(double, range(20)))) == 20
 
-    def test_without_a_single_one_it_says_so(self, few_threads: Callable[[int], None]) -> None:
+    def test_without_any_thread_the_error_is_raised(self, few_threads: Callable[[int], None]) -> None:
         few_threads(0)
         with pytest.raises(RuntimeError, match="can't start new thread"):
             BoundedExecutor(4).run(double, range(20))
@@ -841,7 +844,7 @@ except BatchInterrupted as interruption:
 
 
 def interrupting(at: int) -> Callable[[int], int]:
-    """A function of a worker during whose call Ctrl-C is pressed."""
+    """A function that sends Ctrl-C during the call of item ``at``."""
 
     def work(number: int) -> int:
         if number == at:
@@ -852,43 +855,43 @@ def interrupting(at: int) -> Callable[[int], int]:
 
 
 class TestInterrupt:
-    @pytest.mark.parametrize("way", ["run", "stream"])
-    def test_every_finished_item_is_reported_and_no_thread_is_left(self, way: str) -> None:
+    @pytest.mark.parametrize("method", ["run", "stream"])
+    def test_every_finished_item_is_reported_and_no_thread_is_left(self, method: str) -> None:
         done = subprocess.run(
-            [sys.executable, "-c", INTERRUPTED, way], capture_output=True, text=True, check=False, timeout=60
+            [sys.executable, "-c", INTERRUPTED, method], capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        assert told["late"] < 1.0
-        assert told["threads"] == ["MainThread"]
-        assert told["reported"] == told["finished"]
-        assert 40 <= len(told["finished"]) <= 48
-        assert told["stopped"] == "interrupted"
-        if way == "run":
-            assert (told["submitted"], told["unstarted"]) == (1_000, 1_000 - len(told["finished"]))
-            assert told["text"] == f"{len(told['finished'])} of 1000 items had succeeded"
+        result = json.loads(done.stdout)
+        assert result["late"] < 1.0
+        assert result["threads"] == ["MainThread"]
+        assert result["reported"] == result["finished"]
+        assert 40 <= len(result["finished"]) <= 48
+        assert result["stopped"] == "interrupted"
+        if method == "run":
+            assert (result["submitted"], result["unstarted"]) == (1_000, 1_000 - len(result["finished"]))
+            assert result["text"] == f"{len(result['finished'])} of 1000 items had succeeded"
 
-    def test_an_input_of_unknown_length_is_not_asked_for_the_rest(self) -> None:
+    def test_an_input_of_unknown_length_is_not_read_further(self) -> None:
         items = itertools.count()
         with pytest.raises(BatchInterrupted) as raised:
             BoundedExecutor(1).run(interrupting(5), itertools.takewhile(lambda number: number < 100_000_000, items))
         report = raised.value.report
-        assert len(report.unstarted) <= 1, "one may have been taken just before"
+        assert len(report.unstarted) <= 1, "one may have been read just before"
         assert len(report.succeeded) + len(report.unstarted) == report.submitted >= 5
         assert report_of(raised.value) is report
         assert isinstance(raised.value, KeyboardInterrupt)
         assert raised.value.__cause__ is None
         assert workers() == []
 
-    def test_what_is_left_of_a_sized_input_is_listed_and_told(self) -> None:
-        told: list[Progress] = []
+    def test_the_rest_of_a_sized_input_is_reported_as_unstarted(self) -> None:
+        reports: list[Progress] = []
         with pytest.raises(BatchInterrupted) as raised:
-            BoundedExecutor(1, on_progress=told.append).run(interrupting(5), range(100_000))
+            BoundedExecutor(1, on_progress=reports.append).run(interrupting(5), range(100_000))
         report = raised.value.report
         assert report.submitted == 100_000
         assert len(report.unstarted) == 100_000 - len(report.succeeded)
         assert {outcome.reason for outcome in report.unstarted} == {"interrupted"}
-        assert told[-1].done == 100_000
+        assert reports[-1].done == 100_000
         assert 0.0 < report.elapsed < 60.0
         assert str(raised.value) == f"{len(report.succeeded)} of 100000 items had succeeded"
 
@@ -901,9 +904,9 @@ class TestInterrupt:
         assert len(reported) <= 4
         assert workers() == []
 
-    @pytest.mark.parametrize("way", ["run", "stream"])
-    def test_a_second_one_ends_the_wait_for_the_calls_in_flight(
-        self, way: str, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("method", ["run", "stream"])
+    def test_a_second_interrupt_ends_the_wait_for_calls_in_flight(
+        self, method: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         waiting, over = threading.Event(), threading.Event()
         stop = ThreadedRun[int, int].stop
@@ -922,12 +925,12 @@ class TestInterrupt:
             return number
 
         with pytest.raises(KeyboardInterrupt) as raised:
-            list(getattr(BoundedExecutor(1), way)(work, [0]) or ())
+            list(getattr(BoundedExecutor(1), method)(work, [0]) or ())
         over.set()
         assert isinstance(raised.value, BatchInterrupted)
         assert raised.value.report.submitted == 0
 
-    def test_another_signals_exception_leaves_no_worker_either(self) -> None:
+    def test_an_exception_from_another_signal_leaves_no_worker(self) -> None:
         class Terminated(BaseException): ...
 
         def terminate(*_: object) -> None:
@@ -953,7 +956,7 @@ class TestInterrupt:
 
 
 class TestReportOf:
-    def test_it_is_found_in_the_cause_as_well(self) -> None:
+    def test_it_is_found_in_the_cause(self) -> None:
         report: BatchReport[int, int] = BatchReport(())
         outer = TimeoutError()
         outer.__cause__ = BatchInterrupted(report)

@@ -1,4 +1,4 @@
-"""BoundedExecutor with tasks: the threaded one's twin."""
+"""BoundedExecutor with asyncio tasks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def statuses(outcomes: Any) -> str:  # noqa: ANN401 - outcomes of any items
 
 
 def others() -> list[str]:
-    """The tasks of this loop that are not done, apart from the test's own."""
+    """The tasks of this loop that are not done, except the test's own."""
     current = asyncio.current_task()
     return [task.get_name() for task in asyncio.all_tasks() if task is not current]
 
@@ -62,8 +62,8 @@ async def numbers(stop: int) -> AsyncIterator[int]:
         yield number
 
 
-async def turn() -> None:
-    """Let the other tasks have theirs."""
+async def run_others() -> None:
+    """Let the other tasks run."""
     await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
 
 
@@ -78,7 +78,7 @@ async def cancelled(task: asyncio.Task[Any]) -> BatchReport[Any, Any]:
 
 
 class TestArun:
-    async def test_values_come_in_input_order_whoever_is_done_first(self) -> None:
+    async def test_values_are_in_input_order_whatever_finishes_first(self) -> None:
         clock = FakeClock(100.0)
 
         async def slower_first(number: int) -> int:
@@ -91,7 +91,7 @@ class TestArun:
         assert report.elapsed == clock.monotonic() - 100.0
         assert report.stopped is None
 
-    async def test_failures_stand_beside_successes(self) -> None:
+    async def test_one_failure_leaves_the_other_items_untouched(self) -> None:
         report = await BoundedExecutor(1).arun(ascripted("a", validation_error(), "b"), range(3))
         assert statuses(report.outcomes) == "sfs"
         assert report.values == ["a", "b"]
@@ -111,14 +111,14 @@ class TestArun:
         assert (second.attempts, second.retries) == (1, 0)
         assert clock.sleeps == [0.5, 1.0]
 
-    async def test_never_more_than_max_workers_are_in_flight_and_all_of_them_are(self) -> None:
+    async def test_exactly_max_workers_items_are_in_flight(self) -> None:
         in_flight = most = 0
 
         async def work(_: int) -> None:
             nonlocal in_flight, most
             in_flight += 1
             most = max(most, in_flight)
-            await turn()
+            await run_others()
             in_flight -= 1
 
         report = await BoundedExecutor(3).arun(work, range(30))
@@ -142,15 +142,15 @@ class TestArun:
         report = await BoundedExecutor(3).arun(double, numbers(10))
         assert report.values == list(range(0, 20, 2))
 
-    async def test_an_asynchronous_input_that_is_asked_by_one_worker_at_a_time(self) -> None:
+    async def test_an_asynchronous_input_is_read_by_one_worker_at_a_time(self) -> None:
         async def slow() -> AsyncIterator[int]:
             for number in range(6):
-                await turn()
+                await run_others()
                 yield number
 
         assert (await BoundedExecutor(3).arun(double, slow())).values == [0, 2, 4, 6, 8, 10]
 
-    async def test_tasks_see_the_callers_context(self) -> None:
+    async def test_tasks_inherit_the_callers_context(self) -> None:
         request_id: ContextVar[str] = ContextVar("request_id")
         request_id.set("abc")
 
@@ -159,7 +159,7 @@ class TestArun:
 
         assert (await BoundedExecutor(2).arun(work, range(2))).values == ["abc", "abc"]
 
-    async def test_what_was_reserved_and_what_it_cost_is_told(self) -> None:
+    async def test_token_usage_is_reported(self) -> None:
         request = RequestTokens(0, 100)
         executor = BoundedExecutor(1, policy=RetryPolicy(max_retries=0), tokens=request)
         ask = ascripted(converse_response("a b c"), read_timeout())
@@ -168,17 +168,19 @@ class TestArun:
         assert [outcome.tokens for outcome in report.outcomes] == [answered, lost]
         assert report.tokens == answered + lost
 
-    async def test_an_item_whose_tokens_cannot_be_told_fails_alone(self) -> None:
+    async def test_an_item_whose_tokens_cannot_be_computed_fails_alone(self) -> None:
         report = await BoundedExecutor(2, tokens=len).arun(ascripted(then="answer"), ["a", 5, "b"])
         assert statuses(report.outcomes) == "sfs"
         assert (report.failed[0].attempts, report.failed[0].reason) == (0, "not a usable item")
 
-    async def test_progress_is_told_after_each_item_and_balances(self) -> None:
-        told: list[Progress] = []
-        await BoundedExecutor(3, on_progress=told.append).arun(ascripted(validation_error(), then="answer"), range(10))
-        assert len(told) == 10
-        assert all(p.submitted == p.succeeded + p.failed + p.unstarted + p.in_flight for p in told)
-        assert (told[-1].succeeded, told[-1].failed, told[-1].total) == (9, 1, 10)
+    async def test_progress_is_reported_after_each_item_and_balances(self) -> None:
+        reports: list[Progress] = []
+        await BoundedExecutor(3, on_progress=reports.append).arun(
+            ascripted(validation_error(), then="answer"), range(10)
+        )
+        assert len(reports) == 10
+        assert all(p.submitted == p.succeeded + p.failed + p.unstarted + p.in_flight for p in reports)
+        assert (reports[-1].succeeded, reports[-1].failed, reports[-1].total) == (9, 1, 10)
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
     async def test_raising_a_base_exception_is_one_items_failure(self, error: type[BaseException]) -> None:
@@ -187,7 +189,7 @@ class TestArun:
         (failed,) = report.failed
         assert (type(failed.error), failed.fault, failed.reason) == (error, Fault.CANCELLED, "run stopped")
 
-    async def test_a_failed_batch_leaves_no_circle_behind(self) -> None:
+    async def test_a_failed_batch_leaves_no_reference_cycle(self) -> None:
         class Payload: ...
 
         async def work(payload: Payload) -> None:
@@ -202,14 +204,14 @@ class TestArun:
             report = await BoundedExecutor(1, policy=PLAIN, clock=FakeClock()).arun(work, [payload])
             assert len(report.failed) == 1
             del payload, report
-            await turn()
+            await run_others()
             assert alive() is None
         finally:
             gc.enable()
 
 
 class TestEndOfTheRun:
-    async def test_a_wrong_model_id_costs_as_many_calls_as_there_are_workers(self) -> None:
+    async def test_a_fatal_fault_costs_at_most_one_call_per_worker(self) -> None:
         clock = FakeClock()
         fn = ascripted(then=access_denied(), clock=clock, latency=1.0)
         report = await BoundedExecutor(4, clock=clock).arun(fn, range(104))
@@ -217,14 +219,14 @@ class TestEndOfTheRun:
         assert {outcome.reason for outcome in report.unstarted} == {report.stopped}
         assert report.stopped == "access_denied: every other item would fail the same way"
 
-    async def test_what_is_left_of_an_asynchronous_input_is_listed_too(self) -> None:
-        told: list[Progress] = []
-        report = await BoundedExecutor(1, on_progress=told.append).arun(ascripted(access_denied()), numbers(5))
+    async def test_the_rest_of_an_asynchronous_input_is_reported_as_unstarted(self) -> None:
+        reports: list[Progress] = []
+        report = await BoundedExecutor(1, on_progress=reports.append).arun(ascripted(access_denied()), numbers(5))
         assert statuses(report.outcomes) == "fuuuu"
         assert [outcome.item for outcome in report.outcomes] == list(range(5))
-        assert told[-1].unstarted == 4
+        assert reports[-1].unstarted == 4
 
-    async def test_sleepers_are_woken(self) -> None:
+    async def test_a_fatal_fault_wakes_sleeping_workers(self) -> None:
         clock = FakeClock()
 
         async def work(number: int) -> None:
@@ -245,7 +247,7 @@ class TestEndOfTheRun:
         assert refused.fault is Fault.ACCESS_DENIED
         assert statuses(report.outcomes) == "ffuuu"
 
-    async def test_one_that_would_sleep_after_the_stop_does_not(self) -> None:
+    async def test_no_worker_begins_a_sleep_after_the_stop(self) -> None:
         clock = FakeClock()
 
         async def work(number: int) -> None:
@@ -256,7 +258,7 @@ class TestEndOfTheRun:
         assert [outcome.reason for outcome in report.outcomes] == ["not retryable", "run stopped"]
         assert clock.sleeps == []
 
-    async def test_the_deadline(self) -> None:
+    async def test_items_that_do_not_fit_in_the_deadline_are_unstarted(self) -> None:
         clock = FakeClock()
         report = await BoundedExecutor(2, clock=clock, deadline=Deadline(5.0)).arun(
             lambda _: clock.aadvance(2.0), range(10)
@@ -306,7 +308,7 @@ class TestInputThatRaises:
         assert raised.value.report == BatchReport((), 0.0, "the input raised ValueError")
         assert sorted(outcome.index for outcome in outcomes) == [0, 1, 2, 3, 4]
 
-    async def test_while_what_is_left_is_listed(self) -> None:
+    async def test_an_input_that_raises_after_the_stop_keeps_the_first_reason(self) -> None:
         error = ValueError("broken")
         with pytest.raises(InputError) as raised:
             await BoundedExecutor(1).arun(ascripted(access_denied()), BrokenInput(3, error).asynchronous())
@@ -327,7 +329,7 @@ class TestCancellation:
 
         task = asyncio.create_task(BoundedExecutor(2).arun(work, range(10)))
         await entered.wait()
-        await turn()
+        await run_others()
         report = await cancelled(task)
         assert report.values == [0, 1, 2, 3]
         assert statuses(report.outcomes) == "ssssff" + "uuuu"
@@ -337,20 +339,20 @@ class TestCancellation:
         assert 0.0 < report.elapsed < 60.0
         assert others() == []
 
-    async def test_while_every_worker_waits_for_the_input(self) -> None:
-        asked = asyncio.Event()
+    async def test_cancelling_while_every_worker_waits_for_the_input(self) -> None:
+        requested = asyncio.Event()
 
         async def silent() -> AsyncIterator[int]:
-            asked.set()
+            requested.set()
             await asyncio.Event().wait()
             yield 0
 
         task = asyncio.create_task(BoundedExecutor(2).arun(double, silent()))
-        await asked.wait()
+        await requested.wait()
         report = await cancelled(task)
         assert (report.outcomes, report.stopped) == ((), "cancelled")
 
-    async def test_a_timeout_around_it_is_a_timeout_and_keeps_the_report(self) -> None:
+    async def test_asyncio_timeout_raises_timeout_error_with_the_report(self) -> None:
         async def work(number: int) -> int:
             if number:
                 await asyncio.Event().wait()
@@ -366,12 +368,12 @@ class TestCancellation:
         assert report is not None
         assert statuses(report.outcomes) == "sff" + 7 * "u"
 
-    async def test_a_task_group_around_it_ends_as_it_should(self) -> None:
+    async def test_a_failure_in_a_surrounding_task_group_cancels_the_run(self) -> None:
         async def hang(_: int) -> None:
             await asyncio.Event().wait()
 
         async def fail() -> None:
-            await turn()
+            await run_others()
             raise LookupError
 
         async def both() -> None:
@@ -384,7 +386,7 @@ class TestCancellation:
         assert [type(error) for error in raised.value.exceptions] == [LookupError]
         assert others() == []
 
-    async def test_sleepers_do_not_finish_their_sleep(self) -> None:
+    async def test_cancelling_ends_backoff_sleeps(self) -> None:
         clock = FakeClock()
         asleep = asyncio.Event()
 
@@ -403,7 +405,7 @@ class TestCancellation:
         assert statuses(report.outcomes) == "fu"
         assert (report.failed[0].attempts, report.failed[0].fault) == (1, Fault.CANCELLED)
 
-    async def test_a_cancellation_while_the_run_wakes_its_sleepers_is_not_lost(self) -> None:
+    async def test_a_cancellation_while_sleepers_are_woken_is_not_lost(self) -> None:
         release = asyncio.Event()
 
         class Holding(FakeClock):
@@ -419,7 +421,7 @@ class TestCancellation:
         async def work(number: int) -> None:
             if number:
                 while not clock.sleeps:
-                    await turn()
+                    await run_others()
                 raise access_denied()
             raise throttling_error()
 
@@ -429,7 +431,7 @@ class TestCancellation:
         assert report.submitted == 2
         assert others() == []
 
-    async def test_a_function_that_ignores_it_finishes_its_item_and_no_other(self) -> None:
+    async def test_a_function_that_ignores_cancellation_finishes_its_item_only(self) -> None:
         entered = asyncio.Event()
 
         async def stubborn(number: int) -> int:
@@ -446,7 +448,7 @@ class TestCancellation:
         assert statuses(report.outcomes) == "suu"
         assert report.stopped == "cancelled"
 
-    async def test_an_input_of_unknown_length_is_not_asked_for_the_rest(self) -> None:
+    async def test_an_input_of_unknown_length_is_not_read_further(self) -> None:
         entered = asyncio.Event()
 
         async def hang(_: int) -> None:
@@ -459,7 +461,7 @@ class TestCancellation:
         assert statuses(report.outcomes) == "f"
 
     @pytest.mark.parametrize("asleep", [False, True])
-    async def test_a_worker_that_is_cancelled_alone_ends_the_run_and_loses_nothing(self, asleep: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    async def test_a_cancelled_worker_ends_the_run_and_loses_nothing(self, asleep: bool) -> None:  # noqa: FBT001 - a parameter of the test
         entered = asyncio.Event()
 
         class NeverEnding(FakeClock):
@@ -483,7 +485,7 @@ class TestCancellation:
 
 
 class TestAstream:
-    async def test_outcomes_come_as_they_finish(self) -> None:
+    async def test_outcomes_are_yielded_as_items_finish(self) -> None:
         clock = FakeClock()
 
         async def slower_first(number: int) -> int:
@@ -500,30 +502,30 @@ class TestAstream:
         assert [outcome async for outcome in BoundedExecutor().astream(double, numbers(0))] == []
 
     @pytest.mark.parametrize("max_workers", [1, 3])
-    async def test_never_more_than_max_workers_are_taken_ahead_of_the_consumer(self, max_workers: int) -> None:
-        taken = consumed = 0
+    async def test_at_most_max_workers_items_are_read_ahead_of_the_consumer(self, max_workers: int) -> None:
+        read = consumed = 0
 
         async def endless() -> AsyncIterator[int]:
-            nonlocal taken
+            nonlocal read
             for number in itertools.count():
-                taken += 1
+                read += 1
                 yield number
 
         async with closing(BoundedExecutor(max_workers).astream(double, endless())) as stream:
             async for _ in stream:
-                await turn()
-                assert taken <= consumed + max_workers
+                await run_others()
+                assert read <= consumed + max_workers
                 consumed += 1
                 if consumed == 50:
                     break
         assert consumed == 50
         assert others() == []
 
-    async def test_progress_is_told_of_a_stream(self) -> None:
-        told: list[Progress] = []
-        async for _ in BoundedExecutor(2, on_progress=told.append).astream(double, range(10)):
+    async def test_a_stream_reports_progress(self) -> None:
+        reports: list[Progress] = []
+        async for _ in BoundedExecutor(2, on_progress=reports.append).astream(double, range(10)):
             pass
-        assert (len(told), told[-1].succeeded) == (10, 10)
+        assert (len(reports), reports[-1].succeeded) == (10, 10)
 
     async def test_closing_stops_it_and_leaves_no_task(self) -> None:
         fn = ascripted(then="answer")
@@ -533,30 +535,30 @@ class TestAstream:
         assert others() == []
         assert fn.calls <= 4
 
-    async def test_what_is_left_of_a_sized_input_is_yielded_as_unstarted(self) -> None:
+    async def test_the_rest_of_a_sized_input_is_yielded_as_unstarted(self) -> None:
         clock = FakeClock()
         fn = ascripted(then=access_denied(), clock=clock, latency=1.0)
         outcomes = [outcome async for outcome in BoundedExecutor(2, clock=clock).astream(fn, range(7))]
         assert statuses(outcomes) == "ffuuuuu"
 
-    async def test_an_endless_input_that_was_left_is_still_there(self) -> None:
+    async def test_an_endless_input_is_not_read_further_after_the_stop(self) -> None:
         items = itertools.count()
         fn = ascripted(then=access_denied())
         outcomes = [outcome async for outcome in BoundedExecutor(2).astream(fn, items)]
         assert statuses(outcomes) in {"f", "ff"}
         assert next(items) == len(outcomes)
 
-    async def test_an_item_that_was_awaited_when_the_run_stopped_is_not_lost(self) -> None:
-        asked, refused = asyncio.Event(), asyncio.Event()
+    async def test_an_item_awaited_from_the_input_at_the_stop_is_not_lost(self) -> None:
+        requested, refused = asyncio.Event(), asyncio.Event()
 
         async def slow() -> AsyncIterator[int]:
             yield 0
-            asked.set()
+            requested.set()
             await refused.wait()
             yield 1
 
         async def work(_: int) -> None:
-            await asked.wait()
+            await requested.wait()
             raise access_denied()
 
         outcomes: list[ItemOutcome[int, None]] = []
@@ -566,7 +568,7 @@ class TestAstream:
         assert statuses(outcomes) == "fu"
         assert outcomes[1].item == 1
 
-    async def test_a_cancelled_consumer_finds_what_was_finished_in_the_exception(self) -> None:
+    async def test_a_cancelled_consumer_gets_finished_outcomes_from_the_exception(self) -> None:
         done = 0
 
         async def work(number: int) -> int:
@@ -576,12 +578,12 @@ class TestAstream:
             done += 1
             return number
 
-        seen: list[int] = []
+        consumed: list[int] = []
         paused = asyncio.Event()
 
         async def consume() -> None:
             async for outcome in BoundedExecutor(4).astream(work, range(4)):
-                seen.append(outcome.index)
+                consumed.append(outcome.index)
                 paused.set()
                 await asyncio.Event().wait()
 
@@ -590,16 +592,16 @@ class TestAstream:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await turn()
-        assert seen == [0]
+        await run_others()
+        assert consumed == [0]
 
         stream = BoundedExecutor(4).astream(work, range(4))
         first = await anext(stream)
         waiting = asyncio.create_task(drain(stream))
-        await turn()
+        await run_others()
         report = await cancelled(waiting)
         assert first.index == 0
-        assert statuses(report.outcomes) == "f", "the one that hung; the others had been handed out"
+        assert statuses(report.outcomes) == "f", "the one that hung; the others had been yielded"
         assert report.stopped == "closed by its consumer"
         assert others() == []
 

@@ -1,4 +1,4 @@
-"""A run whose parts are broken loses no item and tells what broke; an interrupt loses no finished result."""
+"""A run with failing parts loses no item and raises their error; an interrupt loses no finished result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def boom(item: int) -> int:
     raise RuntimeError(f"boom {item}")
 
 
-def test_a_classifier_that_tells_no_fault_ends_the_run_with_its_error() -> None:
+def test_a_classifier_that_returns_no_fault_ends_the_run_with_its_error() -> None:
     executor = BoundedExecutor(2, classify=lambda _: cast("Any", "no fault"))
     with pytest.raises(AttributeError) as caught:
         executor.run(boom, range(10))
@@ -34,29 +34,29 @@ def test_a_classifier_that_tells_no_fault_ends_the_run_with_its_error() -> None:
     assert report.stopped == "a worker failed with AttributeError"
 
 
-def no_idea(_: BaseException) -> Fault:
+def failing_classifier(_: BaseException) -> Fault:
     raise LookupError("no idea")
 
 
 def test_a_classifier_that_raises_fails_its_item_only() -> None:
-    report = BoundedExecutor(2, classify=no_idea).run(boom, range(6))
+    report = BoundedExecutor(2, classify=failing_classifier).run(boom, range(6))
     assert [type(outcome.error) for outcome in report.failed] == [LookupError] * 6
 
 
-def test_where_nothing_can_be_told_of_an_item_the_run_ends_with_the_error() -> None:
+def test_an_outcome_that_cannot_be_made_ends_the_run_with_the_error() -> None:
     with pytest.raises(LookupError, match="no idea") as caught:
-        BoundedExecutor(2, classify=no_idea, tokens=boom).run(boom, range(6))
+        BoundedExecutor(2, classify=failing_classifier, tokens=boom).run(boom, range(6))
     report = report_of(caught.value)
     assert report is not None
     assert report.submitted == 6
     assert report.stopped == "a worker failed with LookupError"
 
 
-def test_the_asynchronous_twins_do_the_same() -> None:
+def test_arun_and_astream_do_the_same() -> None:
     async def aboom(item: int) -> int:
         return boom(item)
 
-    executor = BoundedExecutor(2, classify=no_idea, tokens=boom)
+    executor = BoundedExecutor(2, classify=failing_classifier, tokens=boom)
     with pytest.raises(LookupError, match="no idea") as caught:
         asyncio.run(executor.arun(aboom, range(6)))
     report = report_of(caught.value)
@@ -70,15 +70,15 @@ def test_the_asynchronous_twins_do_the_same() -> None:
         asyncio.run(consume())
 
 
-def test_a_stream_yields_what_there_is_before_it_raises() -> None:
-    stream = BoundedExecutor(1, classify=no_idea, tokens=boom).stream(boom, range(4))
-    seen = [next(stream).status for _ in range(4)]
-    assert seen == ["failed", "unstarted", "unstarted", "unstarted"]
+def test_a_stream_yields_all_outcomes_before_it_raises() -> None:
+    stream = BoundedExecutor(1, classify=failing_classifier, tokens=boom).stream(boom, range(4))
+    results = [next(stream).status for _ in range(4)]
+    assert results == ["failed", "unstarted", "unstarted", "unstarted"]
     with pytest.raises(LookupError, match="no idea"):
         next(stream)
 
 
-def test_a_progress_callback_that_exits_is_heard() -> None:
+def test_system_exit_in_the_progress_callback_is_raised() -> None:
     def leave(_: object) -> None:
         raise SystemExit(3)
 
@@ -89,43 +89,43 @@ def test_a_progress_callback_that_exits_is_heard() -> None:
     assert len(report.succeeded) >= 1
 
 
-class BrokenOnce(FakeClock):
-    """Tells no time the second time it is asked: by the first worker, before it takes an item."""
+class FailsAtSecondReading(FakeClock):
+    """Fails at the second reading, which the first worker makes before it reads an item."""
 
-    asked = 0
+    readings = 0
 
     def monotonic(self) -> float:
-        self.asked += 1
-        if self.asked == 2:
+        self.readings += 1
+        if self.readings == 2:
             raise OSError("no time")
         return super().monotonic()
 
 
-def test_a_worker_that_fails_between_items_is_heard() -> None:
+def test_an_error_of_a_worker_between_items_is_raised() -> None:
     async def answer(item: int) -> int:
         return item
 
     with pytest.raises(OSError, match="no time") as caught:
-        BoundedExecutor(1, clock=BrokenOnce(), deadline=Deadline(5.0)).run(lambda item: item, range(4))
+        BoundedExecutor(1, clock=FailsAtSecondReading(), deadline=Deadline(5.0)).run(lambda item: item, range(4))
     with pytest.raises(OSError, match="no time") as acaught:
-        asyncio.run(BoundedExecutor(1, clock=BrokenOnce(), deadline=Deadline(5.0)).arun(answer, range(4)))
+        asyncio.run(BoundedExecutor(1, clock=FailsAtSecondReading(), deadline=Deadline(5.0)).arun(answer, range(4)))
     for report in (report_of(caught.value), report_of(acaught.value)):
         assert report is not None
         assert (report.submitted, len(report.unstarted)) == (4, 4)
         assert report.stopped == "a worker failed with OSError"
 
 
-def test_a_length_is_only_a_promise() -> None:
-    class Shy(list[int]):
+def test_an_input_with_a_broken_length_is_accepted() -> None:
+    class NegativeLength(list[int]):
         def __len__(self) -> int:
             return 0
 
-    class Silent(list[int]):
+    class RaisingLength(list[int]):
         def __len__(self) -> int:
             raise NotImplementedError
 
-    assert BoundedExecutor(4).run(lambda item: item, Shy([1, 2, 3])).values == [1, 2, 3]
-    assert BoundedExecutor(4).run(lambda item: item, Silent([1, 2, 3])).values == [1, 2, 3]
+    assert BoundedExecutor(4).run(lambda item: item, NegativeLength([1, 2, 3])).values == [1, 2, 3]
+    assert BoundedExecutor(4).run(lambda item: item, RaisingLength([1, 2, 3])).values == [1, 2, 3]
 
 
 @pytest.mark.parametrize("call", ["run", "stream"])
@@ -154,27 +154,27 @@ def test_an_item_whose_function_returns_a_coroutine_has_failed(max_retries: int)
 
 
 async def test_what_cannot_be_called_is_refused_before_anything_starts() -> None:
-    told = "BoundedExecutor: fn: got None; accepted: a function of one item"
+    refusal = "BoundedExecutor: fn: got None; accepted: a function of one item"
     executor = BoundedExecutor(2)
     nothing = cast("Any", None)
     with pytest.raises(TypeError) as refused:
         executor.run(nothing, [1])
-    assert str(refused.value) == told
+    assert str(refused.value) == refusal
     with pytest.raises(TypeError) as refused:
         next(executor.stream(nothing, [1]))
-    assert str(refused.value) == told
+    assert str(refused.value) == refusal
     with pytest.raises(TypeError) as refused:
         await executor.arun(nothing, [1])
-    assert str(refused.value) == told
+    assert str(refused.value) == refusal
     with pytest.raises(TypeError) as refused:
         _ = [outcome async for outcome in cast("AsyncIterator[Any]", executor.astream(nothing, [1]))]
-    assert str(refused.value) == told
+    assert str(refused.value) == refusal
     with pytest.raises(TypeError) as refused:
         BoundedExecutor(2, on_progress=cast("Any", 5))
     assert str(refused.value) == "BoundedExecutor: on_progress: got 5; accepted: a function of one Progress"
 
 
-def test_a_policy_refuses_a_coroutine_instead_of_taking_it_for_an_answer() -> None:
+def test_a_policy_refuses_a_returned_coroutine() -> None:
     async def answer() -> int:
         return 1
 
@@ -239,7 +239,7 @@ except BaseException as error:
         ("by_a_handler", "Term True"),
     ],
 )
-def test_however_a_run_is_interrupted_its_report_is_there(way: str, raised: str) -> None:
+def test_the_exception_of_an_interrupted_run_has_its_report(way: str, raised: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(INTERRUPTED), way],
         capture_output=True,

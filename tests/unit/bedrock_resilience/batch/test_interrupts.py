@@ -1,4 +1,4 @@
-"""InterruptHandler: Ctrl-C as a message, for the main thread only."""
+"""InterruptHandler: Ctrl-C as a callback, in the main thread only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from bedrock_resilience.batch._interrupts import InterruptHandler
 
 
-def test_ctrl_c_is_a_call_and_no_exception() -> None:
+def test_ctrl_c_calls_the_handler_and_raises_nothing() -> None:
     calls: list[int] = []
     with InterruptHandler(lambda: calls.append(1)) as interrupts:
         signal.raise_signal(signal.SIGINT)
@@ -19,7 +19,7 @@ def test_ctrl_c_is_a_call_and_no_exception() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_one_that_nobody_waits_for_is_raised_afterwards() -> None:
+def test_an_unhandled_interrupt_is_raised_afterwards() -> None:
     with InterruptHandler(lambda: None) as interrupts:
         interrupts.raise_pending()
         signal.raise_signal(signal.SIGINT)
@@ -27,15 +27,15 @@ def test_one_that_nobody_waits_for_is_raised_afterwards() -> None:
         interrupts.raise_pending()
 
 
-def test_a_handler_of_the_program_stays() -> None:
-    seen: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
+def test_a_signal_handler_of_the_program_is_kept() -> None:
+    received: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
     try:
         with InterruptHandler(lambda: None) as interrupts:
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert (seen, interrupts.count) == ([signal.SIGINT], 0)
+    assert (received, interrupts.count) == ([signal.SIGINT], 0)
 
 
 def test_another_thread_changes_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Ledger: each item is taken once, and closed once."""
+"""Ledger: each item is claimed once and closed once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def failing(after: int, error: BaseException) -> Iterator[int]:
     raise error
 
 
-class TestTaking:
+class TestNextItem:
     def test_items_come_in_order_with_their_index(self) -> None:
         ledger: Ledger[str, int] = Ledger()
         items = iter("ab")
@@ -42,7 +42,7 @@ class TestTaking:
         assert ledger.stopped is None
         assert ledger.progress().submitted == 2
 
-    def test_after_a_stop_nothing_is_taken_from_the_input(self) -> None:
+    def test_after_a_stop_nothing_is_read_from_the_input(self) -> None:
         ledger: Ledger[str, int] = Ledger()
         items = iter("ab")
         ledger.stop("enough")
@@ -59,7 +59,7 @@ class TestTaking:
         assert ledger.stopped == f"the input raised {type(error).__name__}"
         assert ledger.progress().submitted == 1
 
-    def test_an_item_got_elsewhere_is_entered(self) -> None:
+    def test_an_item_read_elsewhere_is_entered(self) -> None:
         ledger: Ledger[str, int] = Ledger()
         assert ledger.register("a") == (0, "a")
         assert ledger.register("b") == (1, "b")
@@ -79,35 +79,35 @@ class TestTaking:
         assert ledger.progress().unstarted == 2
 
     def test_while_the_input_keeps_one_worker_waiting_others_can_close_and_stop(self) -> None:
-        asked, go_on = threading.Event(), threading.Event()
+        requested, go_on = threading.Event(), threading.Event()
 
         def slow() -> Iterator[str]:
             yield "a"
-            asked.set()
+            requested.set()
             assert go_on.wait(10)
             yield "b"
 
         ledger: Ledger[str, int] = Ledger()
         items = slow()
         ledger.next_item(items)
-        taken: list[object] = []
-        thread = threading.Thread(target=lambda: taken.append(ledger.next_item(items)))
+        claimed: list[object] = []
+        thread = threading.Thread(target=lambda: claimed.append(ledger.next_item(items)))
         thread.start()
-        assert asked.wait(10)
+        assert requested.wait(10)
         ledger.close(done(0))
         assert ledger.progress().succeeded == 1
         ledger.stop("enough")
         go_on.set()
         thread.join()
-        assert taken == [None]
+        assert claimed == [None]
         assert [late.item for late in ledger.close_late()] == ["b"]
 
-    def test_an_input_is_asked_by_one_thread_at_a_time(self) -> None:
+    def test_the_input_is_read_by_one_thread_at_a_time(self) -> None:
         def counted() -> Iterator[int]:
             yield from range(2_000)
 
         ledger: Ledger[int, int] = Ledger()
-        items = counted()  # a generator that two threads ask at once raises a ValueError
+        items = counted()  # a generator that two threads advance at once raises a ValueError
         threads = [
             threading.Thread(target=lambda: [None for _ in iter(lambda: ledger.next_item(items), None)])
             for _ in range(4)
@@ -121,7 +121,7 @@ class TestTaking:
 
 
 class TestClosing:
-    def test_the_account_balances_at_every_step(self) -> None:
+    def test_the_counts_balance_at_every_step(self) -> None:
         ledger: Ledger[str, int] = Ledger(total=4)
         assert ledger.progress() == Progress(0, 0, 0, 0, 0, 0, 0, 0, 4)
         for item in "abc":
@@ -151,14 +151,14 @@ class TestClosing:
 
 
 class TestStopping:
-    def test_the_first_reason_stays(self) -> None:
+    def test_the_first_stop_reason_is_kept(self) -> None:
         ledger: Ledger[str, int] = Ledger()
         assert ledger.stopped is None
         ledger.stop("first")
         ledger.stop("second")
         assert ledger.stopped == "first"
 
-    def test_what_is_left_is_unstarted_with_the_reason(self) -> None:
+    def test_the_rest_of_the_input_is_unstarted_with_the_reason(self) -> None:
         ledger: Ledger[str, int] = Ledger()
         items = iter("abc")
         ledger.next_item(items)
@@ -169,14 +169,14 @@ class TestStopping:
         ]
         assert ledger.progress().unstarted == 2
 
-    def test_it_is_left_one_item_at_a_time(self) -> None:
+    def test_the_rest_is_read_one_item_at_a_time(self) -> None:
         ledger: Ledger[str, int] = Ledger()
         items = iter("abc")
         ledger.stop("enough")
         next(ledger.close_input(items))
         assert list(items) == ["b", "c"]
 
-    def test_an_input_that_raises_while_it_is_listed_keeps_what_was_listed(self) -> None:
+    def test_an_input_that_raises_while_the_rest_is_read_keeps_the_items_before(self) -> None:
         error = ValueError("broken")
         ledger: Ledger[int, int] = Ledger()
         ledger.stop("enough")
@@ -236,7 +236,7 @@ class TestOutcomes:
         outcome: ItemOutcome[str, int] = outcome_of(3, "item", call, 2.5, error=TimeoutError())
         assert outcome == ItemOutcome(index=3, item="item", status="unstarted", elapsed=2.5, reason=reason.value)
 
-    def test_of_a_call_whose_own_parts_failed_before_it_began(self) -> None:
+    def test_of_a_call_whose_pacer_failed_before_it_began(self) -> None:
         error = ValueError("a broken pacer")
         call = CallState(RetryPolicy())
         call.cancelled(error, 0.0)
@@ -248,7 +248,7 @@ class TestOutcomes:
             "not retryable",
         )
 
-    def test_of_an_item_nothing_can_be_made_of(self) -> None:
+    def test_of_an_unusable_item(self) -> None:
         error = KeyError("text")
         assert unusable_item(3, "item", error, Fault.UNKNOWN) == ItemOutcome(
             index=3, item="item", status="failed", error=error, fault=Fault.UNKNOWN, reason="not a usable item"
@@ -256,7 +256,7 @@ class TestOutcomes:
 
 
 class TestEndOfTheRun:
-    def test_a_fault_that_all_others_would_meet_ends_it(self) -> None:
+    def test_a_fatal_fault_ends_it(self) -> None:
         assert fatal_reason(attempted(access_denied())) == "access_denied: every other item would fail the same way"
         assert (
             fatal_reason(attempted(tokens_per_day_error()))
@@ -268,7 +268,7 @@ class TestEndOfTheRun:
         assert fatal_reason(attempted(throttling_error())) is None
         assert fatal_reason(attempted()) is None
 
-    def test_a_fault_that_was_got_over_does_not(self) -> None:
+    def test_a_fault_followed_by_success_does_not(self) -> None:
         call = CallState(RetryPolicy(retry_on={Fault.ACCESS_DENIED}))
         call.begin(0.0)
         call.failed(access_denied(), 0.0, 0.5)
@@ -285,7 +285,7 @@ class TestEndOfTheRun:
         assert fatal_reason(call) is None
 
 
-def test_a_failed_input_tells_how_far_it_came() -> None:
+def test_input_error_counts_the_items_before_it() -> None:
     report: BatchReport[str, int] = BatchReport(())
     failed = InputError(report, 7)
     assert str(failed) == "the input failed after 7 items"

@@ -1,4 +1,4 @@
-"""BatchReport: the numbers, and what they are made of."""
+"""BatchReport: counts, rates, JSON and the exception group."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ NOTHING: BatchReport[str, int] = BatchReport(())
 
 
 class TestNumbers:
-    def test_outcomes_are_sorted_by_what_became_of_them(self) -> None:
+    def test_outcomes_are_grouped_by_status(self) -> None:
         assert REPORT.succeeded == (DONE, EMPTY)
         assert REPORT.failed == (LOST,)
         assert REPORT.unstarted == (LEFT,)
         assert REPORT.submitted == 4
 
-    def test_values_are_those_of_the_succeeded_none_among_them(self) -> None:
+    def test_values_are_those_of_succeeded_items_including_none(self) -> None:
         assert REPORT.values == [5, None]
 
-    def test_costs_are_added_up(self) -> None:
+    def test_attempts_and_waits_are_added_up(self) -> None:
         assert (REPORT.attempts, REPORT.retries, REPORT.throttles) == (7, 4, 5)
         assert REPORT.backoff_seconds == 0.5 + 3.50046
         assert REPORT.pacing_seconds == 2.0 + 1.00146
@@ -70,12 +70,12 @@ class TestNumbers:
         assert (NOTHING.elapsed, NOTHING.stopped, NOTHING.values) == (0.0, None, [])
         assert BatchReport((LEFT,)).retry_rate == 0.0
 
-    def test_tokens_are_those_of_the_outcomes_that_tell(self) -> None:
+    def test_tokens_add_up_the_outcomes_that_have_them(self) -> None:
         first = RequestTokens(700, 1_000).settled(Usage(700, 100))
         second = RequestTokens(700, 1_000).settled(None)
-        told = [dataclasses.replace(outcome, tokens=tokens) for outcome, tokens in ((DONE, first), (LOST, second))]
-        assert BatchReport((told[0], EMPTY)).tokens == first
-        assert BatchReport((EMPTY, *told, LEFT)).tokens == first + second
+        outcomes = [dataclasses.replace(outcome, tokens=tokens) for outcome, tokens in ((DONE, first), (LOST, second))]
+        assert BatchReport((outcomes[0], EMPTY)).tokens == first
+        assert BatchReport((EMPTY, *outcomes, LEFT)).tokens == first + second
         assert REPORT.tokens is None
 
     def test_facts_are_frozen(self) -> None:
@@ -83,7 +83,7 @@ class TestNumbers:
             with pytest.raises(dataclasses.FrozenInstanceError):
                 setattr(fact, field, 1)
 
-    def test_an_outcome_knows_nothing_it_was_not_told(self) -> None:
+    def test_the_defaults_of_an_outcome(self) -> None:
         bare: ItemOutcome[str, int] = ItemOutcome(index=0, item="a", status="unstarted")
         assert (bare.value, bare.error, bare.fault, bare.reason) == (None, None, None, None)
         assert (bare.attempts, bare.retries, bare.throttles, bare.tokens) == (0, 0, 0, None)
@@ -122,11 +122,11 @@ class TestJson:
         other = dataclasses.replace(LOST, index=5, fault=Fault.VALIDATION)
         unknown = dataclasses.replace(LOST, index=6, fault=None)
         report = BatchReport((*REPORT.outcomes, second, other, unknown), elapsed=12.34567, stopped="deadline")
-        told = report.to_dict()
-        assert json.loads(json.dumps(told)) == told
-        outcomes = told.pop("outcomes")
+        result = report.to_dict()
+        assert json.loads(json.dumps(result)) == result
+        outcomes = result.pop("outcomes")
         assert outcomes == [outcome.to_dict() for outcome in report.outcomes]
-        assert told == {
+        assert result == {
             "submitted": 7,
             "succeeded": 2,
             "failed": 4,
@@ -145,21 +145,21 @@ class TestJson:
         }
 
     def test_tokens(self) -> None:
-        account = TokenUsage(answers=1, reserved=1_700, settled=1_200.26, unused=499.74)
-        outcome = dataclasses.replace(DONE, tokens=account)
+        usage = TokenUsage(answers=1, reserved=1_700, settled=1_200.26, unused=499.74)
+        outcome = dataclasses.replace(DONE, tokens=usage)
         assert (outcome.to_dict()["tokens_reserved"], outcome.to_dict()["tokens_settled"]) == (1_700, 1_200.3)
-        assert BatchReport((outcome, LEFT)).to_dict()["tokens"] == account.to_dict()
+        assert BatchReport((outcome, LEFT)).to_dict()["tokens"] == usage.to_dict()
 
-    def test_an_error_that_cannot_be_asked_is_named(self) -> None:
-        class Shy(Exception):  # noqa: N818 - it is what it is
+    def test_an_error_whose_str_raises_is_named_by_its_type(self) -> None:
+        class UnprintableError(Exception):
             def __str__(self) -> str:
                 raise RuntimeError("half initialized")
 
-        assert dataclasses.replace(LOST, error=Shy()).to_dict()["error"] == "Shy: "
+        assert dataclasses.replace(LOST, error=UnprintableError()).to_dict()["error"] == "UnprintableError: "
 
     def test_a_report_of_nothing(self) -> None:
-        told = NOTHING.to_dict()
-        assert (told["submitted"], told["stopped"], told["faults"], told["outcomes"]) == (0, None, {}, [])
+        result = NOTHING.to_dict()
+        assert (result["submitted"], result["stopped"], result["faults"], result["outcomes"]) == (0, None, {}, [])
 
 
 class TestRaiseForFailures:
@@ -167,13 +167,13 @@ class TestRaiseForFailures:
         BatchReport((DONE, EMPTY)).raise_for_failures()
         NOTHING.raise_for_failures()
 
-    def test_all_errors_stand_in_one_group(self) -> None:
+    def test_all_errors_are_in_one_group(self) -> None:
         with pytest.raises(ExceptionGroup) as raised:
             BatchReport((DONE, LOST)).raise_for_failures()
         assert raised.value.message == "1 of 2 items failed, 0 were not started"
         assert raised.value.exceptions == (ERROR,)
 
-    def test_what_was_not_started_is_told_once(self) -> None:
+    def test_unstarted_items_are_summarised_once(self) -> None:
         with pytest.raises(ExceptionGroup) as raised:
             BatchReport((*REPORT.outcomes, dataclasses.replace(LEFT, index=4, reason="later"))).raise_for_failures()
         assert raised.value.message == "1 of 5 items failed, 2 were not started"
@@ -188,7 +188,7 @@ class TestRaiseForFailures:
         assert raised.value.message == "0 of 1 items failed, 1 were not started"
         assert [type(error) for error in raised.value.exceptions] == [ItemsNotStartedError]
 
-    def test_an_interrupt_among_them_stays_one(self) -> None:
+    def test_a_base_exception_makes_it_a_base_exception_group(self) -> None:
         interrupted = dataclasses.replace(LOST, error=KeyboardInterrupt())
         with pytest.raises(BaseExceptionGroup) as raised:
             BatchReport((interrupted,)).raise_for_failures()

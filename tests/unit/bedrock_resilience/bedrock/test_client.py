@@ -62,7 +62,7 @@ class TestFactory:
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
         assert bedrock_runtime_client().meta.region_name == "eu-north-1"
 
-    def test_a_missing_region_is_a_fault_of_the_configuration(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_region_is_a_configuration_fault(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("AWS_DEFAULT_REGION")
         with pytest.raises(Exception, match="You must specify a region") as raised:
             bedrock_runtime_client()
@@ -156,7 +156,7 @@ class TestFactory:
             ),
         ],
     )
-    def test_options_that_work_against_the_policy(self, option: dict[str, Any], message: str) -> None:
+    def test_options_that_conflict_with_the_policy_are_refused(self, option: dict[str, Any], message: str) -> None:
         with pytest.raises(ClientConfigurationError) as raised:
             bedrock_runtime_client(**option)
         assert str(raised.value) == f"bedrock_runtime_client: {message}"

@@ -1,4 +1,4 @@
-"""BedrockRuntime: every call of the thin client is retried, paced, checked and learned from."""
+"""BedrockRuntime: every call is retried, paced and checked, and its usage improves the estimate."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ USAGE = Usage(10, 1)
 
 
 class RuntimeUnderTest:
-    """A runtime over a scripted client, with everything to look at."""
+    """A runtime over a scripted client, with its pacer and events recorded."""
 
     def __init__(self, *outcomes: object, then: object = None, **retrier: Any) -> None:  # noqa: ANN401 - as Retrier's
         self.client = ScriptedBedrock(*outcomes) if then is None else ScriptedBedrock(*outcomes, then=then)
@@ -73,7 +73,7 @@ def text(events: list[dict[str, Any]]) -> str:
 
 
 class TestResponses:
-    def test_converse_is_retried_until_it_is_answered(self) -> None:
+    def test_converse_is_retried_until_it_succeeds(self) -> None:
         under_test = RuntimeUnderTest(*throttling_errors(2), "Hello")
         answer = under_test.runtime.converse(**REQUEST)
         assert answer["output"]["message"]["content"] == [{"text": "Hello"}]
@@ -81,7 +81,7 @@ class TestResponses:
         assert under_test.clock.sleeps == [1.0, 2.0]
         assert under_test.kinds == [RetryScheduled, RetryScheduled, CallSucceeded]
 
-    def test_invoke_model_is_retried_until_it_is_answered(self) -> None:
+    def test_invoke_model_is_retried_until_it_succeeds(self) -> None:
         under_test = RuntimeUnderTest(read_timeout(), "Hello")
         answer = under_test.runtime.invoke_model(modelId="m", body={"max_tokens": 5})
         assert answer["content"] == [{"type": "text", "text": "Hello"}]
@@ -327,7 +327,7 @@ class TestStreams:
         assert under_test.pacer.outcomes[-1] == ("answered", None)
         assert under_test.kinds == [CallSucceeded]
 
-    def test_what_the_consumer_throws_into_it_ends_it(self) -> None:
+    def test_an_exception_thrown_into_it_ends_it(self) -> None:
         under_test = RuntimeUnderTest("Hello")
         stream = under_test.runtime.converse_stream(**REQUEST)
         next(stream)
@@ -363,13 +363,13 @@ class TestStreams:
         assert (under_test.client.calls, under_test.pacer.calls) == (0, [])
 
 
-class TestMaking:
-    def test_a_client_is_made_where_there_is_none(self) -> None:
+class TestConstruction:
+    def test_without_a_client_one_is_created(self) -> None:
         runtime = BedrockRuntime(workers=20)
         assert runtime.client.meta.service_model.service_name == "bedrock-runtime"
         assert runtime.client.meta.config.max_pool_connections == 20
 
-    def test_a_given_client_is_checked(self) -> None:
+    def test_a_client_passed_in_is_checked(self) -> None:
         client = bedrock_runtime_client(max_pool_connections=4, read_timeout=60)
         clock = FakeClock()
         retrier = Retrier(POLICY, clock=clock, deadline=Deadline.after(100, clock=clock))

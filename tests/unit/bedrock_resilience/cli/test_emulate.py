@@ -1,4 +1,4 @@
-"""``bedrock-resilience emulate`` serves an AWS SDK until it is told to end, and then tells what it has seen."""
+"""``bedrock-resilience emulate`` serves an AWS SDK until it is stopped, and then prints its counts."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ def test_it_serves_boto3_and_counts(process: subprocess.Popen[str]) -> None:
         (["--backend-url", "nowhere"], ["url", "'nowhere'", "http://host:port/v1"]),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(arguments: list[str], names: list[str]) -> None:
+def test_an_invalid_option_is_refused_in_one_line(arguments: list[str], names: list[str]) -> None:
     result = CliRunner().invoke(app, ["emulate", "--port", "0", *arguments])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: ")
     assert all(name in result.stderr for name in names)
 
 
-def test_a_port_that_is_taken_is_told() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+def test_a_port_in_use_is_reported() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = str(occupied.getsockname()[1])
         result = CliRunner().invoke(app, ["emulate", "--port", port])
     assert result.exit_code == 2
     assert f"port: got {port}" in result.stderr

@@ -36,7 +36,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended.value.code == "bedrock-resilience needs typer: pip install 'bedrock-resilience[cli]'"
 
 
-def test_another_missing_module_is_not_blamed_on_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_missing_module_is_raised_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bedrock_resilience.cli._app", None)
     with pytest.raises(ModuleNotFoundError):
         main()

@@ -34,7 +34,7 @@ def send(emulator: BedrockEmulator, method: str, path: str, body: object = None)
         return response.status, json.loads(response.read())
 
 
-def test_stats_tell_what_was_seen_and_what_is_set(emulator: BedrockEmulator) -> None:
+def test_stats_show_counts_and_settings(emulator: BedrockEmulator) -> None:
     assert send(emulator, "POST", CONVERSE, HELLO)[0] == 200
     status, stats = send(emulator, "GET", "/_emulator/stats")
     assert status == 200
@@ -52,7 +52,7 @@ def test_stats_tell_what_was_seen_and_what_is_set(emulator: BedrockEmulator) -> 
     }
 
 
-def test_the_log_tells_each_request(emulator: BedrockEmulator) -> None:
+def test_the_log_has_an_entry_for_each_request(emulator: BedrockEmulator) -> None:
     emulator.fail_next(1, "hang", operation="ConverseStream")
     emulator.fail_next(1, 503)
     send(emulator, "POST", CONVERSE, HELLO)
@@ -66,7 +66,7 @@ def test_the_log_tells_each_request(emulator: BedrockEmulator) -> None:
     assert (unknown["operation"], unknown["error"]) == (None, "UnknownOperationException")
 
 
-def test_faults_quota_and_latency_are_set_and_forgotten(emulator: BedrockEmulator) -> None:
+def test_faults_quota_and_latency_are_set_and_reset(emulator: BedrockEmulator) -> None:
     status, stats = send(
         emulator, "POST", "/_emulator/faults", {"n": 2, "error": "hang", "operation": "ConverseStream"}
     )
@@ -88,7 +88,7 @@ def test_faults_quota_and_latency_are_set_and_forgotten(emulator: BedrockEmulato
     assert send(emulator, "PUT", "/_emulator/quota", {})[1]["quota"]["burst"] is None
 
 
-def test_a_foreign_body_is_a_text_here(emulator: BedrockEmulator) -> None:
+def test_an_unexpected_body_is_given_as_text(emulator: BedrockEmulator) -> None:
     fault = {"error": "unexpected-body", "body": '{"é": 1}', "content_type": "application/json"}
     assert send(emulator, "POST", "/_emulator/faults", fault)[0] == 200
     assert send(emulator, "POST", CONVERSE, HELLO) == (200, {"é": 1})
@@ -136,7 +136,7 @@ def test_the_quotas_of_several_models_are_shown_by_model() -> None:
         ("PUT", "latency", {"latency": "fast"}, "parse_latency: latency: got 'fast'; accepted: seconds (6.5)"),
     ],
 )
-def test_what_is_not_accepted_is_refused_by_name(
+def test_an_invalid_setting_is_refused_by_name(
     emulator: BedrockEmulator, method: str, path: str, body: object, message: str
 ) -> None:
     status, answer = send(emulator, method, f"/_emulator/{path}", body)

@@ -37,7 +37,7 @@ def test_throttles_are_refusals_for_the_rate(error: str | None, *, throttled: bo
     assert entry.finished_at == 1.0
 
 
-def test_only_whole_answers_count_as_answered() -> None:
+def test_only_complete_responses_count_as_answered() -> None:
     request_log = RequestLog(size=9)
     for fault in (None, SlowFirstByte(), TruncatedBody()):
         entry = request_log.arrived(0.0, "/x", {}, b"")
@@ -47,7 +47,7 @@ def test_only_whole_answers_count_as_answered() -> None:
     assert request_log.answered == 2
 
 
-def test_what_was_in_flight_when_all_was_forgotten_is_not_counted_later() -> None:
+def test_requests_in_flight_at_a_reset_are_not_counted_later() -> None:
     request_log = RequestLog(size=9)
     entry = request_log.arrived(0.0, "/x", {}, b"")
     entry.status = 200

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_it_runs_until_it_is_told_to_stop() -> None:
+def test_it_runs_until_it_is_stopped() -> None:
     stop = threading.Event()
     urls: list[str] = []
 
@@ -46,13 +46,13 @@ def test_it_runs_in_any_thread() -> None:
     assert not thread.is_alive()
 
 
-def test_it_needs_nobody_to_be_told_that_it_is_ready() -> None:
+def test_the_ready_callback_is_optional() -> None:
     stop = threading.Event()
     stop.set()
     assert serve(BedrockEmulator(), stop=stop).requests == 0
 
 
-def test_a_taken_port_is_an_os_error() -> None:
+def test_a_port_in_use_is_an_os_error() -> None:
     with BedrockEmulator() as emulator:
         port = int(emulator.endpoint_url.rpartition(":")[2])
         with pytest.raises(OSError, match="Address already in use"):

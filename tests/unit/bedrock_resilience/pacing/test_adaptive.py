@@ -32,7 +32,7 @@ def send(pacer: AdaptivePacer, now: float) -> tuple[Reservation, float]:
 
 
 class TestStart:
-    def test_twelve_that_start_in_the_same_instant_are_spread_over_seconds(self) -> None:
+    def test_twelve_requests_at_the_same_instant_are_spread_over_seconds(self) -> None:
         pacer = AdaptivePacer()
         waits = [pacer.reserve(0.0).wait for _ in range(12)]
         assert waits[0] == 0.0
@@ -58,7 +58,7 @@ class TestStart:
             pacer.answered(reservation, now)
         assert pacer.requests_per_minute == approx(4 * 60 * CONFIG.start, within=30)
 
-    def test_the_rate_does_not_grow_while_nobody_wants_to_send(self) -> None:
+    def test_the_rate_does_not_grow_without_demand(self) -> None:
         pacer = AdaptivePacer()
         now = 0.0
         for _ in range(20):
@@ -66,7 +66,7 @@ class TestStart:
             pacer.answered(reservation, now)
         assert pacer.requests_per_minute == approx(60 * CONFIG.start, within=1)
 
-    def test_a_request_refused_at_once_leaves_next_to_nothing(self) -> None:
+    def test_a_refusal_of_the_first_request_cuts_the_rate_to_almost_nothing(self) -> None:
         pacer = AdaptivePacer()
         reservation, now = send(pacer, 0.0)
         pacer.throttled(reservation, now + 0.1)
@@ -83,7 +83,7 @@ class TestStart:
 
 
 class TestThrottle:
-    def test_it_moves_back_everyone_who_waits(self) -> None:
+    def test_it_delays_all_waiting_requests(self) -> None:
         pacer = AdaptivePacer()
         refused = pacer.reserve(0.0)
         waiting = [pacer.reserve(0.0) for _ in range(3)]
@@ -115,7 +115,7 @@ class TestThrottle:
         pacer.answered(unasked, 30.0)
         assert pacer.reserve(30.0).wait == 0.0
 
-    def test_those_in_flight_at_a_cut_do_not_cut_again(self) -> None:
+    def test_requests_in_flight_at_a_cut_do_not_cut_again(self) -> None:
         pacer = AdaptivePacer(AdaptiveConfig(start=1_000.0))
         in_flight = [send(pacer, number / 1_000)[0] for number in range(8)]
         for reservation in in_flight:
@@ -141,7 +141,7 @@ class TestThrottle:
             )
         assert pacer.requests_per_minute >= 1.0
 
-    def test_an_abandoned_request_lets_the_others_move_up(self) -> None:
+    def test_an_abandoned_request_moves_up_the_others(self) -> None:
         pacer = AdaptivePacer()
         _, second, third = (pacer.reserve(0.0) for _ in range(3))
         pacer.abandoned(second, 0.0)
@@ -176,14 +176,14 @@ class TestOverload:
         pacer.overloaded(reservation, now)
         assert pacer.requests_per_minute == approx(before / 2, within=1)
         pacer.reserve(now + HOLD_SECONDS - 1)
-        halved = pacer.requests_per_minute  # what it had grown by is forgotten, too
+        halved = pacer.requests_per_minute  # the growth is lost, too
         assert halved <= before / 2
         pacer.reserve(now + HOLD_SECONDS)
         assert pacer.requests_per_minute == approx(halved * 1.5)
         pacer.reserve(now + 2 * HOLD_SECONDS)
         assert pacer.requests_per_minute == approx(halved * 2)
 
-    def test_those_that_wait_ask_again_when_the_rate_is_raised(self) -> None:
+    def test_waiting_requests_check_again_when_the_rate_is_raised(self) -> None:
         pacer, now = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 100)
         for _ in range(6):
             reservation, now = send(pacer, now)
@@ -243,7 +243,7 @@ class TestInTheSimulator:
     def test_it_does_not_settle_below_a_quota_that_its_workers_hardly_use_up(self) -> None:
         quota = Quota(requests_per_minute=100, burst=5)
         report = simulate(Scenario(workers=12, items=500, quota=quota), pacer=AdaptivePacer)
-        assert report.ratio <= 1.04  # 1.10 where it yields to itself, throttle after throttle
+        assert report.ratio <= 1.04  # 1.10 where its own throttles drive it down
 
     @pytest.mark.parametrize("seed", range(4))
     def test_it_follows_a_quota_that_is_halved_and_restored(self, seed: int) -> None:

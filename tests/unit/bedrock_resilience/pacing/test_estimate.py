@@ -55,7 +55,7 @@ def test_throttles_from_before_a_change_are_discarded() -> None:
     assert estimate is not None
     assert (estimate.low, estimate.high) == (approx(0.49), approx(0.51))
     assert (estimate.sample_size, estimate.decreased) == (50, True)
-    again = observe(throttles, 300.0, 204)  # what contradicted it is forgotten
+    again = observe(throttles, 300.0, 204)  # contradicting throttles are discarded
     assert again is not None
     assert (again.sample_size, again.decreased) == (100, False)
 
@@ -104,4 +104,4 @@ def test_the_record_stays_short() -> None:
     throttles = Throttles()
     for number in range(10_000):
         observe(throttles, float(number), number)
-    assert len(throttles._not_admitted) <= 9  # pyright: ignore[reportPrivateUsage] - memory is not seen from outside
+    assert len(throttles._not_admitted) <= 9  # pyright: ignore[reportPrivateUsage] - its memory has no public measure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bedrock_resilience.pacing import NoPacer
 
 
-def test_everything_may_be_sent_at_once_whatever_became_of_the_requests_before() -> None:
+def test_nothing_waits_whatever_the_outcomes_before() -> None:
     pacer = NoPacer()
     for close in (pacer.answered, pacer.throttled, pacer.overloaded, pacer.abandoned):
         reservation = pacer.reserve(10.0, tokens=4_000)

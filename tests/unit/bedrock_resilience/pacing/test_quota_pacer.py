@@ -25,13 +25,13 @@ def waits(pacer: QuotaPacer, count: int, now: float = 0.0, tokens: int = 0) -> l
 class TestRequests:
     def test_the_burst_goes_at_once_and_the_rest_at_the_rate(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, burst=3))
-        # Of the burst, what may arrive 0.05 s late is kept back.
+        # The burst is reduced by what may arrive 0.05 s late.
         assert waits(pacer, 5) == [0.0, 0.0, 0.05, 1.05, 2.05]
 
     def test_with_a_burst_of_one_what_may_arrive_late_is_added_to_every_interval(self) -> None:
         assert waits(QuotaPacer(Quota(requests_per_minute=60, burst=1)), 3) == [0.0, 1.05, 2.1]
 
-    def test_without_a_request_quota_nobody_waits(self) -> None:
+    def test_without_a_request_quota_there_is_no_wait(self) -> None:
         pacer = QuotaPacer(Quota())
         assert waits(pacer, 100) == [0.0] * 100
         assert pacer.requests_per_minute is None
@@ -79,7 +79,7 @@ class TestTokens:
         pacer.answered(first, 10.0, Usage(500, 500))  # 2,000 are refunded, 1,000 were refilled
         assert pacer.due(waiting, 10.0) == approx(0.05)
 
-    def test_a_settlement_beyond_the_reservation_is_paid_for(self) -> None:
+    def test_a_settlement_beyond_the_reservation_is_debited(self) -> None:
         pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
         first = pacer.reserve(0.0, 4_000)
         pacer.answered(first, 0.0, Usage(3_000, 600))  # settles at 6,000: nothing is left

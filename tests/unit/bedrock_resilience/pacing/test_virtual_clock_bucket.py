@@ -20,7 +20,7 @@ def test_it_may_start_below_its_capacity() -> None:
     assert bucket.wait(bucket.claim()) == approx(0.25)
 
 
-def test_what_nobody_claims_is_kept_up_to_the_capacity() -> None:
+def test_unclaimed_permits_are_kept_up_to_the_capacity() -> None:
     bucket = VirtualClockBucket(rate=2.0, capacity=3.0, level=0.0)
     bucket.advance(0.0)
     bucket.advance(1.0)
@@ -29,7 +29,7 @@ def test_what_nobody_claims_is_kept_up_to_the_capacity() -> None:
     assert bucket.level == approx(3.0)
 
 
-def test_a_change_of_rate_moves_everyone_who_waits() -> None:
+def test_a_change_of_rate_changes_all_waits() -> None:
     bucket = VirtualClockBucket(rate=1.0, capacity=1.0, level=0.0)
     bucket.advance(0.0)
     claims = [bucket.claim() for _ in range(3)]
@@ -112,7 +112,7 @@ def test_the_next_wait_is_that_of_a_claim_made_now() -> None:
     assert bucket.next_wait() == bucket.wait(bucket.claim()) == approx(0.5)
 
 
-def test_permits_can_be_granted_and_taken_beside_the_rate() -> None:
+def test_permits_can_be_added_and_removed_beside_the_rate() -> None:
     bucket = VirtualClockBucket(rate=1.0, capacity=10.0, level=5.0)
     bucket.grant(-7.0)
     assert bucket.level == approx(-2.0)

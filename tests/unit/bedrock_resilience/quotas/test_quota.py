@@ -24,7 +24,7 @@ class TestQuota:
     def test_the_default_burst_is_a_tenth_of_a_minute_and_at_least_one(self, per_minute: float, burst: float) -> None:
         assert Quota(requests_per_minute=per_minute).request_burst == burst
 
-    def test_a_burst_given_is_the_burst(self) -> None:
+    def test_an_explicit_burst_is_kept(self) -> None:
         assert Quota(requests_per_minute=50, burst=7).request_burst == 7
 
     @pytest.mark.parametrize("field", ["requests_per_minute", "tokens_per_minute", "tokens_per_day"])

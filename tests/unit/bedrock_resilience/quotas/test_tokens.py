@@ -190,7 +190,7 @@ class TestTokenEstimator:
         estimator = TokenEstimator(tokens_per_character=0.5)
         assert estimator.estimate((b"12345678", 99, None)) == 4
 
-    def test_it_learns_the_ratio_that_answers_report(self) -> None:
+    def test_it_learns_the_ratio_from_reported_usage(self) -> None:
         estimator = TokenEstimator(tokens_per_character=1.0, weight=0.5)
         for _ in range(30):
             estimator.learn("x" * 100, Usage(25, 1))
@@ -202,7 +202,7 @@ class TestTokenEstimator:
         estimator.learn("x" * 100, Usage(10, 1, cache_write_input_tokens=20, cache_read_input_tokens=20))
         assert estimator.tokens_per_character == approx(0.5)
 
-    def test_an_observation_that_says_nothing_changes_nothing(self) -> None:
+    def test_an_invalid_observation_changes_nothing(self) -> None:
         estimator = TokenEstimator()
         before = estimator.tokens_per_character
         estimator.learn("", Usage(10, 1))

@@ -86,7 +86,7 @@ class TestRequestTokens:
 
 
 class TestTokenUsage:
-    def test_a_new_one_is_empty(self) -> None:
+    def test_a_new_usage_is_empty(self) -> None:
         assert set(dataclasses.astuple(TokenUsage())) == {0}
         assert TokenUsage().unused_share == 0.0
 

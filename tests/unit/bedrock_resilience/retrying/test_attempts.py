@@ -1,4 +1,4 @@
-"""The machine that decides, driven by hand."""
+"""CallState: the decisions about one call, step by step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from support.pacers import RecordingPacer
 PLAIN = RetryPolicy(jitter=NoJitter())
 
 
-def account(call: CallState) -> tuple[int, int, int, float, float]:
+def counts(call: CallState) -> tuple[int, int, int, float, float]:
     return call.attempts, call.retries, call.throttles, call.backoff_seconds, call.pacing_seconds
 
 
@@ -53,7 +53,7 @@ class TestSteps:
 
     def test_a_new_call_has_done_nothing(self) -> None:
         call = CallState(PLAIN)
-        assert account(call) == (0, 0, 0, 0.0, 0.0)
+        assert counts(call) == (0, 0, 0, 0.0, 0.0)
         assert (call.error, call.fault, call.reason, call.deadline, call.tokens) == (None, None, None, None, 0)
 
 
@@ -62,7 +62,7 @@ class TestRetries:
         call = CallState(PLAIN)
         assert call.begin(0.0) == Attempt(1)
         call.answered(1.0, "answer")
-        assert account(call) == (1, 0, 0, 0.0, 0.0)
+        assert counts(call) == (1, 0, 0, 0.0, 0.0)
         assert call.reason is None
 
     def test_a_throttled_call_sleeps_and_tries_again(self) -> None:
@@ -71,9 +71,9 @@ class TestRetries:
         error = throttling_error()
         assert call.failed(error, 1.0, 0.5) == Sleep(0.5, SleepKind.BACKOFF)
         assert (call.error, call.fault) == (error, Fault.THROTTLING)
-        assert account(call) == (1, 1, 1, 0.0, 0.0)
+        assert counts(call) == (1, 1, 1, 0.0, 0.0)
         assert call.slept(1.5) == Attempt(2)
-        assert account(call) == (2, 1, 1, 0.5, 0.0)
+        assert counts(call) == (2, 1, 1, 0.5, 0.0)
         assert call.reason is None
 
     def test_retries_end_and_the_last_error_stays(self) -> None:
@@ -91,9 +91,9 @@ class TestRetries:
         assert step == Stop(StopReason.RETRIES_EXHAUSTED)
         assert call.reason is StopReason.RETRIES_EXHAUSTED
         assert call.error is last
-        assert account(call) == (4, 3, 4, 3.5, 0.0)
+        assert counts(call) == (4, 3, 4, 3.5, 0.0)
 
-    def test_attempts_are_counted_beyond_the_usual_number(self) -> None:
+    def test_forty_retries_are_counted(self) -> None:
         call = CallState(PLAIN.replace(max_retries=40))
         numbers = [call.begin(0.0)]
         for _ in range(40):
@@ -101,11 +101,11 @@ class TestRetries:
             numbers.append(call.slept(0.0))
         assert numbers == [Attempt(number) for number in range(1, 42)]
 
-    def test_what_the_policy_does_not_retry_stops_at_once(self) -> None:
+    def test_a_fault_that_is_not_in_the_policy_is_not_retried(self) -> None:
         call = CallState(PLAIN)
         call.begin(0.0)
         assert call.failed(validation_error(), 0.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
-        assert account(call) == (1, 0, 0, 0.0, 0.0)
+        assert counts(call) == (1, 0, 0, 0.0, 0.0)
         assert call.fault is Fault.VALIDATION
 
     def test_without_retries_a_retryable_fault_has_exhausted_them(self) -> None:
@@ -118,10 +118,10 @@ class TestRetries:
         call.begin(0.0)
         assert isinstance(call.failed(read_timeout(), 0.0, 0.5), Sleep)
         call.slept(0.0)
-        assert isinstance(call.failed(throttling_error(), 0.0, 0.5), Sleep), "another fault has its own account"
+        assert isinstance(call.failed(throttling_error(), 0.0, 0.5), Sleep), "another fault has its own count"
         call.slept(0.0)
         assert call.failed(read_timeout(), 0.0, 0.5) == Stop(StopReason.FAULT_LIMIT)
-        assert account(call) == (3, 2, 1, 1.5, 0.0)
+        assert counts(call) == (3, 2, 1, 1.5, 0.0)
 
     def test_a_limit_is_the_faults_own_also_after_another_fault(self) -> None:
         call = CallState(PLAIN.replace(retry_on={Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}))
@@ -143,19 +143,19 @@ class TestRetries:
         call.begin(0.0)
         assert call.failed(read_timeout(), 0.0, 0.5) == Stop(StopReason.FAULT_LIMIT)
 
-    def test_a_spent_day_is_counted_as_throttled_but_not_retried(self) -> None:
+    def test_an_exhausted_daily_quota_counts_as_a_throttle_and_is_not_retried(self) -> None:
         call = CallState(PLAIN)
         call.begin(0.0)
         assert call.failed(tokens_per_day_error(), 0.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
         assert call.throttles == 1
 
-    def test_a_classifier_of_ones_own_decides(self) -> None:
+    def test_a_custom_classifier_determines_the_fault(self) -> None:
         call = CallState(PLAIN, classify=lambda _: Fault.THROTTLING)
         call.begin(0.0)
         assert isinstance(call.failed(ValueError("busy"), 0.0, 0.5), Sleep)
         assert call.throttles == 1
 
-    def test_jitter_gets_the_random_number_and_the_delay_before(self) -> None:
+    def test_jitter_receives_the_random_number_and_the_previous_delay(self) -> None:
         policy = RetryPolicy(jitter=DecorrelatedJitter())
         call = CallState(policy)
         call.begin(0.0)
@@ -167,7 +167,7 @@ class TestRetries:
             policy.delay(1, 0.25, first.seconds), SleepKind.BACKOFF
         )
 
-    def test_an_answer_to_no_sleep_is_a_drivers_mistake(self) -> None:
+    def test_slept_without_a_sleep_is_an_error(self) -> None:
         with pytest.raises(RuntimeError, match=r"^slept\(\) was called without a Sleep before it$"):
             CallState(PLAIN).slept(0.0)
         call = CallState(PLAIN)
@@ -195,7 +195,7 @@ class TestHints:
     def test_a_shorter_hint_does_not_lower_it(self) -> None:
         assert self.hinted(0.1)[1] == Sleep(0.5, SleepKind.BACKOFF)
 
-    def test_no_hint_is_obeyed_beyond_the_life_of_a_lambda(self) -> None:
+    def test_a_hint_is_capped_at_the_longest_run_of_a_lambda(self) -> None:
         assert self.hinted(10_000)[1] == Sleep(945.0, SleepKind.BACKOFF)
         assert self.hinted(900)[1] == Sleep(945.0, SleepKind.BACKOFF)
 
@@ -219,7 +219,7 @@ class TestDeadline:
     def test_no_first_attempt_after_it(self) -> None:
         call = CallState(PLAIN, deadline=Deadline(10.0))
         assert call.begin(10.0) == Stop(StopReason.DEADLINE)
-        assert account(call) == (0, 0, 0, 0.0, 0.0)
+        assert counts(call) == (0, 0, 0, 0.0, 0.0)
         assert call.error is None
 
     def test_a_first_attempt_before_it(self) -> None:
@@ -231,7 +231,7 @@ class TestDeadline:
         error = throttling_error()
         assert call.failed(error, 9.5, 0.5) == Stop(StopReason.DEADLINE)
         assert call.error is error
-        assert account(call) == (1, 0, 1, 0.0, 0.0)
+        assert counts(call) == (1, 0, 1, 0.0, 0.0)
 
     def test_a_sleep_that_ends_before_it(self) -> None:
         call = CallState(PLAIN, deadline=Deadline(10.0))
@@ -243,16 +243,16 @@ class TestDeadline:
         call.begin(9.0)
         call.failed(throttling_error(), 9.4, 0.5)
         assert call.slept(10.2) == Stop(StopReason.DEADLINE)
-        assert account(call) == (1, 1, 1, 0.5, 0.0), "the retry was decided, and not sent any more"
+        assert counts(call) == (1, 1, 1, 0.5, 0.0), "the retry was decided, but not sent"
 
-    def test_what_is_not_retried_is_told_as_that_also_past_it(self) -> None:
+    def test_a_fault_that_is_not_retried_has_that_reason_past_the_deadline_too(self) -> None:
         call = CallState(PLAIN, deadline=Deadline(10.0))
         call.begin(9.0)
         assert call.failed(validation_error(), 12.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
 
 
 class TestBudget:
-    def test_every_attempt_is_counted_and_every_retry_withdrawn(self) -> None:
+    def test_attempts_are_counted_and_retries_withdrawn(self) -> None:
         budget = RetryBudget(share=0.0, reserve=1)
         call = CallState(PLAIN, budget=budget)
         call.begin(0.0)
@@ -262,9 +262,9 @@ class TestBudget:
         call.slept(0.5)
         assert budget.attempts == 2
         assert call.failed(throttling_error(), 0.5, 0.5) == Stop(StopReason.BUDGET)
-        assert account(call) == (2, 1, 2, 0.5, 0.0)
+        assert counts(call) == (2, 1, 2, 0.5, 0.0)
 
-    def test_a_call_that_would_stop_anyway_takes_nothing(self) -> None:
+    def test_a_call_that_stops_for_another_reason_withdraws_nothing(self) -> None:
         budget = RetryBudget(share=0.0, reserve=1)
         call = CallState(PLAIN, budget=budget, deadline=Deadline(0.1))
         call.begin(0.0)
@@ -274,7 +274,7 @@ class TestBudget:
 
 
 class TestPacing:
-    def test_permission_is_asked_for_with_the_tokens(self) -> None:
+    def test_the_tokens_are_reserved_and_the_usage_is_reported(self) -> None:
         pacer = RecordingPacer()
         call = CallState(PLAIN, pacer=pacer, tokens=4_000)
         assert call.begin(3.0) == Attempt(1)
@@ -285,29 +285,29 @@ class TestPacing:
         usage = answered[2]
         assert (getattr(usage, "input_tokens", None), getattr(usage, "output_tokens", None)) == (10, 2)
 
-    def test_a_wait_is_slept_and_asked_about_again(self) -> None:
+    def test_after_a_pacing_sleep_due_is_called_again(self) -> None:
         pacer = RecordingPacer(2.0, due=(1.0, 0.0))
         call = CallState(PLAIN, pacer=pacer)
         assert call.begin(0.0) == Sleep(2.0, SleepKind.PACING)
-        assert call.slept(2.0) == Sleep(1.0, SleepKind.PACING), "a throttle of another worker moved it back"
+        assert call.slept(2.0) == Sleep(1.0, SleepKind.PACING), "a throttle of another worker delayed it"
         assert call.slept(3.0) == Attempt(1)
-        assert account(call) == (1, 0, 0, 0.0, 3.0)
+        assert counts(call) == (1, 0, 0, 0.0, 3.0)
         assert pacer.calls == [("reserve", 0.0, 0), ("due", 2.0), ("due", 3.0)]
 
-    def test_a_long_wait_is_asked_about_every_twenty_seconds_since_the_pace_may_rise(self) -> None:
+    def test_a_long_wait_is_checked_every_twenty_seconds_since_the_rate_may_rise(self) -> None:
         pacer = RecordingPacer(50.0, due=(30.0, 1.0, 0.0))
         call = CallState(PLAIN, pacer=pacer)
         assert call.begin(0.0) == Sleep(20.0, SleepKind.PACING)
         assert call.slept(20.0) == Sleep(20.0, SleepKind.PACING)
-        assert call.slept(40.0) == Sleep(1.0, SleepKind.PACING), "meanwhile the pace has risen"
+        assert call.slept(40.0) == Sleep(1.0, SleepKind.PACING), "meanwhile the rate has risen"
         assert call.slept(41.0) == Attempt(1)
-        assert account(call) == (1, 0, 0, 0.0, 41.0)
+        assert counts(call) == (1, 0, 0, 0.0, 41.0)
 
-    def test_a_long_wait_past_the_deadline_is_not_begun(self) -> None:
+    def test_a_pacing_wait_beyond_the_deadline_is_not_begun(self) -> None:
         call = CallState(PLAIN, pacer=RecordingPacer(50.0), deadline=Deadline(40.0))
         assert call.begin(0.0) == Stop(StopReason.DEADLINE)
 
-    def test_a_pacer_that_cannot_be_asked_again_is_obeyed_at_once(self) -> None:
+    def test_a_pacer_without_due_is_obeyed_in_one_sleep(self) -> None:
         class Once:
             reserve = RecordingPacer(50.0).reserve
 
@@ -323,10 +323,10 @@ class TestPacing:
         assert call.failed(throttling_error(), 1.0, 0.5) == Sleep(0.5, SleepKind.BACKOFF)
         assert call.slept(1.5) == Sleep(3.0, SleepKind.PACING)
         assert call.slept(4.5) == Attempt(2)
-        assert account(call) == (2, 1, 1, 0.5, 3.0)
+        assert counts(call) == (2, 1, 1, 0.5, 3.0)
         assert pacer.calls == [("reserve", 0.0, 0), ("throttled", 1.0), ("reserve", 1.5, 0), ("due", 4.5)]
 
-    def test_a_wait_past_the_deadline_gives_the_permission_back(self) -> None:
+    def test_a_wait_past_the_deadline_abandons_the_reservation(self) -> None:
         pacer = RecordingPacer(5.0)
         call = CallState(PLAIN, pacer=pacer, deadline=Deadline(4.0))
         assert call.begin(0.0) == Stop(StopReason.DEADLINE)
@@ -334,14 +334,14 @@ class TestPacing:
         call.cancelled(KeyboardInterrupt(), 1.0)
         assert len(pacer.calls) == 2, "each reservation is closed once"
 
-    def test_past_the_deadline_no_permission_is_asked_for(self) -> None:
+    def test_past_the_deadline_nothing_is_reserved(self) -> None:
         pacer = RecordingPacer()
         call = CallState(PLAIN, pacer=pacer, deadline=Deadline(4.0))
         assert call.begin(4.0) == Stop(StopReason.DEADLINE)
         call.cancelled(KeyboardInterrupt(), 4.0)
         assert pacer.calls == []
 
-    def test_a_wait_that_grew_past_the_deadline_gives_the_permission_back(self) -> None:
+    def test_a_wait_that_grew_past_the_deadline_abandons_the_reservation(self) -> None:
         pacer = RecordingPacer(1.0, due=(3.0,))
         call = CallState(PLAIN, pacer=pacer, deadline=Deadline(5.0))
         assert call.begin(1.0) == Sleep(1.0, SleepKind.PACING)
@@ -352,7 +352,7 @@ class TestPacing:
         pacer = RecordingPacer(5.0)
         assert CallState(PLAIN, pacer=pacer, deadline=Deadline(6.0)).begin(2.0) == Stop(StopReason.DEADLINE)
 
-    def test_a_permission_is_closed_once_whatever_a_driver_tells(self) -> None:
+    def test_a_reservation_is_closed_once_whatever_a_driver_reports(self) -> None:
         pacer = RecordingPacer()
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
@@ -362,7 +362,7 @@ class TestPacing:
         assert len(pacer.calls) == 2
 
     @pytest.mark.parametrize(
-        ("error", "told"),
+        ("error", "reported"),
         [
             (throttling_error(), "throttled"),
             (tokens_per_day_error(), "throttled"),
@@ -375,17 +375,17 @@ class TestPacing:
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
     )
-    def test_how_each_failure_is_told(self, error: Exception, told: str) -> None:
+    def test_how_each_failure_is_reported_to_the_pacer(self, error: Exception, reported: str) -> None:
         pacer = RecordingPacer()
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
         call.failed(error, 1.0, 0.5)
-        assert pacer.calls[1][:2] == (told, 1.0)
-        assert told != "answered" or pacer.calls[1][2] is None
+        assert pacer.calls[1][:2] == (reported, 1.0)
+        assert reported != "answered" or pacer.calls[1][2] is None
         call.cancelled(KeyboardInterrupt(), 2.0)
         assert len(pacer.calls) == 2, "each reservation is closed once"
 
-    def test_an_incomplete_answer_tells_what_it_used(self) -> None:
+    def test_an_incomplete_response_reports_its_usage(self) -> None:
         pacer = RecordingPacer()
         error = incomplete_response()
         error.body = converse_response("one two three")  # type: ignore[attr-defined]  # IncompleteResponseError's
@@ -394,7 +394,7 @@ class TestPacing:
         call.failed(error, 1.0, 0.5)
         assert getattr(pacer.calls[1][2], "output_tokens", None) == 3
 
-    def test_a_pacing_sleep_that_was_never_begun_is_a_drivers_mistake(self) -> None:
+    def test_a_pacing_sleep_without_a_pacer_is_an_error(self) -> None:
         call = CallState(PLAIN, pacer=RecordingPacer(2.0))
         call.begin(0.0)
         call._pacer = None  # pyright: ignore[reportPrivateUsage] - no driver can
@@ -410,10 +410,10 @@ class TestTokens:
         call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.failed(error, 1.0, 0.5)
-        call.cancelled(KeyboardInterrupt(), 2.0)  # asleep, or over: nothing is entered twice
+        call.cancelled(KeyboardInterrupt(), 2.0)  # during backoff or after the end: nothing is counted twice
         return call.token_usage
 
-    def test_a_pacer_is_asked_for_what_the_request_reserves(self) -> None:
+    def test_the_pacer_reserves_what_the_request_reserves(self) -> None:
         pacer = RecordingPacer()
         call = CallState(PLAIN, pacer=pacer, tokens=self.REQUEST)
         call.begin(0.0)
@@ -430,13 +430,13 @@ class TestTokens:
         call.cancelled(KeyboardInterrupt(), 1.0)
         assert call.token_usage == self.REQUEST.settled(self.USED)
 
-    def test_of_a_number_nothing_can_be_told(self) -> None:
+    def test_a_plain_number_of_tokens_has_no_token_usage(self) -> None:
         call = CallState(PLAIN, tokens=1_700)
         call.begin(0.0)
         call.answered(1.0, converse_response("two words"))
         assert (call.tokens, call.token_usage) == (1_700, None)
 
-    def test_an_answer_without_a_usage_is_not_known(self) -> None:
+    def test_a_response_without_a_usage_is_counted_as_unknown(self) -> None:
         call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.answered(1.0, "answer")
@@ -460,7 +460,7 @@ class TestTokens:
             Fault.CONFIGURATION,
         ],
     )
-    def test_what_was_refused_or_never_arrived_has_reserved_nothing(self, fault: Fault) -> None:
+    def test_refused_and_unsent_requests_reserved_nothing(self, fault: Fault) -> None:
         assert self.ended(error_of(fault)) is None
 
     @pytest.mark.parametrize(
@@ -481,10 +481,10 @@ class TestTokens:
             Fault.UNKNOWN,
         ],
     )
-    def test_what_may_have_been_answered_is_not_known(self, fault: Fault) -> None:
+    def test_requests_that_may_have_been_processed_are_counted_as_unknown(self, fault: Fault) -> None:
         assert self.ended(error_of(fault)) == TokenUsage(unknown=1)
 
-    def test_an_answer_that_is_refused_has_used_its_tokens(self) -> None:
+    def test_an_incomplete_response_is_settled(self) -> None:
         error = incomplete_response()
         error.body = converse_response("two words")  # type: ignore[attr-defined]  # IncompleteResponseError's
         assert self.ended(error) == self.REQUEST.settled(self.USED)
@@ -498,13 +498,13 @@ class TestTokens:
         call.answered(2.0, converse_response("two words"))
         assert call.token_usage == TokenUsage(unknown=1) + self.REQUEST.settled(self.USED)
 
-    def test_an_attempt_that_was_ended_from_outside_is_not_known(self) -> None:
+    def test_a_cancelled_attempt_is_counted_as_unknown(self) -> None:
         call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.cancelled(KeyboardInterrupt(), 1.0)
         assert call.token_usage == TokenUsage(unknown=1)
 
-    def test_one_that_was_never_made_has_reserved_nothing(self) -> None:
+    def test_an_attempt_that_was_never_made_reserved_nothing(self) -> None:
         pacer = RecordingPacer(2.0)
         call = CallState(PLAIN, pacer=pacer, tokens=self.REQUEST)
         call.begin(0.0)
@@ -514,7 +514,7 @@ class TestTokens:
         assert late.begin(0.0) == Stop(StopReason.DEADLINE)
         assert late.token_usage is None
 
-    def test_a_call_that_is_given_up_asleep_has_nothing_under_way(self) -> None:
+    def test_a_call_stopped_during_backoff_reserved_nothing_more(self) -> None:
         call = CallState(PLAIN, tokens=self.REQUEST)
         call.begin(0.0)
         call.failed(throttling_error(), 1.0, 0.5)
@@ -522,8 +522,8 @@ class TestTokens:
         assert call.token_usage is None
 
 
-class TestEndFromOutside:
-    def test_a_cancelled_attempt_was_sent(self) -> None:
+class TestCancelledAndStopped:
+    def test_a_cancelled_attempt_is_reported_as_answered(self) -> None:
         pacer = RecordingPacer()
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
@@ -532,7 +532,7 @@ class TestEndFromOutside:
         assert (call.error, call.fault, call.reason) == (None, Fault.CANCELLED, StopReason.RUN_STOPPED)
         assert pacer.calls[1:] == [("answered", 1.0, None)]
 
-    def test_a_cancelled_pacing_sleep_gives_the_permission_back(self) -> None:
+    def test_a_cancelled_pacing_sleep_abandons_the_reservation(self) -> None:
         pacer = RecordingPacer(2.0)
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
@@ -540,7 +540,7 @@ class TestEndFromOutside:
         call.cancelled(KeyboardInterrupt(), 1.0)
         assert pacer.calls[1:] == [("abandoned", 1.0)]
 
-    def test_a_cancelled_backoff_holds_no_permission(self) -> None:
+    def test_a_cancelled_backoff_has_no_open_reservation(self) -> None:
         pacer = RecordingPacer()
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
@@ -548,7 +548,7 @@ class TestEndFromOutside:
         call.cancelled(KeyboardInterrupt(), 1.2)
         assert pacer.calls[1:] == [("throttled", 1.0)]
 
-    def test_a_run_that_is_over_keeps_the_last_error(self) -> None:
+    def test_a_stopped_call_keeps_its_last_error_and_abandons_the_reservation(self) -> None:
         pacer = RecordingPacer(0.0, 2.0)
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
@@ -559,14 +559,14 @@ class TestEndFromOutside:
         assert (call.error, call.fault, call.reason) == (error, Fault.THROTTLING, StopReason.RUN_STOPPED)
         assert pacer.calls[-1] == ("abandoned", 2.0)
 
-    def test_without_a_pacer_there_is_nothing_to_give_back(self) -> None:
+    def test_a_call_without_a_pacer_can_be_stopped(self) -> None:
         call = CallState(PLAIN)
         call.begin(0.0)
         assert call.stop(0.0) == Stop(StopReason.RUN_STOPPED)
 
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.CANCELLED])
-def test_the_policy_alone_says_what_is_retried(fault: Fault) -> None:
+def test_only_faults_of_the_policy_are_retried(fault: Fault) -> None:
     retried = CallState(RetryPolicy(retry_on={fault}, jitter=NoJitter()))
     retried.begin(0.0)
     assert isinstance(retried.failed(error_of(fault), 0.0, 0.5), Sleep)
@@ -575,7 +575,7 @@ def test_the_policy_alone_says_what_is_retried(fault: Fault) -> None:
     assert other.failed(error_of(fault), 0.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
 
 
-def test_waits_add_up() -> None:
+def test_backoff_seconds_are_the_sum_of_all_delays() -> None:
     call = CallState(RetryPolicy(max_retries=3, jitter=NoJitter(), multiplier=1.1))
     call.begin(0.0)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""RetryBudget: a share of the calls, and a reserve."""
+"""RetryBudget: a share of the attempts, and a reserve."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from support.refusals import refusal_of
 
 
 def spend(budget: RetryBudget) -> int:
-    """Withdraw until nothing is granted any more."""
+    """Withdraw until nothing more is granted."""
     granted = 0
     while budget.try_withdraw():
         granted += 1
     return granted
 
 
-def test_the_reserve_is_there_from_the_start() -> None:
+def test_the_reserve_is_available_from_the_start() -> None:
     budget = RetryBudget(share=0.5, reserve=3)
     assert budget.available == 3
     assert spend(budget) == 3
     assert (budget.retries, budget.available) == (3, 0)
 
 
-def test_calls_earn_their_share() -> None:
+def test_attempts_earn_their_share() -> None:
     budget = RetryBudget(share=0.25, reserve=0)
     granted: list[bool] = []
     for _ in range(8):
@@ -67,7 +67,7 @@ def test_a_reserve_that_is_no_whole_number_never_grants_more_than_it_holds() -> 
     assert budget.available == 0
 
 
-def test_it_shows_its_account() -> None:
+def test_its_repr_shows_its_counts() -> None:
     budget = RetryBudget(0.5, 1)
     budget.deposit()
     budget.try_withdraw()
@@ -76,13 +76,13 @@ def test_it_shows_its_account() -> None:
 
 @pytest.mark.parametrize("given", [-0.1, math.inf, math.nan, True, "1", None])
 @pytest.mark.parametrize("field", ["share", "reserve"])
-def test_a_field_that_cannot_be(field: str, given: object) -> None:
+def test_an_invalid_field_is_refused(field: str, given: object) -> None:
     with pytest.raises(refusal_of(given, int, float)) as refused:
         RetryBudget(**{field: given})  # type: ignore[arg-type]  # that is the point
     assert str(refused.value) == f"RetryBudget: {field}: got {given!r}; accepted: a finite number >= 0"
 
 
-def test_threads_together_never_get_more_than_there_is() -> None:
+def test_threads_together_are_never_granted_more_than_available() -> None:
     budget = RetryBudget(share=0.5, reserve=10)
     granted: list[int] = []
 

@@ -1,4 +1,4 @@
-"""The traps: functions and values that look like a call and are none, each refused with its remedy."""
+"""Functions and results that are no finished call: each is refused, with the remedy in the text."""
 
 from __future__ import annotations
 
@@ -116,14 +116,14 @@ async def test_functions_that_return_an_awaitable_are_accepted() -> None:
 
 
 @pytest.mark.parametrize("fn", [lambda: generator(1), lambda: async_generator(1), lambda: coroutine(1)])
-def test_what_stands_for_work_not_done_is_no_result(fn: Callable[[], object]) -> None:
+def test_coroutines_and_generators_are_refused_as_results(fn: Callable[[], object]) -> None:
     with pytest.raises(TypeError, match=r"returned a (generator|coroutine)"):
         RetryPolicy().call(fn)
     report = BoundedExecutor(1).run(lambda _: fn(), range(2))
     assert len(report.failed) == 2
 
 
-def test_a_stream_is_no_result() -> None:
+def test_a_stream_is_refused_as_a_result() -> None:
     response: Any
     import botocore.eventstream  # noqa: PLC0415 - the library itself never imports it
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Lambda's, as far as it is read."""
+    """The part of Lambda's context that is read."""
 
     def __init__(self, milliseconds: int) -> None:
         self._milliseconds = milliseconds
@@ -30,7 +30,7 @@ class Context:
         return self._milliseconds
 
 
-class TestWhatItAllows:
+class TestAllows:
     def test_an_attempt_may_start_before_it_and_not_at_it(self) -> None:
         deadline = Deadline(10.0)
         assert deadline.allows(9.999)
@@ -55,7 +55,7 @@ class TestWhatItAllows:
 
 
 class TestMaking:
-    def test_so_many_seconds_from_now(self) -> None:
+    def test_after_is_relative_to_the_clock(self) -> None:
         clock = FakeClock(100.0)
         assert Deadline.after(5, clock=clock) == Deadline(105.0)
         assert Deadline.after(5, attempt=2, clock=clock) == Deadline(105.0, 2.0)
@@ -66,8 +66,8 @@ class TestMaking:
         assert before + 5 <= Deadline.after(5).at <= SYSTEM_CLOCK.monotonic() + 5
         assert before + 5 <= Deadline.from_lambda_context(Context(15_000)).at <= SYSTEM_CLOCK.monotonic() + 5
 
-    def test_what_is_no_context_is_refused(self) -> None:
-        nothing: Any = None  # as in a call of the handler by hand
+    def test_an_object_without_remaining_time_is_refused(self) -> None:
+        nothing: Any = None  # as when the handler is called by hand
         with pytest.raises(TypeError) as refused:
             Deadline.from_lambda_context(nothing)
         assert str(refused.value) == (
@@ -80,12 +80,12 @@ class TestMaking:
         assert Deadline.from_lambda_context(Context(1_500), 0.5, attempt=0.25, clock=clock) == Deadline(101.0, 0.25)
         assert Deadline.from_lambda_context(Context(1_500), 0, clock=clock) == Deadline(101.5)
 
-    def test_it_shows_itself(self) -> None:
+    def test_its_repr(self) -> None:
         assert repr(Deadline(5)) == "Deadline(at=5, attempt=0.0)"
 
     @pytest.mark.parametrize("given", [math.inf, -math.inf, math.nan, 10**400, True, "5", None])
     @pytest.mark.parametrize(("field", "make"), [("at", Deadline), ("seconds", Deadline.after)])
-    def test_a_time_that_is_none(self, field: str, make: Callable[[Any], object], given: object) -> None:
+    def test_an_invalid_instant_is_refused(self, field: str, make: Callable[[Any], object], given: object) -> None:
         with pytest.raises(refusal_of(given, int, float)) as refused:
             make(given)
         assert str(refused.value) == f"Deadline: {field}: got {given!r}; accepted: a finite number of seconds"
@@ -95,7 +95,7 @@ class TestMaking:
         ("field", "make"),
         [("attempt", partial(Deadline, 0.0)), ("margin", partial(Deadline.from_lambda_context, Context(0)))],
     )
-    def test_a_length_of_time_that_is_none(self, field: str, make: Callable[[Any], object], given: object) -> None:
+    def test_an_invalid_duration_is_refused(self, field: str, make: Callable[[Any], object], given: object) -> None:
         with pytest.raises(refusal_of(given, int, float)) as refused:
             make(given)
         assert str(refused.value) == f"Deadline: {field}: got {given!r}; accepted: a finite number of seconds >= 0"
@@ -111,13 +111,13 @@ class TestEarliest:
         assert earliest(None, Deadline(1.0)) == Deadline(1.0)
         assert earliest(None, None) is None
 
-    def test_it_ends_with_the_first_and_asks_for_the_longer_attempt(self) -> None:
+    def test_it_has_the_earlier_end_and_the_longer_attempt(self) -> None:
         assert earliest(Deadline(1.0, 5.0), Deadline(2.0, 3.0)) == Deadline(1.0, 5.0)
         assert earliest(Deadline(2.0, 5.0), Deadline(1.0, 3.0)) == Deadline(1.0, 5.0)
 
 
 class TestSharing:
-    def test_calls_inside_see_it(self) -> None:
+    def test_nested_calls_see_the_deadline(self) -> None:
         assert Deadline.current() is None
         with Deadline(5.0).apply() as deadline:
             assert deadline == Deadline(5.0)
@@ -133,20 +133,20 @@ class TestSharing:
                 assert Deadline.current() == Deadline(3.0)
             assert Deadline.current() == Deadline(5.0)
 
-    def test_it_ends_with_an_exception_too(self) -> None:
+    def test_it_is_restored_after_an_exception(self) -> None:
         with pytest.raises(KeyError), Deadline(5.0).apply():
             raise KeyError
         assert Deadline.current() is None
 
-    def test_another_thread_does_not_see_it_unless_it_has_the_context(self) -> None:
-        seen: list[Deadline | None] = []
+    def test_another_thread_sees_it_only_in_a_copied_context(self) -> None:
+        deadlines: list[Deadline | None] = []
         with Deadline(5.0).apply():
             context = contextvars.copy_context()
             for target in (
-                lambda: seen.append(Deadline.current()),
-                lambda: context.run(lambda: seen.append(Deadline.current())),
+                lambda: deadlines.append(Deadline.current()),
+                lambda: context.run(lambda: deadlines.append(Deadline.current())),
             ):
                 thread = threading.Thread(target=target)
                 thread.start()
                 thread.join()
-        assert seen == [None, Deadline(5.0)]
+        assert deadlines == [None, Deadline(5.0)]

@@ -50,7 +50,7 @@ class TestRetryOnResult:
         assert isinstance(first.error, RejectedResultError)
         assert first.error.result == "pending"
 
-    async def test_awaited_too(self) -> None:
+    async def test_a_rejected_result_of_an_awaited_call_is_retried(self) -> None:
         clock = FakeClock()
         retrier = Retrier(PLAIN, clock=clock, retry_on_result=pending)
         assert await retrier.acall(ascripted("pending", throttling_error(), "done")) == "done"
@@ -65,7 +65,7 @@ class TestRetryOnResult:
             "bedrock_resilience: gave up after 4 attempts and 3.50 s of waiting: retries exhausted"
         ]
 
-    async def test_so_it_is_of_an_awaited_call(self) -> None:
+    async def test_the_last_result_of_an_awaited_call_is_in_the_error(self) -> None:
         with pytest.raises(RejectedResultError):
             await Retrier(PLAIN, clock=FakeClock(), retry_on_result=pending).acall(ascripted(then="pending"))
 
@@ -85,7 +85,7 @@ class TestRetryOnResult:
         assert fn.calls == 1
         assert classify(raised.value) is Fault.REJECTED_RESULT
 
-    def test_a_predicate_that_fails_ends_the_call(self) -> None:
+    def test_an_error_in_the_predicate_ends_the_call(self) -> None:
         def broken(_: object) -> NoReturn:
             raise LookupError("no such field")
 
@@ -95,7 +95,7 @@ class TestRetryOnResult:
         assert fn.calls == 1
         assert pacer.ended == ["answered"]
 
-    def test_an_item_of_a_batch(self) -> None:
+    def test_a_rejected_result_of_an_item_is_retried(self) -> None:
         executor = BoundedExecutor(1, policy=PLAIN, clock=FakeClock(), retry_on_result=pending)
         report = executor.run(scripted("pending", "done", then="pending"), range(2))
         done, failed = report.outcomes
@@ -105,27 +105,27 @@ class TestRetryOnResult:
 
 class TestBeforeAttempt:
     def test_it_is_called_before_every_attempt(self) -> None:
-        seen: list[AttemptStarting] = []
+        starts: list[AttemptStarting] = []
         error = throttling_error()
-        Retrier(PLAIN, clock=FakeClock(), before_attempt=seen.append).call(scripted(error, "answer"))
-        assert seen == [
+        Retrier(PLAIN, clock=FakeClock(), before_attempt=starts.append).call(scripted(error, "answer"))
+        assert starts == [
             AttemptStarting(attempt=1, max_attempts=4, backoff_seconds=0.0, fault=None, error=None),
             AttemptStarting(attempt=2, max_attempts=4, backoff_seconds=0.5, fault=Fault.THROTTLING, error=error),
         ]
 
     async def test_an_awaited_call_awaits_it(self) -> None:
-        seen: list[int] = []
+        starts: list[int] = []
 
         async def refresh(starting: AttemptStarting) -> None:
             await asyncio.sleep(0)  # noqa: TID251 - one turn of the loop
-            seen.append(starting.attempt)
+            starts.append(starting.attempt)
 
         await Retrier(PLAIN, clock=FakeClock(), before_attempt=refresh).acall(ascripted(throttling_error(), "answer"))
-        await Retrier(PLAIN, before_attempt=lambda starting: seen.append(starting.attempt)).acall(ascripted("answer"))
-        assert seen == [1, 2, 1]
+        await Retrier(PLAIN, before_attempt=lambda starting: starts.append(starting.attempt)).acall(ascripted("answer"))
+        assert starts == [1, 2, 1]
 
     @pytest.mark.parametrize("failing_attempt", [1, 2])
-    def test_what_it_raises_ends_the_call_and_the_attempt_is_not_sent(self, failing_attempt: int) -> None:
+    def test_an_error_in_the_hook_ends_the_call_before_the_attempt(self, failing_attempt: int) -> None:
         def refuse(starting: AttemptStarting) -> None:
             if starting.attempt == failing_attempt:
                 raise LookupError("switched off")
@@ -137,7 +137,7 @@ class TestBeforeAttempt:
         assert fn.calls == outcome.attempts == failing_attempt - 1
         assert pacer.ended == ["throttled"] * (failing_attempt - 1) + ["abandoned"]
 
-    async def test_so_it_does_in_an_awaited_call(self) -> None:
+    async def test_an_error_in_the_hook_ends_an_awaited_call_before_the_attempt(self) -> None:
         def refuse(_: AttemptStarting) -> None:
             raise LookupError("switched off")
 
@@ -146,7 +146,7 @@ class TestBeforeAttempt:
             await Retrier(PLAIN, before_attempt=refuse).acall(fn)
         assert fn.calls == 0
 
-    def test_one_that_must_be_awaited_is_refused_by_a_plain_call(self) -> None:
+    def test_a_coroutine_hook_is_refused_by_a_synchronous_call(self) -> None:
         async def refresh(_: AttemptStarting) -> None:
             """Refresh something."""
 
@@ -163,7 +163,7 @@ class TestBeforeAttempt:
 
 class TestStopEvent:
     @pytest.mark.parametrize("event", [threading.Event(), asyncio.Event()])
-    def test_set_before_the_call_nothing_is_sent(self, event: threading.Event | asyncio.Event) -> None:
+    def test_if_set_before_the_call_nothing_is_sent(self, event: threading.Event | asyncio.Event) -> None:
         event.set()
         fn = scripted("answer")
         events: list[Event] = []
@@ -176,7 +176,7 @@ class TestStopEvent:
         assert isinstance(failed, CallFailed)
         assert failed.reason is StopReason.RUN_STOPPED
 
-    def test_set_during_an_attempt_there_is_no_other(self) -> None:
+    def test_if_set_during_an_attempt_it_is_the_last(self) -> None:
         event, clock = threading.Event(), FakeClock()
 
         def work() -> NoReturn:
@@ -190,7 +190,7 @@ class TestStopEvent:
         ]
         assert clock.sleeps == []
 
-    def test_it_ends_a_sleep(self) -> None:
+    def test_it_ends_a_backoff_sleep(self) -> None:
         event = threading.Event()
 
         def soon() -> NoReturn:
@@ -204,7 +204,7 @@ class TestStopEvent:
             "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: run stopped"
         ]
 
-    def test_set_during_a_wait_for_the_pacer_nothing_is_sent(self) -> None:
+    def test_if_set_during_a_pacing_sleep_nothing_is_sent(self) -> None:
         event, pacer, fn = asyncio.Event(), RecordingPacer(5.0), scripted("answer")
 
         class SettingClock(FakeClock):
@@ -217,7 +217,7 @@ class TestStopEvent:
         assert fn.calls == 0
         assert pacer.ended == ["abandoned"]
 
-    async def test_an_awaited_call_looks_at_it_before_each_attempt(self) -> None:
+    async def test_an_awaited_call_checks_it_before_each_attempt(self) -> None:
         event = asyncio.Event()
 
         async def work() -> NoReturn:
@@ -250,18 +250,18 @@ class TestStopEvent:
 
 
 class TestFallback:
-    def test_its_value_is_that_of_a_call_that_retries_did_not_help(self) -> None:
-        seen: list[Exception] = []
+    def test_its_value_is_returned_after_the_retries(self) -> None:
+        errors: list[Exception] = []
 
         def substitute(error: Exception) -> str:
-            seen.append(error)
+            errors.append(error)
             return "substitute"
 
         last = throttling_error()
         events: list[Event] = []
         retrier = Retrier(PLAIN, clock=FakeClock(), fallback=substitute, listeners=[events.append])
         assert retrier.call(scripted(*throttling_errors(3), last)) == "substitute"
-        assert seen == [last]
+        assert errors == [last]
         assert last.__notes__ == [
             "bedrock_resilience: gave up after 4 attempts and 3.50 s of waiting: retries exhausted"
         ]
@@ -278,7 +278,7 @@ class TestFallback:
         plain = Retrier(PLAIN, clock=clock, fallback=lambda _: "plain")
         assert await plain.acall(ascripted(then=throttling_error())) == "plain"
 
-    def test_no_mistake_and_no_stop_is_hidden_by_it(self) -> None:
+    def test_it_hides_no_programming_error_and_no_stop(self) -> None:
         stopped = threading.Event()
         stopped.set()
         settings: dict[str, Any] = {"clock": FakeClock(), "fallback": repr}
@@ -287,7 +287,7 @@ class TestFallback:
         with pytest.raises(CallStoppedError):
             Retrier(PLAIN, stop_event=stopped, **settings).call(scripted("answer"))
 
-    def test_it_is_called_where_there_is_no_time(self) -> None:
+    def test_it_is_called_after_the_deadline(self) -> None:
         retrier = Retrier(PLAIN, clock=FakeClock(1.0), deadline=Deadline(1.0), fallback=lambda error: error)
         assert isinstance(retrier.call(scripted("answer")), DeadlineExceededError)
 

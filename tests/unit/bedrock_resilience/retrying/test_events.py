@@ -1,4 +1,4 @@
-"""Events: frozen facts."""
+"""Events: what each kind says, and how they compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went wrong, read off real exceptions of botocore, urllib3 and Python."""
+"""classify: the fault of real exceptions of botocore, urllib3 and Python."""
 
 from __future__ import annotations
 
@@ -89,17 +89,17 @@ URL = "https://bedrock-runtime.eu-west-3.amazonaws.com/"
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_what_a_fault_means(fault: Fault) -> None:
+def test_the_attributes_of_each_fault(fault: Fault) -> None:
     assert fault.retryable == (fault in RETRYABLE)
     assert fault.backpressure == (fault in SLOWS_EVERYONE)
     assert fault.fatal == (fault in ENDS_RUN)
 
 
-def test_names_and_values_agree() -> None:
+def test_a_fault_is_named_after_its_value() -> None:
     assert all(fault.value == fault.name.lower() for fault in Fault)
 
 
-def test_a_fault_shows_itself_as_code_that_makes_it() -> None:
+def test_the_repr_of_a_fault_is_an_expression() -> None:
     assert [eval(repr(fault), {"Fault": Fault}) for fault in Fault] == list(Fault)  # noqa: S307 - our own repr
     assert repr(Fault.READ_TIMEOUT) == "Fault.READ_TIMEOUT"
 
@@ -116,12 +116,12 @@ def test_faults_are_sorted_as_they_are_defined() -> None:
     ]
 
 
-def test_the_ready_made_sets() -> None:
+def test_the_predefined_sets() -> None:
     assert frozenset({Fault.THROTTLING}) == THROTTLING
     assert {fault: 1 if fault in BILLED else None for fault in RETRYABLE - {Fault.REJECTED_RESULT}} == TRANSIENT
 
 
-Model = Any  # botocore's stubs tell little of its models
+Model = Any  # botocore's stubs do not type its models
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def model() -> Model:
 
 
 class TestServiceModel:
-    """botocore's own description of bedrock-runtime: what is new there fails here."""
+    """Every error of botocore's model of bedrock-runtime; a new one fails here."""
 
     @staticmethod
     def errors(model: Model) -> Iterator[Model]:
@@ -149,12 +149,12 @@ class TestServiceModel:
     def test_every_modelled_error_is_known(self, model: Model) -> None:
         assert {shape.name for shape in self.errors(model)} == set(MODELLED)
 
-    def test_every_modelled_error_is_read_right_with_its_own_status(self, model: Model) -> None:
+    def test_every_modelled_error_is_classified_with_its_own_status(self, model: Model) -> None:
         for shape in self.errors(model):
             status = shape.metadata["error"]["httpStatusCode"]
             assert classify(bedrock_error(shape.name, status)) is MODELLED[shape.name], shape.name
 
-    def test_every_exception_event_of_a_stream_is_read_right(self, model: Model) -> None:
+    def test_every_exception_event_of_a_stream_is_classified(self, model: Model) -> None:
         members = list(self.stream_members(model))
         assert {"throttlingException", "modelStreamErrorException", "validationException"} <= {
             name for name, _ in members
@@ -286,7 +286,7 @@ def test_without_a_known_code_the_status_decides(status: int, fault: Fault) -> N
         ("AccessDeniedException", "to perform bedrock:InvokeModel on an inference profile", Fault.ACCESS_DENIED),
     ],
 )
-def test_a_message_tells_faults_of_one_code_apart(code: str, message: str, fault: Fault) -> None:
+def test_the_message_distinguishes_faults_of_one_code(code: str, message: str, fault: Fault) -> None:
     assert classify(bedrock_error(code, 400 if code == "ValidationException" else 429, message)) is fault
 
 
@@ -328,7 +328,7 @@ REAL = [
     (aws.ProxyConnectionError(proxy_url=URL), Fault.CONNECTION_FAILED),
     (aws.SSLError(endpoint_url=URL, error=ValueError()), Fault.CONNECTION_FAILED),
     (aws.ConnectionError(error=ValueError()), Fault.CONNECTION_FAILED),
-    # sent, and no whole answer
+    # sent, and no complete response
     (aws.ReadTimeoutError(endpoint_url=URL), Fault.READ_TIMEOUT),
     (aws.ConnectionClosedError(endpoint_url=URL), Fault.CONNECTION_LOST),
     (aws.HTTPClientError(error="x"), Fault.CONNECTION_LOST),
@@ -386,12 +386,12 @@ def test_real_exceptions(error: BaseException, fault: Fault) -> None:
     assert classify(error) is fault
 
 
-def test_an_exception_that_older_versions_of_botocore_do_not_know() -> None:
+def test_an_exception_unknown_to_older_botocore() -> None:
     newer: type[Exception] = type("UnknownTokenProviderError", (Exception,), {"__module__": "botocore.exceptions"})
     assert classify(newer()) is Fault.CREDENTIALS
 
 
-def test_a_subclass_is_what_its_base_is() -> None:
+def test_a_subclass_is_classified_like_its_base() -> None:
     class MyTimeout(aws.ReadTimeoutError): ...
 
     assert classify(MyTimeout(endpoint_url=URL)) is Fault.READ_TIMEOUT
@@ -403,8 +403,8 @@ def test_a_class_is_looked_up_before_its_bases() -> None:
     assert classify(aws.ReadTimeoutError(endpoint_url=URL)) is not classify(aws.HTTPClientError(error="x"))
 
 
-class TestErrorsOfOtherMakers:
-    """What is no boto3 exception is read as far as it says anything."""
+class TestErrorsOfOtherPackages:
+    """Exceptions of other packages are classified by what they declare."""
 
     def test_an_error_may_declare_its_fault(self) -> None:
         class MyError(TimeoutError):
@@ -418,7 +418,7 @@ class TestErrorsOfOtherMakers:
 
         assert classify(MyError()) is Fault.READ_TIMEOUT
 
-    def test_a_class_named_after_a_code(self) -> None:
+    def test_a_class_named_like_an_error_code(self) -> None:
         class ThrottlingException(Exception): ...  # noqa: N818 - a test double as users write them
 
         assert classify(ThrottlingException()) is Fault.THROTTLING
@@ -446,14 +446,14 @@ class TestErrorsOfOtherMakers:
 
         assert classify(APIStatusError()) is Fault.THROTTLING
 
-    def test_an_error_that_cannot_say_what_it_is_is_read_as_far_as_it_can(self) -> None:
+    def test_an_error_whose_str_raises_is_classified_by_its_class(self) -> None:
         class ThrottlingException(Exception):  # noqa: N818 - a test double as users write them
             def __str__(self) -> str:
                 raise RuntimeError("half initialized")
 
         assert classify(ThrottlingException()) is Fault.THROTTLING
 
-    def test_attributes_that_raise_are_taken_for_missing(self) -> None:
+    def test_attributes_that_raise_count_as_missing(self) -> None:
         class OddError(TimeoutError):
             @property
             def response(self) -> object:
@@ -512,7 +512,7 @@ class TestParserFailures:
             botocore.parsers.create_parser("rest-json").parse(response, shape)
         except Exception as error:  # noqa: BLE001 - that it raises is the premise
             return error
-        raise AssertionError("the parser took it")
+        raise AssertionError("the parser accepted it")
 
     @pytest.mark.parametrize("body", [b"[1]", b'"text"', b"5"])
     def test_a_foreign_body_with_a_success_status(self, model: Model, body: bytes) -> None:
@@ -564,7 +564,7 @@ class TestRetryAfter:
             ({"retry-after": "Sat, 21 Nov 2026 20:00:30 GMT", "date": "Sat, 21 Nov 2026 20:00:00 -0000"}, None),
         ],
     )
-    def test_seconds_that_the_server_asks_for(self, headers: dict[str, str], seconds: float | None) -> None:
+    def test_the_retry_after_headers(self, headers: dict[str, str], seconds: float | None) -> None:
         assert retry_after(bedrock_error("ThrottlingException", headers=headers)) == seconds
 
     @pytest.mark.parametrize("headers", [{"Retry-After": "5"}, [("retry-after", "5")]])
@@ -576,12 +576,12 @@ class TestRetryAfter:
         assert retry_after(APIStatusError()) == 5.0
 
     @pytest.mark.parametrize("headers", [5, "retry-after", ["retry-after"], None])
-    def test_headers_that_are_none_are_ignored(self, headers: object) -> None:
+    def test_invalid_headers_are_ignored(self, headers: object) -> None:
         class OddError(Exception):
             response = SimpleNamespace(headers=headers)
 
         assert retry_after(OddError()) is None
 
-    def test_an_error_without_headers_asks_for_nothing(self) -> None:
+    def test_an_error_without_headers_has_no_retry_after(self) -> None:
         assert retry_after(in_stream("throttlingException")) is None
         assert retry_after(TimeoutError()) is None

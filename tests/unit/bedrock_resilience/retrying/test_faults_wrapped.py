@@ -1,4 +1,4 @@
-"""classify: exceptions that wrap others, groups, and exceptions of packages that have nothing to do with Bedrock."""
+"""classify: exceptions that wrap others, groups, and exceptions of packages unrelated to Bedrock."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ class FrameworkError(Exception):
 
 
 class AccessDenied(Exception):  # noqa: N818 - the name that psutil uses
-    """As psutil has it: about a process, not about Bedrock."""
+    """Like psutil's: about a process, not about Bedrock."""
 
 
 @pytest.mark.parametrize("error", [AccessDenied(), sqlite3.InternalError("database is malformed"), KeyError("daily")])
-def test_names_of_other_packages_mean_nothing(error: Exception) -> None:
+def test_class_names_of_other_packages_are_ignored(error: Exception) -> None:
     assert classify(error) is Fault.UNKNOWN
 
 
 class TestCauses:
-    def test_what_wraps_one_clear_failure_is_that_failure(self) -> None:
+    def test_a_wrapper_of_a_known_fault_is_that_fault(self) -> None:
         wrapped = raised_from(FrameworkError("model call failed"), throttling_error())
         assert classify(wrapped) is Fault.THROTTLING
         assert classify(raised_from(FrameworkError("agent failed"), wrapped)) is Fault.THROTTLING
 
-    def test_an_error_that_happened_while_another_was_handled_is_not_that_one(self) -> None:
+    def test_the_implicit_context_is_not_a_cause(self) -> None:
         error = KeyError("text")
         error.__context__ = throttling_error()
         assert classify(error) is Fault.UNKNOWN
 
-    def test_a_clear_failure_is_not_replaced_by_its_cause(self) -> None:
+    def test_a_known_fault_is_not_replaced_by_its_cause(self) -> None:
         assert classify(raised_from(validation_error(), throttling_error())) is Fault.VALIDATION
 
-    def test_a_circle_of_causes_ends(self) -> None:
+    def test_a_cycle_of_causes_ends(self) -> None:
         one, other = FrameworkError(), FrameworkError()
         one.__cause__, other.__cause__ = other, one
         assert classify(one) is Fault.UNKNOWN
@@ -71,7 +71,7 @@ class TestCauses:
 
 
 class TestGroups:
-    def test_members_that_agree(self) -> None:
+    def test_a_group_whose_members_agree(self) -> None:
         assert classify(ExceptionGroup("all", [throttling_error(), throttling_error()])) is Fault.THROTTLING
 
     @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ class TestGroups:
             ([throttling_error(), KeyError("x")], Fault.UNKNOWN),
         ],
     )
-    def test_members_that_disagree_are_the_most_cautious_of_them(self, errors: list[Exception], fault: Fault) -> None:
+    def test_a_group_whose_members_disagree_is_the_most_cautious(self, errors: list[Exception], fault: Fault) -> None:
         for order in permutations(errors):
             assert classify(ExceptionGroup("some", list(order))) is fault
 
-    def test_a_cancellation_among_them(self) -> None:
+    def test_a_group_with_a_cancellation(self) -> None:
         assert classify(BaseExceptionGroup("stop", [access_denied(), KeyboardInterrupt()])) is Fault.CANCELLED
 
     def test_groups_in_groups_and_in_causes(self) -> None:
@@ -102,14 +102,14 @@ class TestTransport:
         refused = urllib3.exceptions.NewConnectionError(None, "refused")  # type: ignore[arg-type]
         assert classify(urllib3.exceptions.MaxRetryError(None, URL, refused)) is Fault.CONNECTION_FAILED  # type: ignore[arg-type]
 
-    def test_what_botocore_wraps_is_clearer_than_its_wrapper(self) -> None:
+    def test_the_error_that_botocore_wraps_is_classified(self) -> None:
         for inner, fault in (
             (ConnectionRefusedError(), Fault.CONNECTION_FAILED),
             (ValueError(), Fault.CONNECTION_LOST),
         ):
             assert classify(botocore.exceptions.HTTPClientError(error=inner)) is fault
 
-    def test_a_subclass_that_is_clear_by_itself_is_not_unwrapped(self) -> None:
+    def test_a_known_subclass_is_not_unwrapped(self) -> None:
         inner = urllib3.exceptions.ProtocolError("Connection broken", urllib3.exceptions.IncompleteRead(1, 2))
         assert classify(inner) is Fault.STREAM_INTERRUPTED
         # A Converse response that is cut off, in boto3 1.43.11.
@@ -121,7 +121,7 @@ class TestTransport:
         assert classify(OSError(number, "no route")) is Fault.CONNECTION_FAILED
         assert classify(urllib.error.URLError(OSError(number, "no route"))) is Fault.CONNECTION_FAILED
 
-    def test_an_error_of_the_disk_is_not_of_the_network(self) -> None:
+    def test_a_disk_error_is_no_network_error(self) -> None:
         assert classify(OSError(errno.ENOSPC, "no space left")) is Fault.UNKNOWN
 
     def test_a_proxy_that_wants_credentials(self) -> None:
@@ -146,7 +146,7 @@ class TestTransport:
 
 
 class SdkError(Exception):
-    """As the SDKs of anthropic and openai have it: a status, and the parsed body."""
+    """Like the errors of the anthropic and openai SDKs: a status, and the parsed body."""
 
     def __init__(self, status_code: int, body: object) -> None:
         super().__init__(f"Error code: {status_code}")
@@ -215,7 +215,7 @@ def defined_in(module: str, name: str, *bases: type[BaseException]) -> type[Any]
 
 
 def with_response(error: Exception, headers: dict[str, str], content: object, status: int = 400) -> Exception:
-    """As httpx and requests have it: the error keeps the response, and the response keeps the body that was read."""
+    """Like the errors of httpx and requests: with the response, which has the body that was read."""
     error.response = SimpleNamespace(status_code=status, headers=headers, _content=content)  # type: ignore[attr-defined]
     return error
 
@@ -330,7 +330,7 @@ class TestTranslations:
         other.__context__ = original
         assert retry_after(other) is None
 
-    def test_a_circle_asks_for_no_wait(self) -> None:
+    def test_a_cycle_of_causes_has_no_retry_after(self) -> None:
         error = FrameworkError()
         error.__cause__ = raised_from(FrameworkError(), error)
         assert retry_after(error) is None

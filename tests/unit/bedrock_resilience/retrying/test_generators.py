@@ -1,4 +1,4 @@
-"""Decorated generators are retried until their first value is out, and never after it."""
+"""Decorated generators are retried until their first value, and never after it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TestGenerators:
             next(received)
         assert calls == ["words"] * 2
 
-    def test_it_begins_when_it_is_read(self) -> None:
+    def test_it_starts_with_the_first_next_of_the_generator(self) -> None:
         script = scripted("one")
 
         @retry(PLAIN)
@@ -80,7 +80,7 @@ class TestGenerators:
         assert end.value.value == "end"
         assert opened.calls == 2
 
-    def test_it_is_sent_to_thrown_into_and_closed_as_the_generator_itself(self) -> None:
+    def test_send_throw_and_close_reach_the_generator(self) -> None:
         closed: list[str] = []
 
         @retry(PLAIN)
@@ -119,7 +119,7 @@ class TestGenerators:
 
         assert list(states()) == ["done", "pending"]
 
-    def test_a_fallback_has_no_place_in_it(self) -> None:
+    def test_a_fallback_is_refused(self) -> None:
         def words() -> Iterator[str]:
             yield "one"
 
@@ -130,7 +130,7 @@ class TestGenerators:
             "catch the exception where the generator is read"
         )
 
-    def test_a_time_limit_needs_an_asynchronous_one(self) -> None:
+    def test_an_attempt_timeout_needs_an_asynchronous_generator(self) -> None:
         def words() -> Iterator[str]:
             yield "one"
 
@@ -174,7 +174,7 @@ class TestAsyncGenerators:
 
         assert [word async for word in words()] == []
 
-    async def test_it_is_sent_to_thrown_into_and_closed_as_the_generator_itself(self) -> None:
+    async def test_send_throw_and_close_reach_the_generator(self) -> None:
         closed: list[str] = []
 
         @retry(PLAIN)

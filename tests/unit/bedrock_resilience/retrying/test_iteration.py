@@ -102,7 +102,7 @@ class TestLoop:
             CallSucceeded(attempts=2, backoff_seconds=0.5, pacing_seconds=0.0, answer="answer"),
         ]
 
-    def test_a_return_or_a_break_inside_is_a_success(self) -> None:
+    def test_return_and_break_inside_are_successes(self) -> None:
         events: list[Event] = []
         retrier = Retrier(PLAIN, clock=FakeClock(), listeners=[events.append])
 
@@ -130,7 +130,7 @@ class TestLoop:
             loop(Retrier(PLAIN, clock=FakeClock(), pacer=pacer), scripted(KeyboardInterrupt()))
         assert pacer.ended == ["answered"]
 
-    def test_the_pacer_hears_of_every_attempt(self) -> None:
+    def test_every_attempt_is_reported_to_the_pacer(self) -> None:
         pacer, fn = RecordingPacer(), scripted(throttling_error(), "answer")
         for attempt in Retrier(PLAIN, clock=FakeClock(), pacer=pacer):
             with attempt:
@@ -150,15 +150,15 @@ class TestLoop:
             loop(Retrier(PLAIN, clock=clock, retry_on_result="pending".__eq__), scripted(then="pending"))
 
     def test_the_deadline_and_the_budget_are_obeyed(self) -> None:
-        seen: list[Deadline | None] = []
+        deadlines: list[Deadline | None] = []
 
         def work() -> NoReturn:
-            seen.append(Deadline.current())
+            deadlines.append(Deadline.current())
             raise throttling_error()
 
         with pytest.raises(THROTTLED):
             loop(Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(1.6)), work)
-        assert seen == [Deadline(1.6)] * 3
+        assert deadlines == [Deadline(1.6)] * 3
         assert Deadline.current() is None
         with pytest.raises(DeadlineExceededError):
             next(iter(Retrier(PLAIN, clock=FakeClock(2.0), deadline=Deadline(1.6))))
@@ -167,14 +167,14 @@ class TestLoop:
         assert raised.value.__notes__ == [f"{NOTE} 1 attempt and 0.00 s of waiting: retry budget spent"]
 
     def test_hooks_run_before_the_attempt(self) -> None:
-        seen: list[AttemptStarting] = []
+        starts: list[AttemptStarting] = []
         fn = scripted(throttling_error(), "answer")
-        for attempt in Retrier(PLAIN, clock=FakeClock(), before_attempt=seen.append):
+        for attempt in Retrier(PLAIN, clock=FakeClock(), before_attempt=starts.append):
             with attempt:
                 fn()
-        assert [starting.attempt for starting in seen] == [1, 2]
+        assert [starting.attempt for starting in starts] == [1, 2]
 
-    def test_a_forgotten_with_is_told(self) -> None:
+    def test_an_iteration_without_with_is_an_error(self) -> None:
         events: list[Event] = []
         attempts = iter(Retrier(PLAIN, listeners=[events.append]))
         next(attempts)
@@ -182,18 +182,18 @@ class TestLoop:
             next(attempts)
         assert str(refused.value) == ("an attempt was not used: write 'with attempt:' around the statements to retry")
 
-    def test_an_error_that_the_body_catches_outside_ends_the_loop(self) -> None:
-        turns = 0
+    def test_an_error_caught_outside_the_loop_ends_it(self) -> None:
+        iterations = 0
         for attempt in Retrier(PLAIN.replace(max_retries=1), clock=FakeClock()):
-            turns += 1
+            iterations += 1
             try:
                 with attempt:
                     raise throttling_error()
             except THROTTLED:
                 pass
-        assert turns == 2
+        assert iterations == 2
 
-    def test_a_fallback_has_no_place_in_it(self) -> None:
+    def test_a_fallback_is_refused(self) -> None:
         with pytest.raises(TypeError) as refused:
             next(iter(Retrier(PLAIN, fallback=str)))
         assert str(refused.value) == (
@@ -268,15 +268,15 @@ class TestAsyncLoop:
         assert pacer.ended == ["answered"]
 
     async def test_hooks_are_awaited(self) -> None:
-        seen: list[int] = []
+        starts: list[int] = []
 
         async def refresh(starting: AttemptStarting) -> None:
-            seen.append(starting.attempt)
+            starts.append(starting.attempt)
 
         async for attempt in Retrier(PLAIN, before_attempt=refresh):
             with attempt:
                 pass
-        assert seen == [1]
+        assert starts == [1]
 
     async def test_a_call_without_an_attempt(self) -> None:
         events: list[Event] = []
@@ -285,12 +285,12 @@ class TestAsyncLoop:
             await anext(aiter(retrier))
         assert [type(event) for event in events] == [CallFailed]
 
-    async def test_a_forgotten_with_is_told(self) -> None:
+    async def test_an_iteration_without_with_is_an_error(self) -> None:
         attempts = aiter(Retrier(PLAIN))
         await anext(attempts)
         with pytest.raises(RuntimeError, match="an attempt was not used"):
             await anext(attempts)
 
-    async def test_a_fallback_has_no_place_in_it(self) -> None:
+    async def test_a_fallback_is_refused(self) -> None:
         with pytest.raises(TypeError, match="fallback: a loop has no value"):
             await anext(aiter(Retrier(PLAIN, fallback=str)))

@@ -35,14 +35,14 @@ class TestNoJitter:
 
 
 class TestAdditiveJitter:
-    def test_chance_comes_on_top(self) -> None:
+    def test_random_seconds_are_added_on_top(self) -> None:
         jitter = AdditiveJitter(0.1)
         assert jitter.bounds(MIDDLE) == (2.0, 2.1)
         assert jitter.delay(MIDDLE, 0.0) == 2.0
         assert jitter.delay(MIDDLE, 0.5) == approx(2.05)
         assert jitter.delay(MIDDLE, 0.25) == approx(2.025)
 
-    def test_near_the_cap_the_range_keeps_its_width_and_moves_down(self) -> None:
+    def test_near_the_cap_the_range_keeps_its_width_below_it(self) -> None:
         jitter = AdditiveJitter(0.5)
         assert jitter.bounds(AT_CAP) == (19.5, 20.0)
         assert jitter.bounds(Backoff(3, 0.5, 19.75, 20.0)) == (19.5, 20.0)
@@ -60,7 +60,7 @@ class TestAdditiveJitter:
         assert repr(AdditiveJitter(1)) == "AdditiveJitter(spread=1)"
 
     @pytest.mark.parametrize("given", [-0.1, math.inf, math.nan, True, "0.1", None])
-    def test_a_spread_that_cannot_be(self, given: float) -> None:
+    def test_an_invalid_spread_is_refused(self, given: float) -> None:
         with pytest.raises(refusal_of(given, int, float)) as refused:
             AdditiveJitter(given)
         assert str(refused.value) == (
@@ -75,7 +75,7 @@ class TestFullJitter:
 
 
 class TestEqualJitter:
-    def test_half_is_certain_and_half_is_chance(self) -> None:
+    def test_half_is_fixed_and_half_is_random(self) -> None:
         assert EqualJitter().bounds(MIDDLE) == (1.0, 2.0)
         assert [EqualJitter().delay(MIDDLE, u) for u in (0.0, 0.25, 0.5)] == [1.0, 1.25, 1.5]
 
@@ -98,7 +98,7 @@ class TestDecorrelatedJitter:
         assert DecorrelatedJitter().bounds(MIDDLE) == (0.5, 13.5)
         assert DecorrelatedJitter().delay(MIDDLE, ALMOST_ONE, 1e6) <= 13.5
 
-    def test_a_previous_delay_below_the_base_is_no_trouble(self) -> None:
+    def test_a_previous_delay_below_the_base_counts_as_the_base(self) -> None:
         assert DecorrelatedJitter(1).delay(MIDDLE, 0.5, 0.1) == 0.5
 
     def test_a_base_above_the_cap_is_the_cap(self) -> None:
@@ -117,7 +117,7 @@ class TestDecorrelatedJitter:
         assert repr(DecorrelatedJitter(2)) == "DecorrelatedJitter(factor=2)"
 
     @pytest.mark.parametrize("given", [0.999, 0, -1, math.inf, math.nan, True, "3", None])
-    def test_a_factor_that_cannot_be(self, given: float) -> None:
+    def test_an_invalid_factor_is_refused(self, given: float) -> None:
         with pytest.raises(refusal_of(given, int, float)) as refused:
             DecorrelatedJitter(given)
         assert str(refused.value) == f"DecorrelatedJitter: factor: got {given!r}; accepted: a finite number >= 1"
@@ -179,7 +179,7 @@ class TestText:
     @pytest.mark.parametrize(
         "text", ["", "gauss", "additive:", "additive:much", "additive:-1", "full:1", "decorrelated:0.5"]
     )
-    def test_a_text_that_names_none(self, text: str) -> None:
+    def test_an_unknown_text_is_refused(self, text: str) -> None:
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             parse_jitter(text)
         assert str(refused.value) == (
@@ -188,7 +188,7 @@ class TestText:
         assert refused.value.__cause__ is None
         assert refused.value.__suppress_context__
 
-    def test_a_jitter_of_ones_own_has_no_text(self) -> None:
+    def test_a_custom_jitter_has_no_text(self) -> None:
         class Mine(FullJitter):
             __slots__ = ()
 

@@ -64,13 +64,13 @@ class TestDefaults:
 
 
 class TestValue:
-    def test_numbers_are_kept_as_what_they_are_compared_as(self) -> None:
+    def test_whole_numbers_are_stored_as_floats(self) -> None:
         policy = RetryPolicy(base_delay=1, multiplier=2, max_delay=20)
         assert [type(policy.base_delay), type(policy.multiplier), type(policy.max_delay)] == [float, float, float]
         assert policy == RetryPolicy(base_delay=1.0)
         assert hash(policy) == hash(RetryPolicy(base_delay=1.0))
 
-    def test_the_ways_to_name_the_same_faults_are_equal(self) -> None:
+    def test_policies_with_the_same_faults_are_equal(self) -> None:
         assert RetryPolicy(retry_on=[Fault.THROTTLING]) == RetryPolicy(retry_on="throttling") == RetryPolicy()
         assert RetryPolicy(retry_on={Fault.THROTTLING: None}) == RetryPolicy()
         assert RetryPolicy(retry_on=TRANSIENT) == RetryPolicy(retry_on="transient")
@@ -79,7 +79,7 @@ class TestValue:
         )
         assert RetryPolicy(retry_on=()) == RetryPolicy(retry_on="none")
 
-    def test_nothing_can_be_changed(self) -> None:
+    def test_attributes_cannot_be_set(self) -> None:
         with pytest.raises(FrozenInstanceError):
             RetryPolicy().max_retries = 5  # type: ignore[misc]  # that is the point
         limits = {Fault.THROTTLING: 1}
@@ -164,7 +164,7 @@ class TestRefusals:
             *(("jitter", given) for given in (None, 0.1, "full", OnlyDelay(), OnlyBounds())),
         ],
     )
-    def test_a_field_that_cannot_be_is_named_with_what_it_accepts(self, field: str, given: object) -> None:
+    def test_an_invalid_field_is_refused_with_what_is_accepted(self, field: str, given: object) -> None:
         kinds = {"max_retries": (int,), "jitter": ()}.get(field, (int, float))
         with pytest.raises(refusal_of(given, *kinds)) as refused:
             RetryPolicy(**{field: given})  # type: ignore[arg-type]  # that is the point
@@ -185,7 +185,7 @@ class TestRefusals:
     def test_the_ends_of_each_range_are_accepted(self, field: str, given: float) -> None:
         assert getattr(RetryPolicy(**{field: given}), field) == given  # type: ignore[arg-type]  # whatever it is called
 
-    def test_all_problems_are_told_at_once(self) -> None:
+    def test_all_invalid_fields_are_refused_at_once(self) -> None:
         with pytest.raises(TypeError) as refused:  # one type is wrong
             RetryPolicy(-1, -1, 0, -1, None, "all")  # type: ignore[arg-type]  # that is the point
         text = str(refused.value)
@@ -195,7 +195,7 @@ class TestRefusals:
             RetryPolicy(max_retries=-1, max_delay=-1)
 
     @pytest.mark.parametrize("given", [Fault.THROTTLING, 5, None])
-    def test_retry_on_that_is_nothing_of_the_kind(self, given: object) -> None:
+    def test_an_invalid_retry_on_is_refused(self, given: object) -> None:
         with pytest.raises(TypeError) as refused:
             RetryPolicy(retry_on=given)  # type: ignore[arg-type]  # that is the point
         assert str(refused.value) == (
@@ -207,7 +207,7 @@ class TestRefusals:
         ("given", "odd"),
         [(["throttling"], "throttling"), ({"throttling": 1}, "throttling"), ((Fault.THROTTLING, 429), 429)],
     )
-    def test_retry_on_with_something_else_among_its_faults(self, given: object, odd: object) -> None:
+    def test_retry_on_with_a_member_that_is_no_fault_is_refused(self, given: object, odd: object) -> None:
         with pytest.raises(TypeError) as refused:
             RetryPolicy(retry_on=given)  # type: ignore[arg-type]  # that is the point
         assert str(refused.value) == f"RetryPolicy: retry_on: got {odd!r}; accepted: members of Fault"
@@ -222,7 +222,7 @@ class TestRefusals:
         )
 
     @pytest.mark.parametrize("limit", [-1, 1.0, True, "1"])
-    def test_a_limit_that_cannot_be(self, limit: object) -> None:
+    def test_an_invalid_limit_is_refused(self, limit: object) -> None:
         with pytest.raises(refusal_of(limit, int)) as refused:
             RetryPolicy(retry_on={Fault.MODEL_ERROR: None, Fault.READ_TIMEOUT: limit})
         assert str(refused.value) == (
@@ -278,7 +278,7 @@ class TestFaultLimits:
     def test_equal_ones_are_one_key(self) -> None:
         assert {self.LIMITS, FaultLimits(dict(self.LIMITS))} == {self.LIMITS}
 
-    def test_a_policy_hands_it_on(self) -> None:
+    def test_a_policy_keeps_it(self) -> None:
         policy = RetryPolicy(retry_on=self.LIMITS)
         assert policy.retry_on == self.LIMITS
         assert policy.replace(max_retries=1).retry_on == self.LIMITS
@@ -316,7 +316,7 @@ class TestSchedule:
         assert first == list(policy.delays(random.Random(1)))
         assert first != list(policy.delays(random.Random(2)))
 
-    def test_each_delay_is_drawn_from_the_one_before(self) -> None:
+    def test_decorrelated_delays_depend_on_the_previous_delay(self) -> None:
         policy = RetryPolicy(max_retries=3, jitter=DecorrelatedJitter())
         draws = random.Random(7)
         expected = [policy.delay(0, draws.random(), None)]
@@ -324,7 +324,7 @@ class TestSchedule:
         expected.append(policy.delay(2, draws.random(), expected[1]))
         assert list(policy.delays(random.Random(7))) == expected
 
-    def test_the_delay_before_is_handed_to_the_jitter(self) -> None:
+    def test_the_previous_delay_is_passed_to_the_jitter(self) -> None:
         policy = RetryPolicy(jitter=DecorrelatedJitter())
         assert policy.delay(1, 0.5) == 0.5 + 0.5 * (3 * 0.5 - 0.5)
         assert policy.delay(1, 0.5, 1.0) == 0.5 + 0.5 * (3 * 1.0 - 0.5)
@@ -334,7 +334,7 @@ class TestSchedule:
         assert RetryPolicy(jitter=EqualJitter()).bounds(5_000) == (10.0, 20.0)
 
     @pytest.mark.parametrize("u", [-0.001, 1.001, math.nan])
-    def test_a_random_number_out_of_range(self, u: float) -> None:
+    def test_a_random_number_out_of_range_is_refused(self, u: float) -> None:
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy().delay(0, u)
         assert str(refused.value) == f"RetryPolicy.delay: u: got {u!r}; accepted: a number in [0, 1)"
@@ -344,7 +344,7 @@ class TestSchedule:
         assert (policy.delay(1, 0), policy.delay(1, 1)) == policy.bounds(1)
 
     @pytest.mark.parametrize("ask", [partial(RetryPolicy().delay, u=0.5), RetryPolicy().bounds])
-    def test_a_retry_before_the_first(self, ask: Callable[[int], object]) -> None:
+    def test_a_negative_retry_is_refused(self, ask: Callable[[int], object]) -> None:
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             ask(-1)
         assert str(refused.value) == "RetryPolicy: retry: got -1; accepted: a whole number >= 0, the first retry is 0"
@@ -421,7 +421,7 @@ class TestEnvironment:
         assert policy.to_env()["BEDROCK_RETRY_ON"] == "throttling,model_error"
 
     @pytest.mark.parametrize("part", ["all", "cancelled", "read_timeout=", "read_timeout=one", "read_timeout=-1", "=1"])
-    def test_a_fault_that_is_none(self, part: str) -> None:
+    def test_an_unknown_fault_is_refused(self, part: str) -> None:
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             RetryPolicy(retry_on=f"throttling, {part}")
         names = ", ".join(fault.value for fault in Fault if fault is not Fault.CANCELLED)
@@ -440,19 +440,21 @@ class TestEnvironment:
                     "BEDROCK_JITTER": "x",
                 }
             )
-        told = re.split("; (?=BEDROCK_)", str(refused.value))
-        assert told[0] == (
+        problems = re.split("; (?=BEDROCK_)", str(refused.value))
+        assert problems[0] == (
             "BEDROCK_MAX_RETRIES='many': RetryPolicy: max_retries: got 'many'; accepted: a whole number >= 0"
         )
-        assert told[1] == (
+        assert problems[1] == (
             "BEDROCK_BASE_DELAY='soon': RetryPolicy: base_delay: got 'soon'; "
             "accepted: a finite number of seconds from 0 to 3,600"
         )
-        assert told[2] == "BEDROCK_MULTIPLIER='0.5': RetryPolicy: multiplier: got 0.5; accepted: a finite number >= 1"
-        assert told[3].startswith("BEDROCK_JITTER='x': jitter: got 'x'; accepted: none, additive")
-        assert len(told) == 4
+        assert (
+            problems[2] == "BEDROCK_MULTIPLIER='0.5': RetryPolicy: multiplier: got 0.5; accepted: a finite number >= 1"
+        )
+        assert problems[3].startswith("BEDROCK_JITTER='x': jitter: got 'x'; accepted: none, additive")
+        assert len(problems) == 4
 
-    def test_a_jitter_of_ones_own_cannot_be_written(self) -> None:
+    def test_a_custom_jitter_cannot_be_written(self) -> None:
         class Mine(FullJitter):
             __slots__ = ()
 
@@ -461,9 +463,9 @@ class TestEnvironment:
 
 
 class TestCall:
-    """The simplest use. What the driver does with it is told by the tests of ``Retrier``."""
+    """The simplest use. The tests of ``Retrier`` show what the driver does with it."""
 
-    def test_the_answer_and_the_arguments_are_handed_through(self) -> None:
+    def test_arguments_and_result_are_passed_through(self) -> None:
         fn = scripted("answer")
         assert RetryPolicy().call(fn, 1, fn=2) == "answer"  # also an argument that is called fn
         assert fn.arguments == [((1,), {"fn": 2})]
@@ -507,7 +509,7 @@ class TestCall:
         assert raised.value.__notes__ == ["bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: deadline"]
 
 
-def test_the_ready_made_sets_are_mappings_that_nobody_can_change() -> None:
+def test_the_predefined_sets_are_read_only_mappings() -> None:
     assert isinstance(TRANSIENT, Mapping)
     with pytest.raises(TypeError):
         TRANSIENT[Fault.VALIDATION] = 1  # type: ignore[index]  # that is the point

@@ -1,4 +1,4 @@
-"""Retrier: obeys the machine, synchronously, asynchronously, and as a decorator."""
+"""Retrier: synchronous and awaited calls, and decorated functions."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ def nobody_knows(error: BaseException) -> Fault:  # noqa: ARG001 - a classifier'
 
 
 class TestCall:
-    def test_answered_at_once(self) -> None:
+    def test_a_call_that_succeeds_at_once(self) -> None:
         clock, fn = FakeClock(), scripted("answer")
         assert Retrier(PLAIN, clock=clock).call(fn, 1, two=2, fn=3) == "answer"
         assert (fn.calls, clock.sleeps) == (1, [])
         assert fn.arguments == [((1,), {"two": 2, "fn": 3})]
 
-    def test_throttled_then_answered(self) -> None:
+    def test_a_throttled_call_that_succeeds(self) -> None:
         clock, fn = FakeClock(), scripted(*throttling_errors(3), "answer")
         assert Retrier(PLAIN, clock=clock).call(fn, 1) == "answer"
         assert clock.sleeps == [0.5, 1.0, 2.0]
         assert fn.arguments == [((1,), {})] * 4
 
-    def test_throttled_for_ever(self) -> None:
+    def test_a_call_that_is_always_throttled(self) -> None:
         clock, last = FakeClock(), throttling_error()
         fn = scripted(*throttling_errors(3), last)
         with pytest.raises(THROTTLED) as raised:
@@ -125,13 +125,13 @@ class TestCall:
             Retrier(PLAIN, clock=FakeClock(), listeners=listeners).call(fn)
         assert fn.calls == 1
 
-    def test_a_policy_that_is_none_is_refused(self) -> None:
+    def test_an_invalid_policy_is_refused(self) -> None:
         with pytest.raises(TypeError) as refused:
             Retrier("transient")  # type: ignore[arg-type]  # that is the point
         assert str(refused.value) == "Retrier: policy: got 'transient'; accepted: a RetryPolicy"
 
     @pytest.mark.parametrize(
-        ("wrong", "told"),
+        ("wrong", "refusal"),
         [
             ({"deadline": 5}, "deadline: got 5; accepted: a Deadline, such as Deadline.after(30)"),
             ({"budget": RetryBudget}, f"budget: got {RetryBudget!r}; accepted: a RetryBudget"),
@@ -154,24 +154,24 @@ class TestCall:
             ({"listeners": ["log"]}, f"listeners: got 'log'; accepted: {LISTENERS}"),
         ],
     )
-    def test_a_part_that_is_none_is_refused_before_any_call(self, wrong: dict[str, Any], told: str) -> None:
+    def test_an_invalid_argument_is_refused_before_any_call(self, wrong: dict[str, Any], refusal: str) -> None:
         with pytest.raises(TypeError) as refused:
             Retrier(**wrong)
-        assert str(refused.value) == f"Retrier: {told}"
+        assert str(refused.value) == f"Retrier: {refusal}"
 
-    def test_it_shows_what_it_was_given(self) -> None:
+    def test_its_repr_shows_what_was_set(self) -> None:
         assert repr(Retrier(PLAIN)) == f"Retrier({PLAIN!r})"
         given = Retrier(PLAIN, deadline=Deadline(5.0), budget=RetryBudget(), clock=FakeClock(), rng=random.Random(1))
         assert repr(given) == f"Retrier({PLAIN!r}, deadline={Deadline(5.0)!r}, budget={RetryBudget()!r})"
 
-    def test_an_error_raised_by_many_calls_hears_the_same_thing_once(self) -> None:
+    def test_an_error_raised_by_many_calls_gets_the_same_note_once(self) -> None:
         error = validation_error()
         for _ in range(3):
             with pytest.raises(type(error)):
                 Retrier(PLAIN).call(scripted(error))
         assert error.__notes__ == [f"{NOTE} 1 attempt and 0.00 s of waiting: not retryable"]
 
-    def test_an_error_that_takes_no_notes_is_raised_without(self) -> None:
+    def test_an_error_that_accepts_no_notes_is_raised_without(self) -> None:
         error = validation_error()
         error.__notes__ = "none"  # type: ignore[assignment]  # add_note() wants a list
         with pytest.raises(type(error)) as raised:
@@ -179,7 +179,7 @@ class TestCall:
         assert raised.value is error
 
     @pytest.mark.parametrize("listeners", [(), (print_nothing,)])
-    def test_a_coroutine_is_no_answer(self, listeners: tuple[Callable[[Event], None], ...]) -> None:
+    def test_a_returned_coroutine_is_refused(self, listeners: tuple[Callable[[Event], None], ...]) -> None:
         async def ask() -> str:
             return "answer"
 
@@ -205,7 +205,7 @@ class TestCall:
         with pytest.raises(ValueError, match="broken"):
             Retrier(PLAIN, clock=clock, classify=busy).call(scripted(ValueError("broken"), "answer"))
 
-    def test_machinery_of_the_users_own_that_fails_is_told_by_its_own_error(self) -> None:
+    def test_an_error_in_a_hook_of_the_user_is_raised_as_it_is(self) -> None:
         def broken(_: BaseException) -> Fault:
             raise LookupError("no such fault")
 
@@ -232,7 +232,7 @@ class TestRetriesExhausted:
         assert str(error) == f"{NOTE} 4 attempts and 3.50 s of waiting: retries exhausted; last error: {last!r}"
         assert not hasattr(last, "__notes__")
 
-    def test_it_stands_for_every_reason_but_one(self) -> None:
+    def test_it_is_raised_for_every_reason_but_one(self) -> None:
         assert self.exhausted(throttling_error(), deadline=Deadline(0.5)).reason is StopReason.DEADLINE
         assert self.exhausted(throttling_error(), budget=RetryBudget(0, 0)).reason is StopReason.BUDGET
         once = PLAIN.replace(retry_on={Fault.READ_TIMEOUT: 0})
@@ -244,7 +244,7 @@ class TestRetriesExhausted:
             Retrier(PLAIN, raise_exhausted=True).call(scripted(error))
         assert raised.value is error
 
-    def test_a_last_error_that_cannot_be_shown_is_named(self) -> None:
+    def test_a_last_error_whose_repr_raises_is_named_by_its_type(self) -> None:
         class Shy(Exception):  # noqa: N818 - it is what it is
             fault = Fault.THROTTLING
 
@@ -297,21 +297,21 @@ class TestDeadline:
                 Retrier(PLAIN, clock=clock, deadline=Deadline(own)).call(fn)
             assert clock.sleeps == [0.5, 1.0]
 
-    def test_a_plain_call_within_one_is_no_exception(self) -> None:
+    def test_a_call_past_an_enclosing_deadline_is_not_sent(self) -> None:
         fn = scripted("answer")
         with Deadline(0.0).apply(), pytest.raises(DeadlineExceededError):
             Retrier(PLAIN, clock=FakeClock(1.0)).call(fn)
         assert fn.calls == 0
 
     def test_it_is_in_force_during_the_call_only(self) -> None:
-        seen: list[Deadline | None] = []
-        Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(5.0)).call(lambda: seen.append(Deadline.current()))
-        Retrier(PLAIN, clock=FakeClock()).call(lambda: seen.append(Deadline.current()))
-        assert seen == [Deadline(5.0), None]
+        deadlines: list[Deadline | None] = []
+        Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(5.0)).call(lambda: deadlines.append(Deadline.current()))
+        Retrier(PLAIN, clock=FakeClock()).call(lambda: deadlines.append(Deadline.current()))
+        assert deadlines == [Deadline(5.0), None]
 
 
 class TestBudget:
-    def test_calls_that_share_one_stop_together(self) -> None:
+    def test_calls_that_share_a_budget_stop_together(self) -> None:
         clock, budget = FakeClock(), RetryBudget(share=0.0, reserve=4)
         retrier = Retrier(PLAIN, clock=clock, budget=budget)
         calls: list[int] = []
@@ -343,7 +343,7 @@ class TestPacer:
         Retrier(PLAIN, pacer=pacer, tokens=lambda: RequestTokens(700, 100)).call(scripted("answer"))
         assert pacer.tokens == [4_000, 7, 0, 1_700, 800]
 
-    def test_pacing_is_told_beside_waiting(self) -> None:
+    def test_the_note_shows_pacing_beside_backoff(self) -> None:
         clock, error = FakeClock(), throttling_error()
         with pytest.raises(THROTTLED):
             Retrier(PLAIN.replace(max_retries=0), clock=clock, pacer=RecordingPacer(3.0)).call(scripted(error))
@@ -351,7 +351,7 @@ class TestPacer:
 
 
 class TestListeners:
-    def test_each_thing_that_happens_is_told(self) -> None:
+    def test_each_retry_and_success_is_an_event(self) -> None:
         events: list[Event] = []
         error = throttling_error()
         retrier = Retrier(PLAIN, clock=FakeClock(), pacer=RecordingPacer(3.0), listeners=[events.append])
@@ -363,7 +363,7 @@ class TestListeners:
             CallSucceeded(attempts=2, backoff_seconds=0.5, pacing_seconds=6.0, answer="answer"),
         ]
 
-    def test_a_call_that_is_given_up(self) -> None:
+    def test_a_failed_call_is_an_event(self) -> None:
         events: list[Event] = []
         first, second = throttling_error(), validation_error()
         with pytest.raises(type(second)):
@@ -380,7 +380,7 @@ class TestListeners:
             ),
         ]
 
-    def test_a_call_that_never_began(self) -> None:
+    def test_a_call_after_the_deadline_is_an_event(self) -> None:
         events: list[Event] = []
         with pytest.raises(DeadlineExceededError):
             Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(0.0), listeners=[events.append]).call(scripted())
@@ -390,7 +390,7 @@ class TestListeners:
             )
         ]
 
-    def test_one_that_raises_is_logged_and_disturbs_nobody(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_listener_that_raises_is_logged_and_does_not_end_the_call(self, caplog: pytest.LogCaptureFixture) -> None:
         def broken(_: Event) -> None:
             raise ValueError("broken")
 
@@ -415,13 +415,13 @@ class TestListeners:
 
 
 class TestAsync:
-    async def test_throttled_then_answered(self) -> None:
+    async def test_a_throttled_call_that_succeeds(self) -> None:
         clock, fn = FakeClock(), ascripted(*throttling_errors(2), "answer")
         assert await Retrier(PLAIN, clock=clock).acall(fn, 1, two=2) == "answer"
         assert clock.sleeps == [0.5, 1.0]
         assert fn.arguments == [((1,), {"two": 2})] * 3
 
-    async def test_throttled_for_ever(self) -> None:
+    async def test_a_call_that_is_always_throttled(self) -> None:
         clock, last = FakeClock(), throttling_error()
         with pytest.raises(THROTTLED) as raised:
             await Retrier(PLAIN, clock=clock).acall(ascripted(*throttling_errors(3), last))
@@ -492,7 +492,7 @@ class TestAsync:
 
 
 class TestDecorator:
-    def test_forgotten_brackets_are_told(self) -> None:
+    def test_missing_parentheses_are_an_error(self) -> None:
         decorator: Any = retry
         with pytest.raises(TypeError) as refused:
             decorator(print_nothing)
@@ -568,7 +568,7 @@ class TestDecorator:
     def test_the_default_is_the_contracts_policy(self) -> None:
         assert retry().policy == RetryPolicy()
 
-    def test_every_setting_arrives(self) -> None:
+    def test_every_setting_is_kept(self) -> None:
         settings: dict[str, Any] = {
             "clock": FakeClock(),
             "deadline": Deadline(5.0),
@@ -602,7 +602,7 @@ class TestReplace:
         assert changed.policy is PLAIN
         assert changed.rng is rng
 
-    def test_what_depends_on_the_settings_follows(self) -> None:
+    def test_derived_settings_are_updated(self) -> None:
         events: list[Event] = []
         Retrier(PLAIN).replace(listeners=[events.append]).call(scripted("answer"))
         assert len(events) == 1
@@ -660,11 +660,11 @@ class TestOptionsOfADecoratedFunction:
 
 
 class Payload:
-    """Something that a call holds, and that must not outlive it."""
+    """An argument that must not outlive its call."""
 
 
 class TestMemory:
-    """A failed call leaves no circle behind that only the garbage collector could break."""
+    """A failed call leaves no reference cycle, which only the garbage collector could free."""
 
     @pytest.fixture(autouse=True)
     def no_collector(self) -> Iterator[None]:

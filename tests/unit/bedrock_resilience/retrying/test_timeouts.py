@@ -28,7 +28,7 @@ class Hanging:
         return f"answer {item}"
 
 
-async def test_an_attempt_that_hangs_is_retried_as_a_read_timeout() -> None:
+async def test_an_attempt_that_times_out_is_retried_as_a_read_timeout() -> None:
     clock, model = FakeClock(), Hanging(1)
     assert await Retrier(TRANSIENT, clock=clock, attempt_timeout=30.0).acall(model.ask) == "answer 0"
     assert clock.sleeps == [0.5], "the time limit is no sleep"
@@ -37,7 +37,7 @@ async def test_an_attempt_that_hangs_is_retried_as_a_read_timeout() -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_the_last_one_is_raised() -> None:
+async def test_the_last_timeout_is_raised() -> None:
     model = Hanging(9)
     with pytest.raises(AttemptTimeoutError) as raised:
         await Retrier(TRANSIENT, clock=FakeClock(), attempt_timeout=30.0).acall(model.ask)
@@ -47,19 +47,19 @@ async def test_the_last_one_is_raised() -> None:
     assert model.calls == 2, "what may be billed is retried once"
 
 
-async def test_the_default_policy_does_not_pay_twice() -> None:
+async def test_the_default_policy_does_not_retry_a_timeout() -> None:
     model = Hanging(9)
     with pytest.raises(AttemptTimeoutError):
         await Retrier(clock=FakeClock(), attempt_timeout=30.0).acall(model.ask)
     assert model.calls == 1
 
 
-async def test_the_machines_clock_has_one_too() -> None:
+async def test_it_works_with_the_system_clock() -> None:
     with pytest.raises(AttemptTimeoutError):
         await Retrier(attempt_timeout=0.01).acall(Hanging(1).ask)
 
 
-async def test_a_timeout_of_the_function_stays_its_own() -> None:
+async def test_a_timeout_error_of_the_function_is_not_a_read_timeout() -> None:
     async def work() -> None:
         raise TimeoutError("mine")
 
@@ -76,7 +76,7 @@ async def test_a_cancellation_from_outside_is_a_cancellation() -> None:
         await task
 
 
-async def test_an_outer_timeout_that_strikes_first_counts() -> None:
+async def test_an_outer_timeout_that_ends_first_is_raised() -> None:
     with pytest.raises(TimeoutError) as raised:
         async with asyncio.timeout(0.01):
             await Retrier(TRANSIENT, attempt_timeout=30.0).acall(Hanging(1).ask)
@@ -146,7 +146,7 @@ class TestTrio:
 
         assert trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
-    def test_the_executor_says_what_to_do(self) -> None:
+    def test_the_executor_refuses_trio_and_names_the_remedy(self) -> None:
         trio = pytest.importorskip("trio")
 
         async def main() -> None:

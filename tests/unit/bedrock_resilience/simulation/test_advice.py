@@ -22,7 +22,7 @@ def test_a_throttled_run_shows_its_quota() -> None:
     assert (scenario.workers, scenario.items, scenario.latency, scenario.offset) == (12, 104, 6.5, 0.0)
 
 
-def test_a_quiet_run_shows_that_there_is_more() -> None:
+def test_a_run_without_throttles_shows_a_higher_quota() -> None:
     assert rebuild(QUIET).quota.requests_per_minute == pytest.approx(2 * 40)
     untimed = RunStats(submitted=40, failed=0, attempts=40, retries=0, throttles=0, latency=6.0, workers=4)
     assert rebuild(untimed).quota.requests_per_minute == pytest.approx(2 * 40)
@@ -54,7 +54,7 @@ def test_a_run_without_attempts_cannot_be_rebuilt() -> None:
     assert recommend(RunStats(submitted=3, failed=0, attempts=0, retries=0, throttles=0)) == []
 
 
-def test_few_throttles_leave_room_for_more_workers() -> None:
+def test_few_throttles_allow_more_workers() -> None:
     (advice,) = advise(QUIET, rebuild(QUIET), seeds=[0])
     assert (advice.recommendation.name, advice.recommendation.settings) == ("more workers", {"max_workers": 8})
     assert advice.recommendation.reason == "only 0.0% of the attempts were throttled (limit 5%)"
@@ -67,7 +67,7 @@ def test_a_run_with_all_its_workers_and_few_throttles_needs_nothing() -> None:
     assert advise(full, rebuild(full), seeds=[0]) == []
 
 
-def test_many_throttles_and_losses_want_a_pacer_and_more_retries() -> None:
+def test_many_throttles_and_losses_advise_a_pacer_and_more_retries() -> None:
     paced, more, fewer = advise(INCIDENT, rebuild(INCIDENT), seeds=[0])
     assert paced.recommendation.settings == {"pacer": "adaptive"}
     assert paced.after is not None
@@ -83,7 +83,7 @@ def test_many_throttles_and_losses_want_a_pacer_and_more_retries() -> None:
 
 
 @pytest.mark.parametrize(("throttles", "fewer"), [(38, False), (40, True)])
-def test_many_throttles_want_fewer_workers(throttles: int, fewer: bool) -> None:  # noqa: FBT001 - a case
+def test_many_throttles_advise_fewer_workers(throttles: int, fewer: bool) -> None:  # noqa: FBT001 - a case
     stats = RunStats(submitted=104, failed=2, attempts=200, retries=98, throttles=throttles, pacing_seconds=1.0)
     found = recommend(stats)
     assert [recommendation.name for recommendation in found] == ["fewer workers"] * fewer
@@ -94,7 +94,7 @@ def test_many_throttles_want_fewer_workers(throttles: int, fewer: bool) -> None:
     assert [recommendation.name for recommendation in recommend(alone)] == ["pace the requests"]
 
 
-def test_many_retries_of_other_faults_want_no_more_workers() -> None:
+def test_many_retries_of_other_faults_advise_no_more_workers() -> None:
     assert recommend(RunStats(submitted=100, failed=0, attempts=126, retries=26, throttles=0)) == []
     (more,) = recommend(RunStats(submitted=100, failed=0, attempts=125, retries=25, throttles=0))
     assert more.name == "more workers"
@@ -116,7 +116,7 @@ def test_many_retries_of_other_faults_want_no_more_workers() -> None:
         ),
     ],
 )
-def test_failures_want_what_their_faults_need(faults: dict[str, int], retry_on: str, names: list[str]) -> None:
+def test_advice_on_failures_depends_on_the_faults(faults: dict[str, int], retry_on: str, names: list[str]) -> None:
     stats = RunStats(
         submitted=100, failed=6, attempts=110, retries=10, throttles=0, faults=faults,
         policy=RetryPolicy(retry_on=retry_on),
@@ -124,7 +124,7 @@ def test_failures_want_what_their_faults_need(faults: dict[str, int], retry_on: 
     assert [recommendation.name for recommendation in recommend(stats)] == names
 
 
-def test_faults_stand_in_the_reason() -> None:
+def test_the_reason_names_the_faults() -> None:
     faults = {"overloaded": 1, "internal_server": 1, "validation": 4}
     transient, others = recommend(
         RunStats(submitted=100, failed=6, attempts=110, retries=0, throttles=0, faults=faults)
@@ -139,7 +139,7 @@ def test_faults_stand_in_the_reason() -> None:
     )
 
 
-def test_unused_tokens_want_a_lower_max_tokens() -> None:
+def test_unused_tokens_advise_a_lower_max_tokens() -> None:
     usage = RequestTokens(0, 1_000).settled(Usage(700, 100))
     wasteful = RunStats(
         submitted=24, failed=0, attempts=24, retries=0, throttles=0, elapsed=10.0, workers=8,
@@ -161,7 +161,7 @@ def test_unused_tokens_want_a_lower_max_tokens() -> None:
     }
 
 
-def test_usage_without_advice_on_max_tokens_is_passed_over() -> None:
+def test_usage_without_advice_on_max_tokens_is_skipped() -> None:
     usage = RequestTokens(0, 1_000).settled(Usage(700, 1_000))
     stats = RunStats(
         submitted=24, failed=0, attempts=24, retries=0, throttles=0, workers=8, tokens=sum([usage] * 23, usage)

@@ -1,4 +1,4 @@
-"""The time that no way of sending can undercut."""
+"""The lower bound of the makespan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bedrock_resilience.simulation._bounds import lower_bound
 from support.approx import approx
 
 
-def test_without_items_there_is_nothing_to_wait_for() -> None:
+def test_without_items_the_bound_is_zero() -> None:
     assert lower_bound(Scenario(items=0)) == 0.0
 
 
@@ -33,7 +33,7 @@ def test_the_quota_bounds_what_is_admitted_beyond_the_burst() -> None:
     assert lower_bound(scenario) == approx((104 - 5) / 50 * 60 + 6.5)
 
 
-def test_a_few_items_fit_into_the_burst() -> None:
+def test_items_within_the_burst_are_not_bounded_by_the_quota() -> None:
     assert lower_bound(Scenario(workers=12, items=5)) == 6.5
 
 
@@ -81,7 +81,7 @@ def test_the_tokens_that_the_items_have_go_before_the_mean() -> None:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_nobody_undercuts_it(seed: int) -> None:
+def test_no_simulated_run_is_faster(seed: int) -> None:
     rng = random.Random(seed)
     tokens = rng.choice([None, Tokens(rng.choice([0, 500]), 3_000, 1_000, rng.choice([0, 100, 300, 900]))])
     quota = Quota(
@@ -129,7 +129,7 @@ def test_for_a_later_instance_only_what_is_in_force_then_counts() -> None:
     assert lower_bound(scenario) == approx(100 + 60 / 10 + 6.5)
 
 
-def test_a_limit_that_is_lifted_lets_everything_through_from_then_on() -> None:
+def test_a_removed_limit_bounds_nothing_afterwards() -> None:
     scenario = Scenario(
         workers=100, items=65, quota=Quota(requests_per_minute=6, burst=5), changes=(QuotaChange(100.0, Quota()),)
     )

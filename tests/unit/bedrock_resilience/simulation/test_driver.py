@@ -71,14 +71,14 @@ class TestKnownQuota:
         assert report.token_utilisation >= 0.90
 
 
-def test_workers_that_wait_long_do_not_all_come_at_once_when_the_pace_has_risen() -> None:
+def test_long_waiting_workers_are_not_released_at_once_when_the_rate_rises() -> None:
     report = simulate(Scenario(workers=50, items=300), pacer=AdaptivePacer)
     assert report.throttle_rate < 0.04
     assert report.ratio < 1.05
     assert report.failed == 0
 
 
-def test_after_an_overload_nobody_who_waited_exceeds_a_known_quota() -> None:
+def test_after_an_overload_waiting_requests_do_not_exceed_a_known_quota() -> None:
     quota = Quota(requests_per_minute=50, burst=5)
     scenario = Scenario(workers=50, items=300, quota=quota, overloads=((60.0, 62.0),))
     report = simulate(scenario, policy=RetryPolicy(retry_on="transient"), pacer=lambda: QuotaPacer(quota))
@@ -126,7 +126,7 @@ def test_pacing_and_backoff_are_reported_apart() -> None:
     assert unpaced.backoff_seconds > 0
 
 
-def test_what_cannot_be_sent_in_time_is_unstarted_and_not_failed() -> None:
+def test_items_past_the_deadline_are_unstarted_and_not_failed() -> None:
     scenario = Scenario(workers=12, items=104, quota=QUOTA, timeout=60.0)
     report = simulate(scenario, pacer=lambda: QuotaPacer(QUOTA))
     assert report.failed == 0
@@ -140,11 +140,11 @@ def test_a_quota_that_changes_takes_effect_at_its_time() -> None:
         workers=12, items=100, quota=QUOTA, changes=(QuotaChange(30.0, Quota(requests_per_minute=600, burst=60)),)
     )
     admitted = [request.at for request in simulate(scenario).requests if request.refused is None]
-    assert 28 <= sum(at < 30 for at in admitted) <= 30  # 5 and one every 1.2 s, if somebody asks for it just then
+    assert 28 <= sum(at < 30 for at in admitted) <= 30  # 5 and one every 1.2 s, if one is requested just then
     assert sum(30 <= at < 36 for at in admitted) > 10
 
 
-def test_an_overload_is_a_503_for_everybody() -> None:
+def test_an_overload_is_a_503_for_every_request() -> None:
     policy = RetryPolicy(max_retries=8, base_delay=2.0, retry_on="transient")
     scenario = Scenario(quota=Quota(), overloads=((10.0, 20.0),))
     report = simulate(scenario, policy)

@@ -41,7 +41,7 @@ def test_a_run_without_quota_or_pacer_has_neither_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".svg", ".png", ".pdf"])
-def test_a_schedule_is_drawn_in_any_kind(tmp_path: Path, ending: str) -> None:
+def test_a_schedule_is_drawn_with_any_jitter(tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"schedule{ending}"
     plot_schedule(RetryPolicy(max_retries=5), file, draws=3)
     assert file.stat().st_size > 1_000

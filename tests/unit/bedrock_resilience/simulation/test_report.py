@@ -1,4 +1,4 @@
-"""What came of a simulated scenario."""
+"""The report of a simulation."""
 
 from __future__ import annotations
 

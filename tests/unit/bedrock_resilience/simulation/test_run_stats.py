@@ -76,7 +76,7 @@ def test_token_usage_is_read_as_it_was_written() -> None:
         ),
     ],
 )
-def test_a_damaged_token_usage_is_refused(tokens: object, message: str) -> None:
+def test_an_invalid_token_usage_is_refused(tokens: object, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         read_run_stats(json.dumps({**BARE, "tokens": tokens}))
 
@@ -192,7 +192,7 @@ def test_an_invalid_part_of_a_report_is_refused_by_name(report: dict[str, Any], 
         read_run_stats(json.dumps(report))
 
 
-def test_a_text_of_nothing_but_brackets_is_no_report() -> None:
+def test_deeply_nested_brackets_are_no_report() -> None:
     with pytest.raises(ValueError, match="log: the number of items is unknown"):
         read_run_stats("[" * 100_000)
 

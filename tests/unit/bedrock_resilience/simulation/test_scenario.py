@@ -75,7 +75,7 @@ def test_the_longest_item_is_no_shorter_than_the_shortest() -> None:
         Tokens(least=10, most=5)
 
 
-def test_a_change_happens_at_a_time() -> None:
+def test_a_change_has_a_time() -> None:
     with pytest.raises(ValueError, match=r"^QuotaChange: at: got -1; accepted: a finite number of seconds >= 0$"):
         QuotaChange(-1, Quota())
 
@@ -85,7 +85,7 @@ def test_changes_are_sorted_by_time() -> None:
     assert Scenario(changes=(late, early)).changes == (early, late)
 
 
-def test_a_latency_is_a_number_or_a_draw() -> None:
+def test_a_latency_is_a_number_or_a_distribution() -> None:
     rng = random.Random(0)
     assert Scenario(latency=2).draw_latency(rng) == 2
     assert Scenario(latency=2).mean_latency() == 2

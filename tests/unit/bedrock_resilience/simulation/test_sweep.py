@@ -30,7 +30,7 @@ def test_a_sweep_is_a_field_and_its_values(text: str, field: str, values: list[s
 
 
 @pytest.mark.parametrize("text", ["", "workers", "workers=", "workers=,", "colour=red", "=1"])
-def test_what_is_no_sweep_is_refused(text: str) -> None:
+def test_an_invalid_sweep_is_refused(text: str) -> None:
     message = f"sweep: got {text!r}; accepted: <field>=<value>,<value>,... with one of instances, workers,"
     with pytest.raises(ValueError, match=re.escape(message)):
         parse_sweep(text)

@@ -1,4 +1,4 @@
-"""Trials run one setting over seeds and tell means and spreads."""
+"""Trials run one setting over seeds and report means and standard deviations."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_sleepers_wake_in_the_order_of_their_time_and_then_of_their_start() -> N
     assert run_virtually(race) == ["first", "second", "late"]
 
 
-def test_waiting_for_what_no_timer_brings_is_an_error_and_no_hang() -> None:
+def test_waiting_without_a_timer_is_an_error_and_does_not_hang() -> None:
     async def wait_for_nothing(_: Clock) -> None:
         await asyncio.get_running_loop().create_future()
 
@@ -55,7 +55,7 @@ def test_a_blocking_sleep_is_refused() -> None:
         run_virtually(block)
 
 
-def test_the_clock_names_itself() -> None:
+def test_the_repr_of_the_clock() -> None:
     async def show(clock: Clock) -> str:
         return repr(clock)
 

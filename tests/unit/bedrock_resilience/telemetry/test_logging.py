@@ -41,7 +41,7 @@ def call(listener: LoggingListener, *outcomes: object, policy: RetryPolicy = PLA
         Retrier(policy, clock=FakeClock(), listeners=[listener]).call(scripted(*outcomes))
 
 
-def test_throttled_then_answered(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_throttled_call_that_succeeds(caplog: pytest.LogCaptureFixture) -> None:
     call(LoggingListener(), *throttling_errors(3), "done")
     assert lines(caplog) == [
         "WARNING ThrottlingException (attempt 1/4). Retrying in 0.50s...",
@@ -50,7 +50,7 @@ def test_throttled_then_answered(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_throttled_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_that_is_always_throttled(caplog: pytest.LogCaptureFixture) -> None:
     call(LoggingListener(), *throttling_errors(2), policy=PLAIN.replace(max_retries=1))
     assert lines(caplog) == [
         "WARNING ThrottlingException (attempt 1/2). Retrying in 0.50s...",

@@ -45,7 +45,7 @@ def hide_botocore(patch: pytest.MonkeyPatch) -> None:
     """Make an environment that has neither botocore nor urllib3, with caches of classes of its own."""
     for name in ("botocore", "botocore.exceptions", "urllib3", "urllib3.exceptions"):
         patch.setitem(sys.modules, name, None)
-    # Other modules hold classes from these caches, so the caches are replaced for the moment, not cleared.
+    # Other modules hold classes from these caches, so the caches are replaced for a time and not cleared.
     for name in ("error_class", "_error_type", "_class"):
         patch.setattr(errors, name, cache(getattr(errors, name).__wrapped__))
 
@@ -56,7 +56,7 @@ def without_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestRealErrors:
-    def test_a_throttling_error_looks_like_one_off_the_wire(self) -> None:
+    def test_a_throttling_error_has_the_shape_of_a_real_one(self) -> None:
         error = throttling_error()
         assert isinstance(error, aws.ClientError)
         assert type(error).__name__ == "ThrottlingException"

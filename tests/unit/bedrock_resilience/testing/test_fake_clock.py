@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-LONG = 3_600.0  # seconds; nobody really waits for these
+LONG = 3_600.0  # seconds of virtual time
 
 
 def start(clock: FakeClock, *bodies: Callable[[], object], registered: bool = True) -> list[threading.Thread]:
@@ -45,7 +45,7 @@ def join(threads: list[threading.Thread]) -> None:
 
 
 class TestOneThread:
-    def test_time_stands_still_by_itself(self) -> None:
+    def test_time_does_not_advance_by_itself(self) -> None:
         clock = FakeClock()
         assert clock.monotonic() == clock.monotonic() == 0.0
         assert FakeClock(100).monotonic() == 100.0
@@ -59,14 +59,14 @@ class TestOneThread:
         assert clock.sleeps == [LONG, 0, 0.5]
         assert clock.slept == LONG + 0.5
 
-    def test_time_may_pass_without_a_sleep(self) -> None:
+    def test_time_can_be_advanced_without_a_sleep(self) -> None:
         clock = FakeClock()
         clock.advance(LONG)
         assert clock.monotonic() == LONG
         assert (clock.sleeps, clock.slept) == ([], 0)
 
     @pytest.mark.parametrize("method", ["sleep", "advance"])
-    def test_time_does_not_go_back(self, method: str) -> None:
+    def test_time_cannot_go_back(self, method: str) -> None:
         clock = FakeClock()
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             getattr(clock, method)(-0.1)
@@ -164,7 +164,7 @@ class TestWorkers:
 
     def test_time_waits_for_a_worker_that_has_not_started_yet(self) -> None:
         clock = FakeClock(stuck_after=10)
-        seen: list[float] = []
+        times: list[float] = []
         first, second = clock.worker(), clock.worker()
 
         def sleeper() -> None:
@@ -173,7 +173,7 @@ class TestWorkers:
 
         def late() -> None:
             with second:
-                seen.append(clock.monotonic())
+                times.append(clock.monotonic())
 
         sleeping = threading.Thread(target=sleeper)
         sleeping.start()
@@ -182,7 +182,7 @@ class TestWorkers:
         latecomer = threading.Thread(target=late)
         latecomer.start()
         join([sleeping, latecomer])
-        assert seen == [0.0]
+        assert times == [0.0]
         assert clock.monotonic() == 5.0
 
     def test_an_event_wakes_a_sleeper_before_its_time(self) -> None:
@@ -197,11 +197,11 @@ class TestWorkers:
         assert woken == [(True, 3.0)]
         assert clock.sleeps == [LONG]
 
-    def test_an_event_set_by_somebody_else_wakes_a_sleeper_too(self) -> None:
+    def test_an_event_set_by_an_unregistered_thread_wakes_a_sleeper(self) -> None:
         clock, event, busy = FakeClock(stuck_after=10), threading.Event(), threading.Event()
         woken: list[tuple[bool, float]] = []
 
-        def hold() -> None:  # keeps its turn, so that no time passes, until the event is set
+        def hold() -> None:  # stays active, so that no time passes, until the event is set
             busy.set()
             assert event.wait(10)
 
@@ -211,7 +211,7 @@ class TestWorkers:
         join(threads)
         assert woken == [(True, 0.0)]
 
-    def test_one_that_is_blocked_elsewhere_delays_the_others_until_it_counts_as_stuck(self) -> None:
+    def test_a_worker_blocked_elsewhere_delays_the_others_until_it_counts_as_stuck(self) -> None:
         clock = FakeClock(stuck_after=0.05)
         lock = threading.Lock()
 
@@ -227,13 +227,13 @@ class TestWorkers:
         together = threading.Barrier(3, timeout=10)
         join(start(clock, *[together.wait] * 3))
 
-    def test_one_that_never_starts_is_not_waited_for(self) -> None:
+    def test_a_worker_that_never_starts_is_not_waited_for(self) -> None:
         clock = FakeClock(stuck_after=0.05)
         clock.worker()
         join(start(clock, lambda: clock.sleep(LONG)))
         assert clock.monotonic() == LONG
 
-    def test_the_test_itself_may_sleep_beside_them(self) -> None:
+    def test_the_main_thread_may_sleep_beside_the_workers(self) -> None:
         clock = FakeClock()
         threads = start(clock, lambda: clock.sleep(5.0))
         clock.sleep(2.0)
@@ -241,7 +241,7 @@ class TestWorkers:
         join(threads)
         assert clock.monotonic() in {5.0, 7.0}  # it may have begun to sleep after the worker was done
 
-    def test_a_worker_that_fails_leaves(self) -> None:
+    def test_a_worker_that_raises_is_unregistered(self) -> None:
         clock = FakeClock()
         with pytest.raises(LookupError), clock.worker():
             raise LookupError
@@ -271,7 +271,7 @@ class TestUnregisteredThreads:
         join(start(clock, lambda: work(1.0), lambda: work(2.0), lambda: work(3.0), registered=False))
         assert woken == [1.0, 2.0, 3.0]
 
-    def test_an_active_one_is_waited_for(self) -> None:
+    def test_an_active_unregistered_thread_is_waited_for(self) -> None:
         clock = FakeClock(idle_after=0.3)  # as above
         asleep, done = threading.Event(), threading.Event()
 
@@ -313,15 +313,15 @@ class TestTasks:
 
     async def test_time_stands_still_while_a_task_works(self) -> None:
         clock = FakeClock()
-        seen: list[float] = []
+        times: list[float] = []
 
         async def work() -> None:
             for _ in range(100):
                 await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
-                seen.append(clock.monotonic())
+                times.append(clock.monotonic())
 
         await asyncio.gather(clock.asleep(5.0), work())
-        assert set(seen) == {0.0}
+        assert set(times) == {0.0}
 
     async def test_a_task_that_never_rests_does_not_stop_the_time(self) -> None:
         clock = FakeClock()
@@ -338,12 +338,12 @@ class TestTasks:
         await clock.asleep(0)
         assert (clock.monotonic(), clock.sleeps) == (0.0, [0])
 
-    async def test_time_may_pass_without_a_sleep(self) -> None:
+    async def test_time_can_be_advanced_without_a_sleep(self) -> None:
         clock = FakeClock()
         await clock.aadvance(LONG)
         assert (clock.monotonic(), clock.sleeps) == (LONG, [])
 
-    async def test_time_does_not_go_back(self) -> None:
+    async def test_time_cannot_go_back(self) -> None:
         clock = FakeClock()
         with pytest.raises(ValueError, match="seconds: got -1"):
             await clock.asleep(-1)
@@ -412,17 +412,17 @@ class TestTasks:
 
     async def test_an_active_thread_is_waited_for(self) -> None:
         clock = FakeClock(idle_after=0.05)
-        seen: list[float] = []
+        times: list[float] = []
 
         def busy() -> None:
             clock.sleep(1.0)  # from here on the clock knows of this thread
             for _ in range(20):
                 SYSTEM_CLOCK.sleep(0.01)
-                seen.append(clock.monotonic())
+                times.append(clock.monotonic())
 
         task = asyncio.create_task(clock.asleep(LONG))
         await asyncio.to_thread(busy)
-        assert set(seen) == {1.0}
+        assert set(times) == {1.0}
         await task
         assert clock.monotonic() == LONG
 
@@ -444,6 +444,6 @@ class TestTasks:
 
 
 def test_the_executor_registers_its_workers() -> None:
-    clock = FakeClock(idle_after=30.0, stuck_after=30.0)  # so that nothing but turns can move the time on
+    clock = FakeClock(idle_after=30.0, stuck_after=30.0)  # so that only registered workers advance the time
     report = BoundedExecutor(4, clock=clock).run(lambda _: clock.advance(LONG), range(8))
     assert report.elapsed == 2 * LONG

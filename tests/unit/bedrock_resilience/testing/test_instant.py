@@ -77,7 +77,7 @@ def test_nested_blocks_restore_the_outer_clock() -> None:
     assert (outer.sleeps, inner.sleeps) == ([7.0], [5.0])
 
 
-def test_it_ends_with_an_exception_too() -> None:
+def test_it_is_restored_after_an_exception() -> None:
     with pytest.raises(LookupError), instant_retries():
         raise LookupError
     assert SYSTEM_CLOCK.wait(threading.Event(), 0.0) is False
@@ -107,7 +107,7 @@ def test_fewer_retries() -> None:
     assert clock.sleeps == [600.0, 1_200.0]
 
 
-def test_a_limit_is_no_order_to_retry() -> None:
+def test_a_limit_above_the_policys_adds_no_retries() -> None:
     fn = scripted(then=throttling_error())
     with instant_retries(max_retries=2), pytest.raises(type(throttling_error())):
         PLAIN.replace(max_retries=1).call(fn)
@@ -122,6 +122,6 @@ def test_the_inner_limit_does_not_loosen_the_outer_one() -> None:
 
 
 @pytest.mark.parametrize(("wrong", "error"), [(-1, ValueError), ("1", TypeError)])
-def test_a_limit_that_is_none_is_refused(wrong: Any, error: type[Exception]) -> None:  # noqa: ANN401 - that is the point
+def test_an_invalid_limit_is_refused(wrong: Any, error: type[Exception]) -> None:  # noqa: ANN401 - that is the point
     with pytest.raises(error, match=r"^instant_retries: max_retries: got "), instant_retries(max_retries=wrong):
         pass

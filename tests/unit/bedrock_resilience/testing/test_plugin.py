@@ -1,4 +1,4 @@
-"""The pytest plugin, as a suite of its users sees it."""
+"""The pytest plugin in a suite of its users."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class TestScripted:
         assert fn(self=1) == "answer"
         assert fn.arguments == [((), {"self": 1})]
 
-    def test_one_call_too_many_fails(self) -> None:
+    def test_a_call_after_the_script_fails(self) -> None:
         fn = scripted("a")
         fn()
         with pytest.raises(ScriptExhaustedError) as raised:

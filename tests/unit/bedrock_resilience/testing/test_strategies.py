@@ -1,4 +1,4 @@
-"""The Hypothesis strategies give what they say."""
+"""The Hypothesis strategies generate what they document."""
 
 from __future__ import annotations
 

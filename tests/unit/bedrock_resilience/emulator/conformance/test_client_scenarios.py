@@ -22,7 +22,7 @@ def test_no_row_is_repeated() -> None:
 
 
 @pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.name)
-def test_faults_that_are_not_told_apart_mean_the_same(scenario: ClientScenario) -> None:
+def test_faults_that_are_not_distinguished_have_the_same_attributes(scenario: ClientScenario) -> None:
     meanings = {
         (fault.retryable, fault.backpressure, fault.fatal, TRANSIENT.get(fault, 0)) for fault in scenario.faults
     }
@@ -34,6 +34,6 @@ def test_every_fault_of_a_service_has_a_row() -> None:
     assert set(Fault) - set[Fault]().union(*(scenario.faults for scenario in ALL)) == never_sent
 
 
-def test_what_a_client_is_known_to_hide_is_a_row_that_it_meets() -> None:
+def test_every_known_limit_of_a_client_is_a_row() -> None:
     for client in CLIENTS:
         assert set(client.limits) <= {scenario.name for scenario in ALL if scenario.applies_to(client)}

@@ -198,7 +198,7 @@ def test_a_status_that_is_not_registered_has_no_phrase(server: Server, echo: Ech
     assert body == b"abc"
 
 
-def test_nonsense_is_refused_and_other_connections_work(server: Server, echo: Echo) -> None:
+def test_malformed_requests_are_refused_and_other_connections_work(server: Server, echo: Echo) -> None:
     with connect(server) as connection:
         connection.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
         refusal = all_of(connection)

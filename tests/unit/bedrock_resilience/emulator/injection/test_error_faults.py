@@ -1,4 +1,4 @@
-"""Everything that can go wrong, by its name."""
+"""Every injectable fault, by its name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_failure_is_made_by_its_name(name: str | int) -> None:
         (TruncatedBody(0.1), TruncatedBody(0.1)),
     ],
 )
-def test_names_numbers_and_faults_are_taken(error: str | int | InjectedFault, made: InjectedFault) -> None:
+def test_names_status_codes_and_faults_are_accepted(error: str | int | InjectedFault, made: InjectedFault) -> None:
     assert make_fault(error) == made
 
 

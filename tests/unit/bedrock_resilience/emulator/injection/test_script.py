@@ -1,4 +1,4 @@
-"""Rules, their order, their targets, and chance."""
+"""Rules, their order, their targets, and random faults."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_rule_that_does_not_fit_waits() -> None:
     ]
 
 
-def test_chance_is_the_seeds_and_starts_anew_when_cleared() -> None:
+def test_random_faults_depend_on_the_seed_and_restart_when_cleared() -> None:
     def drawn(script: FaultScript) -> list[object]:
         script.set_random(0.5, [Hang(), ErrorResponse()])
         return [script.next_fault(PLAIN) for _ in range(200)]
@@ -74,7 +74,7 @@ def test_chance_is_the_seeds_and_starts_anew_when_cleared() -> None:
     assert min(first.count(Hang()), first.count(ErrorResponse())) > 25
 
 
-def test_chance_does_not_break_what_does_not_stream() -> None:
+def test_random_stream_faults_apply_to_streams_only() -> None:
     script = FaultScript()
     script.set_random(1.0, [StreamCut()])
     assert script.next_fault(PLAIN) is None

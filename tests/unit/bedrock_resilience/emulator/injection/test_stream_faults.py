@@ -1,4 +1,4 @@
-"""What the faults of a response make of a reply, without a socket."""
+"""What each stream fault does to a reply, without a socket."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ STREAM = Reply(200, {}, (b"first...", b"second..", b"third..."), None)
 BODY = body_reply(b"0123456789", delay=1.0)
 
 
-def test_a_slow_answer_is_whole() -> None:
+def test_a_slow_response_is_complete() -> None:
     reply = stream_faults.SlowFirstByte(2).apply(lambda: BODY)
     assert (reply.delay, reply.frames, reply.ending) == (3.0, BODY.frames, Ending.COMPLETE)
 
 
-def test_a_cut_body_announces_more_than_it_sends() -> None:
+def test_a_truncated_body_announces_more_than_it_sends() -> None:
     reply = stream_faults.TruncatedBody(0.3).apply(lambda: BODY)
     assert (reply.frames, reply.length, reply.ending) == ((b"012",), 10, Ending.CUT)
 
 
-def test_a_foreign_body_comes_when_the_answer_would_have_come() -> None:
+def test_an_unexpected_body_has_the_latency_of_the_response() -> None:
     reply = stream_faults.UnexpectedBody(b"nope", "text/plain", 203).apply(lambda: BODY)
     assert (reply.status, reply.headers, reply.frames, reply.delay) == (
         203,
@@ -71,5 +71,5 @@ def test_an_exception_takes_the_place_of_the_rest() -> None:
     assert stream_faults.StreamError("Odd").error_code == "Odd"
 
 
-def test_only_a_slow_answer_is_harmless() -> None:
+def test_only_a_slow_response_is_harmless() -> None:
     assert {name for name, kind in stream_faults.RESPONSE_FAULTS.items() if kind.harmless} == {"slow-first-byte"}

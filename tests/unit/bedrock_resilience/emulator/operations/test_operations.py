@@ -1,4 +1,4 @@
-"""What each operation refuses to read."""
+"""Which bodies each operation refuses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def body(value: object) -> bytes:
         (Operation.APPLY_GUARDRAIL, {"source": "INPUT"}, "ValidationException", "content: got null; accepted: a list"),
     ],
 )
-def test_a_body_that_an_operation_cannot_read_is_refused(
+def test_a_malformed_body_of_an_operation_is_refused(
     operation: Operation, sent: object, code: str, message: str
 ) -> None:
     with pytest.raises(ServiceError) as raised:
@@ -49,18 +49,20 @@ def test_a_body_that_an_operation_cannot_read_is_refused(
 
 def test_a_claude_body_may_forbid_its_tools() -> None:
     tools = [{"name": "t", "input_schema": {"type": "object"}}]
-    asked = parse_request(
+    request = parse_request(
         Route(Operation.INVOKE_MODEL, "anthropic.claude"),
         body({**CLAUDE, "tools": tools, "tool_choice": {"type": "none"}}),
     )
-    assert isinstance(asked, GenerationRequest)
-    assert asked.conversation.tool_choice == NO_TOOL
+    assert isinstance(request, GenerationRequest)
+    assert request.conversation.tool_choice == NO_TOOL
 
 
 def test_a_body_with_a_version_of_anthropic_is_read_whatever_the_model_is_called() -> None:
-    asked = parse_request(Route(Operation.INVOKE_MODEL, "arn:aws:bedrock:eu-west-3:1:imported-model/abc"), body(CLAUDE))
-    assert isinstance(asked, GenerationRequest)
-    assert asked.conversation.max_tokens == 9
+    request = parse_request(
+        Route(Operation.INVOKE_MODEL, "arn:aws:bedrock:eu-west-3:1:imported-model/abc"), body(CLAUDE)
+    )
+    assert isinstance(request, GenerationRequest)
+    assert request.conversation.max_tokens == 9
 
 
 def test_tokens_of_an_invoke_model_body_are_counted() -> None:

@@ -34,13 +34,13 @@ def test_prefixes_end_at_cache_points_in_the_order_tools_system_messages() -> No
 def test_a_prefix_is_written_once_and_read_until_it_expires() -> None:
     cache = PromptCache()
     prefixes = prefixes_of(request())
-    whole = prefixes[-1].tokens
-    assert cache.use(0.0, "a", prefixes) == (0, whole)
-    assert cache.use(1.0, "a", prefixes) == (whole, 0)
-    assert cache.use(2.0, "b", prefixes) == (0, whole)
+    total = prefixes[-1].tokens
+    assert cache.use(0.0, "a", prefixes) == (0, total)
+    assert cache.use(1.0, "a", prefixes) == (total, 0)
+    assert cache.use(2.0, "b", prefixes) == (0, total)
     # The system prompt is kept for an hour, the message for five minutes after its last use.
-    assert cache.use(302.0, "a", prefixes) == (whole - 1, 1)
-    assert cache.use(4_000.0, "a", prefixes) == (0, whole)
+    assert cache.use(302.0, "a", prefixes) == (total - 1, 1)
+    assert cache.use(4_000.0, "a", prefixes) == (0, total)
 
 
 def test_what_follows_a_known_prefix_is_written() -> None:
@@ -56,7 +56,7 @@ def test_a_short_prefix_is_not_cached() -> None:
     assert cache.use(0.0, "a", ()) == (0, 0)
 
 
-def test_a_cleared_cache_knows_nothing() -> None:
+def test_a_cleared_cache_is_empty() -> None:
     cache = PromptCache()
     cache.use(0.0, "a", prefixes_of(request()))
     cache.clear()

@@ -26,7 +26,7 @@ HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": "Hel
 
 
 class StillClock:
-    """A time that passes only when told."""
+    """A clock that advances only when it sleeps."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -42,7 +42,7 @@ class StillClock:
 
 
 class Setup:
-    """A service and all that it was given."""
+    """A service with its parts."""
 
     def __init__(self, quota: Quota | None = None, latency: float = 2.0) -> None:
         self.clock = StillClock()
@@ -63,20 +63,20 @@ class Setup:
         return self.service(request, self.clock.now)
 
 
-def test_a_plain_answer_comes_after_its_latency_and_says_so() -> None:
+def test_a_response_is_sent_after_its_latency_and_reports_it() -> None:
     setup = Setup()
     reply = setup.send().reply
     assert (reply.delay, reply.pause) == (2.0, 0.0)
     assert json.loads(reply.frames[0])["metrics"]["latencyMs"] == 2_000
 
 
-def test_a_stream_begins_early_and_ends_after_its_latency() -> None:
+def test_a_stream_starts_early_and_ends_after_its_latency() -> None:
     reply = Setup().send("converse-stream").reply
     assert reply.delay == approx(0.4)
     assert reply.delay + reply.pause * (len(reply.frames) - 1) == approx(2.0)
 
 
-def test_an_answer_that_took_long_to_make_is_not_held_back_further() -> None:
+def test_a_response_slower_than_the_latency_is_not_delayed_further() -> None:
     setup = Setup(latency=0.5)
 
     def slow(rng: Random) -> float:
@@ -87,7 +87,7 @@ def test_an_answer_that_took_long_to_make_is_not_held_back_further() -> None:
     assert setup.send().reply.delay == approx(3.0)
 
 
-def test_a_latency_below_zero_is_none() -> None:
+def test_a_negative_latency_counts_as_zero() -> None:
     def negative(rng: Random) -> float:
         return -5.0 * (1 + rng.random())
 
@@ -96,7 +96,7 @@ def test_a_latency_below_zero_is_none() -> None:
     assert setup.send().reply.delay == 0.0
 
 
-def test_the_reservation_is_settled_when_the_answer_is_done_and_only_once() -> None:
+def test_the_reservation_is_settled_once_when_the_response_is_complete() -> None:
     setup = Setup(Quota(tokens_per_minute=10_000))
     delivery = setup.send(body={**HELLO, "inferenceConfig": {"maxTokens": 1_000}})
     assert setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE) == 10_000 - 1_002
@@ -109,7 +109,7 @@ def test_the_reservation_is_settled_when_the_answer_is_done_and_only_once() -> N
     assert (setup.ledger.in_flight, setup.request_log.in_flight, setup.request_log.answered) == (0, 0, 1)
 
 
-def test_an_answer_that_nobody_waits_for_is_paid_and_not_counted_as_answered() -> None:
+def test_a_response_to_a_disconnected_client_is_settled_and_not_counted() -> None:
     setup = Setup(Quota(tokens_per_minute=100_000))
     delivery = setup.send()
     delivery.lost()
@@ -120,14 +120,14 @@ def test_an_answer_that_nobody_waits_for_is_paid_and_not_counted_as_answered() -
     assert setup.ledger.level(1_000.0, SONNET, Limit.TOKENS_PER_MINUTE) == 100_000 - (2 + 5 * 27)
 
 
-def test_a_request_that_is_wrong_costs_no_quota() -> None:
+def test_an_invalid_request_costs_no_quota() -> None:
     setup = Setup(Quota(requests_per_minute=60, burst=1))
     assert setup.send(body={}).reply.status == 400
     assert setup.send().reply.status == 200
     assert setup.send().reply.status == 429
 
 
-def test_a_cached_prompt_is_told_in_the_usage_and_settled_as_such() -> None:
+def test_a_cached_prompt_is_in_the_usage_and_settled_as_such() -> None:
     setup = Setup(Quota(tokens_per_minute=1_000_000))
     body = {**HELLO, "system": [{"text": "x" * 20_000}, {"cachePoint": {"type": "default"}}]}
     usages: list[Usage | None] = []
@@ -140,7 +140,7 @@ def test_a_cached_prompt_is_told_in_the_usage_and_settled_as_such() -> None:
 
 
 @pytest.mark.parametrize(("status", "error"), [(200, None), (503, "503")])
-def test_a_foreign_body_is_noted_as_the_client_sees_it(status: int, error: str | None) -> None:
+def test_an_unexpected_body_is_logged_as_the_client_receives_it(status: int, error: str | None) -> None:
     setup = Setup(Quota(requests_per_minute=1, burst=1))
     setup.script.add(Rule(UnexpectedBody(status=status), 2))
     for _ in range(2):  # the second would have been throttled
@@ -149,7 +149,7 @@ def test_a_foreign_body_is_noted_as_the_client_sees_it(status: int, error: str |
         assert (entry.status, entry.error, entry.answered) == (status, error, False)
 
 
-def test_request_ids_are_the_seeds_and_never_twice() -> None:
+def test_request_ids_depend_on_the_seed_and_are_unique() -> None:
     def ids() -> list[str]:
         setup = Setup()
         return [str(setup.send().reply.headers["x-amzn-RequestId"]) for _ in range(50)]
@@ -158,7 +158,7 @@ def test_request_ids_are_the_seeds_and_never_twice() -> None:
     assert len(set(ids())) == 50
 
 
-def test_many_threads_get_each_their_own_answer() -> None:
+def test_concurrent_requests_get_their_own_responses() -> None:
     setup = Setup()
     wrong: list[str] = []
 
@@ -179,7 +179,7 @@ def test_many_threads_get_each_their_own_answer() -> None:
     assert (setup.request_log.requests, setup.request_log.answered, setup.ledger.in_flight) == (160, 160, 0)
 
 
-def test_a_fault_that_breaks_is_told_and_leaves_nothing_open(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_in_a_fault_is_reported_and_leaves_nothing_open(caplog: pytest.LogCaptureFixture) -> None:
     setup = Setup()
     body: Any = 5
     setup.script.add(Rule(UnexpectedBody(body=body)))

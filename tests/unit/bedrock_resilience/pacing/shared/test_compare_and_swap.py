@@ -54,7 +54,7 @@ def test_a_stale_copy_costs_one_more_attempt_and_no_sleep() -> None:
 
 
 @pytest.mark.parametrize("losses", [2, 5, 7])
-def test_a_lost_race_is_tried_again_after_a_random_sleep(losses: int) -> None:
+def test_a_lost_race_is_retried_after_a_random_sleep(losses: int) -> None:
     store, clock = ContendedStore(losses), FakeClock()
     stored, result = swap(store, clock, SharedPace())
     assert (stored, result) == (SharedPace(revision=losses + 1, granted=1), 0)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.pacing import Pacer, PaceStore, Reservation
     from bedrock_resilience.pacing.shared import SharedPace
 
-QUOTA = Quota(requests_per_minute=60, burst=3)  # 0.65 s are kept back for what is late, early or skewed
+QUOTA = Quota(requests_per_minute=60, burst=3)  # 0.65 s are reserved for requests that are late, early or skewed
 LONG_AGO = 1_000.0
 UNAVAILABLE = (
     "the store of the shared pace of model is unavailable, instance 'blue' continues at its own pace: "
@@ -70,7 +70,7 @@ class FailingStore(MemoryPaceStore):
 
 
 def drain(pacer: SharedPacer, reservations: list[Reservation], now: float) -> list[float]:
-    """Return when each is sent, by a driver that sleeps each wait and calls ``due`` again."""
+    """Return the time at which each is sent by a driver that sleeps each wait and calls ``due`` again."""
     sent: dict[int, float] = {}
     waiting = {index: now + reservation.wait for index, reservation in enumerate(reservations)}
     while waiting:
@@ -146,7 +146,7 @@ class TestSlots:
         offset[0] = 1_000.0
         assert pacer.due(last, 0.0) <= 2.0
 
-    def test_whoever_sleeps_without_store_lock_again_is_counted_with_the_next(self) -> None:
+    def test_a_request_sent_without_a_slot_is_counted_with_the_next_batch(self) -> None:
         pacer = pacer_on(MemoryPaceStore())
         *_, third, fourth = (pacer.reserve(0.0) for _ in range(4))
         pacer.answered(third, 5.0)  # it had a slot
@@ -162,14 +162,14 @@ class TestSlots:
         assert drain(pacer, reservations, 0.0) == [0.0, 0.0, 0.65, 1.65]
         assert pacer.due(reservations[0], 3.0) == 0.0
 
-    def test_no_wait_is_longer_than_a_lambda_runs(self) -> None:
+    def test_no_wait_is_longer_than_the_longest_run_of_a_lambda(self) -> None:
         pacer = pacer_on(MemoryPaceStore(), Quota(requests_per_minute=0.05, burst=1))
         assert [pacer.reserve(0.0).wait for _ in range(2)] == [0.0, 900.0]
 
     def test_a_request_abandoned_while_it_is_booked_refunds_its_tokens(self) -> None:
         leaving: list[Reservation] = []
 
-        class Slow(FailingStore):
+        class SlowStore(FailingStore):
             def compare_and_swap(
                 self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""
             ) -> SharedPace | None:
@@ -177,7 +177,7 @@ class TestSlots:
                     pacer.abandoned(leaving.pop(), 30.0)
                 return super().compare_and_swap(key, expected, new, instance)
 
-        store = Slow()
+        store = SlowStore()
         pacer = pacer_on(store, Quota(tokens_per_minute=60_000), burndown=1.0)
         _, third, fourth = pacer.reserve(0.0, 59_000), pacer.reserve(0.0, 20_000), pacer.reserve(0.0, 30_000)
         leaving.append(fourth)
@@ -196,7 +196,7 @@ class TestSlots:
             ):
                 pacer_on(MemoryPaceStore()).due(foreign, 0.0)
 
-    def test_after_eight_lost_races_it_waits_and_loses_no_request(self) -> None:
+    def test_after_eight_lost_races_requests_wait_and_none_is_lost(self) -> None:
         store, clock = FailingStore(), FakeClock()
         pacer = pacer_on(store, clock=clock, rng=random.Random(1))
         store.faster_others = 8
@@ -217,7 +217,7 @@ class TestTokens:
         assert pacer.reserve(21.0, 1_000).wait == 0.0
 
     @pytest.mark.parametrize(("burndown", "seconds"), [(5.0, 3.0), (1.2, 2.4), (1.0, 2.0), (0.5, 2.0)])
-    def test_before_anything_is_answered_half_as_much_again_is_booked_or_as_much_as_a_call_can_cost(
+    def test_at_first_1_5_times_the_reservation_is_booked_but_no_more_than_a_call_can_cost(
         self, burndown: float, seconds: float
     ) -> None:
         store = FailingStore()
@@ -225,7 +225,7 @@ class TestTokens:
         assert store.last is not None
         assert store.last.tokens_next_free_at == approx(LONG_AGO + seconds)
 
-    def test_the_first_answers_that_cost_more_than_reserved_throttle_nobody(self) -> None:
+    def test_the_first_calls_that_cost_more_than_reserved_cause_no_throttle(self) -> None:
         quota = Quota(tokens_per_minute=40_000)
         scenario = Scenario(workers=12, items=40, quota=quota, tokens=Tokens(500, 3_000, 1_000, 300))
         report = simulate(scenario, pacer=lambda: pacer_on(MemoryPaceStore(), quota))
@@ -352,7 +352,7 @@ class TestOutage:
         pacer.reserve(20.0)
         assert pacer.shared_requests_per_minute == approx(48)
 
-    def test_a_throttle_that_finds_the_store_unavailable_starts_the_outage(self, store: FailingStore) -> None:
+    def test_a_throttle_while_the_store_is_unavailable_starts_the_outage(self, store: FailingStore) -> None:
         pacer = pacer_on(store)
         refused = pacer.reserve(0.0)
         store.broken = True
@@ -399,13 +399,13 @@ class TestArguments:
         assert store.last is not None
         assert before <= store.last.at <= wall_clock()
 
-    def test_the_package_loads_it_when_it_is_asked_for(self) -> None:
+    def test_the_package_loads_it_on_first_use(self) -> None:
         assert pacing.SharedPacer is SharedPacer
         with pytest.raises(AttributeError, match="has no attribute 'Sharing'"):
             pacing.Sharing  # noqa: B018 - that is the point
 
 
-def test_many_threads_of_several_instances_book_no_slot_twice() -> None:
+def test_threads_of_several_instances_book_no_slot_twice() -> None:
     store = FailingStore()
     quota = Quota(requests_per_minute=600, burst=1)
     pacers = [pacer_on(store, quota, clock=SYSTEM_CLOCK) for _ in range(3)]
@@ -431,7 +431,7 @@ def test_many_threads_of_several_instances_book_no_slot_twice() -> None:
 
 
 @pytest.mark.parametrize(("per_minute", "most"), [(25, 1.05), (50, 1.06), (100, 1.01)])
-def test_three_instances_are_never_throttled_and_lose_no_time(per_minute: float, most: float) -> None:
+def test_three_instances_are_never_throttled_and_use_the_quota(per_minute: float, most: float) -> None:
     quota = Quota(requests_per_minute=per_minute, burst=5)
     scenario = Scenario(instances=3, workers=4, items=50, offset=60, quota=quota, latency=6.5)
     for seed in range(20):

@@ -64,7 +64,7 @@ class TestBook:
         pace, _ = once.book(SharedPace(), NOW, [Cost()] * 5)
         assert booked(once, pace, 4, now=NOW + 100) == [100.0, 100.0, 100.5, 101.5]
 
-    def test_without_a_quota_nobody_waits(self) -> None:
+    def test_without_a_quota_there_is_no_wait(self) -> None:
         assert booked(limits(), SharedPace(), 50, tokens=1e9) == [0.0] * 50
 
     def test_the_tightest_limit_counts(self) -> None:
@@ -78,7 +78,7 @@ class TestBook:
         assert slots == [NOW]
         assert pace.tokens_next_free_at == NOW + 59.5
 
-    def test_nothing_is_booked_further_ahead_than_a_lambda_lives(self) -> None:
+    def test_nothing_is_booked_further_ahead_than_the_longest_run_of_a_lambda(self) -> None:
         once = limits(requests_per_minute=1, burst=1)
         pace, slots = once.book(SharedPace(), NOW, [Cost()] * 30)
         assert len(slots) == 15
@@ -141,12 +141,12 @@ class TestThrottled:
         assert after.factor == approx(factor)
         assert (after.cut_at, after.granted_at_cut) == (NOW, 7 + granted)
 
-    def test_the_pace_is_back_within_four_minutes_slowly_at_first(self) -> None:
+    def test_the_pace_recovers_within_four_minutes_slowly_at_first(self) -> None:
         pace = dataclasses.replace(SharedPace(), factor=0.5, cut_at=NOW)
         after = [round(pace.factor_at(NOW + seconds), 3) for seconds in (-5, 0, 60, 120, 180, 240)]
         assert after == [0.5, 0.5, 0.516, 0.625, 0.922, 1.0]
 
-    def test_it_never_falls_below_a_sixteenth(self) -> None:
+    def test_the_pace_never_falls_below_a_sixteenth(self) -> None:
         once, pace = limits(requests_per_minute=60, burst=3), SharedPace()
         for second in range(100):
             pace = once.throttled(pace, NOW + second, NOW + second)

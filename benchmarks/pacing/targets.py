@@ -1,4 +1,4 @@
-"""What pacing promises, measured: each with its limit."""
+"""The targets of pacing, measured, each with its limit."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ HALVED = Scenario(workers=12, items=500, quota=FULL, changes=(QuotaChange(200.0,
 
 
 @dataclass(frozen=True)
-class Promise:
-    """What was promised, and what was measured."""
+class PacingTarget:
+    """A limit, and what was measured."""
 
     text: str
     measured: float
@@ -35,28 +35,28 @@ class Promise:
     at_least: bool = False
 
     @property
-    def kept(self) -> bool:
-        """Is it kept?"""
+    def met(self) -> bool:
+        """Whether the measurement is within the limit."""
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
     def __str__(self) -> str:
         sign = ">=" if self.at_least else "<="
-        return f"  {'met   ' if self.kept else 'MISSED'}  {self.text:<74}{self.measured:>9.4f}  {sign} {self.limit:g}"
+        return f"  {'met   ' if self.met else 'MISSED'}  {self.text:<74}{self.measured:>9.4f}  {sign} {self.limit:g}"
 
 
-def incident(seeds: int) -> Iterator[Promise]:
+def incident(seeds: int) -> Iterator[PacingTarget]:
     """The contract's retry alone: the incident as it was."""
     three = [simulate(Scenario(instances=3, offset=60.0), seed=seed) for seed in range(seeds)]
     one = [simulate(Scenario(), seed=seed) for seed in range(seeds)]
-    yield Promise("incident, 3 instances, retries alone: throttle rate", _throttled(three), 0.30, at_least=True)
-    yield Promise("incident, 3 instances, retries alone: throttle rate", _throttled(three), 0.40)
-    yield Promise("incident, 3 instances, retries alone: items lost", _lost(three), 0.04, at_least=True)
-    yield Promise("incident, 3 instances, retries alone: items lost", _lost(three), 0.10)
-    yield Promise("incident, 1 instance, retries alone: throttle rate", _throttled(one), 0.10)
-    yield Promise("incident, 1 instance, retries alone: items lost", _lost(one), 0.02)
+    yield PacingTarget("incident, 3 instances, retries alone: throttle rate", _throttled(three), 0.30, at_least=True)
+    yield PacingTarget("incident, 3 instances, retries alone: throttle rate", _throttled(three), 0.40)
+    yield PacingTarget("incident, 3 instances, retries alone: items lost", _lost(three), 0.04, at_least=True)
+    yield PacingTarget("incident, 3 instances, retries alone: items lost", _lost(three), 0.10)
+    yield PacingTarget("incident, 1 instance, retries alone: throttle rate", _throttled(one), 0.10)
+    yield PacingTarget("incident, 1 instance, retries alone: items lost", _lost(one), 0.02)
 
 
-def adaptive(seeds: int) -> Iterator[Promise]:
+def adaptive(seeds: int) -> Iterator[PacingTarget]:
     """AdaptivePacer, which does not know the quota."""
     for instances, workers, items in ((3, 4, 50), (1, 12, 104), (1, 12, 1_000)):
         for per_minute in QUOTAS:
@@ -69,12 +69,14 @@ def adaptive(seeds: int) -> Iterator[Promise]:
                 limit = 0.10
             elif items == 1_000:
                 limit = 0.02
-            yield Promise(f"{name}: throttle rate", _throttled(reports), limit)
-            yield Promise(f"{name}: makespan over the lower bound", _ratio(reports), 1.15 if instances > 1 else 1.10)
-            yield Promise(f"{name}: items lost", _lost(reports), 0.0)
+            yield PacingTarget(f"{name}: throttle rate", _throttled(reports), limit)
+            yield PacingTarget(
+                f"{name}: makespan over the lower bound", _ratio(reports), 1.15 if instances > 1 else 1.10
+            )
+            yield PacingTarget(f"{name}: items lost", _lost(reports), 0.0)
 
 
-def known(seeds: int) -> Iterator[Promise]:
+def known(seeds: int) -> Iterator[PacingTarget]:
     """QuotaPacer, which is given the quota."""
     for items in (104, 1_000):
         for per_minute in QUOTAS:
@@ -83,40 +85,40 @@ def known(seeds: int) -> Iterator[Promise]:
             pacer = functools.partial(QuotaPacer, quota)
             reports = [simulate(scenario, pacer=pacer, seed=seed) for seed in range(seeds)]
             name = f"QuotaPacer, 1 x 12 x {items:,} at {per_minute} a minute"
-            yield Promise(f"{name}: throttle rate", _throttled(reports), 0.0)
-            yield Promise(f"{name}: makespan over the lower bound", _ratio(reports), 1.04)
+            yield PacingTarget(f"{name}: throttle rate", _throttled(reports), 0.0)
+            yield PacingTarget(f"{name}: makespan over the lower bound", _ratio(reports), 1.04)
 
 
-def together(seeds: int) -> Iterator[Promise]:
+def together(seeds: int) -> Iterator[PacingTarget]:
     """SharedPacer, through a store."""
     for per_minute in QUOTAS:
         scenario = Scenario(instances=3, offset=60.0, quota=Quota(requests_per_minute=per_minute, burst=5))
         reports = [shared(scenario, seed) for seed in range(seeds)]
         name = f"SharedPacer, 3 x 4 x 50 at {per_minute} a minute"
-        yield Promise(f"{name}: throttle rate", _throttled(reports), 0.005)
-        yield Promise(f"{name}: makespan over the lower bound", _ratio(reports), 1.10)
+        yield PacingTarget(f"{name}: throttle rate", _throttled(reports), 0.005)
+        yield PacingTarget(f"{name}: makespan over the lower bound", _ratio(reports), 1.10)
 
 
-def tokens() -> Iterator[Promise]:
+def tokens() -> Iterator[PacingTarget]:
     """Token quotas, with items of mixed length, max_tokens 1,000 and 300 used."""
     for per_minute, workers, items in ((4_000_000, 160, 10_000), (40_000, 12, 400)):
         quota = Quota(tokens_per_minute=per_minute)
         scenario = Scenario(workers=workers, items=items, quota=quota, tokens=Tokens(max_tokens=1_000, output=300))
         report = simulate(scenario, pacer=functools.partial(QuotaPacer, quota))
         name = f"QuotaPacer, {per_minute:,} tokens a minute"
-        yield Promise(f"{name}: throttles", report.throttles, 0)
-        yield Promise(f"{name}: utilisation", report.token_utilisation or 0.0, 0.90, at_least=True)
+        yield PacingTarget(f"{name}: throttles", report.throttles, 0)
+        yield PacingTarget(f"{name}: utilisation", report.token_utilisation or 0.0, 0.90, at_least=True)
 
 
-def changing(seeds: int) -> Iterator[Promise]:
+def changing(seeds: int) -> Iterator[PacingTarget]:
     """A quota that is halved and restored."""
     reports = [simulate(HALVED, pacer=AdaptivePacer, seed=seed) for seed in range(seeds)]
-    yield Promise("AdaptivePacer, quota halved and restored: throttle rate", _throttled(reports), 0.08)
-    yield Promise("AdaptivePacer, quota halved and restored: items lost", _lost(reports), 0.0)
+    yield PacingTarget("AdaptivePacer, quota halved and restored: throttle rate", _throttled(reports), 0.08)
+    yield PacingTarget("AdaptivePacer, quota halved and restored: items lost", _lost(reports), 0.0)
     for change, per_minute in ((200.0, 25), (440.0, 50)):
         back = statistics.fmean(seconds_until_back(report, change, per_minute) for report in reports)
         name = f"AdaptivePacer, {per_minute} a minute from {change:.0f} s on"
-        yield Promise(f"{name}: seconds until within 10 % of it", back, 240.0)
+        yield PacingTarget(f"{name}: seconds until within 10 % of it", back, 240.0)
 
 
 def seconds_until_back(report: SimulationReport, change: float, per_minute: float) -> float:
@@ -129,12 +131,12 @@ def seconds_until_back(report: SimulationReport, change: float, per_minute: floa
     return report.makespan
 
 
-def speed() -> Iterator[Promise]:
+def speed() -> Iterator[PacingTarget]:
     """The simulator itself."""
     started = time.perf_counter()
     first, again = (simulate(Scenario(workers=12, items=10_000), pacer=AdaptivePacer, seed=1) for _ in range(2))
-    yield Promise("seconds for a simulation of 10,000 items", (time.perf_counter() - started) / 2, 30.0)
-    yield Promise("reports of the same seed that differ", float(first != again), 0.0)
+    yield PacingTarget("seconds for a simulation of 10,000 items", (time.perf_counter() - started) / 2, 30.0)
+    yield PacingTarget("reports of the same seed that differ", float(first != again), 0.0)
 
 
 def _throttled(reports: list[SimulationReport]) -> float:
