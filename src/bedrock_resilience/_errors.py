@@ -107,19 +107,19 @@ class ClientConfigurationError(ValueError):
 
 
 class MalformedResponseError(Exception):
-    """A response with a success status whose body is truncated, foreign, or without output.
+    """A response with a success status whose body is truncated, foreign, an error, or without output.
 
     Attributes:
         problem: What is wrong with it.
         body: The response, as far as it could be read.
+        fault: What the failure means: that of the error in the body, if it has one.
     """
 
-    fault: Fault = Fault.MALFORMED_RESPONSE
-
-    def __init__(self, problem: str, body: object = None) -> None:
-        super().__init__(problem, body)
+    def __init__(self, problem: str, body: object = None, fault: Fault = Fault.MALFORMED_RESPONSE) -> None:
+        super().__init__(problem, body, fault)
         self.problem: str = problem
         self.body: object = body
+        self.fault: Fault = fault
 
     def __str__(self) -> str:
         return self.problem
@@ -172,7 +172,7 @@ class StreamInterruptedError(Exception):
 
 
 class StreamEventError(Exception):
-    """An error event inside a stream, such as Anthropic's ``overloaded_error``.
+    """An error that the service sent in place of output, such as Anthropic's ``overloaded_error`` inside a stream.
 
     Attributes:
         response: Code and message, in the shape of botocore's ``ClientError.response``.

@@ -11,57 +11,29 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience._errors import IncompleteResponseError, MalformedResponseError
+from bedrock_resilience._errors import MalformedResponseError, StreamEventError
 from bedrock_resilience._fault import Fault
+from bedrock_resilience.bedrock._families import has_output, stop_reasons, values_at
+from bedrock_resilience.bedrock._stop_reasons import check_stop_reasons, may_be_empty
 from bedrock_resilience.retrying._faults import classify
+from bedrock_resilience.retrying._retry_after import as_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-INCOMPLETE: Final = frozenset(
-    {"length", "malformed_model_output", "malformed_tool_use", "max_tokens", "model_context_window_exceeded"}
-)
-"""The stop reasons of an incomplete response, in lower case. Under InvokeModel several models say ``length`` for
-``max_tokens``. A guardrail's intervention, a content filter and a refusal end a complete response: a retry of the same
-request does not get more.
-"""
 
-MAY_BE_EMPTY: Final = frozenset({"content_filtered", "guardrail_intervened", "refusal", "stop_sequence"})
-"""The stop reasons whose response may be empty. With any other, an empty message is malformed."""
+class ResponseBody(dict[str, Any]):
+    """The parsed body of a response of InvokeModel, with what came beside it.
 
-# The fields of InvokeModel bodies that carry the stop reason: at the top for Claude, Llama, Cohere and Nova; in each
-# entry of a list for Titan, Mistral and the OpenAI shape. (AWS, "Inference request parameters and response fields".)
-_STOP_REASON_FIELDS: Final = ("stop_reason", "stopReason", "finish_reason", "completionReason")
-_OUTPUT_LISTS: Final = ("results", "outputs", "choices", "generations")
+    Some families have no usage in their bodies; the response headers have it for all of them.
 
-# The fields beside the output in any model's body, in lower case. A body with no other field has no output, for example
-# an error that came with a success status.
-_METADATA_FIELDS: Final = frozenset(
-    {
-        "__type",
-        "amazon-bedrock-invocationmetrics",
-        "code",
-        "completionreason",
-        "created",
-        "error",
-        "finish_reason",
-        "generation_token_count",
-        "id",
-        "inputtexttokencount",
-        "metrics",
-        "model",
-        "object",
-        "prompt_token_count",
-        "request_id",
-        "role",
-        "status",
-        "stop_reason",
-        "stop_sequence",
-        "stopreason",
-        "type",
-        "usage",
-    }
-)
+    Attributes:
+        response_metadata: The ``ResponseMetadata`` of boto3's response.
+    """
+
+    def __init__(self, fields: Mapping[str, Any], response_metadata: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        self.response_metadata: Mapping[str, Any] = response_metadata
 
 
 def converse(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - a boto3 client, and its parameters
@@ -78,15 +50,14 @@ def converse(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN401 
 
 def check_converse(response: object) -> None:
     """Raise what ``converse`` raises, for a response from elsewhere."""
-    stop_reason = dig(response, "stopReason")
-    if isinstance(stop_reason, str):
-        check_stop_reason(stop_reason, response)  # first, because a malformed_* response may be empty
-    content = dig(response, "output", "message", "content")
-    if not isinstance(content, list):
-        raise MalformedResponseError("the response has no output message", response)
-    if not isinstance(stop_reason, str):
+    fields = as_mapping(response)
+    reasons = list(stop_reasons(fields)) if isinstance(fields.get("stopReason"), str) else []
+    check_stop_reasons(reasons, response)  # first, because a malformed_* response may be empty
+    if not isinstance(dig(fields, "output", "message", "content"), list):
+        raise _malformed("the response has no output message", response)
+    if not reasons:
         raise MalformedResponseError("the response has no stop reason", response)
-    if not content and stop_reason not in MAY_BE_EMPTY:
+    if not has_output(fields) and not may_be_empty(reasons):
         raise MalformedResponseError("the message of the response is empty", response)
 
 
@@ -103,7 +74,9 @@ def invoke_model(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN
         MalformedResponseError: Not a JSON object, or one without output: a message without content, an error.
         IncompleteResponseError: The stop reason says that the response is incomplete.
     """
-    body = read_body(send(client.invoke_model, with_json_body(request)))
+    response = send(client.invoke_model, with_json_body(request))
+    metadata: Mapping[str, Any] = response.get("ResponseMetadata", {})
+    body = ResponseBody(read_body(response), metadata)
     check_invoke_model(body)
     return body
 
@@ -111,10 +84,9 @@ def invoke_model(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN
 def check_invoke_model(body: Mapping[str, Any]) -> None:
     """Raise what ``invoke_model`` raises, for a parsed body from elsewhere."""
     reasons = list(stop_reasons(body))
-    for reason in reasons:
-        check_stop_reason(reason, body)
-    if not _has_output(body) and MAY_BE_EMPTY.isdisjoint(reasons):
-        raise MalformedResponseError("the response has no output", body)
+    check_stop_reasons(reasons, body)
+    if not has_output(body) and not may_be_empty(reasons):
+        raise _malformed("the response has no output", body)
 
 
 def with_json_body(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,12 +140,6 @@ def parse_object(raw: bytes | str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def check_stop_reason(stop_reason: str, body: object) -> None:
-    """Raise ``IncompleteResponseError`` if the stop reason is one of an incomplete response."""
-    if stop_reason.lower() in INCOMPLETE:
-        raise IncompleteResponseError(stop_reason, body)
-
-
 def dig(value: object, *keys: str) -> object:
     """Return the value under nested keys, or None where one of them is missing."""
     for key in keys:
@@ -181,26 +147,30 @@ def dig(value: object, *keys: str) -> object:
     return value
 
 
-def _has_output(body: Mapping[str, Any]) -> bool:
-    if dig(body, "output", "message", "content") == []:  # Nova
-        return False
-    return any(
-        value not in (None, "", [], {})
-        for name, value in body.items()
-        # A "message" that is a text belongs to an error; Cohere's output is a "message" that is an object.
-        if name.lower() not in _METADATA_FIELDS and not (name.lower() == "message" and isinstance(value, str))
-    )
+def error_in(body: Mapping[str, Any]) -> StreamEventError | None:
+    """Return the error that a body or an event reports in place of output, and None if it reports none."""
+    inner: object = body.get("error") or body.get("Error")
+    fields = as_mapping(inner) or body
+    message = inner if isinstance(inner, str) else fields.get("message", fields.get("Message"))
+    places = (fields, body) if inner else (body,)
+    given: list[object] = [place.get(key) for place in places for key in _CODE_FIELDS]
+    given += values_at(body, "ResponseMetadata.HTTPHeaders.x-amzn-errortype")
+    codes = [str(code) for code in given if isinstance(code, (str, int)) and code not in {"", "error"}]
+    errors = [StreamEventError({"Error": {"Code": code, "Message": message}}) for code in codes]
+    known = next((error for error in errors if classify(error) is not Fault.UNKNOWN), None)
+    if known is not None or not inner:
+        return known
+    return errors[0] if errors else StreamEventError({"Error": {"Code": None, "Message": message}})
 
 
-def stop_reasons(body: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the stop reasons in a body of InvokeModel, or in one event of its stream, of any family of models."""
-    entries: list[object] = [body]
-    for name in _OUTPUT_LISTS:
-        listed: object = body.get(name)
-        if isinstance(listed, list):
-            entries += cast("list[object]", listed)
-    for entry in entries:
-        for name in _STOP_REASON_FIELDS:
-            reason = dig(entry, name)
-            if isinstance(reason, str):
-                yield reason
+# Where services put the code of an error: OpenAI and vLLM, Anthropic, AWS, others.
+_CODE_FIELDS: Final = ("code", "Code", "type", "__type", "status")
+
+
+def _malformed(problem: str, response: object) -> MalformedResponseError:
+    error = error_in(as_mapping(response))
+    if error is None:
+        return MalformedResponseError(problem, response)
+    fault = classify(error)
+    known = Fault.MALFORMED_RESPONSE if fault is Fault.UNKNOWN else fault
+    return MalformedResponseError(f"{problem}, but an error: {error}", response, known)

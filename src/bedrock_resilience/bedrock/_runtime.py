@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
 
     from bedrock_resilience.bedrock._streams import CheckedStream, StreamEvent
-    from bedrock_resilience.quotas import RequestTokens
+    from bedrock_resilience.quotas import RequestTokens, Usage
 
 
 class BedrockRuntime:
@@ -103,9 +103,9 @@ class BedrockRuntime:
         try:
             response = self._retrier_for(request).call(operation, self.client, **request)
         except IncompleteResponseError as error:
-            self._learn(request, error.body)
+            self._learn(request, usage_from(error.body))
             raise
-        self._learn(request, response)
+        self._learn(request, usage_from(response))
         return response
 
     def _stream(
@@ -125,17 +125,16 @@ class BedrockRuntime:
                 for last in rest:
                     yield last
         except GeneratorExit:  # the caller stops reading, which is no failure
-            call.answered(last)
+            call.answered(last, rest.usage)
             raise
         except BaseException as error:
-            call.failed(error, last)
-            self._learn(request, last)  # a response that was cut at max_tokens reports its usage
+            call.failed(error, rest.usage)
+            self._learn(request, rest.usage)  # a response that was cut at max_tokens reports its usage
             raise
-        call.answered(last)
-        self._learn(request, last)
+        call.answered(last, rest.usage)
+        self._learn(request, rest.usage)
 
-    def _learn(self, request: Mapping[str, Any], response: object) -> None:
-        usage = usage_from(response)
+    def _learn(self, request: Mapping[str, Any], usage: Usage | None) -> None:
         if usage is not None:
             self.estimator.learn(request, usage)
 

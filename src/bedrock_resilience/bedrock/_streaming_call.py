@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from bedrock_resilience._fault import THROTTLES
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.quotas import usage_from
 from bedrock_resilience.retrying._driver import emit
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded
 
@@ -39,9 +38,9 @@ class StreamingCall:
         listeners = (self._on_event,) if retrier.listeners else ()
         self.retrier: Retrier = retrier.replace(pacer=self._pacer, listeners=listeners)
 
-    def answered(self, last: object) -> None:
-        """End the call as a success; ``last`` is the last event, which has the usage."""
-        self._release(usage_from(last))
+    def answered(self, last: object, usage: Usage | None) -> None:
+        """End the call as a success; ``last`` is the last event."""
+        self._release(usage)
         opened = self._opened
         if opened is not None:
             emit(
@@ -54,10 +53,10 @@ class StreamingCall:
                 ),
             )
 
-    def failed(self, error: BaseException, last: object = None) -> None:
-        """End the call as a failure after the stream was opened; ``last`` is the last event."""
+    def failed(self, error: BaseException, usage: Usage | None) -> None:
+        """End the call as a failure after the stream was opened."""
         fault = self._target.classify(error)
-        self._release(usage_from(last), fault)
+        self._release(usage, fault)
         opened = self._opened
         if opened is not None:
             emit(
@@ -93,6 +92,7 @@ class _DeferringPacer:
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
         self._pending: Reservation | None = None
+        self._usage: Usage | None = None
         self.throttled = pacer.throttled
         self.abandoned = pacer.abandoned
         self.overloaded = getattr(pacer, "overloaded", pacer.throttled)  # this method of a pacer is optional
@@ -105,8 +105,8 @@ class _DeferringPacer:
         return self._pacer.reserve(now, tokens)
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - comes with ``release``
-        """Defer it."""
-        self._pending = reservation
+        """Defer it; an attempt that failed after it was answered may know its usage already."""
+        self._pending, self._usage = reservation, usage
 
     def release(self, now: float, usage: Usage | None = None, fault: Fault | None = None) -> None:
         """Report the end of the deferred request to the pacer, if there is one."""
@@ -118,4 +118,4 @@ class _DeferringPacer:
         elif fault is not None and fault.backpressure:
             self.overloaded(pending, now)
         else:
-            self._pacer.answered(pending, now, usage)
+            self._pacer.answered(pending, now, usage or self._usage)

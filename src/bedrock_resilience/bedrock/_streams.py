@@ -6,25 +6,22 @@ a stream ends too early without a transport error.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from bedrock_resilience._errors import MalformedResponseError, StreamEventError, StreamInterruptedError
+from bedrock_resilience._errors import MalformedResponseError, StreamInterruptedError
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.bedrock._responses import (
-    MAY_BE_EMPTY,
-    check_stop_reason,
-    dig,
-    parse_object,
-    send,
-    stop_reasons,
-    with_json_body,
-)
+from bedrock_resilience.bedrock._families import has_output, stop_reasons, text_of
+from bedrock_resilience.bedrock._responses import dig, error_in, parse_object, send, with_json_body
+from bedrock_resilience.bedrock._stop_reasons import check_stop_reasons, may_be_empty
+from bedrock_resilience.quotas import usage_from
 from bedrock_resilience.retrying._faults import classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Self
+
+    from bedrock_resilience.quotas import Usage
 
     StreamEvent = dict[str, Any]
 
@@ -38,7 +35,7 @@ def converse_stream(client: Any, /, **request: Any) -> CheckedStream:  # noqa: A
         StreamInterruptedError: The stream failed, ended without ``messageStop``, or had no content.
         IncompleteResponseError: After all events, if the stop reason says that the response is incomplete.
     """
-    return CheckedStream(ConverseEvents(), send(client.converse_stream, request)["stream"])
+    return CheckedStream(send(client.converse_stream, request)["stream"])
 
 
 def invoke_model_stream(client: Any, /, **request: Any) -> CheckedStream:  # noqa: ANN401 - a boto3 client, and its parameters
@@ -52,7 +49,7 @@ def invoke_model_stream(client: Any, /, **request: Any) -> CheckedStream:  # noq
         IncompleteResponseError: After all events, if the stop reason says that the response is incomplete.
     """
     response = send(client.invoke_model_with_response_stream, with_json_body(request))
-    return CheckedStream(InvokeModelEvents(), response["body"])
+    return CheckedStream(response["body"], _decode)
 
 
 class CheckedStream:
@@ -60,15 +57,30 @@ class CheckedStream:
 
     The connection is closed at the end, at a failure, and by ``close``, whether or not anything was read.
 
+    Args:
+        stream: The events as boto3 returns them.
+        decode: Returns an event as it is yielded, or raises ``MalformedResponseError``; None: as it is.
+
     Attributes:
         delivered: The events yielded so far.
     """
 
-    def __init__(self, kind: ConverseEvents, stream: Iterable[StreamEvent]) -> None:
+    def __init__(
+        self, stream: Iterable[StreamEvent], decode: Callable[[StreamEvent], StreamEvent] | None = None
+    ) -> None:
         self.delivered: list[StreamEvent] = []
-        self._kind = kind
+        self._decode = decode
         self._stream = stream
         self._events: Iterator[StreamEvent] | None = iter(stream)
+        self._complete = False
+        self._has_output = False
+        self._stop_reasons: list[str] = []
+        self._usage: Usage | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The usage that the stream reported with its last events; None before, and if it reported none."""
+        return self._usage if self._complete else None
 
     def __iter__(self) -> Self:
         return self
@@ -77,7 +89,7 @@ class CheckedStream:
         if self._events is None:
             raise StopIteration
         try:
-            event = self._kind.read(next(self._events))
+            event = self._read(next(self._events))
         except BaseException as error:
             self.close()
             self._raise_for(error)
@@ -94,8 +106,8 @@ class CheckedStream:
         self.close()
 
     def is_preamble(self, event: StreamEvent) -> bool:
-        """Whether this event comes before the content, and has none of it."""
-        return self._kind.is_preamble(event)
+        """Whether this event has nothing of the content, such as one before it, or one with metrics only."""
+        return not has_output(event, or_reasoning=True)
 
     def close(self) -> None:
         """Close the connection; the iterator ends."""
@@ -103,6 +115,27 @@ class CheckedStream:
         close: Callable[[], object] | None = getattr(self._stream, "close", None)
         if close is not None:
             close()
+
+    def _read(self, event: StreamEvent) -> StreamEvent:
+        """Return the event as it is yielded, and note what it has; raise for one that is an error, or unexpected."""
+        decoded = event if self._decode is None else self._decode(event)
+        if has_output(decoded):
+            self._has_output = True
+        else:
+            error = error_in(decoded)
+            if error is not None:
+                raise error
+        self._stop_reasons += stop_reasons(decoded)
+        self._usage = usage_from(decoded) or self._usage
+        # Bedrock adds its metrics to the last event of every family under InvokeModel. The events of Nova are those of
+        # Converse, whose message ends before the event with the metrics.
+        if (
+            "messageStop" in decoded
+            or "amazon-bedrock-invocationMetrics" in decoded
+            or decoded.get("type") == "message_stop"
+        ):
+            self._complete = True
+        return decoded
 
     def _raise_for(self, error: BaseException) -> None:
         """Raise the typed error for the end of the stream; return at a proper end, and for no ``Exception``."""
@@ -115,13 +148,14 @@ class CheckedStream:
             raise _interrupted(f"the stream failed: {error}", self.delivered, _fault_in_stream(error)) from error
 
     def _check_end(self) -> None:
-        kind, delivered = self._kind, self.delivered
-        if not kind.complete:
-            raise _interrupted("the stream ended without its last event", delivered) from None
-        if kind.stop_reason is not None:
-            check_stop_reason(kind.stop_reason, delivered)
-        if not kind.has_output and kind.stop_reason not in MAY_BE_EMPTY:
-            raise _interrupted("the stream has no output", delivered, Fault.MALFORMED_RESPONSE) from None
+        if not self._complete:
+            raise _interrupted("the stream ended without its last event", self.delivered) from None
+        try:
+            check_stop_reasons(self._stop_reasons, self.delivered)
+        except MalformedResponseError as error:
+            raise _interrupted(str(error), self.delivered, error.fault) from None
+        if not self._has_output and not may_be_empty(self._stop_reasons):
+            raise _interrupted("the stream has no output", self.delivered, Fault.MALFORMED_RESPONSE) from None
 
 
 def _interrupted(
@@ -130,82 +164,10 @@ def _interrupted(
     return StreamInterruptedError(problem, delivered, fault, "".join(map(text_of, delivered)))
 
 
-class ConverseEvents:
-    """Reads the events of a ConverseStream, and notes whether the stream is complete and has output."""
-
-    _PREAMBLE = frozenset({"messageStart", "contentBlockStart"})
-
-    def __init__(self) -> None:
-        self.complete: bool = False
-        self.has_output: bool = False
-        self.stop_reason: str | None = None
-
-    def read(self, event: StreamEvent) -> StreamEvent:
-        """Return the event as it is yielded.
-
-        Raises:
-            MalformedResponseError: It is not what this kind of stream carries.
-            StreamEventError: It is an error event.
-        """
-        if "messageStop" in event:
-            self.complete = True
-            self._set_stop_reason(dig(event, "messageStop", "stopReason"))
-        # A tool without input has a block start only.
-        if "contentBlockDelta" in event or dig(event, "contentBlockStart", "start", "toolUse"):
-            self.has_output = True
-        return event
-
-    def is_preamble(self, event: StreamEvent) -> bool:
-        """Whether the event comes before the content, and has none of it."""
-        return not self._PREAMBLE.isdisjoint(event)
-
-    def _set_stop_reason(self, reason: object) -> None:
-        if isinstance(reason, str):
-            self.stop_reason = reason
-
-
-class InvokeModelEvents(ConverseEvents):
-    """Reads the events of an InvokeModelWithResponseStream, of Claude or another model."""
-
-    _PREAMBLE_TYPES: Final = frozenset({"message_start", "content_block_start", "ping"})
-    _NOVA: Final = frozenset({"messageStart", "contentBlockStart", "contentBlockStop", "messageStop", "metadata"})
-
-    def read(self, event: StreamEvent) -> StreamEvent:
-        """Return the JSON object inside the chunk; raises as ``ConverseEvents.read``."""
-        raw = dig(event, "chunk", "bytes")
-        decoded = parse_object(raw if isinstance(raw, (bytes, str)) else b"")
-        kind = decoded.get("type")
-        if kind == "error":
-            error = {"Code": dig(decoded, "error", "type"), "Message": dig(decoded, "error", "message")}
-            raise StreamEventError({"Error": error})
-        if kind == "message_delta":
-            self._set_stop_reason(dig(decoded, "delta", "stop_reason"))
-        elif kind is None:
-            for reason in stop_reasons(decoded):
-                self._set_stop_reason(reason)
-        # Other models have their own events, but Bedrock adds its metrics to the last event of every model.
-        if kind == "message_stop" or "amazon-bedrock-invocationMetrics" in decoded:
-            self.complete = True
-        if (
-            kind == "content_block_delta"
-            or dig(decoded, "content_block", "type") == "tool_use"
-            or (kind is None and self._NOVA.isdisjoint(decoded))  # any event of any other model
-        ):
-            self.has_output = True
-        return super().read(decoded)  # Nova's events are those of Converse
-
-    def is_preamble(self, event: StreamEvent) -> bool:
-        """Whether the event comes before the content, and has none of it."""
-        return event.get("type") in self._PREAMBLE_TYPES or super().is_preamble(event)
-
-
-def text_of(event: StreamEvent) -> str:
-    """Return the text of one event of Converse or of Claude; empty if it has none."""
-    for path in (("contentBlockDelta", "delta", "text"), ("delta", "text")):
-        text = dig(event, *path)
-        if isinstance(text, str):
-            return text
-    return ""
+def _decode(event: StreamEvent) -> StreamEvent:
+    """Return the JSON object inside a chunk of InvokeModelWithResponseStream."""
+    raw = dig(event, "chunk", "bytes")
+    return parse_object(raw if isinstance(raw, (bytes, str)) else b"")
 
 
 def _fault_in_stream(error: Exception) -> Fault:

@@ -9,12 +9,16 @@ from typing import Any, Final, cast
 from bedrock_resilience.quotas._tokens import TokenEstimator, burndown_rate
 from bedrock_resilience.quotas._usage import RequestTokens
 
-# The fields for the most output tokens: of Converse and Nova, Claude, Llama, Titan.
+# Where the requests of the families of models have their most output tokens (AWS, "Inference request parameters and
+# response fields for foundation models").
 _MAX_TOKENS_PATHS: Final = (
-    ("inferenceConfig", "maxTokens"),
-    ("max_tokens",),
-    ("max_gen_len",),
-    ("textGenerationConfig", "maxTokenCount"),
+    ("inferenceConfig", "maxTokens"),  # Converse, Nova
+    ("inferenceConfig", "max_new_tokens"),  # Nova, in older requests
+    ("max_tokens",),  # Claude, Mistral AI, Cohere, Jamba, DeepSeek, Qwen
+    ("max_completion_tokens",),  # OpenAI, and others that follow it
+    ("max_tokens_to_sample",),  # Claude 2
+    ("max_gen_len",),  # Llama
+    ("textGenerationConfig", "maxTokenCount"),  # Titan
 )
 
 
@@ -31,13 +35,16 @@ def request_tokens(request: Mapping[str, Any], estimator: TokenEstimator | None 
 
 def _max_tokens(request: Mapping[str, Any]) -> int | None:
     fields = _body(request)
-    for path in _MAX_TOKENS_PATHS:
-        given: object = fields
-        for key in path:
-            given = cast("Mapping[str, object]", given).get(key) if isinstance(given, Mapping) else None
-        if isinstance(given, int) and not isinstance(given, bool) and given > 0:  # Bedrock refuses any other
-            return given
-    return None
+    given = [_at(fields, path) for path in _MAX_TOKENS_PATHS]
+    # Bedrock refuses a number that is not positive.
+    numbers = [value for value in given if isinstance(value, int) and not isinstance(value, bool) and value > 0]
+    return max(numbers, default=None)
+
+
+def _at(value: object, path: tuple[str, ...]) -> object:
+    for key in path:
+        value = cast("Mapping[str, object]", value).get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _body(request: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -177,7 +177,8 @@ def settled_tokens(usage: Usage, burndown: float = 1.0) -> float:
 
 
 # Names of (input, output, cache write, cache read) in: Converse and its stream's metadata; the body of InvokeModel
-# (Claude); the last chunk of InvokeModelWithResponseStream; the response headers of InvokeModel.
+# (Claude, Cohere); the last chunk of InvokeModelWithResponseStream; the response headers of InvokeModel; chat
+# completions (OpenAI and the like), whose input includes what was read from a cache; Llama; an event of Titan's stream.
 _NAMES: Final = (
     ("inputTokens", "outputTokens", "cacheWriteInputTokens", "cacheReadInputTokens"),
     ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"),
@@ -188,6 +189,9 @@ _NAMES: Final = (
         "x-amzn-bedrock-cache-write-input-token-count",
         "x-amzn-bedrock-cache-read-input-token-count",
     ),
+    ("prompt_tokens", "completion_tokens", "", ""),
+    ("prompt_token_count", "generation_token_count", "", ""),
+    ("inputTextTokenCount", "totalOutputTextTokenCount", "", ""),
 )
 
 # Where these counts are, the most specific place first.
@@ -195,6 +199,9 @@ _PLACES: Final = (
     ("usage",),
     ("metadata", "usage"),
     ("amazon-bedrock-invocationMetrics",),
+    (),
+    ("meta", "tokens"),
+    ("meta", "billed_units"),
     ("ResponseMetadata", "HTTPHeaders"),
 )
 
@@ -203,19 +210,34 @@ def usage_from(response: object) -> Usage | None:
     """Return the usage that a response reports; None where it reports none that can be read.
 
     Reads the response of ``converse()``, the ``metadata`` event of its stream, the decoded body of InvokeModel for
-    Claude, the last chunk of its stream, and what boto3's ``invoke_model()`` returns (from the response headers; the
-    body is left unread).
+    every family of models that reports its usage there, the last chunk of its stream, what boto3's ``invoke_model()``
+    returns (from the response headers; the body is left unread), and what ``bedrock.invoke_model()`` returns. Of a list
+    of events, the last that reports a usage counts.
 
     >>> usage_from({"usage": {"inputTokens": 12, "outputTokens": 3, "totalTokens": 15}})
     Usage(input_tokens=12, output_tokens=3, cache_write_input_tokens=0, cache_read_input_tokens=0)
     """
+    if isinstance(response, list):
+        events = reversed(cast("list[object]", response))
+        return next((usage for event in events if (usage := usage_from(event)) is not None), None)
     for place in _PLACES:
         counts = _at(response, place)
-        for names in _NAMES:
+        for names in _NAMES if counts else ():
             usage = _usage(counts, names)
             if usage is not None:
                 return usage
-    return None
+    beside = getattr(response, "response_metadata", None)
+    return _of_titan(response) or (None if beside is None else usage_from({"ResponseMetadata": beside}))
+
+
+def _of_titan(response: object) -> Usage | None:
+    # The body of Titan counts the output of each result.
+    fields = _at(response, ())
+    given, results = _count(fields.get("inputTextTokenCount")), fields.get("results")
+    if given is None or not isinstance(results, list):
+        return None
+    produced = [_count(_at(result, ()).get("tokenCount")) for result in cast("list[object]", results)]
+    return Usage(given, sum(count or 0 for count in produced)) if produced and None not in produced else None
 
 
 def _at(response: object, place: tuple[str, ...]) -> Mapping[str, object]:
@@ -226,6 +248,8 @@ def _at(response: object, place: tuple[str, ...]) -> Mapping[str, object]:
 
 
 def _usage(counts: Mapping[str, object], names: tuple[str, str, str, str]) -> Usage | None:
+    if names[0] not in counts:
+        return None
     given, produced, written, read = (_count(counts.get(name)) for name in names)
     if given is None or produced is None:
         return None

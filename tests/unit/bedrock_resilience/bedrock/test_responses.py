@@ -16,16 +16,18 @@ from hypothesis import strategies as st
 from bedrock_resilience import Fault, classify
 from bedrock_resilience.bedrock import converse, invoke_model
 from bedrock_resilience.bedrock._responses import (
-    INCOMPLETE,
+    ResponseBody,
     check_converse,
     check_invoke_model,
     dig,
+    error_in,
     parse_object,
     read_body,
     send,
     with_json_body,
 )
 from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError
+from bedrock_resilience.quotas import Usage, usage_from
 from bedrock_resilience.testing import ScriptedBedrock, claude_response, converse_response, throttling_error
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ def test_a_complete_response_passes_unchanged() -> None:
         {"output": {"message": {"content": [{"text": "Hello"}]}}, "stopReason": 5},
         {"output": {"message": {"content": []}}, "stopReason": "end_turn"},
         {"output": {"message": {"content": []}}, "stopReason": "tool_use"},
+        {"output": {"message": {"content": [{"text": ""}]}}, "stopReason": "end_turn"},
+        {"output": {"message": {"content": [{"reasoningContent": {"text": "Hm"}}]}}, "stopReason": "end_turn"},
     ],
 )
 def test_what_lacks_a_part_is_malformed(response: object) -> None:
@@ -89,7 +93,9 @@ def test_some_stop_reasons_allow_an_empty_message(reason: str) -> None:
     check_invoke_model({"content": [], "stop_reason": reason})
 
 
-@pytest.mark.parametrize("reason", sorted(INCOMPLETE))
+@pytest.mark.parametrize(
+    "reason", ["malformed_model_output", "malformed_tool_use", "max_tokens", "model_context_window_exceeded"]
+)
 @pytest.mark.parametrize("content", [[{"text": "Hel"}], []])
 def test_a_stop_reason_may_say_that_the_response_is_incomplete(reason: str, content: list[object]) -> None:
     response = {"output": {"message": {"content": content}}, "stopReason": reason}
@@ -128,8 +134,7 @@ def test_no_body_raises_anything_else(body: dict[str, Any]) -> None:
         check_invoke_model(body)
     except (MalformedResponseError, IncompleteResponseError):
         return
-    reason = body.get("stop_reason")
-    assert not isinstance(reason, str) or reason not in INCOMPLETE
+    assert body.get("stop_reason") != "max_tokens"
 
 
 def test_a_body_that_is_a_mapping_is_sent_as_json() -> None:
@@ -171,7 +176,6 @@ def test_the_stop_reason_of_every_model_family_is_read(body: dict[str, Any]) -> 
         {"message": {"role": "assistant", "content": [{"text": "Hello"}]}, "finish_reason": "COMPLETE"},
         {"stop_reason": "tool_use", "content": [{"type": "tool_use", "input": {"a": "b"}}]},
         {"results": [{"outputText": "Hello", "completionReason": "FINISH"}]},
-        {"choices": [{"finish_reason": "stop"}]},
         {"results": "a text"},
     ],
 )
@@ -195,16 +199,70 @@ def test_bodies_of_other_models_pass(body: dict[str, Any]) -> None:
         {"inputTextTokenCount": 5, "results": []},
         {"generation": "", "prompt_token_count": 1, "generation_token_count": 0, "stop_reason": "stop"},
         {"choices": [], "Usage": {}},
-        # errors that come with a success status
-        {"message": "Too many requests, please wait before trying again."},
-        {"__type": "ThrottlingException", "Message": "Too many requests"},
-        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"},
+        {"choices": [{"finish_reason": "stop"}]},
+        {"message": "Too many requests, please wait before trying again."},  # an error that names no code
+        {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}},
     ],
 )
 def test_a_body_without_output_is_malformed(body: dict[str, Any]) -> None:
     with pytest.raises(MalformedResponseError, match="the response has no output") as raised:
         invoke_model(ScriptedBedrock(body), modelId="m", body="{}")
     assert raised.value.body == body
+
+
+ERRORS: list[tuple[dict[str, Any], Fault]] = [
+    ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, Fault.OVERLOADED),
+    ({"error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"}, Fault.OVERLOADED),
+    ({"error": {"message": "Slow", "type": "requests", "code": "rate_limit_exceeded"}}, Fault.THROTTLING),
+    ({"error": {"message": "Busy", "type": "server_error", "code": None}}, Fault.INTERNAL_SERVER),
+    ({"error": {"message": "Busy", "code": 529}}, Fault.OVERLOADED),
+    ({"object": "error", "message": "Busy", "type": "ServiceUnavailableError", "code": 503}, Fault.SERVICE_UNAVAILABLE),
+    ({"status": 503, "error": "Service Unavailable"}, Fault.SERVICE_UNAVAILABLE),
+    ({"message": "Too many requests", "__type": "ThrottlingException"}, Fault.THROTTLING),
+    ({"Message": "Too many tokens per day", "__type": "com.amazon#ThrottlingException"}, Fault.TOKENS_PER_DAY),
+    ({"message": "Bad", "code": "ValidationException"}, Fault.VALIDATION),
+    ({"Error": {"Code": "AccessDeniedException", "Message": "No"}}, Fault.ACCESS_DENIED),
+    ({"message": "Busy", "choices": [], "error": {"type": "overloaded_error"}}, Fault.OVERLOADED),
+    ({"error": {"type": "something_new", "message": "?"}}, Fault.MALFORMED_RESPONSE),
+    ({"error": "something went wrong"}, Fault.MALFORMED_RESPONSE),
+    ({"error": {"message": "no code"}}, Fault.MALFORMED_RESPONSE),
+]
+
+
+@pytest.mark.parametrize(("body", "fault"), ERRORS)
+def test_an_error_with_a_success_status_keeps_its_fault(body: dict[str, Any], fault: Fault) -> None:
+    with pytest.raises(MalformedResponseError, match="has no output, but an error: ") as raised:
+        invoke_model(ScriptedBedrock(body), modelId="m", body="{}")
+    assert classify(raised.value) is fault
+    assert raised.value.body == body
+    with pytest.raises(MalformedResponseError, match="no output message, but an error: ") as raised:
+        check_converse(body)
+    assert classify(raised.value) is fault
+
+
+def test_the_error_type_in_the_headers_of_a_success_counts() -> None:
+    metadata = {"HTTPHeaders": {"x-amzn-errortype": "ThrottlingException:http://internal.amazon.com/"}}
+    with pytest.raises(MalformedResponseError) as raised:
+        check_converse({"ResponseMetadata": metadata})  # all that is left of an error after botocore parsed it
+    assert raised.value.fault is Fault.THROTTLING
+
+
+def test_an_output_is_no_error() -> None:
+    assert error_in({"type": "message", "content": [], "error": None, "code": "", "status": "ok"}) is None
+
+
+def test_the_usage_in_the_headers_comes_with_the_body() -> None:
+    client = ScriptedBedrock()
+    headers = {"x-amzn-bedrock-input-token-count": "7", "x-amzn-bedrock-output-token-count": "3"}
+    client.invoke_model = lambda **_: {  # type: ignore[method-assign]
+        "ResponseMetadata": {"HTTPHeaders": headers},
+        "body": io.BytesIO(b'{"outputs": [{"text": "Hello", "stop_reason": "stop"}]}'),
+    }
+    body = invoke_model(client, modelId="m", body="{}")
+    assert body == {"outputs": [{"text": "Hello", "stop_reason": "stop"}]}
+    assert usage_from(body) == Usage(7, 3)
+    assert usage_from(pickle.loads(pickle.dumps(body))) == Usage(7, 3)  # noqa: S301 - our own bytes
+    assert usage_from(ResponseBody({}, {})) is None
 
 
 @pytest.mark.parametrize(
@@ -275,9 +333,10 @@ def test_a_wrong_call_is_no_malformed_response() -> None:
 
 
 def test_failures_survive_pickling() -> None:
-    malformed = pickle.loads(pickle.dumps(MalformedResponseError("no output", {"a": 1})))  # noqa: S301 - our own bytes
+    error = MalformedResponseError("no output", {"a": 1}, Fault.OVERLOADED)
+    malformed = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     incomplete = pickle.loads(pickle.dumps(IncompleteResponseError("max_tokens", {"a": 1})))  # noqa: S301 - as above
-    assert (str(malformed), malformed.body) == ("no output", {"a": 1})
+    assert (str(malformed), malformed.body, malformed.fault) == ("no output", {"a": 1}, Fault.OVERLOADED)
     assert (incomplete.stop_reason, incomplete.body) == ("max_tokens", {"a": 1})
 
 

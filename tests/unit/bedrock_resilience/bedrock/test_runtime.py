@@ -24,7 +24,7 @@ from bedrock_resilience import (
     classify,
 )
 from bedrock_resilience.bedrock import bedrock_runtime_client
-from bedrock_resilience.bedrock._streams import text_of
+from bedrock_resilience.bedrock._families import text_of
 from bedrock_resilience.errors import ClientConfigurationError
 from bedrock_resilience.quotas import TokenUsage, Usage
 from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, Event, RetryScheduled
@@ -44,6 +44,8 @@ from bedrock_resilience.testing import (
     throttling_errors,
     validation_error,
 )
+from support.families import FAMILIES
+from support.families import USAGE as FAMILY_USAGE
 from support.pacers import RecordingPacer
 
 POLICY = RetryPolicy(max_retries=3, base_delay=1.0, jitter=NoJitter(), retry_on="transient")
@@ -92,6 +94,12 @@ class TestResponses:
         with pytest.raises(MalformedResponseError):
             under_test.runtime.converse(**REQUEST)
         assert under_test.client.calls == 2
+
+    def test_an_error_with_a_success_status_is_retried_as_what_it_is(self) -> None:
+        error = {"error": {"type": "overloaded_error", "message": "Overloaded"}}
+        setting = Setting(error, error, "Hello")
+        setting.runtime.invoke_model(modelId="m", body="{}")
+        assert setting.told == ["reserve", "overloaded", "reserve", "overloaded", "reserve", "answered"]
 
     def test_a_malformed_body_is_retried_once(self) -> None:
         under_test = RuntimeUnderTest(BrokenStream("Hel"), "Hello")
@@ -186,6 +194,15 @@ class TestPacing:
             under_test.runtime.converse(**REQUEST)
         assert under_test.pacer.outcomes[-1] == ("answered", USAGE)
         assert under_test.runtime.estimator.estimate(REQUEST) < before  # 10 tokens for 350 letters
+
+    def test_every_family_settles_the_pacer(self) -> None:
+        for family in FAMILIES.values():
+            setting = Setting(family.body)
+            setting.runtime.invoke_model(modelId="m", body=family.request)
+            assert setting.pacer.calls[-1] == ("answered", family.usage)
+            setting = Setting([{"chunk": {"bytes": json.dumps(event)}} for event in family.events])
+            list(setting.runtime.invoke_model_stream(modelId="m", body=family.request))
+            assert setting.pacer.calls[-1] == ("answered", FAMILY_USAGE)
 
     def test_a_response_without_usage_changes_no_estimate(self) -> None:
         under_test = RuntimeUnderTest({"generation": "Hello"})
@@ -290,6 +307,31 @@ class TestStreams:
         events = list(under_test.runtime.invoke_model_stream(modelId="m", body="{}"))
         assert "".join(map(text_of, events)) == "Hello"
         assert under_test.kinds == [RetryScheduled, CallSucceeded]
+
+    @pytest.mark.parametrize(
+        "failed",
+        [
+            [{"generation": ""}, {"generation": "", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 7}}],
+            [{"generation": ""}, {"error": {"type": "overloaded_error", "message": "Busy"}}],
+            [{"generation": ""}],
+        ],
+    )
+    def test_a_stream_is_retried_until_its_first_event_with_content(self, failed: list[dict[str, Any]]) -> None:
+        metrics = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 10, "outputTokenCount": 1}}
+        complete = [{"generation": ""}, {"generation": "Hello"}, {"generation": "", "stop_reason": "stop", **metrics}]
+        setting = Setting(
+            *([{"chunk": {"bytes": json.dumps(event)}} for event in events] for events in (failed, complete))
+        )
+        assert list(setting.runtime.invoke_model_stream(modelId="m", body="{}")) == complete
+        assert setting.kinds == [RetryScheduled, CallSucceeded]
+        assert setting.pacer.calls[-1] == ("answered", USAGE)
+
+    def test_a_response_that_is_cut_before_its_first_text_settles_its_usage(self) -> None:
+        setting = Setting(converse_events(stop_reason="max_tokens"))
+        with pytest.raises(IncompleteResponseError):
+            list(setting.runtime.converse_stream(**REQUEST))
+        assert setting.pacer.calls[-1] == ("answered", Usage(10, 0))
+        assert setting.kinds == [CallFailed]
 
     def test_a_refusal_in_the_preamble_is_delivered(self) -> None:
         event = {"messageStart": {"role": "assistant"}, "messageStop": {"stopReason": "refusal"}}

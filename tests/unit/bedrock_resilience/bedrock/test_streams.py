@@ -10,9 +10,10 @@ import pytest
 
 from bedrock_resilience import Fault, classify
 from bedrock_resilience.bedrock import converse_stream, invoke_model_stream
-from bedrock_resilience.bedrock._responses import MAY_BE_EMPTY
-from bedrock_resilience.bedrock._streams import CheckedStream, ConverseEvents, InvokeModelEvents, text_of
+from bedrock_resilience.bedrock._families import text_of
+from bedrock_resilience.bedrock._streams import CheckedStream
 from bedrock_resilience.errors import IncompleteResponseError, StreamInterruptedError
+from bedrock_resilience.quotas import Usage
 from bedrock_resilience.testing import (
     BrokenStream,
     ScriptedBedrock,
@@ -37,6 +38,10 @@ LAST_EVENTS_AT_THE_TOKEN_LIMIT: list[dict[str, Any]] = [
 
 def chunk(event: object) -> dict[str, Any]:
     return {"chunk": {"bytes": json.dumps(event).encode()}}
+
+
+def decoded(events: list[dict[str, Any]]) -> CheckedStream:
+    return invoke_model_stream(ScriptedBedrock([chunk(event) for event in events]), modelId="m", body="{}")
 
 
 def text(events: list[dict[str, Any]]) -> str:
@@ -70,9 +75,8 @@ def test_the_stream_of_another_model_is_complete_with_bedrocks_metrics() -> None
 @pytest.mark.parametrize("last", LAST_EVENTS_AT_THE_TOKEN_LIMIT)
 def test_the_stream_of_another_model_may_end_incomplete(last: dict[str, Any]) -> None:
     events = [{"generation": "Hello"}, {**last, "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}}]
-    stream = CheckedStream(InvokeModelEvents(), map(chunk, events))
     with pytest.raises(IncompleteResponseError):
-        list(stream)
+        list(decoded(events))
 
 
 def test_nova_streams_the_events_of_converse() -> None:
@@ -197,36 +201,41 @@ def test_ctrl_c_is_no_failure_of_the_stream() -> None:
             closed.append(True)
 
     with pytest.raises(KeyboardInterrupt):
-        list(CheckedStream(ConverseEvents(), Interrupted()))
+        list(CheckedStream(Interrupted()))
     assert closed == [True]
 
 
 def test_a_stream_that_cannot_be_closed_is_read_all_the_same() -> None:
     events = converse_events("Hello")
-    assert list(CheckedStream(ConverseEvents(), events)) == events
+    assert list(CheckedStream(events)) == events
 
 
 @pytest.mark.parametrize(
-    ("kind", "event", "is_preamble"),
+    ("event", "is_preamble"),
     [
-        (ConverseEvents(), {"messageStart": {"role": "assistant"}}, True),
-        (ConverseEvents(), {"contentBlockStart": {"start": {}}}, True),
-        (ConverseEvents(), {"contentBlockDelta": {"delta": {"text": ""}}}, False),
-        (ConverseEvents(), {"messageStop": {"stopReason": "end_turn"}}, False),
-        (InvokeModelEvents(), {"type": "message_start"}, True),
-        (InvokeModelEvents(), {"type": "content_block_start"}, True),
-        (InvokeModelEvents(), {"type": "ping"}, True),
-        (InvokeModelEvents(), {"messageStart": {"role": "assistant"}}, True),
-        (InvokeModelEvents(), {"type": "content_block_delta"}, False),
-        (InvokeModelEvents(), {"generation": "Hello"}, False),
+        ({"messageStart": {"role": "assistant"}}, True),
+        ({"contentBlockStart": {"start": {}}}, True),
+        ({"contentBlockDelta": {"delta": {"text": ""}}}, True),
+        ({"messageStop": {"stopReason": "end_turn"}}, True),
+        ({"metadata": {"usage": {"inputTokens": 1}}}, True),
+        ({"type": "message_start", "message": {"id": "msg_1", "content": []}}, True),
+        ({"type": "content_block_start", "content_block": {"type": "text", "text": ""}}, True),
+        ({"type": "ping"}, True),
+        ({"type": "content_block_delta", "delta": {"type": "text_delta", "text": ""}}, True),
+        ({"generation": "", "stop_reason": None}, True),
+        ({"amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}}, True),
+        ({"choices": [], "usage": {"prompt_tokens": 1}}, True),
+        ({"choices": [{"delta": {"role": "assistant", "content": ""}}]}, True),
+        ({"contentBlockDelta": {"delta": {"text": "Hello"}}}, False),
+        ({"contentBlockDelta": {"delta": {"reasoningContent": {"text": "Hm"}}}}, False),
+        ({"contentBlockStart": {"start": {"toolUse": {"name": "extract", "toolUseId": "t"}}}}, False),
+        ({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hello"}}, False),
+        ({"generation": "Hello"}, False),
+        ({"a_new_field": "Hello"}, False),
     ],
 )
-def test_which_events_are_preamble(
-    kind: ConverseEvents,
-    event: dict[str, Any],
-    is_preamble: bool,  # noqa: FBT001 - the expectation
-) -> None:
-    assert CheckedStream(kind, []).is_preamble(event) is is_preamble
+def test_which_events_are_preamble(event: dict[str, Any], is_preamble: bool) -> None:  # noqa: FBT001 - the expectation
+    assert CheckedStream([]).is_preamble(event) is is_preamble
 
 
 START: dict[str, Any] = {"messageStart": {}}
@@ -237,58 +246,94 @@ TEXT_BLOCK: dict[str, Any] = {"contentBlockStart": {"start": {}}}
 def test_a_stop_without_a_reason_ends_a_complete_stream() -> None:
     text_event: dict[str, Any] = {"contentBlockDelta": {"delta": {"text": "Hello"}}}
     events = [START, text_event, STOP]
-    assert list(CheckedStream(ConverseEvents(), events)) == events
+    assert list(CheckedStream(events)) == events
 
 
 EMPTY = {"type": "message_start"}, {"type": "content_block_start", "content_block": {"type": "text", "text": ""}}
+METRICS = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}}
 
 
 @pytest.mark.parametrize(
-    ("kind", "events"),
+    "stream",
     [
-        (ConverseEvents, converse_events()),
-        (ConverseEvents, [START, TEXT_BLOCK, STOP]),
-        (InvokeModelEvents, [*map(chunk, EMPTY), chunk({"type": "message_stop"})]),
-        (InvokeModelEvents, [*map(chunk, converse_events())]),
+        CheckedStream(converse_events()),
+        CheckedStream(converse_events("")),
+        CheckedStream([START, TEXT_BLOCK, STOP]),
+        decoded([*EMPTY, {"type": "message_stop"}]),
+        decoded(converse_events()),
+        decoded([METRICS]),
+        decoded([{"generation": "", **METRICS}]),
+        decoded([{"completion": "", "type": "completion", "stop_reason": None, **METRICS}]),
+        decoded([{"choices": [{"delta": {"reasoning": "Hm"}}]}, {"choices": [], **METRICS}]),
     ],
 )
-def test_a_stream_without_output_is_a_failure(kind: type[ConverseEvents], events: list[dict[str, Any]]) -> None:
-    stream = CheckedStream(kind(), events)
+def test_a_stream_without_output_is_a_failure(stream: CheckedStream) -> None:
     with pytest.raises(StreamInterruptedError, match="the stream has no output") as raised:
         list(stream)
     assert classify(raised.value) is Fault.MALFORMED_RESPONSE
-    assert len(raised.value.delivered) == len(events)
+    assert len(raised.value.delivered) == len(stream.delivered)
 
 
 @pytest.mark.parametrize(
-    ("kind", "event"),
+    "event",
     [
-        (ConverseEvents, {"contentBlockStart": {"start": {"toolUse": {"name": "extract", "toolUseId": "t"}}}}),
-        (InvokeModelEvents, chunk({"type": "content_block_start", "content_block": {"type": "tool_use"}})),
-        (InvokeModelEvents, chunk({"contentBlockDelta": {"delta": {"text": "Hello"}}})),
-        (InvokeModelEvents, chunk({"outputText": "Hello"})),
+        {"contentBlockStart": {"start": {"toolUse": {"name": "extract", "toolUseId": "t"}}}},
+        {"type": "content_block_start", "content_block": {"type": "tool_use", "id": "t", "name": "extract"}},
+        {"contentBlockDelta": {"delta": {"text": "Hello"}}},
+        {"outputText": "Hello"},
+        {"a_new_field": "Hello"},
     ],
 )
-def test_a_tool_without_input_and_events_of_other_models_are_output(
-    kind: type[ConverseEvents], event: dict[str, Any]
-) -> None:
+def test_a_tool_without_input_and_events_of_other_models_are_output(event: dict[str, Any]) -> None:
     end: dict[str, Any] = {"messageStop": {"stopReason": "end_turn"}}
-    events = [event, chunk(end) if kind is InvokeModelEvents else end]
-    assert len(list(CheckedStream(kind(), events))) == 2
+    assert list(decoded([event, end])) == [event, end]
 
 
-@pytest.mark.parametrize("reason", sorted(MAY_BE_EMPTY))
+@pytest.mark.parametrize("reason", ["stop_sequence", "guardrail_intervened", "Content_Filtered", "refusal"])
 def test_some_stop_reasons_allow_an_empty_stream(reason: str) -> None:
     events = converse_events(stop_reason=reason)
-    assert list(CheckedStream(ConverseEvents(), events)) == events
+    assert list(CheckedStream(events)) == events
+
+
+def test_a_guardrail_allows_an_empty_stream() -> None:
+    events = [{"amazon-bedrock-guardrailAction": "INTERVENED", "completion": "", **METRICS}]
+    assert list(decoded(events)) == events
+
+
+def test_a_stop_reason_may_be_a_failure() -> None:
+    events = [{"text": "Hel", "is_finished": False}, {"is_finished": True, "finish_reason": "ERROR", **METRICS}]
+    with pytest.raises(StreamInterruptedError, match="stop reason 'ERROR'") as raised:
+        list(decoded(events))
+    assert (raised.value.fault, raised.value.text) == (Fault.MODEL_ERROR, "Hel")
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        ({"error": {"type": "overloaded_error", "message": "Busy"}}, Fault.OVERLOADED),
+        ({"error": {"message": "Busy", "code": "rate_limit_exceeded", "type": "requests"}}, Fault.THROTTLING),
+        ({"error": {"message": "Busy", "code": 503}, "choices": []}, Fault.SERVICE_UNAVAILABLE),
+        ({"message": "Too many tokens per day", "__type": "ThrottlingException"}, Fault.TOKENS_PER_DAY),
+        ({"error": "something went wrong"}, Fault.STREAM_INTERRUPTED),
+    ],
+)
+def test_an_error_in_place_of_an_event_keeps_its_fault(error: dict[str, Any], fault: Fault) -> None:
+    with pytest.raises(StreamInterruptedError, match="the stream failed") as raised:
+        list(decoded([{"generation": "Hel"}, error, {"generation": "", **METRICS}]))
+    assert (raised.value.fault, raised.value.text) == (fault, "Hel")
+
+
+def test_the_usage_is_that_of_a_complete_stream() -> None:
+    first = {"generation": "Hel", "prompt_token_count": 7, "generation_token_count": 1}
+    last = {"generation": "lo", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 7, "outputTokenCount": 3}}
+    stream = decoded([first, last, {"trailer": "an event without usage"}])
+    next(stream)
+    assert stream.usage is None  # of an unfinished response, the count so far says too little
+    list(stream)
+    assert stream.usage == Usage(7, 3)
 
 
 def test_a_failure_survives_pickling() -> None:
     error = StreamInterruptedError("the stream failed", converse_events("Hel")[:2], Fault.THROTTLING, "Hel")
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (str(copy), copy.text, copy.fault) == (str(error), "Hel", Fault.THROTTLING)
-
-
-def test_events_without_text_add_none() -> None:
-    assert text_of({"contentBlockDelta": {"delta": {"toolUse": {"input": "{}"}}}}) == ""
-    assert text_of({"delta": "Hello"}) == ""

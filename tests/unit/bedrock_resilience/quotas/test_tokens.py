@@ -120,6 +120,19 @@ def test_the_name_in_an_arn_is_the_model() -> None:
             },
             Usage(7, 3),
         ),
+        ({"usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}, Usage(7, 3)),
+        ({"generation": "Hello", "prompt_token_count": 7, "generation_token_count": 3}, Usage(7, 3)),
+        ({"inputTextTokenCount": 7, "results": [{"tokenCount": 1}, {"tokenCount": 2}]}, Usage(7, 3)),
+        ({"inputTextTokenCount": 7, "totalOutputTextTokenCount": 3, "outputText": "Hello"}, Usage(7, 3)),
+        ({"text": "Hello", "meta": {"billed_units": {"input_tokens": 7, "output_tokens": 3}}}, Usage(7, 3)),
+        (
+            [
+                {"usage": {"inputTokens": 1, "outputTokens": 1}},
+                {"metadata": {"usage": {"inputTokens": 7, "outputTokens": 3}}},
+                {},
+            ],
+            Usage(7, 3),
+        ),
     ],
     ids=[
         "converse",
@@ -128,6 +141,12 @@ def test_the_name_in_an_arn_is_the_model() -> None:
         "claude body",
         "claude stream",
         "invoke_model headers",
+        "chat completions",
+        "llama",
+        "titan",
+        "titan stream",
+        "cohere",
+        "events",
     ],
 )
 def test_usage_is_read_from_every_shape_of_response(answer: object, usage: Usage) -> None:
@@ -147,6 +166,11 @@ def test_usage_is_read_from_every_shape_of_response(answer: object, usage: Usage
         {"usage": {"inputTokens": "7½", "outputTokens": 3}},
         {"usage": {"inputTokens": 7.0, "outputTokens": 3}},
         {"metadata": "no mapping"},
+        {"inputTextTokenCount": 7, "results": []},
+        {"inputTextTokenCount": 7, "results": [{"tokenCount": None}]},
+        {"prompt_token_count": 7, "generation_token_count": None},
+        [],
+        [{}],
     ],
 )
 def test_a_response_without_readable_usage_has_none(answer: object) -> None:
