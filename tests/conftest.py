@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["pytester", "bedrock_resilience.testing.plugin"]
 
-# "ci" tries the same examples at every run, so that a failure is about the change under test; "dev" looks for new ones.
-# No deadline in either: two busy cores make any single example slow.
+# "ci" tries the same examples at every run, so that a failure is about the change under test; "dev" looks for new ones;
+# "thorough" is the nightly run, in which ``support.nightly`` also uses all seeds of the simulations.
+# No deadline in any of them: two busy cores make any single example slow.
 settings.register_profile("dev", deadline=None)
 settings.register_profile(
-    "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "ci",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
 

@@ -116,4 +116,4 @@ class PaidOnce(RuleBasedStateMachine):
 
 
 TestPaidOnce = PaidOnce.TestCase
-TestPaidOnce.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestPaidOnce.settings = settings(stateful_step_count=40)

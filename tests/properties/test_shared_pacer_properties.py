@@ -8,7 +8,7 @@ import heapq
 import operator
 from typing import TYPE_CHECKING, NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_resilience.pacing import MemoryPaceStore, SharedPacer
@@ -73,7 +73,6 @@ quotas = st.builds(
 )
 
 
-@settings(max_examples=300)
 @given(
     quota=quotas,
     skews=st.lists(or_extreme(0.0, SKEW), min_size=4, max_size=4),

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from support.hostile import corpus, served
+from support.nightly import NIGHTLY
 from support.stopwatch import machine_slowness
 
 TESTS = Path(__file__).parents[1]
-FULL = settings.get_current_profile_name() == "thorough"
-RECIPES = corpus(full=FULL)
+RECIPES = corpus(full=NIGHTLY)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def measured() -> dict[str, Any]:
 
 
 def test_every_document_is_parsed_or_fails_with_a_known_kind(measured: dict[str, Any]) -> None:
-    assert len(RECIPES) >= (2_000 if FULL else 350)
+    assert len(RECIPES) >= (2_000 if NIGHTLY else 350)
     assert sum(measured["kinds"].values()) == len(RECIPES)
     assert set(measured["kinds"]) <= {"read", "unreadable", "empty", "broken_answer", "too_large"}
     assert measured["kinds"]["read"] > len(RECIPES) / 2

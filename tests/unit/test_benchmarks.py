@@ -1,4 +1,4 @@
-"""The benchmarks run, and compare what they say they compare. Nothing here depends on how long anything takes."""
+"""The benchmarks run and compare what they claim to. No test here depends on a duration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_calls_are_compared_with_the_loop_by_hand_and_the_neighbours(measure: Ca
     assert all(cost >= 0 for cost in measured.costs.values())
 
 
-def test_every_way_makes_the_same_attempts() -> None:
+def test_every_variant_makes_the_same_attempts() -> None:
     with sleepless():
         for name in calls.ways(calls.answer):
             attempts: list[None] = []
@@ -45,7 +45,7 @@ def test_every_way_makes_the_same_attempts() -> None:
             assert len(attempts) == 3, name
 
 
-def test_every_way_gives_up_what_is_no_throttling() -> None:
+def test_no_variant_retries_other_errors() -> None:
     def fails() -> int:
         raise LookupError
 
@@ -56,13 +56,13 @@ def test_every_way_gives_up_what_is_no_throttling() -> None:
 
 
 @pytest.mark.parametrize("measure", [sdk.succeeding, sdk.retried])
-def test_whole_calls_are_compared_with_botocores_standard_mode(measure: Callable[[int, int], Measured]) -> None:
+def test_boto3_calls_are_compared_with_botocores_standard_mode(measure: Callable[[int, int], Measured]) -> None:
     measured = measure(1, 1)
     assert {sdk.ALONE, sdk.OURS, sdk.STANDARD} < measured.costs.keys()
 
 
 @pytest.mark.parametrize("every", [0, 2])
-def test_every_way_of_a_whole_call_is_answered(every: int) -> None:
+def test_every_variant_of_a_boto3_call_is_answered(every: int) -> None:
     with sleepless():
         for way in sdk.ways(every).values():
             answer = way()
@@ -83,14 +83,14 @@ def test_items_are_compared_with_the_standard_librarys_pool() -> None:
     assert measured.baseline == executor.MAP
 
 
-def test_memory_is_looked_at_twice() -> None:
+def test_memory_is_measured_twice() -> None:
     stream, pool = memory.streamed(400, 100), memory.mapped(400, 100)
     assert stream.blocks_grown < 400 < pool.blocks_grown  # a future an item, and what belongs to it
     assert stream.peak_grown >= 0
     assert str(stream).split()[:3] == ["BoundedExecutor.stream", "400", "items"]
 
 
-def test_the_ways_take_turns_and_the_best_round_counts() -> None:
+def test_variants_alternate_and_the_best_round_counts() -> None:
     order: list[str] = []
     costs = best({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, calls=2, rounds=2)
     assert order == ["a", "a", "b", "b"] * 2
@@ -140,7 +140,7 @@ def test_the_page_shows_every_variant_and_every_target() -> None:
     assert [target.name for target in all_targets if f"| {target.name} | {target.limit:g} |" not in page] == []
 
 
-def test_the_feeds_of_a_whole_run_hold_its_items(tmp_path: Path) -> None:
+def test_the_feeds_of_a_run_have_its_items(tmp_path: Path) -> None:
     throughput.write_feeds(tmp_path, dt.date(2026, 11, 21))
     files = sorted(tmp_path.glob("*/feed.xml"))
     documents = [parse_feed(file.read_bytes(), base="https://wire.example/feed.xml") for file in files]
@@ -162,6 +162,6 @@ def test_a_cold_start_is_judged_by_the_processor(ours: float, code: int, capsys:
     assert f"{ours:.2f} times the processor of the bare handler's (at most 1.5)" in capsys.readouterr().out
 
 
-def test_a_missed_target_is_told() -> None:
+def test_a_missed_target_is_marked() -> None:
     assert str(Target("an item", 1.25, 1.0)).split() == ["MISSED", "an", "item", "1.250", "(limit", "1)"]
     assert str(Target("an item", 1.0, 1.0)).split()[0] == "met"

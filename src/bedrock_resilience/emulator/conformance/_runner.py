@@ -96,9 +96,12 @@ def iter_conformance(scenarios: Iterable[FailureScenario] = FAILURE_SCENARIOS) -
     """The results of ``run_conformance``, one at a time."""
     with ExitStack() as stack:
         emulator = stack.enter_context(BedrockEmulator())
-        clients = {setup: stack.enter_context(closing(_client(setup, emulator))) for setup in ClientSetup}
+        clients: dict[ClientSetup, Any] = {}
         for scenario in scenarios:
-            yield _run(scenario, emulator, clients[scenario.client_setup])
+            setup = scenario.client_setup
+            if setup not in clients:
+                clients[setup] = stack.enter_context(closing(_client(setup, emulator)))
+            yield _run(scenario, emulator, clients[setup])
 
 
 def _run(scenario: FailureScenario, emulator: BedrockEmulator, client: Any) -> ScenarioResult:  # noqa: ANN401 - a boto3 client

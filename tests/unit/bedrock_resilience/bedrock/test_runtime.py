@@ -97,9 +97,9 @@ class TestResponses:
 
     def test_an_error_with_a_success_status_is_retried_as_what_it_is(self) -> None:
         error = {"error": {"type": "overloaded_error", "message": "Overloaded"}}
-        setting = Setting(error, error, "Hello")
-        setting.runtime.invoke_model(modelId="m", body="{}")
-        assert setting.told == ["reserve", "overloaded", "reserve", "overloaded", "reserve", "answered"]
+        under_test = RuntimeUnderTest(error, error, "Hello")
+        under_test.runtime.invoke_model(modelId="m", body="{}")
+        assert under_test.pacer.methods == ["reserve", "overloaded", "reserve", "overloaded", "reserve", "answered"]
 
     def test_a_malformed_body_is_retried_once(self) -> None:
         under_test = RuntimeUnderTest(BrokenStream("Hel"), "Hello")
@@ -197,12 +197,12 @@ class TestPacing:
 
     def test_every_family_settles_the_pacer(self) -> None:
         for family in FAMILIES.values():
-            setting = Setting(family.body)
-            setting.runtime.invoke_model(modelId="m", body=family.request)
-            assert setting.pacer.calls[-1] == ("answered", family.usage)
-            setting = Setting([{"chunk": {"bytes": json.dumps(event)}} for event in family.events])
-            list(setting.runtime.invoke_model_stream(modelId="m", body=family.request))
-            assert setting.pacer.calls[-1] == ("answered", FAMILY_USAGE)
+            under_test = RuntimeUnderTest(family.body)
+            under_test.runtime.invoke_model(modelId="m", body=family.request)
+            assert under_test.pacer.outcomes[-1] == ("answered", family.usage)
+            under_test = RuntimeUnderTest([{"chunk": {"bytes": json.dumps(event)}} for event in family.events])
+            list(under_test.runtime.invoke_model_stream(modelId="m", body=family.request))
+            assert under_test.pacer.outcomes[-1] == ("answered", FAMILY_USAGE)
 
     def test_a_response_without_usage_changes_no_estimate(self) -> None:
         under_test = RuntimeUnderTest({"generation": "Hello"})
@@ -319,19 +319,19 @@ class TestStreams:
     def test_a_stream_is_retried_until_its_first_event_with_content(self, failed: list[dict[str, Any]]) -> None:
         metrics = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 10, "outputTokenCount": 1}}
         complete = [{"generation": ""}, {"generation": "Hello"}, {"generation": "", "stop_reason": "stop", **metrics}]
-        setting = Setting(
+        under_test = RuntimeUnderTest(
             *([{"chunk": {"bytes": json.dumps(event)}} for event in events] for events in (failed, complete))
         )
-        assert list(setting.runtime.invoke_model_stream(modelId="m", body="{}")) == complete
-        assert setting.kinds == [RetryScheduled, CallSucceeded]
-        assert setting.pacer.calls[-1] == ("answered", USAGE)
+        assert list(under_test.runtime.invoke_model_stream(modelId="m", body="{}")) == complete
+        assert under_test.kinds == [RetryScheduled, CallSucceeded]
+        assert under_test.pacer.outcomes[-1] == ("answered", USAGE)
 
     def test_a_response_that_is_cut_before_its_first_text_settles_its_usage(self) -> None:
-        setting = Setting(converse_events(stop_reason="max_tokens"))
+        under_test = RuntimeUnderTest(converse_events(stop_reason="max_tokens"))
         with pytest.raises(IncompleteResponseError):
-            list(setting.runtime.converse_stream(**REQUEST))
-        assert setting.pacer.calls[-1] == ("answered", Usage(10, 0))
-        assert setting.kinds == [CallFailed]
+            list(under_test.runtime.converse_stream(**REQUEST))
+        assert under_test.pacer.outcomes[-1] == ("answered", Usage(10, 0))
+        assert under_test.kinds == [CallFailed]
 
     def test_a_refusal_in_the_preamble_is_delivered(self) -> None:
         event = {"messageStart": {"role": "assistant"}, "messageStop": {"stopReason": "refusal"}}

@@ -12,6 +12,7 @@ from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.simulation import QuotaChange, Scenario, Tokens, simulate
 from bedrock_resilience.simulation._bounds import lower_bound
 from support.approx import approx
+from support.nightly import seeds
 
 
 def test_without_items_the_bound_is_zero() -> None:
@@ -80,7 +81,7 @@ def test_the_tokens_that_the_items_have_go_before_the_mean() -> None:
     assert report.lower_bound == lower_bound(scenario, report.input_tokens)
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", seeds(10, 100))
 def test_no_simulated_run_is_faster(seed: int) -> None:
     rng = random.Random(seed)
     tokens = rng.choice([None, Tokens(rng.choice([0, 500]), 3_000, 1_000, rng.choice([0, 100, 300, 900]))])
