@@ -54,6 +54,20 @@ REQUEST: dict[str, Any] = {"modelId": "m", "messages": MESSAGES, "inferenceConfi
 USAGE = Usage(10, 1)
 
 
+METRICS: dict[str, Any] = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 10, "outputTokenCount": 1}}
+EMPTY: dict[str, Any] = {"generation": ""}
+WITHOUT_CONTENT: list[list[dict[str, Any]]] = [
+    [EMPTY, {**EMPTY, **METRICS}],
+    [EMPTY, METRICS],
+    [EMPTY, {"error": {"type": "overloaded_error", "message": "Busy"}}],
+    [EMPTY],
+]
+
+
+def chunks(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"chunk": {"bytes": json.dumps(event)}} for event in events]
+
+
 class RuntimeUnderTest:
     """A runtime over a scripted client, with its pacer and events recorded."""
 
@@ -200,7 +214,7 @@ class TestPacing:
             under_test = RuntimeUnderTest(family.body)
             under_test.runtime.invoke_model(modelId="m", body=family.request)
             assert under_test.pacer.outcomes[-1] == ("answered", family.usage)
-            under_test = RuntimeUnderTest([{"chunk": {"bytes": json.dumps(event)}} for event in family.events])
+            under_test = RuntimeUnderTest(chunks(family.events))
             list(under_test.runtime.invoke_model_stream(modelId="m", body=family.request))
             assert under_test.pacer.outcomes[-1] == ("answered", FAMILY_USAGE)
 
@@ -308,20 +322,10 @@ class TestStreams:
         assert "".join(map(text_of, events)) == "Hello"
         assert under_test.kinds == [RetryScheduled, CallSucceeded]
 
-    @pytest.mark.parametrize(
-        "failed",
-        [
-            [{"generation": ""}, {"generation": "", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 7}}],
-            [{"generation": ""}, {"error": {"type": "overloaded_error", "message": "Busy"}}],
-            [{"generation": ""}],
-        ],
-    )
+    @pytest.mark.parametrize("failed", WITHOUT_CONTENT)
     def test_a_stream_is_retried_until_its_first_event_with_content(self, failed: list[dict[str, Any]]) -> None:
-        metrics = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 10, "outputTokenCount": 1}}
-        complete = [{"generation": ""}, {"generation": "Hello"}, {"generation": "", "stop_reason": "stop", **metrics}]
-        under_test = RuntimeUnderTest(
-            *([{"chunk": {"bytes": json.dumps(event)}} for event in events] for events in (failed, complete))
-        )
+        complete = [EMPTY, {"generation": "Hello"}, {**EMPTY, "stop_reason": "stop", **METRICS}]
+        under_test = RuntimeUnderTest(chunks(failed), chunks(complete))
         assert list(under_test.runtime.invoke_model_stream(modelId="m", body="{}")) == complete
         assert under_test.kinds == [RetryScheduled, CallSucceeded]
         assert under_test.pacer.outcomes[-1] == ("answered", USAGE)

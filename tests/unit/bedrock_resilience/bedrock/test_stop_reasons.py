@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from bedrock_resilience import Fault
 from bedrock_resilience.bedrock._stop_reasons import STOP_REASONS, check_stop_reasons, may_be_empty
 from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError
+from support.pages import ROOT
 
 INCOMPLETE = [
     "max_tokens",
@@ -88,3 +91,14 @@ def test_every_row_is_tried_here_and_has_a_source() -> None:
     tried = {reason.lower() for reason in (*INCOMPLETE, *FAILURES, *MAY_BE_EMPTY)}
     assert set(STOP_REASONS) == tried
     assert all(row.source for row in STOP_REASONS.values())
+
+
+def test_the_page_has_every_row() -> None:
+    page = (ROOT / "docs" / "bedrock.md").read_text("utf-8")
+    table = re.search(r"^\| stop reasons \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert table is not None
+    incomplete, failures, may_be_empty_, _ = (line.split("|")[1] for line in table[1].splitlines())
+    documented = dict.fromkeys(re.findall(r"`(\w+)`", incomplete), (Fault.INCOMPLETE_RESPONSE, False))
+    documented |= {reason: (Fault(fault), False) for reason, fault in re.findall(r"`(\w+)` \(`(\w+)`\)", failures)}
+    documented |= dict.fromkeys(re.findall(r"`(\w+)`", may_be_empty_), (None, True))
+    assert documented == {reason: (row.fault, row.may_be_empty) for reason, row in STOP_REASONS.items()}
