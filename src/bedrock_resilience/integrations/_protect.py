@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import threading
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from bedrock_resilience._checks import Problem, refuse, wrong_type
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.integrations._protection import Protection
+from bedrock_resilience.integrations._protection import LOCK, Protection
 from bedrock_resilience.retrying._policy import RetryPolicy
 
 if TYPE_CHECKING:
@@ -40,11 +39,15 @@ class _Integration(Protocol):
 
 
 # The module of each kind of targets, by the class (module, name) that a target is an instance of.
-_MODULES: Final[dict[tuple[str, str], str]] = {}
+_MODULES: Final = {
+    ("aioboto3.session", "Session"): "_aiobotocore",
+    ("aiobotocore.client", "AioBaseClient"): "_aiobotocore",
+    ("aiobotocore.session", "AioSession"): "_aiobotocore",
+    ("boto3.session", "Session"): "_botocore",
+    ("botocore.client", "BaseClient"): "_botocore",
+    ("botocore.session", "Session"): "_botocore",
+}
 _ACCEPTED: Final = "a session or a client of boto3 or botocore"
-
-# One for all targets: two threads may protect one target, or two that share a session.
-_lock = threading.RLock()
 
 
 def protect(
@@ -92,7 +95,7 @@ def protect(
         problem=_problem(target),
     )
     integration = _integration("protect", target)
-    with _lock:
+    with LOCK:
         if integration.attached(target) != protection:
             integration.attach(target, protection)
     return target
@@ -108,7 +111,7 @@ def unprotect(target: T) -> T:
         TypeError: The target is of no known kind.
     """
     integration = _integration("unprotect", target)
-    with _lock:
+    with LOCK:
         integration.detach(target)
     return target
 

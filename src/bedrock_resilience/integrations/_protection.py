@@ -12,6 +12,7 @@ An integration has hooks in place of a function that it could call again, so it 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas import RequestTokens
     from bedrock_resilience.retrying import Deadline, Listener, RetryBudget, RetryPolicy
     from bedrock_resilience.retrying._attempts import Attempt, CallState
+
+LOCK = threading.RLock()
+"""Guards what targets are protected: two threads may protect one target, or two that share a session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +152,22 @@ class ProtectedCall:
         """Return the exception to raise after the call has ended without success: the last one, with a note."""
         return final_error(self._settings, self._state)
 
-    def add_note(self, error: BaseException) -> None:
-        """Add that note to the exception that the target itself raises."""
-        add_summary(error, self._state)
+    def ended_by(self, error: BaseException, last: object = None) -> None:
+        """End the call, where it is still open, for the exception that the target raises, and add the note to it.
+
+        Args:
+            error: The exception.
+            last: The part of the response with the usage, such as the last event of a stream, where there is one.
+        """
+        if self.open and self.attempts:
+            if not isinstance(error, Exception):
+                self.cancelled(error)
+                return
+            self.interrupted(error, last)
+        self.open = False
+        if self.attempts and isinstance(error, Exception):
+            self._state.error = None  # its traceback refers to the frame of this call
+            add_summary(error, self._state)
 
     def succeeded(self, response: object) -> None:
         """End the call as a success; the ``usage`` of the response settles the pacer."""
