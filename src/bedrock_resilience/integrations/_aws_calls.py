@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -12,7 +13,7 @@ from bedrock_resilience.integrations._aws_targets import OPERATIONS, attached, w
 from bedrock_resilience.integrations._protection import ProtectedCall, Protection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import TypeAlias
 
     Response: TypeAlias = tuple[Any, dict[str, Any]] | None
@@ -122,6 +123,17 @@ def _is_foreign_json(body: bytes) -> bool:
         return not body  # a text or a page, which botocore makes the message of the error
 
 
+def decoded(event: object) -> object:
+    """Return the model's own event where InvokeModel has wrapped it, as JSON in bytes; any other event as it is."""
+    if not isinstance(event, Mapping):
+        return event
+    fields = cast("Mapping[str, Any]", event)
+    try:
+        return json.loads(fields["chunk"]["bytes"])
+    except (KeyError, TypeError, ValueError):
+        return fields
+
+
 class StreamWatch:
     """What is known of a stream whose first event was read ahead.
 
@@ -147,11 +159,11 @@ class StreamWatch:
     def ended(self) -> None:
         """Close the call as a success: the stream ended, or its reader stopped, which is no failure."""
         if self._call.open:
-            self._call.succeeded(self.last)
+            self._call.succeeded(decoded(self.last))
 
     def failed(self, error: BaseException) -> None:
         """Close the call as a failure: a part of the stream was delivered, so that it is not retried."""
-        self._call.ended_by(error, self.last)
+        self._call.ended_by(error, decoded(self.last))
 
 
 def watch(stream: Any, base: type, call: ProtectedCall, first: object, events: object) -> None:  # noqa: ANN401 - an EventStream

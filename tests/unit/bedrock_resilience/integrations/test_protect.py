@@ -1,0 +1,57 @@
+"""protect, unprotect and protection_of: what they take, and which module they ask."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from bedrock_resilience import RetryPolicy, protect, unprotect
+from bedrock_resilience.integrations import protection_of
+
+
+class Unknown:
+    def __repr__(self) -> str:
+        return "Unknown()"
+
+
+def test_a_target_of_no_known_kind_is_refused() -> None:
+    for function in (protect, unprotect):
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: target: got Unknown\(\); accepted: a session or"):
+            function(Unknown())
+    assert protection_of(Unknown()) is None
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(TypeError) as caught:
+        protect(Unknown(), policy=3, pacer="slow", listeners=[1], clock=None)  # type: ignore[arg-type,list-item]
+    text = str(caught.value)
+    assert text.startswith("protect: target: got Unknown(); accepted:")
+    assert all(f"; {name}: got " in text for name in ("policy", "pacer", "listeners", "clock"))
+
+
+def test_listeners_that_are_not_many_are_refused() -> None:
+    with pytest.raises(TypeError, match="listeners: got 7"):
+        protect(Unknown(), listeners=7)  # type: ignore[arg-type]
+
+
+def test_no_package_is_loaded_for_a_target_of_none() -> None:
+    code = (
+        "import sys\nfrom bedrock_resilience import protect\n"
+        "try:\n    protect(object())\nexcept TypeError:\n    pass\n"
+        "print({name.partition('.')[0] for name in sys.modules} & {'boto3', 'botocore', 'aiobotocore', 'httpx'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_a_class_is_recognised_by_its_module_and_name() -> None:
+    session = type("Session", (), {"__module__": "botocore.session"})
+    client = type("Mine", (session,), {})()
+    assert protection_of(client) is None
+    protect(client, policy=RetryPolicy(1))
+    protection = protection_of(client)
+    assert protection is not None
+    assert protection.policy == RetryPolicy(1)
+    assert protection_of(unprotect(client)) is None
