@@ -1,6 +1,7 @@
 """Clock: the one module that reads the machine's time and waits for it.
 
-Everything else takes a ``Clock``, so that tests and the simulator can hand in their own. The linter bans the rest.
+Everything else takes a ``Clock``, so that tests and the simulator can pass their own. The linter bans every other
+source of time.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class WorkerClock(Clock, Protocol):
 
 
 class TimerClock(Clock, Protocol):
-    """A clock that tells a time limit from a sleep. With one, ``attempt_timeout`` does not count as a sleep."""
+    """A clock that distinguishes a time limit from a sleep. With one, ``attempt_timeout`` does not count as a sleep."""
 
     async def timer(self, seconds: float, /) -> None:
         """Return after so many seconds."""

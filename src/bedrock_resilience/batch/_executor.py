@@ -49,7 +49,7 @@ class BoundedExecutor:
     started when a run stopped are reported as unstarted, with the reason.
 
     Args:
-        max_workers: Upper limit of the calls in flight, and of the items taken from the input ahead of the results.
+        max_workers: Upper limit of the calls in flight, and of the items read from the input ahead of the results.
         policy: Which faults are retried, how often, and after which delays.
         deadline: No item starts that cannot finish before it, and no sleep ends after it.
         budget: Limits the retries of the whole batch.
@@ -157,7 +157,7 @@ class BoundedExecutor:
     def stream(self, fn: Callable[[T], R], items: Iterable[T]) -> OutcomeStream[T, R]:
         """Call ``fn(item)`` for every item in worker threads; iterate over the outcomes as they finish.
 
-        The input may be endless: at most ``max_workers`` items are taken ahead of the outcomes that the consumer has
+        The input may be endless: at most ``max_workers`` items are read ahead of the outcomes that the consumer has
         finished with, and memory stays flat. When the run stops, the rest of an input with a length is yielded as
         unstarted; the rest of any other input is left in it. Closing the iterator stops the run; it is a context
         manager, and ``contextlib.closing`` takes it, too.

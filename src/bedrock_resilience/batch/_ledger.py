@@ -1,10 +1,10 @@
-"""Ledger: the numbers of a running batch. Every item taken from the input is closed exactly once.
+"""Ledger: the numbers of a running batch. Every item read from the input is closed exactly once.
 
 Locking. ``_lock`` guards the numbers; it is held for a few statements only and never while the caller's code runs.
 ``_input_lock`` serialises the calls of ``next`` on the input: a generator must not be entered by two threads, and it
 may block for long. They are two locks so that workers can close their items while another one waits for the input.
 ``stopped`` is read without a lock where a worker only wants to leave early. ``register`` reads it again under the lock,
-so that no item is handed out after the run has stopped.
+so that no item is started after the run has stopped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 
 class Ledger(Generic[T, R]):
-    """Hands out items and records their outcomes, for any number of threads. Each method is one critical section.
+    """Numbers the items and records their outcomes, for any number of threads. Each method is one critical section.
 
     Args:
         total: The length of the input, where it is known.
@@ -79,7 +79,7 @@ class Ledger(Generic[T, R]):
         self.stop(f"the input raised {type(error).__name__}")
 
     def worker_failed(self, error: BaseException) -> None:
-        """Stop the run because a worker failed outside an item's call, so that its parts cannot be trusted any more."""
+        """Stop the run because a worker failed outside an item's call, so that the run cannot continue."""
         self.worker_error = self.worker_error or error
         self.stop(f"a worker failed with {type(error).__name__}")
 
@@ -94,7 +94,7 @@ class Ledger(Generic[T, R]):
                 self._outcomes[outcome.index] = outcome
 
     def stop(self, reason: str) -> None:
-        """Hand out no more items. The first reason is kept."""
+        """Start no more items. The first reason is kept."""
         with self._lock:
             if self.stopped is None:
                 self.stopped = reason

@@ -83,7 +83,7 @@ class Progress:
     """A balanced snapshot of a running batch: ``submitted == succeeded + failed + unstarted + in_flight``.
 
     Attributes:
-        submitted: Items taken from the input so far.
+        submitted: Items read from the input so far.
         succeeded: Items that succeeded.
         failed: Items that failed for good.
         unstarted: Items that are not started any more.

@@ -109,7 +109,7 @@ async def _async_outcomes(
     try:
         async for outcome in run.outcomes():
             yield outcome
-            del outcome  # it belongs to the consumer, who may want its memory back
+            del outcome  # the consumer may free its memory while the next one is awaited
     except BaseException as error:  # cancelled, or closed by its consumer
         await run.abort(_CLOSED)
         left.append(_undelivered(run))

@@ -4,8 +4,8 @@ It does what ``_threads`` does, in one event loop, so that no lock is needed. Th
 
 * A worker that sleeps is woken by cancelling its task. ``_woken`` holds the tasks that this module cancelled; for
   those, ``_pause`` takes the cancellation back (``uncancel``). Any other cancellation comes from outside and is raised.
-* An asynchronous input is asked in a task of its own (``AsyncInput``). A worker that stops waiting for it leaves that
-  task running, so that the item it may still return is recorded and not lost.
+* An asynchronous input is advanced in a task of its own (``AsyncInput``). A worker that stops waiting for it leaves
+  that task running, so that the item it may still return is recorded and not lost.
 * ``_halt`` is done when the run stops; it ends the waits for the input.
 """
 
@@ -158,7 +158,7 @@ class TaskRun(Generic[T, R]):
         window = cast("asyncio.Semaphore", self._window)  # a stream has one
         while (outcome := await self._finished.get()) is not None:
             yield outcome
-            del outcome  # it belongs to the consumer, who may want its memory back
+            del outcome  # the consumer may free its memory while the next one is awaited
             window.release()
 
     def report_progress(self) -> None:

@@ -7,7 +7,7 @@ the only lock around the numbers. This module adds what crosses threads beside t
 * ``_ready`` counts finished outcomes of a stream: one True for each, and one False after the last worker.
 * ``_window`` bounds a stream: a worker needs one permit for each item it takes, and the consumer gives it back when it
   has finished with an outcome. When the run stops, every worker gets a permit, so that none waits for a consumer that
-  is gone.
+  has stopped reading.
 * ``_messages`` wakes the caller's thread, which only waits: the last worker puts a message when it leaves, and so does
   a signal handler for each Ctrl-C. A queue, not an event: a handler may run while its thread holds a lock, and
   ``SimpleQueue.put`` is the one call that is safe then.
@@ -51,7 +51,7 @@ class ThreadedRun(Generic[T, R]):
     Args:
         settings: What all calls share.
         fn: Called with each item.
-        items: The input. At most ``max_workers`` of its items are taken ahead of the results.
+        items: The input. At most ``max_workers`` of its items are read ahead of the results.
         max_workers: Number of threads.
         on_progress: Called after each item, by one thread at a time.
         streamed: Pass the outcomes to ``outcomes``, instead of keeping them for a report.
@@ -142,7 +142,7 @@ class ThreadedRun(Generic[T, R]):
             outcome = self._finished[0]
             del self._finished[0]
             yield outcome
-            del outcome  # it belongs to the consumer, who may want its memory back
+            del outcome  # the consumer may free its memory while the next one is awaited
             window.release()
 
     def undelivered(self) -> list[ItemOutcome[T, R]]:

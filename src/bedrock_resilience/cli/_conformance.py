@@ -1,4 +1,4 @@
-"""``bedrock-resilience conformance``: provokes every failure on the emulator, and compares it with what is right."""
+"""``bedrock-resilience conformance``: provokes every failure on the emulator, and compares it with what is expected."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class RequestLog:
                 self._errors[entry.error] += 1
 
     def clear(self) -> None:
-        """Forget everything; requests in flight are no longer counted."""
+        """Clear counts and log; requests in flight are not counted any more."""
         with self._lock:
             self._entries.clear()
             self._in_flight.clear()

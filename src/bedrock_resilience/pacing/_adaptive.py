@@ -19,11 +19,11 @@ The algorithm, in the order in which its parts take effect:
    estimate. It grows by fractions of the best rate known, not of the present one, so that an instance whose share was
    taken by others regains it as fast as they grew.
 6. *Others.* Several instances share a quota without knowing of each other. Where less is admitted than the earlier
-   measurements allow, another sender appeared, and the rate is cut below the measured one, to make room ("fast
+   measurements allow, another sender appeared, and the rate is cut below the measured one, to leave it a share ("fast
    convergence" of CUBIC, which yields in that direction only, too). No cut goes below ``min_decrease_factor`` times the
    rate, so that a series of unlucky throttles starves nobody.
-7. *Nobody oversleeps.* A wait is computed for a rate that goes on growing, not for one that stays: a rate that grows
-   while everyone sleeps is never tried, and permits for all sleepers are granted at once.
+7. *Waits allow for growth.* A wait is computed for a rate that goes on growing, not for a constant one: a rate that
+   grows while all workers sleep is never tried, and permits for all of them are granted at once.
 
 Only requests that had to wait count as evidence for a higher rate: an instance that has nothing to send must not
 conclude that it could send more (RFC 7661). A 503 or 529 is handled apart, see

@@ -128,7 +128,7 @@ BY_MESSAGE: Mapping[Fault, tuple[tuple[str, Fault], ...]] = {
         ("request signature", Fault.CREDENTIALS),
     ),
     Fault.CONNECTION_FAILED: (
-        (" 407 ", Fault.CONFIGURATION),  # "407 Proxy Authentication Required", whose text a proxy may change
+        (" 407 ", Fault.CONFIGURATION),  # "407 Proxy Authentication Required"; a proxy may change the text
         ("proxy authentication", Fault.CONFIGURATION),
     ),
 }

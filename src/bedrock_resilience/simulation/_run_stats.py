@@ -122,8 +122,8 @@ class RunStats:
         """Count the English lines of a ``LoggingListener``, whatever stands before and after them.
 
         Args:
-            lines: Lines of one run; those of other loggers are passed over.
-            submitted: Items of the run. Each is taken to have had at least one attempt.
+            lines: Lines of one run; those of other loggers are skipped.
+            submitted: Items of the run. Each is assumed to have had at least one attempt.
             known: Other fields of ``RunStats``, which replace what the lines show.
 
         Raises:

@@ -1,4 +1,4 @@
-"""FakeClock: virtual time for tests. It stands still while anybody works, and jumps when everybody sleeps.
+"""FakeClock: virtual time for tests. It stands still while a thread or task works, and jumps when all of them sleep.
 
 A test of retries takes no real time, and its course is the same in every run. The idea of a clock that jumps by itself
 is that of trio's ``MockClock``.

@@ -33,6 +33,6 @@ class InjectedFault(abc.ABC):
     def apply(self, make_reply: MakeReply) -> Reply:
         """The reply to send in place of the one that ``make_reply`` makes.
 
-        Errors never call it, so that nothing is generated and no quota is used. Faults of the response call it: what
-        is lost on its way has been generated and is billed.
+        Errors never call it, so that nothing is generated and no quota is used. Faults of the response call it: a
+        response that is lost on its way has been generated and is billed.
         """

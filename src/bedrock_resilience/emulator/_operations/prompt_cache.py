@@ -20,7 +20,7 @@ _MAX_PREFIXES: Final = 10_000
 
 
 class PromptCache:
-    """Remembers prefixes by model until they expire. Thread-safe."""
+    """Stores prefixes by model until they expire. Thread-safe."""
 
     def __init__(self) -> None:
         self._expires_at: dict[tuple[str, bytes], float] = {}
@@ -43,6 +43,6 @@ class PromptCache:
         return read, max(0, prefixes[-1].tokens - read)
 
     def clear(self) -> None:
-        """Forget all prefixes."""
+        """Remove all prefixes."""
         with self._lock:
             self._expires_at.clear()

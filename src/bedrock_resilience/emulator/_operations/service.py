@@ -45,7 +45,7 @@ _logger: Final = logging.getLogger("bedrock_resilience.emulator")
 
 
 class Service:
-    """Makes the replies. Thread-safe; everything it uses is passed in.
+    """Makes the replies. Thread-safe; all its dependencies are arguments.
 
     Args:
         ledger: Admits or throttles requests.
@@ -170,12 +170,12 @@ class _ServiceCall:
         text = self._request.body.decode("utf-8", "replace")
         fault = self._service.script.next_fault(FaultTarget(route.operation, route.model_id, text))
         if fault is None:
-            return self._undisturbed(route)
-        reply = fault.apply(functools.partial(self._undisturbed, route))
+            return self._reply_without_fault(route)
+        reply = fault.apply(functools.partial(self._reply_without_fault, route))
         self._record_fault(fault, reply)
         return reply
 
-    def _undisturbed(self, route: Route) -> Reply:
+    def _reply_without_fault(self, route: Route) -> Reply:
         try:
             return self._operate(parse_request(route, self._request.body))
         except ServiceError as error:

@@ -1,4 +1,4 @@
-"""The tables of failures: each one provoked on this machine with unmodified clients, and compared with what is right.
+"""The tables of failures: each one is provoked with unmodified clients and compared with what is expected.
 
 ``FAILURE_SCENARIOS`` are the failures of ``BedrockRuntime`` over boto3, with attempts and batches. ``CLIENT_SCENARIOS``
 are those that any client can meet: what ``classify`` makes of the exceptions of ``CLIENTS``.

@@ -35,11 +35,11 @@ class ClientResult:
     Attributes:
         client: The client.
         version: The version of its package.
-        scenario: The failure, and what is right.
+        scenario: The failure, and what is expected.
         raised: The exception's class, with its code where it has one, or "no error".
         fault: Its fault; None without an exception.
         retry_after: The seconds that it asks to wait, or None.
-        mismatches: Everything that differs from what is right; empty where the row is right.
+        mismatches: Every difference from what is expected; empty where the row passed.
     """
 
     client: Client
@@ -52,7 +52,7 @@ class ClientResult:
 
     @property
     def passed(self) -> bool:
-        """Whether everything is as it should be."""
+        """Whether everything is as expected."""
         return not self.mismatches
 
     def to_dict(self) -> dict[str, object]:

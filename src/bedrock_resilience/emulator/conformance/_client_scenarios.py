@@ -1,6 +1,6 @@
 """Failures that every client can meet, and what ``classify`` should make of the exceptions that they raise.
 
-What is right is written out here, as in ``_scenarios``.
+What is expected is written out here, as in ``_scenarios``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Route: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientScenario:
-    """One way to fail, and what is right for every client.
+    """One way to fail, and what is expected of every client.
 
     Attributes:
         name: The name of the row.
-        faults: The faults that are right; more than one where clients cannot tell the same two apart.
+        faults: The expected faults; more than one where clients cannot distinguish two of them.
         faults_without_body: The same for clients whose exceptions carry no body; None where it makes no difference.
         api: The API whose clients meet it; None for all.
         route: How the client reaches the service.
@@ -67,7 +67,7 @@ class ClientScenario:
         )
 
     def expected(self, client: Client) -> frozenset[Fault]:
-        """Return the faults that are right for this client."""
+        """Return the expected faults for this client."""
         if self.name in client.limits:
             return frozenset({client.limits[self.name]})
         if client.keeps_error_body or self.faults_without_body is None:

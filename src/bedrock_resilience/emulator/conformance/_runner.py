@@ -1,4 +1,4 @@
-"""Runs scenarios: provokes each failure three times, and compares what happens with what is right."""
+"""Runs scenarios: provokes each failure three times, and compares what happens with what is expected."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ScenarioResult:
     """What happened in a scenario.
 
     Attributes:
-        scenario: The failure, and what is right.
+        scenario: The failure, and what is expected.
         boto3: What boto3 itself raised, or "no error".
         raised: What ``BedrockRuntime`` raised, or "no error".
         fault: The fault of that error.
@@ -47,7 +47,7 @@ class ScenarioResult:
         requests: Requests that the emulator counted for them.
         batch_requests: Requests that it counted for a batch of 8 such items (4, where each waits for a read timeout)
             on 4 workers.
-        mismatches: Everything that differs from what is right; empty where the scenario passed.
+        mismatches: Every difference from what is expected; empty where the scenario passed.
     """
 
     scenario: FailureScenario
@@ -61,7 +61,7 @@ class ScenarioResult:
 
     @property
     def passed(self) -> bool:
-        """Whether everything is as it should be."""
+        """Whether everything is as expected."""
         return not self.mismatches
 
     def to_dict(self) -> dict[str, object]:
@@ -85,7 +85,7 @@ class ScenarioResult:
 
 
 def run_conformance(scenarios: Iterable[FailureScenario] = FAILURE_SCENARIOS) -> list[ScenarioResult]:
-    """Provoke every failure on an emulator, and compare each with what is right. Needs the extra ``[aws]``.
+    """Provoke every failure on an emulator, and compare each with what is expected. Needs the extra ``[aws]``.
 
     Takes some seconds, most of them for read timeouts.
     """

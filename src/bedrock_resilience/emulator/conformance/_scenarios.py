@@ -1,6 +1,6 @@
-"""Every way in which a call to Bedrock fails: how to provoke it on the emulator, and what is right then.
+"""Every way in which a call to Bedrock fails: how to provoke it on the emulator, and what is expected then.
 
-What is right is written out here, row by row, and not read from ``Fault``: otherwise the table would check the code
+What is expected is written out here, row by row, and not read from ``Fault``: otherwise the table would check the code
 against itself. Attempts are those of a policy with three retries and ``retry_on="transient"``.
 """
 
@@ -40,7 +40,7 @@ class ClientSetup(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureScenario:
-    """One way to fail, and what is right.
+    """One way to fail, and what is expected.
 
     Attributes:
         name: The name of the row.
@@ -49,7 +49,7 @@ class FailureScenario:
         details: The details of that fault.
         client_setup: The client that makes the call.
         request_changes: Changes of the request.
-        faults: The faults that are right; more than one where versions of boto3 raise different errors.
+        faults: The expected faults; more than one where versions of boto3 raise different errors.
         expectation: What these faults should mean.
         attempts: The attempts that ``BedrockRuntime`` should make.
         reaches_service: Whether these attempts reach the emulator.
