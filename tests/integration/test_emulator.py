@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
 from bedrock_resilience.emulator import DISCLAIMER, BedrockEmulator, Generation
-from bedrock_resilience.quotas import Quota
+from bedrock_resilience.quotas import Quota, Usage
 from support.bedrock import SONNET, Client, assistant, client_of, forced, user
 from support.schemas import conforms
 
@@ -324,6 +324,12 @@ class TestInvokeModel:
         assert read["output"]["message"]["content"] == [{"text": DISCLAIMER[:16]}]
         assert read["stopReason"] == "max_tokens"
 
+    def test_an_embedding_costs_its_input_tokens(self, emulator: BedrockEmulator, client: Client) -> None:
+        answer = client.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=b'{"inputText":"Hello."}')
+        assert len(json.loads(answer["body"].read())["embedding"]) == 1_024
+        assert answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-bedrock-input-token-count"] == "2"
+        assert emulator.log[-1].usage == Usage(2, 0)
+
     @pytest.mark.parametrize(
         ("model", "body", "message"),
         [
@@ -334,8 +340,8 @@ class TestInvokeModel:
             (SONNET, b'{"anthropic_version":"bedrock-2023-05-31"}', "max_tokens: Field required"),
             (
                 "meta.llama3-8b-instruct-v1:0",
-                b'{"prompt":"Hello."}',
-                "The emulator's InvokeModel supports the forms of",
+                b'{"text":"Hello."}',
+                "Malformed input request: #: extraneous key [text] is not permitted",
             ),
         ],
     )

@@ -82,18 +82,22 @@ _NAMED: Final = frozenset({"author", "city", "compan", "countr", "drug", "locati
 def extract(conversation: Conversation) -> Generation:
     """A response made of the request itself; the same request always gets the same response."""
     text, hints = _material(conversation)
+    prompt = f"{conversation.system}\x1e{[turn.content for turn in conversation.messages]!r}"
+    identity = hashlib.sha256(prompt.encode("utf-8", "backslashreplace")).hexdigest()
+    reasoning = {"text": DISCLAIMER, "signature": identity}
+    before: tuple[JsonObject, ...] = (
+        ({"reasoningContent": {"reasoningText": reasoning}},) if conversation.thinking else ()
+    )
     tool = _tool(conversation, text)
     if tool is not None:
-        prompt = f"{conversation.system}\x1e{[turn.content for turn in conversation.messages]!r}"
-        identity = hashlib.sha256(prompt.encode("utf-8", "backslashreplace")).hexdigest()[:22]
         made = _Filler(text, hints, tool.schema).value(tool.schema)
-        return Generation(
-            ({"toolUse": {"toolUseId": f"tooluse_{identity}", "name": tool.name, "input": made}},), "tool_use"
-        )
+        use = {"toolUseId": f"tooluse_{identity[:22]}", "name": tool.name, "input": made}
+        return Generation((*before, {"toolUse": use}), "tool_use")
     schema = conversation.response_schema
-    if schema is not None:
-        return Generation(({"text": json.dumps(_Filler(text, hints, schema).value(schema), ensure_ascii=False)},))
-    return Generation(({"text": f"{DISCLAIMER}\n{_quotation(text)}".strip()},))
+    if schema is None:
+        return Generation((*before, {"text": f"{DISCLAIMER}\n{_quotation(text)}".strip()}))
+    filled = json.dumps(_Filler(text, hints, schema).value(schema), ensure_ascii=False)
+    return Generation((*before, {"text": filled}))
 
 
 def _tool(conversation: Conversation, text: str) -> Tool | None:

@@ -6,7 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from bedrock_resilience.emulator._protocol.counting import CHARACTERS_A_TOKEN, text_tokens
-from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, encode
+from bedrock_resilience.emulator._protocol.generation import block_text, reasoning_of
+from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_object, encode
 
 if TYPE_CHECKING:
     from bedrock_resilience.emulator._protocol.conversation import Conversation
@@ -51,14 +52,24 @@ def _stopped(generation: Generation, sequences: tuple[str, ...]) -> Generation:
 
 
 def _tokens(block: JsonObject) -> int:
-    return text_tokens(block["text"]) if "text" in block else text_tokens(encode(block["toolUse"]["input"]).decode())
+    if "toolUse" in block:
+        return text_tokens(encode(block["toolUse"]["input"]).decode())
+    redacted = (as_object(block.get("reasoningContent")) or {}).get("redactedContent", "")
+    return text_tokens(block_text(block) or str(redacted))
 
 
 def _cut(block: JsonObject, left: int) -> JsonObject | None:
     """As much of a block as fits: the start of a text, the first members of a tool's input; None if nothing does."""
-    if "text" in block:
-        text = block["text"][: left * CHARACTERS_A_TOKEN]
-        return {"text": text} if text else None
+    text = block_text(block)[: left * CHARACTERS_A_TOKEN]
+    reasoning = reasoning_of(block)
+    if "toolUse" not in block:
+        if not text:
+            return None
+        return (
+            {"text": text}
+            if reasoning is None
+            else {"reasoningContent": {"reasoningText": {**reasoning, "text": text}}}
+        )
     use: JsonObject = block["toolUse"]
     kept: dict[str, Any] = {}
     for name, value in use["input"].items():  # pragma: no branch - all of them together do not fit

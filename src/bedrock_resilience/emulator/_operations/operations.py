@@ -6,21 +6,27 @@ import base64
 import binascii
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.emulator._http.replies import Reply, body_reply, stream_reply
 from bedrock_resilience.emulator._http.routes import Operation, Route
-from bedrock_resilience.emulator._protocol import claude, converse, nova
+from bedrock_resilience.emulator._protocol import converse
 from bedrock_resilience.emulator._protocol.conversation import NO_TOOL, Conversation, conversation_of
 from bedrock_resilience.emulator._protocol.errors import ServiceError, invalid
+from bedrock_resilience.emulator._protocol.families import read_invoke_body
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, decode, encode, quoted
-from bedrock_resilience.emulator._protocol.validation import check_converse
-from bedrock_resilience.quotas import Usage, model_name
+from bedrock_resilience.emulator._protocol.models import PROFILE_PREFIXES, max_output_tokens
+from bedrock_resilience.emulator._protocol.thinking import check_thinking
+from bedrock_resilience.emulator._protocol.validation import check_converse, merged_turns
+from bedrock_resilience.emulator._protocol.vectors import VectorResponse
+from bedrock_resilience.quotas import model_name
 
 if TYPE_CHECKING:
-    from bedrock_resilience.emulator._protocol.generation import Generation
+    from collections.abc import Sequence
 
-_PROFILES: Final = ("apac.", "au.", "ca.", "eu.", "global.", "jp.", "us-gov.", "us.")
+    from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Form
+    from bedrock_resilience.quotas import Usage
+
 _MALFORMED: Final = "Malformed input request, please reformat your input and try again."
 _GUARDRAIL_UNITS: Final = (
     "topicPolicyUnits",
@@ -34,73 +40,79 @@ _GUARDRAIL_UNITS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """A request for generation that has passed all checks."""
+    """A request for generation that has passed all checks; its form is None under Converse."""
 
     operation: Operation
     model_id: str
     conversation: Conversation
-
-    @property
-    def is_nova(self) -> bool:
-        """Whether InvokeModel uses Nova's form with this model."""
-        return _is_nova(self.model_id)
+    form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class CompletedGeneration:
-    """A generation that is ready to be sent.
+class VectorRequest:
+    """A request for embeddings or a ranking, with its response."""
 
-    Attributes:
-        generation: What was generated.
-        usage: Its tokens.
-        request_id: The id of the request.
-        seconds: How long the call takes, as the client sees it.
-    """
-
-    generation: Generation
-    usage: Usage
-    request_id: str
-    seconds: float
-
-    @property
-    def latency_ms(self) -> int:
-        """How long the call takes, as responses report it."""
-        return round(self.seconds * 1000)
+    model_id: str
+    response: VectorResponse
 
 
-def parse_request(route: Route, body: bytes) -> GenerationRequest | Reply:
-    """Read a request; for operations that generate nothing, the reply.
+def parse_request(route: Route, body: bytes) -> GenerationRequest | VectorRequest | Reply:
+    """Read a request; for operations that cost no quota, the reply.
 
     Raises:
         ServiceError: The operation does not accept the request.
     """
     match route.operation:
         case Operation.CONVERSE | Operation.CONVERSE_STREAM:
-            conversation = _conversation(route.model_id, _object(body))
+            conversation = _conversation(route.model_id, _object(body), prefix=_MODEL_ERRORS)
+            return GenerationRequest(route.operation, route.model_id, conversation)
         case Operation.INVOKE_MODEL | Operation.INVOKE_MODEL_STREAM:
-            conversation = _invoked(route.model_id, body)
+            return _invoked(route, body)
         case Operation.COUNT_TOKENS:
             return _count_tokens(route.model_id, _object(body))
         case _:
             return _apply_guardrail(_object(body))
-    return GenerationRequest(route.operation, route.model_id, conversation)
+
+
+_MODEL_ERRORS: Final = "The model returned the following errors: "
+"""What Converse puts before the words of a model."""
 
 
 def build_reply(request: GenerationRequest, completed: CompletedGeneration) -> Reply:
     """A generation in the form of the requested operation."""
-    match request.operation:
-        case Operation.CONVERSE:
-            return body_reply(
-                encode(converse.response_body(completed.generation, completed.usage, completed.latency_ms))
-            )
-        case Operation.CONVERSE_STREAM:
-            return stream_reply(converse.stream_events(completed.generation, completed.usage, completed.latency_ms))
-        case Operation.INVOKE_MODEL_STREAM:
-            return stream_reply(
-                _chunks(request, completed), headers={"X-Amzn-Bedrock-Content-Type": "application/json"}
-            )
-        case _:
-            return body_reply(encode(_invoke_body(request, completed)), headers=_invoke_headers(completed))
+    form = request.form
+    if form is None:
+        if request.operation.streams:
+            return stream_reply(converse.stream_events(completed))
+        return body_reply(encode(converse.response_body(completed)))
+    if request.operation.streams:
+        return stream_reply(_chunks(form.payloads(completed)), headers=_STREAM_HEADERS)
+    headers = _invoke_headers(completed.usage, completed.latency_ms)
+    return body_reply(encode(form.body(completed)), headers=headers)
+
+
+_STREAM_HEADERS: Final = {"X-Amzn-Bedrock-Content-Type": "application/json"}
+
+
+def vector_reply(request: VectorRequest, usage: Usage, latency_ms: int) -> Reply:
+    """The reply to a request for embeddings or a ranking."""
+    return body_reply(encode(request.response.body), headers=_invoke_headers(usage, latency_ms))
+
+
+def _chunks(payloads: Sequence[JsonObject]) -> converse.Events:
+    """Each payload as a ``chunk`` event: base64, and padding ``p`` that clients ignore."""
+    return [
+        ("chunk", {"bytes": base64.b64encode(encode(payload)).decode("ascii"), "p": "abcdefghijklmnop"[: number % 17]})
+        for number, payload in enumerate(payloads)
+    ]
+
+
+def _invoke_headers(usage: Usage, latency_ms: int) -> dict[str, str]:
+    return {
+        "X-Amzn-Bedrock-Input-Token-Count": str(usage.input_tokens),
+        "X-Amzn-Bedrock-Output-Token-Count": str(usage.output_tokens),
+        "X-Amzn-Bedrock-Invocation-Latency": str(latency_ms),
+    }
 
 
 def _object(body: bytes) -> JsonObject:
@@ -113,59 +125,42 @@ def _object(body: bytes) -> JsonObject:
     return found
 
 
-def _conversation(model_id: str, request: JsonObject) -> Conversation:
-    check_converse(request)
-    return conversation_of(model_id, request)
+def _conversation(model_id: str, request: JsonObject, form: Form | None = None, *, prefix: str = "") -> Conversation:
+    most = max_output_tokens(model_id)
+    if form is None:
+        check_converse(request, max_output_tokens=most)
+    else:
+        if form.rules.merges_turns:
+            request = {**request, "messages": merged_turns(request.get("messages"))}
+        check_converse(request, max_output_tokens=most, rules=form.rules)
+    check_thinking(request, prefix=prefix)
+    conversation = conversation_of(model_id, request)
+    refuses_tools = form is not None and form.refuses_tools
+    return dataclasses.replace(conversation, tool_choice=NO_TOOL) if refuses_tools else conversation
 
 
-def _invoked(model_id: str, body: bytes) -> Conversation:
+def _invoked(route: Route, body: bytes) -> GenerationRequest | VectorRequest:
+    read = _read_invoke(route.model_id, body)
+    if isinstance(read, VectorResponse):
+        if route.operation.streams:
+            # No source was found for the words of this refusal.
+            raise invalid("The provided model doesn't support response streaming.")
+        return VectorRequest(route.model_id, read)
+    return GenerationRequest(route.operation, route.model_id, _conversation(route.model_id, read.request, read), read)
+
+
+def _read_invoke(model_id: str, body: bytes) -> Form | VectorResponse:
     try:
         request = as_object(decode(body))
     except ValueError:
         request = None
     if request is None:
         raise invalid(_MALFORMED)
-    if _is_nova(model_id):
-        return _conversation(model_id, nova.to_converse(request))
-    if "anthropic" not in model_name(model_id) and "anthropic_version" not in request:
-        raise invalid(
-            "The emulator's InvokeModel supports the forms of Anthropic's models and of Amazon Nova, not that of "
-            f"{model_id}. Converse supports every model."
-        )
-    conversation = _conversation(model_id, claude.to_converse(request))
-    return dataclasses.replace(conversation, tool_choice=NO_TOOL) if claude.refuses_tools(request) else conversation
-
-
-def _is_nova(model_id: str) -> bool:
-    return "amazon.nova" in model_id
-
-
-def _invoke_body(request: GenerationRequest, completed: CompletedGeneration) -> dict[str, Any]:
-    if request.is_nova:
-        return nova.response_body(completed.generation, completed.usage)
-    return claude.response_body(
-        completed.generation, completed.usage, completed.request_id, model_name(request.model_id)
-    )
-
-
-def _invoke_headers(completed: CompletedGeneration) -> dict[str, str]:
-    return {
-        "X-Amzn-Bedrock-Input-Token-Count": str(completed.usage.input_tokens),
-        "X-Amzn-Bedrock-Output-Token-Count": str(completed.usage.output_tokens),
-        "X-Amzn-Bedrock-Invocation-Latency": str(completed.latency_ms),
-    }
-
-
-def _chunks(request: GenerationRequest, completed: CompletedGeneration) -> converse.Events:
-    if request.is_nova:
-        return nova.stream_events(completed.generation, completed.usage, completed.latency_ms)
-    return claude.stream_events(
-        completed.generation, completed.usage, completed.request_id, model_name(request.model_id), completed.latency_ms
-    )
+    return read_invoke_body(model_id, request)
 
 
 def _count_tokens(model_id: str, request: JsonObject) -> Reply:
-    if model_name(model_id).startswith(_PROFILES):
+    if model_name(model_id).startswith(PROFILE_PREFIXES):
         raise invalid("The provided model doesn't support counting tokens.")
     given = as_object(request.get("input")) or {}
     inner = as_object(given.get("converse"))
@@ -179,7 +174,10 @@ def _count_tokens(model_id: str, request: JsonObject) -> Reply:
         decoded = b""
     if not decoded:
         raise invalid(f"input: got {quoted(given)}; accepted: converse, or invokeModel with a body in base64")
-    return body_reply(encode({"inputTokens": _invoked(model_id, decoded).input_tokens}))
+    read = _read_invoke(model_id, decoded)
+    if isinstance(read, VectorResponse):
+        raise invalid("The provided model doesn't support counting tokens.")
+    return body_reply(encode({"inputTokens": _conversation(model_id, read.request, read).input_tokens}))
 
 
 def _apply_guardrail(request: JsonObject) -> Reply:

@@ -17,14 +17,17 @@ from bedrock_resilience.emulator._http.server import PendingReply
 from bedrock_resilience.emulator._injection.script import FaultTarget
 from bedrock_resilience.emulator._operations.limits import limited
 from bedrock_resilience.emulator._operations.operations import (
-    CompletedGeneration,
     GenerationRequest,
+    VectorRequest,
     build_reply,
     parse_request,
+    vector_reply,
 )
 from bedrock_resilience.emulator._operations.prompt_cache import PromptCache
 from bedrock_resilience.emulator._protocol.errors import THROTTLE_MESSAGES, ServiceError
-from bedrock_resilience.quotas import QuotaAdmission, Usage, reserved_tokens
+from bedrock_resilience.emulator._protocol.generation import CompletedGeneration
+from bedrock_resilience.emulator._protocol.models import max_output_tokens
+from bedrock_resilience.quotas import QuotaAdmission, Usage, model_name, reserved_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -95,18 +98,24 @@ class Service:
         """Seconds of the clock."""
         return self._clock.monotonic()
 
-    def draw_latency(self) -> float:
-        """Seconds that the next response takes."""
+    def draw_seconds(self, arrived: float) -> float:
+        """Seconds from the arrival of a request to its response: the latency, or what generation took if longer."""
         with self._lock:
-            return max(0.0, self.latency(self._rng))
+            latency = max(0.0, self.latency(self._rng))
+        return max(latency, self.now() - arrived)
 
-    def admit(self, request: GenerationRequest) -> QuotaAdmission:
+    def admit(self, request: GenerationRequest | VectorRequest) -> QuotaAdmission:
         """Debit the quotas of a model.
 
         Raises:
             ServiceError: ``ThrottlingException`` if one of them does not allow the request.
         """
-        tokens = reserved_tokens(request.conversation.input_tokens, request.conversation.max_tokens)
+        if isinstance(request, VectorRequest):
+            tokens = request.response.input_tokens
+        else:
+            most = max_output_tokens(request.model_id)
+            conversation = request.conversation
+            tokens = reserved_tokens(conversation.input_tokens, conversation.max_tokens, model_max_tokens=most)
         admission = self.ledger.admit(self.now(), request.model_id, tokens)
         if admission.throttled_by is not None:
             raise ServiceError("ThrottlingException", THROTTLE_MESSAGES[admission.throttled_by])
@@ -119,8 +128,8 @@ class Service:
         total = conversation.input_tokens if generation.input_tokens is None else generation.input_tokens
         read, written = self.cache.use(self.now(), request.model_id, conversation.cache_prefixes)
         usage = Usage(max(0, total - read - written), generation.output_tokens or 0, written, read)
-        seconds = max(self.draw_latency(), self.now() - arrived)
-        return CompletedGeneration(generation, usage, request_id, seconds)
+        seconds = self.draw_seconds(arrived)
+        return CompletedGeneration(generation, usage, request_id, model_name(request.model_id), seconds)
 
     def check_model(self, model_id: str) -> None:
         """Refuse a model that is not among ``models``.
@@ -181,19 +190,25 @@ class _ServiceCall:
         except ServiceError as error:
             return self._refusal(error)
 
-    def _operate(self, request: GenerationRequest | Reply) -> Reply:
+    def _operate(self, request: GenerationRequest | VectorRequest | Reply) -> Reply:
         if isinstance(request, Reply):
             self._entry.status = request.status
             return request
         self._service.check_model(request.model_id)
         self._admission = self._service.admit(request)
-        completed = self._service.generate(request, self._entry.at, self._request_id)
-        reply = build_reply(request, completed)
-        self._entry.usage, self._entry.status = completed.usage, reply.status
+        if isinstance(request, VectorRequest):
+            usage = Usage(request.response.input_tokens, 0)
+            seconds = self._service.draw_seconds(self._entry.at)
+            reply = vector_reply(request, usage, round(seconds * 1000))
+        else:
+            completed = self._service.generate(request, self._entry.at, self._request_id)
+            usage, seconds = completed.usage, completed.seconds
+            reply = build_reply(request, completed)
+        self._entry.usage, self._entry.status = usage, reply.status
         if reply.length is not None:
-            return dataclasses.replace(reply, delay=completed.seconds)
-        first = completed.seconds * _FIRST_EVENT_SHARE
-        pause = (completed.seconds - first) / (len(reply.frames) - 1)
+            return dataclasses.replace(reply, delay=seconds)
+        first = seconds * _FIRST_EVENT_SHARE
+        pause = (seconds - first) / (len(reply.frames) - 1)
         return dataclasses.replace(reply, delay=first, pause=pause)
 
     def _refusal(self, error: ServiceError) -> Reply:

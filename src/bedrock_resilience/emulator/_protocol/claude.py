@@ -1,39 +1,103 @@
-"""The bodies of InvokeModel for Anthropic's models (the Messages API): to and from Converse's form.
+"""The requests of the Messages API of Anthropic, alone and as the bodies of InvokeModel: to Converse's form.
 
 Only the shape is translated; the result is then validated as any Converse request is.
 """
 
 from __future__ import annotations
 
-import base64
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.emulator._protocol.converse import Events, pieces
+from bedrock_resilience.emulator._protocol.claude_response import response_body, stream_payloads
 from bedrock_resilience.emulator._protocol.errors import invalid
-from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, encode, objects, quoted
+from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Form, Rules, with_metrics
+from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, objects, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from bedrock_resilience.emulator._protocol.generation import Generation
-    from bedrock_resilience.quotas import Usage
 
 # The version that AWS documents for InvokeModel ("Anthropic Claude Messages API"), and the one that SDKs of Anthropic
 # send to it by default since 2.0. Which model takes which is not documented: all take both.
 _VERSIONS: Final = frozenset({"bedrock-2023-05-31", "2026-10-21"})
 
-_STOP_REASONS: Final = {"content_filtered": "refusal", "guardrail_intervened": "refusal"}
+# The fields of a request: Anthropic, "Create a Message", and AWS, "Anthropic Claude Messages API". Any other is refused
+# in the words of the service, quoted for example in https://github.com/langchain-ai/langchainjs/pull/8338.
+_FIELDS: Final = frozenset(
+    {
+        *(
+            "anthropic_beta",
+            "cache_control",
+            "container",
+            "context_management",
+            "inference_geo",
+            "max_tokens",
+            "messages",
+        ),
+        *("metadata", "output_config", "output_format", "service_tier", "speed", "stop_sequences", "system"),
+        *("temperature", "thinking", "tool_choice", "tools", "top_k", "top_p", "user_profile_id"),
+    }
+)
+_INVOKE_FIELDS: Final = _FIELDS | {"anthropic_version"}  # the model and the stream are in the path
+_MESSAGES_FIELDS: Final = _FIELDS | {"anthropic_version", "model", "stream"}
+
 _CHOICES: Final[Mapping[str, JsonObject]] = {"auto": {"auto": {}}, "any": {"any": {}}, "none": {"auto": {}}}
+# Anthropic's documentation: consecutive turns of one role are combined into one ("Create a Message").
+_RULES: Final = Rules(merges_turns=True)
+
+# Tools that Anthropic defines, by the beginning of their type, and what a model fills in. (Anthropic, "Tool use": bash,
+# text editor, computer use, memory; the model looks for others with the tools of tool search by itself.)
+_PATH: Final[JsonObject] = {"type": "string"}
+_BUILT_IN: Final[Mapping[str, JsonObject]] = {
+    "bash_": {"command": {"type": "string"}},
+    "computer_": {"action": {"type": "string", "enum": ["screenshot", "left_click", "type", "key"]}},
+    "memory_": {"command": {"type": "string", "enum": ["view", "create", "delete"]}, "path": _PATH},
+    "text_editor_": {"command": {"type": "string", "enum": ["view", "create", "str_replace"]}, "path": _PATH},
+    "tool_search_tool_": {"query": {"type": "string"}},
+}
 
 
-def to_converse(body: JsonObject) -> dict[str, Any]:
-    """A Messages request in Converse's form.
+def invoke_form(body: JsonObject) -> Form:
+    """A body of InvokeModel.
 
     Raises:
-        ServiceError: ``ValidationException``, where a field is missing that only this form requires.
+        ServiceError: ``ValidationException``, where a field is missing that only this form requires, or is unknown.
     """
     _check_version(body)
+    _check_fields(body, _INVOKE_FIELDS)
+    return Form(_converse(body), response_body, _invoke_payloads, _RULES, _refuses_tools(body))
+
+
+def messages_form(body: JsonObject) -> Form:
+    """A body of the Messages API, whose version is in a header.
+
+    Raises:
+        ServiceError: As for ``invoke_form``.
+    """
+    _check_fields(body, _MESSAGES_FIELDS)
+    return Form(_converse(body), response_body, stream_payloads, _RULES, _refuses_tools(body))
+
+
+def _invoke_payloads(completed: CompletedGeneration) -> list[JsonObject]:
+    return with_metrics(stream_payloads(completed), completed)
+
+
+def _check_fields(body: JsonObject, accepted: frozenset[str]) -> None:
+    for name in body:
+        if name not in accepted:
+            raise invalid(f"{name}: Extra inputs are not permitted")
+
+
+def _check_version(body: JsonObject) -> None:
+    version = body.get("anthropic_version")
+    if version is None:
+        raise invalid("anthropic_version: Field required")
+    if not isinstance(version, str) or version not in _VERSIONS:
+        # The words that users quote, such as https://github.com/boto/boto3/issues/4218.
+        raise invalid(f"Invalid API version: {version if isinstance(version, str) else quoted(version)}")
+
+
+def _converse(body: JsonObject) -> dict[str, Any]:
     if "max_tokens" not in body:
         raise invalid("max_tokens: Field required")
     inference = {
@@ -46,25 +110,23 @@ def to_converse(body: JsonObject) -> dict[str, Any]:
         "system": _translated(body.get("system") or []),
         "messages": _messages(body.get("messages")),
         "inferenceConfig": {name: value for name, value in inference.items() if value is not None},
+        "additionalModelRequestFields": {name: body[name] for name in _ADDITIONAL if body.get(name) is not None},
     }
     if body.get("tools"):
         request["toolConfig"] = _tool_config(body)
-    output_format = as_object((as_object(body.get("output_config")) or {}).get("format"))
-    if output_format is not None:
-        schema = {"schema": json.dumps(output_format.get("schema"))}
-        request["outputConfig"] = {
-            "textFormat": {"type": output_format.get("type"), "structure": {"jsonSchema": schema}}
-        }
-    return request
+    return request | _output_config(body)
 
 
-def _check_version(body: JsonObject) -> None:
-    version = body.get("anthropic_version")
-    if version is None:
-        raise invalid("anthropic_version: Field required")
-    if not isinstance(version, str) or version not in _VERSIONS:
-        # The words that users quote, such as https://github.com/boto/boto3/issues/4218.
-        raise invalid(f"Invalid API version: {version if isinstance(version, str) else quoted(version)}")
+_ADDITIONAL: Final = ("anthropic_beta", "thinking", "top_k")
+
+
+def _output_config(body: JsonObject) -> dict[str, Any]:
+    wanted = (as_object(body.get("output_config")) or {}).get("format", body.get("output_format"))
+    output_format = as_object(wanted)
+    if output_format is None:
+        return {}
+    schema = {"schema": json.dumps(output_format.get("schema"))}
+    return {"outputConfig": {"textFormat": {"type": output_format.get("type"), "structure": {"jsonSchema": schema}}}}
 
 
 def _messages(messages: object) -> object:
@@ -94,22 +156,46 @@ def _cache_point(block: JsonObject) -> list[JsonObject]:
 
 def _block(value: object) -> JsonObject:
     block = as_object(value) or {}
-    translate = _BLOCKS.get(str(block.get("type")))
+    kind = str(block.get("type"))
+    translate = _as_json if kind in _JSON_BLOCKS or kind.endswith("_tool_result") else _BLOCKS.get(kind)
     if translate is None:
         raise invalid(f"type: got {quoted(block.get('type'))}; accepted for a content block: {', '.join(_BLOCKS)}")
     return translate(block)
 
 
+# Blocks of tools that the service runs: a conversation may contain them, and the model reads them as they are.
+_JSON_BLOCKS: Final = frozenset({"container_upload", "mcp_tool_use", "server_tool_use", "tool_reference"})
+
+
+def _as_json(block: JsonObject) -> JsonObject:
+    return {"text": json.dumps(block)}
+
+
 def _image(block: JsonObject) -> JsonObject:
-    source = as_object(block.get("source")) or {}
+    source = _source(block, "base64")
     kind = str(source.get("media_type", "")).removeprefix("image/")
     return {"image": {"format": kind, "source": {"bytes": source.get("data")}}}
 
 
 def _document(block: JsonObject) -> JsonObject:
+    source = _source(block, "base64", "content", "text")
+    # A title may have characters that Converse refuses in the name of a document.
+    name = " ".join(_NOT_IN_NAMES.sub("-", str(block.get("title") or "document")).split())
+    if source["type"] == "content":
+        return {"document": {"name": name, "source": {"content": _translated(source.get("content"))}}}
+    return {"document": {"name": name, "source": {_MEMBERS[source["type"]]: source.get("data")}}}
+
+
+_MEMBERS: Final = {"base64": "bytes", "text": "text"}
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9\s()\[\]-]")
+
+
+def _source(block: JsonObject, *kinds: str) -> JsonObject:
+    """The source of a file; those by URL and by file id are not available on Bedrock (Anthropic, "Vision")."""
     source = as_object(block.get("source")) or {}
-    data = {"text" if source.get("type") == "text" else "bytes": source.get("data")}
-    return {"document": {"name": str(block.get("title") or "document"), "source": data}}
+    if source.get("type") not in kinds:
+        raise invalid(f"source.type: got {quoted(source.get('type'))}; accepted: {', '.join(kinds)}")
+    return source
 
 
 def _tool_result(block: JsonObject) -> JsonObject:
@@ -125,111 +211,51 @@ _BLOCKS: Final[Mapping[str, Callable[[JsonObject], JsonObject]]] = {
         "toolUse": {"toolUseId": block.get("id"), "name": block.get("name"), "input": block.get("input")}
     },
     "tool_result": _tool_result,
-    "thinking": lambda block: {"reasoningContent": {"reasoningText": {"text": block.get("thinking")}}},
+    "search_result": lambda block: {
+        "searchResult": {
+            "source": block.get("source"),
+            "title": block.get("title"),
+            "content": _translated(block.get("content")),
+        }
+    },
+    "thinking": lambda block: {
+        "reasoningContent": {
+            "reasoningText": {
+                "text": block.get("thinking"),
+                **({"signature": block["signature"]} if "signature" in block else {}),
+            }
+        }
+    },
     "redacted_thinking": lambda block: {"reasoningContent": {"redactedContent": block.get("data")}},
 }
 
 
 def _tool_config(body: JsonObject) -> dict[str, Any]:
     tools: list[JsonObject] = []
-    for tool in objects(body["tools"]):
-        schema = {"json": tool.get("input_schema")}
-        tools.append({"toolSpec": {"name": tool.get("name"), "inputSchema": schema, **_description(tool)}})
-        tools += _cache_point(tool)
+    for index, tool in enumerate(objects(body["tools"])):
+        spec = {"name": tool.get("name"), "inputSchema": {"json": _input_schema(tool, index)}, **_description(tool)}
+        tools += [{"toolSpec": spec}, *_cache_point(tool)]
     choice = as_object(body.get("tool_choice")) or {}
     if choice.get("type") == "tool":
         return {"tools": tools, "toolChoice": {"tool": {"name": choice.get("name")}}}
     return {"tools": tools, "toolChoice": _CHOICES.get(str(choice.get("type", "auto")), choice)}
 
 
+def _input_schema(tool: JsonObject, index: int) -> object:
+    kind = str(tool.get("type") or "custom")
+    if kind == "custom":
+        return tool.get("input_schema")
+    properties = next((_BUILT_IN[prefix] for prefix in _BUILT_IN if kind.startswith(prefix)), None)
+    if properties is None:
+        # Tools that Anthropic's servers run, such as web search, are not available on Bedrock (Anthropic, "Claude in
+        # Amazon Bedrock"). The words are those of the Messages API for any type that it does not know.
+        raise invalid(f"tools.{index}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
 def _description(tool: JsonObject) -> dict[str, Any]:
     return {"description": tool["description"]} if tool.get("description") else {}
 
 
-def refuses_tools(body: JsonObject) -> bool:
-    """Whether the request forbids the use of its tools, which Converse cannot express."""
+def _refuses_tools(body: JsonObject) -> bool:
     return (as_object(body.get("tool_choice")) or {}).get("type") == "none"
-
-
-def response_body(generation: Generation, usage: Usage, request_id: str, model: str) -> dict[str, Any]:
-    """The body of an InvokeModel response."""
-    return {
-        **_envelope(request_id, model),
-        "content": [_messages_block(block) for block in generation.content],
-        "stop_reason": _stop_reason(generation),
-        "stop_sequence": generation.stop_sequence,
-        "usage": _counts(usage),
-    }
-
-
-def stream_events(generation: Generation, usage: Usage, request_id: str, model: str, latency_ms: int) -> Events:
-    """The chunks of an InvokeModelWithResponseStream response."""
-    opening = {**_counts(usage), "output_tokens": 1}
-    message: dict[str, Any] = {
-        **_envelope(request_id, model),
-        "content": [],
-        "stop_reason": None,
-        "stop_sequence": None,
-        "usage": opening,
-    }
-    payloads: list[JsonObject] = [{"type": "message_start", "message": message}]
-    for index, block in enumerate(generation.content):
-        empty: JsonObject = {"text": ""} if "text" in block else {"input": {}}
-        payloads.append(
-            {"type": "content_block_start", "index": index, "content_block": {**_messages_block(block), **empty}}
-        )
-        for piece in pieces(block):
-            delta = {"type": "text_delta", "text": piece}
-            if "toolUse" in block:
-                delta = {"type": "input_json_delta", "partial_json": piece}
-            payloads.append({"type": "content_block_delta", "index": index, "delta": delta})
-        payloads.append({"type": "content_block_stop", "index": index})
-    stop: JsonObject = {"stop_reason": _stop_reason(generation), "stop_sequence": generation.stop_sequence}
-    payloads.append({"type": "message_delta", "delta": stop, "usage": {"output_tokens": usage.output_tokens}})
-    payloads.append({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics(usage, latency_ms)})
-    return chunks(payloads)
-
-
-def chunks(payloads: list[JsonObject]) -> Events:
-    """Each payload as a ``chunk`` event: base64, and padding ``p`` that clients ignore."""
-    return [
-        ("chunk", {"bytes": base64.b64encode(encode(payload)).decode("ascii"), "p": "abcdefghijklmnop"[: number % 17]})
-        for number, payload in enumerate(payloads)
-    ]
-
-
-def metrics(usage: Usage, latency_ms: int) -> dict[str, int]:
-    """The metrics in the last chunk of a stream."""
-    return {
-        "inputTokenCount": usage.input_tokens,
-        "outputTokenCount": usage.output_tokens,
-        "invocationLatency": latency_ms,
-        "firstByteLatency": latency_ms // 5,
-        "cacheReadInputTokenCount": usage.cache_read_input_tokens,
-        "cacheWriteInputTokenCount": usage.cache_write_input_tokens,
-    }
-
-
-def _envelope(request_id: str, model: str) -> dict[str, Any]:
-    message_id = f"msg_bdrk_{request_id.replace('-', '')[:24]}"
-    return {"id": message_id, "type": "message", "role": "assistant", "model": model}
-
-
-def _messages_block(block: JsonObject) -> dict[str, Any]:
-    if "text" in block:
-        return {"type": "text", "text": block["text"]}
-    use = block["toolUse"]
-    return {"type": "tool_use", "id": use["toolUseId"], "name": use["name"], "input": use["input"]}
-
-
-def _stop_reason(generation: Generation) -> str:
-    return _STOP_REASONS.get(generation.stop_reason, generation.stop_reason)
-
-
-def _counts(usage: Usage) -> dict[str, int]:
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_creation_input_tokens": usage.cache_write_input_tokens,
-        "cache_read_input_tokens": usage.cache_read_input_tokens,
-    }

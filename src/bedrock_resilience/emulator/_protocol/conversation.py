@@ -60,6 +60,7 @@ class Conversation:
         top_p: Nucleus sampling, if set.
         input_tokens: The tokens of everything above, as the emulator counts them.
         cache_prefixes: The prefixes that end in a cache point.
+        thinking: Whether the request asks for the model's reasoning.
     """
 
     model_id: str
@@ -75,6 +76,7 @@ class Conversation:
     top_p: float | None = None
     input_tokens: int = 0
     cache_prefixes: tuple[Prefix, ...] = ()
+    thinking: bool = False
 
     @property
     def last_user_message(self) -> ChatMessage:
@@ -108,7 +110,13 @@ def conversation_of(model_id: str, request: JsonObject) -> Conversation:
         top_p=inference.get("topP"),
         input_tokens=tokens(request),
         cache_prefixes=prefixes_of(request),
+        thinking=thinking_of(request).get("type") == "enabled",
     )
+
+
+def thinking_of(request: JsonObject) -> JsonObject:
+    """What a Converse request says about thinking, ``{"type", "budget_tokens"}``; empty where it says nothing."""
+    return as_object((as_object(request.get("additionalModelRequestFields")) or {}).get("thinking")) or {}
 
 
 def _tool(spec: JsonObject) -> Tool:

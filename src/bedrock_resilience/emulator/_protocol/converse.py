@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from bedrock_resilience.emulator._protocol.generation import block_text, pieces, reasoning_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bedrock_resilience.emulator._protocol.generation import Generation
+    from bedrock_resilience.emulator._protocol.generation import CompletedGeneration
     from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject
     from bedrock_resilience.quotas import Usage
 
 Events = list[tuple[str, "JsonObject"]]
 
-_PIECE_CHARACTERS: Final = 24
-"""The text of one delta of a stream: about six tokens."""
 
-
-def response_body(generation: Generation, usage: Usage, latency_ms: int) -> dict[str, Any]:
+def response_body(completed: CompletedGeneration) -> dict[str, Any]:
     """The body of a Converse response."""
     return {
-        "output": {"message": {"role": "assistant", "content": list(generation.content)}},
-        "stopReason": generation.stop_reason,
-        "usage": counts(usage),
-        "metrics": {"latencyMs": latency_ms},
+        "output": {"message": {"role": "assistant", "content": list(completed.generation.content)}},
+        "stopReason": completed.generation.stop_reason,
+        "usage": counts(completed.usage),
+        "metrics": {"latencyMs": completed.latency_ms},
     }
 
 
@@ -42,14 +40,14 @@ def counts(usage: Usage) -> dict[str, int]:
     }
 
 
-def stream_events(generation: Generation, usage: Usage, latency_ms: int) -> Events:
+def stream_events(completed: CompletedGeneration) -> Events:
     """The events of a ConverseStream response; ``metadata`` is the last."""
     events: Events = [("messageStart", {"role": "assistant"})]
-    for index, block in enumerate(generation.content):
+    for index, block in enumerate(completed.generation.content):
         events += _block_events(block, index)
-    events.append(("messageStop", {"stopReason": generation.stop_reason}))
-    events.append(("metadata", {"usage": counts(usage), "metrics": {"latencyMs": latency_ms}}))
-    return events
+    events.append(("messageStop", {"stopReason": completed.generation.stop_reason}))
+    metadata = {"usage": counts(completed.usage), "metrics": {"latencyMs": completed.latency_ms}}
+    return [*events, ("metadata", metadata)]
 
 
 def _block_events(block: JsonObject, index: int) -> Iterator[tuple[str, JsonObject]]:
@@ -58,13 +56,19 @@ def _block_events(block: JsonObject, index: int) -> Iterator[tuple[str, JsonObje
         # A text block has no start event; a tool use has one, with everything except its input.
         start = {"toolUse": {"toolUseId": use["toolUseId"], "name": use["name"]}}
         yield "contentBlockStart", {"start": start, "contentBlockIndex": index}
-    for piece in pieces(block):
-        delta = {"text": piece} if use is None else {"toolUse": {"input": piece}}
+    for delta in _deltas(block):
         yield "contentBlockDelta", {"delta": delta, "contentBlockIndex": index}
     yield "contentBlockStop", {"contentBlockIndex": index}
 
 
-def pieces(block: JsonObject) -> list[str]:
-    """The text of a block, or the JSON of a tool's input, in the pieces that a stream sends."""
-    text = block["text"] if "text" in block else json.dumps(block["toolUse"]["input"], separators=(",", ":"))
-    return [text[start : start + _PIECE_CHARACTERS] for start in range(0, len(text), _PIECE_CHARACTERS)]
+def _deltas(block: JsonObject) -> Iterator[JsonObject]:
+    reasoning = reasoning_of(block)
+    for piece in pieces(block_text(block)):
+        if "toolUse" in block:
+            yield {"toolUse": {"input": piece}}
+        else:
+            yield {"text": piece} if reasoning is None else {"reasoningContent": {"text": piece}}
+    if reasoning is not None and "signature" in reasoning:
+        yield {"reasoningContent": {"signature": reasoning["signature"]}}
+    if "reasoningContent" in block and reasoning is None:
+        yield {"reasoningContent": {"redactedContent": block["reasoningContent"]["redactedContent"]}}

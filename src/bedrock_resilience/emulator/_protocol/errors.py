@@ -92,3 +92,8 @@ class ServiceError(Exception):
 def invalid(message: str) -> ServiceError:
     """A ``ValidationException`` with this message."""
     return ServiceError("ValidationException", message)
+
+
+def malformed(problem: str) -> ServiceError:
+    """A ``ValidationException`` for a body that its model does not accept, in the words of the service."""
+    return invalid(f"Malformed input request: {problem}, please reformat your input and try again.")

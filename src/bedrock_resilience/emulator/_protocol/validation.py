@@ -17,6 +17,7 @@ from bedrock_resilience.emulator._protocol.checks import (
     require_string,
 )
 from bedrock_resilience.emulator._protocol.errors import invalid
+from bedrock_resilience.emulator._protocol.generation import Rules
 from bedrock_resilience.emulator._protocol.jsonvalues import (
     JsonObject,
     as_list,
@@ -35,18 +36,28 @@ _MAX_METADATA: Final = 16
 _MAX_CACHE_POINTS: Final = 4
 _ROLES: Final = frozenset({"assistant", "system", "user"})
 
+CONVERSE_RULES: Final = Rules()
+"""What Converse itself takes."""
 
-def check_converse(request: JsonObject, *, max_output_tokens: int = MODEL_MAX_TOKENS) -> None:
-    """Check the body of a Converse or ConverseStream request.
+
+def check_converse(
+    request: JsonObject, *, max_output_tokens: int = MODEL_MAX_TOKENS, rules: Rules = CONVERSE_RULES
+) -> None:
+    """Check the body of a Converse or ConverseStream request, or of another API in its form.
+
+    Args:
+        request: The request.
+        max_output_tokens: The most that the model can produce.
+        rules: What the API of the request takes.
 
     Raises:
         ServiceError: ``ValidationException`` for the first problem found.
     """
     _check_system(request.get("system"))
     _check_messages(request.get("messages"))
-    _check_inference(request.get("inferenceConfig"), max_output_tokens)
+    _check_inference(request.get("inferenceConfig"), max_output_tokens, rules.max_temperature)
     check_tools(request.get("toolConfig"), request.get("messages"))
-    _check_output(request.get("outputConfig"))
+    _check_output(request.get("outputConfig"), strict=rules.strict_schemas)
     _check_metadata(request.get("requestMetadata"))
     _check_cache_points(request)
 
@@ -78,6 +89,8 @@ def _check_messages(messages: object) -> None:
                 "user message."
             )
         if role == previous:
+            # Of Converse, for every model: https://github.com/langchain-ai/langchain-aws/issues/130. The Messages API
+            # and chat completions take such turns, see ``merged_turns``.
             raise invalid(
                 "A conversation must alternate between user and assistant roles. Make sure the conversation "
                 "alternates between user and assistant roles and try again."
@@ -113,7 +126,7 @@ def _check_tool_turn(content: list[Any], open_tool_uses: set[str], path: str) ->
     return {block["toolUse"]["toolUseId"] for block in content if "toolUse" in block}
 
 
-def _check_inference(value: object, max_output_tokens: int) -> None:
+def _check_inference(value: object, max_output_tokens: int, max_temperature: float) -> None:
     if value is None:
         return
     config = require_object(value, "inferenceConfig")
@@ -125,16 +138,16 @@ def _check_inference(value: object, max_output_tokens: int) -> None:
             f"The maximum tokens you requested exceeds the model limit of {max_output_tokens}. Try again with a "
             f"maximum tokens value that is lower than {max_output_tokens}."
         )
-    for name in ("temperature", "topP"):
+    for name, most in (("temperature", max_temperature), ("topP", 1.0)):
         number = config.get(name)
-        if number is not None and not (is_number(number) and 0 <= number <= 1):
-            raise not_accepted(f"inferenceConfig.{name}", number, "a number from 0 to 1")
+        if number is not None and not (is_number(number) and 0 <= number <= most):
+            raise not_accepted(f"inferenceConfig.{name}", number, f"a number from 0 to {most:g}")
     sequences = require_list(config.get("stopSequences") or [], "inferenceConfig.stopSequences")
     if len(sequences) > _MAX_STOP_SEQUENCES or not all(isinstance(text, str) and text for text in sequences):
         raise not_accepted("inferenceConfig.stopSequences", sequences, f"up to {_MAX_STOP_SEQUENCES} non-empty strings")
 
 
-def _check_output(value: object) -> None:
+def _check_output(value: object, *, strict: bool) -> None:
     config = require_object({} if value is None else value, "outputConfig")
     if config.get("textFormat") is None:
         return
@@ -148,7 +161,9 @@ def _check_output(value: object) -> None:
         schema = decode(text.encode("utf-8", "surrogatepass"))
     except ValueError:
         raise not_accepted(f"{path}.schema", text, "a JSON schema, written as a string") from None
-    check_strict(require_object(schema, f"{path}.schema"), f"{path}.schema")
+    found = require_object(schema, f"{path}.schema")
+    if strict:
+        check_strict(found, f"{path}.schema")
 
 
 def _check_metadata(value: object) -> None:
@@ -165,3 +180,19 @@ def _check_cache_points(request: JsonObject) -> None:
     count = sum("cachePoint" in block for part in parts for block in objects(part))
     if count > _MAX_CACHE_POINTS:
         raise invalid(f"cachePoint: got {count} of them; accepted: up to {_MAX_CACHE_POINTS}")
+
+
+def merged_turns(messages: object) -> object:
+    """The messages, with consecutive turns of one role combined into one; anything that is not a message is kept."""
+    turns = as_list(messages)
+    if turns is None:
+        return messages
+    merged: list[Any] = []
+    for turn in turns:
+        before, now = (as_object(merged[-1]) or {} if merged else {}), as_object(turn) or {}
+        contents = as_list(before.get("content")), as_list(now.get("content"))
+        if before.get("role") == now.get("role") and contents[0] is not None and contents[1] is not None:
+            merged[-1] = {**before, "content": [*contents[0], *contents[1]]}
+        else:
+            merged.append(turn)
+    return merged

@@ -107,6 +107,13 @@ def test_the_id_of_a_tool_use_follows_from_the_request_alone() -> None:
     assert identity("\ud800")
 
 
+def test_a_request_for_thinking_gets_reasoning_first() -> None:
+    reasoning, text = extract(asked(thinking=True)).content
+    assert reasoning["reasoningContent"]["reasoningText"]["text"] == DISCLAIMER
+    assert len(reasoning["reasoningContent"]["reasoningText"]["signature"]) == 64
+    assert DISCLAIMER in text["text"]
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

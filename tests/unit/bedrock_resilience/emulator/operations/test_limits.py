@@ -58,6 +58,15 @@ def test_a_tool_use_has_no_stop_sequence_in_it() -> None:
     assert within(USE, stop_sequences=("long",)).content == (USE,)
 
 
+def test_reasoning_counts_and_is_cut_like_a_text() -> None:
+    reasoning: dict[str, Any] = {"reasoningContent": {"reasoningText": {"text": "abcdefgh", "signature": "s"}}}
+    redacted: dict[str, Any] = {"reasoningContent": {"redactedContent": "abcdefgh"}}
+    assert within(reasoning, redacted, TEXT).output_tokens == 2 + 2 + 3
+    (cut,) = within(reasoning, TEXT, max_tokens=1).content
+    assert cut == {"reasoningContent": {"reasoningText": {"text": "abcd", "signature": "s"}}}
+    assert within(redacted, max_tokens=1).content == ()
+
+
 def test_token_counts_of_the_responder_are_used() -> None:
     made = limited(Generation((TEXT,), output_tokens=99), Conversation("model", "", (), max_tokens=1))
     assert made == Generation((TEXT,), output_tokens=99)

@@ -10,7 +10,7 @@ import pytest
 
 from bedrock_resilience.emulator._http.replies import Reply
 from bedrock_resilience.emulator._http.routes import Operation, Route
-from bedrock_resilience.emulator._operations.operations import GenerationRequest, parse_request
+from bedrock_resilience.emulator._operations.operations import GenerationRequest, VectorRequest, parse_request
 from bedrock_resilience.emulator._protocol.conversation import NO_TOOL
 from bedrock_resilience.emulator._protocol.errors import ServiceError
 
@@ -63,6 +63,35 @@ def test_a_body_with_a_version_of_anthropic_is_read_whatever_the_model_is_called
     )
     assert isinstance(request, GenerationRequest)
     assert request.conversation.max_tokens == 9
+
+
+def test_embeddings_are_neither_streamed_nor_counted() -> None:
+    model, sent = "amazon.titan-embed-text-v2:0", {"inputText": "Hello."}
+    assert isinstance(parse_request(Route(Operation.INVOKE_MODEL, model), body(sent)), VectorRequest)
+    with pytest.raises(ServiceError, match="doesn't support response streaming"):
+        parse_request(Route(Operation.INVOKE_MODEL_STREAM, model), body(sent))
+    counted = {"input": {"invokeModel": {"body": base64.b64encode(body(sent)).decode()}}}
+    with pytest.raises(ServiceError, match="doesn't support counting tokens"):
+        parse_request(Route(Operation.COUNT_TOKENS, model), body(counted))
+
+
+def test_several_turns_of_the_user_in_a_row_are_one_turn_of_a_claude_body_and_refused_by_converse() -> None:
+    turns = [{"role": "user", "content": [{"type": "text", "text": text}]} for text in ("Hello.", "Well?")]
+    asked = parse_request(Route(Operation.INVOKE_MODEL, "anthropic.claude"), body({**CLAUDE, "messages": turns}))
+    assert isinstance(asked, GenerationRequest)
+    assert [turn.text for turn in asked.conversation.messages] == ["Hello.\nWell?"]
+    messages = [{"role": "user", "content": [{"text": "Hello."}]}] * 2
+    with pytest.raises(ServiceError, match="A conversation must alternate"):
+        parse_request(Route(Operation.CONVERSE, "anthropic.claude"), body({"messages": messages}))
+
+
+def test_converse_says_that_the_model_refuses_its_thinking() -> None:
+    refused = {
+        "messages": [{"role": "user", "content": [{"text": "Hello."}]}],
+        "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 5}},
+    }
+    with pytest.raises(ServiceError, match=r"The model returned the following errors: thinking\.enabled"):
+        parse_request(Route(Operation.CONVERSE, "anthropic.claude"), body(refused))
 
 
 def test_tokens_of_an_invoke_model_body_are_counted() -> None:

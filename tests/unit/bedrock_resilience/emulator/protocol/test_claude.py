@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Any
 
 import pytest
 
-from bedrock_resilience.emulator._protocol.claude import refuses_tools, response_body, stream_events, to_converse
+from bedrock_resilience.emulator._protocol.claude import invoke_form, messages_form
 from bedrock_resilience.emulator._protocol.errors import ServiceError
-from bedrock_resilience.emulator._protocol.generation import Generation
 from bedrock_resilience.emulator._protocol.validation import check_converse
-from bedrock_resilience.quotas import Usage
 
 BODY: dict[str, Any] = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9}
 USE: dict[str, Any] = {"toolUse": {"toolUseId": "1", "name": "t", "input": {"a": 1}}}
 
 
+def converse_of(body: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    return invoke_form(body).request
+
+
 def translated(content: Any) -> Any:  # noqa: ANN401 - any content
-    request = to_converse({**BODY, "messages": [{"role": "user", "content": content}]})
+    request = converse_of({**BODY, "messages": [{"role": "user", "content": content}]})
     return request["messages"][0]["content"]
 
 
@@ -30,6 +30,7 @@ def test_every_setting_is_translated() -> None:
         "messages": [{"role": "user", "content": "Hello."}],
         "temperature": 0.5,
         "top_p": 0.9,
+        "top_k": 5,
         "stop_sequences": ["x"],
         "tools": [
             {"name": "t", "description": "A tool.", "input_schema": {"type": "object"}},
@@ -40,12 +41,13 @@ def test_every_setting_is_translated() -> None:
             "format": {"type": "json_schema", "schema": {"type": "object", "additionalProperties": False}}
         },
     }
-    request = to_converse(body)
+    request = converse_of(body)
     check_converse(request)
     assert request == {
         "system": [{"text": "Be."}],
         "messages": [{"role": "user", "content": [{"text": "Hello."}]}],
         "inferenceConfig": {"maxTokens": 9, "temperature": 0.5, "topP": 0.9, "stopSequences": ["x"]},
+        "additionalModelRequestFields": {"top_k": 5},
         "toolConfig": {
             "tools": [
                 {"toolSpec": {"name": "t", "inputSchema": {"json": {"type": "object"}}, "description": "A tool."}},
@@ -64,7 +66,7 @@ def test_every_setting_is_translated() -> None:
 
 
 def test_the_version_of_current_sdks_is_accepted_too() -> None:
-    assert to_converse({**BODY, "anthropic_version": "2026-10-21"}) == to_converse(BODY)
+    assert converse_of({**BODY, "anthropic_version": "2026-10-21"}) == converse_of(BODY)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_the_version_of_current_sdks_is_accepted_too() -> None:
 )
 def test_any_other_version_is_refused(version: object, refusal: str) -> None:
     with pytest.raises(ServiceError, match=f"ValidationException: {refusal}$"):
-        to_converse({**BODY, "anthropic_version": version})
+        converse_of({**BODY, "anthropic_version": version})
 
 
 @pytest.mark.parametrize(
@@ -86,9 +88,9 @@ def test_any_other_version_is_refused(version: object, refusal: str) -> None:
 )
 def test_a_tool_choice_is_translated(choice: object, converse: object) -> None:
     body = {**BODY, "messages": [], "tools": [{"name": "t"}], "tool_choice": choice}
-    assert to_converse(body)["toolConfig"]["toolChoice"] == converse
-    assert not refuses_tools(body)
-    assert refuses_tools({"tool_choice": {"type": "none"}})
+    assert converse_of(body)["toolConfig"]["toolChoice"] == converse
+    assert not invoke_form(body).refuses_tools
+    assert invoke_form({**body, "tool_choice": {"type": "none"}}).refuses_tools
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,23 @@ def test_a_tool_choice_is_translated(choice: object, converse: object) -> None:
         ),
         ({"type": "tool_result", "tool_use_id": "1"}, {"toolResult": {"toolUseId": "1", "content": []}}),
         ({"type": "thinking", "thinking": "hm"}, {"reasoningContent": {"reasoningText": {"text": "hm"}}}),
+        (
+            {"type": "thinking", "thinking": "hm", "signature": "s"},
+            {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "s"}}},
+        ),
+        (
+            {"type": "document", "title": "A: b", "source": {"type": "content", "content": "a"}},
+            {"document": {"name": "A- b", "source": {"content": [{"text": "a"}]}}},
+        ),
+        (
+            {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "a"}]},
+            {"searchResult": {"source": "s", "title": "t", "content": [{"text": "a"}]}},
+        ),
+        (
+            {"type": "server_tool_use", "id": "1", "name": "n", "input": {}},
+            {"text": '{"type": "server_tool_use", "id": "1", "name": "n", "input": {}}'},
+        ),
+        ({"type": "web_search_tool_result"}, {"text": '{"type": "web_search_tool_result"}'}),
         ({"type": "redacted_thinking", "data": "eA=="}, {"reasoningContent": {"redactedContent": "eA=="}}),
     ],
 )
@@ -139,33 +158,50 @@ def test_an_unknown_block_is_refused(block: object) -> None:
 )
 def test_messages_that_are_none_are_left_for_the_check(messages: object, message: str) -> None:
     with pytest.raises(ServiceError, match=message):
-        check_converse(to_converse({**BODY, "messages": messages}))
+        check_converse(converse_of({**BODY, "messages": messages}))
 
 
-def test_an_answer_has_the_form_of_the_messages_api() -> None:
-    generation = Generation(({"text": "a"}, USE), "content_filtered", "x")
-    assert response_body(generation, Usage(1, 2, 3, 4), "01234567-89ab", "model") == {
-        "id": "msg_bdrk_0123456789ab",
-        "type": "message",
-        "role": "assistant",
-        "model": "model",
-        "content": [{"type": "text", "text": "a"}, {"type": "tool_use", "id": "1", "name": "t", "input": {"a": 1}}],
-        "stop_reason": "refusal",
-        "stop_sequence": "x",
-        "usage": {
-            "input_tokens": 1,
-            "output_tokens": 2,
-            "cache_creation_input_tokens": 3,
-            "cache_read_input_tokens": 4,
-        },
+@pytest.mark.parametrize("kind", ["image", "document"])
+def test_files_by_url_are_refused(kind: str) -> None:
+    with pytest.raises(ServiceError, match=r'source\.type: got "url"; accepted: base64'):
+        translated([{"type": kind, "source": {"type": "url", "url": "https://example.com"}}])
+
+
+@pytest.mark.parametrize("form", [invoke_form, messages_form])
+def test_an_unknown_field_is_refused(form: Any) -> None:  # noqa: ANN401 - one of two functions
+    with pytest.raises(ServiceError, match="ValidationException: reasoning: Extra inputs are not permitted"):
+        form({**BODY, "messages": [], "reasoning": {}})
+
+
+def test_the_model_is_a_field_of_the_messages_api_alone() -> None:
+    body = {"model": "m", "stream": True, "max_tokens": 9, "messages": []}
+    assert messages_form(body).request["inferenceConfig"] == {"maxTokens": 9}
+    with pytest.raises(ServiceError, match="model: Extra inputs are not permitted"):
+        invoke_form({**body, **BODY})
+
+
+def test_tools_that_anthropic_defines_have_a_schema_of_their_own() -> None:
+    tools: list[Any] = [
+        {"type": "bash_20250124", "name": "bash"},
+        {"type": "text_editor_20250728", "name": "editor"},
+        {"type": "custom", "name": "t", "input_schema": {"type": "object"}},
+    ]
+    made = converse_of({**BODY, "messages": [], "tools": tools})["toolConfig"]["tools"]
+    schemas = [tool["toolSpec"]["inputSchema"]["json"] for tool in made]
+    assert [schema.get("required") for schema in schemas] == [["command"], ["command", "path"], None]
+    with pytest.raises(ServiceError, match=r"tools\.0: Input tag 'web_search_20250305' found using 'type'"):
+        converse_of({**BODY, "messages": [], "tools": [{"type": "web_search_20250305", "name": "web_search"}]})
+
+
+def test_thinking_reaches_the_model() -> None:
+    thinking = {"type": "enabled", "budget_tokens": 1_024}
+    made = converse_of({**BODY, "messages": [], "thinking": thinking, "anthropic_beta": ["x"]})
+    assert made["additionalModelRequestFields"] == {"anthropic_beta": ["x"], "thinking": thinking}
+
+
+def test_the_older_name_of_a_schema_for_the_response_is_read_too() -> None:
+    wanted = {"type": "json_schema", "schema": {"type": "object"}}
+    assert converse_of({**BODY, "messages": [], "output_format": wanted})["outputConfig"]["textFormat"] == {
+        "type": "json_schema",
+        "structure": {"jsonSchema": {"schema": '{"type": "object"}'}},
     }
-
-
-def test_a_stream_brings_tool_uses_as_pieces_of_json() -> None:
-    made = stream_events(Generation((USE,), "tool_use"), Usage(1, 2), "0", "model", 50)
-    chunks = [json.loads(base64.b64decode(payload["bytes"])) for _, payload in made]
-    assert {name for name, _ in made} == {"chunk"}
-    assert all(set(payload["p"]) <= set("abcdefghijklmnopqrstuvwxyz") for _, payload in made)
-    assert chunks[1]["content_block"] == {"type": "tool_use", "id": "1", "name": "t", "input": {}}
-    assert chunks[2]["delta"] == {"type": "input_json_delta", "partial_json": '{"a":1}'}
-    assert chunks[-1]["amazon-bedrock-invocationMetrics"]["invocationLatency"] == 50

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bedrock_resilience.emulator._protocol.errors import ServiceError
-from bedrock_resilience.emulator._protocol.validation import check_converse
+from bedrock_resilience.emulator._protocol.generation import Rules
+from bedrock_resilience.emulator._protocol.validation import check_converse, merged_turns
 
 HELLO: list[dict[str, Any]] = [{"role": "user", "content": [{"text": "Hello."}]}]
 USE: dict[str, Any] = {"toolUse": {"toolUseId": "a", "name": "t", "input": {}}}
@@ -194,3 +195,22 @@ def test_what_bedrock_refuses_is_refused_by_name(request_: dict[str, Any], messa
 def test_the_limit_of_output_tokens_is_the_models() -> None:
     with pytest.raises(ServiceError, match="exceeds the model limit of 8192"):
         check_converse(hello(inferenceConfig={"maxTokens": 8_193}), max_output_tokens=8_192)
+
+
+def test_consecutive_turns_of_one_role_are_combined() -> None:
+    turn = {"role": "user", "content": [{"text": "a"}]}
+    other = {"role": "assistant", "content": [{"text": "b"}]}
+    both = {"role": "user", "content": [{"text": "a"}, {"text": "a"}]}
+    assert merged_turns([turn, turn, other, turn]) == [both, other, turn]
+
+
+@pytest.mark.parametrize("messages", [None, "x", [], [1, 1], [{"role": "user"}, {"role": "user", "content": []}]])
+def test_what_is_no_message_is_left_for_the_check(messages: object) -> None:
+    assert merged_turns(messages) == messages
+
+
+def test_other_forms_have_other_rules() -> None:
+    rules = Rules(max_temperature=2.0, strict_schemas=False)
+    check_converse({**output('{"minimum": 1}'), "inferenceConfig": {"temperature": 2}}, rules=rules)
+    with pytest.raises(ServiceError, match="temperature: got 3; accepted: a number from 0 to 2"):
+        check_converse(hello(inferenceConfig={"temperature": 3}), rules=rules)
