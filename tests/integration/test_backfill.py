@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from bedrock_resilience.emulator import BedrockEmulator
 from support.answering import USAGE, extraction
 from support.batchjobs import BatchService, batch_service
-from support.deployment import Context
+from support.deployment import Context, deployed, function_process
 from support.schemas import conforms
 from support.tags import answered_tags
 from vectora_normalize.cli.app import app
@@ -40,13 +41,22 @@ def collect(*options: object) -> Result:
     return command("collect", "--client", "lai_weekly", *options)
 
 
+@pytest.fixture(scope="module")
+def raw_objects(aws_url: str) -> dict[str, bytes]:
+    """The ``raw.json`` objects of a run that ingested the items of a day and had no time to normalise any."""
+    with BedrockEmulator() as emulator, deployed(aws_url, emulator) as deployment, function_process(deployment):
+        lambda_handler({"client_id": "lai_weekly"}, Context("run", 25.0))
+        assert emulator.requests == 0
+        return {key: deployment.read(key) for key in deployment.keys("raw/")}
+
+
 @pytest.fixture
-def service(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Generator[BatchService]:
-    """A bucket in which a day's items were ingested and none was normalised, and the service for the jobs."""
-    lambda_handler({"client_id": "lai_weekly"}, Context("run", 25.0))
-    assert deployment.emulator.requests == 0
-    for key in deployment.keys("normalized/lai_weekly/outstanding/"):  # the next run would do them all
-        deployment.s3.delete_object(Bucket=deployment.data_bucket, Key=key)
+def service(
+    deployment: Deployment, raw_objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> Generator[BatchService]:
+    """A bucket with the ingested items of a day, none of them normalised, and the service for the jobs."""
+    for key, body in raw_objects.items():
+        deployment.s3.put_object(Bucket=deployment.data_bucket, Key=key, Body=body)
     with batch_service(deployment.s3) as running:
         monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", running.url)
         yield running
@@ -114,13 +124,14 @@ def test_responses_of_runs_are_not_requested_again_and_take_precedence(
     start()
     (arn,) = service.created
     assert len(service.records(arn)) == 112 - before
-    lambda_handler({"client_id": "lai_weekly"}, Context("run"))
-    assert deployment.emulator.requests == 112
+    lambda_handler({"client_id": "lai_weekly", "sources": ["press_corporate__nordlai"]}, Context("run"))
+    by_runs = deployment.emulator.requests
+    assert by_runs == before + 13
     service.finish(arn, agree)
-    assert (
-        f"{112 - before} of {112 - before} items answered, {112 - before} of them answered before" in collect().output
-    )
-    assert "By the batch." not in {item["summary"] for item in deployment.load(ITEMS)}
+    assert f"{112 - before} of {112 - before} items answered, 13 of them answered before" in collect().output
+    summaries = [item["summary"] for item in deployment.load(ITEMS)]
+    assert len(summaries) == 112
+    assert sum(summary != "By the batch." for summary in summaries) == by_runs
 
 
 def test_a_second_job_excludes_items_of_an_open_one(deployment: Deployment, service: BatchService) -> None:

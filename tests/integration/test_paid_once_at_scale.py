@@ -1,4 +1,7 @@
-"""The shows of `benchmarks/normalize`, scaled down: each fails where an item is lost or paid for twice."""
+"""The benchmarks of ``benchmarks/normalize`` at a small scale: each fails where an item is lost or paid for twice.
+
+``make bench``, which also runs every night, uses the full scale: 50 kills, and 10,000 items with 8 processes.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ if TYPE_CHECKING:
 SCRIPTS: Path = ROOT / "benchmarks" / "normalize"
 
 
-def show(script: str, *options: object) -> list[str]:
-    """What the script tells; it ended well."""
+def run_benchmark(script: str, *options: object) -> list[str]:
+    """The output of a benchmark, which must succeed."""
     command = [sys.executable, str(SCRIPTS / script), *map(str, options)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -24,11 +27,11 @@ def show(script: str, *options: object) -> list[str]:
 
 
 def test_runs_that_are_killed_lose_nothing_and_pay_nothing_twice() -> None:
-    lines = show("kills.py", "--moments", 6)
-    assert sum("killed at" in line for line in lines) == 6
+    lines = run_benchmark("kills.py", "--moments", 3)
+    assert sum("killed at" in line for line in lines) == 3
     assert lines[-1] == "ok"
 
 
-def test_items_through_a_queue_with_faults_end_stored_or_set_aside() -> None:
-    lines = show("scale_out.py", "--items", 300, "--processes", 3, "--faults", 0.05, "--visibility", 3)
+def test_items_in_a_queue_with_faults_are_stored_or_dead_lettered() -> None:
+    lines = run_benchmark("scale_out.py", "--items", 100, "--processes", 2, "--faults", 0.15, "--visibility", 3)
     assert lines[-1] == "ok"

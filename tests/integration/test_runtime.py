@@ -1,4 +1,4 @@
-"""The package, unpacked, under AWS's own runtime client: from a cold start to a process that is killed."""
+"""The unpacked package under AWS's own runtime client: from a cold start to a process that is killed."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ pytestmark = [
 NORDLAI = "press_corporate__nordlai"
 DEPOT = "press_sector__depot_dispatch"
 ALL = 112  # items of the example's window
-# Stops for nothing, so that it is at work when its deadline comes; what is deployed would have answered long before.
-IMPATIENT = """
+# A handler without margins, so that it still works at its deadline; the deployed one would have answered long before.
+IGNORES_DEADLINE = """
 from vectora_normalize.pipeline import dependencies as wiring
 
 wiring.ATTEMPT_SECONDS = wiring.MARGIN_SECONDS = 0.0
@@ -63,6 +63,9 @@ def event(**fields: object) -> dict[str, object]:
     return {"client_id": "lai_weekly", **fields}
 
 
+BOTH = event(sources=[NORDLAI, DEPOT])  # 13 and 27 items
+
+
 def counts(outcome: Outcome) -> tuple[int, int]:
     """Items ingested and normalised."""
     assert outcome.error is None, outcome.log
@@ -77,13 +80,13 @@ def logged(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 class TestInvocations:
-    def test_one_process_serves_one_event_after_the_other(self, function: Function, system: Deployment) -> None:
+    def test_one_process_serves_several_events(self, function: Function, system: Deployment) -> None:
         first, second, third = (function.invoke(event(sources=keys)) for keys in ([NORDLAI], [DEPOT], [NORDLAI, DEPOT]))
         assert [outcome.cold for outcome in (first, second, third)] == [True, False, False]
         assert first.pid == second.pid == third.pid
         assert [counts(outcome) for outcome in (first, second, third)] == [(13, 13), (27, 27), (40, 40)]
         assert len(system.items()) == 40
-        assert system.emulator.requests == 40  # the third has paid for nothing
+        assert system.emulator.requests == 40  # the third run sent none
         for outcome in (first, second, third):
             assert system.report(outcome.request_id)["status"] == 200
 
@@ -104,12 +107,12 @@ class TestInvocations:
             == 3
         )
 
-    def test_the_long_name_of_the_handler_does_too(self, root: Path, system: Deployment) -> None:
+    def test_the_handler_may_have_its_long_name(self, root: Path, system: Deployment) -> None:
         with Function(root, system.environ, handler="vectora_normalize.handler.lambda_handler") as function:
             assert counts(function.invoke(event(sources=[NORDLAI]))) == (13, 13)
 
     @pytest.mark.parametrize("wrong", [None, [], "x", 7, {}, {"client_id": "../x"}, event(period_days="seven")])
-    def test_a_wrong_event_is_answered_and_leaves_the_process_alone(self, function: Function, wrong: object) -> None:
+    def test_an_invalid_event_is_answered_and_the_process_lives_on(self, function: Function, wrong: object) -> None:
         outcome = function.invoke(wrong)
         assert (outcome.error, outcome.answer["statusCode"]) == (None, 400)
         assert outcome.answer["body"]["error_type"] == "InvalidEvent"
@@ -123,7 +126,7 @@ class TestInvocations:
     def test_a_bucket_that_fails_marks_the_invocation_failed_and_the_next_one_is_served(
         self, root: Path, system: Deployment
     ) -> None:
-        # Nobody listens on port 9 (discard): S3 is not reached.
+        # Nothing listens on port 9 (discard), so S3 cannot be reached.
         with Function(root, {**system.environ, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}) as function:
             outcome = function.invoke(event())
             assert (outcome.error, outcome.answer["errorType"]) == ("Unhandled", "StoreError")
@@ -132,55 +135,61 @@ class TestInvocations:
 
 class TestDeadlines:
     @pytest.fixture
-    def impatient(self, root: Path, tmp_path: Path) -> Callable[[Deployment], AbstractContextManager[Function]]:
-        """A function that does not look at the time."""
-        (tmp_path / "impatient.py").write_text(IMPATIENT)
+    def without_margins(self, root: Path, tmp_path: Path) -> Callable[[Deployment], AbstractContextManager[Function]]:
+        """A function that ignores its deadline."""
+        (tmp_path / "ignores_deadline.py").write_text(IGNORES_DEADLINE)
         for part in root.iterdir():
             (tmp_path / part.name).symlink_to(part)
-        return lambda system: Function(tmp_path, system.environ, handler="impatient.lambda_handler", timeout=100.0)
+        return lambda system: Function(
+            tmp_path, system.environ, handler="ignores_deadline.lambda_handler", timeout=100.0
+        )
 
-    def test_a_run_that_gets_too_little_time_answers_with_what_it_has(self, root: Path, system: Deployment) -> None:
+    def test_a_run_with_too_little_time_answers_with_all_items_unstarted(self, root: Path, system: Deployment) -> None:
         with Function(root, system.environ) as function:
             outcome = function.invoke(event(), timeout=15.0)  # less than one attempt and the margin
         assert counts(outcome) == (ALL, 0)
         assert system.report(outcome.request_id)["bedrock"]["unstarted"] == ALL
         assert system.emulator.requests == 0
 
-    def test_a_process_that_is_killed_at_its_deadline_has_kept_what_was_finished_and_the_next_one_does_the_rest(
-        self, aws_url: str, impatient: Callable[[Deployment], AbstractContextManager[Function]]
+    def test_a_process_killed_at_its_deadline_has_stored_its_responses_and_the_next_run_does_the_rest(
+        self, aws_url: str, without_margins: Callable[[Deployment], AbstractContextManager[Function]]
     ) -> None:
         with (
             BedrockEmulator(latency=0.5) as emulator,
             deployed(aws_url, emulator) as system,
-            impatient(system) as function,
+            without_margins(system) as function,
         ):
-            for _ in range(3):
+            for _ in range(2):  # the second run sends no requests: its duration is that of all other steps
                 warm = function.invoke(event(sources=[NORDLAI]))
                 assert counts(warm) == (13, 13)
-            killed = cut_off(function, system)
-            assert killed.answer["errorType"] == "Sandbox.Timedout"
-            kept, asked = answers_kept(system), emulator.requests
-            assert 13 < kept < ALL
-            assert asked - kept <= 4  # what was on its way when the process died
+            seconds = 1.5 * warm.answer["body"]["execution_time_seconds"] + 1.0
+            kills = kill_while_normalising(function, system, seconds)
+            stored, requested = stored_responses(system), emulator.requests
+            assert 13 < stored < 40
+            assert requested - stored <= 4 * kills  # in flight when the process was killed
             emulator.latency = 0.0
-            last = function.invoke(event())
+            last = function.invoke(BOTH)
             assert last.cold
-            assert counts(last) == (ALL, ALL)
-            assert len({item["content_hash"] for item in system.items()}) == ALL
-            assert emulator.requests - asked == ALL - kept  # nothing is paid for twice that was stored
+            assert counts(last) == (40, 40)
+            assert len({item["content_hash"] for item in system.items()}) == 40
+            assert emulator.requests - requested == 40 - stored  # nothing that was stored is paid for again
 
 
-def cut_off(function: Function, system: Deployment) -> Outcome:
-    """A run of everything that is killed in the middle of normalising: sooner or later, as fast as the machine is."""
-    for seconds in (3.0, 6.0, 12.0, 24.0):
-        outcome = function.invoke(event(), timeout=seconds)
-        if answers_kept(system) > 13:
+def kill_while_normalising(function: Function, system: Deployment, seconds: float) -> int:
+    """Start runs of 27 further items, each killed after a longer time, until one has stored some; return their number.
+
+    On a slow machine the first ones are killed before they have stored any.
+    """
+    for kills in range(1, 5):
+        outcome = function.invoke(BOTH, timeout=seconds * 2 ** (kills - 1))
+        assert outcome.answer["errorType"] == "Sandbox.Timedout"
+        if stored_responses(system) > 13:
             break
-    return outcome
+    return kills
 
 
-def answers_kept(system: Deployment) -> int:
-    """Answers that have been stored, one by one, as they came."""
+def stored_responses(system: Deployment) -> int:
+    """The number of responses in the data bucket."""
     entries = [system.load(key) for key in system.keys("normalized/lai_weekly/items/")]
     return sum(1 for entry in entries if entry.get("answer"))
 
@@ -192,7 +201,7 @@ class TestThePackage:
         assert compiled
         assert [name for name in compiled if not re.search(rf"\.({tag})\.so$", name)] == []
 
-    def test_nothing_is_in_it_that_no_invocation_needs(self, root: Path) -> None:
+    def test_it_has_no_files_that_are_not_used_at_run_time(self, root: Path) -> None:
         with zipfile.ZipFile(root.parent / "package.zip") as archive:
             names = archive.namelist()
         noise = re.compile(r"(^|/)(tests?|__pycache__|\.[^/]*)/|\.py[co]$|^bin/|(RECORD|INSTALLER|direct_url\.json)$")

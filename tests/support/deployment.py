@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import pytest
+
 from support.logs import restored_loggers
 from support.pages import ROOT
 from support.s3 import REGION, make_bucket, s3_client
@@ -32,7 +34,7 @@ _numbers = itertools.count()
 
 
 class Context:
-    """What Lambda hands to a function, as far as it is read."""
+    """Lambda's context, as far as the function reads it."""
 
     def __init__(self, request_id: str = "request-1", seconds: float = 300.0) -> None:
         self.aws_request_id = request_id
@@ -44,7 +46,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a test of the handler needs: the function's environment, and a look into its buckets."""
+    """A deployed function: its environment and its buckets."""
 
     environ: dict[str, str]
     emulator: BedrockEmulator
@@ -63,17 +65,22 @@ class Deployment:
         return text
 
     def stored(self) -> list[str]:
-        """The keys in the data bucket that readers look for; what runs keep for each other lies beside them."""
+        """The keys in the data bucket that readers use; the state that runs share is left out."""
         return [key for key in self.keys("") if not _OURS.match(key)]
 
     def keys(self, prefix: str) -> list[str]:
-        """All keys in the data bucket that begin so."""
+        """All keys in the data bucket with that prefix."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.data_bucket, Prefix=prefix)
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def load(self, key: str) -> Any:  # noqa: ANN401 - whatever JSON is there
         """An object of the data bucket, parsed."""
-        return json.loads(self.s3.get_object(Bucket=self.data_bucket, Key=key)["Body"].read())
+        return json.loads(self.read(key))
+
+    def read(self, key: str) -> bytes:
+        """The bytes of an object of the data bucket."""
+        body: bytes = self.s3.get_object(Bucket=self.data_bucket, Key=key)["Body"].read()
+        return body
 
     def items(self) -> list[dict[str, Any]]:
         """The day's normalised items."""
@@ -115,6 +122,16 @@ def deployed(aws_url: str, emulator: BedrockEmulator, sources: Path = EXAMPLE / 
             # https://depot-dispatch.example/feed.xml is a file of that name on the server.
             deployment.put_config(key, text.replace("https://", f"{server.base_url}/") if key == CATALOG else text)
         yield deployment
+
+
+@contextlib.contextmanager
+def function_process(deployment: Deployment) -> Generator[None]:
+    """This process as one of the function: with its environment, and not invoked yet."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in deployment.environ.items():
+            monkeypatch.setenv(name, value)
+        with warm_process():
+            yield
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that the format has
 # Lambda unpacks the code as one user and runs it as another, so every user must be able to read it.
 _MODE: Final = (stat.S_IFREG | 0o644) << 16
 _MADE_BY_UNIX: Final = 3  # other systems' entries have no mode
-_LEVEL: Final = 9
+_LEVEL: Final = 6  # 9 takes three times as long and saves 0.2 %
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
