@@ -183,7 +183,7 @@ def _read_period_days(value: object, faults: list[str]) -> int | None:
 def _read_sources(value: object, faults: list[str]) -> tuple[str, ...] | None:
     if value is None:
         return None
-    accepted = "a list of different source keys, at least one; leave it out for the client's own selection"
+    accepted = "a list of different source keys, at least one; omit it for the client's own selection"
     given = _as_list(value)
     keys = [key for key in given if isinstance(key, str) and key.strip()]
     if not keys or len(keys) < len(given):

@@ -1,7 +1,7 @@
 """``lambda_handler``: the edge between Lambda and the run.
 
 The wall clock, the environment and the clients are read and made here, and handed down. Clients are made at the first
-invocation and serve all later ones of the same process; a pacer keeps what it has learned.
+invocation and serve all later ones of the same process; a pacer keeps its state.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The environment of the Lambda, read once into one frozen value.
 
-Every variable is checked, and all faults are reported at once: an operator who sets two variables wrongly learns of
-both from the first invocation. An empty variable counts as not set, because CloudFormation leaves unused ones empty.
+Every variable is checked, and all faults are reported at once: the first invocation shows an operator every variable
+that is wrong. An empty variable counts as not set, because CloudFormation leaves unused ones empty.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DEFAULT_REGION: Final = "eu-west-3"
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # The other names of two of them in Python's logging and in Lambda's own settings.
 _LEVEL_ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
-_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:\S+")  # as botocore takes it
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:\S+")  # as botocore accepts it
 _MODEL_ID = re.compile(r"\S+")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _MAX_WORKERS = 64  # an eighth of Lambda's threads, writer threads included, and far above any known quota

@@ -1,7 +1,7 @@
 """The SQS worker: normalises the items of its messages, and answers with the messages that SQS is to deliver again.
 
-Powertools makes the partial batch response. The result of each message is decided before it is called, for all messages
-together, because the items of a batch are normalised in parallel.
+Powertools makes the partial batch response. The results of all messages are known before it is called, because
+the items of a batch are normalised in parallel.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from rich.table import Table
 from bedrock_resilience.cli._output import console, print_json, refuse
 
 if TYPE_CHECKING:
-    from bedrock_resilience.emulator.conformance import ClientResult, ScenarioResult
+    from bedrock_resilience.emulator.conformance import Client, ClientResult, ScenarioResult
 
 _PROPERTIES = ("retryable", "backpressure", "fatal")
 _COLUMNS = ("failure", "call", "boto3 raises", "fault", *_PROPERTIES, "attempts", "requests", "of a batch")
@@ -38,26 +38,14 @@ def conformance(
     requests are those that the emulator counts, for one call and for a batch of 8 items on 4 workers. Then with every
     client that is installed: what classify makes of its exceptions. The exit code is 1 if a row is wrong.
     """
-    from bedrock_resilience.emulator.conformance import (  # noqa: PLC0415 - the other commands do not need it
-        CLIENTS,
-        installed_version,
-        iter_client_conformance,
-    )
+    from bedrock_resilience.emulator.conformance import installed_version  # noqa: PLC0415 - not for other commands
 
-    clients = [one for one in CLIENTS if client is None or one.name in client or one.package in client]
-    runtime = client is None or RUNTIME in client
-    if not clients and not runtime:
-        names = ", ".join([RUNTIME, *(one.name for one in CLIENTS)])
-        refuse(f"--client: got {', '.join(client or ())}; accepted: {names}, or the name of a package")
+    clients, runtime = _selected(client)
     results, version = _run() if runtime else ([], None)
     if not as_json and runtime:
         _print(results, str(version))
-    client_results: list[ClientResult] = []
+    client_results = _run_clients(clients, show=not as_json)
     skipped = [one.name for one in clients if installed_version(one) is None]
-    for one in clients:
-        client_results += (own := list(iter_client_conformance([one])))
-        if not as_json:
-            _print_client(one.name, own)
     rows: list[ScenarioResult | ClientResult] = [*results, *client_results]
     wrong = sum(not row.passed for row in rows)
     if as_json:
@@ -73,6 +61,30 @@ def conformance(
         typer.echo(f"{len(rows)} rows, {wrong} wrong")
     if wrong:
         raise typer.Exit(1)
+
+
+def _selected(names: list[str] | None) -> tuple[list[Client], bool]:
+    """Return the clients with these names or packages, and whether BedrockRuntime is among them; None selects all."""
+    from bedrock_resilience.emulator.conformance import CLIENTS  # noqa: PLC0415 - as above
+
+    clients = [one for one in CLIENTS if names is None or one.name in names or one.package in names]
+    runtime = names is None or RUNTIME in names
+    if not clients and not runtime:
+        accepted = ", ".join([RUNTIME, *(one.name for one in CLIENTS)])
+        refuse(f"--client: got {', '.join(names or ())}; accepted: {accepted}, or the name of a package")
+    return clients, runtime
+
+
+def _run_clients(clients: list[Client], *, show: bool) -> list[ClientResult]:
+    from bedrock_resilience.emulator.conformance import iter_client_conformance  # noqa: PLC0415 - as above
+
+    results: list[ClientResult] = []
+    for one in clients:
+        of_client = list(iter_client_conformance([one]))
+        if show:
+            _print_client(one.name, of_client)
+        results += of_client
+    return results
 
 
 def _run() -> tuple[list[ScenarioResult], str]:

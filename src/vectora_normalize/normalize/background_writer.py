@@ -1,4 +1,4 @@
-"""Stores responses while their workers go on: with a fast model, waiting would take a twentieth of a run's time."""
+"""Stores responses in the background. With a fast model, waiting for the store would take 5 % of a run's time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class BackgroundWriter:
     """Starts each write at once, in a thread of its own. A context manager: at its end all writes are done.
 
     Args:
-        max_threads: Writes at the same time. Submitting one more blocks: where the store hangs, no further response is
-            paid for that could be lost.
+        max_threads: Writes at the same time. Submitting one more blocks, so that where the store hangs, no further
+            response is paid for that could be lost.
     """
 
     def __init__(self, max_threads: int) -> None:

@@ -27,8 +27,8 @@ class Task(msgspec.Struct, eq=False):
         index: Its position in the input.
         prepared: The item and its request.
         claim: The right to send the request; None: not claimed, or not needed any more.
-        earlier: The response that was stored already when this run's own was to be stored.
-        spent: What attempts cost before the item turned out to be another run's.
+        earlier: A response that another run had stored before this run's own could be stored.
+        spent: What attempts cost before the item was found to be claimed by another run.
     """
 
     index: int
@@ -39,18 +39,18 @@ class Task(msgspec.Struct, eq=False):
 
 
 class ClaimQueue:
-    """An iterator of tasks that are claimed a little before they are taken. Tasks of other runs are left out.
+    """An iterator of tasks, each claimed shortly before a worker gets it. Tasks of other runs are skipped.
 
-    A context manager: a thread of its own claims tasks from its beginning to its end. A claim takes a request to the
-    store, and workers that claimed for themselves would wait for it one after the other.
+    A context manager: a thread of its own claims tasks from its beginning to its end. A claim is a request to
+    the store, for which each worker would otherwise have to wait.
 
     Args:
         tasks: The tasks.
         cache: Where they are claimed; None: no other run can have them.
-        ahead: How many tasks are claimed but not taken yet.
+        ahead: The number of tasks that are claimed and wait for a worker.
 
     Attributes:
-        answered: Tasks that other runs had answered by then, with the responses.
+        answered: Tasks whose responses other runs have stored meanwhile, with these responses.
         claimed_elsewhere: Tasks that other runs have claimed.
         unclaimable: Tasks that could not be claimed, with the reason; no request is sent for them.
     """
@@ -59,8 +59,8 @@ class ClaimQueue:
         self._tasks = deque(tasks)
         self._cache = cache
         self._length = len(tasks)
-        # Workers take tasks in their own threads. The thread that started the batch takes tasks only when the batch is
-        # over, to list those that were not started, which needs no claim.
+        # Workers call ``__next__`` in their own threads. The thread that started the batch calls it only when the batch
+        # is over, to list the tasks that were not started, which requires no claim.
         self._owner_thread = threading.get_ident()
         self._free_slots = threading.Semaphore(ahead)
         self._claimed: SimpleQueue[Task | None] = SimpleQueue()  # None: the end
@@ -104,7 +104,7 @@ class ClaimQueue:
         raise StopIteration
 
     def _next_unstarted(self) -> Task:
-        """Return the next task that no worker took, claimed or not."""
+        """Return the next task that no worker got, claimed or not."""
         self._stop()
         while not self._claimed.empty():
             task = self._claimed.get()
@@ -123,7 +123,7 @@ class ClaimQueue:
                     self._claimed.put(task)
                 else:
                     self._free_slots.release()
-        except Exception as error:  # noqa: BLE001 - whoever takes the next task raises it
+        except Exception as error:  # noqa: BLE001 - the next call of __next__ raises it
             self._error = error
         finally:
             self._claimed.put(None)

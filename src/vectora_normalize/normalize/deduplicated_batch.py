@@ -3,7 +3,7 @@
 In that order, because only the requests cost anything. An item is claimed shortly before a worker is free for it. Of
 several runs over the same items, each does as many as it has time for, and one that dies blocks at most three items per
 worker: one claimed ahead, one at Bedrock, one being stored. Claiming and storing run beside the calls, so that workers
-do nothing but call Bedrock.
+only call Bedrock.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Normalized(TypedDict):
     """The result of an item. It is a mapping with ``usage``, where pacers and the token counts of a report look.
 
-    ``usage`` holds the tokens that this run paid for; it is empty where the response was stored already. ``origin`` is
+    ``usage`` has the tokens that this run paid for; it is empty where the response was stored already. ``origin`` is
     where the response came from: ``bedrock``, ``store`` (an earlier run paid for it) or ``another run`` (one at the
     same time did).
     """
@@ -50,7 +50,7 @@ class PreparedRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Normalizer:
-    """Normalises one item with one request; holds everything that the items of a run have in common.
+    """Normalises one item with one request; has everything that the items of a run have in common.
 
     Args:
         client: A ``bedrock-runtime`` client without retries of its own, as ``bedrock_runtime_client`` makes it.

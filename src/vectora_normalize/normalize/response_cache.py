@@ -3,8 +3,8 @@
 One object an item, ``normalized/<client_id>/items/<key>.json``, in one of three states:
 
 - There is no object: nobody has sent the request.
-- It holds a claim: a run is sending the request, until the claim expires.
-- It holds a response: it is paid for, and never requested again.
+- It contains a claim: a run is sending the request, until the claim expires.
+- It contains a response: it is paid for, and never requested again.
 
 Every step from one state to the next is a conditional put. Of many runs that want the same item, exactly one sends the
 request, and a process that is killed between two steps leaves a state from which the next run continues.
@@ -80,7 +80,7 @@ class ItemClaim(msgspec.Struct, frozen=True):
     Args:
         key: The item's key.
         lease: The claim as it is stored.
-        version: Version of the object that holds it.
+        version: Version of the object with the claim.
     """
 
     key: str

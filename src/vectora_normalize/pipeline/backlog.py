@@ -2,8 +2,8 @@
 
 One object a run, ``normalized/<client_id>/outstanding/<run>.json``. It is written before anything is paid for, and
 removed when all of it is done. Whatever ends a run (an error, the deadline, kill -9), its items are known, and the next
-run of the client works on them too, whatever its window. At the end of a run the object holds what failed, with the
-fault and the number of failures, and what was not started.
+run of the client works on them too, whatever its window. At the end of a run the object has the items that
+failed, with the fault and the number of failures, and those that were not started.
 
 An item that fails through its own fault is given up after three runs, until another prompt, model or scope changes its
 request. It stays in the backlog, so that later runs know.
@@ -89,7 +89,7 @@ class Backlog:
         store: The data bucket.
         client_id: The client.
         run_id: Name of the run, which nobody else has.
-        run_clock: Decides which objects other runs have left.
+        run_clock: Decides which objects are of runs that are over.
     """
 
     def __init__(self, store: ObjectStore, client_id: str, *, run_id: str, run_clock: RunClock) -> None:
@@ -101,20 +101,20 @@ class Backlog:
         self._written = False
 
     def adopt(self) -> dict[str, BacklogItem]:
-        """Return what runs that are over have left, by the hash of the item's text.
+        """Return the unfinished items of runs that are over, by the hash of the item's text.
 
         Raises:
             StoreError: The store could not be read.
         """
-        found: dict[str, BacklogItem] = {}
+        adopted: dict[str, BacklogItem] = {}
         for key in self._store.list(self._prefix):
             items = self._read(key)
             if items is not None:
                 self._adopted.append(key)
                 for entry in items:
                     name = entry.item.content_hash
-                    found[name] = max(found.get(name, entry), entry, key=lambda one: one.failures)
-        return found
+                    adopted[name] = max(adopted.get(name, entry), entry, key=lambda one: one.failures)
+        return adopted
 
     def begin(self, items: Iterable[BacklogItem], *, until: dt.datetime | None) -> None:
         """Write the run's own object, then remove those that it adopted.
@@ -122,7 +122,7 @@ class Backlog:
         Args:
             items: All that the run works on, and what stays given up.
             until: When the process will be killed; until then no other run adopts the object. None: the process is not
-                killed, and nobody could tell when it is dead; so any run may share its work, which the claims allow.
+                killed, so other runs cannot know whether it has ended; any run may share its work, as claims allow.
 
         Raises:
             StoreError: The store could not be written.
@@ -194,5 +194,5 @@ class Backlog:
     def _remove(self, key: str) -> None:
         try:
             self._store.delete(key)
-        except StoreError as error:  # the next run finds these items done, at the cost of looking them up
+        except StoreError as error:  # the next run looks these items up, and finds their responses
             _logger.warning("%s: is finished, but could not be removed: %s", key, error)

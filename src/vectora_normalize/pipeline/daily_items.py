@@ -1,9 +1,9 @@
-"""The ``items.json`` of a day, written by many workers that know nothing of each other.
+"""The ``items.json`` of a day, written by many independent workers.
 
-A worker that rewrote the list for every ten items would spend its time on that, and on losing to the others. So it
-stages its rows in an object of their own, and the worker that holds a lease compacts all staged objects into the list.
-A worker without the lease may go: the holder looks once more after it has released the lease, and finds every object
-that was staged before. What a killed worker leaves is compacted by the next worker or run of the client.
+If each worker rewrote the list for every ten items, most of these writes would fail and be repeated. So a worker
+stages its rows in an object of their own, and the worker that has the lease compacts all staged objects into the list.
+A worker without the lease need not wait: the holder lists the staged objects again after it has released the lease, and
+finds every object that was staged before. Those of a killed worker are compacted by the next worker or run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vectora_normalize.storage.objects import ObjectStore
 
 _logger = logging.getLogger(__name__)
-# Some ten times what compaction takes. If it takes longer, two workers compact at once, which costs time, nothing else.
+# Some ten times what compaction takes. If it takes longer, two workers compact at the same time, which only costs time.
 _LEASE_SECONDS: Final = 30.0
 _STAGED_KEY: Final = re.compile(r"/parts/(\d{4}-\d{2}-\d{2})/[^/]+\.json$")
 
@@ -66,10 +66,10 @@ class DailyItems:
             seconds=_LEASE_SECONDS,
         )
         self._may_continue = may_continue
-        self._processed: set[str] = set()  # so that an object that cannot be read or removed is not read for ever
+        self._processed: set[str] = set()  # an object that cannot be read or removed is not tried again
 
     def stage(self, day: dt.date, rows: Sequence[Row], name: str) -> None:
-        """Store rows for the list of a day; from here on they cannot be lost.
+        """Store rows for the list of a day. When this returns, they cannot be lost.
 
         Args:
             day: The day of the list.
@@ -82,7 +82,7 @@ class DailyItems:
         self._store.put(f"{self._prefix}{day.isoformat()}/{self._run_id}-{name}.json", to_json(rows))
 
     def compact(self) -> int:
-        """Add all staged rows to their lists, unless another worker is at it; return the number of objects added.
+        """Add all staged rows to their lists, unless another worker does; return the number of objects added.
 
         Raises:
             StoreError: The store failed; the staged objects stay.

@@ -1,7 +1,7 @@
 """The objects that a run writes to the data bucket: their keys, and how rows are added to them.
 
 Several runs of one client and day share ``items.json`` and ``raw.json``. Each run adds its rows to the stored ones and
-replaces rows with the same text. A second run of the day, or one at the same time, loses nothing of the first.
+replaces rows with the same text. So runs of the same day, also at the same time, do not lose each other's rows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The plan of a run: request and configuration, read and checked before anything is fetched or paid for."""
+"""The plan of a run: reads and checks request and configuration before anything is fetched or paid for."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _admitted(self) -> Generator[str | None]:
-        """Hold the client's lease; yield the name of the run whose work this one shares, or None."""
+        """Acquire the client's lease for the block; yield the name of the run whose work this one shares, or None."""
         mode = self.dependencies.settings.on_concurrent_run
         admission = RunAdmission(mode, self.dependencies.clock, self.invocation.deadline)
         try:
@@ -219,10 +219,10 @@ class _Run:
         rows = [value["item"].to_dict() for value in batch.values]
         total = self._add_rows(self.keys.items, rows)
         _logger.info("%s: %d items of this run, %d of the day", self.keys.items, len(rows), total)
-        self.daily_items.compact()  # what a killed worker has left; usually nothing
+        self.daily_items.compact()  # what killed workers have staged; usually nothing
 
     def _save_backlog(self, work_list: WorkList, batch: Batch, normalizer: Normalizer) -> None:
-        """Store what is left for the next run."""
+        """Store the unfinished items for the next run."""
         unfinished = list(work_list.dormant)
         for outcome in batch.outcomes:
             entry = work_list.entry(outcome.item)

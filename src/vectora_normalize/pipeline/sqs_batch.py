@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from vectora_normalize.pipeline.worklist import Batch
 
 _logger = logging.getLogger(__name__)
-# Faults and refusals that the same item would meet again, however often SQS delivers it.
+# Faults and refusals that every further delivery of the same item would repeat.
 _PERMANENT_FAULTS: Final = frozenset({Fault.VALIDATION, Fault.CONFLICT, Fault.INCOMPLETE_RESPONSE})
 _PERMANENT_REFUSALS: Final = frozenset({ErrorType.UNKNOWN_CLIENT, ErrorType.INACTIVE_CLIENT})
 # How long a client's configuration is used before it is read again: once a minute instead of for every ten items.
 _CONFIG_SECONDS: Final = 60.0
 _MAX_ATTRIBUTE_CHARACTERS: Final = 1000  # of an error in a dead letter
-# What SQS does not accept, neither in a body nor in the value of an attribute.
+# Characters that SQS does not accept, neither in a body nor in the value of an attribute.
 _UNSENDABLE: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

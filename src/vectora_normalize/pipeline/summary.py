@@ -28,8 +28,8 @@ class RunSummary:
 
     Args:
         client_id: The client.
-        items_ingested: Items of the run: those of the window, after filters and deduplication, and those that earlier
-            runs had left.
+        items_ingested: Items of the run: those of the window, after filters and deduplication, and unfinished ones of
+            earlier runs.
         items_normalized: Those of them that are normalised now, whichever run paid for them.
         seconds: Duration of the run.
         refusal: Why the answer is a 502; None where it is a 200.
@@ -84,8 +84,8 @@ def work_counts(work_list: WorkList, batch: Batch) -> dict[str, int]:
     """Return where the normalised items came from, and how many items were not normalised by this run.
 
     ``invoked`` + ``reused`` + ``joined`` are the items that are normalised: paid for by this run, by an earlier one, by
-    one at the same time. ``queued`` were sent to workers. ``resumed`` had been left by earlier runs, whatever their
-    outcome in this one. For ``given_up`` no request is sent any more.
+    one at the same time. ``queued`` were sent to workers. ``resumed`` were not finished by earlier runs, whatever
+    their outcome in this one. For ``given_up`` no request is sent any more.
     """
     origins = Counter(value["origin"] for value in batch.values)
     return {

@@ -1,4 +1,4 @@
-"""The items of a run: those that the sources gave, and those that earlier runs of the client have left."""
+"""The items of a run: those of the sources, and the unfinished ones of earlier runs of the client."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class WorkList(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         items: All of them, those of the sources first.
         entries: What earlier runs recorded of them, by the hash of the item's text.
-        given_up: Hashes of those for which no request is sent any more.
-        dormant: Given up, and in no source of this run; they stay in the backlog.
+        given_up: Hashes of the items for which no request is sent any more.
+        dormant: Items that are given up and in no source of this run; they stay in the backlog.
     """
 
     items: tuple[RawItem, ...]
@@ -44,7 +44,7 @@ class WorkList(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def resumed(self) -> int:
-        """How many of those an earlier run has left."""
+        """The number of items that earlier runs did not finish and that are tried again."""
         return len(self.entries.keys() - self.given_up)
 
     def backlog_items(self) -> list[BacklogItem]:
@@ -73,7 +73,7 @@ def make_work_list(
 
     Args:
         ingested: The items of the sources, each text once.
-        backlog: What earlier runs have left, by the hash of the item's text.
+        backlog: The unfinished items of earlier runs, by the hash of the item's text.
         key_of: Returns the key of an item's request.
     """
     hashes = {item.content_hash for item in ingested}

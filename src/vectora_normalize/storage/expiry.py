@@ -1,7 +1,7 @@
-"""What leases and claims have in common: an owner, and an instant at which they expire.
+"""The common part of leases and claims: an owner, and a time at which they expire.
 
-Nobody can be asked whether they are still alive, so a lease expires. It is written and read by different machines:
-whoever reads one treats it as expired only when it must have expired on its owner's clock, too.
+Other processes cannot know whether the owner is still alive, so a lease expires. It is written and read by different
+machines: a reader treats it as expired only when it must have expired on its owner's clock, too.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class LeaseRecord(msgspec.Struct, frozen=True):
-    """A stored statement that somebody is at work.
+    """A stored lease or claim.
 
     Args:
-        owner: A name that nobody else has, not even the same run a second time.
-        expires_at: When the lease expires, whatever has become of its owner.
+        owner: A name that no other lease has, not even another one of the same run.
+        expires_at: When it expires.
     """
 
     owner: str
     expires_at: Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
     def is_expired(self, now: dt.datetime, skew: float) -> bool:
-        """Return whether somebody else may take it over.
+        """Return whether another owner may replace it.
 
         Args:
             now: The current time on this machine's clock.

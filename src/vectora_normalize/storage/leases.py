@@ -1,7 +1,7 @@
 """Leases: one object that names the run that is under way. A lease expires at the deadline of its run.
 
-The lease lets a second run of the same client notice the first; what it does then is a setting. The lease is not what
-keeps an item from being paid for twice: the claims of the items do that, with or without a lease.
+The lease lets a second run of the same client notice the first; what it does then is a setting. The lease does not
+prevent that an item is paid for twice: the claims of the items do, with or without a lease.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Lease:
         self._expires_at: dt.datetime | None = None
 
     def acquire(self) -> LeaseRecord | None:
-        """Acquire the lease; return the record of the run that holds it, or None where this run holds it now.
+        """Acquire the lease. Return None where this run has it now, else the record of the run that has it.
 
         Raises:
             StoreError: The store failed, or others kept writing the object.
@@ -106,7 +106,7 @@ class Lease:
             self._expires_at = record.expires_at
 
     def release(self) -> None:
-        """End the lease, if this run still holds it."""
+        """End the lease, if this run still has it."""
         held, self._held = self._held, None
         if held is None:
             return
@@ -117,7 +117,7 @@ class Lease:
 
 
 def _parse(body: bytes) -> LeaseRecord | None:
-    """Return the record; an object that is none blocks nobody."""
+    """Return the record; None where the object is not a record, so that it blocks no run."""
     try:
         return msgspec.json.decode(body, type=LeaseRecord)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
 _MAX_KEY_BYTES = 1024  # S3's own limit
-# A segment never begins with a dot, so neither `..` nor the folder store's temporary files can be named by a key.
+# A segment never begins with a dot, so a key can name neither ``..`` nor the temporary files of the folder store.
 _SEGMENT = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*")
 
 
@@ -59,7 +59,7 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class ObjectStore(Protocol):
-    """A flat store of bytes under keys such as `clients/lai_weekly.yaml`; safe to share between threads."""
+    """A flat store of bytes under keys such as ``clients/lai_weekly.yaml``; threads may share it."""
 
     @property
     def clock_skew(self) -> float:
@@ -127,11 +127,11 @@ class ObjectStore(Protocol):
 
 
 def check_key(key: str) -> str:
-    """Return the key, if every store can hold it.
+    """Return the key, if it is valid in every store.
 
     Raises:
-        StoreError: It is empty, absolute, too long, or has a segment that begins with a dot or holds a backslash or a
-            control character.
+        StoreError: It is empty, absolute, too long, or has a segment that begins with a dot or contains a backslash
+            or a control character.
     """
     segments = key.split("/")
     if len(key.encode(errors="surrogatepass")) > _MAX_KEY_BYTES or not all(map(_SEGMENT.fullmatch, segments)):
