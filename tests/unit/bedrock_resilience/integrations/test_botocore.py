@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -72,12 +73,19 @@ class Account:
     clock: FakeClock = field(default_factory=FakeClock)
     pacer: RecordingPacer = field(default_factory=RecordingPacer)
     events: list[Event] = field(default_factory=list[Event])
+    clients: list[Client] = field(default_factory=list[Client])
 
     def client(self, **options: object) -> Client:
         """A client from the session, plain unless the session is protected."""
-        return self.session.client(
-            "bedrock-runtime", **{"endpoint_url": self.emulator.endpoint_url, "region_name": "eu-west-3", **options}
-        )
+        settings = {"endpoint_url": self.emulator.endpoint_url, "region_name": "eu-west-3", **options}
+        client = self.session.client("bedrock-runtime", **settings)
+        self.clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close the connections of all clients."""
+        for client in self.clients:
+            client.close()
 
     def protected(self, target: Client = None, **parts: Any) -> Client:  # noqa: ANN401 - as those of protect
         """The target, by default a client, under the policy."""
@@ -114,9 +122,11 @@ def server() -> Generator[BedrockEmulator]:
 
 
 @pytest.fixture
-def account(server: BedrockEmulator) -> Account:
+def account(server: BedrockEmulator) -> Generator[Account]:
     server.reset()
-    return Account(server, new_session())
+    account = Account(server, new_session())
+    yield account
+    account.close()
 
 
 def converse(client: Client) -> Client:
@@ -232,6 +242,7 @@ def test_every_client_of_a_session_is_protected(account: Account, make_session: 
     for config in (None, Config(retries={"mode": "adaptive", "max_attempts": 2})):
         account.emulator.fail_next(3)
         client = make("bedrock-runtime", endpoint_url=account.emulator.endpoint_url, config=config, **keys)
+        account.clients.append(client)
         assert protection_of(client) is protection_of(session)
         converse(client)
     assert account.emulator.requests == 8
@@ -366,6 +377,7 @@ def test_a_quota_is_paced_for_many_threads() -> None:
             thread.start()
         for thread in threads:
             thread.join()
+        account.close()
     assert emulator.requests - emulator.throttles == 60
     assert emulator.throttles <= 0.02 * emulator.requests
     assert clock.monotonic() > 10
@@ -450,10 +462,11 @@ def test_a_stream_that_fails_after_its_first_event_is_not_retried(account: Accou
     client = account.protected(pacer=account.pacer)
     request = REQUEST if operation == "converse_stream" else {"modelId": SONNET, "body": BODY}
     response = getattr(client, operation)(**request)
-    events = iter(response.get("stream") or response["body"])
-    assert next(events)
-    with pytest.raises(EventStreamError, match="throttlingException") as caught:
-        next(events)
+    with closing(response.get("stream") or response["body"]) as stream:
+        events = iter(stream)
+        assert next(events)
+        with pytest.raises(EventStreamError, match="throttlingException") as caught:
+            next(events)
     assert caught.value.__notes__ == [
         "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: not retryable"
     ]
@@ -489,7 +502,7 @@ def test_a_stream_that_is_interrupted_from_outside_ends_the_call(
     events = iter(stream)
     next(events)
     monkeypatch.setattr(stream, "_parse_event", press_ctrl_c)
-    with pytest.raises(KeyboardInterrupt):
+    with closing(stream), pytest.raises(KeyboardInterrupt):
         next(events)
     assert account.events == []
     assert account.pacer.outcomes == [("answered", None)]
