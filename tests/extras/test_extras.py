@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.packaging
 
-TESTED = {"aws", "cli", "normalize", "plot", "testing"}
+TESTED = {"aws", "cli", "httpx", "normalize", "plot", "testing"}
 
 RETRY = """
 from bedrock_resilience import RetryPolicy
@@ -94,6 +94,18 @@ def test_cli_prints_the_schedule(install: Callable[..., Installed]) -> None:
     cli = install("cli")
     assert "boto3" not in cli.packages()
     assert "0.5" in cli.run("bedrock-resilience", "schedule")
+
+
+def test_httpx_protects_a_client(install: Callable[..., Installed]) -> None:
+    code = """
+import httpx, httpx2
+from bedrock_resilience import RetryPolicy, protect
+for package in httpx, httpx2:
+    client = package.Client(transport=package.MockTransport(lambda request: package.Response(429)))
+    response = protect(client, policy=RetryPolicy(base_delay=0.0)).post("http://127.0.0.1/openai/v1/responses")
+    print(response.status_code)
+"""
+    assert install("httpx").python(code) == "429\n429\n"
 
 
 def test_plot_draws_a_schedule(install: Callable[..., Installed], tmp_path: Path) -> None:

@@ -43,11 +43,19 @@ _MODULES: Final = {
     ("aioboto3.session", "Session"): "_aiobotocore",
     ("aiobotocore.client", "AioBaseClient"): "_aiobotocore",
     ("aiobotocore.session", "AioSession"): "_aiobotocore",
+    ("anthropic._base_client", "AsyncAPIClient"): "_sdks",
+    ("anthropic._base_client", "SyncAPIClient"): "_sdks",
     ("boto3.session", "Session"): "_botocore",
     ("botocore.client", "BaseClient"): "_botocore",
     ("botocore.session", "Session"): "_botocore",
+    ("httpx", "AsyncClient"): "_httpx",
+    ("httpx", "Client"): "_httpx",
+    ("httpx2", "AsyncClient"): "_httpx",
+    ("httpx2", "Client"): "_httpx",
+    ("openai._base_client", "AsyncAPIClient"): "_sdks",
+    ("openai._base_client", "SyncAPIClient"): "_sdks",
 }
-_ACCEPTED: Final = "a session or a client of boto3 or botocore"
+_ACCEPTED: Final = "a session or a client of boto3 or botocore, or a client of httpx, httpx2, anthropic or openai"
 
 
 def protect(
@@ -68,7 +76,8 @@ def protect(
 
     Args:
         target: A session or a client of boto3 or botocore. Of a session, every ``bedrock-runtime`` client that is made
-            from now on is protected, whoever makes it.
+            from now on is protected, whoever makes it. Or a client of httpx or httpx2, synchronous or not, of which the
+            requests to Bedrock are protected; or one of the SDKs of Anthropic and OpenAI for Bedrock.
         policy: Which faults are retried, how often, and after which delays.
         pacer: Asked before every request, and informed of the result of each.
         budget: Limits the retries of all calls that share it.
@@ -83,6 +92,7 @@ def protect(
 
     Raises:
         TypeError: The target is of no known kind, or another argument has the wrong type.
+        ValueError: The target is a client of an SDK that does not call Bedrock.
     """
     protection = Protection.checked(
         policy=policy,

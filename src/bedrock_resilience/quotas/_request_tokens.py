@@ -16,6 +16,7 @@ _MAX_TOKENS_PATHS: Final = (
     ("inferenceConfig", "max_new_tokens"),  # Nova, in older requests
     ("max_tokens",),  # Claude, Mistral AI, Cohere, Jamba, DeepSeek, Qwen
     ("max_completion_tokens",),  # OpenAI, and others that follow it
+    ("max_output_tokens",),  # OpenAI's Responses API
     ("max_tokens_to_sample",),  # Claude 2
     ("max_gen_len",),  # Llama
     ("textGenerationConfig", "maxTokenCount"),  # Titan

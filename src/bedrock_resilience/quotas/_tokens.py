@@ -336,6 +336,9 @@ _UNREAD: Final = frozenset(
     }
 )
 
+# The types of images in the bodies of Claude, and of Chat Completions and Responses.
+_IMAGE_TYPES: Final = ("image", "image_url", "input_image")
+
 
 def _measure(part: object) -> tuple[int, int]:
     """Return the characters of all texts in a request (or a part of it), and the tokens of its images."""
@@ -343,7 +346,7 @@ def _measure(part: object) -> tuple[int, int]:
         return len(part), 0
     if isinstance(part, Mapping):
         fields = cast("Mapping[object, object]", part)
-        if "image" in fields:
+        if "image" in fields or fields.get("type") in _IMAGE_TYPES:
             return 0, IMAGE_TOKENS
         names = sum(len(name) for name in fields if isinstance(name, str))
         sizes = [_measure(value) for name, value in fields.items() if name not in _UNREAD]

@@ -150,6 +150,7 @@ class TestPacing:
             ({"body": b'{"max_tokens": 7}'}, 7),
             ({"body": bytearray(b'{"max_tokens": 7}')}, 7),
             ({"body": {"max_gen_len": 7}}, 7),
+            ({"body": {"max_output_tokens": 7}}, 7),
             ({"body": {"inferenceConfig": {"maxTokens": 7}}}, 7),
             ({"body": {"textGenerationConfig": {"maxTokenCount": 7}}}, 7),
             ({"inferenceConfig": None}, 64_000),

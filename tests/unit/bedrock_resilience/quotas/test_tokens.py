@@ -205,6 +205,10 @@ class TestTokenEstimator:
         keys = len("modelIdsystemtextmessagesrolecontenttextinferenceConfig")
         assert estimator.estimate(request) == keys + len("user") + 3 + 4
 
+    @pytest.mark.parametrize("kind", ["image", "image_url", "input_image"])
+    def test_an_image_of_the_other_apis_counts_the_same(self, kind: str) -> None:
+        assert TokenEstimator().estimate({"type": kind, "source": {"data": "A" * 100_000}}) == 1_600
+
     def test_an_image_counts_as_a_fixed_number_whatever_its_bytes(self) -> None:
         estimator = TokenEstimator(tokens_per_character=1.0)
         part = {"image": {"format": "png", "source": {"bytes": b"x" * 100_000}}}

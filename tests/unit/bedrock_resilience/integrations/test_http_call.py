@@ -1,0 +1,39 @@
+"""Which requests are calls of Bedrock; the responses are shown with the clients."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from bedrock_resilience.integrations._http_call import operation_of
+
+MODEL = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+class Url:
+    """What of a URL of httpx matters here."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.host = parts.hostname
+        self.raw_path = f"{parts.path}?{parts.query}".encode()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (f"https://bedrock-runtime.eu-west-3.amazonaws.com/model/{MODEL}/converse", (MODEL, True)),
+        ("https://h/gateway/model/arn%3Aaws%3Abedrock%3A%3A1%3Ap%2Fx/invoke", ("arn:aws:bedrock::1:p/x", True)),
+        ("https://h/model/x/count-tokens", ("x", False)),
+        ("https://h/anthropic/v1/messages", (None, True)),
+        ("https://h/anthropic/v1/messages/count_tokens", (None, False)),
+        ("https://bedrock-mantle.eu-west-3.api.aws/v1/responses", (None, True)),
+        ("https://api.openai.com/v1/responses", None),
+        ("https://bedrock-mantle.eu-west-3.api.aws/v1/models", None),
+        ("https://h/model/x/converse/more", None),
+    ],
+)
+def test_operations_are_known_by_their_path(url: str, expected: object) -> None:
+    assert operation_of("POST", Url(url)) == expected
+    assert operation_of("GET", Url(url)) is None
