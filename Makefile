@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv-dev/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test fast lint format types docs bench conformance surface mutation lock newest audit sbom ci clean
+.PHONY: help test fast lint format types docs bench clients conformance surface mutation lock newest audit sbom ci clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -53,6 +53,9 @@ bench: $(BIN)/pytest  ## run all benchmarks
 	$(BIN)/python -m benchmarks.normalize.throughput
 	$(BIN)/python -m benchmarks.cold_start
 
+clients: $(BIN)/pytest  ## run other projects' clients under `protect`, in environments of their own, and print what each sent
+	scripts/client_matrix.sh
+
 conformance: $(BIN)/pytest  ## run the tables of failures with every client, in environments of their own
 	scripts/conformance_matrix.sh
 
@@ -85,4 +88,4 @@ ci:  ## run the gate, as the server does
 	.ci/run
 
 clean:  ## remove what these tasks made
-	rm -rf .venv-dev .venv-newest .venv-audit .venv-sbom .venv-conformance mutants build dist site sbom.json .coverage* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv-dev .venv-newest .venv-audit .venv-sbom .venv-clients .venv-conformance mutants build dist site sbom.json .coverage* .mypy_cache .pytest_cache .ruff_cache

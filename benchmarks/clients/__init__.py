@@ -1,0 +1,1 @@
+"""Clients of other projects, unmodified, under ``protect``: ``make clients`` prints the table."""

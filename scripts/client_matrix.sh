@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Run other projects' clients under `protect` against the emulator, each in an environment of its own, and print what each
+# sent. Needs a network for the packages, which are not in the lock. Use: scripts/client_matrix.sh [ENVIRONMENT...]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# name | requirements | the clients of benchmarks/clients to run
+environments=(
+  "boto3-oldest|boto3==1.43.11 botocore==1.43.11|boto3"
+  "boto3-newest|boto3|boto3"
+  "aiobotocore|aiobotocore|aiobotocore"
+  "anthropic-0|anthropic[bedrock]<1|anthropic"
+  "anthropic-1|anthropic[bedrock]<2|anthropic"
+  "anthropic-newest|anthropic[bedrock]|anthropic"
+  "openai-1|openai<2|openai"
+  "openai-2|openai<3|openai"
+  "openai-newest|openai|openai"
+  "langchain|langchain-aws|langchain-aws"
+  "strands|strands-agents|strands-agents"
+  "pydantic-ai|pydantic-ai-slim[bedrock]|pydantic-ai"
+  "llama-index|llama-index-llms-bedrock-converse llama-index-embeddings-bedrock|llama-index"
+  "litellm|litellm|litellm"
+  "instructor|instructor boto3|instructor"
+  "haystack|amazon-bedrock-haystack|haystack"
+)
+
+uv=${UV:-.venv-dev/bin/uv}
+failed=()
+for environment in "${environments[@]}"; do
+  IFS="|" read -r name requirements clients <<<"$environment"
+  if (($#)) && [[ " $* " != *" $name "* ]]; then continue; fi
+  folder=".venv-clients/$name"
+  "$uv" venv --quiet --clear "$folder"
+  # shellcheck disable=SC2086 - a list of words
+  "$uv" pip install --quiet --python "$folder/bin/python" --editable . $requirements
+  echo "== $name"
+  # shellcheck disable=SC2086 - a list of words
+  "$folder/bin/python" -W ignore -m benchmarks.clients $clients 2>"$folder/errors.txt" || failed+=("$name")
+done
+if ((${#failed[@]})); then
+  echo "wrong: ${failed[*]}" >&2
+  exit 1
+fi
