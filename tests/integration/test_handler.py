@@ -61,7 +61,7 @@ class TestARunThatIsDone:
         assert report["disabled_sources"] == ["press_sector__depot_digest"]
         for source in report["sources"]:
             counts = source["counts"]
-            assert counts["found"] == sum(count for name, count in counts.items() if name != "found") > 0
+            assert counts["entries"] == sum(count for name, count in counts.items() if name != "entries") > 0
         kept = sum(source["counts"]["kept"] for source in report["sources"])
         assert kept == len(report["items"]) == answer["body"]["items_ingested"]
         assert {account["status"] for account in report["items"]} == {"succeeded"}
@@ -279,7 +279,7 @@ class TestARefusal:
     @pytest.mark.parametrize(
         ("key", "text", "message"),
         [
-            (CLIENT, "client_profile: [", r"clients/lai_weekly\.yaml: no YAML"),
+            (CLIENT, "client_profile: [", r"clients/lai_weekly\.yaml: invalid YAML"),
             (CLIENT, "client_profile: {client_id: lai_weekly}", r"source_config: selects no source"),
             (CATALOG, "sources: 3", r"source_catalog\.yaml: sources: got 3"),
             ("canonical/scopes/company_scopes.yaml", "{}", r"company_scopes\.yaml: watch_domains: got 'lai_companies'"),

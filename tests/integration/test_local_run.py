@@ -123,7 +123,7 @@ def test_the_dirt_of_the_example_is_accounted_for(whole: Whole) -> None:
     for source in report["sources"]:
         totals.update(source["counts"])
     assert totals == {
-        "found": 131,
+        "entries": 131,
         "kept": ALL,
         "duplicate": 7,
         "undated": 5,

@@ -48,7 +48,7 @@ def test_each_source_is_read_or_fails_alone() -> None:
         fetcher = Fetcher(
             FetchLimits(total_seconds=1, per_host=8), addresses=AddressPolicy(allowed=("127.0.0.1/32",), ports=None)
         )
-        ingested = ingest(sources, Window.back_from(TODAY, 7), ContentFilters(min_word_count=3), fetcher)
+        ingested = ingest(sources, Window.last_days(TODAY, 7), ContentFilters(min_word_count=3), fetcher)
         assert canary.connections == 0
 
     assert [(item.source_key, item.title, item.content, item.published_at) for item in ingested.items] == [
@@ -66,16 +66,16 @@ def test_each_source_is_read_or_fails_alone() -> None:
         "page": None,
         "rss": None,
         "atom": None,
-        "metadata": FetchErrorKind.REFUSED_ADDRESS,
-        "inside": FetchErrorKind.REFUSED_ADDRESS,
-        "slow": FetchErrorKind.TOO_SLOW,
-        "html": FetchErrorKind.UNREADABLE,
+        "metadata": FetchErrorKind.BLOCKED_ADDRESS,
+        "inside": FetchErrorKind.BLOCKED_ADDRESS,
+        "slow": FetchErrorKind.TIMEOUT,
+        "html": FetchErrorKind.PARSE_ERROR,
         "gone": FetchErrorKind.NOT_FOUND,
-        "nowhere": FetchErrorKind.NO_ADDRESS,
+        "nowhere": FetchErrorKind.MISSING_URL,
     }
-    assert reports["page"].counts == Counts(found=2, kept=1, undated=1)
-    assert reports["rss"].counts == Counts(found=2, kept=1, outside_window=1)
-    assert reports["atom"].counts == Counts(found=1, duplicate=1)
-    assert all(report.counts.balances for report in ingested.sources)
+    assert reports["page"].counts == Counts(entries=2, kept=1, undated=1)
+    assert reports["rss"].counts == Counts(entries=2, kept=1, outside_window=1)
+    assert reports["atom"].counts == Counts(entries=1, duplicate=1)
+    assert all(report.counts.balanced for report in ingested.sources)
     assert "hunter2" not in repr(ingested)
     assert not ingested.all_failed

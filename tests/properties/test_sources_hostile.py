@@ -43,7 +43,7 @@ def measured() -> dict[str, Any]:
 def test_every_document_is_parsed_or_fails_with_a_known_kind(measured: dict[str, Any]) -> None:
     assert len(RECIPES) >= (2_000 if NIGHTLY else 350)
     assert sum(measured["kinds"].values()) == len(RECIPES)
-    assert set(measured["kinds"]) <= {"read", "unreadable", "empty", "broken_answer", "too_large"}
+    assert set(measured["kinds"]) <= {"read", "parse_error", "empty_response", "invalid_response", "too_large"}
     assert measured["kinds"]["read"] > len(RECIPES) / 2
     assert measured["requests"] >= len(RECIPES)
 

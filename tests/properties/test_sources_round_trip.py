@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse.feeds import parse_feed
 from vectora_normalize.sources.parse.pages import parse_page
-from vectora_normalize.sources.parse.text import clean_markup, plain
+from vectora_normalize.sources.parse.text import clean_markup, clean_text
 
 if TYPE_CHECKING:
     from vectora_normalize.sources.parse.entries import Document, DocumentEntry
@@ -33,7 +33,9 @@ class News(NamedTuple):
 def words(least: int, most: int) -> st.SearchStrategy[str]:
     """Texts of several words, in letters of many scripts, with characters that markup has to escape."""
     letters = st.characters(categories=["Lu", "Ll", "Lo"], include_characters="<>&'\"-")
-    return st.lists(st.text(letters, min_size=4, max_size=9), min_size=least, max_size=most).map(" ".join).map(plain)
+    return (
+        st.lists(st.text(letters, min_size=4, max_size=9), min_size=least, max_size=most).map(" ".join).map(clean_text)
+    )
 
 
 NEWS = st.builds(
@@ -48,7 +50,9 @@ ITEMS = st.lists(NEWS, min_size=1, max_size=6, unique_by=lambda news: news.path)
 
 
 def read_back(document: Document) -> list[tuple[str, str, str, dt.date | None]]:
-    return [(clean_markup(e.title), clean_markup(e.summary), e.link, e.published) for e in document.entries]
+    return [
+        (clean_markup(e.title, 20_000), clean_markup(e.summary, 20_000), e.link, e.published) for e in document.entries
+    ]
 
 
 def expected(items: list[News]) -> list[tuple[str, str, str, dt.date | None]]:
@@ -166,8 +170,8 @@ SOUP = st.lists(TOKENS, max_size=60).map("".join).map(lambda text: text.encode("
 def check(entries: tuple[DocumentEntry, ...]) -> None:
     for entry in entries:
         assert entry.link == "" or entry.link.startswith(("http://", "https://"))
-        clean_markup(entry.title).encode()
-        clean_markup(entry.summary).encode()
+        clean_markup(entry.title, 20_000).encode()
+        clean_markup(entry.summary, 20_000).encode()
 
 
 @given(SOUP | st.binary(max_size=400))

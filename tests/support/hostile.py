@@ -316,7 +316,7 @@ def read_all(url: str, modes: Sequence[str]) -> dict[str, object]:
         Source(source_key=str(number), ingestion_mode=mode, rss_url=f"{url}/{number}", html_url=f"{url}/{number}")
         for number, mode in enumerate(modes)
     ]
-    window = Window.back_from(TODAY, 30)
+    window = Window.last_days(TODAY, 30)
     limits = FetchLimits(total_seconds=60, workers=4, per_host=4)
     fetcher = Fetcher(limits, addresses=AddressPolicy(allowed=("127.0.0.1/32",), ports=None))
     seconds = [0.0] * len(sources)
@@ -334,7 +334,7 @@ def read_all(url: str, modes: Sequence[str]) -> dict[str, object]:
         "seconds": seconds,
         "kinds": kinds,
         "items": len(some.items),
-        "balanced": all(report.counts.balances for report in some.sources),
+        "balanced": all(report.counts.balanced for report in some.sources),
         "megabytes": peak_memory(),
     }
 

@@ -91,10 +91,10 @@ def _problems(batch: BatchProgress) -> Sequence[tuple[str, int]]:
 
 
 def sources_table(report: Mapping[str, Any]) -> Table:
-    """Return a table with one row for each source: the entries found, kept and left out."""
+    """Return a table with one row for each source: its entries, those kept and those left out."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("source", overflow="fold")
-    for name in ("found", "kept"):
+    for name in ("entries", "kept"):
         table.add_column(name, justify="right")
     table.add_column("left out, and why", overflow="fold", style="dim")
     for source in report["sources"]:
@@ -102,7 +102,9 @@ def sources_table(report: Mapping[str, Any]) -> Table:
         left_out = ", ".join(f"{counts[name]} {words}" for name, words in _LEFT_OUT.items() if counts.get(name))
         remarks = "; ".join(filter(None, [source["message"], left_out, *source["problems"]]))
         style = "red" if source["failure"] else ""
-        table.add_row(Text(source["source_key"], style=style), str(counts["found"]), str(counts["kept"]), Text(remarks))
+        table.add_row(
+            Text(source["source_key"], style=style), str(counts["entries"]), str(counts["kept"]), Text(remarks)
+        )
     return table
 
 

@@ -1,1 +1,1 @@
-"""The embedded run: folders for the buckets, files for the sources, an emulator for Bedrock, and the same pipeline."""
+"""The local run: the same pipeline, with folders for the buckets, files for the sources and an emulator for Bedrock."""

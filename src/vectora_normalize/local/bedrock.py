@@ -1,4 +1,4 @@
-"""The Bedrock client of a local run: it talks to the emulator, whatever the user's environment says."""
+"""The Bedrock client of a local run: it calls the emulator, regardless of the user's environment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 REGION: Final = "eu-west-3"
 
-# What botocore reads: settings, profiles, plugins, certificates and proxies, each able to send the client elsewhere or
-# to refuse it (a profile that does not exist, a bearer token that may not go over http, a FIPS endpoint).
-_READ_BY_BOTOCORE: Final = ("AWS_", "BOTO", "REQUESTS_CA_BUNDLE", "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-_INSTEAD: Final = {
+# Prefixes of the variables that botocore reads: settings, profiles, plugins, certificates and proxies. Each of them can
+# redirect the client or make it fail (a profile that does not exist, a bearer token that is not allowed over http, a
+# FIPS endpoint).
+_BOTOCORE_PREFIXES: Final = ("AWS_", "BOTO", "REQUESTS_CA_BUNDLE", "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_REPLACEMENTS: Final = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -24,39 +25,40 @@ _INSTEAD: Final = {
 
 
 def emulator_client(endpoint_url: str, *, workers: int, read_timeout: float) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-    """A `bedrock-runtime` client for the emulator, with credentials that mean nothing.
+    """Return a ``bedrock-runtime`` client for the emulator, with dummy credentials.
 
     Args:
-        endpoint_url: The emulator's address.
-        workers: Threads that will use the client at the same time.
-        read_timeout: Seconds to wait for an answer.
+        endpoint_url: The URL of the emulator.
+        workers: Threads that use the client at the same time.
+        read_timeout: Seconds to wait for a response.
     """
-    with _no_settings():
+    with _without_user_settings():
         return bedrock_runtime_client(
             REGION,
             workers=workers,
             read_timeout=read_timeout,
             endpoint_url=endpoint_url,
             aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - the emulator asks for no secret
-            # A bearer token in the environment is looked for at every request, unless the signature was chosen in code.
+            aws_secret_access_key="local",  # noqa: S106 - the emulator does not check it
+            # Without a signature version, botocore looks for a bearer token in the environment at each request.
             signature_version="v4",
-            proxies={},  # macOS and Windows have proxies outside of the environment
+            proxies={},  # macOS and Windows also have proxies in their system settings
         )
 
 
 @contextlib.contextmanager
-def _no_settings() -> Generator[None]:
-    """An environment without the user's settings for AWS and proxies, while the client is made; later it reads none.
+def _without_user_settings() -> Generator[None]:
+    """Remove the user's settings for AWS and proxies from the environment until the end of the block.
 
-    The environment belongs to the whole process: nothing else may start threads that read it in the meantime.
+    The client reads the environment only when it is created. The environment is shared by all threads, so no other
+    thread may read it during the block.
     """
     before = dict(os.environ)
     try:
         for name in before:
-            if name.upper().startswith(_READ_BY_BOTOCORE):
+            if name.upper().startswith(_BOTOCORE_PREFIXES):
                 del os.environ[name]
-        os.environ.update(_INSTEAD)
+        os.environ.update(_REPLACEMENTS)
         yield
     finally:
         os.environ.clear()

@@ -1,4 +1,4 @@
-"""The fetcher of a local run: the real one, with the web behind it replaced by a folder."""
+"""The fetcher of a local run: the real one, with a server of local files in place of the internet."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from vectora_normalize.local.sources import LOOPBACK
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
-from vectora_normalize.sources.urls import parse_target, show_url
+from vectora_normalize.sources.urls import parse_target, redact_url
 
 if TYPE_CHECKING:
     from vectora_normalize.local.sources import SourceServer
 
 
 class LocalFetcher(Fetcher):
-    """Asks a `SourceServer` for whatever URL it is asked for, and nobody else.
+    """Fetches every URL from a ``SourceServer``.
 
-    What it returns carries the URL of the source, not that of the server, whose port differs from run to run: links and
-    item ids stay the same.
+    Results have the URL of the source, not that of the server, whose port differs from run to run. So links and item
+    ids are the same in each run.
 
     Args:
         sources: The running server.
@@ -33,15 +33,15 @@ class LocalFetcher(Fetcher):
         self._sources = sources
 
     def fetch(self, url: str, *, until: float | None = None) -> FetchResult:
-        """The document at a URL; see `Fetcher.fetch`."""
+        """Fetch the document at a URL; see ``Fetcher.fetch``."""
         target = parse_target(url)
         path = f"/{target.host}{target.path}"
         try:
-            found = super().fetch(f"{self._sources.base_url}{path}", until=until)
+            result = super().fetch(f"{self._sources.base_url}{path}", until=until)
         except FetchError as error:
-            where = f" (in a local run it is the file {self._sources.file_of(path)})"
-            missing = error.kind is FetchErrorKind.NOT_FOUND
-            error.message = f"{show_url(url)}: {error.message.partition(': ')[2]}{where if missing else ''}"
+            error.message = f"{redact_url(url)}: {error.message.partition(': ')[2]}"
+            if error.kind is FetchErrorKind.NOT_FOUND:
+                error.message += f" (in a local run it is the file {self._sources.file_of(path)})"
             error.args = (error.message,)
             raise
-        return msgspec.structs.replace(found, url=target.url)
+        return msgspec.structs.replace(result, url=target.url)

@@ -1,23 +1,22 @@
-"""Dates in a source's file that follow the day of the run.
+"""Date placeholders in the files of a local run, which are replaced by dates relative to the day of the run.
 
-A feed saved to a file grows old, and a window of seven days finds nothing in it any more. So a file may hold
-placeholders in place of its dates:
+The dates in a saved feed are soon outside a window of seven days. So a file may contain placeholders instead of dates:
 
     {{ date DAYSd [HH:MM[:SS[.fraction]]] FORMAT [ZONE] }}
 
-`DAYS` counts from the day of the run (`-2d`: two days before it); the time is the clock of `ZONE`, noon where none is
-given; `ZONE` is `Z` (the default), `GMT`, an American zone name as in RFC 822, or an offset such as `+09:00`.
+``DAYS`` is relative to the day of the run (``-2d``: two days before it). The time is in the zone ``ZONE``, and noon by
+default. ``ZONE`` is ``Z`` (the default), ``GMT``, an American zone name as in RFC 822, or an offset such as ``+09:00``.
 
-| format | gives |
+| format | result |
 |---|---|
-| `rfc822` | Thu, 12 Mar 2026 14:30:00 +0100 |
-| `rfc3339` | 2026-03-12T14:30:00+01:00 |
-| `iso-date` | 2026-03-12 |
-| `day-month` | 12 March 2026 |
-| `month-day` | March 12, 2026 |
+| ``rfc822`` | Thu, 12 Mar 2026 14:30:00 +0100 |
+| ``rfc3339`` | 2026-03-12T14:30:00+01:00 |
+| ``iso-date`` | 2026-03-12 |
+| ``day-month`` | 12 March 2026 |
+| ``month-day`` | March 12, 2026 |
 
-Other text between double braces is left alone: saved pages hold templates of their own. The file is treated as bytes,
-whatever its encoding, so that what is broken in it stays broken.
+Other text between double braces is not changed, because saved pages contain templates of their own. The file is
+processed as bytes, so that an invalid encoding stays as it is.
 """
 
 from __future__ import annotations
@@ -44,43 +43,43 @@ _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-# RFC 822, section 5.1, gives these zones names; real feeds still use them.
+# RFC 822, section 5.1, names these zones; real feeds still use them.
 _AMERICAN: Final = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
 _ZONES: Final = {"Z": 0, "GMT": 0, **_AMERICAN}
 
 
 class TemplateError(ValueError):
-    """A placeholder that cannot be read: which one, and what is accepted."""
+    """An invalid placeholder; the text says which one, and what is accepted."""
 
 
 def render(template: bytes, today: dt.date) -> bytes:
-    """The file with each placeholder replaced by its date.
+    """Return the content of a file with each placeholder replaced by its date.
 
     Args:
-        template: Content of the file, in an encoding that contains ASCII.
-        today: Day that the placeholders count from.
+        template: The content of the file, in an encoding that is a superset of ASCII.
+        today: The day to which the placeholders are relative.
 
     Raises:
-        TemplateError: A placeholder names no day, format or zone that is known.
+        TemplateError: A placeholder has an invalid day, time, format or zone.
     """
-    return _PLACEHOLDER.sub(lambda found: _rendered(found, today), template)
+    return _PLACEHOLDER.sub(lambda match: _render_placeholder(match, today), template)
 
 
-def _rendered(found: re.Match[bytes], today: dt.date) -> bytes:
-    shown = found[0].decode("ascii", errors="replace")
-    terms = _TERMS.fullmatch(found["terms"].decode("ascii", errors="replace").strip())
+def _render_placeholder(match: re.Match[bytes], today: dt.date) -> bytes:
+    placeholder = match[0].decode("ascii", errors="replace")
+    terms = _TERMS.fullmatch(match["terms"].decode("ascii", errors="replace").strip())
     if terms is None:
-        raise TemplateError(f"placeholder: got {shown}; accepted: {_ACCEPTED}")
-    formatted = _FORMATS.get(terms["format"])
-    if formatted is None:
-        raise TemplateError(f"placeholder: got {shown}; accepted formats: {', '.join(_FORMATS)}")
+        raise TemplateError(f"placeholder: got {placeholder}; accepted: {_ACCEPTED}")
+    format_date = _FORMATS.get(terms["format"])
+    if format_date is None:
+        raise TemplateError(f"placeholder: got {placeholder}; accepted formats: {', '.join(_FORMATS)}")
     zone = terms["zone"] or "Z"
     try:
         day = today + dt.timedelta(days=int(terms["days"]))
         time = dt.time.fromisoformat(terms["time"] or "12:00")
-        return formatted(dt.datetime.combine(day, time, _offset(zone)), zone).encode("ascii")
+        return format_date(dt.datetime.combine(day, time, _offset(zone)), zone).encode("ascii")
     except (ValueError, OverflowError) as error:
-        raise TemplateError(f"placeholder: got {shown}: {error}; accepted: {_ACCEPTED}") from None
+        raise TemplateError(f"placeholder: got {placeholder}: {error}; accepted: {_ACCEPTED}") from None
 
 
 def _offset(zone: str) -> dt.timezone:
@@ -88,19 +87,19 @@ def _offset(zone: str) -> dt.timezone:
         minutes = int(zone[1:3]) * 60 + int(zone[-2:])
         return dt.timezone(dt.timedelta(minutes=-minutes if zone[0] == "-" else minutes))
     if zone not in _ZONES:
-        raise ValueError(f"zone {zone} is none of {', '.join(_ZONES)} and no offset such as +01:00")
+        raise ValueError(f"zone {zone} is not one of {', '.join(_ZONES)} or an offset such as +01:00")
     return dt.timezone(dt.timedelta(hours=_ZONES[zone]))
 
 
 def _rfc822(instant: dt.datetime, zone: str) -> str:
-    written = zone.replace(":", "") if zone[0] in "+-" else zone.replace("Z", "+0000")
+    offset = zone.replace(":", "") if zone[0] in "+-" else zone.replace("Z", "+0000")
     day, month = _DAYS[instant.weekday()], _MONTHS[instant.month - 1][:3]
-    return f"{day}, {instant.day:02} {month} {instant.year:04} {instant:%H:%M:%S} {written}"
+    return f"{day}, {instant.day:02} {month} {instant.year:04} {instant:%H:%M:%S} {offset}"
 
 
 def _rfc3339(instant: dt.datetime, zone: str) -> str:
-    written = instant.isoformat()
-    return written.replace("+00:00", "Z") if zone in {"Z", "GMT"} else written
+    text = instant.isoformat()
+    return text.replace("+00:00", "Z") if zone in {"Z", "GMT"} else text
 
 
 def _iso_date(instant: dt.datetime, _zone: str) -> str:

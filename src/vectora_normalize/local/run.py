@@ -1,4 +1,4 @@
-"""What a run touches on this machine: folders for the buckets, files for the web, an emulator for Bedrock."""
+"""The dependencies of a local run: folders for the buckets, files for the sources, an emulator for Bedrock."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.quotas import Quota
 
-LATENCY: Final = 0.05
-"""Seconds that the emulator takes for an answer: enough to see workers work side by side, and a run takes seconds."""
+LATENCY_SECONDS: Final = 0.05
+"""Latency of the emulator in seconds: enough to show concurrency, while a run still takes only seconds."""
 
-_ACCEPTED: Final = "a folder with config/ and sources/ in it, such as examples/lai_weekly of the project's repository"
-# How Bedrock is called is worth trying out here; what else a Lambda's environment says has no meaning on a desk.
-_TUNING: Final = (
+_ACCEPTED: Final = "a folder that contains config/ and sources/, such as examples/lai_weekly in the repository"
+# The settings of the calls to Bedrock, which a local run can test; other settings of the Lambda do not apply.
+_BEDROCK_VARIABLES: Final = (
     "BEDROCK_BASE_DELAY",
     "BEDROCK_MAX_RETRIES",
     "BEDROCK_MODEL_ID",
@@ -40,14 +40,13 @@ _TUNING: Final = (
     "BEDROCK_TOKENS_PER_MINUTE",
     "MAX_BEDROCK_WORKERS",
 )
-# The emulator answers at once. And as long as this, and a little longer, an item stays claimed by a run that was
-# killed.
-_PATIENCE: Final = {"BEDROCK_READ_TIMEOUT": "10"}
+# The emulator answers at once, and after a killed run an item stays claimed a little longer than this timeout.
+_DEFAULTS: Final = {"BEDROCK_READ_TIMEOUT": "10"}
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFolder:
-    """A folder laid out as the two buckets and the web: `config/` and `sources/`.
+    """The input of a local run: a folder with the configuration in ``config/`` and the sources in ``sources/``.
 
     Args:
         path: The folder.
@@ -57,32 +56,32 @@ class LocalFolder:
 
     @property
     def config(self) -> Path:
-        """What is the configuration bucket elsewhere."""
+        """The folder in place of ``CONFIG_BUCKET``."""
         return self.path / "config"
 
     @property
     def sources(self) -> Path:
-        """What is the web elsewhere."""
+        """The folder in place of the internet; see ``SourceServer``."""
         return self.path / "sources"
 
     def check(self) -> None:
-        """Look whether it is one.
+        """Check that the folders exist.
 
         Raises:
-            RunRefusedError: INVALID_CONFIGURATION: it is not there, or a folder in it is missing.
+            RunRefusedError: INVALID_CONFIGURATION: the folder does not exist, or a folder in it is missing.
         """
         if not self.path.is_dir():
-            raise _refused(f"--local: got {str(self.path)!r}, which is no folder; accepted: {_ACCEPTED}")
+            raise _refused(f"--local: got {str(self.path)!r}, which is not a folder; accepted: {_ACCEPTED}")
         missing = [folder.name for folder in (self.config, self.sources) if not folder.is_dir()]
         if missing:
             names = " and ".join(f"{name}/" for name in missing)
             raise _refused(f"--local: got {str(self.path)!r}, which has no {names}; accepted: {_ACCEPTED}")
 
     def only_client(self) -> str:
-        """The id of the client, where there is one and no other.
+        """Return the id of the only client.
 
         Raises:
-            RunRefusedError: INVALID_CONFIGURATION: there is none, or a choice.
+            RunRefusedError: INVALID_CONFIGURATION: there is no client, or more than one.
         """
         clients = sorted(path.stem for path in (self.config / "clients").glob("*.yaml"))
         if len(clients) == 1:
@@ -94,23 +93,23 @@ class LocalFolder:
 
 
 def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, workers: int | None) -> Settings:
-    """The settings of a local run. Of the environment it reads how Bedrock is called, and nothing else.
+    """Return the settings of a local run; of the environment, only the settings of the calls to Bedrock are used.
 
     Args:
-        folder: Where the configuration is.
-        out: Where the results go.
-        environ: Such as `os.environ`.
-        workers: Calls in flight at once; None: as the environment says.
+        folder: The input.
+        out: The folder of the results.
+        environ: The environment, such as ``os.environ``.
+        workers: Calls in flight at the same time; None: the value of the environment.
 
     Raises:
-        RunRefusedError: INVALID_CONFIGURATION: a variable holds what is not accepted.
+        RunRefusedError: INVALID_CONFIGURATION: a variable has a value that is not accepted.
     """
-    tuning = {name: environ[name] for name in _TUNING if name in environ}
+    overrides = {name: environ[name] for name in _BEDROCK_VARIABLES if name in environ}
     buckets = {"CONFIG_BUCKET": "config", "DATA_BUCKET": "data", "ENV": "local"}
-    settings = Settings.from_env({**_PATIENCE, **tuning, **buckets})
+    settings = Settings.from_env({**_DEFAULTS, **overrides, **buckets})
     return msgspec.structs.replace(
         settings,
-        config_bucket=str(folder.config),  # a path, which no bucket could be called
+        config_bucket=str(folder.config),  # a path, which is not a valid name of a bucket
         data_bucket=str(out),
         max_workers=settings.max_workers if workers is None else workers,
     )
@@ -120,18 +119,18 @@ def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, 
 def local_dependencies(
     folder: LocalFolder, out: Path, settings: Settings, *, today: dt.date, quota: Quota | None
 ) -> Generator[Dependencies]:
-    """The dependencies of a run; servers and connections are gone at the end of the block.
+    """Yield the dependencies of a local run; close its servers and connections at the end of the block.
 
     Args:
-        folder: What the run works on.
-        out: What is the data bucket elsewhere.
-        settings: As `settings_for` makes them.
-        today: Day that the dates of the sources count from, UTC.
-        quota: Of the emulator; None: nothing is throttled.
+        folder: The input.
+        out: The folder in place of ``DATA_BUCKET``.
+        settings: The settings from ``settings_for``.
+        today: The day in UTC to which the date placeholders of the sources are relative.
+        quota: The quota of the emulator; None: no request is throttled.
     """
     with (
         SourceServer(folder.sources, today) as sources,
-        BedrockEmulator(quota, LATENCY) as emulator,
+        BedrockEmulator(quota, LATENCY_SECONDS) as emulator,
         contextlib.closing(
             emulator_client(emulator.endpoint_url, workers=settings.max_workers, read_timeout=settings.read_timeout)
         ) as client,

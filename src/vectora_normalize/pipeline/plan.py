@@ -153,7 +153,7 @@ def _no_sources_error(request: RunRequest, disabled: tuple[str, ...]) -> RunRefu
 def _window(request: RunRequest, client: catalog.ClientConfig, today: dt.date) -> Window:
     if request.from_date is None:
         days = request.period_days or client.default_period_days or DEFAULT_PERIOD_DAYS
-        return Window.back_from(today, days)
+        return Window.last_days(today, days)
     if request.to_date is None:
-        return Window(request.from_date, today, slack=FUTURE_DAYS)
+        return Window(request.from_date, today, future_days=FUTURE_DAYS)
     return Window(request.from_date, request.to_date)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vectora_normalize.pipeline.plan import Plan
     from vectora_normalize.pipeline.worklist import Batch, WorkList
     from vectora_normalize.settings import Settings
-    from vectora_normalize.sources.collect import Ingested
+    from vectora_normalize.sources.collect import IngestResult
 
 
 class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
     started_at: dt.datetime
     settings: Settings
     plan: Plan
-    ingested: Ingested
+    ingested: IngestResult
     work_list: WorkList
     batch: Batch
     refusal: RunRefusedError | None

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from vectora_normalize.pipeline.dependencies import Dependencies, Invocation
     from vectora_normalize.pipeline.plan import Plan
     from vectora_normalize.pipeline.worklist import Batch
-    from vectora_normalize.sources.collect import Ingested
+    from vectora_normalize.sources.collect import IngestResult
 
 _logger = logging.getLogger(__name__)
 _NO_ITEMS: Final[Batch] = BatchReport(())
@@ -135,13 +135,13 @@ class _Run:
         finally:
             self.lease.release()
 
-    def _ingest(self, plan: Plan) -> Ingested:
+    def _ingest(self, plan: Plan) -> IngestResult:
         deadline = self.invocation.deadline
         filters = plan.client.content_filters
         until = deadline.at if deadline else None
         return ingest(plan.sources, plan.window, filters, self.dependencies.fetcher, until=until)
 
-    def _store_raw(self, ingested: Ingested) -> None:
+    def _store_raw(self, ingested: IngestResult) -> None:
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for item in ingested.items:
             rows[item.source_key].append(item.to_dict())
@@ -164,7 +164,7 @@ class _Run:
             read_timeout=settings.read_timeout,
         )
 
-    def _begin_backlog(self, ingested: Ingested, normalizer: Normalizer) -> WorkList:
+    def _begin_backlog(self, ingested: IngestResult, normalizer: Normalizer) -> WorkList:
         """Return the items of the run, after they were stored in the backlog."""
         if ingested.all_failed:
             return _NO_WORK
@@ -235,7 +235,7 @@ class _Run:
     def _summarize(
         self,
         plan: Plan,
-        ingested: Ingested,
+        ingested: IngestResult,
         work_list: WorkList,
         batch: Batch,
         refusal: RunRefusedError | None,
@@ -289,7 +289,7 @@ class _StopWatch:
         self._last = now
 
 
-def _refusal(ingested: Ingested, batch: Batch) -> RunRefusedError | None:
+def _refusal(ingested: IngestResult, batch: Batch) -> RunRefusedError | None:
     """Return why the run failed as a whole although its request is right; None where it did not."""
     if ingested.all_failed:
         failures = [f"{source.source_key}: {source.message}" for source in ingested.sources]

@@ -1,1 +1,1 @@
-"""From configured sources to raw items inside the window."""
+"""Sources: configuration, fetching, parsing, and the collection of the items of a window."""

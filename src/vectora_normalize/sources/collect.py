@@ -1,7 +1,7 @@
-"""All sources to the items of a window: fetched, read, cleaned, filtered, each entry accounted for.
+"""From sources to the items of a window: fetch, parse, clean and filter; every entry is counted.
 
-What a run keeps does not depend on which source answers first: fetching is parallel, but everything that looks at more
-than one source is done in the order of the sources.
+Fetching is concurrent, but everything that compares sources runs in the order of the sources. So the items of a run do
+not depend on which source answers first.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from vectora_normalize.items import RawItem, hash_content
-from vectora_normalize.sources.config.patterns import Patterns
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind, ParseError
-from vectora_normalize.sources.parse.text import clean_markup, count_words, cut
-from vectora_normalize.sources.urls import absolute_link, show_url
+from vectora_normalize.sources.parse.text import clean_markup, count_words, truncate
+from vectora_normalize.sources.patterns import Patterns
+from vectora_normalize.sources.urls import absolute_link, redact_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,54 +29,54 @@ if TYPE_CHECKING:
     from vectora_normalize.sources.parse.entries import Document, DocumentEntry
 
 FUTURE_DAYS: Final = 1
-"""How far beyond the day of the run an item may be dated: its author's day may already be tomorrow."""
+"""Days after the day of the run on which an item may be dated: in other time zones it may already be tomorrow."""
 
-_TITLE_LENGTH = 300  # characters
-_TITLE_FROM_TEXT = 100  # of a title that is made of the text, because the entry has none
-_EXCLUDE_BUDGET = 5.0  # seconds that a client's patterns may take of a whole run
+_MAX_TITLE_LENGTH = 300  # characters
+_MAX_GENERATED_TITLE = 100  # characters of a title that is made from the text, for an entry without a title
+_EXCLUDE_BUDGET_SECONDS = 5.0  # for a client's exclude patterns, in a whole run
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?![a-z])")
 _ENDS_SENTENCE = (".", "!", "?", ":", "\u2026", "\u3002")
 
 
 class Window(msgspec.Struct, frozen=True):
-    """The days whose items a run is about.
+    """The days of a run's items.
 
     Args:
         from_date: First day.
         to_date: Last day, included.
-        slack: Days after the last that are accepted as well.
+        future_days: Days after the last one that are accepted as well.
     """
 
     from_date: dt.date
     to_date: dt.date
-    slack: int = 0
+    future_days: int = 0
 
     @classmethod
-    def back_from(cls, today: dt.date, period_days: int) -> Window:
-        """The window of the last days: from `period_days` before today up to today, and a day for other time zones."""
-        return cls(today - dt.timedelta(days=period_days), today, slack=FUTURE_DAYS)
+    def last_days(cls, today: dt.date, period_days: int) -> Window:
+        """Return the window from ``period_days`` before today to today, and one day more for other time zones."""
+        return cls(today - dt.timedelta(days=period_days), today, future_days=FUTURE_DAYS)
 
-    def holds(self, day: dt.date) -> bool:
-        """Whether a day lies in the window."""
-        return self.from_date <= day <= self.to_date + dt.timedelta(days=self.slack)
+    def contains(self, day: dt.date) -> bool:
+        """Return whether a day is in the window."""
+        return self.from_date <= day <= self.to_date + dt.timedelta(days=self.future_days)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the entries of a source. `found` is the sum of all the others.
+    """What became of the entries of a source; ``entries`` is the sum of all other counts.
 
     Args:
-        found: Entries in the document.
-        kept: Items that the run goes on with.
+        entries: Entries in the document.
+        kept: Items of the run.
         outside_window: Dated before or after the window.
-        undated: Without a date that could be read.
-        duplicate: With the text of an item that an earlier source, or an earlier entry, already gave.
-        too_short: With fewer words than the client wants.
-        excluded: In which one of the client's patterns was found.
+        undated: Without a readable date.
+        duplicate: With the text of an item of an earlier source, or of an earlier entry.
+        too_short: With fewer words than the client's minimum.
+        excluded: With a match of one of the client's exclude patterns.
         invalid: Without title and text.
     """
 
-    found: int = 0
+    entries: int = 0
     kept: int = 0
     outside_window: int = 0
     undated: int = 0
@@ -86,25 +86,25 @@ class Counts:
     invalid: int = 0
 
     @property
-    def balances(self) -> bool:
-        """Whether every entry is accounted for."""
-        rest = self.outside_window + self.undated + self.duplicate + self.too_short + self.excluded + self.invalid
-        return self.found == self.kept + rest
+    def balanced(self) -> bool:
+        """Whether every entry is counted exactly once."""
+        dropped = self.outside_window + self.undated + self.duplicate + self.too_short + self.excluded + self.invalid
+        return self.entries == self.kept + dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReport:
-    """How it went with one source.
+    """The part of the run report for one source.
 
     Args:
-        source_key: The source.
-        url: What was fetched, without its query; empty where the catalogue gives no URL.
-        failure: Why nothing was read; None where the document was read.
-        message: The same for people; empty where the document was read.
-        problems: What was wrong with a document that was read all the same, one sentence each.
-        counts: What became of its entries.
-        received: Bytes that came over the wire.
-        seconds: How long fetching took.
+        source_key: The key of the source.
+        url: The fetched URL, redacted; empty where the catalogue gives none.
+        failure: Why the source gave no items; None where its document was parsed.
+        message: The failure as a sentence; empty where the document was parsed.
+        problems: One sentence for each defect of a document that was parsed.
+        counts: What became of the entries.
+        received_bytes: Bytes received.
+        fetch_seconds: Seconds that the fetch took.
     """
 
     source_key: str
@@ -113,21 +113,21 @@ class SourceReport:
     message: str = ""
     problems: tuple[str, ...] = ()
     counts: Counts
-    received: int = 0
-    seconds: float = 0.0
+    received_bytes: int = 0
+    fetch_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
-        return {**asdict(self), "problems": list(self.problems), "seconds": round(self.seconds, 3)}
+        """Return the report as JSON types."""
+        return {**asdict(self), "problems": list(self.problems), "fetch_seconds": round(self.fetch_seconds, 3)}
 
 
-class Ingested(msgspec.Struct, frozen=True):
-    """What a run has to work on.
+class IngestResult(msgspec.Struct, frozen=True):
+    """The items of a run, and a report on its sources.
 
     Args:
-        items: In the order of the sources, and of the entries in each.
+        items: The items in the order of the sources, and of the entries of each source.
         sources: One report for each source, in the same order.
-        problems: What was wrong beyond a single source, one sentence each.
+        problems: One sentence for each problem that does not concern a single source.
     """
 
     items: tuple[RawItem, ...]
@@ -136,7 +136,7 @@ class Ingested(msgspec.Struct, frozen=True):
 
     @property
     def all_failed(self) -> bool:
-        """Whether there were sources and none of them could be read."""
+        """Whether there is at least one source, and all of them failed."""
         return bool(self.sources) and all(report.failure for report in self.sources)
 
 
@@ -147,47 +147,47 @@ def ingest(
     fetcher: Fetcher,
     *,
     until: float | None = None,
-) -> Ingested:
-    """The items that these sources published in the window.
+) -> IngestResult:
+    """Return the items that the sources published in the window.
 
-    Nothing that a source does makes this fail: its failure stands in its report, and the others go on.
+    It never raises for a source: a failure is in the report of its source and does not affect the others.
 
     Args:
-        sources: What to read; their order decides which of two equal items is kept.
+        sources: The sources; of two equal items, the one of the earlier source is kept.
         window: The days.
-        filters: What the client wants left out.
-        fetcher: Opens the connections.
+        filters: The client's content filters.
+        fetcher: Fetches the documents.
         until: Instant of the fetcher's clock at which fetching ends.
     """
-    addressed = [source for source in sources if source.url]
-    read = fetcher.fetch_all(
-        [source.url for source in addressed],
-        lambda index, fetched: read_source(addressed[index], fetched, window),
+    with_url = [source for source in sources if source.url]
+    parsed = fetcher.fetch_all(
+        [source.url for source in with_url],
+        lambda index, fetched: read_source(with_url[index], fetched, window),
         until=until,
     )
-    by_key = dict(zip((source.source_key for source in addressed), read, strict=True))
+    by_key = {result.source.source_key: result for result in parsed}
     item_filter = _Filter(filters)
     items: list[RawItem] = []
     reports: list[SourceReport] = []
     for source in sources:
-        found = by_key.get(source.source_key) or _without_address(source)
-        items.extend(item_filter.apply(found.items, found.counts))
-        reports.append(found.report())
-    return Ingested(tuple(items), tuple(reports), tuple(item_filter.problems))
+        result = by_key.get(source.source_key) or _missing_url(source)
+        items.extend(item_filter.apply(result.items, result.counts))
+        reports.append(result.report())
+    return IngestResult(tuple(items), tuple(reports), tuple(item_filter.problems))
 
 
 class SourceResult(msgspec.Struct, kw_only=True):
-    """What was read of one source, before it is compared with the others.
+    """The result of one source, before it is compared with the others.
 
     Args:
         source: The source.
-        items: Its items that lie in the window.
-        counts: What became of its entries, by the names of `Counts`.
-        failure: Why nothing was read.
-        message: The same for people.
-        problems: What was wrong with the document.
-        received: Bytes that came over the wire.
-        seconds: How long fetching took.
+        items: Its items in the window.
+        counts: What became of its entries, by the names of ``Counts``.
+        failure: Why the source gave no items; None where its document was parsed.
+        message: The failure as a sentence.
+        problems: One sentence for each defect of the document.
+        received_bytes: Bytes received.
+        fetch_seconds: Seconds that the fetch took.
     """
 
     source: Source
@@ -196,80 +196,86 @@ class SourceResult(msgspec.Struct, kw_only=True):
     failure: FetchErrorKind | None = None
     message: str = ""
     problems: tuple[str, ...] = ()
-    received: int = 0
-    seconds: float = 0.0
+    received_bytes: int = 0
+    fetch_seconds: float = 0.0
 
     def report(self) -> SourceReport:
-        """All of it but the items."""
+        """Return everything but the items."""
         return SourceReport(
             source_key=self.source.source_key,
-            url=show_url(self.source.url) if self.source.url else "",
+            url=redact_url(self.source.url) if self.source.url else "",
             failure=self.failure,
             message=self.message,
             problems=self.problems,
             counts=Counts(**self.counts),
-            received=self.received,
-            seconds=self.seconds,
+            received_bytes=self.received_bytes,
+            fetch_seconds=self.fetch_seconds,
         )
 
 
-def _without_address(source: Source) -> SourceResult:
+def _missing_url(source: Source) -> SourceResult:
     message = f"the catalogue gives no URL for ingestion_mode {source.ingestion_mode}"
-    return SourceResult(source=source, failure=FetchErrorKind.NO_ADDRESS, message=message)
+    return SourceResult(source=source, failure=FetchErrorKind.MISSING_URL, message=message)
 
 
 def read_source(source: Source, fetched: FetchResult | FetchError, window: Window) -> SourceResult:
-    """What a source gave, as items of the window; everything that concerns this source alone."""
-    found = SourceResult(source=source, received=fetched.received, seconds=fetched.elapsed)
+    """Return the items of one source in the window, with everything that does not depend on other sources.
+
+    Args:
+        source: The source.
+        fetched: Its document, or why it could not be fetched.
+        window: The days.
+    """
+    result = SourceResult(source=source, received_bytes=fetched.received_bytes, fetch_seconds=fetched.elapsed)
     if isinstance(fetched, FetchError):
-        found.failure, found.message = fetched.kind, fetched.message
-        return found
+        result.failure, result.message = fetched.kind, fetched.message
+        return result
     try:
         document = _parse(source, fetched)
-    except ParseError as problem:
-        found.failure, found.message = FetchErrorKind.UNREADABLE, f"{show_url(fetched.url)}: {problem.message}"
-        return found
-    except Exception as error:  # noqa: BLE001 - a document that finds a bug in us must not cost the other sources
+    except ParseError as error:
+        result.failure, result.message = FetchErrorKind.PARSE_ERROR, f"{redact_url(fetched.url)}: {error.message}"
+        return result
+    except Exception as error:  # noqa: BLE001 - a document that triggers a bug must not fail the other sources
         *_, place = traceback.extract_tb(error.__traceback__)
-        found.failure = FetchErrorKind.READER_CRASHED
-        found.message = f"{show_url(fetched.url)}: {type(error).__name__} in {place.name}, line {place.lineno}"
-        return found
-    cut_short = ("the connection ended before the document did",) if fetched.cut_short else ()
-    found.problems = (*cut_short, *document.problems)
-    found.counts["found"] = len(document.entries)
+        result.failure = FetchErrorKind.PARSER_CRASHED
+        result.message = f"{redact_url(fetched.url)}: {type(error).__name__} in {place.name}, line {place.lineno}"
+        return result
+    truncated = ("the connection ended before the document did",) if fetched.truncated else ()
+    result.problems = (*truncated, *document.problems)
+    result.counts["entries"] = len(document.entries)
     for entry in document.entries:
         if not (entry.title.strip() or entry.summary.strip()):
-            found.counts["invalid"] += 1
+            result.counts["invalid"] += 1
         elif entry.published is None:
-            found.counts["undated"] += 1
-        elif not window.holds(entry.published):
-            found.counts["outside_window"] += 1
-        elif (item := _clean(source, entry)) is None:
-            found.counts["invalid"] += 1
+            result.counts["undated"] += 1
+        elif not window.contains(entry.published):
+            result.counts["outside_window"] += 1
+        elif (item := _to_item(source, entry)) is None:
+            result.counts["invalid"] += 1
         else:
-            found.items.append(item)
-    return found
+            result.items.append(item)
+    return result
 
 
 def _parse(source: Source, fetched: FetchResult) -> Document:
     if source.ingestion_mode == "html":
-        from vectora_normalize.sources.parse.pages import parse_page  # noqa: PLC0415 - parsers are imported when needed
+        from vectora_normalize.sources.parse.pages import parse_page  # noqa: PLC0415 - loaded by the first page
 
         patterns = source.date_extraction_patterns
         return parse_page(fetched.body, base=fetched.url, charset=fetched.charset, date_patterns=patterns)
-    from vectora_normalize.sources.parse.feeds import parse_feed  # noqa: PLC0415 - as above
+    from vectora_normalize.sources.parse.feeds import parse_feed  # noqa: PLC0415 - loaded by the first feed
 
     return parse_feed(fetched.body, base=fetched.url, charset=fetched.charset)
 
 
-def _clean(source: Source, entry: DocumentEntry) -> RawItem | None:
-    """The item that an entry is; None if nothing of it is left once it is cleaned."""
-    title = clean_markup(entry.title, _TITLE_LENGTH)
+def _to_item(source: Source, entry: DocumentEntry) -> RawItem | None:
+    """Return the item of an entry; None where no text is left after cleaning."""
+    title = clean_markup(entry.title, _MAX_TITLE_LENGTH)
     summary = clean_markup(entry.summary, source.max_content_length)
-    title = title or cut(summary, _TITLE_FROM_TEXT)
+    title = title or truncate(summary, _MAX_GENERATED_TITLE)
     if not title:
         return None
-    content = cut(_join(title, summary), source.max_content_length)
+    content = truncate(_join(title, summary), source.max_content_length)
     language = _LANGUAGE.match(entry.language.strip().lower())
     return RawItem(
         source_key=source.source_key,
@@ -285,39 +291,39 @@ def _clean(source: Source, entry: DocumentEntry) -> RawItem | None:
 
 
 def _join(title: str, summary: str) -> str:
-    """Title and summary as one text; the title only once where the summary begins with it."""
+    """Return title and summary as one text; a summary that begins with the title is returned alone."""
     if summary.startswith(title):
         return summary
     return f"{title}{' ' if title.endswith(_ENDS_SENTENCE) else '. '}{summary}" if summary else title
 
 
 class _Filter:
-    """What the client wants left out, and what was there before."""
+    """The client's content filters, and the removal of duplicates across sources."""
 
     def __init__(self, filters: ContentFilters) -> None:
-        self._least_words = filters.min_word_count
+        self._min_words = filters.min_word_count
         self._excluded: Patterns | None = None
         if filters.exclude_patterns:
             name = "source_config.content_filters.exclude_patterns"
-            self._excluded = Patterns(filters.exclude_patterns, field=name, budget=_EXCLUDE_BUDGET)
-        self._seen: set[str] = set()
+            self._excluded = Patterns(filters.exclude_patterns, field=name, budget=_EXCLUDE_BUDGET_SECONDS)
+        self._known_hashes: set[str] = set()
 
     @property
     def problems(self) -> list[str]:
         return self._excluded.problems if self._excluded else []
 
     def apply(self, items: Sequence[RawItem], counts: Counter[str]) -> list[RawItem]:
-        """The items that are kept; what becomes of each is counted."""
+        """Return the items that are kept; add each item to one of the counts."""
         kept: list[RawItem] = []
         for item in items:
-            if count_words(item.content) < self._least_words:
+            if count_words(item.content) < self._min_words:
                 counts["too_short"] += 1
             elif self._excluded and self._excluded.match_any(item.content):
                 counts["excluded"] += 1
-            elif item.content_hash in self._seen:
+            elif item.content_hash in self._known_hashes:
                 counts["duplicate"] += 1
             else:
                 counts["kept"] += 1
-                self._seen.add(item.content_hash)
+                self._known_hashes.add(item.content_hash)
                 kept.append(item)
         return kept

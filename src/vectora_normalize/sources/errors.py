@@ -1,4 +1,4 @@
-"""Why a source gave nothing: the kinds of failure that the run report and the metrics count."""
+"""Failures of a source: the kinds that the run report and the metrics count, and the exceptions."""
 
 from __future__ import annotations
 
@@ -6,57 +6,58 @@ from enum import StrEnum
 
 
 class FetchErrorKind(StrEnum):
-    """What stood between us and the items of a source."""
+    """Why a source gave no items; ``failure`` in the run report."""
 
-    NO_ADDRESS = "no_address"
+    MISSING_URL = "missing_url"
     """The catalogue gives no URL for the source's ingestion mode."""
     INVALID_URL = "invalid_url"
     """Not an absolute http or https URL of the accepted form."""
-    REFUSED_ADDRESS = "refused_address"
-    """The host is, or resolves to, an address that this function must not reach."""
-    REFUSED_REDIRECT = "refused_redirect"
+    BLOCKED_ADDRESS = "blocked_address"
+    """The host is, or resolves to, an address or port that the fetcher must not connect to."""
+    INVALID_REDIRECT = "invalid_redirect"
     """A redirect without a target, or from https to http."""
     TOO_MANY_REDIRECTS = "too_many_redirects"
-    UNRESOLVED_NAME = "unresolved_name"
-    CONNECTION_FAILED = "connection_failed"
-    """No connection, or it broke before an answer came."""
-    REFUSED_CERTIFICATE = "refused_certificate"
-    """TLS could not be agreed upon, or the certificate is not the host's."""
-    TOO_SLOW = "too_slow"
-    """The time of the fetch was over, or nothing came for too long."""
+    DNS_ERROR = "dns_error"
+    """The host name has no address, or the resolver did not answer in time."""
+    CONNECTION_ERROR = "connection_error"
+    """The connection could not be opened, or broke before the response was complete."""
+    TLS_ERROR = "tls_error"
+    """The TLS handshake failed, or the certificate is not valid for the host."""
+    TIMEOUT = "timeout"
+    """The time limit of the fetch, of the connection or of silence was reached."""
     TOO_LARGE = "too_large"
-    """More bytes than accepted: headers, body on the wire, or body once decompressed."""
-    BROKEN_ANSWER = "broken_answer"
-    """Not HTTP, or a compression that cannot be undone."""
-    WRONG_TYPE = "wrong_type"
-    """A picture, a film, an archive: nothing that holds items."""
+    """More bytes than accepted: headers, body on the wire, or decompressed body."""
+    INVALID_RESPONSE = "invalid_response"
+    """Not HTTP, or a content encoding that cannot be decoded."""
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    """An image, a video, an archive: a type that cannot contain items."""
     NOT_MODIFIED = "not_modified"
-    """304, although every request asks for the whole document."""
+    """304, although no request is conditional."""
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     THROTTLED = "throttled"
     SERVER_ERROR = "server_error"
     UNEXPECTED_STATUS = "unexpected_status"
-    EMPTY = "empty"
-    """An answer without a body."""
-    UNREADABLE = "unreadable"
-    """The body is no feed, and no page, of which anything could be read."""
-    READER_CRASHED = "reader_crashed"
-    """The document found a bug in the reader; the message says where."""
+    EMPTY_RESPONSE = "empty_response"
+    """A response without a body."""
+    PARSE_ERROR = "parse_error"
+    """The body is not a feed, or not a page with links."""
+    PARSER_CRASHED = "parser_crashed"
+    """The document triggered a bug of the parser; the message names the place."""
     NOT_STARTED = "not_started"
-    """The run's time was over before the source's turn came."""
+    """The time of the run was over before the fetch started."""
 
 
 class FetchError(Exception):
     """A source could not be fetched.
 
     Args:
-        kind: What kind of failure it is.
-        message: One sentence for an operator. It never holds credentials or the query of a URL.
-        status: The HTTP status, where there was an answer.
-        retry_after: Seconds that the server asked to wait, where it did.
-        received: Bytes that came over the wire, headers included.
-        elapsed: Seconds that it took.
+        kind: The kind of failure.
+        message: One sentence for an operator. It never contains credentials or the query of a URL.
+        status: The HTTP status; None without a response.
+        retry_after: Seconds that the server asked to wait; None where it did not.
+        received_bytes: Bytes received, headers included.
+        elapsed: Seconds that the fetch took.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class FetchError(Exception):
         *,
         status: int | None = None,
         retry_after: float | None = None,
-        received: int = 0,
+        received_bytes: int = 0,
         elapsed: float = 0.0,
     ) -> None:
         super().__init__(message)
@@ -74,12 +75,12 @@ class FetchError(Exception):
         self.message = message
         self.status = status
         self.retry_after = retry_after
-        self.received = received
+        self.received_bytes = received_bytes
         self.elapsed = elapsed
 
 
 class ParseError(Exception):
-    """A document of which nothing can be read.
+    """A document that cannot be parsed.
 
     Args:
         message: One sentence for an operator.

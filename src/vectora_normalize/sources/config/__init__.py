@@ -1,1 +1,1 @@
-"""The client's configuration and the catalogue."""
+"""The configuration of clients and sources: YAML files to frozen values."""

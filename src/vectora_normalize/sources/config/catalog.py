@@ -1,6 +1,6 @@
-"""Client configurations and the source catalogue: YAML files to frozen values, and the sources that a run reads.
+"""Client configurations and the source catalogue: YAML files to frozen values, and the selection of a run's sources.
 
-Real files hold many more sections (matching, scoring, newsletter). What is not read here is ignored, never a fault.
+Real files have many more sections (matching, scoring, newsletter). Unknown keys are ignored; they are not faults.
 """
 
 from __future__ import annotations
@@ -13,28 +13,30 @@ import msgspec
 from vectora_normalize.contract import MAX_PERIOD_DAYS, ErrorType, RunRefusedError, show
 from vectora_normalize.sources.config.fields import Faults, Fields
 from vectora_normalize.sources.config.safeyaml import ConfigurationError, read_mapping
-from vectora_normalize.sources.parse.text import DEFAULT_MAX_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CATALOG_KEY: Final = "canonical/sources/source_catalog.yaml"
-"""Where the catalogue is, in CONFIG_BUCKET."""
+"""Object key of the catalogue, in ``CONFIG_BUCKET``."""
 
-_LEAST_CONTENT_LENGTH = 50
-_MOST_CONTENT_LENGTH = 100_000
-_MOST_WORDS = 10_000
-_MOST_LISTED = 200  # accepted names that a message lists
+DEFAULT_MAX_CONTENT_LENGTH: Final = 20_000
+"""Characters of an item's text that are kept where its source sets no limit."""
+
+_MIN_CONTENT_LENGTH = 50
+_MAX_CONTENT_LENGTH = 100_000
+_MAX_WORD_COUNT = 10_000
+_MAX_LISTED_NAMES = 200  # accepted names in a message
 SCOPE_FIELDS: Final = ("company_scope", "molecule_scope", "technology_scope", "trademark_scope", "indication_scope")
 """The fields of a watch domain that name a scope."""
 
 
 class ContentFilters(msgspec.Struct, frozen=True, kw_only=True):
-    """Which items are left out for what they say.
+    """The content filters of a client.
 
     Args:
-        min_word_count: Items with fewer words are left out.
-        exclude_patterns: Items in whose title or text one of these regular expressions is found are left out.
+        min_word_count: Items with fewer words are dropped.
+        exclude_patterns: Items with a match of one of these regular expressions in title or text are dropped.
     """
 
     min_word_count: int = 0
@@ -42,18 +44,18 @@ class ContentFilters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run needs to know of a client.
+    """The configuration of a client, as far as a run needs it.
 
     Args:
-        client_id: As the file says; it need not be the name of the file.
-        name: For people.
-        language: Of the newsletter, such as `en`.
-        active: Whether runs are wanted.
-        default_period_days: Window of a run whose event names none; None where the client has none either.
-        bouquets: Bouquets of sources that are enabled.
-        extra_sources: Keys of sources that are enabled beside them.
-        content_filters: Which items are left out.
-        scope_names: Field of a watch domain (see `SCOPE_FIELDS`) to the scopes that the client's domains name in it.
+        client_id: The id in the file; it may differ from the name of the file.
+        name: The display name.
+        language: The language of the newsletter, such as ``en``.
+        active: Whether runs are allowed.
+        default_period_days: The window of a run whose event has none; None where the client sets none.
+        bouquets: The ids of the enabled bouquets of sources.
+        extra_sources: The keys of sources that are enabled in addition.
+        content_filters: The filters for items.
+        scope_names: Field of a watch domain (one of ``SCOPE_FIELDS``) to the scopes that the client's domains name.
     """
 
     client_id: str
@@ -71,16 +73,16 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """One source of the catalogue.
 
     Args:
-        source_key: Its name.
-        source_type: Such as `press_corporate`.
-        ingestion_mode: `rss` for feeds of any format, `html` for listing pages.
-        rss_url: Where its feed is.
-        html_url: Where its listing page is.
-        homepage_url: Where people find it.
-        company_id: Whose news they are, for corporate sources.
-        enabled: Whether it is read at all.
-        default_language: Language of items that name none.
-        date_extraction_patterns: Regular expressions for the dates of its pages.
+        source_key: The unique name.
+        source_type: The type, such as ``press_corporate``.
+        ingestion_mode: ``rss`` for feeds of any format, ``html`` for listing pages.
+        rss_url: URL of the feed.
+        html_url: URL of the listing page.
+        homepage_url: URL of the website; the fallback for items without a link.
+        company_id: The company of a corporate source; None for others.
+        enabled: Whether runs read the source.
+        default_language: Language of items that declare none.
+        date_extraction_patterns: Regular expressions for the dates of the listing page.
         max_content_length: Characters of an item's text that are kept.
     """
 
@@ -94,20 +96,20 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     default_language: str = "en"
     date_extraction_patterns: tuple[str, ...] = ()
-    max_content_length: int = DEFAULT_MAX_LENGTH
+    max_content_length: int = DEFAULT_MAX_CONTENT_LENGTH
 
     @property
     def url(self) -> str:
-        """What is fetched; empty where the catalogue gives no URL for the ingestion mode."""
+        """The URL to fetch; empty where the catalogue gives none for the ingestion mode."""
         return self.rss_url if self.ingestion_mode == "rss" else self.html_url
 
 
 class Catalog(msgspec.Struct, frozen=True):
-    """All sources, and the bouquets that clients choose them by.
+    """The source catalogue.
 
     Args:
         sources: Source key to source.
-        bouquets: Bouquet id to source keys.
+        bouquets: Bouquet id to source keys; clients enable bouquets.
     """
 
     sources: dict[str, Source]
@@ -115,84 +117,86 @@ class Catalog(msgspec.Struct, frozen=True):
 
 
 def client_key(client_id: str) -> str:
-    """Where a client's configuration is, in CONFIG_BUCKET."""
+    """Return the object key of a client's configuration, in ``CONFIG_BUCKET``."""
     return f"clients/{client_id}.yaml"
 
 
 def parse_client_config(data: bytes, file: str) -> ClientConfig:
-    """The configuration of a client.
+    """Return the configuration of a client.
 
     Args:
-        data: The file.
-        file: Its name, for messages.
+        data: The content of the file.
+        file: The name of the file, for messages.
 
     Raises:
-        ConfigurationError: With every fault of the file.
+        ConfigurationError: Lists all faults of the file.
     """
     faults = Faults(file)
     root = Fields(read_mapping(data, file), faults)
-    profile, sources = root.group("client_profile"), root.group("source_config")
-    period = root.group("pipeline").number("default_period_days", 0, least=1, most=MAX_PERIOD_DAYS)
+    profile, sources = root.mapping("client_profile"), root.mapping("source_config")
+    period = root.mapping("pipeline").integer("default_period_days", 0, least=1, most=MAX_PERIOD_DAYS)
     config = ClientConfig(
-        client_id=profile.required("client_id"),
-        name=profile.text("name"),
-        language=profile.text("language") or "en",
-        active=profile.flag("active", default=True),
+        client_id=profile.required_string("client_id"),
+        name=profile.string("name"),
+        language=profile.string("language") or "en",
+        active=profile.boolean("active", default=True),
         default_period_days=period or None,
-        bouquets=sources.texts("source_bouquets_enabled"),
-        extra_sources=sources.texts("sources_extra_enabled"),
-        content_filters=_read_filters(sources.group("content_filters")),
-        scope_names=_read_scope_names(root.groups("watch_domains")),
+        bouquets=sources.strings("source_bouquets_enabled"),
+        extra_sources=sources.strings("sources_extra_enabled"),
+        content_filters=_read_filters(sources.mapping("content_filters")),
+        scope_names=_read_scope_names(root.mappings("watch_domains")),
     )
-    faults.raise_any()
+    faults.raise_if_any()
     return config
 
 
 def parse_catalog(data: bytes, file: str = CATALOG_KEY) -> Catalog:
-    """The source catalogue.
+    """Return the source catalogue.
 
     Args:
-        data: The file.
-        file: Its name, for messages.
+        data: The content of the file.
+        file: The name of the file, for messages.
 
     Raises:
-        ConfigurationError: With every fault of the file.
+        ConfigurationError: Lists all faults of the file.
     """
     faults = Faults(file)
     root = Fields(read_mapping(data, file), faults)
-    sources = [_read_source(fields) for fields in root.groups("sources")]
-    bouquets = [(fields.required("bouquet_id"), fields.texts("source_keys")) for fields in root.groups("bouquets")]
+    sources = [_read_source(fields) for fields in root.mappings("sources")]
+    bouquets = [
+        (fields.required_string("bouquet_id"), fields.strings("source_keys")) for fields in root.mappings("bouquets")
+    ]
     for field, names in (
         ("sources[].source_key", [source.source_key for source in sources]),
         ("bouquets[].bouquet_id", [name for name, _ in bouquets]),
     ):
         for name in sorted(name for name, times in Counter(names).items() if times > 1 and name):
-            faults.add(field, name, "each of them once")
-    faults.raise_any()
+            faults.add(field, name, "a name that no other entry has")
+    faults.raise_if_any()
     return Catalog({source.source_key: source for source in sources}, dict(bouquets))
 
 
 def select_sources(config: ClientConfig, catalog: Catalog, override: Sequence[str] | None = None) -> tuple[Source, ...]:
-    """The enabled sources that a run reads, in the order in which they are named, each once.
+    """Return the enabled sources of a run, in the order of the configuration, without duplicates.
 
     Args:
-        config: The client, whose bouquets and extra sources are read.
+        config: The client, with its bouquets and extra sources.
         catalog: The catalogue.
-        override: The event's `sources`, which replace the client's.
+        override: The ``sources`` of the event, which replace the client's selection.
 
     Raises:
-        RunRefusedError: UNKNOWN_SOURCE, if the event names a source that the catalogue does not have.
-        ConfigurationError: If the client's configuration, or one of its bouquets, does.
+        RunRefusedError: UNKNOWN_SOURCE: the event names a source that is not in the catalogue.
+        ConfigurationError: The client's configuration, or one of its bouquets, names such a source.
     """
-    return tuple(source for source in _chosen(config, catalog, override) if source.enabled)
+    return tuple(source for source in _selected(config, catalog, override) if source.enabled)
 
 
 def disabled_sources(config: ClientConfig, catalog: Catalog, override: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The keys of the sources that `select_sources` leaves out because the catalogue disables them."""
-    return tuple(source.source_key for source in _chosen(config, catalog, override) if not source.enabled)
+    """Return the keys of the selected sources that ``select_sources`` skips because the catalogue disables them."""
+    return tuple(source.source_key for source in _selected(config, catalog, override) if not source.enabled)
 
 
-def _chosen(config: ClientConfig, catalog: Catalog, override: Sequence[str] | None) -> list[Source]:
+def _selected(config: ClientConfig, catalog: Catalog, override: Sequence[str] | None) -> list[Source]:
     if override is not None:
         faults = _unknown("sources", override, catalog.sources)
         if faults:
@@ -216,50 +220,50 @@ def _unknown(field: str, names: Iterable[str], known: Iterable[str]) -> list[str
     unknown = [name for name in names if name not in accepted]
     if not unknown:
         return []
-    listed = ", ".join(accepted[:_MOST_LISTED]) or "none, the catalogue is empty"
+    listed = ", ".join(accepted[:_MAX_LISTED_NAMES]) or "none; the catalogue is empty"
     return [f"{field}: got {show(unknown)}; accepted: {listed}"]
 
 
 def _read_filters(fields: Fields) -> ContentFilters:
-    patterns = fields.texts("exclude_patterns")
+    patterns = fields.strings("exclude_patterns")
     if patterns:
-        from vectora_normalize.sources.config.patterns import fault_of  # noqa: PLC0415 - imports regex, which few clients need
+        from vectora_normalize.sources.patterns import unmet_requirement  # noqa: PLC0415 - imports regex, which few clients need
 
         for number, pattern in enumerate(patterns):
-            if fault := fault_of(pattern):
-                fields.refuse(f"exclude_patterns[{number}]", pattern, fault)
-    words = fields.number("min_word_count", 0, least=0, most=_MOST_WORDS)
+            if requirement := unmet_requirement(pattern):
+                fields.refuse(f"exclude_patterns[{number}]", pattern, requirement)
+    words = fields.integer("min_word_count", 0, least=0, most=_MAX_WORD_COUNT)
     return ContentFilters(min_word_count=words, exclude_patterns=patterns)
 
 
 def _read_scope_names(domains: Iterable[Fields]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The scopes of all domains that are enabled, by field."""
+    """Return the scopes of all enabled domains, by field."""
     names: dict[str, dict[str, None]] = {field: {} for field in SCOPE_FIELDS}
     for domain in domains:
-        enabled = domain.flag("enabled", default=True)
+        enabled = domain.boolean("enabled", default=True)
         for field in SCOPE_FIELDS:
-            name = domain.text(field)
+            name = domain.string(field)
             if name and enabled:
                 names[field][name] = None
-    return tuple((field, tuple(found)) for field, found in names.items() if found)
+    return tuple((field, tuple(scopes)) for field, scopes in names.items() if scopes)
 
 
 def _read_source(fields: Fields) -> Source:
-    mode = fields.text("ingestion_mode") or "rss"
+    mode = fields.string("ingestion_mode") or "rss"
     if mode not in {"rss", "html"}:
         fields.refuse("ingestion_mode", mode, "rss or html")
     return Source(
-        source_key=fields.required("source_key"),
-        source_type=fields.text("source_type"),
+        source_key=fields.required_string("source_key"),
+        source_type=fields.string("source_type"),
         ingestion_mode=mode,
-        rss_url=fields.text("rss_url"),
-        html_url=fields.text("html_url"),
-        homepage_url=fields.text("homepage_url"),
-        company_id=fields.text("company_id") or None,
-        enabled=fields.flag("enabled", default=True),
-        default_language=fields.text("default_language") or "en",
-        date_extraction_patterns=fields.texts("date_extraction_patterns"),
-        max_content_length=fields.number(
-            "max_content_length", DEFAULT_MAX_LENGTH, least=_LEAST_CONTENT_LENGTH, most=_MOST_CONTENT_LENGTH
+        rss_url=fields.string("rss_url"),
+        html_url=fields.string("html_url"),
+        homepage_url=fields.string("homepage_url"),
+        company_id=fields.string("company_id") or None,
+        enabled=fields.boolean("enabled", default=True),
+        default_language=fields.string("default_language") or "en",
+        date_extraction_patterns=fields.strings("date_extraction_patterns"),
+        max_content_length=fields.integer(
+            "max_content_length", DEFAULT_MAX_CONTENT_LENGTH, least=_MIN_CONTENT_LENGTH, most=_MAX_CONTENT_LENGTH
         ),
     )

@@ -1,4 +1,4 @@
-"""Fields of a configuration file, read one by one, with every fault collected: an operator learns of all at once."""
+"""Typed access to the fields of a configuration file; all faults are collected and reported at once."""
 
 from __future__ import annotations
 
@@ -10,42 +10,44 @@ from vectora_normalize.sources.config.safeyaml import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_ACCEPTED_STRING = "a string (in quotes, if it looks like a number, a date or yes/no)"
+
 
 class Faults:
     """The faults of one file.
 
     Args:
-        file: Its name.
+        file: The name of the file.
     """
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self._found: list[str] = []
+        self._texts: list[str] = []
 
     def add(self, field: str, given: object, accepted: str) -> None:
-        """Record that a field holds what is not accepted."""
-        self._found.append(f"{self.file}: {field}: got {show(given)}; accepted: {accepted}")
+        """Record that the value of a field is not accepted."""
+        self._texts.append(f"{self.file}: {field}: got {show(given)}; accepted: {accepted}")
 
-    def raise_any(self) -> None:
-        """End the reading.
+    def raise_if_any(self) -> None:
+        """Raise one exception with all faults; do nothing where there is none.
 
         Raises:
-            ConfigurationError: There was a fault.
+            ConfigurationError: There is at least one fault.
         """
-        if self._found:
-            raise ConfigurationError(*self._found)
+        if self._texts:
+            raise ConfigurationError(*self._texts)
 
 
 class Fields:
-    """A mapping of a configuration file, whose fields are read with a check of their type.
+    """A mapping of a configuration file; its fields are read with a check of their type.
 
-    A field that is missing or null reads as its default. One of a wrong type is a fault, and reads as its default too,
-    so that reading goes on.
+    A field that is missing or null reads as its default. A field of a wrong type is recorded as a fault and also reads
+    as its default, so that the other fields are checked as well.
 
     Args:
         values: The mapping.
-        faults: Where faults go.
-        path: Where the mapping stands in its file, such as `sources[2].`.
+        faults: Where faults are recorded.
+        path: The path of the mapping in its file, such as ``sources[2].``.
     """
 
     def __init__(self, values: Mapping[str, Any], faults: Faults, path: str = "") -> None:
@@ -54,29 +56,29 @@ class Fields:
         self._path = path
 
     def refuse(self, name: str, given: object, accepted: str) -> None:
-        """Record that a field holds what is not accepted."""
+        """Record that the value of a field is not accepted."""
         self._faults.add(self._path + name, given, accepted)
 
-    def text(self, name: str, default: str = "") -> str:
-        """A text, stripped."""
+    def string(self, name: str, default: str = "") -> str:
+        """Return a string, stripped."""
         value = self._values.get(name)
         if value is None:
             return default
         if not isinstance(value, str):
-            self.refuse(name, value, "a text (in quotes, if it looks like a number, a date or yes/no)")
+            self.refuse(name, value, _ACCEPTED_STRING)
             return default
         return value.strip()
 
-    def required(self, name: str) -> str:
-        """A text that must not be missing or empty."""
+    def required_string(self, name: str) -> str:
+        """Return a string that is neither missing nor empty."""
         value = self._values.get(name)
-        text = self.text(name)
-        if not text and (value is None or isinstance(value, str)):
-            self.refuse(name, value, "a text that is not empty")
-        return text
+        string = self.string(name)
+        if not string and (value is None or isinstance(value, str)):
+            self.refuse(name, value, "a string that is not empty")
+        return string
 
-    def flag(self, name: str, *, default: bool) -> bool:
-        """True or false."""
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """Return true or false."""
         value = self._values.get(name)
         if value is None:
             return default
@@ -85,58 +87,58 @@ class Fields:
             return default
         return value
 
-    def number(self, name: str, default: int, *, least: int, most: int) -> int:
-        """A whole number."""
+    def integer(self, name: str, default: int, *, least: int, most: int) -> int:
+        """Return a whole number from ``least`` to ``most``."""
         value = self._values.get(name)
         if value is None:
             return default
-        # bool is an int to Python, and true is no number.
+        # bool is a subclass of int.
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             self.refuse(name, value, f"a whole number from {least} to {most}")
             return default
         return value
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts, stripped, without the empty ones and without repetitions."""
+    def strings(self, name: str) -> tuple[str, ...]:
+        """Return a list of strings, stripped, without empty ones and without duplicates."""
         value = self._values.get(name)
-        return () if value is None else read_texts(value, self._path + name, self._faults)
+        return () if value is None else read_strings(value, self._path + name, self._faults)
 
-    def group(self, name: str) -> Fields:
-        """A mapping; an empty one where it is missing."""
+    def mapping(self, name: str) -> Fields:
+        """Return a nested mapping; an empty one where it is missing."""
         value = self._values.get(name)
         mapping = _as_mapping(value)
         if mapping is None and value is not None:
             self.refuse(name, value, "a mapping")
         return Fields(mapping or {}, self._faults, f"{self._path}{name}.")
 
-    def groups(self, name: str) -> Iterator[Fields]:
-        """A list of mappings; an empty one where it is missing."""
+    def mappings(self, name: str) -> Iterator[Fields]:
+        """Yield the mappings of a list; none where it is missing."""
         value = self._values.get(name)
         members = _as_list(value)
         if members is None and value is not None:
             self.refuse(name, value, "a list of mappings")
-        for number, each in enumerate(members or ()):
+        for number, member in enumerate(members or ()):
             path = f"{self._path}{name}[{number}]"
-            mapping = _as_mapping(each)
+            mapping = _as_mapping(member)
             if mapping is None:
-                self._faults.add(path, each, "a mapping")
+                self._faults.add(path, member, "a mapping")
             else:
                 yield Fields(mapping, self._faults, f"{path}.")
 
 
-def read_texts(value: object, field: str, faults: Faults) -> tuple[str, ...]:
-    """A list of texts, stripped, without the empty ones and without repetitions; anything else is a fault."""
+def read_strings(value: object, field: str, faults: Faults) -> tuple[str, ...]:
+    """Return a list of strings, stripped, without empty ones and duplicates; record anything else as a fault."""
     members = _as_list(value)
     if members is None:
-        faults.add(field, value, "a list of texts")
+        faults.add(field, value, "a list of strings")
         return ()
-    texts: dict[str, None] = {}
-    for number, each in enumerate(members):
-        if not isinstance(each, str):
-            faults.add(f"{field}[{number}]", each, "a text (in quotes, if it looks like a number, a date or yes/no)")
-        elif stripped := each.strip():
-            texts[stripped] = None
-    return tuple(texts)
+    strings: dict[str, None] = {}
+    for number, member in enumerate(members):
+        if not isinstance(member, str):
+            faults.add(f"{field}[{number}]", member, _ACCEPTED_STRING)
+        elif stripped := member.strip():
+            strings[stripped] = None
+    return tuple(strings)
 
 
 def _as_list(value: object) -> list[object] | None:

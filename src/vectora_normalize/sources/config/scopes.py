@@ -1,10 +1,10 @@
-"""Scopes: the names that a client watches, resolved from its watch domains and the scope files."""
+"""Scopes: the names that a client watches, from its watch domains and the scope files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from vectora_normalize.sources.config.fields import Faults, read_texts
+from vectora_normalize.sources.config.fields import Faults, read_strings
 from vectora_normalize.sources.config.safeyaml import ConfigurationError, read_mapping
 
 if TYPE_CHECKING:
@@ -20,33 +20,33 @@ KIND_OF_FIELD: Final = {
     "trademark_scope": "trademarks",
     "indication_scope": "indications",
 }
-"""Field of a watch domain to the kind of names that its scope holds."""
+"""Field of a watch domain to the kind of names in its scope."""
 
-_AGAINST: Final = "negative_terms"  # words that speak against a match; nobody watches them
+_NEGATIVE_TERMS: Final = "negative_terms"  # the list of a scope with terms that rule a match out; they are not watched
 
 
 def scope_key(field: str) -> str:
-    """Where the scopes of a field are, in CONFIG_BUCKET: `company_scope` is in `company_scopes.yaml`."""
+    """Return the object key, in ``CONFIG_BUCKET``, of the scopes of a field such as ``company_scope``."""
     return f"canonical/scopes/{field}s.yaml"
 
 
 def scope_files(config: ClientConfig) -> dict[str, str]:
-    """The files that a client's scopes are in: field of a watch domain to key."""
+    """Return the files that contain the scopes of a client: field of a watch domain to object key."""
     return {field: scope_key(field) for field, _ in config.scope_names}
 
 
 def resolve_scopes(config: ClientConfig, files: Mapping[str, bytes]) -> Scopes:
-    """The names that a client watches, by kind, in the order and spelling of the scope files, each once.
+    """Return the names that a client watches, by kind, in the order and spelling of the scope files, each once.
 
-    A scope is a list of names or a mapping of such lists, of which those whose name begins with `_` and
-    `negative_terms` are left out.
+    A scope is a list of names or a mapping of such lists. Of a mapping, ``negative_terms`` and keys that begin with
+    ``_`` are ignored.
 
     Args:
-        config: The client.
-        files: Field of a watch domain to the file of its scopes; see `scope_files`.
+        config: The configuration of the client.
+        files: Field of a watch domain to the content of the file of ``scope_files``.
 
     Raises:
-        ConfigurationError: With every fault of every file: no YAML, a scope that is missing, a name that is no text.
+        ConfigurationError: Lists the faults of all files: invalid YAML, a missing scope, a name that is not a string.
     """
     scopes: dict[str, tuple[str, ...]] = dict.fromkeys(KIND_OF_FIELD.values(), ())
     problems: list[str] = []
@@ -54,27 +54,29 @@ def resolve_scopes(config: ClientConfig, files: Mapping[str, bytes]) -> Scopes:
         file = scope_key(field)
         faults = Faults(file)
         try:
-            known = read_mapping(files[field], file)
-            found = [name for scope in names for name in _read_scope(known, scope, faults)]
-            faults.raise_any()
+            available = read_mapping(files[field], file)
+            watched = [name for scope in names for name in _read_scope(available, scope, faults)]
+            faults.raise_if_any()
         except ConfigurationError as error:
             problems.extend(error.faults)
         else:
-            scopes[KIND_OF_FIELD[field]] = tuple(dict.fromkeys(found))
+            scopes[KIND_OF_FIELD[field]] = tuple(dict.fromkeys(watched))
     if problems:
         raise ConfigurationError(*problems)
     return scopes
 
 
-def _read_scope(known: Mapping[str, Any], scope: str, faults: Faults) -> Iterable[str]:
-    if scope not in known:
-        faults.add("watch_domains", scope, "a scope of this file: " + ", ".join(map(str, known)))
+def _read_scope(available: Mapping[str, Any], scope: str, faults: Faults) -> Iterable[str]:
+    if scope not in available:
+        faults.add("watch_domains", scope, "a scope of this file: " + ", ".join(map(str, available)))
         return ()
-    value = known[scope]
+    value = available[scope]
     if not isinstance(value, dict):
-        return () if value is None else read_texts(value, scope, faults)
-    lists = cast("dict[object, object]", value)
-    kept = {str(name): each for name, each in lists.items() if not str(name).startswith("_") and name != _AGAINST}
+        return () if value is None else read_strings(value, scope, faults)
+    lists = {str(key): names for key, names in cast("dict[object, object]", value).items()}
     return [
-        text for name, each in kept.items() if each is not None for text in read_texts(each, f"{scope}.{name}", faults)
+        name
+        for key, names in lists.items()
+        if names is not None and key != _NEGATIVE_TERMS and not key.startswith("_")
+        for name in read_strings(names, f"{scope}.{key}", faults)
     ]

@@ -1,1 +1,1 @@
-"""The only code that opens connections to sources."""
+"""The HTTP client for sources; no other module connects to them."""

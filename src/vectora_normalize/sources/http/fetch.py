@@ -1,7 +1,7 @@
-"""The only code that opens connections to sources.
+"""The fetcher: the only code that connects to sources.
 
-A URL, its host's addresses and every redirect are vetted before a byte is sent; what comes back is measured while it
-comes. One source's trouble is one `FetchError` and stays with that source.
+A URL, the addresses of its host and the target of every redirect are checked before a request is sent; a response is
+limited while it is received. Each failure is a ``FetchError`` of one source and does not affect the others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vectora_normalize.sources.http import inflate
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.hosts import PerHostQueue
 from vectora_normalize.sources.http.limits import FetchBudget, FetchLimits
-from vectora_normalize.sources.urls import RequestTarget, parse_target, show_url
+from vectora_normalize.sources.urls import RequestTarget, parse_target, redact_url
 
 if TYPE_CHECKING:
     import ssl
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from vectora_normalize.sources.http.http_exchange import HttpExchange
 
 Resolver: TypeAlias = "Callable[[str, int], Sequence[str]]"
-"""Host name and port to numeric addresses; raises OSError if there are none."""
+"""Host name and port to numeric addresses; raises ``OSError`` where there are none."""
 
-Read = TypeVar("Read")
+Parsed = TypeVar("Parsed")
 
 RETRY: Final = RetryPolicy(max_retries=1, base_delay=1.0, jitter=EqualJitter())
-"""One polite retry; a source that needs two is left for the next run."""
+"""One retry; a source that needs more waits for the next run."""
 
-_HEADERS: Final = {
+_REQUEST_HEADERS: Final = {
     "User-Agent": f"vectora-normalize/{__version__}",
     "Accept": "application/rss+xml, application/atom+xml, application/feed+json, text/html;q=0.9, */*;q=0.5",
-    "Accept-Encoding": inflate.ACCEPTED,
+    "Accept-Encoding": inflate.ACCEPT_ENCODING,
     "Connection": "close",
 }
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -59,25 +59,28 @@ _KIND_OF_STATUS = {
     410: FetchErrorKind.NOT_FOUND,
     429: FetchErrorKind.THROTTLED,
 }
-_RETRIED = frozenset({FetchErrorKind.THROTTLED, FetchErrorKind.SERVER_ERROR, FetchErrorKind.CONNECTION_FAILED})
-# Feeds come as text/plain, application/octet-stream and worse, so only what cannot hold text is refused.
-_WRONG_TYPE = re.compile(r"(image|audio|video|font|model)/(?!svg\+xml)|application/(pdf|zip|gzip|x-tar|wasm|msword)\b")
+_RETRYABLE = frozenset({FetchErrorKind.THROTTLED, FetchErrorKind.SERVER_ERROR, FetchErrorKind.CONNECTION_ERROR})
+# Servers send feeds as text/plain, application/octet-stream and others, so only types that cannot contain text are
+# refused.
+_UNSUPPORTED_MEDIA_TYPE = re.compile(
+    r"(image|audio|video|font|model)/(?!svg\+xml)|application/(pdf|zip|gzip|x-tar|wasm|msword)\b"
+)
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
-_SECONDS = re.compile(r"\d{1,9}")
+_DELAY_SECONDS = re.compile(r"\d{1,9}")
 
 
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A document as it was fetched.
+    """A fetched document.
 
     Args:
-        url: Where it was found in the end: the base of its links.
+        url: The URL after redirects; the base of the document's links.
         status: The HTTP status, 200 to 299.
-        body: The bytes, decompressed.
-        content_type: Media type in lower case, without parameters; empty where the server gave none.
-        charset: Charset of the `Content-Type` header; empty where it names none.
-        cut_short: Whether the connection ended before the body did.
-        received: Bytes that came over the wire, headers, redirects and a retry included.
-        elapsed: Seconds that it took.
+        body: The decompressed body.
+        content_type: Media type in lower case, without parameters; empty where the server sent none.
+        charset: Charset of the ``Content-Type`` header; empty where it has none.
+        truncated: Whether the connection ended before the body did.
+        received_bytes: Bytes received, headers, redirects and a retry included.
+        elapsed: Seconds that the fetch took.
     """
 
     url: str
@@ -85,31 +88,31 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     content_type: str = ""
     charset: str = ""
-    cut_short: bool = False
-    received: int = 0
+    truncated: bool = False
+    received_bytes: int = 0
     elapsed: float = 0.0
 
 
 def resolve(host: str, port: int) -> tuple[str, ...]:
-    """The numeric addresses of a host, by the system's resolver, in the order in which it prefers them.
+    """Return the numeric addresses of a host from the system's resolver, in its order of preference.
 
     Raises:
-        OSError: The name has none.
+        OSError: The name has no address.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class Fetcher:
-    """Fetches sources within limits. It may be shared between threads.
+    """Fetches documents within limits. Threads may share it.
 
     Args:
-        limits: What one fetch may use up, and how many run at once.
-        addresses: Which addresses and ports may be connected to.
-        resolver: Host name to addresses.
-        clock: Time and waiting.
-        rng: Chance for the jitter of the retry.
-        tls: Context for https; None for the system's certificates.
+        limits: The limits of each fetch, and the number of concurrent ones.
+        addresses: The addresses and ports that may be connected to.
+        resolver: Resolves host names.
+        clock: Time and sleep.
+        rng: Random numbers for the jitter of the retry.
+        tls: The TLS context; None for one with the system's certificates.
     """
 
     def __init__(
@@ -126,150 +129,139 @@ class Fetcher:
         self.addresses = addresses or AddressPolicy()
         self._resolver = resolver
         self._clock = clock or SystemClock()
-        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._rng = rng or random.Random()  # noqa: S311 - for jitter, not for security
         self._tls = tls
         self._tls_lock = threading.Lock()
 
     def fetch(self, url: str, *, until: float | None = None) -> FetchResult:
-        """The document at a URL.
+        """Fetch the document at a URL.
 
-        Throttling (429), server errors and broken connections are retried once, after the wait that the server asks
-        for or a second of backoff, if the time of the fetch allows it.
+        Throttling (429), server errors and connection errors are retried once, after the delay of ``Retry-After`` or
+        else a second of backoff, if the time of the fetch allows it.
 
         Args:
             url: An http or https URL.
             until: Instant of the clock at which the fetch ends, if that is before its own limit.
 
         Raises:
-            FetchError: With kind, message, and what it cost.
+            FetchError: With kind, message, received bytes and elapsed time.
         """
         budget = FetchBudget(self.limits, self._clock, until)
         try:
             try:
                 return self._fetch_once(url, budget)
             except FetchError as error:
-                if not self._waited_for_retry(error, budget):
+                delay = self._retry_delay(error)
+                if delay is None or not budget.fits(delay):
                     raise
+            self._clock.sleep(delay)
             return self._fetch_once(url, budget)
         except FetchError as error:
-            error.received, error.elapsed = budget.received, budget.elapsed
+            error.received_bytes, error.elapsed = budget.received_bytes, budget.elapsed
             raise
 
     def fetch_all(
         self,
         urls: Sequence[str],
-        read: Callable[[int, FetchResult | FetchError], Read],
+        parse: Callable[[int, FetchResult | FetchError], Parsed],
         *,
         until: float | None = None,
-    ) -> list[Read]:
-        """Fetch many documents at once and read each as soon as it is there.
+    ) -> list[Parsed]:
+        """Fetch many documents concurrently and parse each as soon as it is received.
 
-        `read` is called with the index of the URL and what came of it, for one document at a time: parsing is work of
-        the processor, and this way no more bodies are in memory than there are workers.
+        ``parse`` gets the index of the URL and the result or the failure. It runs for one document at a time, because
+        parsing is bound by the processor, and so there are never more bodies in memory than workers.
 
         Args:
-            urls: Fetched in this order, as far as the limit per host lets them.
-            read: Makes of a document what is kept of it.
+            urls: The URLs; fetched in this order, as far as the limit per host allows.
+            parse: Returns what is kept of a document.
             until: Instant of the clock at which every fetch ends; those not started by then fail as NOT_STARTED.
 
         Returns:
-            What `read` returned, in the order of the URLs.
+            The results of ``parse``, in the order of the URLs.
         """
-        results: dict[int, Read] = {}
+        results: dict[int, Parsed] = {}
         queue = PerHostQueue([_host_of(url) for url in urls], self.limits.per_host)
-        reading = threading.Lock()
-        crashes: list[BaseException] = []
+        parse_lock = threading.Lock()
 
-        def work() -> None:
-            try:
-                for index in queue:
-                    outcome = self._outcome(urls[index], until)
-                    queue.task_done(index)
-                    with reading:
-                        results[index] = read(index, outcome)
-            except BaseException as crash:  # noqa: BLE001 - raised again by the caller's thread, below
-                crashes.append(crash)
-                queue.close()
+        def fetch_next() -> None:
+            for index in queue:
+                fetched = self._fetch_or_error(urls[index], until)
+                queue.task_done(index)
+                with parse_lock:
+                    results[index] = parse(index, fetched)
 
-        threads = [threading.Thread(target=work, name="fetch") for _ in range(min(self.limits.workers, len(urls)))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if crashes:
-            raise crashes[0]
+        _run_in_threads(fetch_next, min(self.limits.workers, len(urls)), on_crash=queue.close)
         return [results[index] for index in range(len(urls))]
 
-    def _outcome(self, url: str, until: float | None) -> FetchResult | FetchError:
+    def _fetch_or_error(self, url: str, until: float | None) -> FetchResult | FetchError:
         if until is not None and self._clock.monotonic() >= until:
-            return FetchError(FetchErrorKind.NOT_STARTED, f"{show_url(url)}: the time for fetching was over")
+            return FetchError(FetchErrorKind.NOT_STARTED, f"{redact_url(url)}: the time for fetching was over")
         try:
             return self.fetch(url, until=until)
         except FetchError as error:
             return error
 
-    def _waited_for_retry(self, error: FetchError, budget: FetchBudget) -> bool:
-        """Whether another attempt is worth it; waits for it if so."""
-        if error.kind not in _RETRIED:
-            return False
+    def _retry_delay(self, error: FetchError) -> float | None:
+        """Return the seconds to wait before the retry; None where a retry does not help."""
+        if error.kind not in _RETRYABLE:
+            return None
         backoff = RETRY.delay(0, self._rng.random())
-        wait = backoff if error.retry_after is None else error.retry_after
-        if not budget.fits(wait):
-            return False
-        self._clock.sleep(wait)
-        return True
+        return backoff if error.retry_after is None else error.retry_after
 
     def _fetch_once(self, url: str, budget: FetchBudget) -> FetchResult:
         for _ in range(self.limits.max_redirects + 1):
             try:
                 target = parse_target(url)
-                found = self._ask(target, budget)
+                result = self._request(target, budget)
             except FetchError as error:
-                raise _located(error, url) from None
-            if isinstance(found, FetchResult):
-                return found
-            url = found
+                raise _with_url(error, url) from None
+            if isinstance(result, FetchResult):
+                return result
+            url = result
         raise FetchError(
-            FetchErrorKind.TOO_MANY_REDIRECTS, f"{show_url(url)}: more than {self.limits.max_redirects} redirects"
+            FetchErrorKind.TOO_MANY_REDIRECTS, f"{redact_url(url)}: more than {self.limits.max_redirects} redirects"
         )
 
-    def _ask(self, target: RequestTarget, budget: FetchBudget) -> FetchResult | str:
-        """The document at a target, or the URL that it redirects to."""
-        from vectora_normalize.sources.http.http_exchange import HttpExchange  # noqa: PLC0415 - its imports cost a cold start 30 ms
+    def _request(self, target: RequestTarget, budget: FetchBudget) -> FetchResult | str:
+        """Send one request; return the document, or the URL of a redirect."""
+        from vectora_normalize.sources.http.http_exchange import HttpExchange  # noqa: PLC0415 - 30 ms of a cold start
 
-        addresses = self._vet(target, budget)
+        addresses = self._allowed_addresses(target, budget)
         tls = self._tls_context() if target.scheme == "https" else None
-        with HttpExchange(target, addresses, _HEADERS, limits=self.limits, budget=budget, tls=tls) as exchange:
+        with HttpExchange(target, addresses, _REQUEST_HEADERS, limits=self.limits, budget=budget, tls=tls) as exchange:
             if exchange.status in _REDIRECTS:
-                return _redirect(target, exchange.header("Location"))
+                return _redirect_url(target, exchange.header("Location"))
             _check_status(exchange)
             return self._read_body(target, exchange, budget)
 
-    def _vet(self, target: RequestTarget, budget: FetchBudget) -> tuple[str, ...]:
-        """The addresses of the target's host, each of them allowed."""
-        if not self.addresses.accepts_port(target.port):
+    def _allowed_addresses(self, target: RequestTarget, budget: FetchBudget) -> tuple[str, ...]:
+        """Return the addresses of the target's host, after all of them were checked."""
+        if not self.addresses.allows_port(target.port):
             accepted = ", ".join(map(str, sorted(self.addresses.ports or ())))
-            raise FetchError(FetchErrorKind.REFUSED_ADDRESS, f"port {target.port} is refused; accepted: {accepted}")
-        found = _look_up(self._resolver, target, budget.timeout(self.limits.connect_seconds))
-        for address in found:
-            # One bad address condemns the name: picking the good ones would be choosing for whoever mixed them.
-            if objection := self.addresses.refusal_reason(address):
-                raise FetchError(FetchErrorKind.REFUSED_ADDRESS, f"its address {address} is refused: {objection}")
-        return found
+            raise FetchError(FetchErrorKind.BLOCKED_ADDRESS, f"port {target.port} is blocked; accepted: {accepted}")
+        addresses = _lookup(self._resolver, target, budget.timeout(self.limits.connect_seconds))
+        for address in addresses:
+            # One blocked address blocks the name: a name that mixes public and private addresses is an attack or an
+            # error, and choosing the public ones would hide it.
+            if reason := self.addresses.refusal_reason(address):
+                raise FetchError(FetchErrorKind.BLOCKED_ADDRESS, f"its address {address} is blocked: {reason}")
+        return addresses
 
     def _read_body(self, target: RequestTarget, exchange: HttpExchange, budget: FetchBudget) -> FetchResult:
         content_type = exchange.header("Content-Type")
         media_type = content_type.partition(";")[0].strip().lower()
-        if _WRONG_TYPE.match(media_type):
-            raise FetchError(FetchErrorKind.WRONG_TYPE, f"it is {media_type[:60]!r}, neither a feed nor a page")
-        if (exchange.length or 0) > self.limits.max_wire_bytes:
-            accepted = self.limits.max_wire_bytes
-            raise FetchError(FetchErrorKind.TOO_LARGE, f"it announces {exchange.length} bytes; accepted: {accepted}")
+        if _UNSUPPORTED_MEDIA_TYPE.match(media_type):
+            message = f"the media type is {media_type[:60]!r}, neither a feed nor a page"
+            raise FetchError(FetchErrorKind.UNSUPPORTED_MEDIA_TYPE, message)
+        if (exchange.content_length or 0) > self.limits.max_wire_bytes:
+            message = f"the body has {exchange.content_length} bytes; accepted: {self.limits.max_wire_bytes}"
+            raise FetchError(FetchErrorKind.TOO_LARGE, message)
         encoding = exchange.header("Content-Encoding")
         body, complete = inflate.inflate(exchange.chunks(), encoding, self.limits.max_bytes)
         if not body:
-            kind = FetchErrorKind.BROKEN_ANSWER if exchange.cut_short else FetchErrorKind.EMPTY
-            raise FetchError(kind, "the answer has no body", status=exchange.status)
+            kind = FetchErrorKind.INVALID_RESPONSE if exchange.truncated else FetchErrorKind.EMPTY_RESPONSE
+            raise FetchError(kind, "the response has no body", status=exchange.status)
         charset = _CHARSET.search(content_type)
         return FetchResult(
             url=target.url,
@@ -277,18 +269,38 @@ class Fetcher:
             body=body,
             content_type=media_type,
             charset=charset[1].lower() if charset else "",
-            cut_short=exchange.cut_short or not complete,
-            received=budget.received,
+            truncated=exchange.truncated or not complete,
+            received_bytes=budget.received_bytes,
             elapsed=budget.elapsed,
         )
 
     def _tls_context(self) -> ssl.SSLContext:
-        import ssl  # noqa: PLC0415 - sources without https, as in a local run, need none
+        import ssl  # noqa: PLC0415 - sources without https, as in a local run, do not need it
 
         with self._tls_lock:
             if self._tls is None:
-                self._tls = ssl.create_default_context()  # reads all of the system's certificates: once is enough
+                self._tls = ssl.create_default_context()  # once, because it reads all certificates of the system
             return self._tls
+
+
+def _run_in_threads(work: Callable[[], None], count: int, *, on_crash: Callable[[], None]) -> None:
+    """Run a function in several threads, and raise the first exception after all of them have ended."""
+    crashes: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as crash:  # noqa: BLE001 - raised again by the caller's thread, below
+            crashes.append(crash)
+            on_crash()
+
+    threads = [threading.Thread(target=run, name="fetch") for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if crashes:
+        raise crashes[0]
 
 
 def _host_of(url: str) -> str:
@@ -298,27 +310,27 @@ def _host_of(url: str) -> str:
         return ""
 
 
-def _located(error: FetchError, url: str) -> FetchError:
-    """The same error, its message beginning with where it happened."""
-    shown = show_url(url)
-    if not error.message.startswith(shown):
-        error.message = f"{shown}: {error.message}"
+def _with_url(error: FetchError, url: str) -> FetchError:
+    """Return the error with a message that begins with the redacted URL."""
+    redacted = redact_url(url)
+    if not error.message.startswith(redacted):
+        error.message = f"{redacted}: {error.message}"
         error.args = (error.message,)
     return error
 
 
-def _redirect(target: RequestTarget, location: str) -> str:
-    """Where a redirect leads, as an absolute URL; it is vetted like any other when its turn comes."""
+def _redirect_url(target: RequestTarget, location: str) -> str:
+    """Return the absolute URL of a redirect; it is checked like any other before it is requested."""
     if not location:
-        raise FetchError(FetchErrorKind.REFUSED_REDIRECT, "a redirect without a target")
+        raise FetchError(FetchErrorKind.INVALID_REDIRECT, "a redirect without a target")
     try:
-        # Headers arrive as Latin-1; most servers that put more than ASCII into one mean UTF-8.
+        # Headers are decoded as Latin-1; most servers that send non-ASCII characters mean UTF-8.
         text = location.encode("latin-1").decode("utf-8", "replace").strip().replace(" ", "%20")
         url = urljoin(target.url, text)
     except ValueError:
-        raise FetchError(FetchErrorKind.REFUSED_REDIRECT, "a redirect to something that is no URL") from None
+        raise FetchError(FetchErrorKind.INVALID_REDIRECT, "a redirect to an invalid URL") from None
     if target.scheme == "https" and url.lower().startswith("http:"):
-        raise FetchError(FetchErrorKind.REFUSED_REDIRECT, f"a redirect from https to {show_url(url)}")
+        raise FetchError(FetchErrorKind.INVALID_REDIRECT, f"a redirect from https to {redact_url(url)}")
     return url
 
 
@@ -330,17 +342,17 @@ def _check_status(exchange: HttpExchange) -> None:
     kind = (
         FetchErrorKind.SERVER_ERROR if server_error else _KIND_OF_STATUS.get(status, FetchErrorKind.UNEXPECTED_STATUS)
     )
-    wait = _retry_after(exchange)
-    asked = "" if wait is None else f", asking to wait {wait:.0f} s"
-    raise FetchError(kind, f"the server answered {status}{asked}", status=status, retry_after=wait)
+    delay = _retry_after(exchange)
+    suffix = "" if delay is None else f" with Retry-After {delay:.0f} s"
+    raise FetchError(kind, f"the server answered {status}{suffix}", status=status, retry_after=delay)
 
 
 def _retry_after(exchange: HttpExchange) -> float | None:
-    """Seconds that the server asks to wait; None where it does not, or not in a form that can be read."""
+    """Return the seconds of the ``Retry-After`` header; None where it is missing or invalid."""
     value = exchange.header("Retry-After").strip()
-    if _SECONDS.fullmatch(value):
+    if _DELAY_SECONDS.fullmatch(value):
         return float(value)
-    # The date is one of the server's clock, so it is compared with that clock.
+    # A date is an instant of the server's clock, so it is compared with that clock.
     then, now = _http_date(value), _http_date(exchange.header("Date"))
     return max(0.0, (then - now).total_seconds()) if then and now else None
 
@@ -353,18 +365,18 @@ def _http_date(value: str) -> dt.datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=dt.UTC)
 
 
-def _look_up(resolver: Resolver, target: RequestTarget, seconds: float) -> tuple[str, ...]:
-    """The host's addresses, or a failure once the time is over; the system's resolver knows no timeout of its own."""
-    found: list[str] = []
+def _lookup(resolver: Resolver, target: RequestTarget, seconds: float) -> tuple[str, ...]:
+    """Return the addresses of the target's host, or fail after a timeout, which the system's resolver does not have."""
+    addresses: list[str] = []
 
-    def ask() -> None:
-        with suppress(OSError, UnicodeError):  # getaddrinfo raises the second for names that IDNA cannot encode
-            found.extend(resolver(target.host, target.port))
+    def look_up() -> None:
+        with suppress(OSError, UnicodeError):  # UnicodeError: a name that IDNA cannot encode
+            addresses.extend(resolver(target.host, target.port))
 
-    thread = threading.Thread(target=ask, name="resolve", daemon=True)
+    thread = threading.Thread(target=look_up, name="resolve", daemon=True)
     thread.start()
     thread.join(seconds)
-    if not found:
-        why = f"no answer within {seconds:.1f} s" if thread.is_alive() else "it has no address"
-        raise FetchError(FetchErrorKind.UNRESOLVED_NAME, f"the name cannot be resolved: {why}")
-    return tuple(found)
+    if not addresses:
+        reason = f"no answer within {seconds:.1f} s" if thread.is_alive() else "it has no address"
+        raise FetchError(FetchErrorKind.DNS_ERROR, f"the host name cannot be resolved: {reason}")
+    return tuple(addresses)

@@ -1,4 +1,4 @@
-"""A queue that is polite: no host is asked by more workers at once than it is allowed."""
+"""A work queue that limits the concurrent requests to each host."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ if TYPE_CHECKING:
 
 
 class PerHostQueue:
-    """Hands out each index once, to workers that iterate over it from their threads.
+    """Yields each index once, to workers that iterate over the queue in their threads.
 
-    An index comes out as soon as its host has room, so a host with many URLs never holds up the others. The worker
-    that took it calls ``task_done`` when the host may be asked again.
+    An index is available as long as fewer than ``per_host`` indices of its host are in flight, so a host with many URLs
+    does not delay the others. A worker calls ``task_done`` when its request has ended.
 
     Args:
         hosts: The host of each index.
-        per_host: How many of a host may be out at once.
+        per_host: The most indices of one host in flight at the same time.
     """
 
     def __init__(self, hosts: Sequence[str], per_host: int) -> None:
         self._hosts = hosts
         self._per_host = per_host
-        self._waiting = list(range(len(hosts)))
-        self._out: Counter[str] = Counter()
+        self._pending = list(range(len(hosts)))
+        self._in_flight: Counter[str] = Counter()
         self._changed = threading.Condition()
 
     def __iter__(self) -> Iterator[int]:
-        """The indices that this worker gets; ends when none are left."""
-        while (index := self._take()) is not None:
+        """Yield the indices for one worker; end when none is left."""
+        while (index := self._next_index()) is not None:
             yield index
 
     def task_done(self, index: int) -> None:
-        """Make room for the next URL of this index's host."""
+        """Record that the request of an index has ended."""
         with self._changed:
-            self._out[self._hosts[index]] -= 1
+            self._in_flight[self._hosts[index]] -= 1
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Hand out nothing more."""
+        """Drop the pending indices, so that all workers end."""
         with self._changed:
-            self._waiting.clear()
+            self._pending.clear()
             self._changed.notify_all()
 
-    def _take(self) -> int | None:
+    def _next_index(self) -> int | None:
         with self._changed:
-            while self._waiting:
-                for position, index in enumerate(self._waiting):
-                    if self._out[self._hosts[index]] < self._per_host:
-                        self._out[self._hosts[index]] += 1
-                        return self._waiting.pop(position)
+            while self._pending:
+                for position, index in enumerate(self._pending):
+                    if self._in_flight[self._hosts[index]] < self._per_host:
+                        self._in_flight[self._hosts[index]] += 1
+                        return self._pending.pop(position)
                 self._changed.wait()
             return None

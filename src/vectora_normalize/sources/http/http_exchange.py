@@ -1,9 +1,9 @@
-"""One HTTP exchange with an address that has been vetted: connect to it, ask, read within the limits.
+"""One HTTP request to a checked address, and its response, within the limits of a fetch.
 
-Built on `http.client` rather than on a client library, for three reasons. The connection goes to the address that was
-vetted and to no other, so that a second look-up cannot answer differently (DNS rebinding), while certificate and `Host`
-are those of the name. Every byte passes through the budget, so that neither a header nor a body that drips for ever
-outlives its time. And nothing here writes a log: libraries quote URLs in theirs.
+It uses ``http.client`` rather than a client library, for three reasons. The connection goes to an address that was
+checked, so that a second name lookup cannot return another one (DNS rebinding), while certificate and ``Host`` header
+are those of the name. Every byte is counted, so that a header or body that is sent byte by byte ends at the time limit.
+And it logs nothing: libraries log URLs, which may contain secrets.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from vectora_normalize.sources.http.limits import FetchBudget, FetchLimits
     from vectora_normalize.sources.urls import RequestTarget
 
-_CHUNK: Final = 64 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
 
 
 class HttpExchange:
-    """A request that has been answered. Close it; it is a context manager that does.
+    """A request whose response has begun; a context manager that closes the connection.
 
     Args:
-        target: What is asked for; its name decides `Host`, SNI and the certificate.
-        addresses: Numeric addresses to connect to, tried in turn.
+        target: The request target; its host name determines the ``Host`` header, SNI and the expected certificate.
+        addresses: Numeric addresses to connect to, tried in order.
         headers: Request headers.
-        limits: How long to wait for what.
-        budget: Counts what this costs.
-        tls: Context for https targets.
+        limits: The limits of each wait.
+        budget: The budget of the fetch.
+        tls: The TLS context for https targets.
 
     Raises:
-        FetchError: No connection, no answer, or a limit is reached.
+        FetchError: No connection, no response, or a limit is reached.
     """
 
     def __init__(
@@ -60,50 +60,50 @@ class HttpExchange:
             connection.sock = cast(
                 "Any", _MeteredSocket(_connect(target, addresses, limits, budget, tls), limits, budget)
             )
-            budget.header_begins()
+            budget.start_header()
             connection.request("GET", target.path, headers={"Host": target.authority, **headers})
             self._response = connection.getresponse()
-            budget.header_ends()
+            budget.end_header()
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
-            raise _translate(error, budget) from None  # the original may quote the URL
+            raise _fetch_error(error, budget) from None  # the text of the original may contain the URL
         except BaseException:
             connection.close()
             raise
         self._connection = connection
         self.status = self._response.status
-        self.length = self._response.length
-        """Bytes of the body, as the headers announce it; None where they do not."""
-        self.cut_short = False
-        """Whether the body ended before the length that its headers announced."""
+        self.content_length = self._response.length
+        """Bytes of the body according to the headers; None where they do not say."""
+        self.truncated = False
+        """Whether the body ended before the length in its headers."""
 
     def header(self, name: str) -> str:
-        """A header of the answer; an empty string where it has none."""
+        """Return a header of the response; an empty string where it is missing."""
         return self._response.getheader(name) or ""
 
     def chunks(self) -> Generator[bytes]:
-        """The body as it comes over the wire, piece by piece, still compressed.
+        """Yield the body in pieces as received, still compressed.
 
         Raises:
-            FetchError: A limit is reached, or the connection broke before the first byte.
+            FetchError: A limit is reached, or the connection broke.
         """
-        left = self.length
+        remaining = self.content_length
         try:
-            while left != 0:
-                # The length is counted here, because before Python 3.13 read1() does not count it down.
-                chunk = self._response.read1(_CHUNK if left is None else min(_CHUNK, left))
+            while remaining != 0:
+                # The rest is counted here, because before Python 3.13 read1() does not subtract what it returns.
+                chunk = self._response.read1(_CHUNK_BYTES if remaining is None else min(_CHUNK_BYTES, remaining))
                 if not chunk:
                     break
-                left = None if left is None else left - len(chunk)
+                remaining = None if remaining is None else remaining - len(chunk)
                 yield chunk
-            self.cut_short = bool(left)
+            self.truncated = bool(remaining)
         except http.client.IncompleteRead:
-            self.cut_short = True
+            self.truncated = True
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise _translate(error, self._budget) from None
+            raise _fetch_error(error, self._budget) from None
 
     def close(self) -> None:
-        """Close the connection, whatever is left unread."""
+        """Close the connection, without reading the rest."""
         self._response.close()
         self._connection.close()
 
@@ -115,7 +115,7 @@ class HttpExchange:
 
 
 class _MeteredSocket:
-    """As much of a socket as `http.client` uses; what is read from it passes through the budget."""
+    """The part of a socket that ``http.client`` uses; bytes read from it are counted in the budget."""
 
     def __init__(self, sock: socket.socket, limits: FetchLimits, budget: FetchBudget) -> None:
         self._sock = sock
@@ -127,7 +127,7 @@ class _MeteredSocket:
         self._sock.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        # The raw file keeps the socket open after close(), as http.client expects of a connection that will close.
+        # The raw file keeps the socket open after close(), as http.client expects with "Connection: close".
         raw = self._sock.makefile("rb", buffering=0)
         return io.BufferedReader(_MeteredFile(raw, self._sock, self._limits, self._budget))
 
@@ -136,7 +136,7 @@ class _MeteredSocket:
 
 
 class _MeteredFile(io.RawIOBase):
-    """The receiving side of a socket: no read waits longer than is left, and every byte is counted."""
+    """The receiving side of a socket: each read has a timeout, and every byte is counted."""
 
     def __init__(self, raw: socket.SocketIO, sock: socket.socket, limits: FetchLimits, budget: FetchBudget) -> None:
         super().__init__()
@@ -150,9 +150,9 @@ class _MeteredFile(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int:
         self._sock.settimeout(self._budget.timeout(self._limits.idle_seconds))
-        received = self._raw.readinto(cast("Any", buffer)) or 0
-        self._budget.count(received)
-        return received
+        count = self._raw.readinto(cast("Any", buffer)) or 0
+        self._budget.add_received(count)
+        return count
 
     def close(self) -> None:
         self._raw.close()
@@ -166,38 +166,37 @@ def _connect(
     budget: FetchBudget,
     tls: ssl.SSLContext | None,
 ) -> socket.socket:
-    """A socket to the first address that accepts one; with TLS on it where the scheme says so."""
-    failed: OSError | None = None
+    """Return a socket connected to the first address that accepts a connection, with TLS for https targets."""
+    last_error: OSError | None = None
     for address in addresses:
         try:
             sock = socket.create_connection((address, target.port), timeout=budget.timeout(limits.connect_seconds))
         except OSError as error:
-            failed = error
+            last_error = error
             continue
         if target.scheme == "http":
             return sock
         try:
-            assert tls is not None  # noqa: S101 - the fetcher makes one for every https target
-            sock.settimeout(budget.timeout(limits.connect_seconds))  # for the whole handshake
+            assert tls is not None  # noqa: S101 - the fetcher passes one for every https target
+            sock.settimeout(budget.timeout(limits.connect_seconds))  # of each read and write of the handshake
             return tls.wrap_socket(sock, server_hostname=target.host.removesuffix("."))
         except BaseException:
             sock.close()
             raise
-    raise failed or OSError("no address")
+    raise last_error or OSError("no address")
 
 
-def _translate(error: Exception, budget: FetchBudget) -> FetchError:
-    """The failure that an error of the transport amounts to. Its own message is dropped: it may quote URL and bytes."""
+def _fetch_error(error: Exception, budget: FetchBudget) -> FetchError:
+    """Return the failure for an error of the transport, without its text, which may contain URL and received bytes."""
     if isinstance(error, http.client.RemoteDisconnected):
-        return FetchError(FetchErrorKind.CONNECTION_FAILED, "the connection was closed without an answer")
+        return FetchError(FetchErrorKind.CONNECTION_ERROR, "the connection was closed without a response")
     if isinstance(error, TimeoutError):
-        return FetchError(FetchErrorKind.TOO_SLOW, f"nothing came for too long; given up after {budget.elapsed:.1f} s")
+        return FetchError(FetchErrorKind.TIMEOUT, f"timed out after {budget.elapsed:.1f} s")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return FetchError(FetchErrorKind.REFUSED_CERTIFICATE, f"the certificate is refused: {error.verify_message}")
+        return FetchError(FetchErrorKind.TLS_ERROR, f"invalid certificate: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        return FetchError(
-            FetchErrorKind.REFUSED_CERTIFICATE, f"no agreement on TLS ({error.reason or 'no reason given'})"
-        )
+        return FetchError(FetchErrorKind.TLS_ERROR, f"the TLS handshake failed ({error.reason or 'no reason given'})")
     if isinstance(error, OSError):
-        return FetchError(FetchErrorKind.CONNECTION_FAILED, f"no connection: {error.strerror or type(error).__name__}")
-    return FetchError(FetchErrorKind.BROKEN_ANSWER, f"the answer is not HTTP ({type(error).__name__})")
+        reason = error.strerror or type(error).__name__
+        return FetchError(FetchErrorKind.CONNECTION_ERROR, f"connection error: {reason}")
+    return FetchError(FetchErrorKind.INVALID_RESPONSE, f"the response is not HTTP ({type(error).__name__})")

@@ -1,7 +1,8 @@
-"""What one fetch may use up: seconds, bytes, redirects."""
+"""Limits of a fetch: seconds, bytes, redirects."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,18 +16,22 @@ MEBIBYTE = 1024 * 1024
 
 
 class FetchLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of fetching; seconds and bytes.
+    """The limits of fetching.
 
     Args:
-        max_bytes: Of a body, once decompressed. What is kept in memory of one source at most.
-        max_wire_bytes: Received in one fetch, headers and redirects included.
-        max_header_bytes: Received of one answer before its body begins.
-        total_seconds: From the first look-up to the last byte, redirects and the one retry included.
-        connect_seconds: For one name look-up, one connection, one TLS handshake.
-        idle_seconds: Without a byte received.
-        max_redirects: Redirects that are followed.
-        workers: Sources that are fetched at once.
-        per_host: Of those, how many from one host.
+        max_bytes: Bytes of a decompressed body; the most that is kept in memory for one source.
+        max_wire_bytes: Bytes received in one fetch, headers and redirects included.
+        max_header_bytes: Bytes received of one response before its body.
+        total_seconds: Seconds of one fetch, from the name lookup to the last byte, redirects and the retry included.
+        connect_seconds: Seconds of one name lookup, of one connection, and of one TLS handshake.
+        idle_seconds: Seconds without a received byte.
+        max_redirects: Redirects that are followed; may be 0.
+        workers: Sources that are fetched at the same time.
+        per_host: The most of those from the same host.
+
+    Raises:
+        TypeError: A value of the wrong type.
+        ValueError: A value that is out of range.
     """
 
     max_bytes: int = 4 * MEBIBYTE
@@ -40,24 +45,30 @@ class FetchLimits(msgspec.Struct, frozen=True, kw_only=True):
     per_host: int = 2
 
     def __post_init__(self) -> None:
-        """Refuse limits that no fetch could keep.
+        """Check all values and refuse all wrong ones at once."""
+        problems = [problem for name in self.__struct_fields__ if (problem := _problem(name, getattr(self, name)))]
+        if problems:
+            error = TypeError if any(error is TypeError for error, _ in problems) else ValueError
+            raise error(f"FetchLimits: {'; '.join(text for _, text in problems)}")
 
-        Raises:
-            ValueError: A limit that is not above zero (`max_redirects` may be zero).
-        """
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            least = 0 if name == "max_redirects" else 1 if isinstance(value, int) else 0.001
-            if not value >= least:
-                raise ValueError(f"FetchLimits.{name}: got {value!r}; accepted: a number from {least}")
+
+def _problem(name: str, given: object) -> tuple[type[TypeError | ValueError], str] | None:
+    """Return the error class and the text for a value that is not accepted, in the form of the library's refusals."""
+    is_time, least = name.endswith("_seconds"), 0 if name == "max_redirects" else 1
+    accepted = "a finite number of seconds > 0" if is_time else f"a whole number >= {least}"
+    text = f"{name}: got {given!r}; accepted: {accepted}"
+    if isinstance(given, bool) or not isinstance(given, (int, float) if is_time else int):
+        return TypeError, text
+    in_range = 0 < given < math.inf if is_time else given >= least
+    return None if in_range else (ValueError, text)
 
 
 class FetchBudget:
-    """What one fetch has used up so far; asked before each wait and told of each byte.
+    """What one fetch has used of its limits.
 
     Args:
-        limits: The limits that it keeps.
-        clock: Where the time comes from.
+        limits: The limits.
+        clock: The source of time.
         until: Instant of the clock at which the fetch ends, if that is before its own limit.
     """
 
@@ -68,7 +79,7 @@ class FetchBudget:
         end = self._start + limits.total_seconds
         self._end = end if until is None else min(end, until)
         self._header_start: int | None = None
-        self.received = 0
+        self.received_bytes = 0
 
     @property
     def elapsed(self) -> float:
@@ -76,37 +87,37 @@ class FetchBudget:
         return self._clock.monotonic() - self._start
 
     def timeout(self, longest: float) -> float:
-        """Seconds that the next wait may take: `longest`, or what is left of the fetch.
+        """Return the seconds that the next wait may take: ``longest``, or the rest of the fetch.
 
         Raises:
-            FetchError: TOO_SLOW, if nothing is left.
+            FetchError: TIMEOUT: no time is left.
         """
-        left = self._end - self._clock.monotonic()
-        if left <= 0:
-            raise FetchError(FetchErrorKind.TOO_SLOW, f"not complete after {self.elapsed:.1f} s")
-        return min(longest, left)
+        remaining = self._end - self._clock.monotonic()
+        if remaining <= 0:
+            raise FetchError(FetchErrorKind.TIMEOUT, f"not complete after {self.elapsed:.1f} s")
+        return min(longest, remaining)
 
     def fits(self, seconds: float) -> bool:
-        """Whether a wait of so many seconds would end before the fetch must."""
+        """Return whether a wait of so many seconds ends before the fetch must."""
         return self._clock.monotonic() + seconds < self._end
 
-    def header_begins(self) -> None:
-        """From now on, what is received counts as header."""
-        self._header_start = self.received
+    def start_header(self) -> None:
+        """Count the bytes that are received from now on as header."""
+        self._header_start = self.received_bytes
 
-    def header_ends(self) -> None:
-        """From now on, what is received counts as body."""
+    def end_header(self) -> None:
+        """Count the bytes that are received from now on as body."""
         self._header_start = None
 
-    def count(self, received: int) -> None:
-        """Count bytes that came over the wire.
+    def add_received(self, count: int) -> None:
+        """Add received bytes.
 
         Raises:
             FetchError: TOO_LARGE.
         """
-        self.received += received
+        self.received_bytes += count
         limits = self._limits
-        if self.received > limits.max_wire_bytes:
+        if self.received_bytes > limits.max_wire_bytes:
             raise FetchError(FetchErrorKind.TOO_LARGE, f"more than {limits.max_wire_bytes} bytes on the wire")
-        if self._header_start is not None and self.received - self._header_start > limits.max_header_bytes:
+        if self._header_start is not None and self.received_bytes - self._header_start > limits.max_header_bytes:
             raise FetchError(FetchErrorKind.TOO_LARGE, f"more than {limits.max_header_bytes} bytes of headers")

@@ -1,1 +1,1 @@
-"""Documents read into entries."""
+"""Parsers: documents to entries."""

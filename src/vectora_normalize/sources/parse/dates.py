@@ -1,7 +1,7 @@
-"""Dates as people and machines write them, read as the day in UTC.
+"""Dates in text, in the formats of many languages and standards, as days in UTC.
 
-A date with a time and an offset is converted to UTC first, so that one window cuts all sources at the same instant; one
-without is taken as it stands. Years outside 1990 to 2100 are typing errors or part numbers and count as no date.
+A date with a time and an offset is converted to UTC, so that the window begins and ends at the same instant for all
+sources; any other date is used as it is. Years outside 1990 to 2100 are typing errors or part numbers, not dates.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import unicodedata
 from typing import Final
 
-_LOOKED_AT: Final = 2_000  # characters of a text in which a date is looked for
+_MAX_TEXT_LENGTH: Final = 2_000  # characters of a text that are searched
 _FIRST_YEAR: Final = 1990
 _LAST_YEAR: Final = 2100
 _MONTHS_IN_A_YEAR: Final = 12
@@ -32,7 +32,7 @@ _MONTH_NAMES: Final = (
     "december dec decembre dezember dez diciembre dic dicembre dezembro desember des joulukuu joulukuuta",
 )
 _MONTHS: Final = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
-# Hours before or behind UTC: RFC 822's, and those of the places where our sources write. All others count as UTC.
+# Offset from UTC in hours: the zones of RFC 822, and those of the countries of the sources. All others count as UTC.
 _ZONES: Final = {
     "est": -5,
     "edt": -4,
@@ -79,51 +79,51 @@ _NUMERIC: Final = _PATTERNS[6]
 
 
 def find_date(text: str, *, day_first: bool = True) -> dt.date | None:
-    """The first date in a text; None where there is none.
+    """Return the first date in a text; None where there is none.
 
     Args:
-        text: Looked at for its first 2,000 characters.
-        day_first: Whether 05/06/2026 is in June. It only matters where both numbers could be a month.
+        text: The text; its first 2,000 characters are searched.
+        day_first: Whether 05/06/2026 is in June. It matters only where both numbers could be a month.
     """
-    found = locate_date(text, day_first=day_first)
-    return found[0] if found else None
+    located = locate_date(text, day_first=day_first)
+    return located[0] if located else None
 
 
 def locate_date(text: str, *, day_first: bool = True) -> tuple[dt.date, int, int] | None:
-    """The first date in a text, and where it begins and ends; see `find_date`."""
-    text = text[:_LOOKED_AT]
+    """Return the first date in a text with its start and end index; see ``find_date``."""
+    text = text[:_MAX_TEXT_LENGTH]
     if not any(character.isdigit() for character in text):
         return None
     best: tuple[dt.date, int, int] | None = None
     for pattern in _PATTERNS:
-        for found in pattern.finditer(text):
-            if best is not None and found.start() >= best[1]:
+        for match in pattern.finditer(text):
+            if best is not None and match.start() >= best[1]:
                 break
-            if (date := _read(found, day_first=day_first)) is not None:
-                best = date, found.start(), found.end()
+            if (date := _date_of(match, day_first=day_first)) is not None:
+                best = date, match.start(), match.end()
                 break
     return best
 
 
 def writes_day_first(text: str) -> bool | None:
-    """Whether the numeric dates of a text put the day before the month; None where none of them tells.
+    """Return whether the numeric dates of a text have the day before the month; None where all of them are ambiguous.
 
-    One 21/11/2026 on a page explains all of its 05/06/2026.
+    One 21/11/2026 on a page determines the meaning of every 05/06/2026 on it.
     """
-    for found in _NUMERIC.finditer(text):
-        first, second = int(found["first"]), int(found["second"])
+    for match in _NUMERIC.finditer(text):
+        first, second = int(match["first"]), int(match["second"])
         if (first > _MONTHS_IN_A_YEAR) != (second > _MONTHS_IN_A_YEAR):
             return first > _MONTHS_IN_A_YEAR
     return None
 
 
-def _read(found: re.Match[str], *, day_first: bool) -> dt.date | None:
-    """The date that a match means; None where it means none, such as the 31st of a month of 30 days."""
+def _date_of(match: re.Match[str], *, day_first: bool) -> dt.date | None:
+    """Return the date of a match; None where there is no such day, for example a 31st of June."""
 
     def part(name: str) -> str:
         return groups.get(name) or ""
 
-    groups = found.groupdict()
+    groups = match.groupdict()
     year = int(part("year") or f"20{part('short')}")
     if part("first"):
         day, month = int(part("first")), int(part("second"))
@@ -142,7 +142,7 @@ def _read(found: re.Match[str], *, day_first: bool) -> dt.date | None:
 
 
 def _in_utc(date: dt.date, hour: int, minute: int, zone: str) -> dt.date:
-    """The day in UTC; the day as it stands where the time is none, such as 24:00."""
+    """Return the day in UTC; the day itself where the time is invalid, for example 24:00."""
     try:
         return dt.datetime.combine(date, dt.time(hour, minute, tzinfo=_zone(zone))).astimezone(dt.UTC).date()
     except ValueError:
@@ -150,7 +150,7 @@ def _in_utc(date: dt.date, hour: int, minute: int, zone: str) -> dt.date:
 
 
 def _zone(text: str) -> dt.tzinfo:
-    """The zone of an offset or a name; UTC where it is unknown or missing."""
+    """Return the zone of an offset or a name; UTC where it is unknown or missing."""
     if text[:1] in {"+", "-"}:
         hours, minutes = int(text[1:3]), int(text[-2:])
         offset = dt.timedelta(hours=hours, minutes=minutes)
@@ -159,5 +159,5 @@ def _zone(text: str) -> dt.tzinfo:
 
 
 def _fold(name: str) -> str:
-    """A month's name in lower case and without accents."""
+    """Return the name of a month in lower case and without accents."""
     return "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(c))

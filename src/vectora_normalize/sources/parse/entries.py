@@ -1,4 +1,4 @@
-"""What a document holds before anything is cleaned, counted or dropped: its entries, and what was wrong with it."""
+"""The result of parsing a document: its entries as they are, and the problems of the document."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     import datetime as dt
 
 MAX_ENTRIES: Final = 1_000
-"""Entries of a document; further ones are not read. Feeds and listing pages put the newest first."""
+"""Entries of a document; further ones are not read. Feeds and listing pages have the newest first."""
 
 
 class DocumentEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of news as a document gives it.
+    """One entry of a feed or of a listing page.
 
     Args:
         title: HTML or plain text.
-        summary: HTML or plain text; the longest that the document gives.
-        link: Absolute URL; empty where there is none that can be followed.
-        published: Day of publication in UTC; None where none could be read.
-        language: As the document says, such as `en-GB`; empty where it says nothing.
+        summary: HTML or plain text; the longest text of the entry.
+        link: Absolute URL; empty where the entry has no usable link.
+        published: Day of publication in UTC; None where no date could be read.
+        language: The declared language, such as ``en-GB``; empty where none is declared.
     """
 
     title: str
@@ -32,11 +32,11 @@ class DocumentEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """All that could be read of a feed or page.
+    """A parsed feed or page.
 
     Args:
-        entries: In the order of the document.
-        problems: What was wrong with it, one sentence each.
+        entries: The entries in the order of the document.
+        problems: One sentence for each defect of the document.
     """
 
     entries: tuple[DocumentEntry, ...]

@@ -1,9 +1,9 @@
-"""Where the articles of a listing page are.
+"""The articles of a listing page.
 
-Listings are built in a hundred ways, but for a reader each article is a link with a title, a date near it, and perhaps
-a few sentences. So the links are where it starts: those that read like titles. The box of an article is the largest
-element around its link that holds no other article. Its date stands in that box; on pages without boxes (a heading, a
-date, a paragraph, the next heading) it stands in the gap before or behind.
+Listings are built in many ways, but to a reader each article is a link with a title, a date near it, and perhaps a few
+sentences. So the search begins with the links whose text reads like a title. The container of an article is the largest
+element around its link that contains no other article. Its date is in the container; on pages without containers (a
+heading, a date, a paragraph, the next heading) it is in the gap before or after it.
 """
 
 from __future__ import annotations
@@ -14,31 +14,30 @@ from typing import TYPE_CHECKING, Final
 
 from vectora_normalize.sources.parse.dates import find_date, locate_date
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES
-from vectora_normalize.sources.parse.text import count_words, is_prompt
+from vectora_normalize.sources.parse.text import count_words, is_read_more
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterable, Sequence
 
-    from vectora_normalize.sources.parse.outline import Outline
+    from vectora_normalize.sources.parse.document_tree import DocumentTree
 
     ReadDate = Callable[[str], dt.date | None]
 
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-_ITEMS: Final = frozenset({"article", "li", "tr"})
-_FURNITURE: Final = frozenset({"footer", "nav"})
-_NEVER_A_BOX: Final = frozenset({"body", "html", "main", "-document"})
-_LEAST_WORDS: Final = 3
-_LEAST_LENGTH: Final = 20
-_LEAST_CHARACTERS: Final = 8
-_LONGEST_TITLE: Final = 300
-_LONGEST_BOX: Final = 6_000  # characters; what is larger holds more than one article that we fail to see
-_LONGEST_ITEM: Final = 2_000
-_LEVELS_TO_HEADING: Final = 4
-# Nodes of an element that is looked through for each link in it; without a limit, that is the square of a page.
-_MOST_NODES: Final = 100
-# What may stand before a date without saying more than that it is one.
-_LABEL: Final = re.compile(
+_ITEM_ELEMENTS: Final = frozenset({"article", "li", "tr"})
+_BOILERPLATE: Final = frozenset({"footer", "nav"})
+_PAGE_ELEMENTS: Final = frozenset({"body", "html", "main", "-document"})
+_MIN_TITLE_WORDS: Final = 3
+_MIN_TITLE_LENGTH: Final = 20  # characters
+_MIN_TITLE_LENGTH_WITHOUT_SPACES: Final = 8  # characters, in scripts like Japanese
+_MAX_TITLE_LENGTH: Final = 300  # characters
+_MAX_CONTAINER_LENGTH: Final = 6_000  # characters; a larger element has further articles that were not recognised
+_MAX_ITEM_LENGTH: Final = 2_000  # characters
+_MAX_LEVELS_TO_HEADING: Final = 4
+# Nodes of an element that is searched once for each link in it; without a limit the time is quadratic in the page.
+_MAX_NODES: Final = 100
+_DATE_LABEL: Final = re.compile(
     r"\W*(?:(?:published|posted|released|updated|date)(?: on)?\W*)?(?:(?:mon|tues?|wed|thu|fri|sat|sun)[a-z]*\W*)?",
     re.IGNORECASE,
 )
@@ -49,10 +48,10 @@ class Article:
     """An article of a listing.
 
     Args:
-        title: Its title.
-        link: Its address, absolute.
-        summary: Whatever else the listing says of it; may be empty.
-        published: Its date; None where none could be read.
+        title: The title.
+        link: The absolute URL.
+        summary: The other text of the article on the page; may be empty.
+        published: The date; None where none could be read.
     """
 
     title: str
@@ -63,230 +62,231 @@ class Article:
 
 @dataclass(slots=True)
 class _Candidate:
-    """A link that reads like a title, while its article is being found."""
+    """A link whose text reads like a title, and what is known of its article so far."""
 
     link: str
     title: str
     node: int
-    """The element that holds the title."""
+    """The element with the title."""
     anchor: int
     """The link element."""
-    box: int = 0
+    container: int = 0
     gap: tuple[int, ...] = ()
-    """Text nodes outside of the box that belong to the article."""
+    """Text nodes outside the container that belong to the article."""
     published: dt.date | None = None
 
 
-def find_articles(outline: Outline, links: Sequence[str], read_date: ReadDate) -> list[Article]:
-    """The articles of a page, in the order in which they stand there.
+def find_articles(tree: DocumentTree, links: Sequence[str], read_date: ReadDate) -> list[Article]:
+    """Return the articles of a page, in the order of the page.
 
     Args:
-        outline: The page.
-        links: The absolute address of each node that is a link; empty for others.
-        read_date: The date that a text holds, if any.
+        tree: The page.
+        links: The absolute URL of each node that is a link; empty for other nodes.
+        read_date: Returns the date in a text, or None.
     """
-    candidates = _candidates(outline, links)
-    _find_boxes(outline, candidates)
+    candidates = _candidates(tree, links)
+    _find_containers(tree, candidates)
     for candidate in candidates:
-        candidate.published = _date_inside(outline, candidate, read_date)
-    _look_into_gaps(outline, candidates, read_date)
-    return [_article(outline, candidate) for candidate in _plausible(outline, candidates)]
+        candidate.published = _date_in_container(tree, candidate, read_date)
+    _find_dates_in_gaps(tree, candidates, read_date)
+    return [_article(tree, candidate) for candidate in _select_articles(tree, candidates)]
 
 
-def _candidates(outline: Outline, links: Sequence[str]) -> list[_Candidate]:
-    """The links that read like titles; one for each address, the one with the best title."""
+def _candidates(tree: DocumentTree, links: Sequence[str]) -> list[_Candidate]:
+    """Return the links whose text reads like a title; for each URL the one with the best title."""
     best: dict[str, _Candidate] = {}
     for anchor, link in enumerate(links):
-        if not link or any(outline.tags[node] in _FURNITURE for node in outline.ancestors(anchor)):
+        if not link or any(tree.tags[node] in _BOILERPLATE for node in tree.ancestors(anchor)):
             continue
-        found = _title(outline, anchor)
-        if found is None:
+        located = _title(tree, anchor)
+        if located is None:
             continue
-        title, node = found
-        known = best.get(link)
-        if known is None or (outline.tags[node] in _HEADINGS and outline.tags[known.node] not in _HEADINGS):
+        title, node = located
+        current = best.get(link)
+        if current is None or (tree.tags[node] in _HEADINGS and tree.tags[current.node] not in _HEADINGS):
             best[link] = _Candidate(link, title, node, anchor)
         if len(best) >= MAX_ENTRIES:
             break
     ordered = sorted(best.values(), key=lambda candidate: candidate.anchor)
-    return _one_for_each_item(outline, ordered)
+    return _one_per_item(tree, ordered)
 
 
-def _title(outline: Outline, anchor: int) -> tuple[str, int] | None:
-    """The title that a link stands for and the element that holds it; None if the link does not read like one."""
-    heading = next((node for node in outline.inside(anchor) if outline.tags[node] in _HEADINGS), None)
+def _title(tree: DocumentTree, anchor: int) -> tuple[str, int] | None:
+    """Return the title of a link and the element with the title; None where the link has no text like a title."""
+    heading = next((node for node in tree.subtree(anchor) if tree.tags[node] in _HEADINGS), None)
     if heading is None:
-        around = (node for node in outline.ancestors(anchor)[:2] if outline.size(node) <= _MOST_NODES)
-        heading = next((node for node in around if outline.tags[node] in _HEADINGS), None)
+        nearest = (node for node in tree.ancestors(anchor)[:2] if tree.size(node) <= _MAX_NODES)
+        heading = next((node for node in nearest if tree.tags[node] in _HEADINGS), None)
     if heading is not None:
-        text = outline.text(heading)
-        return (text[:_LONGEST_TITLE], heading) if _is_title(text, words=2, length=8) else None
-    text = outline.text(anchor)
-    if is_prompt(text) or not text:
-        return _heading_beside(outline, anchor)
-    if len(text) > _LONGEST_TITLE:  # a whole card inside of a link: its first line is the title
-        lines = ((outline.texts[node], node) for node in outline.inside(anchor))
-        return next(((text, node) for text, node in lines if _is_title(text) and len(text) <= _LONGEST_TITLE), None)
+        text = tree.text(heading)
+        return (text[:_MAX_TITLE_LENGTH], heading) if _is_title(text, words=2, length=8) else None
+    text = tree.text(anchor)
+    if is_read_more(text) or not text:
+        return _heading_nearby(tree, anchor)
+    if len(text) > _MAX_TITLE_LENGTH:  # the link contains a card; the first line of the card is the title
+        lines = ((tree.texts[node], node) for node in tree.subtree(anchor))
+        return next(((text, node) for text, node in lines if _is_title(text) and len(text) <= _MAX_TITLE_LENGTH), None)
     return (text, anchor) if _is_title(text) else None
 
 
-def _heading_beside(outline: Outline, anchor: int) -> tuple[str, int] | None:
-    """The heading that a "read more" belongs to: one without a link of its own, in the same box."""
-    for node in outline.ancestors(anchor)[:_LEVELS_TO_HEADING]:
-        if outline.size(node) > _MOST_NODES or outline.tags[node] in _NEVER_A_BOX:
+def _heading_nearby(tree: DocumentTree, anchor: int) -> tuple[str, int] | None:
+    """Return the heading of a "Read more" link: one near it that contains no link."""
+    for node in tree.ancestors(anchor)[:_MAX_LEVELS_TO_HEADING]:
+        if tree.size(node) > _MAX_NODES or tree.tags[node] in _PAGE_ELEMENTS:
             return None
-        headings = [inner for inner in outline.inside(node) if outline.tags[inner] in _HEADINGS]
+        headings = [inner for inner in tree.subtree(node) if tree.tags[inner] in _HEADINGS]
         if len(headings) > 1:
             return None
         if headings:
-            text = outline.text(headings[0])
-            linked = any(outline.tags[inner] == "a" for inner in outline.inside(headings[0]))
-            return (text[:_LONGEST_TITLE], headings[0]) if text and not linked else None
+            text = tree.text(headings[0])
+            linked = any(tree.tags[inner] == "a" for inner in tree.subtree(headings[0]))
+            return (text[:_MAX_TITLE_LENGTH], headings[0]) if text and not linked else None
     return None
 
 
-def _is_title(text: str, *, words: int = _LEAST_WORDS, length: int = _LEAST_LENGTH) -> bool:
-    counted = count_words(text)
-    # Where each character is a word, as in Japanese, a title is shorter.
-    long_enough = len(text) >= length or 2 * counted > len(text) >= _LEAST_CHARACTERS
-    return counted >= words and long_enough and not is_prompt(text)
+def _is_title(text: str, *, words: int = _MIN_TITLE_WORDS, length: int = _MIN_TITLE_LENGTH) -> bool:
+    word_count = count_words(text)
+    # Where each character counts as a word, as in Japanese, titles are shorter.
+    long_enough = len(text) >= length or 2 * word_count > len(text) >= _MIN_TITLE_LENGTH_WITHOUT_SPACES
+    return word_count >= words and long_enough and not is_read_more(text)
 
 
-def _one_for_each_item(outline: Outline, candidates: Iterable[_Candidate]) -> list[_Candidate]:
-    """Without the links inside of an item (of a list, of a table) that are not its title."""
+def _one_per_item(tree: DocumentTree, candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """Return one candidate for each list item or table row: its title, not the other links inside it."""
     chosen: dict[int, _Candidate] = {}
     for candidate in candidates:
-        item = next(
-            (node for node in outline.ancestors(candidate.anchor) if _is_item(outline, node)), -candidate.anchor
-        )
-        rival = chosen.get(item)
-        if rival is None or (_has_heading(outline, candidate) and not _has_heading(outline, rival)):
+        item = next((node for node in tree.ancestors(candidate.anchor) if _is_item(tree, node)), -candidate.anchor)
+        current = chosen.get(item)
+        if current is None or (_has_heading(tree, candidate) and not _has_heading(tree, current)):
             chosen[item] = candidate
     return sorted(chosen.values(), key=lambda candidate: candidate.anchor)
 
 
-def _has_heading(outline: Outline, candidate: _Candidate) -> bool:
-    return outline.tags[candidate.node] in _HEADINGS
+def _has_heading(tree: DocumentTree, candidate: _Candidate) -> bool:
+    return tree.tags[candidate.node] in _HEADINGS
 
 
-def _is_item(outline: Outline, node: int) -> bool:
-    """Whether a list item or table row is one item, and not the frame of a whole page, as tables were once used."""
-    if (
-        outline.tags[node] not in {"li", "tr"}
-        or outline.length(node) > _LONGEST_ITEM
-        or outline.size(node) > _MOST_NODES
-    ):
+def _is_item(tree: DocumentTree, node: int) -> bool:
+    """Return whether a list item or table row is one item; tables can also be the layout of a page."""
+    if tree.tags[node] not in {"li", "tr"} or tree.text_length(node) > _MAX_ITEM_LENGTH or tree.size(node) > _MAX_NODES:
         return False
-    return sum(outline.tags[inner] in _HEADINGS for inner in outline.inside(node)) <= 1
+    return sum(tree.tags[inner] in _HEADINGS for inner in tree.subtree(node)) <= 1
 
 
-def _find_boxes(outline: Outline, candidates: Sequence[_Candidate]) -> None:
-    """Give each candidate the largest element around it that holds no other."""
-    low, high = [len(candidates)] * len(outline), [-1] * len(outline)
+def _find_containers(tree: DocumentTree, candidates: Sequence[_Candidate]) -> None:
+    """Set the container of each candidate: the largest element around it that contains no other candidate."""
+    # The lowest and the highest number of the candidates in each node.
+    low, high = [len(candidates)] * len(tree), [-1] * len(tree)
     for number, candidate in enumerate(candidates):
         for node in {candidate.anchor, candidate.node}:
             low[node] = high[node] = number
-    for node in range(len(outline) - 1, 0, -1):
-        parent = outline.parents[node]
+    for node in range(len(tree) - 1, 0, -1):
+        parent = tree.parents[node]
         low[parent], high[parent] = min(low[parent], low[node]), max(high[parent], high[node])
     for number, candidate in enumerate(candidates):
-        candidate.box = min(candidate.anchor, candidate.node)
-        for node in outline.ancestors(candidate.anchor):  # pragma: no branch - `body` ends it at the latest
-            alone = low[node] == high[node] == number
-            if not alone or outline.tags[node] in _NEVER_A_BOX or outline.length(node) > _LONGEST_BOX:
+        candidate.container = min(candidate.anchor, candidate.node)
+        for node in tree.ancestors(candidate.anchor):  # pragma: no branch - it ends at ``body`` at the latest
+            only_one = low[node] == high[node] == number
+            if not only_one or tree.tags[node] in _PAGE_ELEMENTS or tree.text_length(node) > _MAX_CONTAINER_LENGTH:
                 break
-            candidate.box = node
-            if outline.tags[node] in _ITEMS:
+            candidate.container = node
+            if tree.tags[node] in _ITEM_ELEMENTS:
                 break
 
 
-def _date_inside(outline: Outline, candidate: _Candidate, read_date: ReadDate) -> dt.date | None:
-    """The date in the box: from a `time` element, from what is not the title, at last from the title itself."""
-    for node in outline.inside(candidate.box):
-        if outline.tags[node] == "time" and (date := _instant(outline, node, read_date)):
+def _date_in_container(tree: DocumentTree, candidate: _Candidate, read_date: ReadDate) -> dt.date | None:
+    """Return the date in the container: of a ``time`` element, else of the text around the title, else of the title."""
+    for node in tree.subtree(candidate.container):
+        if tree.tags[node] == "time" and (date := _date_of_time(tree, node, read_date)):
             return date
-    title = outline.inside(candidate.node)
-    around = " ".join(
-        text for node in outline.inside(candidate.box) if node not in title and (text := outline.texts[node])
+    title = tree.subtree(candidate.node)
+    text_around = " ".join(
+        text for node in tree.subtree(candidate.container) if node not in title and (text := tree.texts[node])
     )
-    return read_date(around) or read_date(candidate.title)
+    return read_date(text_around) or read_date(candidate.title)
 
 
-def _look_into_gaps(outline: Outline, candidates: Sequence[_Candidate], read_date: ReadDate) -> None:
-    """Find dates outside of boxes: in what stands between a box and its neighbours under the same parent."""
+def _find_dates_in_gaps(tree: DocumentTree, candidates: Sequence[_Candidate], read_date: ReadDate) -> None:
+    """Set dates from the gaps: the nodes between a container and its neighbours under the same parent."""
     rows: dict[int, list[_Candidate]] = {}
     for candidate in candidates:
-        rows.setdefault(outline.parents[candidate.box], []).append(candidate)
+        rows.setdefault(tree.parents[candidate.container], []).append(candidate)
     for parent, row in rows.items():
-        if any(candidate.published for candidate in row):
+        if not any(candidate.published for candidate in row):
+            _find_dates_in_row(tree, parent, row, read_date)
+
+
+def _find_dates_in_row(tree: DocumentTree, parent: int, row: Sequence[_Candidate], read_date: ReadDate) -> None:
+    """Set the dates of candidates whose containers have the same parent, from the gaps before or after them."""
+    starts = [candidate.container for candidate in row]
+    stops = [tree.last_descendants[container] + 1 for container in starts]
+    before = [_texts(tree, stop, start, read_date) for stop, start in zip([parent + 1, *stops], starts, strict=False)]
+    after = [*before[1:], _texts(tree, stops[-1], tree.last_descendants[parent] + 1, read_date)]
+    # A date before the first article means that dates come before their articles.
+    date_first = any(date for _, date in before[0])
+    for candidate, gap_before, gap_after in zip(row, before, after, strict=True):
+        gap = gap_before if date_first else gap_after
+        dates = [date for _, date in gap if date]
+        if not dates:
             continue
-        ends = [outline.ends[candidate.box] for candidate in row]
-        begins = [candidate.box for candidate in row]
-        before = [
-            _texts(outline, last + 1, begin, read_date) for last, begin in zip([parent, *ends], begins, strict=False)
-        ]
-        behind = [*before[1:], _texts(outline, ends[-1] + 1, outline.ends[parent] + 1, read_date)]
-        # If there is a date before the first article, then dates stand before articles.
-        date_leads = any(date for _, date in before[0])
-        for candidate, lead, trail in zip(row, before, behind, strict=True):
-            dated = [position for position, (_, date) in enumerate(lead if date_leads else trail) if date]
-            if not dated:
-                continue
-            texts = lead if date_leads else trail
-            candidate.published = texts[dated[-1 if date_leads else 0]][1]
-            after_last = next((position for position, (_, date) in enumerate(trail) if date), len(trail))
-            mine = trail[:after_last] if date_leads and candidate is not row[-1] else trail
-            candidate.gap = tuple(node for node, _ in mine)
+        candidate.published = dates[-1 if date_first else 0]
+        own = gap_after
+        if date_first and candidate is not row[-1]:  # the next date belongs to the next article
+            own = gap_after[: next((position for position, (_, date) in enumerate(gap_after) if date), len(gap_after))]
+        candidate.gap = tuple(node for node, _ in own)
 
 
-def _texts(outline: Outline, start: int, stop: int, read_date: ReadDate) -> list[tuple[int, dt.date | None]]:
-    """The texts and `time` elements between two places, each with the date that it holds."""
-    found: list[tuple[int, dt.date | None]] = []
+def _texts(tree: DocumentTree, start: int, stop: int, read_date: ReadDate) -> list[tuple[int, dt.date | None]]:
+    """Return the texts and ``time`` elements between two nodes, each with its date or None."""
+    texts: list[tuple[int, dt.date | None]] = []
     for node in range(start, stop):
-        if outline.tags[node] == "time":
-            found.append((node, _instant(outline, node, read_date)))
-        elif outline.texts[node] and not _in_time(outline, node):
-            found.append((node, read_date(outline.texts[node])))
-    return found
+        if tree.tags[node] == "time":
+            texts.append((node, _date_of_time(tree, node, read_date)))
+        elif tree.texts[node] and not _is_in_time(tree, node):
+            texts.append((node, read_date(tree.texts[node])))
+    return texts
 
 
-def _instant(outline: Outline, node: int, read_date: ReadDate) -> dt.date | None:
-    """The date of a `time` element."""
-    return find_date(outline.values[node]) or read_date(outline.text(node))
+def _date_of_time(tree: DocumentTree, node: int, read_date: ReadDate) -> dt.date | None:
+    """Return the date of a ``time`` element."""
+    return find_date(tree.values[node]) or read_date(tree.text(node))
 
 
-def _in_time(outline: Outline, node: int) -> bool:
-    return outline.tags[outline.parents[node]] == "time"
+def _is_in_time(tree: DocumentTree, node: int) -> bool:
+    return tree.tags[tree.parents[node]] == "time"
 
 
-def _plausible(outline: Outline, candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """The candidates that are articles: those with a date, and those that are built like one that has a date."""
+def _select_articles(tree: DocumentTree, candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """Return the candidates that are articles: those with a date, and those with the same structure as one of them."""
 
-    def shape(candidate: _Candidate) -> tuple[str, int, str]:
-        parent = outline.parents[candidate.box]
-        return outline.tags[candidate.box], parent if outline.tags[parent] != "div" else 0, outline.tags[candidate.node]
+    def structure(candidate: _Candidate) -> tuple[str, int, str]:
+        parent = tree.parents[candidate.container]
+        return tree.tags[candidate.container], parent if tree.tags[parent] != "div" else 0, tree.tags[candidate.node]
 
-    shapes = {shape(candidate) for candidate in candidates if candidate.published}
-    return [c for c in candidates if c.published or not shapes or shape(c) in shapes]
+    structures = {structure(candidate) for candidate in candidates if candidate.published}
+    return [c for c in candidates if c.published or not structures or structure(c) in structures]
 
 
-def _article(outline: Outline, candidate: _Candidate) -> Article:
-    title = outline.inside(candidate.node)
-    nodes = (*(node for node in outline.inside(candidate.box) if node not in title), *candidate.gap)
-    texts = (outline.texts[node] for node in nodes if not _in_time(outline, node))
-    summary = " ".join(text for text in texts if text and not _is_aside(text))
+def _article(tree: DocumentTree, candidate: _Candidate) -> Article:
+    title = tree.subtree(candidate.node)
+    nodes = (*(node for node in tree.subtree(candidate.container) if node not in title), *candidate.gap)
+    texts = (tree.texts[node] for node in nodes if not _is_in_time(tree, node))
+    summary = " ".join(text for text in texts if text and not _is_date_or_link_text(text))
     return Article(candidate.title, candidate.link, _without_leading_date(summary), candidate.published)
 
 
 def _without_leading_date(text: str) -> str:
-    """The text without the date that it begins with, as it does where day, month and year are elements of their own."""
-    found = locate_date(text)
-    return text[found[2] :].lstrip(" ,.:|-\u2013\u2014") if found and found[1] == 0 else text
+    """Remove the date at the beginning of a text; day, month and year may be separate elements."""
+    located = locate_date(text)
+    return text[located[2] :].lstrip(" ,.:|-\u2013\u2014") if located and located[1] == 0 else text
 
 
-def _is_aside(text: str) -> bool:
-    """Whether a text says nothing of the article: it is its date, or asks to read on."""
-    if is_prompt(text):
+def _is_date_or_link_text(text: str) -> bool:
+    """Return whether a text is only a date, perhaps with a label such as "Published on", or a "Read more"."""
+    if is_read_more(text):
         return True
-    found = locate_date(text)
-    return found is not None and _LABEL.fullmatch(text[: found[1]]) is not None and not text[found[2] :].strip(" .,)|")
+    located = locate_date(text)
+    if located is None:
+        return False
+    _, start, stop = located
+    return _DATE_LABEL.fullmatch(text[:start]) is not None and not text[stop:].strip(" .,)|")

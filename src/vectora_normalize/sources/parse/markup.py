@@ -1,13 +1,12 @@
-"""Markup as a stream of tokens, in one pass whose time is linear in the document, whatever the document is.
+"""A tokenizer for XML and HTML that takes linear time on every input.
 
-Parsers for real documents are quadratic on some hostile ones (a megabyte of `<a<a<a`, of unclosed comments, of nested
-elements). So nothing hostile reaches them: this reads the document first, and what is built from its tokens is small,
-balanced and shallow.
+Parsers are quadratic on some hostile documents (a megabyte of ``<a<a<a``, of unclosed comments, of nested elements). So
+none of them gets the original document: it is tokenized here, and the document that is rebuilt from the tokens is
+small, balanced and shallow.
 
-Why it is linear: possessive quantifiers never give back what they took, and a tag that turns out not to end is read
-again from its next `<` only. Such readings cannot pile up. Each is outside of quotes, inside single or inside double
-ones; a quote moves no two of them into the same state, and a `<` ends the one that is outside; so three are alive at
-most.
+Why the time is linear: possessive quantifiers do not backtrack, and after a tag that has no end the search continues at
+its next ``<``. Such attempts cannot overlap often: each is outside of quotes, inside single or inside double quotes; a
+quote moves no two of them into the same state, and a ``<`` ends the one outside of quotes; so at most three overlap.
 """
 
 from __future__ import annotations
@@ -22,50 +21,50 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Kind(Enum):
-    """What a token is."""
+class TokenKind(Enum):
+    """The kind of a token."""
 
     TEXT = auto()
-    """Character data; its entities are not decoded yet."""
+    """Character data with its entities not yet decoded."""
     CDATA = auto()
-    """Character data that has no entities."""
+    """Character data without entities."""
     START = auto()
     END = auto()
-    RAW = auto()
-    """A whole element whose content is no markup, such as a script."""
+    RAW_TEXT = auto()
+    """The start tag and the content of an element whose content is not markup, such as a script."""
 
 
 class Token(NamedTuple):
-    """A piece of a document.
+    """A tag or a piece of text.
 
     Args:
-        kind: What it is.
-        text: Character data, or the content of a raw element; empty for tags.
+        kind: The kind of the token.
+        text: Character data, or the content of a raw text element; empty for tags.
         name: Name of the element, as written.
-        attributes: The source of its attributes, see `read_attributes`.
-        closed: Whether a start tag closes its own element (`<br/>`).
+        attributes: The source of the attributes; see ``read_attributes``.
+        self_closing: Whether a start tag ends its own element (``<br/>``).
     """
 
-    kind: Kind
+    kind: TokenKind
     text: str = ""
     name: str = ""
     attributes: str = ""
-    closed: bool = False
+    self_closing: bool = False
 
 
 class Dialect(Enum):
-    """How the two markup languages differ for a reader of tokens."""
+    """The two markup languages, as far as they differ for the tokenizer."""
 
     XML = auto()
-    """An attribute value holds no `<`, so a forgotten quote costs one tag and not the document."""
+    """Attribute values contain no ``<``, so a missing quote breaks one tag and not the document."""
     HTML = auto()
-    """Attribute values hold anything; `script`, `style` and their like hold no markup."""
+    """Attribute values may contain ``<``; the content of ``RAW_TEXT_ELEMENTS`` is not markup."""
 
 
-RAW_ELEMENTS: Final = frozenset(
+RAW_TEXT_ELEMENTS: Final = frozenset(
     {"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "template"}
 )
-"""Elements of HTML whose content is no markup to a reader of news (`template`: markup that is not shown)."""
+"""Elements of HTML whose content is not tokenized (``template`` because its markup is not displayed)."""
 
 INLINE_ELEMENTS: Final = frozenset(
     {
@@ -74,15 +73,15 @@ INLINE_ELEMENTS: Final = frozenset(
         *("var", "wbr"),
     }
 )
-"""Elements of HTML that may stand in the middle of a word and shape nothing."""
+"""Elements of HTML that may occur inside a word and do not affect the layout."""
 
-EMPTY_ELEMENTS: Final = frozenset(
+VOID_ELEMENTS: Final = frozenset(
     {
         *("area", "base", "basefont", "br", "col", "embed", "frame", "hr", "img", "input", "keygen", "link", "meta"),
         *("param", "source", "track"),
     }
 )
-"""Elements of HTML without content, which have no end tag."""
+"""Void elements of HTML: they have no content and no end tag."""
 
 _PATTERN: Final = r"""
     <(?:
@@ -98,65 +97,69 @@ _TOKENS: Final = {
     Dialect.HTML: re.compile(_PATTERN.replace("QUOTED", r'"[^"]*+"|' + r"'[^']*+'"), re.VERBOSE | re.DOTALL),
 }
 _ATTRIBUTE: Final = re.compile(r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++)))?""")
-_MOST_ATTRIBUTES = 50
-_RAW_ENDS: Final = {name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in RAW_ELEMENTS}
-# Bounded, because int() refuses long digit strings and html.unescape() does not expect that.
+_MAX_ATTRIBUTES = 50  # of a tag
+_RAW_TEXT_ENDS: Final = {name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in RAW_TEXT_ELEMENTS}
+# Limited in length, because int() refuses long digit strings and html.unescape() does not handle that.
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
 
 
-def tokens(source: str, dialect: Dialect) -> Iterator[Token]:
-    """The tokens of a document, in order. Comments, declarations and processing instructions are left out.
+def tokenize(source: str, dialect: Dialect) -> Iterator[Token]:
+    """Yield the tokens of a document, without comments, declarations and processing instructions.
 
-    A `<` that begins nothing is text; so is a start tag that never ends.
+    A ``<`` that does not begin a tag is text, and so is a start tag without an end.
     """
     pattern, end = _TOKENS[dialect], 0
-    while found := pattern.search(source, end):
-        if found.start() > end:
-            yield Token(Kind.TEXT, source[end : found.start()])
-        end = found.end()
-        match found.lastgroup:
+    while match := pattern.search(source, end):
+        if match.start() > end:
+            yield Token(TokenKind.TEXT, source[end : match.start()])
+        end = match.end()
+        match match.lastgroup:
             case "attributes":
-                token = _start(found)
+                token = _start(match)
                 name = token.name.lower()
-                if dialect is Dialect.HTML and name in RAW_ELEMENTS and not token.closed:
-                    close = _RAW_ENDS[name].search(source, end)
+                if dialect is Dialect.HTML and name in RAW_TEXT_ELEMENTS and not token.self_closing:
+                    close = _RAW_TEXT_ENDS[name].search(source, end)
                     stop = close.start() if close else len(source)
-                    token, end = token._replace(kind=Kind.RAW, text=source[end:stop]), stop
+                    token, end = token._replace(kind=TokenKind.RAW_TEXT, text=source[end:stop]), stop
                 yield token
             case "end":
-                yield Token(Kind.END, name=found["end"])
+                yield Token(TokenKind.END, name=match["end"])
             case "cdata":
-                yield Token(Kind.CDATA, found["cdata"])
+                yield Token(TokenKind.CDATA, match["cdata"])
             case _:
                 pass
     if end < len(source):
-        yield Token(Kind.TEXT, source[end:])
+        yield Token(TokenKind.TEXT, source[end:])
 
 
 def read_attributes(source: str) -> dict[str, str]:
-    """The attributes of a start tag, entities decoded; the first of those with the same name counts.
+    """Return the attributes of a start tag, entities decoded; of equal names the first one counts.
 
     Args:
-        source: `Token.attributes`.
+        source: ``Token.attributes``.
     """
     attributes: dict[str, str] = {}
-    for found in _ATTRIBUTE.finditer(source):
-        attributes.setdefault(found[1], unescape(found[2] or found[3] or found[4] or ""))
-        if len(attributes) >= _MOST_ATTRIBUTES:
+    for match in _ATTRIBUTE.finditer(source):
+        attributes.setdefault(match[1], unescape(match[2] or match[3] or match[4] or ""))
+        if len(attributes) >= _MAX_ATTRIBUTES:
             break
     return attributes
 
 
 def unescape(text: str) -> str:
-    """The text with its entities decoded once; unknown ones stay as they are."""
-    return _ENTITY.sub(lambda found: _unescape_entity(found[0]), text) if "&" in text else text
+    """Return the text with its entities decoded once; unknown ones are kept."""
+    return _ENTITY.sub(lambda match: _unescape_entity(match[0]), text) if "&" in text else text
 
 
-# A document that is escaped as a whole repeats few entities; entities are short, so the cache is small.
+# Documents repeat few entities; entities are short, so the cache is small.
 _unescape_entity = lru_cache(maxsize=1_024)(html.unescape)
 
 
-def _start(found: re.Match[str]) -> Token:
-    attributes = found["attributes"]
-    closed = attributes.endswith("/")
-    return Token(Kind.START, name=found["start"], attributes=attributes.removesuffix("/"), closed=closed)
+def _start(match: re.Match[str]) -> Token:
+    attributes = match["attributes"]
+    return Token(
+        TokenKind.START,
+        name=match["start"],
+        attributes=attributes.removesuffix("/"),
+        self_closing=attributes.endswith("/"),
+    )

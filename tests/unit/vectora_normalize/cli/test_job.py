@@ -120,8 +120,8 @@ def test_missing_settings_of_a_run_on_aws_are_reported(job: Job, expected: str) 
 
 
 def test_a_missing_folder_is_a_400(tmp_path: Path) -> None:
-    assert "which is no folder" in message(run(Job(local=tmp_path / "none")))
-    assert "which is no folder" in message(run(Job(local=tmp_path / "none", client="small")))
+    assert "which is not a folder" in message(run(Job(local=tmp_path / "none")))
+    assert "which is not a folder" in message(run(Job(local=tmp_path / "none", client="small")))
 
 
 def test_a_run_in_which_every_source_failed_is_a_502_with_a_report(small: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def report(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         "failure": None,
         "message": "",
         "problems": [],
-        "counts": {"found": 12, "kept": 9, "outside_window": 2, "undated": 1, "duplicate": 0},
+        "counts": {"entries": 12, "kept": 9, "outside_window": 2, "undated": 1, "duplicate": 0},
     }
     numbers: dict[str, Any] = {
         "failed": 0,
@@ -122,7 +122,7 @@ def test_the_row_of_a_source_counts_its_entries() -> None:
     console = file_console()
     console.print(output.sources_table(report()))
     header, row = [" ".join(line.split()) for line in written(console).splitlines()]
-    assert header == "source found kept left out, and why"
+    assert header == "source entries kept left out, and why"
     assert row == "press__one 12 9 2 outside the window, 1 undated"
 
 

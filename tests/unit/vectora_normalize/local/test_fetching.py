@@ -49,8 +49,8 @@ def test_another_failure_keeps_its_words_and_names_the_source(fetcher: LocalFetc
     (tmp_path / "press.example/picture.xml").write_bytes(b"")
     with pytest.raises(FetchError) as raised:
         fetcher.fetch("https://press.example/picture.xml")
-    assert raised.value.kind is FetchErrorKind.EMPTY
-    assert str(raised.value) == "https://press.example/picture.xml: the answer has no body"
+    assert raised.value.kind is FetchErrorKind.EMPTY_RESPONSE
+    assert str(raised.value) == "https://press.example/picture.xml: the response has no body"
 
 
 def test_an_address_that_the_real_fetcher_refuses_is_refused(fetcher: LocalFetcher) -> None:

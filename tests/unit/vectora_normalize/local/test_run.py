@@ -33,7 +33,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "none", tmp_path / "file"):
         text = refusal_of(LocalFolder(path))
-        assert f"--local: got {str(path)!r}, which is no folder" in text
+        assert f"--local: got {str(path)!r}, which is not a folder" in text
         assert "such as examples/lai_weekly" in text
 
 

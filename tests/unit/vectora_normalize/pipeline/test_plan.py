@@ -58,10 +58,10 @@ def test_the_sources_of_the_event_replace_those_of_the_client(config: FolderStor
 @pytest.mark.parametrize(
     ("client", "fields", "window"),
     [
-        (CLIENT, {}, Window.back_from(TODAY, 7)),
-        (CLIENT + "pipeline: {default_period_days: 30}", {}, Window.back_from(TODAY, 30)),
-        (CLIENT + "pipeline: {default_period_days: 30}", {"period_days": 2}, Window.back_from(TODAY, 2)),
-        (CLIENT, {"from_date": dt.date(2026, 11, 1)}, Window(dt.date(2026, 11, 1), TODAY, slack=1)),
+        (CLIENT, {}, Window.last_days(TODAY, 7)),
+        (CLIENT + "pipeline: {default_period_days: 30}", {}, Window.last_days(TODAY, 30)),
+        (CLIENT + "pipeline: {default_period_days: 30}", {"period_days": 2}, Window.last_days(TODAY, 2)),
+        (CLIENT, {"from_date": dt.date(2026, 11, 1)}, Window(dt.date(2026, 11, 1), TODAY, future_days=1)),
         (
             CLIENT + "pipeline: {default_period_days: 30}",
             {"from_date": dt.date(2026, 11, 1), "to_date": dt.date(2026, 11, 2)},

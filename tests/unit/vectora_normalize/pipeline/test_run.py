@@ -147,7 +147,7 @@ def test_the_report_tells_of_every_step(world: World) -> None:
         "to_date": None,
         "ignored": ["perod"],
     }
-    assert report["window"] == {"from_date": "2026-11-14", "to_date": "2026-11-21", "slack": 1}
+    assert report["window"] == {"from_date": "2026-11-14", "to_date": "2026-11-21", "future_days": 1}
     assert report["disabled_sources"] == ["idle"]
     assert {source["source_key"]: source["counts"]["duplicate"] for source in report["sources"]} == {"one": 0, "two": 1}
     assert report["bedrock"]["attempts"] == 3

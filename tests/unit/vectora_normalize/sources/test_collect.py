@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vectora_normalize.items import hash_content
-from vectora_normalize.sources.collect import Counts, Ingested, Window, ingest
+from vectora_normalize.sources.collect import Counts, IngestResult, Window, ingest
 from vectora_normalize.sources.config.catalog import ContentFilters, Source
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
 
-Read = TypeVar("Read")
+Parsed = TypeVar("Parsed")
 
 TODAY = dt.date(2026, 11, 21)
-WEEK = Window.back_from(TODAY, 7)
+WEEK = Window.last_days(TODAY, 7)
 ALL = ContentFilters()
 
 
@@ -47,13 +47,13 @@ class Shelf(Fetcher):
     def fetch_all(
         self,
         urls: Sequence[str],
-        read: Callable[[int, FetchResult | FetchError], Read],
+        parse: Callable[[int, FetchResult | FetchError], Parsed],
         *,
         until: float | None = None,
-    ) -> list[Read]:
+    ) -> list[Parsed]:
         self.asked.extend(urls)
         arrival = sorted(urls, key=lambda url: self._order.index(url) if url in self._order else len(self._order))
-        done = {url: read(list(urls).index(url), self._document(url)) for url in arrival}
+        done = {url: parse(list(urls).index(url), self._document(url)) for url in arrival}
         return [done[url] for url in urls]
 
     def _document(self, url: str) -> FetchResult | FetchError:
@@ -61,7 +61,7 @@ class Shelf(Fetcher):
         if isinstance(found, FetchError):
             return found
         return FetchResult(
-            url=url, status=200, body=found, received=len(found), elapsed=0.25, cut_short=b"CUT" in found
+            url=url, status=200, body=found, received_bytes=len(found), elapsed=0.25, truncated=b"CUT" in found
         )
 
 
@@ -78,20 +78,20 @@ def item(title: str = "Title", text: str = "Some text.", date: str = "2026-11-20
     return {"title": title, "content_html": text, "date_published": date, "url": "/1", **more}
 
 
-def run(*bodies: bytes | FetchError, filters: ContentFilters = ALL, **fields: object) -> Ingested:
+def run(*bodies: bytes | FetchError, filters: ContentFilters = ALL, **fields: object) -> IngestResult:
     sources = [source(key, **fields) for key, _ in zip("abcdef", bodies, strict=False)]
     return ingest(sources, WEEK, filters, Shelf({each.url: body for each, body in zip(sources, bodies, strict=True)}))
 
 
 def test_a_window_is_its_days_and_one_more_for_other_time_zones() -> None:
-    assert Window(dt.date(2026, 11, 14), TODAY, slack=1) == WEEK
+    assert Window(dt.date(2026, 11, 14), TODAY, future_days=1) == WEEK
     days = [TODAY + dt.timedelta(days=offset) for offset in (-8, -7, 0, 1, 2)]
-    assert [WEEK.holds(day) for day in days] == [False, True, True, True, False]
+    assert [WEEK.contains(day) for day in days] == [False, True, True, True, False]
 
 
 def test_a_window_of_given_dates_is_exact() -> None:
     window = Window(TODAY, TODAY)
-    assert [window.holds(TODAY + dt.timedelta(days=offset)) for offset in (-1, 0, 1)] == [False, True, False]
+    assert [window.contains(TODAY + dt.timedelta(days=offset)) for offset in (-1, 0, 1)] == [False, True, False]
 
 
 def test_an_item_is_made_of_source_and_entry() -> None:
@@ -161,9 +161,9 @@ def test_every_entry_is_accounted_for() -> None:
     ingested = run(body, filters=filters)
     (report,) = ingested.sources
     assert report.counts == Counts(
-        found=10, kept=2, outside_window=2, undated=1, duplicate=1, too_short=1, excluded=1, invalid=2
+        entries=10, kept=2, outside_window=2, undated=1, duplicate=1, too_short=1, excluded=1, invalid=2
     )
-    assert report.counts.balances
+    assert report.counts.balanced
     assert [found.title for found in ingested.items] == ["Kept one", "Kept two"]
 
 
@@ -182,15 +182,15 @@ def test_items_come_in_the_order_of_the_sources() -> None:
 
 
 def test_a_source_that_fails_is_alone_in_that() -> None:
-    refused = FetchError(FetchErrorKind.NOT_FOUND, "https://a.example/feed: 404", received=120, elapsed=0.5)
+    refused = FetchError(FetchErrorKind.NOT_FOUND, "https://a.example/feed: 404", received_bytes=120, elapsed=0.5)
     ingested = run(refused, b"no feed at all", feed(item()))
     failed, unreadable, good = ingested.sources
     assert (failed.failure, failed.message) == (FetchErrorKind.NOT_FOUND, "https://a.example/feed: 404")
-    assert (failed.received, failed.seconds, failed.counts) == (120, 0.5, Counts())
-    assert unreadable.failure is FetchErrorKind.UNREADABLE
+    assert (failed.received_bytes, failed.fetch_seconds, failed.counts) == (120, 0.5, Counts())
+    assert unreadable.failure is FetchErrorKind.PARSE_ERROR
     assert unreadable.message == "https://b.example/feed: neither RSS, Atom nor JSON Feed: it has no elements"
     assert (good.failure, good.message, good.counts.kept) == (None, "", 1)
-    assert (good.received, good.seconds) == (len(feed(item())), 0.25)
+    assert (good.received_bytes, good.fetch_seconds) == (len(feed(item())), 0.25)
     assert not ingested.all_failed
 
 
@@ -203,7 +203,7 @@ def test_a_source_without_an_address_is_not_fetched() -> None:
     shelf = Shelf({"https://b.example/feed": feed(item())})
     ingested = ingest([source("a", ingestion_mode="html"), source("b")], WEEK, ALL, shelf)
     assert shelf.asked == ["https://b.example/feed"]
-    assert ingested.sources[0].failure is FetchErrorKind.NO_ADDRESS
+    assert ingested.sources[0].failure is FetchErrorKind.MISSING_URL
     assert ingested.sources[0].message == "the catalogue gives no URL for ingestion_mode html"
     assert ingested.sources[0].url == ""
     assert len(ingested.items) == 1
@@ -218,7 +218,7 @@ def test_pages_are_read_with_the_patterns_of_their_source() -> None:
         date_extraction_patterns=(r"published ([\d-]+)", "("),
     )
     assert [found.published_at for found in ingested.items] == [dt.date(2026, 11, 20)]
-    assert ingested.sources[0].problems[0].startswith("date_extraction_patterns[1]: left out")
+    assert ingested.sources[0].problems[0].startswith("date_extraction_patterns[1]: skipped")
 
 
 def test_what_was_wrong_with_a_document_is_reported() -> None:
@@ -226,7 +226,7 @@ def test_what_was_wrong_with_a_document_is_reported() -> None:
     (report,) = run(cut).sources
     assert report.problems == (
         "the connection ended before the document did",
-        "it ends in the middle: some elements are never closed",
+        "the document is incomplete: some elements are not closed",
     )
     assert report.failure is None
     assert report.counts.kept == 1
@@ -237,7 +237,7 @@ def test_a_pattern_of_the_client_that_hangs_is_reported_once_and_excludes_nothin
     ingested = run(body, filters=ContentFilters(exclude_patterns=("(a|aa)+$",)))
     assert len(ingested.items) == 5
     assert ingested.problems == (
-        "source_config.content_filters.exclude_patterns[0]: stopped after 0.25 s and left out from then on",
+        "source_config.content_filters.exclude_patterns[0]: timed out after 0.25 s; skipped from then on",
     )
 
 
@@ -257,7 +257,7 @@ def test_a_report_is_json_and_shows_no_secret() -> None:
         "message": "",
         "problems": [],
         "counts": {
-            "found": 1,
+            "entries": 1,
             "kept": 1,
             "outside_window": 0,
             "undated": 0,
@@ -266,8 +266,8 @@ def test_a_report_is_json_and_shows_no_secret() -> None:
             "excluded": 0,
             "invalid": 0,
         },
-        "received": len(feed(item())),
-        "seconds": 0.25,
+        "received_bytes": len(feed(item())),
+        "fetch_seconds": 0.25,
     }
 
 
@@ -279,7 +279,7 @@ def test_a_bug_that_a_document_finds_costs_its_source_only(monkeypatch: pytest.M
 
     monkeypatch.setattr("vectora_normalize.sources.parse.feeds.parse_feed", crash)
     evil, good = run(b"evil", b"good").sources
-    assert evil.failure is FetchErrorKind.READER_CRASHED
+    assert evil.failure is FetchErrorKind.PARSER_CRASHED
     assert re.fullmatch(r"https://a.example/feed: IndexError in crash, line \d+", evil.message)
     assert good.failure is None
 
@@ -315,8 +315,8 @@ def test_the_ledger_balances_and_does_not_depend_on_who_is_first(
     rng.shuffle(order)
     ingested = ingest(sources, WEEK, filters, Shelf(dict(bodies), order))
     assert ingested == ingest(sources, WEEK, filters, Shelf(dict(bodies)))
-    assert all(report.counts.balances for report in ingested.sources)
-    assert [report.counts.found for report in ingested.sources] == [len(entries) for entries in documents]
+    assert all(report.counts.balanced for report in ingested.sources)
+    assert [report.counts.entries for report in ingested.sources] == [len(entries) for entries in documents]
     assert sum(report.counts.kept for report in ingested.sources) == len(ingested.items)
     assert len({found.content_hash for found in ingested.items}) == len(ingested.items)
-    assert all(found.published_at and WEEK.holds(found.published_at) for found in ingested.items)
+    assert all(found.published_at and WEEK.contains(found.published_at) for found in ingested.items)

@@ -6,9 +6,11 @@ from vectora_normalize.sources.errors import FetchError, FetchErrorKind, ParseEr
 
 
 def test_a_fetch_error_carries_its_facts() -> None:
-    error = FetchError(FetchErrorKind.THROTTLED, "too many", status=429, retry_after=3.0, received=10, elapsed=0.5)
+    error = FetchError(
+        FetchErrorKind.THROTTLED, "too many", status=429, retry_after=3.0, received_bytes=10, elapsed=0.5
+    )
     assert str(error) == error.message == "too many"
-    assert (error.kind, error.status, error.retry_after, error.received, error.elapsed) == (
+    assert (error.kind, error.status, error.retry_after, error.received_bytes, error.elapsed) == (
         FetchErrorKind.THROTTLED,
         429,
         3.0,
@@ -18,8 +20,8 @@ def test_a_fetch_error_carries_its_facts() -> None:
 
 
 def test_without_an_answer_there_is_no_status() -> None:
-    error = FetchError(FetchErrorKind.TOO_SLOW, "x")
-    assert (error.status, error.retry_after, error.received, error.elapsed) == (None, None, 0, 0.0)
+    error = FetchError(FetchErrorKind.TIMEOUT, "x")
+    assert (error.status, error.retry_after, error.received_bytes, error.elapsed) == (None, None, 0, 0.0)
 
 
 def test_a_parse_problem_is_its_message() -> None:
@@ -28,4 +30,4 @@ def test_a_parse_problem_is_its_message() -> None:
 
 def test_kinds_are_written_as_metrics_and_reports_count_them() -> None:
     assert all(kind == kind.lower().replace(" ", "_") for kind in FetchErrorKind)
-    assert f"{FetchErrorKind.REFUSED_ADDRESS}" == "refused_address"
+    assert f"{FetchErrorKind.BLOCKED_ADDRESS}" == "blocked_address"

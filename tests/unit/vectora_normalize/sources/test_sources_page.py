@@ -6,8 +6,8 @@ import dataclasses
 import re
 
 from support.pages import ROOT
+from vectora_normalize.sources import patterns
 from vectora_normalize.sources.collect import Counts
-from vectora_normalize.sources.config import patterns
 from vectora_normalize.sources.errors import FetchErrorKind
 from vectora_normalize.sources.http.limits import MEBIBYTE, FetchLimits
 from vectora_normalize.sources.parse import element_stack as stack
@@ -49,10 +49,10 @@ def test_every_kind_of_failure_is_explained() -> None:
 
 def test_every_count_is_explained() -> None:
     told = {count for cell in first_column("count") for count in re.findall(r"`(\w+)`", cell)}
-    assert told == {field.name for field in dataclasses.fields(Counts)} - {"found"}
+    assert told == {field.name for field in dataclasses.fields(Counts)} - {"entries"}
 
 
 def test_the_policy_for_regular_expressions_has_the_numbers_of_the_code() -> None:
     policy = PAGE.partition("## Regular expressions")[2]
-    assert f"stops after {patterns.TIMEOUT} s" in policy
+    assert f"stops after {patterns.TIMEOUT_SECONDS} s" in policy
     assert f"At most {patterns.MAX_PATTERNS} patterns a list, {patterns.MAX_PATTERN_LENGTH} characters each." in policy

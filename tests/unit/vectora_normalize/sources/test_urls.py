@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind
-from vectora_normalize.sources.urls import LONGEST_URL, RequestTarget, absolute_link, parse_target, show_url
+from vectora_normalize.sources.urls import MAX_URL_LENGTH, RequestTarget, absolute_link, parse_target, redact_url
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_target_is_written(target: RequestTarget, authority: str, url: str) ->
         "https://" + "a" * 64 + ".example/",
         "https://" + "a." * 130 + "example/",
         "https://" + "ü" * 70 + ".example/",
-        "https://example.com/" + "a" * LONGEST_URL,
+        "https://example.com/" + "a" * MAX_URL_LENGTH,
     ],
 )
 def test_what_is_no_plain_http_url_is_refused(url: str) -> None:
@@ -109,13 +109,13 @@ def test_full_width_digits_are_no_way_around() -> None:
     ],
 )
 def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
-    assert show_url(url) == shown
+    assert redact_url(url) == shown
 
 
 @given(st.text(min_size=8, alphabet=st.characters(codec="ascii", categories=["L", "N"])))
 def test_no_secret_is_ever_shown(secret: str) -> None:
     for url in (f"https://u:{secret}@e.org/?a", f"https://{secret}@e.org/", f"https://e.org/?key={secret}"):
-        assert secret not in show_url(url)
+        assert secret not in redact_url(url)
         for refused in (url.replace("https", "ftp"), url.replace("e.org", "e.org:1x")):
             with pytest.raises(FetchError) as caught:
                 parse_target(refused)
@@ -154,7 +154,7 @@ def test_a_link_becomes_absolute(link: str, absolute: str) -> None:
         "https://0x7f.1/",
         "https://e.org/\x01",
         "https://e.org\\x",
-        "/" + "a" * LONGEST_URL,
+        "/" + "a" * MAX_URL_LENGTH,
     ],
 )
 def test_a_link_that_leads_nowhere_is_empty(link: str) -> None:
@@ -173,7 +173,7 @@ def test_no_link_and_no_base_is_too_odd(link: str, base: str) -> None:
 
 @given(st.text())
 def test_no_url_is_too_odd(url: str) -> None:
-    show_url(url)
+    redact_url(url)
     for odd in (url, f"https://{url}", f"https://e.org/{url}"):
         try:
             assert parse_target(odd).url.isascii()

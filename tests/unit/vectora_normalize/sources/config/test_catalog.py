@@ -7,6 +7,7 @@ import pytest
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.sources.config.catalog import (
     CATALOG_KEY,
+    DEFAULT_MAX_CONTENT_LENGTH,
     Catalog,
     ClientConfig,
     ContentFilters,
@@ -18,7 +19,6 @@ from vectora_normalize.sources.config.catalog import (
     select_sources,
 )
 from vectora_normalize.sources.config.safeyaml import ConfigurationError
-from vectora_normalize.sources.parse.text import DEFAULT_MAX_LENGTH
 
 CLIENT = """
 client_profile: {name: LAI Weekly, client_id: lai_weekly, active: true, language: fr, tone: executive}
@@ -103,9 +103,9 @@ source_config:
   source_bouquets_enabled: corporate
   content_filters: {min_word_count: -1, exclude_patterns: ["fine", "("]}
 """
-    quoted = "a text (in quotes, if it looks like a number, a date or yes/no)"
+    quoted = "a string (in quotes, if it looks like a number, a date or yes/no)"
     expression = (
-        "a regular expression as Python's re module reads it (missing ), unterminated subpattern at position 0)"
+        "a regular expression that Python's re module accepts (missing ), unterminated subpattern at position 0)"
     )
     file = "clients/lai_weekly.yaml"
     assert sorted(faults_of(text, of_client=True)) == [
@@ -114,7 +114,7 @@ source_config:
         f"{file}: pipeline.default_period_days: got 0; accepted: a whole number from 1 to 3650",
         f"{file}: source_config.content_filters.exclude_patterns[1]: got '('; accepted: {expression}",
         f"{file}: source_config.content_filters.min_word_count: got -1; accepted: a whole number from 0 to 10000",
-        f"{file}: source_config.source_bouquets_enabled: got 'corporate'; accepted: a list of texts",
+        f"{file}: source_config.source_bouquets_enabled: got 'corporate'; accepted: a list of strings",
         f"{file}: watch_domains[0].company_scope: got 3; accepted: {quoted}",
     ]
 
@@ -134,7 +134,7 @@ def test_the_catalogue_is_read() -> None:
         max_content_length=2000,
     )
     assert read.sources["b"] == Source(source_key="b", rss_url="https://b.example/rss")
-    assert read.sources["b"].max_content_length == DEFAULT_MAX_LENGTH
+    assert read.sources["b"].max_content_length == DEFAULT_MAX_CONTENT_LENGTH
     assert read.bouquets == {"corporate": ("a", "resting"), "press": ("b", "a"), "empty": ()}
 
 
@@ -155,14 +155,14 @@ sources:
 bouquets: [{bouquet_id: x, source_keys: b}, {bouquet_id: x}]
 """
     assert sorted(fault.removeprefix(f"{CATALOG_KEY}: ") for fault in faults_of(text, of_client=False)) == [
-        "bouquets[0].source_keys: got 'b'; accepted: a list of texts",
-        "bouquets[].bouquet_id: got 'x'; accepted: each of them once",
+        "bouquets[0].source_keys: got 'b'; accepted: a list of strings",
+        "bouquets[].bouquet_id: got 'x'; accepted: a name that no other entry has",
         "sources[0].ingestion_mode: got 'ftp'; accepted: rss or html",
-        "sources[0].source_key: got ''; accepted: a text that is not empty",
+        "sources[0].source_key: got ''; accepted: a string that is not empty",
         "sources[1].enabled: got 1; accepted: true or false",
         "sources[1].max_content_length: got 10; accepted: a whole number from 50 to 100000",
         "sources[3]: got 5; accepted: a mapping",
-        "sources[].source_key: got 'b'; accepted: each of them once",
+        "sources[].source_key: got 'b'; accepted: a name that no other entry has",
     ]
 
 
@@ -206,7 +206,7 @@ def test_unknown_names_in_the_configuration_are_told_all_at_once() -> None:
         "source_config.sources_extra_enabled: got ['x']; accepted: a",
         f"{CATALOG_KEY}: bouquet broken: source_keys: got ['gone']; accepted: a",
     )
-    with pytest.raises(ConfigurationError, match="accepted: none, the catalogue is empty"):
+    with pytest.raises(ConfigurationError, match="accepted: none; the catalogue is empty"):
         select_sources(config, Catalog({}, {"nope": (), "broken": ()}))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vectora_normalize.sources.config.fields import Faults, Fields, read_texts
+from vectora_normalize.sources.config.fields import Faults, Fields, read_strings
 from vectora_normalize.sources.config.safeyaml import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def fields(**values: object) -> tuple[Fields, Faults]:
 
 def told(faults: Faults) -> list[str]:
     try:
-        faults.raise_any()
+        faults.raise_if_any()
     except ConfigurationError as error:
         return [fault.removeprefix("f.yaml: ") for fault in error.faults]
     return []
@@ -30,49 +30,49 @@ def test_values_of_the_right_type() -> None:
     read, faults = fields(
         text=" a ", flag=False, number=5, texts=["a", " b ", "a", ""], group={"in": "x"}, groups=[{"n": 1}, {}]
     )
-    assert read.text("text") == "a"
-    assert read.required("text") == "a"
-    assert read.flag("flag", default=True) is False
-    assert read.number("number", 1, least=0, most=9) == 5
-    assert read.texts("texts") == ("a", "b")
-    assert read.group("group").text("in") == "x"
-    assert [each.number("n", 7, least=0, most=9) for each in read.groups("groups")] == [1, 7]
+    assert read.string("text") == "a"
+    assert read.required_string("text") == "a"
+    assert read.boolean("flag", default=True) is False
+    assert read.integer("number", 1, least=0, most=9) == 5
+    assert read.strings("texts") == ("a", "b")
+    assert read.mapping("group").string("in") == "x"
+    assert [each.integer("n", 7, least=0, most=9) for each in read.mappings("groups")] == [1, 7]
     assert told(faults) == []
 
 
 def test_what_is_missing_or_null_reads_as_its_default() -> None:
     for read, faults in (fields(), fields(text=None, flag=None, number=None, texts=None, group=None, groups=None)):
-        assert read.text("text", "d") == "d"
-        assert read.flag("flag", default=True) is True
-        assert read.number("number", 3, least=0, most=9) == 3
-        assert read.texts("texts") == ()
-        assert read.group("group").text("in") == ""
-        assert list(read.groups("groups")) == []
+        assert read.string("text", "d") == "d"
+        assert read.boolean("flag", default=True) is True
+        assert read.integer("number", 3, least=0, most=9) == 3
+        assert read.strings("texts") == ()
+        assert read.mapping("group").string("in") == ""
+        assert list(read.mappings("groups")) == []
         assert told(faults) == []
 
 
-TEXT = "accepted: a text (in quotes, if it looks like a number, a date or yes/no)"
+TEXT = "accepted: a string (in quotes, if it looks like a number, a date or yes/no)"
 
 
 WRONG: list[tuple[Callable[[Fields], object], object, str]] = [
-    (lambda f: f.text("x"), 7, f"x: got 7; {TEXT}"),
-    (lambda f: f.text("x"), True, f"x: got True; {TEXT}"),
-    (lambda f: f.required("x"), None, "x: got None; accepted: a text that is not empty"),
-    (lambda f: f.required("x"), "  ", "x: got '  '; accepted: a text that is not empty"),
-    (lambda f: f.required("x"), 7, f"x: got 7; {TEXT}"),
-    (lambda f: f.flag("x", default=True), "yes", "x: got 'yes'; accepted: true or false"),
-    (lambda f: f.flag("x", default=True), 1, "x: got 1; accepted: true or false"),
-    (lambda f: f.number("x", 1, least=1, most=9), 0, "x: got 0; accepted: a whole number from 1 to 9"),
-    (lambda f: f.number("x", 1, least=1, most=9), 10, "x: got 10; accepted: a whole number from 1 to 9"),
-    (lambda f: f.number("x", 1, least=1, most=9), True, "x: got True; accepted: a whole number from 1 to 9"),
-    (lambda f: f.number("x", 1, least=1, most=9), 5.0, "x: got 5.0; accepted: a whole number from 1 to 9"),
-    (lambda f: f.texts("x"), "a", "x: got 'a'; accepted: a list of texts"),
-    (lambda f: f.texts("x"), ["a", 5], f"x[1]: got 5; {TEXT}"),
-    (lambda f: f.group("x"), [1], "x: got [1]; accepted: a mapping"),
-    (lambda f: list(f.groups("x")), {"a": 1}, "x: got {'a': 1}; accepted: a list of mappings"),
-    (lambda f: list(f.groups("x")), [3], "x[0]: got 3; accepted: a mapping"),
-    (lambda f: f.group("x").text("y"), {"y": 3}, f"x.y: got 3; {TEXT}"),
-    (lambda f: [g.text("y") for g in f.groups("x")], [{}, {"y": 3}], f"x[1].y: got 3; {TEXT}"),
+    (lambda f: f.string("x"), 7, f"x: got 7; {TEXT}"),
+    (lambda f: f.string("x"), True, f"x: got True; {TEXT}"),
+    (lambda f: f.required_string("x"), None, "x: got None; accepted: a string that is not empty"),
+    (lambda f: f.required_string("x"), "  ", "x: got '  '; accepted: a string that is not empty"),
+    (lambda f: f.required_string("x"), 7, f"x: got 7; {TEXT}"),
+    (lambda f: f.boolean("x", default=True), "yes", "x: got 'yes'; accepted: true or false"),
+    (lambda f: f.boolean("x", default=True), 1, "x: got 1; accepted: true or false"),
+    (lambda f: f.integer("x", 1, least=1, most=9), 0, "x: got 0; accepted: a whole number from 1 to 9"),
+    (lambda f: f.integer("x", 1, least=1, most=9), 10, "x: got 10; accepted: a whole number from 1 to 9"),
+    (lambda f: f.integer("x", 1, least=1, most=9), True, "x: got True; accepted: a whole number from 1 to 9"),
+    (lambda f: f.integer("x", 1, least=1, most=9), 5.0, "x: got 5.0; accepted: a whole number from 1 to 9"),
+    (lambda f: f.strings("x"), "a", "x: got 'a'; accepted: a list of strings"),
+    (lambda f: f.strings("x"), ["a", 5], f"x[1]: got 5; {TEXT}"),
+    (lambda f: f.mapping("x"), [1], "x: got [1]; accepted: a mapping"),
+    (lambda f: list(f.mappings("x")), {"a": 1}, "x: got {'a': 1}; accepted: a list of mappings"),
+    (lambda f: list(f.mappings("x")), [3], "x[0]: got 3; accepted: a mapping"),
+    (lambda f: f.mapping("x").string("y"), {"y": 3}, f"x.y: got 3; {TEXT}"),
+    (lambda f: [g.string("y") for g in f.mappings("x")], [{}, {"y": 3}], f"x[1].y: got 3; {TEXT}"),
 ]
 
 
@@ -85,14 +85,14 @@ def test_a_wrong_value_is_told_by_its_place(read: Callable[[Fields], object], va
 
 def test_all_faults_are_told_at_once() -> None:
     read, faults = fields(a=1, b="x")
-    read.text("a")
-    read.flag("b", default=True)
+    read.string("a")
+    read.boolean("b", default=True)
     read.refuse("c", "d", "e")
     assert len(told(faults)) == 3
 
 
 def test_a_list_of_texts_anywhere() -> None:
     faults = Faults("f.yaml")
-    assert read_texts(["a", "a "], "here", faults) == ("a",)
-    assert read_texts(None, "here", faults) == ()
-    assert told(faults) == ["here: got None; accepted: a list of texts"]
+    assert read_strings(["a", "a "], "here", faults) == ("a",)
+    assert read_strings(None, "here", faults) == ()
+    assert told(faults) == ["here: got None; accepted: a list of strings"]

@@ -55,16 +55,16 @@ def test_plain_data_with_anchors_and_merges() -> None:
     [
         ("- a\n- b", "got list; accepted: a mapping"),
         ("", "got NoneType; accepted: a mapping"),
-        ("a: [", "no YAML in line "),
-        ("a: b\nc: d: e", "no YAML in line 2: "),
-        ("a: *nowhere", "no YAML in line 1: "),
-        ("a: !!python/object/apply:os.system [true]", "no YAML in line 1: "),
-        ("a: !custom x", "no YAML in line 1: "),
-        ("a: 2026-13-45", "no YAML: "),
-        ("? [a]\n: b", "no YAML in line 1: "),
-        (b"a: \xff\xfe", "no YAML: "),
-        ("a: " + "9" * 10_000, "no YAML: "),
-        ("a: " + "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), f"nested too deep; accepted: {MAX_DEPTH} levels"),
+        ("a: [", "invalid YAML in line "),
+        ("a: b\nc: d: e", "invalid YAML in line 2: "),
+        ("a: *nowhere", "invalid YAML in line 1: "),
+        ("a: !!python/object/apply:os.system [true]", "invalid YAML in line 1: "),
+        ("a: !custom x", "invalid YAML in line 1: "),
+        ("a: 2026-13-45", "invalid YAML: "),
+        ("? [a]\n: b", "invalid YAML in line 1: "),
+        (b"a: \xff\xfe", "invalid YAML: "),
+        ("a: " + "9" * 10_000, "invalid YAML: "),
+        ("a: " + "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), f"nested too deeply; accepted: {MAX_DEPTH} levels"),
         ("a: &a b\nc: [" + "*a, " * (MAX_ALIASES + 1) + "]", f"too many aliases; accepted: {MAX_ALIASES}"),
         (b"a: " + b"x" * MAX_BYTES, f"got {MAX_BYTES + 3} bytes; accepted: at most {MAX_BYTES}"),
     ],
@@ -96,7 +96,7 @@ def test_a_large_mapping_cannot_be_merged_into_many(monkeypatch: pytest.MonkeyPa
     base = "base: &base {" + ", ".join(f"k{number}: 1" for number in range(limit)) + "}\n"
     copies = "".join(f"copy{number}: {{<<: *base, own: 1}}\n" for number in range(MAX_ALIASES))
     with memory_limit(3_000 * limit):  # up to 2,000 bytes a key are used; without the limit it would be 5,000
-        assert f"no YAML in line 2: more than {limit} keys after merging" in fault(base + copies)
+        assert f"invalid YAML in line 2: more than {limit} keys after merging" in fault(base + copies)
 
 
 @given(st.text(alphabet="ab:{}[]&*!<>-? \n'\"|#%@~1", max_size=60))

@@ -67,6 +67,6 @@ def test_every_fault_of_every_file_is_told() -> None:
     assert (
         company == f"{scope_key('company_scope')}: watch_domains: got 'gone'; accepted: a scope of this file: one, two"
     )
-    assert molecule.startswith(f"{scope_key('molecule_scope')}: m[1]: got 7; accepted: a text")
-    assert technology == f"{scope_key('technology_scope')}: t.y: got 'no list'; accepted: a list of texts"
-    assert trademark.startswith(f"{scope_key('trademark_scope')}: no YAML in line ")
+    assert molecule.startswith(f"{scope_key('molecule_scope')}: m[1]: got 7; accepted: a string")
+    assert technology == f"{scope_key('technology_scope')}: t.y: got 'no list'; accepted: a list of strings"
+    assert trademark.startswith(f"{scope_key('trademark_scope')}: invalid YAML in line ")

@@ -65,18 +65,18 @@ def test_an_empty_body_is_complete() -> None:
 @pytest.mark.parametrize(
     ("encoding", "chunks", "says"),
     [
-        ("br", [b"x"], "content encoding 'br' was not asked for; accepted: gzip, deflate"),
+        ("br", [b"x"], "content encoding 'br' was not requested; accepted: gzip, deflate"),
         ("zstd", [b"x"], "'zstd'"),
         ("gzip, gzip", [gzip.compress(gzip.compress(TEXT))], "'gzip, gzip'"),
-        ("gzip", [b"<rss/>"], "the body is not the gzip that its header says"),
-        ("deflate", [b"\xff\xff\xff"], "the body is not the deflate that its header says"),
+        ("gzip", [b"<rss/>"], "the body is not gzip, as its header says"),
+        ("deflate", [b"\xff\xff\xff"], "the body is not deflate, as its header says"),
         ("x" * 500, [b""], f"'{'x' * 40}'"),
     ],
 )
 def test_what_cannot_be_undone_is_told(encoding: str, chunks: list[bytes], says: str) -> None:
     with pytest.raises(FetchError, match=says) as caught:
         inflate(chunks, encoding, 10_000)
-    assert caught.value.kind is FetchErrorKind.BROKEN_ANSWER
+    assert caught.value.kind is FetchErrorKind.INVALID_RESPONSE
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])

@@ -8,22 +8,44 @@ from support.ticking import Ticking
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.limits import FetchBudget, FetchLimits
 
+COUNT = "a whole number >= 1"
+SECONDS = "a finite number of seconds > 0"
+
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"max_bytes": 0}, {"total_seconds": 0.0}, {"idle_seconds": -1.0}, {"max_redirects": -1}, {"workers": 0}],
+    ("field", "value", "error", "accepted"),
+    [
+        ("max_bytes", 0, ValueError, COUNT),
+        ("max_wire_bytes", 1.5, TypeError, COUNT),
+        ("max_header_bytes", "1", TypeError, COUNT),
+        ("total_seconds", 0.0, ValueError, SECONDS),
+        ("connect_seconds", float("inf"), ValueError, SECONDS),
+        ("connect_seconds", float("nan"), ValueError, SECONDS),
+        ("idle_seconds", -1.0, ValueError, SECONDS),
+        ("idle_seconds", None, TypeError, SECONDS),
+        ("max_redirects", -1, ValueError, "a whole number >= 0"),
+        ("workers", True, TypeError, COUNT),
+        ("per_host", 0, ValueError, COUNT),
+    ],
 )
-def test_limits_that_no_fetch_could_keep_are_refused(wrong: dict[str, int]) -> None:
-    (field,) = wrong
-    with pytest.raises(ValueError, match=rf"FetchLimits\.{field}: got .*; accepted: a number from"):
-        FetchLimits(**wrong)
+def test_a_wrong_limit_is_refused(field: str, value: object, error: type[Exception], accepted: str) -> None:
+    with pytest.raises(error) as caught:
+        FetchLimits(**{field: value})  # type: ignore[arg-type]  # values of any type
+    assert str(caught.value) == f"FetchLimits: {field}: got {value!r}; accepted: {accepted}"
 
 
-def test_no_redirects_at_all_is_a_limit_like_any_other() -> None:
+def test_all_wrong_limits_are_refused_at_once() -> None:
+    with pytest.raises(TypeError) as caught:
+        FetchLimits(max_bytes=0, workers="8")  # type: ignore[arg-type]  # the wrong type is the point
+    assert str(caught.value) == f"FetchLimits: max_bytes: got 0; accepted: {COUNT}; workers: got '8'; accepted: {COUNT}"
+
+
+def test_limits_at_their_bounds_are_accepted() -> None:
     assert FetchLimits(max_redirects=0).max_redirects == 0
+    assert FetchLimits(total_seconds=1, workers=1).total_seconds == 1
 
 
-def test_patience_is_what_is_left() -> None:
+def test_a_timeout_is_at_most_the_rest_of_the_fetch() -> None:
     clock = Ticking()
     budget = FetchBudget(FetchLimits(total_seconds=10), clock)
     assert budget.timeout(3) == 3
@@ -33,7 +55,7 @@ def test_patience_is_what_is_left() -> None:
     clock.now += 2
     with pytest.raises(FetchError, match=r"not complete after 10\.0 s") as caught:
         budget.timeout(3)
-    assert caught.value.kind is FetchErrorKind.TOO_SLOW
+    assert caught.value.kind is FetchErrorKind.TIMEOUT
 
 
 def test_the_end_of_the_run_ends_a_fetch_before_its_own_limit() -> None:
@@ -51,20 +73,20 @@ def test_a_wait_fits_only_if_something_is_left_behind_it() -> None:
 
 def test_bytes_on_the_wire_are_counted_to_the_last() -> None:
     budget = FetchBudget(FetchLimits(max_wire_bytes=100), Ticking())
-    budget.count(100)
-    assert budget.received == 100
+    budget.add_received(100)
+    assert budget.received_bytes == 100
     with pytest.raises(FetchError, match="more than 100 bytes on the wire") as caught:
-        budget.count(1)
+        budget.add_received(1)
     assert caught.value.kind is FetchErrorKind.TOO_LARGE
 
 
 def test_headers_have_a_limit_of_their_own_for_each_answer() -> None:
     budget = FetchBudget(FetchLimits(max_header_bytes=10), Ticking())
-    budget.count(50)
-    budget.header_begins()
-    budget.count(10)
-    budget.header_ends()
-    budget.count(1000)
-    budget.header_begins()
+    budget.add_received(50)
+    budget.start_header()
+    budget.add_received(10)
+    budget.end_header()
+    budget.add_received(1000)
+    budget.start_header()
     with pytest.raises(FetchError, match="more than 10 bytes of headers"):
-        budget.count(11)
+        budget.add_received(11)

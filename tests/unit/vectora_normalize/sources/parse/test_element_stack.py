@@ -34,10 +34,10 @@ def test_an_end_tag_that_fits_nothing_closes_nothing() -> None:
 
 def test_elements_can_shield_what_is_around_them() -> None:
     stack = opened("ul", "li", "ul")
-    assert stack.end("li", inside=frozenset({"ul"})) == []
+    assert stack.end("li", scope=frozenset({"ul"})) == []
     assert stack.start("li")
-    assert stack.end("li", inside=frozenset({"ul"})) == ["li"]
-    assert stack.end("ul", inside=frozenset({"ul"})) == ["ul"]
+    assert stack.end("li", scope=frozenset({"ul"})) == ["li"]
+    assert stack.end("ul", scope=frozenset({"ul"})) == ["ul"]
 
 
 def test_what_lies_too_deep_is_refused_and_noted() -> None:

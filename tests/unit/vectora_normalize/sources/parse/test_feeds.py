@@ -151,8 +151,8 @@ def test_a_broken_feed_gives_what_is_there_and_says_what_was_wrong() -> None:
     assert [entry.title for entry in document.entries][1] == "Three"
     assert document.entries[0].title.startswith("One &")
     assert document.problems == (
-        "it ends in the middle: some elements are never closed",
-        "not well-formed XML: 1 tags had to be repaired",
+        "the document is incomplete: some elements are not closed",
+        "not well-formed XML: 1 tags were repaired",
     )
 
 
@@ -175,9 +175,9 @@ def test_external_entities_and_files_are_never_opened(tmp_path: Path) -> None:
     [
         ("", "it has no elements"),
         ("Not Found", "it has no elements"),
-        ("<!DOCTYPE html><html><body>x</body></html>", "its outermost element is 'html'"),
-        ("<error>no</error>", "its outermost element is 'error'"),
-        ("{}", "no JSON Feed"),
+        ("<!DOCTYPE html><html><body>x</body></html>", "its root element is 'html'"),
+        ("<error>no</error>", "its root element is 'error'"),
+        ("{}", "not a JSON Feed"),
     ],
 )
 def test_what_is_no_feed_says_so(source: str, says: str) -> None:

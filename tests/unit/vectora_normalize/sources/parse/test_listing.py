@@ -7,14 +7,14 @@ import datetime as dt
 import pytest
 
 from vectora_normalize.sources.parse.dates import find_date
+from vectora_normalize.sources.parse.document_tree import DocumentTree
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES
 from vectora_normalize.sources.parse.listing import Article, find_articles
-from vectora_normalize.sources.parse.outline import Outline
 from vectora_normalize.sources.parse.sanitize_html import sanitize_html
 
 
 def articles(source: str) -> list[Article]:
-    outline = Outline(sanitize_html(source).html)
+    outline = DocumentTree(sanitize_html(source).html)
     links = [value if tag == "a" else "" for tag, value in zip(outline.tags, outline.values, strict=True)]
     return find_articles(outline, links, find_date)
 
@@ -194,13 +194,13 @@ def test_a_read_more_without_any_heading_near_it_is_nothing() -> None:
     assert articles(f"<section><h3>A heading too far away</h3>{deep}</section>") == []
 
 
-class _CountingOutline(Outline):
+class _CountingTree(DocumentTree):
     """Counts the nodes that are looked through."""
 
     looked_at = 0
 
-    def inside(self, index: int) -> range:
-        found = super().inside(index)
+    def subtree(self, index: int) -> range:
+        found = super().subtree(index)
         self.looked_at += len(found)
         return found
 
@@ -208,7 +208,7 @@ class _CountingOutline(Outline):
 @pytest.mark.parametrize(("element", "text"), [("div", "Read more"), ("h2", "Number {} of the news")])
 def test_an_element_with_hundreds_of_links_is_not_looked_through_for_each(element: str, text: str) -> None:
     links = "".join(f'<a href="/{number}">{text.format(number)}</a>' for number in range(10_000))
-    outline = _CountingOutline(sanitize_html(f"<{element}>{links}</{element}>").html)
+    outline = _CountingTree(sanitize_html(f"<{element}>{links}</{element}>").html)
     find_articles(
         outline,
         [value if tag == "a" else "" for tag, value in zip(outline.tags, outline.values, strict=True)],

@@ -7,23 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.stopwatch import Stopwatch
-from vectora_normalize.sources.parse.markup import Dialect, Kind, Token, read_attributes, tokens, unescape
+from vectora_normalize.sources.parse.markup import Dialect, Token, TokenKind, read_attributes, tokenize, unescape
 
 
 def read(source: str, dialect: Dialect = Dialect.HTML) -> list[Token]:
-    return list(tokens(source, dialect))
+    return list(tokenize(source, dialect))
 
 
-def start(name: str, attributes: str = "", *, closed: bool = False) -> Token:
-    return Token(Kind.START, name=name, attributes=attributes, closed=closed)
+def start(name: str, attributes: str = "", *, self_closing: bool = False) -> Token:
+    return Token(TokenKind.START, name=name, attributes=attributes, self_closing=self_closing)
 
 
 def end(name: str) -> Token:
-    return Token(Kind.END, name=name)
+    return Token(TokenKind.END, name=name)
 
 
 def text(content: str) -> Token:
-    return Token(Kind.TEXT, content)
+    return Token(TokenKind.TEXT, content)
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
@@ -34,15 +34,15 @@ def text(content: str) -> Token:
         ("plain & simple", [text("plain & simple")]),
         ("<p>a</p>", [start("p"), text("a"), end("p")]),
         ("<P CLASS=x>a</P >", [start("P", " CLASS=x"), text("a"), end("P")]),
-        ("a<br/>b", [text("a"), start("br", closed=True), text("b")]),
-        ("<br />", [start("br", " ", closed=True)]),
+        ("a<br/>b", [text("a"), start("br", self_closing=True), text("b")]),
+        ("<br />", [start("br", " ", self_closing=True)]),
         ("<a href='x>y' b=\"<z>\">", None),
         ("a<!-- b <i> -->c", [text("a"), text("c")]),
         ("a<!-->b<!--->c", [text("a"), text("b"), text("c")]),
         ("a<!-- b --!>c", [text("a"), text("c")]),
         ("a<!-- never closed <p>", [text("a")]),
-        ("a<![CDATA[b <i> & c]]>d", [text("a"), Token(Kind.CDATA, "b <i> & c"), text("d")]),
-        ("<![CDATA[cut", [Token(Kind.CDATA, "cut")]),
+        ("a<![CDATA[b <i> & c]]>d", [text("a"), Token(TokenKind.CDATA, "b <i> & c"), text("d")]),
+        ("<![CDATA[cut", [Token(TokenKind.CDATA, "cut")]),
         ("<?xml version='1.0'?><!DOCTYPE x>a", [text("a")]),
         ("a<?never", [text("a")]),
         ("p < 0.05 and x <5", [text("p < 0.05 and x <5")]),
@@ -72,13 +72,13 @@ def test_a_forgotten_quote_costs_xml_one_tag() -> None:
 
 def test_what_stands_in_raw_elements_is_no_markup() -> None:
     assert read("<script>if (a<b) '<p>'</script>x") == [
-        Token(Kind.RAW, "if (a<b) '<p>'", "script"),
+        Token(TokenKind.RAW_TEXT, "if (a<b) '<p>'", "script"),
         end("script"),
         text("x"),
     ]
-    assert read("<STYLE type=x>p{}</Style>")[0] == Token(Kind.RAW, "p{}", "STYLE", " type=x")
-    assert read("<script>never closed <p>") == [Token(Kind.RAW, "never closed <p>", "script")]
-    assert read("<script/>x") == [start("script", closed=True), text("x")]
+    assert read("<STYLE type=x>p{}</Style>")[0] == Token(TokenKind.RAW_TEXT, "p{}", "STYLE", " type=x")
+    assert read("<script>never closed <p>") == [Token(TokenKind.RAW_TEXT, "never closed <p>", "script")]
+    assert read("<script/>x") == [start("script", self_closing=True), text("x")]
 
 
 def test_xml_has_no_raw_elements() -> None:
@@ -123,7 +123,7 @@ def test_entities_are_decoded_once(source: str, expected: str) -> None:
 
 @given(st.text(alphabet="<>/!-[]CDAT\"'= abp&;#x?", max_size=60), st.sampled_from(Dialect))
 def test_no_text_is_lost_or_made_up(source: str, dialect: Dialect) -> None:
-    for token in tokens(source, dialect):
+    for token in tokenize(source, dialect):
         assert token.text in source
         assert token.name in source
         assert token.attributes in source
@@ -141,7 +141,7 @@ def test_time_is_linear_whatever_is_repeated(unit: str, dialect: Dialect) -> Non
     def seconds(size: int) -> float:
         source = unit * (size // len(unit))
         watch = Stopwatch()
-        for token in tokens(source, dialect):
+        for token in tokenize(source, dialect):
             read_attributes(token.attributes)
             unescape(token.text)
         return watch.seconds

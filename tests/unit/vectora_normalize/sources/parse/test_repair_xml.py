@@ -99,10 +99,13 @@ def test_nothing_of_a_dtd_is_left() -> None:
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("<a><b>x</a>", "not well-formed XML: 1 tags had to be repaired"),
-        ("<a>x</a></a>", "not well-formed XML: 1 tags had to be repaired"),
-        ("<a>x", "it ends in the middle: some elements are never closed"),
-        ("<a>" + "<b>" * 200 + "</b>" * 200 + "</a>", "elements more than 100 deep; their tags were left out"),
+        ("<a><b>x</a>", "not well-formed XML: 1 tags were repaired"),
+        ("<a>x</a></a>", "not well-formed XML: 1 tags were repaired"),
+        ("<a>x", "the document is incomplete: some elements are not closed"),
+        (
+            "<a>" + "<b>" * 200 + "</b>" * 200 + "</a>",
+            "elements nested more than 100 levels deep; their tags were removed",
+        ),
         ("<a>" + "<item></item>" * (MAX_ENTRIES + 1) + "</a>", f"more than {MAX_ENTRIES} items; the rest was not read"),
         ("<a>" + "<b></b>" * MAX_ELEMENTS + "</a>", f"more than {MAX_ELEMENTS} elements; the rest was not read"),
         ("<a>" + "</b>" * MAX_TOKENS + "</a>", f"more than {MAX_TOKENS} tags and texts; the rest was not read"),
@@ -119,7 +122,7 @@ def test_an_item_has_only_so_much_text() -> None:
     repaired = repair_xml(f"<a><item><b>{long}</b><c>{'y' * 30}</c></item><item>{long}</item></a>")
     assert repaired.xml.count("x") == 2 * len(long)
     assert repaired.xml.count("y") == 10
-    assert repaired.problems == (f"items with more than {MAX_ENTRY_TEXT} characters; they were cut",)
+    assert repaired.problems == (f"items with more than {MAX_ENTRY_TEXT} characters; their text was truncated",)
 
 
 def test_exactly_as_many_items_as_may_be_are_all_read() -> None:

@@ -53,14 +53,14 @@ def test_base_and_json_ld_are_kept_aside() -> None:
     )
     sanitized = sanitize_html(source)
     assert sanitized.base == "https://b.example/"
-    assert sanitized.linked_data == ('{"a": 1}', "[]")
+    assert sanitized.json_ld == ('{"a": 1}', "[]")
     assert sanitized.html.strip() == ""
 
 
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("<div>" * 300, f"elements more than {MAX_DEPTH} deep; their tags were left out"),
+        ("<div>" * 300, f"elements nested more than {MAX_DEPTH} levels deep; their tags were removed"),
         ("<i>x</i><div></div>" * MAX_ELEMENTS, f"more than {MAX_ELEMENTS} elements; the rest was not read"),
         ("</b>" * (MAX_TOKENS + 1), f"more than {MAX_TOKENS} tags and texts; the rest was not read"),
     ],

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from support.stopwatch import Stopwatch
 from support.ticking import Ticking
-from vectora_normalize.sources.config.patterns import MAX_PATTERN_LENGTH, MAX_PATTERNS, TIMEOUT, Patterns, fault_of
+from vectora_normalize.sources.patterns import (
+    MAX_PATTERN_LENGTH,
+    MAX_PATTERNS,
+    TIMEOUT_SECONDS,
+    Patterns,
+    unmet_requirement,
+)
 
 HANGING = "(a|aa)+$"
 LONG = "a" * 500 + "!"
@@ -45,13 +51,13 @@ def test_any_match_is_a_match() -> None:
 def test_what_python_accepts_is_accepted(pattern: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert fault_of(pattern) is None
+        assert unmet_requirement(pattern) is None
 
 
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [
-        ("(", r"as Python's re module reads it \(missing \)"),
+        ("(", r"that Python's re module accepts \(missing \)"),
         ("*", "nothing to repeat"),
         (r"\p{L}", r"bad escape"),
         ("(?R)", "unknown extension"),
@@ -63,11 +69,11 @@ def test_what_python_accepts_is_accepted(pattern: str) -> None:
     ],
 )
 def test_what_is_not_accepted_says_why(pattern: str, says: str) -> None:
-    fault = fault_of(pattern)
+    fault = unmet_requirement(pattern)
     assert fault is not None
     assert says.replace("\\", "") in fault
     patterns = Patterns([pattern, "b"], field="f")
-    assert patterns.problems == [f"f[0]: left out; accepted: {fault}"]
+    assert patterns.problems == [f"f[0]: skipped; accepted: {fault}"]
     assert patterns.match_any("b")
 
 
@@ -76,7 +82,7 @@ def test_a_pattern_that_only_one_of_the_engines_reads_is_refused(monkeypatch: py
         raise regex.error("no")
 
     monkeypatch.setattr(regex, "compile", refuse)
-    assert fault_of("a") == "a regular expression that both re and regex accept (no)"
+    assert unmet_requirement("a") == "a regular expression that both re and regex accept (no)"
 
 
 def test_only_so_many_patterns_are_used() -> None:
@@ -90,7 +96,7 @@ def test_a_pattern_that_hangs_is_stopped_and_left_out_from_then_on() -> None:
     watch = Stopwatch()
     assert [patterns.match_any(LONG) for _ in range(50)] == [False] * 50
     assert watch.seconds < 2
-    assert patterns.problems == [f"f[0]: stopped after {TIMEOUT} s and left out from then on"]
+    assert patterns.problems == [f"f[0]: timed out after {TIMEOUT_SECONDS} s; skipped from then on"]
     assert patterns.match_any("b")
 
 
@@ -102,7 +108,7 @@ def test_patterns_that_are_only_slow_share_a_budget() -> None:
 
     patterns = Patterns(["x", "y", "z"], field="f", budget=0.3, clock=Slow())
     assert list(patterns.find("xyz")) == ["x", "y"]
-    assert patterns.problems == ["f: took more than 0.3 s in all and were left out from then on"]
+    assert patterns.problems == ["f: took more than 0.3 s in total; skipped from then on"]
     assert not patterns.match_any("xyz")
     assert len(patterns.problems) == 1
 
@@ -117,7 +123,7 @@ def test_a_pattern_that_eats_memory_is_left_out(monkeypatch: pytest.MonkeyPatch)
     patterns = Patterns(["x", "y"], field="f")
     monkeypatch.setitem(patterns._compiled, 0, Greedy())  # pyright: ignore[reportPrivateUsage] - no pattern does this
     assert list(patterns.find("y")) == ["y"]
-    assert patterns.problems == ["f[0]: took too much memory and was left out from then on"]
+    assert patterns.problems == ["f[0]: used too much memory; skipped from then on"]
 
 
 @given(st.text(alphabet=r"ab()[]{}*+?|^$\d.,1-", max_size=30))

@@ -8,13 +8,13 @@ import json
 import pytest
 
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES, DocumentEntry
-from vectora_normalize.sources.parse.linkeddata import read_linked_data
+from vectora_normalize.sources.parse.json_ld import read_json_ld
 
 BASE = "https://example.com/news"
 
 
 def read(*values: object) -> list[DocumentEntry]:
-    return read_linked_data([json.dumps(value) for value in values], base=BASE)
+    return read_json_ld([json.dumps(value) for value in values], base=BASE)
 
 
 ARTICLE = {
@@ -70,11 +70,11 @@ def test_the_same_address_counts_once() -> None:
 
 def test_a_broken_script_costs_itself() -> None:
     scripts = ["{", "[" * 100_000, json.dumps(ARTICLE)]
-    assert read_linked_data(scripts, base=BASE) == [ENTRY]
+    assert read_json_ld(scripts, base=BASE) == [ENTRY]
 
 
 def test_only_so_much_is_read() -> None:
     many = [{**ARTICLE, "url": f"/{number}"} for number in range(MAX_ENTRIES + 10)]
     assert len(read(many)) == MAX_ENTRIES
-    assert read_linked_data([" " * 1_000_001, json.dumps(ARTICLE)], base=BASE) == []
+    assert read_json_ld([" " * 1_000_001, json.dumps(ARTICLE)], base=BASE) == []
     assert read([0] * 20_000 + [ARTICLE]) == []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from vectora_normalize.sources.parse.outline import Outline
+from vectora_normalize.sources.parse.document_tree import DocumentTree
 
-PAGE = Outline('<div><h2><a href="/x">Title &amp; more</a></h2><time datetime="2026-11-20">Friday</time></div>tail')
+PAGE = DocumentTree(
+    '<div><h2><a href="/x">Title &amp; more</a></h2><time datetime="2026-11-20">Friday</time></div>tail'
+)
 DIV, HEADING, LINK = PAGE.tags.index("div"), PAGE.tags.index("h2"), PAGE.tags.index("a")
 
 
@@ -15,7 +17,7 @@ def test_nodes_stand_in_document_order() -> None:
 
 
 def test_inside_and_around() -> None:
-    assert list(PAGE.inside(HEADING)) == [HEADING, LINK, LINK + 1]
+    assert list(PAGE.subtree(HEADING)) == [HEADING, LINK, LINK + 1]
     assert PAGE.ancestors(LINK)[:2] == [HEADING, DIV]
     assert 0 not in PAGE.ancestors(LINK)
     assert PAGE.ancestors(0) == []
@@ -23,13 +25,13 @@ def test_inside_and_around() -> None:
 
 def test_text_and_its_measures() -> None:
     assert PAGE.text(DIV) == "Title & more Friday"
-    assert PAGE.length(DIV) == len("Title & moreFriday")
+    assert PAGE.text_length(DIV) == len("Title & moreFriday")
     assert PAGE.size(DIV) == 6
     assert PAGE.size(LINK) == 2
     assert PAGE.text(0).endswith("tail")
 
 
 def test_an_empty_page_has_nothing() -> None:
-    empty = Outline("")
+    empty = DocumentTree("")
     assert not any(empty.texts)
     assert len(empty) <= 4

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES, DocumentEntry
-from vectora_normalize.sources.parse.jsonfeed import MAX_VALUES, parse_json_feed
+from vectora_normalize.sources.parse.json_feed import MAX_VALUES, parse_json_feed
 
 BASE = "https://example.com/feed.json"
 VERSION = "https://jsonfeed.org/version/1.1"
@@ -75,7 +75,7 @@ def test_the_language_of_the_feed_is_that_of_its_items() -> None:
 def test_a_bad_item_costs_itself_and_is_still_there_to_be_counted() -> None:
     document = parse_json_feed(feed({"title": 3}, 7, {"title": "good"}), base=BASE)
     assert [entry.title for entry in document.entries] == ["", "", "good"]
-    assert document.problems == ("2 items are not of the form that JSON Feed demands",)
+    assert document.problems == ("2 items are not valid items of a JSON Feed",)
 
 
 def test_only_so_many_items_are_read() -> None:
@@ -92,12 +92,12 @@ def test_every_version_that_is_in_use_is_read(version: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "no JSON Feed: "),
-        ("{}", "no JSON Feed: .*version"),
-        ('{"version": 1, "items": []}', "no JSON Feed: "),
-        ('{"version": "2.0", "items": []}', "no JSON Feed: its version is '2.0'"),
-        ('{"version": "https://jsonfeed.org/version/1.1", "items": {}}', "no JSON Feed: "),
-        ('{"version": "https://jsonfeed.org/version/1.1", "items": ' + "[" * 100_000, "no JSON Feed: "),
+        ("{", "not a JSON Feed: "),
+        ("{}", "not a JSON Feed: .*version"),
+        ('{"version": 1, "items": []}', "not a JSON Feed: "),
+        ('{"version": "2.0", "items": []}', "not a JSON Feed: its version is '2.0'"),
+        ('{"version": "https://jsonfeed.org/version/1.1", "items": {}}', "not a JSON Feed: "),
+        ('{"version": "https://jsonfeed.org/version/1.1", "items": ' + "[" * 100_000, "not a JSON Feed: "),
         ("{" + "[]," * MAX_VALUES, f"JSON with more than {MAX_VALUES} values"),
     ],
 )
