@@ -10,7 +10,7 @@ from bedrock_resilience.emulator._protocol import eventstream
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bedrock_resilience.emulator._protocol.errors import ServiceError
 
@@ -43,6 +43,7 @@ class Reply:
         pause: Seconds between two frames.
         head: Whether the status line and headers are sent at all.
         ending: What happens after the last frame.
+        error_frame: Writes an error in the middle of a stream; None for an event stream of AWS.
     """
 
     status: int
@@ -53,6 +54,7 @@ class Reply:
     pause: float = 0.0
     head: bool = True
     ending: Ending = Ending.COMPLETE
+    error_frame: Callable[[ServiceError], bytes] | None = None
 
 
 def body_reply(

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
+from bedrock_resilience.emulator._http.error_shapes import CHAT_PATHS, MESSAGES_PATH
 from bedrock_resilience.emulator._protocol.errors import ServiceError, invalid
+from bedrock_resilience.emulator._protocol.jsonvalues import as_object, decode
 
 
 class Operation(enum.Enum):
@@ -20,19 +22,22 @@ class Operation(enum.Enum):
     INVOKE_MODEL_STREAM = "InvokeModelWithResponseStream"
     COUNT_TOKENS = "CountTokens"
     APPLY_GUARDRAIL = "ApplyGuardrail"
+    MESSAGES = "Messages"
+    CHAT_COMPLETIONS = "ChatCompletions"
 
     @property
     def streams(self) -> bool:
-        """Whether the response is an event stream."""
+        """Whether the response is always a stream; those of Messages and ChatCompletions are if the body says so."""
         return self in {Operation.CONVERSE_STREAM, Operation.INVOKE_MODEL_STREAM}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation, and the model (or guardrail) that is to perform it."""
+    """An operation, the model (or guardrail) that is to perform it, and whether its response is a stream."""
 
     operation: Operation
     model_id: str
+    streams: bool = False
 
 
 _MODEL_OPERATIONS: Final = {
@@ -49,10 +54,11 @@ _MODEL_ID: Final = re.compile(
 )
 
 
-def parse_route(method: str, target: str) -> Route:
-    """The operation and the model of a request line.
+def parse_route(method: str, target: str, body: bytes = b"") -> Route:
+    """The operation and the model of a request.
 
-    The path is split before it is unquoted: a model id is one segment, even where it is an ARN with slashes.
+    The path is split before it is unquoted: a model id is one segment, even where it is an ARN with slashes. The
+    Messages API and chat completions have the model in the body.
 
     Raises:
         ServiceError: ``UnknownOperationException``, or ``ValidationException`` for a malformed model id.
@@ -60,15 +66,30 @@ def parse_route(method: str, target: str) -> Route:
     path = target.partition("?")[0]
     match method, path.split("/"):
         case "POST", ["", "model", model_id, name] if name in _MODEL_OPERATIONS:
-            return Route(_MODEL_OPERATIONS[name], _model_id(model_id))
+            operation = _MODEL_OPERATIONS[name]
+            return Route(operation, _model_id(unquote(model_id)), operation.streams)
+        case "POST", _ if path == MESSAGES_PATH:
+            return _route_of_body(Operation.MESSAGES, body)
+        case "POST", _ if path in CHAT_PATHS:
+            return _route_of_body(Operation.CHAT_COMPLETIONS, body)
         case "POST", ["", "guardrail", guardrail, "version", version, "apply"] if guardrail and version:
             return Route(Operation.APPLY_GUARDRAIL, unquote(guardrail))
         case _:
             raise ServiceError("UnknownOperationException", f"{method} {path} is not an operation of Bedrock Runtime.")
 
 
-def _model_id(segment: str) -> str:
-    model_id = unquote(segment)
+def _route_of_body(operation: Operation, body: bytes) -> Route:
+    try:
+        fields = as_object(decode(body)) or {}
+    except ValueError as error:
+        raise invalid(f"The body is not JSON: {error}") from None
+    model_id = fields.get("model")
+    if not isinstance(model_id, str):
+        raise invalid("model: Field required")
+    return Route(operation, _model_id(model_id), bool(fields.get("stream")))
+
+
+def _model_id(model_id: str) -> str:
     if not _MODEL_ID.fullmatch(model_id):
         raise invalid("The provided model identifier is invalid.")
     return model_id

@@ -23,6 +23,7 @@ class FaultTarget:
     operation: Operation
     model_id: str
     text: str
+    streams: bool
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class Rule:
     def matches(self, target: FaultTarget) -> bool:
         """Whether the request meets the fault."""
         return (
-            (target.operation.streams or not self.fault.streams_only)
+            (target.streams or not self.fault.streams_only)
             and self.operation in {None, target.operation}
             and (self.model or "") in target.model_id
             and (self.containing or "") in target.text
@@ -109,7 +110,7 @@ class FaultScript:
     def _random_fault(self, target: FaultTarget) -> InjectedFault | None:
         if not self._rate or self._rng.random() >= self._rate:
             return None
-        possible = [fault for fault in self._faults if target.operation.streams or not fault.streams_only]
+        possible = [fault for fault in self._faults if target.streams or not fault.streams_only]
         return possible[int(self._rng.random() * len(possible))] if possible else None
 
     def clear(self) -> None:

@@ -158,8 +158,11 @@ class StreamException(InjectedFault):
     def apply(self, make_reply: MakeReply) -> Reply:
         """The first events and the exception."""
         reply = make_reply()
-        message = ServiceError(self.error_code).message if self.message is None else self.message
-        frame = eventstream.exception(self.exception, message)
+        error = ServiceError(self.error_code, self.message)
+        if reply.error_frame is None:
+            frame = eventstream.exception(self.exception, error.message)
+        else:
+            frame = reply.error_frame(error)
         return dataclasses.replace(reply, frames=(*reply.frames[: self.after], frame))
 
 
@@ -181,8 +184,12 @@ class StreamError(InjectedFault):
     def apply(self, make_reply: MakeReply) -> Reply:
         """The first events and the error."""
         reply = make_reply()
-        headers = {":message-type": "error", ":error-code": self.code, ":error-message": self.message}
-        return dataclasses.replace(reply, frames=(*reply.frames[: self.after], eventstream.frame(headers, b"")))
+        if reply.error_frame is None:
+            headers = {":message-type": "error", ":error-code": self.code, ":error-message": self.message}
+            frame = eventstream.frame(headers, b"")
+        else:
+            frame = reply.error_frame(ServiceError(self.code, self.message))
+        return dataclasses.replace(reply, frames=(*reply.frames[: self.after], frame))
 
 
 RESPONSE_FAULTS: Final[Mapping[str, type[InjectedFault]]] = {

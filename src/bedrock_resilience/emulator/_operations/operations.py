@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.emulator._http.replies import Reply, body_reply, stream_reply
 from bedrock_resilience.emulator._http.routes import Operation, Route
+from bedrock_resilience.emulator._http.server_sent_events import chat_stream, messages_stream
 from bedrock_resilience.emulator._protocol import converse
+from bedrock_resilience.emulator._protocol.claude import messages_form
 from bedrock_resilience.emulator._protocol.conversation import NO_TOOL, Conversation, conversation_of
 from bedrock_resilience.emulator._protocol.errors import ServiceError, invalid
 from bedrock_resilience.emulator._protocol.families import read_invoke_body
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, decode, encode, quoted
 from bedrock_resilience.emulator._protocol.models import PROFILE_PREFIXES, max_output_tokens
+from bedrock_resilience.emulator._protocol.openai import chat_form
 from bedrock_resilience.emulator._protocol.thinking import check_thinking
 from bedrock_resilience.emulator._protocol.validation import check_converse, merged_turns
 from bedrock_resilience.emulator._protocol.vectors import VectorResponse
@@ -42,10 +45,14 @@ _GUARDRAIL_UNITS: Final = (
 class GenerationRequest:
     """A request for generation that has passed all checks; its form is None under Converse."""
 
-    operation: Operation
-    model_id: str
+    route: Route
     conversation: Conversation
     form: Form | None = None
+
+    @property
+    def model_id(self) -> str:
+        """The model or inference profile."""
+        return self.route.model_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +72,13 @@ def parse_request(route: Route, body: bytes) -> GenerationRequest | VectorReques
     match route.operation:
         case Operation.CONVERSE | Operation.CONVERSE_STREAM:
             conversation = _conversation(route.model_id, _object(body), prefix=_MODEL_ERRORS)
-            return GenerationRequest(route.operation, route.model_id, conversation)
+            return GenerationRequest(route, conversation)
         case Operation.INVOKE_MODEL | Operation.INVOKE_MODEL_STREAM:
             return _invoked(route, body)
+        case Operation.MESSAGES:
+            return _formed(route, messages_form(_object(body)))
+        case Operation.CHAT_COMPLETIONS:
+            return _formed(route, chat_form(_object(body)))
         case Operation.COUNT_TOKENS:
             return _count_tokens(route.model_id, _object(body))
         case _:
@@ -82,16 +93,20 @@ def build_reply(request: GenerationRequest, completed: CompletedGeneration) -> R
     """A generation in the form of the requested operation."""
     form = request.form
     if form is None:
-        if request.operation.streams:
+        if request.route.streams:
             return stream_reply(converse.stream_events(completed))
         return body_reply(encode(converse.response_body(completed)))
-    if request.operation.streams:
-        return stream_reply(_chunks(form.payloads(completed)), headers=_STREAM_HEADERS)
+    if request.route.streams:
+        return _STREAMS.get(request.route.operation, _chunk_stream)(form.payloads(completed))
     headers = _invoke_headers(completed.usage, completed.latency_ms)
     return body_reply(encode(form.body(completed)), headers=headers)
 
 
-_STREAM_HEADERS: Final = {"X-Amzn-Bedrock-Content-Type": "application/json"}
+def _chunk_stream(payloads: Sequence[JsonObject]) -> Reply:
+    return stream_reply(_chunks(payloads), headers={"X-Amzn-Bedrock-Content-Type": "application/json"})
+
+
+_STREAMS: Final = {Operation.MESSAGES: messages_stream, Operation.CHAT_COMPLETIONS: chat_stream}
 
 
 def vector_reply(request: VectorRequest, usage: Usage, latency_ms: int) -> Reply:
@@ -142,11 +157,15 @@ def _conversation(model_id: str, request: JsonObject, form: Form | None = None, 
 def _invoked(route: Route, body: bytes) -> GenerationRequest | VectorRequest:
     read = _read_invoke(route.model_id, body)
     if isinstance(read, VectorResponse):
-        if route.operation.streams:
+        if route.streams:
             # No source was found for the words of this refusal.
             raise invalid("The provided model doesn't support response streaming.")
         return VectorRequest(route.model_id, read)
-    return GenerationRequest(route.operation, route.model_id, _conversation(route.model_id, read.request, read), read)
+    return _formed(route, read)
+
+
+def _formed(route: Route, form: Form) -> GenerationRequest:
+    return GenerationRequest(route, _conversation(route.model_id, form.request, form), form)
 
 
 def _read_invoke(model_id: str, body: bytes) -> Form | VectorResponse:

@@ -11,9 +11,11 @@ from http import HTTPStatus
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience.emulator._http.replies import Reply, error_reply
+from bedrock_resilience.emulator._http.error_shapes import shaped_error
+from bedrock_resilience.emulator._http.replies import Reply
 from bedrock_resilience.emulator._http.routes import parse_route
 from bedrock_resilience.emulator._http.server import PendingReply
+from bedrock_resilience.emulator._injection.error_faults import ErrorResponse
 from bedrock_resilience.emulator._injection.script import FaultTarget
 from bedrock_resilience.emulator._operations.limits import limited
 from bedrock_resilience.emulator._operations.operations import (
@@ -174,13 +176,16 @@ class _ServiceCall:
         self._entry.status, self._entry.error = None, None
 
     def _reply(self) -> Reply:
-        route = parse_route(self._request.method, self._request.target)
+        route = parse_route(self._request.method, self._request.target, self._request.body)
         self._service.request_log.routed(self._entry, route.operation, route.model_id)
         text = self._request.body.decode("utf-8", "replace")
-        fault = self._service.script.next_fault(FaultTarget(route.operation, route.model_id, text))
+        fault = self._service.script.next_fault(FaultTarget(route.operation, route.model_id, text, route.streams))
         if fault is None:
             return self._reply_without_fault(route)
-        reply = fault.apply(functools.partial(self._reply_without_fault, route))
+        if isinstance(fault, ErrorResponse):
+            reply = self._shaped(fault.error, delay=fault.delay)
+        else:
+            reply = fault.apply(functools.partial(self._reply_without_fault, route))
         self._record_fault(fault, reply)
         return reply
 
@@ -214,7 +219,10 @@ class _ServiceCall:
     def _refusal(self, error: ServiceError) -> Reply:
         self._entry.status = error.status
         self._entry.error = error.code or str(error.status)
-        return error_reply(error)
+        return self._shaped(error)
+
+    def _shaped(self, error: ServiceError, *, delay: float = 0.0) -> Reply:
+        return shaped_error(error, self._request.target, self._request_id, delay=delay)
 
     def _record_fault(self, fault: InjectedFault, reply: Reply) -> None:
         """Record what the client sees of a fault."""

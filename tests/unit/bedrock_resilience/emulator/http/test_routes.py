@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bedrock_resilience.emulator._http.routes import Operation, Route, parse_route
@@ -23,7 +25,7 @@ ARN = f"arn:aws:bedrock:eu-west-3:123456789012:inference-profile/{SONNET}"
     ],
 )
 def test_every_operation_has_its_path(target: str, operation: Operation, model: str) -> None:
-    assert parse_route("POST", target) == Route(operation, model)
+    assert parse_route("POST", target) == Route(operation, model, operation.streams)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,26 @@ def test_streams_are_the_operations_that_stream() -> None:
         Operation.CONVERSE_STREAM,
         Operation.INVOKE_MODEL_STREAM,
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"),
+    [
+        ("/anthropic/v1/messages", Operation.MESSAGES),
+        ("/openai/v1/chat/completions?x=1", Operation.CHAT_COMPLETIONS),
+        ("/v1/chat/completions", Operation.CHAT_COMPLETIONS),
+    ],
+)
+@pytest.mark.parametrize("streams", [True, False])
+def test_other_apis_have_the_model_in_the_body(path: str, operation: Operation, streams: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    body = json.dumps({"model": "a.b", "stream": streams}).encode()
+    assert parse_route("POST", path, body) == Route(operation, "a.b", streams)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [(b"{", "The body is not JSON"), (b"[]", "model: Field required"), (b'{"model":"/"}', "The provided model")],
+)
+def test_a_body_without_a_model_is_refused(body: bytes, message: str) -> None:
+    with pytest.raises(ServiceError, match=message):
+        parse_route("POST", "/anthropic/v1/messages", body)

@@ -12,8 +12,8 @@ from bedrock_resilience.emulator._injection.error_faults import ErrorResponse
 from bedrock_resilience.emulator._injection.script import FaultScript, FaultTarget, Rule
 from bedrock_resilience.emulator._injection.stream_faults import Hang, StreamCut
 
-PLAIN = FaultTarget(Operation.CONVERSE, "eu.anthropic.claude", "the text")
-STREAM = FaultTarget(Operation.CONVERSE_STREAM, "eu.anthropic.claude", "the text")
+PLAIN = FaultTarget(Operation.CONVERSE, "eu.anthropic.claude", "the text", streams=False)
+STREAM = FaultTarget(Operation.CONVERSE_STREAM, "eu.anthropic.claude", "the text", streams=True)
 
 
 def test_rules_are_met_in_order_and_used_up() -> None:

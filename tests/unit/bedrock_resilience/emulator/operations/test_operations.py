@@ -69,7 +69,7 @@ def test_embeddings_are_neither_streamed_nor_counted() -> None:
     model, sent = "amazon.titan-embed-text-v2:0", {"inputText": "Hello."}
     assert isinstance(parse_request(Route(Operation.INVOKE_MODEL, model), body(sent)), VectorRequest)
     with pytest.raises(ServiceError, match="doesn't support response streaming"):
-        parse_request(Route(Operation.INVOKE_MODEL_STREAM, model), body(sent))
+        parse_request(Route(Operation.INVOKE_MODEL_STREAM, model, streams=True), body(sent))
     counted = {"input": {"invokeModel": {"body": base64.b64encode(body(sent)).decode()}}}
     with pytest.raises(ServiceError, match="doesn't support counting tokens"):
         parse_request(Route(Operation.COUNT_TOKENS, model), body(counted))
