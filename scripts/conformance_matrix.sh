@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Run the tables of failures with every client, each in an environment of its own, and sum the rows. Needs a network for
-# the packages, which are not in the lock. Use: scripts/conformance_matrix.sh [ENVIRONMENT...]
+# Run the tables of failures with every client, each in an environment of its own, and sum the rows. Requires the
+# package index; the packages are not in the lock. Usage: scripts/conformance_matrix.sh [ENVIRONMENT...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,4 +1,4 @@
-# Redeploy ingest-normalize: package, upload, update, try. Use: scripts/redeploy-ingest-normalize.ps1 [ENV] [OPTION...]
+# Redeploy ingest-normalize: package, upload, update, test. Usage: scripts/redeploy-ingest-normalize.ps1 [ENV] [OPTION...]
 # Options are those of `vectora-normalize deploy`, such as --dry-run.
 $ErrorActionPreference = "Stop"
 $environment = if ($args.Count -gt 0) { $args[0] } else { "dev" }
@@ -11,5 +11,5 @@ try {
     exit $LASTEXITCODE
 }
 finally {
-    Pop-Location # also after an exit: the shell of whoever typed it stays where it was
+    Pop-Location # also after an exit, so that the caller's working directory does not change
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Redeploy ingest-normalize: package, upload, update, try. Use: scripts/redeploy-ingest-normalize.sh [ENV] [OPTION...]
+# Redeploy ingest-normalize: package, upload, update, test. Usage: scripts/redeploy-ingest-normalize.sh [ENV] [OPTION...]
 # Options are those of `vectora-normalize deploy`, such as --dry-run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
