@@ -10,11 +10,14 @@ from bedrock_resilience._checks import Problem, number, refuse, whole_number, wr
 from bedrock_resilience._errors import ClientConfigurationError
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.integrations import protect, protection_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bedrock_resilience.clock import Clock
+    from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience.retrying import Listener, RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._policy import RetryPolicy
 
@@ -44,16 +47,21 @@ _CHECKS: Final = ("retries", "pool", "timeouts")
 _DEFAULT_POOL_CONNECTIONS: Final = 10  # botocore's
 
 
-def bedrock_runtime_client(
+def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of its protection, all by name
     region_name: str | None = None,
     *,
     workers: int = 4,
     read_timeout: float = DEFAULT_READ_TIMEOUT,
     connect_timeout: float = DEFAULT_CONNECT_TIMEOUT,
     session: Any = None,  # noqa: ANN401 - a boto3 session
+    policy: RetryPolicy | None = None,
+    pacer: Pacer | None = None,
+    budget: RetryBudget | None = None,
+    deadline: Deadline | None = None,
+    listeners: Iterable[Listener] = (),
     **config: Any,  # noqa: ANN401 - the options of botocore's Config
 ) -> Any:  # noqa: ANN401 - boto3 makes the client's class at run time
-    """Make a boto3 ``bedrock-runtime`` client for use under a retry policy.
+    """Make a boto3 ``bedrock-runtime`` client for use under a retry policy, or one that carries the policy itself.
 
     botocore's own retries are off, whatever ``AWS_RETRY_MODE``, ``AWS_MAX_ATTEMPTS`` or a profile say. A second retry
     layer multiplies the attempts and hides them: 4 x 5 = 20 requests for one item, with read timeouts billed again.
@@ -66,10 +74,16 @@ def bedrock_runtime_client(
         connect_timeout: Seconds to open a connection.
         session: The boto3 session to make the client with, for example with a profile or an assumed role; None: a new
             one. One thread at a time may use a session; many threads may use the client.
+        policy: Protects the client with this policy; see ``protect``. A client that is not protected goes into a
+            ``Retrier``, a ``BoundedExecutor`` or a ``BedrockRuntime``, a protected one goes where a plain one would.
+        pacer: As for ``protect``. Each of these four protects the client, without a ``policy`` under the default one.
+        budget: As for ``protect``.
+        deadline: As for ``protect``.
+        listeners: As for ``protect``.
         config: Further options of ``botocore.config.Config``, and of ``Session.client`` such as ``endpoint_url``.
 
     Raises:
-        TypeError: ``workers`` or a timeout has the wrong type.
+        TypeError: ``workers``, a timeout or a part of the protection has the wrong type.
         ValueError: ``workers`` or a timeout is out of range.
         ClientConfigurationError: ``retries`` or ``config`` is among the options, or the pool is smaller than the
             number of workers.
@@ -93,7 +107,10 @@ def bedrock_runtime_client(
     )
     if session is None:  # several threads must not share boto3's default session
         session = _import("boto3.session").Session()
-    return session.client("bedrock-runtime", region_name=region_name, config=settings, **arguments)
+    client = session.client("bedrock-runtime", region_name=region_name, config=settings, **arguments)
+    parts: dict[str, Any] = {"policy": policy, "pacer": pacer, "budget": budget, "deadline": deadline}
+    given = {name: part for name, part in parts.items() if part is not None}
+    return protect(client, listeners=listeners, **given) if given or listeners != () else client
 
 
 def check_client(
@@ -128,7 +145,9 @@ def check_client(
     if config is None:
         return
     seconds = None if deadline is None else deadline.remaining(clock.monotonic())
-    found = [text for check, text in _problems(config, policy, workers, seconds) if check not in allow]
+    protection = protection_of(client)
+    inner = None if protection is None else protection.policy
+    found = [text for check, text in _problems(config, inner, policy, workers, seconds) if check not in allow]
     if found:
         raise ClientConfigurationError("; and ".join(found))
 
@@ -145,20 +164,35 @@ def sdk_attempts(config: object) -> int:
     return int(total) if total is not None else _DEFAULT_ATTEMPTS.get(retries.get("mode", "legacy"), 1)
 
 
-def _problems(config: object, policy: RetryPolicy, workers: int, seconds: float | None) -> Iterator[tuple[str, str]]:
-    inner, outer = sdk_attempts(config), 1 + policy.max_retries
-    if inner > 1:
+def _problems(
+    config: object, inner: RetryPolicy | None, policy: RetryPolicy, workers: int, seconds: float | None
+) -> Iterator[tuple[str, str]]:
+    """Yield each check that fails, with the text; ``inner`` is the policy of a protected client."""
+    attempts, outer = sdk_attempts(config) if inner is None else 1 + inner.max_retries, 1 + policy.max_retries
+    if attempts > 1 and (inner is None or outer > 1):
+        who, remedy = _BOTOCORE if inner is None else _PROTECTED
         text = (
-            f"two retry layers: botocore would send each request up to {inner} times, times {outer} attempts of the "
-            f"policy makes {inner * outer}; make the client with bedrock_runtime_client(), or with "
-            "Config(retries={'total_max_attempts': 1, 'mode': 'standard'})"
+            f"two retry layers: {who} would send each request up to {attempts} times, times {outer} attempts of the "
+            f"policy makes {attempts * outer}; {remedy}"
         )
         yield "retries", text
     pool = getattr(config, "max_pool_connections", None)
     if isinstance(pool, int) and pool < workers:
         yield "pool", f"a pool of {pool} connections for {workers} workers; accepted: at least as many"
     if seconds is not None:
-        yield from _timeout_problems(config, inner, policy, seconds)
+        timeouts = attempts if inner is None else 1 + inner.retries_of(Fault.READ_TIMEOUT)
+        yield from _timeout_problems(config, timeouts, policy, seconds)
+
+
+# Who retries inside, and what to do about it.
+_BOTOCORE: Final = (
+    "botocore",
+    (
+        "make the client with bedrock_runtime_client(), or with "
+        "Config(retries={'total_max_attempts': 1, 'mode': 'standard'})"
+    ),
+)
+_PROTECTED: Final = ("the protection of the client", "call it without a retrier, or unprotect(client)")
 
 
 def _timeout_problems(config: object, inner: int, policy: RetryPolicy, seconds: float) -> Iterator[tuple[str, str]]:

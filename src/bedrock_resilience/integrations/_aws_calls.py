@@ -120,7 +120,7 @@ def _is_foreign_json(body: bytes) -> bool:
     except (UnicodeDecodeError, RecursionError):
         return True
     except ValueError:
-        return not body  # a text or a page, which botocore makes the message of the error
+        return False  # a text or a page, which botocore makes the message of the error
 
 
 def decoded(event: object) -> object:

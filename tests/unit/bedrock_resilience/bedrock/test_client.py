@@ -11,10 +11,11 @@ import boto3.session
 import pytest
 from botocore.config import Config
 
-from bedrock_resilience import Deadline, Fault, RetryPolicy, classify
+from bedrock_resilience import AdaptivePacer, Deadline, Fault, RetryBudget, RetryPolicy, classify, protect
 from bedrock_resilience.bedrock import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._client import sdk_attempts
 from bedrock_resilience.errors import ClientConfigurationError
+from bedrock_resilience.integrations import protection_of
 from bedrock_resilience.testing import FakeClock, ScriptedBedrock
 
 if TYPE_CHECKING:
@@ -104,6 +105,18 @@ class TestFactory:
         client = bedrock_runtime_client(session=session)
         assert client.meta.region_name == "eu-south-1"
         assert attempts_of(client) == 1
+
+    def test_a_policy_or_another_part_protects_the_client(self) -> None:
+        pacer, budget, deadline = AdaptivePacer(), RetryBudget(), Deadline(5.0)
+        client = bedrock_runtime_client(policy=RetryPolicy(7), pacer=pacer, budget=budget, deadline=deadline)
+        protection = protection_of(client)
+        assert protection is not None
+        assert protection.policy == RetryPolicy(7)
+        assert (protection.pacer, protection.budget, protection.deadline) == (pacer, budget, deadline)
+        listening = protection_of(bedrock_runtime_client(listeners=[print]))
+        assert listening is not None
+        assert (listening.policy, listening.listeners) == (RetryPolicy(), (print,))
+        assert protection_of(bedrock_runtime_client()) is None
 
     @pytest.mark.parametrize(
         ("workers", "error"),
@@ -235,6 +248,22 @@ class TestCheck:
             "20; make the client with bedrock_runtime_client(), or with "
             "Config(retries={'total_max_attempts': 1, 'mode': 'standard'})"
         )
+
+    def test_a_protected_client_is_refused_unless_the_policy_sends_once(self) -> None:
+        client = protect(boto3_client(), policy=RetryPolicy(2))
+        with pytest.raises(ClientConfigurationError) as raised:
+            check_client(client, policy=POLICY)
+        assert str(raised.value) == (
+            "two retry layers: the protection of the client would send each request up to 3 times, times 4 attempts of "
+            "the policy makes 12; call it without a retrier, or unprotect(client)"
+        )
+        check_client(client, policy=RetryPolicy(0))
+
+    def test_the_read_timeouts_of_a_protected_client_add_up_by_its_policy(self) -> None:
+        client = protect(boto3_client(read_timeout=60), policy=RetryPolicy(5, retry_on="transient"))
+        deadline, clock = Deadline(119.0), FakeClock()
+        with pytest.raises(ClientConfigurationError, match=r"^2 x 60 s of read timeout make 120 s"):
+            check_client(client, policy=RetryPolicy(0), deadline=deadline, clock=clock)
 
     def test_a_default_client_is_refused(self) -> None:
         with pytest.raises(ClientConfigurationError, match="two retry layers"):
