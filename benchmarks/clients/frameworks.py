@@ -247,7 +247,7 @@ class Instructor:
         )
 
     def plain(self) -> str:
-        text: str = self._ask(PROMPT, company=(str, ...)).company
+        text: str = self._ask(PROMPT, name=(str, ...)).name
         return text
 
     def stream(self) -> NoReturn:
