@@ -15,7 +15,7 @@ environments=(
   "openai-1|openai<2|openai"
   "openai-2|openai<3|openai"
   "openai-newest|openai|openai"
-  "langchain|langchain-aws|langchain-aws"
+  "langchain|langchain-aws langchain-tests|langchain-aws"
   "strands|strands-agents|strands-agents"
   "pydantic-ai|pydantic-ai-slim[bedrock]|pydantic-ai"
   "llama-index|llama-index-llms-bedrock-converse llama-index-embeddings-bedrock|llama-index"
@@ -36,6 +36,12 @@ for environment in "${environments[@]}"; do
   echo "== $name"
   # shellcheck disable=SC2086 - a list of words
   "$folder/bin/python" -W ignore -m benchmarks.clients $clients 2>"$folder/errors.txt" || failed+=("$name")
+  if [[ $name == langchain ]]; then
+    # LangChain's own tests of a chat model. One downloads a picture and is left out.
+    "$folder/bin/python" -m pytest -q -c /dev/null --noconftest -p no:cacheprovider -o asyncio_mode=auto \
+      -k "not image_inputs" \
+      benchmarks/clients/langchain_standard.py | tail -n 3 || failed+=("$name-standard")
+  fi
 done
 if ((${#failed[@]})); then
   echo "wrong: ${failed[*]}" >&2
