@@ -9,7 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from bedrock_resilience._errors import MalformedResponseError, StreamInterruptedError
-from bedrock_resilience.integrations._aws_targets import OPERATIONS, attached, with_base
+from bedrock_resilience.integrations._aws_targets import OPERATIONS, attached
+from bedrock_resilience.integrations._class_bases import with_base
 from bedrock_resilience.integrations._protection import ProtectedCall, Protection
 
 if TYPE_CHECKING:

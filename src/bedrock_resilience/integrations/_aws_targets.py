@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from bedrock_resilience._checks import refuse, wrong_value
+from bedrock_resilience.integrations._class_bases import add_base, remove_base
 from bedrock_resilience.integrations._protection import LOCK, Protection
 
 if TYPE_CHECKING:
@@ -104,9 +105,9 @@ def attach(target: object, protection: Protection, kit: Kit) -> None:
         return
     clients = _clients_of(inner)
     _attributes(inner)[_ATTRIBUTE] = _AttachedSession(protection, kit, weakref.WeakSet(clients))
-    _add_base(inner, kit.session_base)
+    add_base(inner, kit.session_base)
     if target is not inner:
-        _add_base(target, ShownSession)
+        add_base(target, ShownSession)
     for client in clients:
         _attach_client(client, protection, kit)
 
@@ -123,8 +124,8 @@ def detach(target: object) -> None:
     for client in _clients_of(inner):
         _detach_client(client)
     del _attributes(inner)[_ATTRIBUTE]
-    _remove_base(inner, state.kit.session_base)
-    _remove_base(target, ShownSession)
+    remove_base(inner, state.kit.session_base)
+    remove_base(target, ShownSession)
 
 
 def adopt(session: object, client: object) -> None:
@@ -134,15 +135,6 @@ def adopt(session: object, client: object) -> None:
         if state is not None:
             state.clients.add(client)
             _attach_client(client, state.protection, state.kit)
-
-
-def with_base(cls: type, base: type) -> type:
-    """Return a subclass of a class that has this base before it, under the same name.
-
-    The base must not have ``__slots__``: an object may only change between classes of the same layout.
-    """
-    body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
-    return type(cls.__name__, (base, cls), body)
 
 
 def _clients_of(session: object) -> list[Any]:
@@ -161,7 +153,7 @@ def _attach_client(client: Any, protection: Protection, kit: Kit) -> None:  # no
             events.unregister(event, handler)
         for event, handler in kit.hooks():
             events.register_first(event, handler)
-        _add_base(client, kit.client_base)
+        add_base(client, kit.client_base)
 
 
 def _detach_client(client: Any) -> None:  # noqa: ANN401 - as above
@@ -171,7 +163,7 @@ def _detach_client(client: Any) -> None:  # noqa: ANN401 - as above
         events.unregister(event, handler)
     for event, handler in state.retries:
         events.register(event, handler)
-    _remove_base(client, state.kit.client_base)
+    remove_base(client, state.kit.client_base)
 
 
 def _retry_handlers(events: Any) -> Iterator[tuple[str, Handler]]:  # noqa: ANN401 - the emitter of a client
@@ -207,15 +199,3 @@ def _state(target: object) -> Any:  # noqa: ANN401 - an _AttachedClient, an _Att
 
 def _attributes(target: Any) -> dict[str, Any]:  # noqa: ANN401 - a session or a client
     return cast("dict[str, Any]", vars(target))
-
-
-def _add_base(target: Any, base: type) -> None:  # noqa: ANN401 - a session or a client
-    if not isinstance(target, base):
-        target.__class__ = with_base(target.__class__, base)
-
-
-def _remove_base(target: Any, base: type) -> None:  # noqa: ANN401 - as above
-    """Undo ``_add_base``; where the class was changed again since, it stays, and does what it did without the base."""
-    bases = target.__class__.__bases__
-    if bases[0] is base:
-        target.__class__ = bases[1]

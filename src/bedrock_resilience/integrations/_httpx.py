@@ -11,6 +11,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bedrock_resilience.integrations._class_bases import add_base, remove_base
 from bedrock_resilience.integrations._http_call import FIRST_ERROR_STATUS, HttpCall, operation_of
 from bedrock_resilience.integrations._stream_reader import StreamReader, is_stream
 
@@ -199,10 +200,8 @@ class _Stream:
         error = error or self._reader.error
         if error is None:
             self._call.succeeded(self._reader.last)
-        elif isinstance(error, Exception):
-            self._call.interrupted(error, self._reader.last)
         else:
-            self._call.cancelled(error)
+            self._call.ended_by(error, self._reader.last)
 
 
 class _SyncStream(_Stream):
@@ -273,6 +272,14 @@ def _classes_of(thing: object) -> _Classes:
     return _classes(next(package for package in packages if package in _PACKAGES))
 
 
+class _ShownClient:
+    """The first base of the class of a protected client."""
+
+    def __repr__(self) -> str:
+        protection = attached(self)
+        return super().__repr__() if protection is None else f"{super().__repr__()} under {protection!r}"
+
+
 def attach(target: Client, protection: Protection) -> None:
     """Put a protection into a client."""
     classes = _classes_of(target)
@@ -285,6 +292,7 @@ def attach(target: Client, protection: Protection) -> None:
         return protected(transport, protection)
 
     _replace_transports(target, protect)
+    add_base(target, _ShownClient)
 
 
 def detach(target: Client) -> None:
@@ -292,6 +300,7 @@ def detach(target: Client) -> None:
     _replace_transports(
         target, lambda transport: transport.transport if isinstance(transport, _Transport) else transport
     )
+    remove_base(target, _ShownClient)
 
 
 def attached(target: Client) -> Protection | None:

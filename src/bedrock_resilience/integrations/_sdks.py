@@ -1,7 +1,8 @@
 """The SDKs of Anthropic and OpenAI: their HTTP client is protected, and their own retries are off.
 
 All their clients have the same base classes, which keep an httpx or httpx2 client in ``_client`` and the number of
-their own retries in ``max_retries``.
+their own retries in ``max_retries``. The HTTP client shows the protection in its ``repr``; the layout of the SDKs'
+classes does not allow a subclass for one object.
 """
 
 from __future__ import annotations

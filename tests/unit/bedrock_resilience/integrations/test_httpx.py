@@ -398,9 +398,10 @@ class TestStreams:
         self, http: Http, emulator: BedrockEmulator, protected: Protected
     ) -> None:
         emulator.fail_next(1, "stream-cut", after=2)
-        with pytest.raises(http.module.RemoteProtocolError):
+        with pytest.raises(http.module.RemoteProtocolError) as caught:
             http.stream(protected.client)
         assert emulator.requests == 1
+        assert "1 attempt" in caught.value.__notes__[0]
         event = protected.events[-1]
         assert isinstance(event, CallFailed)
         assert event.fault is Fault.CONNECTION_LOST
@@ -576,10 +577,21 @@ class TestProtect:
         unprotect(client)
         assert client._transport is own
 
-    def test_the_policy_is_shown_by_the_transport(self, http: Http, clock: FakeClock) -> None:
+    def test_the_policy_is_shown(self, http: Http, clock: FakeClock) -> None:
+        plain = http.client()
         client = protect(http.client(), policy=PLAIN, clock=clock)
+        assert repr(PLAIN) in repr(client)
         assert repr(PLAIN) in repr(client._transport)
-        assert "HTTPTransport" in repr(client._transport)
+        assert repr(client._transport).endswith(f" around {client._transport.transport!r}>")
+        assert type(client).__name__ == type(plain).__name__
+        assert isinstance(client, type(plain))
+        assert type(unprotect(client)) is type(plain)
+        assert "RetryPolicy" not in repr(client)
+
+    def test_a_client_whose_transport_was_replaced_shows_nothing(self, http: Http, clock: FakeClock) -> None:
+        client = protect(http.client(), policy=PLAIN, clock=clock)
+        client._transport = client._transport.transport
+        assert "RetryPolicy" not in repr(client)
 
     def test_a_body_that_is_generated_is_sent_again(
         self, http: Http, emulator: BedrockEmulator, protected: Protected
@@ -624,8 +636,7 @@ class TestConcurrency:
             listeners=[events.append],
         ) as client:
             threads = [
-                threading.Thread(target=client.post, args=(CONVERSE,), kwargs={"json": CONVERSATION})
-                for _ in range(6)
+                threading.Thread(target=client.post, args=(CONVERSE,), kwargs={"json": CONVERSATION}) for _ in range(6)
             ]
             for thread in threads:
                 thread.start()

@@ -68,6 +68,7 @@ class TestShape:
         assert client.max_retries == 0
         protection = protection_of(client)
         assert protection is protection_of(client._client) is not None
+        assert repr(client._client).endswith(f" under {protection!r}")
         protect(client, policy=POLICY.replace(max_retries=1))
         assert unprotect(client) is client
         assert (client.max_retries, client._client._transport, protection_of(client)) == (2, own, None)
