@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bedrock_resilience import Fault, Retrier, RetryPolicy, classify
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
-from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, RetryScheduled
+from bedrock_resilience.retrying._events import CallFailed, CallStarted, CallSucceeded, RetryScheduled
 from bedrock_resilience.testing import FakeClock, scripted
 from bedrock_resilience.testing.strategies import bedrock_errors, outcomes, retry_policies
 
@@ -120,7 +120,8 @@ def test_events_have_every_attempt(policy: RetryPolicy, script: list[object]) ->
     clock, fn = FakeClock(), scripted(*script)
     with suppress(Exception):
         Retrier(policy, clock=clock, listeners=[events.append]).call(fn)
-    *retries, end = events
+    begin, *retries, end = events
+    assert isinstance(begin, CallStarted)
     assert [event.attempt for event in retries] == list(range(1, fn.calls))
     assert [event.delay for event in retries] == clock.sleeps
     assert all(isinstance(event, RetryScheduled) and event.error is script[event.attempt - 1] for event in retries)

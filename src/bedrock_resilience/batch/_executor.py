@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._attempts import StopEvent
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
-    from bedrock_resilience.retrying._events import AttemptStarting, Listener
+    from bedrock_resilience.retrying._events import AttemptStarting, CallInfo, Listener
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -71,6 +71,8 @@ class BoundedExecutor:
             notices it after its sleep.
         fallback: As for ``Retrier``: its value is that of an item for which retries did not help. The item counts as
             succeeded; its ``reason`` says why the fallback was called.
+        info: As for ``Retrier``: what the events say about the call of an item, or a function of the item that returns
+            it.
 
     Raises:
         TypeError: An argument has the wrong type. The message names it.
@@ -96,6 +98,7 @@ class BoundedExecutor:
         attempt_timeout: float | None = None,
         stop_event: StopEvent | None = None,
         fallback: Callable[[Exception], Any] | None = None,
+        info: CallInfo | Callable[..., CallInfo] | None = None,
     ) -> None:
         refuse(
             "BoundedExecutor",
@@ -119,6 +122,7 @@ class BoundedExecutor:
             attempt_timeout=attempt_timeout,
             stop_event=stop_event,
             fallback=fallback,
+            info=info,
         )
 
     def run(self, fn: Callable[[T], R], items: Iterable[T]) -> BatchReport[T, R]:

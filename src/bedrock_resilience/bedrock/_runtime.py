@@ -10,6 +10,7 @@ from bedrock_resilience.bedrock import _responses, _streams
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._streaming_call import StreamingCall
 from bedrock_resilience.quotas import TokenEstimator, request_tokens, usage_from
+from bedrock_resilience.retrying._events import CallInfo
 from bedrock_resilience.retrying._retrier import Retrier
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ class BedrockRuntime:
 
     def converse(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of Converse
         """Converse: return the checked response, or raise; see ``bedrock.converse``."""
-        return self._call(_responses.converse, request)
+        return self._call("Converse", _responses.converse, request)
 
     def invoke_model(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of InvokeModel
         """InvokeModel: return the parsed and checked body, or raise; see ``bedrock.invoke_model``."""
-        return self._call(_responses.invoke_model, request)
+        return self._call("InvokeModel", _responses.invoke_model, request)
 
     def converse_stream(self, **request: Any) -> Generator[StreamEvent, None, None]:  # noqa: ANN401 - the parameters of ConverseStream
         """ConverseStream: yield the events. The request is sent when the first event is requested.
@@ -85,11 +86,11 @@ class BedrockRuntime:
             StreamInterruptedError: The stream failed, ended without ``messageStop``, or had no content.
             IncompleteResponseError: After all events, if the stop reason says that the response is incomplete.
         """
-        return self._stream(_streams.converse_stream, request)
+        return self._stream("ConverseStream", _streams.converse_stream, request)
 
     def invoke_model_stream(self, **request: Any) -> Generator[StreamEvent, None, None]:  # noqa: ANN401 - the parameters of InvokeModelWithResponseStream
         """InvokeModelWithResponseStream: yield the decoded events; otherwise as ``converse_stream``."""
-        return self._stream(_streams.invoke_model_stream, request)
+        return self._stream("InvokeModelWithResponseStream", _streams.invoke_model_stream, request)
 
     def request_tokens(self, request: Mapping[str, Any]) -> RequestTokens:
         """Return the tokens that a request may use, for the ``tokens`` of an executor around this client."""
@@ -99,9 +100,9 @@ class BedrockRuntime:
         """Return the tokens that Bedrock deducts when this request starts: estimated input + ``max_tokens``."""
         return self.request_tokens(request).reserved
 
-    def _call(self, operation: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    def _call(self, operation: str, send: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
         try:
-            response = self._retrier_for(request).call(operation, self.client, **request)
+            response = self._retrier_for(operation, request).call(send, self.client, **request)
         except IncompleteResponseError as error:
             self._learn(request, usage_from(error.body))
             raise
@@ -109,9 +110,9 @@ class BedrockRuntime:
         return response
 
     def _stream(
-        self, open_stream: Callable[..., CheckedStream], request: dict[str, Any]
+        self, operation: str, open_stream: Callable[..., CheckedStream], request: dict[str, Any]
     ) -> Generator[StreamEvent, None, None]:
-        call = StreamingCall(self._retrier_for(request))
+        call = StreamingCall(self._retrier_for(operation, request))
         try:
             first, rest = call.retrier.call(_open, open_stream, self.client, request)
         except BaseException:
@@ -138,12 +139,26 @@ class BedrockRuntime:
         if usage is not None:
             self.estimator.learn(request, usage)
 
-    def _retrier_for(self, request: dict[str, Any]) -> Retrier:
+    def _retrier_for(self, operation: str, request: dict[str, Any]) -> Retrier:
         retrier = self.retrier
-        if retrier.pacer is None:
+        if retrier.pacer is None and not retrier.listeners:
             return retrier
         tokens = retrier.tokens(**request) if callable(retrier.tokens) else retrier.tokens
-        return retrier.replace(tokens=tokens or self.reserved_tokens(request))
+        return retrier.replace(
+            tokens=tokens or self.request_tokens(request),
+            info=retrier.info
+            or CallInfo(operation=operation, model=_model_of(request), region=_region_of(self.client)),
+        )
+
+
+def _model_of(request: Mapping[str, Any]) -> str | None:
+    model = request.get("modelId")
+    return model if isinstance(model, str) else None
+
+
+def _region_of(client: Any) -> str | None:  # noqa: ANN401 - boto3 makes the client's class at run time
+    region = getattr(getattr(client, "meta", None), "region_name", None)
+    return region if isinstance(region, str) else None
 
 
 def _open(

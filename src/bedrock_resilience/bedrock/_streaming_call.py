@@ -6,19 +6,24 @@ has its usage. So the pacer and the listeners are notified at the end of the str
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience._fault import THROTTLES
 from bedrock_resilience._stop_reason import StopReason
+from bedrock_resilience.pacing._status import status_of
+from bedrock_resilience.quotas import RequestTokens
 from bedrock_resilience.retrying._driver import emit
-from bedrock_resilience.retrying._events import CallFailed, CallSucceeded
+from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, StreamOpened
 
 if TYPE_CHECKING:
     from bedrock_resilience._fault import Fault
-    from bedrock_resilience.pacing import Pacer, Reservation
+    from bedrock_resilience.pacing import Pacer, PacerStatus, Reservation
     from bedrock_resilience.quotas import Usage
     from bedrock_resilience.retrying._events import Event
     from bedrock_resilience.retrying._retrier import Retrier
+
+_SHARED_FIELDS: Final = tuple(field.name for field in fields(StreamOpened))
 
 
 class StreamingCall:
@@ -41,35 +46,17 @@ class StreamingCall:
     def answered(self, last: object, usage: Usage | None) -> None:
         """End the call as a success; ``last`` is the last event."""
         self._release(usage)
-        opened = self._opened
-        if opened is not None:
-            emit(
-                self._target,
-                CallSucceeded(
-                    attempts=opened.attempts,
-                    backoff_seconds=opened.backoff_seconds,
-                    pacing_seconds=opened.pacing_seconds,
-                    answer=last,
-                ),
-            )
+        if self._opened is not None:
+            emit(self._target, CallSucceeded(**self._facts(usage), answer=last))
 
     def failed(self, error: BaseException, usage: Usage | None) -> None:
         """End the call as a failure after the stream was opened."""
         fault = self._target.classify(error)
         self._release(usage, fault)
-        opened = self._opened
-        if opened is not None:
-            emit(
-                self._target,
-                CallFailed(
-                    attempts=opened.attempts,
-                    backoff_seconds=opened.backoff_seconds,
-                    pacing_seconds=opened.pacing_seconds,
-                    reason=StopReason.NOT_RETRYABLE,
-                    fault=fault,
-                    error=error,
-                ),
-            )
+        if self._opened is not None:
+            facts: dict[str, Any] = {**self._facts(usage), "fault": fault}
+            facts["throttles"] += fault in THROTTLES
+            emit(self._target, CallFailed(**facts, reason=StopReason.NOT_RETRYABLE, error=error))
 
     def not_opened(self) -> None:
         """End the call without a stream; the retrier has notified the listeners."""
@@ -78,12 +65,28 @@ class StreamingCall:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, CallSucceeded):
             self._opened = event
+            emit(self._target, StreamOpened(**_shared_fields(event)))
         else:
             emit(self._target, event)
+
+    def _facts(self, usage: Usage | None) -> dict[str, Any]:
+        """Return the fields of the final event; the usage of the stream is known at its end only."""
+        opened = self._opened
+        facts = {} if opened is None else _shared_fields(opened)
+        tokens, before = self._target.tokens, facts.get("token_usage")
+        if isinstance(tokens, RequestTokens) and usage is not None and before is not None:
+            # When the stream was opened, the usage of this request was not known.
+            facts["token_usage"] = replace(before, unknown=before.unknown - 1) + tokens.settled(usage)
+        return {**facts, "pacer": status_of(self._target.pacer)}
 
     def _release(self, usage: Usage | None = None, fault: Fault | None = None) -> None:
         if self._pacer is not None:
             self._pacer.release(self._target.clock.monotonic(), usage, fault)
+
+
+def _shared_fields(opened: CallSucceeded) -> dict[str, Any]:
+    """Return the fields that ``StreamOpened`` and the final event have in common."""
+    return {name: getattr(opened, name) for name in _SHARED_FIELDS}
 
 
 class _DeferringPacer:
@@ -98,6 +101,10 @@ class _DeferringPacer:
         self.overloaded = getattr(pacer, "overloaded", pacer.throttled)  # this method of a pacer is optional
         if hasattr(pacer, "due"):  # this one, too
             self.due = pacer.due
+
+    def status(self) -> PacerStatus | None:
+        """Return the status of the pacer, if it has one."""
+        return status_of(self._pacer)
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         """Reserve for an attempt; the attempt before, if there was one, is over."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    from bedrock_resilience.retrying._events import CallInfo
+
     Response: TypeAlias = tuple[Any, dict[str, Any]] | None
     """An ``AWSResponse`` and what was parsed from it; None where an exception took their place."""
 
@@ -43,7 +45,7 @@ class BotocoreCall(ProtectedCall):
     __slots__ = ("_client", "_max_attempts", "_operation", "is_stream")
 
     def __init__(self, protection: Protection, client: Any, operation: str, request: Mapping[str, Any]) -> None:  # noqa: ANN401 - botocore makes the client's class at run time
-        super().__init__(protection, request)
+        super().__init__(protection, request, _info(client, operation, request) if protection.listeners else None)
         self._client = client
         self._max_attempts = 1 + protection.policy.max_retries
         self._operation = operation
@@ -78,6 +80,15 @@ class BotocoreCall(ProtectedCall):
         """End the call as a success, unless its response is a stream, which ends the call later."""
         if self.open and self.attempts and not self.is_stream:
             self.succeeded(response)
+
+
+def _info(client: Any, operation: str, request: Mapping[str, Any]) -> CallInfo:  # noqa: ANN401 - as above
+    from bedrock_resilience.retrying._events import CallInfo  # noqa: PLC0415 - a call without listeners needs none
+
+    model = request.get("modelId")
+    return CallInfo(
+        operation=operation, model=model if isinstance(model, str) else None, region=client.meta.region_name
+    )
 
 
 current_call: Final[ContextVar[BotocoreCall | None]] = ContextVar("bedrock_resilience_botocore_call", default=None)
@@ -171,6 +182,7 @@ def watch(stream: Any, base: type, call: ProtectedCall, first: object, events: o
     """Have a stream tell its call how it ends; ``base`` is the first base of its new class."""
     vars(stream)[_WATCH] = StreamWatch(call, first, events)
     stream.__class__ = _watched_class(stream.__class__, base)
+    call.opened()
 
 
 def watch_of(stream: object) -> StreamWatch:

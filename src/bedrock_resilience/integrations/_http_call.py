@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from bedrock_resilience.integrations._protection import Protection
+    from bedrock_resilience.retrying._events import CallInfo
 
     # Objects of httpx or httpx2, whichever the client belongs to. Neither is needed here.
     Request: TypeAlias = Any
@@ -42,21 +43,35 @@ class Operation(NamedTuple):
     """What a request to Bedrock asks for.
 
     Attributes:
+        name: The operation, named as the documentation of Bedrock names it.
         model_id: The model in its path; None where its body names the model.
         paced: Whether it counts against the quotas of InvokeModel; CountTokens does not.
     """
 
+    name: str
     model_id: str | None
     paced: bool
 
 
-# The operations of bedrock-runtime; a gateway may have a path of its own before them.
+# The operations of bedrock-runtime, by the last part of their paths; a gateway may have a path of its own before them.
+_NAMES: Final = {
+    "converse": "Converse",
+    "converse-stream": "ConverseStream",
+    "invoke": "InvokeModel",
+    "invoke-with-response-stream": "InvokeModelWithResponseStream",
+    "count-tokens": "CountTokens",
+    "messages": "Messages",
+    "messages/count_tokens": "CountTokens",
+    "chat/completions": "ChatCompletions",
+    "responses": "Responses",
+}
 _MODEL_PATH: Final = re.compile(
     r"/model/([^/]+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)$"
 )
 # Messages, Chat Completions and Responses, on bedrock-runtime and bedrock-mantle, and the short paths of the latter.
-_API_PATH: Final = re.compile(r"/(?:anthropic/v1/messages(/count_tokens)?|openai/v1/(?:chat/completions|responses))$")
-_MANTLE_PATH: Final = re.compile(r"/v1/(?:chat/completions|responses)$")
+_API_PATH: Final = re.compile(r"/(?:anthropic|openai)/v1/(messages|messages/count_tokens|chat/completions|responses)$")
+_MANTLE_PATH: Final = re.compile(r"/v1/(chat/completions|responses)$")
+_REGION: Final = re.compile(r"^bedrock-(?:runtime|mantle)(?:-fips)?\.([a-z0-9-]+)\.")
 
 
 def operation_of(method: str, url: URL) -> Operation | None:
@@ -65,11 +80,11 @@ def operation_of(method: str, url: URL) -> Operation | None:
         return None
     path = url.raw_path.decode("ascii", "replace").partition("?")[0]
     if found := _MODEL_PATH.search(path):
-        return Operation(unquote(found[1]), paced=found[2] != "count-tokens")
+        return Operation(_NAMES[found[2]], unquote(found[1]), paced=found[2] != "count-tokens")
     if found := _API_PATH.search(path):
-        return Operation(None, paced=found[1] is None)
-    if url.host.startswith("bedrock-mantle.") and _MANTLE_PATH.search(path):
-        return Operation(None, paced=True)
+        return Operation(_NAMES[found[1]], None, paced=found[1] != "messages/count_tokens")
+    if url.host.startswith("bedrock-mantle.") and (found := _MANTLE_PATH.search(path)):
+        return Operation(_NAMES[found[1]], None, paced=True)
     return None
 
 
@@ -92,9 +107,12 @@ class HttpCall:
         self._failure: Exception | None = None  # what the last response means
         self.response: Response = None
         paced = protection if operation.paced else replace(protection, pacer=None)
-        fields: dict[str, Any] = {} if paced.pacer is None else _fields(request.content, operation.model_id)
+        fields: dict[str, Any] = {}
+        if paced.pacer is not None or paced.listeners:
+            fields = _fields(request.content, operation.model_id)
+        info = _info(request, operation, fields) if paced.listeners else None
         with _within_signature(protection, request):
-            self.protected: ProtectedCall = ProtectedCall(paced, fields)
+            self.protected: ProtectedCall = ProtectedCall(paced, fields, info)
 
     def received(self, response: Response, raw: bytes, failure: Exception | None) -> dict[str, Any]:
         """Return what a response says that was read to its end, in the shape of boto3's.
@@ -165,6 +183,17 @@ def _fields(content: bytes, model_id: str | None) -> dict[str, Any]:
         body = None
     fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
     return {"modelId": fields.get("model", "") if model_id is None else model_id, "body": fields}
+
+
+def _info(request: Request, operation: Operation, fields: dict[str, Any]) -> CallInfo:
+    from bedrock_resilience.retrying._events import CallInfo  # noqa: PLC0415 - a call without listeners needs none
+
+    model, region = fields["modelId"], _REGION.search(request.url.host)
+    return CallInfo(
+        operation=operation.name,
+        model=model if isinstance(model, str) and model else None,
+        region=None if region is None else region[1],
+    )
 
 
 def _parse(content: bytes) -> object:

@@ -86,6 +86,7 @@ class _SyncTransport(_Transport):
                 if reader.error is None:
                     response.stream = _classes_of(response).stream(bytes(head), parts, stream, reader, call.protected)
                     call.response = response
+                    call.protected.opened()
                     return None
                 raw, failure = bytes(head), reader.error
         except BaseException:
@@ -147,6 +148,7 @@ class _AsyncTransport(_Transport):
                         bytes(head), parts, stream, reader, call.protected
                     )
                     call.response = response
+                    call.protected.opened()
                     return None
                 await _aclose(parts)
                 raw, failure = bytes(head), reader.error

@@ -24,9 +24,12 @@ from bedrock_resilience.retrying._driver import (
     CallSettings,
     add_summary,
     begin,
+    cancel,
     emit_step,
     final_error,
+    opened,
     random_number,
+    start,
     succeed,
 )
 from bedrock_resilience.retrying._retrier import check_parts
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas import RequestTokens
     from bedrock_resilience.retrying import Deadline, Listener, RetryBudget, RetryPolicy
     from bedrock_resilience.retrying._attempts import Attempt, CallState
+    from bedrock_resilience.retrying._events import CallInfo
 
 LOCK = threading.RLock()
 """Guards what targets are protected: two threads may protect one target, or two that share a session."""
@@ -80,7 +84,7 @@ class Protection:
             budget=self.budget,
             pacer=self.pacer,
             listeners=self.listeners,
-            tokens=0 if self.pacer is None else self._tokens,
+            tokens=0 if self.pacer is None and not self.listeners else self._tokens,
         )
         object.__setattr__(self, "settings", settings)
 
@@ -107,6 +111,7 @@ class ProtectedCall:
     Args:
         protection: The protection of the target.
         request: The parameters of the request, with its ``modelId``: the pacer reserves the tokens that they name.
+        info: The operation, the model and the Region, for the events. Only listeners need it.
 
     Attributes:
         open: True until the call has ended.
@@ -114,11 +119,11 @@ class ProtectedCall:
 
     __slots__ = ("_protection", "_request", "_settings", "_state", "open")
 
-    def __init__(self, protection: Protection, request: Mapping[str, Any]) -> None:
+    def __init__(self, protection: Protection, request: Mapping[str, Any], info: CallInfo | None = None) -> None:
         self._protection = protection
         self._settings = protection.settings
         self._request = request
-        self._state: CallState = begin(self._settings, (request,), {})
+        self._state: CallState = begin(self._settings, (request,), {}, info)
         self.open: bool = True
 
     @property
@@ -175,6 +180,10 @@ class ProtectedCall:
         succeed(self._settings, self._state, response)
         self._learn(response)
 
+    def opened(self) -> None:
+        """Report that the first content of a stream was received. The call ends with the stream."""
+        opened(self._settings, self._state)
+
     def interrupted(self, error: BaseException, last: object = None) -> None:
         """End the call as a failure that cannot be retried, because a part of the response was delivered.
 
@@ -189,13 +198,13 @@ class ProtectedCall:
     def cancelled(self, error: BaseException) -> None:
         """End the call from outside, as by a ``KeyboardInterrupt``."""
         self.open = False
-        self._state.cancelled(error, self._now())
+        cancel(self._settings, self._state, error)
 
     def _now(self) -> float:
         return self._settings.clock.monotonic()
 
     def _first_step(self) -> Attempt | Sleep | Stop:
-        return emit_step(self._settings, self._state, self._state.begin(self._now()))
+        return start(self._settings, self._state)
 
     def _step_after(self, error: Exception) -> Sleep | Stop:
         step = self._state.failed(error, self._now(), random_number(self._settings))

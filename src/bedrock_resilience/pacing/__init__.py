@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.pacing._no_pacer import NoPacer
     from bedrock_resilience.pacing._protocol import Pacer, Reservation
     from bedrock_resilience.pacing._quota_pacer import QuotaPacer
+    from bedrock_resilience.pacing._status import PacerStatus
     from bedrock_resilience.pacing.shared import DynamoPaceStore, MemoryPaceStore, PaceStore, SharedPacer
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "NoPacer",
     "PaceStore",
     "Pacer",
+    "PacerStatus",
     "QuotaPacer",
     "Reservation",
     "SharedPacer",
@@ -39,6 +41,7 @@ _LAZY = {
     "NoPacer": "_no_pacer",
     "PaceStore": "shared",
     "Pacer": "_protocol",
+    "PacerStatus": "_status",
     "QuotaPacer": "_quota_pacer",
     "Reservation": "_protocol",
     "SharedPacer": "shared",

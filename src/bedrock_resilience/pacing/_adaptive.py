@@ -53,6 +53,7 @@ from typing import TYPE_CHECKING, Final
 from bedrock_resilience._checks import instance, number, refuse
 from bedrock_resilience.pacing._estimate import Throttles
 from bedrock_resilience.pacing._slowdown import Slowdown
+from bedrock_resilience.pacing._status import PacerStatus
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
 from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
 
@@ -176,11 +177,19 @@ class AdaptivePacer:
         self._last_cut = -math.inf
         self._last_sent = math.nan
         self._now = -math.inf
+        self._confidence = 0.0
 
     @property
     def requests_per_minute(self) -> float:
         """The present rate."""
         return self._bucket.rate * 60
+
+    def status(self) -> PacerStatus:
+        """Return the present rate, and how well it is known.
+
+        The confidence is 0 until two throttles have bounded the rate, and then the lower bound over the upper one.
+        """
+        return PacerStatus(requests_per_minute=self.requests_per_minute, confidence=self._confidence)
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         """Reserve the next place in the order of sending."""
@@ -342,3 +351,4 @@ class AdaptivePacer:
             config.max_hold_requests, max(config.min_hold_requests, config.hold_factor * estimate.sample_size)
         )
         self._hold_seconds = config.hold_seconds
+        self._confidence = estimate.low / estimate.high

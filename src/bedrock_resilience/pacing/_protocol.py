@@ -19,6 +19,8 @@ only sleeps ``reservation.wait`` relies on what was known when it reserved. ``Qu
 ``AdaptivePacer`` is throttled more often and takes longer, because a change of its rate does not reach the requests
 that wait already. ``SharedPacer`` requires ``due``: its first answer is when the next batch of its instance is booked.
 The drivers of this package call ``due`` after 20 seconds at the latest.
+
+A pacer may have a method ``status() -> PacerStatus`` beside these, which the events of a call report.
 """
 
 from __future__ import annotations

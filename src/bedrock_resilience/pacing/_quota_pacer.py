@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience._checks import instance, number, refuse, wrong_value
 from bedrock_resilience.pacing._slowdown import Slowdown
+from bedrock_resilience.pacing._status import PacerStatus
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
 from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
 from bedrock_resilience.quotas import Quota, settled_tokens
@@ -84,6 +85,17 @@ class QuotaPacer:
     def requests_per_minute(self) -> float | None:
         """The present rate; None where requests are not limited."""
         return None if self._requests is None else self._requests.rate * SECONDS_A_MINUTE
+
+    def status(self) -> PacerStatus:
+        """Return the present rates and the quota. The confidence is 1: the quota was given."""
+        token_limit = self.quota.tokens_per_minute
+        return PacerStatus(
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=None if token_limit is None else token_limit * self._slowdown.factor,
+            request_limit=self.quota.requests_per_minute,
+            token_limit=token_limit,
+            confidence=1.0,
+        )
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         """Reserve one request and its tokens, behind all that wait."""

@@ -28,12 +28,17 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._events import (
         AttemptStarting,
+        CallCancelled,
+        CallEvent,
         CallFailed,
+        CallInfo,
+        CallStarted,
         CallSucceeded,
         Event,
         Listener,
         PacingWait,
         RetryScheduled,
+        StreamOpened,
     )
     from bedrock_resilience.retrying._faults import classify, error_code
     from bedrock_resilience.retrying._iteration import AttemptContext
@@ -49,7 +54,11 @@ __all__ = [
     "AttemptContext",
     "AttemptStarting",
     "Backoff",
+    "CallCancelled",
+    "CallEvent",
     "CallFailed",
+    "CallInfo",
+    "CallStarted",
     "CallSucceeded",
     "Deadline",
     "DecorrelatedJitter",
@@ -70,6 +79,7 @@ __all__ = [
     "StatisticsListener",
     "StopEvent",
     "StopReason",
+    "StreamOpened",
     "classify",
     "error_code",
     "format_jitter",
@@ -84,7 +94,11 @@ __all__ = [
 _LAZY = {
     "AttemptContext": "_iteration",
     "AttemptStarting": "_events",
+    "CallCancelled": "_events",
+    "CallEvent": "_events",
     "CallFailed": "_events",
+    "CallInfo": "_events",
+    "CallStarted": "_events",
     "CallSucceeded": "_events",
     "Deadline": "_deadline",
     "Event": "_events",
@@ -96,6 +110,7 @@ _LAZY = {
     "RetryStatistics": "_statistics",
     "StatisticsListener": "_statistics",
     "StopEvent": "_attempts",
+    "StreamOpened": "_events",
     "classify": "_faults",
     "error_code": "_faults",
     "retrier_of": "_retrier",

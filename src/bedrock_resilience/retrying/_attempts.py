@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
+    from bedrock_resilience.retrying._events import CallInfo
 
 # Seconds after which a call that waits for a pacer asks it again. The rate may rise in the meantime: workers that went
 # on sleeping by the old rate would all send at the end, and be throttled. A dozen workers mostly wait less than this.
@@ -120,6 +121,8 @@ class CallState:
         error: The last exception.
         fault: What the last exception means.
         reason: Why no further attempt is made; None while the call runs and when it succeeded.
+        call_id: Identifies the call in its events; empty before the first one.
+        info: What the call asks for, as its events state it.
     """
 
     __slots__ = (
@@ -137,9 +140,11 @@ class CallState:
         "_stop_event",
         "attempts",
         "backoff_seconds",
+        "call_id",
         "deadline",
         "error",
         "fault",
+        "info",
         "pacing_seconds",
         "reason",
         "retries",
@@ -185,6 +190,8 @@ class CallState:
         self.error: BaseException | None = None
         self.fault: Fault | None = None
         self.reason: StopReason | None = None
+        self.call_id: str = ""
+        self.info: CallInfo | None = None
 
     def begin(self, now: float) -> Attempt | Sleep | Stop:
         """Return the first step: an attempt, unless the pacer asks for a wait or the call has to stop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import cache, partial
+from os import urandom
 from typing import TYPE_CHECKING, Any, cast
 
 from bedrock_resilience._checks import refusal, wrong_type, wrong_value
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas import RequestTokens
     from bedrock_resilience.retrying._attempts import StopEvent
     from bedrock_resilience.retrying._budget import RetryBudget
-    from bedrock_resilience.retrying._events import AttemptStarting, Event, Listener
+    from bedrock_resilience.retrying._events import AttemptStarting, CallInfo, Event, Listener
     from bedrock_resilience.retrying._timeouts import AttemptTimeout
 
     T = TypeVar("T")
     Step = TypeVar("Step", bound=Attempt | Sleep | Stop)
     Tokens: TypeAlias = int | RequestTokens | Callable[..., int | RequestTokens]
+    Info: TypeAlias = CallInfo | Callable[..., CallInfo]
 
 
 class CallSettings:
@@ -48,6 +50,7 @@ class CallSettings:
         "clock",
         "deadline",
         "fallback",
+        "info",
         "listeners",
         "pacer",
         "policy",
@@ -76,6 +79,7 @@ class CallSettings:
         attempt_timeout: float | None = None,
         stop_event: StopEvent | None = None,
         fallback: Callable[[Exception], Any] | None = None,
+        info: Info | None = None,
     ) -> None:
         self.policy: Schedule = policy
         self.clock: Clock = clock
@@ -92,12 +96,22 @@ class CallSettings:
         self.attempt_timeout: float | None = attempt_timeout
         self.stop_event: StopEvent | None = stop_event
         self.fallback: Callable[[Exception], Any] | None = fallback
+        self.info: Info | None = info
 
 
-def begin(settings: CallSettings, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallState:
-    """Return the state of a new call with these arguments."""
+def begin(
+    settings: CallSettings, args: tuple[Any, ...], kwargs: dict[str, Any], info: CallInfo | None = None
+) -> CallState:
+    """Return the state of a new call with these arguments.
+
+    Args:
+        settings: What the calls share.
+        args: The positional arguments of the call.
+        kwargs: Its keyword arguments.
+        info: What the call asks for, in place of ``settings.info``. Only listeners need it.
+    """
     tokens = settings.tokens
-    return CallState(
+    call = CallState(
         settings.policy,
         deadline=earliest(settings.deadline, Deadline.current()),
         budget=settings.budget,
@@ -107,6 +121,28 @@ def begin(settings: CallSettings, args: tuple[Any, ...], kwargs: dict[str, Any])
         retry_on_result=settings.retry_on_result,
         stop_event=settings.stop_event,
     )
+    if settings.listeners:
+        given = settings.info if info is None else info
+        call.info = _checked_info(given(*args, **kwargs)) if callable(given) else given
+    return call
+
+
+def _checked_info(given: object) -> CallInfo:
+    from bedrock_resilience.retrying._events import CallInfo  # noqa: PLC0415 - a call without listeners needs none
+
+    if isinstance(given, CallInfo):
+        return given
+    raise refusal("Retrier", wrong_type("info", given, "a CallInfo, or a function that returns one"))
+
+
+def start(settings: CallSettings, call: CallState) -> Attempt | Sleep | Stop:
+    """Begin a call: call the listeners with its first events, and return its first step."""
+    if settings.listeners:
+        from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - as above
+
+        call.call_id = urandom(8).hex()
+        emit(settings, events.CallStarted(**_facts(settings, call)))
+    return emit_step(settings, call, call.begin(settings.clock.monotonic()))
 
 
 def drive(
@@ -130,7 +166,7 @@ def drive(
     pause = pause or (settings.clock.sleep if settings.stop_event is None else sleep_of(settings))
     now = settings.clock.monotonic
     try:
-        step = emit_step(settings, call, call.begin(now()))
+        step = start(settings, call)
         while not isinstance(step, Stop):
             if isinstance(step, Sleep):
                 stopped = pause(step.seconds)
@@ -150,7 +186,7 @@ def drive(
             step = emit_step(settings, call, call.rejected(value, now(), random_number(settings)))
             del value  # the error has it, as long as there is one
     except BaseException as error:
-        call.cancelled(error, now())
+        cancel(settings, call, error)
         raise
     if settings.fallback is not None and call.reason in _FALLBACK_REASONS:
         return settings.fallback(final_error(settings, call))  # type: ignore[no-any-return]  # the caller's value
@@ -169,7 +205,7 @@ async def adrive(
     pause = pause or settings.clock.asleep
     now = settings.clock.monotonic
     try:
-        step = emit_step(settings, call, call.begin(now()))
+        step = start(settings, call)
         while not isinstance(step, Stop):
             if isinstance(step, Sleep):
                 stopped = await pause(step.seconds)
@@ -195,7 +231,7 @@ async def adrive(
             step = emit_step(settings, call, call.rejected(value, now(), random_number(settings)))
             del value  # the error has it, as long as there is one
     except BaseException as error:
-        call.cancelled(error, now())
+        cancel(settings, call, error)
         raise
     if settings.fallback is not None and call.reason in _FALLBACK_REASONS:
         value = settings.fallback(final_error(settings, call))
@@ -254,10 +290,9 @@ def _before(settings: CallSettings, call: CallState) -> object:
 
     return hook(
         events.AttemptStarting(
+            **_facts(settings, call),
             attempt=call.attempts,
             max_attempts=1 + settings.policy.max_retries,
-            backoff_seconds=call.backoff_seconds,
-            fault=call.fault,
             error=call.error,
         )
     )
@@ -343,15 +378,24 @@ def succeed(settings: CallSettings, call: CallState, value: object) -> None:
     if settings.listeners:
         from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - nor does one without listeners
 
-        emit(
-            settings,
-            events.CallSucceeded(
-                attempts=call.attempts,
-                backoff_seconds=call.backoff_seconds,
-                pacing_seconds=call.pacing_seconds,
-                answer=value,
-            ),
-        )
+        emit(settings, events.CallSucceeded(**_facts(settings, call), **_counts(call), answer=value))
+
+
+def opened(settings: CallSettings, call: CallState) -> None:
+    """Call the listeners of a call whose stream has begun."""
+    if settings.listeners:
+        from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - as in ``succeed``
+
+        emit(settings, events.StreamOpened(**_facts(settings, call), **_counts(call)))
+
+
+def cancel(settings: CallSettings, call: CallState, error: BaseException) -> None:
+    """Close a call that was ended from outside."""
+    call.cancelled(error, settings.clock.monotonic())
+    if call.call_id:  # it has started, and has listeners
+        from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - as in ``succeed``
+
+        emit(settings, events.CallCancelled(**_facts(settings, call), **_counts(call), error=error))
 
 
 def emit_step(settings: CallSettings, call: CallState, step: Step) -> Step:
@@ -364,24 +408,41 @@ def emit_step(settings: CallSettings, call: CallState, step: Step) -> Step:
 def _event(settings: CallSettings, call: CallState, step: Sleep | Stop) -> Event:
     from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - only called with listeners
 
+    facts = _facts(settings, call)
     if isinstance(step, Stop):
-        return events.CallFailed(
-            attempts=call.attempts,
-            backoff_seconds=call.backoff_seconds,
-            pacing_seconds=call.pacing_seconds,
-            reason=step.reason,
-            fault=call.fault,
-            error=call.error,
-        )
-    if step.kind is SleepKind.PACING or call.fault is None or call.error is None:
-        return events.PacingWait(seconds=step.seconds)
+        return events.CallFailed(**facts, **_counts(call), reason=step.reason, error=call.error)
+    if step.kind is SleepKind.PACING or call.error is None:
+        return events.PacingWait(**facts, attempt=1 + call.attempts, seconds=step.seconds)
     return events.RetryScheduled(
+        **facts,
         attempt=call.attempts,
         max_attempts=1 + settings.policy.max_retries,
         delay=step.seconds,
-        fault=call.fault,
         error=call.error,
     )
+
+
+def _facts(settings: CallSettings, call: CallState) -> dict[str, Any]:
+    """Return what every event states."""
+    from bedrock_resilience.pacing._status import status_of  # noqa: PLC0415 - only called with listeners or a hook
+
+    info = call.info
+    return {
+        "call_id": call.call_id,
+        "operation": None if info is None else info.operation,
+        "model": None if info is None else info.model,
+        "region": None if info is None else info.region,
+        "fault": call.fault,
+        "backoff_seconds": call.backoff_seconds,
+        "pacing_seconds": call.pacing_seconds,
+        "tokens_reserved": call.tokens,
+        "token_usage": call.token_usage,
+        "pacer": status_of(settings.pacer),
+    }
+
+
+def _counts(call: CallState) -> dict[str, Any]:
+    return {"attempts": call.attempts, "retries": call.retries, "throttles": call.throttles}
 
 
 def random_number(settings: CallSettings) -> float:

@@ -12,6 +12,7 @@ from bedrock_resilience.retrying._attempts import Sleep, Stop
 from bedrock_resilience.retrying._driver import (
     aprepare,
     begin,
+    cancel,
     check_value,
     emit_step,
     final_error,
@@ -20,6 +21,7 @@ from bedrock_resilience.retrying._driver import (
     random_number,
     refuse_attempt_timeout,
     sleep_of,
+    start,
     succeed,
 )
 
@@ -99,7 +101,7 @@ class AttemptContext:
         elif isinstance(error, Exception):
             step = call.failed(error, now, random_number(settings))
         else:
-            call.cancelled(error, now)
+            cancel(settings, call, error)
             return False
         self._step = emit_step(settings, call, step)
         return isinstance(step, Sleep)
@@ -119,7 +121,7 @@ def iterate(settings: CallSettings) -> Generator[AttemptContext]:
     now, pause = settings.clock.monotonic, sleep_of(settings)
     attempt: AttemptContext | None = None
     try:
-        step = emit_step(settings, call, call.begin(now()))
+        step = start(settings, call)
         while not isinstance(step, Stop):
             if isinstance(step, Sleep):
                 stopped = pause(step.seconds)
@@ -134,7 +136,7 @@ def iterate(settings: CallSettings) -> Generator[AttemptContext]:
                 return
             step = following
     except BaseException as error:
-        _cancel(call, attempt, error, now())
+        _cancel(settings, call, attempt, error)
         raise
     raise final_error(settings, call)
 
@@ -146,7 +148,7 @@ async def aiterate(settings: CallSettings) -> AsyncGenerator[AttemptContext]:
     now = settings.clock.monotonic
     attempt: AttemptContext | None = None
     try:
-        step = emit_step(settings, call, call.begin(now()))
+        step = start(settings, call)
         while not isinstance(step, Stop):
             if isinstance(step, Sleep):
                 await settings.clock.asleep(step.seconds)
@@ -161,7 +163,7 @@ async def aiterate(settings: CallSettings) -> AsyncGenerator[AttemptContext]:
                 return
             step = following
     except BaseException as error:
-        _cancel(call, attempt, error, now())
+        _cancel(settings, call, attempt, error)
         raise
     raise final_error(settings, call)
 
@@ -173,8 +175,8 @@ def _check(settings: CallSettings) -> None:
         )
 
 
-def _cancel(call: CallState, attempt: AttemptContext | None, error: BaseException, now: float) -> None:
+def _cancel(settings: CallSettings, call: CallState, attempt: AttemptContext | None, error: BaseException) -> None:
     """Close a call that ends from outside: a ``break`` before the attempt, a cancellation, or a failing part."""
     over: Any = attempt is not None and attempt.closed and attempt.next_step() is None
     if not over:
-        call.cancelled(error, now)
+        cancel(settings, call, error)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._attempts import StopEvent
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
-    from bedrock_resilience.retrying._events import AttemptStarting, Listener
+    from bedrock_resilience.retrying._events import AttemptStarting, CallInfo, Listener
     from bedrock_resilience.retrying._iteration import AttemptContext
 
     P = ParamSpec("P")
@@ -69,6 +69,8 @@ class Retrier(CallSettings):
             synchronous call; an awaited call is cancelled for that.
         fallback: Called with the exception where retries did not help (not where the policy does not retry it); what
             it returns, or what that awaits to, is the value of the call.
+        info: What the events say about a call: a ``CallInfo`` (operation, model and Region), or a function of the
+            call's arguments that returns one. It is called only where there are listeners.
 
     Raises:
         TypeError: An argument has the wrong type. The message names every wrong argument.
@@ -97,6 +99,7 @@ class Retrier(CallSettings):
         attempt_timeout: float | None = None,
         stop_event: StopEvent | None = None,
         fallback: Callable[[Exception], Any] | None = None,
+        info: CallInfo | Callable[..., CallInfo] | None = None,
     ) -> None:
         given_listeners = (
             tuple(listeners) if isinstance(listeners, Iterable) else listeners
@@ -110,6 +113,7 @@ class Retrier(CallSettings):
             number("attempt_timeout", attempt_timeout, above=0, unit="seconds", optional=True),
             has_methods("stop_event", stop_event, ("is_set",), "an event, such as threading.Event()", optional=True),
             function("fallback", fallback, "a function of one exception", optional=True),
+            _check_info(info),
         )
         super().__init__(
             policy,
@@ -127,6 +131,7 @@ class Retrier(CallSettings):
             attempt_timeout=attempt_timeout,
             stop_event=stop_event,
             fallback=fallback,
+            info=info,
         )
 
     def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -277,6 +282,14 @@ def check_parts(
 def _check_policy(given: object) -> Problem | None:
     hint = ", or nothing: @retry()" if callable(given) else ""  # the parentheses are easily forgotten
     return instance("policy", given, RetryPolicy, f"a RetryPolicy{hint}")
+
+
+def _check_info(given: object) -> Problem | None:
+    if given is None or callable(given):
+        return None
+    from bedrock_resilience.retrying._events import CallInfo  # noqa: PLC0415 - who has one has loaded it
+
+    return instance("info", given, CallInfo, "a CallInfo, or a function of the call's arguments that returns one")
 
 
 def _check_listeners(given: object) -> Problem | None:

@@ -34,6 +34,7 @@ from bedrock_resilience._checks import instance as instance_of
 from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.pacing._adaptive import AdaptivePacer
+from bedrock_resilience.pacing._status import PacerStatus, status_of
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
 from bedrock_resilience.pacing.shared._compare_and_swap import change_pace
 from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, UNLIMITED, Cost, RateLimits, SharedPace
@@ -170,6 +171,24 @@ class SharedPacer:
         if self._limits.requests == UNLIMITED:
             return None
         return self._known.factor_at(self._known.at) * SECONDS_A_MINUTE / self._limits.requests.interval
+
+    def status(self) -> PacerStatus:
+        """Return the pace of all instances together, as known to this one, and the quota.
+
+        The confidence is 1 while the pace is that of the quota. A throttle that shows the quota to be smaller lowers it
+        by as much as the pace. While the store cannot be reached, it is the status of the fallback.
+        """
+        if self._unavailable and self._fallback is not None:
+            return status_of(self._fallback) or PacerStatus()
+        factor = self._known.factor_at(self._known.at)
+        token_limit = self.quota.tokens_per_minute
+        return PacerStatus(
+            requests_per_minute=self.shared_requests_per_minute,
+            tokens_per_minute=None if token_limit is None else token_limit * factor,
+            request_limit=self.quota.requests_per_minute,
+            token_limit=token_limit,
+            confidence=factor,
+        )
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         """Reserve one request. May call the store."""

@@ -220,7 +220,11 @@ class TestRun:
         events: list[Event] = []
         fn = scripted(throttling_error(), then="answer")
         BoundedExecutor(2, clock=FakeClock(), listeners=[events.append]).run(fn, range(3))
-        assert sorted(type(event).__name__ for event in events) == ["CallSucceeded"] * 3 + ["RetryScheduled"]
+        assert sorted(type(event).__name__ for event in events) == [
+            *["CallStarted"] * 3,
+            *["CallSucceeded"] * 3,
+            "RetryScheduled",
+        ]
 
     def test_a_budget_bounds_the_whole_batch(self) -> None:
         budget = RetryBudget(share=0.0, reserve=5)

@@ -18,6 +18,8 @@ from bedrock_resilience import (
     IncompleteResponseError,
     MalformedResponseError,
     NoJitter,
+    Quota,
+    QuotaPacer,
     Retrier,
     RetryPolicy,
     StreamInterruptedError,
@@ -27,7 +29,15 @@ from bedrock_resilience.bedrock import bedrock_runtime_client
 from bedrock_resilience.bedrock._families import text_of
 from bedrock_resilience.errors import ClientConfigurationError
 from bedrock_resilience.quotas import TokenUsage, Usage
-from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, Event, RetryScheduled
+from bedrock_resilience.retrying._events import (
+    CallFailed,
+    CallInfo,
+    CallStarted,
+    CallSucceeded,
+    Event,
+    RetryScheduled,
+    StreamOpened,
+)
 from bedrock_resilience.testing import (
     BrokenStream,
     FakeClock,
@@ -95,7 +105,36 @@ class TestResponses:
         assert answer["output"]["message"]["content"] == [{"text": "Hello"}]
         assert under_test.client.requests == [("converse", REQUEST)] * 3
         assert under_test.clock.sleeps == [1.0, 2.0]
-        assert under_test.kinds == [RetryScheduled, RetryScheduled, CallSucceeded]
+        assert under_test.kinds == [CallStarted, RetryScheduled, RetryScheduled, CallSucceeded]
+
+    @pytest.mark.parametrize(
+        ("method", "operation"),
+        [
+            ("converse", "Converse"),
+            ("invoke_model", "InvokeModel"),
+            ("converse_stream", "ConverseStream"),
+            ("invoke_model_stream", "InvokeModelWithResponseStream"),
+        ],
+    )
+    def test_events_state_the_operation_the_model_and_the_region(self, method: str, operation: str) -> None:
+        events: list[Event] = []
+        client: Any = ScriptedBedrock("Hello")
+        client.meta = SimpleNamespace(region_name="eu-west-3")
+        runtime = BedrockRuntime(client, Retrier(POLICY, clock=FakeClock(), listeners=[events.append]))
+        list(getattr(runtime, method)(**{**REQUEST, "body": {"max_tokens": 5}}))
+        assert {(event.operation, event.model, event.region) for event in events} == {
+            (operation, REQUEST["modelId"], "eu-west-3")
+        }
+
+    def test_an_info_of_the_retrier_takes_its_place(self) -> None:
+        under_test = RuntimeUnderTest("Hello", info=CallInfo(operation="my job"))
+        under_test.runtime.converse(**REQUEST)
+        assert {event.operation for event in under_test.events} == {"my job"}
+
+    def test_a_model_id_that_is_no_text_is_left_out(self) -> None:
+        under_test = RuntimeUnderTest("Hello")
+        under_test.runtime.converse(**{**REQUEST, "modelId": 5})
+        assert {(event.model, event.region) for event in under_test.events} == {(None, None)}
 
     def test_invoke_model_is_retried_until_it_succeeds(self) -> None:
         under_test = RuntimeUnderTest(read_timeout(), "Hello")
@@ -257,7 +296,7 @@ class TestStreams:
         assert text(delivered) == "Hello"
         assert len(delivered) == len(events("Hel", "lo"))
         assert under_test.client.streams[0].closed
-        assert under_test.kinds == [CallSucceeded]
+        assert under_test.kinds == [CallStarted, StreamOpened, CallSucceeded]
 
     def test_the_request_is_sent_with_the_first_event(self) -> None:
         under_test = RuntimeUnderTest("Hello")
@@ -281,7 +320,7 @@ class TestStreams:
         assert text(list(under_test.runtime.converse_stream(**REQUEST))) == "Hello"
         assert under_test.client.calls == 2
         assert all(stream.closed for stream in under_test.client.streams)
-        assert under_test.kinds == [RetryScheduled, CallSucceeded]
+        assert under_test.kinds == [CallStarted, RetryScheduled, StreamOpened, CallSucceeded]
 
     def test_a_stream_that_never_opens_is_retried_as_the_policy_says(self) -> None:
         under_test = RuntimeUnderTest(then=BrokenStream(error=stream_cut()))
@@ -289,7 +328,7 @@ class TestStreams:
             list(under_test.runtime.converse_stream(**REQUEST))
         assert raised.value.delivered == []
         assert under_test.client.calls == 2  # what is billed again is tried once more
-        assert under_test.kinds == [RetryScheduled, CallFailed]
+        assert under_test.kinds == [CallStarted, RetryScheduled, CallFailed]
         assert under_test.pacer.open == []
 
     @pytest.mark.parametrize(
@@ -312,7 +351,7 @@ class TestStreams:
         assert raised.value.delivered == delivered
         assert under_test.client.calls == 1
         assert under_test.pacer.methods == ["reserve", reported]
-        [failed] = under_test.events
+        *_, failed = under_test.events
         assert isinstance(failed, CallFailed)
         assert (failed.attempts, failed.fault, failed.error) == (1, fault, raised.value)
 
@@ -321,14 +360,14 @@ class TestStreams:
         under_test = RuntimeUnderTest([{"chunk": {"bytes": json.dumps(event).encode()}}], "Hello")
         events = list(under_test.runtime.invoke_model_stream(modelId="m", body="{}"))
         assert "".join(map(text_of, events)) == "Hello"
-        assert under_test.kinds == [RetryScheduled, CallSucceeded]
+        assert under_test.kinds == [CallStarted, RetryScheduled, StreamOpened, CallSucceeded]
 
     @pytest.mark.parametrize("failed", WITHOUT_CONTENT)
     def test_a_stream_is_retried_until_its_first_event_with_content(self, failed: list[dict[str, Any]]) -> None:
         complete = [EMPTY, {"generation": "Hello"}, {**EMPTY, "stop_reason": "stop", **METRICS}]
         under_test = RuntimeUnderTest(chunks(failed), chunks(complete))
         assert list(under_test.runtime.invoke_model_stream(modelId="m", body="{}")) == complete
-        assert under_test.kinds == [RetryScheduled, CallSucceeded]
+        assert under_test.kinds == [CallStarted, RetryScheduled, StreamOpened, CallSucceeded]
         assert under_test.pacer.outcomes[-1] == ("answered", USAGE)
 
     def test_a_response_that_is_cut_before_its_first_text_settles_its_usage(self) -> None:
@@ -336,13 +375,13 @@ class TestStreams:
         with pytest.raises(IncompleteResponseError):
             list(under_test.runtime.converse_stream(**REQUEST))
         assert under_test.pacer.outcomes[-1] == ("answered", Usage(10, 0))
-        assert under_test.kinds == [CallFailed]
+        assert under_test.kinds == [CallStarted, CallFailed]
 
     def test_a_refusal_in_the_preamble_is_delivered(self) -> None:
         event = {"messageStart": {"role": "assistant"}, "messageStop": {"stopReason": "refusal"}}
         under_test = RuntimeUnderTest([event])
         assert list(under_test.runtime.converse_stream(modelId="m", messages=[])) == [event]
-        assert under_test.kinds == [CallSucceeded]
+        assert under_test.kinds == [CallStarted, StreamOpened, CallSucceeded]
 
     def test_the_usage_is_reported_at_the_end(self) -> None:
         under_test = RuntimeUnderTest("Hello")
@@ -350,11 +389,13 @@ class TestStreams:
         stream = under_test.runtime.converse_stream(**REQUEST)
         next(stream)
         assert under_test.pacer.methods == ["reserve"]  # it has only begun
-        assert under_test.events == []
+        assert under_test.kinds == [CallStarted, StreamOpened]
         last = list(stream)[-1]
         assert under_test.pacer.outcomes[-1] == ("answered", USAGE)
         assert under_test.runtime.estimator.estimate(REQUEST) < before
-        assert under_test.events == [CallSucceeded(attempts=1, backoff_seconds=0.0, pacing_seconds=0.0, answer=last)]
+        succeeded = under_test.events[-1]
+        assert isinstance(succeeded, CallSucceeded)
+        assert (succeeded.attempts, succeeded.answer) == (1, last)
 
     def test_the_usage_of_an_incomplete_stream_counts(self) -> None:
         under_test = RuntimeUnderTest(converse_events("Hel", stop_reason="max_tokens"))
@@ -363,7 +404,7 @@ class TestStreams:
             list(under_test.runtime.converse_stream(**REQUEST))
         assert under_test.pacer.outcomes[-1] == ("answered", USAGE)
         assert under_test.runtime.estimator.estimate(REQUEST) < before
-        assert under_test.kinds == [CallFailed]
+        assert under_test.kinds == [CallStarted, StreamOpened, CallFailed]
 
     def test_closing_it_early_closes_the_connection_and_is_no_failure(self) -> None:
         under_test = RuntimeUnderTest("Hello")
@@ -372,7 +413,7 @@ class TestStreams:
         stream.close()
         assert under_test.client.streams[0].closed
         assert under_test.pacer.outcomes[-1] == ("answered", None)
-        assert under_test.kinds == [CallSucceeded]
+        assert under_test.kinds == [CallStarted, StreamOpened, CallSucceeded]
 
     def test_an_exception_thrown_into_it_ends_it(self) -> None:
         under_test = RuntimeUnderTest("Hello")
@@ -390,7 +431,36 @@ class TestStreams:
             list(under_test.runtime.converse_stream(**REQUEST))
         assert raised.value is error
         assert under_test.pacer.methods == ["reserve", "answered"]
-        assert under_test.kinds == [CallFailed]
+        assert under_test.kinds == [CallStarted, CallFailed]
+
+    def test_the_final_event_has_the_tokens_of_the_stream(self) -> None:
+        under_test = RuntimeUnderTest(throttling_error(), "Hello")
+        list(under_test.runtime.converse_stream(**REQUEST))
+        *_, opened, succeeded = under_test.events
+        assert opened.token_usage is not None
+        assert (opened.token_usage.answers, opened.token_usage.unknown) == (0, 1)
+        assert succeeded.token_usage is not None
+        assert (succeeded.token_usage.answers, succeeded.token_usage.unknown) == (1, 0)
+        assert succeeded.token_usage.output_tokens == USAGE.output_tokens
+
+    def test_tokens_given_as_a_number_have_no_usage(self) -> None:
+        under_test = RuntimeUnderTest("Hello", tokens=100)
+        list(under_test.runtime.converse_stream(**REQUEST))
+        assert [event.token_usage for event in under_test.events] == [None, None, None]
+        assert {event.tokens_reserved for event in under_test.events} == {100}
+
+    def test_a_throttle_in_the_stream_is_counted(self) -> None:
+        under_test = RuntimeUnderTest(BrokenStream("Hel", error=stream_error("throttlingException")))
+        with pytest.raises(StreamInterruptedError):
+            list(under_test.runtime.converse_stream(**REQUEST))
+        *_, failed = under_test.events
+        assert isinstance(failed, CallFailed)
+        assert (failed.throttles, failed.fault) == (1, Fault.THROTTLING)
+
+    def test_events_state_what_the_pacer_knows(self) -> None:
+        under_test = RuntimeUnderTest("Hello", pacer=QuotaPacer(Quota(requests_per_minute=60)))
+        list(under_test.runtime.converse_stream(**REQUEST))
+        assert all(event.pacer is not None and event.pacer.request_limit == 60 for event in under_test.events)
 
     def test_without_pacer_and_listeners(self) -> None:
         client = ScriptedBedrock("Hello", BrokenStream("Hel"), "Hello")

@@ -31,7 +31,16 @@ from bedrock_resilience import (
 from bedrock_resilience.emulator import BedrockEmulator
 from bedrock_resilience.integrations import protection_of
 from bedrock_resilience.quotas import Usage
-from bedrock_resilience.retrying import CallFailed, CallSucceeded, Event, PacingWait, RetryScheduled
+from bedrock_resilience.retrying import (
+    CallCancelled,
+    CallFailed,
+    CallStarted,
+    CallSucceeded,
+    Event,
+    PacingWait,
+    RetryScheduled,
+    StreamOpened,
+)
 from bedrock_resilience.testing import FakeClock
 from support.bedrock import SONNET, Client, user
 from support.pacers import RecordingPacer
@@ -89,11 +98,16 @@ class Account:
 
     def protected(self, target: Client = None, **parts: Any) -> Client:  # noqa: ANN401 - as those of protect
         """The target, by default a client, under the policy."""
-        given: dict[str, Any] = {"policy": POLICY, "clock": self.clock, "listeners": [self.events.append], **parts}
+        given: dict[str, Any] = {"policy": POLICY, "clock": self.clock, "listeners": [self.record], **parts}
         return protect(self.client() if target is None else target, **given)
 
+    def record(self, event: Event) -> None:
+        """Record an event, unless it is the beginning of a call or of a stream: these tests are about how calls end."""
+        if not isinstance(event, CallStarted | StreamOpened):
+            self.events.append(event)
+
     @property
-    def kinds(self) -> list[type]:
+    def kinds(self) -> list[type[Event]]:
         """The classes of the events, in order."""
         return [type(event) for event in self.events]
 
@@ -162,7 +176,7 @@ def test_throttles_in_a_row_are_survived_with_one_request_more_than_throttles(
     assert operation(account.protected())
     assert account.emulator.requests == 4
     assert account.clock.sleeps == [1.0, 2.0, 4.0]
-    assert account.kinds == [RetryScheduled, RetryScheduled, RetryScheduled, CallSucceeded]
+    assert tuple(account.kinds) == (RetryScheduled, RetryScheduled, RetryScheduled, CallSucceeded)
     assert len(account.emulator.invocation_ids) == 1  # one call of the SDK, with its retries inside
 
 
@@ -285,14 +299,14 @@ def test_unprotect_gives_a_client_its_own_behaviour_back(account: Account) -> No
 
 
 def test_to_protect_again_with_equal_arguments_changes_nothing(account: Account) -> None:
-    listener = account.events.append
+    listener = account.record
     client = account.protected(listeners=[listener])
     protection, cls = protection_of(client), client.__class__
     account.protected(client, listeners=(each for each in [listener]))
     assert (protection_of(client), client.__class__) == (protection, cls)
     account.emulator.fail_next(1)
     converse(client)
-    assert account.kinds == [RetryScheduled, CallSucceeded]
+    assert tuple(account.kinds) == (RetryScheduled, CallSucceeded)
 
 
 def test_other_arguments_replace_the_first_ones(account: Account) -> None:
@@ -358,6 +372,16 @@ def test_the_estimate_of_input_tokens_learns_from_responses(account: Account) ->
     before = protection.estimator.tokens_per_character
     converse(client)
     assert protection.estimator.tokens_per_character != before
+
+
+def test_events_state_the_operation_the_model_and_the_region(account: Account) -> None:
+    events: list[Event] = []
+    client = account.protected(listeners=[events.append])
+    converse_stream(client)
+    assert tuple(map(type, events)) == (CallStarted, StreamOpened, CallSucceeded)
+    assert {(event.operation, event.model, event.region) for event in events} == {
+        ("ConverseStream", SONNET, "eu-west-3")
+    }
 
 
 def test_a_request_waits_for_the_pacer_before_it_is_signed_and_sent(account: Account) -> None:
@@ -435,7 +459,7 @@ def test_a_stream_that_fails_before_its_first_event_is_retried(
     events = operation(account.protected(pacer=account.pacer))
     assert len(events) > 5
     assert account.emulator.requests == 2
-    assert account.kinds == [RetryScheduled, CallSucceeded]
+    assert tuple(account.kinds) == (RetryScheduled, CallSucceeded)
     assert account.pacer.open == []
 
 
@@ -504,7 +528,7 @@ def test_a_stream_that_is_interrupted_from_outside_ends_the_call(
     monkeypatch.setattr(stream, "_parse_event", press_ctrl_c)
     with closing(stream), pytest.raises(KeyboardInterrupt):
         next(events)
-    assert account.events == []
+    assert account.kinds == [CallCancelled]
     assert account.pacer.outcomes == [("answered", None)]
 
 

@@ -23,14 +23,18 @@ class Url:
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        (f"https://bedrock-runtime.eu-west-3.amazonaws.com/model/{MODEL}/converse", (MODEL, True)),
-        ("https://h/gateway/model/arn%3Aaws%3Abedrock%3A%3A1%3Ap%2Fx/invoke", ("arn:aws:bedrock::1:p/x", True)),
-        ("https://h/model/x/count-tokens", ("x", False)),
-        ("https://h/anthropic/v1/messages", (None, True)),
-        ("https://h/anthropic/v1/messages/count_tokens", (None, False)),
-        ("https://bedrock-mantle.eu-west-3.api.aws/v1/responses", (None, True)),
+        (f"https://bedrock-runtime.eu-west-3.amazonaws.com/model/{MODEL}/converse", ("Converse", MODEL, True)),
+        (
+            "https://h/gateway/model/arn%3Aaws%3Abedrock%3A%3A1%3Ap%2Fx/invoke",
+            ("InvokeModel", "arn:aws:bedrock::1:p/x", True),
+        ),
+        ("https://h/model/x/count-tokens", ("CountTokens", "x", False)),
+        ("https://h/anthropic/v1/messages", ("Messages", None, True)),
+        ("https://h/anthropic/v1/messages/count_tokens", ("CountTokens", None, False)),
+        ("https://bedrock-mantle.eu-west-3.api.aws/v1/responses", ("Responses", None, True)),
         ("https://api.openai.com/v1/responses", None),
         ("https://bedrock-mantle.eu-west-3.api.aws/v1/models", None),
+        ("https://h/openai/v1/chat/completions", ("ChatCompletions", None, True)),
         ("https://h/model/x/converse/more", None),
     ],
 )

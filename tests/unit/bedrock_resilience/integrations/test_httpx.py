@@ -30,7 +30,7 @@ from bedrock_resilience.emulator import BedrockEmulator
 from bedrock_resilience.errors import ClientConfigurationError
 from bedrock_resilience.integrations import protection_of
 from bedrock_resilience.quotas import Usage
-from bedrock_resilience.retrying import CallFailed, CallSucceeded, PacingWait, RetryScheduled
+from bedrock_resilience.retrying import CallFailed, CallStarted, CallSucceeded, PacingWait, RetryScheduled, StreamOpened
 from bedrock_resilience.testing import FakeClock
 from support.pacers import RecordingPacer
 
@@ -162,10 +162,15 @@ class Protected:
             "policy": EVERYTHING,
             "pacer": self.pacer,
             "clock": clock,
-            "listeners": [self.events.append],
+            "listeners": [self.record],
             **arguments,
         }
         self.client = protect(http.client(base_url=emulator.endpoint_url), **parts)
+
+    def record(self, event: Event) -> None:
+        """Record an event, unless it is the beginning of a call or of a stream: these tests are about how calls end."""
+        if not isinstance(event, CallStarted | StreamOpened):
+            self.events.append(event)
 
 
 @pytest.fixture
@@ -204,7 +209,21 @@ def test_n_throttles_are_n_and_one_requests(
     assert (emulator.requests, clock.sleeps) == (3, [0.5, 1.0])
     assert protected.pacer.ended == ["throttled", "throttled", "answered"]
     assert protected.pacer.outcomes[-1][1] == emulator.log[-1].usage
-    assert [type(event) for event in protected.events] == [RetryScheduled, RetryScheduled, CallSucceeded]
+    assert tuple(map(type, protected.events)) == (RetryScheduled, RetryScheduled, CallSucceeded)
+
+
+def test_events_state_the_operation_the_model_and_the_region(http: Http) -> None:
+    events: list[Event] = []
+    client = http.scripted(lambda _: http.module.Response(200, json={}))
+    protect(client, listeners=[events.append])
+    http.post(client, f"https://bedrock-runtime.eu-west-3.amazonaws.com/model/{MODEL}/converse")
+    http.post(client, "https://h/openai/v1/chat/completions")
+    assert [(type(event), event.operation, event.model, event.region) for event in events] == [
+        (CallStarted, "Converse", MODEL, "eu-west-3"),
+        (CallSucceeded, "Converse", MODEL, "eu-west-3"),
+        (CallStarted, "ChatCompletions", None, None),
+        (CallSucceeded, "ChatCompletions", None, None),
+    ]
 
 
 def test_the_last_error_is_handed_back_as_it_is(http: Http, emulator: BedrockEmulator, protected: Protected) -> None:
@@ -333,7 +352,7 @@ class TestBrokenResponses:
         client = http.scripted(lambda _: http.module.Response(status, content=content))
         protect(client, clock=clock, listeners=[events.append])
         assert http.post(client, CONVERSE).content == content
-        (event,) = events
+        _, event = events
         assert isinstance(event, CallSucceeded)
         answer: Untyped = event.answer
         assert answer.get("body") == body

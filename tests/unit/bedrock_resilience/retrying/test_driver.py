@@ -11,7 +11,15 @@ import pytest
 from bedrock_resilience import BoundedExecutor, DeadlineExceededError, Fault, NoJitter, Retrier, RetryPolicy
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.errors import CallStoppedError, RejectedResultError, RetriesExhaustedError
-from bedrock_resilience.retrying import AttemptStarting, CallFailed, CallSucceeded, Deadline, RetryScheduled, classify
+from bedrock_resilience.retrying import (
+    AttemptStarting,
+    CallFailed,
+    CallStarted,
+    CallSucceeded,
+    Deadline,
+    RetryScheduled,
+    classify,
+)
 from bedrock_resilience.testing import (
     FakeClock,
     ascripted,
@@ -43,8 +51,8 @@ class TestRetryOnResult:
         assert retrier.call(scripted("pending", "pending", "done")) == "done"
         assert clock.sleeps == [0.5, 1.0]
         assert pacer.ended == ["answered"] * 3
-        assert [type(event) for event in events] == [RetryScheduled, RetryScheduled, CallSucceeded]
-        first = events[0]
+        assert [type(event) for event in events] == [CallStarted, RetryScheduled, RetryScheduled, CallSucceeded]
+        first = events[1]
         assert isinstance(first, RetryScheduled)
         assert first.fault is Fault.REJECTED_RESULT
         assert isinstance(first.error, RejectedResultError)
@@ -172,7 +180,7 @@ class TestStopEvent:
         assert fn.calls == 0
         assert str(raised.value) == "bedrock_resilience: gave up after 0 attempts and 0.00 s of waiting: run stopped"
         assert classify(raised.value) is Fault.CANCELLED
-        (failed,) = events
+        _, failed = events
         assert isinstance(failed, CallFailed)
         assert failed.reason is StopReason.RUN_STOPPED
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bedrock_resilience import NoJitter, Retrier, RetryPolicy, retry
-from bedrock_resilience.retrying import CallSucceeded
+from bedrock_resilience.retrying import CallSucceeded, Fault
 from bedrock_resilience.testing import FakeClock, scripted, throttling_error, throttling_errors
 from support.pacers import RecordingPacer
 
@@ -36,7 +36,15 @@ class TestGenerators:
         assert clock.sleeps == [0.5, 1.0]
         assert words.__name__ == "words"
         assert pacer.tokens == [13] * 3, "tokens= gets the arguments of the call"
-        assert events[-1] == CallSucceeded(attempts=3, backoff_seconds=1.5, pacing_seconds=0.0, answer="one")
+        assert events[-1] == CallSucceeded(
+            attempts=3,
+            retries=2,
+            throttles=2,
+            fault=Fault.THROTTLING,
+            backoff_seconds=1.5,
+            tokens_reserved=13,
+            answer="one",
+        )
 
     def test_after_the_first_value_a_failure_is_raised(self) -> None:
         calls: list[str] = []

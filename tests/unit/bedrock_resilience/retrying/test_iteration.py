@@ -19,7 +19,14 @@ from bedrock_resilience import (
     RetryPolicy,
 )
 from bedrock_resilience.errors import AttemptTimeoutError, RejectedResultError
-from bedrock_resilience.retrying import AttemptStarting, CallFailed, CallSucceeded, RetryBudget, RetryScheduled
+from bedrock_resilience.retrying import (
+    AttemptStarting,
+    CallFailed,
+    CallStarted,
+    CallSucceeded,
+    RetryBudget,
+    RetryScheduled,
+)
 from bedrock_resilience.testing import (
     FakeClock,
     ascripted,
@@ -98,8 +105,11 @@ class TestLoop:
             with attempt:
                 attempt.set_result(fn())
         assert events == [
+            CallStarted(),
             RetryScheduled(attempt=1, max_attempts=4, delay=0.5, fault=Fault.THROTTLING, error=error),
-            CallSucceeded(attempts=2, backoff_seconds=0.5, pacing_seconds=0.0, answer="answer"),
+            CallSucceeded(
+                attempts=2, retries=1, throttles=1, fault=Fault.THROTTLING, backoff_seconds=0.5, answer="answer"
+            ),
         ]
 
     def test_return_and_break_inside_are_successes(self) -> None:
@@ -116,7 +126,7 @@ class TestLoop:
         for attempt in retrier:
             with attempt:
                 break
-        assert [type(event) for event in events] == [CallSucceeded, CallSucceeded]
+        assert [type(event) for event in events] == [CallStarted, CallSucceeded] * 2
 
     def test_a_loop_that_is_left_before_its_attempt_sends_nothing(self) -> None:
         pacer = RecordingPacer()
@@ -283,7 +293,7 @@ class TestAsyncLoop:
         retrier = Retrier(PLAIN, clock=FakeClock(1.0), deadline=Deadline(1.0), listeners=[events.append])
         with pytest.raises(DeadlineExceededError):
             await anext(aiter(retrier))
-        assert [type(event) for event in events] == [CallFailed]
+        assert [type(event) for event in events] == [CallStarted, CallFailed]
 
     async def test_an_iteration_without_with_is_an_error(self) -> None:
         attempts = aiter(Retrier(PLAIN))

@@ -27,7 +27,7 @@ from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.quotas import RequestTokens
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
-from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, PacingWait, RetryScheduled
+from bedrock_resilience.retrying._events import CallFailed, CallStarted, CallSucceeded, PacingWait, RetryScheduled
 from bedrock_resilience.retrying._faults import classify
 from bedrock_resilience.retrying._retrier import retrier_of, with_options
 from bedrock_resilience.testing import (
@@ -357,10 +357,21 @@ class TestListeners:
         retrier = Retrier(PLAIN, clock=FakeClock(), pacer=RecordingPacer(3.0), listeners=[events.append])
         retrier.call(scripted(error, "answer"))
         assert events == [
-            PacingWait(seconds=3.0),
-            RetryScheduled(attempt=1, max_attempts=4, delay=0.5, fault=Fault.THROTTLING, error=error),
-            PacingWait(seconds=3.0),
-            CallSucceeded(attempts=2, backoff_seconds=0.5, pacing_seconds=6.0, answer="answer"),
+            CallStarted(),
+            PacingWait(attempt=1, seconds=3.0),
+            RetryScheduled(
+                attempt=1, max_attempts=4, delay=0.5, pacing_seconds=3.0, fault=Fault.THROTTLING, error=error
+            ),
+            PacingWait(attempt=2, seconds=3.0, fault=Fault.THROTTLING, backoff_seconds=0.5, pacing_seconds=3.0),
+            CallSucceeded(
+                attempts=2,
+                retries=1,
+                throttles=1,
+                fault=Fault.THROTTLING,
+                backoff_seconds=0.5,
+                pacing_seconds=6.0,
+                answer="answer",
+            ),
         ]
 
     def test_a_failed_call_is_an_event(self) -> None:
@@ -369,11 +380,13 @@ class TestListeners:
         with pytest.raises(type(second)):
             Retrier(PLAIN, clock=FakeClock(), listeners=[events.append]).call(scripted(first, second))
         assert events == [
+            CallStarted(),
             RetryScheduled(attempt=1, max_attempts=4, delay=0.5, fault=Fault.THROTTLING, error=first),
             CallFailed(
                 attempts=2,
+                retries=1,
+                throttles=1,
                 backoff_seconds=0.5,
-                pacing_seconds=0.0,
                 reason=StopReason.NOT_RETRYABLE,
                 fault=Fault.VALIDATION,
                 error=second,
@@ -384,11 +397,7 @@ class TestListeners:
         events: list[Event] = []
         with pytest.raises(DeadlineExceededError):
             Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(0.0), listeners=[events.append]).call(scripted())
-        assert events == [
-            CallFailed(
-                attempts=0, backoff_seconds=0.0, pacing_seconds=0.0, reason=StopReason.DEADLINE, fault=None, error=None
-            )
-        ]
+        assert events == [CallStarted(), CallFailed(attempts=0, reason=StopReason.DEADLINE, error=None)]
 
     def test_a_listener_that_raises_is_logged_and_does_not_end_the_call(self, caplog: pytest.LogCaptureFixture) -> None:
         def broken(_: Event) -> None:
@@ -396,8 +405,8 @@ class TestListeners:
 
         events: list[Event] = []
         assert Retrier(PLAIN, clock=FakeClock(), listeners=[broken, events.append]).call(scripted("answer")) == "answer"
-        assert len(events) == 1
-        (record,) = caplog.records
+        assert len(events) == 2
+        _, record = caplog.records
         assert (record.name, record.levelno, record.getMessage()) == (
             "bedrock_resilience",
             logging.ERROR,
@@ -411,7 +420,7 @@ class TestListeners:
         retrier = Retrier(PLAIN, clock=FakeClock(), listeners=iter([events.append]))
         retrier.call(scripted("answer"))
         retrier.call(scripted("answer"))
-        assert len(events) == 2
+        assert len(events) == 4
 
 
 class TestAsync:
@@ -434,8 +443,11 @@ class TestAsync:
         error = throttling_error()
         await Retrier(PLAIN, clock=FakeClock(), listeners=[events.append]).acall(ascripted(error, "answer"))
         assert events == [
+            CallStarted(),
             RetryScheduled(attempt=1, max_attempts=4, delay=0.5, fault=Fault.THROTTLING, error=error),
-            CallSucceeded(attempts=2, backoff_seconds=0.5, pacing_seconds=0.0, answer="answer"),
+            CallSucceeded(
+                attempts=2, retries=1, throttles=1, fault=Fault.THROTTLING, backoff_seconds=0.5, answer="answer"
+            ),
         ]
 
     async def test_the_deadline_is_shared(self) -> None:
@@ -605,7 +617,7 @@ class TestReplace:
     def test_derived_settings_are_updated(self) -> None:
         events: list[Event] = []
         Retrier(PLAIN).replace(listeners=[events.append]).call(scripted("answer"))
-        assert len(events) == 1
+        assert len(events) == 2
 
     def test_another_name_is_refused(self) -> None:
         with pytest.raises(TypeError, match="attempts"):
