@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience._checks import Problem, function, instance, refuse, whole_number, wrong_type, wrong_value
@@ -22,7 +22,6 @@ from bedrock_resilience.quotas import Quota, QuotaLedger
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
@@ -49,7 +48,10 @@ class BedrockEmulator:
         port: The port to listen on; 0 for a free one.
         host: The address to listen on.
         responder: Generates the responses; by default ``extract``, which is deterministic and not a language model.
-        models: The model ids that exist; None for every well-formed one.
+        models: The model ids that exist; None for every well-formed one. Without them a model that the service calls
+            through an inference profile only is refused by its own id.
+        profiles: Application inference profiles and prompts: ARN to the model or cross-Region profile behind it, whose
+            quota, limits and form they have.
         burndown: Model family to the quota tokens that an output token costs; goes before ``BURNDOWN_RATES``.
         clock: The time of quotas and latencies.
         seed: Seed of random faults, latencies and request ids.
@@ -70,6 +72,7 @@ class BedrockEmulator:
         host: str = "127.0.0.1",
         responder: Responder = extract,
         models: Collection[str] | None = None,
+        profiles: Mapping[str, str] | None = None,
         burndown: Mapping[str, float] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         seed: int = 0,
@@ -83,6 +86,7 @@ class BedrockEmulator:
             wrong_type("models", models, "a collection of model ids, or None for every well-formed one")
             if models is not None and (isinstance(models, str) or not isinstance(models, Collection))
             else None,
+            instance("profiles", profiles, Mapping, "a mapping from ARN to model id", optional=True),
             function("responder", responder, "a function from a Conversation to a Generation"),
         )
         self._clock = clock
@@ -100,6 +104,7 @@ class BedrockEmulator:
             latency=distribution(latency),
             clock=clock,
             models=models,
+            profiles=profiles,
             seed=seed,
         )
         self._server: Server | None = None
@@ -148,6 +153,7 @@ class BedrockEmulator:
     def client_env(self, region: str = "eu-west-3") -> dict[str, str]:
         """Environment variables that point any AWS SDK at the emulator, with invented credentials."""
         return {
+            "AWS_ENDPOINT_URL_BEDROCK": self.endpoint_url,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": "emulator",
             "AWS_SECRET_ACCESS_KEY": "emulator",

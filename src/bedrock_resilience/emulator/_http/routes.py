@@ -14,7 +14,7 @@ from bedrock_resilience.emulator._protocol.jsonvalues import as_object, decode
 
 
 class Operation(enum.Enum):
-    """An operation of Bedrock Runtime; the value is its name in boto3's errors and in the service model."""
+    """An operation of Bedrock; the value is its name in boto3's errors and in the service models."""
 
     CONVERSE = "Converse"
     CONVERSE_STREAM = "ConverseStream"
@@ -24,6 +24,10 @@ class Operation(enum.Enum):
     APPLY_GUARDRAIL = "ApplyGuardrail"
     MESSAGES = "Messages"
     CHAT_COMPLETIONS = "ChatCompletions"
+    LIST_FOUNDATION_MODELS = "ListFoundationModels"
+    GET_FOUNDATION_MODEL = "GetFoundationModel"
+    LIST_INFERENCE_PROFILES = "ListInferenceProfiles"
+    GET_INFERENCE_PROFILE = "GetInferenceProfile"
 
     @property
     def streams(self) -> bool:
@@ -33,11 +37,19 @@ class Operation(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation, the model (or guardrail) that is to perform it, and whether its response is a stream."""
+    """What a request line, and where necessary the body, say about a request.
+
+    Attributes:
+        operation: The operation.
+        model_id: The model, profile or guardrail; empty for an operation that names none.
+        streams: Whether the response is a stream.
+        query: The query string.
+    """
 
     operation: Operation
-    model_id: str
+    model_id: str = ""
     streams: bool = False
+    query: str = ""
 
 
 _MODEL_OPERATIONS: Final = {
@@ -46,6 +58,12 @@ _MODEL_OPERATIONS: Final = {
     "invoke": Operation.INVOKE_MODEL,
     "invoke-with-response-stream": Operation.INVOKE_MODEL_STREAM,
     "count-tokens": Operation.COUNT_TOKENS,
+}
+
+# The first segment of a path of the control plane -> the operation without an id, and the one with it.
+_DESCRIPTIONS: Final = {
+    "foundation-models": (Operation.LIST_FOUNDATION_MODELS, Operation.GET_FOUNDATION_MODEL),
+    "inference-profiles": (Operation.LIST_INFERENCE_PROFILES, Operation.GET_INFERENCE_PROFILE),
 }
 
 # Ids and ARNs of models, profiles and prompts: broader than the pattern of 500 characters in the service model.
@@ -63,11 +81,14 @@ def parse_route(method: str, target: str, body: bytes = b"") -> Route:
     Raises:
         ServiceError: ``UnknownOperationException``, or ``ValidationException`` for a malformed model id.
     """
-    path = target.partition("?")[0]
+    path, _, query = target.partition("?")
     match method, path.split("/"):
         case "POST", ["", "model", model_id, name] if name in _MODEL_OPERATIONS:
             operation = _MODEL_OPERATIONS[name]
             return Route(operation, _model_id(unquote(model_id)), operation.streams)
+        case "GET", ["", name, *rest] if name in _DESCRIPTIONS and len(rest) <= 1:
+            operation = _DESCRIPTIONS[name][len(rest)]
+            return Route(operation, unquote("".join(rest)), query=query)
         case "POST", _ if path == MESSAGES_PATH:
             return _route_of_body(Operation.MESSAGES, body)
         case "POST", _ if path in CHAT_PATHS:

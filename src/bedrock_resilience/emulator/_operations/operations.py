@@ -13,19 +13,26 @@ from bedrock_resilience.emulator._http.routes import Operation, Route
 from bedrock_resilience.emulator._http.server_sent_events import chat_stream, messages_stream
 from bedrock_resilience.emulator._protocol import converse
 from bedrock_resilience.emulator._protocol.claude import messages_form
+from bedrock_resilience.emulator._protocol.control_plane import (
+    get_foundation_model,
+    get_inference_profile,
+    list_foundation_models,
+    list_inference_profiles,
+)
 from bedrock_resilience.emulator._protocol.conversation import NO_TOOL, Conversation, conversation_of
 from bedrock_resilience.emulator._protocol.errors import ServiceError, invalid
 from bedrock_resilience.emulator._protocol.families import read_invoke_body
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, decode, encode, quoted
 from bedrock_resilience.emulator._protocol.models import PROFILE_PREFIXES, max_output_tokens
 from bedrock_resilience.emulator._protocol.openai import chat_form
+from bedrock_resilience.emulator._protocol.prompts import prompt_request
 from bedrock_resilience.emulator._protocol.thinking import check_thinking
 from bedrock_resilience.emulator._protocol.validation import check_converse, merged_turns
 from bedrock_resilience.emulator._protocol.vectors import VectorResponse
 from bedrock_resilience.quotas import model_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Form
     from bedrock_resilience.quotas import Usage
@@ -63,27 +70,45 @@ class VectorRequest:
     response: VectorResponse
 
 
-def parse_request(route: Route, body: bytes) -> GenerationRequest | VectorRequest | Reply:
+def parse_request(
+    route: Route, body: bytes, profiles: Mapping[str, str] | None = None
+) -> GenerationRequest | VectorRequest | Reply:
     """Read a request; for operations that cost no quota, the reply.
+
+    Args:
+        route: What the request line says.
+        body: The body.
+        profiles: Application inference profiles and prompts: ARN to the model or profile behind it.
 
     Raises:
         ServiceError: The operation does not accept the request.
     """
+    profiles = profiles or {}
+    if route.operation in _DESCRIPTIONS:
+        return body_reply(encode(_DESCRIPTIONS[route.operation](route, profiles)))
+    is_prompt = ":prompt/" in route.model_id
+    if route.model_id in profiles:
+        route = dataclasses.replace(route, model_id=profiles[route.model_id])
     match route.operation:
         case Operation.CONVERSE | Operation.CONVERSE_STREAM:
-            conversation = _conversation(route.model_id, _object(body), prefix=_MODEL_ERRORS)
-            return GenerationRequest(route, conversation)
+            return GenerationRequest(route, _converse(route.model_id, _object(body), is_prompt=is_prompt))
         case Operation.INVOKE_MODEL | Operation.INVOKE_MODEL_STREAM:
             return _invoked(route, body)
-        case Operation.MESSAGES:
-            return _formed(route, messages_form(_object(body)))
-        case Operation.CHAT_COMPLETIONS:
-            return _formed(route, chat_form(_object(body)))
+        case Operation.MESSAGES | Operation.CHAT_COMPLETIONS:
+            read = messages_form if route.operation is Operation.MESSAGES else chat_form
+            return _formed(route, read(_object(body)))
         case Operation.COUNT_TOKENS:
             return _count_tokens(route.model_id, _object(body))
         case _:
             return _apply_guardrail(_object(body))
 
+
+_DESCRIPTIONS: Final[Mapping[Operation, Callable[[Route, Mapping[str, str]], JsonObject]]] = {
+    Operation.LIST_FOUNDATION_MODELS: lambda route, _: list_foundation_models(route.query),
+    Operation.GET_FOUNDATION_MODEL: lambda route, _: get_foundation_model(route.model_id),
+    Operation.LIST_INFERENCE_PROFILES: lambda route, profiles: list_inference_profiles(route.query, profiles),
+    Operation.GET_INFERENCE_PROFILE: lambda route, profiles: get_inference_profile(route.model_id, profiles),
+}
 
 _MODEL_ERRORS: Final = "The model returned the following errors: "
 """What Converse puts before the words of a model."""
@@ -138,6 +163,13 @@ def _object(body: bytes) -> JsonObject:
     if found is None:
         raise ServiceError("SerializationException", "The body is not a JSON object.")
     return found
+
+
+def _converse(model_id: str, request: JsonObject, *, is_prompt: bool) -> Conversation:
+    if ":imported-model/" in model_id:
+        # Converse's documentation of ``modelId``; no source was found for the words.
+        raise invalid("The Converse API doesn't support imported models.")
+    return _conversation(model_id, prompt_request(request) if is_prompt else request, prefix=_MODEL_ERRORS)
 
 
 def _conversation(model_id: str, request: JsonObject, form: Form | None = None, *, prefix: str = "") -> Conversation:

@@ -26,13 +26,13 @@ from bedrock_resilience.emulator._operations.operations import (
     vector_reply,
 )
 from bedrock_resilience.emulator._operations.prompt_cache import PromptCache
-from bedrock_resilience.emulator._protocol.errors import THROTTLE_MESSAGES, ServiceError
+from bedrock_resilience.emulator._protocol.errors import THROTTLE_MESSAGES, ServiceError, invalid
 from bedrock_resilience.emulator._protocol.generation import CompletedGeneration
-from bedrock_resilience.emulator._protocol.models import max_output_tokens
+from bedrock_resilience.emulator._protocol.models import MODELS, max_output_tokens
 from bedrock_resilience.quotas import QuotaAdmission, Usage, model_name, reserved_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.emulator._http.routes import Route
@@ -60,10 +60,11 @@ class Service:
         latency: Draws the seconds of one response.
         clock: The time.
         models: The model ids that exist; None for every well-formed one.
+        profiles: Application inference profiles and prompts: ARN to the model or profile behind it.
         seed: Seed of the request ids and latencies.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by name
         self,
         *,
         ledger: QuotaLedger,
@@ -73,8 +74,10 @@ class Service:
         latency: Callable[[Random], float],
         clock: Clock,
         models: Collection[str] | None = None,
+        profiles: Mapping[str, str] | None = None,
         seed: int = 0,
     ) -> None:
+        self.profiles: Final = dict(profiles or {})
         self.ledger = ledger
         self.script = script
         self.request_log = request_log
@@ -134,13 +137,20 @@ class Service:
         return CompletedGeneration(generation, usage, request_id, model_name(request.model_id), seconds)
 
     def check_model(self, model_id: str) -> None:
-        """Refuse a model that is not among ``models``.
+        """Refuse a model that is not among ``models``, and one that must be called through a profile.
 
         Raises:
             ServiceError: ``ValidationException``, in the words of the service.
         """
         if self._models is not None and model_id not in self._models:
-            raise ServiceError("ValidationException", "The provided model identifier is invalid.")
+            raise invalid("The provided model identifier is invalid.")
+        model = MODELS.get(model_name(model_id))
+        if model is not None and model.profile_only and self._models is None:
+            # Quoted for example in https://github.com/terricain/aioboto3/issues/352, with this apostrophe.
+            raise invalid(
+                f"Invocation of model ID {model_name(model_id)} with on-demand throughput isn\u2019t supported. Retry "
+                "your request with the ID or ARN of an inference profile that contains this model."
+            )
 
 
 class _ServiceCall:
@@ -191,7 +201,7 @@ class _ServiceCall:
 
     def _reply_without_fault(self, route: Route) -> Reply:
         try:
-            return self._operate(parse_request(route, self._request.body))
+            return self._operate(parse_request(route, self._request.body, self._service.profiles))
         except ServiceError as error:
             return self._refusal(error)
 
@@ -199,7 +209,7 @@ class _ServiceCall:
         if isinstance(request, Reply):
             self._entry.status = request.status
             return request
-        self._service.check_model(request.model_id)
+        self._service.check_model(self._entry.model_id)
         self._admission = self._service.admit(request)
         if isinstance(request, VectorRequest):
             usage = Usage(request.response.input_tokens, 0)

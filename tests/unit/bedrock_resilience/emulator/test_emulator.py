@@ -32,6 +32,7 @@ def test_the_environment_for_clients_names_the_region() -> None:
         environment = emulator.client_env("us-east-1")
     assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == "us-east-1"
     assert environment["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"].startswith("http://127.0.0.1:")
+    assert environment["AWS_ENDPOINT_URL_BEDROCK"] == environment["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"]
 
 
 def test_a_negative_latency_is_refused_and_the_old_one_stays() -> None:

@@ -79,3 +79,16 @@ def test_other_apis_have_the_model_in_the_body(path: str, operation: Operation, 
 def test_a_body_without_a_model_is_refused(body: bytes, message: str) -> None:
     with pytest.raises(ServiceError, match=message):
         parse_route("POST", "/anthropic/v1/messages", body)
+
+
+@pytest.mark.parametrize(
+    ("target", "route"),
+    [
+        ("/foundation-models?byProvider=Meta", Route(Operation.LIST_FOUNDATION_MODELS, query="byProvider=Meta")),
+        ("/foundation-models/a.b%3A0", Route(Operation.GET_FOUNDATION_MODEL, "a.b:0")),
+        ("/inference-profiles", Route(Operation.LIST_INFERENCE_PROFILES)),
+        ("/inference-profiles/arn%3Aaws%2Fx", Route(Operation.GET_INFERENCE_PROFILE, "arn:aws/x")),
+    ],
+)
+def test_the_control_plane_has_its_paths(target: str, route: Route) -> None:
+    assert parse_route("GET", target) == route
