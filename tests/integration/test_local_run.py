@@ -22,7 +22,7 @@ from vectora_normalize.items import items_schema
 if TYPE_CHECKING:
     from pathlib import Path
 
-    Whole = tuple[Path, subprocess.CompletedProcess[str]]
+    ExampleRun = tuple[Path, subprocess.CompletedProcess[str]]
 
 EXAMPLE: Final = ROOT / "examples/lai_weekly"
 COMMAND: Final = (sys.executable, "-c", "from vectora_normalize.cli import main; main()", "run")
@@ -80,14 +80,14 @@ def table(stdout: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """One run of the whole example, in an empty folder and a bare environment."""
-    cwd = tmp_path_factory.mktemp("whole")
+def example_run(tmp_path_factory: pytest.TempPathFactory) -> ExampleRun:
+    """One run of the example with all its sources, in an empty folder and a minimal environment."""
+    cwd = tmp_path_factory.mktemp("example")
     return cwd, run(cwd)
 
 
-def test_the_example_runs_in_a_bare_environment(whole: Whole) -> None:
-    cwd, done = whole
+def test_the_example_runs_in_a_bare_environment(example_run: ExampleRun) -> None:
+    cwd, done = example_run
     assert (done.returncode, done.stderr) == (0, "")
     rows = table(done.stdout)
     seconds = float(rows.pop("seconds"))
@@ -107,8 +107,8 @@ def test_the_example_runs_in_a_bare_environment(whole: Whole) -> None:
         assert path.startswith("out/lai_weekly/")
 
 
-def test_the_items_are_at_least_as_many_as_promised_and_valid(whole: Whole) -> None:
-    items = load(whole[0], "out/lai_weekly/normalized/*/*/*/*/items.json")
+def test_there_are_at_least_as_many_valid_items_as_documented(example_run: ExampleRun) -> None:
+    items = load(example_run[0], "out/lai_weekly/normalized/*/*/*/*/items.json")
     assert len(items) >= 104
     assert conforms(items, items_schema())
     assert len({item["content_hash"] for item in items}) == len(items)
@@ -116,8 +116,8 @@ def test_the_items_are_at_least_as_many_as_promised_and_valid(whole: Whole) -> N
     assert all(re.match(r"https://[a-z-]+\.example/", item["url"]) for item in items)
 
 
-def test_the_dirt_of_the_example_is_accounted_for(whole: Whole) -> None:
-    report = load(whole[0], "out/lai_weekly/normalized/*/*/*/*/run-*.json")
+def test_the_defects_of_the_example_are_counted(example_run: ExampleRun) -> None:
+    report = load(example_run[0], "out/lai_weekly/normalized/*/*/*/*/run-*.json")
     assert report["disabled_sources"] == ["press_sector__depot_digest"]
     totals: Counter[str] = Counter()
     for source in report["sources"]:
@@ -136,23 +136,23 @@ def test_the_dirt_of_the_example_is_accounted_for(whole: Whole) -> None:
     assert broken["source_key"] == "press_sector__wire_mirror"
 
 
-def test_an_item_that_gives_orders_comes_out_as_any_other(whole: Whole) -> None:
-    items = load(whole[0], "out/lai_weekly/normalized/*/*/*/*/items.json")
-    (letter,) = [item for item in items if "ignore all previous instructions" in item["content"]]
-    assert letter["summary"].strip() != "PWNED"
-    assert letter["technologies_detected"] != []
-    assert letter["event_type"] == "other"
+def test_an_item_with_a_prompt_injection_is_normalised_like_any_other(example_run: ExampleRun) -> None:
+    items = load(example_run[0], "out/lai_weekly/normalized/*/*/*/*/items.json")
+    (item,) = [item for item in items if "ignore all previous instructions" in item["content"]]
+    assert item["summary"].strip() != "PWNED"
+    assert item["technologies_detected"] != []
+    assert item["event_type"] == "other"
 
 
-def test_a_second_run_of_the_day_finds_the_same_items(whole: Whole) -> None:
-    cwd, _ = whole
+def test_a_second_run_of_the_day_finds_the_same_items(example_run: ExampleRun) -> None:
+    cwd, _ = example_run
     before = load(cwd, "out/lai_weekly/normalized/*/*/*/*/items.json")
     assert run(cwd, "--out", "again").returncode == 0
     again = load(cwd, "again/normalized/*/*/*/*/items.json")
     assert [item["item_id"] for item in again] == [item["item_id"] for item in before]
 
 
-def test_a_second_run_into_the_same_folder_asks_nothing(tmp_path: Path) -> None:
+def test_a_second_run_into_the_same_folder_sends_no_request(tmp_path: Path) -> None:
     assert run(tmp_path, *FEW).returncode == 0
     before = load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json")
     again = run(tmp_path, *FEW)
@@ -192,14 +192,14 @@ def test_log_lines_agree_with_the_table_and_the_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [("--client", "nobody"), ("--period-days", "0"), ("--sources", "no_such_key")])
-def test_a_request_that_is_wrong_writes_nothing(tmp_path: Path, option: tuple[str, str]) -> None:
+def test_a_refused_run_writes_nothing(tmp_path: Path, option: tuple[str, str]) -> None:
     done = run(tmp_path, *option)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"error: \w+: [^\n]*accepted: [^\n]*\n", done.stderr)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run(tmp_path, *FEW, "--out", "file")
     assert (done.returncode, done.stdout) == (1, "")

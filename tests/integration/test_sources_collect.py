@@ -1,4 +1,4 @@
-"""A run over good, bad and hostile sources at once: the good ones are read, each of the others fails by itself."""
+"""A run over valid, malformed and hostile sources: the valid ones are read, and each of the others fails alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE = """<ul><li><a href="c?x=1">Medincell dépose un dossier</a> 19/11/2026 <p
 
 def test_each_source_is_read_or_fails_alone() -> None:
     with HostileServer(host="127.0.0.2") as canary, HostileServer() as server:
-        server.answers.update(
+        server.responses.update(
             {
                 "/rss": gzipped(RSS.encode("latin-1"), "Content-Type: text/html; charset=utf-8"),
                 "/atom": http(ATOM.encode("utf-16")),

@@ -1,4 +1,4 @@
-"""The fetcher against servers that keep to HTTP, and against servers that do not."""
+"""The fetcher against valid HTTP servers and against others."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bedrock_resilience.clock import Clock
-    from support.hostileserver import Answer, Connection
+    from support.hostileserver import Connection, Response
     from vectora_normalize.sources.http.fetch import Resolver
 
-HERE = AddressPolicy(allowed=("127.0.0.1/32", "::1/128"), ports=None)
-QUICK = FetchLimits(total_seconds=0.4, connect_seconds=0.3, idle_seconds=0.3)
+LOOPBACK = AddressPolicy(allowed=("127.0.0.1/32", "::1/128"), ports=None)
+SHORT = FetchLimits(total_seconds=0.4, connect_seconds=0.3, idle_seconds=0.3)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 FEED = b"<rss><channel><title>t</title></channel></rss>"
 
@@ -63,7 +63,7 @@ def server() -> Iterator[HostileServer]:
 
 @pytest.fixture
 def canary() -> Iterator[HostileServer]:
-    """A server where no request may ever arrive: it listens on loopback, but not where the fetcher may go."""
+    """A server that must not get a connection: its loopback address is not allowed."""
     with HostileServer({"/": http(b"secret"), "/latest/meta-data/": http(b"secret")}, host="127.0.0.2") as running:
         yield running
         assert running.connections == 0
@@ -74,19 +74,19 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def at(*addresses: str) -> Resolver:
+def resolves_to(*addresses: str) -> Resolver:
     return lambda _host, _port: addresses
 
 
-def in_turn(*answers: Sequence[str]) -> Resolver:
-    waiting = iter(answers)
+def in_turn(*responses: Sequence[str]) -> Resolver:
+    waiting = iter(responses)
     return lambda _host, _port: next(waiting)
 
 
 def fetcher(
     limits: FetchLimits | None = None,
     *,
-    addresses: AddressPolicy = HERE,
+    addresses: AddressPolicy = LOOPBACK,
     resolver: Resolver = resolve,
     clock: Clock | None = None,
     tls: ssl.SSLContext | None = None,
@@ -98,29 +98,29 @@ def failure(
     url: str,
     limits: FetchLimits | None = None,
     *,
-    addresses: AddressPolicy = HERE,
+    addresses: AddressPolicy = LOOPBACK,
     resolver: Resolver = resolve,
     clock: Clock | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> FetchError:
-    reader = fetcher(limits, addresses=addresses, resolver=resolver, clock=clock or Ticking(), tls=tls)
+    client = fetcher(limits, addresses=addresses, resolver=resolver, clock=clock or Ticking(), tls=tls)
     with pytest.raises(FetchError) as caught:
-        reader.fetch(url)
+        client.fetch(url)
     return caught.value
 
 
-class TestAnswers:
-    def test_a_document_with_all_its_facts(self, server: HostileServer) -> None:
-        server.answers["/feed"] = http(FEED, 'Content-Type: Application/RSS+xml; Charset="UTF-8"; x=y')
+class TestResponses:
+    def test_a_document_with_all_attributes(self, server: HostileServer) -> None:
+        server.responses["/feed"] = http(FEED, 'Content-Type: Application/RSS+xml; Charset="UTF-8"; x=y')
         found = fetcher().fetch(f"{server.url}/feed?a=b")
         assert found.url == f"{server.url}/feed?a=b"
         assert (found.status, found.body, found.truncated) == (200, FEED, False)
         assert (found.content_type, found.charset) == ("application/rss+xml", "utf-8")
-        assert found.received_bytes == len(server.answers["/feed"])  # type: ignore[arg-type]  # fixed bytes
+        assert found.received_bytes == len(server.responses["/feed"])  # type: ignore[arg-type]  # fixed bytes
         assert 0 < found.elapsed < 5
 
-    def test_what_is_asked(self, server: HostileServer) -> None:
-        server.answers["/feed"] = http(FEED)
+    def test_the_request(self, server: HostileServer) -> None:
+        server.responses["/feed"] = http(FEED)
         fetcher().fetch(f"{server.url}/feed")
         (request,) = server.requests
         assert request.startswith("GET /feed HTTP/1.1\r\n")
@@ -132,7 +132,7 @@ class TestAnswers:
         assert "Referer" not in request
 
     @pytest.mark.parametrize(
-        "answer",
+        "response",
         [
             gzipped(FEED),
             b"HTTP/1.1 200 OK\r\n\r\n" + FEED,
@@ -144,21 +144,21 @@ class TestAnswers:
             http(FEED, "Content-Type: application/octet-stream"),
         ],
     )  # fmt: skip
-    def test_a_document_in_every_lawful_wrapping(self, server: HostileServer, answer: bytes) -> None:
-        server.answers["/"] = answer
+    def test_a_document_in_every_valid_form_of_response(self, server: HostileServer, response: bytes) -> None:
+        server.responses["/"] = response
         found = fetcher().fetch(server.url)
         assert (found.body, found.truncated) == (FEED, False)
 
     @pytest.mark.parametrize(
-        "answer",
+        "response",
         [
             http(FEED, length=len(FEED) + 10),
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n" + FEED,
             http(gzip.compress(FEED)[:-9], "Content-Encoding: gzip"),
         ],
     )
-    def test_a_document_that_is_cut_short_is_kept_and_marked(self, server: HostileServer, answer: bytes) -> None:
-        server.answers["/"] = answer
+    def test_a_truncated_document_is_returned_and_marked(self, server: HostileServer, response: bytes) -> None:
+        server.responses["/"] = response
         found = fetcher().fetch(server.url)
         assert found.body
         assert FEED.startswith(found.body)
@@ -182,10 +182,10 @@ class TestAnswers:
             ("599 Whatever", FetchErrorKind.SERVER_ERROR),
         ],
     )
-    def test_every_other_status_is_a_failure_of_its_kind(
+    def test_every_other_status_has_its_kind_of_failure(
         self, server: HostileServer, status: str, kind: FetchErrorKind
     ) -> None:
-        server.answers["/"] = http(
+        server.responses["/"] = http(
             b"" if status[0] == "2" and "Content" in status and "No" in status else b"x", status=status
         )
         error = failure(server.url)
@@ -194,28 +194,28 @@ class TestAnswers:
         assert error.received_bytes > 0
 
     @pytest.mark.parametrize("content_type", ["image/png", "video/mp4", "Application/ZIP; x=y", "font/woff2"])
-    def test_what_cannot_hold_items_is_not_even_read(self, server: HostileServer, content_type: str) -> None:
-        server.answers["/"] = http(b"x" * 100_000, f"Content-Type: {content_type}")
+    def test_the_body_of_an_unsupported_media_type_is_not_read(self, server: HostileServer, content_type: str) -> None:
+        server.responses["/"] = http(b"x" * 100_000, f"Content-Type: {content_type}")
         error = failure(server.url)
         assert error.kind is FetchErrorKind.UNSUPPORTED_MEDIA_TYPE
         assert content_type.partition(";")[0].lower() in error.message
 
-    def test_nothing_is_empty(self, server: HostileServer) -> None:
-        server.answers["/"] = http(b"")
+    def test_a_response_without_a_body(self, server: HostileServer) -> None:
+        server.responses["/"] = http(b"")
         assert failure(server.url).kind is FetchErrorKind.EMPTY_RESPONSE
-        server.answers["/"] = gzipped(b"")
+        server.responses["/"] = gzipped(b"")
         assert failure(server.url).kind is FetchErrorKind.EMPTY_RESPONSE
 
 
 class TestRetries:
-    def answer_in_turn(self, server: HostileServer, *answers: Answer) -> None:
-        waiting = list(answers)
+    def respond_in_turn(self, server: HostileServer, *responses: Response) -> None:
+        waiting = list(responses)
 
-        def answer(connection: Connection) -> None:
+        def response(connection: Connection) -> None:
             current = waiting.pop(0)
             connection.send(current) if isinstance(current, bytes) else current(connection)
 
-        server.answers["/"] = answer
+        server.responses["/"] = response
 
     @pytest.mark.parametrize(
         "first",
@@ -226,8 +226,8 @@ class TestRetries:
             b"HTTP/1.1 503 Busy\r\nRetry-After: later\r\n\r\n",
         ],
     )
-    def test_one_retry_after_a_moment(self, server: HostileServer, first: bytes) -> None:
-        self.answer_in_turn(server, first, http(FEED))
+    def test_one_retry_after_the_backoff(self, server: HostileServer, first: bytes) -> None:
+        self.respond_in_turn(server, first, http(FEED))
         clock = Ticking()
         found = fetcher(clock=clock).fetch(server.url)
         assert found.body == FEED
@@ -236,25 +236,25 @@ class TestRetries:
         assert 0.5 <= slept <= 1
 
     def test_no_second_retry(self, server: HostileServer) -> None:
-        self.answer_in_turn(server, *[http(b"x", status="500 Oops")] * 3)
+        self.respond_in_turn(server, *[http(b"x", status="500 Oops")] * 3)
         assert failure(server.url).kind is FetchErrorKind.SERVER_ERROR
         assert len(server.requests) == 2
 
     @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "304 Not Modified", "204 No Content"])
-    def test_what_will_not_change_is_not_asked_again(self, server: HostileServer, status: str) -> None:
-        server.answers["/"] = http(b"", status=status)
+    def test_other_failures_are_not_retried(self, server: HostileServer, status: str) -> None:
+        server.responses["/"] = http(b"", status=status)
         failure(server.url)
         assert len(server.requests) == 1
 
-    def test_the_wait_that_the_server_asks_for_is_kept(self, server: HostileServer) -> None:
-        self.answer_in_turn(server, http(b"x", "Retry-After: 7", status="429 Slow"), http(FEED))
+    def test_retry_after_in_seconds(self, server: HostileServer) -> None:
+        self.respond_in_turn(server, http(b"x", "Retry-After: 7", status="429 Slow"), http(FEED))
         clock = Ticking()
         assert fetcher(clock=clock).fetch(server.url).body == FEED
         assert clock.slept == [7.0]
 
-    def test_a_date_to_wait_for_is_read_by_the_servers_own_clock(self, server: HostileServer) -> None:
+    def test_retry_after_as_a_date_of_the_servers_clock(self, server: HostileServer) -> None:
         dates = "Date: Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After: Sat, 21 Nov 2026 10:00:09 GMT"
-        self.answer_in_turn(server, http(b"x", *dates, status="503 Busy"), http(FEED))
+        self.respond_in_turn(server, http(b"x", *dates, status="503 Busy"), http(FEED))
         clock = Ticking()
         fetcher(clock=clock).fetch(server.url)
         assert clock.slept == [9.0]
@@ -266,14 +266,14 @@ class TestRetries:
             ("Date: Sat, 21 Nov 2026 10:00:09 -0000", "Retry-After: Sat, 21 Nov 2026 10:00:00 -0000"),
         ],
     )
-    def test_a_date_that_has_passed_is_no_wait(self, server: HostileServer, headers: Sequence[str]) -> None:
-        self.answer_in_turn(server, http(b"x", *headers, status="503 Busy"), http(FEED))
+    def test_retry_after_as_a_date_in_the_past_is_no_delay(self, server: HostileServer, headers: Sequence[str]) -> None:
+        self.respond_in_turn(server, http(b"x", *headers, status="503 Busy"), http(FEED))
         clock = Ticking()
         fetcher(clock=clock).fetch(server.url)
         assert clock.slept == [0.0]
 
-    def test_a_wait_that_does_not_fit_is_not_begun(self, server: HostileServer) -> None:
-        server.answers["/"] = http(b"x", "Retry-After: 3600", status="429 Slow")
+    def test_no_retry_where_the_delay_does_not_fit(self, server: HostileServer) -> None:
+        server.responses["/"] = http(b"x", "Retry-After: 3600", status="429 Slow")
         clock = Ticking()
         error = failure(server.url, clock=clock)
         assert error.retry_after == 3600
@@ -281,8 +281,8 @@ class TestRetries:
         assert clock.slept == []
         assert len(server.requests) == 1
 
-    def test_the_end_of_the_run_is_an_end_for_waits_as_well(self, server: HostileServer) -> None:
-        server.answers["/"] = http(b"x", "Retry-After: 7", status="429 Slow")
+    def test_no_retry_where_the_delay_exceeds_the_end_of_the_run(self, server: HostileServer) -> None:
+        server.responses["/"] = http(b"x", "Retry-After: 7", status="429 Slow")
         clock = Ticking()
         with pytest.raises(FetchError):
             fetcher(clock=clock).fetch(server.url, until=clock.now + 5)
@@ -291,37 +291,39 @@ class TestRetries:
 
 class TestRedirects:
     @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
-    def test_a_redirect_is_followed_and_the_last_url_counts(self, server: HostileServer, status: str) -> None:
-        server.answers.update({"/": redirect("sub/feed?x=y", status), "/sub/feed": http(FEED)})
+    def test_a_redirect_is_followed_and_the_result_has_the_last_url(self, server: HostileServer, status: str) -> None:
+        server.responses.update({"/": redirect("sub/feed?x=y", status), "/sub/feed": http(FEED)})
         found = fetcher().fetch(server.url)
         assert found.url == f"{server.url}/sub/feed?x=y"
         assert server.paths == ["/", "/sub/feed?x=y"]
 
     def test_a_target_in_utf_8_and_with_spaces(self, server: HostileServer) -> None:
-        server.answers.update({"/": redirect(" /d\u00e9 p\u00f4t "), "/d%C3%A9%20p%C3%B4t": http(FEED)})
+        server.responses.update({"/": redirect(" /d\u00e9 p\u00f4t "), "/d%C3%A9%20p%C3%B4t": http(FEED)})
         assert fetcher().fetch(server.url).body == FEED
 
-    def test_only_so_many_redirects_are_followed(self, server: HostileServer) -> None:
-        server.answers["/"] = redirect("/?again")
+    def test_the_number_of_redirects_is_limited(self, server: HostileServer) -> None:
+        server.responses["/"] = redirect("/?again")
         error = failure(server.url, FetchLimits(max_redirects=3))
         assert error.kind is FetchErrorKind.TOO_MANY_REDIRECTS
         assert error.message.endswith("more than 3 redirects")
         assert len(server.requests) == 4
 
-    def test_no_redirect_is_followed_where_none_may(self, server: HostileServer) -> None:
-        server.answers["/"] = redirect("/x")
+    def test_redirects_can_be_disallowed(self, server: HostileServer) -> None:
+        server.responses["/"] = redirect("/x")
         assert failure(server.url, FetchLimits(max_redirects=0)).kind is FetchErrorKind.TOO_MANY_REDIRECTS
 
     @pytest.mark.parametrize("location", ["", "http://[::1"])
-    def test_a_redirect_to_nowhere_is_refused(self, server: HostileServer, location: str) -> None:
-        server.answers["/"] = redirect(location)
+    def test_a_redirect_without_a_valid_target_is_refused(self, server: HostileServer, location: str) -> None:
+        server.responses["/"] = redirect(location)
         assert failure(server.url).kind is FetchErrorKind.INVALID_REDIRECT
 
     @pytest.mark.parametrize(
         "location", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "http://a:b@127.0.0.1/"]
     )
-    def test_a_redirect_to_what_is_no_http_url_is_refused(self, server: HostileServer, location: str) -> None:
-        server.answers["/"] = redirect(location)
+    def test_a_redirect_to_another_scheme_or_with_credentials_is_refused(
+        self, server: HostileServer, location: str
+    ) -> None:
+        server.responses["/"] = redirect(location)
         error = failure(server.url)
         assert error.kind is FetchErrorKind.INVALID_URL
         assert "a:b" not in error.message
@@ -341,10 +343,10 @@ class TestRedirects:
             "http://\uff11\uff12\uff17.0.0.2:{port}/",
         ],
     )
-    def test_no_redirect_leads_to_a_forbidden_address(
+    def test_a_redirect_to_a_blocked_address_is_refused(
         self, server: HostileServer, canary: HostileServer, location: str
     ) -> None:
-        server.answers["/"] = redirect(location.format(port=canary.port))
+        server.responses["/"] = redirect(location.format(port=canary.port))
         error = failure(server.url, resolver=lambda host, _: ("127.0.0.2",) if host.endswith("example") else (host,))
         assert error.kind in {FetchErrorKind.BLOCKED_ADDRESS, FetchErrorKind.INVALID_URL}
 
@@ -352,42 +354,40 @@ class TestRedirects:
         "location",
         ["http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://10.0.0.1/", "http://0.0.0.0/"],
     )
-    def test_nothing_leads_to_the_metadata_service(self, server: HostileServer, location: str) -> None:
-        server.answers["/"] = redirect(location)
+    def test_a_redirect_to_the_metadata_service_is_refused(self, server: HostileServer, location: str) -> None:
+        server.responses["/"] = redirect(location)
         open_house = AddressPolicy.from_setting(allow_private_sources=True)
-        for policy in (HERE, open_house):
-            if policy is HERE or "10.0.0.1" not in location:
+        for policy in (LOOPBACK, open_house):
+            if policy is LOOPBACK or "10.0.0.1" not in location:
                 assert failure(server.url, addresses=policy).kind is FetchErrorKind.BLOCKED_ADDRESS
 
 
 class TestAddresses:
     @pytest.mark.parametrize("found", [("127.0.0.2",), ("93.184.216.34", "127.0.0.2"), ("169.254.169.254",)])
-    def test_a_name_is_judged_by_all_of_its_addresses(self, canary: HostileServer, found: tuple[str, ...]) -> None:
-        error = failure(f"http://news.example:{canary.port}/", resolver=at(*found))
+    def test_all_addresses_of_a_name_are_checked(self, canary: HostileServer, found: tuple[str, ...]) -> None:
+        error = failure(f"http://news.example:{canary.port}/", resolver=resolves_to(*found))
         assert error.kind is FetchErrorKind.BLOCKED_ADDRESS
         assert error.message.startswith(f"http://news.example:{canary.port}/: its address ")
 
-    def test_the_address_that_was_judged_is_the_one_that_is_asked(
-        self, server: HostileServer, canary: HostileServer
-    ) -> None:
+    def test_the_connection_goes_to_the_checked_address(self, server: HostileServer, canary: HostileServer) -> None:
         # DNS rebinding: the second look-up would be the bad one.
-        server.answers["/"] = http(FEED)
+        server.responses["/"] = http(FEED)
         found = fetcher(resolver=in_turn(("127.0.0.1",), ("127.0.0.2",))).fetch(f"http://rebind.example:{server.port}/")
         assert found.body == FEED
         assert f"Host: rebind.example:{server.port}\r\n" in server.requests[0]
         assert canary.connections == 0
 
-    def test_every_redirect_is_looked_up_and_judged_again(self, server: HostileServer) -> None:
-        server.answers["/"] = redirect("/again")
+    def test_the_name_of_every_redirect_is_resolved_and_checked(self, server: HostileServer) -> None:
+        server.responses["/"] = redirect("/again")
         error = failure(f"http://rebind.example:{server.port}/", resolver=in_turn(("127.0.0.1",), ("127.0.0.2",)))
         assert error.kind is FetchErrorKind.BLOCKED_ADDRESS
         assert server.paths == ["/"]
 
-    def test_the_next_address_is_tried_where_one_does_not_answer(self, server: HostileServer) -> None:
-        server.answers["/"] = http(FEED)
-        both = AddressPolicy(allowed=("127.0.0.0/8",), ports=None)
-        # Nobody listens on this port of 127.0.0.3.
-        found = fetcher(addresses=both, resolver=at("127.0.0.3", "127.0.0.1")).fetch(
+    def test_the_next_address_is_tried_after_a_connection_error(self, server: HostileServer) -> None:
+        server.responses["/"] = http(FEED)
+        all_loopback = AddressPolicy(allowed=("127.0.0.0/8",), ports=None)
+        # No server listens on this port of 127.0.0.3.
+        found = fetcher(addresses=all_loopback, resolver=resolves_to("127.0.0.3", "127.0.0.1")).fetch(
             f"http://news.example:{server.port}/"
         )
         assert found.body == FEED
@@ -397,22 +397,22 @@ class TestAddresses:
             assert fetcher().fetch(server.url).body == FEED
             assert f"Host: [::1]:{server.port}\r\n" in server.requests[0]
 
-    def test_a_port_that_no_web_server_has_is_refused(self) -> None:
+    def test_a_port_that_is_not_of_a_web_server_is_refused(self) -> None:
         error = failure("http://127.0.0.1:25/", addresses=AddressPolicy(allowed=("127.0.0.1/32",)))
         assert error.kind is FetchErrorKind.BLOCKED_ADDRESS
         assert error.message == "http://127.0.0.1:25/: port 25 is blocked; accepted: 80, 443, 8080, 8443"
 
-    @pytest.mark.parametrize("trouble", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
-    def test_a_name_without_addresses(self, trouble: Exception) -> None:
+    @pytest.mark.parametrize("exception", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
+    def test_a_name_without_addresses(self, exception: Exception) -> None:
         def refuse(*_: object) -> list[str]:
-            raise trouble
+            raise exception
 
-        for resolver in (refuse, at()):
+        for resolver in (refuse, resolves_to()):
             error = failure("http://nowhere.example/", resolver=resolver)
             assert error.kind is FetchErrorKind.DNS_ERROR
             assert error.message == "http://nowhere.example/: the host name cannot be resolved: it has no address"
 
-    def test_a_resolver_that_hangs_is_not_waited_for(self) -> None:
+    def test_the_lookup_has_a_timeout(self) -> None:
         release = threading.Event()
 
         def hang(*_: object) -> tuple[str, ...]:
@@ -421,21 +421,21 @@ class TestAddresses:
 
         clock = SystemClock()
         begin = clock.monotonic()
-        error = failure("http://slow.example/", QUICK, resolver=hang, clock=clock)
+        error = failure("http://slow.example/", SHORT, resolver=hang, clock=clock)
         release.set()
         assert error.kind is FetchErrorKind.DNS_ERROR
-        assert "no answer within 0.3 s" in error.message
+        assert "no response within 0.3 s" in error.message
         assert clock.monotonic() - begin < 5
 
-    def test_a_bug_of_the_resolver_is_a_name_without_addresses(self) -> None:
-        error = failure("http://odd.example/", resolver=at("not an address"))
+    def test_an_invalid_result_of_the_resolver_is_refused(self) -> None:
+        error = failure("http://odd.example/", resolver=resolves_to("not an address"))
         assert error.kind is FetchErrorKind.BLOCKED_ADDRESS
 
-    def test_the_systems_resolver(self) -> None:
+    def test_the_resolver_of_the_system(self) -> None:
         assert resolve("127.0.0.1", 80) == ("127.0.0.1",)
         assert set(resolve("localhost", 80)) <= {"127.0.0.1", "::1"}
 
-    def test_nobody_listens(self) -> None:
+    def test_a_port_without_a_server(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         error = failure(f"http://127.0.0.1:{port}/")
@@ -444,43 +444,41 @@ class TestAddresses:
 
 
 class TestLimits:
-    @pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW)
-    def test_whatever_drips_or_stalls_is_given_up_in_time(
-        self, server: HostileServer, answer: Callable[[Connection], object]
-    ) -> None:
-        server.answers["/"] = answer
+    @pytest.mark.parametrize("response", SLOW.values(), ids=SLOW)
+    def test_a_slow_response_times_out(self, server: HostileServer, response: Callable[[Connection], object]) -> None:
+        server.responses["/"] = response
         clock = SystemClock()
         begin = clock.monotonic()
-        error = failure(server.url, QUICK, clock=clock)
+        error = failure(server.url, SHORT, clock=clock)
         assert error.kind is FetchErrorKind.TIMEOUT
         assert clock.monotonic() - begin < 3
         assert 0.25 < error.elapsed < 3
 
-    @pytest.mark.parametrize(("answer", "says"), ENDLESS.values(), ids=ENDLESS)
-    def test_whatever_never_ends_is_cut_off(
-        self, server: HostileServer, answer: Callable[[Connection], object], says: str
+    @pytest.mark.parametrize(("response", "message"), ENDLESS.values(), ids=ENDLESS)
+    def test_an_endless_response_is_stopped_at_the_limit(
+        self, server: HostileServer, response: Callable[[Connection], object], message: str
     ) -> None:
-        server.answers["/"] = answer
+        server.responses["/"] = response
         error = failure(server.url, FetchLimits(max_bytes=100_000, max_wire_bytes=150_000))
         assert error.kind is FetchErrorKind.TOO_LARGE
-        assert says in error.message
+        assert message in error.message
         assert error.received_bytes < 300_000
 
-    def test_a_body_that_announces_too_much_is_not_read(self, server: HostileServer) -> None:
-        server.answers["/"] = http(b"x", length=10**9)
+    def test_a_body_with_a_content_length_above_the_limit_is_not_read(self, server: HostileServer) -> None:
+        server.responses["/"] = http(b"x", length=10**9)
         error = failure(server.url)
         assert error.kind is FetchErrorKind.TOO_LARGE
         assert "the body has 1000000000 bytes" in error.message
         assert error.received_bytes < 1000
 
-    def test_a_decompression_bomb_is_cut_off(self, server: HostileServer) -> None:
-        server.answers["/"] = gzipped(bytes(50 * 1024 * 1024))
+    def test_a_decompression_bomb_is_stopped_at_the_limit(self, server: HostileServer) -> None:
+        server.responses["/"] = gzipped(bytes(50 * 1024 * 1024))
         error = failure(server.url, FetchLimits(max_bytes=100_000))
         assert error.kind is FetchErrorKind.TOO_LARGE
         assert error.received_bytes < 200_000
 
     @pytest.mark.parametrize(
-        "answer",
+        "response",
         [
             b"SSH-2.0-OpenSSH_9.2\r\n",
             b"\x00\x01\x02\x03" * 100,
@@ -493,20 +491,20 @@ class TestLimits:
         ],
         ids=["ssh", "binary", "status", "version", "chunk", "headers", "gzip", "br"],
     )
-    def test_what_is_not_http_is_told(self, server: HostileServer, answer: bytes) -> None:
-        server.answers["/"] = answer
+    def test_an_invalid_response_fails_with_its_kind(self, server: HostileServer, response: bytes) -> None:
+        server.responses["/"] = response
         error = failure(server.url)
         assert error.kind is FetchErrorKind.INVALID_RESPONSE or error.kind is FetchErrorKind.CONNECTION_ERROR
         assert error.message.startswith(f"{server.url}: ")
 
-    def test_a_connection_that_breaks_is_told(self, server: HostileServer) -> None:
+    def test_a_reset_connection_fails_with_its_kind(self, server: HostileServer) -> None:
         def reset(connection: Connection) -> None:
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx")
-            connection.pause(0.05)  # so that the reset does not overtake the answer
+            connection.pause(0.05)  # so that the reset does not overtake the response
             # An RST instead of a FIN.
             connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
 
-        server.answers["/"] = reset
+        server.responses["/"] = reset
         error = failure(server.url)
         assert error.kind is FetchErrorKind.CONNECTION_ERROR
         assert error.message == f"{server.url}: connection error: Connection reset by peer"
@@ -523,86 +521,86 @@ class TestTls:
         authority.configure_trust(context)  # pyright: ignore[reportUnknownMemberType] - as above
         return context
 
-    def test_the_certificate_is_that_of_the_name(self, authority: trustme.CA) -> None:
+    def test_a_certificate_of_the_host_is_accepted(self, authority: trustme.CA) -> None:
         with self.serve(authority, "news.example") as server:
             url = f"https://news.example:{server.port}/"
-            found = fetcher(tls=self.trusting(authority), resolver=at("127.0.0.1")).fetch(url)
+            found = fetcher(tls=self.trusting(authority), resolver=resolves_to("127.0.0.1")).fetch(url)
         assert found.body == FEED
         assert found.url == url
 
     def test_a_certificate_of_another_name_is_refused(self, authority: trustme.CA) -> None:
         with self.serve(authority, "other.example", "127.0.0.1") as server:
             error = failure(
-                f"https://news.example:{server.port}/", tls=self.trusting(authority), resolver=at("127.0.0.1")
+                f"https://news.example:{server.port}/", tls=self.trusting(authority), resolver=resolves_to("127.0.0.1")
             )
         assert error.kind is FetchErrorKind.TLS_ERROR
         assert "Hostname mismatch" in error.message
         assert server.requests == []
 
-    def test_a_certificate_that_nobody_vouches_for_is_refused(self, authority: trustme.CA) -> None:
+    def test_a_certificate_of_an_unknown_authority_is_refused(self, authority: trustme.CA) -> None:
         with self.serve(authority, "127.0.0.1") as server:
             error = failure(server.url)
         assert error.kind is FetchErrorKind.TLS_ERROR
         assert server.requests == []
 
-    def test_a_server_without_tls_is_told(self) -> None:
+    def test_a_server_without_tls_fails_with_its_kind(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
 
-            def answer() -> None:
+            def response() -> None:
                 sock, _ = listener.accept()
                 with sock:
                     sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
                     sock.recv(4096)
 
-            thread = threading.Thread(target=answer)
+            thread = threading.Thread(target=response)
             thread.start()
             error = failure(f"https://127.0.0.1:{listener.getsockname()[1]}/")
             thread.join()
         assert error.kind is FetchErrorKind.TLS_ERROR
         assert "the TLS handshake failed" in error.message
 
-    def test_a_handshake_that_never_comes_is_given_up(self) -> None:
+    def test_the_handshake_has_a_timeout(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             clock = SystemClock()
             begin = clock.monotonic()
-            error = failure(f"https://127.0.0.1:{listener.getsockname()[1]}/", QUICK, clock=clock)
+            error = failure(f"https://127.0.0.1:{listener.getsockname()[1]}/", SHORT, clock=clock)
         assert error.kind is FetchErrorKind.TIMEOUT
         assert clock.monotonic() - begin < 5
 
-    def test_from_https_no_redirect_leads_to_http(self, authority: trustme.CA, server: HostileServer) -> None:
+    def test_a_redirect_from_https_to_http_is_refused(self, authority: trustme.CA, server: HostileServer) -> None:
         with self.serve(authority, "127.0.0.1") as secure:
-            secure.answers["/"] = redirect(f"{server.url}/?token=hunter2")
+            secure.responses["/"] = redirect(f"{server.url}/?token=hunter2")
             error = failure(secure.url, tls=self.trusting(authority))
         assert error.kind is FetchErrorKind.INVALID_REDIRECT
         assert "from https to http://127.0.0.1" in error.message
         assert "hunter2" not in error.message
         assert server.requests == []
 
-    def test_from_http_a_redirect_may_lead_to_https(self, authority: trustme.CA, server: HostileServer) -> None:
+    def test_a_redirect_from_http_to_https_is_followed(self, authority: trustme.CA, server: HostileServer) -> None:
         with self.serve(authority, "127.0.0.1") as secure:
-            server.answers["/"] = redirect(secure.url)
+            server.responses["/"] = redirect(secure.url)
             assert fetcher(tls=self.trusting(authority)).fetch(server.url).body == FEED
 
 
-class TestMany:
-    def test_results_come_in_the_order_of_the_urls(self, server: HostileServer) -> None:
+class TestConcurrency:
+    def test_results_are_in_the_order_of_the_urls(self, server: HostileServer) -> None:
         paths = [f"/{number}" for number in range(20)]
-        server.answers.update({path: http(path.encode()) for path in paths if path != "/7"})
+        server.responses.update({path: http(path.encode()) for path in paths if path != "/7"})
 
-        def read(index: int, found: FetchResult | FetchError) -> tuple[int, str]:
+        def parse(index: int, found: FetchResult | FetchError) -> tuple[int, str]:
             return index, found.kind if isinstance(found, FetchError) else found.body.decode()
 
-        results = fetcher().fetch_all([server.url + path for path in paths], read)
+        results = fetcher().fetch_all([server.url + path for path in paths], parse)
         assert results == [(index, path if index != 7 else "not_found") for index, path in enumerate(paths)]
 
-    def test_a_host_is_asked_politely_while_others_go_on(self) -> None:
-        both_here, other_read = threading.Barrier(2), threading.Event()
+    def test_the_requests_of_one_host_are_limited_while_others_go_on(self) -> None:
+        both_arrived, other_parsed = threading.Barrier(2), threading.Event()
 
         def wait(connection: Connection) -> None:
-            # Neither of the first two is answered before both are here and the other host has been read.
+            # The first two requests get a response after both have arrived and the other host was parsed.
             if connection.request.startswith(("GET /0 ", "GET /1 ")):
-                both_here.wait(10)
-                other_read.wait(10)
+                both_arrived.wait(10)
+                other_parsed.wait(10)
             connection.send(http(FEED))
 
         with (
@@ -611,35 +609,35 @@ class TestMany:
         ):
             urls = [*(f"{slow.url}/{n}" for n in range(6)), other.url]
 
-            def read(index: int, _: object) -> int:
+            def parse(index: int, _: object) -> int:
                 if index == 6:
-                    other_read.set()
+                    other_parsed.set()
                 return index
 
-            assert fetcher(FetchLimits(workers=8, per_host=2)).fetch_all(urls, read) == list(range(7))
-            assert slow.at_once == 2
+            assert fetcher(FetchLimits(workers=8, per_host=2)).fetch_all(urls, parse) == list(range(7))
+            assert slow.max_concurrent == 2
 
-    def test_no_more_than_so_many_at_once(self, server: HostileServer) -> None:
-        server.answers.update(
+    def test_the_number_of_concurrent_requests_is_limited(self, server: HostileServer) -> None:
+        server.responses.update(
             dict.fromkeys((f"/{number}" for number in range(12)), lambda c: c.pause(0.01).send(http(FEED)))
         )
         limits = FetchLimits(workers=3, per_host=12)
         fetcher(limits).fetch_all([f"{server.url}/{number}" for number in range(12)], lambda _index, _found: None)
-        assert 1 <= server.at_once <= 3
+        assert 1 <= server.max_concurrent <= 3
 
-    def test_documents_are_read_one_at_a_time(self, server: HostileServer) -> None:
-        server.answers["/"] = http(FEED)
+    def test_documents_are_parsed_one_at_a_time(self, server: HostileServer) -> None:
+        server.responses["/"] = http(FEED)
         reading = threading.Lock()
 
-        def read(*_: object) -> bool:
+        def parse(*_: object) -> bool:
             free = reading.acquire(blocking=False)
             threading.Event().wait(0.005)
             reading.release()
             return free
 
-        assert all(fetcher(FetchLimits(per_host=8)).fetch_all([server.url] * 16, read))
+        assert all(fetcher(FetchLimits(per_host=8)).fetch_all([server.url] * 16, parse))
 
-    def test_what_has_not_begun_at_the_end_fails_without_a_request(self, server: HostileServer) -> None:
+    def test_a_fetch_after_the_end_of_the_run_is_not_started(self, server: HostileServer) -> None:
         clock = Ticking()
         kinds = fetcher(clock=clock).fetch_all(
             [server.url, "nonsense"],
@@ -650,7 +648,7 @@ class TestMany:
         assert server.requests == []
 
     def test_a_fetch_ends_with_the_run(self, server: HostileServer) -> None:
-        server.answers["/"] = lambda c: c.pause(60)
+        server.responses["/"] = lambda c: c.pause(60)
         clock = SystemClock()
         begin = clock.monotonic()
         (error,) = fetcher(clock=clock).fetch_all([server.url], lambda _, found: found, until=begin + 0.3)
@@ -658,8 +656,8 @@ class TestMany:
         assert error.kind is FetchErrorKind.TIMEOUT
         assert clock.monotonic() - begin < 5
 
-    def test_a_crash_of_the_reader_is_raised_and_ends_the_rest(self, server: HostileServer) -> None:
-        server.answers["/"] = http(FEED)
+    def test_a_crash_of_the_parser_is_raised_and_stops_the_others(self, server: HostileServer) -> None:
+        server.responses["/"] = http(FEED)
 
         def crash(*_: object) -> None:
             raise ZeroDivisionError
@@ -670,14 +668,14 @@ class TestMany:
         assert len(server.requests) == 1
         assert threading.active_count() <= before + 5  # the server's own threads
 
-    def test_nothing_at_all(self) -> None:
+    def test_no_urls(self) -> None:
         assert fetcher().fetch_all([], lambda _index, _found: None) == []
 
 
 class TestSecrets:
-    def test_no_secret_is_logged_or_told(self, server: HostileServer, caplog: pytest.LogCaptureFixture) -> None:
+    def test_no_secret_is_in_a_message_or_log(self, server: HostileServer, caplog: pytest.LogCaptureFixture) -> None:
         secret = "hunter2"
-        answers: dict[str, Answer] = {
+        responses: dict[str, Response] = {
             "/404": http(b"", status="404 None"),
             "/headers": b"HTTP/1.1 200 OK\r\nbroken header\r\n: x\r\n\r\n" + FEED,
             "/loop": redirect(f"/loop?key={secret}"),
@@ -686,14 +684,14 @@ class TestSecrets:
             "/to": redirect(f"http://user:{secret}@127.0.0.1/"),
             "/wrong": redirect(f"http://127.0.0.2/?key={secret}"),
         }
-        server.answers.update(answers)
-        urls = [f"{server.url}{path}?key={secret}" for path in answers]
+        server.responses.update(responses)
+        urls = [f"{server.url}{path}?key={secret}" for path in responses]
         urls += [f"http://u:{secret}@127.0.0.1/", f"https://127.0.0.1:1/?key={secret}", f"ftp://{secret}@x/"]
 
-        def read(_: int, found: FetchResult | FetchError) -> str:
+        def parse(_: int, found: FetchResult | FetchError) -> str:
             return str(found) + repr(found) if isinstance(found, FetchError) else ""
 
         with caplog.at_level(logging.DEBUG):
-            told = fetcher(clock=Ticking()).fetch_all(urls, read)
-        assert all(secret not in text for text in told)
+            messages = fetcher(clock=Ticking()).fetch_all(urls, parse)
+        assert all(secret not in text for text in messages)
         assert caplog.records == []

@@ -1,4 +1,4 @@
-"""What is written into a feed or page comes out of it again, and nothing that is written there breaks the reader."""
+"""Items that are written as a feed or page are parsed to the same items, and any input is parsed or refused."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 BASE = "https://example.com/news/"
 
 
-class News(NamedTuple):
-    """A piece of news before anybody has put it into a document."""
+class WrittenItem(NamedTuple):
+    """The content of an item, before it is written as a feed or page."""
 
     title: str
     text: str
@@ -31,22 +31,22 @@ class News(NamedTuple):
 
 
 def words(least: int, most: int) -> st.SearchStrategy[str]:
-    """Texts of several words, in letters of many scripts, with characters that markup has to escape."""
+    """Texts of several words in many scripts, with characters that must be escaped in markup."""
     letters = st.characters(categories=["Lu", "Ll", "Lo"], include_characters="<>&'\"-")
     return (
         st.lists(st.text(letters, min_size=4, max_size=9), min_size=least, max_size=most).map(" ".join).map(clean_text)
     )
 
 
-NEWS = st.builds(
-    News,
-    # A page only takes for a title what reads like one.
+WRITTEN_ITEM = st.builds(
+    WrittenItem,
+    # On a page only a text that reads like a title is one.
     title=words(4, 6).filter(lambda title: sum(map(str.isalpha, title)) > 30),
     text=words(3, 30),
     path=st.from_regex(r"[a-z0-9]{1,12}", fullmatch=True),
     day=st.dates(dt.date(2020, 1, 1), dt.date(2030, 12, 31)),
 )
-ITEMS = st.lists(NEWS, min_size=1, max_size=6, unique_by=lambda news: news.path)
+ITEMS = st.lists(WRITTEN_ITEM, min_size=1, max_size=6, unique_by=lambda item: item.path)
 
 
 def read_back(document: Document) -> list[tuple[str, str, str, dt.date | None]]:
@@ -55,21 +55,21 @@ def read_back(document: Document) -> list[tuple[str, str, str, dt.date | None]]:
     ]
 
 
-def expected(items: list[News]) -> list[tuple[str, str, str, dt.date | None]]:
-    return [(news.title, news.text, f"https://example.com/{news.path}", news.day) for news in items]
+def expected(items: list[WrittenItem]) -> list[tuple[str, str, str, dt.date | None]]:
+    return [(item.title, item.text, f"https://example.com/{item.path}", item.day) for item in items]
 
 
-def twice(text: str) -> str:
-    """A text as HTML, inside of XML."""
+def escaped_twice(text: str) -> str:
+    """A text as HTML inside XML."""
     return escape(escape(text))
 
 
 @given(ITEMS)
-def test_rss_gives_back_what_was_written(items: list[News]) -> None:
+def test_rss_round_trip(items: list[WrittenItem]) -> None:
     rows = "".join(
-        f"<item><title>{twice(news.title)}</title><link>/{news.path}</link><description>{twice(news.text)}</description>"
-        f"<pubDate>{news.day:%a, %d %b %Y} 12:00:00 +0000</pubDate></item>"
-        for news in items
+        f"<item><title>{escaped_twice(item.title)}</title><link>/{item.path}</link><description>{escaped_twice(item.text)}</description>"
+        f"<pubDate>{item.day:%a, %d %b %Y} 12:00:00 +0000</pubDate></item>"
+        for item in items
     )
     document = parse_feed(f"<rss version='2.0'><channel>{rows}</channel></rss>".encode(), base=BASE)
     assert read_back(document) == expected(items)
@@ -77,37 +77,37 @@ def test_rss_gives_back_what_was_written(items: list[News]) -> None:
 
 
 @given(ITEMS)
-def test_atom_gives_back_what_was_written(items: list[News]) -> None:
+def test_atom_round_trip(items: list[WrittenItem]) -> None:
     rows = "".join(
-        f'<entry><title type="html"><![CDATA[{escape(news.title)}]]></title><link href="/{news.path}"/>'
-        f'<content type="html">{twice(news.text)}</content><updated>{news.day}T12:00:00Z</updated></entry>'
-        for news in items
+        f'<entry><title type="html"><![CDATA[{escape(item.title)}]]></title><link href="/{item.path}"/>'
+        f'<content type="html">{escaped_twice(item.text)}</content><updated>{item.day}T12:00:00Z</updated></entry>'
+        for item in items
     )
     source = f'<feed xmlns="http://www.w3.org/2005/Atom">{rows}</feed>'
     assert read_back(parse_feed(source.encode("utf-16"), base=BASE, charset="iso-8859-1")) == expected(items)
 
 
 @given(ITEMS)
-def test_json_feed_gives_back_what_was_written(items: list[News]) -> None:
+def test_json_feed_round_trip(items: list[WrittenItem]) -> None:
     rows = [
         {
-            "title": escape(news.title),
-            "content_html": escape(news.text),
-            "url": f"/{news.path}",
-            "date_published": f"{news.day}T12:00:00Z",
+            "title": escape(item.title),
+            "content_html": escape(item.text),
+            "url": f"/{item.path}",
+            "date_published": f"{item.day}T12:00:00Z",
         }
-        for news in items
+        for item in items
     ]
     source = json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": rows})
     assert read_back(parse_feed(source.encode(), base=BASE)) == expected(items)
 
 
 @given(ITEMS)
-def test_a_page_gives_back_what_was_written(items: list[News]) -> None:
+def test_page_round_trip(items: list[WrittenItem]) -> None:
     rows = "".join(
-        f'<li><h3><a href="/{news.path}">{escape(news.title)}</a></h3><time datetime="{news.day}">then</time>'
-        f"<p>{escape(news.text)}</p></li>"
-        for news in items
+        f'<li><h3><a href="/{item.path}">{escape(item.title)}</a></h3><time datetime="{item.day}">then</time>'
+        f"<p>{escape(item.text)}</p></li>"
+        for item in items
     )
     document = parse_page(f"<ul>{rows}</ul>".encode(), base=BASE)
     assert [entry[0::2] for entry in read_back(document)] == [(e[0], e[2]) for e in expected(items)]
@@ -164,29 +164,29 @@ TOKENS = st.sampled_from(
         ),
     ]
 )
-SOUP = st.lists(TOKENS, max_size=60).map("".join).map(lambda text: text.encode("utf-8", "surrogatepass"))
+TAG_SOUP = st.lists(TOKENS, max_size=60).map("".join).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-def check(entries: tuple[DocumentEntry, ...]) -> None:
+def assert_usable(entries: tuple[DocumentEntry, ...]) -> None:
     for entry in entries:
         assert entry.link == "" or entry.link.startswith(("http://", "https://"))
         clean_markup(entry.title, 20_000).encode()
         clean_markup(entry.summary, 20_000).encode()
 
 
-@given(SOUP | st.binary(max_size=400))
-def test_whatever_comes_as_a_feed_is_read_or_refused(body: bytes) -> None:
+@given(TAG_SOUP | st.binary(max_size=400))
+def test_any_feed_is_parsed_or_refused(body: bytes) -> None:
     for wrapped in (body, b"<rss><channel>" + body):
         try:
-            check(parse_feed(wrapped, base=BASE).entries)
+            assert_usable(parse_feed(wrapped, base=BASE).entries)
         except ParseError as problem:
-            assert problem.message  # noqa: PT017 - either outcome is one
+            assert problem.message  # noqa: PT017 - both outcomes are valid
 
 
-@given(SOUP | st.binary(max_size=400))
-def test_whatever_comes_as_a_page_is_read_or_refused(body: bytes) -> None:
+@given(TAG_SOUP | st.binary(max_size=400))
+def test_any_page_is_parsed_or_refused(body: bytes) -> None:
     for wrapped in (body, b"<a href=/x>Some title of news</a>" + body):
         try:
-            check(parse_page(wrapped, base=BASE).entries)
+            assert_usable(parse_page(wrapped, base=BASE).entries)
         except ParseError as problem:
-            assert problem.message  # noqa: PT017 - either outcome is one
+            assert problem.message  # noqa: PT017 - both outcomes are valid

@@ -25,7 +25,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from support.hostileserver import Answer, HostileServer, http
+from support.hostileserver import HostileServer, Response, http
 from support.stopwatch import Stopwatch
 from vectora_normalize.local.rendering import render
 from vectora_normalize.sources.collect import Window, ingest, read_source
@@ -300,8 +300,8 @@ def served(recipes: Sequence[Recipe]) -> Generator[tuple[HostileServer, HostileS
             number = int(connection.request.split(" ")[1].removeprefix("/"))
             connection.send(recipes[number]().response(address))
 
-        answers: dict[str, Answer] = {f"/{number}": serve for number in range(len(recipes))}
-        server.answers = answers
+        responses: dict[str, Response] = {f"/{number}": serve for number in range(len(recipes))}
+        server.responses = responses
         yield server, canary
 
 

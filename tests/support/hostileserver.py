@@ -1,6 +1,6 @@
-"""A server on loopback whose answers are functions of the connection: they drip, flood, stall, lie and break off.
+"""A server on loopback whose responses are functions of the connection, and so may violate HTTP.
 
-`http.server` keeps to HTTP, and hostile sources do not.
+They can be slow, endless, incomplete or wrong, which ``http.server`` does not support.
 """
 
 from __future__ import annotations
@@ -15,45 +15,45 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-Answer: TypeAlias = "bytes | Callable[[Connection], object]"
+Response: TypeAlias = "bytes | Callable[[Connection], object]"
 
-_POLL: Final = 0.02  # seconds that closing may take
+_POLL_SECONDS: Final = 0.02  # the longest that closing the server takes
 
 
 class Connection:
-    """The server's side of a connection, once the request has been read.
+    """The server's side of a connection after the request was received.
 
     Args:
         sock: The connected socket.
         request: The head of the request.
         stopped: Set when the server closes.
-        answered: Called before the first byte is sent.
+        on_response: Called before the first byte is sent.
     """
 
     def __init__(
-        self, sock: socket.socket, request: str, stopped: threading.Event, answered: Callable[[], None]
+        self, sock: socket.socket, request: str, stopped: threading.Event, on_response: Callable[[], None]
     ) -> None:
         self.sock = sock
         self.request = request
         self._stopped = stopped
-        self._answered: Callable[[], None] | None = answered
+        self._on_response: Callable[[], None] | None = on_response
 
     def send(self, data: bytes) -> Self:
-        """Send bytes now."""
-        if self._answered:
-            self._answered()
-            self._answered = None
+        """Send bytes."""
+        if self._on_response:
+            self._on_response()
+            self._on_response = None
         self.sock.sendall(data)
         return self
 
     def pause(self, seconds: float) -> Self:
-        """Wait; if the server closes meanwhile, that is the end of the answer."""
+        """Wait; end the response if the server closes in the meantime."""
         if self._stopped.wait(seconds):
             raise ConnectionError
         return self
 
     def drip(self, data: bytes, *, every: float = 0.02) -> NoReturn:
-        """Send one byte at a time, over and over."""
+        """Send the bytes one at a time, without end."""
         while True:
             for byte in data:
                 self.send(bytes([byte])).pause(every)
@@ -65,24 +65,28 @@ class Connection:
 
 
 class HostileServer:
-    """A server whose paths are answered by functions or fixed bytes; a context manager.
+    """A server whose responses are functions or fixed bytes; a context manager.
 
     Args:
-        answers: Path, without its query, to its answer; others are answered with 404.
+        responses: Path, without its query, to its response; other paths get 404.
         host: Loopback address to listen on.
         tls: Context, for https.
     """
 
     def __init__(
-        self, answers: dict[str, Answer] | None = None, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+        self,
+        responses: dict[str, Response] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.answers = answers or {}
+        self.responses = responses or {}
         self.requests: list[str] = []
-        """The head of each request that came, in order."""
+        """The head of each request, in order."""
         self.connections = 0
-        """How many connections were opened, with or without a request."""
-        self.at_once = 0
-        """The most requests that were waiting for the first byte of their answer at one moment."""
+        """The number of connections, with or without a request."""
+        self.max_concurrent = 0
+        """The highest number of requests that waited for the first byte of their response at the same time."""
         self._host = host
         self._tls = tls
         self._waiting = 0
@@ -94,7 +98,7 @@ class HostileServer:
     def __enter__(self) -> Self:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         self._listener = socket.create_server((self._host, 0), family=family)
-        self._listener.settimeout(_POLL)
+        self._listener.settimeout(_POLL_SECONDS)
         self.port: int = self._listener.getsockname()[1]
         self._start(self._listen)
         return self
@@ -112,13 +116,13 @@ class HostileServer:
 
     @property
     def url(self) -> str:
-        """Its address, without a slash at the end."""
+        """The URL of the server, without a slash at the end."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
     @property
     def paths(self) -> list[str]:
-        """The paths that were asked for, in order, with their queries."""
+        """The requested paths with their queries, in order."""
         return [request.split(" ")[1] for request in self.requests]
 
     def _start(self, work: Callable[..., None], *arguments: object) -> None:
@@ -138,15 +142,15 @@ class HostileServer:
             self._open.add(sock)
             self.connections += 1
         try:
-            # The reader goes away in the middle of hostile answers: that is what the tests are about.
+            # The client disconnects during hostile responses, as it should.
             with contextlib.suppress(OSError):
-                self._answer(self._tls.wrap_socket(sock, server_side=True) if self._tls else sock)
+                self._respond(self._tls.wrap_socket(sock, server_side=True) if self._tls else sock)
         finally:
             with self._lock:
                 self._open.discard(sock)
             sock.close()
 
-    def _answer(self, sock: socket.socket) -> None:
+    def _respond(self, sock: socket.socket) -> None:
         with sock:
             head = b""
             while b"\r\n\r\n" not in head:
@@ -158,30 +162,32 @@ class HostileServer:
             with self._lock:
                 self.requests.append(request)
                 self._waiting += 1
-                self.at_once = max(self.at_once, self._waiting)
-            connection = Connection(sock, request, self._stopped, self._answered)
-            answer = self.answers.get(request.split(" ")[1].partition("?")[0], http(b"none", status="404 Not Found"))
-            if isinstance(answer, bytes):
-                connection.send(answer)
+                self.max_concurrent = max(self.max_concurrent, self._waiting)
+            connection = Connection(sock, request, self._stopped, self._response_begins)
+            response = self.responses.get(
+                request.split(" ")[1].partition("?")[0], http(b"none", status="404 Not Found")
+            )
+            if isinstance(response, bytes):
+                connection.send(response)
             else:
-                answer(connection)
+                response(connection)
 
-    def _answered(self) -> None:
+    def _response_begins(self) -> None:
         with self._lock:
             self._waiting -= 1
 
 
 def http(body: bytes = b"", *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
-    """A well-formed answer; `length` lies about its length."""
+    """Return a well-formed response; ``length`` replaces its true ``Content-Length``."""
     head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
 def redirect(location: str, status: str = "302 Found") -> bytes:
-    """A redirect."""
+    """Return a redirect."""
     return http(b"", f"Location: {location}", status=status)
 
 
 def gzipped(body: bytes, *headers: str) -> bytes:
-    """A well-formed answer with a compressed body."""
+    """Return a well-formed response with a gzip body."""
     return http(gzip.compress(body, mtime=0), "Content-Encoding: gzip", *headers)

@@ -377,6 +377,6 @@ def _lookup(resolver: Resolver, target: RequestTarget, seconds: float) -> tuple[
     thread.start()
     thread.join(seconds)
     if not addresses:
-        reason = f"no answer within {seconds:.1f} s" if thread.is_alive() else "it has no address"
+        reason = f"no response within {seconds:.1f} s" if thread.is_alive() else "it has no address"
         raise FetchError(FetchErrorKind.DNS_ERROR, f"the host name cannot be resolved: {reason}")
     return tuple(addresses)

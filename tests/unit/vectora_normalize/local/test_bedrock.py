@@ -1,4 +1,4 @@
-"""The client of a local run reaches the emulator, whatever the user's environment says, and leaves it as it was."""
+"""The client of a local run calls the emulator, whatever the environment, and leaves the environment unchanged."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_proxy_of_the_operating_system_does_not_matter(monkeypatch: pytest.Mon
         assert ask(emulator) == "assistant"
 
 
-def test_the_environment_comes_back_when_no_client_could_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_restored_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "mine")
     with pytest.raises(ValueError, match="workers"):
         emulator_client(NOWHERE, workers=0, read_timeout=5.0)

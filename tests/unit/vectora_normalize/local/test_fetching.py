@@ -1,4 +1,4 @@
-"""The real fetcher reads the folder, under the addresses that the sources have on the web."""
+"""The real fetcher reads the local files, under the URLs of the sources."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def fetcher(tmp_path: Path) -> Iterator[LocalFetcher]:
 
 
 @pytest.mark.parametrize("url", ["https://press.example/feed.xml", "http://press.example/feed.xml?from=rss"])
-def test_a_source_is_read_under_its_own_address(fetcher: LocalFetcher, url: str) -> None:
+def test_a_result_has_the_url_of_the_source(fetcher: LocalFetcher, url: str) -> None:
     found = fetcher.fetch(url)
     assert (found.url, found.body, found.content_type) == (url, b"<rss>2026-02-28</rss>", "application/xml")
 
 
-def test_a_port_is_no_part_of_the_folder(fetcher: LocalFetcher) -> None:
+def test_the_port_of_a_url_is_not_part_of_the_path(fetcher: LocalFetcher) -> None:
     assert fetcher.fetch("https://press.example:8443/feed.xml").body == b"<rss>2026-02-28</rss>"
 
 
-def test_a_missing_file_is_named(fetcher: LocalFetcher, tmp_path: Path) -> None:
+def test_a_missing_file_is_in_the_message(fetcher: LocalFetcher, tmp_path: Path) -> None:
     with pytest.raises(FetchError) as raised:
         fetcher.fetch("https://press.example/none.xml?key=secret")
     assert raised.value.kind is FetchErrorKind.NOT_FOUND
@@ -45,7 +45,7 @@ def test_a_missing_file_is_named(fetcher: LocalFetcher, tmp_path: Path) -> None:
     )
 
 
-def test_another_failure_keeps_its_words_and_names_the_source(fetcher: LocalFetcher, tmp_path: Path) -> None:
+def test_another_failure_has_its_message_with_the_url_of_the_source(fetcher: LocalFetcher, tmp_path: Path) -> None:
     (tmp_path / "press.example/picture.xml").write_bytes(b"")
     with pytest.raises(FetchError) as raised:
         fetcher.fetch("https://press.example/picture.xml")
@@ -53,13 +53,13 @@ def test_another_failure_keeps_its_words_and_names_the_source(fetcher: LocalFetc
     assert str(raised.value) == "https://press.example/picture.xml: the response has no body"
 
 
-def test_an_address_that_the_real_fetcher_refuses_is_refused(fetcher: LocalFetcher) -> None:
+def test_a_url_that_the_real_fetcher_refuses_is_refused(fetcher: LocalFetcher) -> None:
     with pytest.raises(FetchError) as raised:
         fetcher.fetch("file:///etc/passwd")
     assert raised.value.kind is FetchErrorKind.INVALID_URL
 
 
-def test_many_are_fetched_as_the_real_fetcher_does(fetcher: LocalFetcher) -> None:
+def test_many_urls_are_fetched(fetcher: LocalFetcher) -> None:
     urls = ["https://press.example/feed.xml", "https://press.example/none.xml"]
 
     def read(index: int, found: FetchResult | FetchError) -> tuple[int, bool]:

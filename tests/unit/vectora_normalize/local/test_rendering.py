@@ -1,4 +1,4 @@
-"""Placeholders become dates in the formats of real feeds, wherever the machine is and whatever the file's encoding."""
+"""Placeholders become dates in the formats of real feeds, in every locale and encoding."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_months_and_days_keep_their_english_names_under_another_locale() -> None
 
 
 @given(st.dates(dt.date(1971, 1, 1), dt.date(9990, 1, 1)), st.integers(-300, 300), st.times(), st.integers(-23, 23))
-def test_the_two_formats_with_a_zone_name_the_same_instant(day: dt.date, days: int, time: dt.time, hours: int) -> None:
+def test_both_formats_with_a_zone_give_the_same_instant(day: dt.date, days: int, time: dt.time, hours: int) -> None:
     terms = f"{time:%H:%M:%S}"
     zone = f"{hours:+03d}00"
     mail = email.utils.parsedate_to_datetime(rendered(f"{{{{ date {days}d {terms} rfc822 {zone} }}}}", day))
@@ -71,19 +71,19 @@ def test_the_two_formats_with_a_zone_name_the_same_instant(day: dt.date, days: i
 
 
 @pytest.mark.parametrize(
-    "untouched",
+    "text",
     ["{{ title }}", "{{ dates }}", "{ date -1d iso-date }", "{{ updated }}", "{% date %}", "", "plain"],
 )
-def test_other_braces_are_left_alone(untouched: str) -> None:
-    assert rendered(untouched) == untouched
+def test_other_braces_are_not_changed(text: str) -> None:
+    assert rendered(text) == text
 
 
-def test_bytes_of_any_encoding_pass_through() -> None:
+def test_bytes_in_any_encoding_are_kept() -> None:
     assert render(b"\xff\xfe \xe9 {{ date -1d iso-date }} \x00\xc3", TODAY) == b"\xff\xfe \xe9 2026-03-13 \x00\xc3"
 
 
 @pytest.mark.parametrize(
-    ("placeholder", "told"),
+    ("placeholder", "message"),
     [
         ("{{ date }}", "accepted: {{ date -2d"),
         ("{{ date today }}", "got {{ date today }}"),
@@ -97,7 +97,7 @@ def test_bytes_of_any_encoding_pass_through() -> None:
         ("{{ date -99999d 12:00 rfc822 }}", "got {{ date -99999d 12:00 rfc822 }}"),
     ],
 )
-def test_a_placeholder_that_cannot_be_read_is_told_with_what_is_accepted(placeholder: str, told: str) -> None:
+def test_an_invalid_placeholder_is_refused_with_what_is_accepted(placeholder: str, message: str) -> None:
     with pytest.raises(TemplateError) as raised:
         rendered(placeholder, dt.date(100, 1, 1))
-    assert told in str(raised.value)
+    assert message in str(raised.value)

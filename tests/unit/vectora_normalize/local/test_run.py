@@ -1,4 +1,4 @@
-"""A folder becomes what a run touches, or says in one sentence what it lacks."""
+"""A folder becomes the dependencies of a run, or is refused with a reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def refusal_of(check: LocalFolder) -> str:
     return str(raised.value)
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "none", tmp_path / "file"):
         text = refusal_of(LocalFolder(path))
@@ -37,7 +37,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
         assert "such as examples/lai_weekly" in text
 
 
-def test_a_folder_without_its_parts_is_refused_with_their_names(tmp_path: Path) -> None:
+def test_missing_folders_are_listed(tmp_path: Path) -> None:
     assert "which has no config/ and sources/" in refusal_of(LocalFolder(tmp_path))
     (tmp_path / "config").mkdir()
     assert "which has no sources/;" in refusal_of(LocalFolder(tmp_path))
@@ -49,7 +49,7 @@ def test_the_only_client_is_found(folder: LocalFolder) -> None:
     assert folder.only_client() == "small"
 
 
-def test_several_clients_are_named_and_none_is_chosen(tmp_path: Path) -> None:
+def test_several_clients_are_listed_and_none_is_chosen(tmp_path: Path) -> None:
     folder = small_folder(tmp_path, clients=("weekly", "daily"))
     with pytest.raises(RunRefusedError, match=r"--client: missing; accepted: one of those in .*: daily, weekly"):
         folder.only_client()
@@ -60,7 +60,7 @@ def test_a_folder_without_a_client_is_refused(tmp_path: Path) -> None:
         LocalFolder(tmp_path).only_client()
 
 
-def test_the_environment_tunes_the_calls_and_nothing_else(folder: LocalFolder) -> None:
+def test_only_the_bedrock_settings_of_the_environment_are_used(folder: LocalFolder) -> None:
     environ = {
         "BEDROCK_MAX_RETRIES": "5",
         "BEDROCK_BASE_DELAY": "1.0",
@@ -81,13 +81,13 @@ def test_the_environment_tunes_the_calls_and_nothing_else(folder: LocalFolder) -
     assert settings_for(folder, Path("results"), environ, workers=9).max_workers == 9
 
 
-def test_a_variable_that_cannot_be_read_is_refused(folder: LocalFolder) -> None:
+def test_an_invalid_variable_is_refused(folder: LocalFolder) -> None:
     with pytest.raises(RunRefusedError, match=r"BEDROCK_MAX_RETRIES='many': .*accepted: a whole number >= 0"):
         settings_for(folder, Path("results"), {"BEDROCK_MAX_RETRIES": "many"}, workers=None)
 
 
 @pytest.mark.parametrize("quota", [None, Quota(requests_per_minute=1, burst=1)])
-def test_the_pipeline_runs_on_the_parts(folder: LocalFolder, tmp_path: Path, quota: Quota | None) -> None:
+def test_the_pipeline_runs_with_the_dependencies(folder: LocalFolder, tmp_path: Path, quota: Quota | None) -> None:
     out = tmp_path / "out"
     settings = settings_for(folder, out, {"BEDROCK_MAX_RETRIES": "0"}, workers=1)
     request = RunRequest(client_id="small")

@@ -1,4 +1,4 @@
-"""A folder of files answers like the web, and nothing outside the folder does."""
+"""The server responds with the files of a folder, and with nothing outside it."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def get(server: SourceServer, target: str) -> tuple[int, str, bytes]:
     connection = http.client.HTTPConnection(host, timeout=5)
     try:
         connection.request("GET", target)
-        answer = connection.getresponse()
-        return answer.status, answer.headers["Content-Type"], answer.read()
+        response = connection.getresponse()
+        return response.status, response.headers["Content-Type"], response.read()
     finally:
         connection.close()
 
@@ -65,7 +65,9 @@ def get(server: SourceServer, target: str) -> tuple[int, str, bytes]:
         ("/press.example/film.bin", "application/octet-stream", b"\x00"),
     ],
 )
-def test_a_file_is_answered_with_its_type(server: SourceServer, target: str, content_type: str, body: bytes) -> None:
+def test_a_file_is_served_with_its_content_type(
+    server: SourceServer, target: str, content_type: str, body: bytes
+) -> None:
     assert get(server, target) == (200, content_type, body)
 
 
@@ -86,26 +88,26 @@ def test_a_file_is_answered_with_its_type(server: SourceServer, target: str, con
         "/" + "long" * 500,
     ],
 )
-def test_anything_else_is_not_found(server: SourceServer, target: str) -> None:
+def test_any_other_target_is_not_found(server: SourceServer, target: str) -> None:
     status, _, body = get(server, target)
     assert status == 404
     assert b"secret" not in body
 
 
-def test_a_placeholder_that_cannot_be_read_is_a_server_error_that_says_so(server: SourceServer) -> None:
+def test_an_invalid_placeholder_is_a_server_error_with_a_message(server: SourceServer) -> None:
     status, _, body = get(server, "/press.example/broken.rss")
     assert status == 500
     assert b"got {{ date whenever }}" in body
 
 
-def test_the_file_of_a_target_is_known_whether_it_is_there_or_not(folder: Path) -> None:
+def test_the_file_of_a_target_may_be_missing(folder: Path) -> None:
     server = SourceServer(folder, TODAY)
     assert server.file_of("/press.example/none.xml?page=2") == folder / "press.example/none.xml"
     assert server.file_of("/press.example/") == folder / "press.example/index.html"
     assert server.file_of("/press.example/../x") is None
 
 
-def test_a_reader_that_goes_away_is_no_error_of_the_server(
+def test_a_client_that_disconnects_is_not_an_error_of_the_server(
     server: SourceServer, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "press.example/large.xml").write_bytes(b"x" * 20_000_000)  # more than the socket's buffers hold
@@ -116,7 +118,7 @@ def test_a_reader_that_goes_away_is_no_error_of_the_server(
     assert capsys.readouterr() == ("", "")
 
 
-def test_an_error_of_the_server_itself_is_told(
+def test_an_error_of_the_server_is_reported(
     server: SourceServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_target: str) -> None:

@@ -1,4 +1,4 @@
-"""Importing the ingestion costs next to nothing: what reads documents is imported by the first document."""
+"""Importing the package loads no parser; the first document loads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources become the items of a window: cleaned, filtered, without repetitions, every entry accounted for."""
+"""Sources to the items of a window: cleaned, filtered, without duplicates; every entry is counted."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ WEEK = Window.last_days(TODAY, 7)
 ALL = ContentFilters()
 
 
-class Shelf(Fetcher):
-    """A fetcher that has its documents already; they come in any order that a test wants.
+class FakeFetcher(Fetcher):
+    """A fetcher with prepared documents, which arrive in a chosen order.
 
     Args:
         documents: URL to body, or to the failure of fetching it.
-        order: URLs in the order in which they arrive; those not named come last.
+        order: URLs in the order in which their documents arrive; all others arrive after them.
     """
 
     def __init__(self, documents: dict[str, bytes | FetchError], order: Sequence[str] = ()) -> None:
         super().__init__()
         self._documents = documents
         self._order = order
-        self.asked: list[str] = []
+        self.requested_urls: list[str] = []
 
     def fetch_all(
         self,
@@ -51,17 +51,17 @@ class Shelf(Fetcher):
         *,
         until: float | None = None,
     ) -> list[Parsed]:
-        self.asked.extend(urls)
+        self.requested_urls.extend(urls)
         arrival = sorted(urls, key=lambda url: self._order.index(url) if url in self._order else len(self._order))
         done = {url: parse(list(urls).index(url), self._document(url)) for url in arrival}
         return [done[url] for url in urls]
 
     def _document(self, url: str) -> FetchResult | FetchError:
-        found = self._documents[url]
-        if isinstance(found, FetchError):
-            return found
+        document = self._documents[url]
+        if isinstance(document, FetchError):
+            return document
         return FetchResult(
-            url=url, status=200, body=found, received_bytes=len(found), elapsed=0.25, truncated=b"CUT" in found
+            url=url, status=200, body=document, received_bytes=len(document), elapsed=0.25, truncated=b"CUT" in document
         )
 
 
@@ -80,10 +80,12 @@ def item(title: str = "Title", text: str = "Some text.", date: str = "2026-11-20
 
 def run(*bodies: bytes | FetchError, filters: ContentFilters = ALL, **fields: object) -> IngestResult:
     sources = [source(key, **fields) for key, _ in zip("abcdef", bodies, strict=False)]
-    return ingest(sources, WEEK, filters, Shelf({each.url: body for each, body in zip(sources, bodies, strict=True)}))
+    return ingest(
+        sources, WEEK, filters, FakeFetcher({each.url: body for each, body in zip(sources, bodies, strict=True)})
+    )
 
 
-def test_a_window_is_its_days_and_one_more_for_other_time_zones() -> None:
+def test_a_window_of_the_last_days_has_one_day_more_for_other_time_zones() -> None:
     assert Window(dt.date(2026, 11, 14), TODAY, future_days=1) == WEEK
     days = [TODAY + dt.timedelta(days=offset) for offset in (-8, -7, 0, 1, 2)]
     assert [WEEK.contains(day) for day in days] == [False, True, True, True, False]
@@ -94,7 +96,7 @@ def test_a_window_of_given_dates_is_exact() -> None:
     assert [window.contains(TODAY + dt.timedelta(days=offset)) for offset in (-1, 0, 1)] == [False, True, False]
 
 
-def test_an_item_is_made_of_source_and_entry() -> None:
+def test_an_item_has_the_fields_of_source_and_entry() -> None:
     (found,) = run(feed(item("A &amp; B", "<p>Text &amp; <b>more</b>.</p>")), company_id="camurus").items
     assert found.title == "A & B"
     assert found.content == "A & B. Text & more."
@@ -114,17 +116,17 @@ def test_an_item_is_made_of_source_and_entry() -> None:
         ("", "Only text", "Only text"),
     ],
 )
-def test_title_and_text_are_one_content(title: str, text: str, content: str) -> None:
+def test_the_content_is_title_and_text(title: str, text: str, content: str) -> None:
     assert run(feed(item(title, text))).items[0].content == content
 
 
-def test_an_entry_without_a_title_is_called_by_its_beginning() -> None:
+def test_an_entry_without_a_title_gets_one_from_its_text() -> None:
     (found,) = run(feed(item("<b></b>", "word " * 60))).items
     assert found.title == ("word " * 20).strip()
     assert found.content.startswith(found.title)
 
 
-def test_a_text_is_cut_to_the_length_of_its_source() -> None:
+def test_a_text_is_truncated_to_the_length_of_its_source() -> None:
     (found,) = run(feed(item("Title", "word " * 1000)), max_content_length=100).items
     assert 80 <= len(found.content) <= 100
     assert found.content.startswith("Title. word word")
@@ -134,17 +136,17 @@ def test_a_text_is_cut_to_the_length_of_its_source() -> None:
     ("language", "expected"),
     [("fr-CA", "fr"), ("KO", "ko"), ("", "sv"), ("english", "sv"), ("x", "sv"), ("日本", "sv")],
 )
-def test_the_language_is_the_items_or_else_the_sources(language: str, expected: str) -> None:
+def test_the_language_is_that_of_the_item_or_else_of_the_source(language: str, expected: str) -> None:
     assert run(feed(item(language=language)), default_language="sv").items[0].language == expected
 
 
-def test_an_item_without_a_link_leads_to_the_homepage() -> None:
+def test_an_item_without_a_link_has_the_url_of_the_homepage() -> None:
     nowhere = feed(item(url="javascript:x"))
     assert run(nowhere, homepage_url="https://home.example/").items[0].url == "https://home.example/"
     assert run(nowhere).items[0].url == ""
 
 
-def test_every_entry_is_accounted_for() -> None:
+def test_every_entry_is_counted_once() -> None:
     body = feed(
         item("Kept one", "with enough words in it"),
         item("Kept two", "with enough words in it"),
@@ -167,21 +169,21 @@ def test_every_entry_is_accounted_for() -> None:
     assert [found.title for found in ingested.items] == ["Kept one", "Kept two"]
 
 
-def test_the_first_source_keeps_what_two_sources_have_whoever_answers_first() -> None:
+def test_of_duplicates_the_first_source_is_kept_whatever_the_order_of_responses() -> None:
     both = {url: feed(item("Same", "text")) for url in ("https://a.example/feed", "https://b.example/feed")}
     for order in (list(both), list(both)[::-1]):
-        ingested = ingest([source("a"), source("b")], WEEK, ALL, Shelf(dict(both), order))
+        ingested = ingest([source("a"), source("b")], WEEK, ALL, FakeFetcher(dict(both), order))
         assert [found.source_key for found in ingested.items] == ["a"]
         assert [report.counts.duplicate for report in ingested.sources] == [0, 1]
 
 
-def test_items_come_in_the_order_of_the_sources() -> None:
+def test_items_are_in_the_order_of_the_sources() -> None:
     documents = {f"https://{key}.example/feed": feed(item(f"From {key}")) for key in "abc"}
-    ingested = ingest([source(key) for key in "cab"], WEEK, ALL, Shelf(dict(documents), sorted(documents)))
+    ingested = ingest([source(key) for key in "cab"], WEEK, ALL, FakeFetcher(dict(documents), sorted(documents)))
     assert [found.title for found in ingested.items] == ["From c", "From a", "From b"]
 
 
-def test_a_source_that_fails_is_alone_in_that() -> None:
+def test_a_failure_of_one_source_does_not_affect_the_others() -> None:
     refused = FetchError(FetchErrorKind.NOT_FOUND, "https://a.example/feed: 404", received_bytes=120, elapsed=0.5)
     ingested = run(refused, b"no feed at all", feed(item()))
     failed, unreadable, good = ingested.sources
@@ -194,22 +196,22 @@ def test_a_source_that_fails_is_alone_in_that() -> None:
     assert not ingested.all_failed
 
 
-def test_all_failed_is_said_only_where_there_were_sources() -> None:
+def test_all_failed_is_false_without_sources() -> None:
     assert run(b"no feed", b"no feed").all_failed
-    assert not ingest([], WEEK, ALL, Shelf({})).all_failed
+    assert not ingest([], WEEK, ALL, FakeFetcher({})).all_failed
 
 
-def test_a_source_without_an_address_is_not_fetched() -> None:
-    shelf = Shelf({"https://b.example/feed": feed(item())})
-    ingested = ingest([source("a", ingestion_mode="html"), source("b")], WEEK, ALL, shelf)
-    assert shelf.asked == ["https://b.example/feed"]
+def test_a_source_without_a_url_is_not_fetched() -> None:
+    fetcher = FakeFetcher({"https://b.example/feed": feed(item())})
+    ingested = ingest([source("a", ingestion_mode="html"), source("b")], WEEK, ALL, fetcher)
+    assert fetcher.requested_urls == ["https://b.example/feed"]
     assert ingested.sources[0].failure is FetchErrorKind.MISSING_URL
     assert ingested.sources[0].message == "the catalogue gives no URL for ingestion_mode html"
     assert ingested.sources[0].url == ""
     assert len(ingested.items) == 1
 
 
-def test_pages_are_read_with_the_patterns_of_their_source() -> None:
+def test_pages_are_parsed_with_the_patterns_of_their_source() -> None:
     body = b'<li><a href="/n">A title of some length</a> Meeting 3 May 2026, published 2026-11-20 and (</li>'
     ingested = run(
         body,
@@ -221,7 +223,7 @@ def test_pages_are_read_with_the_patterns_of_their_source() -> None:
     assert ingested.sources[0].problems[0].startswith("date_extraction_patterns[1]: skipped")
 
 
-def test_what_was_wrong_with_a_document_is_reported() -> None:
+def test_defects_of_a_document_are_reported() -> None:
     cut = b"<rss><channel><item><title>CUT</title><pubDate>2026-11-20</pubDate>"
     (report,) = run(cut).sources
     assert report.problems == (
@@ -232,7 +234,7 @@ def test_what_was_wrong_with_a_document_is_reported() -> None:
     assert report.counts.kept == 1
 
 
-def test_a_pattern_of_the_client_that_hangs_is_reported_once_and_excludes_nothing() -> None:
+def test_an_exclude_pattern_that_times_out_is_reported_once_and_excludes_nothing() -> None:
     body = feed(*(item(f"Title {number}", "a" * 300 + "!") for number in range(5)))
     ingested = run(body, filters=ContentFilters(exclude_patterns=("(a|aa)+$",)))
     assert len(ingested.items) == 5
@@ -241,12 +243,12 @@ def test_a_pattern_of_the_client_that_hangs_is_reported_once_and_excludes_nothin
     )
 
 
-def test_a_report_is_json_and_shows_no_secret() -> None:
+def test_a_report_is_json_without_secrets() -> None:
     ingested = ingest(
         [source("a", rss_url="https://a.example/feed?token=hunter2")],
         WEEK,
         ALL,
-        Shelf({"https://a.example/feed?token=hunter2": feed(item())}),
+        FakeFetcher({"https://a.example/feed?token=hunter2": feed(item())}),
     )
     written = json.dumps(ingested.sources[0].to_dict())
     assert "hunter2" not in written
@@ -271,7 +273,7 @@ def test_a_report_is_json_and_shows_no_secret() -> None:
     }
 
 
-def test_a_bug_that_a_document_finds_costs_its_source_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_of_the_parser_fails_its_source_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(body: bytes, **_: object) -> Document:
         if b"evil" in body:
             raise IndexError("secret")
@@ -284,7 +286,7 @@ def test_a_bug_that_a_document_finds_costs_its_source_only(monkeypatch: pytest.M
     assert good.failure is None
 
 
-def test_a_crash_while_fetching_is_not_swallowed() -> None:
+def test_a_crash_of_the_fetcher_is_raised() -> None:
     class Crashing(Fetcher):
         def fetch(self, url: str, *, until: float | None = None) -> FetchResult:
             raise ZeroDivisionError
@@ -305,7 +307,7 @@ ENTRY = st.fixed_dictionaries(
 
 
 @given(st.lists(st.lists(ENTRY, max_size=6), min_size=1, max_size=4), st.integers(0, 4), st.randoms())
-def test_the_ledger_balances_and_does_not_depend_on_who_is_first(
+def test_the_counts_are_balanced_whatever_the_order_of_responses(
     documents: list[list[dict[str, str]]], words: int, rng: random.Random
 ) -> None:
     sources = [source(key) for key, _ in zip("abcd", documents, strict=False)]
@@ -313,8 +315,8 @@ def test_the_ledger_balances_and_does_not_depend_on_who_is_first(
     filters = ContentFilters(min_word_count=words, exclude_patterns=("excluded",))
     order = list(bodies)
     rng.shuffle(order)
-    ingested = ingest(sources, WEEK, filters, Shelf(dict(bodies), order))
-    assert ingested == ingest(sources, WEEK, filters, Shelf(dict(bodies)))
+    ingested = ingest(sources, WEEK, filters, FakeFetcher(dict(bodies), order))
+    assert ingested == ingest(sources, WEEK, filters, FakeFetcher(dict(bodies)))
     assert all(report.counts.balanced for report in ingested.sources)
     assert [report.counts.entries for report in ingested.sources] == [len(entries) for entries in documents]
     assert sum(report.counts.kept for report in ingested.sources) == len(ingested.items)

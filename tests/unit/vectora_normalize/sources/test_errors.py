@@ -1,11 +1,11 @@
-"""A failure says what happened in words that are safe to log, and carries what it cost."""
+"""A failure has a message that is safe to log, and the cost of the fetch."""
 
 from __future__ import annotations
 
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind, ParseError
 
 
-def test_a_fetch_error_carries_its_facts() -> None:
+def test_the_attributes_of_a_fetch_error() -> None:
     error = FetchError(
         FetchErrorKind.THROTTLED, "too many", status=429, retry_after=3.0, received_bytes=10, elapsed=0.5
     )
@@ -19,15 +19,15 @@ def test_a_fetch_error_carries_its_facts() -> None:
     )
 
 
-def test_without_an_answer_there_is_no_status() -> None:
+def test_without_a_response_there_is_no_status() -> None:
     error = FetchError(FetchErrorKind.TIMEOUT, "x")
     assert (error.status, error.retry_after, error.received_bytes, error.elapsed) == (None, None, 0, 0.0)
 
 
-def test_a_parse_problem_is_its_message() -> None:
+def test_the_text_of_a_parse_error_is_its_message() -> None:
     assert ParseError("no feed").message == str(ParseError("no feed")) == "no feed"
 
 
-def test_kinds_are_written_as_metrics_and_reports_count_them() -> None:
+def test_kinds_are_lower_case_names() -> None:
     assert all(kind == kind.lower().replace(" ", "_") for kind in FetchErrorKind)
     assert f"{FetchErrorKind.BLOCKED_ADDRESS}" == "blocked_address"

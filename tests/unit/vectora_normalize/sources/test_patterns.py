@@ -1,4 +1,4 @@
-"""Regular expressions from configuration find what they should, and cannot hang a run."""
+"""Regular expressions of the configuration match as in Python, and cannot block a run."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from vectora_normalize.sources.patterns import (
     unmet_requirement,
 )
 
-HANGING = "(a|aa)+$"
+CATASTROPHIC = "(a|aa)+$"
 LONG = "a" * 500 + "!"
 
 
-def test_the_first_group_counts_or_else_the_whole_match() -> None:
+def test_the_first_group_is_returned_or_else_the_match() -> None:
     patterns = Patterns([r"on (\d+)/(\d+)", r"\d+/\d+", "x", "(y)?on"], field="f")
     assert list(patterns.find("ON 12/34")) == ["12", "12/34", ""]
     assert patterns.problems == []
 
 
-def test_any_match_is_a_match() -> None:
+def test_match_any() -> None:
     patterns = Patterns(["Download attachment", "we are.*hiring"], field="f")
     assert patterns.match_any("Today we are now hiring")
     assert not patterns.match_any("We were hiring")
@@ -48,7 +48,7 @@ def test_any_match_is_a_match() -> None:
         "(?P<x>a)(?P=x)",
     ],
 )
-def test_what_python_accepts_is_accepted(pattern: str) -> None:
+def test_patterns_of_the_re_module_are_accepted(pattern: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert unmet_requirement(pattern) is None
@@ -68,7 +68,7 @@ def test_what_python_accepts_is_accepted(pattern: str) -> None:
         ("a{99999999999}", "Python's re module"),
     ],
 )
-def test_what_is_not_accepted_says_why(pattern: str, says: str) -> None:
+def test_other_patterns_are_skipped_with_a_reason(pattern: str, says: str) -> None:
     fault = unmet_requirement(pattern)
     assert fault is not None
     assert says.replace("\\", "") in fault
@@ -77,7 +77,7 @@ def test_what_is_not_accepted_says_why(pattern: str, says: str) -> None:
     assert patterns.match_any("b")
 
 
-def test_a_pattern_that_only_one_of_the_engines_reads_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pattern_that_only_one_engine_accepts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise regex.error("no")
 
@@ -85,14 +85,14 @@ def test_a_pattern_that_only_one_of_the_engines_reads_is_refused(monkeypatch: py
     assert unmet_requirement("a") == "a regular expression that both re and regex accept (no)"
 
 
-def test_only_so_many_patterns_are_used() -> None:
+def test_the_number_of_patterns_is_limited() -> None:
     patterns = Patterns(["x"] * MAX_PATTERNS + ["y"], field="f")
     assert patterns.problems == [f"f: got {MAX_PATTERNS + 1} patterns; only the first {MAX_PATTERNS} are used"]
     assert not patterns.match_any("y")
 
 
-def test_a_pattern_that_hangs_is_stopped_and_left_out_from_then_on() -> None:
-    patterns = Patterns([HANGING, "b"], field="f", budget=60)
+def test_a_pattern_that_times_out_is_skipped_from_then_on() -> None:
+    patterns = Patterns([CATASTROPHIC, "b"], field="f", budget=60)
     watch = Stopwatch()
     assert [patterns.match_any(LONG) for _ in range(50)] == [False] * 50
     assert watch.seconds < 2
@@ -100,7 +100,7 @@ def test_a_pattern_that_hangs_is_stopped_and_left_out_from_then_on() -> None:
     assert patterns.match_any("b")
 
 
-def test_patterns_that_are_only_slow_share_a_budget() -> None:
+def test_slow_patterns_share_a_budget() -> None:
     class Slow(Ticking):
         def monotonic(self) -> float:
             self.now += 0.2
@@ -113,7 +113,7 @@ def test_patterns_that_are_only_slow_share_a_budget() -> None:
     assert len(patterns.problems) == 1
 
 
-def test_a_pattern_that_eats_memory_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pattern_that_runs_out_of_memory_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     class Greedy:
         groups = 0
 
@@ -127,5 +127,5 @@ def test_a_pattern_that_eats_memory_is_left_out(monkeypatch: pytest.MonkeyPatch)
 
 
 @given(st.text(alphabet=r"ab()[]{}*+?|^$\d.,1-", max_size=30))
-def test_no_pattern_is_too_odd(pattern: str) -> None:
+def test_any_pattern_is_used_or_skipped(pattern: str) -> None:
     Patterns([pattern], field="f").match_any("aab" * 20 + "!")

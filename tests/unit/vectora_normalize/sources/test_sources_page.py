@@ -1,4 +1,4 @@
-"""The page for operators says what the code does: the same limits, the same kinds of failure, the same counts."""
+"""The documentation page has the limits, kinds of failure and counts of the code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def first_column(heading: str) -> dict[str, str]:
     return {first: second for first, second in rows if not first.startswith("-")}
 
 
-def test_the_limits_are_those_of_the_code() -> None:
+def test_the_limits_are_documented() -> None:
     limits = FetchLimits()
     assert list(first_column("limit").values()) == [
         f"{limits.max_bytes // MEBIBYTE} MiB",
@@ -42,17 +42,17 @@ def test_the_limits_are_those_of_the_code() -> None:
     ]
 
 
-def test_every_kind_of_failure_is_explained() -> None:
-    told = {kind for cell in first_column("kind") for kind in re.findall(r"`(\w+)`", cell)}
-    assert told == set(FetchErrorKind)
+def test_every_kind_of_failure_is_documented() -> None:
+    documented = {kind for cell in first_column("kind") for kind in re.findall(r"`(\w+)`", cell)}
+    assert documented == set(FetchErrorKind)
 
 
-def test_every_count_is_explained() -> None:
-    told = {count for cell in first_column("count") for count in re.findall(r"`(\w+)`", cell)}
-    assert told == {field.name for field in dataclasses.fields(Counts)} - {"entries"}
+def test_every_count_is_documented() -> None:
+    documented = {count for cell in first_column("count") for count in re.findall(r"`(\w+)`", cell)}
+    assert documented == {field.name for field in dataclasses.fields(Counts)} - {"entries"}
 
 
-def test_the_policy_for_regular_expressions_has_the_numbers_of_the_code() -> None:
+def test_the_limits_of_regular_expressions_are_documented() -> None:
     policy = PAGE.partition("## Regular expressions")[2]
     assert f"stops after {patterns.TIMEOUT_SECONDS} s" in policy
     assert f"At most {patterns.MAX_PATTERNS} patterns a list, {patterns.MAX_PATTERN_LENGTH} characters each." in policy

@@ -1,4 +1,4 @@
-"""A URL is accepted only if all parsers read it alike, and is shown without what might be secret."""
+"""A URL is accepted only if all parsers agree on it, and is redacted for messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vectora_normalize.sources.urls import MAX_URL_LENGTH, RequestTarget, absolu
         ("https://a_b.example/%20?q=%2F", RequestTarget("https", "a_b.example", 443, "/%20?q=%2F")),
     ],
 )
-def test_a_url_is_read(url: str, target: RequestTarget) -> None:
+def test_a_url_is_parsed(url: str, target: RequestTarget) -> None:
     assert parse_target(url) == target
 
 
@@ -39,7 +39,7 @@ def test_a_url_is_read(url: str, target: RequestTarget) -> None:
         (RequestTarget("http", "::1", 80, "/"), "[::1]", "http://[::1]/"),
     ],
 )
-def test_a_target_is_written(target: RequestTarget, authority: str, url: str) -> None:
+def test_authority_and_url_of_a_target(target: RequestTarget, authority: str, url: str) -> None:
     assert (target.authority, target.url) == (authority, url)
 
 
@@ -85,18 +85,18 @@ def test_a_target_is_written(target: RequestTarget, authority: str, url: str) ->
         "https://example.com/" + "a" * MAX_URL_LENGTH,
     ],
 )
-def test_what_is_no_plain_http_url_is_refused(url: str) -> None:
+def test_an_unusual_url_is_refused(url: str) -> None:
     with pytest.raises(FetchError) as caught:
         parse_target(url)
     assert caught.value.kind is FetchErrorKind.INVALID_URL
 
 
-def test_full_width_digits_are_no_way_around() -> None:
+def test_full_width_digits_are_read_as_digits() -> None:
     assert parse_target("http://\uff11\uff12\uff17\u3002\uff10\u3002\uff10\u3002\uff11/").host == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "redacted"),
     [
         ("https://example.com/feed", "https://example.com/feed"),
         ("https://example.com/feed?token=hunter2", "https://example.com/feed?..."),
@@ -108,12 +108,12 @@ def test_full_width_digits_are_no_way_around() -> None:
         ("https://[hunter2", "(not a URL)"),
     ],
 )
-def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
-    assert redact_url(url) == shown
+def test_a_url_is_redacted(url: str, redacted: str) -> None:
+    assert redact_url(url) == redacted
 
 
 @given(st.text(min_size=8, alphabet=st.characters(codec="ascii", categories=["L", "N"])))
-def test_no_secret_is_ever_shown(secret: str) -> None:
+def test_no_secret_is_in_a_redacted_url_or_message(secret: str) -> None:
     for url in (f"https://u:{secret}@e.org/?a", f"https://{secret}@e.org/", f"https://e.org/?key={secret}"):
         assert secret not in redact_url(url)
         for refused in (url.replace("https", "ftp"), url.replace("e.org", "e.org:1x")):
@@ -136,7 +136,7 @@ def test_no_secret_is_ever_shown(secret: str) -> None:
         ("https://e.org/ä", "https://e.org/ä"),
     ],
 )
-def test_a_link_becomes_absolute(link: str, absolute: str) -> None:
+def test_a_link_is_resolved(link: str, absolute: str) -> None:
     assert absolute_link(link, "https://example.com/news/") == absolute
 
 
@@ -157,22 +157,22 @@ def test_a_link_becomes_absolute(link: str, absolute: str) -> None:
         "/" + "a" * MAX_URL_LENGTH,
     ],
 )
-def test_a_link_that_leads_nowhere_is_empty(link: str) -> None:
+def test_an_unusable_link_is_empty(link: str) -> None:
     assert absolute_link(link, "https://example.com/news/") == ""
 
 
-def test_a_relative_link_without_a_base_leads_nowhere() -> None:
+def test_a_relative_link_without_a_base_is_empty() -> None:
     assert absolute_link("/a", "") == ""
 
 
 @given(st.text(), st.text())
-def test_no_link_and_no_base_is_too_odd(link: str, base: str) -> None:
+def test_any_link_and_base_resolve_to_http_or_nothing(link: str, base: str) -> None:
     absolute = absolute_link(link, base)
     assert absolute == "" or absolute.lower().startswith(("http://", "https://"))
 
 
 @given(st.text())
-def test_no_url_is_too_odd(url: str) -> None:
+def test_any_text_is_parsed_or_refused(url: str) -> None:
     redact_url(url)
     for odd in (url, f"https://{url}", f"https://e.org/{url}"):
         try:

@@ -1,4 +1,4 @@
-"""Configurations and the catalogue are read into values, with every fault named; sources are chosen by them."""
+"""Client configurations and the catalogue are parsed into values with all faults listed; sources are selected."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def faults_of(text: str, *, of_client: bool) -> tuple[str, ...]:
     return caught.value.faults
 
 
-def test_a_client_is_read() -> None:
+def test_a_client_configuration_is_parsed() -> None:
     assert client() == ClientConfig(
         client_id="lai_weekly",
         name="LAI Weekly",
@@ -90,11 +90,11 @@ def test_a_client_is_read() -> None:
     )
 
 
-def test_the_least_client_has_defaults_for_everything() -> None:
+def test_everything_but_the_client_id_has_a_default() -> None:
     assert client("client_profile: {client_id: c}") == ClientConfig(client_id="c")
 
 
-def test_every_fault_of_a_client_is_told_with_file_field_given_and_accepted() -> None:
+def test_all_faults_of_a_client_are_listed_with_file_field_given_and_accepted() -> None:
     text = """
 client_profile: {client_id: 7, active: "yes", language: ~}
 pipeline: {default_period_days: 0}
@@ -119,7 +119,7 @@ source_config:
     ]
 
 
-def test_the_catalogue_is_read() -> None:
+def test_the_catalogue_is_parsed() -> None:
     read = catalog()
     assert list(read.sources) == ["a", "b", "resting", "extra"]
     assert read.sources["a"] == Source(
@@ -138,14 +138,14 @@ def test_the_catalogue_is_read() -> None:
     assert read.bouquets == {"corporate": ("a", "resting"), "press": ("b", "a"), "empty": ()}
 
 
-def test_a_source_is_fetched_where_its_mode_says() -> None:
+def test_the_url_of_a_source_depends_on_its_mode() -> None:
     both = {"source_key": "x", "rss_url": "https://e.org/rss", "html_url": "https://e.org/news"}
     assert Source(**both, ingestion_mode="rss").url == "https://e.org/rss"  # type: ignore[arg-type]  # texts, all of them
     assert Source(**both, ingestion_mode="html").url == "https://e.org/news"  # type: ignore[arg-type]  # as above
     assert Source(source_key="x", html_url="https://e.org/news").url == ""
 
 
-def test_every_fault_of_a_catalogue_is_told() -> None:
+def test_all_faults_of_a_catalogue_are_listed() -> None:
     text = """
 sources:
   - {source_key: "", ingestion_mode: ftp}
@@ -166,7 +166,7 @@ bouquets: [{bouquet_id: x, source_keys: b}, {bouquet_id: x}]
     ]
 
 
-def test_an_empty_catalogue_is_one() -> None:
+def test_a_catalogue_may_be_empty() -> None:
     assert catalog("sources: []") == Catalog({}, {})
 
 
@@ -174,7 +174,7 @@ def keys(sources: tuple[Source, ...]) -> list[str]:
     return [source.source_key for source in sources]
 
 
-def test_a_client_reads_its_bouquets_and_extras_each_source_once() -> None:
+def test_the_selection_has_bouquets_and_extra_sources_without_duplicates() -> None:
     assert keys(select_sources(client(), catalog())) == ["a", "b", "extra"]
     assert disabled_sources(client(), catalog()) == ("resting",)
 
@@ -189,14 +189,14 @@ def test_an_empty_bouquet_adds_nothing() -> None:
     assert select_sources(ClientConfig(client_id="c", bouquets=("empty",)), catalog()) == ()
 
 
-def test_unknown_sources_of_an_event_are_told_with_the_known_ones() -> None:
+def test_unknown_sources_of_an_event_are_refused_with_the_known_ones() -> None:
     with pytest.raises(RunRefusedError) as caught:
         select_sources(client(), catalog(), ["b", "x", "y"])
     assert caught.value.error_type is ErrorType.UNKNOWN_SOURCE
     assert caught.value.faults == ("sources: got ['x', 'y']; accepted: a, b, resting, extra",)
 
 
-def test_unknown_names_in_the_configuration_are_told_all_at_once() -> None:
+def test_all_unknown_names_in_the_configuration_are_listed() -> None:
     config = ClientConfig(client_id="c", bouquets=("nope", "broken"), extra_sources=("x",))
     broken = Catalog({"a": Source(source_key="a")}, {"broken": ("a", "gone")})
     with pytest.raises(ConfigurationError) as caught:
@@ -210,5 +210,5 @@ def test_unknown_names_in_the_configuration_are_told_all_at_once() -> None:
         select_sources(config, Catalog({}, {"nope": (), "broken": ()}))
 
 
-def test_where_a_client_is() -> None:
+def test_the_object_key_of_a_client() -> None:
     assert client_key("lai_weekly") == "clients/lai_weekly.yaml"

@@ -1,4 +1,4 @@
-"""YAML is read as plain data within limits; what is more than that is refused before it is built."""
+"""YAML is parsed as plain data within limits, which are checked before anything is built."""
 
 from __future__ import annotations
 
@@ -69,19 +69,19 @@ def test_plain_data_with_anchors_and_merges() -> None:
         (b"a: " + b"x" * MAX_BYTES, f"got {MAX_BYTES + 3} bytes; accepted: at most {MAX_BYTES}"),
     ],
 )
-def test_what_is_refused_and_how(data: str | bytes, says: str) -> None:
+def test_invalid_files_are_refused_with_a_reason(data: str | bytes, says: str) -> None:
     assert says in fault(data)
 
 
 @pytest.mark.parametrize("opening", ["{", "[", "a: {"])
-def test_endless_nesting_is_refused_at_once(opening: str) -> None:
+def test_deep_nesting_is_refused_quickly(opening: str) -> None:
     watch = Stopwatch()
     with memory_limit(32 * 1024 * 1024):
         fault(opening * 10_000)
     assert watch.seconds < 5
 
 
-def test_merge_keys_cannot_multiply() -> None:
+def test_repeated_merge_keys_do_not_multiply_a_file() -> None:
     bomb = "a0: &a0 {x: 1, y: 2}\n" + "".join(
         f"a{level}: &a{level}\n  <<: [*a{level - 1}, *a{level - 1}, *a{level - 1}]\n" for level in range(1, 30)
     )
@@ -100,6 +100,6 @@ def test_a_large_mapping_cannot_be_merged_into_many(monkeypatch: pytest.MonkeyPa
 
 
 @given(st.text(alphabet="ab:{}[]&*!<>-? \n'\"|#%@~1", max_size=60))
-def test_no_file_is_too_odd(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     with contextlib.suppress(ConfigurationError):
         assert isinstance(read_mapping(text.encode(), "f"), dict)

@@ -1,4 +1,4 @@
-"""The names that a client watches come from its domains and the scope files, each once, in their spelling."""
+"""The watched names are those of the client's domains in the scope files, each once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def config(**names: tuple[str, ...]) -> ClientConfig:
     return ClientConfig(client_id="c", scope_names=tuple(names.items()))
 
 
-def test_lists_are_joined_without_repetitions() -> None:
+def test_lists_are_joined_without_duplicates() -> None:
     data = b"one: [MedinCell, ' Camurus ', MedinCell]\ntwo:\n  - Camurus\n  - DelSiTech\nother: [Pfizer]\n"
     scopes = resolve_scopes(config(company_scope=("one", "two")), {"company_scope": data})
     assert scopes["companies"] == ("MedinCell", "Camurus", "DelSiTech")
@@ -35,7 +35,7 @@ keywords:
     assert scopes["technologies"] == ("depot injection", "long-acting", "PEG")
 
 
-def test_an_empty_scope_is_one() -> None:
+def test_a_scope_may_be_empty() -> None:
     assert (
         resolve_scopes(config(indication_scope=("x", "y")), {"indication_scope": b"x: []\ny:\n"})["indications"] == ()
     )
@@ -46,15 +46,15 @@ def test_a_client_without_scopes_needs_no_file() -> None:
     assert set(resolve_scopes(config(), {}).values()) == {()}
 
 
-def test_only_the_files_that_are_needed_are_named() -> None:
+def test_only_the_required_files_are_listed() -> None:
     assert scope_files(config(company_scope=("a",), trademark_scope=("b",))) == {
         "company_scope": "canonical/scopes/company_scopes.yaml",
         "trademark_scope": "canonical/scopes/trademark_scopes.yaml",
     }
 
 
-def test_every_fault_of_every_file_is_told() -> None:
-    asked = config(company_scope=("gone",), molecule_scope=("m",), technology_scope=("t",), trademark_scope=("b",))
+def test_the_faults_of_all_files_are_listed() -> None:
+    domains = config(company_scope=("gone",), molecule_scope=("m",), technology_scope=("t",), trademark_scope=("b",))
     files = {
         "company_scope": b"one: [a]\ntwo: [b]",
         "molecule_scope": b"m: [aspirin, 7]",
@@ -62,7 +62,7 @@ def test_every_fault_of_every_file_is_told() -> None:
         "trademark_scope": b"b: [",
     }
     with pytest.raises(ConfigurationError) as caught:
-        resolve_scopes(asked, files)
+        resolve_scopes(domains, files)
     company, molecule, technology, trademark = caught.value.faults
     assert (
         company == f"{scope_key('company_scope')}: watch_domains: got 'gone'; accepted: a scope of this file: one, two"

@@ -1,4 +1,4 @@
-"""Only the public internet may be connected to, by whatever notation an address hides what it is."""
+"""Only public addresses are allowed, in every notation of an address."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PRIVATE_TOO = AddressPolicy.from_setting(allow_private_sources=True)
 @pytest.mark.parametrize(
     "address", ["93.184.216.34", "8.8.8.8", "172.32.0.1", "2606:2800:220:1::1", "64:ff9b::808:808"]
 )
-def test_public_addresses_are_accepted(address: str) -> None:
+def test_public_addresses_are_allowed(address: str) -> None:
     assert PUBLIC.refusal_reason(address) is None
 
 
 @pytest.mark.parametrize(
-    ("address", "why"),
+    ("address", "reason"),
     [
         ("127.0.0.1", "loopback"),
         ("127.255.255.254", "loopback"),
@@ -59,12 +59,12 @@ def test_public_addresses_are_accepted(address: str) -> None:
         ("127.1", "not an address"),
     ],
 )
-def test_what_is_not_public_is_refused_with_its_reason(address: str, why: str) -> None:
-    assert PUBLIC.refusal_reason(address) == why
+def test_an_address_that_is_not_public_is_blocked_with_a_reason(address: str, reason: str) -> None:
+    assert PUBLIC.refusal_reason(address) == reason
 
 
 @pytest.mark.parametrize(
-    ("address", "why"),
+    ("address", "reason"),
     [
         ("::ffff:127.0.0.1", "loopback"),
         ("::ffff:169.254.169.254", "metadata"),
@@ -75,12 +75,14 @@ def test_what_is_not_public_is_refused_with_its_reason(address: str, why: str) -
         ("2002:a9fe:a9fe::1", "metadata"),
     ],
 )
-def test_an_ipv4_address_inside_of_an_ipv6_address_is_what_counts(address: str, why: str) -> None:
-    assert PUBLIC.refusal_reason(address) == why
+def test_an_ipv4_address_inside_an_ipv6_address_is_checked(address: str, reason: str) -> None:
+    assert PUBLIC.refusal_reason(address) == reason
 
 
 @given(st.ip_addresses())
-def test_nothing_that_python_calls_private_is_accepted(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def test_no_address_that_is_private_to_python_is_allowed(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
     carried = isinstance(address, ipaddress.IPv6Address) and (
         address.ipv4_mapped or address.sixtofour or address in ipaddress.ip_network("64:ff9b::/96")
     )
@@ -89,11 +91,11 @@ def test_nothing_that_python_calls_private_is_accepted(address: ipaddress.IPv4Ad
 
 
 @given(st.ip_addresses(v=4))
-def test_an_address_is_judged_alike_in_every_disguise(address: ipaddress.IPv4Address) -> None:
+def test_an_ipv4_address_gets_the_same_result_in_every_ipv6_notation(address: ipaddress.IPv4Address) -> None:
     plain = PUBLIC.refusal_reason(str(address))
     number = int(address)
-    for disguise in (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80):
-        assert PUBLIC.refusal_reason(str(ipaddress.IPv6Address(disguise))) == plain
+    for embedded in (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80):
+        assert PUBLIC.refusal_reason(str(ipaddress.IPv6Address(embedded))) == plain
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "fd12::1", "::ffff:127.0.0.1"])
@@ -102,22 +104,22 @@ def test_the_setting_allows_private_and_loopback_addresses(address: str) -> None
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "169.254.9.9", "224.0.0.1", "::", "240.0.0.1"])
-def test_nothing_allows_metadata_link_local_multicast_or_reserved_addresses(address: str) -> None:
+def test_metadata_link_local_multicast_and_reserved_addresses_cannot_be_allowed(address: str) -> None:
     assert PRIVATE_TOO.refusal_reason(address) is not None
     assert AddressPolicy(allowed=("0.0.0.0/0", "::/0")).refusal_reason(address) is not None
 
 
-def test_without_the_setting_the_policy_is_the_public_internet() -> None:
+def test_without_the_setting_only_public_addresses_are_allowed() -> None:
     assert AddressPolicy.from_setting(allow_private_sources=False) == PUBLIC
 
 
-def test_one_network_can_be_allowed_by_itself() -> None:
+def test_a_single_network_can_be_allowed() -> None:
     policy = AddressPolicy(allowed=("127.0.0.1/32",))
     assert policy.refusal_reason("127.0.0.1") is None
     assert policy.refusal_reason("127.0.0.2") == "loopback"
 
 
-def test_only_ports_of_web_servers_are_accepted_unless_any_is() -> None:
+def test_only_ports_of_web_servers_are_allowed_by_default() -> None:
     assert [port for port in (22, 25, 80, 443, 3306, 6379, 8080, 8443, 9200) if PUBLIC.allows_port(port)] == [
         80,
         443,

@@ -1,4 +1,4 @@
-"""Each index is handed out once, and no host is asked by more workers at once than it is allowed."""
+"""Each index is yielded once, and the indices in flight of one host are limited."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vectora_normalize.sources.http.hosts import PerHostQueue
 
 
-def test_a_full_host_is_passed_over_for_the_next() -> None:
+def test_a_host_at_its_limit_is_skipped() -> None:
     queue = PerHostQueue(["a", "a", "a", "b"], per_host=2)
     worker = iter(queue)
     assert [next(worker) for _ in range(3)] == [0, 1, 3]
@@ -21,21 +21,21 @@ def test_a_full_host_is_passed_over_for_the_next() -> None:
     assert list(worker) == []
 
 
-def test_a_worker_waits_for_room_and_gets_it() -> None:
+def test_a_worker_waits_until_a_task_of_the_host_is_done() -> None:
     queue = PerHostQueue(["a", "a"], per_host=1)
     first = iter(queue)
     assert next(first) == 0
-    got: list[int] = []
-    waiting = threading.Thread(target=lambda: got.extend(queue))
+    received: list[int] = []
+    waiting = threading.Thread(target=lambda: received.extend(queue))
     waiting.start()
     waiting.join(0.05)
     assert waiting.is_alive()
     queue.task_done(0)
     waiting.join()
-    assert got == [1]
+    assert received == [1]
 
 
-def test_an_abandoned_queue_hands_out_nothing_and_wakes_who_waits() -> None:
+def test_close_ends_waiting_workers() -> None:
     queue = PerHostQueue(["a", "a"], per_host=1)
     assert next(iter(queue)) == 0
     waiting = threading.Thread(target=lambda: list(queue))
@@ -46,22 +46,24 @@ def test_an_abandoned_queue_hands_out_nothing_and_wakes_who_waits() -> None:
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=40), st.integers(1, 3), st.integers(1, 6))
-def test_every_index_comes_out_once_and_no_host_is_crowded(hosts: list[str], per_host: int, workers: int) -> None:
+def test_every_index_is_yielded_once_and_no_host_exceeds_its_limit(
+    hosts: list[str], per_host: int, workers: int
+) -> None:
     queue = PerHostQueue(hosts, per_host)
     lock = threading.Lock()
-    out: Counter[str] = Counter()
-    taken: list[int] = []
-    crowded: list[str] = []
+    in_flight: Counter[str] = Counter()
+    yielded: list[int] = []
+    exceeded: list[str] = []
 
     def work() -> None:
         for index in queue:
             with lock:
-                taken.append(index)
-                out[hosts[index]] += 1
-                if out[hosts[index]] > per_host:
-                    crowded.append(hosts[index])
+                yielded.append(index)
+                in_flight[hosts[index]] += 1
+                if in_flight[hosts[index]] > per_host:
+                    exceeded.append(hosts[index])
             with lock:
-                out[hosts[index]] -= 1
+                in_flight[hosts[index]] -= 1
             queue.task_done(index)
 
     threads = [threading.Thread(target=work) for _ in range(workers)]
@@ -69,10 +71,10 @@ def test_every_index_comes_out_once_and_no_host_is_crowded(hosts: list[str], per
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(taken) == list(range(len(hosts)))
-    assert crowded == []
+    assert sorted(yielded) == list(range(len(hosts)))
+    assert exceeded == []
 
 
-def test_without_indices_there_is_nothing_to_do() -> None:
+def test_an_empty_queue_yields_nothing() -> None:
     with pytest.raises(StopIteration):
         next(iter(PerHostQueue([], per_host=2)))

@@ -1,4 +1,4 @@
-"""Compressed bodies are undone up to a limit; a bomb costs the limit, never its size."""
+"""Bodies are decompressed up to a limit; the cost of a bomb is the limit, not its size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vectora_normalize.sources.http.inflate import inflate
 TEXT = b"Camurus announces results. " * 40
 
 
-def bare(data: bytes) -> bytes:
+def raw_deflate(data: bytes) -> bytes:
     compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return compressor.compress(data) + compressor.flush()
 
@@ -26,7 +26,7 @@ def pieces(data: bytes, size: int = 7) -> list[bytes]:
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity , "])
-def test_what_is_not_compressed_is_taken_as_it_is(encoding: str) -> None:
+def test_a_body_that_is_not_compressed_is_returned_unchanged(encoding: str) -> None:
     assert inflate(pieces(TEXT), encoding, 10_000) == (TEXT, True)
 
 
@@ -38,21 +38,21 @@ def test_what_is_not_compressed_is_taken_as_it_is(encoding: str) -> None:
         (" GZIP, identity", gzip.compress(TEXT)),
         ("gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
         ("gzip", gzip.compress(TEXT) + b"\0" * 512),
-        ("gzip", gzip.compress(TEXT) + b"rubbish"),
+        ("gzip", gzip.compress(TEXT) + b"garbage"),
         ("deflate", zlib.compress(TEXT)),
-        ("deflate", bare(TEXT)),
-        ("deflate", zlib.compress(TEXT) + b"rubbish"),
+        ("deflate", raw_deflate(TEXT)),
+        ("deflate", zlib.compress(TEXT) + b"garbage"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 7, 100_000])
-def test_compression_is_undone_however_it_is_cut_into_pieces(encoding: str, data: bytes, size: int) -> None:
+def test_a_body_is_decompressed_in_pieces_of_any_size(encoding: str, data: bytes, size: int) -> None:
     assert inflate(pieces(data, size), encoding, 10_000) == (TEXT, True)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_body_that_ends_early_gives_what_was_there(encoding: str) -> None:
-    whole = gzip.compress(TEXT) if encoding == "gzip" else zlib.compress(TEXT)
-    body, complete = inflate([whole[:-12]], encoding, 10_000)
+def test_a_truncated_body_is_decompressed_as_far_as_possible(encoding: str) -> None:
+    compressed = gzip.compress(TEXT) if encoding == "gzip" else zlib.compress(TEXT)
+    body, complete = inflate([compressed[:-12]], encoding, 10_000)
     assert TEXT.startswith(body)
     assert body
     assert not complete
@@ -73,7 +73,7 @@ def test_an_empty_body_is_complete() -> None:
         ("x" * 500, [b""], f"'{'x' * 40}'"),
     ],
 )
-def test_what_cannot_be_undone_is_told(encoding: str, chunks: list[bytes], says: str) -> None:
+def test_a_body_that_cannot_be_decompressed_is_refused(encoding: str, chunks: list[bytes], says: str) -> None:
     with pytest.raises(FetchError, match=says) as caught:
         inflate(chunks, encoding, 10_000)
     assert caught.value.kind is FetchErrorKind.INVALID_RESPONSE
@@ -97,12 +97,12 @@ def test_a_bomb_costs_the_limit_and_not_its_size(encoding: str) -> None:
         inflate([bomb], encoding, 1024 * 1024)
 
 
-def test_members_of_nothing_end_somewhere() -> None:
+def test_the_number_of_gzip_members_is_limited() -> None:
     assert inflate([gzip.compress(b"") * 10_000], "gzip", 100) == (b"", True)
 
 
 @given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate"]), st.integers(1, 50))
-def test_no_bytes_are_too_odd(data: bytes, encoding: str, size: int) -> None:
+def test_any_bytes_are_decompressed_or_refused(data: bytes, encoding: str, size: int) -> None:
     try:
         body, _ = inflate(pieces(data, size), encoding, 1000)
     except FetchError:

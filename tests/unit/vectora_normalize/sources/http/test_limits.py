@@ -1,4 +1,4 @@
-"""A budget ends a fetch at its limits: in time, on the wire, in its headers."""
+"""A budget ends a fetch at its limits: seconds, bytes on the wire, bytes of headers."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def test_the_end_of_the_run_ends_a_fetch_before_its_own_limit() -> None:
     assert FetchBudget(FetchLimits(total_seconds=10), clock, until=clock.now + 40).timeout(99) == 10
 
 
-def test_a_wait_fits_only_if_something_is_left_behind_it() -> None:
+def test_a_wait_fits_only_if_time_remains_after_it() -> None:
     budget = FetchBudget(FetchLimits(total_seconds=10), Ticking())
     assert budget.fits(9.9)
     assert not budget.fits(10)
 
 
-def test_bytes_on_the_wire_are_counted_to_the_last() -> None:
+def test_the_limit_of_received_bytes_is_exact() -> None:
     budget = FetchBudget(FetchLimits(max_wire_bytes=100), Ticking())
     budget.add_received(100)
     assert budget.received_bytes == 100
@@ -80,7 +80,7 @@ def test_bytes_on_the_wire_are_counted_to_the_last() -> None:
     assert caught.value.kind is FetchErrorKind.TOO_LARGE
 
 
-def test_headers_have_a_limit_of_their_own_for_each_answer() -> None:
+def test_the_headers_of_each_response_have_their_own_limit() -> None:
     budget = FetchBudget(FetchLimits(max_header_bytes=10), Ticking())
     budget.add_received(50)
     budget.start_header()

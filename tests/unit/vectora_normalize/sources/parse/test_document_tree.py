@@ -1,4 +1,4 @@
-"""A page as flat lists answers what is inside of what, and how much of it."""
+"""The flat tree answers which nodes an element contains, and how much text."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ PAGE = DocumentTree(
 DIV, HEADING, LINK = PAGE.tags.index("div"), PAGE.tags.index("h2"), PAGE.tags.index("a")
 
 
-def test_nodes_stand_in_document_order() -> None:
+def test_nodes_are_in_document_order() -> None:
     assert PAGE.tags[DIV:] == ["div", "h2", "a", "", "time", "", ""]
     assert [text for text in PAGE.texts if text] == ["Title & more", "Friday", "tail"]
     assert [value for value in PAGE.values if value] == ["/x", "2026-11-20"]
 
 
-def test_inside_and_around() -> None:
+def test_subtree_and_ancestors() -> None:
     assert list(PAGE.subtree(HEADING)) == [HEADING, LINK, LINK + 1]
     assert PAGE.ancestors(LINK)[:2] == [HEADING, DIV]
     assert 0 not in PAGE.ancestors(LINK)
     assert PAGE.ancestors(0) == []
 
 
-def test_text_and_its_measures() -> None:
+def test_text_its_length_and_the_number_of_nodes() -> None:
     assert PAGE.text(DIV) == "Title & more Friday"
     assert PAGE.text_length(DIV) == len("Title & moreFriday")
     assert PAGE.size(DIV) == 6
@@ -31,7 +31,7 @@ def test_text_and_its_measures() -> None:
     assert PAGE.text(0).endswith("tail")
 
 
-def test_an_empty_page_has_nothing() -> None:
+def test_an_empty_page_has_no_text() -> None:
     empty = DocumentTree("")
     assert not any(empty.texts)
     assert len(empty) <= 4

@@ -1,4 +1,4 @@
-"""Elements are opened and closed in pairs, whatever order they come in, and not without end."""
+"""Elements are opened and closed in pairs, in any order of tags, within the limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def opened(*names: str) -> ElementStack:
     return stack
 
 
-def test_an_end_tag_closes_what_was_opened_inside() -> None:
+def test_an_end_tag_closes_the_elements_inside() -> None:
     stack = opened("a", "b", "c")
     assert stack.end("b") == ["c", "b"]
     assert stack.depth == 1
@@ -25,14 +25,14 @@ def test_an_end_tag_closes_what_was_opened_inside() -> None:
     assert stack.depth == 0
 
 
-def test_an_end_tag_that_fits_nothing_closes_nothing() -> None:
+def test_an_end_tag_without_a_start_tag_closes_nothing() -> None:
     stack = opened("a")
     assert stack.end("b") == []
     assert stack.is_open("a")
     assert not stack.is_open("b")
 
 
-def test_elements_can_shield_what_is_around_them() -> None:
+def test_elements_outside_the_scope_are_not_closed() -> None:
     stack = opened("ul", "li", "ul")
     assert stack.end("li", scope=frozenset({"ul"})) == []
     assert stack.start("li")
@@ -40,7 +40,7 @@ def test_elements_can_shield_what_is_around_them() -> None:
     assert stack.end("ul", scope=frozenset({"ul"})) == ["ul"]
 
 
-def test_what_lies_too_deep_is_refused_and_noted() -> None:
+def test_the_depth_is_limited() -> None:
     assert not opened(*["div"] * MAX_DEPTH).too_deep
     stack = opened(*["div"] * MAX_DEPTH)
     assert not stack.start("div")
@@ -48,7 +48,7 @@ def test_what_lies_too_deep_is_refused_and_noted() -> None:
     assert stack.depth == MAX_DEPTH
 
 
-def test_a_document_has_only_so_many_elements() -> None:
+def test_the_number_of_elements_is_limited() -> None:
     stack = ElementStack()
     for _ in range(MAX_ELEMENTS - 1):
         stack.start("a")
@@ -59,7 +59,7 @@ def test_a_document_has_only_so_many_elements() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc")), max_size=300))
-def test_what_is_written_is_always_balanced(tags: list[tuple[bool, str]]) -> None:
+def test_the_result_is_always_balanced(tags: list[tuple[bool, str]]) -> None:
     stack = ElementStack()
     written: list[str] = []
     for is_start, name in tags:

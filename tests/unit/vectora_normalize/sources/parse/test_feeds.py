@@ -1,4 +1,4 @@
-"""RSS, Atom and JSON feeds, good and broken, give their entries; what is no feed says so."""
+"""RSS, Atom and JSON Feed, well-formed and malformed, give their entries; other documents are refused."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def test_rss_2() -> None:
         '\ufeff  {"version": "https://jsonfeed.org/version/1", "items": [{"title": "T", "url": "https://e.org/1"}]}',
     ],
 )
-def test_every_family_of_feeds_is_read(source: str) -> None:
+def test_every_format_is_parsed(source: str) -> None:
     assert entries(source) == (DocumentEntry(title="T", summary="", link="https://e.org/1"),)
 
 
-def test_atom_with_its_own_base_languages_and_kinds_of_text() -> None:
+def test_atom_with_base_language_and_types_of_text() -> None:
     source = (
         '<feed xmlns="http://www.w3.org/2005/Atom" xml:base="https://b.example/x/" xml:lang="fr"><entry>'
         '<title type="html">&lt;b&gt;T&lt;/b&gt;</title><link rel="self" href="self"/><link href="y"/>'
@@ -80,7 +80,7 @@ def test_atom_with_its_own_base_languages_and_kinds_of_text() -> None:
     assert "<p>Longer <b>text</b></p>" in entry.summary
 
 
-def test_the_longest_text_counts() -> None:
+def test_the_summary_is_the_longest_text() -> None:
     source = rss(
         "<item><description>Short.</description>"
         "<content:encoded><![CDATA[<p>Much longer text.</p>]]></content:encoded></item>"
@@ -124,12 +124,12 @@ def test_links_are_absolute_or_empty(item: str, link: str) -> None:
         ("", None),
     ],
 )
-def test_dates_in_every_form_or_none(item: str, published: dt.date | None) -> None:
+def test_dates_in_every_format_or_none(item: str, published: dt.date | None) -> None:
     (entry,) = entries(rss(f"<item><title>T</title>{item}</item>"))
     assert entry.published == published
 
 
-def test_one_clear_date_explains_the_others() -> None:
+def test_one_unambiguous_date_determines_the_order_of_the_others() -> None:
     items = "<item><pubDate>11/05/2026</pubDate></item><item><pubDate>{}</pubDate></item>"
     american, european = entries(rss(items.format("11/20/2026"))), entries(rss(items.format("20/11/2026")))
     assert american[0].published == dt.date(2026, 11, 5)
@@ -137,14 +137,14 @@ def test_one_clear_date_explains_the_others() -> None:
 
 
 @pytest.mark.parametrize("charset", ["", "utf-8", "windows-1252"])
-def test_encodings_survive_wrong_declarations(charset: str) -> None:
+def test_wrong_declarations_of_the_encoding_are_corrected(charset: str) -> None:
     source = f'<?xml version="1.0" encoding="iso-8859-1"?>{rss("<item><title>Åsa Norén</title></item>")[21:]}'
     assert entries(source.encode(), charset=charset)[0].title == "Åsa Norén"
     assert entries(source.encode("latin-1"), charset=charset)[0].title == "Åsa Norén"
     assert entries(source.encode("utf-16"), charset=charset)[0].title == "Åsa Norén"
 
 
-def test_a_broken_feed_gives_what_is_there_and_says_what_was_wrong() -> None:
+def test_a_malformed_feed_gives_its_entries_and_its_problems() -> None:
     document = parse_feed(
         b"<rss><channel><item><title>One & <b>two</title></item><item><title>Three</title><desc", base=BASE
     )
@@ -156,7 +156,7 @@ def test_a_broken_feed_gives_what_is_there_and_says_what_was_wrong() -> None:
     )
 
 
-def test_an_entity_bomb_is_text() -> None:
+def test_an_entity_bomb_stays_text() -> None:
     source = f'<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>{rss("<item><title>&b;</title></item>")[21:]}'
     assert entries(source)[0].title == "&b;"
 
@@ -180,16 +180,16 @@ def test_external_entities_and_files_are_never_opened(tmp_path: Path) -> None:
         ("{}", "not a JSON Feed"),
     ],
 )
-def test_what_is_no_feed_says_so(source: str, says: str) -> None:
+def test_other_documents_are_refused_with_a_reason(source: str, says: str) -> None:
     with pytest.raises(ParseError, match=says):
         entries(source)
 
 
-def test_a_feed_without_items_is_a_feed() -> None:
+def test_a_feed_may_have_no_items() -> None:
     assert parse_feed(rss("").encode(), base=BASE).entries == ()
 
 
-def test_a_bug_of_the_parser_is_a_problem_of_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_of_feedparser_is_a_parse_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object, **__: object) -> None:
         raise RecursionError
 
@@ -198,7 +198,7 @@ def test_a_bug_of_the_parser_is_a_problem_of_its_source(monkeypatch: pytest.Monk
         entries(rss(""))
 
 
-def test_odd_results_of_the_parser_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_results_of_feedparser_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     odd = {"title": None, "links": [None, 3], "content": "x", "summary_detail": [], "published_parsed": "x"}
 
     def parse(*_: object, **__: object) -> object:

@@ -1,4 +1,4 @@
-"""JSON Feeds are read item by item; one bad item costs nothing but itself."""
+"""Items of a JSON Feed are decoded separately, so that a malformed item does not fail the feed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read(*items: object, **more: object) -> tuple[DocumentEntry, ...]:
     return parse_json_feed(feed(*items, **more), base=BASE).entries
 
 
-def test_an_item_with_everything() -> None:
+def test_an_item_with_all_fields() -> None:
     item = {
         "id": "1",
         "url": "/a",
@@ -59,33 +59,33 @@ def test_an_item_with_everything() -> None:
         ({"id": 17}, ""),
     ],
 )
-def test_the_link_is_the_best_that_there_is(item: dict[str, Any], link: str) -> None:
+def test_the_link_is_the_first_usable_url(item: dict[str, Any], link: str) -> None:
     assert read(item)[0].link == link
 
 
-def test_a_modification_is_better_than_no_date() -> None:
+def test_the_date_of_modification_is_the_fallback() -> None:
     assert read({"date_published": "?", "date_modified": "2026-11-19"})[0].published == dt.date(2026, 11, 19)
     assert read({})[0].published is None
 
 
-def test_the_language_of_the_feed_is_that_of_its_items() -> None:
+def test_the_language_of_the_feed_is_the_default_of_its_items() -> None:
     assert read({}, language="fr")[0].language == "fr"
 
 
-def test_a_bad_item_costs_itself_and_is_still_there_to_be_counted() -> None:
+def test_a_malformed_item_becomes_an_empty_entry() -> None:
     document = parse_json_feed(feed({"title": 3}, 7, {"title": "good"}), base=BASE)
     assert [entry.title for entry in document.entries] == ["", "", "good"]
     assert document.problems == ("2 items are not valid items of a JSON Feed",)
 
 
-def test_only_so_many_items_are_read() -> None:
+def test_the_number_of_items_is_limited() -> None:
     document = parse_json_feed(feed(*[{"title": "x"}] * (MAX_ENTRIES + 1)), base=BASE)
     assert len(document.entries) == MAX_ENTRIES
     assert document.problems == (f"more than {MAX_ENTRIES} items; the rest was not read",)
 
 
 @pytest.mark.parametrize("version", [VERSION, "http://jsonfeed.org/version/1", "https://www.jsonfeed.org/version/1"])
-def test_every_version_that_is_in_use_is_read(version: str) -> None:
+def test_all_versions_are_accepted(version: str) -> None:
     assert parse_json_feed(json.dumps({"version": version, "items": []}), base=BASE).entries == ()
 
 
@@ -101,12 +101,12 @@ def test_every_version_that_is_in_use_is_read(version: str) -> None:
         ("{" + "[]," * MAX_VALUES, f"JSON with more than {MAX_VALUES} values"),
     ],
 )
-def test_what_is_no_json_feed_says_so(text: str, says: str) -> None:
+def test_other_json_is_refused_with_a_reason(text: str, says: str) -> None:
     with pytest.raises(ParseError, match=says):
         parse_json_feed(text, base=BASE)
 
 
-def test_an_item_nested_without_end_costs_itself() -> None:
+def test_a_deeply_nested_item_fails_itself_or_the_feed() -> None:
     deep = "[" * 50_000 + "]" * 50_000
     document = parse_json_feed(f'{{"version": "{VERSION}", "items": [{{"title": "a"}}]}}', base=BASE)
     assert len(document.entries) == 1
@@ -125,5 +125,5 @@ JSON = st.recursive(
 
 
 @given(st.lists(JSON, max_size=5))
-def test_no_item_is_too_odd(items: list[object]) -> None:
+def test_any_item_becomes_an_entry(items: list[object]) -> None:
     assert len(read(*items)) == len(items)

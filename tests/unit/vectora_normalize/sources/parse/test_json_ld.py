@@ -1,4 +1,4 @@
-"""What a page says of its articles for search engines is used as far as it can be read."""
+"""The JSON-LD of a page gives its articles, as far as it is valid."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ENTRY = DocumentEntry(
         {**ARTICLE, "headline": None, "name": "T"},
     ],
 )
-def test_an_article_is_found_wherever_it_stands(value: object) -> None:
+def test_an_article_is_found_at_any_depth(value: object) -> None:
     assert read(value) == [ENTRY]
 
 
@@ -60,20 +60,20 @@ def test_an_article_is_found_wherever_it_stands(value: object) -> None:
         None,
     ],
 )
-def test_what_is_no_article_with_an_address_is_left_out(value: object) -> None:
+def test_an_object_that_is_not_an_article_with_a_url_is_ignored(value: object) -> None:
     assert read(value) == []
 
 
-def test_the_same_address_counts_once() -> None:
+def test_the_first_article_of_a_url_is_kept() -> None:
     assert read(ARTICLE, {**ARTICLE, "headline": "other"}) == [ENTRY]
 
 
-def test_a_broken_script_costs_itself() -> None:
+def test_an_invalid_script_is_ignored() -> None:
     scripts = ["{", "[" * 100_000, json.dumps(ARTICLE)]
     assert read_json_ld(scripts, base=BASE) == [ENTRY]
 
 
-def test_only_so_much_is_read() -> None:
+def test_articles_characters_and_values_are_limited() -> None:
     many = [{**ARTICLE, "url": f"/{number}"} for number in range(MAX_ENTRIES + 10)]
     assert len(read(many)) == MAX_ENTRIES
     assert read_json_ld([" " * 1_000_001, json.dumps(ARTICLE)], base=BASE) == []

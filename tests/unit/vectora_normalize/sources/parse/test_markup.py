@@ -1,4 +1,4 @@
-"""Markup is read in one pass, into the same tokens that a browser would see, in linear time."""
+"""The tokenizer returns the tokens that a browser would see, in linear time."""
 
 from __future__ import annotations
 
@@ -59,18 +59,18 @@ def test_tokens(source: str, expected: list[Token] | None, dialect: Dialect) -> 
         assert read(source, dialect) == expected
 
 
-def test_an_attribute_of_html_may_hold_a_tag_and_one_of_xml_may_not() -> None:
+def test_an_attribute_of_html_may_contain_a_tag_and_one_of_xml_may_not() -> None:
     source = '<a title="<b>">x'
     assert read(source, Dialect.HTML) == [start("a", ' title="<b>"'), text("x")]
     assert read(source, Dialect.XML) == [text('<a title="'), start("b"), text('">x')]
 
 
-def test_a_forgotten_quote_costs_xml_one_tag() -> None:
+def test_a_missing_quote_breaks_one_tag_of_xml() -> None:
     source = '<link href="/a><title>t</title><link href="/b">'
     assert [token.name for token in read(source, Dialect.XML)] == ["", "title", "", "title", "link"]
 
 
-def test_what_stands_in_raw_elements_is_no_markup() -> None:
+def test_the_content_of_raw_text_elements_is_not_markup() -> None:
     assert read("<script>if (a<b) '<p>'</script>x") == [
         Token(TokenKind.RAW_TEXT, "if (a<b) '<p>'", "script"),
         end("script"),
@@ -81,7 +81,7 @@ def test_what_stands_in_raw_elements_is_no_markup() -> None:
     assert read("<script/>x") == [start("script", self_closing=True), text("x")]
 
 
-def test_xml_has_no_raw_elements() -> None:
+def test_xml_has_no_raw_text_elements() -> None:
     assert [token.name for token in read("<title><b>x</b></title>", Dialect.XML)] == ["title", "b", "", "b", "title"]
 
 
@@ -100,7 +100,7 @@ def test_attributes(source: str, attributes: dict[str, str]) -> None:
     assert read_attributes(source) == attributes
 
 
-def test_a_tag_has_only_so_many_attributes() -> None:
+def test_the_number_of_attributes_is_limited() -> None:
     assert len(read_attributes("".join(f" a{number}=1" for number in range(10_000)))) == 50
 
 
@@ -122,7 +122,7 @@ def test_entities_are_decoded_once(source: str, expected: str) -> None:
 
 
 @given(st.text(alphabet="<>/!-[]CDAT\"'= abp&;#x?", max_size=60), st.sampled_from(Dialect))
-def test_no_text_is_lost_or_made_up(source: str, dialect: Dialect) -> None:
+def test_all_parts_of_tokens_occur_in_the_source(source: str, dialect: Dialect) -> None:
     for token in tokenize(source, dialect):
         assert token.text in source
         assert token.name in source

@@ -32,28 +32,28 @@ def test_links_are_absolute_and_without_fragment() -> None:
     assert [entry.link for entry in document.entries] == ["https://example.com/news/a/b"]
 
 
-def test_the_base_element_counts() -> None:
+def test_the_base_element_is_used() -> None:
     document = page('<base href="https://b.example/x/"><li><a href="a">A title of some length</a> 2026-11-20</li>')
     assert [entry.link for entry in document.entries] == ["https://b.example/x/a"]
     document = page('<base href="javascript:x"><li><a href="a">A title of some length</a> 2026-11-20</li>')
     assert [entry.link for entry in document.entries] == ["https://example.com/news/a"]
 
 
-def test_a_link_to_the_page_itself_is_no_article() -> None:
+def test_a_link_to_the_page_itself_is_not_an_article() -> None:
     document = page(
         '<li><a href="#top">Back to the top of page</a></li><li><a href="/1">A title of some length</a></li>'
     )
     assert [entry.link for entry in document.entries] == ["https://example.com/1"]
 
 
-def test_texts_are_escaped_since_an_entry_is_markup() -> None:
+def test_texts_are_escaped_because_an_entry_is_markup() -> None:
     document = page("<li><a href=/1>Doses &lt; 5 mg &amp;amp; more</a> 2026-11-20 <p>x &lt;b&gt;</p></li>")
     (entry,) = document.entries
     assert entry.title == "Doses &lt; 5 mg &amp;amp; more"
     assert entry.summary == "x &lt;b&gt;"
 
 
-def test_patterns_go_before_the_text() -> None:
+def test_patterns_take_precedence_over_the_text() -> None:
     source = ROW.format(1, "Meeting on 3 May 2026. Published: 2026-11-20")
     assert dates(page(source)) == ["2026-05-03"]
     assert dates(page(source, r"Published:\s*(\d{4}-\d{2}-\d{2})")) == ["2026-11-20"]
@@ -61,7 +61,7 @@ def test_patterns_go_before_the_text() -> None:
     assert dates(page(source, r"nothing (\w+)", r"(\w+)\. Published")) == ["2026-05-03"]
 
 
-def test_patterns_that_cannot_be_used_are_told_and_cost_nothing_else() -> None:
+def test_unusable_patterns_are_reported_and_skipped() -> None:
     document = page(ROW.format(1, "20 Nov 2026 " + "a" * 60 + "!"), "(", "(a|aa)+$")
     assert dates(document) == ["2026-11-20"]
     assert len(document.problems) == 2
@@ -69,7 +69,7 @@ def test_patterns_that_cannot_be_used_are_told_and_cost_nothing_else() -> None:
     assert "date_extraction_patterns[1]: timed out after" in document.problems[1]
 
 
-def test_numeric_dates_are_read_as_the_page_writes_them() -> None:
+def test_numeric_dates_are_read_in_the_order_of_the_page() -> None:
     source = ROW.format(1, "05/11/2026") + ROW.format(2, "{}")
     assert dates(page(source.format("20/11/2026"))) == ["2026-11-05", "2026-11-20"]
     assert dates(page(source.format("11/20/2026"))) == ["2026-05-11", "2026-11-20"]
@@ -80,7 +80,7 @@ def ld(number: int, **more: str) -> str:
     return f'<script type="application/ld+json">{json.dumps(fields)}</script>'
 
 
-def test_json_ld_completes_what_the_page_shows() -> None:
+def test_json_ld_completes_the_articles_of_the_page() -> None:
     document = page(
         ld(1, datePublished="2026-11-20", description="What it is about.", inLanguage="sv") + ROW.format(1, "x")
     )
@@ -91,7 +91,7 @@ def test_json_ld_completes_what_the_page_shows() -> None:
     assert entry.language == "sv"
 
 
-def test_json_ld_adds_what_the_page_does_not_show() -> None:
+def test_json_ld_adds_articles_that_are_not_on_the_page() -> None:
     document = page(
         ROW.format(1, "2026-11-20") + ld(2, datePublished="2026-11-19") + ld(3) + ld(4, headline="", datePublished="x")
     )
@@ -104,13 +104,13 @@ def test_json_ld_adds_what_the_page_does_not_show() -> None:
 @pytest.mark.parametrize(
     "source", ["", "plain text", "<p>no links</p>", "<a href='javascript:x'>A title of some length</a>"]
 )
-def test_a_page_without_links_is_none(source: str) -> None:
+def test_a_page_without_links_is_refused(source: str) -> None:
     with pytest.raises(ParseError, match="not a page with links"):
         page(source)
 
 
 @pytest.mark.parametrize("charset", ["", "euc-kr", "iso-8859-1"])
-def test_encodings_survive(charset: str) -> None:
+def test_encodings_are_detected(charset: str) -> None:
     source = f'<meta charset="euc-kr">{ROW.format(1, "2026.11.20 펩트론 임상")}'
     document = parse_page(source.encode("euc_kr"), base=BASE, charset=charset)
     assert dates(document) == ["2026-11-20"]
@@ -118,20 +118,20 @@ def test_encodings_survive(charset: str) -> None:
         assert "펩트론" in document.entries[0].summary
 
 
-def test_problems_of_the_page_are_told() -> None:
+def test_problems_of_the_page_are_reported() -> None:
     assert page(ROW.format(1, "2026-11-20") + "<div>" * 200).problems == (
         "elements nested more than 100 levels deep; their tags were removed",
     )
 
 
-def test_dates_are_looked_for_in_so_much_text_only() -> None:
+def test_the_text_that_is_searched_for_dates_is_limited() -> None:
     rows = "".join(ROW.format(number, "no date, but 7 " + "word " * 380) for number in range(300))
     document = page(rows + ROW.format(999, "2026-11-20"))
     assert "only its first 400000 characters were searched for dates" in document.problems
     assert len(document.entries) == 301
 
 
-def test_the_window_is_not_the_parsers_business() -> None:
+def test_entries_outside_the_window_are_returned_too() -> None:
     document = page(ROW.format(1, "1 May 2001"))
     assert document.entries[0].published is not None
     assert not Window(dt.date(2026, 1, 1), dt.date(2026, 12, 31)).contains(document.entries[0].published)

@@ -1,4 +1,4 @@
-"""Every feed becomes well-formed XML, with what it says intact and what is dangerous gone."""
+"""Every feed becomes well-formed XML with its content preserved and without a DTD."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vectora_normalize.sources.parse.entries import MAX_ENTRIES
 from vectora_normalize.sources.parse.repair_xml import MAX_ENTRY_TEXT, repair_xml
 
 
-def well_formed(xml: str) -> None:
+def assert_well_formed(xml: str) -> None:
     parser = xml_parser()
     parser.Parse(xml.encode(), True)  # noqa: FBT003 - expat's own argument
 
@@ -23,7 +23,7 @@ def xml_parser() -> xml.parsers.expat.XMLParserType:
     return xml.parsers.expat.ParserCreate(namespace_separator=" ")
 
 
-def test_a_good_feed_keeps_all_that_it_says() -> None:
+def test_a_well_formed_feed_keeps_its_content() -> None:
     source = (
         '<?xml version="1.0"?><rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><item>'
         "<title>A &amp; B &lt;C&gt; &#233;</title><dc:date>2026</dc:date><link rel='x' href='/a?b=1&amp;c=2'/>"
@@ -57,12 +57,12 @@ def test_a_good_feed_keeps_all_that_it_says() -> None:
         ("text only", ""),
     ],
 )
-def test_what_is_broken_is_mended(source: str, xml: str) -> None:
+def test_malformed_xml_is_repaired(source: str, xml: str) -> None:
     repaired = repair_xml(source)
     if xml.startswith("<") or not xml:
         assert repaired.xml == xml
     if repaired.xml:
-        well_formed(repaired.xml)
+        assert_well_formed(repaired.xml)
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_what_is_broken_is_mended(source: str, xml: str) -> None:
         ),
     ],
 )
-def test_prefixes_are_declared_where_they_are_not(source: str, xml: str) -> None:
+def test_undeclared_prefixes_are_declared(source: str, xml: str) -> None:
     assert repair_xml(source).xml == xml
-    well_formed(xml)
+    assert_well_formed(xml)
 
 
-def test_nothing_of_a_dtd_is_left() -> None:
+def test_a_dtd_is_removed() -> None:
     bomb = '<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;"><!ENTITY x SYSTEM "file:///etc/passwd">]>'
     repaired = repair_xml(f"{bomb}<r>&b;&x;</r>")
     assert repaired.xml == "<r>&amp;b;&amp;x;</r>"
@@ -111,13 +111,13 @@ def test_nothing_of_a_dtd_is_left() -> None:
         ("<a>" + "</b>" * MAX_TOKENS + "</a>", f"more than {MAX_TOKENS} tags and texts; the rest was not read"),
     ],
 )
-def test_what_was_wrong_is_told(source: str, problem: str) -> None:
+def test_repairs_and_limits_are_reported(source: str, problem: str) -> None:
     repaired = repair_xml(source)
     assert problem in repaired.problems
-    well_formed(repaired.xml)
+    assert_well_formed(repaired.xml)
 
 
-def test_an_item_has_only_so_much_text() -> None:
+def test_the_text_of_an_item_is_limited() -> None:
     long = "x" * (MAX_ENTRY_TEXT - 10)
     repaired = repair_xml(f"<a><item><b>{long}</b><c>{'y' * 30}</c></item><item>{long}</item></a>")
     assert repaired.xml.count("x") == 2 * len(long)
@@ -125,7 +125,7 @@ def test_an_item_has_only_so_much_text() -> None:
     assert repaired.problems == (f"items with more than {MAX_ENTRY_TEXT} characters; their text was truncated",)
 
 
-def test_exactly_as_many_items_as_may_be_are_all_read() -> None:
+def test_the_limit_of_items_is_exact() -> None:
     repaired = repair_xml("<a>" + "<item>x</item>" * MAX_ENTRIES + "</a>")
     assert repaired.problems == ()
     assert repaired.xml.count("<item>") == MAX_ENTRIES
@@ -147,17 +147,17 @@ SOUP = st.lists(
 
 
 @given(SOUP)
-def test_whatever_comes_in_what_comes_out_is_well_formed(pieces: list[str]) -> None:
+def test_the_result_is_always_well_formed(pieces: list[str]) -> None:
     repaired = repair_xml("".join(pieces))
     if not repaired.xml:
         return
     try:
-        well_formed(repaired.xml)
+        assert_well_formed(repaired.xml)
     except xml.parsers.expat.ExpatError as error:
         # Two attributes that only their namespaces make equal: feedparser's forgiving mode reads those.
         assert "duplicate attribute" in str(error)  # noqa: PT017 - one error among others
 
 
 @given(st.text(max_size=200))
-def test_no_text_is_too_odd(source: str) -> None:
+def test_any_text_is_accepted(source: str) -> None:
     repair_xml(source)

@@ -1,4 +1,4 @@
-"""A page is reduced to what a listing is made of: balanced, shallow, and with nothing else in it."""
+"""A page is reduced to balanced, shallow HTML with the elements of a listing only."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ from vectora_normalize.sources.parse.sanitize_html import sanitize_html
         ("<div/>t", "<div>t</div>"),
     ],
 )  # fmt: skip
-def test_what_is_left_of_a_page(source: str, html: str) -> None:
+def test_sanitized_pages(source: str, html: str) -> None:
     assert sanitize_html(source).html == html
 
 
-def test_a_link_that_is_too_long_is_none() -> None:
+def test_a_link_that_is_too_long_is_removed() -> None:
     assert sanitize_html(f"<a href='/{'x' * 3000}'>t</a>").html == "<a>t</a>"
 
 
-def test_base_and_json_ld_are_kept_aside() -> None:
+def test_base_and_json_ld_are_returned_separately() -> None:
     source = (
         "<base href='https://b.example/'><base href='https://c.example/'>"
         "<script type='application/ld+json'>{\"a\": 1}</script>"
@@ -65,11 +65,11 @@ def test_base_and_json_ld_are_kept_aside() -> None:
         ("</b>" * (MAX_TOKENS + 1), f"more than {MAX_TOKENS} tags and texts; the rest was not read"),
     ],
 )
-def test_a_page_beyond_the_limits_says_so(source: str, problem: str) -> None:
+def test_reached_limits_are_reported(source: str, problem: str) -> None:
     assert sanitize_html(source).problems == (problem,)
 
 
-def test_an_ordinary_page_has_no_problems() -> None:
+def test_a_page_within_the_limits_has_no_problems() -> None:
     assert sanitize_html("<p>x</p>").problems == ()
 
 
@@ -96,7 +96,7 @@ TAGS = [
 
 
 @given(st.lists(st.sampled_from([*(f"<{t}>" for t in TAGS), *(f"</{t.split()[0]}>" for t in TAGS), "t", "<!--", "<"])))
-def test_what_is_left_is_always_balanced(pieces: list[str]) -> None:
+def test_the_result_is_always_balanced(pieces: list[str]) -> None:
     opened: list[str] = []
     for closing, name in re.findall(r"<(/?)([a-z0-9]+)[^>]*>", sanitize_html("".join(pieces)).html):
         if closing:

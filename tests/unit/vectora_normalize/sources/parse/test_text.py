@@ -1,4 +1,4 @@
-"""Text comes out as a reader sees it: no markup, nothing invisible, one line, cut between words."""
+"""Text without markup and invisible characters, on one line, truncated between words."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def text_of(source: str) -> str:
         ("<textarea>form</textarea><title>t</title>rest", "rest"),
     ],
 )
-def test_markup_is_taken_off(source: str, text: str) -> None:
+def test_markup_is_removed(source: str, text: str) -> None:
     assert text_of(source) == text
 
 
 @pytest.mark.parametrize(
-    "prompt",
+    "link",
     [
         "Read more",
         "Read more »",
@@ -54,12 +54,12 @@ def test_markup_is_taken_off(source: str, text: str) -> None:
         "Weiterlesen",
     ],
 )
-def test_links_that_only_ask_to_read_on_are_left_out(prompt: str) -> None:
-    assert is_read_more(prompt)
-    assert text_of(f'<p>News. <a href="/x"><b>{prompt}</b></a></p> Rest') == "News. Rest"
+def test_read_more_links_are_removed(link: str) -> None:
+    assert is_read_more(link)
+    assert text_of(f'<p>News. <a href="/x"><b>{link}</b></a></p> Rest') == "News. Rest"
 
 
-def test_other_links_stay() -> None:
+def test_other_links_are_kept() -> None:
     assert text_of('<a href="/x">Read more about Camurus</a> and <a>that') == "Read more about Camurus and that"
     assert not is_read_more("Read more about Camurus")
     assert not is_read_more("Read more" + " " * 60)
@@ -73,16 +73,16 @@ def test_other_links_stay() -> None:
         "\ufeff", "\ufff9", "\U000e0041", "\U000e0100", "\U0001d173", "\ud800", "\ue000", "\uffff", "\U0010ffff",
     ],
 )  # fmt: skip
-def test_what_nobody_sees_is_dropped(invisible: str) -> None:
+def test_invisible_characters_are_removed(invisible: str) -> None:
     assert clean_text(f"Me{invisible}di") == "Medi"
     assert text_of(f"<p>Me{invisible}di</p>") == "Medi"
 
 
-def test_text_cannot_be_turned_around() -> None:
+def test_bidirectional_controls_are_removed() -> None:
     assert clean_text("safe \u202egnp.exe\u202c \u2067abc\u2069") == "safe gnp.exe abc"
 
 
-def test_no_character_is_left_that_is_neither_seen_nor_space() -> None:
+def test_all_invisible_characters_of_unicode_are_removed() -> None:
     kept = [
         hex(code)
         for code in range(0x110000)
@@ -99,16 +99,16 @@ def test_characters_are_composed_so_that_equal_texts_have_equal_hashes() -> None
     assert clean_text("e\u200b\u0301") == "é"
 
 
-def test_a_pile_of_marks_is_cut_down_in_linear_time() -> None:
+def test_long_runs_of_combining_marks_are_limited_in_linear_time() -> None:
     watch = Stopwatch()
-    piled = clean_text("a" + "\u0316\u0300" * 100_000 + "b")
+    limited = clean_text("a" + "\u0316\u0300" * 100_000 + "b")
     assert watch.seconds < 2  # NFC alone takes half a minute
-    assert len(piled) <= 32
-    assert piled.endswith("b")
+    assert len(limited) <= 32
+    assert limited.endswith("b")
 
 
 @given(st.text())
-def test_plain_text_stays_as_it_is(text: str) -> None:
+def test_cleaning_is_idempotent(text: str) -> None:
     once = clean_text(text)
     assert clean_text(once) == once
     assert unicodedata.is_normalized("NFC", once)
@@ -117,7 +117,7 @@ def test_plain_text_stays_as_it_is(text: str) -> None:
 
 
 @given(st.text(alphabet="<>/!-[]\"'= abp&;#\u0301\u200b\n", max_size=80), st.integers(1, 30))
-def test_no_markup_is_too_odd(source: str, length: int) -> None:
+def test_any_markup_gives_clean_text(source: str, length: int) -> None:
     text = clean_markup(source, length)
     assert len(text) <= length
     assert clean_text(text) == text
@@ -134,7 +134,7 @@ def test_no_markup_is_too_odd(source: str, length: int) -> None:
         ("", 5, ""),
     ],
 )
-def test_text_is_cut_between_words_where_that_costs_little(text: str, length: int, expected: str) -> None:
+def test_text_is_truncated_between_words_where_possible(text: str, length: int, expected: str) -> None:
     assert truncate(text, length) == expected
 
 
@@ -146,12 +146,12 @@ def test_words_are_counted_in_every_script(text: str, words: int) -> None:
     assert count_words(text) == words
 
 
-def test_a_long_document_is_looked_at_only_as_far_as_its_text_may_go() -> None:
+def test_the_processed_markup_is_limited_by_the_length_of_the_text() -> None:
     watch = Stopwatch()
     assert clean_markup("<a>" * 2_000_000 + "far", 100) == ""
     assert clean_markup("<b></b>" * 2_000_000 + "far", 500_000) == ""
     assert watch.seconds < 2
 
 
-def test_the_cut_keeps_to_the_length_of_the_source() -> None:
+def test_markup_is_truncated_to_the_length() -> None:
     assert clean_markup("<p>" + "word " * 1000 + "</p>", 22) == "word word word word"
