@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from support import environment, loopback
+from support import environment, loopback, sdk_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,7 @@ def pytest_configure() -> None:
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", default))
     environment.clean_in_place()
     loopback.install()
+    sdk_models.share_models()
     # A shell starts background jobs with SIGINT ignored; tests that send it, and the processes they start, need it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

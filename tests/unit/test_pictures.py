@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_pictures_of_the_documentation_can_be_drawn_again_and_are_reproducible(tmp_path: Path) -> None:
-    drawn, again = draw(tmp_path / "once"), draw(tmp_path / "again")
+def test_the_pictures_of_the_documentation_can_be_drawn_again(tmp_path: Path) -> None:
+    drawn = draw(tmp_path)  # that the same run gives the same bytes is tested with the plots themselves
     assert {picture.name for picture in drawn} == {picture.name for picture in FOLDER.glob("*.svg")}
     assert all(picture.read_text("utf-8").lstrip().startswith("<?xml") for picture in drawn)
-    assert [picture.read_bytes() for picture in drawn] == [picture.read_bytes() for picture in again]
