@@ -1,4 +1,4 @@
-"""The deployment guide, tried as a new user would: its commands in a shell, from top to bottom."""
+"""The commands of the deployment and operations guides, executed in a shell from top to bottom."""
 
 from __future__ import annotations
 
@@ -58,22 +58,22 @@ def commands(page: Path, language: str) -> list[str]:
     return found
 
 
-def in_common(line: str) -> str:
-    """A command of either shell in one spelling; what a shell computes by itself is told as `@`."""
+def normalised(line: str) -> str:
+    """A command of either shell in one spelling; expressions of the shell are replaced by ``@``."""
     setting = re.fullmatch(r'\$env:(\w+) = "([^"]*)"', line)
     line = f"export {setting[1]}={setting[2]}" if setting else line
     return re.sub(r"\$env:(\w+)", r"$\1", re.sub(r"\$?\(.*\)\S*", "@", line))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_both_shells_are_told_the_same_commands(page: Path) -> None:
-    bash, powershell = ([in_common(line) for line in commands(page, shell)] for shell in ("bash", "powershell"))
+def test_both_shells_have_the_same_commands(page: Path) -> None:
+    bash, powershell = ([normalised(line) for line in commands(page, shell)] for shell in ("bash", "powershell"))
     assert bash == powershell
     assert bash
 
 
 class Cloud:
-    """What stands in for AWS: moto in a process of its own, and a Lambda that runs what is deployed to it."""
+    """A fake of AWS: moto in a process of its own, and a Lambda that runs the deployed code."""
 
     def __init__(self, url: str, emulator: BedrockEmulator, folder: Path) -> None:
         self.url = url
@@ -84,7 +84,7 @@ class Cloud:
         self._lock = threading.Lock()
 
     def run(self, name: str, event: bytes) -> Ran:
-        """Run the code that lies in the code bucket with the environment that the function has."""
+        """Run the code in the code bucket with the environment of the function."""
         with self._lock:
             if name not in self._functions:
                 self._functions[name] = self._start(name)
@@ -100,7 +100,7 @@ class Cloud:
             client.create_log_stream(**stream)
             client.put_log_events(**stream, logEvents=events)
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
         import boto3  # noqa: PLC0415 - not before the environment is clean
 
         session: Any = boto3.Session(region_name="eu-west-3")
@@ -135,7 +135,7 @@ class Cloud:
 
 @contextlib.contextmanager
 def moto_process(log: Path) -> Generator[str]:
-    """Moto's server in a process of its own: in this one, all servers share what they hold."""
+    """Moto's server in a process of its own: within one process, all servers share their state."""
     with log.open("wb") as out:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
         server = subprocess.Popen(command, stdout=out, stderr=out, env=clean(MACHINE_ENVIRONMENT))
@@ -189,11 +189,11 @@ def clone(tmp_path: Path) -> Generator[Path]:
 
 @pytest.mark.packaging
 @pytest.mark.skipif(sys.platform != "linux", reason="a package is for Linux, and runs there alone")
-def test_the_guide_ends_with_an_answer_of_the_contract(
+def test_the_commands_of_the_guides_deploy_and_run_the_function(
     clone: Path, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     lines = [line for page in PAGES for line in commands(page, "bash")]
-    # What a reader would do as well: the runtime is the Python that there is here.
+    # As a reader would do: the runtime is the Python of this machine.
     script = "\n".join(lines).replace("PYTHON_VERSION=3.12", f"PYTHON_VERSION={PYTHON}")
     environment = {
         **{name: value for name, value in MACHINE_ENVIRONMENT.items() if not name.startswith("AWS_")},

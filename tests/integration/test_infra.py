@@ -97,7 +97,7 @@ def test_the_function_is_created_and_limited_in_dev_alone(account: Account, env:
         assert configuration["Role"] == outputs["RoleArn"]
 
 
-def test_alarms_filters_and_dashboard_are_what_their_services_take(account: Account) -> None:
+def test_alarms_filters_and_dashboard_are_accepted_by_their_services(account: Account) -> None:
     names = {"ProjectName": "watched", "AlarmTopicArn": "arn:aws:sns:eu-west-3:123456789012:t", **account.buckets}
     stack = resources(INFRA / "s1-runtime.yaml", Env="dev", **names)
     made = {kind: [part["Properties"] for part in stack.values() if part["Type"] == kind] for kind in PASSED_OVER}

@@ -206,7 +206,7 @@ def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path)
     assert re.fullmatch(r"error: StoreError: [^\n]*cannot be written[^\n]*\n", done.stderr)
 
 
-def test_ctrl_c_keeps_what_was_done_and_ends_with_130(tmp_path: Path) -> None:
+def test_ctrl_c_stores_what_was_done_and_ends_with_130(tmp_path: Path) -> None:
     # One worker, a quota that the first items use up, and then a wait that no test would sit through.
     process = subprocess.Popen(
         [*COMMAND, "--local", str(EXAMPLE), "--rpm", "20", "--workers", "1"],
@@ -231,7 +231,7 @@ def test_ctrl_c_keeps_what_was_done_and_ends_with_130(tmp_path: Path) -> None:
     assert len(load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json")) == 2
 
 
-def test_a_terminal_has_a_progress_bar_and_whole_log_lines(tmp_path: Path) -> None:
+def test_a_terminal_has_a_progress_bar_and_complete_log_lines(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     screen = bytearray()
 

@@ -34,7 +34,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, aws_url: str) -> Gener
         yield S3Store(client, make_bucket(client, f"stores-{next(_bucket_numbers)}"))
 
 
-def test_what_was_put_is_got(store: ObjectStore) -> None:
+def test_an_object_is_read_as_it_was_put(store: ObjectStore) -> None:
     store.put("normalized/lai_weekly/2026/11/21/items.json", "é".encode())
     assert store.get("normalized/lai_weekly/2026/11/21/items.json") == "é".encode()
 
@@ -51,7 +51,7 @@ def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
     assert store.get("empty") == b""
 
 
-def test_what_is_not_there_is_not_found_by_name(store: ObjectStore) -> None:
+def test_a_missing_object_is_an_error_with_its_name(store: ObjectStore) -> None:
     store.put("a/b", b"")
     for key in ("nothing", "a", "a/b/c"):
         with pytest.raises(NotFoundError, match=rf"/{key}: no such object$"):
@@ -69,33 +69,33 @@ def test_a_put_if_absent_never_replaces(store: ObjectStore) -> None:
 
 def test_a_put_if_unchanged_replaces_only_what_was_read(store: ObjectStore) -> None:
     store.put("items.json", b"1")
-    seen = store.read("items.json")
-    assert seen.body == b"1"
-    assert store.put_if_unchanged("items.json", b"2", seen.version)
-    assert not store.put_if_unchanged("items.json", b"3", seen.version)
+    stored = store.read("items.json")
+    assert stored.body == b"1"
+    assert store.put_if_unchanged("items.json", b"2", stored.version)
+    assert not store.put_if_unchanged("items.json", b"3", stored.version)
     assert store.get("items.json") == b"2"
 
 
-def test_a_put_if_unchanged_of_what_is_gone_writes_nothing(store: ObjectStore) -> None:
+def test_a_put_if_unchanged_of_a_missing_object_writes_nothing(store: ObjectStore) -> None:
     assert not store.put_if_unchanged("items.json", b"1", '"d41d8cd98f00b204e9800998ecf8427e"')
     assert not store.exists("items.json")
 
 
-def test_a_conditional_put_tells_the_version_it_wrote(store: ObjectStore) -> None:
+def test_a_conditional_put_returns_the_version_it_wrote(store: ObjectStore) -> None:
     first = store.put_if_absent("lease", b"1")
     assert first == store.read("lease").version
     second = store.put_if_unchanged("lease", b"2", first or "")
     assert second == store.read("lease").version != first
 
 
-def test_what_was_deleted_is_gone_and_may_be_put_again(store: ObjectStore) -> None:
+def test_a_deleted_object_is_gone_and_may_be_put_again(store: ObjectStore) -> None:
     store.put("a/b", b"1")
     store.delete("a/b")
     assert not store.exists("a/b")
     assert store.put_if_absent("a/b", b"2")
 
 
-def test_deleting_what_is_not_there_does_nothing(store: ObjectStore) -> None:
+def test_deleting_a_missing_object_does_nothing(store: ObjectStore) -> None:
     store.delete("nothing")
     store.put("a", b"")
     store.delete("a/b")
@@ -105,9 +105,9 @@ def test_deleting_what_is_not_there_does_nothing(store: ObjectStore) -> None:
 
 def test_a_delete_if_unchanged_removes_only_what_was_read(store: ObjectStore) -> None:
     store.put("lease", b"1")
-    seen = store.read("lease").version
+    version = store.read("lease").version
     store.put("lease", b"2")
-    assert not store.delete_if_unchanged("lease", seen)
+    assert not store.delete_if_unchanged("lease", version)
     assert store.get("lease") == b"2"
     assert store.delete_if_unchanged("lease", store.read("lease").version)
     assert not store.exists("lease")
@@ -124,7 +124,7 @@ def test_keys_are_listed_by_prefix_in_order(store: ObjectStore) -> None:
 
 
 @pytest.mark.parametrize("key", BAD_KEYS)
-def test_a_key_that_is_no_plain_path_is_refused(store: ObjectStore, key: str) -> None:
+def test_a_key_that_is_not_a_plain_path_is_refused(store: ObjectStore, key: str) -> None:
     for refused in (
         lambda: store.get(key),
         lambda: store.read(key),
@@ -139,7 +139,7 @@ def test_a_key_that_is_no_plain_path_is_refused(store: ObjectStore, key: str) ->
             refused()
 
 
-def test_a_missing_bucket_is_told_apart_from_a_missing_object(aws_url: str) -> None:
+def test_a_missing_bucket_is_distinguished_from_a_missing_object(aws_url: str) -> None:
     with s3_client(aws_url) as client:
         store = S3Store(client, "no-such-bucket")
         for failing in (lambda: store.get("a"), lambda: store.put("a", b""), lambda: list(store.list(""))):
@@ -147,7 +147,7 @@ def test_a_missing_bucket_is_told_apart_from_a_missing_object(aws_url: str) -> N
                 failing()
 
 
-def test_an_unreachable_store_says_so() -> None:
+def test_an_unreachable_store_is_an_error() -> None:
     with (
         s3_client("http://127.0.0.1:9") as client,
         pytest.raises(StoreError, match=r"^s3://b/a: cannot be read: Could"),

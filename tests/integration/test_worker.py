@@ -93,7 +93,7 @@ def test_a_message_that_is_delivered_twice_is_paid_once(deployment: Deployment, 
     assert deployment.emulator.requests == 10
 
 
-def test_failures_of_each_kind_go_their_ways(deployment: Deployment, scaled: Queues) -> None:
+def test_failures_are_dead_lettered_or_retried_by_their_kind(deployment: Deployment, scaled: Queues) -> None:
     scaled.send('{"not": "an item"}')
     dispatch(sources=[NORDLAI])
     deployment.emulator.fail_next(1, "ValidationException")
@@ -110,7 +110,7 @@ def test_failures_of_each_kind_go_their_ways(deployment: Deployment, scaled: Que
     assert len(deployment.items()) == 11
 
 
-def test_what_fails_at_its_last_delivery_is_set_aside_with_its_reason(
+def test_a_failure_at_the_last_delivery_is_dead_lettered_with_its_reason(
     deployment: Deployment, aws_url: str, scaled: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with queues(aws_url, visibility=1) as quick:
@@ -128,14 +128,14 @@ def test_what_fails_at_its_last_delivery_is_set_aside_with_its_reason(
         assert scaled.waiting() == 0
 
 
-def test_a_worker_without_time_sends_its_messages_back(deployment: Deployment, scaled: Queues) -> None:
+def test_messages_of_a_worker_without_time_are_retried(deployment: Deployment, scaled: Queues) -> None:
     dispatch(sources=[NORDLAI])
     answer = scaled.deliver(worker.lambda_handler, Context(seconds=25.0))
     assert len(answer["batchItemFailures"]) == answer["records"] == 10
     assert deployment.emulator.requests == 0
 
 
-def test_a_worker_tells_what_it_did(deployment: Deployment, scaled: Queues, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_worker_logs_its_counts(deployment: Deployment, scaled: Queues, capsys: pytest.CaptureFixture[str]) -> None:
     dispatch(sources=[NORDLAI])
     capsys.readouterr()
     deployment.emulator.fail_next(1, "ValidationException")
@@ -157,15 +157,15 @@ def test_a_worker_tells_what_it_did(deployment: Deployment, scaled: Queues, caps
     assert list(logged["dead_lettered"].values()) == ["validation"]
 
 
-def test_what_cannot_be_sent_is_outstanding_and_sent_by_the_next_dispatcher(
+def test_an_item_that_cannot_be_sent_is_in_the_backlog_and_sent_by_the_next_dispatcher(
     deployment: Deployment, scaled: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUEUE_URL", f"{scaled.url}-that-is-not-there")
     answer = dispatch(sources=[NORDLAI])
     assert (answer["statusCode"], answer["body"]["items_normalized"]) == (200, 0)
     assert len(deployment.keys("normalized/lai_weekly/outstanding/")) == 1
-    told = [account["reason"] for account in deployment.report("dispatcher")["items"]]
-    assert ["not sent: " in reason for reason in told] == [True] * 13
+    reasons = [account["reason"] for account in deployment.report("dispatcher")["items"]]
+    assert ["not sent: " in reason for reason in reasons] == [True] * 13
     monkeypatch.setenv("QUEUE_URL", scaled.url)
     dispatch("later", from_date="2001-01-01", to_date="2001-01-02")
     assert scaled.waiting() == 13

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
 _INVOKE: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
-_PATIENCE: Final = 30.0  # seconds for moto
+_TIMEOUT_SECONDS: Final = 30.0  # seconds for moto
 _HOP_BY_HOP: Final = frozenset({"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"})
 
 
@@ -93,7 +93,7 @@ class LambdaService:
         return self._forward(method, path, dict(headers.items()), body)
 
     def _forward(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        connection = http.client.HTTPConnection(self._behind, timeout=_PATIENCE)
+        connection = http.client.HTTPConnection(self._behind, timeout=_TIMEOUT_SECONDS)
         with contextlib.closing(connection):
             connection.request(method, path, body, headers)
             answer = connection.getresponse()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _VERSION: Final = "/2018-06-01/runtime"
 _RUNTIME_CLIENT: Final = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
-_PATIENCE: Final = 60.0  # seconds for a process to start; a busy machine is slow
+_MAX_START_SECONDS: Final = 60.0  # seconds for a process to start; a busy machine is slow
 _PAUSE: Final = 0.005
 
 
@@ -172,7 +172,7 @@ class _Process:
     def handle(self, event: _Event) -> tuple[bytes, str | None]:
         """What the invoker gets: a payload, and the kind of error if it is one."""
         self._events.put(event)
-        started_until = _now() + _PATIENCE
+        started_until = _now() + _MAX_START_SECONDS
         while event.posted is None and not self._not_started and not self.ended:
             if event.deadline is not None and _now() >= event.deadline:
                 self.kill()

@@ -1,4 +1,4 @@
-"""What both functions make of the settings and of Lambda's context."""
+"""Clients, pacers and deadlines of both functions, from the settings and Lambda's context."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def settings(**fields: object) -> Settings:
     return Settings(**{"config_bucket": "c", "data_bucket": "d", **fields})  # type: ignore[arg-type]  # the fields
 
 
-def test_nothing_is_paced_unless_asked_for() -> None:
+def test_by_default_nothing_is_paced() -> None:
     assert make_pacer(settings()) is None
     assert make_pacer(settings(quota=Quota(requests_per_minute=50), pacing=Pacing.NONE)) is None
 
 
-def test_a_known_quota_is_kept() -> None:
+def test_a_known_quota_is_paced() -> None:
     pacer = make_pacer(settings(quota=Quota(requests_per_minute=60, burst=1), pacing=Pacing.QUOTA))
     assert isinstance(pacer, QuotaPacer)
     assert pacer.reserve(0.0).wait == 0
     assert pacer.reserve(0.0).wait == pytest.approx(1.0, rel=0.2)
 
 
-def test_an_unknown_quota_is_found_out() -> None:
+def test_an_unknown_quota_is_measured() -> None:
     assert isinstance(make_pacer(settings(pacing=Pacing.ADAPTIVE)), AdaptivePacer)
 
 
@@ -56,7 +56,7 @@ class Client:
 
 
 class TestTimeoutClientPool:
-    def test_a_call_is_made_with_the_most_patience_that_is_left(self) -> None:
+    def test_a_call_has_the_longest_timeout_that_fits(self) -> None:
         clients = TimeoutClientPool(Client, 120.0)
         waits = {
             seconds: clients.for_timeout(seconds).read_timeout
@@ -81,7 +81,7 @@ class TestTimeoutClientPool:
         # An attempt is begun with at least ATTEMPT_SECONDS left; connecting takes 5 s at the most.
         assert TimeoutClientPool(Client, longest).for_timeout(seconds).read_timeout + 5.0 <= seconds
 
-    def test_a_client_is_made_when_it_is_needed_and_kept(self) -> None:
+    def test_a_client_is_made_on_first_use_and_reused(self) -> None:
         made: list[float] = []
 
         def make(read_timeout: float) -> Client:
@@ -151,7 +151,7 @@ class TestParts:
         assert (hasty.read_timeout, hasty.retries["total_max_attempts"]) == (19.25, 1)
 
     @pytest.mark.parametrize("collects", [True, False])
-    def test_garbage_is_collected_as_before(self, *, collects: bool) -> None:
+    def test_garbage_collection_is_restored(self, *, collects: bool) -> None:
         before = gc.isenabled()
         try:
             (gc.enable if collects else gc.disable)()
@@ -160,7 +160,7 @@ class TestParts:
         finally:
             (gc.enable if before else gc.disable)()
 
-    def test_queues_are_there_where_they_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_queues_are_made_where_the_settings_name_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_REGION", "eu-west-3")
         assert aws_dependencies(settings()).queue is None
         assert aws_dependencies(settings()).dead_letters is None
@@ -169,7 +169,7 @@ class TestParts:
         assert aws_dependencies(settings(mode=Mode.QUEUE, queue_url=url)).queue is not None
         assert aws_dependencies(settings(dead_letter_queue_url=url)).dead_letters is not None
 
-    def test_the_control_plane_is_where_the_runtime_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_control_plane_is_in_the_region_of_the_runtime(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_REGION", "eu-west-3")
         client = bedrock_control_client(settings(region="eu-central-1"))
         assert client.meta.region_name == "eu-central-1"

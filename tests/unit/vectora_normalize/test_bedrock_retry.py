@@ -43,7 +43,7 @@ def no_client_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def sleeps() -> Iterator[list[float]]:
-    """Every sleep asked for; none is slept."""
+    """The requested sleeps; none is executed."""
     with instant_retries() as clock:
         yield clock.sleeps
 
@@ -75,7 +75,7 @@ def test_a_response_without_text_is_malformed_and_not_retried(body: dict[str, An
     assert client.calls == 1
 
 
-def test_a_text_cut_at_max_tokens_is_returned_as_it_always_was() -> None:
+def test_a_text_cut_at_max_tokens_is_returned() -> None:
     client = ScriptedBedrock(claude_response("Hel", "max_tokens"))
     assert call_bedrock_with_retry("model", BODY, client=client) == "Hel"
 
@@ -181,7 +181,7 @@ def test_the_lines_go_to_the_modules_logger(caplog: pytest.LogCaptureFixture, sl
     assert len(sleeps) == 1
 
 
-def test_a_day_without_tokens_is_given_up_at_once(caplog: pytest.LogCaptureFixture, sleeps: list[float]) -> None:
+def test_an_exhausted_daily_quota_is_raised_at_once(caplog: pytest.LogCaptureFixture, sleeps: list[float]) -> None:
     error = throttling_error("Too many tokens per day, please wait before trying again.")
     client = ScriptedBedrock(error)
     with pytest.raises(type(error)):

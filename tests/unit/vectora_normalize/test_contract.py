@@ -31,7 +31,7 @@ def refusal(event: object) -> RunRefusedError:
     return caught.value
 
 
-def test_the_smallest_event_asks_for_everything_of_the_client() -> None:
+def test_the_smallest_event_requests_everything_of_the_client() -> None:
     assert parse_event({"client_id": "lai_weekly"}, today=TODAY) == RunRequest(client_id="lai_weekly")
 
 
@@ -59,13 +59,13 @@ def test_null_counts_as_absent_for_optional_fields() -> None:
     assert parse_event(event, today=TODAY) == RunRequest(client_id="c")
 
 
-def test_what_a_scheduler_adds_is_ignored_and_remembered() -> None:
+def test_unknown_keys_are_ignored_and_recorded() -> None:
     event = {"client_id": "c", "version": "0", "detail-type": "Scheduled Event", "perod_days": 3}
     assert parse_event(event, today=TODAY).ignored == ("detail-type", "perod_days", "version")
 
 
 @pytest.mark.parametrize("event", [None, [], "lai_weekly", 7, True, [{"client_id": "c"}]])
-def test_an_event_that_is_no_object_is_refused(event: object) -> None:
+def test_an_event_that_is_not_an_object_is_refused(event: object) -> None:
     assert str(refusal(event)).startswith(f"event: got {event!r}; accepted: a JSON object")
 
 
@@ -73,12 +73,12 @@ def test_an_event_that_is_no_object_is_refused(event: object) -> None:
     "client_id",
     ["", " ", "../secrets", "a/b", "a\\b", "a.b", "..", "é", "a b", "a\n", "-a", "_a", "a" * 65, 7, True, ["a"], {}],
 )
-def test_a_client_id_that_is_no_safe_name_is_refused(client_id: object) -> None:
+def test_an_unsafe_client_id_is_refused(client_id: object) -> None:
     assert str(refusal({"client_id": client_id})).startswith("client_id: got ")
 
 
 @pytest.mark.parametrize("client_id", ["a", "A-1", "lai_weekly_v9", "9" * 64])
-def test_a_client_id_that_is_a_safe_name_is_taken(client_id: str) -> None:
+def test_a_safe_client_id_is_accepted(client_id: str) -> None:
     assert parse_event({"client_id": client_id}, today=TODAY).client_id == client_id
 
 
@@ -88,18 +88,18 @@ def test_a_missing_client_id_is_refused(event: object) -> None:
 
 
 @pytest.mark.parametrize("days", [-1, 0, "7", True, False, 1.5, 7.0, MAX_PERIOD_DAYS + 1, 10**30, [7], {}, ""])
-def test_a_period_that_is_no_number_of_days_is_refused(days: object) -> None:
+def test_an_invalid_period_is_refused(days: object) -> None:
     message = str(refusal({"client_id": "c", "period_days": days}))
     assert message == f"period_days: got {days!r}; accepted: a whole number from 1 to 3650"
 
 
 @pytest.mark.parametrize("days", [1, MAX_PERIOD_DAYS])
-def test_the_shortest_and_the_longest_period_are_taken(days: int) -> None:
+def test_the_shortest_and_the_longest_period_are_accepted(days: int) -> None:
     assert parse_event({"client_id": "c", "period_days": days}, today=TODAY).period_days == days
 
 
 @pytest.mark.parametrize("sources", [[], "a", "", {}, 3, [""], [" "], ["a", 1], ["a", None], [["a"]]])
-def test_sources_that_are_no_list_of_keys_are_refused(sources: object) -> None:
+def test_sources_that_are_not_a_list_of_keys_are_refused(sources: object) -> None:
     message = str(refusal({"client_id": "c", "sources": sources}))
     assert message.startswith(f"sources: got {sources!r}; accepted: a list of different source keys")
 
@@ -111,7 +111,7 @@ def test_a_source_named_twice_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("date", ["", "20261121", "2026-W47-6", "2026-11-31", "21/11/2026", "today", 20261121, True])
 @pytest.mark.parametrize("field", ["from_date", "to_date"])
-def test_a_date_that_is_none_is_refused(field: str, date: object) -> None:
+def test_an_invalid_date_is_refused(field: str, date: object) -> None:
     event = {"client_id": "c", "from_date": "2026-11-20", field: date}
     assert str(refusal(event)) == f"{field}: got {date!r}; accepted: an ISO date such as 2026-11-21"
 
@@ -137,7 +137,7 @@ def test_a_date_that_is_none_is_refused(field: str, date: object) -> None:
         ),
     ],
 )
-def test_dates_that_make_no_window_are_refused(event: dict[str, object], message: str) -> None:
+def test_dates_without_a_window_are_refused(event: dict[str, object], message: str) -> None:
     assert str(refusal({"client_id": "c", **event})) == message
 
 
@@ -146,7 +146,7 @@ def test_a_window_that_ends_in_the_future_may_begin_there() -> None:
     assert parse_event(event, today=TODAY).from_date == dt.date(2026, 12, 1)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     event: dict[str, object] = {"client_id": "a/b", "period_days": -1, "sources": [], "from_date": "x", "to_date": "y"}
     faults = refusal(event).faults
     assert [fault.partition(":")[0] for fault in faults] == [
@@ -187,7 +187,7 @@ def test_any_event_is_a_request_or_a_refusal(event: object) -> None:
     ("event", "client_id"),
     [({"client_id": "c", "period_days": -1}, "c"), ({"client_id": "../c"}, None), ({}, None), ({"client_id": 1}, None)],
 )
-def test_an_answer_repeats_only_a_client_id_that_is_one(event: object, client_id: str | None) -> None:
+def test_an_answer_repeats_only_a_valid_client_id(event: object, client_id: str | None) -> None:
     assert readable_client_id(event) == client_id
     assert readable_client_id([event]) is None
 
@@ -218,7 +218,7 @@ def test_the_answer_of_a_run_has_exactly_four_keys() -> None:
         (ErrorType.BEDROCK_REFUSED, 502),
     ],
 )
-def test_a_refusal_says_what_and_why(error_type: ErrorType, status: int) -> None:
+def test_a_refusal_has_type_and_message(error_type: ErrorType, status: int) -> None:
     answer = refused(RunRefusedError(error_type, "a: wrong", "b: wrong"), client_id=None, seconds=0.04)
     assert answer == {
         "statusCode": status,

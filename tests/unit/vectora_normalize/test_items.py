@@ -107,7 +107,7 @@ def test_the_event_types_are_those_of_the_newsletter() -> None:
         ("mood", "bullish"),
     ],
 )
-def test_what_is_no_normalized_item_is_refused(field: str, value: object) -> None:
+def test_an_invalid_normalized_item_is_refused(field: str, value: object) -> None:
     with pytest.raises(msgspec.ValidationError):
         NormalizedItem.from_dict({**NORMALIZED.to_dict(), field: value})
 
@@ -117,7 +117,7 @@ def test_the_schema_accepts_what_is_written() -> None:
 
 
 @pytest.mark.parametrize("change", [{"event_type": "gossip"}, {"mood": 1}, {"content_hash": "0123"}, {"title": None}])
-def test_the_schema_refuses_what_is_no_item(change: dict[str, object]) -> None:
+def test_the_schema_refuses_an_invalid_item(change: dict[str, object]) -> None:
     assert not conforms([{**NORMALIZED.to_dict(), **change}], items_schema())
 
 

@@ -21,7 +21,7 @@ def faults(**environ: str) -> tuple[str, ...]:
     return caught.value.faults
 
 
-def test_two_buckets_are_all_that_is_needed() -> None:
+def test_two_buckets_suffice() -> None:
     assert Settings.from_env(BUCKETS) == Settings(
         config_bucket="vectora-inbox-config-dev",
         data_bucket="vectora-inbox-data-dev",
@@ -103,7 +103,7 @@ def test_a_variable_set_to_nothing_is_not_set(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["BEDROCK_REQUESTS_PER_MINUTE", "BEDROCK_TOKENS_PER_MINUTE"])
-def test_a_known_quota_is_paced_unless_told_otherwise(name: str) -> None:
+def test_a_known_quota_is_paced_by_default(name: str) -> None:
     assert Settings.from_env({**BUCKETS, name: "50"}).pacing is Pacing.QUOTA
     assert Settings.from_env({**BUCKETS, name: "50", "BEDROCK_PACING": "none"}).pacing is Pacing.NONE
 
@@ -219,8 +219,8 @@ def test_all_faults_of_the_policy_are_reported_at_once() -> None:
 
 
 def test_all_faults_are_reported_at_once() -> None:
-    told = faults(CONFIG_BUCKET="", DATA_BUCKET="", MAX_BEDROCK_WORKERS="0", LOG_LEVEL="LOUD")
-    assert [fault.partition(":")[0] for fault in told] == [
+    found = faults(CONFIG_BUCKET="", DATA_BUCKET="", MAX_BEDROCK_WORKERS="0", LOG_LEVEL="LOUD")
+    assert [fault.partition(":")[0] for fault in found] == [
         "CONFIG_BUCKET",
         "DATA_BUCKET",
         "MAX_BEDROCK_WORKERS",

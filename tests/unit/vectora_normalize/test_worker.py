@@ -1,4 +1,4 @@
-"""What the worker answers Lambda with; what it does is shown in tests/integration/test_worker.py."""
+"""Errors of the worker's handler; the rest is in ``tests/integration/test_worker.py``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("environment")
-def test_an_event_that_is_no_batch_is_an_error() -> None:
+def test_an_event_that_is_not_a_batch_is_an_error() -> None:
     with warm_process(), pytest.raises(UnexpectedBatchTypeError):
         lambda_handler({"client_id": "lai_weekly"}, None)
 
 
-def test_a_wrong_environment_fails_the_batch_as_a_whole() -> None:
+def test_an_invalid_environment_fails_the_whole_batch() -> None:
     with warm_process(), pytest.raises(RunRefusedError, match="CONFIG_BUCKET: missing"):
         lambda_handler({"Records": []}, None)

@@ -1,4 +1,4 @@
-"""The command, as a person or a script calls it."""
+"""``vectora-normalize run`` on the command line."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def call(*arguments: object, **environ: str) -> Result:
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, answer: Outcome | BaseException) -> list[Job]:
     """Let every job end this way; returns the jobs."""
-    seen: list[Job] = []
+    jobs_run: list[Job] = []
 
     def run_job(job: Job, *_: object, **__: object) -> Outcome:
-        seen.append(job)
+        jobs_run.append(job)
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
     monkeypatch.setattr(jobs, "run_job", run_job)
-    return seen
+    return jobs_run
 
 
 def refused(status: int, message: str = "why") -> Outcome:
@@ -86,7 +86,7 @@ def test_a_refusal_is_one_line_and_its_exit_code(
     assert (json.loads(result.stdout)["statusCode"] if option else result.stdout) == (status if option else "")
 
 
-def test_a_run_that_came_to_nothing_shows_its_table_and_why(small: Path, tmp_path: Path) -> None:
+def test_a_failed_run_shows_its_table_and_the_reason(small: Path, tmp_path: Path) -> None:
     (small / "sources/press.example/feed.xml").unlink()
     result = call("run", "--local", small, "--out", tmp_path / "out")
     assert result.exit_code == 1
@@ -95,11 +95,11 @@ def test_a_run_that_came_to_nothing_shows_its_table_and_why(small: Path, tmp_pat
 
 
 def test_options_reach_the_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen = answer_with(monkeypatch, refused(400))
+    given = answer_with(monkeypatch, refused(400))
     options = ("--client", "c", "--period-days", "3", "--workers", "5", "--rpm", "6")
-    places = ("--local", tmp_path / "in", "--out", tmp_path / "out", "--event", tmp_path / "event.json")
-    call("run", *options, *places, "--sources", "a, b", "--sources", "c")
-    assert seen == [
+    paths = ("--local", tmp_path / "in", "--out", tmp_path / "out", "--event", tmp_path / "event.json")
+    call("run", *options, *paths, "--sources", "a, b", "--sources", "c")
+    assert given == [
         Job(
             local=tmp_path / "in",
             event=tmp_path / "event.json",
@@ -113,14 +113,14 @@ def test_options_reach_the_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     ]
 
 
-def test_no_option_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = answer_with(monkeypatch, refused(400))
+def test_without_options_the_job_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = answer_with(monkeypatch, refused(400))
     call("run")
-    assert seen == [Job()]
+    assert given == [Job()]
 
 
 @pytest.mark.parametrize("options", [("--workers", "0"), ("--workers", "65"), ("--rpm", "0"), ("--period-days", "x")])
-def test_a_number_that_cannot_be_is_a_usage_error(options: tuple[str, str]) -> None:
+def test_a_number_out_of_range_is_a_usage_error(options: tuple[str, str]) -> None:
     result = call("run", *options)
     assert result.exit_code == 2
     assert options[0] in result.stderr
@@ -133,14 +133,14 @@ def test_any_other_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "error: OSError: first second\n")
 
 
-def test_verbose_tells_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verbose_prints_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_with(monkeypatch, OSError("first"))
     result = call("run", "--verbose")
     assert "Traceback" in result.stderr
     assert result.stderr.endswith("error: OSError: first\n")
 
 
-def test_verbose_tells_what_is_being_done(small: Path, tmp_path: Path) -> None:
+def test_verbose_logs_more(small: Path, tmp_path: Path) -> None:
     result = call("run", "--local", small, "--out", tmp_path / "out", "-v")
     assert "INFO Normalised: 3 succeeded, 0 failed" in result.stderr
 
@@ -163,7 +163,7 @@ def test_ctrl_c_ends_with_130_and_one_line(
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", stderr)
 
 
-def test_a_missing_package_is_left_to_main(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_raised_to_main(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_with(monkeypatch, ModuleNotFoundError("No module named 'boto3'", name="boto3"))
     assert isinstance(call("run").exception, ModuleNotFoundError)
 

@@ -1,4 +1,4 @@
-"""Answers are stored beside the work, and all of them before the batch is over."""
+"""Responses are stored in the background, and all of them before the batch ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from vectora_normalize.normalize.background_writer import BackgroundWriter
 
 
-def test_nobody_waits_for_an_answer_to_be_stored() -> None:
+def test_submitting_does_not_wait_for_the_write() -> None:
     stored: list[int] = []
     go = threading.Event()
 
@@ -26,7 +26,7 @@ def test_nobody_waits_for_an_answer_to_be_stored() -> None:
     assert stored == [1, 1]
 
 
-def test_whoever_brings_one_more_than_there_is_room_for_waits() -> None:
+def test_submitting_more_than_the_limit_waits() -> None:
     go = threading.Event()
     with BackgroundWriter(1) as writer, ThreadPoolExecutor(1) as pool:
         writer.submit(lambda: assert_(go.wait(10)))
@@ -37,7 +37,7 @@ def test_whoever_brings_one_more_than_there_is_room_for_waits() -> None:
         second.result(timeout=10)
 
 
-def test_without_a_thread_whoever_brings_an_answer_stores_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_thread_the_caller_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 

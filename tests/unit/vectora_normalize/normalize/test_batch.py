@@ -42,7 +42,7 @@ def number_in(text: str) -> int:
     return int(match[1])
 
 
-def test_items_come_out_in_the_order_they_went_in() -> None:
+def test_results_are_in_the_order_of_the_items() -> None:
     report = normalize_items_batch(
         ITEMS, normalizer(lambda text: tool_answer(extraction(summary=f"{number_in(text)}", companies=["Camurus"])))
     )

@@ -1,4 +1,4 @@
-"""A batch takes what is kept, asks about the rest, and waits for what others ask about; its account is to the call."""
+"""A batch uses stored responses, requests the others, and waits for those that other runs request."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 ITEMS = [raw_item(f"Camurus reports on item number {number}.", number=number) for number in range(5)]
 ATTEMPT = 100.0
-AT_ONCE = RetryPolicy(base_delay=0.0)
+WITHOUT_DELAY = RetryPolicy(base_delay=0.0)
 
 
 class Clock(Ticking):
-    """Does something at each sleep, as the world does."""
+    """Calls a function at each sleep: what other runs do meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,14 +55,14 @@ class Clock(Ticking):
             self.meanwhile.pop(0)()
 
 
-class Shop:
-    """A folder that several runs share, and a Bedrock that remembers what it was asked."""
+class SharedFolder:
+    """A folder that several runs share, and a client that records its requests."""
 
     def __init__(self, root: Path) -> None:
         self.clock = Clock()
         self.run_clock = RunClock(NOW, self.clock)
         self.store: ObjectStore = FolderStore(root)
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.answer: Callable[[str], dict[str, Any]] = lambda _: tool_answer(extraction(companies=["Camurus"]))
 
     def cache(self, run: str = "ours") -> ResponseCache:
@@ -70,7 +70,7 @@ class Shop:
 
     def normalizer(self) -> Normalizer:
         def answer(text: str) -> dict[str, Any]:
-            self.asked.append(text)
+            self.requests.append(text)
             return self.answer(text)
 
         return Normalizer(
@@ -93,7 +93,7 @@ class Shop:
         self.cache("theirs").put(self.key(item), an_answer("theirs", NOW))
 
     def run(self, items: Sequence[RawItem] = ITEMS, **options: Any) -> BatchReport[RawItem, Normalized]:  # noqa: ANN401 - of normalize_items_batch
-        given: dict[str, Any] = {"cache": self.cache(), "clock": self.clock, "policy": AT_ONCE, "max_workers": 1}
+        given: dict[str, Any] = {"cache": self.cache(), "clock": self.clock, "policy": WITHOUT_DELAY, "max_workers": 1}
         given |= options
         return normalize_items_batch(items, self.normalizer(), **given)
 
@@ -102,124 +102,124 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
+def shared(tmp_path: Path) -> SharedFolder:
+    return SharedFolder(tmp_path)
 
 
 def origins(report: BatchReport[RawItem, Normalized]) -> list[str]:
     return [value["origin"] for value in report.values]
 
 
-def test_what_was_answered_is_never_asked_again(shop: Shop) -> None:
-    first = shop.run()
+def test_a_stored_response_is_not_requested_again(shared: SharedFolder) -> None:
+    first = shared.run()
     assert origins(first) == ["bedrock"] * 5
-    assert (first.attempts, len(shop.asked)) == (5, 5)
-    second = shop.run()
+    assert (first.attempts, len(shared.requests)) == (5, 5)
+    second = shared.run()
     assert origins(second) == ["store"] * 5
-    assert (second.attempts, len(shop.asked)) == (0, 5)
+    assert (second.attempts, len(shared.requests)) == (0, 5)
     assert [value["item"] for value in second.values] == [value["item"] for value in first.values]
     assert [outcome.item for outcome in second.outcomes] == ITEMS
     assert sum(value["usage"].get("inputTokens", 0) for value in second.values) == 0
 
 
-def test_only_what_is_missing_is_asked_about(shop: Shop) -> None:
-    shop.run([ITEMS[1], ITEMS[3]])
-    report = shop.run()
+def test_only_missing_responses_are_requested(shared: SharedFolder) -> None:
+    shared.run([ITEMS[1], ITEMS[3]])
+    report = shared.run()
     assert origins(report) == ["bedrock", "store", "bedrock", "store", "bedrock"]
     assert [outcome.index for outcome in report.outcomes] == [0, 1, 2, 3, 4]
     assert report.attempts == 3
-    assert shop.claims() == []
+    assert shared.claims() == []
 
 
-def test_progress_is_that_of_the_whole_batch(shop: Shop) -> None:
-    shop.run([ITEMS[1], ITEMS[3]])
-    told: list[Progress] = []
-    shop.run(on_progress=told.append)
-    assert [(progress.done, progress.total) for progress in told] == [(2, 5), (3, 5), (4, 5), (5, 5)]
+def test_progress_covers_the_whole_batch(shared: SharedFolder) -> None:
+    shared.run([ITEMS[1], ITEMS[3]])
+    updates: list[Progress] = []
+    shared.run(on_progress=updates.append)
+    assert [(progress.done, progress.total) for progress in updates] == [(2, 5), (3, 5), (4, 5), (5, 5)]
     assert all(
         progress.submitted == progress.succeeded + progress.failed + progress.unstarted + progress.in_flight
-        for progress in told
+        for progress in updates
     )
 
 
-def test_what_others_ask_about_is_collected_from_them(shop: Shop) -> None:
-    shop.others_claim(ITEMS[2])
-    shop.clock.meanwhile = [lambda: None, lambda: shop.others_answer(ITEMS[2])]
-    report = shop.run()
+def test_responses_that_other_runs_request_are_collected(shared: SharedFolder) -> None:
+    shared.others_claim(ITEMS[2])
+    shared.clock.meanwhile = [lambda: None, lambda: shared.others_answer(ITEMS[2])]
+    report = shared.run()
     assert origins(report) == ["bedrock", "bedrock", "another run", "bedrock", "bedrock"]
-    assert (report.attempts, len(shop.asked)) == (4, 4)
+    assert (report.attempts, len(shared.requests)) == (4, 4)
     assert report.values[2]["item"].summary == "theirs"
-    assert shop.clock.slept == [pytest.approx(0.1), pytest.approx(0.15)]
+    assert shared.clock.slept == [pytest.approx(0.1), pytest.approx(0.15)]
 
 
-def test_what_others_answer_while_we_are_at_work_is_not_asked_about(shop: Shop) -> None:
+def test_a_response_that_another_run_stores_meanwhile_is_not_requested(shared: SharedFolder) -> None:
     def answer(text: str) -> dict[str, Any]:
         if "number 0" in text:
-            shop.others_answer(ITEMS[4])
+            shared.others_answer(ITEMS[4])
         return tool_answer(extraction())
 
-    shop.answer = answer
-    report = shop.run()
+    shared.answer = answer
+    report = shared.run()
     assert origins(report) == ["bedrock"] * 4 + ["another run"]
     assert report.attempts == 4
 
 
-def test_what_others_let_go_of_is_asked_about(shop: Shop) -> None:
-    theirs = shop.others_claim(ITEMS[2])
-    shop.clock.meanwhile = [lambda: shop.cache("theirs").release(theirs)]
-    report = shop.run()
+def test_a_claim_released_by_another_run_is_requested(shared: SharedFolder) -> None:
+    theirs = shared.others_claim(ITEMS[2])
+    shared.clock.meanwhile = [lambda: shared.cache("theirs").release(theirs)]
+    report = shared.run()
     assert origins(report) == ["bedrock"] * 5
     assert report.values[2]["item"].url == ITEMS[2].url
-    assert (report.attempts, len(shop.asked)) == (5, 5)
+    assert (report.attempts, len(shared.requests)) == (5, 5)
 
 
-def test_what_a_dead_run_has_claimed_is_waited_for_and_asked_about(shop: Shop) -> None:
-    shop.others_claim(ITEMS[0])
-    report = shop.run()
+def test_a_claim_of_a_killed_run_is_requested_after_it_expires(shared: SharedFolder) -> None:
+    shared.others_claim(ITEMS[0])
+    report = shared.run()
     assert origins(report) == ["bedrock"] * 5
     lasted = 1.25 * ATTEMPT + 3 * FolderStore.clock_skew
-    assert lasted < sum(shop.clock.slept) < lasted + 2.5
-    assert max(shop.clock.slept) == 2.0
+    assert lasted < sum(shared.clock.slept) < lasted + 2.5
+    assert max(shared.clock.slept) == 2.0
 
 
-def test_what_others_do_not_answer_in_time_is_unstarted(shop: Shop) -> None:
-    shop.others_claim(ITEMS[1])
-    report = shop.run(deadline=Deadline(shop.clock.now + 30, attempt=20))
-    (left,) = report.unstarted
-    assert (left.item, left.reason, left.attempts) == (ITEMS[1], BUSY_ELSEWHERE, 0)
+def test_an_item_claimed_elsewhere_beyond_the_deadline_is_unstarted(shared: SharedFolder) -> None:
+    shared.others_claim(ITEMS[1])
+    report = shared.run(deadline=Deadline(shared.clock.now + 30, attempt=20))
+    (unstarted,) = report.unstarted
+    assert (unstarted.item, unstarted.reason, unstarted.attempts) == (ITEMS[1], BUSY_ELSEWHERE, 0)
     assert report.stopped == BUSY_ELSEWHERE
     assert len(report.succeeded) == 4
-    assert 8 < sum(shop.clock.slept) < 10
-    assert len(shop.claims()) == 1
+    assert 8 < sum(shared.clock.slept) < 10
+    assert len(shared.claims()) == 1
 
 
-def test_the_same_text_twice_is_asked_about_once(shop: Shop) -> None:
-    report = shop.run([ITEMS[0], ITEMS[1], ITEMS[0]])
+def test_the_same_text_twice_is_requested_once(shared: SharedFolder) -> None:
+    report = shared.run([ITEMS[0], ITEMS[1], ITEMS[0]])
     assert origins(report) == ["bedrock", "bedrock", "another run"]
     assert report.attempts == 2
 
 
-def test_a_failing_item_is_given_back(shop: Shop) -> None:
+def test_the_claim_of_a_failing_item_is_released(shared: SharedFolder) -> None:
     def answer(text: str) -> dict[str, Any]:
         if "number 2" in text:
             raise client_error("ValidationException", "too long")
         return tool_answer(extraction())
 
-    shop.answer = answer
-    report = shop.run()
+    shared.answer = answer
+    report = shared.run()
     assert [outcome.fault for outcome in report.failed] == [Fault.VALIDATION]
-    assert shop.claims() == []
-    assert len(list(shop.store.list(""))) == 4
+    assert shared.claims() == []
+    assert len(list(shared.store.list(""))) == 4
 
 
-def test_a_run_that_bedrock_refuses_stops_and_leaves_no_claim(shop: Shop) -> None:
-    shop.others_claim(ITEMS[0])
+def test_a_run_that_bedrock_refuses_stops_and_leaves_no_claim(shared: SharedFolder) -> None:
+    shared.others_claim(ITEMS[0])
 
     def refuse(_: str) -> dict[str, Any]:
         raise client_error("AccessDeniedException", "no", 403)
 
-    shop.answer = refuse
-    report = shop.run()
+    shared.answer = refuse
+    report = shared.run()
     assert [outcome.status for outcome in report.outcomes] == [
         "unstarted",
         "failed",
@@ -229,43 +229,43 @@ def test_a_run_that_bedrock_refuses_stops_and_leaves_no_claim(shop: Shop) -> Non
     ]
     assert report.outcomes[0].reason == BUSY_ELSEWHERE
     assert report.stopped == "access_denied: every other item would fail the same way"
-    assert len(shop.asked) == 1
-    assert len(shop.claims()) == 1  # theirs
-    assert shop.clock.slept == []  # nobody waits for others in a run that is refused
+    assert len(shared.requests) == 1
+    assert len(shared.claims()) == 1  # theirs
+    assert shared.clock.slept == []  # a refused run does not wait for others
 
 
-def test_an_interruption_loses_nothing_and_leaves_no_claim(shop: Shop) -> None:
+def test_an_interruption_loses_nothing_and_leaves_no_claim(shared: SharedFolder) -> None:
     def answer(text: str) -> dict[str, Any]:
         if "number 1" in text:
             _thread.interrupt_main()
         return tool_answer(extraction())
 
-    shop.answer = answer
+    shared.answer = answer
     with pytest.raises(BatchInterrupted) as caught:
-        shop.run()
+        shared.run()
     report = caught.value.report
     assert report.submitted == 5
-    assert len(report.succeeded) == len(shop.asked) >= 2
+    assert len(report.succeeded) == len(shared.requests) >= 2
     assert {outcome.reason for outcome in report.unstarted} <= {"interrupted"}
-    assert shop.claims() == []
-    assert origins(shop.run())[:2] == ["store", "store"]
+    assert shared.claims() == []
+    assert origins(shared.run())[:2] == ["store", "store"]
 
 
-def test_an_interruption_while_waiting_for_others_keeps_what_is_done(shop: Shop) -> None:
-    shop.others_claim(ITEMS[4])
+def test_an_interruption_while_waiting_for_others_reports_what_is_done(shared: SharedFolder) -> None:
+    shared.others_claim(ITEMS[4])
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    shop.clock.meanwhile = [interrupt]
+    shared.clock.meanwhile = [interrupt]
     with pytest.raises(BatchInterrupted) as caught:
-        shop.run()
+        shared.run()
     assert len(caught.value.report.succeeded) == 4
     assert caught.value.report.stopped == "interrupted"
 
 
-class _Slow(NoPacer):
-    """Lets the first item wait until its claim is over and somebody else has it."""
+class _DelayFirst(NoPacer):
+    """Delays the first item until its claim is expired and another run has claimed it."""
 
     def __init__(self, meanwhile: Callable[[], object], wait: float) -> None:
         super().__init__()
@@ -283,15 +283,15 @@ class _Slow(NoPacer):
         return max(0.0, reservation.at - now)
 
 
-def test_a_claim_that_ran_out_while_pacing_is_not_asked_under(shop: Shop) -> None:
+def test_no_request_is_sent_under_a_claim_that_expired_while_pacing(shared: SharedFolder) -> None:
     def take_over() -> None:
-        shop.others_claim(ITEMS[0])
+        shared.others_claim(ITEMS[0])
 
-    # A pacer is asked again every 20 s.
-    shop.clock.meanwhile = [*[lambda: None] * 9, take_over, lambda: shop.others_answer(ITEMS[0])]
-    report = shop.run(pacer=_Slow(take_over, wait=2 * ATTEMPT))
+    # The pacer is called again every 20 s.
+    shared.clock.meanwhile = [*[lambda: None] * 9, take_over, lambda: shared.others_answer(ITEMS[0])]
+    report = shared.run(pacer=_DelayFirst(take_over, wait=2 * ATTEMPT))
     assert origins(report) == ["another run"] + ["bedrock"] * 4
-    assert (report.attempts, len(shop.asked)) == (4, 4)
+    assert (report.attempts, len(shared.requests)) == (4, 4)
     assert report.outcomes[0].attempts == 0
     assert report.outcomes[0].pacing_seconds == 2 * ATTEMPT
     assert report.outcomes[0].tokens == TokenUsage(), "no request was sent, so none is unknown"
@@ -299,43 +299,43 @@ def test_a_claim_that_ran_out_while_pacing_is_not_asked_under(shop: Shop) -> Non
     assert (report.tokens.answers, report.tokens.unknown) == (4, 0)
 
 
-def test_what_was_spent_before_an_item_was_lost_stays_on_its_account(shop: Shop) -> None:
+def test_attempts_before_an_item_was_lost_are_counted(shared: SharedFolder) -> None:
     def answer(text: str) -> dict[str, Any]:
-        if "number 0" in text and len(shop.asked) == 1:
-            shop.clock.meanwhile = [lambda: shop.others_claim(ITEMS[0]), lambda: shop.others_answer(ITEMS[0])]
+        if "number 0" in text and len(shared.requests) == 1:
+            shared.clock.meanwhile = [lambda: shared.others_claim(ITEMS[0]), lambda: shared.others_answer(ITEMS[0])]
             raise client_error("ThrottlingException", status=429)
         return tool_answer(extraction())
 
-    shop.answer = answer
-    report = shop.run([ITEMS[0]], policy=RetryPolicy(base_delay=2 * ATTEMPT, max_delay=2 * ATTEMPT))
+    shared.answer = answer
+    report = shared.run([ITEMS[0]], policy=RetryPolicy(base_delay=2 * ATTEMPT, max_delay=2 * ATTEMPT))
     (outcome,) = report.outcomes
     assert (outcome.status, outcome.attempts, outcome.retries, outcome.throttles) == ("succeeded", 1, 1, 1)
     assert outcome.backoff_seconds > 1.9 * ATTEMPT
-    assert len(shop.asked) == 1
+    assert len(shared.requests) == 1
 
 
-def test_tokens_of_all_rounds_stay_on_the_account_of_their_item(shop: Shop) -> None:
+def test_tokens_of_all_rounds_are_counted_for_their_item(shared: SharedFolder) -> None:
     def answer(text: str) -> dict[str, Any]:
-        if "number 0" in text and len(shop.asked) == 1:
-            # Its claim runs out while it backs off; the run that takes it over lets go of it.
-            shop.clock.meanwhile = [lambda: taken.append(shop.others_claim(ITEMS[0])), let_go]
+        if "number 0" in text and len(shared.requests) == 1:
+            # Its claim expires during the backoff; the run that claims it then releases it.
+            shared.clock.meanwhile = [lambda: claims.append(shared.others_claim(ITEMS[0])), release]
             raise client_error("InternalServerException", status=500)
         return tool_answer(extraction())
 
-    def let_go() -> None:
-        shop.cache("theirs").release(taken.pop())
+    def release() -> None:
+        shared.cache("theirs").release(claims.pop())
 
-    taken: list[ItemClaim] = []
-    shop.answer = answer
-    patient = RetryPolicy(base_delay=2 * ATTEMPT, max_delay=2 * ATTEMPT, retry_on="transient")
-    (outcome,) = shop.run([ITEMS[0]], policy=patient).outcomes
-    assert (outcome.status, outcome.attempts, len(shop.asked)) == ("succeeded", 2, 2)
+    claims: list[ItemClaim] = []
+    shared.answer = answer
+    slow = RetryPolicy(base_delay=2 * ATTEMPT, max_delay=2 * ATTEMPT, retry_on="transient")
+    (outcome,) = shared.run([ITEMS[0]], policy=slow).outcomes
+    assert (outcome.status, outcome.attempts, len(shared.requests)) == ("succeeded", 2, 2)
     assert outcome.tokens is not None
     assert (outcome.tokens.answers, outcome.tokens.unknown, outcome.tokens.reserved) == (1, 1, 1_700)
 
 
-class _Stubborn(FolderStore):
-    """Keeps no answer, for a while or for good."""
+class _RefusesResponses(FolderStore):
+    """Refuses to store responses, once or always."""
 
     refuse = 1
 
@@ -346,113 +346,116 @@ class _Stubborn(FolderStore):
         return super().put_if_unchanged(key, body, version)
 
 
-def test_an_answer_that_cannot_be_kept_is_kept_later(
-    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_response_that_cannot_be_stored_is_stored_later(
+    shared: SharedFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shop.store = _Stubborn(tmp_path)
-    report = shop.run([ITEMS[0]])
+    shared.store = _RefusesResponses(tmp_path)
+    report = shared.run([ITEMS[0]])
     assert origins(report) == ["bedrock"]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "its response could not be stored yet" in caplog.text
-    assert origins(shop.run([ITEMS[0]])) == ["store"]
+    assert origins(shared.run([ITEMS[0]])) == ["store"]
 
 
-def test_an_answer_that_can_never_be_kept_is_used_all_the_same(
-    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_response_that_cannot_be_stored_at_all_is_still_used(
+    shared: SharedFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = _Stubborn(tmp_path)
+    store = _RefusesResponses(tmp_path)
     store.refuse = 99
-    shop.store = store
-    assert origins(shop.run([ITEMS[0]])) == ["bedrock"]
+    shared.store = store
+    assert origins(shared.run([ITEMS[0]])) == ["bedrock"]
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
     assert "may be paid for again" in caplog.text
-    # Its URL may hold a secret.
+    # Its URL may contain a secret.
     assert all(item_id(ITEMS[0]) in record.message for record in caplog.records)
     assert ITEMS[0].url not in caplog.text
 
 
-class _Unclaimable(FolderStore):
+class _RefusesClaims(FolderStore):
     def put_if_absent(self, key: str, body: bytes) -> str | None:
         raise StoreError(f"{key}: cannot be written: AccessDenied")
 
 
-def test_what_others_kept_before_us_is_what_stands(shop: Shop) -> None:
+def test_a_response_that_another_run_stored_first_is_used(shared: SharedFolder) -> None:
     def answer(_: str) -> dict[str, Any]:
-        shop.clock.now += 2 * ATTEMPT  # our claim is over, and another run has taken the item and been faster
-        shop.others_claim(ITEMS[0])
-        shop.others_answer(ITEMS[0])
+        # Our claim expires, and another run claims the item and stores a response.
+        shared.clock.now += 2 * ATTEMPT
+        shared.others_claim(ITEMS[0])
+        shared.others_answer(ITEMS[0])
         return tool_answer(extraction())
 
-    shop.answer = answer
-    report = shop.run(ITEMS[:1])
+    shared.answer = answer
+    report = shared.run(ITEMS[:1])
     assert report.values[0]["item"].summary == "theirs"
-    assert origins(report) == ["bedrock"], "we have paid as well"
-    assert (report.attempts, len(shop.asked)) == (1, 1)
+    assert origins(report) == ["bedrock"], "this run has paid, too"
+    assert (report.attempts, len(shared.requests)) == (1, 1)
 
 
-def test_an_item_that_cannot_be_claimed_is_not_paid_for(shop: Shop, tmp_path: Path) -> None:
-    shop.store = _Unclaimable(tmp_path)
-    report = shop.run(ITEMS[:2])
+def test_an_item_that_cannot_be_claimed_is_not_paid_for(shared: SharedFolder, tmp_path: Path) -> None:
+    shared.store = _RefusesClaims(tmp_path)
+    report = shared.run(ITEMS[:2])
     assert [outcome.status for outcome in report.outcomes] == ["failed", "failed"]
     assert all(isinstance(outcome.error, StoreError) for outcome in report.failed)
     assert {outcome.reason for outcome in report.failed} == {"not claimed, so no request was sent"}
-    assert (report.attempts, shop.asked) == (0, [])
+    assert (report.attempts, shared.requests) == (0, [])
 
 
-class _Clinging(FolderStore):
+class _RefusesDeletes(FolderStore):
     def delete_if_unchanged(self, key: str, version: str) -> bool:
         raise StoreError(f"{key}: cannot be removed: AccessDenied")
 
 
-def test_a_claim_that_cannot_be_given_back_ends_by_itself(
-    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_claim_that_cannot_be_released_expires(
+    shared: SharedFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shop.store = _Clinging(tmp_path)
+    shared.store = _RefusesDeletes(tmp_path)
 
     def refuse(_: str) -> dict[str, Any]:
         raise client_error("ValidationException")
 
-    shop.answer = refuse
+    shared.answer = refuse
     with caplog.at_level(logging.WARNING, "vectora_normalize.normalize.deduplicated_batch"):
-        assert len(shop.run([ITEMS[0]]).failed) == 1
+        assert len(shared.run([ITEMS[0]]).failed) == 1
     assert "a claim could not be released and expires at 2026-11-21 06:32:07" in caplog.text
 
 
-def test_a_batch_whose_time_is_up_leaves_its_claims_to_end_by_themselves(
-    shop: Shop, caplog: pytest.LogCaptureFixture
+def test_after_the_deadline_claims_are_not_released_and_expire(
+    shared: SharedFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     def answer(_: str) -> dict[str, Any]:
-        shop.clock.now += 60
+        shared.clock.now += 60
         raise client_error("ValidationException")
 
-    shop.answer = answer
-    report = shop.run(ITEMS[:1], deadline=Deadline(shop.clock.now + 30, attempt=20))
+    shared.answer = answer
+    report = shared.run(ITEMS[:1], deadline=Deadline(shared.clock.now + 30, attempt=20))
     assert len(report.failed) == 1
     assert "a claim could not be released and expires at 2026-11-21 06:32:07+00:00: deadline" in caplog.text
 
 
-def test_an_answer_that_cannot_be_used_fails_its_item_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop.run(ITEMS[:2])
+def test_a_response_that_cannot_be_used_fails_only_its_item(
+    shared: SharedFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared.run(ITEMS[:2])
 
-    def mistaken(self: Normalizer, item: RawItem, *args: object, **options: object) -> object:
+    def build_with_error(self: Normalizer, item: RawItem, *args: object, **options: object) -> object:
         if item == ITEMS[0]:
             raise KeyError("mistake")
         return build_item(self, item, *args, **options)  # type: ignore[arg-type]  # as it was called
 
     build_item = Normalizer.build_item
-    monkeypatch.setattr(Normalizer, "build_item", mistaken)
-    report = shop.run(ITEMS[:2])
+    monkeypatch.setattr(Normalizer, "build_item", build_with_error)
+    report = shared.run(ITEMS[:2])
     assert [outcome.status for outcome in report.outcomes] == ["failed", "succeeded"]
     assert isinstance(report.outcomes[0].error, KeyError)
     assert report.outcomes[0].fault is Fault.UNKNOWN
 
 
-def test_a_store_that_cannot_be_read_ends_the_batch_before_anything_is_paid(shop: Shop, tmp_path: Path) -> None:
+def test_an_unreadable_store_ends_the_batch_before_any_request(shared: SharedFolder, tmp_path: Path) -> None:
     class _Unreadable(FolderStore):
         def get(self, key: str) -> bytes:
             raise StoreError(f"{key}: cannot be read")
 
-    shop.store = _Unreadable(tmp_path)
+    shared.store = _Unreadable(tmp_path)
     with pytest.raises(StoreError):
-        shop.run()
-    assert shop.asked == []
+        shared.run()
+    assert shared.requests == []

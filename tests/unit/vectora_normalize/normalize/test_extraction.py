@@ -47,7 +47,7 @@ def call(fields: object, name: str = "record_item") -> dict[str, Any]:
     return {"toolUse": {"toolUseId": "1", "name": name, "input": fields}}
 
 
-def test_an_answer_is_read_beside_whatever_else_the_model_says() -> None:
+def test_other_content_beside_the_tool_call_is_ignored() -> None:
     extraction = read_answer(answer({"text": "Sure."}, call(FIELDS), {"reasoningContent": {}}))
     assert extraction == Extraction(
         summary="UZEDY grows.",
@@ -72,7 +72,7 @@ def test_an_answer_calls_the_tool_exactly_once(blocks: list[dict[str, Any]], num
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"event_type": "gossip"}, "Invalid enum value 'gossip'"),
         ({"companies": "Teva"}, r"Expected `array`, got `str` - at `\$.companies`"),
@@ -83,8 +83,8 @@ def test_an_answer_calls_the_tool_exactly_once(blocks: list[dict[str, Any]], num
         ({"mood": "bullish"}, "unknown field `mood`"),
     ],
 )
-def test_an_answer_that_does_not_fit_is_a_malformed_answer(change: dict[str, object], told: str) -> None:
-    with pytest.raises(MalformedExtractionError, match=told) as caught:
+def test_a_response_that_does_not_match_is_malformed(change: dict[str, object], message: str) -> None:
+    with pytest.raises(MalformedExtractionError, match=message) as caught:
         read_answer(answer(call({**FIELDS, **change})))
     assert classify(caught.value) is Fault.MALFORMED_RESPONSE
 
@@ -96,7 +96,7 @@ def test_every_field_is_required(field: str) -> None:
 
 
 @pytest.mark.parametrize("fields", [None, [], "x", 3])
-def test_an_input_that_is_no_object_is_malformed(fields: object) -> None:
+def test_an_input_that_is_not_an_object_is_malformed(fields: object) -> None:
     with pytest.raises(MalformedExtractionError, match="Expected `object`"):
         read_answer(answer(call(fields)))
 
@@ -143,7 +143,7 @@ def test_an_item_has_the_same_name_in_every_run() -> None:
     assert item_id(raw_item("x", published_at=None)).startswith("press_corporate__camurus_undated_")
 
 
-def test_an_item_without_a_date_is_no_item_to_normalize() -> None:
+def test_an_item_without_a_date_is_refused() -> None:
     with pytest.raises(
         ValueError, match=r"^published_at: \S+_undated_[0-9a-f]{12} has none; required: the day of publication$"
     ):

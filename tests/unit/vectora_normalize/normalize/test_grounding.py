@@ -80,7 +80,7 @@ def test_words_are_found_between_other_words(name: list[str], before: str, after
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_any_name_may_be_asked_of_any_text(name: str, text: str) -> None:
+def test_any_name_can_be_looked_up_in_any_text(name: str, text: str) -> None:
     assert Text(text).contains(name) in {True, False}
     if name_key(name) == "":
         assert not Text(text).contains(name)

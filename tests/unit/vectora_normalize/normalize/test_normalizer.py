@@ -1,4 +1,4 @@
-"""One attempt at one item, and what is made of its answer later."""
+"""One attempt for one item, and the item built from its response."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def normalizer(answer: dict[str, Any] | None = None, **fields: Any) -> Normalize
     return Normalizer(**values)
 
 
-def test_a_key_is_the_same_until_the_request_is_another() -> None:
+def test_the_key_changes_with_the_request_only() -> None:
     key = normalizer().prepare(ITEM).key
     assert normalizer(run_id="run-2", ingested_at=NOW + dt.timedelta(days=1)).prepare(ITEM).key == key
     assert normalizer(watchlists=watchlists_of({"companies": ("Camurus", "Teva")})).prepare(ITEM).key == key
@@ -48,42 +48,42 @@ def test_a_key_is_the_same_until_the_request_is_another() -> None:
     assert normalizer().prepare(msgspec.structs.replace(ITEM, url="https://elsewhere.example")).key == key
 
 
-def test_an_answer_tells_whose_it_is_and_what_it_cost() -> None:
-    asked = normalizer()
-    answer = asked.invoke(asked.prepare(ITEM))
+def test_a_response_has_its_origin_and_its_usage() -> None:
+    one = normalizer()
+    answer = one.invoke(one.prepare(ITEM))
     assert answer.extraction.companies == ("Camurus",)
     assert (answer.usage, answer.ingested_at, answer.model_id, answer.run_id) == (USAGE, NOW, "model", "run-1")
     assert (answer.content_hash, answer.url) == (ITEM.content_hash, ITEM.url)
 
 
-def test_an_answer_that_is_no_extraction_is_none() -> None:
-    asked = normalizer(tool_answer({"summary": "no more"}))
+def test_a_response_that_is_not_an_extraction_is_malformed() -> None:
+    one = normalizer(tool_answer({"summary": "no more"}))
     with pytest.raises(MalformedExtractionError) as raised:
-        asked.invoke(asked.prepare(ITEM))
-    assert usage_from(raised.value.body) == Usage(700, 100)  # which it has used nevertheless
+        one.invoke(one.prepare(ITEM))
+    assert usage_from(raised.value.body) == Usage(700, 100)  # the tokens of the malformed response
 
 
-def test_an_answer_that_is_nested_without_end_is_a_failure_of_its_item() -> None:
+def test_a_response_nested_too_deeply_is_malformed() -> None:
     def answer(_: str) -> dict[str, Any]:
-        deep: dict[str, Any] = json.loads('{"output": ' + "[" * 100_000)  # as botocore reads what a model answers
+        deep: dict[str, Any] = json.loads('{"output": ' + "[" * 100_000)  # as botocore parses a response
         return deep
 
-    asked = normalizer(client=FunctionClient(answer))
+    one = normalizer(client=FunctionClient(answer))
     with pytest.raises(MalformedExtractionError, match="nested deeper than the tool allows"):
-        asked.invoke(asked.prepare(ITEM))
+        one.invoke(one.prepare(ITEM))
 
 
-def test_what_a_request_may_use_is_read_off_it() -> None:
+def test_the_tokens_that_a_request_may_use_are_estimated() -> None:
     sonnet = normalizer(model_id="eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
     work = sonnet.prepare(ITEM)
     before = sonnet.tokens(work)
     assert (before.max_tokens, before.burndown) == (1_000, 5.0)
     for _ in range(30):
         sonnet.invoke(work)
-    assert before.input_tokens < 690 < sonnet.tokens(work).input_tokens < 710  # learnt from the answers
+    assert before.input_tokens < 690 < sonnet.tokens(work).input_tokens < 710  # learned from the responses
 
 
-def test_an_answer_is_held_against_the_names_of_the_day_it_is_used() -> None:
+def test_a_stored_response_is_compared_with_the_current_scopes() -> None:
     answer = normalizer().invoke(normalizer().prepare(ITEM))
     later = normalizer(watchlists=watchlists_of({}), ingested_at=NOW + dt.timedelta(days=1))
     made = later.build_item(ITEM, answer, origin="store")
@@ -92,26 +92,26 @@ def test_an_answer_is_held_against_the_names_of_the_day_it_is_used() -> None:
     assert (made["usage"], made["origin"]) == ({}, "store")
 
 
-def test_the_client_is_one_that_ends_in_time() -> None:
-    asked: list[float] = []
-    usual = FunctionClient(lambda _: tool_answer(extraction(summary="usual")))
-    hasty = FunctionClient(lambda _: tool_answer(extraction(summary="hasty")))
+def test_the_client_fits_the_remaining_time() -> None:
+    timeouts: list[float] = []
+    default = FunctionClient(lambda _: tool_answer(extraction(summary="default")))
+    fast = FunctionClient(lambda _: tool_answer(extraction(summary="fast")))
 
-    def within(seconds: float) -> FunctionClient:
-        asked.append(seconds)
-        return hasty
+    def client_for_timeout(seconds: float) -> FunctionClient:
+        timeouts.append(seconds)
+        return fast
 
-    both = normalizer(client=usual, client_for_timeout=within)
-    assert both.invoke(both.prepare(ITEM), 30.0).extraction.summary == "hasty"
-    assert both.invoke(both.prepare(ITEM)).extraction.summary == "usual"
-    assert asked == [30.0]
-    one = normalizer(client=usual)
-    assert one.invoke(one.prepare(ITEM), 30.0).extraction.summary == "usual"
+    both = normalizer(client=default, client_for_timeout=client_for_timeout)
+    assert both.invoke(both.prepare(ITEM), 30.0).extraction.summary == "fast"
+    assert both.invoke(both.prepare(ITEM)).extraction.summary == "default"
+    assert timeouts == [30.0]
+    one = normalizer(client=default)
+    assert one.invoke(one.prepare(ITEM), 30.0).extraction.summary == "default"
 
 
 @pytest.mark.parametrize(
-    ("usage", "kept"),
+    ("usage", "counts"),
     [(None, {}), ([], {}), ({"inputTokens": 3, "cacheDetails": [{"ttl": "5m"}]}, {"inputTokens": 3}), ({}, {})],
 )
-def test_of_a_usage_the_numbers_are_kept(usage: object, kept: dict[str, int]) -> None:
-    assert token_counts(usage) == kept
+def test_the_counts_of_a_usage_are_its_numbers(usage: object, counts: dict[str, int]) -> None:
+    assert token_counts(usage) == counts

@@ -1,4 +1,4 @@
-"""A request holds the item as data that nothing can break out of, and no more hints than it needs."""
+"""A request has the item as data that cannot break out of its tags, and only the necessary hints."""
 
 from __future__ import annotations
 
@@ -99,11 +99,11 @@ def test_watched_names_are_hinted_where_the_text_has_them() -> None:
     )
 
 
-def test_without_a_watched_name_there_is_no_word_of_hints() -> None:
+def test_without_a_watched_name_there_are_no_hints() -> None:
     assert material(raw_item("Nothing."), watchlists=watchlists_of({"companies": ("Teva",)})).startswith("<item-")
 
 
-def test_hints_are_bounded_whatever_the_scopes_hold() -> None:
+def test_the_number_of_hints_is_bounded() -> None:
     names = tuple(f"Company{number}" for number in range(50))
     watchlists = watchlists_of({"companies": names[:30], "molecules": names[30:]})
     hints = material(raw_item(" ".join(names)), watchlists=watchlists).partition("\n\n<item-")[0]
@@ -117,7 +117,7 @@ def test_an_endless_text_is_cut() -> None:
 
 
 @pytest.mark.parametrize(("language", "name"), [("en", "English"), ("fr", "French"), ("Suomi", "Suomi")])
-def test_the_summary_is_asked_for_in_the_clients_language(language: str, name: str) -> None:
+def test_the_summary_is_requested_in_the_clients_language(language: str, name: str) -> None:
     assert f"Write the summary in {name}, from" in request(raw_item(), language=language)["system"][0]["text"]
 
 

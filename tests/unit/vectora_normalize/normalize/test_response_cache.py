@@ -1,4 +1,4 @@
-"""An item has one answer, and one run at a time that asks for it, whatever the others do."""
+"""An item has one stored response, and one run at a time requests it, whatever the others do."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 KEY = "k" * 64
-PLACE = f"normalized/small/items/{KEY}.json"
+OBJECT_KEY = f"normalized/small/items/{KEY}.json"
 ATTEMPT = 100.0
-LASTS = 1.25 * ATTEMPT + 2 * FolderStore.clock_skew
+CLAIM_SECONDS = 1.25 * ATTEMPT + 2 * FolderStore.clock_skew
 
 
 def answer(summary: str = "It happened.", **fields: Any) -> CachedResponse:  # noqa: ANN401 - the fields of an answer
@@ -46,7 +46,7 @@ class Runs:
         )
 
     def stored(self) -> Any:  # noqa: ANN401 - whatever JSON is there
-        return json.loads(self.store.get(PLACE))
+        return json.loads(self.store.get(OBJECT_KEY))
 
 
 @pytest.fixture
@@ -54,13 +54,13 @@ def runs(tmp_path: Path) -> Runs:
     return Runs(tmp_path)
 
 
-def claimed(answers: ResponseCache) -> ItemClaim:
-    taken = answers.claim(KEY)
-    assert isinstance(taken, ItemClaim)
-    return taken
+def claimed(cache: ResponseCache) -> ItemClaim:
+    claim = cache.claim(KEY)
+    assert isinstance(claim, ItemClaim)
+    return claim
 
 
-def test_a_key_is_of_all_that_the_request_holds_and_of_nothing_else() -> None:
+def test_a_key_depends_on_the_whole_request_and_nothing_else() -> None:
     request: dict[str, Any] = {"modelId": "m", "messages": [{"role": "user", "content": [{"text": "é"}]}]}
     assert request_key(request) == request_key({"messages": request["messages"], "modelId": "m"})
     assert request_key(request) != request_key({**request, "modelId": "n"})
@@ -68,38 +68,38 @@ def test_a_key_is_of_all_that_the_request_holds_and_of_nothing_else() -> None:
     assert len(request_key(request)) == 64
 
 
-def test_nobody_has_asked_at_first(runs: Runs) -> None:
+def test_at_first_there_is_no_entry(runs: Runs) -> None:
     assert runs.run().get(KEY) is None
 
 
-def test_a_claim_is_seen_by_everybody_and_taken_by_one(runs: Runs) -> None:
+def test_a_claim_is_exclusive_and_visible_to_other_runs(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
     mine = claimed(one)
     assert two.claim(KEY) == two.get(KEY) == mine.lease
-    assert mine.lease.expires_at == NOW + dt.timedelta(seconds=LASTS)
+    assert mine.lease.expires_at == NOW + dt.timedelta(seconds=CLAIM_SECONDS)
     assert mine.lease.owner.startswith("one/")
     assert runs.stored() == {"claim": {"owner": mine.lease.owner, "expires_at": "2026-11-21T06:32:07Z"}}
 
 
-def test_not_even_the_same_run_has_an_item_twice(runs: Runs) -> None:
+def test_the_same_run_cannot_claim_an_item_twice(runs: Runs) -> None:
     one = runs.run()
     assert isinstance(one.claim(KEY), ItemClaim)
     assert isinstance(one.claim(KEY), LeaseRecord)
 
 
-def test_an_answer_takes_the_place_of_the_claim_and_stays(runs: Runs) -> None:
+def test_a_response_replaces_the_claim(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
-    kept = answer(run_id="one", url="https://x.example")
-    assert one.save(claimed(one), kept) == kept
-    assert two.get(KEY) == two.claim(KEY) == kept
+    response = answer(run_id="one", url="https://x.example")
+    assert one.save(claimed(one), response) == response
+    assert two.get(KEY) == two.claim(KEY) == response
     assert runs.stored()["answer"]["run_id"] == "one"
     assert "claim" not in runs.stored()
 
 
-def test_a_claim_that_is_over_is_taken_over(runs: Runs) -> None:
+def test_an_expired_claim_is_replaced(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
     mine = claimed(one)
-    runs.clock.sleep(LASTS + FolderStore.clock_skew)
+    runs.clock.sleep(CLAIM_SECONDS + FolderStore.clock_skew)
     assert isinstance(two.claim(KEY), LeaseRecord)
     runs.clock.sleep(0.001)
     assert two.get(KEY) is None
@@ -108,19 +108,19 @@ def test_a_claim_that_is_over_is_taken_over(runs: Runs) -> None:
     assert two.renew(theirs, ATTEMPT) == theirs
 
 
-def test_an_answer_that_comes_after_its_claim_was_taken_over_is_kept(runs: Runs) -> None:
+def test_a_response_after_its_claim_was_replaced_is_stored(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
     mine = claimed(one)
-    runs.clock.sleep(2 * LASTS)
+    runs.clock.sleep(2 * CLAIM_SECONDS)
     theirs = claimed(two)
     late = answer("late")
     assert one.save(mine, late) == late
-    # Whoever had taken the item over finds that answer, and keeps to it.
+    # The run that has replaced the claim finds that response, and uses it.
     assert two.save(theirs, answer("later still")) == late
     assert two.get(KEY) == late
 
 
-def test_an_answer_whose_claim_was_given_back_is_kept(runs: Runs) -> None:
+def test_a_response_whose_claim_was_released_is_stored(runs: Runs) -> None:
     one = runs.run()
     mine = claimed(one)
     one.release(mine)
@@ -130,7 +130,7 @@ def test_an_answer_whose_claim_was_given_back_is_kept(runs: Runs) -> None:
 def test_a_claim_that_lasts_long_enough_is_not_renewed(runs: Runs) -> None:
     one = runs.run()
     mine = claimed(one)
-    runs.clock.sleep(LASTS - ATTEMPT - FolderStore.clock_skew)
+    runs.clock.sleep(CLAIM_SECONDS - ATTEMPT - FolderStore.clock_skew)
     assert one.renew(mine, ATTEMPT) is mine
     runs.clock.sleep(0.001)
     longer = one.renew(mine, ATTEMPT)
@@ -139,68 +139,68 @@ def test_a_claim_that_lasts_long_enough_is_not_renewed(runs: Runs) -> None:
     assert runs.run("two").get(KEY) == longer.lease
 
 
-def test_a_claim_is_over_at_the_latest_when_its_process_is_killed(runs: Runs) -> None:
+def test_a_claim_expires_when_its_process_is_killed(runs: Runs) -> None:
     killed = NOW + dt.timedelta(seconds=60)
     one = runs.run(until=killed)
     mine = claimed(one)
     assert mine.lease.expires_at == killed
     runs.clock.sleep(50)
-    assert one.renew(mine, ATTEMPT) is mine  # it cannot last longer, and need not
+    assert one.renew(mine, ATTEMPT) is mine  # it cannot last longer
 
 
-def test_an_item_that_is_given_back_is_anybodys(runs: Runs) -> None:
+def test_a_released_item_can_be_claimed(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
     one.release(claimed(one))
-    assert not runs.store.exists(PLACE)
+    assert not runs.store.exists(OBJECT_KEY)
     assert isinstance(two.claim(KEY), ItemClaim)
 
 
-def test_a_claim_of_somebody_else_is_not_given_back(runs: Runs) -> None:
+def test_a_claim_of_another_run_is_not_released(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
     mine = claimed(one)
-    runs.clock.sleep(2 * LASTS)
+    runs.clock.sleep(2 * CLAIM_SECONDS)
     theirs = claimed(two)
     one.release(mine)
     assert runs.run("three").get(KEY) == theirs.lease
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"answer": {"extraction": {}}}', b"{}", b'{"claim": 7}'])
-def test_what_cannot_be_read_is_replaced(runs: Runs, body: bytes) -> None:
-    runs.store.put(PLACE, body)
+def test_an_unreadable_object_is_replaced(runs: Runs, body: bytes) -> None:
+    runs.store.put(OBJECT_KEY, body)
     one = runs.run()
     assert one.get(KEY) is None
     assert one.save(claimed(one), answer()) == answer()
 
 
-def test_an_answer_without_a_claim_gives_way_to_one_that_is_there(runs: Runs) -> None:
+def test_a_response_without_a_claim_does_not_replace_a_stored_one(runs: Runs) -> None:
     one = runs.run()
     assert one.put(KEY, answer("first")) == answer("first")
     assert one.put(KEY, answer("second")) == answer("first")
 
 
-def test_an_answer_without_a_claim_takes_the_place_of_anybodys_claim(runs: Runs) -> None:
+def test_a_response_without_a_claim_replaces_any_claim(runs: Runs) -> None:
     one, two = runs.run("one"), runs.run("two")
     theirs = claimed(two)
     assert one.put(KEY, answer()) == answer()
     assert two.save(theirs, answer("other")) == answer()
 
 
-class _Forgetful(FolderStore):
-    """Writes, and then tells that it did not: what a client sees whose first answer was lost, and that asked again."""
+class _LosesAnswer(FolderStore):
+    """Writes and returns None, as S3 does to a client that repeats a put whose first response was lost."""
 
     def put_if_absent(self, key: str, body: bytes) -> str | None:
         super().put_if_absent(key, body)
         return None
 
 
-def test_a_put_whose_answer_was_lost_has_been_done(runs: Runs) -> None:
-    forgetful = runs.run("one", _Forgetful(runs.store.root))
-    mine = claimed(forgetful)
-    assert forgetful.save(mine, answer()) == answer()
+def test_a_put_whose_response_was_lost_counts(runs: Runs) -> None:
+    cache = runs.run("one", _LosesAnswer(runs.store.root))
+    mine = claimed(cache)
+    assert cache.save(mine, answer()) == answer()
 
 
-class _Vanishing(FolderStore):
-    """Somebody removes the object between a look and the next one, so many times."""
+class _RemovedMeanwhile(FolderStore):
+    """The object is removed between two reads, twice."""
 
     left = 2
 
@@ -212,14 +212,14 @@ class _Vanishing(FolderStore):
         return super().read(key)
 
 
-def test_an_object_that_is_removed_meanwhile_is_tried_again(runs: Runs) -> None:
-    runs.store.put(PLACE, b'{"claim": {"owner": "x", "expires_at": "2026-11-21T06:31:00Z"}}')
-    assert isinstance(runs.run("one", _Vanishing(runs.store.root)).claim(KEY), ItemClaim)
-    assert runs.run("one", _Vanishing(runs.store.root)).put(KEY, answer()) == answer()
+def test_an_object_removed_meanwhile_is_tried_again(runs: Runs) -> None:
+    runs.store.put(OBJECT_KEY, b'{"claim": {"owner": "x", "expires_at": "2026-11-21T06:31:00Z"}}')
+    assert isinstance(runs.run("one", _RemovedMeanwhile(runs.store.root)).claim(KEY), ItemClaim)
+    assert runs.run("one", _RemovedMeanwhile(runs.store.root)).put(KEY, answer()) == answer()
 
 
-class _Restless(FolderStore):
-    """Somebody else always writes between a look and the write that follows it."""
+class _LosesEveryWrite(FolderStore):
+    """Another run always writes between a read and the write that follows it."""
 
     def put_if_absent(self, key: str, body: bytes) -> str | None:
         return None
@@ -228,16 +228,16 @@ class _Restless(FolderStore):
         return None
 
 
-def test_whoever_never_gets_a_turn_says_so(runs: Runs) -> None:
-    runs.store.put(PLACE, b"{}")
-    restless = runs.run("one", _Restless(runs.store.root))
+def test_a_writer_that_always_loses_raises(runs: Runs) -> None:
+    runs.store.put(OBJECT_KEY, b"{}")
+    cache = runs.run("one", _LosesEveryWrite(runs.store.root))
     with pytest.raises(StoreError, match="cannot be written: others kept writing it"):
-        restless.claim(KEY)
+        cache.claim(KEY)
     with pytest.raises(StoreError, match="cannot be written: others kept writing it"):
-        restless.put(KEY, answer())
+        cache.put(KEY, answer())
 
 
-def test_many_are_looked_up_at_once_in_their_order(runs: Runs) -> None:
+def test_many_responses_are_looked_up_in_the_order_of_their_keys(runs: Runs) -> None:
     one = runs.run()
     one.put("a", answer("a"))
     one.put("c", answer("c"))
@@ -247,17 +247,17 @@ def test_many_are_looked_up_at_once_in_their_order(runs: Runs) -> None:
     assert look_up(one, [], clock=runs.clock) == []
 
 
-def test_without_time_nothing_is_looked_up(runs: Runs) -> None:
+def test_after_the_deadline_nothing_is_looked_up(runs: Runs) -> None:
     one = runs.run()
     one.put("a", answer("a"))
     assert look_up(one, ["a"], clock=runs.clock, deadline=Deadline(runs.clock.now - 1)) == [None]
 
 
-class _Broken(FolderStore):
+class _Unreadable(FolderStore):
     def get(self, key: str) -> bytes:
         raise StoreError(f"{key}: cannot be read: AccessDenied")
 
 
-def test_a_store_that_cannot_be_read_is_told(runs: Runs) -> None:
+def test_an_unreadable_store_is_an_error(runs: Runs) -> None:
     with pytest.raises(StoreError, match="AccessDenied"):
-        look_up(runs.run("one", _Broken(runs.store.root)), ["a", "b"], clock=runs.clock)
+        look_up(runs.run("one", _Unreadable(runs.store.root)), ["a", "b"], clock=runs.clock)

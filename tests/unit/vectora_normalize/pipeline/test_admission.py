@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 
 
-class Door:
+class Setup:
     """Two runs of one client: one that is under way for a minute, and one that asks."""
 
     def __init__(self, root: Path) -> None:
@@ -39,29 +39,29 @@ class Door:
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Door:
-    return Door(tmp_path)
+def setup(tmp_path: Path) -> Setup:
+    return Setup(tmp_path)
 
 
 @pytest.mark.parametrize("mode", OnConcurrentRun)
-def test_alone_everybody_may_begin(door: Door, mode: OnConcurrentRun) -> None:
-    assert door.acquire(mode) is None
-    assert door.first.acquire() is not None
-    assert door.clock.slept == []
+def test_without_another_run_a_run_begins(setup: Setup, mode: OnConcurrentRun) -> None:
+    assert setup.acquire(mode) is None
+    assert setup.first.acquire() is not None
+    assert setup.clock.slept == []
 
 
-def test_to_join_is_to_begin_at_once(door: Door, caplog: pytest.LogCaptureFixture) -> None:
-    door.first.acquire()
+def test_join_begins_at_once(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
+    setup.first.acquire()
     with caplog.at_level(logging.INFO):
-        assert door.acquire(OnConcurrentRun.JOIN) == "first"
+        assert setup.acquire(OnConcurrentRun.JOIN) == "first"
     assert "the run first is under way until 2026-11-21 06:31:00+00:00: sharing its work" in caplog.text
-    assert door.clock.slept == []
+    assert setup.clock.slept == []
 
 
-def test_to_refuse_is_a_409_that_names_the_run_and_its_end(door: Door) -> None:
-    door.first.acquire()
+def test_refuse_is_a_409_that_names_the_run_and_its_end(setup: Setup) -> None:
+    setup.first.acquire()
     with pytest.raises(RunRefusedError) as caught:
-        door.acquire(OnConcurrentRun.REFUSE)
+        setup.acquire(OnConcurrentRun.REFUSE)
     assert caught.value.error_type is ErrorType.CONCURRENT_RUN
     assert caught.value.error_type.status == 409
     assert str(caught.value) == (
@@ -70,27 +70,27 @@ def test_to_refuse_is_a_409_that_names_the_run_and_its_end(door: Door) -> None:
     )
 
 
-def test_to_wait_is_to_begin_when_the_other_run_is_over(door: Door) -> None:
-    door.first.acquire()
-    assert door.acquire(OnConcurrentRun.WAIT) is None
-    assert 60 < sum(door.clock.slept) < 65
+def test_wait_begins_when_the_other_run_is_over(setup: Setup) -> None:
+    setup.first.acquire()
+    assert setup.acquire(OnConcurrentRun.WAIT) is None
+    assert 60 < sum(setup.clock.slept) < 65
 
 
-def test_nobody_waits_beyond_the_deadline(door: Door) -> None:
-    door.first.acquire()
+def test_wait_ends_at_the_deadline(setup: Setup) -> None:
+    setup.first.acquire()
     with pytest.raises(RunRefusedError, match="is under way"):
-        door.acquire(OnConcurrentRun.WAIT, Deadline(door.clock.now + 40, attempt=20))
-    assert sum(door.clock.slept) == 18
+        setup.acquire(OnConcurrentRun.WAIT, Deadline(setup.clock.now + 40, attempt=20))
+    assert sum(setup.clock.slept) == 18
 
 
-def test_a_run_that_gives_its_lease_back_lets_the_waiting_one_in(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    door.first.acquire()
-    sleep: Callable[[float], None] = door.clock.sleep
+def test_a_waiting_run_begins_when_the_lease_is_released(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup.first.acquire()
+    sleep: Callable[[float], None] = setup.clock.sleep
 
     def meanwhile(seconds: float) -> None:
         sleep(seconds)
-        door.first.release()
+        setup.first.release()
 
-    monkeypatch.setattr(door.clock, "sleep", meanwhile)
-    assert door.acquire(OnConcurrentRun.WAIT) is None
-    assert len(door.clock.slept) == 1
+    monkeypatch.setattr(setup.clock, "sleep", meanwhile)
+    assert setup.acquire(OnConcurrentRun.WAIT) is None
+    assert len(setup.clock.slept) == 1

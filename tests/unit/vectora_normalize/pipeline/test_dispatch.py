@@ -1,4 +1,4 @@
-"""A dispatcher takes what is kept and sends the rest; what cannot be sent comes back."""
+"""A dispatcher uses stored responses and sends the other items; those that cannot be sent stay unstarted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ITEMS = [raw_item(f"Item {number}.", number=number) for number in range(4)]
 
 
 class Queue:
-    """Remembers what was sent, and takes no message whose body holds one of these words."""
+    """A queue that records messages, and refuses those whose body contains one of these words."""
 
     def __init__(self, *refused: str) -> None:
         self.refused = refused
@@ -51,30 +51,30 @@ class Queue:
         return unsent
 
 
-class Office:
+class Setup:
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
-        self.answers = ResponseCache(
+        self.cache = ResponseCache(
             FolderStore(root), "small", run_id="r", run_clock=RunClock(NOW, self.clock), attempt_seconds=1.0
         )
         self.normalizer = Normalizer(client=None, model_id="m", watchlists=watchlists_of({}), ingested_at=NOW)
 
     def dispatch(self, queue: Queue) -> BatchReport[RawItem, Normalized]:
         dispatcher = Dispatcher(cast("SqsQueue", queue), client_id="small", run_id="r-1", now=NOW, clock=self.clock)
-        return dispatcher.dispatch(ITEMS, self.normalizer, self.answers)
+        return dispatcher.dispatch(ITEMS, self.normalizer, self.cache)
 
     def answer(self, item: RawItem) -> None:
-        self.answers.put(self.normalizer.prepare(item).key, answer("Known.", NOW))
+        self.cache.put(self.normalizer.prepare(item).key, answer("Stored.", NOW))
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
+def setup(tmp_path: Path) -> Setup:
+    return Setup(tmp_path)
 
 
-def test_every_item_that_nobody_has_answered_is_sent_once(office: Office) -> None:
+def test_every_item_without_a_response_is_sent_once(setup: Setup) -> None:
     queue = Queue()
-    report = office.dispatch(queue)
+    report = setup.dispatch(queue)
     assert [message.item for message in queue.sent] == ITEMS
     assert {(message.client_id, message.day, message.run_id) for message in queue.sent} == {
         ("small", NOW.date(), "r-1")
@@ -83,18 +83,18 @@ def test_every_item_that_nobody_has_answered_is_sent_once(office: Office) -> Non
     assert (len(report.unstarted), report.attempts) == (4, 0)
 
 
-def test_what_is_kept_is_not_sent(office: Office) -> None:
-    office.answer(ITEMS[1])
+def test_an_item_with_a_stored_response_is_not_sent(setup: Setup) -> None:
+    setup.answer(ITEMS[1])
     queue = Queue()
-    report = office.dispatch(queue)
+    report = setup.dispatch(queue)
     assert [message.item for message in queue.sent] == [ITEMS[0], ITEMS[2], ITEMS[3]]
     assert [outcome.status for outcome in report.outcomes] == ["unstarted", "succeeded", "unstarted", "unstarted"]
-    assert report.values[0]["item"].summary == "Known."
+    assert report.values[0]["item"].summary == "Stored."
     assert report.values[0]["origin"] == "store"
 
 
-def test_what_cannot_be_sent_is_told_at_its_place(office: Office) -> None:
-    office.answer(ITEMS[0])
-    report = office.dispatch(Queue("Item 2"))
+def test_an_item_that_cannot_be_sent_is_unstarted_with_the_reason(setup: Setup) -> None:
+    setup.answer(ITEMS[0])
+    report = setup.dispatch(Queue("Item 2"))
     assert [outcome.reason for outcome in report.outcomes] == [None, QUEUED, "not sent: SQS is out", QUEUED]
     assert [outcome.item for outcome in report.outcomes] == ITEMS

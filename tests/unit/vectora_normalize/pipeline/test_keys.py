@@ -33,14 +33,14 @@ def items(store: FolderStore) -> list[dict[str, object]]:
     return rows
 
 
-def test_objects_lie_where_their_readers_look() -> None:
+def test_keys_are_those_of_the_contract() -> None:
     assert PLACES.items == "normalized/lai_weekly/2026/01/09/items.json"
     assert PLACES.report == "normalized/lai_weekly/2026/01/09/run-1b7c-4d.json"
     assert PLACES.raw("press_sector__endpoints") == "raw/lai_weekly/press_sector__endpoints/2026/01/09/raw.json"
 
 
 @pytest.mark.parametrize("name", ["", "../..", "a/b", "x" * 500, "é", "a b\n"])
-def test_any_name_makes_a_key(name: str) -> None:
+def test_any_name_gives_a_valid_key(name: str) -> None:
     places = ObjectKeys("c", dt.date(2026, 1, 9), name)
     for key in (places.report, places.raw(name)):
         assert check_key(key).count("/") == 6 - (key == places.report)
@@ -59,14 +59,14 @@ def test_a_run_without_items_leaves_an_empty_list(tmp_path: Path) -> None:
     assert items(store) == []
 
 
-def test_a_second_run_keeps_the_rows_of_the_first_and_renews_its_own(tmp_path: Path) -> None:
+def test_a_second_run_keeps_the_rows_of_the_first_and_replaces_its_own(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     add(store, row("a", summary="old"), row("b", summary="old"))
     assert add(store, row("b", summary="new"), row("c", summary="new")) == 3
     assert {item["content_hash"]: item["summary"] for item in items(store)} == {"a": "old", "b": "new", "c": "new"}
 
 
-def test_rows_are_in_the_same_order_whoever_wrote_first(tmp_path: Path) -> None:
+def test_the_order_of_rows_does_not_depend_on_the_order_of_writes(tmp_path: Path) -> None:
     rows = [row("b", "2026-11-19"), row("a", "2026-11-20"), row("c", "2026-11-20"), row("d", "2026-11-18")]
     stores = [FolderStore(tmp_path / name) for name in ("one", "other")]
     for store, order in zip(stores, (rows, rows[::-1]), strict=True):
@@ -76,7 +76,7 @@ def test_rows_are_in_the_same_order_whoever_wrote_first(tmp_path: Path) -> None:
     assert stores[0].get(PLACES.items) == stores[1].get(PLACES.items)
 
 
-def test_rows_of_another_version_stay_as_they_are(tmp_path: Path) -> None:
+def test_rows_with_unknown_fields_are_not_changed(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     foreign: list[dict[str, object]] = [{"id": 7, "text": "older"}, {"id": 8, "text": "older"}, {"content_hash": None}]
     store.put(PLACES.items, to_json(foreign))
@@ -85,7 +85,7 @@ def test_rows_of_another_version_stay_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"{}", b'"text"', b"[1]", b"null"])
-def test_what_is_no_list_of_items_is_kept_aside(tmp_path: Path, body: bytes) -> None:
+def test_an_object_that_is_not_a_list_is_copied_and_replaced(tmp_path: Path, body: bytes) -> None:
     store = FolderStore(tmp_path)
     store.put(PLACES.items, body)
     assert add(store, row("a")) == 1
@@ -95,7 +95,7 @@ def test_what_is_no_list_of_items_is_kept_aside(tmp_path: Path, body: bytes) -> 
     assert aside[0].startswith("normalized/lai_weekly/2026/01/09/items.unreadable-")
 
 
-def test_runs_at_the_same_moment_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_runs_lose_no_rows(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     rows = [row(str(number)) for number in range(16)]
     with ThreadPoolExecutor(4) as pool:
@@ -110,7 +110,7 @@ class _RestlessStore(FolderStore):
         return Stored(super().read(key).body, uuid.uuid4().hex)
 
 
-def test_a_writer_that_never_gets_its_turn_says_so(tmp_path: Path) -> None:
+def test_a_writer_that_always_loses_raises(tmp_path: Path) -> None:
     FolderStore(tmp_path).put(PLACES.items, b"[]")
     with pytest.raises(StoreError, match=r"items\.json: cannot be written: others kept writing it"):
         add(_RestlessStore(tmp_path), row("a"))
@@ -126,7 +126,7 @@ class _TidiedStore(FolderStore):
         raise NotFoundError(f"{key}: {len(stored.body)} bytes are gone")
 
 
-def test_an_object_that_is_deleted_meanwhile_is_written_anew(tmp_path: Path) -> None:
+def test_an_object_deleted_meanwhile_is_written_again(tmp_path: Path) -> None:
     FolderStore(tmp_path).put(PLACES.items, to_json([row("old")]))
     assert add(_TidiedStore(tmp_path), row("a")) == 1
     assert items(FolderStore(tmp_path)) == [row("a")]

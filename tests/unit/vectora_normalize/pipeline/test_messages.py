@@ -1,4 +1,4 @@
-"""An item goes through a queue unharmed, and what is none is told by its field."""
+"""A message keeps its item unchanged; a malformed one is refused by its field."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ MESSAGE = ItemMessage(
 
 
 def changed(**fields: Any) -> str:  # noqa: ANN401 - right and wrong values of every kind
-    told = {**json.loads(MESSAGE.to_json()), **fields}
-    return json.dumps({name: value for name, value in told.items() if value is not ...})
+    fields_of_message = {**json.loads(MESSAGE.to_json()), **fields}
+    return json.dumps({name: value for name, value in fields_of_message.items() if value is not ...})
 
 
 def changed_item(**fields: object) -> str:
     return changed(item={**json.loads(MESSAGE.to_json())["item"], **fields})
 
 
-def test_a_message_survives_the_way() -> None:
+def test_a_message_is_parsed_unchanged() -> None:
     assert ItemMessage.from_json(MESSAGE.to_json()) == MESSAGE
     assert "É" in MESSAGE.to_json()
 
 
-def test_fields_of_a_later_version_do_no_harm() -> None:
+def test_unknown_fields_are_ignored() -> None:
     assert ItemMessage.from_json(changed(priority="high")) == MESSAGE
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ("", "body: not JSON"),
         ("{", "body: not JSON"),
@@ -59,7 +59,7 @@ def test_fields_of_a_later_version_do_no_harm() -> None:
         (changed_item(content="another text"), "item.content_hash: differs from the hash of item.content"),
     ],
 )
-def test_what_is_no_message_is_told_by_its_field(body: str, told: str) -> None:
+def test_a_malformed_message_is_refused_by_its_field(body: str, message: str) -> None:
     with pytest.raises(MalformedMessageError) as caught:
         ItemMessage.from_json(body)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)

@@ -39,7 +39,7 @@ def refusal(config: FolderStore, **fields: object) -> RunRefusedError:
     return caught.value
 
 
-def test_a_plan_holds_what_the_client_selects(config: FolderStore) -> None:
+def test_a_plan_has_what_the_client_selects(config: FolderStore) -> None:
     made = plan(config)
     assert [source.source_key for source in made.sources] == ["one", "two"]
     assert made.disabled == ("idle",)
@@ -77,7 +77,7 @@ def test_the_window_is_the_events_else_the_clients_else_a_week(
     assert plan(store, **fields).window == window
 
 
-def test_an_unknown_client_is_told_which_there_are(config: FolderStore) -> None:
+def test_the_refusal_of_an_unknown_client_lists_the_known_ones(config: FolderStore) -> None:
     config.put("clients/another.yaml", b"")
     config.put("clients/notes.txt", b"")
     config.put("clients/old/retired.yaml", b"")
@@ -89,7 +89,7 @@ def test_an_unknown_client_is_told_which_there_are(config: FolderStore) -> None:
     )
 
 
-def test_without_any_client_none_is_known(tmp_path: Path) -> None:
+def test_without_clients_the_refusal_lists_none(tmp_path: Path) -> None:
     assert str(refusal(FolderStore(tmp_path))).endswith("known: none")
 
 

@@ -1,4 +1,4 @@
-"""A run stores what it has at every step, and tells what became of the rest."""
+"""A run stores its results at every step, and its report rows for every item."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def agree(_: str) -> dict[str, Any]:
 
 
 @dataclass
-class World:
-    """Stores, web and Bedrock of a run."""
+class System:
+    """The stores, the sources and the Bedrock client of runs."""
 
     root: Path
     answer: Callable[[str], dict[str, Any]] = agree
     pages: dict[str, bytes] = field(default_factory=lambda: dict(PAGES))
 
-    asked: list[str] = field(default_factory=list[str])
+    requests: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
         self.config = FolderStore(self.root / "config")
@@ -67,7 +67,7 @@ class World:
         )
 
     def answer_text(self, text: str) -> dict[str, Any]:
-        self.asked.append(text)
+        self.requests.append(text)
         return self.answer(text)
 
     def run(
@@ -85,58 +85,58 @@ class World:
         return json.loads(self.data.get(key))
 
     def stored(self) -> list[str]:
-        """What readers look for; what runs keep for each other lies beside it."""
+        """The keys that readers use; the state that runs share is left out."""
         ours = ("normalized/small/items/", "normalized/small/outstanding/")
         return [key for key in self.data.list("") if not key.startswith(ours)]
 
-    def kept(self) -> list[str]:
+    def cached(self) -> list[str]:
         return list(self.data.list("normalized/small/items/"))
 
-    def outstanding(self) -> list[dict[str, Any]]:
-        """The entries of all lists of work that is left."""
+    def backlog(self) -> list[dict[str, Any]]:
+        """The entries of all backlogs."""
         lists = [self.load(key) for key in self.data.list("normalized/small/outstanding/")]
         return [entry for one in lists for entry in one["entries"]]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def system(tmp_path: Path) -> System:
+    return System(tmp_path)
 
 
-def test_a_run_stores_what_it_ingested_what_it_normalised_and_its_report(world: World) -> None:
-    summary = world.run()
-    assert world.stored() == [
+def test_a_run_stores_raw_items_normalised_items_and_its_report(system: System) -> None:
+    summary = system.run()
+    assert system.stored() == [
         ITEMS,
         REPORT,
         f"raw/small/one/{DAY}/raw.json",
         f"raw/small/two/{DAY}/raw.json",
     ]
     assert (summary.items_key, summary.report_key) == (ITEMS, REPORT)
-    assert world.load(REPORT) == summary.report
+    assert system.load(REPORT) == summary.report
     assert summary.answer()["statusCode"] == 200
     assert (summary.items_ingested, summary.items_normalized) == (3, 3)
-    found = {item["title"]: item["companies_in_scopes"] for item in world.load(ITEMS)}
+    found = {item["title"]: item["companies_in_scopes"] for item in system.load(ITEMS)}
     assert found == {"Camurus grows": ["Camurus"], "Teva grows": ["Teva"], "Uzedy grows": []}
-    assert {item["ingested_at"] for item in world.load(ITEMS)} == {"2026-11-21T06:30:00Z"}
+    assert {item["ingested_at"] for item in system.load(ITEMS)} == {"2026-11-21T06:30:00Z"}
 
 
-def test_the_summary_is_asked_for_in_the_language_of_the_client(world: World) -> None:
-    asked: list[Any] = []
+def test_the_summary_is_requested_in_the_language_of_the_client(system: System) -> None:
+    requests: list[Any] = []
 
-    class _Remembering(FunctionClient):
+    class _Recording(FunctionClient):
         def converse(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3's
-            asked.append(request)
+            requests.append(request)
             return super().converse(**request)
 
-    dependencies = world.dependencies()
-    msgspec.structs.force_setattr(dependencies, "bedrock", _Remembering(agree))
+    dependencies = system.dependencies()
+    msgspec.structs.force_setattr(dependencies, "bedrock", _Recording(agree))
     run(RunRequest(client_id="small"), dependencies, Invocation(now=NOW, request_id="r-1"))
-    assert all("Write the summary in French" in request["system"][0]["text"] for request in asked)
-    assert {request["modelId"] for request in asked} == {dependencies.settings.model_id}
+    assert all("Write the summary in French" in request["system"][0]["text"] for request in requests)
+    assert {request["modelId"] for request in requests} == {dependencies.settings.model_id}
 
 
-def test_the_report_tells_of_every_step(world: World) -> None:
-    report = world.run(period_days=7, ignored=("perod",)).report
+def test_the_report_has_every_step(system: System) -> None:
+    report = system.run(period_days=7, ignored=("perod",)).report
     assert report["client_id"] == "small"
     assert report["request_id"] == "r-1"
     assert report["started_at"] == "2026-11-21T06:30:00Z"
@@ -160,7 +160,7 @@ def test_the_report_tells_of_every_step(world: World) -> None:
         "output_tokens": 300,
         "largest_output": 100,
         "max_tokens": 1_000,
-        "advised_max_tokens": None,  # three answers are too few to tell
+        "advised_max_tokens": None,  # three responses are too few for advice
         "reserved": 5_100,
         "settled": 3_600.0,
         "over_reserved": 1_500.0,
@@ -168,21 +168,21 @@ def test_the_report_tells_of_every_step(world: World) -> None:
     }
     assert list(report["seconds"]) == ["configuration", "ingest", "normalize", "store", "total"]
     assert report["settings"]["policy"]["BEDROCK_MAX_RETRIES"] == "1"
-    account = report["items"][0]
-    assert account["title"] == "Camurus grows"
-    assert (account["status"], account["attempts"], account["fault"]) == ("succeeded", 1, None)
-    assert (account["tokens_reserved"], account["tokens_settled"]) == (1_700, 1_200.0)
+    row = report["items"][0]
+    assert row["title"] == "Camurus grows"
+    assert (row["status"], row["attempts"], row["fault"]) == ("succeeded", 1, None)
+    assert (row["tokens_reserved"], row["tokens_settled"]) == (1_700, 1_200.0)
 
 
-def test_what_is_counted_is_what_metrics_tell(world: World) -> None:
+def test_the_counts_are_those_of_the_metrics(system: System) -> None:
     def answer(text: str) -> dict[str, Any]:
         if "Teva" in text:
             raise client_error("ThrottlingException", status=429)
         return agree(text)
 
-    world.answer = answer
-    del world.pages["https://two.example/feed"]
-    counts = dict(world.run().counts)
+    system.answer = answer
+    del system.pages["https://two.example/feed"]
+    counts = dict(system.run().counts)
     assert counts.pop("DurationSeconds") > 0
     assert counts.pop("BackoffSeconds") >= 0
     assert counts == {
@@ -209,25 +209,25 @@ def test_what_is_counted_is_what_metrics_tell(world: World) -> None:
     }
 
 
-def test_a_failed_item_is_told_with_its_fault_and_what_it_cost(world: World) -> None:
+def test_a_failed_item_is_reported_with_its_fault_and_its_cost(system: System) -> None:
     def answer(text: str) -> dict[str, Any]:
         return tool_answer({}) if "Teva" in text else agree(text)
 
-    world.answer = answer
-    summary = world.run()
+    system.answer = answer
+    summary = system.run()
     assert (summary.items_ingested, summary.items_normalized) == (3, 2)
-    (failed,) = [account for account in summary.report["items"] if account["status"] == "failed"]
+    (failed,) = [row for row in summary.report["items"] if row["status"] == "failed"]
     assert failed["title"] == "Teva grows"
     assert failed["fault"] == "malformed_response"
     assert "missing required field" in failed["error"]
     assert (failed["attempts"], failed["retries"], failed["backoff_seconds"]) == (1, 0, 0.0)
-    assert failed["tokens_settled"] == 1_200.0, "an answer that is of no use has used its tokens"
+    assert failed["tokens_settled"] == 1_200.0, "a malformed response has used its tokens"
     assert (summary.counts["OutputTokens"], summary.report["bedrock"]["tokens"]["output_tokens"]) == (200, 300)
 
 
-def test_where_all_sources_fail_there_is_a_report_and_no_list_of_items(world: World) -> None:
-    world.pages.clear()
-    summary = world.run()
+def test_where_all_sources_fail_there_is_a_report_and_no_items(system: System) -> None:
+    system.pages.clear()
+    summary = system.run()
     assert summary.refusal is not None
     assert summary.refusal.error_type is ErrorType.ALL_SOURCES_FAILED
     assert summary.refusal.faults == (
@@ -237,95 +237,95 @@ def test_where_all_sources_fail_there_is_a_report_and_no_list_of_items(world: Wo
     )
     assert summary.answer()["statusCode"] == 502
     assert summary.items_key is None
-    assert world.stored() == [REPORT]
+    assert system.stored() == [REPORT]
 
 
-def test_where_bedrock_refuses_the_run_what_was_ingested_is_there(world: World) -> None:
+def test_where_bedrock_refuses_the_run_the_raw_items_are_stored(system: System) -> None:
     def refuse(_: str) -> dict[str, Any]:
         raise client_error("AccessDeniedException", "no", 403)
 
-    world.answer = refuse
-    summary = world.run()
+    system.answer = refuse
+    summary = system.run()
     assert summary.answer()["body"]["message"].startswith("Bedrock refused the run: access_denied: ")
-    assert world.stored() == [REPORT, f"raw/small/one/{DAY}/raw.json", f"raw/small/two/{DAY}/raw.json"]
-    assert [account["status"] for account in summary.report["items"]] == ["failed", "unstarted", "unstarted"]
+    assert system.stored() == [REPORT, f"raw/small/one/{DAY}/raw.json", f"raw/small/two/{DAY}/raw.json"]
+    assert [row["status"] for row in summary.report["items"]] == ["failed", "unstarted", "unstarted"]
 
 
-def test_what_was_normalised_before_the_refusal_makes_it_a_success_in_part(world: World) -> None:
+def test_items_normalised_before_a_refusal_make_a_partial_success(system: System) -> None:
     def answer(text: str) -> dict[str, Any]:
         if "Teva" in text:
             raise client_error("ThrottlingException", "Too many tokens per day, please wait.", 429)
         return agree(text)
 
-    world.answer = answer
-    summary = world.run()
+    system.answer = answer
+    summary = system.run()
     assert summary.refusal is None
-    assert [item["title"] for item in world.load(ITEMS)] == ["Camurus grows"]
-    assert [account["status"] for account in summary.report["items"]] == ["succeeded", "failed", "unstarted"]
+    assert [item["title"] for item in system.load(ITEMS)] == ["Camurus grows"]
+    assert [row["status"] for row in summary.report["items"]] == ["succeeded", "failed", "unstarted"]
 
 
-def test_where_every_item_fails_on_its_own_account_the_run_was_done(world: World) -> None:
-    world.answer = lambda _: tool_answer({})
-    summary = world.run()
+def test_a_run_in_which_every_item_fails_by_itself_is_a_200(system: System) -> None:
+    system.answer = lambda _: tool_answer({})
+    summary = system.run()
     assert summary.answer()["statusCode"] == 200
-    assert world.load(ITEMS) == []
+    assert system.load(ITEMS) == []
 
 
-def test_a_mistake_of_the_program_is_raised_after_storing(world: World) -> None:
+def test_a_programming_error_is_raised_after_storing(system: System) -> None:
     def answer(text: str) -> dict[str, Any]:
         if "Teva" in text:
             raise KeyError("mistake")
         return agree(text)
 
-    world.answer = answer
+    system.answer = answer
     with pytest.raises(KeyError, match="mistake") as caught:
-        world.run()
-    assert len(world.load(ITEMS)) == 2
-    accounts = world.load(REPORT)["items"]
-    assert [account["fault"] for account in accounts] == [None, "unknown", None]
-    # Not its URL, which may hold a secret.
-    assert f"raised while normalising {accounts[1]['item_id']}" in caught.value.__notes__
+        system.run()
+    assert len(system.load(ITEMS)) == 2
+    rows = system.load(REPORT)["items"]
+    assert [row["fault"] for row in rows] == [None, "unknown", None]
+    # Not its URL, which may contain a secret.
+    assert f"raised while normalising {rows[1]['item_id']}" in caught.value.__notes__
 
 
-def test_an_error_of_the_sdk_is_no_mistake_of_the_program(world: World) -> None:
+def test_an_error_of_the_sdk_is_not_a_programming_error(system: System) -> None:
     def answer(_: str) -> dict[str, Any]:
         raise BotoCoreError
 
-    world.answer = answer
-    summary = world.run()
+    system.answer = answer
+    summary = system.run()
     assert summary.answer()["statusCode"] == 200
-    assert {account["fault"] for account in summary.report["items"]} == {"unknown"}
+    assert {row["fault"] for row in summary.report["items"]} == {"unknown"}
 
 
-def test_an_interruption_loses_nothing_that_was_finished(world: World) -> None:
+def test_an_interruption_loses_no_finished_item(system: System) -> None:
     def answer(text: str) -> dict[str, Any]:
         if "Teva" in text:
             _thread.interrupt_main()  # as Ctrl-C does it
         return agree(text)
 
-    world.answer = answer
+    system.answer = answer
     with pytest.raises(KeyboardInterrupt):
-        world.run()
-    assert "Camurus grows" in {item["title"] for item in world.load(ITEMS)}
-    assert len(world.load(REPORT)["items"]) == 3
+        system.run()
+    assert "Camurus grows" in {item["title"] for item in system.load(ITEMS)}
+    assert len(system.load(REPORT)["items"]) == 3
 
 
-def test_a_deadline_that_is_over_starts_nothing(world: World) -> None:
-    summary = world.run(deadline=Deadline(SYSTEM_CLOCK.monotonic() + 5.0, attempt=10.0))
+def test_after_the_deadline_nothing_is_started(system: System) -> None:
+    summary = system.run(deadline=Deadline(SYSTEM_CLOCK.monotonic() + 5.0, attempt=10.0))
     assert summary.answer()["body"]["items_normalized"] == 0
-    assert {account["status"] for account in summary.report["items"]} == {"unstarted"}
+    assert {row["status"] for row in summary.report["items"]} == {"unstarted"}
 
 
-def test_progress_is_told(world: World) -> None:
-    seen: list[int] = []
-    world.run(on_progress=lambda progress: seen.append(progress.done))
-    assert seen == [1, 2, 3]
+def test_progress_is_reported(system: System) -> None:
+    updates: list[int] = []
+    system.run(on_progress=lambda progress: updates.append(progress.done))
+    assert updates == [1, 2, 3]
 
 
-def test_a_refused_request_writes_nothing(world: World) -> None:
+def test_a_refused_request_writes_nothing(system: System) -> None:
     with pytest.raises(RunRefusedError):
-        world.run(sources=("gone",))
-    assert world.stored() == []
+        system.run(sources=("gone",))
+    assert system.stored() == []
 
 
 class _NoBucket(FolderStore):
@@ -333,23 +333,23 @@ class _NoBucket(FolderStore):
         raise BucketMissingError(f"s3://data/{key}: no such bucket")
 
 
-def test_a_bucket_that_is_not_there_is_a_wrong_configuration(world: World) -> None:
-    world.data = _NoBucket(world.root / "data")
+def test_a_missing_bucket_is_an_invalid_configuration(system: System) -> None:
+    system.data = _NoBucket(system.root / "data")
     with pytest.raises(RunRefusedError) as caught:
-        world.run()
+        system.run()
     assert caught.value.error_type is ErrorType.INVALID_CONFIGURATION
     assert str(caught.value) == "CONFIG_BUCKET or DATA_BUCKET: s3://data/normalized/small/lease.json: no such bucket"
 
 
 class TestPaidOnce:
-    def test_a_second_run_asks_nothing_and_changes_nothing(self, world: World) -> None:
-        world.run()
-        before = world.data.get(ITEMS)
-        world.asked.clear()
-        summary = world.run()
+    def test_a_second_run_sends_no_request_and_changes_nothing(self, system: System) -> None:
+        system.run()
+        before = system.data.get(ITEMS)
+        system.requests.clear()
+        summary = system.run()
         assert (summary.items_ingested, summary.items_normalized) == (3, 3)
-        assert world.asked == []
-        assert world.data.get(ITEMS) == before
+        assert system.requests == []
+        assert system.data.get(ITEMS) == before
         assert summary.report["work"] == {
             "invoked": 0,
             "reused": 3,
@@ -358,92 +358,92 @@ class TestPaidOnce:
             "resumed": 0,
             "given_up": 0,
         }
-        assert {account["origin"] for account in summary.report["items"]} == {"store"}
+        assert {row["origin"] for row in summary.report["items"]} == {"store"}
         assert (summary.counts["ItemsReused"], summary.counts["Attempts"], summary.counts["InputTokens"]) == (3, 0, 0)
         assert summary.report["bedrock"]["tokens"] is None
         assert "TokensReserved" not in summary.counts
 
-    def test_a_day_later_the_items_are_listed_anew_and_paid_for_once(self, world: World) -> None:
-        world.run()
-        world.asked.clear()
+    def test_a_day_later_the_items_are_listed_again_and_not_paid_for_again(self, system: System) -> None:
+        system.run()
+        system.requests.clear()
         tomorrow = NOW + dt.timedelta(days=1)
-        run(RunRequest(client_id="small"), world.dependencies(), Invocation(now=tomorrow, request_id="r-2"))
-        listed = world.load("normalized/small/2026/11/22/items.json")
+        run(RunRequest(client_id="small"), system.dependencies(), Invocation(now=tomorrow, request_id="r-2"))
+        listed = system.load("normalized/small/2026/11/22/items.json")
         assert len(listed) == 3
         assert {item["ingested_at"] for item in listed} == {"2026-11-21T06:30:00Z"}
-        assert world.asked == []
+        assert system.requests == []
 
-    def test_a_scope_that_concerns_no_item_costs_nothing(self, world: World) -> None:
-        world.run()
-        world.asked.clear()
-        configure(world.config, company_scopes="companies: [Camurus, Teva, Nobody At All]")
-        assert world.run().report["work"]["reused"] == 3
-        assert world.asked == []
+    def test_a_scope_change_without_effect_on_items_sends_no_request(self, system: System) -> None:
+        system.run()
+        system.requests.clear()
+        configure(system.config, company_scopes="companies: [Camurus, Teva, Nobody At All]")
+        assert system.run().report["work"]["reused"] == 3
+        assert system.requests == []
 
-    def test_a_name_that_leaves_a_scope_costs_the_items_that_hold_it_and_is_gone(self, world: World) -> None:
-        world.run()
-        world.asked.clear()
-        configure(world.config, company_scopes="companies: [Camurus]")
-        assert world.run().report["work"]["reused"] == 2
-        assert len(world.asked) == 1
-        assert "Teva" in world.asked[0]
-        found = {item["title"]: item["companies_in_scopes"] for item in world.load(ITEMS)}
+    def test_items_with_a_name_removed_from_a_scope_are_requested_again(self, system: System) -> None:
+        system.run()
+        system.requests.clear()
+        configure(system.config, company_scopes="companies: [Camurus]")
+        assert system.run().report["work"]["reused"] == 2
+        assert len(system.requests) == 1
+        assert "Teva" in system.requests[0]
+        found = {item["title"]: item["companies_in_scopes"] for item in system.load(ITEMS)}
         assert found == {"Camurus grows": ["Camurus"], "Teva grows": [], "Uzedy grows": []}
 
-    def test_another_model_is_another_answer(self, world: World) -> None:
-        world.run()
-        world.asked.clear()
-        dependencies = world.dependencies()
+    def test_another_model_is_requested_again(self, system: System) -> None:
+        system.run()
+        system.requests.clear()
+        dependencies = system.dependencies()
         msgspec.structs.force_setattr(dependencies.settings, "model_id", "successor")
         run(RunRequest(client_id="small"), dependencies, Invocation(now=NOW, request_id="r-2"))
-        assert len(world.asked) == 3
-        assert len(world.kept()) == 6
+        assert len(system.requests) == 3
+        assert len(system.cached()) == 6
 
 
-class TestOutstanding:
-    def refuse_teva(self, world: World, code: str = "ValidationException") -> None:
+class TestBacklog:
+    def refuse_teva(self, system: System, code: str = "ValidationException") -> None:
         def answer(text: str) -> dict[str, Any]:
             if "Teva" in text:
                 raise client_error(code, "no")
             return agree(text)
 
-        world.answer = answer
+        system.answer = answer
 
-    def test_what_failed_is_taken_up_by_the_next_run_whatever_its_window(self, world: World) -> None:
-        self.refuse_teva(world)
-        world.run()
-        (entry,) = world.outstanding()
+    def test_failed_items_are_tried_again_by_the_next_run_whatever_its_window(self, system: System) -> None:
+        self.refuse_teva(system)
+        system.run()
+        (entry,) = system.backlog()
         assert (entry["item"]["title"], entry["status"], entry["fault"]) == ("Teva grows", "failed", "validation")
         assert (entry["attempts"], entry["failures"]) == (1, 1)
-        world.answer = agree
-        world.asked.clear()
-        summary = world.run(from_date=dt.date(2001, 1, 1), to_date=dt.date(2001, 1, 2))
+        system.answer = agree
+        system.requests.clear()
+        summary = system.run(from_date=dt.date(2001, 1, 1), to_date=dt.date(2001, 1, 2))
         assert (summary.items_ingested, summary.items_normalized) == (1, 1)
         assert summary.report["work"]["resumed"] == 1
-        assert len(world.asked) == 1
-        assert world.outstanding() == []
-        assert {item["title"] for item in world.load(ITEMS)} == {"Camurus grows", "Teva grows", "Uzedy grows"}
+        assert len(system.requests) == 1
+        assert system.backlog() == []
+        assert {item["title"] for item in system.load(ITEMS)} == {"Camurus grows", "Teva grows", "Uzedy grows"}
 
-    def test_what_was_not_started_comes_back(self, world: World) -> None:
+    def test_unstarted_items_are_started_by_the_next_run(self, system: System) -> None:
         deadline = Deadline(SYSTEM_CLOCK.monotonic() + 5.0, attempt=10.0)
-        world.run(deadline=deadline)
-        assert {entry["status"] for entry in world.outstanding()} == {"unstarted"}
-        assert {entry["reason"] for entry in world.outstanding()} == {"deadline"}
-        world.pages = {url: feed() for url in PAGES}
-        assert world.run().items_normalized == 3
-        assert world.outstanding() == []
+        system.run(deadline=deadline)
+        assert {entry["status"] for entry in system.backlog()} == {"unstarted"}
+        assert {entry["reason"] for entry in system.backlog()} == {"deadline"}
+        system.pages = {url: feed() for url in PAGES}
+        assert system.run().items_normalized == 3
+        assert system.backlog() == []
 
-    def test_a_run_that_dies_leaves_all_of_it_to_the_next(self, world: World) -> None:
-        world.data = _Dying(world.data.root)
+    def test_the_next_run_resumes_all_items_of_a_killed_run(self, system: System) -> None:
+        system.data = _KilledAtList(system.data.root)
         with pytest.raises(MemoryError):
-            world.run()
-        world.data = FolderStore(world.data.root)
-        assert len(world.kept()) == 3
-        assert {entry["status"] for entry in world.outstanding()} == {"open"}
-        assert not world.data.exists(ITEMS)
-        world.asked.clear()
-        world.pages = {url: feed() for url in PAGES}  # the feeds have moved on
-        assert world.run().report["work"] == {
+            system.run()
+        system.data = FolderStore(system.data.root)
+        assert len(system.cached()) == 3
+        assert {entry["status"] for entry in system.backlog()} == {"open"}
+        assert not system.data.exists(ITEMS)
+        system.requests.clear()
+        system.pages = {url: feed() for url in PAGES}  # the feeds do not have the items any more
+        assert system.run().report["work"] == {
             "invoked": 0,
             "reused": 3,
             "joined": 0,
@@ -451,107 +451,107 @@ class TestOutstanding:
             "resumed": 3,
             "given_up": 0,
         }
-        assert world.asked == []
-        assert len(world.load(ITEMS)) == 3
-        assert world.outstanding() == []
+        assert system.requests == []
+        assert len(system.load(ITEMS)) == 3
+        assert system.backlog() == []
 
-    def test_an_item_that_keeps_failing_is_given_up_and_told_of(self, world: World) -> None:
-        self.refuse_teva(world)
+    def test_an_item_that_keeps_failing_is_given_up_and_reported(self, system: System) -> None:
+        self.refuse_teva(system)
         for _ in range(3):
-            world.run()
-        world.asked.clear()
-        summary = world.run()
-        assert world.asked == []
+            system.run()
+        system.requests.clear()
+        summary = system.run()
+        assert system.requests == []
         assert (summary.items_ingested, summary.items_normalized) == (3, 2)
-        (given_up,) = [account for account in summary.report["items"] if account["status"] == "failed"]
+        (given_up,) = [row for row in summary.report["items"] if row["status"] == "failed"]
         assert (given_up["title"], given_up["attempts"], given_up["fault"]) == ("Teva grows", 0, "validation")
         assert given_up["reason"].startswith("given up: failed in 3 runs")
         assert summary.report["work"]["given_up"] == 1
-        assert len(world.outstanding()) == 1
-        # It is known for good, also while no source offers it.
-        world.pages = {"https://one.example/feed": feed("Camurus grows"), "https://two.example/feed": feed()}
-        assert world.run().items_ingested == 1
-        assert len(world.outstanding()) == 1
+        assert len(system.backlog()) == 1
+        # It stays in the backlog, also while no source has it.
+        system.pages = {"https://one.example/feed": feed("Camurus grows"), "https://two.example/feed": feed()}
+        assert system.run().items_ingested == 1
+        assert len(system.backlog()) == 1
 
-    def test_what_fails_for_the_moment_comes_back_for_ever(self, world: World) -> None:
-        self.refuse_teva(world, "ThrottlingException")
+    def test_temporary_failures_are_tried_in_every_run(self, system: System) -> None:
+        self.refuse_teva(system, "ThrottlingException")
         for _ in range(5):
-            world.run()
-        world.asked.clear()
-        world.run()
-        assert len([text for text in world.asked if "Teva" in text]) == 2  # one retry
-        world.answer = agree
-        assert world.run().items_normalized == 3
-        assert world.outstanding() == []
+            system.run()
+        system.requests.clear()
+        system.run()
+        assert len([text for text in system.requests if "Teva" in text]) == 2  # one retry
+        system.answer = agree
+        assert system.run().items_normalized == 3
+        assert system.backlog() == []
 
-    def test_where_bedrock_refuses_the_run_everything_comes_back(self, world: World) -> None:
+    def test_after_a_refused_run_all_items_are_tried_again(self, system: System) -> None:
         def refuse(_: str) -> dict[str, Any]:
             raise client_error("AccessDeniedException", "no", 403)
 
-        world.answer = refuse
+        system.answer = refuse
         for _ in range(4):
-            world.run()
-        assert len(world.outstanding()) == 3
-        world.answer = agree
-        assert world.run().items_normalized == 3
+            system.run()
+        assert len(system.backlog()) == 3
+        system.answer = agree
+        assert system.run().items_normalized == 3
 
-    def test_where_all_sources_fail_what_is_outstanding_stays(self, world: World) -> None:
-        self.refuse_teva(world)
-        world.run()
-        world.pages.clear()
-        assert world.run().refusal is not None
-        assert len(world.outstanding()) == 1
+    def test_where_all_sources_fail_the_backlog_stays(self, system: System) -> None:
+        self.refuse_teva(system)
+        system.run()
+        system.pages.clear()
+        assert system.run().refusal is not None
+        assert len(system.backlog()) == 1
 
 
 class TestOneRunAtATime:
-    def test_a_run_has_the_lease_while_it_works_and_not_longer(self, world: World) -> None:
+    def test_a_run_has_the_lease_until_its_end(self, system: System) -> None:
         held: list[bool] = []
 
         def answer(text: str) -> dict[str, Any]:
-            held.append(world.data.exists("normalized/small/lease.json"))
+            held.append(system.data.exists("normalized/small/lease.json"))
             return agree(text)
 
-        world.answer = answer
-        world.run()
+        system.answer = answer
+        system.run()
         assert held == [True] * 3
-        assert not world.data.exists("normalized/small/lease.json")
+        assert not system.data.exists("normalized/small/lease.json")
 
-    def test_a_refused_second_run_writes_nothing(self, world: World) -> None:
+    def test_a_refused_second_run_writes_nothing(self, system: System) -> None:
         lease = {"owner": "other", "expires_at": (NOW + dt.timedelta(seconds=60)).isoformat()}
-        world.data.put("normalized/small/lease.json", json.dumps(lease).encode())
-        dependencies = world.dependencies()
+        system.data.put("normalized/small/lease.json", json.dumps(lease).encode())
+        dependencies = system.dependencies()
         msgspec.structs.force_setattr(dependencies.settings, "on_concurrent_run", OnConcurrentRun.REFUSE)
         with pytest.raises(RunRefusedError) as caught:
             run(RunRequest(client_id="small"), dependencies, Invocation(now=NOW, request_id="r-1"))
         assert caught.value.error_type is ErrorType.CONCURRENT_RUN
-        assert list(world.data.list("")) == ["normalized/small/lease.json"]
+        assert list(system.data.list("")) == ["normalized/small/lease.json"]
 
-    def test_a_run_that_joins_another_says_whose_work_it_shares(self, world: World) -> None:
+    def test_a_run_that_joins_another_names_it_in_its_report(self, system: System) -> None:
         lease = {"owner": "other", "expires_at": (NOW + dt.timedelta(seconds=60)).isoformat()}
-        world.data.put("normalized/small/lease.json", json.dumps(lease).encode())
-        assert world.run().report["shared_with"] == "other"
-        assert world.data.exists("normalized/small/lease.json")  # theirs
+        system.data.put("normalized/small/lease.json", json.dumps(lease).encode())
+        assert system.run().report["shared_with"] == "other"
+        assert system.data.exists("normalized/small/lease.json")  # theirs
 
-    def test_a_lease_is_given_back_whatever_happens(self, world: World) -> None:
+    def test_the_lease_is_released_after_an_error(self, system: System) -> None:
         def answer(_: str) -> dict[str, Any]:
             raise KeyError("mistake")
 
-        world.answer = answer
+        system.answer = answer
         with pytest.raises(KeyError):
-            world.run()
-        assert not world.data.exists("normalized/small/lease.json")
+            system.run()
+        assert not system.data.exists("normalized/small/lease.json")
 
-    def test_what_killed_workers_put_aside_is_listed_by_the_next_run(self, world: World) -> None:
-        world.run()
-        (row, *_) = world.load(ITEMS)
-        world.data.put("normalized/small/parts/2026-11-20/dead-1.json", json.dumps([row]).encode())
-        world.run()
-        assert world.load("normalized/small/2026/11/20/items.json") == [row]
-        assert list(world.data.list("normalized/small/parts")) == []
+    def test_rows_staged_by_killed_workers_are_added_by_the_next_run(self, system: System) -> None:
+        system.run()
+        (row, *_) = system.load(ITEMS)
+        system.data.put("normalized/small/parts/2026-11-20/dead-1.json", json.dumps([row]).encode())
+        system.run()
+        assert system.load("normalized/small/2026/11/20/items.json") == [row]
+        assert list(system.data.list("normalized/small/parts")) == []
 
 
-class _Dying(FolderStore):
-    """The process ends when the list of the day is to be written."""
+class _KilledAtList(FolderStore):
+    """The process is killed when it writes the list of the day."""
 
     def put_if_absent(self, key: str, body: bytes) -> str | None:
         if key == ITEMS:

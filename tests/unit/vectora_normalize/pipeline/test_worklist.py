@@ -1,4 +1,4 @@
-"""What a run has before it is what the sources gave and what earlier runs left, each text once."""
+"""The work list has the items of the sources and the unfinished ones of earlier runs, each text once."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def key_of(item: RawItem) -> str:
     return f"key of {item.url}"
 
 
-def left(*entries: BacklogItem) -> dict[str, BacklogItem]:
+def by_hash(*entries: BacklogItem) -> dict[str, BacklogItem]:
     return {entry.item.content_hash: entry for entry in entries}
 
 
-def often(item: RawItem, key: str | None = None) -> BacklogItem:
+def failed_too_often(item: RawItem, key: str | None = None) -> BacklogItem:
     return BacklogItem(
         item=item,
         status="failed",
@@ -33,35 +33,35 @@ def often(item: RawItem, key: str | None = None) -> BacklogItem:
     )
 
 
-def todo_of(ingested: list[RawItem], *entries: BacklogItem) -> WorkList:
-    return make_work_list(ingested, left(*entries), key_of)
+def work_list_of(ingested: list[RawItem], *entries: BacklogItem) -> WorkList:
+    return make_work_list(ingested, by_hash(*entries), key_of)
 
 
-def test_without_a_past_there_is_what_the_sources_gave() -> None:
-    work_list = todo_of(ITEMS[:3])
+def test_without_a_backlog_it_has_the_items_of_the_sources() -> None:
+    work_list = work_list_of(ITEMS[:3])
     assert work_list.items == work_list.to_normalize == tuple(ITEMS[:3])
     assert work_list.resumed == 0
     assert work_list.backlog_items() == [BacklogItem(item=item) for item in ITEMS[:3]]
 
 
-def test_what_was_left_comes_after_what_the_sources_gave() -> None:
+def test_unfinished_items_follow_those_of_the_sources() -> None:
     old = BacklogItem(item=ITEMS[5], status="unstarted", failures=1)
-    work_list = todo_of(ITEMS[:2], old)
+    work_list = work_list_of(ITEMS[:2], old)
     assert work_list.items == (ITEMS[0], ITEMS[1], ITEMS[5])
     assert work_list.resumed == 1
     assert work_list.entry(ITEMS[5]) == old
     assert work_list.backlog_items()[-1] == old
 
 
-def test_what_was_left_and_is_still_in_the_sources_is_there_once() -> None:
-    work_list = todo_of(ITEMS[:2], BacklogItem(item=ITEMS[0], status="failed", failures=2))
+def test_an_unfinished_item_that_is_in_the_sources_is_listed_once() -> None:
+    work_list = work_list_of(ITEMS[:2], BacklogItem(item=ITEMS[0], status="failed", failures=2))
     assert work_list.items == tuple(ITEMS[:2])
     assert work_list.resumed == 1
     assert work_list.entry(ITEMS[0]).failures == 2
 
 
-def test_an_item_that_failed_too_often_is_not_asked_about_but_accounted_for() -> None:
-    work_list = todo_of(ITEMS[:3], often(ITEMS[1]))
+def test_an_item_that_is_given_up_is_not_requested_but_reported() -> None:
+    work_list = work_list_of(ITEMS[:3], failed_too_often(ITEMS[1]))
     assert work_list.to_normalize == (ITEMS[0], ITEMS[2])
     assert (work_list.items, work_list.resumed) == (tuple(ITEMS[:3]), 0)
     batch: BatchReport[RawItem, Any] = BatchReport(
@@ -71,26 +71,26 @@ def test_an_item_that_failed_too_often_is_not_asked_about_but_accounted_for() ->
         7.0,
         "s",
     )
-    whole = work_list.merge_outcomes(batch)
-    assert [outcome.item for outcome in whole.outcomes] == ITEMS[:3]
-    assert [outcome.index for outcome in whole.outcomes] == [0, 1, 2]
-    assert (whole.elapsed, whole.stopped) == (7.0, "s")
-    (given_up,) = whole.failed
+    merged = work_list.merge_outcomes(batch)
+    assert [outcome.item for outcome in merged.outcomes] == ITEMS[:3]
+    assert [outcome.index for outcome in merged.outcomes] == [0, 1, 2]
+    assert (merged.elapsed, merged.stopped) == (7.0, "s")
+    (given_up,) = merged.failed
     assert given_up.fault is not None
     assert (given_up.fault.value, given_up.attempts) == ("validation", 0)
     assert str(given_up.reason).startswith("given up: failed in 3 runs")
 
 
-def test_an_item_that_was_given_up_and_left_the_sources_stays_on_the_list_and_nowhere_else() -> None:
-    gone = often(ITEMS[4])
-    work_list = todo_of(ITEMS[:1], gone)
+def test_a_given_up_item_that_is_in_no_source_stays_in_the_backlog_only() -> None:
+    entry = failed_too_often(ITEMS[4])
+    work_list = work_list_of(ITEMS[:1], entry)
     assert work_list.items == (ITEMS[0],)
-    assert work_list.dormant == (gone,)
-    assert work_list.backlog_items() == [BacklogItem(item=ITEMS[0]), gone]
+    assert work_list.dormant == (entry,)
+    assert work_list.backlog_items() == [BacklogItem(item=ITEMS[0]), entry]
     assert work_list.given_up == frozenset()
 
 
-def test_another_request_is_another_chance() -> None:
-    work_list = todo_of([], often(ITEMS[0], key="of an older prompt"))
+def test_an_item_with_another_request_is_tried_again() -> None:
+    work_list = work_list_of([], failed_too_often(ITEMS[0], key="of an older prompt"))
     assert work_list.to_normalize == (ITEMS[0],)
     assert work_list.resumed == 1

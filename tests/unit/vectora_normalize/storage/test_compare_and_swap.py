@@ -66,7 +66,7 @@ def test_after_a_wrong_expectation_lost_writes_are_tried_again_after_a_delay(*, 
     assert store.reads == 3
 
 
-def test_a_change_may_decide_not_to_write() -> None:
+def test_a_change_may_end_without_a_write() -> None:
     store = MemoryStore()
     store.put("n", b"41")
     swap = CompareAndSwap(store, clock=Ticking())
@@ -82,7 +82,7 @@ def test_a_writer_that_always_loses_gives_up_within_ten_seconds() -> None:
     assert sum(BACKOFF.bounds(retry)[1] for retry in range(BACKOFF.max_retries)) < 10
 
 
-def test_of_many_writers_none_is_lost() -> None:
+def test_the_changes_of_many_writers_are_all_kept() -> None:
     store = MemoryStore()
 
     def write(_: int) -> None:

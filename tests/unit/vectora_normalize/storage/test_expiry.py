@@ -17,16 +17,16 @@ NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
     ("seconds", "skew", "over"),
     [(-1.0, 0.0, False), (0.0, 0.0, False), (1.0, 0.0, True), (5.0, 5.0, False), (5.1, 5.0, True)],
 )
-def test_a_hold_is_over_after_its_end_and_the_skew_of_the_clocks(seconds: float, skew: float, *, over: bool) -> None:
+def test_a_lease_is_expired_after_its_end_and_the_clock_skew(seconds: float, skew: float, *, over: bool) -> None:
     assert LeaseRecord("me", NOW).is_expired(NOW + dt.timedelta(seconds=seconds), skew) is over
 
 
-def test_a_hold_without_a_time_zone_is_none() -> None:
+def test_a_lease_without_a_time_zone_is_invalid() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(b'{"owner": "me", "expires_at": "2026-11-21T06:30:00"}', type=LeaseRecord)
 
 
-def test_wall_time_passes_as_the_clock_does() -> None:
+def test_wall_time_advances_with_the_monotonic_clock() -> None:
     clock = Ticking()
     run_clock = RunClock(NOW, clock)
     assert run_clock.now() == NOW

@@ -1,4 +1,4 @@
-"""One run at a time has the lease of a client, and none has it for longer than it lives."""
+"""One run at a time has the lease of a client, and no longer than until its end."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 KEY = "normalized/small/lease.json"
 
 
-class Office:
-    """Where leases are asked for."""
+class Setup:
+    """A store and a clock that several leases share."""
 
     def __init__(self, root: Path) -> None:
         self.clock = Ticking()
@@ -34,96 +34,96 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
+def setup(tmp_path: Path) -> Setup:
+    return Setup(tmp_path)
 
 
-def test_the_first_has_it_and_the_others_learn_who(office: Office) -> None:
-    assert office.lease("one", seconds=60).acquire() is None
-    current_holder = office.lease("two").acquire()
+def test_the_first_run_acquires_it_and_the_others_get_its_record(setup: Setup) -> None:
+    assert setup.lease("one", seconds=60).acquire() is None
+    current_holder = setup.lease("two").acquire()
     assert current_holder is not None
     assert (current_holder.owner, current_holder.expires_at) == ("one", NOW + dt.timedelta(seconds=60))
 
 
-def test_it_is_anybodys_when_it_was_given_back(office: Office) -> None:
-    one = office.lease("one")
+def test_a_released_lease_can_be_acquired(setup: Setup) -> None:
+    one = setup.lease("one")
     one.acquire()
     one.release()
     one.release()
-    assert list(office.store.list("")) == []
-    assert office.lease("two").acquire() is None
+    assert list(setup.store.list("")) == []
+    assert setup.lease("two").acquire() is None
 
 
-def test_it_is_taken_over_when_it_must_be_over(office: Office) -> None:
-    one, two = office.lease("one", seconds=60), office.lease("two")
+def test_an_expired_lease_is_acquired_after_the_clock_skew(setup: Setup) -> None:
+    one, two = setup.lease("one", seconds=60), setup.lease("two")
     one.acquire()
-    office.clock.sleep(60 + office.store.clock_skew)
+    setup.clock.sleep(60 + setup.store.clock_skew)
     assert two.acquire() is not None
-    office.clock.sleep(0.01)
+    setup.clock.sleep(0.01)
     assert two.acquire() is None
-    one.release()  # it is not the first one's any more
-    assert office.lease("three").acquire() is not None
+    one.release()  # the first one does not have it any more
+    assert setup.lease("three").acquire() is not None
 
 
-def test_without_a_deadline_it_lasts_as_long_as_it_is_renewed(office: Office) -> None:
-    one, two = office.lease("one"), office.lease("two")
+def test_without_a_deadline_it_lasts_while_it_is_renewed(setup: Setup) -> None:
+    one, two = setup.lease("one"), setup.lease("two")
     one.acquire()
     for _ in range(10):
-        office.clock.sleep(LEASE_SECONDS / 2 + 1)
+        setup.clock.sleep(LEASE_SECONDS / 2 + 1)
         one.renew()
         assert two.acquire() is not None
-    office.clock.sleep(LEASE_SECONDS + office.store.clock_skew + 1)
+    setup.clock.sleep(LEASE_SECONDS + setup.store.clock_skew + 1)
     assert two.acquire() is None
 
 
-def test_it_is_written_anew_only_when_half_of_its_time_is_over(office: Office) -> None:
-    one = office.lease("one")
-    one.renew()  # nothing was taken
+def test_it_is_renewed_only_after_half_of_its_time(setup: Setup) -> None:
+    one = setup.lease("one")
+    one.renew()  # it has no lease
     one.acquire()
-    body = office.store.get(KEY)
-    office.clock.sleep(LEASE_SECONDS / 2 - 1)
+    body = setup.store.get(KEY)
+    setup.clock.sleep(LEASE_SECONDS / 2 - 1)
     one.renew()
-    assert office.store.get(KEY) == body
-    limited = office.lease("two", seconds=10)
-    office.clock.sleep(2 * LEASE_SECONDS)
+    assert setup.store.get(KEY) == body
+    limited = setup.lease("two", seconds=10)
+    setup.clock.sleep(2 * LEASE_SECONDS)
     limited.acquire()
-    body = office.store.get(KEY)
-    office.clock.sleep(9)
-    limited.renew()  # it ends with its run, whatever happens
-    assert office.store.get(KEY) == body
+    body = setup.store.get(KEY)
+    setup.clock.sleep(9)
+    limited.renew()  # it expires with its run
+    assert setup.store.get(KEY) == body
 
 
-def test_a_lease_that_was_lost_is_not_renewed(office: Office) -> None:
-    one, two = office.lease("one"), office.lease("two")
+def test_a_lease_that_was_lost_is_not_renewed(setup: Setup) -> None:
+    one, two = setup.lease("one"), setup.lease("two")
     one.acquire()
-    office.clock.sleep(2 * LEASE_SECONDS)
+    setup.clock.sleep(2 * LEASE_SECONDS)
     two.acquire()
     one.renew()
     one.release()
-    current_holder = office.lease("three").acquire()
+    current_holder = setup.lease("three").acquire()
     assert current_holder is not None
     assert current_holder.owner == "two"
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"owner": "x", "expires_at": "2026-11-21T06:30:00"}'])
-def test_an_object_that_is_no_lease_holds_nobody_up(office: Office, body: bytes) -> None:
-    office.store.put(KEY, body)
-    assert office.lease("one").acquire() is None
+def test_an_object_that_is_not_a_lease_is_replaced(setup: Setup, body: bytes) -> None:
+    setup.store.put(KEY, body)
+    assert setup.lease("one").acquire() is None
 
 
-class _Forgetful(FolderStore):
+class _LosesAnswer(FolderStore):
     def put_if_absent(self, key: str, body: bytes) -> str | None:
         super().put_if_absent(key, body)
         return None
 
 
-def test_a_put_whose_answer_was_lost_has_been_done(office: Office, tmp_path: Path) -> None:
-    office.store = _Forgetful(tmp_path)
-    assert office.lease("one").acquire() is None
-    assert office.lease("two").acquire() is not None
+def test_a_put_whose_response_was_lost_counts(setup: Setup, tmp_path: Path) -> None:
+    setup.store = _LosesAnswer(tmp_path)
+    assert setup.lease("one").acquire() is None
+    assert setup.lease("two").acquire() is not None
 
 
-class _Vanishing(FolderStore):
+class _RemovedMeanwhile(FolderStore):
     gone = False
 
     def read(self, key: str) -> Stored:
@@ -134,25 +134,25 @@ class _Vanishing(FolderStore):
         return super().read(key)
 
 
-class _Restless(FolderStore):
+class _LosesEveryWrite(FolderStore):
     def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
         return None
 
 
-def test_a_lease_that_is_given_back_at_this_moment_is_tried_again(office: Office, tmp_path: Path) -> None:
-    office.lease("one").acquire()
-    office.store = _Vanishing(tmp_path)
-    assert office.lease("two").acquire() is None
+def test_a_lease_released_meanwhile_is_tried_again(setup: Setup, tmp_path: Path) -> None:
+    setup.lease("one").acquire()
+    setup.store = _RemovedMeanwhile(tmp_path)
+    assert setup.lease("two").acquire() is None
 
 
-def test_whoever_never_gets_a_turn_says_so(office: Office, tmp_path: Path) -> None:
-    office.store = _Restless(tmp_path)
-    office.store.put(KEY, b"{}")
+def test_a_writer_that_always_loses_raises(setup: Setup, tmp_path: Path) -> None:
+    setup.store = _LosesEveryWrite(tmp_path)
+    setup.store.put(KEY, b"{}")
     with pytest.raises(StoreError, match="cannot be written: others kept writing it"):
-        office.lease("one").acquire()
+        setup.lease("one").acquire()
 
 
-class _Broken(FolderStore):
+class _RefusesWrites(FolderStore):
     def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
         raise StoreError("no")
 
@@ -160,13 +160,13 @@ class _Broken(FolderStore):
         raise StoreError("no")
 
 
-def test_what_goes_wrong_while_it_is_held_disturbs_nobody(
-    office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_failures_to_renew_and_release_are_only_logged(
+    setup: Setup, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    office.store = _Broken(tmp_path)
-    one = office.lease("one")
+    setup.store = _RefusesWrites(tmp_path)
+    one = setup.lease("one")
     one.acquire()
-    office.clock.sleep(LEASE_SECONDS)
+    setup.clock.sleep(LEASE_SECONDS)
     one.renew()
     one.release()
     assert "could not be released and expires at 2026-11-21 06:35:00+00:00: no" in caplog.text

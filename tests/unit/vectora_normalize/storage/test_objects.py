@@ -1,4 +1,4 @@
-"""What only one of the stores has to fear: other processes in its folder, and the refusals of S3."""
+"""What concerns only one of the stores: other processes in its folder, and the errors of S3."""
 
 from __future__ import annotations
 
@@ -38,31 +38,31 @@ def test_a_plain_path_is_a_key(key: str) -> None:
     assert check_key(key) == key
 
 
-def test_a_refused_key_is_shown_but_not_at_length() -> None:
+def test_a_refused_key_is_shown_shortened() -> None:
     with pytest.raises(StoreError, match=r"^key: got '\.\./x+'; accepted: segments separated by '/'") as caught:
         check_key("../" + "x" * 5000)
     assert len(str(caught.value)) < 500
 
 
-def test_a_key_that_is_no_text_of_any_encoding_is_refused() -> None:
+def test_a_key_that_cannot_be_encoded_is_refused() -> None:
     with pytest.raises(StoreError):
         check_key("\ud800" * 400)
 
 
 class TestFolderStore:
-    def test_nothing_but_the_objects_is_left_behind(self, tmp_path: Path) -> None:
+    def test_temporary_files_are_removed(self, tmp_path: Path) -> None:
         store = FolderStore(tmp_path)
         store.put("a/b.json", b"1")
         store.put_if_absent("a/b.json", b"2")
         store.put_if_unchanged("a/b.json", b"3", "stale")
         assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["b.json"]
 
-    def test_a_file_half_written_by_a_dead_process_is_no_object(self, tmp_path: Path) -> None:
+    def test_a_partial_file_of_a_killed_process_is_not_an_object(self, tmp_path: Path) -> None:
         store = FolderStore(tmp_path)
         (tmp_path / ".put-0123").write_bytes(b"half")
         assert list(store.list("")) == []
 
-    def test_a_reader_never_sees_half_of_an_object(self, tmp_path: Path) -> None:
+    def test_a_reader_never_sees_a_partial_object(self, tmp_path: Path) -> None:
         store = FolderStore(tmp_path)
         bodies = [letter * 1_000_000 for letter in (b"a", b"b")]
         store.put("big", bodies[0])
@@ -98,20 +98,22 @@ class TestFolderStore:
 
         def append(number: int) -> None:
             while True:
-                seen = store.read("items.json")
-                if store.put_if_unchanged("items.json", seen.body + f"{number};".encode(), seen.version):
+                stored = store.read("items.json")
+                if store.put_if_unchanged("items.json", stored.body + f"{number};".encode(), stored.version):
                     return
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(append, range(40)))
         assert sorted(map(int, store.get("items.json").decode().split(";")[:-1])) == list(range(40))
 
-    def test_a_folder_that_cannot_be_written_is_told(self, tmp_path: Path) -> None:
+    def test_a_folder_that_cannot_be_written_is_an_error(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(StoreError, match="file/a/b: cannot be written: "):
             FolderStore(tmp_path / "file").put("a/b", b"")
 
-    def test_an_object_that_cannot_be_removed_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_object_that_cannot_be_removed_is_an_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         store = FolderStore(tmp_path)
         store.put("a", b"")
 
@@ -122,26 +124,26 @@ class TestFolderStore:
         with pytest.raises(StoreError, match="/a: cannot be removed: Permission denied"):
             store.delete("a")
 
-    def test_an_object_that_goes_while_the_lock_is_waited_for_is_not_there(self, tmp_path: Path) -> None:
-        class _Going(FolderStore):
+    def test_an_object_removed_before_the_lock_is_acquired_is_gone(self, tmp_path: Path) -> None:
+        class _RemovedMeanwhile(FolderStore):
             def exists(self, key: str) -> bool:
                 found = super().exists(key)
                 (self.root / key).unlink()
                 return found
 
-        store = _Going(tmp_path)
+        store = _RemovedMeanwhile(tmp_path)
         store.put("a", b"")
         assert not store.delete_if_unchanged("a", "v")
         store.put("a", b"")
-        store.delete("a")  # which wants nothing else
+        store.delete("a")  # the object is gone already
         assert not (tmp_path / "a").exists()
 
-    def test_an_object_that_cannot_be_read_is_told(self, tmp_path: Path) -> None:
+    def test_an_object_that_cannot_be_read_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="cannot be read: File name too long") as caught:
             FolderStore(tmp_path).get("x" * 1000)
         assert not isinstance(caught.value, NotFoundError)
 
-    def test_a_folder_that_is_not_there_is_an_empty_store(self, tmp_path: Path) -> None:
+    def test_a_missing_folder_is_an_empty_store(self, tmp_path: Path) -> None:
         store = FolderStore(tmp_path / "later")
         assert list(store.list("")) == []
         assert not store.exists("a")
@@ -150,7 +152,7 @@ class TestFolderStore:
 class TestS3Store:
     @pytest.fixture
     def stubbed(self) -> Iterator[tuple[S3Store, Stubber]]:
-        # Stubbed because no server here refuses on demand as S3 does.
+        # Stubbed, because moto cannot be made to return these errors.
         client = cast("Any", boto3).client("s3", region_name="eu-west-3")
         with Stubber(client) as stubber:
             yield S3Store(client, "bucket"), stubber
@@ -167,7 +169,7 @@ class TestS3Store:
         stubber.add_client_error("delete_object", "ConditionalRequestConflict", http_status_code=409)
         assert not store.delete_if_unchanged("a", '"1"')
 
-    def test_a_refusal_tells_code_message_and_what_else_it_may_mean(self, stubbed: tuple[S3Store, Stubber]) -> None:
+    def test_an_error_has_code_message_and_a_hint(self, stubbed: tuple[S3Store, Stubber]) -> None:
         store, stubber = stubbed
         stubber.add_client_error("get_object", "AccessDenied", "Access Denied", 403)
         with pytest.raises(StoreError) as caught:
