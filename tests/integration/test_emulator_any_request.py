@@ -88,7 +88,8 @@ def tool_configs(draw: st.DrawFn) -> Json:
 
 @st.composite
 def conversations(draw: st.DrawFn, tool: str | None) -> list[Json]:
-    turns: list[Json] = [{"role": "user", "content": draw(st.lists(user_blocks(), min_size=1, max_size=3))}]
+    # A message with a document must have a text too.
+    turns: list[Json] = [{"role": "user", "content": [draw(text_blocks()), *draw(st.lists(user_blocks(), max_size=3))]}]
     for number in range(draw(st.integers(0, 2))):
         use: Json = {
             "toolUse": {"toolUseId": f"use-{number}", "name": tool, "input": draw(st.dictionaries(names, texts))}
@@ -98,7 +99,8 @@ def conversations(draw: st.DrawFn, tool: str | None) -> list[Json]:
         }
         uses_it = tool is not None and draw(st.booleans())
         turns.append({"role": "assistant", "content": [draw(text_blocks()), *([use] if uses_it else [])]})
-        turns.append({"role": "user", "content": [*([result] if uses_it else []), draw(user_blocks())]})
+        said = [draw(text_blocks()), draw(user_blocks())]
+        turns.append({"role": "user", "content": [*([result] if uses_it else []), *said]})
     return turns
 
 

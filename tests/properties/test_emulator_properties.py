@@ -61,6 +61,54 @@ CLAUDE: Json = {
     "output_config": {"format": {"type": "json_schema", "schema": {"type": "string"}}},
 }
 
+CHAT: Json = {
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "One."}]},
+        {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "t", "arguments": '{"x": 1}'}}]},
+        {"role": "tool", "tool_call_id": "a", "content": "done"},
+    ],
+    "tools": [{"type": "function", "function": {"name": "t", "parameters": SCHEMA}}],
+    "tool_choice": {"type": "function", "function": {"name": "t"}},
+    "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "string"}}},
+    "max_tokens": 100,
+    "stop": ["x"],
+    "stream_options": {"include_usage": True},
+}
+COMMAND_R: Json = {
+    "message": "One.",
+    "chat_history": [{"role": "USER", "message": "a"}, {"role": "CHATBOT", "message": "b"}],
+    "tools": [{"name": "t", "parameter_definitions": {"a": {"type": "int", "required": True}}}],
+    "tool_results": [{"outputs": [{"x": "y"}]}],
+    "p": 0.5,
+}
+# Target -> a body that it takes.
+OTHERS: Json = {
+    "/model/amazon.titan-text-express-v1/invoke": {
+        "inputText": "One.",
+        "textGenerationConfig": {"maxTokenCount": 9, "stopSequences": ["x"]},
+    },
+    "/model/cohere.command-r-v1:0/invoke": COMMAND_R,
+    "/model/meta.llama3-8b-instruct-v1:0/invoke": {"prompt": "One.", "max_gen_len": 9, "temperature": 0.5},
+    "/model/openai.gpt-oss-20b-1:0/invoke-with-response-stream": CHAT,
+    "/model/amazon.titan-embed-text-v2:0/invoke": {"inputText": "One.", "dimensions": 256, "embeddingTypes": ["float"]},
+    "/model/cohere.embed-v4:0/invoke": {
+        "texts": ["a"],
+        "input_type": "search_query",
+        "embedding_types": ["int8"],
+        "output_dimension": 256,
+    },
+    "/model/cohere.rerank-v3-5:0/invoke": {"query": "a", "documents": ["a", {"text": "b"}], "top_n": 1},
+    "/anthropic/v1/messages": {
+        **{name: value for name, value in CLAUDE.items() if name != "tool_choice"},
+        "model": "anthropic.claude",
+        "max_tokens": 2_000,
+        "stream": True,
+        "thinking": {"type": "enabled", "budget_tokens": 1_024},
+    },
+    "/openai/v1/chat/completions": {**CHAT, "model": "openai.gpt-oss-20b-1:0", "stream": True},
+}
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -95,6 +143,10 @@ def mutations(draw: st.DrawFn, original: Json) -> Json:
 
 
 def status_of(operation: str, body: bytes) -> int:
+    return status_at(f"{MODEL}/{operation}", body)
+
+
+def status_at(target: str, body: bytes) -> int:
     service = Service(
         ledger=QuotaLedger(),
         script=FaultScript(),
@@ -103,7 +155,7 @@ def status_of(operation: str, body: bytes) -> int:
         latency=Constant(0),
         clock=SYSTEM_CLOCK,
     )
-    reply = service(Request("POST", f"{MODEL}/{operation}", {}, body), SYSTEM_CLOCK.monotonic()).reply
+    reply = service(Request("POST", target, {}, body), SYSTEM_CLOCK.monotonic()).reply
     assert reply.frames
     return reply.status
 
@@ -116,6 +168,12 @@ def test_a_mutated_converse_request_is_answered_or_refused(body: Json, operation
 @given(mutations(CLAUDE), st.sampled_from(["invoke", "invoke-with-response-stream"]))
 def test_a_mutated_claude_request_is_answered_or_refused(body: Json, operation: str) -> None:
     assert status_of(operation, json.dumps(body).encode()) in {200, 400}
+
+
+@given(st.sampled_from(sorted(OTHERS)), st.data())
+def test_a_mutated_request_of_any_other_form_is_answered_or_refused(target: str, data: st.DataObject) -> None:
+    body = data.draw(mutations(OTHERS[target]))
+    assert status_at(target, json.dumps(body).encode()) in {200, 400}
 
 
 @given(st.sampled_from([CONVERSE, CLAUDE]), st.data())
@@ -176,3 +234,5 @@ def test_any_schema_is_filled(schema: Json) -> None:
 def test_the_unmutated_requests_are_answered() -> None:
     assert status_of("converse", json.dumps(CONVERSE).encode()) == 200
     assert status_of("invoke", json.dumps(CLAUDE).encode()) == 200
+    for target, body in OTHERS.items():
+        assert status_at(target, json.dumps(body).encode()) == 200, target

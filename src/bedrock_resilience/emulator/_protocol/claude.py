@@ -183,7 +183,7 @@ def _document(block: JsonObject) -> JsonObject:
     name = " ".join(_NOT_IN_NAMES.sub("-", str(block.get("title") or "document")).split())
     if source["type"] == "content":
         return {"document": {"name": name, "source": {"content": _translated(source.get("content"))}}}
-    return {"document": {"name": name, "source": {_MEMBERS[source["type"]]: source.get("data")}}}
+    return {"document": {"name": name, "source": {_MEMBERS[str(source["type"])]: source.get("data")}}}
 
 
 _MEMBERS: Final = {"base64": "bytes", "text": "text"}

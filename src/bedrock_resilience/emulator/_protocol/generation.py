@@ -91,11 +91,13 @@ class Rules:
         max_temperature: The highest temperature.
         strict_schemas: Whether a schema for the response must be within the subset for strict output.
         merges_turns: Whether several turns of one role in a row are read as one; else they are refused.
+        limits_media: Whether the limits of Converse for images and documents apply.
     """
 
     max_temperature: float = 1.0
     strict_schemas: bool = True
     merges_turns: bool = False
+    limits_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,10 +76,10 @@ def _converse(body: JsonObject) -> dict[str, Any]:
     turns = as_list(body.get("messages"))
     if turns is None:
         raise invalid(f"messages: got {quoted(body.get('messages'))}; accepted: a list")
-    system = [part for turn in objects(turns) if turn.get("role") in _SYSTEM_ROLES for part in _parts(turn)]
+    system = [part for turn in objects(turns) if str(turn.get("role")) in _SYSTEM_ROLES for part in _parts(turn)]
     request: dict[str, Any] = {
         "system": system,
-        "messages": [_turn(turn) for turn in objects(turns) if turn.get("role") not in _SYSTEM_ROLES],
+        "messages": [_turn(turn) for turn in objects(turns) if str(turn.get("role")) not in _SYSTEM_ROLES],
         "inferenceConfig": {name: value for name, value in inference.items() if value is not None},
     }
     if body.get("tools"):
@@ -149,9 +149,10 @@ def _output_config(body: JsonObject) -> dict[str, Any]:
         "json_schema": (as_object(wanted.get("json_schema")) or {}).get("schema"),
         "json_object": {"type": "object"},
     }
-    if wanted.get("type") not in schemas:
+    kind = str(wanted.get("type"))
+    if kind not in schemas:
         return {}
-    structure = {"jsonSchema": {"schema": json.dumps(schemas[wanted["type"]])}}
+    structure = {"jsonSchema": {"schema": json.dumps(schemas[kind])}}
     return {"outputConfig": {"textFormat": {"type": "json_schema", "structure": structure}}}
 
 

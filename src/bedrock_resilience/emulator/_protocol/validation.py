@@ -27,6 +27,7 @@ from bedrock_resilience.emulator._protocol.jsonvalues import (
     is_number,
     objects,
 )
+from bedrock_resilience.emulator._protocol.media import check_media
 from bedrock_resilience.emulator._protocol.schemas import check_strict
 from bedrock_resilience.emulator._protocol.toolconfig import check_tools
 from bedrock_resilience.quotas import MODEL_MAX_TOKENS
@@ -36,7 +37,7 @@ _MAX_METADATA: Final = 16
 _MAX_CACHE_POINTS: Final = 4
 _ROLES: Final = frozenset({"assistant", "system", "user"})
 
-CONVERSE_RULES: Final = Rules()
+CONVERSE_RULES: Final = Rules(limits_media=True)
 """What Converse itself takes."""
 
 
@@ -54,7 +55,7 @@ def check_converse(
         ServiceError: ``ValidationException`` for the first problem found.
     """
     _check_system(request.get("system"))
-    _check_messages(request.get("messages"))
+    _check_messages(request.get("messages"), rules)
     _check_inference(request.get("inferenceConfig"), max_output_tokens, rules.max_temperature)
     check_tools(request.get("toolConfig"), request.get("messages"))
     _check_output(request.get("outputConfig"), strict=rules.strict_schemas)
@@ -72,7 +73,7 @@ def _check_system(system: object) -> None:
             raise not_accepted(path, value, "an object with text, guardContent or cachePoint")
 
 
-def _check_messages(messages: object) -> None:
+def _check_messages(messages: object, rules: Rules) -> None:
     turns = require_list(messages, "messages")
     if not turns:
         raise not_accepted("messages", messages, "a list of at least one message")
@@ -81,6 +82,8 @@ def _check_messages(messages: object) -> None:
     for index, value in enumerate(turns):
         path = f"messages.{index}"
         role = _check_message(require_object(value, path), path)
+        if rules.limits_media:
+            check_media(value["content"], path, role)
         if role == "system":
             continue
         if not previous and role != "user":

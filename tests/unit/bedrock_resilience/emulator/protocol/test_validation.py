@@ -57,8 +57,10 @@ RIGHT: list[dict[str, Any]] = [
         }
     ),
     content({"image": {"format": "png", "source": {"bytes": "eA=="}}}),
-    content({"document": {"name": "n", "source": {"content": [{"text": "x"}]}}}),
-    content({"document": {"format": "pdf", "name": "n", "source": {"s3Location": {"uri": "s3://bucket/key"}}}}),
+    content({"document": {"name": "n", "source": {"content": [{"text": "x"}]}}}, {"text": "a"}),
+    content(
+        {"text": "a"}, {"document": {"format": "pdf", "name": "n", "source": {"s3Location": {"uri": "s3://b-1/key"}}}}
+    ),
     output('{"type":"object","properties":{},"additionalProperties":false}'),
     hello(outputConfig={}),
     hello(outputConfig={"effort": "low"}),
@@ -96,6 +98,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         'messages.0.content.0.video.source.s3Location.uri: got "http://x"; accepted: s3://bucket/key',
     ),
     (content({"document": {"name": ""}}), "messages.0.content.0.document.name: got"),
+    (
+        content({"text": "a"}, {"document": {"name": "a.pdf", "source": {"text": "x"}}}),
+        "The document file name can only contain",
+    ),
     (content({"document": {"name": "n", "source": {}}}), "messages.0.content.0.document.source: got {}"),
     (
         content(USE),
