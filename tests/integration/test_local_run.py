@@ -175,7 +175,7 @@ def test_the_users_environment_does_not_matter(tmp_path: Path) -> None:
 
 def test_log_lines_agree_with_the_table_and_the_report(tmp_path: Path) -> None:
     quick = {"BEDROCK_BASE_DELAY": "0.05", "BEDROCK_MAX_RETRIES": "3"}
-    done = run(tmp_path, "--rpm", 50, "--workers", 12, **quick)
+    done = run(tmp_path, *FEW, "--rpm", 20, "--workers", 12, **quick)
     assert done.returncode == 0
     report = load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/run-*.json")["bedrock"]
     retried = re.findall(

@@ -33,7 +33,7 @@ FUTURE_DAYS: Final = 1
 
 _MAX_TITLE_LENGTH = 300  # characters
 _MAX_GENERATED_TITLE = 100  # characters of a title that is made from the text, for an entry without a title
-_EXCLUDE_BUDGET_SECONDS = 5.0  # for a client's exclude patterns, in a whole run
+_EXCLUDE_BUDGET_SECONDS = 5.0  # for a client's exclude patterns, in one run
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?![a-z])")
 _ENDS_SENTENCE = (".", "!", "?", ":", "\u2026", "\u3002")
 

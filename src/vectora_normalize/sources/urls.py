@@ -75,7 +75,7 @@ def parse_target(url: str) -> RequestTarget:
         raise _invalid(url, "contains a user name or password; accepted: a URL without them")
     host = _parse_host(parts)
     if host is None:
-        raise _invalid(url, "has no host that is a domain name or an IP address in the usual notation")
+        raise _invalid(url, "has no host that is a domain name or an IP address in standard notation")
     path = quote(parts.path or "/", safe=_SAFE_IN_PATH)
     query = f"?{quote(parts.query, safe=_SAFE_IN_PATH)}" if parts.query else ""
     return RequestTarget(parts.scheme, host, _port(parts), path + query)
@@ -121,7 +121,7 @@ def _port(parts: SplitResult) -> int:
 
 
 def _parse_host(parts: SplitResult) -> str | None:
-    """Return the host in lower-case ASCII; None where it is neither a domain name nor an address in usual notation."""
+    """Return the host in lower-case ASCII; None where it is neither a domain name nor a standard IP address."""
     name = parts.hostname
     if not name:
         return None

@@ -99,8 +99,8 @@ def resolve(host: str, port: int) -> tuple[str, ...]:
     Raises:
         OSError: The name has no address.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+    results = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in results))
 
 
 class Fetcher:

@@ -37,6 +37,7 @@ _MAX_ITEM_LENGTH: Final = 2_000  # characters
 _MAX_LEVELS_TO_HEADING: Final = 4
 # Nodes of an element that is searched once for each link in it; without a limit the time is quadratic in the page.
 _MAX_NODES: Final = 100
+# Text before a date that only labels it, such as "Published on: Friday, ".
 _DATE_LABEL: Final = re.compile(
     r"\W*(?:(?:published|posted|released|updated|date)(?: on)?\W*)?(?:(?:mon|tues?|wed|thu|fri|sat|sun)[a-z]*\W*)?",
     re.IGNORECASE,
@@ -197,7 +198,7 @@ def _find_containers(tree: DocumentTree, candidates: Sequence[_Candidate]) -> No
 def _date_in_container(tree: DocumentTree, candidate: _Candidate, read_date: ReadDate) -> dt.date | None:
     """Return the date in the container: of a ``time`` element, else of the text around the title, else of the title."""
     for node in tree.subtree(candidate.container):
-        if tree.tags[node] == "time" and (date := _date_of_time(tree, node, read_date)):
+        if tree.tags[node] == "time" and (date := _date_of_time_element(tree, node, read_date)):
             return date
     title = tree.subtree(candidate.node)
     text_around = " ".join(
@@ -241,13 +242,13 @@ def _texts(tree: DocumentTree, start: int, stop: int, read_date: ReadDate) -> li
     texts: list[tuple[int, dt.date | None]] = []
     for node in range(start, stop):
         if tree.tags[node] == "time":
-            texts.append((node, _date_of_time(tree, node, read_date)))
+            texts.append((node, _date_of_time_element(tree, node, read_date)))
         elif tree.texts[node] and not _is_in_time(tree, node):
             texts.append((node, read_date(tree.texts[node])))
     return texts
 
 
-def _date_of_time(tree: DocumentTree, node: int, read_date: ReadDate) -> dt.date | None:
+def _date_of_time_element(tree: DocumentTree, node: int, read_date: ReadDate) -> dt.date | None:
     """Return the date of a ``time`` element."""
     return find_date(tree.values[node]) or read_date(tree.text(node))
 
@@ -271,7 +272,7 @@ def _article(tree: DocumentTree, candidate: _Candidate) -> Article:
     title = tree.subtree(candidate.node)
     nodes = (*(node for node in tree.subtree(candidate.container) if node not in title), *candidate.gap)
     texts = (tree.texts[node] for node in nodes if not _is_in_time(tree, node))
-    summary = " ".join(text for text in texts if text and not _is_date_or_link_text(text))
+    summary = " ".join(text for text in texts if text and not _is_date_or_read_more(text))
     return Article(candidate.title, candidate.link, _without_leading_date(summary), candidate.published)
 
 
@@ -281,7 +282,7 @@ def _without_leading_date(text: str) -> str:
     return text[located[2] :].lstrip(" ,.:|-\u2013\u2014") if located and located[1] == 0 else text
 
 
-def _is_date_or_link_text(text: str) -> bool:
+def _is_date_or_read_more(text: str) -> bool:
     """Return whether a text is only a date, perhaps with a label such as "Published on", or a "Read more"."""
     if is_read_more(text):
         return True

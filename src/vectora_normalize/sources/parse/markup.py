@@ -109,13 +109,13 @@ def tokenize(source: str, dialect: Dialect) -> Iterator[Token]:
     A ``<`` that does not begin a tag is text, and so is a start tag without an end.
     """
     pattern, end = _TOKENS[dialect], 0
-    while match := pattern.search(source, end):
-        if match.start() > end:
-            yield Token(TokenKind.TEXT, source[end : match.start()])
-        end = match.end()
-        match match.lastgroup:
+    while tag := pattern.search(source, end):
+        if tag.start() > end:
+            yield Token(TokenKind.TEXT, source[end : tag.start()])
+        end = tag.end()
+        match tag.lastgroup:
             case "attributes":
-                token = _start(match)
+                token = _start(tag)
                 name = token.name.lower()
                 if dialect is Dialect.HTML and name in RAW_TEXT_ELEMENTS and not token.self_closing:
                     close = _RAW_TEXT_ENDS[name].search(source, end)
@@ -123,9 +123,9 @@ def tokenize(source: str, dialect: Dialect) -> Iterator[Token]:
                     token, end = token._replace(kind=TokenKind.RAW_TEXT, text=source[end:stop]), stop
                 yield token
             case "end":
-                yield Token(TokenKind.END, name=match["end"])
+                yield Token(TokenKind.END, name=tag["end"])
             case "cdata":
-                yield Token(TokenKind.CDATA, match["cdata"])
+                yield Token(TokenKind.CDATA, tag["cdata"])
             case _:
                 pass
     if end < len(source):
@@ -155,11 +155,11 @@ def unescape(text: str) -> str:
 _unescape_entity = lru_cache(maxsize=1_024)(html.unescape)
 
 
-def _start(match: re.Match[str]) -> Token:
-    attributes = match["attributes"]
+def _start(tag: re.Match[str]) -> Token:
+    attributes = tag["attributes"]
     return Token(
         TokenKind.START,
-        name=match["start"],
+        name=tag["start"],
         attributes=attributes.removesuffix("/"),
         self_closing=attributes.endswith("/"),
     )

@@ -23,8 +23,8 @@ _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_NOT_ASSIGNABLE = "\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U0010ffff"
-_REMOVED: Final = re.compile(f"[{_CONTROL}{_INVISIBLE}{_NOT_ASSIGNABLE}]+")
+_PRIVATE_AND_NONCHARACTERS = "\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U0010ffff"
+_REMOVED: Final = re.compile(f"[{_CONTROL}{_INVISIBLE}{_PRIVATE_AND_NONCHARACTERS}]+")
 _SPACE: Final = re.compile(r"[\s\u2800]+")  # U+2800, the braille pattern without dots, looks like a space
 # Combining marks are neither word characters nor space. Normalisation sorts them by insertion, which is quadratic in
 # the length of the sequence; the Stream-Safe Text Format of Unicode (UAX #15) allows 30.
