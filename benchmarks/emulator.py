@@ -87,7 +87,7 @@ OPERATIONS: tuple[Callable[[Client, str], str], ...] = (converse, invoke, conver
 
 
 def soak(endpoint_url: str, seconds: float, threads: int) -> Counter[str]:
-    """What the clients received: `good`, `failed`, `incomplete` or `wrong`, and how often."""
+    """What the clients received: ``good``, ``failed``, ``incomplete`` or ``wrong``, and how often."""
     settings = Config(retries={"total_max_attempts": 1}, max_pool_connections=threads, read_timeout=30)
     keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
     session = cast("Any", boto3).Session(region_name="eu-west-3", **keys)

@@ -43,7 +43,7 @@ class _Raw:
 
 
 def client(*, attempts: int, every: int = 0) -> Any:
-    """A client whose first of each `every` requests is throttled; 0: none is."""
+    """A client whose first of each ``every`` requests is throttled; 0: none is."""
     numbers = itertools.count()
 
     def respond(request: Any, **_: object) -> AWSResponse:

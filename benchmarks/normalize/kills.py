@@ -158,7 +158,7 @@ class Judge:
 
 
 def tag_of(row: dict[str, Any]) -> str:
-    """The tag that the item's text stands between in its request; see `vectora_normalize.normalize.prompt`."""
+    """The tag that the item's text stands between in its request; see ``vectora_normalize.normalize.prompt``."""
     content, title = row["content"], row["title"]
     return hash_content(content if content.startswith(title) else f"{title}\n\n{content}")[:16]
 

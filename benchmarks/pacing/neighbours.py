@@ -91,7 +91,7 @@ class _Botocore:
                 self._limiter = adaptive.register_retry_handler(self._client)
 
     async def call(self, send: Send) -> object:
-        """One request with all its retries, as `botocore.endpoint` goes about it."""
+        """One request with all its retries, as ``botocore.endpoint`` goes about it."""
         context: dict[str, object] = {}
         attempts = 1
         while True:
@@ -160,7 +160,7 @@ def _response(refused: RefusedError | None) -> tuple[AWSResponse, dict[str, obje
 
 
 def simulate_neighbour(scenario: Scenario, neighbour: Neighbour, seed: int = 0) -> SimulationReport:
-    """As `simulate`, with a neighbour's way of calling in the place of our executor."""
+    """As ``simulate``, with a neighbour's way of calling in the place of our executor."""
     random.seed(seed)  # they draw from the module's own generator
     return run_virtually(lambda clock: _simulate(clock, scenario, neighbour, seed))
 

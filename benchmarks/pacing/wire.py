@@ -1,7 +1,7 @@
 """Pacing on the wire: unmodified boto3 against the emulator, in real time.
 
 600 requests a minute, burst 5, 12 threads, 300 calls of 0.65 s: the incident's numbers with time ten times as fast. The
-contract's retry alone, and with `AdaptivePacer`; the emulator's counts beside the report's.
+contract's retry alone, and with ``AdaptivePacer``; the emulator's counts beside the report's.
 
     python -m benchmarks.pacing.wire
 

@@ -1,4 +1,4 @@
-"""`vectora-normalize run` without `--local`: the same command on buckets that speak S3."""
+"""``vectora-normalize run`` without ``--local``: the same command on buckets that speak S3."""
 
 from __future__ import annotations
 

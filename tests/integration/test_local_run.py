@@ -1,4 +1,4 @@
-"""`vectora-normalize run --local`, as a process of its own: what a person sees, whatever their environment is."""
+"""``vectora-normalize run --local``, as a process of its own: what a person sees, whatever their environment is."""
 
 from __future__ import annotations
 

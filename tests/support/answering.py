@@ -56,7 +56,7 @@ def client_error(code: str, message: str = "", status: int = 400) -> ClientError
 
 
 class FunctionClient:
-    """A `bedrock-runtime` client that answers by calling a function with the text of the request."""
+    """A ``bedrock-runtime`` client that answers by calling a function with the text of the request."""
 
     def __init__(self, answer: Callable[[str], dict[str, Any]]) -> None:
         self._answer = answer

@@ -21,7 +21,7 @@ _LEAST: Final = 100
 
 
 class BatchService:
-    """Takes jobs; `finish` does one.
+    """Takes jobs; ``finish`` does one.
 
     Attributes:
         url: Where it listens.
@@ -95,7 +95,7 @@ class BatchService:
 
 @contextlib.contextmanager
 def batch_service(s3: Any) -> Generator[BatchService]:  # noqa: ANN401 - a boto3 client
-    """The service, until the end of the block; set AWS_ENDPOINT_URL_BEDROCK to its `url`."""
+    """The service, until the end of the block; set AWS_ENDPOINT_URL_BEDROCK to its ``url``."""
 
     class _Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

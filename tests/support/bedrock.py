@@ -31,7 +31,7 @@ def _session() -> Any:  # noqa: ANN401 - see Client
 
 @contextlib.contextmanager
 def client_of(endpoint_url: str, **config: object) -> Generator[Client]:
-    """A bedrock-runtime client that sends each request once, unless `config` (botocore's) says otherwise."""
+    """A bedrock-runtime client that sends each request once, unless ``config`` (botocore's) says otherwise."""
     settings: dict[str, Any] = {
         "retries": {"total_max_attempts": 1},
         "read_timeout": 10,

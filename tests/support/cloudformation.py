@@ -24,7 +24,7 @@ _PSEUDO: Final[dict[str, Any]] = {
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads `!If [...]` as `{"Fn::If": [...]}`, and so on."""
+    """Reads ``!If [...]`` as ``{"Fn::If": [...]}``, and so on."""
 
 
 def _long_form(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def load(template: Path) -> dict[str, Any]:
 def resources(template: Path, **parameters: object) -> dict[str, Any]:
     """The resources that a stack would have; a parameter that is not given has its default.
 
-    A resource that is referred to becomes `<name>`, its attributes as `<name.Attribute>`.
+    A resource that is referred to becomes ``<name>``, its attributes as ``<name.Attribute>``.
     """
     parsed = load(template)
     declared: Mapping[str, Any] = parsed["Parameters"]

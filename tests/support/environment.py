@@ -1,6 +1,6 @@
 """The environment of the tests: no account, no proxy, no setting of the machine they happen to run on.
 
-`MACHINE_ENVIRONMENT` keeps what was there before, for the tests that start a package installer.
+``MACHINE_ENVIRONMENT`` keeps what was there before, for the tests that start a package installer.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _SET: Final[Mapping[str, str]] = {
 
 
 def clean(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` with the machine's own settings dropped and made-up credentials set."""
+    """``environment`` with the machine's own settings dropped and made-up credentials set."""
     rest = {
         name: value
         for name, value in environment.items()
@@ -67,7 +67,7 @@ def clean(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def clean_in_place() -> None:
-    """Give this process, and the ones it starts, the environment of `clean`."""
+    """Give this process, and the ones it starts, the environment of ``clean``."""
     cleaned = clean(os.environ)
     for name in set(os.environ) - set(cleaned):
         del os.environ[name]

@@ -78,7 +78,7 @@ class LambdaService:
         """Method and last part of the path of every request."""
 
     def answer_next(self, method: str, last: str, *replies: Reply) -> None:
-        """Have the next requests of this method, whose path ends with `last`, answered so."""
+        """Have the next requests of this method, whose path ends with ``last``, answered so."""
         self._scripted[method, last].extend(replies)
 
     def handle(self, method: str, path: str, headers: Message, body: bytes) -> Reply:
@@ -135,7 +135,7 @@ class LambdaService:
 
 @contextlib.contextmanager
 def lambda_service(behind: str, run: Callable[[str, bytes], Ran]) -> Generator[LambdaService]:
-    """A Lambda that runs until the end of the block; see `LambdaService`."""
+    """A Lambda that runs until the end of the block; see ``LambdaService``."""
     service = LambdaService(behind, run)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(service))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -171,7 +171,7 @@ def _handler(service: LambdaService) -> type[http.server.BaseHTTPRequestHandler]
 
 
 def create_function(client: Any, role: str, **configuration: Any) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
-    """A function as infra/s1-runtime.yaml makes it, unless `configuration` says otherwise."""
+    """A function as infra/s1-runtime.yaml makes it, unless ``configuration`` says otherwise."""
     client.create_function(
         **{
             "FunctionName": "vectora-inbox-ingest-normalize-dev",

@@ -1,11 +1,11 @@
 """A guard against tests that reach other machines.
 
-It stands in front of the functions of `socket` that connect, send and look names up, for whatever thread and library
+It stands in front of the functions of ``socket`` that connect, send and look names up, for whatever thread and library
 calls them, and refuses what leaves the loopback interface. Refusing is not enough: botocore turns any exception of its
 transport into a retry, so the guard also remembers, and the test fails at its end.
 
 An audit hook would do the same in fewer lines, but on Python 3.11 one that is written in Python lets two threads meet
-inside `sys.settrace`, which coverage calls in each new thread, and the second one gets a RuntimeError.
+inside ``sys.settrace``, which coverage calls in each new thread, and the second one gets a RuntimeError.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class LeftLoopbackError(RuntimeError):
 
 
 def is_local(host: object) -> bool:
-    """Whether `host` names this machine: loopback, unspecified (which connects to loopback), or no host at all."""
+    """Whether ``host`` names this machine: loopback, unspecified (which connects to loopback), or no host at all."""
     if isinstance(host, bytes):
         host = host.decode("ascii", "replace")
     if host is None or host in {"", "localhost"}:
@@ -45,7 +45,7 @@ def is_local(host: object) -> bool:
 
 
 def is_number(host: object) -> bool:
-    """Whether `host` is an address already, so that looking it up needs no network."""
+    """Whether ``host`` is an address already, so that looking it up needs no network."""
     try:
         ipaddress.ip_address(str(host).partition("%")[0])
     except ValueError:

@@ -52,7 +52,7 @@ class RawServer:
 
 @contextlib.contextmanager
 def raw_server(answer: bytes, *, silent: bool = False) -> Generator[RawServer]:
-    """A server of these bytes, until the end of the block; `silent` leaves the connection open after them."""
+    """A server of these bytes, until the end of the block; ``silent`` leaves the connection open after them."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = RawServer(listener, answer, silent=silent)
         thread = threading.Thread(target=server.serve, daemon=True)

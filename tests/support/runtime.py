@@ -38,7 +38,7 @@ class Outcome:
 
     Args:
         payload: The bytes that the invoker gets.
-        error: None for an answer; `Unhandled` where the function failed, as the header X-Amz-Function-Error says it.
+        error: None for an answer; ``Unhandled`` where the function failed, as the header X-Amz-Function-Error says it.
         request_id: The invocation's name.
         log: What the process wrote while it had the event, and while it was started for it.
         cold: Whether a process was started for it.
@@ -94,11 +94,11 @@ class Function:
             self._process.close()
 
     def invoke(self, event: object, *, timeout: float | None = None) -> Outcome:
-        """Send one event and wait for what becomes of it; after `timeout` seconds the process is killed."""
+        """Send one event and wait for what becomes of it; after ``timeout`` seconds the process is killed."""
         return self.invoke_raw(json.dumps(event).encode(), timeout=timeout)
 
     def invoke_raw(self, payload: bytes, *, timeout: float | None = None) -> Outcome:
-        """As `invoke`, with the event as bytes."""
+        """As ``invoke``, with the event as bytes."""
         event = _Event(payload, self._arn, self.timeout if timeout is None else timeout)
         with self._one_at_a_time:
             self._drop_ended()

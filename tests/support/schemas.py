@@ -14,5 +14,5 @@ class _Validator(Protocol):
 
 
 def conforms(instance: object, schema: dict[str, Any]) -> bool:
-    """Whether `instance` is valid under `schema` (draft 2020-12)."""
+    """Whether ``instance`` is valid under ``schema`` (draft 2020-12)."""
     return cast("_Validator", jsonschema.Draft202012Validator(schema)).is_valid(instance)

@@ -33,7 +33,7 @@ class Queues:
         return messages
 
     def deliver(self, function: Callable[[dict[str, Any], Any], Any], context: object = None) -> dict[str, Any]:
-        """Receive a batch, call the function, and delete what is done; its answer, with `records` and `deleted`."""
+        """Receive a batch, call the function, and delete what is done; its answer, with ``records`` and ``deleted``."""
         messages = self.receive()
         if not messages:  # the event source mapping sends no empty batch
             return {"batchItemFailures": [], "records": 0, "deleted": 0}

@@ -7,7 +7,7 @@ class Ticking:
     """Time that stands still between sleeps.
 
     Attributes:
-        now: What `monotonic` says.
+        now: What ``monotonic`` says.
         slept: The seconds of each sleep, in order.
     """
 

@@ -22,7 +22,7 @@ def make_wheel(
     requires: Sequence[str] = (),
     files: Mapping[str, str] | None = None,
 ) -> Path:
-    """A wheel with one module of the distribution's name, unless `files` says otherwise."""
+    """A wheel with one module of the distribution's name, unless ``files`` says otherwise."""
     module = name.replace("-", "_").replace(".", "_")
     notes = f"{module}-{version}.dist-info"
     needs = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)

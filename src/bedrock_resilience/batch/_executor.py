@@ -44,7 +44,7 @@ R = TypeVar("R")
 class BoundedExecutor:
     """Calls a function for many items with few workers.
 
-    It holds no state of a run; the pacer and the budget are shared by its runs. An item that fails does not stop the
+    It has no state of a run; the pacer and the budget are shared by its runs. An item that fails does not stop the
     others, unless its fault means that every other item would fail the same way (``fault.fatal``). Items that were not
     started when a run stopped are reported as unstarted, with the reason.
 

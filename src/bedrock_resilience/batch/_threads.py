@@ -104,7 +104,7 @@ class ThreadedRun(Generic[T, R]):
             except RuntimeError:
                 if number == 0:
                     raise
-                self._leave(len(self._threads) - number)
+                self._workers_ended(len(self._threads) - number)
                 return
 
     def interrupt(self) -> None:
@@ -187,13 +187,13 @@ class ThreadedRun(Generic[T, R]):
         except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
             self._worker_failed(error)
         finally:
-            self._leave(1)
+            self._workers_ended(1)
 
     def _worker_failed(self, error: BaseException) -> None:
         self.ledger.worker_failed(error)
         self._wake_workers()
 
-    def _leave(self, workers: int) -> None:
+    def _workers_ended(self, workers: int) -> None:
         with self._working_lock:
             self._working -= workers
             last = self._working == 0

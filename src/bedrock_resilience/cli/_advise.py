@@ -51,22 +51,22 @@ def advise(
 
 
 def _show(stats: RunStats, scenario: Scenario, found: Sequence[Advice], quota_source: str) -> None:
-    screen = console()
-    screen.print(
+    out = console()
+    out.print(
         f"{stats.attempts} attempts, {stats.throttle_rate:.1%} throttled, "
         f"{stats.failure_rate:.1%} of {stats.submitted} items failed"
     )
     if not found:
-        screen.print("Nothing to change: the run is within all limits.")
+        out.print("Nothing to change: the run is within all limits.")
     if any(advice.after for advice in found):
         quota = f"{scenario.quota.requests_per_minute:.4g} requests per minute"
-        screen.print(f"Simulated under a quota of {quota} ({quota_source})")
+        out.print(f"Simulated under a quota of {quota} ({quota_source})")
     for advice in found:
-        screen.print(f"\n[bold]{advice.recommendation.name}[/bold]: {advice.recommendation.reason}")
+        out.print(f"\n[bold]{advice.recommendation.name}[/bold]: {advice.recommendation.reason}")
         for name, value in advice.recommendation.settings.items():
-            screen.print(f"  {name}={value}")
+            out.print(f"  {name}={value}")
         if advice.after is not None:
-            screen.print(_effect(advice))
+            out.print(_effect(advice))
 
 
 def _effect(advice: Advice) -> Table:

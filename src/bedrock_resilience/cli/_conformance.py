@@ -141,7 +141,7 @@ def _print(results: list[ScenarioResult], version: str) -> None:
 
 
 def _lines(result: ScenarioResult) -> str:
-    """A row for a screen that is too narrow for the table."""
+    """A row for a terminal that is too narrow for the table."""
     _, _, boto3, fault, *flags, attempts, requests, batch_requests = _cells(result)
     properties = [name for name, flag in zip(_PROPERTIES, flags, strict=True) if flag]
     return (

@@ -133,8 +133,8 @@ def _trials(scenario: Scenario, policy: RetryPolicy, pacer: str | None, vary: Se
 
 def _run(trials: Sequence[Trial], seeds: int) -> list[TrialResult]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+    stderr = Console(stderr=True)
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
         task = progress.add_task("simulating", total=len(trials) * seeds)
         return [run_trial(trial, range(seeds), lambda: progress.advance(task)) for trial in trials]
 
@@ -150,7 +150,7 @@ def _table(scenario: Scenario, results: Sequence[TrialResult], seeds: int) -> Ta
         f"{scenario.offset:g} s apart, quota {_quota(scenario.quota)}",
         caption=f"means and standard deviations of {seeds} seeds; ratio: seconds over their lower bound",
     )
-    # On a narrow screen the names are folded, and no number is cut.
+    # On a narrow terminal the names are folded, and no number is cut.
     table.add_column("setting", overflow="fold")
     for heading in ("attempts", "throttled", "failed", "seconds", "ratio"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -1,8 +1,8 @@
 """``AdaptivePacer``: finds the rate by itself, and follows it.
 
-The algorithm, in the order in which its parts take effect:
+The algorithm, in the order in which its steps take effect:
 
-1. *Slow start.* The first requests leave one by one, at a rate that doubles every few seconds, until something is
+1. *Slow start.* The first requests are sent one by one, at a rate that doubles every few seconds, until something is
    refused (Jacobson, "Congestion Avoidance and Control", SIGCOMM 1988). Twelve workers that start in the same instant
    would otherwise spend the burst before anything could be learned.
 2. *The first throttle.* It shows that the burst and what was refilled since the start are spent, but not how large the

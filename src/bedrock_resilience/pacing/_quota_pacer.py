@@ -201,7 +201,7 @@ class QuotaPacer:
             return wait
         if wait > 0 and tracked.request is None:
             return max(wait, self._requests.next_wait())
-        # Not before the tokens are due: requests that are due and wait for tokens would all leave at once.
+        # Not before the tokens are due: requests that are due and wait for tokens would all be sent at once.
         if tracked.request is None:
             tracked.request = self._requests.claim()
         return max(wait, self._requests.wait(tracked.request))

@@ -1,7 +1,7 @@
 """classify: reads the ``Fault`` off an exception.
 
-No AWS library is imported. Exceptions are told apart by their codes, their HTTP status and, where they have neither, by
-their class in the package that defines it. So this works in a Lambda without boto3, and for every version of it.
+No AWS library is imported. Exceptions are distinguished by their codes, their HTTP status and, where they have neither,
+by their class in the package that defines it. So this works in a Lambda without boto3, and for every version of it.
 """
 
 from __future__ import annotations

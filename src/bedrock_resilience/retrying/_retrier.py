@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Retrier(CallSettings):
-    """Calls functions under a policy. It holds no state of a call, so that threads and tasks may share it.
+    """Calls functions under a policy. It has no state of a call, so that threads and tasks may share it.
 
     Args:
         policy: Which faults are retried, how often, and after which delays.

@@ -70,11 +70,11 @@ class RunStats:
 
     def __post_init__(self) -> None:
         counts = {name: whole_number(name, getattr(self, name), least=0, most=_MAX_COUNT) for name in _COUNTS}
-        parts = (("failed", "submitted"), ("retries", "attempts"), ("throttles", "attempts"))
+        pairs = (("failed", "submitted"), ("retries", "attempts"), ("throttles", "attempts"))
         refuse(
             "RunStats",
             *counts.values(),
-            *(self._larger(part, total) for part, total in parts if not (counts[part] or counts[total])),
+            *(self._larger(part, total) for part, total in pairs if not (counts[part] or counts[total])),
             *(
                 number(name, getattr(self, name), least=0, unit="seconds")
                 for name in ("elapsed", "latency", "pacing_seconds")

@@ -1,15 +1,15 @@
 """The schedule that instances share: ``SharedPace``, a value, and its arithmetic. No store, no clock, no waiting.
 
-Every limit of the quota is a line of time. A request books the next stretch of each line, as long as the quota needs to
-refill what the request takes, and may be sent before its stretch by what the bucket contains. That is the generic cell
+Every limit of the quota has a timeline. A request books the next interval of each, as long as the quota needs to refill
+what the request uses, and may be sent before its interval by what the bucket contains. That is the generic cell
 rate algorithm (GCRA, ITU-T I.371, "virtual scheduling"). Its only state is one instant a limit: the end of what is
 booked. So the state of any number of instances fits into one small item.
 
-Why the bucket of the service never runs dry: the stretches do not overlap, whoever booked them. A request is sent
-no earlier than ``burst_seconds`` before its stretch begins, and no later after it than the tolerated lateness, by a
-clock that is wrong by no more than the tolerated skew, and reaches the service no later than the tolerated delay. These
-tolerances are subtracted from the bucket, so in any window the requests sent are no more than the quota's burst and
-what is refilled in that window.
+Why the bucket of the service never runs dry: the intervals do not overlap, whichever instance booked them. A request is
+sent no earlier than ``burst_seconds`` before its interval begins, and no later after it than the tolerated lateness, by
+a clock that is wrong by no more than the tolerated skew, and reaches the service no later than the tolerated delay.
+These tolerances are subtracted from the bucket, so in any window the requests sent are no more than the quota's burst
+and what is refilled in that window.
 """
 
 from __future__ import annotations
@@ -132,17 +132,17 @@ class RateLimits(NamedTuple):
         slots: list[float] = []
         granted = pace.granted
         for cost in costs:
-            stretches = [
+            intervals = [
                 min(amount * limit.interval, limit.burst_seconds) / factor
                 for amount, limit in zip((cost.requests, cost.tokens, cost.tokens), self, strict=True)
             ]
             slot = max(
                 now,
-                *(at + s - limit.burst_seconds for at, s, limit in zip(free_at, stretches, self, strict=True)),
+                *(at + s - limit.burst_seconds for at, s, limit in zip(free_at, intervals, self, strict=True)),
             )
             if slot > now + MAX_AHEAD_SECONDS:
                 break
-            free_at = [max(at, slot) + s for at, s in zip(free_at, stretches, strict=True)]
+            free_at = [max(at, slot) + s for at, s in zip(free_at, intervals, strict=True)]
             granted += cost.requests
             slots.append(slot)
         return _changed(pace, now, free_at, granted=granted), slots

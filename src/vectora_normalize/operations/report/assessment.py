@@ -148,7 +148,7 @@ def _advice(runs: Sequence[RunNumbers]) -> Iterable[str]:
         yield f"runs without a result ({', '.join(error_types)}): read the message in the log or in the run report"
     if unstarted:
         yield "items not started: the next run starts them; `bedrock.stopped` in the run report has the reason"
-    # Where any run needs something else, more workers are no advice, even if other runs have room for them.
+    # Where any run requires another change, more workers are not advised, even if other runs could use them.
     yield from dict.fromkeys(describe(change) for change in changes if not (limited and change.name == "more workers"))
     if long and not throttled:
         yield "long runs without throttling: more workers, more memory, a longer timeout"

@@ -1,4 +1,4 @@
-"""`vectora-normalize report`, over files of every shape."""
+"""``vectora-normalize report``, over files of every shape."""
 
 from __future__ import annotations
 
