@@ -8,6 +8,7 @@ import pytest
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
+from bedrock_resilience.errors import RejectedResultError
 from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Sleep, SleepKind, Stop
 from bedrock_resilience.retrying._budget import RetryBudget
@@ -21,6 +22,7 @@ from bedrock_resilience.testing import (
     error_of,
     incomplete_response,
     read_timeout,
+    stream_cut,
     throttling_error,
     tokens_per_day_error,
     validation_error,
@@ -112,6 +114,17 @@ class TestRetries:
         call = CallState(PLAIN.replace(max_retries=0))
         call.begin(0.0)
         assert call.failed(throttling_error(), 0.0, 0.5) == Stop(StopReason.RETRIES_EXHAUSTED)
+
+    @pytest.mark.parametrize(("limit", "retries"), [(0, 0), (2, 2), (9, 3)])
+    def test_the_limit_of_the_process_adds_to_that_of_the_policy(
+        self, monkeypatch: pytest.MonkeyPatch, limit: int, retries: int
+    ) -> None:
+        monkeypatch.setattr(CallState, "retry_limit", limit)
+        call = CallState(PLAIN)
+        step = call.begin(0.0)
+        while not isinstance(step, Stop):
+            step = call.failed(throttling_error(), 0.0, 0.5) if isinstance(step, Attempt) else call.slept(0.0)
+        assert (call.retries, step.reason) == (retries, StopReason.RETRIES_EXHAUSTED)
 
     def test_a_fault_with_a_limit_of_its_own(self) -> None:
         call = CallState(PLAIN.replace(retry_on={Fault.THROTTLING: None, Fault.READ_TIMEOUT: 1}))
@@ -520,6 +533,72 @@ class TestTokens:
         call.failed(throttling_error(), 1.0, 0.5)
         call.stop(2.0)
         assert call.token_usage is None
+
+
+class TestRejectedResult:
+    def test_its_usage_is_reported_to_the_pacer_and_settled_once(self) -> None:
+        pacer, tokens, usage = RecordingPacer(), RequestTokens(700, 1_000), Usage(10, 2)
+        call = CallState(PLAIN, pacer=pacer, tokens=tokens)
+        call.begin(0.0)
+        assert call.rejected(converse_response("two words"), 1.0, 0.5) == Sleep(0.5, SleepKind.BACKOFF)
+        assert pacer.calls[1:] == [("answered", 1.0, usage)]
+        call.cancelled(KeyboardInterrupt(), 1.2)
+        assert call.token_usage == tokens.settled(usage)
+
+    def test_its_retry_obeys_the_deadline(self) -> None:
+        call = CallState(PLAIN, deadline=Deadline(1.2))
+        call.begin(0.0)
+        assert call.rejected("pending", 1.0, 0.5) == Stop(StopReason.DEADLINE)
+        assert isinstance(call.error, RejectedResultError)
+
+
+class TestInterrupted:
+    def test_a_call_that_fails_after_a_part_of_its_result_is_not_retried(self) -> None:
+        pacer, tokens, usage = RecordingPacer(), RequestTokens(700, 1_000), Usage(10, 2)
+        call = CallState(PLAIN.replace(retry_on="transient"), pacer=pacer, tokens=tokens)
+        call.begin(0.0)
+        error = stream_cut()
+        assert call.interrupted(error, 1.0, converse_response("two words")) == Stop(StopReason.NOT_RETRYABLE)
+        assert (call.error, call.fault, call.reason) == (
+            error,
+            Fault.STREAM_INTERRUPTED,
+            StopReason.NOT_RETRYABLE,
+        )
+        assert pacer.calls[1:] == [("answered", 1.0, usage)]
+        assert call.token_usage == tokens.settled(usage)
+
+    def test_a_throttle_after_a_part_of_the_result_is_counted(self) -> None:
+        pacer = RecordingPacer()
+        call = CallState(PLAIN, pacer=pacer)
+        call.begin(0.0)
+        assert call.interrupted(throttling_error(), 1.0) == Stop(StopReason.NOT_RETRYABLE)
+        assert counts(call) == (1, 0, 1, 0.0, 0.0)
+        assert pacer.calls[1:] == [("throttled", 1.0)]
+
+
+class TestWithdrawn:
+    def test_an_attempt_that_is_not_sent_is_not_counted_and_its_reservation_is_abandoned(self) -> None:
+        pacer = RecordingPacer()
+        call = CallState(PLAIN, pacer=pacer)
+        call.begin(0.0)
+        call.withdrawn(1.0)
+        call.cancelled(KeyboardInterrupt(), 2.0)
+        assert call.attempts == 0
+        assert pacer.calls[1:] == [("abandoned", 1.0)]
+
+    def test_a_reservation_that_is_closed_is_not_abandoned(self) -> None:
+        pacer = RecordingPacer()
+        call = CallState(PLAIN, pacer=pacer)
+        call.begin(0.0)
+        call.answered(1.0, "answer")
+        call.withdrawn(2.0)
+        assert pacer.ended == ["answered"]
+
+    def test_a_call_without_a_pacer(self) -> None:
+        call = CallState(PLAIN)
+        call.begin(0.0)
+        call.withdrawn(1.0)
+        assert call.attempts == 0
 
 
 class TestCancelledAndStopped:

@@ -551,6 +551,8 @@ class TestRetryAfter:
             ({"retry-after": "1.5"}, 1.5),
             ({"x-amz-retry-after": "3000"}, 3.0),
             ({"x-amz-retry-after": "250", "retry-after": "60"}, 0.25),
+            ({"retry-after-ms": "750", "retry-after": "60"}, 0.75),
+            ({"x-amz-retry-after": "250", "retry-after-ms": "750"}, 0.25),
             ({"x-amz-retry-after": "soon", "retry-after": "60"}, 60.0),
             ({"retry-after": "-1"}, None),
             ({"retry-after": "inf"}, None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,10 +18,12 @@ from bedrock_resilience import (
     Retrier,
     RetriesExhaustedError,
     RetryPolicy,
+    StopReason,
 )
-from bedrock_resilience.errors import AttemptTimeoutError, RejectedResultError
+from bedrock_resilience.errors import AttemptTimeoutError, CallStoppedError, RejectedResultError
 from bedrock_resilience.retrying import (
     AttemptStarting,
+    CallCancelled,
     CallFailed,
     CallStarted,
     CallSucceeded,
@@ -237,8 +240,123 @@ class TestLoop:
         finally:
             gc.enable()
 
+    def test_a_finished_loop_is_reported_once_however_it_is_left(self) -> None:
+        events: list[Event] = []
+        for attempt in Retrier(PLAIN, listeners=[events.append]):
+            with attempt:
+                attempt.set_result("answer")
+            break
+        assert [type(event) for event in events] == [CallStarted, CallSucceeded]
+
+    def test_a_loop_left_between_two_attempts_is_reported_as_cancelled(self) -> None:
+        events: list[Event] = []
+        for attempt in Retrier(PLAIN, clock=FakeClock(), listeners=[events.append]):
+            with attempt:
+                raise throttling_error()
+            break
+        assert [type(event) for event in events] == [CallStarted, RetryScheduled, CallCancelled]
+
+    def test_a_function_for_the_tokens_gets_no_arguments(self) -> None:
+        pacer = RecordingPacer()
+        loop(Retrier(PLAIN, pacer=pacer, tokens=lambda: 7), scripted("answer"))
+        assert pacer.tokens == [7]
+
+    def test_an_error_in_the_hook_ends_the_loop_before_the_attempt(self) -> None:
+        def refuse(_: AttemptStarting) -> None:
+            raise LookupError("switched off")
+
+        pacer, fn = RecordingPacer(), scripted("answer")
+        with pytest.raises(LookupError):
+            loop(Retrier(PLAIN, before_attempt=refuse, pacer=pacer), fn)
+        assert (fn.calls, pacer.ended) == (0, ["abandoned"])
+
+    def test_a_loop_past_the_deadline_is_an_event(self) -> None:
+        events: list[Event] = []
+        with pytest.raises(DeadlineExceededError):
+            loop(Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(0.0), listeners=[events.append]), scripted())
+        failed = events[-1]
+        assert isinstance(failed, CallFailed)
+        assert (failed.attempts, failed.reason) == (0, StopReason.DEADLINE)
+
+    def test_a_coroutine_is_refused_as_a_result(self) -> None:
+        async def work() -> None: ...
+
+        for attempt in Retrier(PLAIN):
+            with pytest.raises(TypeError, match=r"set_result.* returned a coroutine"), attempt:
+                attempt.set_result(work())
+
+    def test_the_last_rejected_result_is_in_the_error(self) -> None:
+        retrier = Retrier(
+            PLAIN, clock=FakeClock(), deadline=Deadline(0.7), retry_on_result=lambda result: result == "pending"
+        )
+        with pytest.raises(RejectedResultError) as raised:
+            loop(retrier, scripted(then="pending"))
+        assert raised.value.result == "pending"
+        assert "2 attempts" in raised.value.__notes__[0]
+
+    def test_an_interrupt_is_reported_to_the_pacer_at_its_time(self) -> None:
+        pacer, clock = RecordingPacer(), FakeClock(3.0)
+        with pytest.raises(KeyboardInterrupt):
+            loop(Retrier(PLAIN, clock=clock, pacer=pacer), scripted(KeyboardInterrupt()))
+        assert pacer.calls[-1] == ("answered", 3.0, None)
+
+    @pytest.mark.parametrize("waits", [(), (5.0,)], ids=["backoff", "pacing"])
+    def test_the_stop_event_ends_a_sleep(self, waits: tuple[float, ...]) -> None:
+        event, pacer = threading.Event(), RecordingPacer(*waits)
+        events: list[Event] = []
+
+        class SettingClock(FakeClock):
+            def wait(self, event: threading.Event, seconds: float, /) -> bool:
+                event.set()
+                return super().wait(event, seconds)
+
+        retrier = Retrier(
+            PLAIN,
+            clock=SettingClock(2.0),
+            stop_event=event,
+            pacer=pacer,
+            listeners=[events.append],
+            raise_exhausted=True,
+        )
+        with pytest.raises(CallStoppedError if waits else RetriesExhaustedError):
+            loop(retrier, scripted(then=throttling_error()))
+        failed = events[-1]
+        assert isinstance(failed, CallFailed)
+        assert failed.reason is StopReason.RUN_STOPPED
+        assert pacer.calls[-1] == (("abandoned", 2.0) if waits else ("throttled", 2.0))
+
 
 class TestAsyncLoop:
+    async def test_a_function_for_the_tokens_gets_no_arguments(self) -> None:
+        pacer = RecordingPacer()
+        await aloop(Retrier(PLAIN, pacer=pacer, tokens=lambda: 7), ascripted("answer"))
+        assert pacer.tokens == [7]
+
+    async def test_an_error_in_the_hook_ends_the_loop_before_the_attempt(self) -> None:
+        def refuse(_: AttemptStarting) -> None:
+            raise LookupError("switched off")
+
+        pacer, fn = RecordingPacer(), ascripted("answer")
+        with pytest.raises(LookupError):
+            await aloop(Retrier(PLAIN, before_attempt=refuse, pacer=pacer), fn)
+        assert (fn.calls, pacer.ended) == (0, ["abandoned"])
+
+    async def test_a_deadline_passed_in_a_sleep_ends_the_loop(self) -> None:
+        class LateClock(FakeClock):
+            async def asleep(self, seconds: float, /) -> None:
+                await super().asleep(10 * seconds)
+
+        events: list[Event] = []
+        retrier = Retrier(
+            PLAIN, clock=LateClock(), deadline=Deadline(1.0), listeners=[events.append], raise_exhausted=True
+        )
+        with pytest.raises(RetriesExhaustedError) as raised:
+            await aloop(retrier, ascripted(then=throttling_error()))
+        assert raised.value.reason is StopReason.DEADLINE
+        failed = events[-1]
+        assert isinstance(failed, CallFailed)
+        assert (failed.attempts, failed.reason) == (1, StopReason.DEADLINE)
+
     async def test_a_block_is_retried(self) -> None:
         clock, fn = FakeClock(), ascripted(*throttling_errors(2), "answer")
         answer: object = None

@@ -9,6 +9,7 @@ import pytest
 from bedrock_resilience import BoundedExecutor, Fault, NoJitter, Retrier, RetryPolicy, retry
 from bedrock_resilience.errors import AttemptTimeoutError
 from bedrock_resilience.retrying import classify
+from bedrock_resilience.retrying._timeouts import AttemptTimeout
 from bedrock_resilience.testing import FakeClock, scripted
 
 TRANSIENT = RetryPolicy(jitter=NoJitter(), retry_on="transient")
@@ -113,6 +114,28 @@ def test_a_thread_cannot_be_interrupted() -> None:
     assert fn.calls == 0
 
 
+async def test_it_needs_a_task() -> None:
+    caught: list[Exception] = []
+
+    def outside_of_a_task() -> None:
+        try:
+            AttemptTimeout(FakeClock(), 1.0).__enter__()
+        except RuntimeError as error:
+            caught.append(error)
+
+    asyncio.get_running_loop().call_soon(outside_of_a_task)
+    await asyncio.sleep(0)  # noqa: TID251 - one turn of the event loop
+    assert [str(error) for error in caught] == ["attempt_timeout needs a task of asyncio or trio"]
+
+
+async def test_its_timer_is_named_and_ends_with_the_attempt() -> None:
+    with AttemptTimeout(FakeClock(), 30.0):
+        (timer,) = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.sleep(0)  # noqa: TID251 - as above
+    assert timer.get_name() == "bedrock-resilience-timeout"
+    assert timer.cancelled()
+
+
 class TestTrio:
     """Under trio, ``acall`` works; these tests run where trio is installed."""
 
@@ -135,6 +158,16 @@ class TestTrio:
         answer, elapsed = trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
         assert answer == "answer"
         assert elapsed == pytest.approx(70.0)
+
+    def test_the_last_timeout_is_raised(self) -> None:
+        trio = pytest.importorskip("trio")
+
+        async def main() -> None:
+            await Retrier(TRANSIENT.replace(max_retries=0), attempt_timeout=30.0).acall(trio.sleep_forever)
+
+        with pytest.raises(AttemptTimeoutError) as raised:
+            trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+        assert raised.value.seconds == 30.0
 
     def test_a_cancellation_is_not_retried(self) -> None:
         trio = pytest.importorskip("trio")
