@@ -1,9 +1,9 @@
-"""How a protection is attached to the sessions and clients of boto3, botocore and aiobotocore, and taken off again.
+"""How a protection is attached to the sessions and clients of boto3, botocore and aiobotocore, and removed again.
 
 A client emits events in the course of a call, all inside the span that OpenTelemetry's instrumentation opens. Handlers
 of two of them carry the policy: of ``request-created`` before each request, and of ``needs-retry`` after each response,
 which say whether the request is sent again. botocore's own retry modes stand on the same events. Their handlers are
-taken off a protected client, and put back afterwards.
+removed from a protected client, and registered again afterwards.
 
 Two things have no event: the exception that ends a call, which gets a note, and an end from outside, which releases
 what the pacer reserved. So a protected client gets a class with its own ``_make_api_call``, and a protected session one
@@ -56,7 +56,7 @@ class Kit:
 
 @dataclass(frozen=True, slots=True)
 class _AttachedClient:
-    """What a client was given, and the handlers of botocore that were taken off it, each with its event."""
+    """What a client was given, and the handlers of botocore that were removed from it, each with its event."""
 
     protection: Protection
     kit: Kit

@@ -33,7 +33,7 @@ _MAX_EVENT_BYTES: Final = 1_048_576
 
 
 class StreamReader:
-    """What one streamed response has told so far.
+    """The state of one streamed response: what was read of it so far.
 
     Args:
         headers: The headers of the response, names in lower case.

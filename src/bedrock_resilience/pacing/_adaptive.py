@@ -16,8 +16,8 @@ The algorithm, in the order in which its steps take effect:
 5. *Upward, slowly, then fast.* Without a throttle the rate grows with the third power of what has been sent since, as
    in CUBIC (Ha, Rhee, Xu, 2008; RFC 9438): flat around the rate that was found, then ever faster, because a rate that
    has been admitted for so long is not the limit any more. How long it stays flat depends on the sample size of the
-   estimate. It grows by fractions of the best rate known, not of the present one, so that an instance whose share was
-   taken by others regains it as fast as they grew.
+   estimate. It grows by fractions of the best rate known, not of the present one, so that an instance that lost
+   its share to others regains it as fast as they grew.
 6. *Others.* Several instances share a quota without knowing of each other. Where less is admitted than the earlier
    measurements allow, another sender appeared, and the rate is cut below the measured one, to leave it a share ("fast
    convergence" of CUBIC, which yields in that direction only, too). No cut goes below ``min_decrease_factor`` times the
