@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 ALONE = "boto3, one attempt"
 OURS = "boto3, one attempt, under policy.call"
 STANDARD = "boto3, standard mode"
-REQUEST: Any = {"modelId": "m", "messages": [{"role": "user", "content": [{"text": "Hello"}]}]}
+REQUEST: Any = {
+    "modelId": "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "messages": [{"role": "user", "content": [{"text": "Hello"}]}],
+}
 ANSWER = (
     b'{"output":{"message":{"role":"assistant","content":[{"text":"Hello"}]}},"stopReason":"end_turn",'
     b'"usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2},"metrics":{"latencyMs":5}}'
@@ -55,19 +58,20 @@ def client(*, attempts: int, every: int = 0) -> Any:
 
     made = bedrock_runtime_client("eu-west-3", aws_access_key_id="bench", aws_secret_access_key="bench")  # noqa: S106 - made up
     if attempts > 1:
-        made = _with_standard_mode()
+        made = plain_client(attempts, region_name="eu-west-3")
     made.meta.events.register("before-send.bedrock-runtime.Converse", respond)
     return made
 
 
-def _with_standard_mode() -> Any:
+def plain_client(attempts: int, **options: Any) -> Any:
+    """A client in botocore's standard mode with so many attempts, made without this library."""
     import boto3.session  # noqa: PLC0415 - this one client is made without our factory
     from botocore.config import Config  # noqa: PLC0415 - as above
 
-    session: Any = boto3.session.Session(region_name="eu-west-3")
+    session: Any = boto3.session.Session()
     keys = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench"}
-    config = Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
-    return session.client("bedrock-runtime", config=config, **keys)
+    config = Config(retries={"mode": "standard", "total_max_attempts": attempts})
+    return session.client("bedrock-runtime", config=config, **keys, **options)
 
 
 def ways(every: int) -> dict[str, Callable[[], object]]:
@@ -87,7 +91,7 @@ def ways(every: int) -> dict[str, Callable[[], object]]:
 
 def succeeding(calls: int = 100, rounds: int = 15) -> Measured:
     """A boto3 call that is answered at once."""
-    with _own_keys():
+    with own_keys():
         costs = in_microseconds(best(ways(0), calls, rounds))
     return Measured("A whole boto3 call that is answered at once, without a network", "µs", costs, ALONE)
 
@@ -95,12 +99,12 @@ def succeeding(calls: int = 100, rounds: int = 15) -> Measured:
 def retried(calls: int = 50, rounds: int = 15) -> Measured:
     """A boto3 call that is throttled once."""
     # botocore's standard mode may spend 500 tokens on retries; a success gives back what its retry has cost.
-    with _own_keys(), sleepless():
+    with own_keys(), sleepless():
         costs = in_microseconds(best(ways(2), calls, rounds))
     return Measured("A whole boto3 call that is throttled once, with no delay", "µs", costs, ALONE)
 
 
-def _own_keys() -> Any:
+def own_keys() -> Any:
     """An environment in which no setting of this machine changes what is measured."""
     rest = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return mock.patch.dict(os.environ, rest, clear=True)

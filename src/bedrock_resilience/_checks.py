@@ -63,10 +63,12 @@ def whole_number(
     """Accept an ``int`` (no ``bool``) from ``least`` to ``most``, and None where ``optional``."""
     if optional and given is None:
         return None
-    accepted = "a whole number" + _range(least, most) + (", or None" if optional else "")
-    if not isinstance(given, int) or isinstance(given, bool):
-        return wrong_type(name, given, accepted)
-    return None if _within(given, least, most) else wrong_value(name, given, accepted)
+    problem = wrong_type
+    if isinstance(given, int) and not isinstance(given, bool):
+        if _within(given, least, most):
+            return None
+        problem = wrong_value
+    return problem(name, given, "a whole number" + _range(least, most) + (", or None" if optional else ""))
 
 
 def number(

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks import cold_start
+from benchmarks import cold_start, protect
 from benchmarks.core import calls, executor, imports, memory, sdk
 from benchmarks.core.__main__ import Target, targets
 from benchmarks.core.measuring import Measured, best, sleepless
@@ -165,3 +165,14 @@ def test_a_cold_start_is_judged_by_the_processor(ours: float, code: int, capsys:
 def test_a_missed_target_is_marked() -> None:
     assert str(Target("an item", 1.25, 1.0)).split() == ["MISSED", "an", "item", "1.250", "(limit", "1)"]
     assert str(Target("an item", 1.0, 1.0)).split()[0] == "met"
+
+
+def test_protected_clients_are_compared_with_plain_ones() -> None:
+    for measured in (
+        protect.without_network(calls=2, rounds=1),
+        protect.over_loopback(calls=2, rounds=1),
+        protect.over_loopback(throttles=1, calls=2, rounds=1),
+    ):
+        assert measured.baseline == sdk.ALONE
+        assert measured.costs.keys() == {sdk.ALONE, protect.PROTECTED, protect.PACED, sdk.STANDARD}
+        assert all(cost >= 0 for cost in measured.costs.values())

@@ -55,7 +55,9 @@ _MODULES: Final = {
     ("openai._base_client", "AsyncAPIClient"): "_sdks",
     ("openai._base_client", "SyncAPIClient"): "_sdks",
 }
-_ACCEPTED: Final = "a session or a client of boto3 or botocore, or a client of httpx, httpx2, anthropic or openai"
+_ACCEPTED: Final = (
+    "a session or a client of boto3, botocore or aiobotocore, or a client of httpx, httpx2, anthropic or openai"
+)
 
 
 def protect(
@@ -75,9 +77,10 @@ def protect(
     first ones.
 
     Args:
-        target: A session or a client of boto3 or botocore. Of a session, every ``bedrock-runtime`` client that is made
-            from now on is protected, whoever makes it. Or a client of httpx or httpx2, synchronous or not, of which the
-            requests to Bedrock are protected; or one of the SDKs of Anthropic and OpenAI for Bedrock.
+        target: A session or a client of boto3, botocore, aioboto3 or aiobotocore. Of a session, every
+            ``bedrock-runtime`` client that is made from now on is protected, whoever makes it. Or a client of httpx or
+            httpx2, synchronous or not, of which the requests to Bedrock are protected; or one of the SDKs of Anthropic
+            and OpenAI for Bedrock.
         policy: Which faults are retried, how often, and after which delays.
         pacer: Asked before every request, and informed of the result of each.
         budget: Limits the retries of all calls that share it.

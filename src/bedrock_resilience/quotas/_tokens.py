@@ -20,6 +20,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Final, cast
 
 from bedrock_resilience._checks import number, refuse, whole_number
@@ -132,6 +133,11 @@ def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -
     if overrides and family is not None:
         check_burndown(family, overrides[family])
         return overrides[family]
+    return _known_burndown(model_id)
+
+
+@lru_cache(maxsize=256)  # every request of a paced client asks, and most clients call few models
+def _known_burndown(model_id: str) -> float:
     known = {row.family: row.rate for row in BURNDOWN_RATES}
     family = _longest_family(model_id, known)
     return 1.0 if family is None else known[family]
