@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -100,6 +101,8 @@ def new_call(client: object, operation: str, request: dict[str, Any]) -> Botocor
     protection = attached(client)
     if protection is None or operation not in OPERATIONS:
         return None
+    if operation == "CountTokens" and protection.pacer is not None:
+        protection = replace(protection, pacer=None)  # it does not use the quota of a model
     return BotocoreCall(protection, client, operation, request)
 
 

@@ -365,6 +365,13 @@ def test_the_usage_in_body_headers_or_stream_settles_the_pacer(account: Account,
     assert account.pacer.open == []
 
 
+def test_count_tokens_does_not_use_the_quota_of_a_model(account: Account) -> None:
+    account.emulator.fail_next(1)
+    assert count_tokens(account.protected(pacer=account.pacer))["inputTokens"] > 0
+    assert account.pacer.calls == []
+    assert account.emulator.requests == 2
+
+
 def test_the_estimate_of_input_tokens_learns_from_responses(account: Account) -> None:
     client = account.protected(pacer=account.pacer)
     protection = protection_of(client)
