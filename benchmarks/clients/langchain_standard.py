@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from benchmarks.clients.adapter import MODEL_ID, REGION
+from benchmarks.clients.aws import CREDENTIALS
 from langchain_aws import ChatBedrockConverse
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 from bedrock_resilience import RetryPolicy, protect
 from bedrock_resilience.emulator import BedrockEmulator
-from benchmarks.clients.adapter import MODEL_ID, REGION
-from benchmarks.clients.aws import CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

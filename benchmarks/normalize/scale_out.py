@@ -3,9 +3,9 @@
     python benchmarks/normalize/scale_out.py --items 10000 --processes 8
 
 The queues and the bucket are moto's, Bedrock is the emulator, and each process does what Lambda's event source mapping
-does: it receives messages, calls ``worker.lambda_handler``, and deletes those that are not to be retried. With ``--kills``
-some are ended with SIGKILL on the way, and others take their place. Exits with 1 if an item is lost, or paid for twice
-without having been on its way to a process that was ended.
+does: it receives messages, calls ``worker.lambda_handler``, and deletes those that are not to be retried. With
+``--kills`` some are ended with SIGKILL on the way, and others take their place. Exits with 1 if an item is lost, or
+paid for twice without having been on its way to a process that was ended.
 """
 
 from __future__ import annotations
