@@ -178,7 +178,7 @@ def _connect(
             return sock
         try:
             assert tls is not None  # noqa: S101 - the fetcher passes one for every https target
-            sock.settimeout(budget.timeout(limits.connect_seconds))  # of each read and write of the handshake
+            sock.settimeout(budget.timeout(limits.connect_seconds))  # for the handshake as a whole
             return tls.wrap_socket(sock, server_hostname=target.host.removesuffix("."))
         except BaseException:
             sock.close()
