@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.packaging
 
-TESTED = {"aws", "cli", "httpx", "normalize", "plot", "testing"}
+TESTED = {"aws", "cli", "httpx", "normalize", "plot", "testing", "tls"}
 
 RETRY = """
 from bedrock_resilience import RetryPolicy
@@ -145,3 +145,15 @@ from vectora_normalize.handler import lambda_handler
 print(lambda_handler({}, None)["statusCode"])
 """
     assert normalize.python(code).splitlines()[-1] == "400"
+
+
+def test_tls_serves_https(install: Callable[..., Installed]) -> None:
+    code = """
+import ssl, urllib.request
+from bedrock_resilience.emulator import BedrockEmulator
+with BedrockEmulator(tls=True) as emulator:
+    context = ssl.create_default_context(cafile=emulator.ca_bundle)
+    with urllib.request.urlopen(f"{emulator.endpoint_url}/foundation-models", context=context) as response:
+        print(response.status)
+"""
+    assert install("tls").python(code) == "200\n"

@@ -12,6 +12,7 @@ from bedrock_resilience.emulator._control import PREFIX, control_reply
 from bedrock_resilience.emulator._generation.extractor import extract
 from bedrock_resilience.emulator._http.routes import Operation
 from bedrock_resilience.emulator._http.server import PendingReply, Server
+from bedrock_resilience.emulator._http.tls import LocalCertificate
 from bedrock_resilience.emulator._injection.error_faults import make_fault
 from bedrock_resilience.emulator._injection.script import FaultScript, Rule
 from bedrock_resilience.emulator._latency import distribution
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 DEFAULT_LOG_SIZE: Final = 10_000
 _MAX_PORT: Final = 65_535
+# Where AWS SDKs, httpx, and Node.js look for further authorities.
+_TRUST_VARIABLES: Final = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 
 
 class BedrockEmulator:
@@ -56,6 +59,8 @@ class BedrockEmulator:
         clock: The time of quotas and latencies.
         seed: Seed of random faults, latencies and request ids.
         log_size: How many of the latest requests ``log`` keeps.
+        tls: Whether to serve HTTPS, with a certificate made on the spot that ``ca_bundle`` vouches for. Needs the extra
+            ``tls``.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -77,6 +82,7 @@ class BedrockEmulator:
         clock: Clock = SYSTEM_CLOCK,
         seed: int = 0,
         log_size: int = DEFAULT_LOG_SIZE,
+        tls: bool = False,
     ) -> None:
         refuse(
             "BedrockEmulator",
@@ -87,6 +93,7 @@ class BedrockEmulator:
             if models is not None and (isinstance(models, str) or not isinstance(models, Collection))
             else None,
             instance("profiles", profiles, Mapping, "a mapping from ARN to model id", optional=True),
+            instance("tls", tls, bool, "True or False"),
             function("responder", responder, "a function from a Conversation to a Generation"),
         )
         self._clock = clock
@@ -107,6 +114,8 @@ class BedrockEmulator:
             profiles=profiles,
             seed=seed,
         )
+        self._tls = tls
+        self._certificate: LocalCertificate | None = None
         self._server: Server | None = None
 
     def __enter__(self) -> Self:
@@ -122,9 +131,22 @@ class BedrockEmulator:
         return f"<BedrockEmulator {where}: {self.requests} requests, {self.throttles} throttles>"
 
     def start(self) -> Self:
-        """Start to listen; a second call changes nothing."""
+        """Start to listen; a second call changes nothing.
+
+        Raises:
+            OSError: The port is in use.
+            ImportError: TLS is wanted without the extra ``tls``.
+        """
         if self._server is None:
-            self._server = Server(self._application, self._clock, self._host, self._port)
+            certificate = LocalCertificate(self._host) if self._tls else None
+            context = None if certificate is None else certificate.context
+            try:
+                self._server = Server(self._application, self._clock, self._host, self._port, tls=context)
+            except OSError:
+                if certificate is not None:
+                    certificate.close()
+                raise
+            self._certificate = certificate
         return self
 
     def _application(self, request: Request, arrived: float) -> PendingReply:
@@ -137,6 +159,9 @@ class BedrockEmulator:
         if self._server is not None:
             self._server.stop()
             self._server = None
+        if self._certificate is not None:
+            self._certificate.close()
+            self._certificate = None
 
     @property
     def endpoint_url(self) -> str:
@@ -148,11 +173,19 @@ class BedrockEmulator:
         if self._server is None:
             raise RuntimeError("the emulator is not running: use `with BedrockEmulator() as emulator:`, or start()")
         host, port = self._server.address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """The file of the authority that signed the certificate, for a client's ``verify``; None without TLS."""
+        return None if self._certificate is None else str(self._certificate.ca_bundle)
 
     def client_env(self, region: str = "eu-west-3") -> dict[str, str]:
         """Environment variables that point any AWS SDK at the emulator, with invented credentials."""
+        trust = {} if self.ca_bundle is None else dict.fromkeys(_TRUST_VARIABLES, self.ca_bundle)
         return {
+            **trust,
             "AWS_ENDPOINT_URL_BEDROCK": self.endpoint_url,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": "emulator",

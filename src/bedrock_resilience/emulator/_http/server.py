@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import select
 import socket
 import socketserver
+import ssl
 import struct
 import sys
 import threading
@@ -83,13 +85,16 @@ class Server:
         clock: The time, and how to wait.
         host: The address to listen on.
         port: The port to listen on; 0 for a free one.
+        tls: The server's side of TLS; None for plain HTTP.
 
     Attributes:
         address: The host and the port it listens on.
     """
 
-    def __init__(self, application: Application, clock: Clock, host: str, port: int) -> None:
-        self._listener = _Listener(application, clock, host, port)
+    def __init__(
+        self, application: Application, clock: Clock, host: str, port: int, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._listener = _Listener(application, clock, host, port, tls)
         self.address: Final[tuple[str, int]] = self._listener.socket.getsockname()[:2]
         self._accepting = threading.Thread(
             target=self._listener.serve_forever, args=(_POLL_SECONDS,), name="bedrock-emulator", daemon=True
@@ -118,13 +123,23 @@ class _Listener(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 512
 
-    def __init__(self, application: Application, clock: Clock, host: str, port: int) -> None:
+    def __init__(
+        self, application: Application, clock: Clock, host: str, port: int, tls: ssl.SSLContext | None
+    ) -> None:
         self.application = application
+        self.tls = tls
         self.clock = clock
         self.stopping = threading.Event()
         self.connections: dict[threading.Thread, socket.socket] = {}
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Connection)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; the thread that reads from it makes the handshake, not the accept loop."""
+        connection, address = super().get_request()
+        if self.tls is not None:
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's signature
         """Serve the connection on a daemon thread that ``Server.stop`` can still join, unlike the base class's."""
@@ -320,6 +335,9 @@ def _framed(reply: Reply) -> list[bytes]:
 
 def _has_left(connection: socket.socket) -> bool:
     """Whether the client has closed its end, as it does after a read timeout."""
+    if isinstance(connection, ssl.SSLSocket):
+        # It cannot be peeked into. No client sends a request before it has its response: what can be read is the end.
+        return not connection.pending() and bool(select.select([connection], [], [], 0)[0])
     connection.setblocking(False)  # noqa: FBT003 - the signature is the standard library's
     try:
         return connection.recv(1, socket.MSG_PEEK) == b""
