@@ -197,12 +197,13 @@ class BoundedExecutor:
         run.start()
         try:
             await run.wait()
-        except asyncio.CancelledError as cancelled:
+            async for _ in run.remaining(listed=True):
+                run.report_progress()
+        except (asyncio.CancelledError, KeyboardInterrupt) as cancelled:
             await run.abort("cancelled", listed=True)
             attach_report(cancelled, run.ledger.report(now() - started))
+            run.raise_interrupt()
             raise
-        async for _ in run.remaining(listed=True):
-            run.report_progress()
         return finish(run.ledger, run.ledger.report(now() - started))
 
     def astream(

@@ -1,10 +1,10 @@
-"""Ctrl-C while the main thread waits for a run."""
+"""Ctrl-C while the main thread waits for a run, or for the end of one that was cancelled."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,8 @@ class InterruptHandler:
     that builds its report. The function is called at the same points, but it only leaves a message for the thread that
     waits, so that nothing is lost.
 
-    Outside of the main thread, and where the program has a handler of its own for SIGINT, it changes nothing.
+    Outside of the main thread, and where the program has a handler of its own for SIGINT, it changes nothing. The
+    handler of ``asyncio.run`` is replaced: after the first Ctrl-C, which cancels the main task, it raises, too.
 
     Args:
         on_interrupt: Called in the main thread. It must not take a lock.
@@ -30,22 +31,22 @@ class InterruptHandler:
 
     def __init__(self, on_interrupt: Callable[[], object]) -> None:
         self._on_interrupt = on_interrupt
-        self._installed = False
+        self._replaced: Any = None
         self.count = 0
 
     def __enter__(self) -> Self:
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        handler = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and _raises(handler):
             signal.signal(signal.SIGINT, self._handle)
-            self._installed = True
+            self._replaced = handler
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._installed:
-            self._installed = False
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._replaced is not None:
+            signal.signal(signal.SIGINT, self._replaced)
+            self._replaced = None
 
     def raise_pending(self) -> None:
         """Raise a Ctrl-C that came when nobody waited for a message any more."""
@@ -55,3 +56,12 @@ class InterruptHandler:
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
         self.count += 1
         self._on_interrupt()
+
+
+def _raises(handler: object) -> bool:
+    """Tell whether it is a handler that raises ``KeyboardInterrupt``: that of Python, or of ``asyncio.run``."""
+    function: object = getattr(handler, "func", None)  # asyncio binds its handler to the main task
+    of_asyncio = getattr(function, "__name__", "") == "_on_sigint" and getattr(function, "__module__", "").startswith(
+        "asyncio."
+    )
+    return handler is signal.default_int_handler or of_asyncio

@@ -114,6 +114,7 @@ async def _async_outcomes(
         await run.abort(_CLOSED)
         left.append(_undelivered(run))
         attach_report(error, left[0])
+        run.raise_interrupt()
         raise
     async for outcome in run.remaining(listed=run.ledger.total is not None):
         yield outcome

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.batch._contexts import run_in
+from bedrock_resilience.batch._interrupts import InterruptHandler
 from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable_item
 from bedrock_resilience.batch._threads import call_progress, length_of
 from bedrock_resilience.retrying._callables import NotAwaitableError
@@ -81,6 +82,7 @@ class TaskRun(Generic[T, R]):
         self._deadline: Deadline | None = earliest(settings.deadline, Deadline.current())
         self._halt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending: asyncio.Task[None]
+        self._interrupted = False
 
     def start(self) -> None:
         """Start the workers."""
@@ -96,22 +98,46 @@ class TaskRun(Generic[T, R]):
     async def abort(self, reason: str, *, listed: bool = False) -> None:
         """Stop the run, cancel the calls in flight and record them as cancelled; with ``listed``, also the rest.
 
-        A further cancellation of the caller cancels the calls in flight again, and does not end this method: what is
-        finished would be lost, and tasks would be left running.
+        A further cancellation of the caller, or a Ctrl-C, cancels the calls in flight again, and does not end this
+        method: what is finished would be lost, and tasks would be left running. A second Ctrl-C does end it, because a
+        call may not let itself be cancelled.
         """
-        ending = asyncio.create_task(self._abort(reason, listed=listed), name="bedrock-resilience-abort")
-        while not ending.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(ending)
-            if not ending.done():
-                self._cancel_workers()
+        try:
+            await self._abort_deferring(reason, listed=listed)
+        except KeyboardInterrupt:  # before it was deferred, or after
+            self._interrupted = True
+            await self._abort_deferring(reason, listed=listed)
+
+    async def _abort_deferring(self, reason: str, *, listed: bool) -> None:
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            if interrupts.count > 1:
+                raise KeyboardInterrupt
+            self._interrupted = True
+            loop.call_soon_threadsafe(self._cancel_workers)
+
+        with InterruptHandler(interrupt) as interrupts:
+            ending: asyncio.Task[None] | None = None
+            # asyncio.run cancels all tasks that a Ctrl-C has left, this one among them.
+            while ending is None or ending.cancelled():
+                ending = asyncio.create_task(self._abort(reason, listed=listed), name="bedrock-resilience-abort")
+                while not ending.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.shield(ending)
+                    if not ending.done():
+                        self._cancel_workers()
         ending.result()
+
+    def raise_interrupt(self) -> None:
+        """Raise the Ctrl-C that came during ``abort``, once the report is attached to the exception before."""
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     async def _abort(self, reason: str, *, listed: bool) -> None:
         self.stop(reason)
         self._cancel_workers()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.wait()
+        await asyncio.gather(*self._tasks, self._ending, return_exceptions=True)
         if listed:
             async for _ in self.remaining(listed=self.ledger.total is not None):
                 self.report_progress()

@@ -21,7 +21,7 @@ import contextvars
 import logging
 from collections import deque
 from contextlib import nullcontext
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event, Lock, Semaphore, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Seconds between two looks at a thread that is joined. Python notices a signal that arrives just before a wait only
-# after it, and Ctrl-C must not wait for the worker.
-_JOIN_POLL_SECONDS = 0.5
+# The longest wait in the caller's thread, in seconds. Python notices a signal that arrives just before a wait, or in
+# another thread, only after the wait, and Ctrl-C must not wait for a worker.
+_POLL_SECONDS = 0.5
 
 
 class ThreadedRun(Generic[T, R]):
@@ -116,7 +116,7 @@ class ThreadedRun(Generic[T, R]):
 
         The first Ctrl-C stops the run. A second one ends the wait for the calls in flight. After either, return False.
         """
-        while self._messages.get():
+        while _next_message(self._messages):
             self._interrupts += 1
             if self._interrupts > 1:
                 return False
@@ -137,7 +137,7 @@ class ThreadedRun(Generic[T, R]):
     def outcomes(self) -> Iterator[ItemOutcome[T, R]]:
         """Yield the outcomes as they finish. After an interrupt, ``undelivered`` has those that were not yielded."""
         window = cast("Semaphore", self._window)  # a stream has one
-        while self._ready.get():
+        while _next_message(self._ready):
             # Read, then remove: Ctrl-C may raise after any call, and would lose what a pop had returned.
             outcome = self._finished[0]
             del self._finished[0]
@@ -153,7 +153,7 @@ class ThreadedRun(Generic[T, R]):
         """Wait for the workers that were started."""
         for thread in self._threads:
             while thread.is_alive():  # false for one that was never started
-                thread.join(_JOIN_POLL_SECONDS)
+                thread.join(_POLL_SECONDS)
 
     def remaining(self, *, listed: bool) -> Iterator[ItemOutcome[T, R]]:
         """Close the items that were not started; with ``listed``, also those that are left in the input."""
@@ -259,3 +259,11 @@ def call_progress(on_progress: Callable[[Progress], object], progress: Progress)
         on_progress(progress)
     except Exception:
         logging.getLogger("bedrock_resilience").exception("on_progress failed")
+
+
+def _next_message(messages: SimpleQueue[bool]) -> bool:
+    while True:
+        try:
+            return messages.get(timeout=_POLL_SECONDS)
+        except Empty:  # signals have been handled
+            continue

@@ -934,6 +934,30 @@ class TestInterrupt:
         assert isinstance(raised.value, BatchInterrupted)
         assert raised.value.report.submitted == 0
 
+    @pytest.mark.parametrize("method", ["run", "stream"])
+    def test_one_that_another_thread_receives_does_not_wait_for_it(
+        self, method: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stopped = threading.Event()
+        stop = ThreadedRun[int, int].stop
+
+        def announced(run: ThreadedRun[int, int], reason: str) -> None:
+            stop(run, reason)
+            stopped.set()
+
+        monkeypatch.setattr(ThreadedRun, "stop", announced)
+        noticed: list[bool] = []
+
+        def work(number: int) -> int:
+            stopped.wait(0.2)  # until the main thread waits for the run
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            noticed.append(stopped.wait(10))
+            return number
+
+        with pytest.raises(BatchInterrupted):
+            list(getattr(BoundedExecutor(1), method)(work, [0]) or ())
+        assert noticed == [True]
+
     def test_an_exception_from_another_signal_leaves_no_worker(self) -> None:
         class Terminated(BaseException): ...
 
