@@ -25,22 +25,27 @@ way, action, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
 times = 2 if action.startswith("double") else 1
 chance = random.Random(seed)
 finished, delivered = [], []
+begun = threading.Event()
 stop = threading.Event()
 executor = BoundedExecutor(4, policy=RetryPolicy(max_retries=0), stop_event=stop)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def act(cancel):
+    if seed % 2:  # the other half of the rounds begins with the run, which may take longer to start
+        begun.wait(10)
     for _ in range(times):
         time.sleep(chance.uniform(0.0, 0.03))
         cancel() if action.endswith("cancel") else os.kill(os.getpid(), signal.SIGINT)
 
 def work(item):
     time.sleep(0.001)
+    begun.set()
     finished.append(item)  # atomic, and the last thing that the item does
     return item
 
 async def awork(item):
     await asyncio.sleep(0.001)
+    begun.set()
     finished.append(item)
     return item
 
@@ -113,6 +118,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.timeout(60 * ROUNDS)
 @pytest.mark.parametrize("action", ["ctrl-c", "double ctrl-c", "cancel", "double cancel"])
 @pytest.mark.parametrize("way", ["run", "stream", "arun", "astream"])
 def test_no_finished_item_is_lost_and_nothing_is_left(way: str, action: str) -> None:

@@ -23,7 +23,7 @@ from bedrock_resilience.batch._contexts import run_in
 from bedrock_resilience.batch._interrupts import InterruptHandler
 from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable_item
 from bedrock_resilience.batch._threads import call_progress, length_of
-from bedrock_resilience.retrying._callables import NotAwaitableError
+from bedrock_resilience.retrying._callables import UnusableResultError
 from bedrock_resilience.retrying._deadline import Deadline, earliest
 from bedrock_resilience.retrying._driver import adrive, begin
 
@@ -112,9 +112,9 @@ class TaskRun(Generic[T, R]):
         loop = asyncio.get_running_loop()
 
         def interrupt() -> None:
-            if interrupts.count > 1:
-                raise KeyboardInterrupt
-            self._interrupted = True
+            self._interrupted = interrupts.count == 1
+            if not self._interrupted:
+                raise KeyboardInterrupt  # out of the event loop
             loop.call_soon_threadsafe(self._cancel_workers)
 
         with InterruptHandler(interrupt) as interrupts:
@@ -301,7 +301,7 @@ class TaskRun(Generic[T, R]):
         try:
             value = await adrive(settings, call, self._fn, (item,), {}, self._pause)
         except BaseException as error:  # noqa: BLE001 - an item that fails does not stop the others
-            if isinstance(error, NotAwaitableError):  # every other item would be sent, and its result lost
+            if isinstance(error, UnusableResultError):  # every other item would be sent, and its result lost
                 self._worker_failed(error)
             task = asyncio.current_task()
             # A worker that was cancelled takes no more items, and no other worker may be left to take them.

@@ -40,8 +40,12 @@ def may_return_awaitable(fn: object) -> bool:
     )
 
 
-class NotAwaitableError(TypeError):
-    """A function that was to be awaited returned a plain value. Calling it again, for another item, does the same."""
+class UnusableResultError(TypeError):
+    """A function returned what cannot be a result. Calling it again, for another item, does the same."""
+
+
+class NotAwaitableError(UnusableResultError):
+    """A function that was to be awaited returned a plain value."""
 
 
 def awaitable_from(fn: Callable[..., object], value: object) -> Any:  # noqa: ANN401 - an awaitable of any kind
@@ -58,18 +62,20 @@ def awaitable_from(fn: Callable[..., object], value: object) -> Any:  # noqa: AN
     )
 
 
-def refused_value(fn: Callable[..., object], value: object) -> TypeError | None:
+def refused_value(fn: Callable[..., object], value: object) -> UnusableResultError | None:
     """Return the error for a value that stands for work not done: a coroutine, a generator, a stream; else None."""
     kind = type(value)
     if kind is CoroutineType:
         value.close()  # type: ignore[attr-defined]  # a coroutine; it is never awaited
-        return TypeError(f"{fn!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it")
+        return UnusableResultError(
+            f"{fn!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it"
+        )
     if kind is GeneratorType or kind is AsyncGeneratorType:
-        return TypeError(
+        return UnusableResultError(
             f"{fn!r} returned a generator, which has not run yet: read it inside the function and return its items"
         )
     if _is_stream(value) or (kind is dict and _holds_stream(value)):  # type: ignore[arg-type]  # a dict
-        return TypeError(
+        return UnusableResultError(
             f"{fn!r} returned a stream, which may still fail while it is read: read it inside the function, or use "
             "BedrockRuntime.converse_stream"
         )

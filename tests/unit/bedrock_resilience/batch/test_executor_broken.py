@@ -12,7 +12,8 @@ import pytest
 
 from bedrock_resilience import BoundedExecutor, Deadline, Fault, RetryPolicy
 from bedrock_resilience.batch import report_of
-from bedrock_resilience.testing import FakeClock
+from bedrock_resilience.bedrock import converse_stream
+from bedrock_resilience.testing import FakeClock, ScriptedBedrock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -138,19 +139,42 @@ def test_a_coroutine_function_is_refused_before_anything_starts(call: str) -> No
 
 
 @pytest.mark.parametrize("max_retries", [0, 3])
-def test_an_item_whose_function_returns_a_coroutine_has_failed(max_retries: int) -> None:
+def test_a_function_that_returns_a_coroutine_ends_the_run(max_retries: int) -> None:
     async def answer(item: int) -> int:
         return item
 
     def ask(item: int) -> Any:  # noqa: ANN401 - a coroutine that nobody awaits
         return answer(item)
 
-    report = BoundedExecutor(2, policy=RetryPolicy(max_retries)).run(ask, [1, 2])
-    assert [outcome.status for outcome in report.outcomes] == ["failed", "failed"]
-    assert [outcome.attempts for outcome in report.outcomes] == [1, 1]
-    assert str(report.failed[0].error) == (
+    with pytest.raises(TypeError) as raised:
+        BoundedExecutor(1, policy=RetryPolicy(max_retries)).run(ask, range(50))
+    assert str(raised.value) == (
         f"{ask!r} returned a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it"
     )
+    report = report_of(raised.value)
+    assert report is not None
+    assert (len(report.failed), report.attempts, len(report.unstarted)) == (1, 1, 49)
+
+
+@pytest.mark.parametrize("call", ["run", "stream", "arun"])
+async def test_a_function_that_returns_a_stream_sends_one_request(call: str) -> None:
+    client = ScriptedBedrock(then="Hello")
+
+    def ask(item: int) -> Any:  # noqa: ANN401 - a stream that nobody reads
+        return converse_stream(client, modelId=str(item))
+
+    async def ask_later(item: int) -> Any:  # noqa: ANN401 - as above
+        return ask(item)
+
+    async def submit(executor: BoundedExecutor) -> None:
+        if call == "arun":
+            await executor.arun(ask_later, range(50))
+        else:
+            list(getattr(executor, call)(ask, range(50)) or ())
+
+    with pytest.raises(TypeError, match="returned a stream"):
+        await submit(BoundedExecutor(1))
+    assert client.calls == 1
 
 
 async def test_what_cannot_be_called_is_refused_before_anything_starts() -> None:

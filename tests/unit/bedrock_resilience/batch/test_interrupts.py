@@ -128,3 +128,19 @@ def test_a_second_ctrl_c_ends_the_wait_for_a_call_that_is_not_cancelled() -> Non
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(with_arun(calls))
     assert calls.cancelled == 3  # by asyncio.run, which cancels what is left
+
+
+def test_a_ctrl_c_just_before_it_is_deferred_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupts = [KeyboardInterrupt()]
+
+    def enter(handler: InterruptHandler) -> InterruptHandler:
+        if interrupts:
+            raise interrupts.pop()
+        return handler
+
+    monkeypatch.setattr(InterruptHandler, "__enter__", enter)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        asyncio.run(with_arun(Calls(1, 0)))
+    report = report_of(raised.value)
+    assert report is not None
+    assert [outcome.item for outcome in report.succeeded] == [0]

@@ -119,8 +119,8 @@ async def test_functions_that_return_an_awaitable_are_accepted() -> None:
 def test_coroutines_and_generators_are_refused_as_results(fn: Callable[[], object]) -> None:
     with pytest.raises(TypeError, match=r"returned a (generator|coroutine)"):
         RetryPolicy().call(fn)
-    report = BoundedExecutor(1).run(lambda _: fn(), range(2))
-    assert len(report.failed) == 2
+    with pytest.raises(TypeError, match=r"returned a (generator|coroutine)"):
+        BoundedExecutor(1).run(lambda _: fn(), range(2))
 
 
 def test_a_stream_is_refused_as_a_result() -> None:
