@@ -26,12 +26,13 @@ class AttemptTimeout:
         seconds: The time limit.
     """
 
-    __slots__ = ("_cancelling", "_clock", "_expired", "_scope", "_seconds", "_task", "_timer")
+    __slots__ = ("_active", "_cancelling", "_clock", "_expired", "_scope", "_seconds", "_task", "_timer")
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock
         self._seconds = seconds
         self._scope: Any = None
+        self._active = False
         self._expired = False
 
     def __enter__(self) -> None:
@@ -50,6 +51,7 @@ class AttemptTimeout:
         timer = getattr(self._clock, "timer", self._clock.asleep)(self._seconds)
         self._timer: asyncio.Task[None] = asyncio.create_task(timer, name="bedrock-resilience-timeout")
         self._timer.add_done_callback(self._expire)
+        self._active = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -58,7 +60,7 @@ class AttemptTimeout:
             if self._scope.__exit__(kind, error, traceback) and self._scope.cancelled_caught:
                 raise AttemptTimeoutError(self._seconds) from None
             return
-        self._timer.remove_done_callback(self._expire)
+        self._active = False
         self._timer.cancel()
         import asyncio  # noqa: PLC0415 - as above
 
@@ -67,6 +69,8 @@ class AttemptTimeout:
             raise AttemptTimeoutError(self._seconds) from error
 
     def _expire(self, timer: asyncio.Task[None]) -> None:
-        if not timer.cancelled():
+        # Where the timer ends in the same turn of the event loop as the attempt, this is called after ``__exit__``: a
+        # cancellation would then hit what the task does next.
+        if self._active and not timer.cancelled():
             self._expired = True
             self._task.cancel()

@@ -256,6 +256,13 @@ class TestLoop:
             break
         assert [type(event) for event in events] == [CallStarted, RetryScheduled, CallCancelled]
 
+    def test_a_block_without_a_result_is_not_rejected(self) -> None:
+        numbers: list[int] = []
+        for attempt in Retrier(PLAIN, clock=FakeClock(), retry_on_result=lambda result: result is None):
+            with attempt:
+                numbers.append(attempt.number)
+        assert numbers == [1]
+
     def test_a_function_for_the_tokens_gets_no_arguments(self) -> None:
         pacer = RecordingPacer()
         loop(Retrier(PLAIN, pacer=pacer, tokens=lambda: 7), scripted("answer"))

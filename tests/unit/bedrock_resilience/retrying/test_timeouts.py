@@ -136,6 +136,21 @@ async def test_its_timer_is_named_and_ends_with_the_attempt() -> None:
     assert timer.cancelled()
 
 
+async def test_a_limit_reached_while_the_attempt_ends_does_not_cancel_the_task() -> None:
+    due = asyncio.Event()
+
+    class EventClock(FakeClock):
+        async def timer(self, seconds: float, /) -> None:
+            assert seconds == 30.0
+            await due.wait()
+
+    with AttemptTimeout(EventClock(), 30.0):
+        await asyncio.sleep(0)  # noqa: TID251 - the timer starts
+        due.set()
+        await asyncio.sleep(0)  # noqa: TID251 - the timer ends, and its callback is due in the next turn
+    await asyncio.sleep(0)  # noqa: TID251 - that turn
+
+
 class TestTrio:
     """Under trio, ``acall`` works; these tests run where trio is installed."""
 
