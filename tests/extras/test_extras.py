@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.packaging
 
-TESTED = {"aws", "cli", "httpx", "normalize", "plot", "testing", "tls"}
+TESTED = {
+    "aws",
+    "cli",
+    "httpx",
+    "normalize",
+    "otel",
+    "plot",
+    "powertools",
+    "prometheus",
+    "structlog",
+    "testing",
+    "tls",
+}
 
 RETRY = """
 from bedrock_resilience import RetryPolicy
@@ -106,6 +119,50 @@ for package in httpx, httpx2:
     print(response.status_code)
 """
     assert install("httpx").python(code) == "429\n429\n"
+
+
+def test_otel_makes_spans_and_metrics(install: Callable[..., Installed]) -> None:
+    code = """
+from opentelemetry import trace
+from bedrock_resilience import Retrier
+from bedrock_resilience.telemetry import OpenTelemetryListener
+print(Retrier(listeners=[OpenTelemetryListener()]).call(len, "abc"), trace.get_current_span().is_recording())
+"""
+    otel = install("otel")
+    assert "opentelemetry-sdk" not in otel.packages()
+    assert otel.python(code) == "3 False\n"
+
+
+def test_prometheus_exposes_attempts(install: Callable[..., Installed]) -> None:
+    code = """
+from prometheus_client import REGISTRY
+from bedrock_resilience import Retrier
+from bedrock_resilience.telemetry import PrometheusListener
+Retrier(listeners=[PrometheusListener()]).call(len, "abc")
+print(sum(sample.value for family in REGISTRY.collect() for sample in family.samples
+          if sample.name == "bedrock_resilience_attempts_total"))
+"""
+    assert install("prometheus").python(code) == "1.0\n"
+
+
+def test_structlog_logs_a_call(install: Callable[..., Installed]) -> None:
+    code = """
+from bedrock_resilience import Retrier
+from bedrock_resilience.telemetry import StructlogListener
+Retrier(listeners=[StructlogListener()]).call(len, "abc")
+"""
+    assert "bedrock_call_succeeded" in install("structlog").python(code)
+
+
+def test_powertools_writes_metrics(install: Callable[..., Installed]) -> None:
+    code = """
+from bedrock_resilience import Retrier
+from bedrock_resilience.telemetry import EmfListener
+Retrier(listeners=[EmfListener()]).call(len, "abc")
+"""
+    powertools = install("powertools")
+    assert "boto3" not in powertools.packages()
+    assert json.loads(powertools.python(code))["Attempts"] == [1.0]
 
 
 def test_plot_draws_a_schedule(install: Callable[..., Installed], tmp_path: Path) -> None:
