@@ -10,7 +10,7 @@ import pickle
 import socket
 import ssl
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import botocore.eventstream
 import botocore.exceptions as aws
@@ -568,6 +568,12 @@ class TestRetryAfter:
     )
     def test_the_retry_after_headers(self, headers: dict[str, str], seconds: float | None) -> None:
         assert retry_after(bedrock_error("ThrottlingException", headers=headers)) == seconds
+
+    def test_the_headers_of_an_error_that_has_them_itself(self) -> None:
+        class HTTPError(Exception):
+            headers: ClassVar = {"Retry-After": "5"}  # as urllib's
+
+        assert retry_after(HTTPError()) == 5.0
 
     @pytest.mark.parametrize("headers", [{"Retry-After": "5"}, [("retry-after", "5")]])
     def test_the_headers_of_an_sdk_built_on_httpx(self, headers: object) -> None:
