@@ -129,19 +129,24 @@ class HttpCall:
         try:
             if failure is not None:
                 raise failure  # noqa: TRY301 - as if it was found here
-            # The client reads the response itself, and may stream it. This is a copy that has been read.
-            copy = type(response)(response.status_code, headers=response.headers, content=raw, request=self._request)
-            if copy.status_code >= FIRST_ERROR_STATUS:
-                copy.raise_for_status()
-            body = _parse(copy.content) if copy.is_success else None
+            body = self._body(response, raw)
         except Exception as error:
             self._failure = error
             raise
         fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {"body": body}
-        return {
-            **fields,
-            "ResponseMetadata": {"HTTPStatusCode": response.status_code, "HTTPHeaders": {**response.headers}},
-        }
+        metadata = {"HTTPStatusCode": response.status_code, "HTTPHeaders": dict(response.headers.items())}
+        return {**fields, "ResponseMetadata": metadata}
+
+    def _body(self, response: Response, raw: bytes) -> object:
+        """Return the JSON of a success, and None for a redirect; raise for everything else."""
+        is_error = response.status_code >= FIRST_ERROR_STATUS
+        if is_error or "content-encoding" in response.headers:
+            # The client reads the response itself, and may stream it. This is a copy that has been read.
+            copy = type(response)(response.status_code, headers=response.headers, content=raw, request=self._request)
+            raw = copy.content
+            if is_error:
+                copy.raise_for_status()
+        return _parse(raw) if response.is_success else None
 
     def ended(self, error: Exception) -> Response:
         """Return the response to hand back after the last attempt has failed.

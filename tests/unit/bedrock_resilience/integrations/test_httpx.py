@@ -513,6 +513,22 @@ class TestOtherApis:
         http.post(client, path, {"model": MODEL, **MESSAGES})
         assert pacer.outcomes[-1] == ("answered", Usage(7, 3))
 
+    @pytest.mark.parametrize(
+        ("path", "more"),
+        [
+            ("/anthropic/v1/messages", {"anthropic_version": "2023-06-01"}),
+            ("/openai/v1/chat/completions", {"stream_options": {"include_usage": True}}),
+        ],
+    )
+    def test_their_streams_are_retried_and_settle_the_pacer(
+        self, http: Http, emulator: BedrockEmulator, protected: Protected, path: str, more: dict[str, Untyped]
+    ) -> None:
+        emulator.fail_next(1)
+        response = http.post(protected.client, path, {"model": MODEL, "stream": True, **MESSAGES, **more})
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert emulator.requests == 2
+        assert protected.pacer.outcomes == [("throttled", None), ("answered", emulator.log[-1].usage)]
+
     def test_a_request_for_a_count_is_retried_but_not_paced(
         self, http: Http, emulator: BedrockEmulator, protected: Protected
     ) -> None:
