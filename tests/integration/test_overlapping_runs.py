@@ -35,7 +35,7 @@ def test_three_overlapping_invocations_pay_for_each_item_once(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Slow compared with the bucket, as Bedrock is: later runs must have time to skip what the first has claimed.
-    deployment.emulator.latency = 0.5
+    deployment.emulator.latency = 2.0  # so one run alone would take 18 s
     monkeypatch.setenv("MAX_BEDROCK_WORKERS", "3")
     answers = invoke_together("one", "two", "three", sources=[DEPOT])
     assert [answer["statusCode"] for answer in answers] == [200, 200, 200]
