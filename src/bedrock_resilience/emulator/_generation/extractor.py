@@ -45,6 +45,10 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?![a-zà-ÿ])|(?<=[\u3002\uff0
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 _CASE_CHANGE: Final = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])|_")
 _NAME_PART: Final = re.compile(r"[^\W\d_][\w&'\N{RIGHT SINGLE QUOTATION MARK}-]*")
+_QUOTED: Final = re.compile(
+    r"(?<!\w)[\"'«\N{LEFT DOUBLE QUOTATION MARK}]\s*([^\"'«»\N{RIGHT DOUBLE QUOTATION MARK}\n]{1,80}?)"
+    r"\s*[\"'»\N{RIGHT DOUBLE QUOTATION MARK}](?!\w)"
+)
 _NUMBER: Final = re.compile(r"(?<![\w.])-?\d+(?:[,\u202f ]\d{3})*(?:\.\d+)?(?!\w)")
 _DATE: Final = re.compile(
     r"\b(?:(\d{4})-(\d{2})-(\d{2})(?!\d)"  # 2026-05-03
@@ -344,14 +348,14 @@ class _Filler:
         return next((text for text in candidates if _matches(text, schema)), made)
 
     def _phrase(self, name: str, description: str) -> str:
-        """A title, a date, a language or a name where the name of the property says so; else the first sentences."""
+        """A title, a date, a language or a name (in quotation marks first) if the property is one; else a quotation."""
         wanted = _stems(name)
         if wanted & {"title", "headli", "subjec"}:
             return next(iter(_sentences(self._text)), "")
         if wanted & {"date", "day"}:
             return _first_date(self._text)
         if wanted & _NAMED:
-            return next(iter(self._names(name, description)), "")
+            return next(iter([*_QUOTED.findall(self._text), *self._names(name, description)]), "")
         return "en" if "langua" in wanted else _quotation(self._text)
 
 

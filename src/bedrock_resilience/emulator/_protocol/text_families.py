@@ -6,7 +6,6 @@ Each family is data: where its settings are in the body, and how it writes a res
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -93,7 +92,10 @@ def check_fields(body: JsonObject, accepted: set[str]) -> None:
 
 
 def _at(body: JsonObject, path: str) -> object:
-    return functools.reduce(lambda found, name: (as_object(found) or {}).get(name), path.split("."), body)  # type: ignore[arg-type,return-value]
+    found: object = body
+    for name in path.split("."):
+        found = (as_object(found) or {}).get(name)
+    return found
 
 
 def _titan_body(completed: CompletedGeneration, text: str, reason: str | None) -> JsonObject:

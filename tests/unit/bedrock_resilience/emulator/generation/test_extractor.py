@@ -311,6 +311,21 @@ def test_values_are_taken_from_the_text_by_the_names_of_their_properties() -> No
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Create a customer '你好啊集团' (a group).", "你好啊集团"),
+        ('Call it "Acme & Sons", please.', "Acme & Sons"),
+        ("Appelez « Dupont ».", "Dupont"),
+        ("It's Ada's idea.", "It's Ada's"),
+    ],
+)
+def test_a_name_in_quotation_marks_comes_first(text: str, name: str) -> None:
+    assert filled({"type": "object", "properties": {"customer_name": {"type": "string"}}}, text) == {
+        "customer_name": name
+    }
+
+
 def test_an_empty_text_still_fills_what_is_required() -> None:
     schema = {
         "type": "object",
