@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from bedrock_resilience.retrying._attempts import Sleep, Stop
+from bedrock_resilience.retrying._callables import UnusableResultError
 from bedrock_resilience.retrying._driver import (
     aprepare,
     begin,
@@ -93,7 +94,11 @@ class AttemptContext:
         settings, call = self._settings, self._call
         now = settings.clock.monotonic()
         if error is None:
-            check_value(self.set_result, self._result)
+            try:
+                check_value(self.set_result, self._result)
+            except UnusableResultError as refused:
+                cancel(settings, call, refused)
+                raise
             if not self._has_result or call.accepts(self._result):
                 succeed(settings, call, self._result)
                 return False

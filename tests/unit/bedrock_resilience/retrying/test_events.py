@@ -16,6 +16,7 @@ from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.pacing import PacerStatus
 from bedrock_resilience.quotas import RequestTokens
 from bedrock_resilience.retrying import _events as events
+from bedrock_resilience.retrying._callables import UnusableResultError
 from bedrock_resilience.retrying._events import (
     AttemptStarting,
     CallCancelled,
@@ -30,6 +31,7 @@ from bedrock_resilience.retrying._events import (
     StreamOpened,
 )
 from bedrock_resilience.testing import FakeClock, ascripted, scripted, throttling_error
+from support.pacers import RecordingPacer
 
 KINDS: tuple[type, ...] = (
     CallStarted,
@@ -205,3 +207,14 @@ class TestCancelled:
         for _ in Retrier(PLAIN, listeners=[seen.append]):
             break
         assert [type(event) for event in seen] == [CallStarted, CallCancelled]
+
+    def test_a_loop_with_a_result_that_is_refused(self) -> None:
+        seen: list[Event] = []
+        pacer = RecordingPacer()
+        attempts = iter(Retrier(PLAIN, listeners=[seen.append], pacer=pacer))
+        attempt = next(attempts)
+        with pytest.raises(UnusableResultError) as raised, attempt:
+            attempt.set_result(number for number in range(3))
+        assert [type(event) for event in seen] == [CallStarted, CallCancelled]
+        assert seen[-1] == CallCancelled(attempts=1, fault=Fault.UNKNOWN, error=raised.value)
+        assert pacer.open == []
