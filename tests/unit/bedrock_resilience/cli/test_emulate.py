@@ -32,7 +32,7 @@ def process() -> Iterator[subprocess.Popen[str]]:
 def exports(process: subprocess.Popen[str]) -> dict[str, str]:
     assert process.stdout is not None
     assert "not a language model" in process.stdout.readline()
-    lines = [process.stdout.readline() for _ in range(5)]
+    lines = [process.stdout.readline() for _ in range(6)]
     return dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
 
 

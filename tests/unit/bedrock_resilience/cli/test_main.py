@@ -53,6 +53,7 @@ def test_the_emulator_announces_itself_and_counts_at_the_end(monkeypatch: pytest
     first, *exports, last = result.stdout.splitlines()
     assert first.startswith("# This is the Bedrock emulator")
     assert [line.partition("=")[0] for line in exports] == [
+        "export AWS_ENDPOINT_URL_BEDROCK",
         "export AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
         "export AWS_ACCESS_KEY_ID",
         "export AWS_SECRET_ACCESS_KEY",
