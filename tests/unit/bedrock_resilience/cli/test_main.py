@@ -61,3 +61,10 @@ def test_the_emulator_announces_itself_and_counts_at_the_end(monkeypatch: pytest
         "export AWS_REGION",
     ]
     assert last == "0 requests, 0 throttled"
+    secure = CliRunner().invoke(app, ["emulate", "--port", "0", "--tls"])
+    assert "export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=https://127.0.0.1:" in secure.stdout
+    assert "export AWS_CA_BUNDLE=" in secure.stdout
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    missing = CliRunner().invoke(app, ["emulate", "--port", "0", "--tls"])
+    assert missing.exit_code == 2
+    assert "bedrock-resilience[tls]" in missing.stderr
