@@ -70,10 +70,9 @@ CASES = st.builds(
 
 
 def describe_event(event: Event) -> str:
-    """An event without its error and answer, which are other objects in every run."""
-    fields = {
-        name: getattr(event, name) for name in type(event).__dataclass_fields__ if name not in {"error", "answer"}
-    }
+    """An event without its error and answer, which are other objects in every run, and without the id of its call."""
+    left_out = {"error", "answer", "call_id"}
+    fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__ if name not in left_out}
     return f"{type(event).__name__} {fields}"
 
 
