@@ -176,3 +176,9 @@ def test_protected_clients_are_compared_with_plain_ones() -> None:
         assert measured.baseline == sdk.ALONE
         assert measured.costs.keys() == {sdk.ALONE, protect.PROTECTED, protect.PACED, sdk.STANDARD}
         assert all(cost >= 0 for cost in measured.costs.values())
+
+
+def test_the_share_of_protection_is_of_the_whole_call() -> None:
+    bare = Measured("bare", "µs", {sdk.ALONE: 500.0, protect.PROTECTED: 510.0}, sdk.ALONE)
+    whole = Measured("whole", "µs", {sdk.ALONE: 1_000.0, protect.PROTECTED: 900.0}, sdk.ALONE)
+    assert protect.added_share(bare, whole) == pytest.approx(0.01)
