@@ -69,7 +69,7 @@ lock: $(BIN)/pytest  ## write the newest versions of all dependencies to lock.tx
 newest:  ## run all tests without the lock, with the newest version of every dependency
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/bin/pip install -q -U pip
-	.venv-newest/bin/pip install -q -e '.[aws,cli,normalize,plot,testing]' --group dev
+	.venv-newest/bin/pip install -q -e '.[aws,cli,httpx,normalize,otel,plot,powertools,prometheus,structlog,testing,tls]' --group dev
 	NEWEST=1 .venv-newest/bin/pytest -n auto
 
 audit:  ## report known vulnerabilities of the locked versions
@@ -81,7 +81,7 @@ sbom:  ## list what the package and its extras install, as CycloneDX, in sbom.js
 	$(PYTHON) -m venv --clear .venv-audit
 	$(PYTHON) -m venv --clear --without-pip .venv-sbom
 	.venv-audit/bin/pip install -q cyclonedx-bom
-	.venv-audit/bin/pip --python .venv-sbom/bin/python install -q -c lock.txt '.[aws,cli,normalize,plot,testing]'
+	.venv-audit/bin/pip --python .venv-sbom/bin/python install -q -c lock.txt '.[aws,cli,httpx,normalize,otel,plot,powertools,prometheus,structlog,testing,tls]'
 	.venv-audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom.json .venv-sbom/bin/python
 
 ci:  ## run the gate, as the server does
