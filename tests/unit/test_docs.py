@@ -24,9 +24,6 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 # A block in any other spelling ("py", "sh") would slip through unread. Mermaid would fetch its renderer from elsewhere.
 LANGUAGES = {"bash", "ini", "json", "powershell", "python", "text", "toml", "yaml"}
 
-# What the recipes of the listeners import; the environment of the last lock may not have it yet.
-OPTIONAL = {"opentelemetry", "prometheus_client", "structlog"}
-
 
 def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
@@ -56,12 +53,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
     for block in blocks(page):
         if block.language == "python" and block.no_run is None:
             padded = "\n" * (block.line - 1) + block.code  # so that a traceback names the page's own line
-            try:
-                exec(compile(padded, str(page), "exec"), module.__dict__)  # noqa: S102 - running our own pages is the point
-            except ModuleNotFoundError as missing:
-                if str(missing.name).partition(".")[0] not in OPTIONAL:
-                    raise
-                pytest.skip(f"{missing.name} is not installed, an extra of its own")
+            exec(compile(padded, str(page), "exec"), module.__dict__)  # noqa: S102 - running our own pages is the point
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)

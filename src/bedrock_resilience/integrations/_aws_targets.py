@@ -12,11 +12,12 @@ with its own way to make a client. These classes also show the protection in ``r
 
 from __future__ import annotations
 
+import sys
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience._checks import refuse, wrong_value
+from bedrock_resilience._checks import Problem, refuse, wrong_value
 from bedrock_resilience.integrations._class_bases import add_base, remove_base
 from bedrock_resilience.integrations._protection import LOCK, Protection
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 SERVICE: Final = "bedrock-runtime"
 OPERATIONS: Final = ("Converse", "ConverseStream", "CountTokens", "InvokeModel", "InvokeModelWithResponseStream")
 """The operations that are protected. Every other one is called as before."""
+
+OLDEST_BOTOCORE: Final = (1, 43, 11)
+"""An older botocore takes the answer "no" of a handler for a wait of 0 s, and sends a request without end."""
 
 _ATTRIBUTE: Final = "_bedrock_resilience"
 
@@ -95,9 +99,10 @@ def attach(target: object, protection: Protection, kit: Kit) -> None:
     """Protect a target, in place of the protection that it has.
 
     Raises:
-        ValueError: It is the client of another service.
+        ValueError: It is the client of another service, or of a version of botocore that is too old.
     """
     inner = _inner(target)
+    refuse("protect", _version_problem())
     if _is_client(inner):
         service = inner.meta.service_model.service_name
         refuse("protect", None if service == SERVICE else wrong_value("target", target, f"a client of {SERVICE}"))
@@ -135,6 +140,13 @@ def adopt(session: object, client: object) -> None:
         if state is not None:
             state.clients.add(client)
             _attach_client(client, state.protection, state.kit)
+
+
+def _version_problem() -> Problem | None:
+    version: str = sys.modules["botocore"].__version__
+    if tuple(map(int, version.split(".")[:3])) >= OLDEST_BOTOCORE:
+        return None
+    return wrong_value("botocore", version, ".".join(map(str, OLDEST_BOTOCORE)) + " or later")
 
 
 def _clients_of(session: object) -> list[Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import threading
+import tomllib
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import botocore
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError, NoCredentialsError, ParamValidationError
@@ -30,6 +32,7 @@ from bedrock_resilience import (
 )
 from bedrock_resilience.emulator import BedrockEmulator
 from bedrock_resilience.integrations import protection_of
+from bedrock_resilience.integrations._aws_targets import OLDEST_BOTOCORE
 from bedrock_resilience.quotas import Usage
 from bedrock_resilience.retrying import (
     CallCancelled,
@@ -44,6 +47,7 @@ from bedrock_resilience.retrying import (
 from bedrock_resilience.testing import FakeClock
 from support.bedrock import SONNET, Client, user
 from support.pacers import RecordingPacer
+from support.pages import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -246,6 +250,18 @@ def test_the_client_of_another_service_is_refused(account: Account) -> None:
     with pytest.raises(ValueError, match=r"^protect: target: got .*; accepted: a client of bedrock-runtime$"):
         protect(other)
     assert protection_of(other) is None
+
+
+def test_a_botocore_that_would_send_without_end_is_refused(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    # aiobotocore 2.25 brings botocore 1.40: every call sent requests until its process was killed.
+    monkeypatch.setattr(botocore, "__version__", "1.40.61")
+    with pytest.raises(ValueError, match=r"protect: botocore: got '1\.40\.61'; accepted: 1\.43\.11 or later"):
+        protect(account.session)
+
+
+def test_the_oldest_botocore_is_that_of_the_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert f"botocore>={'.'.join(map(str, OLDEST_BOTOCORE))}" in extras["aws"]
 
 
 @pytest.mark.parametrize("make_session", [new_session, new_botocore_session])

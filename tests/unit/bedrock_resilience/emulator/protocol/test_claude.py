@@ -174,7 +174,7 @@ def test_an_unknown_field_is_refused(form: Any) -> None:  # noqa: ANN401 - one o
 
 
 def test_the_model_is_a_field_of_the_messages_api_alone() -> None:
-    body = {"model": "m", "stream": True, "max_tokens": 9, "messages": []}
+    body: dict[str, Any] = {"model": "m", "stream": True, "max_tokens": 9, "messages": []}
     assert messages_form(body).request["inferenceConfig"] == {"maxTokens": 9}
     with pytest.raises(ServiceError, match="model: Extra inputs are not permitted"):
         invoke_form({**body, **BODY})

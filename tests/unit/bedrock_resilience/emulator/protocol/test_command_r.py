@@ -43,7 +43,7 @@ def test_a_chat_with_tools_is_translated() -> None:
 
 
 def test_results_of_tools_are_the_message_and_end_their_use() -> None:
-    results = [{"call": {"name": "t", "parameters": {}}, "outputs": [{"sum": "The sum is 3."}]}]
+    results: list[dict[str, Any]] = [{"call": {"name": "t", "parameters": {}}, "outputs": [{"sum": "The sum is 3."}]}]
     form = form_of({"message": "What is it?", "tools": [TOOL], "tool_results": results})
     assert form.refuses_tools
     assert form.request["messages"][-1]["content"] == [{"text": "The sum is 3."}]
