@@ -104,10 +104,10 @@ def test_the_configuration_is_yaml_with_something_in_it(path: Path) -> None:
 
 def test_there_are_as_many_items_as_the_readme_says() -> None:
     readme = (EXAMPLE / "README.md").read_text("utf-8")
-    told = dict(re.findall(r"^\| `([\w.-]+)` \| [^|]+ \| (\d+) \|", readme, re.MULTILINE))
+    stated = dict(re.findall(r"^\| `([\w.-]+)` \| [^|]+ \| (\d+) \|", readme, re.MULTILINE))
     counted = {host: len(items) for host, items in items_on(DAYS[0]).items()}
-    assert {host: int(number) for host, number in told.items()} == counted
-    assert f"seven sources of {sum(counted.values())} items" in readme
+    assert {host: int(number) for host, number in stated.items()} == counted
+    assert f"seven sources and {sum(counted.values())} items" in readme
     assert len(counted) == 7
     assert sum(counted.values()) >= 120
 

@@ -680,16 +680,21 @@ class TestConcurrency:
         assert emulator.requests == 16
         assert sum(isinstance(event, CallSucceeded) for event in events) == 6
 
-    async def test_tasks_wait_without_blocking_each_other(
-        self, package: str, emulator: BedrockEmulator, clock: FakeClock
-    ) -> None:
+    async def test_tasks_wait_without_blocking_each_other(self, package: str, emulator: BedrockEmulator) -> None:
         module: Untyped = pytest.importorskip(package)
         emulator.fail_next(1, retry_after=100, containing="first")
         finished: list[str] = []
+        second_is_done = asyncio.Event()
+
+        class HeldClock(FakeClock):
+            async def asleep(self, seconds: float) -> None:
+                await second_is_done.wait()
+                await super().asleep(seconds)
+
         async with module.AsyncClient(
             base_url=emulator.endpoint_url, trust_env=False, verify=NO_CERTIFICATES
         ) as client:
-            protect(client, clock=clock)
+            protect(client, clock=HeldClock())
 
             async def ask(text: str) -> None:
                 body = {"messages": [{"role": "user", "content": [{"text": text}]}]}
@@ -698,8 +703,8 @@ class TestConcurrency:
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(ask("first"))
-                await asyncio.sleep(0)  # noqa: TID251 - lets the task begin
-                group.create_task(ask("second"))
+                await ask("second")
+                second_is_done.set()
         assert finished == ["second", "first"]
 
     async def test_a_task_that_is_cancelled_in_a_wait_gives_its_reservation_back(
