@@ -39,7 +39,7 @@ FIRST_ERROR_STATUS: Final = 400
 """The HTTP statuses from this one on report an error."""
 
 
-class Operation(NamedTuple):
+class ModelRequest(NamedTuple):
     """What a request to Bedrock asks for.
 
     Attributes:
@@ -74,17 +74,17 @@ _MANTLE_PATH: Final = re.compile(r"/v1/(chat/completions|responses)$")
 _REGION: Final = re.compile(r"^bedrock-(?:runtime|mantle)(?:-fips)?\.([a-z0-9-]+)\.")
 
 
-def operation_of(method: str, url: URL) -> Operation | None:
+def operation_of(method: str, url: URL) -> ModelRequest | None:
     """Return what a request asks Bedrock for; None for a request that calls no model of Bedrock."""
     if method != "POST":
         return None
     path = url.raw_path.decode("ascii", "replace").partition("?")[0]
     if found := _MODEL_PATH.search(path):
-        return Operation(_NAMES[found[2]], unquote(found[1]), paced=found[2] != "count-tokens")
+        return ModelRequest(_NAMES[found[2]], unquote(found[1]), paced=found[2] != "count-tokens")
     if found := _API_PATH.search(path):
-        return Operation(_NAMES[found[1]], None, paced=found[1] != "messages/count_tokens")
+        return ModelRequest(_NAMES[found[1]], None, paced=found[1] != "messages/count_tokens")
     if url.host.startswith("bedrock-mantle.") and (found := _MANTLE_PATH.search(path)):
-        return Operation(_NAMES[found[1]], None, paced=True)
+        return ModelRequest(_NAMES[found[1]], None, paced=True)
     return None
 
 
@@ -101,7 +101,7 @@ class HttpCall:
         response: The last response, as the client is to get it.
     """
 
-    def __init__(self, protection: Protection, request: Request, operation: Operation) -> None:
+    def __init__(self, protection: Protection, request: Request, operation: ModelRequest) -> None:
         _refuse_second_layer(protection, request)
         self._request = request
         self._failure: Exception | None = None  # what the last response means
@@ -190,7 +190,7 @@ def _fields(content: bytes, model_id: str | None) -> dict[str, Any]:
     return {"modelId": fields.get("model", "") if model_id is None else model_id, "body": fields}
 
 
-def _info(request: Request, operation: Operation, fields: dict[str, Any]) -> CallInfo:
+def _info(request: Request, operation: ModelRequest, fields: dict[str, Any]) -> CallInfo:
     from bedrock_resilience.retrying._events import CallInfo  # noqa: PLC0415 - a call without listeners needs none
 
     model, region = fields["modelId"], _REGION.search(request.url.host)

@@ -71,7 +71,7 @@ class _Server(socketserver.ThreadingTCPServer):
         """Ignore clients that close the connection."""
 
 
-class _Connection(socketserver.StreamRequestHandler):
+class _RawConnection(socketserver.StreamRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
@@ -115,7 +115,7 @@ class RawServer:
 @contextmanager
 def raw_server() -> Generator[RawServer]:
     """Run a server on a free port of this machine until the end of the block."""
-    with _Server(("127.0.0.1", 0), _Connection) as server:
+    with _Server(("127.0.0.1", 0), _RawConnection) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="conformance-server", daemon=True)
         thread.start()
         try:
