@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.batch import BatchReport, BoundedExecutor, ItemOutcome, Progress
-    from bedrock_resilience.bedrock import BedrockRuntime, bedrock_runtime_client
+    from bedrock_resilience.bedrock import AsyncBedrockRuntime, BedrockRuntime, bedrock_runtime_client
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.errors import (
         BatchInterrupted,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AdaptivePacer": "pacing",
+    "AsyncBedrockRuntime": "bedrock",
     "BatchInterrupted": "errors",
     "BatchReport": "batch",
     "BedrockRuntime": "bedrock",
@@ -80,6 +81,7 @@ __all__ = [
     "TRANSIENT",
     "AdaptivePacer",
     "AdditiveJitter",
+    "AsyncBedrockRuntime",
     "BatchInterrupted",
     "BatchReport",
     "BedrockRuntime",

@@ -71,6 +71,51 @@ with BedrockEmulator() as emulator:
     print(json.dumps([asyncio.run(main(emulator, mode)) for mode in ("legacy", "standard", "adaptive")]))
 """
 
+RUNTIME = """
+import asyncio, json
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from bedrock_resilience import AsyncBedrockRuntime, Retrier, RetryPolicy
+from bedrock_resilience.emulator import BedrockEmulator
+from bedrock_resilience.testing import FakeClock
+
+MODEL = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
+CONVERSE = {"modelId": MODEL, "messages": [{"role": "user", "content": [{"text": "hello"}]}]}
+BODY = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]}
+INVOKE = {"modelId": MODEL, "body": BODY}
+
+async def main(emulator):
+    session = get_session()
+    session.set_credentials("any", "any")
+    config = AioConfig(retries={"mode": "standard", "total_max_attempts": 1})
+    options = {"endpoint_url": emulator.endpoint_url, "config": config}
+    requests = {}
+    async with session.create_client("bedrock-runtime", region_name="eu-west-3", **options) as client:
+        runtime = AsyncBedrockRuntime(client, Retrier(RetryPolicy(5, retry_on="transient"), clock=FakeClock()))
+        for operation, request in {"converse": CONVERSE, "invoke_model": INVOKE}.items():
+            emulator.reset()
+            emulator.fail_next(1, "ThrottlingException")
+            emulator.fail_next(1, "truncated-body")
+            assert await getattr(runtime, operation)(**request)
+            requests[operation] = emulator.requests
+        for operation, request in {"converse_stream": CONVERSE, "invoke_model_stream": INVOKE}.items():
+            emulator.reset()
+            emulator.fail_next(1, "ThrottlingException")
+            emulator.fail_next(1, "stream-cut", after=0)
+            assert [event async for event in getattr(runtime, operation)(**request)]
+            requests[operation] = emulator.requests
+    return requests
+
+with BedrockEmulator() as emulator:
+    print(json.dumps(asyncio.run(main(emulator))))
+"""
+
+
+def test_the_runtime_checks_and_retries_a_client_of_aiobotocore(wheel: Path, tmp_path: Path) -> None:
+    environment = Installed(tmp_path, str(wheel), "aiobotocore>=3.8")
+    expected = {"converse": 3, "invoke_model": 3, "converse_stream": 3, "invoke_model_stream": 3}
+    assert json.loads(environment.python(RUNTIME)) == expected
+
 
 def test_a_session_of_aiobotocore_is_protected(wheel: Path, tmp_path: Path) -> None:
     environment = Installed(tmp_path, str(wheel), "aiobotocore>=3.8")

@@ -11,6 +11,7 @@ from bedrock_resilience._errors import (
     MalformedResponseError,
     StreamInterruptedError,
 )
+from bedrock_resilience.bedrock._async_runtime import AsyncBedrockRuntime
 from bedrock_resilience.bedrock._client import (
     DEFAULT_CONNECT_TIMEOUT,
     DEFAULT_READ_TIMEOUT,
@@ -25,6 +26,7 @@ from bedrock_resilience.quotas import request_tokens
 __all__ = [
     "DEFAULT_CONNECT_TIMEOUT",
     "DEFAULT_READ_TIMEOUT",
+    "AsyncBedrockRuntime",
     "BedrockRuntime",
     "CheckedStream",
     "ClientConfigurationError",

@@ -75,8 +75,12 @@ def invoke_model(client: Any, /, **request: Any) -> dict[str, Any]:  # noqa: ANN
         IncompleteResponseError: The stop reason says that the response is incomplete.
     """
     response = send(client.invoke_model, with_json_body(request))
-    metadata: Mapping[str, Any] = response.get("ResponseMetadata", {})
-    body = ResponseBody(read_body(response), metadata)
+    return checked_body(read_body(response), response)
+
+
+def checked_body(fields: Mapping[str, Any], response: Mapping[str, Any]) -> ResponseBody:
+    """Return the checked body of a response of InvokeModel, with the metadata beside it."""
+    body = ResponseBody(fields, response.get("ResponseMetadata", {}))
     check_invoke_model(body)
     return body
 
@@ -103,9 +107,14 @@ def send(operation: Callable[..., Any], request: Mapping[str, Any]) -> Any:  # n
     try:
         return operation(**request)
     except Exception as error:
-        if classify(error) is Fault.MALFORMED_RESPONSE:
-            raise MalformedResponseError(f"the SDK cannot parse the response: {error!r}") from error
+        raise_if_unparsed(error)
         raise
+
+
+def raise_if_unparsed(error: Exception) -> None:
+    """Raise a ``MalformedResponseError`` for an error of an SDK whose parser cannot read a response."""
+    if classify(error) is Fault.MALFORMED_RESPONSE:
+        raise MalformedResponseError(f"the SDK cannot parse the response: {error!r}") from error
 
 
 def read_body(response: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,15 +123,20 @@ def read_body(response: Mapping[str, Any]) -> dict[str, Any]:
     try:
         raw: bytes = body.read()
     except Exception as error:
-        # Before a response begins, errors such as SSLError mean "never reached". This one has begun, and is billed.
-        if classify(error) is Fault.CONNECTION_FAILED:
-            raise ConnectionError(f"the connection broke while the response was read: {error}") from error
+        raise_if_broken(error)
         raise
     finally:
         close: Callable[[], object] | None = getattr(body, "close", None)
         if close is not None:
             close()
     return parse_object(raw)
+
+
+def raise_if_broken(error: Exception) -> None:
+    """Raise a ``ConnectionError`` for a connection that broke while a body was read."""
+    # Before a response begins, errors such as SSLError mean "never reached". This one has begun, and is billed.
+    if classify(error) is Fault.CONNECTION_FAILED:
+        raise ConnectionError(f"the connection broke while the response was read: {error}") from error
 
 
 def parse_object(raw: bytes | str) -> dict[str, Any]:

@@ -20,7 +20,52 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas import RequestTokens, Usage
 
 
-class BedrockRuntime:
+class RuntimeBase:
+    """What ``BedrockRuntime`` and ``AsyncBedrockRuntime`` share: the checks, the tokens and the facts of each call.
+
+    The arguments are those of ``BedrockRuntime``.
+    """
+
+    def __init__(self, client: Any, retrier: Retrier | None, workers: int, allow: Collection[str]) -> None:  # noqa: ANN401 - boto3 makes the client's class at run time
+        self.retrier: Retrier = Retrier() if retrier is None else retrier
+        check_client(
+            client,
+            policy=self.retrier.policy,
+            workers=workers,
+            deadline=self.retrier.deadline,
+            clock=self.retrier.clock,
+            allow=allow,
+        )
+        self.client = client
+        self.estimator: TokenEstimator = TokenEstimator()
+
+    def request_tokens(self, request: Mapping[str, Any]) -> RequestTokens:
+        """Return the tokens that a request may use, for the ``tokens`` of an executor around this client."""
+        return request_tokens(request, self.estimator)
+
+    def reserved_tokens(self, request: Mapping[str, Any]) -> int:
+        """Return the tokens that Bedrock deducts when this request starts: estimated input + ``max_tokens``."""
+        return self.request_tokens(request).reserved
+
+    def learn(self, request: Mapping[str, Any], usage: Usage | None) -> None:
+        """Improve the estimate by the usage that a response reported."""
+        if usage is not None:
+            self.estimator.learn(request, usage)
+
+    def retrier_for(self, operation: str, request: dict[str, Any]) -> Retrier:
+        """Return the retrier of one call, with its tokens and the facts of its events."""
+        retrier = self.retrier
+        if retrier.pacer is None and not retrier.listeners:
+            return retrier
+        tokens = retrier.tokens(**request) if callable(retrier.tokens) else retrier.tokens
+        return retrier.replace(
+            tokens=tokens or self.request_tokens(request),
+            info=retrier.info
+            or CallInfo(operation=operation, model=_model_of(request), region=_region_of(self.client)),
+        )
+
+
+class BedrockRuntime(RuntimeBase):
     """The operations of Bedrock Runtime under one retrier. Threads may share it.
 
     It is the one retry layer: give a ``Retrier`` or a ``BoundedExecutor`` around it a policy with ``max_retries=0``.
@@ -54,19 +99,9 @@ class BedrockRuntime:
     ) -> None:
         problem = instance("retrier", retrier, Retrier, "a Retrier, such as Retrier(policy)", optional=True)
         refuse("BedrockRuntime", problem)
-        self.retrier: Retrier = Retrier() if retrier is None else retrier
         if client is None:
             client = bedrock_runtime_client(workers=workers)
-        check_client(
-            client,
-            policy=self.retrier.policy,
-            workers=workers,
-            deadline=self.retrier.deadline,
-            clock=self.retrier.clock,
-            allow=allow,
-        )
-        self.client = client
-        self.estimator: TokenEstimator = TokenEstimator()
+        super().__init__(client, retrier, workers, allow)
 
     def converse(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of Converse
         """Converse: return the checked response, or raise; see ``bedrock.converse``."""
@@ -92,27 +127,19 @@ class BedrockRuntime:
         """InvokeModelWithResponseStream: yield the decoded events; otherwise as ``converse_stream``."""
         return self._stream("InvokeModelWithResponseStream", _streams.invoke_model_stream, request)
 
-    def request_tokens(self, request: Mapping[str, Any]) -> RequestTokens:
-        """Return the tokens that a request may use, for the ``tokens`` of an executor around this client."""
-        return request_tokens(request, self.estimator)
-
-    def reserved_tokens(self, request: Mapping[str, Any]) -> int:
-        """Return the tokens that Bedrock deducts when this request starts: estimated input + ``max_tokens``."""
-        return self.request_tokens(request).reserved
-
     def _call(self, operation: str, send: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
         try:
-            response = self._retrier_for(operation, request).call(send, self.client, **request)
+            response = self.retrier_for(operation, request).call(send, self.client, **request)
         except IncompleteResponseError as error:
-            self._learn(request, usage_from(error.body))
+            self.learn(request, usage_from(error.body))
             raise
-        self._learn(request, usage_from(response))
+        self.learn(request, usage_from(response))
         return response
 
     def _stream(
         self, operation: str, open_stream: Callable[..., CheckedStream], request: dict[str, Any]
     ) -> Generator[StreamEvent, None, None]:
-        call = StreamingCall(self._retrier_for(operation, request))
+        call = StreamingCall(self.retrier_for(operation, request))
         try:
             first, rest = call.retrier.call(_open, open_stream, self.client, request)
         except BaseException:
@@ -130,25 +157,10 @@ class BedrockRuntime:
             raise
         except BaseException as error:
             call.failed(error, rest.usage)
-            self._learn(request, rest.usage)  # a response that was cut at max_tokens reports its usage
+            self.learn(request, rest.usage)  # a response that was cut at max_tokens reports its usage
             raise
         call.answered(last, rest.usage)
-        self._learn(request, rest.usage)
-
-    def _learn(self, request: Mapping[str, Any], usage: Usage | None) -> None:
-        if usage is not None:
-            self.estimator.learn(request, usage)
-
-    def _retrier_for(self, operation: str, request: dict[str, Any]) -> Retrier:
-        retrier = self.retrier
-        if retrier.pacer is None and not retrier.listeners:
-            return retrier
-        tokens = retrier.tokens(**request) if callable(retrier.tokens) else retrier.tokens
-        return retrier.replace(
-            tokens=tokens or self.request_tokens(request),
-            info=retrier.info
-            or CallInfo(operation=operation, model=_model_of(request), region=_region_of(self.client)),
-        )
+        self.learn(request, rest.usage)
 
 
 def _model_of(request: Mapping[str, Any]) -> str | None:

@@ -49,29 +49,19 @@ def invoke_model_stream(client: Any, /, **request: Any) -> CheckedStream:  # noq
         IncompleteResponseError: After all events, if the stop reason says that the response is incomplete.
     """
     response = send(client.invoke_model_with_response_stream, with_json_body(request))
-    return CheckedStream(response["body"], _decode)
+    return CheckedStream(response["body"], decode_chunk)
 
 
-class CheckedStream:
-    """An iterator over the events of a stream that raises if the stream is incomplete; also a context manager.
-
-    The connection is closed at the end, at a failure, and by ``close``, whether or not anything was read.
-
-    Args:
-        stream: The events as boto3 returns them.
-        decode: Returns an event as it is yielded, or raises ``MalformedResponseError``; None: as it is.
+class StreamChecks:
+    """What is known of a stream while it is read, and the errors at its end; ``CheckedStream`` describes them.
 
     Attributes:
         delivered: The events yielded so far.
     """
 
-    def __init__(
-        self, stream: Iterable[StreamEvent], decode: Callable[[StreamEvent], StreamEvent] | None = None
-    ) -> None:
+    def __init__(self, decode: Callable[[StreamEvent], StreamEvent] | None) -> None:
         self.delivered: list[StreamEvent] = []
         self._decode = decode
-        self._stream = stream
-        self._events: Iterator[StreamEvent] | None = iter(stream)
         self._complete = False
         self._has_output = False
         self._stop_reasons: list[str] = []
@@ -82,41 +72,11 @@ class CheckedStream:
         """The usage that the stream reported with its last events; None before, and if it reported none."""
         return self._usage if self._complete else None
 
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> StreamEvent:
-        if self._events is None:
-            raise StopIteration
-        try:
-            event = self._read(next(self._events))
-        except BaseException as error:
-            self.close()
-            self._raise_for(error)
-            raise
-        self.delivered.append(event)
-        return event
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def is_preamble(self, event: StreamEvent) -> bool:
         """Whether this event has nothing of the content, such as one before it, or one with metrics only."""
         return not has_output(event, or_reasoning=True)
 
-    def close(self) -> None:
-        """Close the connection; the iterator ends."""
-        self._events = None
-        close: Callable[[], object] | None = getattr(self._stream, "close", None)
-        if close is not None:
-            close()
-
-    def _read(self, event: StreamEvent) -> StreamEvent:
+    def read(self, event: StreamEvent) -> StreamEvent:
         """Return the event as it is yielded, and note what it has; raise for one that is an error, or unexpected."""
         decoded = event if self._decode is None else self._decode(event)
         if has_output(decoded):
@@ -137,9 +97,9 @@ class CheckedStream:
             self._complete = True
         return decoded
 
-    def _raise_for(self, error: BaseException) -> None:
+    def raise_for(self, error: BaseException) -> None:
         """Raise the typed error for the end of the stream; return at a proper end, and for no ``Exception``."""
-        if isinstance(error, StopIteration):
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
             self._check_end()
         elif isinstance(error, MalformedResponseError):
             problem = f"the stream has an unexpected event: {error}"
@@ -158,13 +118,64 @@ class CheckedStream:
             raise _interrupted("the stream has no output", self.delivered, Fault.MALFORMED_RESPONSE) from None
 
 
+class CheckedStream(StreamChecks):
+    """An iterator over the events of a stream that raises if the stream is incomplete; also a context manager.
+
+    The connection is closed at the end, at a failure, and by ``close``, whether or not anything was read.
+
+    Args:
+        stream: The events as boto3 returns them.
+        decode: Returns an event as it is yielded, or raises ``MalformedResponseError``; None: as it is.
+
+    Attributes:
+        delivered: The events yielded so far.
+    """
+
+    def __init__(
+        self, stream: Iterable[StreamEvent], decode: Callable[[StreamEvent], StreamEvent] | None = None
+    ) -> None:
+        super().__init__(decode)
+        self._stream = stream
+        self._events: Iterator[StreamEvent] | None = iter(stream)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> StreamEvent:
+        if self._events is None:
+            raise StopIteration
+        try:
+            event = self.read(next(self._events))
+        except BaseException as error:
+            self.close()
+            self.raise_for(error)
+            raise
+        self.delivered.append(event)
+        return event
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the iterator ends."""
+        self._events = None
+        close: Callable[[], object] | None = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+
 def _interrupted(
     problem: str, delivered: list[StreamEvent], fault: Fault = Fault.STREAM_INTERRUPTED
 ) -> StreamInterruptedError:
     return StreamInterruptedError(problem, delivered, fault, "".join(map(text_of, delivered)))
 
 
-def _decode(event: StreamEvent) -> StreamEvent:
+def decode_chunk(event: StreamEvent) -> StreamEvent:
     """Return the JSON object inside a chunk of InvokeModelWithResponseStream."""
     raw = dig(event, "chunk", "bytes")
     return parse_object(raw if isinstance(raw, (bytes, str)) else b"")
