@@ -31,11 +31,6 @@ settings.register_profile(
 settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """``-n auto``: the tests of the Lambda wait for sockets and processes half of their time."""
-    return (os.cpu_count() or 1) + 2
-
-
 def pytest_configure() -> None:
     """Clean the environment before anything imports boto3, which reads it."""
     default = "ci" if os.environ.get("CI") else "dev"

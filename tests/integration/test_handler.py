@@ -357,7 +357,8 @@ class TestWhatIsCounted:
         numbers = deployment.report("pacing_seconds")["bedrock"]
         assert answer["body"]["items_normalized"] == 13
         assert deployment.emulator.throttles == numbers["throttles"] == 0
-        assert numbers["pacing_seconds"] > 0.5
+        # Thirteen requests take 2 s at this quota. A machine that is slower than that has no need to wait.
+        assert numbers["pacing_seconds"] > 0.5 or answer["body"]["execution_time_seconds"] > 2.0
         assert numbers["backoff_seconds"] == 0
 
     def test_metrics_tell_what_the_report_tells(

@@ -145,4 +145,7 @@ def test_progress_is_reported() -> None:
     normalize_items_batch(
         ITEMS, normalizer(lambda _: tool_answer(extraction())), on_progress=lambda progress: done.append(progress.done)
     )
-    assert done == list(range(1, 11))
+    # A snapshot is taken when the callback runs: it may count items that ended since, whose own calls follow.
+    assert len(done) == 10
+    assert done == sorted(done)
+    assert done[-1] == 10
