@@ -149,3 +149,14 @@ def test_progress_is_reported() -> None:
     assert len(done) == 10
     assert done == sorted(done)
     assert done[-1] == 10
+
+
+def test_progress_of_one_worker_counts_item_by_item() -> None:
+    done: list[int] = []
+    normalize_items_batch(
+        ITEMS,
+        normalizer(lambda _: tool_answer(extraction())),
+        max_workers=1,
+        on_progress=lambda progress: done.append(progress.done),
+    )
+    assert done == list(range(1, 11))
