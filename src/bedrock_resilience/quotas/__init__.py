@@ -9,16 +9,21 @@ from bedrock_resilience._lazy import lazy_attributes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bedrock_resilience.quotas._models import (
+        MAX_OUTPUT_TOKENS,
+        MODEL_MAX_TOKENS,
+        MaxOutputTokens,
+        max_output_tokens,
+        model_name,
+    )
     from bedrock_resilience.quotas._quota import Limit, Quota, QuotaAdmission, QuotaLedger, TokenBucket
     from bedrock_resilience.quotas._request_tokens import request_tokens
     from bedrock_resilience.quotas._tokens import (
         BURNDOWN_RATES,
-        MODEL_MAX_TOKENS,
         BurndownRate,
         TokenEstimator,
         Usage,
         burndown_rate,
-        model_name,
         reserved_tokens,
         settled_tokens,
         usage_from,
@@ -27,9 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BURNDOWN_RATES",
+    "MAX_OUTPUT_TOKENS",
     "MODEL_MAX_TOKENS",
     "BurndownRate",
     "Limit",
+    "MaxOutputTokens",
     "Quota",
     "QuotaAdmission",
     "QuotaLedger",
@@ -39,6 +46,7 @@ __all__ = [
     "TokenUsage",
     "Usage",
     "burndown_rate",
+    "max_output_tokens",
     "model_name",
     "request_tokens",
     "reserved_tokens",
@@ -49,9 +57,11 @@ __all__ = [
 # A call that counts its tokens does not pay for the quota and its locks at a cold start.
 _LAZY = {
     "BURNDOWN_RATES": "_tokens",
-    "MODEL_MAX_TOKENS": "_tokens",
+    "MAX_OUTPUT_TOKENS": "_models",
+    "MODEL_MAX_TOKENS": "_models",
     "BurndownRate": "_tokens",
     "Limit": "_quota",
+    "MaxOutputTokens": "_models",
     "Quota": "_quota",
     "QuotaAdmission": "_quota",
     "QuotaLedger": "_quota",
@@ -61,7 +71,8 @@ _LAZY = {
     "TokenUsage": "_usage",
     "Usage": "_tokens",
     "burndown_rate": "_tokens",
-    "model_name": "_tokens",
+    "max_output_tokens": "_models",
+    "model_name": "_models",
     "request_tokens": "_request_tokens",
     "reserved_tokens": "_tokens",
     "settled_tokens": "_tokens",

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from bedrock_resilience._checks import number, refuse, wrong_value
-from bedrock_resilience.quotas._tokens import burndown_rate, check_burndown, model_name, settled_tokens
+from bedrock_resilience.quotas._models import model_name
+from bedrock_resilience.quotas._tokens import burndown_rate, check_burndown, settled_tokens
 
 if TYPE_CHECKING:
     from bedrock_resilience.quotas._tokens import Usage

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from bedrock_resilience.quotas._models import max_output_tokens
 from bedrock_resilience.quotas._tokens import TokenEstimator, burndown_rate
 from bedrock_resilience.quotas._usage import RequestTokens
 
@@ -27,11 +28,13 @@ def request_tokens(request: Mapping[str, Any], estimator: TokenEstimator | None 
     """Return the tokens that a request may use, for the ``tokens`` of a retrier or an executor.
 
     Args:
-        request: The parameters of Converse or InvokeModel; the ``modelId`` determines the burndown rate.
+        request: The parameters of Converse or InvokeModel; the ``modelId`` determines the burndown rate, and
+            what a request without ``max_tokens`` reserves.
         estimator: Estimates the input tokens; None: a new one. A report needs no estimate.
     """
     estimated = (estimator or TokenEstimator()).estimate(request)
-    return RequestTokens(estimated, _max_tokens(request), burndown_rate(str(request.get("modelId", ""))))
+    model = str(request.get("modelId", ""))
+    return RequestTokens(estimated, _max_tokens(request), burndown_rate(model), max_output_tokens(model))
 
 
 def _max_tokens(request: Mapping[str, Any]) -> int | None:

@@ -15,7 +15,6 @@ is not documented.
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,24 +23,18 @@ from functools import lru_cache
 from typing import Final, cast
 
 from bedrock_resilience._checks import number, refuse, whole_number
+from bedrock_resilience.quotas._models import MODEL_MAX_TOKENS, longest_family
 
 __all__ = [
     "BURNDOWN_RATES",
-    "MODEL_MAX_TOKENS",
     "BurndownRate",
     "TokenEstimator",
     "Usage",
     "burndown_rate",
-    "model_name",
     "reserved_tokens",
     "settled_tokens",
     "usage_from",
 ]
-
-MODEL_MAX_TOKENS: Final = 64_000
-"""What Bedrock reserves for the output of a call without ``maxTokens``: the model's maximum, here that of Claude
-Sonnet.
-"""
 
 IMAGE_TOKENS: Final = 1_600
 """An image counts about (width x height) / 750 tokens; larger ones are scaled down to about this many (Anthropic,
@@ -102,15 +95,6 @@ family that a model id contains wins, so ``claude-opus-4-8`` goes before ``claud
 """
 
 
-def model_name(model_id: str) -> str:
-    """Return the model or profile id at the end of an ARN; any other id as it is.
-
-    >>> model_name("arn:aws:bedrock:eu-west-3:1:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
-    'eu.anthropic.claude-sonnet-4-5-20250929-v1:0'
-    """
-    return model_id.rpartition("/")[2] if model_id.startswith("arn:") else model_id
-
-
 def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -> float:
     """Return how many tokens of quota one output token of this model costs.
 
@@ -129,7 +113,7 @@ def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -
     >>> burndown_rate("amazon.nova-lite-v1:0", {"nova-lite": 2.0})
     2.0
     """
-    family = _longest_family(model_id, overrides or {})
+    family = longest_family(model_id, overrides or {})
     if overrides and family is not None:
         check_burndown(family, overrides[family])
         return overrides[family]
@@ -139,20 +123,13 @@ def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -
 @lru_cache(maxsize=256)  # every request of a paced client asks, and most clients call few models
 def _known_burndown(model_id: str) -> float:
     known = {row.family: row.rate for row in BURNDOWN_RATES}
-    family = _longest_family(model_id, known)
+    family = longest_family(model_id, known)
     return 1.0 if family is None else known[family]
 
 
 def check_burndown(family: str, given: object) -> None:
     """Refuse a rate that is not a number (TypeError), or not positive and finite (ValueError)."""
     refuse("burndown", number(repr(family), given, above=0))
-
-
-def _longest_family(model_id: str, rates: Mapping[str, float]) -> str | None:
-    # No digit may follow: claude-opus-4-8 is not the family of a claude-opus-4-80, nor claude-opus-4 that of
-    # claude-opus-45.
-    families = [family for family in rates if re.search(re.escape(family) + r"(?!\d)", model_id)]
-    return max(families, key=len) if families else None
 
 
 def reserved_tokens(
@@ -163,7 +140,7 @@ def reserved_tokens(
     Args:
         input_tokens: All input tokens, cached ones included.
         max_tokens: The request's ``maxTokens``; None reserves the model's maximum.
-        model_max_tokens: The model's maximum.
+        model_max_tokens: The model's maximum, see ``max_output_tokens``.
 
     >>> reserved_tokens(3_000, 1_000)
     4000

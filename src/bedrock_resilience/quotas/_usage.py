@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience._checks import number, refuse, whole_number
+from bedrock_resilience.quotas._models import MODEL_MAX_TOKENS
 from bedrock_resilience.quotas._tokens import reserved_tokens, settled_tokens
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class RequestTokens:
         max_tokens: Its ``max_tokens``; None where it has none, so that the model's maximum is reserved.
         burndown: Tokens of quota that an output token costs, see ``burndown_rate``. The default
             is that of Claude 3.7 to 4.7.
+        model_max_tokens: The model's maximum, see ``max_output_tokens``; 0 for a model without output tokens.
 
     Raises:
         TypeError: A field is not a number.
@@ -53,6 +55,7 @@ class RequestTokens:
     input_tokens: int
     max_tokens: int | None = None
     burndown: float = 5.0
+    model_max_tokens: int = MODEL_MAX_TOKENS
 
     def __post_init__(self) -> None:
         refuse(
@@ -60,12 +63,13 @@ class RequestTokens:
             whole_number("input_tokens", self.input_tokens, least=0),
             whole_number("max_tokens", self.max_tokens, least=1, optional=True),
             number("burndown", self.burndown, above=0),
+            whole_number("model_max_tokens", self.model_max_tokens, least=0),
         )
 
     @property
     def reserved(self) -> int:
         """What Bedrock deducts from the quota when the request starts."""
-        return reserved_tokens(self.input_tokens, self.max_tokens)
+        return self._reserved(self.input_tokens)
 
     def settled(self, usage: Usage | None) -> TokenUsage:
         """Return the token usage of one such request that has ended; None: what it used is not known.
@@ -78,8 +82,7 @@ class RequestTokens:
         """
         if usage is None:
             return TokenUsage(unknown=1)
-        allowed = reserved_tokens(0, self.max_tokens)
-        reserved = reserved_tokens(usage.total_input_tokens, self.max_tokens)
+        reserved = self._reserved(usage.total_input_tokens)
         settled = float(settled_tokens(usage, self.burndown))
         return TokenUsage(
             answers=1,
@@ -88,9 +91,12 @@ class RequestTokens:
             reserved=reserved,
             settled=settled,
             unused=max(0.0, reserved - settled),
-            max_tokens=allowed,
+            max_tokens=self._reserved(0),
             largest_output=usage.output_tokens,
         )
+
+    def _reserved(self, input_tokens: int) -> int:
+        return reserved_tokens(input_tokens, self.max_tokens, model_max_tokens=self.model_max_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

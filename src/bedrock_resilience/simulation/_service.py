@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.quotas import QuotaLedger, RequestTokens, Usage, burndown_rate
+from bedrock_resilience.quotas import QuotaLedger, RequestTokens, Usage, burndown_rate, max_output_tokens
 
 if TYPE_CHECKING:
     import random
@@ -102,7 +102,8 @@ class SimulatedBedrock:
         if tokens is None:
             return SimulatedItem(index, None)
         given = rng.randint(tokens.least, tokens.most)
-        return SimulatedItem(index, RequestTokens(given, tokens.max_tokens, burndown_rate(MODEL)))
+        maximum = max_output_tokens(MODEL)
+        return SimulatedItem(index, RequestTokens(given, tokens.max_tokens, burndown_rate(MODEL), maximum))
 
     def _overloaded(self, now: float) -> Fault | None:
         spans = self._scenario.overloads

@@ -23,13 +23,13 @@ from bedrock_resilience.emulator._protocol.conversation import NO_TOOL, Conversa
 from bedrock_resilience.emulator._protocol.errors import ServiceError, invalid
 from bedrock_resilience.emulator._protocol.families import read_invoke_body
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, decode, encode, quoted
-from bedrock_resilience.emulator._protocol.models import PROFILE_PREFIXES, max_output_tokens
 from bedrock_resilience.emulator._protocol.openai import chat_form
 from bedrock_resilience.emulator._protocol.prompts import prompt_request
 from bedrock_resilience.emulator._protocol.thinking import check_thinking
 from bedrock_resilience.emulator._protocol.validation import check_converse, merged_turns
 from bedrock_resilience.emulator._protocol.vectors import VectorResponse
-from bedrock_resilience.quotas import model_name
+from bedrock_resilience.quotas import max_output_tokens, model_name
+from bedrock_resilience.quotas._models import PROFILE_PREFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

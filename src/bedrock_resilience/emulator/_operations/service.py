@@ -28,8 +28,8 @@ from bedrock_resilience.emulator._operations.operations import (
 from bedrock_resilience.emulator._operations.prompt_cache import PromptCache
 from bedrock_resilience.emulator._protocol.errors import THROTTLE_MESSAGES, ServiceError, invalid
 from bedrock_resilience.emulator._protocol.generation import CompletedGeneration
-from bedrock_resilience.emulator._protocol.models import MODELS, max_output_tokens
-from bedrock_resilience.quotas import QuotaAdmission, Usage, model_name, reserved_tokens
+from bedrock_resilience.emulator._protocol.models import MODELS
+from bedrock_resilience.quotas import QuotaAdmission, Usage, max_output_tokens, model_name, reserved_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 from bedrock_resilience.emulator._protocol.errors import ServiceError
-from bedrock_resilience.emulator._protocol.models import AS_OF, MODELS, PROFILE_PREFIXES, Model, base_model_id
+from bedrock_resilience.emulator._protocol.models import AS_OF, MODELS, Model
 from bedrock_resilience.quotas import model_name
+from bedrock_resilience.quotas._models import PROFILE_PREFIXES, base_model_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

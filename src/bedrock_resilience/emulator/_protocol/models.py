@@ -1,56 +1,16 @@
-"""What is known of models: the most output tokens, modalities and ways to call each family. Data, with its date."""
+"""The models that the control plane lists: modalities, and ways to call each. Data, with its date."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final
-
-from bedrock_resilience.quotas import MODEL_MAX_TOKENS, model_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 AS_OF: Final = date(2026, 11, 28)
-"""When the tables of this module were read."""
-
-MAX_OUTPUT_TOKENS: Final[Mapping[str, int]] = {
-    # Anthropic, "Models overview": 4.6 and later have 128,000, except Haiku 4.5 and the 4.5 family with 64,000.
-    "claude-3": 4_096,
-    "claude-3-5": 8_192,
-    "claude-3-7": 64_000,
-    "claude-haiku-4": 64_000,
-    "claude-opus-4": 32_000,
-    "claude-opus-4-5": 64_000,
-    **dict.fromkeys(("claude-opus-4-6", "claude-opus-4-7", "claude-opus-4-8", "claude-sonnet-4-6"), 128_000),
-    "claude-sonnet-4": 64_000,
-    **dict.fromkeys(("claude-haiku-5", "claude-opus-5", "claude-sonnet-5"), 128_000),
-    # AWS, "Inference request parameters and response fields for foundation models", one page a family.
-    "titan-text-express": 8_192,
-    "titan-text-lite": 4_096,
-    "titan-text-premier": 3_072,
-    "cohere.command": 4_096,
-    "llama2": 2_048,
-    "llama3": 2_048,
-    "llama3-1": 8_192,
-    "llama3-2": 8_192,
-    "llama3-3": 8_192,
-    "llama4": 8_192,
-    "mistral-7b": 8_192,
-    "mixtral-8x7b": 4_096,
-    "mistral-large": 8_192,
-    "mistral-small": 8_192,
-    "deepseek.r1": 32_768,
-    "gpt-oss": 128_000,
-    # Amazon, "Amazon Nova models": 10,000 for the first generation, 65,535 for the second.
-    "nova": 10_000,
-    "nova-2": 65_535,
-}
-"""Family to the most output tokens of a response. The longest family that a model id contains applies."""
-
-PROFILE_PREFIXES: Final = ("apac.", "au.", "ca.", "eu.", "global.", "jp.", "us-gov.", "us.")
-"""How the ids of cross-Region inference profiles begin."""
+"""When the table of this module was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,24 +95,3 @@ MODELS: Final[Mapping[str, Model]] = {
     )
 }
 """The models that ``ListFoundationModels`` lists, by id. The emulator serves every other model id too."""
-
-
-def max_output_tokens(model_id: str) -> int:
-    """The most output tokens of a model: that of its family, or 64,000 where the family is not known.
-
-    >>> max_output_tokens("eu.anthropic.claude-opus-4-1-20250805-v1:0"), max_output_tokens("my-model")
-    (32000, 64000)
-    """
-    families = [family for family in MAX_OUTPUT_TOKENS if re.search(re.escape(family) + r"(?!\d)", model_id)]
-    return MAX_OUTPUT_TOKENS[max(families, key=len)] if families else MODEL_MAX_TOKENS
-
-
-def base_model_id(model_id: str) -> str:
-    """The id of the model behind a cross-Region inference profile or an ARN of either; any other id unchanged.
-
-    >>> base_model_id("eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
-    'anthropic.claude-sonnet-4-5-20250929-v1:0'
-    """
-    name = model_name(model_id)
-    prefix = next((prefix for prefix in PROFILE_PREFIXES if name.startswith(prefix)), "")
-    return name.removeprefix(prefix)

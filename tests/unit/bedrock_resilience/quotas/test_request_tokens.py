@@ -8,7 +8,7 @@ import pytest
 
 from bedrock_resilience.batch._executor import BoundedExecutor
 from bedrock_resilience.bedrock import converse, request_tokens
-from bedrock_resilience.quotas import RequestTokens, TokenEstimator
+from bedrock_resilience.quotas import RequestTokens, TokenEstimator, Usage
 from bedrock_resilience.testing import ScriptedBedrock
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ REQUEST: Mapping[str, Any] = {
 
 
 def test_max_tokens_and_burndown_are_read_from_the_request() -> None:
-    assert request_tokens(REQUEST) == RequestTokens(TokenEstimator().estimate(REQUEST), 500, 5.0)
+    assert request_tokens(REQUEST) == RequestTokens(TokenEstimator().estimate(REQUEST), 500, 5.0, 64_000)
 
 
 def test_the_estimate_is_the_estimators() -> None:
@@ -35,6 +35,16 @@ def test_the_estimate_is_the_estimators() -> None:
 )
 def test_the_model_determines_the_burndown(model: dict[str, Any], burndown: float) -> None:
     assert request_tokens({**model, "body": {"max_tokens": 7}}).burndown == burndown
+
+
+@pytest.mark.parametrize(
+    ("model", "maximum"),
+    [("us.anthropic.claude-sonnet-5", 128_000), ("amazon.nova-lite-v1:0", 10_000), ("amazon.titan-embed-text-v2:0", 0)],
+)
+def test_without_max_tokens_the_maximum_of_the_model_is_reserved(model: str, maximum: int) -> None:
+    tokens = request_tokens({"modelId": model, "body": {"inputText": "x" * 35}})
+    assert tokens.reserved == tokens.input_tokens + maximum
+    assert tokens.settled(Usage(10, 0)).max_tokens == maximum
 
 
 @pytest.mark.parametrize("given", [0, -5])

@@ -1,0 +1,128 @@
+"""What the quotas need to know of models: their names in ids, and the most tokens that each can produce. Dated data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MODEL_MAX_TOKENS: Final = 64_000
+"""What a request without ``max_tokens`` reserves for its output on a model of no known family: the maximum of Claude
+Sonnet 4.5."""
+
+PROFILE_PREFIXES: Final = ("apac.", "au.", "ca.", "eu.", "global.", "in.", "jp.", "us-gov.", "us.")
+"""How the ids of cross-Region inference profiles begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaxOutputTokens:
+    """The most output tokens of a response of a model family, where that is documented, and when it was read.
+
+    A request without ``max_tokens`` reserves as many.
+    """
+
+    family: str
+    tokens: int
+    source: str
+    as_of: date
+
+
+_READ: Final = date(2026, 11, 28)
+_CLAUDE: Final = "Anthropic, Models overview"
+_PARAMETERS: Final = "AWS, Inference request parameters and response fields for foundation models"
+_NOVA: Final = "Amazon, Amazon Nova models"
+
+MAX_OUTPUT_TOKENS: Final[tuple[MaxOutputTokens, ...]] = tuple(
+    MaxOutputTokens(family, tokens, source, _READ)
+    for family, tokens, source in (
+        ("claude-3", 4_096, _CLAUDE),
+        ("claude-3-5", 8_192, _CLAUDE),
+        ("claude-3-7", 64_000, _CLAUDE),
+        ("claude-fable-5", 128_000, _CLAUDE),
+        ("claude-haiku-4", 64_000, _CLAUDE),
+        ("claude-haiku-5", 128_000, _CLAUDE),
+        ("claude-opus-4", 32_000, _CLAUDE),
+        ("claude-opus-4-5", 64_000, _CLAUDE),
+        ("claude-opus-4-6", 128_000, _CLAUDE),
+        ("claude-opus-4-7", 128_000, _CLAUDE),
+        ("claude-opus-4-8", 128_000, _CLAUDE),
+        ("claude-opus-5", 128_000, _CLAUDE),
+        ("claude-sonnet-4", 64_000, _CLAUDE),
+        ("claude-sonnet-4-6", 128_000, _CLAUDE),
+        ("claude-sonnet-5", 128_000, _CLAUDE),
+        ("titan-text-express", 8_192, _PARAMETERS),
+        ("titan-text-lite", 4_096, _PARAMETERS),
+        ("titan-text-premier", 3_072, _PARAMETERS),
+        ("cohere.command", 4_096, _PARAMETERS),
+        ("llama2", 2_048, _PARAMETERS),
+        ("llama3", 2_048, _PARAMETERS),
+        ("llama3-1", 8_192, _PARAMETERS),
+        ("llama3-2", 8_192, _PARAMETERS),
+        ("llama3-3", 8_192, _PARAMETERS),
+        ("llama4", 8_192, _PARAMETERS),
+        ("mistral-7b", 8_192, _PARAMETERS),
+        ("mixtral-8x7b", 4_096, _PARAMETERS),
+        ("mistral-large", 8_192, _PARAMETERS),
+        ("mistral-small", 8_192, _PARAMETERS),
+        ("deepseek.r1", 32_768, _PARAMETERS),
+        ("gpt-oss", 128_000, _PARAMETERS),
+        ("nova", 10_000, _NOVA),
+        ("nova-2", 65_535, _NOVA),
+        # They return vectors and scores, which are not counted as tokens.
+        ("titan-embed", 0, _PARAMETERS),
+        ("nova-2-multimodal-embeddings", 0, _PARAMETERS),
+        ("cohere.embed", 0, _PARAMETERS),
+        ("marengo-embed", 0, _PARAMETERS),
+        ("rerank", 0, _PARAMETERS),
+    )
+)
+"""The most output tokens by model family. The longest family that a model id contains applies."""
+
+_KNOWN_MAXIMA: Final = {row.family: row.tokens for row in MAX_OUTPUT_TOKENS}
+
+
+@lru_cache(maxsize=256)  # every request of a paced client asks, and most clients call few models
+def max_output_tokens(model_id: str) -> int:
+    """Return the most output tokens of a model: that of its family, or 64,000 where the family is not known.
+
+    Args:
+        model_id: A model id, a profile id or an ARN of either.
+
+    >>> max_output_tokens("eu.anthropic.claude-opus-4-1-20250805-v1:0"), max_output_tokens("my-model")
+    (32000, 64000)
+    """
+    family = longest_family(model_id, _KNOWN_MAXIMA)
+    return MODEL_MAX_TOKENS if family is None else _KNOWN_MAXIMA[family]
+
+
+def longest_family(model_id: str, families: Iterable[str]) -> str | None:
+    """Return the longest of the families that a model id contains; None where it contains none."""
+    # No digit may follow: claude-opus-4-8 is not the family of a claude-opus-4-80, nor claude-opus-4 that of
+    # claude-opus-45.
+    found = [family for family in families if re.search(re.escape(family) + r"(?!\d)", model_id)]
+    return max(found, key=len, default=None)
+
+
+def model_name(model_id: str) -> str:
+    """Return the model or profile id at the end of an ARN; any other id as it is.
+
+    >>> model_name("arn:aws:bedrock:eu-west-3:1:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
+    'eu.anthropic.claude-sonnet-4-5-20250929-v1:0'
+    """
+    return model_id.rpartition("/")[2] if model_id.startswith("arn:") else model_id
+
+
+def base_model_id(model_id: str) -> str:
+    """Return the id of the model behind a cross-Region inference profile or an ARN of either; any other id unchanged.
+
+    >>> base_model_id("eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
+    'anthropic.claude-sonnet-4-5-20250929-v1:0'
+    """
+    name = model_name(model_id)
+    prefix = next((prefix for prefix in PROFILE_PREFIXES if name.startswith(prefix)), "")
+    return name.removeprefix(prefix)
