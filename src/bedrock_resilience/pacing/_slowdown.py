@@ -8,7 +8,10 @@ from the rate: a factor that is halved, held, and raised by half until it is 1 a
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CUT_FACTOR: Final = 0.5
 RAISE_FACTOR: Final = 1.5
@@ -55,3 +58,15 @@ class Slowdown:
     def seconds_left(self, now: float) -> float:
         """Return the seconds until the factor is raised next; infinite where it is 1."""
         return self._changed_at + HOLD_SECONDS - now if self.factor < 1.0 else math.inf
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state for JSON; None stands for a time that never was."""
+        return {"factor": self.factor, "changed_at": None if math.isinf(self._changed_at) else self._changed_at}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Slowdown:
+        """Return the slowdown whose ``to_dict`` gave this state."""
+        slowdown = cls()
+        slowdown.factor = float(state["factor"])
+        slowdown._changed_at = -math.inf if state["changed_at"] is None else float(state["changed_at"])
+        return slowdown

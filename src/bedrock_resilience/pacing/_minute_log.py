@@ -1,0 +1,57 @@
+"""``MinuteLog``: what was admitted in the last minute, second by second."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_KEPT_SECONDS: Final = 70
+"""A minute, and a margin for requests whose refusal is reported late."""
+
+
+class MinuteLog:
+    """Amounts by the second in which they were sent, over the last minute. Not thread-safe.
+
+    An amount counts from the moment it is sent; one that is refused or not sent is subtracted again.
+    """
+
+    __slots__ = ("_amounts", "_seconds")
+
+    def __init__(self, entries: Sequence[Sequence[float]] = ()) -> None:
+        self._seconds: list[int] = [int(second) for second, _ in entries]
+        self._amounts: list[float] = [float(amount) for _, amount in entries]
+
+    def add(self, at: float, amount: float) -> None:
+        """Add an amount that was sent at a time, in seconds; a negative amount corrects an earlier one."""
+        second = math.floor(at)
+        index = bisect_left(self._seconds, second)
+        if index < len(self._seconds) and self._seconds[index] == second:
+            self._amounts[index] += amount
+        elif not self._seconds or second >= self._seconds[-1] - _KEPT_SECONDS:
+            self._seconds.insert(index, second)
+            self._amounts.insert(index, amount)
+        oldest = bisect_left(self._seconds, self._seconds[-1] - _KEPT_SECONDS)
+        if oldest:
+            del self._seconds[:oldest], self._amounts[:oldest]
+
+    def total(self, until: float, seconds: float = 60.0) -> float:
+        """Return what was sent in the ``seconds`` before ``until`` and not refused."""
+        first = bisect_left(self._seconds, math.floor(until - seconds) + 1)
+        last = bisect_left(self._seconds, math.floor(until) + 1)
+        return max(0.0, math.fsum(self._amounts[first:last]))
+
+    def oldest(self, until: float, seconds: float = 60.0) -> float | None:
+        """Return the second in which the oldest of these was sent; None where there is none."""
+        first = bisect_left(self._seconds, math.floor(until - seconds) + 1)
+        last = bisect_left(self._seconds, math.floor(until) + 1)
+        pairs = zip(self._seconds[first:last], self._amounts[first:last], strict=True)
+        return next((float(second) for second, amount in pairs if amount > 0), None)
+
+    def entries(self) -> list[list[float]]:
+        """Return the log for JSON: pairs of a second and an amount."""
+        pairs = zip(self._seconds, self._amounts, strict=True)
+        return [[second, round(amount, 3)] for second, amount in pairs if amount]
