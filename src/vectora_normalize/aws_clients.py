@@ -21,6 +21,13 @@ ATTEMPT_SECONDS: Final = 20.0
 """How long one response is expected to take; no attempt begins with less time left. 1,000 tokens take about 20 s."""
 
 _MIN_READ_TIMEOUT_SECONDS: Final = ATTEMPT_SECONDS - DEFAULT_CONNECT_TIMEOUT
+# S3 answers within a fraction of a second. A request that hangs is given up soon and sent again, so that all attempts
+# at one operation take less time than a claim lasts.
+_STORE_CONNECT_SECONDS: Final = 1.0
+_STORE_READ_SECONDS: Final = 4.0
+_MAX_STORE_ATTEMPTS: Final = 4
+# botocore's standard mode waits up to 1, 2, 4 ... s before a retry, or up to so much longer where the service says so.
+_MAX_RETRY_AFTER_SECONDS: Final = 5.0
 # All threads that look up, claim and store responses share the pool; a connection is opened when it is needed.
 _MAX_CONNECTIONS: Final = 64
 
@@ -123,6 +130,40 @@ def make_client(session: Any, service: str, settings: Settings, *, region: str |
     config = Config(retries={"mode": "standard", "total_max_attempts": 4}, max_pool_connections=_MAX_CONNECTIONS)
     region = region or os.environ.get("AWS_REGION") or settings.region
     return session.client(service, region_name=region, config=config)
+
+
+def store_client(session: Any, settings: Settings, *, within: float) -> Any:  # noqa: ANN401 - as above
+    """Return an ``s3`` client whose operations end within a time, with their retries.
+
+    A reply that comes later than a claim lasts says nothing about the claim any more. (A body that arrives byte by byte
+    may take longer: the limit holds for each read from the connection.)
+
+    Args:
+        session: As ``make_session`` returns it.
+        settings: The environment.
+        within: How long a claim lasts, in seconds.
+    """
+    from botocore.config import Config  # noqa: PLC0415 - a local run does not need botocore
+
+    config = Config(
+        connect_timeout=_STORE_CONNECT_SECONDS,
+        read_timeout=_STORE_READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": store_attempts(within)},
+        max_pool_connections=_MAX_CONNECTIONS,
+    )
+    return session.client("s3", region_name=os.environ.get("AWS_REGION") or settings.region, config=config)
+
+
+def store_attempts(within: float) -> int:
+    """Return how many attempts at an operation of S3 fit into a time in seconds; at least one, at most four."""
+    fitting = (attempts for attempts in range(_MAX_STORE_ATTEMPTS, 0, -1) if max_store_seconds(attempts) <= within)
+    return next(fitting, 1)
+
+
+def max_store_seconds(attempts: int) -> float:
+    """Return how long an operation of S3 takes at most, with so many attempts and the backoff between them."""
+    backoff = 2.0 ** (attempts - 1) - 1 + _MAX_RETRY_AFTER_SECONDS * (attempts - 1)
+    return attempts * (_STORE_CONNECT_SECONDS + _STORE_READ_SECONDS) + backoff
 
 
 def bedrock_clients(session: Any, settings: Settings) -> TimeoutClientPool:  # noqa: ANN401 - as above

@@ -6,7 +6,7 @@ import itertools
 import threading
 from typing import TYPE_CHECKING
 
-from vectora_normalize.storage.objects import NotFoundError, Stored
+from vectora_normalize.storage.objects import NotFoundError, Stored, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,16 @@ class MemoryStore:
 
     def _is_of(self, key: str, version: str) -> bool:
         return key in self._objects and self._objects[key].version == version
+
+
+class NoDeleteStore(MemoryStore):
+    """A store for a role that may not remove objects."""
+
+    def delete(self, key: str) -> None:
+        raise StoreError(f"{key}: cannot be removed: AccessDenied")
+
+    def delete_if_unchanged(self, key: str, version: str) -> bool:
+        raise StoreError(f"{key}: cannot be removed: AccessDenied")
 
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ import msgspec
 from bedrock_resilience import BoundedExecutor, RetryPolicy
 from vectora_normalize.normalize.extraction import Extraction  # noqa: TC001 - as datetime
 from vectora_normalize.storage.compare_and_swap import CompareAndSwap, Written
-from vectora_normalize.storage.expiry import LeaseRecord
+from vectora_normalize.storage.expiry import LeaseRecord, claim_seconds
 from vectora_normalize.storage.objects import NotFoundError, Stored, StoreError
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 
-_CLAIM_TO_ATTEMPT: Final = 1.25  # how much longer a claim lasts than an attempt may take
+# How often a renewal is repeated whose reply came so late that the renewed claim is too short again.
+_MAX_RENEWALS: Final = 3
 # Responses that are looked up at once: each is a request of some 20 ms to S3, and there may be thousands.
 _LOOK_UP_WORKERS: Final = 16
 
@@ -123,9 +124,8 @@ class ResponseCache:
         self._prefix = f"normalized/{client_id}/items/"
         self._run_id = run_id
         self._run_clock = run_clock
-        # Time for an attempt on the slowest of the clocks, and some for the pacer before it. A claim that needs more
-        # time is renewed.
-        self._claim_seconds = _CLAIM_TO_ATTEMPT * attempt_seconds + 2 * store.clock_skew
+        # A claim that needs more time is renewed.
+        self._claim_seconds = claim_seconds(attempt_seconds, store.clock_skew)
         self._until = until
 
     def get(self, key: str) -> CachedResponse | LeaseRecord | None:
@@ -165,21 +165,34 @@ class ResponseCache:
         return ItemClaim(key, lease, result.version)
 
     def renew(self, claim: ItemClaim, seconds: float) -> ItemClaim | None:
-        """Return the claim, valid for at least that many seconds more; None where somebody else has the item by now.
+        """Return the claim, valid for at least that many seconds more; None where somebody else may have the item.
+
+        The clock is read again after each write: a reply may come when the renewed claim has nearly expired.
 
         Raises:
-            StoreError: The store could not be written.
+            StoreError: The store could not be written, or its replies came too late.
         """
-        if claim.lease.expires_at >= self._limit(self._run_clock.after(seconds + self._store.clock_skew)):
-            return claim
-        lease = self._new_lease()
+        for _ in range(_MAX_RENEWALS + 1):
+            if self._until is not None and self._run_clock.now() > self._until:
+                return None  # by now the process counts as killed
+            if claim.lease.expires_at >= self._limit(self._run_clock.after(seconds + self._store.clock_skew)):
+                return claim
+            renewed = self._renew(claim)
+            if renewed is None:
+                return None
+            claim = renewed
+        raise StoreError(f"{self._object_key(claim.key)}: cannot be renewed: the replies of the store come too late")
+
+    def _renew(self, claim: ItemClaim) -> ItemClaim | None:
+        """Write the claim with a new expiry; None where somebody else has the item by now."""
+        lease = self._new_lease(claim.lease.owner)
         body = _claim_body(lease)
 
         def change(stored: Stored | None) -> bytes | Stored | None:
             found = None if stored is None else _parse(stored.body).claim
-            if found == lease:  # as in claim
-                return stored
-            return body if found == claim.lease else None
+            if found is None or found.owner != lease.owner:
+                return None
+            return stored if found == lease else body  # as in claim
 
         current = Stored(_claim_body(claim.lease), claim.version)
         result = self._swap.update(self._object_key(claim.key), change, current=current)
@@ -217,7 +230,14 @@ class ResponseCache:
         Raises:
             StoreError: The store could not be written; the claim expires.
         """
-        self._store.delete_if_unchanged(self._object_key(claim.key), claim.version)
+
+        def is_own(body: bytes) -> bool:
+            found = _parse(body).claim
+            return found is not None and found.owner == claim.lease.owner
+
+        self._swap.remove(
+            self._object_key(claim.key), is_own, instead=_claim_body(claim.lease.expired()), version=claim.version
+        )
 
     def _valid_claim(self, entry: _CacheEntry) -> LeaseRecord | None:
         claim = entry.claim
@@ -225,9 +245,9 @@ class ResponseCache:
             return None
         return claim
 
-    def _new_lease(self) -> LeaseRecord:
-        # Never the same twice, unlike the version of an object, which may be a hash of its bytes.
-        owner = f"{self._run_id}/{uuid.uuid4().hex}"
+    def _new_lease(self, owner: str | None = None) -> LeaseRecord:
+        # The owner is never the same twice, unlike the version of an object, which may be a hash of its bytes.
+        owner = owner or f"{self._run_id}/{uuid.uuid4().hex}"
         return LeaseRecord(owner, self._limit(self._run_clock.after(self._claim_seconds)))
 
     def _limit(self, instant: dt.datetime) -> dt.datetime:

@@ -88,11 +88,13 @@ class DailyItems:
             StoreError: The store failed; the staged objects stay.
         """
         added = 0
-        while self._may_continue() and self._staged() and self._lease.acquire() is None:
+        while self._may_continue() and self._staged():
             try:
+                if self._lease.acquire() is not None:
+                    break
                 added += sum(self._add(day, keys) for day, keys in self._staged().items())
             finally:
-                self._lease.release()
+                self._lease.release()  # also where the reply to the acquisition was lost
         return added
 
     def _staged(self) -> dict[dt.date, list[str]]:

@@ -10,10 +10,18 @@ import msgspec
 
 from bedrock_resilience import Deadline
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from vectora_normalize.aws_clients import ATTEMPT_SECONDS, bedrock_clients, gc_paused, make_client, make_session
+from vectora_normalize.aws_clients import (
+    ATTEMPT_SECONDS,
+    bedrock_clients,
+    gc_paused,
+    make_client,
+    make_session,
+    store_client,
+)
 from vectora_normalize.settings import Mode, Pacing
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.fetch import Fetcher
+from vectora_normalize.storage.expiry import claim_seconds
 from vectora_normalize.storage.objects import S3Store
 
 if TYPE_CHECKING:
@@ -105,7 +113,7 @@ def aws_dependencies(settings: Settings) -> Dependencies:
     """Return the dependencies of a run on AWS; made once a process. The command line runs on the same ones."""
     with gc_paused():
         session = make_session()
-        s3 = make_client(session, "s3", settings)
+        s3 = store_client(session, settings, within=claim_seconds(settings.read_timeout, S3Store.clock_skew))
         bedrock = bedrock_clients(session, settings)
         queue, dead_letters = _make_queues(session, settings)
     return Dependencies(

@@ -2,26 +2,28 @@
 
 Many runs and workers change the same small objects: leases, claims, lists of rows. Each change reads the object,
 computes a new one, and writes it on the condition that nobody has written in between. A writer that loses waits before
-it tries again, because writers that retry at once lose to each other again.
+it tries again, because writers that retry at once lose to each other again. Removing an object follows the same rules.
 """
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from bedrock_resilience import FullJitter, RetryPolicy
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from vectora_normalize.storage.objects import NotFoundError, StoreConflictError, StoreError
+from vectora_normalize.storage.objects import NotFoundError, StoreConflictError, Stored, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.clock import Clock
-    from vectora_normalize.storage.objects import ObjectStore, Stored
+    from vectora_normalize.storage.objects import ObjectStore
 
 T = TypeVar("T")
+_logger = logging.getLogger(__name__)
 
 BACKOFF: Final = RetryPolicy(max_retries=19, base_delay=0.02, max_delay=0.5, jitter=FullJitter())
 """How often a lost write is tried again, and after which delays: 20 ms is one request to S3, and all 19 delays together
@@ -79,6 +81,44 @@ class CompareAndSwap:
                 self._clock.sleep(BACKOFF.delay(retry - 1, self._rng.random()))
             current = self._read(key)
         raise StoreError(f"{key}: cannot be written: others kept writing it at the same moment")
+
+    def remove(self, key: str, is_own: Callable[[bytes], bool], *, instead: bytes, version: str | None = None) -> None:
+        """Remove an object that is still the caller's, and leave any other alone.
+
+        Args:
+            key: The object.
+            is_own: Tells from its bytes whether the object is the caller's.
+            instead: What the object becomes where it may not be removed, as for a role without ``s3:DeleteObject``.
+            version: The version that the caller wrote last, so that the first attempt needs no read; None where its
+                last write had no reply.
+
+        Raises:
+            StoreError: The store failed, or other writers won every attempt.
+        """
+        for retry in range(BACKOFF.max_retries + 1):
+            if version is None:
+                stored = self._read(key)
+                if stored is None or not is_own(stored.body):
+                    return
+                version = stored.version
+            if self._delete(key, version, instead):
+                return
+            version = None
+            if 0 < retry < BACKOFF.max_retries:
+                self._clock.sleep(BACKOFF.delay(retry - 1, self._rng.random()))
+        raise StoreError(f"{key}: cannot be removed: others kept writing it at the same moment")
+
+    def _delete(self, key: str, version: str, instead: bytes) -> bool:
+        """Remove the object, or overwrite it; False where it has another version, or is gone."""
+        try:
+            return self._store.delete_if_unchanged(key, version)
+        except StoreConflictError:
+            return False
+        except StoreError as error:
+            replaced = self._write(key, instead, Stored(instead, version)) is not None
+            if replaced:
+                _logger.info("%s: is overwritten, because it could not be removed: %s", key, error)
+            return replaced
 
     def _write(self, key: str, body: bytes, current: Stored | None) -> str | None:
         try:

@@ -7,12 +7,27 @@ machines: a reader treats it as expired only when it must have expired on its ow
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
 if TYPE_CHECKING:
     from bedrock_resilience.clock import Clock
+
+_CLAIM_TO_ATTEMPT: Final = 1.25  # how much longer a claim lasts than an attempt may take
+_LONG_AGO: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def claim_seconds(attempt_seconds: float, clock_skew: float) -> float:
+    """Return how long the claim of an item lasts unless it is renewed.
+
+    Time for an attempt on the slowest of the clocks, and some for the pacer before it.
+
+    Args:
+        attempt_seconds: How long one attempt at Bedrock may take.
+        clock_skew: Seconds by which the clocks of the machines may differ.
+    """
+    return _CLAIM_TO_ATTEMPT * attempt_seconds + 2 * clock_skew
 
 
 class LeaseRecord(msgspec.Struct, frozen=True):
@@ -34,6 +49,10 @@ class LeaseRecord(msgspec.Struct, frozen=True):
             skew: Seconds by which the owner's clock may be behind it.
         """
         return now > self.expires_at + dt.timedelta(seconds=skew)
+
+    def expired(self) -> LeaseRecord:
+        """Return the record as it stands where its object may not be removed: expired for every reader."""
+        return LeaseRecord(self.owner, _LONG_AGO)
 
 
 class RunClock:

@@ -61,7 +61,8 @@ class Lease:
         self._until = until
         self._seconds = seconds
         self._held: Stored | None = None
-        self._expires_at: dt.datetime | None = None
+        self._uncertain = False  # a write had no reply: the lease may be this run's
+        self._record = LeaseRecord(owner, run_clock.now())
 
     def acquire(self) -> LeaseRecord | None:
         """Acquire the lease. Return None where this run has it now, else the record of the run that has it.
@@ -69,7 +70,7 @@ class Lease:
         Raises:
             StoreError: The store failed, or others kept writing the object.
         """
-        record = LeaseRecord(self._owner, self._until or self._run_clock.after(self._seconds))
+        record = self._record = LeaseRecord(self._owner, self._until or self._run_clock.after(self._seconds))
         body = msgspec.json.encode(record)
 
         def change(stored: Stored | None) -> bytes | Stored | LeaseRecord:
@@ -80,18 +81,20 @@ class Lease:
                 return stored
             return body if holder.is_expired(self._run_clock.now(), self._store.clock_skew) else holder
 
+        self._uncertain = True
         result: Written | Stored | LeaseRecord = self._swap.update(self._key, change)
+        self._uncertain = False
         if isinstance(result, LeaseRecord):
             return result
-        self._held, self._expires_at = Stored(result.body, result.version), record.expires_at
+        self._held = Stored(result.body, result.version)
         return None
 
     def renew(self) -> None:
         """Extend a lease without a deadline once half of its time has passed. A failure is ignored."""
-        held, expires_at = self._held, self._expires_at
-        if held is None or expires_at is None or self._until is not None:
+        held = self._held
+        if held is None or self._until is not None:
             return
-        if expires_at > self._run_clock.after(self._seconds / 2):
+        if self._record.expires_at > self._run_clock.after(self._seconds / 2):
             return
         record = LeaseRecord(self._owner, self._run_clock.after(self._seconds))
         body = msgspec.json.encode(record)
@@ -103,17 +106,28 @@ class Lease:
         with contextlib.suppress(StoreError):
             result = self._swap.update(self._key, change, current=held)
             self._held = Stored(result.body, result.version) if isinstance(result, Written) else None
-            self._expires_at = record.expires_at
+            self._record = record
 
     def release(self) -> None:
-        """End the lease, if this run still has it."""
-        held, self._held = self._held, None
-        if held is None:
+        """End the lease, if this run still has it. Where its object may not be removed, it is stored as expired."""
+        held, uncertain = self._held, self._uncertain
+        self._held, self._uncertain = None, False
+        if held is None and not uncertain:
             return
         try:
-            self._store.delete_if_unchanged(self._key, held.version)
+            self._swap.remove(
+                self._key,
+                self._is_own,
+                instead=msgspec.json.encode(self._record.expired()),
+                version=None if held is None else held.version,
+            )
         except StoreError as error:
-            _logger.warning("%s: could not be released and expires at %s: %s", self._key, self._expires_at, error)
+            expires_at = self._record.expires_at
+            _logger.warning("%s: could not be released and expires at %s: %s", self._key, expires_at, error)
+
+    def _is_own(self, body: bytes) -> bool:
+        holder = _parse(body)
+        return holder is not None and holder.owner == self._owner
 
 
 def _parse(body: bytes) -> LeaseRecord | None:

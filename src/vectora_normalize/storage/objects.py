@@ -114,7 +114,12 @@ class ObjectStore(Protocol):
         ...
 
     def delete_if_unchanged(self, key: str, version: str) -> bool:
-        """Remove the object if it still has that version; False where it has another one, or is gone."""
+        """Remove the object if it still has that version; False where it has another one, or is gone.
+
+        Raises:
+            StoreConflictError: Another conditional write was under way.
+            StoreError: It could not be removed.
+        """
         ...
 
     def exists(self, key: str) -> bool:
@@ -316,7 +321,7 @@ class S3Store:
         try:
             with self._errors_of(key, "removed"):
                 self._client.delete_object(Bucket=self.bucket, Key=check_key(key), IfMatch=version)
-        except (_PreconditionFailedError, StoreConflictError, NotFoundError):
+        except (_PreconditionFailedError, NotFoundError):
             return False
         return True
 

@@ -6,9 +6,10 @@ import datetime as dt
 import gc
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff, RetryContext, ThrottlingErrorDetector
 
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
@@ -16,9 +17,13 @@ from bedrock_resilience.quotas import Quota
 from vectora_normalize.aws_clients import (
     TimeoutClientPool,
     bedrock_control_client,
+    max_store_seconds,
+    store_attempts,
 )
 from vectora_normalize.pipeline.dependencies import Invocation, aws_dependencies, make_pacer
 from vectora_normalize.settings import Mode, Pacing, Settings
+from vectora_normalize.storage.expiry import claim_seconds
+from vectora_normalize.storage.objects import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +139,29 @@ def test_a_function_that_is_loaded_has_loaded_boto3(function: str) -> None:
     assert ran.stdout.split() == ["True"]
 
 
+class Always(ThrottlingErrorDetector):
+    """Takes every failure for a throttle, whose backoff is the longest."""
+
+    def __init__(self) -> None:
+        pass
+
+    def is_throttling_error_from_context(self, context: RetryContext) -> bool:
+        return True
+
+
+class Later:
+    """A response that says to come back as late as possible."""
+
+    headers: ClassVar = {"x-amz-retry-after": "900000"}
+
+
+@pytest.mark.parametrize(
+    ("within", "attempts"), [(0.0, 1), (15.9, 1), (16.0, 2), (28.0, 3), (41.9, 3), (42.0, 4), (999.0, 4)]
+)
+def test_as_many_attempts_as_fit_into_a_time(within: float, attempts: int) -> None:
+    assert store_attempts(within) == attempts
+
+
 class TestParts:
     @pytest.fixture(autouse=True)
     def _forget(self) -> Iterator[None]:
@@ -149,6 +177,18 @@ class TestParts:
         assert dependencies.bedrock_for_timeout is not None
         hasty = dependencies.bedrock_for_timeout(25.0).meta.config
         assert (hasty.read_timeout, hasty.retries["total_max_attempts"]) == (19.25, 1)
+
+    @pytest.mark.parametrize("read_timeout", [1.0, 4.75, 15.0, 26.0, 120.0, 900.0])
+    def test_an_operation_of_s3_with_its_retries_is_shorter_than_a_claim(self, read_timeout: float) -> None:
+        store = aws_dependencies(settings(read_timeout=read_timeout)).data
+        assert isinstance(store, S3Store)
+        config = store._client.meta.config  # pyright: ignore[reportPrivateUsage]
+        attempts = config.retries["total_max_attempts"]
+        backoff = ExponentialBackoff(service_name="s3", throttling_detector=Always(), random=lambda: 1.0)
+        slept = sum(backoff.delay_amount(RetryContext(n + 1, http_response=Later)) for n in range(attempts - 1))
+        seconds = attempts * (config.connect_timeout + config.read_timeout) + slept
+        assert seconds <= max_store_seconds(attempts) <= claim_seconds(read_timeout, S3Store.clock_skew)
+        assert attempts == 4 or max_store_seconds(attempts + 1) > claim_seconds(read_timeout, S3Store.clock_skew)
 
     @pytest.mark.parametrize("collects", [True, False])
     def test_garbage_collection_is_restored(self, *, collects: bool) -> None:

@@ -400,7 +400,10 @@ def test_an_item_that_cannot_be_claimed_is_not_paid_for(shared: SharedFolder, tm
     assert (report.attempts, shared.requests) == (0, [])
 
 
-class _RefusesDeletes(FolderStore):
+class _RefusesChanges(FolderStore):
+    def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
+        raise StoreError(f"{key}: cannot be written: AccessDenied")
+
     def delete_if_unchanged(self, key: str, version: str) -> bool:
         raise StoreError(f"{key}: cannot be removed: AccessDenied")
 
@@ -408,7 +411,7 @@ class _RefusesDeletes(FolderStore):
 def test_a_claim_that_cannot_be_released_expires(
     shared: SharedFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shared.store = _RefusesDeletes(tmp_path)
+    shared.store = _RefusesChanges(tmp_path)
 
     def refuse(_: str) -> dict[str, Any]:
         raise client_error("ValidationException")

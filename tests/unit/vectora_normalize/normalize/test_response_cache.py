@@ -11,12 +11,15 @@ import pytest
 
 from bedrock_resilience.retrying._deadline import Deadline
 from support.answering import answer as an_answer
+from support.memory_store import NoDeleteStore
 from support.ticking import Ticking
 from vectora_normalize.normalize.response_cache import CachedResponse, ItemClaim, ResponseCache, look_up, request_key
 from vectora_normalize.storage.expiry import LeaseRecord, RunClock
 from vectora_normalize.storage.objects import FolderStore, NotFoundError, Stored, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vectora_normalize.storage.objects import ObjectStore
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
@@ -137,6 +140,79 @@ def test_a_claim_that_lasts_long_enough_is_not_renewed(runs: Runs) -> None:
     assert longer is not None
     assert longer.lease.expires_at > mine.lease.expires_at
     assert runs.run("two").get(KEY) == longer.lease
+
+
+class _SlowReplies(FolderStore):
+    """Renews at once, and replies late, as often as told."""
+
+    def __init__(self, root: Path, clock: Ticking, *seconds: float) -> None:
+        super().__init__(root)
+        self.clock = clock
+        self.seconds = list(seconds)
+        self.meanwhile: Callable[[], object] = int
+
+    def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
+        written = super().put_if_unchanged(key, body, version)
+        if self.seconds:
+            self.clock.sleep(self.seconds.pop(0))
+            self.meanwhile()
+        return written
+
+
+def test_a_renewal_whose_reply_outlives_the_renewed_claim_is_none(runs: Runs) -> None:
+    store = _SlowReplies(runs.store.root, runs.clock, CLAIM_SECONDS + FolderStore.clock_skew + 0.1)
+    one, two = runs.run("one", store), runs.run("two")
+    mine = claimed(one)
+    runs.clock.sleep(60)
+    store.meanwhile = lambda: two.save(claimed(two), answer("by two"))  # it may: the claim has expired
+    assert one.renew(mine, ATTEMPT) is None
+    assert one.get(KEY) == answer("by two")
+
+
+def test_a_renewal_whose_reply_leaves_too_little_time_is_repeated(runs: Runs) -> None:
+    one = runs.run("one", _SlowReplies(runs.store.root, runs.clock, CLAIM_SECONDS - ATTEMPT, CLAIM_SECONDS))
+    mine = claimed(one)
+    runs.clock.sleep(60)
+    renewed = one.renew(mine, ATTEMPT)
+    assert renewed is not None
+    assert renewed.lease == LeaseRecord(mine.lease.owner, runs.run_clock.after(CLAIM_SECONDS))
+    assert runs.run("two").get(KEY) == renewed.lease
+
+
+def test_a_claim_whose_renewals_are_all_late_is_an_error(runs: Runs) -> None:
+    one = runs.run("one", _SlowReplies(runs.store.root, runs.clock, *[CLAIM_SECONDS] * 9))
+    mine = claimed(one)
+    runs.clock.sleep(60)
+    with pytest.raises(StoreError, match=f"{OBJECT_KEY}: cannot be renewed: the replies of the store come too late"):
+        one.renew(mine, ATTEMPT)
+    one.release(mine)  # whichever of its versions is stored
+    assert runs.run("two").get(KEY) is None
+
+
+def test_a_claim_is_renewed_although_the_reply_to_its_last_renewal_was_lost(runs: Runs) -> None:
+    one = runs.run()
+    mine = claimed(one)
+    runs.clock.sleep(60)
+    assert one.renew(mine, ATTEMPT) is not None
+    runs.clock.sleep(1)
+    assert one.renew(mine, ATTEMPT) is not None
+
+
+def test_a_released_claim_that_may_not_be_removed_has_expired(runs: Runs) -> None:
+    store = NoDeleteStore()
+    one, two = runs.run("one", store), runs.run("two", store)
+    one.release(claimed(one))
+    assert two.get(KEY) is None
+    assert isinstance(two.claim(KEY), ItemClaim)
+
+
+def test_a_claim_is_not_valid_after_its_process_was_to_be_killed(runs: Runs) -> None:
+    one = runs.run(until=NOW + dt.timedelta(seconds=60))
+    mine = claimed(one)
+    runs.clock.sleep(60)
+    assert one.renew(mine, ATTEMPT) is mine
+    runs.clock.sleep(0.001)
+    assert one.renew(mine, ATTEMPT) is None
 
 
 def test_a_claim_expires_when_its_process_is_killed(runs: Runs) -> None:

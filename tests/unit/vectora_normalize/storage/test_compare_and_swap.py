@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.memory_store import MemoryStore
+from support.memory_store import MemoryStore, NoDeleteStore
 from support.ticking import Ticking
 from vectora_normalize.storage.compare_and_swap import BACKOFF, CompareAndSwap, Written
 from vectora_normalize.storage.objects import StoreConflictError, Stored, StoreError
@@ -91,3 +91,65 @@ def test_the_changes_of_many_writers_are_all_kept() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(64)))
     assert store.get("n") == b"64"
+
+
+def is_mine(body: bytes) -> bool:
+    return body.startswith(b"mine")
+
+
+class TestRemove:
+    def test_a_known_version_needs_no_read(self) -> None:
+        store = _Contended(0)
+        version = store.put_if_absent("n", b"mine")
+        CompareAndSwap(store, clock=Ticking()).remove("n", is_mine, instead=b"over", version=version)
+        assert (store.exists("n"), store.reads) == (False, 0)
+
+    @pytest.mark.parametrize("version", [None, "old"])
+    def test_another_version_of_the_same_owner_is_removed(self, version: str | None) -> None:
+        store = MemoryStore()
+        store.put("n", b"mine, renewed")
+        CompareAndSwap(store, clock=Ticking()).remove("n", is_mine, instead=b"over", version=version)
+        assert not store.exists("n")
+
+    @pytest.mark.parametrize("version", [None, "old"])
+    def test_what_is_gone_or_of_another_owner_stays_so(self, version: str | None) -> None:
+        store = MemoryStore()
+        swap = CompareAndSwap(store, clock=Ticking())
+        swap.remove("n", is_mine, instead=b"over", version=version)
+        assert not store.exists("n")
+        store.put("n", b"theirs")
+        swap.remove("n", is_mine, instead=b"over", version=version)
+        assert store.get("n") == b"theirs"
+
+    def test_what_may_not_be_removed_is_overwritten(self) -> None:
+        store = NoDeleteStore()
+        store.put("n", b"mine")
+        CompareAndSwap(store, clock=Ticking()).remove("n", is_mine, instead=b"over", version="old")
+        assert store.get("n") == b"over"
+
+    @pytest.mark.parametrize("times", [1, 2, BACKOFF.max_retries])
+    def test_a_conflict_is_tried_again_after_a_delay(self, times: int) -> None:
+        store, clock = _ConflictsOnDelete(times), Ticking()
+        store.put("n", b"mine")
+        CompareAndSwap(store, clock=clock).remove("n", is_mine, instead=b"over")
+        assert not store.exists("n")
+        assert len(clock.slept) == times - 1
+
+    def test_conflicts_without_end_raise(self) -> None:
+        store, clock = _ConflictsOnDelete(1000), Ticking()
+        store.put("n", b"mine")
+        with pytest.raises(StoreError, match="n: cannot be removed: others kept writing it"):
+            CompareAndSwap(store, clock=clock).remove("n", is_mine, instead=b"over")
+        assert len(clock.slept) == BACKOFF.max_retries - 1
+
+
+class _ConflictsOnDelete(MemoryStore):
+    def __init__(self, conflicts: int) -> None:
+        super().__init__()
+        self.conflicts = conflicts
+
+    def delete_if_unchanged(self, key: str, version: str) -> bool:
+        if self.conflicts:
+            self.conflicts -= 1
+            raise StoreConflictError("another write was under way")
+        return super().delete_if_unchanged(key, version)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from support.ticking import Ticking
-from vectora_normalize.storage.expiry import LeaseRecord, RunClock
+from vectora_normalize.storage.expiry import LeaseRecord, RunClock, claim_seconds
 
 NOW = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
 
@@ -33,3 +33,14 @@ def test_wall_time_advances_with_the_monotonic_clock() -> None:
     clock.sleep(90.0)
     assert run_clock.now() == NOW + dt.timedelta(seconds=90)
     assert run_clock.after(10.0) == NOW + dt.timedelta(seconds=100)
+
+
+def test_a_claim_lasts_longer_than_an_attempt_on_any_clock() -> None:
+    assert claim_seconds(120.0, 5.0) == 160.0
+    assert claim_seconds(1.0, 5.0) == 11.25
+
+
+def test_a_released_record_has_expired_for_every_reader() -> None:
+    record = LeaseRecord("me", NOW).expired()
+    assert record.owner == "me"
+    assert record.is_expired(NOW - dt.timedelta(days=365), skew=900.0)

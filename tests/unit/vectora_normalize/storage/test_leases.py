@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.memory_store import MemoryStore, NoDeleteStore
 from support.ticking import Ticking
 from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.leases import LEASE_SECONDS, Lease
@@ -170,3 +171,57 @@ def test_failures_to_renew_and_release_are_only_logged(
     one.renew()
     one.release()
     assert "could not be released and expires at 2026-11-21 06:35:00+00:00: no" in caplog.text
+
+
+def test_a_lease_that_may_not_be_removed_ends_with_its_run(setup: Setup) -> None:
+    setup.store = NoDeleteStore()
+    setup.lease("one", seconds=900).acquire()
+    for owner in ("two", "three"):
+        setup.lease(owner).release()  # not theirs
+    one, two, three = (setup.lease(owner, seconds=900) for owner in ("one", "two", "three"))
+    assert one.acquire() is None
+    one.release()
+    assert two.acquire() is None
+    one.release()
+    current_holder = three.acquire()
+    assert current_holder is not None
+    assert current_holder.owner == "two"
+
+
+class _LosesReplies(MemoryStore):
+    """Writes, and fails as if the reply had been lost, as often as told."""
+
+    lost = 0
+
+    def put_if_absent(self, key: str, body: bytes) -> str | None:
+        return self._reply(super().put_if_absent(key, body))
+
+    def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
+        return self._reply(super().put_if_unchanged(key, body, version))
+
+    def _reply(self, version: str | None) -> str | None:
+        if self.lost:
+            self.lost -= 1
+            raise StoreError("no reply")
+        return version
+
+
+def test_a_lease_is_released_although_no_reply_said_that_it_was_acquired(setup: Setup) -> None:
+    setup.store = store = _LosesReplies()
+    store.lost = 1
+    one = setup.lease("one", seconds=900)
+    with pytest.raises(StoreError):
+        one.acquire()
+    one.release()
+    assert setup.lease("two").acquire() is None
+
+
+def test_a_lease_is_released_although_no_reply_said_that_it_was_renewed(setup: Setup) -> None:
+    setup.store = store = _LosesReplies()
+    one = setup.lease("one")
+    one.acquire()
+    setup.clock.sleep(LEASE_SECONDS)
+    store.lost = 1
+    one.renew()
+    one.release()
+    assert setup.lease("two").acquire() is None

@@ -164,10 +164,11 @@ class TestS3Store:
         with pytest.raises(StoreConflictError, match=r"^s3://bucket/a: cannot be written: another conditional write"):
             store.put_if_absent("a", b"")
 
-    def test_a_conflict_keeps_the_object_that_was_to_be_removed(self, stubbed: tuple[S3Store, Stubber]) -> None:
+    def test_a_conflict_of_a_conditional_delete_is_an_error_of_its_own(self, stubbed: tuple[S3Store, Stubber]) -> None:
         store, stubber = stubbed
         stubber.add_client_error("delete_object", "ConditionalRequestConflict", http_status_code=409)
-        assert not store.delete_if_unchanged("a", '"1"')
+        with pytest.raises(StoreConflictError, match=r"^s3://bucket/a: cannot be removed: another conditional write"):
+            store.delete_if_unchanged("a", '"1"')
 
     def test_an_error_has_code_message_and_a_hint(self, stubbed: tuple[S3Store, Stubber]) -> None:
         store, stubber = stubbed
