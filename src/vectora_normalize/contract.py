@@ -24,9 +24,10 @@ MAX_PERIOD_DAYS: Final = 3650
 DEFAULT_PERIOD_DAYS: Final = 7
 """The window where neither the event nor the client's configuration names one."""
 
-_KNOWN_KEYS = frozenset({"client_id", "period_days", "sources", "from_date", "to_date"})
-# It becomes a part of object keys, so it has no character with a meaning in a path or a URL.
-_CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_KNOWN_KEYS = frozenset({"client_id", "period_days", "sources", "from_date", "to_date", "dry_run"})
+# It becomes a part of object keys, so it has no character with a meaning in a path or a URL. A dot (lai_weekly_v2.4)
+# stands before a letter or digit, so that neither ``..`` nor a name that Windows shortens can occur.
+_CLIENT_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?=[A-Za-z0-9])){0,63}")
 # date.fromisoformat alone also accepts 20261121 and 2026-W47-6.
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MAX_SHOWN_CHARACTERS = 80  # of a refused value in a message
@@ -75,6 +76,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         sources: Source keys instead of the client's own selection; None: the client's selection.
         from_date: First day of the window, instead of ``period_days``.
         to_date: Last day of the window; None: the day of the run.
+        dry_run: Whether to plan, fetch and count only: no call to Bedrock, no items.
         ignored: Keys of the event that the contract does not know.
     """
 
@@ -83,6 +85,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] | None = None
     from_date: dt.date | None = None
     to_date: dt.date | None = None
+    dry_run: bool = False
     ignored: tuple[str, ...] = ()
 
 
@@ -90,7 +93,7 @@ def parse_event(event: object, *, today: dt.date) -> RunRequest:
     """Return the request of an event.
 
     ``period_days`` and ``from_date``/``to_date`` exclude each other; ``to_date`` needs ``from_date``; ``from_date``
-    alone reaches to the day of the run. An optional field that is null counts as absent.
+    alone reaches to the day of the run. An optional field that is null counts as absent; so does an empty ``sources``.
 
     Args:
         event: What Lambda was invoked with.
@@ -109,6 +112,7 @@ def parse_event(event: object, *, today: dt.date) -> RunRequest:
     period_days = _read_period_days(fields.get("period_days"), faults)
     sources = _read_sources(fields.get("sources"), faults)
     from_date, to_date = _read_dates(fields, today, faults)
+    dry_run = _read_dry_run(fields.get("dry_run"), faults)
     if faults:
         raise RunRefusedError(ErrorType.INVALID_EVENT, *faults)
     return RunRequest(
@@ -117,6 +121,7 @@ def parse_event(event: object, *, today: dt.date) -> RunRequest:
         sources=sources,
         from_date=from_date,
         to_date=to_date,
+        dry_run=dry_run,
         ignored=tuple(sorted(str(key) for key in fields if key not in _KNOWN_KEYS)),
     )
 
@@ -160,7 +165,7 @@ def _fault(field: str, given: object, accepted: str) -> str:
 
 
 def _read_client_id(value: object, faults: list[str]) -> str:
-    accepted = "1 to 64 letters, digits, '_' or '-', the first a letter or digit"
+    accepted = "1 to 64 letters, digits, '_', '-' or '.', the first and what follows a dot a letter or digit"
     if value is None:
         faults.append(f"client_id: missing; required: {accepted}")
     elif isinstance(value, str) and _CLIENT_ID.fullmatch(value):
@@ -181,9 +186,9 @@ def _read_period_days(value: object, faults: list[str]) -> int | None:
 
 
 def _read_sources(value: object, faults: list[str]) -> tuple[str, ...] | None:
-    if value is None:
+    if value is None or value == []:
         return None
-    accepted = "a list of different source keys, at least one; omit it for the client's own selection"
+    accepted = "a list of different source keys; omit it or leave it empty for the client's own selection"
     given = _as_list(value)
     keys = [key for key in given if isinstance(key, str) and key.strip()]
     if not keys or len(keys) < len(given):
@@ -192,6 +197,14 @@ def _read_sources(value: object, faults: list[str]) -> tuple[str, ...] | None:
     if repeated:
         faults.append(f"sources: got {show(repeated)} more than once; accepted: {accepted}")
     return tuple(keys)
+
+
+def _read_dry_run(value: object, faults: list[str]) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value is not None:
+        faults.append(_fault("dry_run", value, "true or false"))
+    return False
 
 
 def _as_list(value: object) -> list[object]:

@@ -37,6 +37,15 @@ class EventType(StrEnum):
     OTHER = "other"
 
 
+class FoundBy(StrEnum):
+    """How a name of an item was found."""
+
+    MODEL = "model"
+    RULE = "rule"
+    """It is a name of the client's scopes, and the text contains it."""
+    BOTH = "both"
+
+
 def hash_content(content: str) -> str:
     """Return the sha256 of a cleaned text in hex. Items with the same hash are the same item."""
     return hashlib.sha256(content.encode()).hexdigest()
@@ -85,8 +94,10 @@ class RawItem(msgspec.Struct, frozen=True, kw_only=True):
 class NormalizedItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of ``items.json``.
 
-    ``<kind>_detected`` are the names that the model reported and the text contains; ``<kind>_in_scopes`` are those of
-    them that the client watches, in the spelling of its scope files.
+    ``<kind>_detected`` are the names that were found and stand in the text: those that the model reported, and those
+    of the client's scopes that a search of the text finds. ``<kind>_in_scopes`` are those of them that the client
+    watches, in the spelling of its scope files; the others are spelt as the source wrote them. ``names_found_by`` says
+    of each name how it was found. ``date`` is ``published_at`` under the name that the engine and the newsletter read.
     """
 
     item_id: str
@@ -95,6 +106,7 @@ class NormalizedItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     title: str
     url: str
     published_at: dt.date
+    date: dt.date
     ingested_at: dt.datetime
     language: str
     content: str
@@ -111,6 +123,7 @@ class NormalizedItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     trademarks_in_scopes: tuple[str, ...]
     indications_detected: tuple[str, ...]
     indications_in_scopes: tuple[str, ...]
+    names_found_by: dict[str, dict[str, FoundBy]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the item as JSON types: dates in ISO format, names in lists."""

@@ -40,6 +40,7 @@ class Job:
         workers: Calls in flight at the same time; None: the number that the environment sets.
         out: The folder for the results of a local run; None: ``out/<client_id>``.
         rpm: Requests per minute that the emulator of a local run admits; None: any number.
+        dry_run: As in the event.
     """
 
     local: Path | None = None
@@ -50,6 +51,7 @@ class Job:
     workers: int | None = None
     out: Path | None = None
     rpm: int | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def _event(job: Job) -> object:
     if not isinstance(event, dict):
         return event  # parse_event refuses it
     given = {"client_id": job.client, "period_days": job.period_days, "sources": job.sources and list(job.sources)}
+    given["dry_run"] = job.dry_run or None
     merged = {**cast("dict[str, object]", event), **{name: value for name, value in given.items() if value is not None}}
     if job.local is not None and merged.get("client_id") is None:
         LocalFolder(job.local).check()

@@ -110,7 +110,7 @@ def sources_table(report: Mapping[str, Any]) -> Table:
 
 def summary_table(summary: RunSummary) -> Table:
     """Return a table with the numbers of the run."""
-    bedrock, sources, work = (summary.report[name] for name in ("bedrock", "sources", "work"))
+    bedrock, sources, work, warnings = (summary.report[name] for name in ("bedrock", "sources", "work", "warnings"))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", min_width=14)
     table.add_column(overflow="fold")
@@ -124,8 +124,9 @@ def summary_table(summary: RunSummary) -> Table:
         "not started": f"{bedrock['unstarted']} ({bedrock['stopped']})" if bedrock["unstarted"] else "",
         "attempts": f"{bedrock['attempts']}",
         "throttles": f"{bedrock['throttles']}",
-        "retry rate": f"{summary.counts['RetryRate']:.1f} %",
+        "retry rate": f"{100 * bedrock['retry_rate']:.1f} %",
         "seconds": f"{summary.seconds:.1f}",
+        "warnings": f"{len(warnings)} about the configuration; the report has them" if warnings else "",
     }
     for name, value in rows.items():
         if value:

@@ -50,6 +50,9 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
         int | None,
         typer.Option(min=1, help="Requests per minute that the emulator of a local run admits; default: any number."),
     ] = None,
+    dry_run: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--dry-run", help="Fetch and count only: no call to Bedrock, no items.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the Lambda's answer, and nothing else.")] = False,  # noqa: FBT002 - a flag
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and print tracebacks.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -72,6 +75,7 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
         workers=workers,
         out=out,
         rpm=rpm,
+        dry_run=dry_run,
     )
     outcome = _run_job(job, verbose=verbose)
     if as_json:

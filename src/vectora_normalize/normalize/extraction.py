@@ -14,12 +14,13 @@ import msgspec
 from bedrock_resilience import Fault
 from vectora_normalize.items import KINDS, EventType, NormalizedItem
 from vectora_normalize.normalize.grounding import Text, Watchlist, ground
+from vectora_normalize.normalize.plain_text import plain_summary
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-    from vectora_normalize.items import RawItem, Scopes
+    from vectora_normalize.items import FoundBy, RawItem, Scopes
 
 Watchlists: TypeAlias = "Mapping[str, Watchlist]"
 """Kind (one of ``KINDS``) to the client's names of that kind."""
@@ -121,7 +122,7 @@ def _checked(fields: object) -> Extraction:
         extraction = msgspec.convert(fields, Extraction)
     except msgspec.ValidationError as error:
         raise MalformedExtractionError(f"answer: {error}") from error
-    if not extraction.summary.strip():
+    if not plain_summary(extraction.summary):
         raise MalformedExtractionError("answer: the summary is blank")
     return extraction
 
@@ -129,7 +130,7 @@ def _checked(fields: object) -> Extraction:
 def normalize(
     item: RawItem, extraction: Extraction, watchlists: Watchlists, *, ingested_at: dt.datetime
 ) -> NormalizedItem:
-    """Return the normalised item: the extraction, grounded in the title and text of the item.
+    """Return the normalised item: the extraction, grounded in the title and text of the item, its summary cleaned.
 
     Raises:
         ValueError: The item has no date; such items are filtered out earlier.
@@ -138,9 +139,13 @@ def normalize(
         raise ValueError(f"published_at: {item_id(item)} has none; required: the day of publication")
     text = Text(item.title, item.content)
     names: dict[str, tuple[str, ...]] = {}
+    found_by: dict[str, dict[str, FoundBy]] = {}
     for kind in KINDS:
         reported: tuple[str, ...] = getattr(extraction, kind)
-        names[f"{kind}_detected"], names[f"{kind}_in_scopes"] = ground(reported, text, watchlists[kind])
+        detected, watched, of_kind = ground(reported, text, watchlists[kind])
+        names[f"{kind}_detected"], names[f"{kind}_in_scopes"] = detected, watched
+        if of_kind:
+            found_by[kind] = of_kind
     return NormalizedItem(
         item_id=item_id(item),
         source_key=item.source_key,
@@ -148,12 +153,15 @@ def normalize(
         title=item.title,
         url=item.url,
         published_at=item.published_at,
+        date=item.published_at,
         ingested_at=ingested_at,
         language=item.language,
         content=item.content,
         content_hash=item.content_hash,
-        summary=" ".join(extraction.summary.split()),
+        # Only responses that an earlier version stored can be empty here.
+        summary=plain_summary(extraction.summary) or item.title,
         event_type=extraction.event_type,
+        names_found_by=found_by,
         **names,
     )
 

@@ -1,7 +1,8 @@
 """Whether a text contains a name, and whether a client watches it.
 
 A model may report a company that the text does not mention. Such a name is dropped: every name in ``<kind>_detected``
-is in the title or text of the item.
+is in the title or text of the item. And a model may overlook a name. Those that the client watches are therefore also
+searched for in the text.
 
 Two spellings are the same name when they differ in case, accents, Unicode form, a trademark sign (``UZEDY®``,
 ``UZEDY (R)``), or in hyphens and spaces (``long-acting``, ``long acting``, ``PharmaShell`` for ``Pharma Shell``). They
@@ -14,23 +15,27 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from vectora_normalize.items import FoundBy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 # Before NFKD, which would turn the sign ™ into the letters TM.
 _TRADEMARK = re.compile("[®™℠©]|\\((?:r|tm|sm|c)\\)", re.IGNORECASE)
 _GAP = re.compile(r"[\s_\-\u2010-\u2015\u2212\u00b7]+")
 _CURLY = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 _EDGE = " .,;:!?'\"()[]"
+_INVISIBLE: Final = frozenset({"Mn", "Cf"})  # accents; soft hyphens and joiners that nobody sees
+_MAX_NAME_CHARACTERS: Final = 120
+_MAX_ACRONYM_CHARACTERS: Final = 4
 
 
 def fold(text: str) -> str:
     """Return the text in one line without differences that do not make another name; single spaces separate words."""
     text = unicodedata.normalize("NFKD", _TRADEMARK.sub("", text).translate(_CURLY)).casefold()
-    # Combining marks are accents; format characters are soft hyphens and joiners that nobody sees.
-    visible = "".join(char for char in text if unicodedata.category(char) not in {"Mn", "Cf"})
+    visible = "".join(char for char in text if unicodedata.category(char) not in _INVISIBLE)
     return _GAP.sub(" ", visible).strip()
 
 
@@ -45,6 +50,7 @@ class Text:
     """A text in which names are looked up; folded once, because it is searched hundreds of times."""
 
     def __init__(self, *sections: str) -> None:
+        self._sections = sections
         # A line break is folded into a gap, so the sections are separated by a sign that no name contains.
         self._folded = " | ".join(map(fold, sections))
 
@@ -55,6 +61,55 @@ class Text:
         if not words or not all(word in self._folded for word in words):
             return False
         return _pattern(words).search(self._folded) is not None
+
+    def contains_watched(self, name: str) -> bool:
+        """Return whether the text contains a name that nobody but a rule has found.
+
+        An acronym of up to four letters has to be written in capitals: ``LAI`` is no French ``lai``, ``PEG`` no peg.
+        """
+        if not self.contains(name):
+            return False
+        acronym = _TRADEMARK.sub("", name).strip(_EDGE)
+        if len(acronym) > _MAX_ACRONYM_CHARACTERS or not acronym.isupper():
+            return True
+        as_written = re.compile(rf"(?<!\w){re.escape(acronym)}(?!\w)")
+        return any(as_written.search(section) for section in self._sections)
+
+    def spelling(self, name: str) -> str | None:
+        """Return a name as the source wrote it; None where the text does not contain it."""
+        words = _name_words(name)
+        for folded, positions, section in self._mapped if words else ():
+            if (found := _pattern(words).search(folded)) is not None:
+                return " ".join(section[positions[found.start()] : positions[found.end() - 1] + 1].split())
+        return None
+
+    @functools.cached_property
+    def _mapped(self) -> list[tuple[str, list[int], str]]:
+        """The folded sections, each with the position in the section of every folded character."""
+        return [(*_fold_with_positions(section), section) for section in self._sections]
+
+
+def _fold_with_positions(text: str) -> tuple[str, list[int]]:
+    """Return ``fold(text)``, without its last step (spaces at the ends), and where each of its characters stands."""
+    folded: list[str] = []
+    positions: list[int] = []
+    for position, character in _without_trademarks(text):
+        for char in unicodedata.normalize("NFKD", character.translate(_CURLY)).casefold():
+            if unicodedata.category(char) in _INVISIBLE:
+                continue
+            is_gap = _GAP.fullmatch(char) is not None
+            if not (is_gap and folded and folded[-1] == " "):
+                folded.append(" " if is_gap else char)
+                positions.append(position)
+    return "".join(folded), positions
+
+
+def _without_trademarks(text: str) -> Iterator[tuple[int, str]]:
+    start = 0
+    for match in (*_TRADEMARK.finditer(text), None):
+        end = len(text) if match is None else match.start()
+        yield from ((position, text[position]) for position in range(start, end))
+        start = end if match is None else match.end()
 
 
 @functools.lru_cache(maxsize=8192)
@@ -86,11 +141,13 @@ class Watchlist:
 
     def found_in(self, text: Text) -> list[str]:
         """Return the names that the text contains, in the order of the scope."""
-        return [name for name in self._spelling.values() if text.contains(name)]
+        return [name for name in self._spelling.values() if text.contains_watched(name)]
 
 
-def ground(names: Iterable[str], text: Text, watchlist: Watchlist) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return those of a model's names that may be reported.
+def ground(
+    names: Iterable[str], text: Text, watchlist: Watchlist
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, FoundBy]]:
+    """Return the names of an item: those of a model that may be reported, and the watched ones that the text contains.
 
     Args:
         names: The names of one kind that the model reported.
@@ -98,16 +155,22 @@ def ground(names: Iterable[str], text: Text, watchlist: Watchlist) -> tuple[tupl
         watchlist: The client's names of that kind.
 
     Returns:
-        The names that the text contains, each once, in the client's spelling where the client watches it and else in
-        the model's; and those of them that the client watches.
+        The names that the text contains, each once, those of the model first, in the client's spelling where the client
+        watches it and else as the source wrote it; those of them that the client watches; and how each was found.
     """
-    detected: dict[str, str] = {}
-    watched: dict[str, str] = {}
+    spellings: dict[str, str] = {}
+    found_by: dict[str, FoundBy] = {}
+    watched: dict[str, None] = {}
     for name in names:
-        if not text.contains(name):
+        key = name_key(name)
+        if len(name) > _MAX_NAME_CHARACTERS or key in spellings or not text.contains(name):
             continue
-        key, spelling = name_key(name), watchlist.spelling(name)
-        detected.setdefault(key, spelling or " ".join(name.split()))
-        if spelling:
-            watched.setdefault(key, spelling)
-    return tuple(detected.values()), tuple(watched.values())
+        spelling = watchlist.spelling(name)
+        if spelling is not None:
+            watched[spelling] = None
+        spellings[key] = spelling or text.spelling(name) or name
+        found_by[spellings[key]] = FoundBy.MODEL
+    for name in watchlist.found_in(text):
+        found_by[name] = FoundBy.BOTH if spellings.setdefault(name_key(name), name) in found_by else FoundBy.RULE
+        watched[name] = None
+    return tuple(spellings.values()), tuple(watched), found_by

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from vectora_normalize.contract import RunRequest
     from vectora_normalize.items import Scopes
+    from vectora_normalize.sources.config.scopes import WatchedNames
     from vectora_normalize.storage.objects import ObjectStore
 
 _MAX_LISTED_CLIENTS: Final = 50  # in the message about an unknown client
@@ -31,15 +32,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         client: The client's configuration.
         sources: The sources to read, in this order.
         disabled: Keys of sources that were selected, but are disabled in the catalogue.
+        skipped: Keys of sources that were selected, but are not read: their ingestion mode is ``api`` or ``none``.
         window: The days whose items are wanted.
         scopes: The client's names by kind.
+        warnings: Faults in parts of the configuration that this run does not use.
+        unsupported: What the configuration says and this project does not do, each path once.
     """
 
     client: catalog.ClientConfig
     sources: tuple[catalog.Source, ...]
     disabled: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
     window: Window
     scopes: Scopes
+    warnings: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
 
 class ClientContext(msgspec.Struct, frozen=True):
@@ -66,7 +73,7 @@ def load_client_context(client_id: str, config: ObjectStore) -> ClientContext:
         StoreError: The configuration could not be read.
     """
     client = _read_client(config, client_id)
-    return ClientContext(client, _read_scopes(client, config))
+    return ClientContext(client, _read_scopes(client, config).by_kind)
 
 
 def make_plan(request: RunRequest, config: ObjectStore, *, today: dt.date) -> Plan:
@@ -84,20 +91,23 @@ def make_plan(request: RunRequest, config: ObjectStore, *, today: dt.date) -> Pl
     """
     client = _read_client(config, request.client_id)
     known = catalog.parse_catalog(_read(config, catalog.CATALOG_KEY))
-    sources = catalog.select_sources(client, known, request.sources)
-    disabled = catalog.disabled_sources(client, known, request.sources)
-    if not sources:
-        raise _no_sources_error(request, disabled)
+    selection = catalog.select_sources(client, known, request.sources)
+    if not selection.sources:
+        raise _no_sources_error(request, selection)
+    watched = _read_scopes(client, config)
     return Plan(
         client=client,
-        sources=sources,
-        disabled=disabled,
+        sources=selection.sources,
+        disabled=selection.disabled,
+        skipped=selection.skipped,
         window=_window(request, client, today),
-        scopes=_read_scopes(client, config),
+        scopes=watched.by_kind,
+        warnings=(*client.warnings, *selection.warnings),
+        unsupported=(*client.unsupported, *known.unsupported, *watched.unsupported),
     )
 
 
-def _read_scopes(client: catalog.ClientConfig, config: ObjectStore) -> Scopes:
+def _read_scopes(client: catalog.ClientConfig, config: ObjectStore) -> WatchedNames:
     return resolve_scopes(client, {field: _read(config, key) for field, key in scope_files(client).items()})
 
 
@@ -136,17 +146,20 @@ def _read(config: ObjectStore, key: str) -> bytes:
         raise RunRefusedError(ErrorType.INVALID_CONFIGURATION, f"{error}; required by the configuration") from None
 
 
-def _no_sources_error(request: RunRequest, disabled: tuple[str, ...]) -> RunRefusedError:
+def _no_sources_error(request: RunRequest, selection: catalog.Selection) -> RunRefusedError:
+    given = [f"{key}, disabled in the catalogue" for key in selection.disabled]
+    given += [f"{key}, whose ingestion_mode is not read" for key in selection.skipped]
     if request.sources is not None:
-        given = ", ".join(disabled)
         return RunRefusedError(
             ErrorType.UNKNOWN_SOURCE,
-            f"sources: got {given}, disabled in the catalogue; accepted: at least one source with enabled: true",
+            f"sources: got {'; '.join(given)}; accepted: at least one source with enabled: true and "
+            "ingestion_mode rss or html",
         )
+    only = f" (it selects {'; '.join(given)})" if given else ""
     return RunRefusedError(
         ErrorType.INVALID_CONFIGURATION,
-        f"{catalog.client_key(request.client_id)}: source_config: selects no source that the catalogue enables; "
-        "required: at least one, by source_bouquets_enabled or sources_extra_enabled",
+        f"{catalog.client_key(request.client_id)}: source_config: selects no source that the catalogue enables{only}; "
+        "required: at least one with ingestion_mode rss or html, by source_bouquets_enabled or sources_extra_enabled",
     )
 
 

@@ -14,7 +14,7 @@ import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience import BatchReport, Fault
+from bedrock_resilience import BatchReport, Fault, ItemOutcome
 from bedrock_resilience.errors import BatchInterrupted
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.normalize.batch import normalize_items_batch
@@ -28,7 +28,7 @@ from vectora_normalize.pipeline.keys import ObjectKeys, add_rows, to_json
 from vectora_normalize.pipeline.plan import make_plan
 from vectora_normalize.pipeline.report import ReportInputs, run_report
 from vectora_normalize.pipeline.summary import RunSummary, counts, counts_by_source
-from vectora_normalize.pipeline.worklist import QUEUED, WorkList, make_work_list
+from vectora_normalize.pipeline.worklist import DRY_RUN, QUEUED, WorkList, make_work_list
 from vectora_normalize.sources.collect import ingest
 from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.leases import Lease
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 _NO_ITEMS: Final[Batch] = BatchReport(())
 _NO_WORK: Final = WorkList(items=(), entries={}, given_up=frozenset())
+_DRY_RUN_COUNTS: Final = {"DryRuns": 1.0}
 # Their exceptions are failures of a call, not programming errors, even where they are not classified.
 _SDK_PACKAGES: Final = frozenset({"boto3", "botocore", "urllib3"})
 
@@ -106,6 +107,8 @@ class _Run:
     def execute(self) -> RunSummary:
         plan = make_plan(self.request, self.dependencies.config, today=self.invocation.now.date())
         self.stopwatch.lap("configuration")
+        if self.request.dry_run:
+            return self._dry_run(plan)
         with self._admitted() as shared_with:
             ingested = self._ingest(plan)
             self.stopwatch.lap("ingest")
@@ -123,6 +126,25 @@ class _Run:
             self.dependencies.data.put(self.keys.report, to_json(summary.report))
         if error is not None:
             raise error
+        return summary
+
+    def _dry_run(self, plan: Plan) -> RunSummary:
+        """Fetch and count; write the report and nothing else. It changes nothing, so it needs no lease."""
+        ingested = self._ingest(plan)
+        self.stopwatch.lap("ingest")
+        normalizer = self._normalizer(plan)
+        work_list = make_work_list(ingested.items, self.backlog.adopt(), lambda item: normalizer.prepare(item).key)
+        batch = work_list.merge_outcomes(
+            BatchReport(
+                tuple(
+                    ItemOutcome(index=index, item=item, status="unstarted", reason=DRY_RUN)
+                    for index, item in enumerate(work_list.to_normalize)
+                ),
+                stopped=DRY_RUN,
+            )
+        )
+        summary = self._summarize(plan, ingested, work_list, batch, _refusal(ingested, _NO_ITEMS), None)
+        self.dependencies.data.put(self.keys.report, to_json(summary.report))
         return summary
 
     @contextlib.contextmanager
@@ -263,11 +285,14 @@ class _Run:
             items_normalized=len(batch.succeeded),
             seconds=seconds,
             refusal=refusal,
-            counts=counts(work_list, batch, sources_failed=failed, refused=refusal is not None, seconds=seconds),
-            by_source=counts_by_source(batch, failed),
+            # A dry run is none that an alarm may judge, or miss.
+            counts=_DRY_RUN_COUNTS
+            if self.request.dry_run
+            else counts(work_list, batch, sources_failed=failed, refused=refusal is not None, seconds=seconds),
+            by_source={} if self.request.dry_run else counts_by_source(batch, failed),
             report=run_report(inputs),
             report_key=self.keys.report,
-            items_key=self.keys.items if refusal is None else None,
+            items_key=self.keys.items if refusal is None and not self.request.dry_run else None,
         )
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 QUEUED: Final = "sent to the queue"
 """The reason of an item that was not started here and does not go to the backlog: a worker will normalise it."""
 
+DRY_RUN: Final = "dry run"
+"""The reason of an item that was not started because the event says ``dry_run``."""
+
 
 class WorkList(msgspec.Struct, frozen=True, kw_only=True):
     """The items of a run.

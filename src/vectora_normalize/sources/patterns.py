@@ -4,6 +4,8 @@ A pattern is written in the dialect of Python's ``re`` module and must compile t
 which accepts the same dialect and, unlike ``re``, supports a timeout. A pattern that times out is not used again, so it
 costs a quarter of a second once, not once for each item. All patterns of a list share a time budget, for those that are
 slow without timing out.
+
+A pattern may be written as a Python raw string, ``r"..."``: people copy it like that, and YAML keeps the quotes.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ TIMEOUT_SECONDS: Final = 0.25
 
 MAX_TEXT_LENGTH: Final = 20_000
 """Characters of a text that are searched."""
+
+
+_RAW_STRING: Final = re.compile(r"""[rR](?P<quote>["'])(?P<pattern>.*)(?P=quote)""", re.DOTALL)
 
 
 def unmet_requirement(pattern: str) -> str | None:
@@ -107,6 +112,8 @@ class Patterns:
 
 
 def _compile(pattern: str) -> Any:  # noqa: ANN401 - regex has no types
+    if (raw := _RAW_STRING.fullmatch(pattern)) is not None:
+        pattern = raw["pattern"]
     import regex  # noqa: PLC0415 - most cold starts need no pattern
 
     with warnings.catch_warnings():

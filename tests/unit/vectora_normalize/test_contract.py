@@ -71,13 +71,32 @@ def test_an_event_that_is_not_an_object_is_refused(event: object) -> None:
 
 @pytest.mark.parametrize(
     "client_id",
-    ["", " ", "../secrets", "a/b", "a\\b", "a.b", "..", "é", "a b", "a\n", "-a", "_a", "a" * 65, 7, True, ["a"], {}],
+    [
+        "",
+        " ",
+        "../secrets",
+        "a/b",
+        "a\\b",
+        "a..b",
+        "a.",
+        "..",
+        "é",
+        "a b",
+        "a\n",
+        "-a",
+        "_a",
+        "a" * 65,
+        7,
+        True,
+        ["a"],
+        {},
+    ],
 )
 def test_an_unsafe_client_id_is_refused(client_id: object) -> None:
     assert str(refusal({"client_id": client_id})).startswith("client_id: got ")
 
 
-@pytest.mark.parametrize("client_id", ["a", "A-1", "lai_weekly_v9", "9" * 64])
+@pytest.mark.parametrize("client_id", ["a", "A-1", "lai_weekly_v9", "9" * 64, "lai_weekly_v2.4", "a.b.c"])
 def test_a_safe_client_id_is_accepted(client_id: str) -> None:
     assert parse_event({"client_id": client_id}, today=TODAY).client_id == client_id
 
@@ -98,7 +117,21 @@ def test_the_shortest_and_the_longest_period_are_accepted(days: int) -> None:
     assert parse_event({"client_id": "c", "period_days": days}, today=TODAY).period_days == days
 
 
-@pytest.mark.parametrize("sources", [[], "a", "", {}, 3, [""], [" "], ["a", 1], ["a", None], [["a"]]])
+def test_an_empty_list_of_sources_means_those_of_the_client() -> None:
+    assert parse_event({"client_id": "c", "sources": []}, today=TODAY).sources is None
+
+
+@pytest.mark.parametrize(("value", "expected"), [(True, True), (False, False), (None, False)])
+def test_a_dry_run_is_true_or_false(*, value: object, expected: bool) -> None:
+    assert parse_event({"client_id": "c", "dry_run": value}, today=TODAY).dry_run is expected
+
+
+@pytest.mark.parametrize("value", ["true", 1, [], {}])
+def test_any_other_dry_run_is_refused(value: object) -> None:
+    assert str(refusal({"client_id": "c", "dry_run": value})) == f"dry_run: got {value!r}; accepted: true or false"
+
+
+@pytest.mark.parametrize("sources", ["a", "", {}, 3, [""], [" "], ["a", 1], ["a", None], [["a"]]])
 def test_sources_that_are_not_a_list_of_keys_are_refused(sources: object) -> None:
     message = str(refusal({"client_id": "c", "sources": sources}))
     assert message.startswith(f"sources: got {sources!r}; accepted: a list of different source keys")
@@ -147,7 +180,13 @@ def test_a_window_that_ends_in_the_future_may_begin_there() -> None:
 
 
 def test_all_faults_are_reported_at_once() -> None:
-    event: dict[str, object] = {"client_id": "a/b", "period_days": -1, "sources": [], "from_date": "x", "to_date": "y"}
+    event: dict[str, object] = {
+        "client_id": "a/b",
+        "period_days": -1,
+        "sources": ["a", 1],
+        "from_date": "x",
+        "to_date": "y",
+    }
     faults = refusal(event).faults
     assert [fault.partition(":")[0] for fault in faults] == [
         "client_id",

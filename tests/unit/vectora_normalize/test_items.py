@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from support.schemas import conforms
-from vectora_normalize.items import KINDS, EventType, NormalizedItem, RawItem, hash_content, items_schema
+from vectora_normalize.items import KINDS, EventType, FoundBy, NormalizedItem, RawItem, hash_content, items_schema
 
 RAW = RawItem(
     source_key="press_corporate__medincell",
@@ -30,12 +30,14 @@ NORMALIZED = NormalizedItem(
     title=RAW.title,
     url=RAW.url,
     published_at=dt.date(2026, 11, 20),
+    date=dt.date(2026, 11, 20),
     ingested_at=dt.datetime(2026, 11, 21, 6, 0, tzinfo=dt.UTC),
     language="en",
     content=RAW.content,
     content_hash=RAW.content_hash,
     summary="It grows.",
     event_type=EventType.FINANCIAL_RESULTS,
+    names_found_by={"companies": {"x": FoundBy.BOTH}},
     **NAMES,
 )
 
@@ -57,6 +59,7 @@ def test_a_normalized_item_has_exactly_the_fields_its_readers_know() -> None:
         "title",
         "url",
         "published_at",
+        "date",
         "ingested_at",
         "language",
         "content",
@@ -73,14 +76,16 @@ def test_a_normalized_item_has_exactly_the_fields_its_readers_know() -> None:
         "trademarks_in_scopes",
         "indications_detected",
         "indications_in_scopes",
+        "names_found_by",
     ]
 
 
 def test_dates_are_iso_and_names_are_lists() -> None:
     fields = NORMALIZED.to_dict()
-    assert fields["published_at"] == "2026-11-20"
+    assert fields["published_at"] == fields["date"] == "2026-11-20"
     assert fields["ingested_at"] == "2026-11-21T06:00:00Z"
     assert fields["companies_detected"] == ["x"]
+    assert fields["names_found_by"] == {"companies": {"x": "both"}}
 
 
 def test_the_event_types_are_those_of_the_newsletter() -> None:
@@ -104,6 +109,8 @@ def test_the_event_types_are_those_of_the_newsletter() -> None:
         ("event_type", "gossip"),
         ("published_at", "yesterday"),
         ("companies_detected", "MedinCell"),
+        ("date", None),
+        ("names_found_by", {"companies": {"x": "guess"}}),
         ("mood", "bullish"),
     ],
 )

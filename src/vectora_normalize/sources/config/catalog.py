@@ -1,11 +1,12 @@
 """Client configurations and the source catalogue: YAML files to frozen values, and the selection of a run's sources.
 
-Real files have many more sections (matching, scoring, newsletter). Unknown keys are ignored; they are not faults.
+Real files have many more sections (matching, scoring, newsletter). Unknown keys are not faults: the run report lists
+each once. Neither are mistakes in parts of the catalogue that a run does not use: they are warnings.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -27,6 +28,8 @@ _MIN_CONTENT_LENGTH = 50
 _MAX_CONTENT_LENGTH = 100_000
 _MAX_WORD_COUNT = 10_000
 _MAX_LISTED_NAMES = 200  # accepted names in a message
+_READABLE_MODES: Final = ("rss", "html")
+_SKIPPED_MODES: Final = ("api", "none")
 SCOPE_FIELDS: Final = ("company_scope", "molecule_scope", "technology_scope", "trademark_scope", "indication_scope")
 """The fields of a watch domain that name a scope."""
 
@@ -56,6 +59,8 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
         extra_sources: The keys of sources that are enabled in addition.
         content_filters: The filters for items.
         scope_names: Field of a watch domain (one of ``SCOPE_FIELDS``) to the scopes that the client's domains name.
+        warnings: Faults in parts that a run does not use, such as a disabled watch domain.
+        unsupported: Paths of the values that this project does not read.
     """
 
     client_id: str
@@ -67,6 +72,8 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     extra_sources: tuple[str, ...] = ()
     content_filters: ContentFilters = ContentFilters()
     scope_names: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    warnings: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +82,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         source_key: The unique name.
         source_type: The type, such as ``press_corporate``.
-        ingestion_mode: ``rss`` for feeds of any format, ``html`` for listing pages.
+        ingestion_mode: ``rss`` for feeds of any format, ``html`` for listing pages; ``api`` and ``none`` are not read.
         rss_url: URL of the feed.
         html_url: URL of the listing page.
         homepage_url: URL of the website; the fallback for items without a link.
@@ -108,12 +115,37 @@ class Catalog(msgspec.Struct, frozen=True):
     """The source catalogue.
 
     Args:
-        sources: Source key to source.
+        sources: Source key to source, also of sources with faults.
         bouquets: Bouquet id to source keys; clients enable bouquets.
+        source_faults: Source key to the faults of its entry; a run that selects the source fails with them.
+        bouquet_faults: The same for bouquets.
+        warnings: The faults of entries that nobody can select, because they have no name.
+        unsupported: Paths of the values that this project does not read.
     """
 
     sources: dict[str, Source]
     bouquets: dict[str, tuple[str, ...]]
+    source_faults: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, "tuple[str, ...]"])
+    bouquet_faults: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, "tuple[str, ...]"])
+    warnings: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """The sources of a run.
+
+    Args:
+        sources: The sources to read, in the order of the configuration, without duplicates.
+        disabled: Keys of selected sources that the catalogue disables.
+        skipped: Keys of selected sources whose ingestion mode is ``api`` or ``none``.
+        warnings: The faults of the parts of the catalogue that the run does not use, and one line for the sources that
+            are skipped.
+    """
+
+    sources: tuple[Source, ...]
+    disabled: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def client_key(client_id: str) -> str:
@@ -135,6 +167,7 @@ def parse_client_config(data: bytes, file: str) -> ClientConfig:
     root = Fields(read_mapping(data, file), faults)
     profile, sources = root.mapping("client_profile"), root.mapping("source_config")
     period = root.mapping("pipeline").integer("default_period_days", 0, least=1, most=MAX_PERIOD_DAYS)
+    scope_names, unused = _read_scope_names(root.mappings("watch_domains", separate=True), faults)
     config = ClientConfig(
         client_id=profile.required_string("client_id"),
         name=profile.string("name"),
@@ -144,40 +177,65 @@ def parse_client_config(data: bytes, file: str) -> ClientConfig:
         bouquets=sources.strings("source_bouquets_enabled"),
         extra_sources=sources.strings("sources_extra_enabled"),
         content_filters=_read_filters(sources.mapping("content_filters")),
-        scope_names=_read_scope_names(root.mappings("watch_domains")),
+        scope_names=scope_names,
+        warnings=unused,
     )
     faults.raise_if_any()
-    return config
+    return msgspec.structs.replace(config, unsupported=_unsupported(root, file))
 
 
 def parse_catalog(data: bytes, file: str = CATALOG_KEY) -> Catalog:
-    """Return the source catalogue.
+    """Return the source catalogue; the faults of an entry concern only the runs that select it.
 
     Args:
         data: The content of the file.
         file: The name of the file, for messages.
 
     Raises:
-        ConfigurationError: Lists all faults of the file.
+        ConfigurationError: The file is not YAML, or has no list of sources.
     """
     faults = Faults(file)
     root = Fields(read_mapping(data, file), faults)
-    sources = [_read_source(fields) for fields in root.mappings("sources")]
-    bouquets = [
-        (fields.required_string("bouquet_id"), fields.strings("source_keys")) for fields in root.mappings("bouquets")
-    ]
-    for field, names in (
-        ("sources[].source_key", [source.source_key for source in sources]),
-        ("bouquets[].bouquet_id", [name for name, _ in bouquets]),
-    ):
-        for name in sorted(name for name, times in Counter(names).items() if times > 1 and name):
-            faults.add(field, name, "a name that no other entry has")
-    faults.raise_if_any()
-    return Catalog({source.source_key: source for source in sources}, dict(bouquets))
+    sources: dict[str, Source] = {}
+    bouquets: dict[str, tuple[str, ...]] = {}
+    of_sources: dict[str, tuple[str, ...]] = {}
+    of_bouquets: dict[str, tuple[str, ...]] = {}
+    unnamed: list[str] = []
+    for fields in root.mappings("sources", separate=True):
+        source = _read_source(fields)
+        known = sources.setdefault(source.source_key, source)
+        _add_faults(fields, "source_key", source.source_key, of_sources, unnamed, repeated=known is not source)
+    if not sources:
+        faults.raise_if_any()
+    for fields in root.mappings("bouquets", separate=True):
+        name, members = fields.required_string("bouquet_id"), fields.strings("source_keys")
+        repeated = name in bouquets
+        bouquets.setdefault(name, members)
+        _add_faults(fields, "bouquet_id", name, of_bouquets, unnamed, repeated=repeated)
+    for unusable in (sources, bouquets, of_sources, of_bouquets):
+        unusable.pop("", None)
+    warnings = (*faults.texts, *unnamed)
+    return Catalog(sources, bouquets, of_sources, of_bouquets, warnings, _unsupported(root, file))
 
 
-def select_sources(config: ClientConfig, catalog: Catalog, override: Sequence[str] | None = None) -> tuple[Source, ...]:
-    """Return the enabled sources of a run, in the order of the configuration, without duplicates.
+def _add_faults(
+    fields: Fields, field: str, name: str, known: dict[str, tuple[str, ...]], unnamed: list[str], *, repeated: bool
+) -> None:
+    """Record the faults of an entry under its name, or among those of the entries without one."""
+    if repeated and name:
+        fields.refuse(field, name, "a name that no other entry has")
+    if not name:
+        unnamed.extend(fields.faults)
+    elif fields.faults:
+        known[name] = known.get(name, ()) + fields.faults
+
+
+def _unsupported(root: Fields, file: str) -> tuple[str, ...]:
+    return tuple(f"{file}: {path}" for path in list(root.unread())[:_MAX_LISTED_NAMES])
+
+
+def select_sources(config: ClientConfig, catalog: Catalog, override: Sequence[str] | None = None) -> Selection:
+    """Return the sources of a run.
 
     Args:
         config: The client, with its bouquets and extra sources.
@@ -186,14 +244,37 @@ def select_sources(config: ClientConfig, catalog: Catalog, override: Sequence[st
 
     Raises:
         RunRefusedError: UNKNOWN_SOURCE: the event names a source that is not in the catalogue.
-        ConfigurationError: The client's configuration, or one of its bouquets, names such a source.
+        ConfigurationError: The client's configuration, or one of its bouquets, names such a source; or the entry of a
+            source or bouquet that the run uses has a fault.
     """
-    return tuple(source for source in _selected(config, catalog, override) if source.enabled)
+    bouquets = config.bouquets if override is None else ()
+    selected = _selected(config, catalog, override)
+    enabled = [source for source in selected if source.enabled]
+    sources = tuple(source for source in enabled if source.ingestion_mode not in _SKIPPED_MODES)
+    faults = [fault for name in bouquets for fault in catalog.bouquet_faults.get(name, ())]
+    faults += [fault for source in sources for fault in catalog.source_faults.get(source.source_key, ())]
+    if faults:
+        raise ConfigurationError(*faults)
+    return Selection(
+        sources=sources,
+        disabled=tuple(source.source_key for source in selected if not source.enabled),
+        skipped=tuple(source.source_key for source in enabled if source.ingestion_mode in _SKIPPED_MODES),
+        warnings=tuple(islice(_warnings(catalog, used_bouquets=bouquets), _MAX_LISTED_NAMES)),
+    )
 
 
-def disabled_sources(config: ClientConfig, catalog: Catalog, override: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Return the keys of the selected sources that ``select_sources`` skips because the catalogue disables them."""
-    return tuple(source.source_key for source in _selected(config, catalog, override) if not source.enabled)
+def _warnings(catalog: Catalog, *, used_bouquets: Iterable[str]) -> Iterable[str]:
+    """Yield the faults of everything that a run does not use; those of what it uses would have ended it."""
+    yield from catalog.warnings
+    for faults in (catalog.source_faults, catalog.bouquet_faults):
+        for of_entry in faults.values():
+            yield from of_entry
+    for name, members in catalog.bouquets.items():
+        if name not in used_bouquets:
+            yield from _unknown(f"{CATALOG_KEY}: bouquet {name}: source_keys", members, catalog.sources)
+    skipped = [source.source_key for source in catalog.sources.values() if source.ingestion_mode in _SKIPPED_MODES]
+    if skipped:
+        yield f"{CATALOG_KEY}: ingestion_mode: {' and '.join(_SKIPPED_MODES)} are not read: {', '.join(skipped)}"
 
 
 def _selected(config: ClientConfig, catalog: Catalog, override: Sequence[str] | None) -> list[Source]:
@@ -236,22 +317,29 @@ def _read_filters(fields: Fields) -> ContentFilters:
     return ContentFilters(min_word_count=words, exclude_patterns=patterns)
 
 
-def _read_scope_names(domains: Iterable[Fields]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the scopes of all enabled domains, by field."""
+def _read_scope_names(
+    domains: Iterable[Fields], faults: Faults
+) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], tuple[str, ...]]:
+    """Return the scopes of all enabled domains, by field, and the faults of the others."""
     names: dict[str, dict[str, None]] = {field: {} for field in SCOPE_FIELDS}
+    unused: list[str] = []
     for domain in domains:
         enabled = domain.boolean("enabled", default=True)
         for field in SCOPE_FIELDS:
             name = domain.string(field)
             if name and enabled:
                 names[field][name] = None
-    return tuple((field, tuple(scopes)) for field, scopes in names.items() if scopes)
+        if enabled:
+            faults.extend(domain.faults)
+        else:
+            unused.extend(domain.faults)
+    return tuple((field, tuple(scopes)) for field, scopes in names.items() if scopes), tuple(unused)
 
 
 def _read_source(fields: Fields) -> Source:
     mode = fields.string("ingestion_mode") or "rss"
-    if mode not in {"rss", "html"}:
-        fields.refuse("ingestion_mode", mode, "rss or html")
+    if mode not in (*_READABLE_MODES, *_SKIPPED_MODES):
+        fields.refuse("ingestion_mode", mode, "rss or html; sources with api or none are not read")
     return Source(
         source_key=fields.required_string("source_key"),
         source_type=fields.string("source_type"),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from vectora_normalize.contract import show
 from vectora_normalize.sources.config.safeyaml import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+_INDEX: Final = re.compile(r"\[\d+\]")
+_MAX_KEY_CHARACTERS: Final = 80  # of a key in a message
+# They tell people something, and a program nothing.
+_DESCRIPTIVE_KEYS: Final = frozenset({"notes", "description", "metadata", "_metadata"})
 _ACCEPTED_STRING = "a string (in quotes, if it looks like a number, a date or yes/no)"
 
 
 class Faults:
-    """The faults of one file.
+    """The faults of one file, or of one entry of it.
 
     Args:
         file: The name of the file.
@@ -24,9 +29,18 @@ class Faults:
         self.file = file
         self._texts: list[str] = []
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The faults, in the order in which they were found."""
+        return tuple(self._texts)
+
     def add(self, field: str, given: object, accepted: str) -> None:
         """Record that the value of a field is not accepted."""
         self._texts.append(f"{self.file}: {field}: got {show(given)}; accepted: {accepted}")
+
+    def extend(self, texts: Iterable[str]) -> None:
+        """Record faults that were found elsewhere."""
+        self._texts.extend(texts)
 
     def raise_if_any(self) -> None:
         """Raise one exception with all faults; do nothing where there is none.
@@ -54,6 +68,26 @@ class Fields:
         self._values = values
         self._faults = faults
         self._path = path
+        self._known: set[str] = set()
+        self._children: list[Fields] = []
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The faults that were found so far, where this mapping records them."""
+        return self._faults.texts
+
+    def unread(self) -> Iterator[str]:
+        """Yield the path of each value that was not read, such as ``sources[].tags``, once for all entries of a list.
+
+        Values that are empty, and keys that only describe something, are left out.
+        """
+        found: dict[str, None] = {}
+        for key, value in self._values.items():
+            if key not in self._known and key not in _DESCRIPTIVE_KEYS and value not in (None, "", [], {}):
+                found[_INDEX.sub("[]", self._path) + str(key)[:_MAX_KEY_CHARACTERS]] = None
+        for child in self._children:
+            found.update(dict.fromkeys(child.unread()))
+        yield from found
 
     def refuse(self, name: str, given: object, accepted: str) -> None:
         """Record that the value of a field is not accepted."""
@@ -61,7 +95,7 @@ class Fields:
 
     def string(self, name: str, default: str = "") -> str:
         """Return a string, stripped."""
-        value = self._values.get(name)
+        value = self._value(name)
         if value is None:
             return default
         if not isinstance(value, str):
@@ -71,7 +105,7 @@ class Fields:
 
     def required_string(self, name: str) -> str:
         """Return a string that is neither missing nor empty."""
-        value = self._values.get(name)
+        value = self._value(name)
         string = self.string(name)
         if not string and (value is None or isinstance(value, str)):
             self.refuse(name, value, "a string that is not empty")
@@ -79,7 +113,7 @@ class Fields:
 
     def boolean(self, name: str, *, default: bool) -> bool:
         """Return true or false."""
-        value = self._values.get(name)
+        value = self._value(name)
         if value is None:
             return default
         if not isinstance(value, bool):
@@ -89,7 +123,7 @@ class Fields:
 
     def integer(self, name: str, default: int, *, least: int, most: int) -> int:
         """Return a whole number from ``least`` to ``most``."""
-        value = self._values.get(name)
+        value = self._value(name)
         if value is None:
             return default
         # bool is a subclass of int.
@@ -100,20 +134,26 @@ class Fields:
 
     def strings(self, name: str) -> tuple[str, ...]:
         """Return a list of strings, stripped, without empty ones and without duplicates."""
-        value = self._values.get(name)
+        value = self._value(name)
         return () if value is None else read_strings(value, self._path + name, self._faults)
 
     def mapping(self, name: str) -> Fields:
         """Return a nested mapping; an empty one where it is missing."""
-        value = self._values.get(name)
+        value = self._value(name)
         mapping = _as_mapping(value)
         if mapping is None and value is not None:
             self.refuse(name, value, "a mapping")
-        return Fields(mapping or {}, self._faults, f"{self._path}{name}.")
+        return self._child(mapping or {}, self._faults, f"{self._path}{name}.")
 
-    def mappings(self, name: str) -> Iterator[Fields]:
-        """Yield the mappings of a list; none where it is missing."""
-        value = self._values.get(name)
+    def mappings(self, name: str, *, separate: bool = False) -> Iterator[Fields]:
+        """Yield the mappings of a list; none where it is missing.
+
+        Args:
+            name: The field.
+            separate: Whether each mapping records its faults on its own (``Fields.faults``), and not with those of the
+                file.
+        """
+        value = self._value(name)
         members = _as_list(value)
         if members is None and value is not None:
             self.refuse(name, value, "a list of mappings")
@@ -123,7 +163,17 @@ class Fields:
             if mapping is None:
                 self._faults.add(path, member, "a mapping")
             else:
-                yield Fields(mapping, self._faults, f"{path}.")
+                faults = Faults(self._faults.file) if separate else self._faults
+                yield self._child(mapping, faults, f"{path}.")
+
+    def _value(self, name: str) -> object:
+        self._known.add(name)
+        return self._values.get(name)
+
+    def _child(self, values: Mapping[str, Any], faults: Faults, path: str) -> Fields:
+        child = Fields(values, faults, path)
+        self._children.append(child)
+        return child
 
 
 def read_strings(value: object, field: str, faults: Faults) -> tuple[str, ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import msgspec
+
+from vectora_normalize.items import Scopes  # noqa: TC001 - msgspec reads the annotations
 from vectora_normalize.sources.config.fields import Faults, read_strings
 from vectora_normalize.sources.config.safeyaml import ConfigurationError, read_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from vectora_normalize.items import Scopes
     from vectora_normalize.sources.config.catalog import ClientConfig
 
 KIND_OF_FIELD: Final = {
@@ -35,7 +37,19 @@ def scope_files(config: ClientConfig) -> dict[str, str]:
     return {field: scope_key(field) for field, _ in config.scope_names}
 
 
-def resolve_scopes(config: ClientConfig, files: Mapping[str, bytes]) -> Scopes:
+class WatchedNames(msgspec.Struct, frozen=True):
+    """The names that a client watches.
+
+    Args:
+        by_kind: Kind to names.
+        unsupported: The parts of its scopes that are not used, such as ``negative_terms``.
+    """
+
+    by_kind: Scopes
+    unsupported: tuple[str, ...] = ()
+
+
+def resolve_scopes(config: ClientConfig, files: Mapping[str, bytes]) -> WatchedNames:
     """Return the names that a client watches, by kind, in the order and spelling of the scope files, each once.
 
     A scope is a list of names or a mapping of such lists. Of a mapping, ``negative_terms`` and keys that begin with
@@ -50,12 +64,15 @@ def resolve_scopes(config: ClientConfig, files: Mapping[str, bytes]) -> Scopes:
     """
     scopes: dict[str, tuple[str, ...]] = dict.fromkeys(KIND_OF_FIELD.values(), ())
     problems: list[str] = []
+    unsupported: dict[str, None] = {}
     for field, names in config.scope_names:
         file = scope_key(field)
         faults = Faults(file)
         try:
             available = read_mapping(files[field], file)
             watched = [name for scope in names for name in _read_scope(available, scope, faults)]
+            ignored = (f"{file}: {scope}.{key}" for scope in names for key in _ignored(available.get(scope)))
+            unsupported.update(dict.fromkeys(ignored))
             faults.raise_if_any()
         except ConfigurationError as error:
             problems.extend(error.faults)
@@ -63,7 +80,13 @@ def resolve_scopes(config: ClientConfig, files: Mapping[str, bytes]) -> Scopes:
             scopes[KIND_OF_FIELD[field]] = tuple(dict.fromkeys(watched))
     if problems:
         raise ConfigurationError(*problems)
-    return scopes
+    return WatchedNames(scopes, tuple(unsupported))
+
+
+def _ignored(scope: object) -> Iterable[str]:
+    """Yield the keys of a scope's lists that are not watched."""
+    keys = map(str, cast("dict[object, object]", scope)) if isinstance(scope, dict) else ()
+    return (key for key in keys if key == _NEGATIVE_TERMS)
 
 
 def _read_scope(available: Mapping[str, Any], scope: str, faults: Faults) -> Iterable[str]:

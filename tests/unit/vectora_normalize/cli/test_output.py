@@ -46,11 +46,19 @@ def report(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         "unstarted": 0,
         "attempts": 11,
         "throttles": 2,
+        "retry_rate": 0.1818,
         "faults": {},
         "stopped": None,
     }
     work = {"invoked": 8, "reused": 0, "joined": 0, "queued": 0, "resumed": 0, "given_up": 0}
-    return {"sources": [source], "bedrock": {**numbers, **changes}, "work": work, "items": []}
+    return {
+        "sources": [source],
+        "bedrock": {**numbers, **changes},
+        "work": work,
+        "items": [],
+        "warnings": [],
+        "unsupported": [],
+    }
 
 
 def summary_of(run_report: dict[str, Any]) -> RunSummary:

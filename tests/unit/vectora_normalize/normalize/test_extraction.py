@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import msgspec
 import pytest
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.retrying._faults import classify
 from support.items import raw_item
 from support.schemas import conforms
-from vectora_normalize.items import EventType, items_schema
+from vectora_normalize.items import EventType, FoundBy, items_schema
 from vectora_normalize.normalize.extraction import (
     Extraction,
     MalformedExtractionError,
@@ -123,6 +124,24 @@ def test_an_item_is_grounded_in_its_title_and_its_text() -> None:
     assert normalized.trademarks_detected == ("UZEDY®",)
     assert normalized.trademarks_in_scopes == ("UZEDY®",)
     assert normalized.indications_detected == ()
+    assert normalized.names_found_by == {
+        "companies": {"Teva": FoundBy.BOTH},
+        "molecules": {"risperidone": FoundBy.MODEL},
+        "trademarks": {"UZEDY®": FoundBy.BOTH},
+    }
+
+
+def test_a_watched_name_that_the_model_overlooked_is_found_by_rule() -> None:
+    item = raw_item("Nanexa signs with Moderna.", title="News")
+    scopes = {"companies": ("Moderna", "Nanexa")}
+    normalized = normalize(item, read_answer(answer(call(FIELDS))), watchlists_of(scopes), ingested_at=NOW)
+    assert normalized.companies_detected == normalized.companies_in_scopes == ("Moderna", "Nanexa")
+    assert normalized.names_found_by == {"companies": {"Moderna": FoundBy.RULE, "Nanexa": FoundBy.RULE}}
+
+
+def test_a_stored_summary_of_which_nothing_is_left_is_replaced_by_the_title() -> None:
+    stored = msgspec.structs.replace(read_answer(answer(call(FIELDS))), summary="https://e.org")
+    assert normalize(raw_item(title="Teva"), stored, watchlists_of({}), ingested_at=NOW).summary == "Teva"
 
 
 def test_an_item_keeps_what_its_source_said() -> None:
@@ -132,6 +151,7 @@ def test_an_item_keeps_what_its_source_said() -> None:
     for field in ("source_key", "source_type", "title", "url", "published_at", "language", "content", "content_hash"):
         assert getattr(normalized, field) == getattr(item, field)
     assert normalized.ingested_at == NOW
+    assert normalized.date == item.published_at
     assert normalized.summary == "UZEDY grows."
     assert normalized.event_type is EventType.FINANCIAL_RESULTS
     assert conforms([normalized.to_dict()], items_schema())

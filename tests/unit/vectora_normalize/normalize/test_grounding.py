@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vectora_normalize.items import FoundBy
 from vectora_normalize.normalize.grounding import Text, Watchlist, ground, name_key
 
 
@@ -101,13 +102,57 @@ def test_watched_names_are_found_in_the_order_of_the_scope() -> None:
 def test_names_are_grounded_and_spelt_as_the_client_spells_them() -> None:
     text = Text("Teva and MedinCell", "UZEDY® grew 30 %. Long acting is  the word.")
     watchlist = Watchlist(["Uzedy", "MedinCell", "Camurus"])
-    detected, watched = ground(["UZEDY", "Camurus", "Uzedy®", "Teva", "Pfizer", "long-acting"], text, watchlist)
-    assert detected == ("Uzedy", "Teva", "long-acting")
-    assert watched == ("Uzedy",)
+    reported = ["UZEDY", "Camurus", "Uzedy®", "Teva", "Pfizer", "long-acting"]
+    detected, watched, found_by = ground(reported, text, watchlist)
+    assert detected == ("Uzedy", "Teva", "Long acting", "MedinCell")
+    assert watched == ("Uzedy", "MedinCell")
+    assert found_by == {
+        "Uzedy": FoundBy.BOTH,
+        "Teva": FoundBy.MODEL,
+        "Long acting": FoundBy.MODEL,
+        "MedinCell": FoundBy.RULE,
+    }
 
 
-def test_a_name_that_is_not_watched_keeps_the_spelling_of_the_model_on_one_line() -> None:
-    assert ground(["Novo\n Nordisk"], Text("Novo Nordisk"), Watchlist([])) == (("Novo Nordisk",), ())
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Novo\n Nordisk", "Novo  NORDISK"),
+        ("Nane\u202exa", "Nanexa"),
+        ("pharmashell depot", "PharmaShell® depot"),
+        ("uzedy", "UZEDY"),
+        ("long-acting", "long\u2011acting"),
+        ("ViiV", "\uff36\uff49\uff49\uff36"),
+    ],
+)
+def test_a_name_that_is_not_watched_is_spelt_as_the_source_wrote_it(name: str, written: str) -> None:
+    detected, watched, _ = ground([name], Text("News", f"The (new) ® {written}, of today."), Watchlist([]))
+    assert (detected, watched) == ((" ".join(written.split()),), ())
+
+
+def test_a_name_that_the_text_does_not_contain_has_no_spelling() -> None:
+    assert Text("Camurus").spelling("Teva") is None
+    assert Text("Camurus").spelling("...") is None
+
+
+def test_a_long_name_is_none() -> None:
+    text = "word " * 40
+    assert ground([text], Text(text), Watchlist([])) == ((), (), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("the LAI market", True), ("(LAI)", True), ("BEPO® and more", False), ("a lai of Marie", False), ("LAIT", False)],
+)
+def test_a_rule_finds_an_acronym_only_in_capitals(text: str, *, found: bool) -> None:
+    assert (Watchlist(["LAI"]).found_in(Text(text)) == ["LAI"]) is found
+
+
+@pytest.mark.parametrize("text", ["bepo grew", "BEPO™ grew"])
+def test_a_model_may_find_an_acronym_in_any_letters(text: str) -> None:
+    detected, watched, found_by = ground(["bepo"], Text(text), Watchlist(["BEPO®"]))
+    assert (detected, watched) == (("BEPO®",), ("BEPO®",))
+    assert found_by == {"BEPO®": FoundBy.BOTH if "BEPO" in text else FoundBy.MODEL}
 
 
 @given(st.lists(words, max_size=6), st.lists(words, max_size=6), st.text(max_size=40))
@@ -115,7 +160,9 @@ def test_what_is_watched_was_detected_and_what_is_detected_is_in_the_text(
     names: list[str], scope: list[str], content: str
 ) -> None:
     text = Text(content)
-    detected, watched = ground(names, text, Watchlist(scope))
+    detected, watched, found_by = ground(names, text, Watchlist(scope))
+    assert set(found_by) == set(detected)
+    assert set(Watchlist(scope).found_in(text)) <= set(watched)
     assert set(watched) <= set(detected)
     assert set(watched) <= set(scope)
     assert all(map(text.contains, detected))

@@ -115,6 +115,25 @@ def test_sources_that_are_all_disabled_are_refused(config: FolderStore) -> None:
     assert str(refused).startswith("sources: got idle, disabled in the catalogue")
 
 
+def test_sources_that_are_not_read_are_skipped_with_a_warning(config: FolderStore) -> None:
+    key = "canonical/sources/source_catalog.yaml"
+    config.put(key, config.get(key).replace(b"source_key: two", b"ingestion_mode: api, source_key: two"))
+    made = plan(config)
+    assert [source.source_key for source in made.sources] == ["one"]
+    assert made.skipped == ("two",)
+    assert made.warnings == (f"{key}: ingestion_mode: api and none are not read: two",)
+    refused = refusal(config, sources=("two", "idle"))
+    assert refused.error_type is ErrorType.UNKNOWN_SOURCE
+    assert "two, whose ingestion_mode is not read" in str(refused)
+    configure(config, small="client_profile: {client_id: small}\nsource_config: {sources_extra_enabled: [idle]}")
+    assert "(it selects idle, disabled in the catalogue)" in str(refusal(config))
+
+
+def test_what_the_files_say_and_nobody_reads_is_in_the_plan(config: FolderStore) -> None:
+    configure(config, small=CLIENT + "scoring_config: {weight: 2}\n")
+    assert plan(config).unsupported[0] == "clients/small.yaml: scoring_config"
+
+
 def test_a_client_that_selects_nothing_is_refused(config: FolderStore) -> None:
     configure(config, small="client_profile: {client_id: small}")
     refused = refusal(config)

@@ -135,6 +135,50 @@ def test_the_summary_is_requested_in_the_language_of_the_client(system: System) 
     assert {request["modelId"] for request in requests} == {dependencies.settings.model_id}
 
 
+def test_a_dry_run_fetches_and_counts_and_writes_only_its_report(system: System) -> None:
+    system.data.put("normalized/small/lease.json", b"{}")
+    summary = system.run(dry_run=True)
+    assert system.requests == []
+    assert list(system.data.list("")) == [REPORT, "normalized/small/lease.json"]
+    assert summary.answer()["body"] == {
+        "client_id": "small",
+        "items_ingested": 3,
+        "items_normalized": 0,
+        "execution_time_seconds": summary.answer()["body"]["execution_time_seconds"],
+    }
+    assert summary.items_key is None
+    assert {item["reason"] for item in summary.report["items"]} == {"dry run"}
+    assert summary.report["request"]["dry_run"] is True
+    assert (summary.counts, summary.by_source) == ({"DryRuns": 1.0}, {})
+
+
+def test_a_dry_run_counts_what_earlier_runs_left_and_leaves_it(system: System) -> None:
+    system.answer = _refuse_validation
+    system.run()
+    backlog = system.backlog()
+    assert system.run(dry_run=True, sources=("one",)).items_ingested == 3
+    assert system.backlog() == backlog
+
+
+def test_a_dry_run_whose_sources_all_fail_is_a_502(system: System) -> None:
+    system.pages.clear()
+    summary = system.run(dry_run=True)
+    assert summary.answer()["body"]["error_type"] == "AllSourcesFailed"
+
+
+def test_the_configuration_is_judged_in_the_report(system: System) -> None:
+    key = "canonical/sources/source_catalog.yaml"
+    system.config.put(key, system.config.get(key).replace(b"source_key: idle", b"tags: [x], source_key: 7"))
+    report = system.run(sources=("one",)).report
+    assert report["warnings"][0].startswith(f"{key}: sources[2].source_key: got 7; accepted: ")
+    assert report["unsupported"] == [f"{key}: sources[].tags"]
+    assert report["skipped_sources"] == []
+
+
+def _refuse_validation(_: str) -> dict[str, Any]:
+    raise client_error("ValidationException")
+
+
 def test_the_report_has_every_step(system: System) -> None:
     report = system.run(period_days=7, ignored=("perod",)).report
     assert report["client_id"] == "small"
@@ -145,6 +189,7 @@ def test_the_report_has_every_step(system: System) -> None:
         "sources": None,
         "from_date": None,
         "to_date": None,
+        "dry_run": False,
         "ignored": ["perod"],
     }
     assert report["window"] == {"from_date": "2026-11-14", "to_date": "2026-11-21", "future_days": 1}

@@ -29,6 +29,12 @@ def test_the_first_group_is_returned_or_else_the_match() -> None:
     assert patterns.problems == []
 
 
+@pytest.mark.parametrize("pattern", [r'''r"(\d{4})"''', r"""R'(\d{4})'"""])
+def test_a_python_raw_string_is_read_as_meant(pattern: str) -> None:
+    assert unmet_requirement(pattern) is None
+    assert list(Patterns([pattern], field="x").find("in 2026")) == ["2026"]
+
+
 def test_match_any() -> None:
     patterns = Patterns(["Download attachment", "we are.*hiring"], field="f")
     assert patterns.match_any("Today we are now hiring")

@@ -13,7 +13,6 @@ from vectora_normalize.sources.config.catalog import (
     ContentFilters,
     Source,
     client_key,
-    disabled_sources,
     parse_catalog,
     parse_client_config,
     select_sources,
@@ -87,6 +86,10 @@ def test_a_client_configuration_is_parsed() -> None:
             ("molecule_scope", ("molecules",)),
             ("technology_scope", ("keywords",)),
         ),
+        unsupported=tuple(
+            f"clients/lai_weekly.yaml: {path}"
+            for path in ("scoring_config", "client_profile.tone", "pipeline.newsletter_mode", "watch_domains[].id")
+        ),
     )
 
 
@@ -119,6 +122,13 @@ source_config:
     ]
 
 
+def test_the_faults_of_a_disabled_domain_are_warnings() -> None:
+    text = CLIENT + "\nmetadata: {made: by hand}"
+    text = text.replace("trademark_scope: brands", "trademark_scope: 7")
+    (warning,) = client(text).warnings
+    assert warning.startswith("clients/lai_weekly.yaml: watch_domains[2].trademark_scope: got 7; accepted: a string")
+
+
 def test_the_catalogue_is_parsed() -> None:
     read = catalog()
     assert list(read.sources) == ["a", "b", "resting", "extra"]
@@ -145,25 +155,77 @@ def test_the_url_of_a_source_depends_on_its_mode() -> None:
     assert Source(source_key="x", html_url="https://e.org/news").url == ""
 
 
-def test_all_faults_of_a_catalogue_are_listed() -> None:
-    text = """
+BROKEN = """
 sources:
   - {source_key: "", ingestion_mode: ftp}
-  - {source_key: b, max_content_length: 10, enabled: 1}
+  - {source_key: b, max_content_length: 0, enabled: 1}
   - {source_key: b}
   - 5
-bouquets: [{bouquet_id: x, source_keys: b}, {bouquet_id: x}]
+  - {source_key: asleep, max_content_length: 0, enabled: false}
+  - {source_key: pubmed, ingestion_mode: api, tags: [x], notes: "no feed"}
+  - {source_key: retired, ingestion_mode: none, tags: [y]}
+  - {source_key: fine, rss_url: "https://fine.example/rss", tags: []}
+bouquets:
+  - {bouquet_id: x, source_keys: b}
+  - {bouquet_id: x}
+  - {source_keys: [fine]}
+  - {bouquet_id: gaps, source_keys: [fine, gone]}
+  - {bouquet_id: good, source_keys: [fine, pubmed], description: "what is left"}
 """
-    assert sorted(fault.removeprefix(f"{CATALOG_KEY}: ") for fault in faults_of(text, of_client=False)) == [
-        "bouquets[0].source_keys: got 'b'; accepted: a list of strings",
-        "bouquets[].bouquet_id: got 'x'; accepted: a name that no other entry has",
-        "sources[0].ingestion_mode: got 'ftp'; accepted: rss or html",
-        "sources[0].source_key: got ''; accepted: a string that is not empty",
-        "sources[1].enabled: got 1; accepted: true or false",
-        "sources[1].max_content_length: got 10; accepted: a whole number from 50 to 100000",
+
+
+def without_file(faults: tuple[str, ...]) -> list[str]:
+    return [fault.removeprefix(f"{CATALOG_KEY}: ") for fault in faults]
+
+
+def test_the_faults_of_what_a_run_does_not_use_are_warnings() -> None:
+    selection = select_sources(ClientConfig(client_id="c", bouquets=("good",)), catalog(BROKEN))
+    assert (keys(selection.sources), selection.skipped, selection.disabled) == (["fine"], ("pubmed",), ())
+    length = "accepted: a whole number from 50 to 100000"
+    assert without_file(selection.warnings) == [
         "sources[3]: got 5; accepted: a mapping",
-        "sources[].source_key: got 'b'; accepted: a name that no other entry has",
+        "sources[0].ingestion_mode: got 'ftp'; accepted: rss or html; sources with api or none are not read",
+        "sources[0].source_key: got ''; accepted: a string that is not empty",
+        "bouquets[2].bouquet_id: got None; accepted: a string that is not empty",
+        "sources[1].enabled: got 1; accepted: true or false",
+        f"sources[1].max_content_length: got 0; {length}",
+        "sources[2].source_key: got 'b'; accepted: a name that no other entry has",
+        f"sources[4].max_content_length: got 0; {length}",
+        "bouquets[0].source_keys: got 'b'; accepted: a list of strings",
+        "bouquets[1].bouquet_id: got 'x'; accepted: a name that no other entry has",
+        "bouquet gaps: source_keys: got ['gone']; accepted: b, asleep, pubmed, retired, fine",
+        "ingestion_mode: api and none are not read: pubmed, retired",
     ]
+
+
+@pytest.mark.parametrize(
+    ("bouquets", "extra", "faults"),
+    [
+        (("x",), (), ["bouquets[0].source_keys", "bouquets[1].bouquet_id"]),
+        (("gaps",), (), ["bouquet gaps"]),
+        ((), ("b",), ["sources[1].enabled", "sources[1].max_content_length", "sources[2].source_key"]),
+    ],
+)
+def test_the_faults_of_what_a_run_uses_end_it(
+    bouquets: tuple[str, ...], extra: tuple[str, ...], faults: list[str]
+) -> None:
+    config = ClientConfig(client_id="c", bouquets=bouquets, extra_sources=extra)
+    with pytest.raises(ConfigurationError) as caught:
+        select_sources(config, catalog(BROKEN))
+    assert [fault.partition(": ")[0] for fault in without_file(caught.value.faults)] == faults
+
+
+def test_a_disabled_source_ends_no_run() -> None:
+    assert select_sources(ClientConfig(client_id="c"), catalog(BROKEN), ["asleep", "fine"]).disabled == ("asleep",)
+
+
+def test_what_the_catalogue_says_and_nobody_reads_is_listed_once() -> None:
+    assert without_file(catalog(BROKEN).unsupported) == ["sources[].tags"]
+
+
+@pytest.mark.parametrize("text", ["sources: 7", "sources: [7]"])
+def test_a_catalogue_without_any_source_that_can_be_read_is_refused(text: str) -> None:
+    assert "sources" in faults_of(text, of_client=False)[0]
 
 
 def test_a_catalogue_may_be_empty() -> None:
@@ -175,18 +237,20 @@ def keys(sources: tuple[Source, ...]) -> list[str]:
 
 
 def test_the_selection_has_bouquets_and_extra_sources_without_duplicates() -> None:
-    assert keys(select_sources(client(), catalog())) == ["a", "b", "extra"]
-    assert disabled_sources(client(), catalog()) == ("resting",)
+    selection = select_sources(client(), catalog())
+    assert keys(selection.sources) == ["a", "b", "extra"]
+    assert selection.disabled == ("resting",)
+    assert selection.warnings == ()
 
 
 def test_the_event_replaces_the_selection() -> None:
-    assert keys(select_sources(client(), catalog(), ["b", "resting", "b"])) == ["b"]
-    assert disabled_sources(client(), catalog(), ["b", "resting"]) == ("resting",)
-    assert select_sources(client(), catalog(), []) == ()
+    selection = select_sources(client(), catalog(), ["b", "resting", "b"])
+    assert keys(selection.sources) == ["b"]
+    assert selection.disabled == ("resting",)
 
 
 def test_an_empty_bouquet_adds_nothing() -> None:
-    assert select_sources(ClientConfig(client_id="c", bouquets=("empty",)), catalog()) == ()
+    assert select_sources(ClientConfig(client_id="c", bouquets=("empty",)), catalog()).sources == ()
 
 
 def test_unknown_sources_of_an_event_are_refused_with_the_known_ones() -> None:

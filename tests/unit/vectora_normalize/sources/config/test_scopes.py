@@ -16,7 +16,7 @@ def config(**names: tuple[str, ...]) -> ClientConfig:
 
 def test_lists_are_joined_without_duplicates() -> None:
     data = b"one: [MedinCell, ' Camurus ', MedinCell]\ntwo:\n  - Camurus\n  - DelSiTech\nother: [Pfizer]\n"
-    scopes = resolve_scopes(config(company_scope=("one", "two")), {"company_scope": data})
+    scopes = resolve_scopes(config(company_scope=("one", "two")), {"company_scope": data}).by_kind
     assert scopes["companies"] == ("MedinCell", "Camurus", "DelSiTech")
     assert set(scopes) == set(KINDS)
     assert all(names == () for kind, names in scopes.items() if kind != "companies")
@@ -31,19 +31,20 @@ keywords:
   nothing: ~
   negative_terms: [oral tablet]
 """
-    scopes = resolve_scopes(config(technology_scope=("keywords",)), {"technology_scope": data})
-    assert scopes["technologies"] == ("depot injection", "long-acting", "PEG")
+    watched = resolve_scopes(config(technology_scope=("keywords",)), {"technology_scope": data})
+    assert watched.by_kind["technologies"] == ("depot injection", "long-acting", "PEG")
+    assert watched.unsupported == (f"{scope_key('technology_scope')}: keywords.negative_terms",)
 
 
 def test_a_scope_may_be_empty() -> None:
-    assert (
-        resolve_scopes(config(indication_scope=("x", "y")), {"indication_scope": b"x: []\ny:\n"})["indications"] == ()
-    )
+    watched = resolve_scopes(config(indication_scope=("x", "y")), {"indication_scope": b"x: []\ny:\n"})
+    assert watched.by_kind["indications"] == ()
+    assert watched.unsupported == ()
 
 
 def test_a_client_without_scopes_needs_no_file() -> None:
     assert scope_files(config()) == {}
-    assert set(resolve_scopes(config(), {}).values()) == {()}
+    assert set(resolve_scopes(config(), {}).by_kind.values()) == {()}
 
 
 def test_only_the_required_files_are_listed() -> None:
