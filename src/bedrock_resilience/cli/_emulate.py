@@ -8,7 +8,14 @@ import typer
 
 from bedrock_resilience.cli._latency_option import LatencyText, latency_from
 from bedrock_resilience.cli._output import refuse
-from bedrock_resilience.cli._quota_options import Burst, RequestsPerMinute, TokensPerDay, TokensPerMinute, quota_from
+from bedrock_resilience.cli._quota_options import (
+    Burst,
+    Reading,
+    RequestsPerMinute,
+    TokensPerDay,
+    TokensPerMinute,
+    quota_from,
+)
 from bedrock_resilience.emulator import DISCLAIMER, BedrockEmulator, OpenAIBackend, extract, serve
 
 DEFAULT_PORT = 8377
@@ -20,6 +27,7 @@ def emulate(  # noqa: PLR0913, PLR0917 - one argument an option
     tpm: TokensPerMinute = None,
     tpd: TokensPerDay = None,
     burst: Burst = None,
+    reading: Reading = "bucket",
     latency: LatencyText = "0",
     fail_rate: Annotated[float, typer.Option(help="Share of the requests that meet a fault, 0 to 1.")] = 0.0,
     fail_with: Annotated[
@@ -41,7 +49,13 @@ def emulate(  # noqa: PLR0913, PLR0917 - one argument an option
     try:
         responder = OpenAIBackend(backend_url, backend_model) if backend_url else extract
         emulator = BedrockEmulator(
-            quota, latency=latency_from(latency), port=port, seed=seed, responder=responder, tls=tls
+            quota,
+            latency=latency_from(latency),
+            port=port,
+            seed=seed,
+            responder=responder,
+            tls=tls,
+            reading=reading,
         )
         emulator.fail_randomly(fail_rate, *fail_with or ())
     except (TypeError, ValueError) as problem:

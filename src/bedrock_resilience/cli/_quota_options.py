@@ -7,12 +7,19 @@ from typing import Annotated
 import typer
 
 from bedrock_resilience.cli._output import refuse
-from bedrock_resilience.quotas import Quota
+from bedrock_resilience.quotas import READINGS, Quota
 
 RequestsPerMinute = Annotated[float | None, typer.Option("--rpm", help="Quota in requests per minute.")]
 TokensPerMinute = Annotated[float | None, typer.Option("--tpm", help="Quota in tokens per minute, input and output.")]
 TokensPerDay = Annotated[float | None, typer.Option("--tpd", help="Quota in tokens per day.")]
 Burst = Annotated[float | None, typer.Option(help="Requests that are admitted at once; a tenth of --rpm by default.")]
+Reading = Annotated[
+    str,
+    typer.Option(
+        help=f"How a quota per minute is enforced: {', '.join(READINGS)}; with a number (bucket:1, fixed:30), or "
+        "joined (sliding+refusals-count)."
+    ),
+]
 
 
 def quota_from(

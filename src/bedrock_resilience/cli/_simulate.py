@@ -14,7 +14,7 @@ from bedrock_resilience.cli._latency_option import LatencyText, latency_from
 from bedrock_resilience.cli._output import console, print_json, refuse
 from bedrock_resilience.cli._plots import check_drawable, draw
 from bedrock_resilience.cli._policy_options import BaseDelay, JitterText, MaxDelay, MaxRetries, Multiplier, policy_from
-from bedrock_resilience.cli._quota_options import Burst, TokensPerMinute, quota_from
+from bedrock_resilience.cli._quota_options import Burst, Reading, TokensPerMinute, quota_from
 from bedrock_resilience.simulation import (
     PACERS,
     Measure,
@@ -63,6 +63,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     max_tokens: Annotated[int, typer.Option(help="With --tpm: max_tokens of each request.")] = 1_000,
     output_tokens: Annotated[int, typer.Option(help="With --tpm: output tokens of each answer.")] = 300,
     burst: Burst = 5.0,
+    reading: Reading = "bucket",
     latency: LatencyText = "6.5",
     max_retries: MaxRetries = None,
     base_delay: BaseDelay = None,
@@ -98,6 +99,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
             offset=offset,
             quota=quota_from(rpm=rpm, tpm=tpm, burst=burst if rpm is not None else None),
             latency=latency_from(latency),
+            reading=reading,
             tokens=None if tpm is None else _tokens(input_tokens, max_tokens, output_tokens),
         )
         trials = _trials(scenario, policy, pacer, vary or [])
@@ -147,7 +149,7 @@ def _plot(trial: Trial, file: Path) -> None:
 def _table(scenario: Scenario, results: Sequence[TrialResult], seeds: int) -> Table:
     table = Table(
         title=f"{scenario.instances} x {scenario.workers} workers x {scenario.items} items, "
-        f"{scenario.offset:g} s apart, quota {_quota(scenario.quota)}",
+        f"{scenario.offset:g} s apart, quota {_quota(scenario.quota)} ({scenario.reading})",
         caption=f"means and standard deviations of {seeds} seeds; ratio: seconds over their lower bound",
     )
     # On a narrow terminal the names are folded, and no number is cut.

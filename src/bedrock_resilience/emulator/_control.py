@@ -8,6 +8,7 @@
 | ``PUT /_emulator/faults/random`` | ``{"rate": 0.05, "errors": [503, "hang"]}``      | sets random faults          |
 | ``DELETE /_emulator/faults``     |                                                  | removes all faults          |
 | ``PUT /_emulator/quota``         | ``{"requests_per_minute": 50, "burst": 5}``      | sets the quota, ``{}`` none |
+| ``PUT /_emulator/reading``       | ``{"reading": "fixed:30"}``                      | sets how it is enforced     |
 | ``PUT /_emulator/latency``       | ``{"latency": 6.5}``                             | sets the latency            |
 | ``POST /_emulator/reset``        |                                                  | resets counts, log, faults  |
 
@@ -83,6 +84,7 @@ def _stats(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
         "models": sorted(emulator.model_ids),
         "faults_pending": emulator.faults_pending,
         "quota": _quota_fields(emulator.quota),
+        "reading": str(emulator.reading),
         "latency": emulator.latency if is_number(emulator.latency) else repr(emulator.latency),
     }
 
@@ -149,6 +151,11 @@ def _set_quota(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
     return _stats(emulator, {})
 
 
+def _set_reading(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
+    emulator.reading = cast("str", body.get("reading"))  # the setter checks
+    return _stats(emulator, {})
+
+
 def _set_latency(emulator: BedrockEmulator, body: JsonObject) -> dict[str, Any]:
     given = body.get("latency")
     emulator.latency = parse_latency(given) if isinstance(given, str) else cast("float", given)  # the setter checks
@@ -168,6 +175,7 @@ _ACTIONS: Final[Mapping[tuple[str, str], Callable[[BedrockEmulator, JsonObject],
     ("PUT", "faults/random"): _fail_randomly,
     ("DELETE", "faults"): _clear_faults,
     ("PUT", "quota"): _set_quota,
+    ("PUT", "reading"): _set_reading,
     ("PUT", "latency"): _set_latency,
     ("POST", "reset"): _reset,
 }

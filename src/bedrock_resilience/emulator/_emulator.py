@@ -19,7 +19,7 @@ from bedrock_resilience.emulator._latency import distribution
 from bedrock_resilience.emulator._operations.service import Service
 from bedrock_resilience.emulator._protocol.jsonvalues import as_object
 from bedrock_resilience.emulator._request_log import RequestLog
-from bedrock_resilience.quotas import Quota, QuotaLedger
+from bedrock_resilience.quotas import Quota, QuotaLedger, quota_reading
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.emulator._latency import Latency
     from bedrock_resilience.emulator._protocol.generation import Responder
     from bedrock_resilience.emulator._request_log import LogEntry
+    from bedrock_resilience.quotas import QuotaReading
 
 DEFAULT_LOG_SIZE: Final = 10_000
 _MAX_PORT: Final = 65_535
@@ -48,6 +49,8 @@ class BedrockEmulator:
         quota: A quota that each model has for itself, or a mapping from model id to quota; None limits nothing.
         latency: Seconds that a response takes, or a distribution: ``Constant``, ``Uniform``, ``LogNormal``, or any
             function of a ``random.Random``.
+        reading: How quotas per minute are enforced: a ``QuotaReading``, or its name, such as ``fixed``. Its times count
+            from the first request.
         port: The port to listen on; 0 for a free one.
         host: The address to listen on.
         responder: Generates the responses; by default ``extract``, which is deterministic and not a language model.
@@ -73,6 +76,7 @@ class BedrockEmulator:
         quota: Quota | Mapping[str, Quota] | None = None,
         latency: Latency = 0.0,
         *,
+        reading: QuotaReading | str = "bucket",
         port: int = 0,
         host: str = "127.0.0.1",
         responder: Responder = extract,
@@ -102,7 +106,7 @@ class BedrockEmulator:
         self._latency = latency
         self._request_log = RequestLog(log_size)
         self._script = FaultScript(seed)
-        self._ledger = QuotaLedger(quota, burndown=burndown)
+        self._ledger = QuotaLedger(quota, burndown=burndown, reading=reading, seed=seed)
         self._service = Service(
             ledger=self._ledger,
             script=self._script,
@@ -208,6 +212,20 @@ class BedrockEmulator:
         refuse("BedrockEmulator", _quota_problem(quota))
         self._quota = quota
         self._ledger.change(quota)
+
+    @property
+    def reading(self) -> QuotaReading:
+        """How quotas per minute are enforced. A new one, or its name, may be set at any time; it starts unused.
+
+        Raises:
+            TypeError: The new value is neither a reading nor a name.
+            ValueError: No reading has this name.
+        """
+        return self._ledger.reading
+
+    @reading.setter
+    def reading(self, reading: QuotaReading | str) -> None:
+        self._ledger.change(self._quota, reading=quota_reading(reading))
 
     @property
     def latency(self) -> Latency:

@@ -1,4 +1,4 @@
-"""Quotas as data, the token buckets that enforce them, and how Bedrock counts tokens against them."""
+"""Quotas as data, the ways in which a service may enforce them, and how Bedrock counts tokens against them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from bedrock_resilience._lazy import lazy_attributes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bedrock_resilience.quotas._limiters import TokenBucket
+    from bedrock_resilience.quotas._limits import Limit
     from bedrock_resilience.quotas._models import (
         MAX_OUTPUT_TOKENS,
         MODEL_MAX_TOKENS,
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
         max_output_tokens,
         model_name,
     )
-    from bedrock_resilience.quotas._quota import Limit, Quota, QuotaAdmission, QuotaLedger, TokenBucket
+    from bedrock_resilience.quotas._quota import Quota, QuotaAdmission, QuotaLedger
+    from bedrock_resilience.quotas._readings import READINGS, OtherTenants, QuotaReading, quota_reading
     from bedrock_resilience.quotas._request_tokens import request_tokens
     from bedrock_resilience.quotas._tokens import (
         BURNDOWN_RATES,
@@ -34,12 +37,15 @@ __all__ = [
     "BURNDOWN_RATES",
     "MAX_OUTPUT_TOKENS",
     "MODEL_MAX_TOKENS",
+    "READINGS",
     "BurndownRate",
     "Limit",
     "MaxOutputTokens",
+    "OtherTenants",
     "Quota",
     "QuotaAdmission",
     "QuotaLedger",
+    "QuotaReading",
     "RequestTokens",
     "TokenBucket",
     "TokenEstimator",
@@ -48,6 +54,7 @@ __all__ = [
     "burndown_rate",
     "max_output_tokens",
     "model_name",
+    "quota_reading",
     "request_tokens",
     "reserved_tokens",
     "settled_tokens",
@@ -59,20 +66,24 @@ _LAZY = {
     "BURNDOWN_RATES": "_tokens",
     "MAX_OUTPUT_TOKENS": "_models",
     "MODEL_MAX_TOKENS": "_models",
+    "READINGS": "_readings",
     "BurndownRate": "_tokens",
-    "Limit": "_quota",
+    "Limit": "_limits",
     "MaxOutputTokens": "_models",
+    "OtherTenants": "_readings",
     "Quota": "_quota",
     "QuotaAdmission": "_quota",
     "QuotaLedger": "_quota",
+    "QuotaReading": "_readings",
     "RequestTokens": "_usage",
-    "TokenBucket": "_quota",
+    "TokenBucket": "_limiters",
     "TokenEstimator": "_tokens",
     "TokenUsage": "_usage",
     "Usage": "_tokens",
     "burndown_rate": "_tokens",
     "max_output_tokens": "_models",
     "model_name": "_models",
+    "quota_reading": "_readings",
     "request_tokens": "_request_tokens",
     "reserved_tokens": "_tokens",
     "settled_tokens": "_tokens",

@@ -1,34 +1,35 @@
-"""Quotas of Bedrock Runtime as data, and the buckets that enforce them in the emulator and in the simulator.
+"""Quotas of Bedrock Runtime as data, and the ledger that enforces them in the emulator and in the simulator.
 
 Nothing here reads a clock: every method that depends on the time takes ``now``, in seconds of any clock that never goes
 back.
 
-AWS does not document the shape of Bedrock's "per minute" (fixed window, sliding window or token bucket). This module
-implements it as token buckets, which is what EC2 and API Gateway document for theirs.
+AWS does not document the shape of Bedrock's "per minute" (fixed window, sliding window or token bucket). By default it
+is enforced as token buckets, which is what EC2 and API Gateway document for theirs; ``QuotaReading`` has the others.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import enum
 import itertools
 import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from bedrock_resilience._checks import number, refuse, wrong_value
+from bedrock_resilience.quotas._limiters import SECONDS_A_MINUTE
+from bedrock_resilience.quotas._limits import SECONDS_A_DAY, ModelLimits, amounts_of
 from bedrock_resilience.quotas._models import model_name
+from bedrock_resilience.quotas._readings import quota_reading
 from bedrock_resilience.quotas._tokens import burndown_rate, check_burndown, settled_tokens
 
 if TYPE_CHECKING:
+    from bedrock_resilience.quotas._limits import Limit
+    from bedrock_resilience.quotas._readings import QuotaReading
     from bedrock_resilience.quotas._tokens import Usage
 
-__all__ = ["Limit", "Quota", "QuotaAdmission", "QuotaLedger", "TokenBucket"]
-
-SECONDS_A_MINUTE: Final = 60.0
-SECONDS_A_DAY: Final = 86_400.0
+__all__ = ["SECONDS_A_DAY", "SECONDS_A_MINUTE", "Quota", "QuotaAdmission", "QuotaLedger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,75 +110,6 @@ def _scaled(value: float | None, fraction: float) -> float | None:
     return None if value is None else value * fraction
 
 
-class TokenBucket:
-    """A bucket of ``capacity`` tokens, refilled evenly at ``rate_per_second``, full at first. Not thread-safe.
-
-    Where ``now`` goes back, the bucket keeps its level.
-
-    Raises:
-        TypeError: A rate or capacity is not a number.
-        ValueError: It is not finite and > 0.
-    """
-
-    __slots__ = ("_at", "_level", "capacity", "rate_per_second")
-
-    def __init__(self, rate_per_second: float, capacity: float) -> None:
-        refuse(
-            "TokenBucket",
-            number("rate_per_second", rate_per_second, above=0),
-            number("capacity", capacity, above=0),
-        )
-        self.rate_per_second: float = rate_per_second
-        self.capacity: float = capacity
-        self._level = float(capacity)
-        self._at = -math.inf
-
-    def __repr__(self) -> str:
-        rate, capacity = self.rate_per_second, self.capacity
-        return f"TokenBucket(rate_per_second={rate!r}, capacity={capacity!r}, level={self._level:.3f})"
-
-    def level(self, now: float) -> float:
-        """Return the tokens in the bucket; negative after a call that settled at more than it reserved."""
-        if now > self._at:
-            # The first call finds a full bucket: inf * rate is cut to the capacity.
-            self._level = min(self.capacity, self._level + (now - self._at) * self.rate_per_second)
-            self._at = now
-        return self._level
-
-    def fits(self, now: float, amount: float = 1.0) -> bool:
-        """Return whether ``take`` would succeed."""
-        # A caller that waited exactly `wait()` seconds must not fail because of rounding of the clock or the sums.
-        rounding = 2 * math.ulp(now) * self.rate_per_second + 1e-9 * max(amount, self.capacity)
-        return self.level(now) + rounding >= amount
-
-    def take(self, now: float, amount: float = 1.0) -> bool:
-        """Remove ``amount`` if the bucket contains it; return whether it did."""
-        if not self.fits(now, amount):
-            return False
-        self._level -= amount
-        return True
-
-    def debit(self, now: float, amount: float) -> None:
-        """Remove ``amount`` whatever the level; a negative amount is refunded, up to the capacity."""
-        self._level = min(self.capacity, self.level(now) - amount)
-
-    def wait(self, now: float, amount: float = 1.0) -> float:
-        """Return the seconds until ``amount`` fits; infinite if it exceeds the capacity."""
-        if self.fits(now, amount):
-            return 0.0
-        if amount > self.capacity:
-            return math.inf
-        return (amount - self._level) / self.rate_per_second
-
-
-class Limit(enum.Enum):
-    """Which quota refused a request; the value is the name of the field of ``Quota``."""
-
-    REQUESTS_PER_MINUTE = "requests_per_minute"
-    TOKENS_PER_MINUTE = "tokens_per_minute"
-    TOKENS_PER_DAY = "tokens_per_day"
-
-
 @dataclass(frozen=True, slots=True)
 class QuotaAdmission:
     """The decision of a ``QuotaLedger`` on one request.
@@ -188,6 +120,7 @@ class QuotaAdmission:
         throttled_by: The quota that refused it; None if it was admitted.
         retry_after: Seconds until the request would fit without other requests; infinite if it never will.
         serial: Unique among the admissions of the ledger.
+        at: The time for which it is booked; that of ``admit``, but on a clock that went back.
     """
 
     model: str
@@ -195,6 +128,7 @@ class QuotaAdmission:
     throttled_by: Limit | None = None
     retry_after: float = 0.0
     serial: int = 0
+    at: float = 0.0
 
     @property
     def admitted(self) -> bool:
@@ -205,30 +139,47 @@ class QuotaAdmission:
 class QuotaLedger:
     """Enforces quotas over all callers of all models, as the service does. Thread-safe.
 
-    A refused request costs nothing: neither a request nor tokens. A model id and its ARN share one quota; a model and
-    its cross-Region profiles have one each, as in Service Quotas.
+    A refused request costs nothing, neither a request nor tokens, unless the reading counts refusals. A model id and
+    its ARN share one quota; a model and its cross-Region profiles have one each, as in Service Quotas.
 
     Args:
         quota: One quota, which every model has for itself, or a mapping from model id to quota (other models are not
             limited).
         burndown: Family -> tokens of quota that an output token costs, before those of ``BURNDOWN_RATES``.
+        reading: How quotas per minute are enforced: a ``QuotaReading``, or its name. The default is a token bucket.
+        start: The time from which the phase and the schedule of the reading count; None: the first time it is used.
+        seed: Seed of the requests of the reading's other tenants.
 
     Raises:
-        TypeError: A rate of ``burndown`` is not a number.
-        ValueError: It is not positive and finite. Both name the family.
+        TypeError: A rate of ``burndown`` is not a number, or ``reading`` is no reading.
+        ValueError: A rate is not positive and finite, or no reading has this name.
     """
 
     def __init__(
-        self, quota: Quota | Mapping[str, Quota] | None = None, *, burndown: Mapping[str, float] | None = None
+        self,
+        quota: Quota | Mapping[str, Quota] | None = None,
+        *,
+        burndown: Mapping[str, float] | None = None,
+        reading: QuotaReading | str = "bucket",
+        start: float | None = None,
+        seed: int = 0,
     ) -> None:
         for family, rate in (burndown or {}).items():
             check_burndown(family, rate)
         self._quota = quota
         self._burndown = burndown
-        self._buckets: dict[str, dict[Limit, TokenBucket]] = {}
+        self._reading = quota_reading(reading)
+        self._start = start
+        self._seed = seed
+        self._limits: dict[str, ModelLimits] = {}
         self._open: dict[int, QuotaAdmission] = {}
         self._serials = itertools.count(1)
         self._lock = threading.Lock()
+
+    @property
+    def reading(self) -> QuotaReading:
+        """How quotas per minute are enforced."""
+        return self._reading
 
     @property
     def in_flight(self) -> int:
@@ -243,17 +194,17 @@ class QuotaLedger:
 
     def admit(self, now: float, model: str, tokens: float = 0) -> QuotaAdmission:
         """Admit or refuse one request that reserves ``tokens``, see ``reserved_tokens``. Debit all quotas, or none."""
+        amounts = amounts_of(float(tokens))
         with self._lock:
-            debits = [
-                (limit, bucket, 1.0 if limit is Limit.REQUESTS_PER_MINUTE else float(tokens))
-                for limit, bucket in self._buckets_of(model).items()
-            ]
-            for limit, bucket, amount in debits:
-                if not bucket.fits(now, amount):
-                    return QuotaAdmission(model, 0.0, limit, bucket.wait(now, amount))
-            for _, bucket, amount in debits:
-                bucket.debit(now, amount)
-            admission = QuotaAdmission(model, float(tokens), serial=next(self._serials))
+            limits = self._limits_of(model, now)
+            throttled_by, wait = limits.fitting(now, amounts)
+            if throttled_by is not None:
+                if self._reading.refusals_count:
+                    limits.refuse(now, amounts)
+                    _, wait = limits.fitting(now, amounts)
+                return QuotaAdmission(model, 0.0, throttled_by, wait)
+            at = limits.debit(now, amounts)
+            admission = QuotaAdmission(model, float(tokens), serial=next(self._serials), at=at)
             self._open[admission.serial] = admission
             return admission
 
@@ -272,49 +223,46 @@ class QuotaLedger:
         with self._lock:
             if self._open.pop(admission.serial, None) is None:
                 return 0.0
-            for limit, bucket in self._buckets_of(admission.model).items():
-                if limit is not Limit.REQUESTS_PER_MINUTE:
-                    bucket.debit(now, cost - admission.reserved)
+            self._limits_of(admission.model, now).correct(now, admission.at, cost - admission.reserved)
         return cost
 
-    def change(self, quota: Quota | Mapping[str, Quota] | None, now: float | None = None) -> None:
+    def change(
+        self,
+        quota: Quota | Mapping[str, Quota] | None,
+        now: float | None = None,
+        *,
+        reading: QuotaReading | str | None = None,
+    ) -> None:
         """Replace the quota.
 
         Args:
             quota: The new one.
-            now: The present time, in seconds: each bucket keeps its level, up to its new capacity. None: the buckets
-                start full.
+            now: The present time, in seconds: what was used stays used, up to the new limits. None: nothing is used,
+                and the time of the reading starts again.
+            reading: Another reading, which also starts with nothing used; None: the present one.
+
+        Raises:
+            TypeError: ``reading`` is no reading.
+            ValueError: No reading has this name.
         """
+        changed = self._reading if reading is None else quota_reading(reading)
         with self._lock:
-            old, self._buckets = self._buckets, {}
             self._quota = quota
-            for model, buckets in old.items() if now is not None else ():
-                for limit, bucket in self._buckets_of(model).items():
-                    if now is not None and limit in buckets:
-                        bucket.debit(now, bucket.capacity - buckets[limit].level(now))
+            if now is None or changed != self._reading:
+                self._limits = {}
+                self._start = None if now is None else self._start
+            self._reading = changed
+            for model, limits in self._limits.items():
+                limits.change(self.quota_of(model), now or 0.0)
 
     def level(self, now: float, model: str, limit: Limit) -> float:
         """Return what is left of a quota of this model; infinite where it is not limited."""
         with self._lock:
-            bucket = self._buckets_of(model).get(limit)
-            return math.inf if bucket is None else bucket.level(now)
+            return self._limits_of(model, now).level(now, limit)
 
-    def _buckets_of(self, model: str) -> dict[Limit, TokenBucket]:
+    def _limits_of(self, model: str, now: float) -> ModelLimits:
         name = model_name(model)
-        if name not in self._buckets:
-            self._buckets[name] = _buckets(self.quota_of(model))
-        return self._buckets[name]
-
-
-def _buckets(quota: Quota) -> dict[Limit, TokenBucket]:
-    buckets: dict[Limit, TokenBucket] = {}
-    if quota.requests_per_minute is not None:
-        rate = quota.requests_per_minute / SECONDS_A_MINUTE
-        buckets[Limit.REQUESTS_PER_MINUTE] = TokenBucket(rate, quota.request_burst)
-    if quota.tokens_per_minute is not None:
-        buckets[Limit.TOKENS_PER_MINUTE] = TokenBucket(
-            quota.tokens_per_minute / SECONDS_A_MINUTE, quota.tokens_per_minute
-        )
-    if quota.tokens_per_day is not None:
-        buckets[Limit.TOKENS_PER_DAY] = TokenBucket(quota.tokens_per_day / SECONDS_A_DAY, quota.tokens_per_day)
-    return buckets
+        if name not in self._limits:
+            self._start = now if self._start is None else self._start
+            self._limits[name] = ModelLimits(self.quota_of(model), self._reading, self._start, self._seed)
+        return self._limits[name]

@@ -10,6 +10,7 @@ from bedrock_resilience.simulation._advice import (
     recommend,
     recommend_max_tokens,
 )
+from bedrock_resilience.simulation._bounds import lower_bound
 from bedrock_resilience.simulation._driver import simulate
 from bedrock_resilience.simulation._plots import plot_run, plot_schedule
 from bedrock_resilience.simulation._report import InstanceReport, SimulationReport, Span
@@ -35,6 +36,7 @@ __all__ = [
     "Trial",
     "TrialResult",
     "advise",
+    "lower_bound",
     "make_pacer",
     "parse_sweeps",
     "plot_run",

@@ -1,35 +1,45 @@
 """The lower bound of a scenario: no way of sending finishes it earlier.
 
-Two things limit a scenario, and each gives a bound; the later one counts.
+Where requests alone are counted and every answer takes equally long, it is exact for one instance: the makespan of a
+sender that knows the quota, its reading and its changes, sends each request at the first instant at which it is
+admitted, and loses nothing to refusals. Of several instances, any worker could take any item of those that have
+started; the later instances are also bounded alone, with an unused quota.
 
-- Concurrency: ``workers`` requests at a time, each as long as the latency.
-- The quota: up to any time, it admits at most the burst and what was refilled since. This bounds all instances
-  together, and also the later ones alone, because their items cannot be admitted before they start.
+Otherwise two things limit a scenario, and each gives a bound; the later one counts.
+
+- Concurrency: ``workers`` requests at a time, each as long as the mean latency.
+- The quota: what it admits up to a time if all that is free is used at once. This bounds all instances together, and
+  also the later ones alone, because their items cannot be admitted before they start.
 
 Tokens are counted at the time when the last request is admitted. It has reserved ``max_tokens``, and so have the other
 requests in flight, as many as there are workers; what they settle beyond their reservation is not counted yet.
+
+Other tenants of the quota send at random times. The bound is that of one such sequence, not of the simulated one.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience.quotas import Usage, burndown_rate, settled_tokens
-from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
+from bedrock_resilience.quotas import Limit, Usage, burndown_rate, settled_tokens
+from bedrock_resilience.quotas._limits import ModelLimits, amounts_of
 from bedrock_resilience.simulation._service import MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from bedrock_resilience.quotas import Quota
     from bedrock_resilience.simulation._scenario import Scenario
+
+_SMALLEST_STEP: Final = 1e-6
+"""Of a quota, as a share of a minute's: less than any request takes."""
 
 
 def lower_bound(scenario: Scenario, input_tokens: Sequence[int] = ()) -> float:
-    """The least seconds from the start of the first instance to the last answer.
+    """Return the least seconds from the start of the first instance to the last answer.
 
-    With a random latency, its mean is used.
+    With a random latency, its mean is used. Deadlines are left out.
 
     Args:
         scenario: What is sent.
@@ -37,6 +47,9 @@ def lower_bound(scenario: Scenario, input_tokens: Sequence[int] = ()) -> float:
     """
     if scenario.items == 0:
         return 0.0
+    if scenario.tokens is None and not callable(scenario.latency):
+        firsts = range(scenario.instances if scenario.offset else 1)
+        return max(_makespan(scenario, scenario.latency, first) for first in firsts)
     latency = scenario.mean_latency()
     return max(
         max(start + _rounds(scenario) * latency, _admitted_at(scenario, number, start, input_tokens) + latency)
@@ -53,9 +66,9 @@ def _rounds(scenario: Scenario) -> float:
 def _admitted_at(scenario: Scenario, number: int, start: float, input_tokens: Sequence[int]) -> float:
     """When the last item of instance ``number`` and of all later instances can be admitted, in seconds."""
     items = (scenario.instances - number) * scenario.items
-    requests = _reached(scenario, start, items, _requests)
     tokens = _tokens_of(scenario, number, items, input_tokens)
-    return max(requests, *(_reached(scenario, start, tokens, limit) for limit in (_tokens, _tokens_of_a_day)))
+    amounts = {Limit.REQUESTS_PER_MINUTE: items, Limit.TOKENS_PER_MINUTE: tokens, Limit.TOKENS_PER_DAY: tokens}
+    return max(_Limits(scenario, start).reached(start, amount, limit) for limit, amount in amounts.items())
 
 
 def _tokens_of(scenario: Scenario, number: int, items: int, input_tokens: Sequence[int]) -> float:
@@ -69,37 +82,88 @@ def _tokens_of(scenario: Scenario, number: int, items: int, input_tokens: Sequen
     return settled - (in_flight * beyond if beyond > 0 else beyond)
 
 
-def _requests(quota: Quota) -> tuple[float | None, float]:
-    return quota.requests_per_minute, quota.request_burst
+def _makespan(scenario: Scenario, latency: float, first: int) -> float:
+    """The least makespan of instance ``first`` and all later ones, if any of their workers could take any item.
+
+    Each request is sent at the first instant at which a worker is free and the quota admits it. No other way has sent
+    more of them at any time.
+    """
+    starts = range(first, scenario.instances)
+    free = sorted(number * scenario.offset for number in starts for _ in range(scenario.workers))
+    limits = _Limits(scenario, free[0])
+    now = free[0]
+    for _ in range(len(starts) * scenario.items):
+        now = limits.admitted_at(max(now, free[0]))
+        heapq.heapreplace(free, now + latency)
+    return now + latency
 
 
-def _tokens(quota: Quota) -> tuple[float | None, float]:
-    return quota.tokens_per_minute, quota.tokens_per_minute or math.inf
+class _Limits:
+    """The quota of a scenario from ``start`` on, unused at first, as a sender sees it that is told everything."""
 
+    def __init__(self, scenario: Scenario, start: float = 0.0) -> None:
+        self._reading = scenario.quota_reading
+        self._overloads = sorted(scenario.overloads)
+        self._changes = [change for change in scenario.changes if change.at > start]
+        earlier = [change.quota for change in scenario.changes if change.at <= start]
+        self._quota = earlier[-1] if earlier else scenario.quota
+        self._limits = ModelLimits(self._quota, self._reading, 0.0)
+        self._limits.advance(start)
 
-def _tokens_of_a_day(quota: Quota) -> tuple[float | None, float]:
-    a_day = quota.tokens_per_day
-    return (None, math.inf) if a_day is None else (a_day * SECONDS_A_MINUTE / SECONDS_A_DAY, a_day)
-
-
-def _reached(
-    scenario: Scenario, start: float, amount: float, limit: Callable[[Quota], tuple[float | None, float]]
-) -> float:
-    """When ``amount`` is granted, in seconds, if the bucket is full at ``start`` and everything granted is used."""
-    at = start
-    quota = scenario.quota
-    later = [change for change in scenario.changes if change.at > start]
-    for change in scenario.changes:
-        if change.at <= start:
-            quota = change.quota
-    per_minute, burst = limit(quota)
-    missing = amount - burst
-    for change in later:
-        rate = math.inf if per_minute is None else per_minute / SECONDS_A_MINUTE
-        if missing <= rate * (change.at - at):
-            break
-        missing -= rate * (change.at - at)
-        at, (per_minute, _) = change.at, limit(change.quota)
-    if missing <= 0 or per_minute is None:
+    def admitted_at(self, now: float) -> float:
+        """Admit one request at the first possible instant from ``now`` on, and return it."""
+        amounts = amounts_of(0.0)
+        at = self._available(now)
+        while (wait := self._wait(at, amounts)) > 0:
+            at = self._available(min(at + wait, self._next_change()))
+        self._limits.debit(at, amounts)
         return at
-    return at + missing / (per_minute / SECONDS_A_MINUTE)
+
+    def reached(self, start: float, amount: float, limit: Limit) -> float:
+        """When so much of one limit has been admitted, if all that is free is used at once from ``start`` on."""
+        at, missing = start, amount
+        while True:
+            at = self._available(at)
+            level = self._limits.level(at, limit)
+            if missing <= level * (1 + 1e-12):
+                return at
+            if level > 0:
+                missing -= level
+                self._limits.debit(at, {**_NOTHING, limit: level})
+            wanted = min(missing, self._step(limit, at))
+            wait = self._wait(at, {**_NOTHING, limit: wanted})
+            if wait == 0:  # what is missing is the rounding of the sums
+                return at
+            at = min(at + wait, self._next_change())
+
+    def _step(self, limit: Limit, at: float) -> float:
+        """What is worth waiting for: windows and refills grant much at once, a bucket must not overflow."""
+        a_minute: float = getattr(self._quota, limit.value)
+        if limit is Limit.TOKENS_PER_DAY:
+            return a_minute
+        if self._reading.tenants is not None:
+            return 1.0 if limit is Limit.REQUESTS_PER_MINUTE else a_minute / 60
+        if self._reading.window != "bucket":
+            return _SMALLEST_STEP * a_minute
+        if limit is Limit.REQUESTS_PER_MINUTE:
+            return self._quota.request_burst if self._reading.burst is None else self._reading.burst
+        return min(a_minute * self._reading.factor_at(at), self._reading.token_burst or math.inf)
+
+    def _wait(self, at: float, amounts: dict[Limit, float]) -> float:
+        return self._limits.fitting(at, amounts)[1]
+
+    def _available(self, at: float) -> float:
+        """The first instant from ``at`` on at which the service is not overloaded, with the quota of that time."""
+        for start, end in self._overloads:
+            at = end if start <= at < end else at
+        while self._changes and self._changes[0].at <= at:
+            change = self._changes.pop(0)
+            self._quota = change.quota
+            self._limits.change(change.quota, change.at)
+        return at
+
+    def _next_change(self) -> float:
+        return self._changes[0].at if self._changes else math.inf
+
+
+_NOTHING: Final = dict.fromkeys(Limit, 0.0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from bedrock_resilience._checks import Problem, instance, number, refuse, whole_number, wrong_type, wrong_value
-from bedrock_resilience.quotas import Quota
+from bedrock_resilience.quotas import Quota, QuotaReading, quota_reading
 
 Latency: TypeAlias = float | Callable[[random.Random], float]
 """Seconds, or a function that draws seconds with the random numbers handed in."""
@@ -82,6 +82,8 @@ class Scenario:
         changes: Quotas that replace ``quota`` later.
         overloads: Spans (from, to), in seconds, in which the service answers every request with 503.
         timeout: Seconds from the start of an instance to its deadline; None for no deadline.
+        reading: How the quotas per minute are enforced: a ``QuotaReading``, or its name, such as ``fixed:30``. Its
+            times count from the start of the first instance.
 
     Raises:
         TypeError: A field has the wrong type.
@@ -100,6 +102,7 @@ class Scenario:
     changes: tuple[QuotaChange, ...] = ()
     overloads: tuple[tuple[float, float], ...] = ()
     timeout: float | None = None
+    reading: QuotaReading | str = "bucket"
 
     def __post_init__(self) -> None:
         refuse(
@@ -115,6 +118,7 @@ class Scenario:
             *_all("changes", self.changes, _change),
             *_all("overloads", self.overloads, _overload),
         )
+        object.__setattr__(self, "reading", quota_reading(self.reading))
         object.__setattr__(self, "changes", tuple(sorted(self.changes, key=lambda change: change.at)))
         object.__setattr__(self, "overloads", tuple(self.overloads))
 
@@ -122,6 +126,11 @@ class Scenario:
     def submitted(self) -> int:
         """Items of all instances."""
         return self.instances * self.items
+
+    @property
+    def quota_reading(self) -> QuotaReading:
+        """``reading`` as a ``QuotaReading``."""
+        return quota_reading(self.reading)
 
     def replace(self, **changes: object) -> Scenario:
         """A copy with other values for some fields."""

@@ -59,7 +59,9 @@ class SimulatedBedrock:
         self._scenario = scenario
         self._clock = clock
         self._rng = rng
-        self.ledger: QuotaLedger = QuotaLedger(scenario.quota)
+        reading = scenario.quota_reading
+        seed = 0 if reading.tenants is None else rng.getrandbits(32)
+        self.ledger: QuotaLedger = QuotaLedger(scenario.quota, reading=reading, start=0.0, seed=seed)
         self.requests: list[SimulatedRequest] = []
         self.settled: float = 0.0
         """Tokens of quota that the answered requests took."""

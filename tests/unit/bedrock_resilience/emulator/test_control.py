@@ -48,6 +48,7 @@ def test_stats_show_counts_and_settings(emulator: BedrockEmulator) -> None:
         "models": ["a.b"],
         "faults_pending": 0,
         "quota": {"requests_per_minute": None, "tokens_per_minute": None, "tokens_per_day": None, "burst": None},
+        "reading": "bucket",
         "latency": 0.0,
     }
 
@@ -148,3 +149,13 @@ def test_an_unknown_action_names_the_known_ones(emulator: BedrockEmulator) -> No
     status, answer = send(emulator, "GET", "/_emulator/nothing")
     assert status == 404
     assert "accepted: GET /_emulator/stats, GET /_emulator/log, POST /_emulator/faults" in answer["message"]
+
+
+def test_the_reading_is_set_by_its_name(emulator: BedrockEmulator) -> None:
+    status, stats = send(emulator, "PUT", "/_emulator/reading", {"reading": "fixed:30+refusals-count"})
+    assert (status, stats["reading"]) == (200, "fixed:30+refusals-count")
+    assert emulator.reading.phase == 30.0
+    for body in ({"reading": "minutely"}, {"reading": 5}, {}):
+        status, answer = send(emulator, "PUT", "/_emulator/reading", body)
+        assert status == 400
+        assert "accepted:" in answer["message"]

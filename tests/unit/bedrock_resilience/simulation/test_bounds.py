@@ -9,8 +9,7 @@ import pytest
 from bedrock_resilience.pacing import QuotaPacer
 from bedrock_resilience.quotas import Quota
 from bedrock_resilience.retrying._policy import RetryPolicy
-from bedrock_resilience.simulation import QuotaChange, Scenario, Tokens, simulate
-from bedrock_resilience.simulation._bounds import lower_bound
+from bedrock_resilience.simulation import QuotaChange, Scenario, Tokens, lower_bound, simulate
 from support.approx import approx
 from support.nightly import seeds
 
