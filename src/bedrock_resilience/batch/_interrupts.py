@@ -44,6 +44,10 @@ class InterruptHandler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.restore()
+
+    def restore(self) -> None:
+        """Put the handler from before back, ahead of an exception that leaves the event loop but not the block."""
         if self._replaced is not None:
             signal.signal(signal.SIGINT, self._replaced)
             self._replaced = None

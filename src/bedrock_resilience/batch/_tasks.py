@@ -114,6 +114,7 @@ class TaskRun(Generic[T, R]):
         def interrupt() -> None:
             self._interrupted = interrupts.count == 1
             if not self._interrupted:
+                interrupts.restore()
                 raise KeyboardInterrupt  # out of the event loop
             loop.call_soon_threadsafe(self._cancel_workers)
 

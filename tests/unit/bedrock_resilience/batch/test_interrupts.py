@@ -128,6 +128,8 @@ def test_a_second_ctrl_c_ends_the_wait_for_a_call_that_is_not_cancelled() -> Non
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(with_arun(calls))
     assert calls.cancelled == 3  # by asyncio.run, which cancels what is left
+    # asyncio.run puts Python's handler back only where it finds its own.
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_ctrl_c_just_before_it_is_deferred_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
