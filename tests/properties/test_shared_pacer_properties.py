@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_resilience.pacing import MemoryPaceStore, SharedPacer
-from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, RateLimits, SharedPace
+from bedrock_resilience.pacing.shared import SharedPace
+from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, RateLimits
 from bedrock_resilience.quotas import Quota, TokenBucket
 from bedrock_resilience.testing import FakeClock
 

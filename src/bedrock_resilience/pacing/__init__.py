@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.pacing._protocol import Pacer, Reservation
     from bedrock_resilience.pacing._quota_pacer import QuotaPacer
     from bedrock_resilience.pacing._status import PacerStatus
-    from bedrock_resilience.pacing.shared import DynamoPaceStore, MemoryPaceStore, PaceStore, SharedPacer
+    from bedrock_resilience.pacing.shared import DynamoPaceStore, MemoryPaceStore, PaceStore, S3PaceStore, SharedPacer
 
 __all__ = [
     "AdaptiveConfig",
@@ -28,6 +28,7 @@ __all__ = [
     "PacerStatus",
     "QuotaPacer",
     "Reservation",
+    "S3PaceStore",
     "SharedPacer",
     "StoreUnavailableError",
 ]
@@ -44,6 +45,7 @@ _LAZY = {
     "PacerStatus": "_status",
     "QuotaPacer": "_quota_pacer",
     "Reservation": "_protocol",
+    "S3PaceStore": "shared",
     "SharedPacer": "shared",
     "StoreUnavailableError": "shared._stores",
 }

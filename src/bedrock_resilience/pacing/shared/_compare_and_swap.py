@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.pacing.shared._schedule import SharedPace
+    from bedrock_resilience.pacing.shared._pace import SharedPace
     from bedrock_resilience.pacing.shared._stores import PaceStore
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ the first one fails wherever another instance has changed the pace since this on
 """
 
 
-def change_pace(
+def change_pace(  # noqa: PLR0913 - settings by name, each with a meaning of its own
     store: PaceStore,
     key: str,
     known: SharedPace,
@@ -30,6 +30,8 @@ def change_pace(
     instance: str,
     clock: Clock,
     rng: random.Random,
+    contains: Callable[[SharedPace], bool] = lambda _pace: False,
+    give_up: Callable[[], bool] = lambda: False,
 ) -> tuple[SharedPace, T | None]:
     """Change the stored pace, and start again from what is stored where another instance was faster.
 
@@ -41,6 +43,8 @@ def change_pace(
         instance: The name of this instance.
         clock: Sleeps between the attempts.
         rng: The source of jitter.
+        contains: Whether a stored pace contains this change already: the write took effect, and its response was lost.
+        give_up: Whether to make no further attempt, asked after each one.
 
     Returns:
         What is stored now, and the result of the change; None in its place where other instances were faster in all
@@ -57,5 +61,9 @@ def change_pace(
         stored = store.compare_and_swap(key, known, new, instance)
         if stored is None:
             return new, result
+        if contains(stored):
+            return stored, result
         known = stored
+        if give_up():
+            break
     return known, None

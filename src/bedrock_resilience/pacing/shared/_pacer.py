@@ -22,6 +22,7 @@ loop for as long.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import random
@@ -36,10 +37,9 @@ from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.pacing._adaptive import AdaptivePacer
 from bedrock_resilience.pacing._status import PacerStatus, status_of
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
-from bedrock_resilience.pacing.shared._compare_and_swap import change_pace
-from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, UNLIMITED, Cost, RateLimits, SharedPace
+from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, Outcome, RateLimits
+from bedrock_resilience.pacing.shared._updates import Booking, PaceUpdates, Update
 from bedrock_resilience.quotas import Quota, settled_tokens
-from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +54,8 @@ _LATE_TOLERANCE_SECONDS: Final = 0.5
 """By so much a slot may be missed: a thread of a busy Lambda with a fraction of a processor wakes up late."""
 _NETWORK_TOLERANCE_SECONDS: Final = 0.05
 """By so much one request may reach the service later than another sent at the same time, as in ``QuotaPacer``."""
-_CONTENTION_WAIT_SECONDS: Final = 0.2
-"""Wait of a request after other instances were faster in all attempts to book it."""
+_FAIR_BATCHES: Final = 2.0
+"""An instance may be ahead of others that wait by so many batches: one booked while theirs are due, one spare."""
 _EPSILON_SECONDS: Final = 1e-6
 """A caller that slept exactly its wait must not have to sleep again because of rounding."""
 _MAX_SLOT_AHEAD_SECONDS: Final = MAX_AHEAD_SECONDS + 60.0
@@ -148,17 +148,23 @@ class SharedPacer:
         self._batch_seconds = batch_seconds
         self._retry_after = retry_after
         self._burndown = burndown
-        self._shared_time = shared_time
-        self._clock = clock
-        self._rng = random.Random() if rng is None else rng  # noqa: S311 - jitter is not a secret
-        self._limits = RateLimits.of(quota, _LATE_TOLERANCE_SECONDS + _NETWORK_TOLERANCE_SECONDS + skew)
+        self._schedule = RateLimits.of(quota, _LATE_TOLERANCE_SECONDS + _NETWORK_TOLERANCE_SECONDS + skew)
+        self._updates = PaceUpdates(
+            store,
+            model,
+            self._schedule,
+            instance=instance,
+            slack=_FAIR_BATCHES * batch_seconds,
+            shared_time=shared_time,
+            clock=clock,
+            rng=random.Random() if rng is None else rng,  # noqa: S311 - jitter is not a secret
+        )
         self._cost_ratio = max(1.0, min(_INITIAL_COST_RATIO, burndown))
         self._store_lock = threading.Lock()  # for the calls of the store; acquired before the other one, never after it
         self._lock = threading.Lock()
-        self._known = SharedPace()
         self._waiting: deque[_SharedReservation] = deque()
         self._next_batch_at = -math.inf  # shared seconds
-        self._pending_events: list[tuple[Callable[[SharedPace, float, float], SharedPace], float]] = []
+        self._outcomes: list[Outcome] = []
         self._unbooked: list[Cost] = []
         self._refund = 0.0  # tokens
         self._fallback: Pacer | None = None
@@ -168,9 +174,7 @@ class SharedPacer:
     @property
     def shared_requests_per_minute(self) -> float | None:
         """The pace of all instances together, as known to this one; None where requests are not limited."""
-        if self._limits.requests == UNLIMITED:
-            return None
-        return self._known.factor_at(self._known.at) * SECONDS_A_MINUTE / self._limits.requests.interval
+        return self._shared_status().requests_per_minute
 
     def status(self) -> PacerStatus:
         """Return the pace of all instances together, as known to this one, and the quota.
@@ -180,14 +184,9 @@ class SharedPacer:
         """
         if self._unavailable and self._fallback is not None:
             return status_of(self._fallback) or PacerStatus()
-        factor = self._known.factor_at(self._known.at)
-        token_limit = self.quota.tokens_per_minute
-        return PacerStatus(
-            requests_per_minute=self.shared_requests_per_minute,
-            tokens_per_minute=None if token_limit is None else token_limit * factor,
-            request_limit=self.quota.requests_per_minute,
-            token_limit=token_limit,
-            confidence=factor,
+        shared = self._shared_status()
+        return dataclasses.replace(
+            shared, request_limit=self.quota.requests_per_minute, token_limit=self.quota.tokens_per_minute
         )
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
@@ -206,7 +205,7 @@ class SharedPacer:
             with self._store_lock:
                 wait = self._known_wait(tracked, now)
                 while wait is None:
-                    self._update_store(now, self._next_batch())
+                    self._update_store(now, self._next_batch(now))
                     wait = self._known_wait(tracked, now)
         tracked.at = now + wait
         return wait
@@ -219,12 +218,15 @@ class SharedPacer:
                 return
             if tracked.fallback is not None and self._fallback is not None:
                 self._fallback.answered(tracked.fallback, now, usage)
-            elif usage is not None:
+                return
+            cost: float | None = None
+            if usage is not None:
                 cost = settled_tokens(usage, self._burndown)
                 self._refund += tracked.cost.tokens - cost
                 if tracked.tokens > 0:
                     needed = max(1.0, cost / tracked.tokens)
                     self._cost_ratio = max(needed, self._cost_ratio + _COST_RATIO_DECAY * (needed - self._cost_ratio))
+            self._outcomes.append(Outcome("answered", tracked.sent_at, tracked.cost, cost))
 
     def throttled(self, reservation: Reservation, now: float) -> None:
         """Lower the pace of all instances. Calls the store, unless another thread does."""
@@ -236,8 +238,8 @@ class SharedPacer:
                 self._fallback.throttled(tracked.fallback, now)
                 return
             self._refund += tracked.cost.tokens  # a refused request costs no tokens
-            self._pending_events.append((self._limits.throttled, tracked.sent_at))
-        self._share_event(now)
+            self._outcomes.append(Outcome("throttled", tracked.sent_at, tracked.cost))
+        self._share_outcomes(now)
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
         """Halve the pace of all instances. Calls the store, unless another thread does."""
@@ -248,8 +250,8 @@ class SharedPacer:
             if tracked.fallback is not None and self._fallback is not None:
                 self._fallback.overloaded(tracked.fallback, now)
                 return
-            self._pending_events.append((self._limits.overloaded, tracked.sent_at))
-        self._share_event(now)
+            self._outcomes.append(Outcome("overloaded", tracked.sent_at, tracked.cost))
+        self._share_outcomes(now)
 
     def abandoned(self, reservation: Reservation, now: float) -> None:
         """Return its tokens; its slot lapses."""
@@ -270,7 +272,7 @@ class SharedPacer:
     def _known_wait(self, tracked: _SharedReservation, now: float) -> float | None:
         """Return the seconds still to wait; None where a batch must be booked first."""
         # Read anew each time: a call of the store takes time, which must not be waited for twice.
-        shared = self._shared_time(now)
+        shared = self._updates.shared(now)
         with self._lock:
             if tracked.sent or not tracked.open:
                 return 0.0
@@ -297,21 +299,20 @@ class SharedPacer:
         left = self._next_batch_at - shared
         return left if _EPSILON_SECONDS < left <= _MAX_SLOT_AHEAD_SECONDS else None
 
-    def _next_batch(self) -> list[_SharedReservation]:
+    def _next_batch(self, now: float) -> list[_SharedReservation]:
         """Return the requests to book now: those that wait longest, worth ``batch_seconds``, but one at least."""
         batch: list[_SharedReservation] = []
-        seconds, limits = 0.0, self._limits
+        seconds, known, shared = 0.0, self._updates.known, self._updates.shared(now)
         with self._lock:
             for tracked in self._waiting:
-                cost = tracked.cost
-                seconds += max(cost.requests * limits.requests.interval, cost.tokens * limits.tokens.interval)
+                seconds += self._schedule.seconds(known, shared, tracked.cost)
                 if batch and seconds > self._batch_seconds:
                     break
                 batch.append(tracked)
         return batch
 
-    def _share_event(self, now: float) -> None:
-        """Store the event at once; with the next batch where another thread calls the store, or it is unavailable."""
+    def _share_outcomes(self, now: float) -> None:
+        """Store them at once; with the next batch where another thread calls the store, or it is unavailable."""
         if now >= self._unavailable_until and self._store_lock.acquire(blocking=False):
             try:
                 self._update_store(now, [])
@@ -319,47 +320,29 @@ class SharedPacer:
                 self._store_lock.release()
 
     def _update_store(self, now: float, batch: list[_SharedReservation]) -> None:
-        """Book a batch, and store the events, refunds and unbooked requests since the last update."""
+        """Book a batch, and store the outcomes, refunds and unbooked requests since the last update."""
         with self._lock:
-            events, self._pending_events = self._pending_events, []
-            unbooked, self._unbooked = self._unbooked, []
-            refund, self._refund = self._refund, 0.0
-
-        def change(pace: SharedPace) -> tuple[SharedPace, list[float]]:
-            shared = self._shared_time(now)
-            for event, sent_at in events:
-                pace = event(pace, shared, sent_at)
-            pace = self._limits.refund(pace, shared, refund)
-            # Requests that were sent without a slot are booked first; nobody waits for their slots.
-            pace, _ = self._limits.book(pace, shared, unbooked)
-            return self._limits.book(pace, shared, [tracked.cost for tracked in batch])
-
-        try:
-            self._known, slots = change_pace(
-                self.store,
-                self.model,
-                self._known,
-                change,
-                instance=self.instance,
-                clock=self._clock,
-                rng=self._rng,
+            update = Update(
+                outcomes=tuple(self._outcomes),
+                unbooked=tuple(self._unbooked),
+                refund=self._refund,
+                costs=tuple(tracked.cost for tracked in batch),
+                waits=len(self._waiting) > len(batch),
             )
+            self._outcomes, self._unbooked, self._refund = [], [], 0.0
+        try:
+            booking = self._updates.store(now, update)
         except StoreUnavailableError as error:
             self._store_failed(now, error)
             return
         with self._lock:
             self._store_answered()
-            if slots is None:
-                self._pending_events = events + self._pending_events
-                self._unbooked = unbooked + self._unbooked
-                self._refund += refund
-                self._next_batch_at = self._shared_time(now) + _CONTENTION_WAIT_SECONDS
-            elif batch:
-                self._assign(batch, slots, self._shared_time(now))
+            if batch:
+                self._assign(batch, booking)
 
-    def _assign(self, batch: list[_SharedReservation], slots: list[float], shared: float) -> None:
-        self._next_batch_at = max(slots, default=shared + MAX_AHEAD_SECONDS)
-        for tracked, slot in zip(batch, slots, strict=False):
+    def _assign(self, batch: list[_SharedReservation], booking: Booking) -> None:
+        self._next_batch_at = booking.again_at
+        for tracked, slot in zip(batch, booking.slots, strict=False):
             if tracked in self._waiting:  # else it was closed in between, and its slot lapses
                 self._waiting.remove(tracked)
                 tracked.slot = slot
@@ -369,7 +352,7 @@ class SharedPacer:
     def _close(self, tracked: _SharedReservation, now: float) -> bool:
         was_open = tracked.close()
         if was_open and not tracked.sent:  # without a call of due()
-            tracked.sent, tracked.sent_at = True, self._shared_time(now)
+            tracked.sent, tracked.sent_at = True, self._updates.shared(now)
             if tracked in self._waiting:
                 self._waiting.remove(tracked)
                 self._unbooked.append(tracked.cost)
@@ -395,6 +378,10 @@ class SharedPacer:
                 self.model,
                 self.instance,
             )
+
+    def _shared_status(self) -> PacerStatus:
+        known = self._updates.known
+        return self._schedule.status(known, known.at)
 
     def _fallback_pacer(self) -> Pacer:
         if self._fallback is None:

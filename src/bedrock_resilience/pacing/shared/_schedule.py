@@ -1,4 +1,4 @@
-"""The schedule that instances share: ``SharedPace``, a value, and its arithmetic. No store, no clock, no waiting.
+"""The schedule that instances share: the arithmetic of a ``SharedPace``. No store, no clock, no waiting.
 
 Every limit of the quota has a timeline. A request books the next interval of each, as long as the quota needs to refill
 what the request uses, and may be sent before its interval by what the bucket contains. That is the generic cell
@@ -16,27 +16,25 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from bedrock_resilience.pacing._slowdown import MIN_SECONDS_BETWEEN_CUTS
+from bedrock_resilience.pacing._status import PacerStatus
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bedrock_resilience.quotas import Quota
+    from bedrock_resilience.pacing.shared._pace import SharedPace
+    from bedrock_resilience.quotas import Limit, Quota
 
 MAX_AHEAD_SECONDS: Final = 900.0
 """Longest time that a request may be booked ahead: no Lambda runs longer. A request that would have to wait longer is
 booked later."""
-_MAX_CLOCK_SKEW_SECONDS: Final = 3_600.0
+MAX_CLOCK_SKEW_SECONDS: Final = 3_600.0
 """An instant further ahead cannot have been booked by a clock that was right. AWS itself refuses requests whose
 signature is some minutes off."""
 _MIN_FACTOR: Final = 1 / 16
-_RECOVERY_SECONDS: Final = 240.0
-"""Time in which the pace grows from nothing to all of the quota: flat at first, then ever faster, as CUBIC does (RFC
-9438), so that a wrong quota is probed rarely and one that is right again is used soon."""
 _INITIAL_DECREASE_FACTOR: Final = 0.8
 """The pace after a throttle that allows no measurement, over the one before: CUBIC's 0.7, a little milder since a known
 quota is seldom wrong by much."""
@@ -70,42 +68,50 @@ class Cost(NamedTuple):
     tokens: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedPace:
-    """The state that the instances share. Instants are seconds of the shared clock; 0 is long ago.
+class Outcome(NamedTuple):
+    """How a request ended.
 
     Attributes:
-        revision: Raised by 1 with every change, so that of two changes of the same state only one is made. 0: nothing
-            is stored yet.
-        at: When it was changed last.
-        requests_next_free_at: The end of what is booked of the requests.
-        tokens_next_free_at: The end of what is booked of the tokens a minute.
-        day_next_free_at: The end of what is booked of the tokens a day.
-        granted: Requests booked so far.
-        factor: The pace over the quota, at ``cut_at``; 1 unless something was refused.
-        cut_at: When the pace was lowered last.
-        granted_at_cut: ``granted`` at that time.
+        kind: ``"answered"``, ``"throttled"`` or ``"overloaded"``.
+        sent_at: When it was sent, in seconds of the shared clock.
+        cost: What it was booked with.
+        used: The tokens that it cost; None where that is not known.
+        limit: The limit that refused it; None where that is not known.
     """
 
-    revision: int = 0
-    at: float = 0.0
-    requests_next_free_at: float = 0.0
-    tokens_next_free_at: float = 0.0
-    day_next_free_at: float = 0.0
-    granted: float = 0.0
-    factor: float = 1.0
-    cut_at: float = 0.0
-    granted_at_cut: float = 0.0
+    kind: str
+    sent_at: float
+    cost: Cost
+    used: float | None = None
+    limit: Limit | None = None
 
-    def factor_at(self, now: float) -> float:
-        """Return the pace over the quota, at this instant."""
-        if self.factor >= 1.0:
-            return 1.0
-        return min(1.0, self.factor + (max(0.0, now - self.cut_at) / _RECOVERY_SECONDS) ** 3)
+
+class Schedule(Protocol):
+    """The arithmetic of a shared pace: of a quota that was given, or of one that is learned."""
+
+    def seconds(self, pace: SharedPace, now: float, cost: Cost) -> float:
+        """Return the seconds in which the quota refills what a request uses."""
+        ...
+
+    def book(self, pace: SharedPace, now: float, costs: Sequence[Cost]) -> tuple[SharedPace, list[float]]:
+        """Book requests; return the pace afterwards, and when each may be sent."""
+        ...
+
+    def refund(self, pace: SharedPace, now: float, tokens: float) -> SharedPace:
+        """Return tokens that were booked and not used."""
+        ...
+
+    def observe(self, pace: SharedPace, now: float, outcome: Outcome) -> SharedPace:
+        """Take the end of a request into account."""
+        ...
+
+    def status(self, pace: SharedPace, now: float) -> PacerStatus:
+        """Return the rate of all instances together."""
+        ...
 
 
 class RateLimits(NamedTuple):
-    """The limits of a quota."""
+    """The limits of a quota that was given: a ``Schedule``."""
 
     requests: RateLimit
     tokens: RateLimit
@@ -155,6 +161,26 @@ class RateLimits(NamedTuple):
         refunded = [max(at - refund, min(at, now)) for at, refund in zip(free_at, refunds, strict=True)]
         return _changed(pace, now, refunded)
 
+    def seconds(self, pace: SharedPace, now: float, cost: Cost) -> float:  # noqa: ARG002 - the protocol's signature
+        """Return the seconds in which the quota refills what a request uses."""
+        return max(cost.requests * self.requests.interval, cost.tokens * self.tokens.interval)
+
+    def observe(self, pace: SharedPace, now: float, outcome: Outcome) -> SharedPace:
+        """Lower the pace of all instances where a request was refused."""
+        if outcome.kind == "throttled":
+            return self.throttled(pace, now, outcome.sent_at)
+        return self.overloaded(pace, now, outcome.sent_at) if outcome.kind == "overloaded" else pace
+
+    def status(self, pace: SharedPace, now: float) -> PacerStatus:
+        """Return the present rates; the confidence is 1 while they are those of the quota."""
+        factor = pace.factor_at(now)
+        requests, tokens = (_per_minute(limit) for limit in (self.requests, self.tokens))
+        return PacerStatus(
+            requests_per_minute=None if requests is None else factor * requests,
+            tokens_per_minute=None if tokens is None else factor * tokens,
+            confidence=factor,
+        )
+
     def throttled(self, pace: SharedPace, now: float, sent: float) -> SharedPace:
         """Lower the pace: a request that was sent at ``sent`` was refused, so the quota is smaller than given.
 
@@ -185,6 +211,10 @@ class RateLimits(NamedTuple):
         return _lowered(_changed(pace, now, _next_free_at(pace)), now, factor)
 
 
+def _per_minute(limit: RateLimit) -> float | None:
+    return None if limit == UNLIMITED else SECONDS_A_MINUTE / limit.interval
+
+
 def _request_limit(per_minute: float | None, burst: float, tolerance: float) -> RateLimit:
     if per_minute is None:
         return UNLIMITED
@@ -208,7 +238,7 @@ def _next_free_at(pace: SharedPace) -> tuple[float, float, float]:
 def _plausible(free_at: float, limit: RateLimit, now: float) -> float:
     # An instance whose clock was hours ahead must not stop all others for hours.
     latest = now + limit.burst_seconds
-    return latest if free_at > latest + _MAX_CLOCK_SKEW_SECONDS else free_at
+    return latest if free_at > latest + MAX_CLOCK_SKEW_SECONDS else free_at
 
 
 def _changed(pace: SharedPace, now: float, free_at: Sequence[float], granted: float | None = None) -> SharedPace:

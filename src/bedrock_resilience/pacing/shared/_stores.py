@@ -1,16 +1,16 @@
-"""Where instances store their shared pace: ``DynamoPaceStore`` in production, ``MemoryPaceStore`` in one process."""
+"""Where instances store their shared pace: ``DynamoPaceStore``, or ``MemoryPaceStore`` in one process."""
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
+import json
 import math
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bedrock_resilience._checks import number, refuse
 from bedrock_resilience._errors import StoreUnavailableError
-from bedrock_resilience.pacing.shared._schedule import SharedPace
+from bedrock_resilience.pacing.shared._pace import NUMBERS, SharedPace, details_to_json, from_json
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ KEY: Final = "pace"
 """The partition key of the DynamoDB table, a string."""
 TIME_TO_LIVE: Final = "expires"
 """The attribute to switch the table's TTL on for."""
-
-_FIELDS: Final = tuple(field.name for field in dataclasses.fields(SharedPace))
+DETAILS: Final = "details"
+"""The attribute of what is no number: the instances, and what was learned, as JSON."""
 
 
 class PaceStore(Protocol):
@@ -104,7 +104,7 @@ class DynamoPaceStore:
         )
         self.name = name
         self._ttl = ttl
-        self._client = _client(region_name, timeout) if client is None else client
+        self._client = make_client("DynamoPaceStore", "dynamodb", region_name, timeout, 2) if client is None else client
 
     def compare_and_swap(
         self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""
@@ -128,9 +128,10 @@ class DynamoPaceStore:
         return None
 
     def _item(self, key: str, pace: SharedPace, instance: str) -> dict[str, dict[str, str]]:
-        numbers = {name: {"N": repr(getattr(pace, name))} for name in _FIELDS}
+        numbers = {name: {"N": repr(getattr(pace, name))} for name in ("revision", *NUMBERS)}
+        details = {"S": json.dumps(details_to_json(pace), separators=(",", ":"))}
         expires = {"N": str(math.ceil(pace.at + self._ttl))}
-        return {KEY: {"S": key}, **numbers, TIME_TO_LIVE: expires, "instance": {"S": instance}}
+        return {KEY: {"S": key}, **numbers, DETAILS: details, TIME_TO_LIVE: expires, "instance": {"S": instance}}
 
     def __repr__(self) -> str:
         return f"DynamoPaceStore({self.name!r})"
@@ -149,24 +150,30 @@ def _pace(item: Mapping[str, Mapping[str, str]] | None) -> SharedPace:
     if not item:
         return SharedPace()  # it was deleted in between
     try:
-        numbers = {name: float(item[name]["N"]) for name in _FIELDS if name != "revision"}
-        return SharedPace(revision=int(item["revision"]["N"]), **numbers)
-    except (KeyError, ValueError) as error:
+        numbers = {name: item[name]["N"] for name in ("revision", *NUMBERS)}
+        # Earlier versions stored numbers alone.
+        return from_json({**numbers, **json.loads(item[DETAILS]["S"] if DETAILS in item else "{}")})
+    except (KeyError, TypeError, ValueError) as error:
         raise StoreUnavailableError(f"the item {item!r} is not a pace: {error!r}") from error
 
 
-def _client(region_name: str | None, timeout: float) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+def make_client(owner: str, service: str, region_name: str | None, timeout: float, attempts: int) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    """Return a boto3 client that gives up soon, so that an unreachable store delays no request for long.
+
+    Raises:
+        ModuleNotFoundError: boto3 is not installed.
+    """
     try:
         session = importlib.import_module("boto3.session").Session
         config = importlib.import_module("botocore.config").Config
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"DynamoPaceStore needs boto3 ({error}): pip install 'bedrock-resilience[aws]'", name=error.name
+            f"{owner} needs boto3 ({error}): pip install 'bedrock-resilience[aws]'", name=error.name
         ) from error
     settings = config(
-        connect_timeout=timeout, read_timeout=timeout, retries={"mode": "standard", "total_max_attempts": 2}
+        connect_timeout=timeout, read_timeout=timeout, retries={"mode": "standard", "total_max_attempts": attempts}
     )
-    return session().client("dynamodb", region_name=region_name, config=settings)
+    return session().client(service, region_name=region_name, config=settings)
 
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ import math
 import pytest
 
 from bedrock_resilience.pacing._slowdown import MIN_SECONDS_BETWEEN_CUTS
+from bedrock_resilience.pacing.shared import SharedPace
 from bedrock_resilience.pacing.shared._schedule import (
     MAX_AHEAD_SECONDS,
     UNLIMITED,
     Cost,
     RateLimit,
     RateLimits,
-    SharedPace,
 )
 from bedrock_resilience.quotas import Quota
 from support.approx import approx

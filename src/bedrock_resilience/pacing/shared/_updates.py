@@ -1,0 +1,234 @@
+"""``PaceUpdates``: the updates of one instance to the shared pace, each of which takes effect exactly once.
+
+A write can take effect although its response is lost. So every update has a number, and the shared state contains the
+number of the last update of each instance. An update whose write failed is kept: the next one finds in the state
+whether the earlier one took effect, and repeats it where it did not. Numbers of one instance only grow, and an update
+repeats all earlier ones that are in doubt, so one number tells about all of them.
+
+The clocks of instances are brought together by the state as well: where it was changed later than this instance's clock
+shows, that clock is behind, and is put forward (a hybrid logical clock, Kulkarni et al., 2014). So instances whose
+clocks differ agree to within the time between two updates, and the differences shrink with each update.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bedrock_resilience._errors import StoreUnavailableError
+from bedrock_resilience.pacing.shared._compare_and_swap import change_pace
+from bedrock_resilience.pacing.shared._fair_shares import ABSENCE_SECONDS, used_by, waiting, with_share
+from bedrock_resilience.pacing.shared._pace import InstanceShare, SharedPace
+from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, MAX_CLOCK_SKEW_SECONDS
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Sequence
+
+    from bedrock_resilience.clock import Clock
+    from bedrock_resilience.pacing.shared._schedule import Cost, Outcome, Schedule
+    from bedrock_resilience.pacing.shared._stores import PaceStore
+
+_CONTENTION_WAIT_SECONDS: Final = 0.2
+"""Wait of a request after other instances were faster in all attempts to book it."""
+_MAX_UPDATE_SECONDS: Final = 1.5
+"""Time after which no further attempt is made to store an update: a thread, or an event loop, waits for it."""
+_MIN_LEAD_SECONDS: Final = 0.05
+"""A store that answers within this time is fast: the slots are exact to more than that anyway."""
+_MAX_LEAD_SECONDS: Final = 2.0
+_LEAD_DECAY: Final = 0.8
+_MAX_IN_DOUBT: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """What an instance tells the others, and what it books.
+
+    Attributes:
+        outcomes: How requests ended.
+        unbooked: Requests that were sent without a slot.
+        refund: Tokens that were booked and not used.
+        costs: The requests to book, in this order.
+        waits: Whether more requests wait than these.
+    """
+
+    outcomes: tuple[Outcome, ...] = ()
+    unbooked: tuple[Cost, ...] = ()
+    refund: float = 0.0
+    costs: tuple[Cost, ...] = ()
+    waits: bool = False
+
+
+class Booking(NamedTuple):
+    """The result of an update.
+
+    Attributes:
+        slots: When the first of the requests may be sent, in shared seconds.
+        again_at: When to book the next ones.
+    """
+
+    slots: list[float]
+    again_at: float
+
+
+class PaceUpdates:
+    """Stores the updates of one instance. Not thread-safe, except for ``shared``.
+
+    Args:
+        store: Where the pace is stored.
+        key: Its key.
+        schedule: The arithmetic.
+        instance: The name of this instance, for people who read the store.
+        slack: How far this instance may be ahead of others that wait, in seconds of the quota.
+        shared_time: Converts the driver's time to the time that the instances share, in seconds.
+        clock: Sleeps between attempts.
+        rng: The source of jitter of these sleeps.
+
+    Attributes:
+        known: The shared state as last seen.
+        lead: Seconds that the store needs at present; 0 where it is fast.
+    """
+
+    def __init__(
+        self,
+        store: PaceStore,
+        key: str,
+        schedule: Schedule,
+        *,
+        instance: str,
+        slack: float,
+        shared_time: Callable[[float], float],
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._schedule = schedule
+        self._instance = instance
+        self._slack = slack
+        self._shared_time = shared_time
+        self._clock = clock
+        self._rng = rng
+        self._id = uuid.uuid4().hex[:12]
+        self._behind = 0.0  # seconds by which this clock is behind the others
+        self._sequence = 0
+        self._in_doubt: list[tuple[int, Update]] = []
+        self.known: SharedPace = SharedPace()
+        self.lead: float = 0.0
+
+    def shared(self, now: float) -> float:
+        """Return the time of the shared clock."""
+        return self._shared_time(now) + self._behind
+
+    def waiting_instances(self, now: float) -> int:
+        """Return how many instances wait, as far as known, this one included."""
+        return 1 + len(waiting(self.known, self._id, self.shared(now)))
+
+    def store(self, now: float, update: Update) -> Booking:
+        """Store an update, and everything before it that is in doubt.
+
+        Raises:
+            StoreUnavailableError: The store was not reached. The update takes effect with a later one, but for what it
+                books.
+        """
+        self._sequence += 1
+        sequence = self._sequence
+        started = self.shared(now)
+        try:
+            known, booking = change_pace(
+                self._store,
+                self._key,
+                self.known,
+                lambda pace: self._change(pace, now, sequence, update),
+                instance=self._instance,
+                clock=self._clock,
+                rng=self._rng,
+                contains=lambda pace: self._applied(pace) >= sequence,
+                give_up=lambda: self.shared(now) - started > _MAX_UPDATE_SECONDS,
+            )
+        except StoreUnavailableError:
+            self._keep(sequence, update)
+            raise
+        self.known = known
+        self._measure(self.shared(now) - started)
+        if booking is None:
+            self._keep(sequence, update)
+            return Booking([], self.shared(now) + _CONTENTION_WAIT_SECONDS)
+        self._in_doubt.clear()
+        return booking
+
+    def _keep(self, sequence: int, update: Update) -> None:
+        self._in_doubt.append((sequence, update))
+        del self._in_doubt[:-_MAX_IN_DOUBT]
+
+    def _measure(self, seconds: float) -> None:
+        lead = max(seconds, _LEAD_DECAY * self.lead)
+        self.lead = min(lead, _MAX_LEAD_SECONDS) if lead > _MIN_LEAD_SECONDS else 0.0
+
+    def _applied(self, pace: SharedPace) -> int:
+        share = pace.instances.get(self._id)
+        return 0 if share is None else share.sequence
+
+    def _change(self, pace: SharedPace, now: float, sequence: int, update: Update) -> tuple[SharedPace, Booking]:
+        shared = self._adopt(pace, now)
+        applied = self._applied(pace)
+        for earlier, kept in self._in_doubt:
+            if earlier > applied:
+                pace = self._effects(pace, shared, kept)
+            else:  # it took effect, and nobody uses the slots that it booked
+                pace = self._schedule.refund(pace, shared, sum(cost.tokens for cost in kept.costs))
+        pace = self._effects(pace, shared, update)
+        return self._book(pace, shared, sequence, update)
+
+    def _adopt(self, pace: SharedPace, now: float) -> float:
+        ahead = pace.at - self.shared(now)
+        # A clock that is further ahead is broken: nobody follows it.
+        if 0 < ahead <= MAX_CLOCK_SKEW_SECONDS:
+            self._behind += ahead
+        return self.shared(now)
+
+    def _effects(self, pace: SharedPace, shared: float, update: Update) -> SharedPace:
+        for outcome in update.outcomes:
+            pace = self._schedule.observe(pace, shared, outcome)
+        pace = self._schedule.refund(pace, shared, update.refund)
+        # Requests that were sent without a slot are booked first; nobody waits for their slots.
+        return self._schedule.book(pace, shared, update.unbooked)[0]
+
+    def _book(self, pace: SharedPace, shared: float, sequence: int, update: Update) -> tuple[SharedPace, Booking]:
+        if not update.costs:
+            share = pace.instances.get(self._id, InstanceShare())
+            share = dataclasses.replace(share, sequence=sequence, at=shared)
+            return with_share(pace, self._id, shared, share), Booking([], shared)
+        allowed = self._allowed(pace, shared, update.costs)
+        others = waiting(pace, self._id, shared)
+        seconds = [self._schedule.seconds(pace, shared, cost) for cost in allowed]
+        used, _ = used_by(pace, self._id, shared, self._slack)
+        pace, slots = self._schedule.book(pace, shared + self.lead, allowed)
+        if slots:
+            again_at = slots[-1] - self.lead
+        elif allowed:
+            again_at = shared + MAX_AHEAD_SECONDS
+        else:  # until the instance that is behind books
+            back_at = min(share.waits_until for share in others) - ABSENCE_SECONDS
+            again_at = max(shared + _CONTENTION_WAIT_SECONDS, back_at)
+        waits = update.waits or len(slots) < len(update.costs)
+        share = InstanceShare(
+            sequence=sequence,
+            at=shared,
+            used=used + sum(seconds[: len(slots)]),
+            waits_until=again_at + self.lead + ABSENCE_SECONDS if waits else 0.0,
+        )
+        return with_share(pace, self._id, shared, share), Booking(slots, again_at)
+
+    def _allowed(self, pace: SharedPace, shared: float, costs: Sequence[Cost]) -> list[Cost]:
+        """Return the first of the requests, as many as the share of this instance has room for."""
+        used, most = used_by(pace, self._id, shared, self._slack)
+        allowed: list[Cost] = []
+        for cost in costs:
+            if used >= most:
+                break
+            allowed.append(cost)
+            used += self._schedule.seconds(pace, shared, cost)
+        return allowed
