@@ -190,5 +190,28 @@ class StoreUnavailableError(Exception):
     """The store of a shared pace was not reached or refused the request; whether the change was made is unknown."""
 
 
+class QuotaUnavailableError(LookupError):
+    """The quota of a model could not be read from Service Quotas. A pacer can learn it instead.
+
+    Attributes:
+        model: The model, as it was given.
+        region: The Region; empty where none is configured.
+        reason: ``no-match`` (no quota has the name of the model), ``no-permission``, ``not-reached`` (no network, or
+            AWS failed), or ``no-access`` (a quota of 0: every request to the model is refused).
+        problem: What went wrong, in one line.
+    """
+
+    def __init__(self, model: str, region: str, reason: str, problem: str) -> None:
+        super().__init__(model, region, reason, problem)
+        self.model: str = model
+        self.region: str = region
+        self.reason: str = reason
+        self.problem: str = problem
+
+    def __str__(self) -> str:
+        where = f" in {self.region}" if self.region else ""
+        return f"the quota of {self.model}{where} is not known: {self.problem}"
+
+
 class ScriptExhaustedError(AssertionError):
     """A scripted function was called more often than it has outcomes."""

@@ -14,6 +14,7 @@ import yaml
 
 from bedrock_resilience.emulator import BedrockEmulator
 from support.pages import ROOT, Block, anchors, blocks, links, pages
+from support.service_quotas import RECORDED, service_quotas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,14 +41,23 @@ def emulator_url() -> Iterator[str]:
         yield emulator.endpoint_url
 
 
+@pytest.fixture(scope="module")
+def service_quotas_url() -> Iterator[str]:
+    """A Service Quotas on loopback, for the same reason."""
+    with service_quotas() as services:
+        services.applied.update(RECORDED)
+        yield services.url
+
+
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(b.language == "python" for b in blocks(page))], ids=name
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(
-    page: Path, emulator_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    page: Path, emulator_url: str, service_quotas_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator_url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", service_quotas_url)
     module = ModuleType("documentation_page")  # types defined in a block look their module up by name
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for block in blocks(page):

@@ -10,6 +10,7 @@ from bedrock_resilience import __version__
 from bedrock_resilience.cli._advise import advise
 from bedrock_resilience.cli._conformance import conformance
 from bedrock_resilience.cli._emulate import emulate
+from bedrock_resilience.cli._quota import quota
 from bedrock_resilience.cli._schedule import schedule
 from bedrock_resilience.cli._simulate import simulate
 
@@ -23,6 +24,7 @@ app: typer.Typer = typer.Typer(
 app.command()(schedule)
 app.command()(simulate)
 app.command()(advise)
+app.command()(quota)
 app.command()(emulate)
 app.command()(conformance)
 

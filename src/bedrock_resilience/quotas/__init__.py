@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas._quota import Quota, QuotaAdmission, QuotaLedger
     from bedrock_resilience.quotas._readings import READINGS, OtherTenants, QuotaReading, quota_reading
     from bedrock_resilience.quotas._request_tokens import request_tokens
+    from bedrock_resilience.quotas._service_quotas import ServiceQuota, ServiceQuotas
     from bedrock_resilience.quotas._tokens import (
         BURNDOWN_RATES,
         BurndownRate,
@@ -47,6 +48,8 @@ __all__ = [
     "QuotaLedger",
     "QuotaReading",
     "RequestTokens",
+    "ServiceQuota",
+    "ServiceQuotas",
     "TokenBucket",
     "TokenEstimator",
     "TokenUsage",
@@ -76,6 +79,8 @@ _LAZY = {
     "QuotaLedger": "_quota",
     "QuotaReading": "_readings",
     "RequestTokens": "_usage",
+    "ServiceQuota": "_service_quotas",
+    "ServiceQuotas": "_service_quotas",
     "TokenBucket": "_limiters",
     "TokenEstimator": "_tokens",
     "TokenUsage": "_usage",

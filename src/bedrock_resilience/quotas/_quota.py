@@ -15,9 +15,10 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from bedrock_resilience._checks import number, refuse, wrong_value
+from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.quotas._limiters import SECONDS_A_MINUTE
 from bedrock_resilience.quotas._limits import SECONDS_A_DAY, ModelLimits, amounts_of
 from bedrock_resilience.quotas._models import model_name
@@ -25,11 +26,15 @@ from bedrock_resilience.quotas._readings import quota_reading
 from bedrock_resilience.quotas._tokens import burndown_rate, check_burndown, settled_tokens
 
 if TYPE_CHECKING:
+    from bedrock_resilience.clock import Clock
     from bedrock_resilience.quotas._limits import Limit
     from bedrock_resilience.quotas._readings import QuotaReading
+    from bedrock_resilience.quotas._service_quotas import ServiceQuotas
     from bedrock_resilience.quotas._tokens import Usage
 
 __all__ = ["SECONDS_A_DAY", "SECONDS_A_MINUTE", "Quota", "QuotaAdmission", "QuotaLedger"]
+
+_Q = TypeVar("_Q", bound="Quota")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,10 @@ class Quota:
             assumes too small a bucket merely starts a few seconds slower, and one that assumes too large a bucket is
             throttled.
 
+    Attributes:
+        source: Which quotas of Service Quotas the numbers are; None for those that were given. It does not count when
+            quotas are compared.
+
     Raises:
         TypeError: A value is not a number.
         ValueError: A value is not positive and finite, or ``burst`` is given without ``requests_per_minute``, or is
@@ -57,6 +66,7 @@ class Quota:
     tokens_per_minute: float | None = None
     tokens_per_day: float | None = None
     burst: float | None = None
+    source: ServiceQuotas | None = dataclasses.field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         burst = number("burst", self.burst, least=1, optional=True)  # a smaller bucket admits nothing
@@ -69,6 +79,50 @@ class Quota:
             number("tokens_per_day", self.tokens_per_day, above=0, optional=True),
             burst,
         )
+
+    @classmethod
+    def from_service_quotas(
+        cls,
+        model_id: str,
+        *,
+        session: Any = None,  # noqa: ANN401 - a boto3 session
+        region_name: str | None = None,
+        max_age: float = 3_600.0,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Self:
+        """Read the quota that an account has for a model from AWS Service Quotas. Needs the extra ``[aws]``.
+
+        It is the quota of the way in which the model is called: a model id has that of one Region ("On-demand ..."), an
+        id that begins with ``eu.``, ``us.``, ``jp.`` or another place that of all cross-Region profiles, and one that
+        begins with ``global.`` that of the global profile. Newer models have no quota of requests. The daily quota is
+        that of the model or, where it has none any more, that of all models of the account together. Values without
+        an applied one are AWS's defaults; ``source`` says for each number which quota it is.
+
+        The first call reads some 15 pages, and as many of the defaults where a number is missing: a few seconds. Later
+        ones of the process use the same answers, for any model of the Region. It blocks: in an event loop, call it with
+        ``asyncio.to_thread``. The role needs ``servicequotas:ListServiceQuotas``,
+        ``servicequotas:ListAWSDefaultServiceQuotas`` and ``servicequotas:GetServiceQuota``; for the ARN of an
+        application inference profile also ``bedrock:GetInferenceProfile``, of a prompt ``bedrock:GetPrompt``, and of a
+        deployment of a custom model ``bedrock:GetCustomModelDeployment`` and ``bedrock:GetCustomModel``.
+
+        Args:
+            model_id: A model id, a profile id, or the ARN of either or of those above.
+            session: The boto3 session of the account; None: a new one. One thread at a time may use it.
+            region_name: The Region that the requests are sent to; None: that of the ARN, or of the session.
+            max_age: Seconds for which an earlier answer is used again; a failure for 300 seconds at most. 0: ask anew.
+            clock: The clock of the age.
+
+        Raises:
+            QuotaUnavailableError: The permission, the network or a quota for the model is missing, or the value is 0.
+                Its text is one line; go on with a pacer that learns the quota.
+            TypeError: ``max_age`` is not a number.
+            ValueError: ``max_age`` is negative.
+            ModuleNotFoundError: boto3 is not installed.
+        """
+        from bedrock_resilience.quotas._service_quotas import read_service_quotas  # noqa: PLC0415 - imported on use
+
+        source = read_service_quotas(model_id, session=session, region_name=region_name, max_age=max_age, clock=clock)
+        return _read_from(source, cls(**{quota.field: quota.value for quota in source.quotas}))
 
     @property
     def unlimited(self) -> bool:
@@ -93,17 +147,24 @@ class Quota:
         Quota(requests_per_minute=20.0, tokens_per_minute=None, tokens_per_day=None, burst=2.0)
         """
         refuse("Quota.share", number("fraction", fraction, above=0, most=1))
-        return dataclasses.replace(
+        scaled = dataclasses.replace(
             self,
             requests_per_minute=_scaled(self.requests_per_minute, fraction),
             tokens_per_minute=_scaled(self.tokens_per_minute, fraction),
             tokens_per_day=_scaled(self.tokens_per_day, fraction),
             burst=None if self.burst is None else max(1.0, self.burst * fraction),
         )
+        return _read_from(self.source, scaled)
 
     def replace(self, **changes: float | None) -> Self:
         """Return a copy with these fields changed, validated again."""
-        return dataclasses.replace(self, **changes)
+        fields: dict[str, Any] = changes
+        return _read_from(self.source, dataclasses.replace(self, **fields))
+
+
+def _read_from(source: ServiceQuotas | None, quota: _Q) -> _Q:
+    object.__setattr__(quota, "source", source)
+    return quota
 
 
 def _scaled(value: float | None, fraction: float) -> float | None:

@@ -23,6 +23,7 @@ EXAMPLES: dict[str, BaseException] = {
     "InputError": errors.InputError(REPORT, 1),
     "ItemsNotStartedError": errors.ItemsNotStartedError("3 items were not started: deadline"),
     "MalformedResponseError": errors.MalformedResponseError("no output", {}),
+    "QuotaUnavailableError": errors.QuotaUnavailableError("eu.model", "eu-west-3", "no-match", "no quota has its name"),
     "RejectedResultError": errors.RejectedResultError({"status": "pending"}),
     "RetriesExhaustedError": errors.RetriesExhaustedError(
         "gave up", 4, 3.5, StopReason.RETRIES_EXHAUSTED, Fault.THROTTLING, TimeoutError("slow")
