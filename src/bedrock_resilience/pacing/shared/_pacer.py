@@ -37,7 +37,11 @@ from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.pacing._adaptive import AdaptivePacer
 from bedrock_resilience.pacing._status import PacerStatus, status_of
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
+from bedrock_resilience.pacing.shared._fair_shares import FORGET_SECONDS
+from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule, share_of_learned
+from bedrock_resilience.pacing.shared._pace import SharedPace
 from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, Outcome, RateLimits
+from bedrock_resilience.pacing.shared._stores import MemoryPaceStore
 from bedrock_resilience.pacing.shared._updates import Booking, PaceUpdates, Update
 from bedrock_resilience.quotas import Quota, settled_tokens
 
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing._protocol import Pacer, Reservation
+    from bedrock_resilience.pacing.shared._schedule import Schedule
     from bedrock_resilience.pacing.shared._stores import PaceStore
     from bedrock_resilience.quotas import Usage
 
@@ -56,6 +61,8 @@ _NETWORK_TOLERANCE_SECONDS: Final = 0.05
 """By so much one request may reach the service later than another sent at the same time, as in ``QuotaPacer``."""
 _FAIR_BATCHES: Final = 2.0
 """An instance may be ahead of others that wait by so many batches: one booked while theirs are due, one spare."""
+_MAX_OUTCOMES: Final = 1_000
+"""Of requests sent while the store cannot be reached: those of some minutes. What is older says nothing any more."""
 _EPSILON_SECONDS: Final = 1e-6
 """A caller that slept exactly its wait must not have to sleep again because of rounding."""
 _MAX_SLOT_AHEAD_SECONDS: Final = MAX_AHEAD_SECONDS + 60.0
@@ -86,15 +93,21 @@ class _SharedReservation(TrackedReservation):
 class SharedPacer:
     """Paces all instances together under one quota, through a store that they share. Thread-safe.
 
-    As long as the quota is right, nobody else uses it, and the clocks agree to within ``skew``, nothing is throttled.
-    The first throttles correct a quota that is too large. Where nothing is known, ``AdaptivePacer`` needs no store.
+    With a quota: as long as it is right, nobody else uses it, and the clocks agree to within ``skew``, nothing is
+    throttled. The first throttles correct a quota that is too large.
+
+    Without a quota: all instances learn one, of requests and of tokens, from everything that was admitted and refused.
+    What they learned stays in the store, and the next run starts with it.
 
     Args:
-        store: Where the pace is kept: ``DynamoPaceStore``, or ``MemoryPaceStore`` for pacers of one process.
+        store: Where the pace is kept: ``S3PaceStore``, ``DynamoPaceStore``, or in one process ``MemoryPaceStore``.
         model: The model id, the key in the store; one quota, one key.
-        quota: What the account may send, all instances together. All instances must be given the same.
+        quota: What the account may send, all instances together; None: they learn it. All instances must be given the
+            same.
         instance: A name of this instance, for the log and for people who read the store.
         fallback: Makes the pacer for the time in which the store cannot be reached; called when that happens first.
+            None: with a quota an ``AdaptivePacer``, without one a pacer that goes on with its share of what was
+            learned.
         skew: Seconds by which the clocks of two instances may differ.
         batch_seconds: Seconds of the quota that an instance books at a time.
         retry_after: Seconds after which a store that could not be reached is tried again.
@@ -113,10 +126,10 @@ class SharedPacer:
         self,
         store: PaceStore,
         model: str,
-        quota: Quota,
+        quota: Quota | None = None,
         *,
         instance: str = "",
-        fallback: Callable[[], Pacer] = AdaptivePacer,
+        fallback: Callable[[], Pacer] | None = None,
         skew: float = 0.1,
         batch_seconds: float = 3.0,
         retry_after: float = 10.0,
@@ -129,9 +142,11 @@ class SharedPacer:
             "SharedPacer",
             has_methods("store", store, ("compare_and_swap",), "a PaceStore, such as DynamoPaceStore('table')"),
             instance_of("model", model, str, "the id of the model") or _empty_model(model),
-            instance_of("quota", quota, Quota, "a Quota, such as Quota(requests_per_minute=50)"),
+            instance_of(
+                "quota", quota, Quota, "a Quota, such as Quota(requests_per_minute=50), or None", optional=True
+            ),
             instance_of("instance", instance, str, "a str"),
-            function("fallback", fallback, "a function without arguments that returns a pacer"),
+            function("fallback", fallback, "a function without arguments that returns a pacer, or None", optional=True),
             number("skew", skew, least=0, unit="seconds"),
             number("batch_seconds", batch_seconds, above=0, unit="seconds"),
             number("retry_after", retry_after, above=0, unit="seconds"),
@@ -148,7 +163,11 @@ class SharedPacer:
         self._batch_seconds = batch_seconds
         self._retry_after = retry_after
         self._burndown = burndown
-        self._schedule = RateLimits.of(quota, _LATE_TOLERANCE_SECONDS + _NETWORK_TOLERANCE_SECONDS + skew)
+        self._schedule: Schedule = (
+            LearnedSchedule()
+            if quota is None
+            else RateLimits.of(quota, _LATE_TOLERANCE_SECONDS + _NETWORK_TOLERANCE_SECONDS + skew)
+        )
         self._updates = PaceUpdates(
             store,
             model,
@@ -159,14 +178,14 @@ class SharedPacer:
             clock=clock,
             rng=random.Random() if rng is None else rng,  # noqa: S311 - jitter is not a secret
         )
-        self._cost_ratio = max(1.0, min(_INITIAL_COST_RATIO, burndown))
+        # The learner corrects what requests claim by itself.
+        self._cost_ratio = 1.0 if quota is None else max(1.0, min(_INITIAL_COST_RATIO, burndown))
         self._store_lock = threading.Lock()  # for the calls of the store; acquired before the other one, never after it
         self._lock = threading.Lock()
         self._waiting: deque[_SharedReservation] = deque()
         self._next_batch_at = -math.inf  # shared seconds
         self._outcomes: list[Outcome] = []
-        self._unbooked: list[Cost] = []
-        self._refund = 0.0  # tokens
+        self._booked: set[_SharedReservation] = set()  # with a slot, and not sent
         self._fallback: Pacer | None = None
         self._unavailable_until = -math.inf
         self._unavailable = False
@@ -184,9 +203,12 @@ class SharedPacer:
         """
         if self._unavailable and self._fallback is not None:
             return status_of(self._fallback) or PacerStatus()
-        shared = self._shared_status()
+        if self.quota is None:
+            return self._shared_status()
         return dataclasses.replace(
-            shared, request_limit=self.quota.requests_per_minute, token_limit=self.quota.tokens_per_minute
+            self._shared_status(),
+            request_limit=self.quota.requests_per_minute,
+            token_limit=self.quota.tokens_per_minute,
         )
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
@@ -216,17 +238,17 @@ class SharedPacer:
         with self._lock:
             if not self._close(tracked, now):
                 return
+            used = None if usage is None else settled_tokens(usage, self._burndown)
             if tracked.fallback is not None and self._fallback is not None:
                 self._fallback.answered(tracked.fallback, now, usage)
+                self._remember_fallback("answered", tracked, used)
                 return
-            cost: float | None = None
-            if usage is not None:
-                cost = settled_tokens(usage, self._burndown)
-                self._refund += tracked.cost.tokens - cost
-                if tracked.tokens > 0:
-                    needed = max(1.0, cost / tracked.tokens)
-                    self._cost_ratio = max(needed, self._cost_ratio + _COST_RATIO_DECAY * (needed - self._cost_ratio))
-            self._outcomes.append(Outcome("answered", tracked.sent_at, tracked.cost, cost))
+            if used is not None and tracked.tokens > 0 and self.quota is not None:
+                needed = max(1.0, used / tracked.tokens)
+                self._cost_ratio = max(needed, self._cost_ratio + _COST_RATIO_DECAY * (needed - self._cost_ratio))
+            self._outcomes.append(Outcome("answered", tracked.sent_at, tracked.cost, used))
+            if self._waiting and self._schedule.starting(self._updates.known):
+                self._next_batch_at = -math.inf
 
     def throttled(self, reservation: Reservation, now: float) -> None:
         """Lower the pace of all instances. Calls the store, unless another thread does."""
@@ -236,8 +258,8 @@ class SharedPacer:
                 return
             if tracked.fallback is not None and self._fallback is not None:
                 self._fallback.throttled(tracked.fallback, now)
+                self._remember_fallback("throttled", tracked)
                 return
-            self._refund += tracked.cost.tokens  # a refused request costs no tokens
             self._outcomes.append(Outcome("throttled", tracked.sent_at, tracked.cost))
         self._share_outcomes(now)
 
@@ -264,7 +286,8 @@ class SharedPacer:
             elif tracked in self._waiting:
                 self._waiting.remove(tracked)
             else:
-                self._refund += tracked.cost.tokens
+                self._outcomes.append(Outcome("unsent", tracked.slot or tracked.sent_at, tracked.cost))
+            self._booked.discard(tracked)
 
     def __repr__(self) -> str:
         return f"SharedPacer({self.store!r}, {self.model!r}, {self.quota!r}, instance={self.instance!r})"
@@ -279,6 +302,7 @@ class SharedPacer:
             wait = self._wait(tracked, now, shared)
             if wait is not None and wait <= _EPSILON_SECONDS:
                 tracked.sent, tracked.sent_at = True, shared
+                self._booked.discard(tracked)
                 return 0.0
             return wait
 
@@ -287,10 +311,7 @@ class SharedPacer:
             earliest = shared - _LATE_TOLERANCE_SECONDS - _EPSILON_SECONDS
             if earliest <= tracked.slot <= shared + _MAX_SLOT_AHEAD_SECONDS:
                 return tracked.slot - shared
-            # Missed, or booked by a clock that has been set back since: book another.
-            tracked.slot = None
-            self._refund += tracked.cost.tokens
-            self._waiting.appendleft(tracked)
+            self._unbook(tracked)  # missed, or booked by a clock that has been set back since: book another
         if tracked.fallback is None and now < self._unavailable_until:
             tracked.fallback = self._fallback_pacer().reserve(now, tracked.tokens)
             self._waiting.remove(tracked)
@@ -299,14 +320,24 @@ class SharedPacer:
         left = self._next_batch_at - shared
         return left if _EPSILON_SECONDS < left <= _MAX_SLOT_AHEAD_SECONDS else None
 
+    def _unbook(self, tracked: _SharedReservation) -> None:
+        if tracked.slot is not None:
+            self._outcomes.append(Outcome("unsent", tracked.slot, tracked.cost))
+            tracked.slot = None
+            self._booked.discard(tracked)
+            self._waiting.appendleft(tracked)
+
     def _next_batch(self, now: float) -> list[_SharedReservation]:
         """Return the requests to book now: those that wait longest, worth ``batch_seconds``, but one at least."""
         batch: list[_SharedReservation] = []
         seconds, known, shared = 0.0, self._updates.known, self._updates.shared(now)
+        most = self._batch_seconds
+        if self.quota is None:  # what is booked ahead by all is sent at a rate that may be found wrong meanwhile
+            most /= self._updates.waiting_instances(now)
         with self._lock:
             for tracked in self._waiting:
                 seconds += self._schedule.seconds(known, shared, tracked.cost)
-                if batch and seconds > self._batch_seconds:
+                if batch and seconds > most:
                     break
                 batch.append(tracked)
         return batch
@@ -324,12 +355,11 @@ class SharedPacer:
         with self._lock:
             update = Update(
                 outcomes=tuple(self._outcomes),
-                unbooked=tuple(self._unbooked),
-                refund=self._refund,
                 costs=tuple(tracked.cost for tracked in batch),
                 waits=len(self._waiting) > len(batch),
             )
-            self._outcomes, self._unbooked, self._refund = [], [], 0.0
+            self._outcomes = []
+        cuts = self._schedule.cuts(self._updates.known)
         try:
             booking = self._updates.store(now, update)
         except StoreUnavailableError as error:
@@ -337,17 +367,24 @@ class SharedPacer:
             return
         with self._lock:
             self._store_answered()
+            lowered = self._schedule.cuts(self._updates.known) != cuts
+            if lowered:  # the slots that were booked before are too close together
+                for booked in sorted(self._booked, key=lambda booked: -(booked.slot or 0.0)):
+                    self._unbook(booked)
             if batch:
                 self._assign(batch, booking)
+            if lowered:
+                self._next_batch_at = -math.inf
 
     def _assign(self, batch: list[_SharedReservation], booking: Booking) -> None:
         self._next_batch_at = booking.again_at
         for tracked, slot in zip(batch, booking.slots, strict=False):
             if tracked in self._waiting:  # else it was closed in between, and its slot lapses
                 self._waiting.remove(tracked)
+                self._booked.add(tracked)
                 tracked.slot = slot
             else:
-                self._refund += tracked.cost.tokens
+                self._outcomes.append(Outcome("unsent", slot, tracked.cost))
 
     def _close(self, tracked: _SharedReservation, now: float) -> bool:
         was_open = tracked.close()
@@ -355,8 +392,16 @@ class SharedPacer:
             tracked.sent, tracked.sent_at = True, self._updates.shared(now)
             if tracked in self._waiting:
                 self._waiting.remove(tracked)
-                self._unbooked.append(tracked.cost)
+                self._outcomes.append(Outcome("sent", tracked.sent_at, tracked.cost))
+        self._booked.discard(tracked)
         return was_open
+
+    def _remember_fallback(self, kind: str, tracked: _SharedReservation, used: float | None = None) -> None:
+        """Tell the others later what was sent without the store, where the quota is learned."""
+        if self.quota is None:
+            self._outcomes.append(Outcome("sent", tracked.sent_at, tracked.cost))
+            self._outcomes.append(Outcome(kind, tracked.sent_at, tracked.cost, used))
+            del self._outcomes[:-_MAX_OUTCOMES]
 
     def _store_failed(self, now: float, error: StoreUnavailableError) -> None:
         with self._lock:
@@ -385,8 +430,18 @@ class SharedPacer:
 
     def _fallback_pacer(self) -> Pacer:
         if self._fallback is None:
-            self._fallback = self._make_fallback()
+            self._fallback = (self._make_fallback or self._default_fallback)()
         return self._fallback
+
+    def _default_fallback(self) -> Pacer:
+        """Return a pacer that goes on with this instance's share of what was learned."""
+        known = self._updates.known
+        if self.quota is not None or not known.learned:
+            return AdaptivePacer()
+        store = MemoryPaceStore()
+        instances = sum(share.at > known.at - FORGET_SECONDS for share in known.instances.values())
+        store.compare_and_swap(self.model, SharedPace(), share_of_learned(known, 1.0 / max(1, instances)))
+        return SharedPacer(store, self.model, burndown=self._burndown, shared_time=self._updates.shared)
 
 
 def _empty_model(model: str) -> Problem | None:
@@ -394,6 +449,4 @@ def _empty_model(model: str) -> Problem | None:
 
 
 if TYPE_CHECKING:
-    from bedrock_resilience.pacing.shared._stores import MemoryPaceStore
-
     _conforms: Pacer = SharedPacer(MemoryPaceStore(), "model", Quota())

@@ -72,8 +72,9 @@ class Outcome(NamedTuple):
     """How a request ended.
 
     Attributes:
-        kind: ``"answered"``, ``"throttled"`` or ``"overloaded"``.
-        sent_at: When it was sent, in seconds of the shared clock.
+        kind: ``"answered"``, ``"throttled"`` or ``"overloaded"``; ``"unsent"`` where its slot was not used, and
+            ``"sent"``, before the others, where it was sent without a slot.
+        sent_at: When it was sent, or should have been, in seconds of the shared clock.
         cost: What it was booked with.
         used: The tokens that it cost; None where that is not known.
         limit: The limit that refused it; None where that is not known.
@@ -97,16 +98,20 @@ class Schedule(Protocol):
         """Book requests; return the pace afterwards, and when each may be sent."""
         ...
 
-    def refund(self, pace: SharedPace, now: float, tokens: float) -> SharedPace:
-        """Return tokens that were booked and not used."""
-        ...
-
     def observe(self, pace: SharedPace, now: float, outcome: Outcome) -> SharedPace:
         """Take the end of a request into account."""
         ...
 
     def status(self, pace: SharedPace, now: float) -> PacerStatus:
         """Return the rate of all instances together."""
+        ...
+
+    def cuts(self, pace: SharedPace) -> int:
+        """Return a number that changes when slots that are booked must be booked anew."""
+        ...
+
+    def starting(self, pace: SharedPace) -> bool:
+        """Whether each answer releases more requests, so that an instance books again after each one."""
         ...
 
 
@@ -166,10 +171,24 @@ class RateLimits(NamedTuple):
         return max(cost.requests * self.requests.interval, cost.tokens * self.tokens.interval)
 
     def observe(self, pace: SharedPace, now: float, outcome: Outcome) -> SharedPace:
-        """Lower the pace of all instances where a request was refused."""
+        """Return tokens that were booked and not used; lower the pace where a request was refused."""
+        tokens = outcome.cost.tokens
+        if outcome.kind == "answered":
+            return pace if outcome.used is None else self.refund(pace, now, tokens - outcome.used)
         if outcome.kind == "throttled":
-            return self.throttled(pace, now, outcome.sent_at)
-        return self.overloaded(pace, now, outcome.sent_at) if outcome.kind == "overloaded" else pace
+            return self.refund(self.throttled(pace, now, outcome.sent_at), now, tokens)
+        if outcome.kind == "overloaded":
+            return self.overloaded(pace, now, outcome.sent_at)
+        # One that was sent without a slot is booked now; nobody waits for its slot.
+        return self.book(pace, now, [outcome.cost])[0] if outcome.kind == "sent" else self.refund(pace, now, tokens)
+
+    def cuts(self, pace: SharedPace) -> int:  # noqa: ARG002 - the protocol's signature
+        """Return 0: slots that are booked stay, because a quota that was given is seldom wrong by much."""
+        return 0
+
+    def starting(self, pace: SharedPace) -> bool:  # noqa: ARG002 - as above
+        """Return False: the rate is known."""
+        return False
 
     def status(self, pace: SharedPace, now: float) -> PacerStatus:
         """Return the present rates; the confidence is 1 while they are those of the quota."""

@@ -21,14 +21,14 @@ from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.pacing.shared._compare_and_swap import change_pace
 from bedrock_resilience.pacing.shared._fair_shares import ABSENCE_SECONDS, used_by, waiting, with_share
 from bedrock_resilience.pacing.shared._pace import InstanceShare, SharedPace
-from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, MAX_CLOCK_SKEW_SECONDS
+from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, MAX_CLOCK_SKEW_SECONDS, Outcome
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
 
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.pacing.shared._schedule import Cost, Outcome, Schedule
+    from bedrock_resilience.pacing.shared._schedule import Cost, Schedule
     from bedrock_resilience.pacing.shared._stores import PaceStore
 
 _CONTENTION_WAIT_SECONDS: Final = 0.2
@@ -48,15 +48,11 @@ class Update:
 
     Attributes:
         outcomes: How requests ended.
-        unbooked: Requests that were sent without a slot.
-        refund: Tokens that were booked and not used.
         costs: The requests to book, in this order.
         waits: Whether more requests wait than these.
     """
 
     outcomes: tuple[Outcome, ...] = ()
-    unbooked: tuple[Cost, ...] = ()
-    refund: float = 0.0
     costs: tuple[Cost, ...] = ()
     waits: bool = False
 
@@ -114,7 +110,8 @@ class PaceUpdates:
         self._id = uuid.uuid4().hex[:12]
         self._behind = 0.0  # seconds by which this clock is behind the others
         self._sequence = 0
-        self._in_doubt: list[tuple[int, Update]] = []
+        self._in_doubt: list[tuple[int, Update, list[float]]] = []
+        self._slots: list[float] = []  # of the last attempt
         self.known: SharedPace = SharedPace()
         self.lead: float = 0.0
 
@@ -160,7 +157,7 @@ class PaceUpdates:
         return booking
 
     def _keep(self, sequence: int, update: Update) -> None:
-        self._in_doubt.append((sequence, update))
+        self._in_doubt.append((sequence, update, self._slots))
         del self._in_doubt[:-_MAX_IN_DOUBT]
 
     def _measure(self, seconds: float) -> None:
@@ -174,13 +171,15 @@ class PaceUpdates:
     def _change(self, pace: SharedPace, now: float, sequence: int, update: Update) -> tuple[SharedPace, Booking]:
         shared = self._adopt(pace, now)
         applied = self._applied(pace)
-        for earlier, kept in self._in_doubt:
-            if earlier > applied:
-                pace = self._effects(pace, shared, kept)
-            else:  # it took effect, and nobody uses the slots that it booked
-                pace = self._schedule.refund(pace, shared, sum(cost.tokens for cost in kept.costs))
-        pace = self._effects(pace, shared, update)
-        return self._book(pace, shared, sequence, update)
+        for earlier, kept, slots in self._in_doubt:
+            outcomes = kept.outcomes
+            if earlier <= applied:  # it took effect, and nobody uses the slots that it booked
+                booked = zip(slots, kept.costs, strict=False)
+                outcomes = tuple(Outcome("unsent", slot, cost) for slot, cost in booked)
+            pace = self._observe(pace, shared, outcomes)
+        pace, booking = self._book(self._observe(pace, shared, update.outcomes), shared, sequence, update)
+        self._slots = booking.slots
+        return pace, booking
 
     def _adopt(self, pace: SharedPace, now: float) -> float:
         ahead = pace.at - self.shared(now)
@@ -189,12 +188,10 @@ class PaceUpdates:
             self._behind += ahead
         return self.shared(now)
 
-    def _effects(self, pace: SharedPace, shared: float, update: Update) -> SharedPace:
-        for outcome in update.outcomes:
+    def _observe(self, pace: SharedPace, shared: float, outcomes: tuple[Outcome, ...]) -> SharedPace:
+        for outcome in outcomes:
             pace = self._schedule.observe(pace, shared, outcome)
-        pace = self._schedule.refund(pace, shared, update.refund)
-        # Requests that were sent without a slot are booked first; nobody waits for their slots.
-        return self._schedule.book(pace, shared, update.unbooked)[0]
+        return pace
 
     def _book(self, pace: SharedPace, shared: float, sequence: int, update: Update) -> tuple[SharedPace, Booking]:
         if not update.costs:

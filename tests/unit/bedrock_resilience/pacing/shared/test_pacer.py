@@ -7,7 +7,7 @@ import logging
 import math
 import random
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -379,9 +379,10 @@ class TestArguments:
     def test_every_wrong_type_is_named(self) -> None:
         wrong: Any = None
         with pytest.raises(
-            TypeError, match=r"^SharedPacer: store: got None; accepted: .+; quota: got None; accepted: "
+            TypeError,
+            match=r"^SharedPacer: store: got None; accepted: .+; quota: got 50; accepted: a Quota, .+, or None",
         ):
-            SharedPacer(wrong, "model", wrong)
+            SharedPacer(wrong, "model", cast("Any", 50))
         with pytest.raises(TypeError, match=r"^SharedPacer: model: got None; accepted: the id of the model$"):
             SharedPacer(MemoryPaceStore(), wrong, QUOTA)
 

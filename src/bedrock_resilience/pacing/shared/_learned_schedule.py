@@ -1,0 +1,147 @@
+"""``LearnedSchedule``: the shared schedule of a quota that nobody has given: one learner for all instances.
+
+The learner is kept in the shared state and changed by the same compare-and-swap as the bookings. So every instance
+contributes what was admitted and what was refused, and all of them send by the same estimate. What was learned stays in
+the store: the next run starts with it. After a pause the learner goes on at the rate that it had found, and tries a
+higher one the sooner the older that finding is. A quota that has become smaller shows itself by throttles.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Final
+
+from bedrock_resilience.pacing._learner import Learner
+from bedrock_resilience.pacing._status import PacerStatus
+from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS
+from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bedrock_resilience.pacing.shared._pace import SharedPace
+    from bedrock_resilience.pacing.shared._schedule import Cost, Outcome
+
+_PAUSE_SECONDS: Final = 30.0
+"""Without requests for so long, no run is under way: the time says nothing about the quota."""
+_MAX_EVIDENCE_OF_AGE: Final = 30.0
+"""Requests without a throttle as which a day without any counts."""
+_LIMITS: Final = ("requests", "tokens")
+
+
+class LearnedSchedule:
+    """The arithmetic of a shared pace that is learned: a ``Schedule``."""
+
+    def seconds(self, pace: SharedPace, now: float, cost: Cost) -> float:
+        """Return the seconds in which the quota refills what a request uses, as far as is known."""
+        learner, _ = _load(pace)
+        rates = learner.rates(now)
+        requests = cost.requests / rates.requests_per_minute if rates.requests_per_minute else 0.0
+        tokens = learner.claim(int(cost.tokens)) / rates.tokens_per_minute if rates.tokens_per_minute else 0.0
+        return SECONDS_A_MINUTE * max(requests, tokens)
+
+    def book(self, pace: SharedPace, now: float, costs: Sequence[Cost]) -> tuple[SharedPace, list[float]]:
+        """Book requests, in this order, behind everything that is booked already."""
+        if not costs:
+            return pace, []
+        learner, booked_until = _load(_resumed(pace, now))
+        at, slots = max(now, booked_until), list[float]()
+        for cost in costs:
+            slot = at + learner.wait(at, int(cost.tokens))
+            if slot > now + MAX_AHEAD_SECONDS:
+                break
+            learner.sent(slot, int(cost.tokens))
+            slots.append(slot)
+            at = slot
+        return _stored(pace, now, learner, at if slots else booked_until, granted=len(slots)), slots
+
+    def observe(self, pace: SharedPace, now: float, outcome: Outcome) -> SharedPace:
+        """Give the end of a request to the learner."""
+        learner, booked_until = _load(pace)
+        sent_at, tokens = outcome.sent_at, int(outcome.cost.tokens)
+        if outcome.kind == "answered":
+            learner.admitted(sent_at, now, tokens, outcome.used)
+        elif outcome.kind == "throttled":
+            learner.refused(sent_at, now, tokens, outcome.limit)
+        elif outcome.kind == "overloaded":
+            learner.overloaded(sent_at, now)
+        elif outcome.kind == "sent":
+            learner.sent(sent_at, tokens)
+        else:
+            learner.unsent(sent_at, tokens)
+            booked_until = min(booked_until, max(now, sent_at))
+        return _stored(pace, now, learner, booked_until)
+
+    def cuts(self, pace: SharedPace) -> int:
+        """Return how often the pace was lowered: slots booked before the last time are too close together."""
+        return int(pace.learned.get("cuts", 0))
+
+    def starting(self, pace: SharedPace) -> bool:
+        """Whether nothing was refused yet, so that each answer releases more requests."""
+        return _load(pace)[0].starting
+
+    def status(self, pace: SharedPace, now: float) -> PacerStatus:
+        """Return the rates that were found, and how sure they are."""
+        learner, _ = _load(pace)
+        rates = learner.rates(now)
+        return PacerStatus(
+            requests_per_minute=rates.requests_per_minute,
+            tokens_per_minute=rates.tokens_per_minute,
+            confidence=learner.confidence(),
+        )
+
+
+def share_of_learned(pace: SharedPace, fraction: float) -> SharedPace:
+    """Return what was learned for one of several instances that go on without the store."""
+    state = dict(pace.learned.get("learner", {}))
+    for limit in _LIMITS if state else ():
+        one = dict(state[limit])
+        one.update(
+            base=one["base"] * fraction,
+            best=one["best"] * fraction,
+            log=[[second, amount * fraction] for second, amount in one["log"]],
+        )
+        state[limit] = one
+    return dataclasses.replace(
+        pace, revision=1, instances={}, learned={**pace.learned, "learner": state} if state else {}
+    )
+
+
+def _resumed(pace: SharedPace, now: float) -> SharedPace:
+    """Return the pace with what was learned as it holds after a pause."""
+    state = pace.learned.get("learner")
+    pause = now - float(pace.learned.get("used_at", now))
+    if state is None or pause < _PAUSE_SECONDS:
+        return pace
+    resumed: dict[str, Any] = {**state, "in_flight": 0, "started_at": now}
+    for limit in _LIMITS:
+        evidence = _MAX_EVIDENCE_OF_AGE * min(1.0, pause / SECONDS_A_DAY)
+        resumed[limit] = {**state[limit], "since": now, "sends": evidence, "consecutive": 0}
+    return dataclasses.replace(pace, learned={**pace.learned, "learner": resumed})
+
+
+def _load(pace: SharedPace) -> tuple[Learner, float]:
+    state: Mapping[str, Any] | None = pace.learned.get("learner")
+    if state is None:
+        return Learner(), 0.0
+    try:
+        return Learner.from_dict(state), float(pace.learned["booked_until"])
+    except (KeyError, ValueError):  # of another version: learn anew
+        return Learner(), 0.0
+
+
+def _stored(pace: SharedPace, now: float, learner: Learner, booked_until: float, granted: int = 0) -> SharedPace:
+    state = learner.to_dict()
+    rates = learner.rates(now)
+    learned = {
+        # For people who read the store; the learner has it all.
+        "requests_per_minute": rates.requests_per_minute,
+        "tokens_per_minute": rates.tokens_per_minute,
+        "confidence": learner.confidence(),
+        "reading": learner.reading(),
+        "booked_until": booked_until,
+        "used_at": max(now, booked_until),
+        "cuts": sum(state[limit]["cuts"] for limit in _LIMITS),
+        "learner": state,
+    }
+    return dataclasses.replace(pace, at=now, granted=pace.granted + granted, learned=learned)
