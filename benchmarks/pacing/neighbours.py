@@ -66,6 +66,11 @@ def botocore_adaptive(clock: Clock) -> Call:
     return _Botocore(clock, paced=True).call
 
 
+def botocore_adaptive_10(clock: Clock) -> Call:
+    """The adaptive mode of botocore with 10 attempts in the place of 3, so that fewer items are lost."""
+    return _Botocore(clock, paced=True, attempts=10).call
+
+
 class _VirtualClock(bucket.Clock):
     """The virtual time, as botocore asks for it."""
 
@@ -81,9 +86,9 @@ class _VirtualClock(bucket.Clock):
 class _Botocore:
     """A boto3 client whose events are raised as its endpoint would raise them, without a request being made."""
 
-    def __init__(self, clock: Clock, *, paced: bool) -> None:
+    def __init__(self, clock: Clock, *, paced: bool, attempts: int = 3) -> None:
         self._clock = clock
-        self._client = _client()
+        self._client = _client(attempts)
         self._operation = self._client.meta.service_model.operation_model("Converse")
         self._limiter: Any = None
         if paced:
@@ -139,8 +144,8 @@ def _session() -> Any:
     return boto3.session.Session("bench", "bench", region_name="eu-west-3")
 
 
-def _client() -> BotocoreClient:
-    config = Config(retries={"mode": "standard", "total_max_attempts": 3})
+def _client(attempts: int) -> BotocoreClient:
+    config = Config(retries={"mode": "standard", "total_max_attempts": attempts})
     return _session().client("bedrock-runtime", config=config)
 
 

@@ -45,11 +45,24 @@ class ModelLimits:
         reading: How it is enforced.
         start: The time from which the phase, the schedule and the tenants' share count.
         seed: Seed of the tenants' requests.
+        tenants_first: Book the tenants' requests even where nothing is left, as if they were served before all others.
     """
 
-    __slots__ = ("_factor", "_limiters", "_now", "_origin", "_quota", "_reading", "_steps", "_tenants")
+    __slots__ = (
+        "_factor",
+        "_limiters",
+        "_now",
+        "_origin",
+        "_quota",
+        "_reading",
+        "_steps",
+        "_tenants",
+        "_tenants_first",
+    )
 
-    def __init__(self, quota: Quota, reading: QuotaReading, start: float, seed: object = 0) -> None:
+    def __init__(
+        self, quota: Quota, reading: QuotaReading, start: float, seed: object = 0, *, tenants_first: bool = False
+    ) -> None:
         self._quota = quota
         self._reading = reading
         self._origin = start + reading.phase
@@ -60,6 +73,7 @@ class ModelLimits:
             limit: self._limiter(limit, *rate) for limit, rate in self._rates(1.0).items()
         }
         tenants = reading.tenants
+        self._tenants_first = tenants_first
         self._tenants = None if tenants is None else _Tenants(quota, tenants, start, seed)
 
     def fitting(self, now: float, amounts: Mapping[Limit, float]) -> tuple[Limit | None, float]:
@@ -120,7 +134,9 @@ class ModelLimits:
         if self._tenants is not None:
             for at, amounts in self._tenants.requests(now):
                 self._step(at)
-                if all(limiter.fits(at, amounts[limit]) for limit, limiter in self._limiters.items()):
+                if self._tenants_first or all(
+                    limiter.fits(at, amounts[limit]) for limit, limiter in self._limiters.items()
+                ):
                     for limit, limiter in self._limiters.items():
                         limiter.debit(at, amounts[limit])
         self._step(now)

@@ -14,7 +14,8 @@ Otherwise two things limit a scenario, and each gives a bound; the later one cou
 Tokens are counted at the time when the last request is admitted. It has reserved ``max_tokens``, and so have the other
 requests in flight, as many as there are workers; what they settle beyond their reservation is not counted yet.
 
-Other tenants of the quota send at random times. The bound is that of one such sequence, not of the simulated one.
+Other tenants of the quota are served first, so the bound is that of a sender that takes only what they leave. They send
+at random times, of which the bound takes one sequence, not the simulated one.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class _Limits:
         self._changes = [change for change in scenario.changes if change.at > start]
         earlier = [change.quota for change in scenario.changes if change.at <= start]
         self._quota = earlier[-1] if earlier else scenario.quota
-        self._limits = ModelLimits(self._quota, self._reading, 0.0)
+        self._limits = ModelLimits(self._quota, self._reading, 0.0, tenants_first=True)
         self._limits.advance(start)
 
     def admitted_at(self, now: float) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
 from bedrock_resilience.simulation._bounds import lower_bound
+from bedrock_resilience.simulation._fairness import seconds_to_share, share_ratio
 
 if TYPE_CHECKING:
     from bedrock_resilience.quotas import TokenUsage
@@ -157,6 +158,23 @@ class SimulationReport:
         """Makespan over the lower bound."""
         return self.makespan / self.lower_bound if self.lower_bound else 1.0
 
+    @cached_property
+    def share_ratio(self) -> float | None:
+        """The largest over the smallest number of requests admitted per instance while all instances ran.
+
+        1 is perfectly fair; infinite where one had none; None where fewer than two ran at the same time.
+        """
+        return share_ratio(self.instances, self.requests)
+
+    @cached_property
+    def seconds_to_share(self) -> float | None:
+        """Seconds from the start of the last instance to the first minute in which the shares are even.
+
+        They are even where no instance has 1.5 times as many requests admitted as another. None: there is no such
+        minute.
+        """
+        return seconds_to_share(self.instances, self.requests)
+
     @property
     def token_utilisation(self) -> float | None:
         """Settled tokens over those that the quota granted until the last request; None without a token quota."""
@@ -187,6 +205,7 @@ class SimulationReport:
             "pacer": self.pacer,
             "policy": self.policy,
             "seed": self.seed,
+            "reading": str(self.scenario.reading),
             "submitted": self.submitted,
             "succeeded": self.succeeded,
             "failed": self.failed,
@@ -202,6 +221,8 @@ class SimulationReport:
             "makespan": round(self.makespan, 3),
             "lower_bound": round(self.lower_bound, 3),
             "ratio": round(self.ratio, 4),
+            "share_ratio": _json_number(self.share_ratio),
+            "seconds_to_share": self.seconds_to_share,
             "token_utilisation": None if self.token_utilisation is None else round(self.token_utilisation, 4),
             "instances": [_instance_dict(instance) for instance in self.instances],
             "over_time": [span._asdict() for span in self.over_time()],
@@ -223,6 +244,11 @@ def _pace(requests: list[SimulatedRequest]) -> float | None:
     if not paces:
         return None
     return math.fsum(math.fsum(values) / len(values) for values in paces.values())
+
+
+def _json_number(value: float | None) -> float | None:
+    """Rounded; None for what JSON has no number for."""
+    return None if value is None or math.isinf(value) else round(value, 4)
 
 
 def _instance_dict(instance: InstanceReport) -> dict[str, object]:
