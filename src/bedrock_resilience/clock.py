@@ -1,7 +1,8 @@
 """Clock: the one module that reads the machine's time and waits for it.
 
 Everything else takes a ``Clock``, so that tests and the simulator can pass their own. The linter bans every other
-source of time.
+source of time. A clock may also bring the threads that run by it: a deterministic simulation then decides which of them
+runs when.
 """
 
 from __future__ import annotations
@@ -11,10 +12,23 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from threading import Event
+    from queue import SimpleQueue
+    from threading import Event, Semaphore, Thread
 
-__all__ = ["SYSTEM_CLOCK", "Clock", "InterruptibleClock", "SystemClock", "TimerClock", "WorkerClock", "wall_clock"]
+__all__ = [
+    "SYSTEM_CLOCK",
+    "Clock",
+    "InterruptibleClock",
+    "SystemClock",
+    "Threads",
+    "ThreadsClock",
+    "TimerClock",
+    "WorkerClock",
+    "threads_of",
+    "wall_clock",
+]
 
 
 class Clock(Protocol):
@@ -55,6 +69,94 @@ class TimerClock(Clock, Protocol):
     async def timer(self, seconds: float, /) -> None:
         """Return after so many seconds."""
         ...
+
+
+class Threads(Protocol):
+    """Makes threads, and what threads wait for: each method returns what the class of that name does."""
+
+    def thread(self, target: Callable[..., object], *args: object, name: str, daemon: bool = False) -> Thread:
+        """Return a thread that calls ``target(*args)`` once it is started."""
+        ...
+
+    def current(self) -> int:
+        """Return the identity of the calling thread, as ``threading.get_ident`` does."""
+        ...
+
+    def lock(self) -> AbstractContextManager[object]:
+        """Return a new lock."""
+        ...
+
+    def semaphore(self, value: int) -> Semaphore:
+        """Return a new semaphore with so many permits."""
+        ...
+
+    def event(self) -> Event:
+        """Return a new event."""
+        ...
+
+    def queue(self) -> SimpleQueue[Any]:
+        """Return a new queue without a limit."""
+        ...
+
+
+class ThreadsClock(Clock, Protocol):
+    """A clock with threads of its own. The executor, and what else starts threads by this clock, takes them from it."""
+
+    @property
+    def threads(self) -> Threads:
+        """The threads that run by this clock."""
+        ...
+
+
+class SystemThreads:
+    """The threads of this process. The retry core starts none, and is imported faster without their modules."""
+
+    __slots__ = ()
+
+    def thread(self, target: Callable[..., object], *args: object, name: str, daemon: bool = False) -> Thread:
+        """Return a new thread."""
+        from threading import Thread  # noqa: PLC0415 - as the class says
+
+        return Thread(target=target, args=args, name=name, daemon=daemon)
+
+    def current(self) -> int:
+        """Return the identity of the calling thread."""
+        from threading import get_ident  # noqa: PLC0415 - as the class says
+
+        return get_ident()
+
+    def lock(self) -> AbstractContextManager[object]:
+        """Return a new lock."""
+        from threading import Lock  # noqa: PLC0415 - as the class says
+
+        return Lock()
+
+    def semaphore(self, value: int) -> Semaphore:
+        """Return a new semaphore."""
+        from threading import Semaphore  # noqa: PLC0415 - as the class says
+
+        return Semaphore(value)
+
+    def event(self) -> Event:
+        """Return a new event."""
+        from threading import Event  # noqa: PLC0415 - as the class says
+
+        return Event()
+
+    def queue(self) -> SimpleQueue[Any]:
+        """Return a new queue."""
+        from queue import SimpleQueue  # noqa: PLC0415 - as the class says
+
+        return SimpleQueue()
+
+
+_SYSTEM_THREADS = SystemThreads()
+
+
+def threads_of(clock: object) -> Threads:
+    """Return the threads that run by a clock: its own (``ThreadsClock``), or those of this process."""
+    threads: Threads = getattr(clock, "threads", _SYSTEM_THREADS)
+    return threads
 
 
 class SystemClock:

@@ -10,17 +10,18 @@ so that no item is started after the run has stopped.
 from __future__ import annotations
 
 from collections import deque
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
+from bedrock_resilience.clock import threads_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bedrock_resilience._fault import Fault
     from bedrock_resilience.batch._report import Status
+    from bedrock_resilience.clock import Threads
     from bedrock_resilience.retrying._attempts import CallState
 
 T = TypeVar("T")
@@ -33,11 +34,13 @@ class Ledger(Generic[T, R]):
     Args:
         total: The length of the input, where it is known.
         keep: Keep the outcomes for a report. A stream does not, so that its memory stays flat.
+        threads: Makes the locks; None: for the threads of this process.
     """
 
-    def __init__(self, total: int | None = None, *, keep: bool = True) -> None:
-        self._lock = Lock()
-        self._input_lock = Lock()
+    def __init__(self, total: int | None = None, *, keep: bool = True, threads: Threads | None = None) -> None:
+        threads = threads or threads_of(None)
+        self._lock = threads.lock()
+        self._input_lock = threads.lock()
         self._late: deque[T] = deque()
         self._keep = keep
         self._outcomes: dict[int, ItemOutcome[T, R]] = {}

@@ -12,6 +12,8 @@ the only lock around the numbers. This module adds what crosses threads beside t
   a signal handler for each Ctrl-C. A queue, not an event: a handler may run while its thread holds a lock, and
   ``SimpleQueue.put`` is the one call that is safe then.
 
+The clock may bring the threads, and with them all of these (``clock.threads_of``).
+
 Every item runs in a copy of the caller's context, so that no context variable leaks from one item to the next.
 """
 
@@ -21,19 +23,21 @@ import contextvars
 import logging
 from collections import deque
 from contextlib import nullcontext
-from queue import Empty, SimpleQueue
-from threading import Event, Lock, Semaphore, Thread
+from queue import Empty
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable_item
+from bedrock_resilience.clock import threads_of
 from bedrock_resilience.retrying._callables import UnusableResultError
 from bedrock_resilience.retrying._driver import begin, drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
+    from queue import SimpleQueue
+    from threading import Semaphore
 
     from bedrock_resilience.batch._report import ItemOutcome, Progress
     from bedrock_resilience.retrying._driver import CallSettings
@@ -69,27 +73,28 @@ class ThreadedRun(Generic[T, R]):
         streamed: bool = False,
     ) -> None:
         total = length_of(items)
+        threads = threads_of(settings.clock)
         self.items: Iterator[T] = iter(items)
-        self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed)
+        self.ledger: Ledger[T, R] = Ledger(total, keep=not streamed, threads=threads)
         self._settings = settings
         self._fn = fn
         self._on_progress = on_progress
-        self._progress_lock = Lock()
+        self._progress_lock = threads.lock()
         self._finished: deque[ItemOutcome[T, R]] = deque()
-        self._ready: SimpleQueue[bool] = SimpleQueue()
-        self._stopping = Event()
-        self._messages: SimpleQueue[bool] = SimpleQueue()  # True: a Ctrl-C; False: the last worker has left
+        self._ready: SimpleQueue[bool] = threads.queue()
+        self._stopping = threads.event()
+        self._messages: SimpleQueue[bool] = threads.queue()  # True: a Ctrl-C; False: the last worker has left
         self._interrupts = 0
-        self._window = Semaphore(max_workers) if streamed else None
+        self._window = threads.semaphore(max_workers) if streamed else None
         self._streamed = streamed
         # At least one worker: an input may yield items although its length is 0.
         workers = max_workers if total is None else min(max_workers, max(1, total))
         self._working = workers
-        self._working_lock = Lock()
+        self._working_lock = threads.lock()
         self._context = contextvars.copy_context()
         register = getattr(settings.clock, "worker", nullcontext)  # a FakeClock counts the threads that sleep by it
         self._threads = [
-            Thread(target=self._work, args=(entry,), name=f"bedrock-resilience-{number}", daemon=True)
+            threads.thread(self._work, entry, name=f"bedrock-resilience-{number}", daemon=True)
             for number, entry in enumerate([register() for _ in range(workers)])
         ]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Self
+
+from bedrock_resilience.clock import threads_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bedrock_resilience.clock import Threads
 
 
 class BackgroundWriter:
@@ -15,17 +18,19 @@ class BackgroundWriter:
     Args:
         max_threads: Writes at the same time. Submitting one more blocks, so that where the store hangs, no further
             response is paid for that could be lost.
+        threads: Makes the threads; None: those of this process.
     """
 
-    def __init__(self, max_threads: int) -> None:
+    def __init__(self, max_threads: int, *, threads: Threads | None = None) -> None:
         self._max_threads = max_threads
-        self._slots = threading.Semaphore(max_threads)
+        self._threads = threads or threads_of(None)
+        self._slots = self._threads.semaphore(max_threads)
 
     def submit(self, write: Callable[[], None]) -> None:
         """Start a write; it must not raise."""
         self._slots.acquire()  # released by _run
         try:
-            threading.Thread(target=self._run, args=(write,), name="background-writer").start()
+            self._threads.thread(self._run, write, name="background-writer").start()
         except RuntimeError:  # the process can start no more threads, so the caller's thread writes
             self._run(write)
 

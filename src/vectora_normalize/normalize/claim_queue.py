@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from bedrock_resilience.clock import threads_of
 from vectora_normalize.normalize.response_cache import CachedResponse, ItemClaim
 from vectora_normalize.storage.objects import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from queue import SimpleQueue
+    from threading import Thread
 
     from bedrock_resilience import ItemOutcome
+    from bedrock_resilience.clock import Threads
     from vectora_normalize.normalize.normalizer import PreparedRequest
     from vectora_normalize.normalize.response_cache import ResponseCache
 
@@ -48,6 +50,7 @@ class ClaimQueue:
         tasks: The tasks.
         cache: Where they are claimed; None: no other run can have them.
         ahead: The number of tasks that are claimed and wait for a worker.
+        threads: Makes the thread that claims; None: one of this process.
 
     Attributes:
         answered: Tasks whose responses other runs have stored meanwhile, with these responses.
@@ -55,16 +58,19 @@ class ClaimQueue:
         unclaimable: Tasks that could not be claimed, with the reason; no request is sent for them.
     """
 
-    def __init__(self, tasks: Sequence[Task], cache: ResponseCache | None, *, ahead: int = 1) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], cache: ResponseCache | None, *, ahead: int = 1, threads: Threads | None = None
+    ) -> None:
+        self._threads = threads or threads_of(None)
         self._tasks = deque(tasks)
         self._cache = cache
         self._length = len(tasks)
         # Workers call ``__next__`` in their own threads. The thread that started the batch calls it only when the batch
         # is over, to list the tasks that were not started, which requires no claim.
-        self._owner_thread = threading.get_ident()
-        self._free_slots = threading.Semaphore(ahead)
-        self._claimed: SimpleQueue[Task | None] = SimpleQueue()  # None: the end
-        self._claimer: threading.Thread | None = None
+        self._owner_thread = self._threads.current()
+        self._free_slots = self._threads.semaphore(ahead)
+        self._claimed: SimpleQueue[Task | None] = self._threads.queue()  # None: the end
+        self._claimer: Thread | None = None
         self._stopped = False
         self._error: Exception | None = None
         self.answered: list[tuple[Task, CachedResponse]] = []
@@ -74,7 +80,7 @@ class ClaimQueue:
     def __enter__(self) -> Self:
         """Start the thread that claims; return itself."""
         if self._cache is not None:
-            self._claimer = threading.Thread(target=self._claim_tasks, args=(self._cache,), name="claimer")
+            self._claimer = self._threads.thread(self._claim_tasks, self._cache, name="claimer")
             self._claimer.start()
         return self
 
@@ -92,7 +98,7 @@ class ClaimQueue:
 
     def __next__(self) -> Task:
         """Return the next task of this run."""
-        if self._cache is None or threading.get_ident() == self._owner_thread:
+        if self._cache is None or self._threads.current() == self._owner_thread:
             return self._next_unstarted()
         task = self._claimed.get()
         if task is not None:

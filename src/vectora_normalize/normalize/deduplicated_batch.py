@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience import BatchReport, BoundedExecutor, Deadline, ItemOutcome, Progress, RetryPolicy, classify
+from bedrock_resilience.clock import threads_of
 from bedrock_resilience.errors import BatchInterrupted
 from vectora_normalize.normalize.background_writer import BackgroundWriter
 from vectora_normalize.normalize.claim_queue import ClaimQueue, Task
@@ -133,9 +134,10 @@ class DeduplicatedBatch:
     def _run_round(self, tasks: Sequence[Task], executor: BoundedExecutor) -> None:
         """Send the requests of all these tasks that no other run has claimed."""
         workers = executor.max_workers
-        queue = self._queue = ClaimQueue(tasks, self._cache, ahead=workers)
+        threads = threads_of(executor.retrier.clock)
+        queue = self._queue = ClaimQueue(tasks, self._cache, ahead=workers, threads=threads)
         try:
-            with queue, BackgroundWriter(workers) as writer:
+            with queue, BackgroundWriter(workers, threads=threads) as writer:
                 report = executor.run(functools.partial(self._attempt, executor.retrier.clock.monotonic, writer), queue)
         except BatchInterrupted as interruption:
             self._settle_round(interruption.report, queue)

@@ -20,7 +20,6 @@ from __future__ import annotations
 import datetime as dt  # noqa: TC003 - msgspec reads the annotations when it is first used
 import hashlib
 import json
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -28,7 +27,7 @@ import msgspec
 from bedrock_resilience import BoundedExecutor, RetryPolicy
 from vectora_normalize.normalize.extraction import Extraction  # noqa: TC001 - as datetime
 from vectora_normalize.storage.compare_and_swap import CompareAndSwap, Written
-from vectora_normalize.storage.expiry import LeaseRecord, claim_seconds
+from vectora_normalize.storage.expiry import LeaseRecord, claim_seconds, unique_name
 from vectora_normalize.storage.objects import NotFoundError, Stored, StoreError
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ class ResponseCache:
         run_clock: Decides whether a claim is expired.
         attempt_seconds: How long one attempt at Bedrock may take; a claim lasts longer.
         until: When the process will be killed, which is when its claims expire at the latest; None: it is not killed.
-        rng: The random part of the delays between attempts to write.
+        rng: The random part of the delays between attempts to write, and of the names of claims.
     """
 
     def __init__(
@@ -127,6 +126,7 @@ class ResponseCache:
         # A claim that needs more time is renewed.
         self._claim_seconds = claim_seconds(attempt_seconds, store.clock_skew)
         self._until = until
+        self._rng = rng
 
     def get(self, key: str) -> CachedResponse | LeaseRecord | None:
         """Return the response, or another run's claim; None where any run may send the request.
@@ -247,7 +247,7 @@ class ResponseCache:
 
     def _new_lease(self, owner: str | None = None) -> LeaseRecord:
         # The owner is never the same twice, unlike the version of an object, which may be a hash of its bytes.
-        owner = owner or f"{self._run_id}/{uuid.uuid4().hex}"
+        owner = owner or f"{self._run_id}/{unique_name(self._rng)}"
         return LeaseRecord(owner, self._limit(self._run_clock.after(self._claim_seconds)))
 
     def _limit(self, instant: dt.datetime) -> dt.datetime:

@@ -7,11 +7,14 @@ machines: a reader treats it as expired only when it must have expired on its ow
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
 if TYPE_CHECKING:
+    import random
+
     from bedrock_resilience.clock import Clock
 
 _CLAIM_TO_ATTEMPT: Final = 1.25  # how much longer a claim lasts than an attempt may take
@@ -28,6 +31,15 @@ def claim_seconds(attempt_seconds: float, clock_skew: float) -> float:
         clock_skew: Seconds by which the clocks of the machines may differ.
     """
     return _CLAIM_TO_ATTEMPT * attempt_seconds + 2 * clock_skew
+
+
+def unique_name(rng: random.Random | None = None) -> str:
+    """Return a name that nothing else has, in hex.
+
+    Args:
+        rng: Where its bits come from, for a simulation that is the same every time; None: from the system.
+    """
+    return uuid.uuid4().hex if rng is None else f"{rng.getrandbits(128):032x}"
 
 
 class LeaseRecord(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock, wall_clock
+from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock, threads_of, wall_clock
 
 A_MOMENT = 0.02  # seconds; these tests are about really waiting
 
@@ -47,3 +47,37 @@ def test_the_wall_clock_is_the_machines() -> None:
 def test_the_repr_and_type_of_the_system_clock() -> None:
     assert repr(SYSTEM_CLOCK) == "SystemClock()"
     assert isinstance(SYSTEM_CLOCK, SystemClock)
+
+
+def test_by_default_threads_are_those_of_this_process() -> None:
+    threads = threads_of(SYSTEM_CLOCK)
+    done = threads.queue()
+
+    def work(number: int) -> None:
+        done.put((number, threads.current(), threading.current_thread().name))
+
+    thread = threads.thread(work, 7, name="worker", daemon=True)
+    assert thread.daemon
+    thread.start()
+    assert done.get(timeout=10) == (7, thread.ident, "worker")
+    thread.join()
+    assert not threads.thread(work, 8, name="other").daemon
+
+
+def test_what_threads_wait_for_is_that_of_the_standard_library() -> None:
+    threads = threads_of(None)
+    with threads.lock() as held:
+        assert held is True
+    semaphore, event = threads.semaphore(1), threads.event()
+    assert semaphore.acquire(blocking=False)
+    assert not semaphore.acquire(blocking=False)
+    assert isinstance(event, threading.Event)
+
+
+def test_a_clock_may_bring_its_threads() -> None:
+    class _WithThreads(SystemClock):
+        __slots__ = ("threads",)
+
+    clock = _WithThreads()
+    clock.threads = object()
+    assert threads_of(clock) is clock.threads
