@@ -109,6 +109,11 @@ def failure(
     return caught.value
 
 
+class _FirstIsPublic(AddressPolicy, frozen=True):
+    def is_public(self, address: str) -> bool:
+        return address == "127.0.0.1"
+
+
 class TestResponses:
     def test_a_document_with_all_attributes(self, server: HostileServer) -> None:
         server.responses["/feed"] = http(FEED, 'Content-Type: Application/RSS+xml; Charset="UTF-8"; x=y')
@@ -382,6 +387,17 @@ class TestAddresses:
         error = failure(f"http://rebind.example:{server.port}/", resolver=in_turn(("127.0.0.1",), ("127.0.0.2",)))
         assert error.kind is FetchErrorKind.BLOCKED_ADDRESS
         assert server.paths == ["/"]
+
+    def test_a_public_server_may_not_redirect_to_a_private_address(self, server: HostileServer) -> None:
+        server.responses.update({"/": redirect("/again"), "/again": http(FEED)})
+        url = f"http://rebind.example:{server.port}/"
+        # On this machine no public address can be served, so a loopback address stands for one.
+        policy = _FirstIsPublic.from_setting(allow_private_sources=True)
+        error = failure(url, addresses=policy, resolver=in_turn(("127.0.0.1",), ("127.0.0.2",)))
+        assert error.kind is FetchErrorKind.BLOCKED_ADDRESS
+        assert error.message.endswith("a public server redirects to a private address, which is blocked")
+        assert server.paths == ["/"]
+        assert fetcher(addresses=policy, resolver=resolves_to("127.0.0.1")).fetch(url).body == FEED
 
     def test_the_next_address_is_tried_after_a_connection_error(self, server: HostileServer) -> None:
         server.responses["/"] = http(FEED)

@@ -21,6 +21,7 @@ from vectora_normalize.normalize.background_writer import BackgroundWriter
 from vectora_normalize.normalize.claim_queue import ClaimQueue, Task
 from vectora_normalize.normalize.extraction import item_id
 from vectora_normalize.normalize.response_cache import CachedResponse, look_up
+from vectora_normalize.storage.objects import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ _CLEANUP_WORKERS: Final = 16  # requests to the store at once when a batch is ov
 # Seconds between two polls of the items that other runs have claimed; a response of Bedrock takes several seconds.
 _MIN_POLL_SECONDS: Final = 0.1
 _MAX_POLL_SECONDS: Final = 2.0
+_MAX_FAILED_POLLS: Final = 10  # of one item in a wait, before the item fails
 _logger = logging.getLogger(__name__)
 
 
@@ -198,10 +200,18 @@ class DeduplicatedBatch:
         """
         cache, deadline, clock = self._cache, executor.retrier.deadline, executor.retrier.clock
         pause = _MIN_POLL_SECONDS
+        failures: Counter[int] = Counter()
         while cache is not None and self._elsewhere:
             free: list[Task] = []
             for task in tuple(self._elsewhere):
-                found = cache.get(task.prepared.key)
+                try:
+                    found = cache.get(task.prepared.key)
+                except StoreError as error:
+                    failures[task.index] += 1
+                    if failures[task.index] >= _MAX_FAILED_POLLS:
+                        self._elsewhere.remove(task)
+                        self._settle(task, _failed(task, error, "the response of another run could not be read"))
+                    continue
                 if isinstance(found, CachedResponse):
                     self._elsewhere.remove(task)
                     self._settle_response(task, found, origin="another run")

@@ -20,6 +20,7 @@ from __future__ import annotations
 import datetime as dt  # noqa: TC003 - msgspec reads the annotations when it is first used
 import hashlib
 import json
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -28,7 +29,7 @@ from bedrock_resilience import BoundedExecutor, RetryPolicy
 from vectora_normalize.normalize.extraction import Extraction  # noqa: TC001 - as datetime
 from vectora_normalize.storage.compare_and_swap import CompareAndSwap, Written
 from vectora_normalize.storage.expiry import LeaseRecord, claim_seconds, unique_name
-from vectora_normalize.storage.objects import NotFoundError, Stored, StoreError
+from vectora_normalize.storage.objects import BucketMissingError, NotFoundError, Stored, StoreError, TransientStoreError
 
 if TYPE_CHECKING:
     import random
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from vectora_normalize.storage.expiry import RunClock
     from vectora_normalize.storage.objects import ObjectStore
 
+_logger = logging.getLogger(__name__)
 # How often a renewal is repeated whose reply came so late that the renewed claim is too short again.
 _MAX_RENEWALS: Final = 3
 # Responses that are looked up at once: each is a request of some 20 ms to S3, and there may be thousands.
@@ -262,14 +264,21 @@ def look_up(
 ) -> list[CachedResponse | None]:
     """Return the stored responses of many items in the order of their keys; None where there is none, or no time.
 
+    None also stands for an item that could not be looked up: whoever claims it finds the response.
+
     Raises:
-        StoreError: The store could not be read.
+        StoreError: There is no such bucket, or none of several items could be looked up, for a reason that stays.
     """
     # The client of the store has its own retries.
     executor = BoundedExecutor(_LOOK_UP_WORKERS, policy=RetryPolicy(max_retries=0), clock=clock, deadline=deadline)
     report = executor.run(cache.get, keys)
+    none_found = len(report.failed) == len(keys) > 1
     for outcome in report.failed:
-        raise outcome.error or StoreError(f"{outcome.item}: cannot be looked up")
+        error = outcome.error or StoreError(f"{outcome.item}: cannot be looked up")
+        passes = isinstance(error, TransientStoreError)
+        if not isinstance(error, StoreError) or isinstance(error, BucketMissingError) or (none_found and not passes):
+            raise error
+        _logger.info("a stored response could not be looked up: %s", error)
     return [outcome.value if isinstance(outcome.value, CachedResponse) else None for outcome in report.outcomes]
 
 
@@ -281,5 +290,5 @@ def _parse(body: bytes) -> _CacheEntry:
     """Return the entry. An object that cannot be parsed counts as none, and the next claim replaces it."""
     try:
         return msgspec.json.decode(body, type=_CacheEntry)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _CacheEntry()

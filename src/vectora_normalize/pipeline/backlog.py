@@ -178,7 +178,7 @@ class Backlog:
             found = msgspec.json.decode(self._store.get(key), type=_BacklogObject)
         except NotFoundError:  # another run has adopted it at this moment
             return None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             _logger.warning("%s: cannot be read, and is ignored: %s", key, error)
             return None
         lease = None if found.expires_at is None else LeaseRecord(found.run_id, found.expires_at)

@@ -125,7 +125,7 @@ class DailyItems:
                 staged[key] = msgspec.json.decode(self._store.get(key), type=list[dict[str, Any]])
             except NotFoundError:  # added by a worker whose lease expired before it was done
                 continue
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 _logger.warning("%s: cannot be read, and is ignored: %s", key, error)
         return staged
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import os
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,7 +27,7 @@ from vectora_normalize.storage.expiry import claim_seconds
 from vectora_normalize.storage.objects import S3Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bedrock_resilience import Progress
     from bedrock_resilience.clock import Clock
@@ -120,13 +122,30 @@ def aws_dependencies(settings: Settings) -> Dependencies:
         settings=settings,
         config=S3Store(s3, settings.config_bucket),
         data=S3Store(s3, settings.data_bucket),
-        fetcher=Fetcher(addresses=AddressPolicy.from_setting(allow_private_sources=settings.allow_private_sources)),
+        fetcher=Fetcher(
+            addresses=AddressPolicy.from_setting(
+                allow_private_sources=settings.allow_private_sources, blocked=runtime_endpoints(os.environ)
+            )
+        ),
         bedrock=bedrock.default,
         bedrock_for_timeout=bedrock.for_timeout,
         queue=queue,
         dead_letters=dead_letters,
         pacer=make_pacer(settings),
     )
+
+
+def runtime_endpoints(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the endpoints of the function's own machine that no source may be, as ``host:port``.
+
+    Lambda's runtime API serves the events of the function and accepts its answers; with SnapStart, a server on the same
+    machine has the credentials of the role.
+
+    Args:
+        environ: The environment, such as ``os.environ``.
+    """
+    credentials = urlsplit(environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI", "")).netloc
+    return tuple(filter(None, (environ.get("AWS_LAMBDA_RUNTIME_API", ""), credentials)))
 
 
 def make_pacer(settings: Settings) -> Pacer | None:

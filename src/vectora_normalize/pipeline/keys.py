@@ -127,13 +127,13 @@ def _save_unreadable(store: ObjectStore, key: str, body: bytes) -> None:
     digest = hashlib.sha256(body).hexdigest()[:12]
     copy = f"{key.removesuffix('.json')}.unreadable-{digest}.json"
     store.put(copy, body)
-    _logger.info("%s: is not a list of items; its content is kept as %s", key, copy)
+    _logger.error("UnreadableListError: %s: is not a list of items, or nested too deeply; it is kept as %s", key, copy)
 
 
 def _parse_rows(body: bytes) -> list[Row] | None:
     try:
         value: object = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # RecursionError: nested a thousand times
         return None
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in cast("list[object]", value)):
         return None

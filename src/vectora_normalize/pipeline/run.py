@@ -32,7 +32,8 @@ from vectora_normalize.pipeline.worklist import DRY_RUN, QUEUED, WorkList, make_
 from vectora_normalize.sources.collect import ingest
 from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.leases import Lease
-from vectora_normalize.storage.objects import BucketMissingError
+from vectora_normalize.storage.objects import BucketMissingError, StoreError, TransientStoreError
+from vectora_normalize.storage.persistent import PersistentStore
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 _NO_ITEMS: Final[Batch] = BatchReport(())
 _NO_WORK: Final = WorkList(items=(), entries={}, given_up=frozenset())
+_LAST_SECONDS: Final = 3.0  # before the process is killed; in them no attempt at a request to S3 begins
 _DRY_RUN_COUNTS: Final = {"DryRuns": 1.0}
 # Their exceptions are failures of a call, not programming errors, even where they are not classified.
 _SDK_PACKAGES: Final = frozenset({"boto3", "botocore", "urllib3"})
@@ -85,10 +87,16 @@ class _Run:
         self.keys = ObjectKeys(request.client_id, invocation.now.date(), invocation.request_id)
         # A request id may occur twice (an event can be delivered again); the name of a run never does.
         self.run_id = f"{self.keys.safe_request_id}-{uuid.uuid4().hex[:8]}"
-        data, run_clock = dependencies.data, RunClock(invocation.now, dependencies.clock)
+        run_clock = RunClock(invocation.now, dependencies.clock)
+        # What a run reads and writes once is tried again for long; the operations on one item fail that item.
+        self.config, self.data = (
+            PersistentStore(store, clock=dependencies.clock, has_time=lambda: self._is_alive(run_clock))
+            for store in (dependencies.config, dependencies.data)
+        )
+        data = self.data
         self.lease = Lease(data, self.keys.lease, owner=self.run_id, run_clock=run_clock, until=invocation.killed_at)
         self.cache = ResponseCache(
-            data,
+            dependencies.data,
             request.client_id,
             run_id=self.run_id,
             run_clock=run_clock,
@@ -104,8 +112,12 @@ class _Run:
             may_continue=lambda: invocation.has_time(dependencies.clock),
         )
 
+    def _is_alive(self, run_clock: RunClock) -> bool:
+        killed_at = self.invocation.killed_at
+        return killed_at is None or run_clock.after(_LAST_SECONDS) < killed_at
+
     def execute(self) -> RunSummary:
-        plan = make_plan(self.request, self.dependencies.config, today=self.invocation.now.date())
+        plan = make_plan(self.request, self.config, today=self.invocation.now.date())
         self.stopwatch.lap("configuration")
         if self.request.dry_run:
             return self._dry_run(plan)
@@ -123,7 +135,7 @@ class _Run:
             self._save_backlog(work_list, batch, normalizer)
             self.stopwatch.lap("store")
             summary = self._summarize(plan, ingested, work_list, batch, refusal, shared_with)
-            self.dependencies.data.put(self.keys.report, to_json(summary.report))
+            self.data.put(self.keys.report, to_json(summary.report))
         if error is not None:
             raise error
         return summary
@@ -144,7 +156,7 @@ class _Run:
             )
         )
         summary = self._summarize(plan, ingested, work_list, batch, _refusal(ingested, _NO_ITEMS), None)
-        self.dependencies.data.put(self.keys.report, to_json(summary.report))
+        self.data.put(self.keys.report, to_json(summary.report))
         return summary
 
     @contextlib.contextmanager
@@ -171,7 +183,7 @@ class _Run:
             self._add_rows(self.keys.raw(source_key), of_source)
 
     def _add_rows(self, key: str, rows: list[dict[str, Any]]) -> int:
-        return add_rows(self.dependencies.data, key, rows, clock=self.dependencies.clock)
+        return add_rows(self.data, key, rows, clock=self.dependencies.clock)
 
     def _normalizer(self, plan: Plan) -> Normalizer:
         settings = self.dependencies.settings
@@ -330,9 +342,14 @@ def _refusal(ingested: IngestResult, batch: Batch) -> RunRefusedError | None:
 
 
 def _programming_error(batch: Batch) -> BaseException | None:
-    """Return an exception that neither a service nor the SDK raised; it is raised after the results are stored."""
+    """Return an exception that neither a service nor the SDK raised; it is raised after the results are stored.
+
+    A failure of the store is none, unless it is all that the run has: it costs the item, which stays in the backlog.
+    """
     for outcome in batch.failed:
         error = outcome.error
+        if isinstance(error, StoreError) and (batch.succeeded or isinstance(error, TransientStoreError)):
+            continue
         if outcome.fault is Fault.UNKNOWN and error is not None and _package(error) not in _SDK_PACKAGES:
             error.add_note(f"raised while normalising {item_id(outcome.item)}")
             return error

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
 _MAX_KEY_BYTES = 1024  # S3's own limit
+# Of S3's error responses; a client has only the status where the body is no error document.
+_TRANSIENT_CODES = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling"})
+_TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
 # A segment never begins with a dot, so a key can name neither ``..`` nor the temporary files of the folder store.
 _SEGMENT = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*")
 
@@ -40,6 +43,10 @@ class NotFoundError(StoreError):
 
 class BucketMissingError(StoreError):
     """There is no such bucket or folder at all."""
+
+
+class TransientStoreError(StoreError):
+    """The store refused the request for the moment, or did not answer: another attempt may succeed."""
 
 
 class StoreConflictError(StoreError):
@@ -359,14 +366,20 @@ class S3Store:
     @contextlib.contextmanager
     def _errors_of(self, key: str, done: str) -> Generator[None]:
         """Raise boto3's exceptions as this module's, with the object's name."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - a FolderStore does not need botocore
+        from botocore.exceptions import (  # noqa: PLC0415 - a FolderStore does not need botocore
+            BotoCoreError,
+            ClientError,
+            HTTPClientError,
+        )
 
         try:
             yield
         except ClientError as error:
             raise _translate(error.response, f"s3://{self.bucket}/{key}", done) from error
         except BotoCoreError as error:
-            raise StoreError(f"s3://{self.bucket}/{key}: cannot be {done}: {error}") from error
+            raise (TransientStoreError if isinstance(error, HTTPClientError) else StoreError)(
+                f"s3://{self.bucket}/{key}: cannot be {done}: {error}"
+            ) from error
 
 
 class _PreconditionFailedError(Exception):
@@ -386,7 +399,9 @@ def _translate(response: Mapping[str, Any], name: str, done: str) -> Exception:
         return StoreConflictError(f"{name}: cannot be {done}: another conditional write was under way")
     # S3 hides a missing object behind a 403 from whoever may not list the bucket.
     hint = " (or there is no such object, and s3:ListBucket is not allowed)" if code in {"AccessDenied", "403"} else ""
-    return StoreError(f"{name}: cannot be {done}: {code}: {message}{hint}")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    transient = code in _TRANSIENT_CODES or status in _TRANSIENT_STATUSES
+    return (TransientStoreError if transient else StoreError)(f"{name}: cannot be {done}: {code}: {message}{hint}")
 
 
 def _version(body: bytes) -> str:

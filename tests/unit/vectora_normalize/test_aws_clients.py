@@ -20,7 +20,7 @@ from vectora_normalize.aws_clients import (
     max_store_seconds,
     store_attempts,
 )
-from vectora_normalize.pipeline.dependencies import Invocation, aws_dependencies, make_pacer
+from vectora_normalize.pipeline.dependencies import Invocation, aws_dependencies, make_pacer, runtime_endpoints
 from vectora_normalize.settings import Mode, Pacing, Settings
 from vectora_normalize.storage.expiry import claim_seconds
 from vectora_normalize.storage.objects import S3Store
@@ -214,3 +214,15 @@ class TestParts:
         client = bedrock_control_client(settings(region="eu-central-1"))
         assert client.meta.region_name == "eu-central-1"
         assert client.meta.service_model.service_name == "bedrock"
+
+
+@pytest.mark.parametrize(
+    ("environ", "endpoints"),
+    [
+        ({}, ()),
+        ({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, ("127.0.0.1:9001",)),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://localhost:9001/2021/credentials"}, ("localhost:9001",)),
+    ],
+)
+def test_the_endpoints_of_the_runtime_are_no_sources(environ: dict[str, str], endpoints: tuple[str, ...]) -> None:
+    assert runtime_endpoints(environ) == endpoints

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 from functools import cache
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -57,23 +60,37 @@ class AddressPolicy(msgspec.Struct, frozen=True):
         allowed: Private or loopback networks that are allowed, in CIDR notation. Metadata, link-local, multicast and
             reserved addresses cannot be allowed.
         ports: The allowed ports; None for any.
+        blocked: Endpoints that are never allowed, as ``host:port``, such as Lambda's runtime API, which serves the
+            events of the function. A loopback endpoint is blocked on every loopback address.
     """
 
     allowed: tuple[str, ...] = ()
     ports: frozenset[int] | None = WEB_PORTS
+    blocked: tuple[str, ...] = ()
 
     @classmethod
-    def from_setting(cls, *, allow_private_sources: bool) -> AddressPolicy:
-        """Return the policy of the setting: the public internet, or also private and loopback networks on any port."""
+    def from_setting(cls, *, allow_private_sources: bool, blocked: Iterable[str] = ()) -> AddressPolicy:
+        """Return the policy of the setting: the public internet, or also private and loopback networks on any port.
+
+        Args:
+            allow_private_sources: The setting.
+            blocked: Endpoints that are never allowed, as ``host:port``.
+        """
         if not allow_private_sources:
             return cls()
-        return cls(allowed=tuple(network for networks in _PRIVATE.values() for network in networks), ports=None)
+        private = tuple(network for networks in _PRIVATE.values() for network in networks)
+        return cls(allowed=private, ports=None, blocked=tuple(blocked))
 
-    def refusal_reason(self, address: str) -> str | None:
+    def is_public(self, address: str) -> bool:
+        """Return whether an address is one of the public internet."""
+        return AddressPolicy(ports=None).refusal_reason(address) is None
+
+    def refusal_reason(self, address: str, port: int | None = None) -> str | None:
         """Return why an address is blocked, in one to three words; None where it is allowed.
 
         Args:
             address: A numeric IPv4 or IPv6 address, as a resolver returns it.
+            port: The port to connect to; None: any.
         """
         try:
             numeric = _effective_address(ipaddress.ip_address(address))
@@ -81,6 +98,8 @@ class AddressPolicy(msgspec.Struct, frozen=True):
             return "not an address"
         if (category := _category_in(numeric, _BLOCKED)) is not None:
             return category
+        if any(_is_endpoint(numeric, port, endpoint) for endpoint in self.blocked):
+            return "an endpoint of the runtime"
         if any(numeric in network for network in _networks(self.allowed)):
             return None
         if (category := _category_in(numeric, _PRIVATE)) is not None:
@@ -90,6 +109,18 @@ class AddressPolicy(msgspec.Struct, frozen=True):
     def allows_port(self, port: int) -> bool:
         """Return whether a port is allowed."""
         return self.ports is None or port in self.ports
+
+
+def _is_endpoint(address: Address, port: int | None, endpoint: str) -> bool:
+    """Return whether an address and port reach an endpoint such as ``127.0.0.1:9001`` or ``[::1]:9001``."""
+    host, _, number = endpoint.rpartition(":")
+    if port is None or number != str(port):
+        return False
+    try:
+        other = _effective_address(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:  # a name such as localhost: what it resolves to is not known here
+        return not address.is_global
+    return address == other or (address.is_loopback and other.is_loopback)
 
 
 def _effective_address(address: Address) -> Address:

@@ -210,10 +210,13 @@ class Fetcher:
         return backoff if error.retry_after is None else error.retry_after
 
     def _fetch_once(self, url: str, budget: FetchBudget) -> FetchResult:
+        from_public = False
         for _ in range(self.limits.max_redirects + 1):
             try:
                 target = parse_target(url)
-                result = self._request(target, budget)
+                addresses = self._allowed_addresses(target, budget)
+                from_public = self._check_hop(addresses, from_public=from_public)
+                result = self._request(target, addresses, budget)
             except FetchError as error:
                 raise _with_url(error, url) from None
             if isinstance(result, FetchResult):
@@ -223,11 +226,10 @@ class Fetcher:
             FetchErrorKind.TOO_MANY_REDIRECTS, f"{redact_url(url)}: more than {self.limits.max_redirects} redirects"
         )
 
-    def _request(self, target: RequestTarget, budget: FetchBudget) -> FetchResult | str:
+    def _request(self, target: RequestTarget, addresses: tuple[str, ...], budget: FetchBudget) -> FetchResult | str:
         """Send one request; return the document, or the URL of a redirect."""
         from vectora_normalize.sources.http.http_exchange import HttpExchange  # noqa: PLC0415 - 30 ms of a cold start
 
-        addresses = self._allowed_addresses(target, budget)
         tls = self._tls_context() if target.scheme == "https" else None
         with HttpExchange(target, addresses, _REQUEST_HEADERS, limits=self.limits, budget=budget, tls=tls) as exchange:
             if exchange.status in _REDIRECTS:
@@ -244,9 +246,17 @@ class Fetcher:
         for address in addresses:
             # One blocked address blocks the name: a name that mixes public and private addresses is an attack or an
             # error, and choosing the public ones would hide it.
-            if reason := self.addresses.refusal_reason(address):
+            if reason := self.addresses.refusal_reason(address, target.port):
                 raise FetchError(FetchErrorKind.BLOCKED_ADDRESS, f"its address {address} is blocked: {reason}")
         return addresses
+
+    def _check_hop(self, addresses: Sequence[str], *, from_public: bool) -> bool:
+        """Return whether the addresses are public; a public server must not reach what only this machine can."""
+        is_public = all(map(self.addresses.is_public, addresses))
+        if from_public and not is_public:
+            message = "a public server redirects to a private address, which is blocked"
+            raise FetchError(FetchErrorKind.BLOCKED_ADDRESS, message)
+        return is_public
 
     def _read_body(self, target: RequestTarget, exchange: HttpExchange, budget: FetchBudget) -> FetchResult:
         content_type = exchange.header("Content-Type")

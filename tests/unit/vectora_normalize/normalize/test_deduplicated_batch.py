@@ -462,3 +462,34 @@ def test_an_unreadable_store_ends_the_batch_before_any_request(shared: SharedFol
     with pytest.raises(StoreError):
         shared.run()
     assert shared.requests == []
+
+
+class _FlakyReads(FolderStore):
+    """The claimed item cannot be read for a while."""
+
+    failures = 0
+
+    def get(self, key: str) -> bytes:
+        if self.failures > 0:
+            self.failures -= 1
+            raise StoreError(f"{key}: cannot be read: SlowDown")
+        return super().get(key)
+
+
+@pytest.mark.parametrize(("failures", "status"), [(3, "succeeded"), (99, "failed")])
+def test_a_response_of_another_run_that_cannot_be_read_costs_that_item_at_most(
+    tmp_path: Path, failures: int, status: str
+) -> None:
+    shared = SharedFolder(tmp_path)
+    store = shared.store = _FlakyReads(tmp_path)
+    shared.others_claim(ITEMS[0])
+
+    def begin() -> None:
+        shared.others_answer(ITEMS[0])
+        store.failures = failures
+
+    shared.clock.meanwhile = [begin]
+    report = shared.run(ITEMS[:2])
+    assert [outcome.status for outcome in report.outcomes] == [status, "succeeded"]
+    if status == "failed":
+        assert report.failed[0].reason == "the response of another run could not be read"

@@ -15,7 +15,14 @@ from support.memory_store import NoDeleteStore
 from support.ticking import Ticking
 from vectora_normalize.normalize.response_cache import CachedResponse, ItemClaim, ResponseCache, look_up, request_key
 from vectora_normalize.storage.expiry import LeaseRecord, RunClock
-from vectora_normalize.storage.objects import FolderStore, NotFoundError, Stored, StoreError
+from vectora_normalize.storage.objects import (
+    BucketMissingError,
+    FolderStore,
+    NotFoundError,
+    Stored,
+    StoreError,
+    TransientStoreError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -337,3 +344,38 @@ class _Unreadable(FolderStore):
 def test_an_unreadable_store_is_an_error(runs: Runs) -> None:
     with pytest.raises(StoreError, match="AccessDenied"):
         look_up(runs.run("one", _Unreadable(runs.store.root)), ["a", "b"], clock=runs.clock)
+
+
+class _FlakyStore(FolderStore):
+    """One object cannot be read."""
+
+    error: Exception = StoreError("a: cannot be read: InternalError")
+
+    def get(self, key: str) -> bytes:
+        if key.endswith("/a.json"):
+            raise self.error
+        return super().get(key)
+
+
+def test_a_look_up_that_fails_stands_for_no_response(runs: Runs) -> None:
+    runs.run().put("b", answer("b"))
+    flaky = runs.run("one", _FlakyStore(runs.store.root))
+    assert look_up(flaky, ["a", "b"], clock=runs.clock) == [None, answer("b")]
+    assert look_up(flaky, ["a"], clock=runs.clock) == [None]
+
+
+@pytest.mark.parametrize("error", [BucketMissingError("no such bucket"), RuntimeError("a bug")])
+def test_a_missing_bucket_and_a_bug_are_no_such_failure(runs: Runs, error: Exception) -> None:
+    store = _FlakyStore(runs.store.root)
+    store.error = error
+    with pytest.raises(type(error)):
+        look_up(runs.run("one", store), ["a", "b"], clock=runs.clock)
+
+
+class _BusyStore(FolderStore):
+    def get(self, key: str) -> bytes:
+        raise TransientStoreError(f"{key}: cannot be read: SlowDown")
+
+
+def test_a_store_that_is_busy_is_no_reason_to_end_a_run(runs: Runs) -> None:
+    assert look_up(runs.run("one", _BusyStore(runs.store.root)), ["a", "b"], clock=runs.clock) == [None, None]

@@ -84,8 +84,13 @@ def test_rows_with_unknown_fields_are_not_changed(tmp_path: Path) -> None:
     assert all(one in items(store) for one in foreign)
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"{}", b'"text"', b"[1]", b"null"])
-def test_an_object_that_is_not_a_list_is_copied_and_replaced(tmp_path: Path, body: bytes) -> None:
+NESTED = b'[{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]"
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"{}", b'"text"', b"[1]", b"null", NESTED])
+def test_an_object_that_is_not_a_list_is_copied_and_replaced(
+    tmp_path: Path, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     store = FolderStore(tmp_path)
     store.put(PLACES.items, body)
     assert add(store, row("a")) == 1
@@ -93,6 +98,9 @@ def test_an_object_that_is_not_a_list_is_copied_and_replaced(tmp_path: Path, bod
     aside = [key for key in store.list("") if key != PLACES.items]
     assert [store.get(key) for key in aside] == [body]
     assert aside[0].startswith("normalized/lai_weekly/2026/01/09/items.unreadable-")
+    assert caplog.messages == [
+        f"UnreadableListError: {PLACES.items}: is not a list of items, or nested too deeply; it is kept as {aside[0]}"
+    ]
 
 
 def test_concurrent_runs_lose_no_rows(tmp_path: Path) -> None:

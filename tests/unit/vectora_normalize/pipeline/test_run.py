@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import datetime as dt
 import json
+import random
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - dataclasses read the annotations
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,11 @@ from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._policy import RetryPolicy
 from support.answering import FunctionClient, client_error, extraction, tool_answer
 from support.clients import NOW, FixedFetcher, configure, feed
+from support.ticking import Ticking
 from vectora_normalize.contract import ErrorType, RunRefusedError, RunRequest
 from vectora_normalize.pipeline import Dependencies, Invocation, RunSummary, run
 from vectora_normalize.settings import OnConcurrentRun, Settings
-from vectora_normalize.storage.objects import BucketMissingError, FolderStore
+from vectora_normalize.storage.objects import BucketMissingError, FolderStore, TransientStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,6 +179,49 @@ def test_the_configuration_is_judged_in_the_report(system: System) -> None:
 
 def _refuse_validation(_: str) -> dict[str, Any]:
     raise client_error("ValidationException")
+
+
+class _BusyFolder(FolderStore):
+    """Refuses a share of all requests, as S3 does where it answers 503."""
+
+    share = 0.6
+
+    def __init__(self, root: Path, seed: int) -> None:
+        super().__init__(root)
+        self._rng = random.Random(seed)
+
+    def _path(self, key: str) -> Path:
+        if self._rng.random() < self.share:
+            raise TransientStoreError(f"{key}: cannot be read or written: SlowDown")
+        return super()._path(key)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_store_that_refuses_most_requests_costs_items_at_most(system: System, seed: int) -> None:
+    healthy, clock = system.data, Ticking()
+    dependencies = system.dependencies()
+    changes = {"data": _BusyFolder(system.root / "data", seed), "config": _BusyFolder(system.root / "config", seed)}
+    busy = msgspec.structs.replace(dependencies, clock=clock, **changes)
+    summary = run(RunRequest(client_id="small"), busy, Invocation(now=NOW, request_id="r-1"))
+    assert summary.answer()["statusCode"] == 200
+    stored: list[dict[str, Any]] = json.loads(healthy.get(ITEMS)) if summary.items_normalized else []
+    assert len(stored) == summary.items_normalized
+    unfinished = {entry["item"]["content_hash"] for entry in system.backlog()}
+    assert {item["content_hash"] for item in stored}.isdisjoint(unfinished)
+    assert len(stored) + len(unfinished) == summary.items_ingested == 3
+    later = Invocation(now=NOW + dt.timedelta(hours=1), request_id="r-2")  # a claim that was left behind has expired
+    assert run(RunRequest(client_id="small"), system.dependencies(), later).items_normalized == 3
+
+
+def test_before_the_process_is_killed_no_attempt_begins(system: System) -> None:
+    clock = Ticking()
+    busy = _BusyFolder(system.root / "data", 1)
+    busy.share = 1.0
+    dependencies = msgspec.structs.replace(system.dependencies(), clock=clock, data=busy)
+    invocation = Invocation(now=NOW, request_id="r-1", killed_at=NOW + dt.timedelta(seconds=8))
+    with pytest.raises(TransientStoreError):
+        run(RunRequest(client_id="small"), dependencies, invocation)
+    assert sum(clock.slept) < 8
 
 
 def test_the_report_has_every_step(system: System) -> None:

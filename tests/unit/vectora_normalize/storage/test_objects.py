@@ -16,6 +16,7 @@ from vectora_normalize.storage.objects import (
     S3Store,
     StoreConflictError,
     StoreError,
+    TransientStoreError,
     check_key,
 )
 
@@ -188,6 +189,19 @@ class TestS3Store:
         stubber.add_client_error(operation, "InternalError", "We encountered an internal error.", 500)
         with pytest.raises(StoreError, match=rf"^s3://bucket/a: cannot be {done}: InternalError: We encountered"):
             call(store)
+
+    @pytest.mark.parametrize(
+        ("code", "status", "transient"),
+        [("SlowDown", 503, True), ("InternalError", 500, True), ("503", 503, True), ("AccessDenied", 403, False)],
+    )
+    def test_a_refusal_for_the_moment_is_an_error_of_its_own(
+        self, stubbed: tuple[S3Store, Stubber], code: str, status: int, *, transient: bool
+    ) -> None:
+        store, stubber = stubbed
+        stubber.add_client_error("get_object", code, http_status_code=status)
+        with pytest.raises(StoreError) as caught:
+            store.get("a")
+        assert isinstance(caught.value, TransientStoreError) is transient
 
     @pytest.mark.parametrize(
         ("key", "content_type"), [("a.json", "application/json"), ("a", "application/octet-stream")]

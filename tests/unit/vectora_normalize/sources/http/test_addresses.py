@@ -127,3 +127,36 @@ def test_only_ports_of_web_servers_are_allowed_by_default() -> None:
         8443,
     ]
     assert PRIVATE_TOO.allows_port(34567)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address", "port", "refused"),
+    [
+        ("127.0.0.1:9001", "127.0.0.1", 9001, True),
+        ("127.0.0.1:9001", "127.0.0.2", 9001, True),
+        ("127.0.0.1:9001", "::1", 9001, True),
+        ("127.0.0.1:9001", "::ffff:127.0.0.1", 9001, True),
+        ("[::1]:9001", "127.0.0.1", 9001, True),
+        ("127.0.0.1:9001", "127.0.0.1", 9002, False),
+        ("127.0.0.1:9001", "10.0.0.1", 9001, False),
+        ("10.0.0.1:9001", "10.0.0.1", 9001, True),
+        ("10.0.0.1:9001", "127.0.0.1", 9001, False),
+        ("localhost:9001", "127.0.0.1", 9001, True),
+        ("localhost:9001", "8.8.8.8", 9001, False),
+        ("127.0.0.1", "127.0.0.1", 9001, False),
+    ],
+)
+def test_an_endpoint_of_the_runtime_is_never_allowed(endpoint: str, address: str, port: int, *, refused: bool) -> None:
+    policy = AddressPolicy.from_setting(allow_private_sources=True, blocked=(endpoint,))
+    assert policy.refusal_reason(address, port) == ("an endpoint of the runtime" if refused else None)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "169.254.170.2", "fd00:ec2::254", "::ffff:169.254.169.254"])
+def test_metadata_addresses_are_never_allowed(address: str) -> None:
+    assert PRIVATE_TOO.refusal_reason(address, 80) == "metadata"
+
+
+def test_what_is_public() -> None:
+    assert PRIVATE_TOO.is_public("8.8.8.8")
+    assert not PRIVATE_TOO.is_public("127.0.0.1")
+    assert not PRIVATE_TOO.is_public("no address")
