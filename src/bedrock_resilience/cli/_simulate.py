@@ -19,6 +19,7 @@ from bedrock_resilience.simulation import (
     PACERS,
     Measure,
     Scenario,
+    StoreConditions,
     Tokens,
     Trial,
     TrialResult,
@@ -42,6 +43,7 @@ _TRIAL_NAMES: Final = {
     "adaptive": "after: AdaptivePacer",
     "quota": "after: QuotaPacer",
     "shared": "after: SharedPacer",
+    "auto": "after: auto, told nothing",
 }
 
 
@@ -64,6 +66,16 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     output_tokens: Annotated[int, typer.Option(help="With --tpm: output tokens of each answer.")] = 300,
     burst: Burst = 5.0,
     reading: Reading = "bucket",
+    store_latency: Annotated[
+        float, typer.Option(min=0, help="With a shared pace: seconds of a request to its store.")
+    ] = 0.0,
+    store_outage: Annotated[
+        list[str] | None,
+        typer.Option(help="With a shared pace: seconds (from,to) in which its store is unavailable; may be repeated."),
+    ] = None,
+    clock_skew: Annotated[
+        float, typer.Option(min=0, help="With a shared pace: seconds by which each instance's clock is ahead.")
+    ] = 0.0,
     latency: LatencyText = "6.5",
     max_retries: MaxRetries = None,
     base_delay: BaseDelay = None,
@@ -100,6 +112,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
             quota=quota_from(rpm=rpm, tpm=tpm, burst=burst if rpm is not None else None),
             latency=latency_from(latency),
             reading=reading,
+            store=StoreConditions(
+                latency=store_latency, outages=tuple(map(_span, store_outage or ())), skew=clock_skew
+            ),
             tokens=None if tpm is None else _tokens(input_tokens, max_tokens, output_tokens),
         )
         trials = _trials(scenario, policy, pacer, vary or [])
@@ -120,6 +135,14 @@ def _tokens(given: str, max_tokens: int, output: int) -> Tokens:
     except ValueError:
         raise ValueError(f"--input-tokens: got {given!r}; accepted: two whole numbers, such as 500,3000") from None
     return Tokens(least, most, max_tokens, output)
+
+
+def _span(given: str) -> tuple[float, float]:
+    try:
+        start, end = (float(part) for part in given.split(","))
+    except ValueError:
+        raise ValueError(f"--store-outage: got {given!r}; accepted: two numbers, such as 60,120") from None
+    return start, end
 
 
 def _trials(scenario: Scenario, policy: RetryPolicy, pacer: str | None, vary: Sequence[str]) -> list[Trial]:
@@ -150,11 +173,12 @@ def _table(scenario: Scenario, results: Sequence[TrialResult], seeds: int) -> Ta
     table = Table(
         title=f"{scenario.instances} x {scenario.workers} workers x {scenario.items} items, "
         f"{scenario.offset:g} s apart, quota {_quota(scenario.quota)} ({scenario.reading})",
-        caption=f"means and standard deviations of {seeds} seeds; ratio: seconds over their lower bound",
+        caption=f"means and standard deviations of {seeds} seeds; ratio: seconds over their lower bound; "
+        "shares: the largest over the smallest",
     )
     # On a narrow terminal the names are folded, and no number is cut.
     table.add_column("setting", overflow="fold")
-    for heading in ("attempts", "throttled", "failed", "seconds", "ratio"):
+    for heading in ("attempts", "throttled", "failed", "seconds", "ratio", "shares"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
         table.add_row(
@@ -164,6 +188,7 @@ def _table(scenario: Scenario, results: Sequence[TrialResult], seeds: int) -> Ta
             _percent(result.failure_rate),
             f"{result.makespan.mean:.0f} ± {result.makespan.spread:.0f}",
             f"{result.ratio.mean:.2f}",
+            "-" if result.share_ratio is None else f"{result.share_ratio.mean:.2f}",
         )
     return table
 

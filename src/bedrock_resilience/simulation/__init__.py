@@ -17,6 +17,7 @@ from bedrock_resilience.simulation._report import InstanceReport, SimulationRepo
 from bedrock_resilience.simulation._run_stats import RunStats, read_run_stats
 from bedrock_resilience.simulation._scenario import QuotaChange, Scenario, Tokens
 from bedrock_resilience.simulation._service import SimulatedRequest
+from bedrock_resilience.simulation._stores import StoreConditions
 from bedrock_resilience.simulation._sweep import PACERS, make_pacer, parse_sweeps, sweep
 from bedrock_resilience.simulation._trials import Measure, Trial, TrialResult, run_trial
 
@@ -32,6 +33,7 @@ __all__ = [
     "SimulatedRequest",
     "SimulationReport",
     "Span",
+    "StoreConditions",
     "Tokens",
     "Trial",
     "TrialResult",

@@ -14,6 +14,7 @@ from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.simulation._report import InstanceReport, SimulationReport
 from bedrock_resilience.simulation._scenario import Scenario
 from bedrock_resilience.simulation._service import SimulatedBedrock
+from bedrock_resilience.simulation._stores import StoreBoundPacer
 from bedrock_resilience.simulation._virtual_time import run_virtually
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.pacing import Pacer
     from bedrock_resilience.quotas import RequestTokens
     from bedrock_resilience.simulation._service import SimulatedItem
+    from bedrock_resilience.simulation._stores import SimulatedStore
 
     PacerFactory: TypeAlias = Callable[[], Pacer]
 
@@ -102,7 +104,8 @@ class _Instance:
         items = service.items(_rng(self._seed, f"items {self._number}"))
         self.input_tokens = sum(item.tokens.input_tokens for item in items if item.tokens)
         report = await executor.arun(lambda item: service.answer(self._number, item, self._pace()), items)
-        return _instance_report(self._number, started, clock.monotonic(), report)
+        store = self._pacer.store if isinstance(self._pacer, StoreBoundPacer) else None
+        return _instance_report(self._number, started, clock.monotonic(), report, store)
 
     def _pace(self) -> float | None:
         pace = getattr(self._pacer, "requests_per_minute", None)
@@ -110,7 +113,11 @@ class _Instance:
 
 
 def _instance_report(
-    number: int, started: float, ended: float, report: BatchReport[SimulatedItem, dict[str, dict[str, int]]]
+    number: int,
+    started: float,
+    ended: float,
+    report: BatchReport[SimulatedItem, dict[str, dict[str, int]]],
+    store: SimulatedStore | None,
 ) -> InstanceReport:
     return InstanceReport(
         instance=number,
@@ -126,6 +133,9 @@ def _instance_report(
         backoff_seconds=report.backoff_seconds,
         pacing_seconds=report.pacing_seconds,
         tokens=report.tokens,
+        store_requests=store.requests if store else 0,
+        store_failures=store.failures if store else 0,
+        store_seconds=store.seconds if store else 0.0,
     )
 
 

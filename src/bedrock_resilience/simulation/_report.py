@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class InstanceReport:
     """The outcome of one instance; times are seconds since the start of the first.
 
-    ``submitted == succeeded + failed + unstarted``.
+    ``submitted == succeeded + failed + unstarted``. The last three fields are about the store of a shared pace: the
+    requests to it, those that failed, and the seconds that all of them took.
     """
 
     instance: int
@@ -38,6 +39,9 @@ class InstanceReport:
     backoff_seconds: float
     pacing_seconds: float
     tokens: TokenUsage | None = None
+    store_requests: int = 0
+    store_failures: int = 0
+    store_seconds: float = 0.0
 
 
 class Span(NamedTuple):

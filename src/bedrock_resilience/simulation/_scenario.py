@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 from bedrock_resilience._checks import Problem, instance, number, refuse, whole_number, wrong_type, wrong_value
 from bedrock_resilience.quotas import Quota, QuotaReading, quota_reading
+from bedrock_resilience.simulation._spans import spans_problem
+from bedrock_resilience.simulation._stores import StoreConditions
 
 Latency: TypeAlias = float | Callable[[random.Random], float]
 """Seconds, or a function that draws seconds with the random numbers handed in."""
@@ -84,6 +86,7 @@ class Scenario:
         timeout: Seconds from the start of an instance to its deadline; None for no deadline.
         reading: How the quotas per minute are enforced: a ``QuotaReading``, or its name, such as ``fixed:30``. Its
             times count from the start of the first instance.
+        store: How the store behaves through which the instances share a pace, for ``make_pacer``.
 
     Raises:
         TypeError: A field has the wrong type.
@@ -103,6 +106,7 @@ class Scenario:
     overloads: tuple[tuple[float, float], ...] = ()
     timeout: float | None = None
     reading: QuotaReading | str = "bucket"
+    store: StoreConditions = StoreConditions()  # noqa: RUF009 - a frozen value
 
     def __post_init__(self) -> None:
         refuse(
@@ -116,7 +120,8 @@ class Scenario:
             number("timeout", self.timeout, least=0, optional=True, unit="seconds"),
             instance("tokens", self.tokens, Tokens, "Tokens, or None where they are not counted", optional=True),
             *_all("changes", self.changes, _change),
-            *_all("overloads", self.overloads, _overload),
+            *spans_problem("overloads", self.overloads),
+            instance("store", self.store, StoreConditions, "StoreConditions"),
         )
         object.__setattr__(self, "reading", quota_reading(self.reading))
         object.__setattr__(self, "changes", tuple(sorted(self.changes, key=lambda change: change.at)))
@@ -161,16 +166,6 @@ def _quota(given: object) -> Problem | None:
 
 def _change(given: object) -> Problem | None:
     return instance("changes", given, QuotaChange, "an iterable of QuotaChange")
-
-
-def _overload(given: Any) -> Problem | None:  # noqa: ANN401 - anything may be given
-    accepted = "an iterable of spans (from, to), in seconds, with from < to"
-    try:
-        start, end = given
-    except (TypeError, ValueError):
-        return wrong_type("overloads", given, accepted)
-    problem = _seconds("overloads", start) or _seconds("overloads", end)
-    return problem or (wrong_value("overloads", given, accepted) if start >= end else None)
 
 
 def _all(name: str, given: Any, check: Callable[[object], Problem | None]) -> list[Problem | None]:  # noqa: ANN401 - anything may be given

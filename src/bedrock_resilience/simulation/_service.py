@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.quotas import QuotaLedger, RequestTokens, Usage, burndown_rate, max_output_tokens
+from bedrock_resilience.quotas import Limit, QuotaLedger, RequestTokens, Usage, burndown_rate, max_output_tokens
 
 if TYPE_CHECKING:
     import random
@@ -17,11 +17,22 @@ MODEL: Final = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
 class RefusedError(Exception):
-    """The simulated service refused a request; ``classify`` reads the reason from ``fault``."""
+    """The simulated service refused a request, with the message of Bedrock.
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.value)
+    ``classify`` reads the reason from ``fault``; ``limit`` is the quota that refused it, if one did.
+    """
+
+    def __init__(self, fault: Fault, limit: Limit | None = None) -> None:
+        super().__init__(fault.value if limit is None else _MESSAGES[limit])
         self.fault = fault
+        self.limit = limit
+
+
+_MESSAGES: Final = {
+    Limit.REQUESTS_PER_MINUTE: "Too many requests, please wait before trying again.",
+    Limit.TOKENS_PER_MINUTE: "Too many tokens, please wait before trying again.",
+    Limit.TOKENS_PER_DAY: "Too many tokens per day, please wait before trying again.",
+}
 
 
 class SimulatedRequest(NamedTuple):
@@ -86,7 +97,7 @@ class SimulatedBedrock:
         self.requests.append(SimulatedRequest(now, instance, refused, pace))
         if admission is None or refused is not None:
             await self._clock.asleep(self._scenario.refusal)
-            raise RefusedError(refused or Fault.OVERLOADED)
+            raise RefusedError(refused or Fault.OVERLOADED, admission.throttled_by if admission else None)
         await self._clock.asleep(self._scenario.draw_latency(self._rng))
         tokens = self._scenario.tokens
         usage = Usage(item.tokens.input_tokens, tokens.output) if item.tokens and tokens else Usage(0, 0)

@@ -10,15 +10,18 @@ from bedrock_resilience.pacing import AdaptivePacer, MemoryPaceStore, QuotaPacer
 from bedrock_resilience.retrying._jitter import parse_jitter
 from bedrock_resilience.simulation._scenario import Tokens
 from bedrock_resilience.simulation._service import MODEL
+from bedrock_resilience.simulation._stores import SimulatedStore, StoreBoundPacer
 from bedrock_resilience.simulation._trials import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience.quotas import Quota
     from bedrock_resilience.simulation._driver import PacerFactory
     from bedrock_resilience.simulation._scenario import Scenario
 
-PACERS: Final = ("none", "adaptive", "quota", "shared")
+PACERS: Final = ("none", "adaptive", "quota", "shared", "auto")
 """The names of the pacers on the command line."""
 
 _SCENARIO_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {
@@ -27,6 +30,7 @@ _SCENARIO_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {
     "items": int,
     "offset": float,
     "latency": float,
+    "reading": str,
 }
 _QUOTA_FIELDS: Final[Mapping[str, Callable[[str], object]]] = {"rpm": float, "burst": float, "tpm": float}
 _QUOTA_NAMES: Final = {"rpm": "requests_per_minute", "burst": "burst", "tpm": "tokens_per_minute"}
@@ -51,11 +55,12 @@ _EPOCH: Final = 1_000.0  # the wall clock is not 0 when a simulation starts
 
 
 def make_pacer(name: str, scenario: Scenario) -> PacerFactory | None:
-    """The factory of a pacer by its name: ``none``, ``adaptive``, ``quota``, or ``shared``.
+    """The factory of a pacer by its name: ``none``, ``adaptive``, ``quota``, ``shared``, or ``auto``.
 
     ``quota`` knows the quota and takes an equal share of it for each instance, with a phase of its own. ``shared``
-    knows it too, and keeps one rate for all instances in a store in memory, a new one for each simulation. Both
-    factories must be called once for each instance, in order.
+    knows it too, and keeps one rate for all instances in a store in memory, a new one for each simulation, which
+    behaves as ``scenario.store`` says. ``auto`` is told no quota: several instances learn it together through such a
+    store, and a single one learns it by itself. The factories must be called once for each instance, in order.
 
     Raises:
         ValueError: Another name.
@@ -66,8 +71,10 @@ def make_pacer(name: str, scenario: Scenario) -> PacerFactory | None:
         return AdaptivePacer
     if name == "quota":
         return _shares(scenario)
-    if name == "shared":
-        return _one_store(scenario)
+    if name == "auto" and scenario.instances == 1:
+        return _local_learner
+    if name in {"shared", "auto"}:
+        return _one_store(scenario, None if name == "auto" else scenario.quota)
     raise ValueError(f"pacer: got {name!r}; accepted: {', '.join(PACERS)}")
 
 
@@ -81,18 +88,29 @@ def _shares(scenario: Scenario) -> PacerFactory:
     return make
 
 
-def _one_store(scenario: Scenario) -> PacerFactory:
+def _local_learner() -> Pacer:
+    return AdaptivePacer()
+
+
+_local_learner.__name__ = "auto"  # its name in the report
+
+
+def _one_store(scenario: Scenario, quota: Quota | None) -> PacerFactory:
+    conditions = scenario.store
     numbers = itertools.cycle(range(scenario.instances))
     store = MemoryPaceStore()
 
-    def make() -> SharedPacer:
+    def make() -> StoreBoundPacer:
         nonlocal store
         number = next(numbers)
         if number == 0:
             store = MemoryPaceStore()
-        return SharedPacer(store, MODEL, scenario.quota, instance=str(number), shared_time=lambda now: _EPOCH + now)
+        view = SimulatedStore(store, conditions)
+        ahead = _EPOCH + number * conditions.skew
+        pacer = SharedPacer(view, MODEL, quota, instance=str(number), shared_time=lambda now: ahead + now)
+        return StoreBoundPacer(pacer, view)
 
-    make.__name__ = SharedPacer.__name__  # its name in the report
+    make.__name__ = SharedPacer.__name__ if quota else "auto"  # its name in the report
     return make
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -62,6 +63,9 @@ class TrialResult:
         attempts: Requests sent.
         makespan: From the start of the first instance to the end of the last.
         ratio: Makespan over the lower bound.
+        share_ratio: The largest over the smallest share of an instance; None where they never ran at the same time, or
+            one had nothing.
+        seconds_to_share: Seconds until the shares were even; None where that never happened in some simulation.
     """
 
     trial: Trial
@@ -71,15 +75,17 @@ class TrialResult:
     attempts: Measure
     makespan: Measure
     ratio: Measure
+    share_ratio: Measure | None = None
+    seconds_to_share: Measure | None = None
 
     def to_dict(self) -> dict[str, object]:
         """The numbers for JSON, each with its mean and spread."""
-        names = ("throttle_rate", "failure_rate", "retry_rate", "attempts", "makespan", "ratio")
-        measures: dict[str, Measure] = {name: getattr(self, name) for name in names}
+        names = [field.name for field in dataclasses.fields(self) if field.name != "trial"]
+        measures: dict[str, Measure | None] = {name: getattr(self, name) for name in names}
         return {
             "name": self.trial.name,
             **{
-                name: {"mean": round(measure.mean, 4), "spread": round(measure.spread, 4)}
+                name: measure and {"mean": round(measure.mean, 4), "spread": round(measure.spread, 4)}
                 for name, measure in measures.items()
             },
         }
@@ -106,4 +112,11 @@ def run_trial(trial: Trial, seeds: Iterable[int], on_run: Callable[[], object] |
         attempts=Measure.of([float(report.attempts) for report in reports]),
         makespan=Measure.of([report.makespan for report in reports]),
         ratio=Measure.of([report.ratio for report in reports]),
+        share_ratio=_measure([report.share_ratio for report in reports]),
+        seconds_to_share=_measure([report.seconds_to_share for report in reports]),
     )
+
+
+def _measure(values: Sequence[float | None]) -> Measure | None:
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    return Measure.of(finite) if len(finite) == len(values) else None

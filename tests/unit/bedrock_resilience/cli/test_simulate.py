@@ -28,7 +28,13 @@ def test_the_table_shows_before_and_after() -> None:
     assert result.exit_code == 0, result.stderr
     assert "2 x 4 workers x 6 items, 1 s apart, quota 50 requests per minute" in result.stdout
     rows = [line.split("│")[1].strip() for line in result.stdout.splitlines() if "│" in line]
-    assert rows == ["before: retries alone", "after: AdaptivePacer", "after: QuotaPacer", "after: SharedPacer"]
+    assert rows == [
+        "before: retries alone",
+        "after: AdaptivePacer",
+        "after: QuotaPacer",
+        "after: SharedPacer",
+        "after: auto, told nothing",
+    ]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--sweep", "workers=2,4", "--sweep", "pacer=none,adaptive"]])
@@ -44,7 +50,7 @@ def test_a_token_quota_is_simulated_with_the_tokens_of_the_items() -> None:
     assert "quota 40000 tokens per minute" in result.stdout
     throttled = [line.split("│")[3].split("%")[0].strip() for line in result.stdout.splitlines() if "│" in line]
     assert float(throttled[0]) > 50, "retries alone"
-    assert throttled[2:] == ["0.0", "0.0"], "a pacer that knows the quota"
+    assert throttled[2:4] == ["0.0", "0.0"], "a pacer that knows the quota"
 
 
 def test_fewer_tokens_are_throttled_less() -> None:
@@ -126,3 +132,26 @@ def test_a_picture_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch, t
     result = run(*SMALL, "--pacer", "none", "--plot", str(tmp_path / "run.svg"))
     assert result.exit_code == 2
     assert "pip install 'bedrock-resilience[plot]'" in result.stderr
+
+
+def test_the_reading_is_simulated_and_shown() -> None:
+    numbers = json.loads(run(*SMALL, "--json", "--pacer", "auto", "--reading", "sliding+refusals-count").stdout)
+    assert [each["name"] for each in numbers] == ["after: auto, told nothing"]
+    shown = run(*SMALL, "--pacer", "auto", "--reading", "fixed:30").stdout
+    assert "quota 50 requests per minute (fixed:30)" in shown
+    assert "shares" in shown
+
+
+def test_an_unknown_reading_is_refused() -> None:
+    result = run(*SMALL, "--reading", "minutely")
+    assert result.exit_code != 0
+    assert "reading: got 'minutely'; accepted: bucket, bucket-of-1, refill, fixed, sliding, " in result.stderr
+
+
+def test_the_store_of_a_shared_pace_can_be_slow_and_fail() -> None:
+    options = ("--pacer", "shared", "--store-latency", "0.2", "--store-outage", "0,30", "--clock-skew", "5")
+    assert run(*SMALL, *options).exit_code == 0
+    for outage in ("30", "30,x", "30,10"):
+        result = run(*SMALL, "--pacer", "shared", "--store-outage", outage)
+        assert result.exit_code != 0
+        assert "outage" in result.stderr
