@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv-dev/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test fast lint format types docs bench clients conformance surface mutation lock newest audit sbom ci clean
+.PHONY: help test fast nightly suite thorough lint format types docs bench clients conformance surface mutation lock newest audit sbom ci clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -14,11 +14,21 @@ $(BIN)/pytest: pyproject.toml lock.txt
 	$(BIN)/pip install -q -r lock.txt -e .
 	@touch $@
 
-test: $(BIN)/pytest  ## run all tests, with branch coverage
+test: $(BIN)/pytest  ## run the tests of the gate, with branch coverage
 	$(BIN)/pytest -n auto --cov
 
 fast: $(BIN)/pytest  ## run the tests that start no process and install nothing
 	$(BIN)/pytest -n auto tests/unit tests/properties
+
+nightly: suite thorough bench conformance clients  ## run all that takes too long for the gate (hours), as the workflow does
+
+suite: $(BIN)/pytest  ## run all tests, those that are marked nightly too
+	$(BIN)/pytest -n auto --nightly
+
+THOROUGH := tests/properties tests/unit/bedrock_resilience/pacing tests/unit/bedrock_resilience/simulation tests/integration/test_interrupts.py
+
+thorough: $(BIN)/pytest  ## run the properties with 2,000 examples each, the simulations with all seeds, 50 rounds of interrupts
+	HYPOTHESIS_PROFILE=thorough INTERRUPT_ROUNDS=50 $(BIN)/pytest -n auto --timeout=3600 $(THOROUGH)
 
 lint: $(BIN)/pytest  ## check style, the layers of imports and the workflows
 	$(BIN)/ruff check
@@ -70,7 +80,7 @@ newest:  ## run all tests without the lock, with the newest version of every dep
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/bin/pip install -q -U pip
 	.venv-newest/bin/pip install -q -e '.[aws,cli,httpx,normalize,otel,plot,powertools,prometheus,structlog,testing,tls]' --group dev
-	NEWEST=1 .venv-newest/bin/pytest -n auto
+	NEWEST=1 .venv-newest/bin/pytest -n auto --nightly
 
 audit:  ## report known vulnerabilities of the locked versions
 	$(PYTHON) -m venv --clear .venv-audit

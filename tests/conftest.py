@@ -1,4 +1,7 @@
-"""For every test: a clean environment, no network beyond loopback, reproducible examples."""
+"""For every test: a clean environment, no network beyond loopback, reproducible examples.
+
+Tests that are marked ``nightly`` run only with the option ``--nightly``: see ``tests/README.md``.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,22 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--nightly``; ``-m`` stays free for the other markers."""
+    parser.addoption("--nightly", action="store_true", help="run the tests that are marked nightly too")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the options -m and -k
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests that are marked ``nightly``, except where the command line asks for them."""
+    if config.getoption("nightly"):
+        return
+    nightly = [item for item in items if item.get_closest_marker("nightly")]
+    if nightly:
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if item not in set(nightly)]
 
 
 def pytest_configure() -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # `make newest` sets NEWEST: the extras then get what an unconstrained `pip install` finds.
 VERSIONS = () if os.environ.get("NEWEST") else ("-c", str(ROOT / "lock.txt"))
+# pip installs each extra every night, in 100 s of processor time. In the gate it installs the wheel alone; what the
+# wheel's metadata names for the extra is linked.
+BY = ["links", pytest.param("pip", marks=[pytest.mark.packaging, pytest.mark.nightly])]
 
 
 @pytest.fixture(scope="session")
@@ -30,13 +33,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-@pytest.fixture
-def install(wheel: Path, tmp_path: Path) -> Callable[..., Installed]:
-    """``install(extra)`` makes an environment with only that extra, ``install()`` one with the core alone."""
+@pytest.fixture(scope="session")
+def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel without an extra. Without an index pip finds no dependency to install."""
+    return Installed(tmp_path_factory.mktemp("core"), "--no-index", str(wheel))
 
-    def install(extra: str | None = None) -> Installed:
-        if extra is None:
-            return Installed(tmp_path, str(wheel), "--no-index")
-        return Installed(tmp_path, f"{wheel}[{extra}]", *VERSIONS)
+
+@pytest.fixture(params=BY)
+def install(wheel: Path, core: Installed, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Installed]:
+    """``install(extra)`` makes an environment with only that extra."""
+
+    def install(extra: str) -> Installed:
+        if request.param == "pip":
+            return Installed(tmp_path, *VERSIONS, f"{wheel}[{extra}]")
+        return core.with_extra(extra, tmp_path)
 
     return install

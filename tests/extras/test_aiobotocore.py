@@ -1,4 +1,4 @@
-"""Unmodified aiobotocore under a policy.
+"""Unmodified aiobotocore under a policy: every night.
 
 It accepts no botocore as new as the one in lock.txt, so it has no extra, and its environment is not bound to that file.
 """
@@ -15,7 +15,15 @@ from support.installed import Installed
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.packaging
+# Its environment takes 20 s of processor time. The gate goes through the same calls with stand-ins, in
+# tests/unit/bedrock_resilience/integrations/test_aiobotocore.py and .../bedrock/test_async_runtime.py.
+pytestmark = [pytest.mark.packaging, pytest.mark.nightly]
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("aiobotocore"), str(wheel), "aiobotocore>=3.8")
+
 
 PROTECTED = """
 import asyncio, json
@@ -111,14 +119,12 @@ with BedrockEmulator() as emulator:
 """
 
 
-def test_the_runtime_checks_and_retries_a_client_of_aiobotocore(wheel: Path, tmp_path: Path) -> None:
-    environment = Installed(tmp_path, str(wheel), "aiobotocore>=3.8")
+def test_the_runtime_checks_and_retries_a_client_of_aiobotocore(environment: Installed) -> None:
     expected = {"converse": 3, "invoke_model": 3, "converse_stream": 3, "invoke_model_stream": 3}
     assert json.loads(environment.python(RUNTIME)) == expected
 
 
-def test_a_session_of_aiobotocore_is_protected(wheel: Path, tmp_path: Path) -> None:
-    environment = Installed(tmp_path, str(wheel), "aiobotocore>=3.8")
+def test_a_session_of_aiobotocore_is_protected(environment: Installed) -> None:
     expected = {
         "converse": 3,
         "converse_stream": 3,

@@ -6,8 +6,6 @@ import json
 import tomllib
 from typing import TYPE_CHECKING
 
-import pytest
-
 from support.pages import ROOT
 
 if TYPE_CHECKING:
@@ -15,8 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.installed import Installed
-
-pytestmark = pytest.mark.packaging
 
 TESTED = {
     "aws",
@@ -56,15 +52,12 @@ def test_every_extra_is_tested() -> None:
     assert project["dependencies"] == []
 
 
-def test_the_core_stands_alone_and_retries(install: Callable[..., Installed]) -> None:
-    core = install()
+def test_the_core_stands_alone_and_retries(core: Installed) -> None:
     assert core.packages() == {"bedrock-resilience"}
     assert core.python(RETRY) == "response 0\n"
 
 
-def test_only_the_cli_and_testing_import_third_party_packages(
-    install: Callable[..., Installed],
-) -> None:
+def test_only_the_cli_and_testing_import_third_party_packages(core: Installed) -> None:
     code = """
 import bedrock_resilience, importlib, pkgutil
 for module in pkgutil.walk_packages(bedrock_resilience.__path__, "bedrock_resilience."):
@@ -73,13 +66,12 @@ for module in pkgutil.walk_packages(bedrock_resilience.__path__, "bedrock_resili
     except ModuleNotFoundError as missing:
         print(".".join(module.name.split(".")[:2]), missing.name)
 """
-    needs = {tuple(line.split()) for line in install().python(code).splitlines()}
+    needs = {tuple(line.split()) for line in core.python(code).splitlines()}
     assert {module for module, _ in needs} <= {"bedrock_resilience.cli", "bedrock_resilience.testing"}
     assert {package for _, package in needs} <= {"typer", "rich", "hypothesis", "pytest"}
 
 
-def test_the_core_names_the_extra_that_is_missing(install: Callable[..., Installed]) -> None:
-    core = install()
+def test_the_core_names_the_extra_that_is_missing(core: Installed) -> None:
     code = """
 import bedrock_resilience
 try:
@@ -92,7 +84,7 @@ except ImportError as error:
     assert "bedrock-resilience[normalize,cli]" in core.run("vectora-normalize", "run", ends_with=1)
 
 
-def test_aws_makes_a_client(install: Callable[..., Installed]) -> None:
+def test_aws_makes_a_client(install: Callable[[str], Installed]) -> None:
     code = """
 from bedrock_resilience import bedrock_runtime_client
 client = bedrock_runtime_client("eu-west-3", workers=12)
@@ -103,13 +95,13 @@ print(client.meta.service_model.service_name, client.meta.region_name, client.me
     assert int(pool) >= 12
 
 
-def test_cli_prints_the_schedule(install: Callable[..., Installed]) -> None:
+def test_cli_prints_the_schedule(install: Callable[[str], Installed]) -> None:
     cli = install("cli")
     assert "boto3" not in cli.packages()
     assert "0.5" in cli.run("bedrock-resilience", "schedule")
 
 
-def test_httpx_protects_a_client(install: Callable[..., Installed]) -> None:
+def test_httpx_protects_a_client(install: Callable[[str], Installed]) -> None:
     code = """
 import httpx, httpx2
 from bedrock_resilience import RetryPolicy, protect
@@ -121,7 +113,7 @@ for package in httpx, httpx2:
     assert install("httpx").python(code) == "429\n429\n"
 
 
-def test_otel_makes_spans_and_metrics(install: Callable[..., Installed]) -> None:
+def test_otel_makes_spans_and_metrics(install: Callable[[str], Installed]) -> None:
     code = """
 from opentelemetry import trace
 from bedrock_resilience import Retrier
@@ -133,7 +125,7 @@ print(Retrier(listeners=[OpenTelemetryListener()]).call(len, "abc"), trace.get_c
     assert otel.python(code) == "3 False\n"
 
 
-def test_prometheus_exposes_attempts(install: Callable[..., Installed]) -> None:
+def test_prometheus_exposes_attempts(install: Callable[[str], Installed]) -> None:
     code = """
 from prometheus_client import REGISTRY
 from bedrock_resilience import Retrier
@@ -145,7 +137,7 @@ print(sum(sample.value for family in REGISTRY.collect() for sample in family.sam
     assert install("prometheus").python(code) == "1.0\n"
 
 
-def test_structlog_logs_a_call(install: Callable[..., Installed]) -> None:
+def test_structlog_logs_a_call(install: Callable[[str], Installed]) -> None:
     code = """
 from bedrock_resilience import Retrier
 from bedrock_resilience.telemetry import StructlogListener
@@ -154,7 +146,7 @@ Retrier(listeners=[StructlogListener()]).call(len, "abc")
     assert "bedrock_call_succeeded" in install("structlog").python(code)
 
 
-def test_powertools_writes_metrics(install: Callable[..., Installed]) -> None:
+def test_powertools_writes_metrics(install: Callable[[str], Installed]) -> None:
     code = """
 from bedrock_resilience import Retrier
 from bedrock_resilience.telemetry import EmfListener
@@ -165,7 +157,7 @@ Retrier(listeners=[EmfListener()]).call(len, "abc")
     assert json.loads(powertools.python(code))["Attempts"] == [1.0]
 
 
-def test_plot_draws_a_schedule(install: Callable[..., Installed], tmp_path: Path) -> None:
+def test_plot_draws_a_schedule(install: Callable[[str], Installed], tmp_path: Path) -> None:
     code = """
 from pathlib import Path
 from bedrock_resilience import RetryPolicy
@@ -176,7 +168,7 @@ plot_schedule(RetryPolicy(), Path("schedule.svg"))
     assert (tmp_path / "schedule.svg").read_text("utf-8").count("<path") > 10
 
 
-def test_testing_generates_policies(install: Callable[..., Installed]) -> None:
+def test_testing_generates_policies(install: Callable[[str], Installed]) -> None:
     code = """
 from bedrock_resilience import RetryPolicy
 from bedrock_resilience.testing.strategies import retry_policies
@@ -194,7 +186,7 @@ print(len(policies) > 10)
     assert install("testing").python(code) == "True\n"
 
 
-def test_normalize_answers_an_event_that_is_wrong(install: Callable[..., Installed]) -> None:
+def test_normalize_answers_an_event_that_is_wrong(install: Callable[[str], Installed]) -> None:
     normalize = install("normalize")
     assert "typer" not in normalize.packages()
     code = """
@@ -204,7 +196,7 @@ print(lambda_handler({}, None)["statusCode"])
     assert normalize.python(code).splitlines()[-1] == "400"
 
 
-def test_tls_serves_https(install: Callable[..., Installed]) -> None:
+def test_tls_serves_https(install: Callable[[str], Installed]) -> None:
     code = """
 import ssl, urllib.request
 from bedrock_resilience.emulator import BedrockEmulator

@@ -1,13 +1,15 @@
-"""The commands of the deployment and operations guides, executed in a shell from top to bottom."""
+"""The commands of the deployment and operations guides: known to their programs, and executed from top to bottom."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import importlib
 import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.main import get_command
 
 from bedrock_resilience.emulator import BedrockEmulator
 from support.environment import MACHINE_ENVIRONMENT, clean
@@ -24,6 +27,7 @@ from support.packaged import PYTHON, unpacked
 from support.pages import ROOT, blocks
 from support.runtime import Function
 from support.s3 import s3_client
+from vectora_normalize.cli.app import app
 from vectora_normalize.local.sources import SourceServer
 
 if TYPE_CHECKING:
@@ -70,6 +74,30 @@ def test_both_shells_have_the_same_commands(page: Path) -> None:
     bash, powershell = ([normalised(line) for line in commands(page, shell)] for shell in ("bash", "powershell"))
     assert bash == powershell
     assert bash
+
+
+def aws_options(driver: Any, *words: str) -> set[str]:  # noqa: ANN401 - awscli has no types
+    """The options that ``aws`` takes with a service and an operation; KeyError where there is no such command."""
+    service = driver._get_command_table()[words[0]]
+    operations = getattr(service, "subcommand_table", None) or service._get_command_table()
+    return {f"--{name}" for name in (*driver._get_argument_table(), *operations[words[1]].arg_table)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_has_options_that_its_program_knows(page: Path) -> None:
+    driver: Any = importlib.import_module("awscli.clidriver").create_clidriver()
+    ours: Any = get_command(app)
+    programs: set[str] = set()
+    for line in commands(page, "bash"):
+        program, *words = shlex.split(normalised(line))
+        options = {word for word in words if word.startswith("--")}
+        programs.add(program)
+        if program == "aws":
+            assert options <= aws_options(driver, *words[:2]), line
+        elif program == "vectora-normalize":
+            known = {option for parameter in ours.commands[words[0]].params for option in parameter.opts}
+            assert options <= known, line
+    assert {"aws", "vectora-normalize"} <= programs <= {"aws", "cat", "export", "vectora-normalize"}
 
 
 class Cloud:
@@ -187,6 +215,9 @@ def clone(tmp_path: Path) -> Generator[Path]:
         yield folder
 
 
+# It takes a minute: two packages from the index, and some twenty processes of the AWS command line. In the gate the
+# test above checks the commands; the tests of the deployment, the templates and the runtime run what they start.
+@pytest.mark.nightly
 @pytest.mark.packaging
 @pytest.mark.skipif(sys.platform != "linux", reason="a package is for Linux, and runs there alone")
 def test_the_commands_of_the_guides_deploy_and_run_the_function(

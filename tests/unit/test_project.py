@@ -144,6 +144,18 @@ def test_every_suppression_in_the_source_has_its_reason() -> None:
     assert bare == []
 
 
+def test_the_guide_of_the_tests_lists_those_that_run_every_night_only() -> None:
+    guide = (ROOT / "tests" / "README.md").read_text("utf-8").partition("## Nightly\n")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"^\| `([\w/]+\.py)`", guide, re.MULTILINE))
+    marked = {
+        path.relative_to(ROOT / "tests").as_posix()
+        for path in (ROOT / "tests").rglob("*.py")
+        if re.search(r"\bmark\.nightly\b", path.read_text("utf-8"))
+    }
+    # The extras are marked where their fixture is defined.
+    assert {name.replace("conftest.py", "test_extras.py") for name in marked} == listed
+
+
 def declared_requirements() -> list[str]:
     """The requirements of all extras and of all dependency groups."""
     lists = [*PROJECT["project"]["optional-dependencies"].values(), *PROJECT["dependency-groups"].values()]

@@ -57,10 +57,11 @@ def install(requirements: Sequence[str], target: Target, folder: Path, *, constr
     """
     platforms = [word for platform in target.platforms for word in ("--platform", platform)]
     constraints = [] if constraint is None else ["--constraint", str(constraint)]
-    # --no-user: pip's configuration may set --user, which --target does not allow.
+    # --no-user: pip's configuration may set --user, which --target does not allow. --no-warn-conflicts: pip would
+    # compare the target with the packages of this environment, which takes seconds and does not concern the target.
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"),
-        *("--no-compile", "--no-user", "--target", str(folder), "--implementation", "cp"),
+        *("--no-compile", "--no-user", "--no-warn-conflicts", "--target", str(folder), "--implementation", "cp"),
         *("--python-version", target.python, "--only-binary", ":all:", *platforms, *constraints, *requirements),
     ]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")  # noqa: S603 - our own interpreter

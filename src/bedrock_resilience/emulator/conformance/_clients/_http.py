@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import ssl
 import urllib.request
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from bedrock_resilience.emulator.conformance._clients._client import Client, ClientCall
 
 
+@cache
+def tls_context() -> ssl.SSLContext:  # pragma: no cover - `make conformance` runs it
+    """Return the context of all clients: to read the authorities takes longer than a row."""
+    return ssl.create_default_context()
+
+
 def _httpx(package: str, call: ClientCall) -> None:  # pragma: no cover - `make conformance` runs it
     """Both packages have the same interface."""
     httpx: Any = importlib.import_module(package)
-    with httpx.Client(timeout=call.timeout, proxy=call.proxy, trust_env=False) as client:
+    options = {"timeout": call.timeout, "proxy": call.proxy, "trust_env": False, "verify": tls_context()}
+    with httpx.Client(**options) as client:
         if call.stream:
             with client.stream("POST", call.path, json=call.body) as response:
                 response.raise_for_status()
@@ -28,7 +36,8 @@ def _httpx_async(package: str, call: ClientCall) -> None:  # pragma: no cover - 
     httpx: Any = importlib.import_module(package)
 
     async def run() -> None:
-        async with httpx.AsyncClient(timeout=call.timeout, proxy=call.proxy, trust_env=False) as client:
+        options = {"timeout": call.timeout, "proxy": call.proxy, "trust_env": False, "verify": tls_context()}
+        async with httpx.AsyncClient(**options) as client:
             if call.stream:
                 async with client.stream("POST", call.path, json=call.body) as response:
                     response.raise_for_status()

@@ -17,6 +17,7 @@ from bedrock_resilience.emulator.conformance._clients._client import (
     Client,
     ClientCall,
 )
+from bedrock_resilience.emulator.conformance._clients._http import tls_context
 
 _Kind = Literal["Anthropic", "AnthropicBedrock", "OpenAI"]
 _KEYS = {
@@ -33,7 +34,7 @@ def _client(sdk: Any, kind: str, call: ClientCall) -> Any:  # pragma: no cover -
         base_url=call.url,
         timeout=call.timeout,
         max_retries=0,
-        http_client=http_class(proxy=call.proxy, trust_env=False),
+        http_client=http_class(proxy=call.proxy, trust_env=False, verify=tls_context()),
         _strict_response_validation=True,  # otherwise a 200 with the HTML of a proxy is returned as a str
         **_KEYS[kind.removeprefix("Async")],
     )
