@@ -153,3 +153,73 @@ def test_reasoning_of_a_responder_is_sent_by_every_api() -> None:
         assert thinking == {"type": "thinking", "thinking": "hm", "signature": "s"}
         message = json.loads(post(emulator, CHAT))["choices"][0]["message"]
         assert message["content"] == "<reasoning>hm</reasoning>a"
+
+
+class TestMantle:
+    """The ``bedrock-mantle`` endpoint: quotas of its own, of input and of output."""
+
+    PATHS = pytest.mark.parametrize("path", [f"/bedrock-mantle{MESSAGES}", "/bedrock-mantle/v1/chat/completions"])
+
+    @staticmethod
+    def ask(emulator: BedrockEmulator, path: str, **changes: object) -> Any:  # noqa: ANN401 - a JSON object
+        body = {**HELLO[path.removeprefix("/bedrock-mantle")], "max_tokens": 100, **changes}
+        return json.loads(send(emulator, path, json.dumps(body).encode()))
+
+    @PATHS
+    def test_it_has_its_own_allocation(self, path: str) -> None:
+        mantle = Quota.mantle(input_tokens_per_minute=150, output_tokens_per_minute=10_000)
+        with BedrockEmulator(Quota(requests_per_minute=6, burst=1), mantle_quota=mantle) as emulator:
+            assert emulator.mantle_url == f"{emulator.endpoint_url}/bedrock-mantle"
+            self.ask(emulator, path)  # reserves 102, and gives back what it did not use
+            with pytest.raises(HTTPError, match="429") as raised:
+                self.ask(emulator, path, max_tokens=149)
+            raised.value.close()
+            post(emulator, MESSAGES)
+            assert refusal(emulator, MESSAGES)[0] == 429
+            assert emulator.throttles == 2
+            emulator.reset()
+            self.ask(emulator, path)
+
+    @PATHS
+    def test_generation_stops_where_the_quota_of_output_is_used_up(self, path: str) -> None:
+        mantle = Quota.mantle(output_tokens_per_minute=6)
+        with BedrockEmulator(mantle_quota=mantle) as emulator:
+            answer = self.ask(emulator, path)
+            reason = answer["stop_reason"] if "stop_reason" in answer else answer["choices"][0]["finish_reason"]
+            assert reason in {"max_tokens", "length"}
+            usage = answer["usage"]
+            assert usage.get("output_tokens", usage.get("completion_tokens")) == 6
+            empty = self.ask(emulator, path)
+            assert empty.get("content", empty.get("choices", [{}])[0].get("message", {}).get("content")) in (
+                [],
+                "",
+                None,
+            )
+            emulator.reading = "fixed"
+            assert self.ask(emulator, path)["usage"] == usage
+
+    def test_a_responder_that_counts_is_cut_too(self) -> None:
+        counted = Generation(({"text": "word " * 40},), output_tokens=50)
+        with BedrockEmulator(
+            responder=lambda _: counted, mantle_quota=Quota.mantle(output_tokens_per_minute=8)
+        ) as emulator:
+            assert self.ask(emulator, "/bedrock-mantle/v1/chat/completions")["usage"]["completion_tokens"] == 8
+
+    def test_without_a_quota_of_its_own_it_shares_that_of_the_runtime(self) -> None:
+        with BedrockEmulator(Quota(requests_per_minute=6, burst=1)) as emulator:
+            self.ask(emulator, "/v1/chat/completions")
+            assert refusal(emulator, "/v1/chat/completions")[0] == 429
+
+    def test_a_host_of_mantle_is_enough(self) -> None:
+        with BedrockEmulator(Quota(requests_per_minute=6, burst=1), mantle_quota=Quota.mantle()) as emulator:
+            body = json.dumps(HELLO[MESSAGES]).encode()
+            headers = {"Host": "bedrock-mantle.eu-west-3.api.aws"}
+            for _ in range(3):
+                request = Request(f"{emulator.endpoint_url}{MESSAGES}", body, headers, method="POST")  # noqa: S310 - the emulator's
+                with urlopen(request, timeout=5) as response:  # noqa: S310 - as above
+                    assert response.status == 200
+
+    def test_it_serves_no_converse(self, emulator: BedrockEmulator) -> None:
+        with pytest.raises(HTTPError, match="404") as raised:
+            send(emulator, f"/bedrock-mantle/model/{SONNET}/converse", b"{}")
+        raised.value.close()

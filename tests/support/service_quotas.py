@@ -16,8 +16,8 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-# Names, codes and values as accounts list them, read on 28 November 2026; the numbers of values are those of AWS's
-# defaults at that time, or lower ones of accounts.
+# Names and values as accounts list them, read on 28 November 2026, with their codes but for those of bedrock-mantle.
+# The values are AWS's defaults at that time, or lower ones of accounts.
 RECORDED: Final[Mapping[str, tuple[str, float]]] = {
     "L-254CACF4": ("On-demand model inference requests per minute for Anthropic Claude 3.5 Sonnet", 50),
     "L-A50569E5": ("On-demand model inference tokens per minute for Anthropic Claude 3.5 Sonnet", 400_000),
@@ -43,6 +43,8 @@ RECORDED: Final[Mapping[str, tuple[str, float]]] = {
     "L-5F5A169C": ("On-demand model inference tokens per minute for Anthropic Claude Sonnet 4.6", 3_000_000),
     "L-5DB28B7B": ("Cross-region model inference tokens per minute for Anthropic Claude Opus 4.7", 30_000_000),
     "L-34152C1D": ("Global cross-region model inference tokens per minute for Anthropic Claude Opus 4.7", 60_000_000),
+    "L-MANTLEIN": ("[bedrock-mantle endpoint] Input tokens per minute for Claude Opus 4.7", 20_000_000),
+    "L-MANTLEOUT": ("[bedrock-mantle endpoint] Output tokens per minute for Claude Opus 4.7", 4_000_000),
     "L-70423BF8": ("On-demand model inference tokens per minute for Amazon Nova Lite", 4_000_000),
     "L-E386A278": ("On-demand model inference requests per minute for Amazon Nova Lite", 1_000),
     "L-45E0AD92": (

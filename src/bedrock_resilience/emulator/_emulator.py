@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,7 @@ from bedrock_resilience._checks import Problem, function, instance, refuse, whol
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.emulator._control import PREFIX, control_reply
 from bedrock_resilience.emulator._generation.extractor import extract
-from bedrock_resilience.emulator._http.routes import Operation
+from bedrock_resilience.emulator._http.routes import MANTLE_PREFIX, Operation, is_for_mantle
 from bedrock_resilience.emulator._http.server import PendingReply, Server
 from bedrock_resilience.emulator._http.tls import LocalCertificate
 from bedrock_resilience.emulator._injection.error_faults import make_fault
@@ -62,6 +63,9 @@ class BedrockEmulator:
         clock: The time of quotas and latencies.
         seed: Seed of random faults, latencies and request ids.
         log_size: How many of the latest requests ``log`` keeps.
+        mantle_quota: The quota of the ``bedrock-mantle`` endpoint: ``Quota.mantle(...)``, or a mapping from model id to
+            one. Its requests are those below ``mantle_url``, those of OpenAI's APIs at ``/v1``, and those whose host
+            begins with ``bedrock-mantle.``. None: the endpoint has no allocation of its own, and shares ``quota``.
         tls: Whether to serve HTTPS, with a certificate made on the spot that ``ca_bundle`` vouches for. Needs the extra
             ``tls``.
 
@@ -86,11 +90,13 @@ class BedrockEmulator:
         clock: Clock = SYSTEM_CLOCK,
         seed: int = 0,
         log_size: int = DEFAULT_LOG_SIZE,
+        mantle_quota: Quota | Mapping[str, Quota] | None = None,
         tls: bool = False,
     ) -> None:
         refuse(
             "BedrockEmulator",
             _quota_problem(quota),
+            _quota_problem(mantle_quota, "mantle_quota"),
             whole_number("port", port, least=0, most=_MAX_PORT),
             whole_number("log_size", log_size, least=0, most=sys.maxsize),
             wrong_type("models", models, "a collection of model ids, or None for every well-formed one")
@@ -107,8 +113,11 @@ class BedrockEmulator:
         self._request_log = RequestLog(log_size)
         self._script = FaultScript(seed)
         self._ledger = QuotaLedger(quota, burndown=burndown, reading=reading, seed=seed)
+        self._mantle_quota = mantle_quota
+        self._mantle_ledger = QuotaLedger(mantle_quota, burndown=burndown, reading=reading, seed=seed)
         self._service = Service(
             ledger=self._ledger,
+            mantle_ledger=None if mantle_quota is None else self._mantle_ledger,
             script=self._script,
             request_log=self._request_log,
             responder=responder,
@@ -156,7 +165,10 @@ class BedrockEmulator:
     def _application(self, request: Request, arrived: float) -> PendingReply:
         if request.target.startswith(PREFIX):
             return PendingReply(control_reply(self, request), arrived)
-        return self._service(request, arrived)
+        mantle = is_for_mantle(request.target, request.headers.get("host", ""))
+        if request.target.startswith(f"{MANTLE_PREFIX}/"):
+            request = dataclasses.replace(request, target=request.target.removeprefix(MANTLE_PREFIX))
+        return self._service(request, arrived, mantle=mantle)
 
     def stop(self) -> None:
         """Close all connections and end all threads, without waiting for responses in flight. Counts and log stay."""
@@ -179,6 +191,17 @@ class BedrockEmulator:
         host, port = self._server.address
         scheme = "https" if self._tls else "http"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    @property
+    def mantle_url(self) -> str:
+        """The address of the ``bedrock-mantle`` endpoint.
+
+        OpenAI's SDK takes it with ``/v1`` at its end, that of Anthropic with ``/anthropic``.
+
+        Raises:
+            RuntimeError: The emulator is not running.
+        """
+        return f"{self.endpoint_url}{MANTLE_PREFIX}"
 
     @property
     def ca_bundle(self) -> str | None:
@@ -226,6 +249,7 @@ class BedrockEmulator:
     @reading.setter
     def reading(self, reading: QuotaReading | str) -> None:
         self._ledger.change(self._quota, reading=quota_reading(reading))
+        self._mantle_ledger.change(self._mantle_quota, reading=quota_reading(reading))
 
     @property
     def latency(self) -> Latency:
@@ -346,14 +370,15 @@ class BedrockEmulator:
         self._service.cache.clear()
         self._request_log.clear()
         self._ledger.change(self._quota)
+        self._mantle_ledger.change(self._mantle_quota)
 
 
-def _quota_problem(given: object) -> Problem | None:
+def _quota_problem(given: object, name: str = "quota") -> Problem | None:
     by_model = as_object(given)
     quotas: list[object] = [given] if by_model is None else list(by_model.values())
     if given is None or all(isinstance(quota, Quota) for quota in quotas):
         return None
-    return wrong_type("quota", given, "a Quota, a mapping from model id to Quota, or None")
+    return wrong_type(name, given, "a Quota, a mapping from model id to Quota, or None")
 
 
 def _operation(name: str | None) -> Operation | None:

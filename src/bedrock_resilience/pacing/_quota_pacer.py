@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from bedrock_resilience._checks import instance, number, refuse, wrong_value
 from bedrock_resilience.pacing._slowdown import Slowdown
 from bedrock_resilience.pacing._status import PacerStatus
+from bedrock_resilience.pacing._token_costs import TokenCosts
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
 from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
-from bedrock_resilience.quotas import Quota, settled_tokens
+from bedrock_resilience.quotas import Quota
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
@@ -23,12 +24,6 @@ _NETWORK_TOLERANCE_SECONDS: Final = 0.05
 """By so much one request may reach the service later than another sent at the same time. A request that is late lets
 the bucket fill up for a moment, and what overflows is missing when the next one is in time.
 """
-_INITIAL_COST_RATIO: Final = 1.5
-"""Expected cost of a call over its reservation before any call was answered: 3,000 tokens in and 600 of 1,000 out at a
-burndown of 5 reserve 4,000 and cost 6,000.
-"""
-_COST_RATIO_DECAY: Final = 0.01
-"""Share by which that ratio moves down with each call that cost less."""
 
 
 class _QuotaReservation(TrackedReservation):
@@ -48,7 +43,8 @@ class QuotaPacer:
     Requests and tokens are token buckets, as ``bedrock_resilience.quotas`` reads Bedrock's. A request claims its
     reservation (input + ``max_tokens``), or what calls like it turned out to cost if that is more: with a burndown of
     5, a call can settle at more than it reserved, and would overdraw the bucket. Once it is answered, its ``usage``
-    corrects the claim.
+    corrects the claim. Under a quota of ``bedrock-mantle``, which counts output apart, a request claims of both parts,
+    so that no response is cut short.
 
     Args:
         quota: What the account may send.
@@ -56,7 +52,7 @@ class QuotaPacer:
         phase: Of several pacers that start together with a share each, the delay of this one's first request as a
             fraction of its own interval between requests, 0 <= phase < 1: ``i / n`` for instance i of n.
         burndown: Tokens of quota that an output token costs, see ``bedrock_resilience.quotas.burndown_rate``. The
-            default is that of Claude 3.7 to 4.7.
+            default is that of Claude 3.7 to 4.7. ``bedrock-mantle`` counts each once.
 
     Raises:
         TypeError: ``quota`` is no ``Quota``, or another argument is not a number.
@@ -72,12 +68,11 @@ class QuotaPacer:
             number("burndown", burndown, above=0),
         )
         self.quota: Quota = quota if share == 1.0 else quota.share(share)
-        self._burndown = burndown
-        self._cost_ratio = max(1.0, min(_INITIAL_COST_RATIO, burndown))
+        self._costs = TokenCosts(self.quota, burndown)
         self._slowdown = Slowdown()
         self._lock = threading.Lock()
         self._requests = _request_bucket(self.quota, phase)
-        self._tokens = _token_buckets(self.quota)
+        self._tokens = _token_buckets(self._costs.quota)
         self._buckets = [*([self._requests] if self._requests else []), *self._tokens]
         self._full_rates = [bucket.rate for bucket in self._buckets]
 
@@ -88,7 +83,7 @@ class QuotaPacer:
 
     def status(self) -> PacerStatus:
         """Return the present rates and the quota. The confidence is 1: the quota was given."""
-        token_limit = self.quota.tokens_per_minute
+        token_limit = self._costs.quota.tokens_per_minute
         return PacerStatus(
             requests_per_minute=self.requests_per_minute,
             tokens_per_minute=None if token_limit is None else token_limit * self._slowdown.factor,
@@ -121,8 +116,8 @@ class QuotaPacer:
         with self._lock:
             self._advance(now)
             if self._close(tracked) and usage is not None:
-                cost = settled_tokens(usage, self._burndown)
-                self._learn(cost, tracked.tokens)
+                cost = self._costs.of(usage)
+                self._costs.learn(cost, tracked.tokens)
                 for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
                     bucket.grant(claim.amount - cost)
 
@@ -181,7 +176,7 @@ class QuotaPacer:
 
     def _claim(self, bucket: VirtualClockBucket, tokens: int) -> PermitClaim:
         # Never more than the capacity: a larger claim would never become due.
-        claim = bucket.claim(min(bucket.capacity, tokens * self._cost_ratio))
+        claim = bucket.claim(min(bucket.capacity, tokens * self._costs.ratio))
         bucket.set_unused(claim, claim.amount)
         return claim
 
@@ -213,11 +208,6 @@ class QuotaPacer:
         for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
             bucket.set_unused(claim, 0.0)
         return was_open
-
-    def _learn(self, cost: float, tokens: int) -> None:
-        if tokens > 0:
-            needed = max(1.0, cost / tokens)
-            self._cost_ratio = max(needed, self._cost_ratio + _COST_RATIO_DECAY * (needed - self._cost_ratio))
 
 
 def _request_bucket(quota: Quota, phase: float) -> VirtualClockBucket | None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas._readings import OtherTenants, QuotaReading
 
 SECONDS_A_DAY: Final = 86_400.0
+_ROUNDING_TOKENS: Final = 1e-6
+"""A level that is short of a whole token by so little has been rounded."""
 _REMEMBERED_SECONDS: Final = 2 * SECONDS_A_MINUTE
 """What other tenants sent before that is not simulated: no window, and hardly a bucket, remembers it."""
 
@@ -35,6 +37,8 @@ class Limit(enum.Enum):
     REQUESTS_PER_MINUTE = "requests_per_minute"
     TOKENS_PER_MINUTE = "tokens_per_minute"
     TOKENS_PER_DAY = "tokens_per_day"
+    INPUT_TOKENS_PER_MINUTE = "input_tokens_per_minute"
+    OUTPUT_TOKENS_PER_MINUTE = "output_tokens_per_minute"
 
 
 class ModelLimits:
@@ -79,7 +83,12 @@ class ModelLimits:
     def fitting(self, now: float, amounts: Mapping[Limit, float]) -> tuple[Limit | None, float]:
         """Return the first limit under which the amounts do not fit, and the seconds until they fit under all."""
         at = self.advance(now)
-        refusing = [limit for limit, limiter in self._limiters.items() if not limiter.fits(at, amounts[limit])]
+        refusing = [
+            limit
+            for limit, limiter in self._limiters.items()
+            # A quota of output refuses no request: it ends the generation.
+            if limit is not Limit.OUTPUT_TOKENS_PER_MINUTE and not limiter.fits(at, amounts[limit])
+        ]
         if not refusing:
             return None, 0.0
         return refusing[0], max(self._wait(limit, now, amounts[limit]) for limit in refusing)
@@ -99,12 +108,25 @@ class ModelLimits:
                 if limit is not Limit.TOKENS_PER_DAY:
                     limiter.penalise(at, amounts[limit])
 
-    def correct(self, now: float, booked_at: float, tokens: float) -> None:
-        """Correct the tokens of a request to what it cost: ``tokens`` more, or less where negative."""
+    def correct(self, now: float, booked_at: float, tokens: float, output: float = 0.0) -> None:
+        """Correct the tokens of a request to what it cost: ``tokens`` more, or less where negative.
+
+        ``output`` is the same of a quota of output tokens.
+        """
         at = self.advance(now)
         for limit, limiter in self._limiters.items():
             if limit is not Limit.REQUESTS_PER_MINUTE:
-                limiter.correct(at, booked_at, tokens)
+                limiter.correct(at, booked_at, output if limit is Limit.OUTPUT_TOKENS_PER_MINUTE else tokens)
+
+    def generate(self, now: float, tokens: int) -> int:
+        """Count output tokens as they are generated, up to what the quota of output allows; return how many."""
+        at = self.advance(now)
+        limiter = self._limiters.get(Limit.OUTPUT_TOKENS_PER_MINUTE)
+        if limiter is None:
+            return tokens
+        allowed = min(tokens, max(0, math.floor(limiter.level(at) + _ROUNDING_TOKENS)))
+        limiter.debit(at, allowed)
+        return allowed
 
     def level(self, now: float, limit: Limit) -> float:
         """Return what is left of a quota; infinite where it is not limited."""
@@ -168,10 +190,10 @@ class ModelLimits:
         if quota.requests_per_minute is not None:
             burst = quota.request_burst if reading.burst is None else reading.burst
             rates[Limit.REQUESTS_PER_MINUTE] = (factor * quota.requests_per_minute / SECONDS_A_MINUTE, burst)
-        if quota.tokens_per_minute is not None:
-            a_minute = factor * quota.tokens_per_minute
+        for limit, tokens in _tokens_a_minute(quota):
+            a_minute = factor * tokens
             burst = a_minute if reading.token_burst is None else reading.token_burst
-            rates[Limit.TOKENS_PER_MINUTE] = (a_minute / SECONDS_A_MINUTE, burst)
+            rates[limit] = (a_minute / SECONDS_A_MINUTE, burst)
         if quota.tokens_per_day is not None:
             rates[Limit.TOKENS_PER_DAY] = (quota.tokens_per_day / SECONDS_A_DAY, quota.tokens_per_day)
         return rates
@@ -200,8 +222,9 @@ class _Tenants:
         found: list[tuple[float, dict[Limit, float]]] = []
         self._next = max(self._next, until - _REMEMBERED_SECONDS)
         per_minute = self.quota.requests_per_minute or SECONDS_A_MINUTE
-        tokens = (self.quota.tokens_per_minute or 0.0) / per_minute
-        amounts = amounts_of(tokens)
+        quota = self.quota
+        tokens = (quota.tokens_per_minute or quota.input_tokens_per_minute or 0.0) / per_minute
+        amounts = amounts_of(tokens, (quota.output_tokens_per_minute or 0.0) / per_minute)
         while True:
             rate = self._tenants.share_at(self._next - self._start) * per_minute / SECONDS_A_MINUTE
             # Where their share is 0 for a moment, nothing arrives in the next second.
@@ -214,6 +237,21 @@ class _Tenants:
                 found.append((at, amounts))
 
 
-def amounts_of(tokens: float) -> dict[Limit, float]:
-    """What a request of so many tokens takes of each limit."""
-    return {Limit.REQUESTS_PER_MINUTE: 1.0, Limit.TOKENS_PER_MINUTE: tokens, Limit.TOKENS_PER_DAY: tokens}
+def amounts_of(tokens: float, output: float = 0.0) -> dict[Limit, float]:
+    """What a request of so many tokens takes of each limit; output is counted as it is generated."""
+    return {
+        Limit.REQUESTS_PER_MINUTE: 1.0,
+        Limit.TOKENS_PER_MINUTE: tokens,
+        Limit.TOKENS_PER_DAY: tokens,
+        Limit.INPUT_TOKENS_PER_MINUTE: tokens,
+        Limit.OUTPUT_TOKENS_PER_MINUTE: output,
+    }
+
+
+def _tokens_a_minute(quota: Quota) -> list[tuple[Limit, float]]:
+    given = (
+        (Limit.TOKENS_PER_MINUTE, quota.tokens_per_minute),
+        (Limit.INPUT_TOKENS_PER_MINUTE, quota.input_tokens_per_minute),
+        (Limit.OUTPUT_TOKENS_PER_MINUTE, quota.output_tokens_per_minute),
+    )
+    return [(limit, tokens) for limit, tokens in given if tokens is not None]

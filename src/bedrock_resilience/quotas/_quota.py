@@ -15,7 +15,7 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from bedrock_resilience._checks import number, refuse, wrong_value
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -26,6 +26,7 @@ from bedrock_resilience.quotas._readings import quota_reading
 from bedrock_resilience.quotas._tokens import burndown_rate, check_burndown, settled_tokens
 
 if TYPE_CHECKING:
+    from bedrock_resilience._checks import Problem
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.quotas._limits import Limit
     from bedrock_resilience.quotas._readings import QuotaReading
@@ -34,12 +35,31 @@ if TYPE_CHECKING:
 
 __all__ = ["SECONDS_A_DAY", "SECONDS_A_MINUTE", "Quota", "QuotaAdmission", "QuotaLedger"]
 
+MANTLE: Final = "bedrock-mantle"
+_RUNTIME_FIELDS: Final = ("requests_per_minute", "tokens_per_minute", "tokens_per_day", "burst")
+_MANTLE_FIELDS: Final = ("input_tokens_per_minute", "output_tokens_per_minute")
+
 _Q = TypeVar("_Q", bound="Quota")
 
 
+class _FromServiceQuotas:
+    """Where a quota comes from, beside its fields: it belongs neither to their comparison nor to their JSON."""
+
+    __slots__ = ("_source",)
+
+    @property
+    def source(self) -> ServiceQuotas | None:
+        """The quotas of Service Quotas that the numbers are; None for numbers that were given."""
+        return getattr(self, "_source", None)
+
+
 @dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(_FromServiceQuotas):
     """What an account may send to one model in one Region. None means: not limited.
+
+    The two endpoints of Bedrock count differently, and apart from each other (AWS, "Quotas for the bedrock-runtime
+    endpoint" and "Quotas for the bedrock-mantle endpoint"). A quota is that of one of them: ``bedrock-runtime`` has
+    requests, and tokens of input and output together; ``bedrock-mantle`` has the two last fields only, see ``mantle``.
 
     Args:
         requests_per_minute: Requests admitted a minute in the long run.
@@ -51,22 +71,23 @@ class Quota:
             refills. None: a tenth of a minute's requests, at least 1. The real size is not documented; a pacer that
             assumes too small a bucket merely starts a few seconds slower, and one that assumes too large a bucket is
             throttled.
-
-    Attributes:
-        source: Which quotas of Service Quotas the numbers are; None for those that were given. It does not count when
-            quotas are compared.
+        input_tokens_per_minute: On ``bedrock-mantle``, what requests may reserve a minute: their input and
+            ``max_tokens``, of which the unused part is given back in the end.
+        output_tokens_per_minute: On ``bedrock-mantle``, tokens that may be generated a minute. Where they are used up,
+            generation stops.
 
     Raises:
         TypeError: A value is not a number.
         ValueError: A value is not positive and finite, or ``burst`` is given without ``requests_per_minute``, or is
-            below 1. Both name every such field.
+            below 1, or fields of both endpoints are given. Both name every such field.
     """
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     tokens_per_day: float | None = None
     burst: float | None = None
-    source: ServiceQuotas | None = dataclasses.field(default=None, init=False, compare=False, repr=False)
+    input_tokens_per_minute: float | None = None
+    output_tokens_per_minute: float | None = None
 
     def __post_init__(self) -> None:
         burst = number("burst", self.burst, least=1, optional=True)  # a smaller bucket admits nothing
@@ -78,7 +99,32 @@ class Quota:
             number("tokens_per_minute", self.tokens_per_minute, above=0, optional=True),
             number("tokens_per_day", self.tokens_per_day, above=0, optional=True),
             burst,
+            number("input_tokens_per_minute", self.input_tokens_per_minute, above=0, optional=True),
+            number("output_tokens_per_minute", self.output_tokens_per_minute, above=0, optional=True),
+            *(self._of_the_other_endpoint() if self.endpoint == MANTLE else ()),
         )
+
+    def _of_the_other_endpoint(self) -> list[Problem]:
+        given = {name: getattr(self, name) for name in _RUNTIME_FIELDS}
+        accepted = "None beside a quota of bedrock-mantle, which counts input and output tokens apart"
+        return [wrong_value(name, value, accepted) for name, value in given.items() if value is not None]
+
+    @classmethod
+    def mantle(
+        cls, *, input_tokens_per_minute: float | None = None, output_tokens_per_minute: float | None = None
+    ) -> Self:
+        """Return a quota of the ``bedrock-mantle`` endpoint, which limits no requests.
+
+        When a request starts, its input and ``max_tokens`` are deducted from the first quota, and it is throttled if
+        they do not fit. Output tokens are deducted from the second as they are generated, and generation stops where
+        it is used up. In the end the unused part of ``max_tokens`` is given back, and what was read from a cache does
+        not count. The default of Claude Opus 4.7 is 20,000,000 and 4,000,000 (AWS, "Quotas for the bedrock-mantle
+        endpoint").
+
+        >>> Quota.mantle(input_tokens_per_minute=20_000_000, output_tokens_per_minute=4_000_000).endpoint
+        'bedrock-mantle'
+        """
+        return cls(input_tokens_per_minute=input_tokens_per_minute, output_tokens_per_minute=output_tokens_per_minute)
 
     @classmethod
     def from_service_quotas(
@@ -87,6 +133,7 @@ class Quota:
         *,
         session: Any = None,  # noqa: ANN401 - a boto3 session
         region_name: str | None = None,
+        endpoint: Literal["bedrock-runtime", "bedrock-mantle"] = "bedrock-runtime",
         max_age: float = 3_600.0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Self:
@@ -109,6 +156,7 @@ class Quota:
             model_id: A model id, a profile id, or the ARN of either or of those above.
             session: The boto3 session of the account; None: a new one. One thread at a time may use it.
             region_name: The Region that the requests are sent to; None: that of the ARN, or of the session.
+            endpoint: The endpoint that serves the requests: each has quotas of its own.
             max_age: Seconds for which an earlier answer is used again; a failure for 300 seconds at most. 0: ask anew.
             clock: The clock of the age.
 
@@ -116,18 +164,42 @@ class Quota:
             QuotaUnavailableError: The permission, the network or a quota for the model is missing, or the value is 0.
                 Its text is one line; go on with a pacer that learns the quota.
             TypeError: ``max_age`` is not a number.
-            ValueError: ``max_age`` is negative.
+            ValueError: ``max_age`` is negative, or there is no such ``endpoint``.
             ModuleNotFoundError: boto3 is not installed.
         """
         from bedrock_resilience.quotas._service_quotas import read_service_quotas  # noqa: PLC0415 - imported on use
 
-        source = read_service_quotas(model_id, session=session, region_name=region_name, max_age=max_age, clock=clock)
+        source = read_service_quotas(
+            model_id, session=session, region_name=region_name, endpoint=endpoint, max_age=max_age, clock=clock
+        )
         return _read_from(source, cls(**{quota.field: quota.value for quota in source.quotas}))
+
+    @property
+    def endpoint(self) -> Literal["bedrock-runtime", "bedrock-mantle"]:
+        """The endpoint whose quota it is."""
+        mantle = self.input_tokens_per_minute is not None or self.output_tokens_per_minute is not None
+        return MANTLE if mantle else "bedrock-runtime"
 
     @property
     def unlimited(self) -> bool:
         """Whether nothing is limited."""
-        return self.requests_per_minute is None and self.tokens_per_minute is None and self.tokens_per_day is None
+        return all(getattr(self, name) is None for name in (*_RUNTIME_FIELDS, *_MANTLE_FIELDS))
+
+    def tokens_charged(self, usage: Usage, burndown: float = 1.0) -> float:
+        """Return the tokens that an answered request takes from the quota that it reserved, once it has ended.
+
+        Args:
+            usage: What the request used.
+            burndown: Tokens of quota that an output token costs on ``bedrock-runtime``; ``bedrock-mantle`` counts it
+                once.
+
+        >>> usage = Usage(input_tokens=3_000, output_tokens=600, cache_read_input_tokens=500)
+        >>> Quota(tokens_per_minute=200_000).tokens_charged(usage, burndown=5)
+        6000
+        >>> Quota.mantle(input_tokens_per_minute=200_000).tokens_charged(usage, burndown=5)
+        3600.0
+        """
+        return settled_tokens(usage, 1.0 if self.endpoint == MANTLE else burndown)
 
     @property
     def request_burst(self) -> float:
@@ -143,18 +215,15 @@ class Quota:
             TypeError: ``fraction`` is not a number.
             ValueError: Not 0 < fraction <= 1.
 
-        >>> Quota(requests_per_minute=60, burst=6).share(1 / 3)
-        Quota(requests_per_minute=20.0, tokens_per_minute=None, tokens_per_day=None, burst=2.0)
+        >>> Quota(requests_per_minute=60, burst=6).share(1 / 3) == Quota(requests_per_minute=20, burst=2)
+        True
         """
         refuse("Quota.share", number("fraction", fraction, above=0, most=1))
-        scaled = dataclasses.replace(
-            self,
-            requests_per_minute=_scaled(self.requests_per_minute, fraction),
-            tokens_per_minute=_scaled(self.tokens_per_minute, fraction),
-            tokens_per_day=_scaled(self.tokens_per_day, fraction),
-            burst=None if self.burst is None else max(1.0, self.burst * fraction),
-        )
-        return _read_from(self.source, scaled)
+        given = {name: getattr(self, name) for name in (*_RUNTIME_FIELDS, *_MANTLE_FIELDS)}
+        scaled = {name: value * fraction for name, value in given.items() if value is not None}
+        if self.burst is not None:
+            scaled["burst"] = max(1.0, scaled["burst"])
+        return self.replace(**scaled)
 
     def replace(self, **changes: float | None) -> Self:
         """Return a copy with these fields changed, validated again."""
@@ -163,12 +232,8 @@ class Quota:
 
 
 def _read_from(source: ServiceQuotas | None, quota: _Q) -> _Q:
-    object.__setattr__(quota, "source", source)
+    object.__setattr__(quota, "_source", source)
     return quota
-
-
-def _scaled(value: float | None, fraction: float) -> float | None:
-    return None if value is None else value * fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +266,8 @@ class QuotaLedger:
     """Enforces quotas over all callers of all models, as the service does. Thread-safe.
 
     A refused request costs nothing, neither a request nor tokens, unless the reading counts refusals. A model id and
-    its ARN share one quota; a model and its cross-Region profiles have one each, as in Service Quotas.
+    its ARN share one quota; a model and its cross-Region profiles have one each, as in Service Quotas. The endpoints
+    ``bedrock-runtime`` and ``bedrock-mantle`` have a ledger each; a quota says by which rules it counts.
 
     Args:
         quota: One quota, which every model has for itself, or a mapping from model id to quota (other models are not
@@ -234,6 +300,7 @@ class QuotaLedger:
         self._seed = seed
         self._limits: dict[str, ModelLimits] = {}
         self._open: dict[int, QuotaAdmission] = {}
+        self._generated: dict[int, int] = {}
         self._serials = itertools.count(1)
         self._lock = threading.Lock()
 
@@ -269,6 +336,25 @@ class QuotaLedger:
             self._open[admission.serial] = admission
             return admission
 
+    def generate(self, admission: QuotaAdmission, now: float, tokens: int) -> int:
+        """Count output tokens of an admitted request as they are generated.
+
+        Args:
+            admission: What ``admit`` returned.
+            now: The present time, in seconds.
+            tokens: Tokens that the model would generate next.
+
+        Returns:
+            How many it may: fewer where a quota of output is used up, so that the generation stops with a finish
+            reason. All of them where output has no quota of its own.
+        """
+        with self._lock:
+            if admission.serial not in self._open:
+                return tokens
+            allowed = self._limits_of(admission.model, now).generate(now, tokens)
+            self._generated[admission.serial] = self._generated.get(admission.serial, 0) + allowed
+            return allowed
+
     def settle(self, admission: QuotaAdmission, now: float, usage: Usage | None) -> float:
         """End an admitted request: correct its reservation to what it cost.
 
@@ -280,11 +366,16 @@ class QuotaLedger:
         Returns:
             The tokens charged.
         """
-        cost = 0.0 if usage is None else settled_tokens(usage, burndown_rate(admission.model, self._burndown))
+        burndown = burndown_rate(admission.model, self._burndown)
         with self._lock:
             if self._open.pop(admission.serial, None) is None:
                 return 0.0
-            self._limits_of(admission.model, now).correct(now, admission.at, cost - admission.reserved)
+            cost = 0.0 if usage is None else self.quota_of(admission.model).tokens_charged(usage, burndown)
+            output = 0 if usage is None else usage.output_tokens
+            limits = self._limits_of(admission.model, now)
+            limits.correct(
+                now, admission.at, cost - admission.reserved, output - self._generated.pop(admission.serial, 0)
+            )
         return cost
 
     def change(

@@ -15,7 +15,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bedrock_resilience._checks import number, refuse
+from bedrock_resilience._checks import number, refuse, wrong_value
 from bedrock_resilience._errors import QuotaUnavailableError
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.quotas._quota_names import QuotaNames, parse_quota_name, split_profile
@@ -53,7 +53,11 @@ _NO_PERMISSION: Final = (
     "SubscriptionRequired",
     "UnrecognizedClient",
 )
-_FIELDS: Final[tuple[QuotaField, ...]] = ("requests_per_minute", "tokens_per_minute", "tokens_per_day")
+_FIELDS: Final[Mapping[str, tuple[QuotaField, ...]]] = {
+    "bedrock-runtime": ("requests_per_minute", "tokens_per_minute", "tokens_per_day"),
+    "bedrock-mantle": ("input_tokens_per_minute", "output_tokens_per_minute"),
+}
+"""The quotas of each endpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,8 @@ class ServiceQuotas:
 
     Attributes:
         model: The id of the model, without the prefix of a profile.
-        scope: How it is called: ``on-demand`` (in one Region), ``cross-region``, ``global``, or ``custom``.
+        scope: How it is called: ``on-demand`` (in one Region), ``cross-region``, ``global``, ``custom``, or
+            ``mantle``: through the endpoint ``bedrock-mantle``.
         region: The Region whose quotas these are: the one that requests are sent to.
         quotas: What was taken, one a field.
     """
@@ -119,22 +124,30 @@ def read_service_quotas(
     *,
     session: Any = None,  # noqa: ANN401 - a boto3 session
     region_name: str | None = None,
+    endpoint: str = "bedrock-runtime",
     max_age: float = MAX_AGE_SECONDS,
     clock: Clock = SYSTEM_CLOCK,
 ) -> ServiceQuotas:
     """Read the quotas of a model; see ``Quota.from_service_quotas``."""
-    refuse("Quota.from_service_quotas", number("max_age", max_age, least=0, unit="seconds"))
+    known = " or ".join(map(repr, _FIELDS))
+    refuse(
+        "Quota.from_service_quotas",
+        number("max_age", max_age, least=0, unit="seconds"),
+        None if endpoint in _FIELDS else wrong_value("endpoint", endpoint, known),
+    )
+    fields = _FIELDS[endpoint]
     account = _Account(model_id, session, region_name, max_age, clock)
     model, scope = account.resolve(model_id)
+    scope = "mantle" if endpoint == "bedrock-mantle" else scope
     names = QuotaNames(model)
     found = account.applied(scope, names)
-    if any(field not in found for field in _FIELDS):
+    if any(field not in found for field in fields):
         found = {**account.defaults(scope, names), **found}
     if found.keys() <= {"tokens_per_day"}:
         raise account.unavailable(
             "no-match", f"no quota a minute has the name of {model}, {account.ways(scope, names)}"
         )
-    quotas = tuple(found[field] for field in _FIELDS if field in found)
+    quotas = tuple(found[field] for field in fields if field in found)
     closed = [str(quota) for quota in quotas if quota.value <= 0]
     if closed:
         raise account.unavailable("no-access", f"the account has no access to the model: {'; '.join(closed)}")
@@ -146,6 +159,7 @@ _CALLED: Final[Mapping[Scope, str]] = {
     "cross-region": "through a cross-Region profile",
     "global": "through its global profile",
     "custom": "as a custom model",
+    "mantle": "through bedrock-mantle",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bedrock_resilience._fault import Fault
@@ -17,7 +18,7 @@ MODEL: Final = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
 class RefusedError(Exception):
-    """The simulated service refused a request, with the message of Bedrock.
+    """The simulated service refused a request, with the message of Bedrock, or cut its response short.
 
     ``classify`` reads the reason from ``fault``; ``limit`` is the quota that refused it, if one did.
     """
@@ -32,6 +33,7 @@ _MESSAGES: Final = {
     Limit.REQUESTS_PER_MINUTE: "Too many requests, please wait before trying again.",
     Limit.TOKENS_PER_MINUTE: "Too many tokens, please wait before trying again.",
     Limit.TOKENS_PER_DAY: "Too many tokens per day, please wait before trying again.",
+    Limit.INPUT_TOKENS_PER_MINUTE: "Too many tokens, please wait before trying again.",
 }
 
 
@@ -85,7 +87,8 @@ class SimulatedBedrock:
         """Answer one request, or refuse it.
 
         Raises:
-            RefusedError: The quota is used up, or the service is overloaded.
+            RefusedError: The quota is used up, or the service is overloaded; or a quota of output tokens was used up
+                and has cut the response short.
         """
         await self._clock.asleep(self._scenario.network * self._rng.random())
         now = self._clock.monotonic()
@@ -101,7 +104,12 @@ class SimulatedBedrock:
         await self._clock.asleep(self._scenario.draw_latency(self._rng))
         tokens = self._scenario.tokens
         usage = Usage(item.tokens.input_tokens, tokens.output) if item.tokens and tokens else Usage(0, 0)
+        generated = self.ledger.generate(admission, self._clock.monotonic(), usage.output_tokens)
+        incomplete = generated < usage.output_tokens
+        usage = dataclasses.replace(usage, output_tokens=generated)
         self.settled += self.ledger.settle(admission, self._clock.monotonic(), usage)
+        if incomplete:
+            raise RefusedError(Fault.INCOMPLETE_RESPONSE)
         return {"usage": {"inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens}}
 
     async def change_quotas(self) -> None:

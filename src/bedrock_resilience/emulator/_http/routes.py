@@ -66,6 +66,21 @@ _DESCRIPTIONS: Final = {
     "inference-profiles": (Operation.LIST_INFERENCE_PROFILES, Operation.GET_INFERENCE_PROFILE),
 }
 
+MANTLE_PREFIX: Final = "/bedrock-mantle"
+"""Where the emulator serves ``bedrock-mantle``, which has a host of its own at AWS."""
+
+_MANTLE_HOST: Final = "bedrock-mantle."
+_MANTLE_PATH: Final = "/v1/"  # of OpenAI's APIs; those of bedrock-runtime are below /openai
+
+MANTLE_OPERATIONS: Final = frozenset({Operation.MESSAGES, Operation.CHAT_COMPLETIONS})
+"""What ``bedrock-mantle`` serves, but for OpenAI's Responses."""
+
+
+def is_for_mantle(target: str, host: str) -> bool:
+    """Tell whether a request is one to ``bedrock-mantle``: by its path, or by the host that the client asked for."""
+    return target.startswith((f"{MANTLE_PREFIX}/", _MANTLE_PATH)) or host.startswith(_MANTLE_HOST)
+
+
 # Ids and ARNs of models, profiles and prompts: broader than the pattern of 500 characters in the service model.
 _MODEL_ID: Final = re.compile(
     r"(?!arn:)[A-Za-z0-9][A-Za-z0-9.:_-]*|arn:aws[a-z-]*:(bedrock|sagemaker):[A-Za-z0-9.:_/-]+"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.emulator._http.error_shapes import shaped_error
 from bedrock_resilience.emulator._http.replies import Reply
-from bedrock_resilience.emulator._http.routes import parse_route
+from bedrock_resilience.emulator._http.routes import MANTLE_OPERATIONS, parse_route
 from bedrock_resilience.emulator._http.server import PendingReply
 from bedrock_resilience.emulator._injection.error_faults import ErrorResponse
 from bedrock_resilience.emulator._injection.script import FaultTarget
@@ -54,6 +54,7 @@ class Service:
 
     Args:
         ledger: Admits or throttles requests.
+        mantle_ledger: The same for those to ``bedrock-mantle``; None: they have no ledger of their own.
         script: Says which requests meet a fault.
         request_log: Records all requests.
         responder: Generates the responses.
@@ -76,9 +77,11 @@ class Service:
         models: Collection[str] | None = None,
         profiles: Mapping[str, str] | None = None,
         seed: int = 0,
+        mantle_ledger: QuotaLedger | None = None,
     ) -> None:
         self.profiles: Final = dict(profiles or {})
         self.ledger = ledger
+        self.mantle_ledger: QuotaLedger = ledger if mantle_ledger is None else mantle_ledger
         self.script = script
         self.request_log = request_log
         self.latency = latency
@@ -89,12 +92,12 @@ class Service:
         self._rng = Random(seed)  # noqa: S311 - ids and latencies that can be reproduced, nothing secret
         self._lock = threading.Lock()
 
-    def __call__(self, request: Request, arrived: float) -> PendingReply:
-        """The reply to a request."""
+    def __call__(self, request: Request, arrived: float, *, mantle: bool = False) -> PendingReply:
+        """The reply to a request to ``bedrock-runtime``, or to ``bedrock-mantle``."""
         entry = self.request_log.arrived(arrived, request.target, request.headers, request.body)
         with self._lock:
             request_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-        call = _ServiceCall(self, entry, request, request_id)
+        call = _ServiceCall(self, entry, request, request_id, mantle=mantle)
         reply = call.reply()
         headers = {"x-amzn-RequestId": request_id, "x-emulated-by": "bedrock-resilience", **reply.headers}
         return PendingReply(dataclasses.replace(reply, headers=headers), arrived, call.done, call.lost)
@@ -109,7 +112,7 @@ class Service:
             latency = max(0.0, self.latency(self._rng))
         return max(latency, self.now() - arrived)
 
-    def admit(self, request: GenerationRequest | VectorRequest) -> QuotaAdmission:
+    def admit(self, ledger: QuotaLedger, request: GenerationRequest | VectorRequest) -> QuotaAdmission:
         """Debit the quotas of a model.
 
         Raises:
@@ -121,15 +124,25 @@ class Service:
             most = max_output_tokens(request.model_id)
             conversation = request.conversation
             tokens = reserved_tokens(conversation.input_tokens, conversation.max_tokens, model_max_tokens=most)
-        admission = self.ledger.admit(self.now(), request.model_id, tokens)
+        admission = ledger.admit(self.now(), request.model_id, tokens)
         if admission.throttled_by is not None:
             raise ServiceError("ThrottlingException", THROTTLE_MESSAGES[admission.throttled_by])
         return admission
 
-    def generate(self, request: GenerationRequest, arrived: float, request_id: str) -> CompletedGeneration:
-        """Generate a response within the limits of the request."""
+    def generate(
+        self, request: GenerationRequest, allowed_tokens: Callable[[int], int], arrived: float, request_id: str
+    ) -> CompletedGeneration:
+        """Generate a response within the limits of the request, and of a quota of output tokens."""
         conversation = request.conversation
         generation = limited(self._responder(conversation), conversation)
+        # Counted at once, though the service counts while it generates: within the latency little is refilled.
+        produced = generation.output_tokens or 0
+        allowed = allowed_tokens(produced)
+        if allowed < produced:
+            # AWS, "Quotas for the bedrock-mantle endpoint": "a finish reason indicating the cutoff"; it does not say
+            # which. The one for too few max_tokens is what a client must handle in any case.
+            shorter = dataclasses.replace(generation, output_tokens=None)
+            generation = limited(shorter, dataclasses.replace(conversation, max_tokens=allowed))
         total = conversation.input_tokens if generation.input_tokens is None else generation.input_tokens
         read, written = self.cache.use(self.now(), request.model_id, conversation.cache_prefixes)
         usage = Usage(max(0, total - read - written), generation.output_tokens or 0, written, read)
@@ -156,11 +169,15 @@ class Service:
 class _ServiceCall:
     """The processing of one request."""
 
-    def __init__(self, service: Service, entry: LogEntry, request: Request, request_id: str) -> None:
+    def __init__(
+        self, service: Service, entry: LogEntry, request: Request, request_id: str, *, mantle: bool = False
+    ) -> None:
         self._service = service
         self._entry = entry
         self._request = request
         self._request_id = request_id
+        self._mantle = mantle
+        self._ledger = service.mantle_ledger if mantle else service.ledger
         self._admission: QuotaAdmission | None = None
 
     def reply(self) -> Reply:
@@ -178,7 +195,7 @@ class _ServiceCall:
         """Settle the quota and close the log's entry; calling it again changes nothing."""
         now = self._service.now()
         if self._admission is not None:
-            self._service.ledger.settle(self._admission, now, self._entry.usage)
+            self._ledger.settle(self._admission, now, self._entry.usage)
         self._service.request_log.finished(self._entry, now)
 
     def lost(self) -> None:
@@ -187,6 +204,8 @@ class _ServiceCall:
 
     def _reply(self) -> Reply:
         route = parse_route(self._request.method, self._request.target, self._request.body)
+        if self._mantle and route.operation not in MANTLE_OPERATIONS:
+            raise ServiceError("UnknownOperationException", f"{route.operation.value} is not served by bedrock-mantle.")
         self._service.request_log.routed(self._entry, route.operation, route.model_id)
         text = self._request.body.decode("utf-8", "replace")
         fault = self._service.script.next_fault(FaultTarget(route.operation, route.model_id, text, route.streams))
@@ -210,13 +229,18 @@ class _ServiceCall:
             self._entry.status = request.status
             return request
         self._service.check_model(self._entry.model_id)
-        self._admission = self._service.admit(request)
+        self._admission = admission = self._service.admit(self._ledger, request)
         if isinstance(request, VectorRequest):
             usage = Usage(request.response.input_tokens, 0)
             seconds = self._service.draw_seconds(self._entry.at)
             reply = vector_reply(request, usage, round(seconds * 1000))
         else:
-            completed = self._service.generate(request, self._entry.at, self._request_id)
+            completed = self._service.generate(
+                request,
+                lambda tokens: self._ledger.generate(admission, self._service.now(), tokens),
+                self._entry.at,
+                self._request_id,
+            )
             usage, seconds = completed.usage, completed.seconds
             reply = build_reply(request, completed)
         self._entry.usage, self._entry.status = usage, reply.status

@@ -36,6 +36,7 @@ from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.pacing._adaptive import AdaptivePacer
 from bedrock_resilience.pacing._status import PacerStatus, status_of
+from bedrock_resilience.pacing._token_costs import TokenCosts
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
 from bedrock_resilience.pacing.shared._fair_shares import FORGET_SECONDS
 from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule, share_of_learned
@@ -67,10 +68,6 @@ _EPSILON_SECONDS: Final = 1e-6
 """A caller that slept exactly its wait must not have to sleep again because of rounding."""
 _MAX_SLOT_AHEAD_SECONDS: Final = MAX_AHEAD_SECONDS + 60.0
 """No slot lies further ahead, unless this machine's clock has been set back."""
-_INITIAL_COST_RATIO: Final = 1.5
-"""Expected cost of a call over its reservation before any call was answered, as in ``QuotaPacer``."""
-_COST_RATIO_DECAY: Final = 0.01
-"""Share by which that ratio moves down with each call that cost less, as in ``QuotaPacer``."""
 
 
 def _machine_time(now: float) -> float:  # noqa: ARG001 - the caller's own time says nothing about other machines
@@ -163,10 +160,12 @@ class SharedPacer:
         self._batch_seconds = batch_seconds
         self._retry_after = retry_after
         self._burndown = burndown
+        # The learner corrects what requests claim by itself.
+        self._costs = None if quota is None else TokenCosts(quota, burndown)
         self._schedule: Schedule = (
             LearnedSchedule()
-            if quota is None
-            else RateLimits.of(quota, _LATE_TOLERANCE_SECONDS + _NETWORK_TOLERANCE_SECONDS + skew)
+            if self._costs is None
+            else RateLimits.of(self._costs.quota, _LATE_TOLERANCE_SECONDS + _NETWORK_TOLERANCE_SECONDS + skew)
         )
         self._updates = PaceUpdates(
             store,
@@ -178,8 +177,6 @@ class SharedPacer:
             clock=clock,
             rng=random.Random() if rng is None else rng,  # noqa: S311 - jitter is not a secret
         )
-        # The learner corrects what requests claim by itself.
-        self._cost_ratio = 1.0 if quota is None else max(1.0, min(_INITIAL_COST_RATIO, burndown))
         self._store_lock = threading.Lock()  # for the calls of the store; acquired before the other one, never after it
         self._lock = threading.Lock()
         self._waiting: deque[_SharedReservation] = deque()
@@ -203,18 +200,19 @@ class SharedPacer:
         """
         if self._unavailable and self._fallback is not None:
             return status_of(self._fallback) or PacerStatus()
-        if self.quota is None:
+        if self._costs is None:
             return self._shared_status()
         return dataclasses.replace(
             self._shared_status(),
-            request_limit=self.quota.requests_per_minute,
-            token_limit=self.quota.tokens_per_minute,
+            request_limit=self._costs.quota.requests_per_minute,
+            token_limit=self._costs.quota.tokens_per_minute,
         )
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         """Reserve one request. May call the store."""
         with self._lock:
-            tracked = _SharedReservation(self, now, tokens, Cost(tokens=tokens * self._cost_ratio))
+            expected = tokens if self._costs is None else tokens * self._costs.ratio
+            tracked = _SharedReservation(self, now, tokens, Cost(tokens=expected))
             self._waiting.append(tracked)
         tracked.wait = self.due(tracked, now)
         return tracked
@@ -238,17 +236,19 @@ class SharedPacer:
         with self._lock:
             if not self._close(tracked, now):
                 return
-            used = None if usage is None else settled_tokens(usage, self._burndown)
+            used = None if usage is None else self._cost(usage)
             if tracked.fallback is not None and self._fallback is not None:
                 self._fallback.answered(tracked.fallback, now, usage)
                 self._remember_fallback("answered", tracked, used)
                 return
-            if used is not None and tracked.tokens > 0 and self.quota is not None:
-                needed = max(1.0, used / tracked.tokens)
-                self._cost_ratio = max(needed, self._cost_ratio + _COST_RATIO_DECAY * (needed - self._cost_ratio))
+            if used is not None and self._costs is not None:
+                self._costs.learn(used, tracked.tokens)
             self._outcomes.append(Outcome("answered", tracked.sent_at, tracked.cost, used))
             if self._waiting and self._schedule.starting(self._updates.known):
                 self._next_batch_at = -math.inf
+
+    def _cost(self, usage: Usage) -> float:
+        return settled_tokens(usage, self._burndown) if self._costs is None else self._costs.of(usage)
 
     def throttled(self, reservation: Reservation, now: float) -> None:
         """Lower the pace of all instances. Calls the store, unless another thread does."""

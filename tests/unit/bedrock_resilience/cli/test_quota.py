@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bedrock_resilience.cli._app import app
-from bedrock_resilience.cli._quota import requests_within
+from bedrock_resilience.cli._quota import Allowance
+from bedrock_resilience.quotas import Quota, RequestTokens
 from bedrock_resilience.quotas._service_quotas import forget_answers
 from support.service_quotas import RECORDED, service_quotas
 
@@ -59,7 +60,8 @@ def test_without_max_tokens_the_maximum_of_the_model_is_reserved() -> None:
 
 def test_as_json() -> None:
     shown: dict[str, Any] = json.loads(run(SONNET, "--region", "eu-west-3", "--max-tokens", "1000", "--json").stdout)
-    assert shown["quota"] == {"requests_per_minute": 50, "tokens_per_minute": 200_000, "tokens_per_day": 700_000_000}
+    quota = Quota(requests_per_minute=50, tokens_per_minute=200_000, tokens_per_day=700_000_000)
+    assert Quota(**shown["quota"]) == quota
     assert (shown["scope"], shown["region"]) == ("cross-region", "eu-west-3")
     assert [quota["code"] for quota in shown["quotas"]] == ["L-4A6BFAB1", "L-F4DDD3EB", "L-E3F10727"]
     assert (shown["reserved_tokens"], shown["settled_tokens"], shown["max_tokens"]) == (1_000, 5_000, 1_000)
@@ -68,13 +70,34 @@ def test_as_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tokens", "per_request", "requests", "expected"),
-    [(None, 100, None, None), (None, 100, 7, 7), (1_000, 0, None, None), (1_000, 100, 50, 10), (1_000, 10, 50, 50)],
+    ("quota", "per_minute", "longest", "per_day"),
+    [
+        (Quota(), None, None, None),
+        (Quota(requests_per_minute=7), 7, 7, None),
+        (Quota(tokens_per_minute=40_000, requests_per_minute=50), 20, 10, None),
+        (Quota(tokens_per_minute=400_000, requests_per_minute=50, tokens_per_day=800_000), 50, 50, 400),
+        (Quota.mantle(input_tokens_per_minute=40_000), 20, 20, None),
+        (Quota.mantle(output_tokens_per_minute=5_000), None, 10, None),
+        (Quota.mantle(input_tokens_per_minute=40_000, output_tokens_per_minute=5_000), 20, 10, None),
+    ],
 )
 def test_the_lowest_limit_decides(
-    tokens: float | None, per_request: float, requests: float | None, expected: float | None
+    quota: Quota, per_minute: float | None, longest: float | None, per_day: float | None
 ) -> None:
-    assert requests_within(tokens, per_request, requests) == expected
+    allowance = Allowance(quota, RequestTokens(1_500, 500))
+    assert (allowance.per_minute, allowance.longest_per_minute, allowance.per_day) == (per_minute, longest, per_day)
+
+
+def test_the_quota_of_bedrock_mantle() -> None:
+    options = ("us.anthropic.claude-opus-4-7", "--region", "eu-west-3", "--mantle", "--max-tokens", "4000")
+    lines = run(*options).stdout.splitlines()
+    assert lines[0].strip() == "anthropic.claude-opus-4-7, mantle, in eu-west-3"
+    assert lines[-2:] == [
+        "A request of 0 input tokens and max_tokens 4,000 reserves 4,000 tokens: 5,000 requests a minute.",
+        "One that produces all of them takes 4,000 of the output tokens: 1,000 requests a minute.",
+    ]
+    shown = json.loads(run(*options, "--json").stdout)
+    assert (shown["endpoint"], shown["quota"]["output_tokens_per_minute"]) == ("bedrock-mantle", 4_000_000)
 
 
 def test_an_unknown_quota_is_one_line_and_exit_code_1() -> None:

@@ -47,7 +47,16 @@ def test_stats_show_counts_and_settings(emulator: BedrockEmulator) -> None:
         "invocations": 0,
         "models": ["a.b"],
         "faults_pending": 0,
-        "quota": {"requests_per_minute": None, "tokens_per_minute": None, "tokens_per_day": None, "burst": None},
+        "quota": dict.fromkeys(
+            (
+                "requests_per_minute",
+                "tokens_per_minute",
+                "tokens_per_day",
+                "burst",
+                "input_tokens_per_minute",
+                "output_tokens_per_minute",
+            )
+        ),
         "reading": "bucket",
         "latency": 0.0,
     }

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, TokenBucket, Usage
+from bedrock_resilience.quotas import READINGS, Limit, Quota, QuotaLedger, TokenBucket, Usage
 from support.approx import approx
 
 SONNET = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -232,3 +232,80 @@ class TestQuotaLedger:
         for thread in threads:
             thread.join()
         assert (len(admitted), sum(admitted), ledger.in_flight) == (800, 500, 500)
+
+
+class TestMantle:
+    """Quotas of the ``bedrock-mantle`` endpoint: input and output apart."""
+
+    QUOTA = Quota.mantle(input_tokens_per_minute=6_000, output_tokens_per_minute=600)
+
+    def test_a_quota_is_that_of_one_endpoint(self) -> None:
+        assert (self.QUOTA.endpoint, Quota(burst=2, requests_per_minute=6).endpoint) == (
+            "bedrock-mantle",
+            "bedrock-runtime",
+        )
+        assert not self.QUOTA.unlimited
+        assert Quota.mantle() == Quota()
+        assert self.QUOTA.share(0.5) == Quota.mantle(input_tokens_per_minute=3_000, output_tokens_per_minute=300)
+        with pytest.raises(
+            ValueError, match=r"^Quota: requests_per_minute: got 5; accepted: None beside a quota of bed"
+        ):
+            Quota(requests_per_minute=5, input_tokens_per_minute=10)
+        with pytest.raises(ValueError, match=r"tokens_per_minute: got 5; .*; tokens_per_day: got 6; "):
+            self.QUOTA.replace(tokens_per_minute=5, tokens_per_day=6)
+        with pytest.raises(ValueError, match=r"^Quota: output_tokens_per_minute: got 0; accepted: a finite number > 0"):
+            Quota.mantle(output_tokens_per_minute=0)
+
+    def test_input_and_max_tokens_are_admitted_by_the_first_quota(self) -> None:
+        ledger = QuotaLedger(self.QUOTA)
+        assert all(ledger.admit(0.0, SONNET, 100).admitted for _ in range(50))  # no quota of requests
+        refused = ledger.admit(0.0, SONNET, 2_000)
+        assert refused.throttled_by is Limit.INPUT_TOKENS_PER_MINUTE
+        assert refused.retry_after == approx(10)
+        assert ledger.level(0.0, SONNET, Limit.OUTPUT_TOKENS_PER_MINUTE) == 600
+        assert ledger.level(0.0, SONNET, Limit.TOKENS_PER_MINUTE) == math.inf
+
+    def test_the_unused_part_is_given_back_and_cache_reads_do_not_count(self) -> None:
+        ledger = QuotaLedger(self.QUOTA, burndown={"claude": 5})
+        admission = ledger.admit(0.0, SONNET, 4_000)
+        assert ledger.generate(admission, 0.0, 200) == 200
+        assert ledger.settle(admission, 0.0, Usage(1_000, 200, 100, cache_read_input_tokens=1_700)) == 1_300
+        assert ledger.level(0.0, SONNET, Limit.INPUT_TOKENS_PER_MINUTE) == 6_000 - 1_300
+        assert ledger.level(0.0, SONNET, Limit.OUTPUT_TOKENS_PER_MINUTE) == 400  # counted once
+
+    def test_generation_stops_where_the_quota_of_output_is_used_up(self) -> None:
+        ledger = QuotaLedger(self.QUOTA)
+        first, second = ledger.admit(0.0, SONNET, 1_000), ledger.admit(0.0, SONNET, 1_000)
+        assert ledger.generate(first, 0.0, 500) == 500
+        assert (ledger.generate(second, 0.0, 500), ledger.generate(second, 0.0, 500)) == (100, 0)
+        assert ledger.generate(second, 10.0, 500) == 100  # refilled since
+        ledger.settle(second, 10.0, Usage(0, 200))
+        assert ledger.level(10.0, SONNET, Limit.OUTPUT_TOKENS_PER_MINUTE) == approx(0)
+        assert ledger.admit(10.0, SONNET, 1_000).admitted  # the quota of output refuses nothing
+
+    def test_output_that_was_not_counted_before_counts_in_the_end(self) -> None:
+        ledger = QuotaLedger(self.QUOTA)
+        admission = ledger.admit(0.0, SONNET, 2_000)
+        ledger.settle(admission, 0.0, Usage(100, 700))
+        assert ledger.level(0.0, SONNET, Limit.OUTPUT_TOKENS_PER_MINUTE) == -100
+        assert ledger.generate(ledger.admit(0.0, SONNET, 10), 0.0, 5) == 0
+        assert ledger.generate(admission, 0.0, 5) == 5  # it has ended
+
+    def test_a_failed_request_is_given_back_but_for_what_was_generated(self) -> None:
+        ledger = QuotaLedger(self.QUOTA)
+        admission = ledger.admit(0.0, SONNET, 2_000)
+        ledger.settle(admission, 0.0, None)
+        assert ledger.level(0.0, SONNET, Limit.INPUT_TOKENS_PER_MINUTE) == 6_000
+
+    def test_without_a_quota_of_output_all_is_generated(self) -> None:
+        for quota in (Quota(tokens_per_minute=100), Quota.mantle(input_tokens_per_minute=100)):
+            ledger = QuotaLedger(quota)
+            assert ledger.generate(ledger.admit(0.0, SONNET, 50), 0.0, 5_000) == 5_000
+
+    @pytest.mark.parametrize("reading", sorted(READINGS))
+    def test_every_reading_knows_it(self, reading: str) -> None:
+        ledger = QuotaLedger(self.QUOTA, reading=reading, start=0.0)
+        admission = ledger.admit(0.0, SONNET, 3_000)
+        assert admission.admitted
+        assert 0 < ledger.generate(admission, 0.0, 10_000) <= 600
+        assert ledger.settle(admission, 1.0, Usage(1_000, 600)) == 1_600

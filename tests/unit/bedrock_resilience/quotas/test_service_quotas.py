@@ -128,6 +128,21 @@ class TestWhichQuota:
         services.applied["L-45E0AD92"] = (RECORDED["L-45E0AD92"][0], 1_000)
         assert read("amazon.nova-lite-v1:0", session).tokens_per_day == 1_000
 
+    @pytest.mark.parametrize("model", ["anthropic.claude-opus-4-7", "global.anthropic.claude-opus-4-7"])
+    def test_bedrock_mantle_has_quotas_of_its_own(
+        self, services: LoopbackServiceQuotas, session: object, model: str
+    ) -> None:
+        quota = read(model, session, endpoint="bedrock-mantle")
+        assert quota == Quota.mantle(input_tokens_per_minute=20_000_000, output_tokens_per_minute=4_000_000)
+        assert quota.source is not None
+        assert (quota.source.scope, quota.source.model) == ("mantle", "anthropic.claude-opus-4-7")
+        assert services.requests == ["ListServiceQuotas"]
+        error = unavailable("amazon.nova-lite-v1:0", session, endpoint="bedrock-mantle")
+        assert error.problem.endswith(
+            "has the name of amazon.nova-lite-v1:0, called through bedrock-mantle; there is one for it, called in one "
+            "Region or as a custom model"
+        )
+
 
 class TestUnavailable:
     def test_no_quota_has_the_name(self, services: LoopbackServiceQuotas, session: object) -> None:
@@ -143,7 +158,8 @@ class TestUnavailable:
         services.defaults["L-34152C1D"] = RECORDED["L-34152C1D"]
         error = unavailable("anthropic.claude-opus-4-7", session)
         assert error.problem.endswith(
-            "; there is one for it, called through a cross-Region profile or through its global profile"
+            "; there is one for it, called through a cross-Region profile or through its global profile or through "
+            "bedrock-mantle"
         )
 
     def test_a_value_of_zero_means_no_access(self, services: LoopbackServiceQuotas, session: object) -> None:
@@ -226,6 +242,10 @@ class TestUnavailable:
         monkeypatch.setitem(sys.modules, "boto3.session", None)
         with pytest.raises(ModuleNotFoundError, match=r"needs boto3 .*'bedrock-resilience\[aws\]'"):
             Quota.from_service_quotas(SONNET)
+
+    def test_there_are_two_endpoints(self) -> None:
+        with pytest.raises(ValueError, match="endpoint: got 'x'; accepted: 'bedrock-runtime' or 'bedrock-mantle'"):
+            Quota.from_service_quotas(SONNET, endpoint=cast("Any", "x"))
 
     @pytest.mark.parametrize(("given", "error"), [("1", TypeError), (-1, ValueError)])
     def test_the_age_is_checked(self, given: object, error: type[Exception]) -> None:

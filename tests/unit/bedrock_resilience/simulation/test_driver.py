@@ -185,3 +185,13 @@ def test_a_pacer_in_place_of_a_factory_is_refused(given: Any) -> None:  # noqa: 
 def test_anything_but_a_scenario_is_refused(given: Any) -> None:  # noqa: ANN401 - anything may be given
     with pytest.raises(TypeError, match=r"^simulate: scenario: got .+; accepted: a Scenario$"):
         simulate(given)
+
+
+def test_a_quota_of_output_cuts_responses_short() -> None:
+    mantle = Quota.mantle(input_tokens_per_minute=1_000_000, output_tokens_per_minute=1_500)
+    scenario = Scenario(
+        instances=1, workers=4, items=8, quota=mantle, latency=1.0, tokens=Tokens(100, 100, max_tokens=400, output=300)
+    )
+    report = simulate(scenario)
+    assert (report.throttles, report.failed) == (0, 3)  # five responses have room in the first seconds
+    assert report.settled == approx(8 * 100 + 1_500, within=50)  # and what was refilled meanwhile

@@ -1,0 +1,59 @@
+"""``TokenCosts``: what requests cost of the tokens of a quota, in a pacer that has one bucket for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bedrock_resilience.quotas import Quota, settled_tokens
+
+if TYPE_CHECKING:
+    from bedrock_resilience.quotas import Usage
+
+_INITIAL_RATIO: Final = 1.5
+"""Expected cost of a call over its reservation before any call was answered: 3,000 tokens in and 600 of 1,000 out at a
+burndown of 5 reserve 4,000 and cost 6,000.
+"""
+_DECAY: Final = 0.01
+"""Share by which that ratio moves down with each call that cost less."""
+
+
+class TokenCosts:
+    """What a request costs of a quota, as expected before it is sent and as counted after it. Not thread-safe.
+
+    The two quotas of ``bedrock-mantle`` become one. A request takes of each as many seconds as the quota needs to
+    refill what it uses; it is counted with the longer of the two, so that neither quota is exceeded.
+
+    Args:
+        quota: The quota of the pacer.
+        burndown: Tokens of quota that an output token costs on ``bedrock-runtime``.
+
+    Attributes:
+        quota: The quota with all tokens of a minute in ``tokens_per_minute``.
+        ratio: The expected cost of a request over its reservation: what calls turned out to cost, at least 1.
+    """
+
+    __slots__ = ("_burndown", "_output_weight", "quota", "ratio")
+
+    def __init__(self, quota: Quota, burndown: float) -> None:
+        self._burndown = burndown
+        self._output_weight = 0.0
+        self.quota: Quota = quota
+        self.ratio: float = max(1.0, min(_INITIAL_RATIO, burndown))
+        if quota.endpoint == "bedrock-mantle":
+            given, output = quota.input_tokens_per_minute, quota.output_tokens_per_minute
+            tokens = given or output
+            self._burndown = 1.0
+            self._output_weight = 0.0 if output is None or tokens is None else tokens / output
+            self.quota = Quota(tokens_per_minute=tokens)
+            # Output beyond its quota cuts responses short, which is worse than a wait: a request may be all output.
+            self.ratio = max(1.0, self._output_weight)
+
+    def of(self, usage: Usage) -> float:
+        """Return the tokens that an answered request cost."""
+        return max(settled_tokens(usage, self._burndown), self._output_weight * usage.output_tokens)
+
+    def learn(self, cost: float, reserved: int) -> None:
+        """Correct the expectation by an answered request."""
+        if reserved > 0:
+            needed = max(1.0, cost / reserved)
+            self.ratio = max(needed, self.ratio + _DECAY * (needed - self.ratio))

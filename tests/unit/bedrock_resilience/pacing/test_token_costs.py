@@ -1,0 +1,77 @@
+"""What requests cost of the tokens of a quota, under the rules of both endpoints."""
+
+from __future__ import annotations
+
+import pytest
+
+from bedrock_resilience.pacing import QuotaPacer, SharedPacer
+from bedrock_resilience.pacing._token_costs import TokenCosts
+from bedrock_resilience.pacing.shared import MemoryPaceStore
+from bedrock_resilience.quotas import Quota, Usage
+from bedrock_resilience.simulation import Scenario, Tokens, simulate
+
+MANTLE = Quota.mantle(input_tokens_per_minute=20_000, output_tokens_per_minute=4_000)
+
+
+def test_bedrock_runtime_counts_output_by_its_burndown() -> None:
+    quota = Quota(requests_per_minute=5, tokens_per_minute=4_000)
+    costs = TokenCosts(quota, burndown=5.0)
+    assert (costs.quota, costs.ratio) == (quota, 1.5)
+    assert costs.of(Usage(3_000, 600)) == 6_000
+    assert TokenCosts(quota, burndown=1.0).ratio == 1.0
+
+
+def test_bedrock_mantle_counts_what_takes_longer_to_refill() -> None:
+    costs = TokenCosts(MANTLE, burndown=5.0)
+    assert (costs.quota, costs.ratio) == (Quota(tokens_per_minute=20_000), 5.0)
+    assert costs.of(Usage(3_000, 600)) == 3_600  # 600 of output are 3,000 of input
+    assert costs.of(Usage(100, 600)) == 3_000
+    assert costs.of(Usage(100, 0, cache_read_input_tokens=5_000)) == 100
+
+
+@pytest.mark.parametrize(
+    ("quota", "tokens", "cost"),
+    [
+        (Quota.mantle(input_tokens_per_minute=20_000), 20_000, 700),
+        (Quota.mantle(output_tokens_per_minute=4_000), 4_000, 700),
+    ],
+)
+def test_one_of_the_two_is_enough(quota: Quota, tokens: float, cost: float) -> None:
+    costs = TokenCosts(quota, burndown=5.0)
+    assert (costs.quota.tokens_per_minute, costs.ratio) == (tokens, 1.0)
+    assert costs.of(Usage(100, 600)) == cost
+
+
+def test_the_expectation_rises_at_once_and_falls_slowly() -> None:
+    costs = TokenCosts(Quota(tokens_per_minute=4_000), burndown=5.0)
+    costs.learn(2_000, 1_000)
+    assert costs.ratio == 2.0
+    costs.learn(500, 1_000)
+    assert costs.ratio == pytest.approx(1.99)  # pyright: ignore[reportUnknownMemberType] - untyped
+    costs.learn(5_000, 0)
+    assert costs.ratio == pytest.approx(1.99)  # pyright: ignore[reportUnknownMemberType] - untyped
+
+
+@pytest.mark.parametrize("output", [200, 900])
+def test_under_a_quota_of_mantle_nothing_is_throttled_or_cut_short(output: int) -> None:
+    scenario = Scenario(
+        instances=1, workers=8, items=60, quota=MANTLE, latency=2.0, tokens=Tokens(200, 1_500, 1_000, output)
+    )
+    unpaced = simulate(scenario)
+    paced = simulate(scenario, pacer=lambda: QuotaPacer(MANTLE))
+    assert unpaced.throttles + unpaced.failed > 0
+    assert (paced.throttles, paced.failed, paced.succeeded) == (0, 0, 60)
+
+
+def test_instances_that_share_a_quota_of_mantle_keep_both_limits() -> None:
+    store = MemoryPaceStore()
+    scenario = Scenario(
+        instances=3, workers=4, items=20, offset=1.0, quota=MANTLE, latency=2.0, tokens=Tokens(200, 1_500, 1_000, 500)
+    )
+
+    def pacer() -> SharedPacer:
+        return SharedPacer(store, "model", MANTLE, shared_time=lambda now: now + 1.0)
+
+    report = simulate(scenario, pacer=pacer)
+    assert (report.throttles, report.failed) == (0, 0)
+    assert pacer().status().token_limit == 20_000
