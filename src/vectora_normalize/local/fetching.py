@@ -14,6 +14,7 @@ from vectora_normalize.sources.urls import parse_target, redact_url
 
 if TYPE_CHECKING:
     from vectora_normalize.local.sources import SourceServer
+    from vectora_normalize.sources.http.fetch import Validators
 
 
 class LocalFetcher(Fetcher):
@@ -32,12 +33,12 @@ class LocalFetcher(Fetcher):
         )
         self._sources = sources
 
-    def fetch(self, url: str, *, until: float | None = None) -> FetchResult:
+    def fetch(self, url: str, *, until: float | None = None, validators: Validators | None = None) -> FetchResult:
         """Fetch the document at a URL; see ``Fetcher.fetch``."""
         target = parse_target(url)
         path = f"/{target.host}{target.path}"
         try:
-            result = super().fetch(f"{self._sources.base_url}{path}", until=until)
+            result = super().fetch(f"{self._sources.base_url}{path}", until=until, validators=validators)
         except FetchError as error:
             error.message = f"{redact_url(url)}: {error.message.partition(': ')[2]}"
             if error.kind is FetchErrorKind.NOT_FOUND:

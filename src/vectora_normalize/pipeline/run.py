@@ -29,6 +29,7 @@ from vectora_normalize.pipeline.plan import make_plan
 from vectora_normalize.pipeline.report import ReportInputs, run_report
 from vectora_normalize.pipeline.summary import RunSummary, counts, counts_by_source
 from vectora_normalize.pipeline.worklist import DRY_RUN, QUEUED, WorkList, make_work_list
+from vectora_normalize.sources.article_cache import ArticleCache
 from vectora_normalize.sources.collect import ingest
 from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.leases import Lease
@@ -173,7 +174,8 @@ class _Run:
         deadline = self.invocation.deadline
         filters = plan.client.content_filters
         until = deadline.at if deadline else None
-        return ingest(plan.sources, plan.window, filters, self.dependencies.fetcher, until=until)
+        cache = ArticleCache(self.dependencies.data, self.invocation.now)
+        return ingest(plan.sources, plan.window, filters, self.dependencies.fetcher, until=until, cache=cache)
 
     def _store_raw(self, ingested: IngestResult) -> None:
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)

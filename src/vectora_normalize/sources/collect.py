@@ -1,7 +1,8 @@
 """From sources to the items of a window: fetch, parse, clean and filter; every entry is counted.
 
-Fetching is concurrent, but everything that compares sources runs in the order of the sources. So the items of a run do
-not depend on which source answers first.
+Where a source asks for it, the articles behind its entries are fetched as well. Fetching is concurrent, but everything
+that compares sources runs in the order of the sources. So the items of a run do not depend on which source answers
+first.
 """
 
 from __future__ import annotations
@@ -10,22 +11,41 @@ import datetime as dt
 import re
 import traceback
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from vectora_normalize.items import RawItem, hash_content
+from vectora_normalize.sources.articles import (
+    ARTICLE_SECONDS,
+    MAX_ARTICLES,
+    MAX_SHARE,
+    Article,
+    ArticleFetcher,
+    ArticleRequest,
+    Origin,
+)
+from vectora_normalize.sources.config.catalog import ContentEnrichment
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind, ParseError
-from vectora_normalize.sources.parse.text import clean_markup, count_words, truncate
+from vectora_normalize.sources.parse.text import (
+    clean_markup,
+    clean_text,
+    count_words,
+    is_call_to_action,
+    truncate,
+    without_read_more,
+)
 from vectora_normalize.sources.patterns import Patterns
 from vectora_normalize.sources.urls import absolute_link, redact_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from vectora_normalize.sources.article_cache import ArticleCache
     from vectora_normalize.sources.config.catalog import ContentFilters, Source
     from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
+    from vectora_normalize.sources.parse.article import ArticlePage
     from vectora_normalize.sources.parse.entries import Document, DocumentEntry
 
 FUTURE_DAYS: Final = 1
@@ -34,7 +54,19 @@ FUTURE_DAYS: Final = 1
 _MAX_TITLE_LENGTH = 300  # characters
 _MAX_GENERATED_TITLE = 100  # characters of a title that is made from the text, for an entry without a title
 _EXCLUDE_BUDGET_SECONDS = 5.0  # for a client's exclude patterns, in one run
+MAX_EXAMPLES: Final = 5
+"""Dropped entries, and failed articles, that the report of a source shows for each reason."""
+
+FIRST_LINES: Final = 300
+"""Characters at the beginning of a text in which exclude patterns are searched."""
+
+_EXCERPT_LENGTH = 20_000  # characters of an excerpt that the filters see at least
+_MAX_EXAMPLE_LENGTH = 200  # characters of a title or a message in the report
+_SUMMARY_WORDS = 50  # of an excerpt that is long enough as a summary
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?![a-z])")
+_TITLE_WORD = re.compile(r"\w{4,}")
+_MIN_TITLE_WORDS = 4  # words of a title by which its article is recognised
+_TRUNCATED_TITLE = re.compile(r"\s*(?:\u2026|\.\.\.|\[\u2026\]|\[\.\.\.\])\Z")
 _ENDS_SENTENCE = (".", "!", "?", ":", "\u2026", "\u3002")
 
 
@@ -93,6 +125,29 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleCounts:
+    """What became of the articles behind the entries of a source.
+
+    Args:
+        wanted: Entries whose article was wanted.
+        fetched: Pages that were fetched.
+        unchanged: Articles of earlier runs that have not changed since.
+        stored: Articles of earlier runs that were used without a request, or because the request failed.
+        failed: Entries that kept the text of the feed or listing.
+        failures: Kind of failure to the number of articles.
+        examples: Some of the failures, each with ``title``, ``url``, ``failure`` and ``message``.
+    """
+
+    wanted: int = 0
+    fetched: int = 0
+    unchanged: int = 0
+    stored: int = 0
+    failed: int = 0
+    failures: dict[str, int] = field(default_factory=dict[str, int])
+    examples: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReport:
     """The part of the run report for one source.
 
@@ -103,6 +158,8 @@ class SourceReport:
         message: The failure as a sentence; empty where the document was parsed.
         problems: One sentence for each defect of a document that was parsed.
         counts: What became of the entries.
+        dropped: Name of a count to some of the entries in it, each with ``title``, ``url`` and ``published_at``.
+        articles: What became of the articles behind the entries.
         received_bytes: Bytes received.
         fetch_seconds: Seconds that the fetch took.
     """
@@ -113,12 +170,21 @@ class SourceReport:
     message: str = ""
     problems: tuple[str, ...] = ()
     counts: Counts
+    dropped: dict[str, tuple[dict[str, str], ...]] = field(default_factory=dict[str, "tuple[dict[str, str], ...]"])
+    articles: ArticleCounts = ArticleCounts()
     received_bytes: int = 0
     fetch_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON types."""
-        return {**asdict(self), "problems": list(self.problems), "fetch_seconds": round(self.fetch_seconds, 3)}
+        fields = asdict(self)
+        return {
+            **fields,
+            "problems": list(self.problems),
+            "dropped": {reason: list(examples) for reason, examples in self.dropped.items()},
+            "articles": {**fields["articles"], "examples": list(self.articles.examples)},
+            "fetch_seconds": round(self.fetch_seconds, 3),
+        }
 
 
 class IngestResult(msgspec.Struct, frozen=True):
@@ -147,6 +213,7 @@ def ingest(
     fetcher: Fetcher,
     *,
     until: float | None = None,
+    cache: ArticleCache | None = None,
 ) -> IngestResult:
     """Return the items that the sources published in the window.
 
@@ -158,6 +225,7 @@ def ingest(
         filters: The client's content filters.
         fetcher: Fetches the documents.
         until: Instant of the fetcher's clock at which fetching ends.
+        cache: The articles of earlier runs; None: every article is fetched.
     """
     with_url = [source for source in sources if source.url]
     parsed = fetcher.fetch_all(
@@ -166,38 +234,66 @@ def ingest(
         until=until,
     )
     by_key = {result.source.source_key: result for result in parsed}
+    results = [by_key.get(source.source_key) or _missing_url(source) for source in sources]
+    problems = _fetch_articles(results, fetcher, cache, until)
     item_filter = _Filter(filters)
-    items: list[RawItem] = []
-    reports: list[SourceReport] = []
-    for source in sources:
-        result = by_key.get(source.source_key) or _missing_url(source)
-        items.extend(item_filter.apply(result.items, result.counts))
-        reports.append(result.report())
-    return IngestResult(tuple(items), tuple(reports), tuple(item_filter.problems))
+    items = [item for result in results for item in item_filter.apply(result, window)]
+    reports = tuple(result.report() for result in results)
+    return IngestResult(tuple(items), reports, (*problems, *item_filter.problems))
 
 
-class SourceResult(msgspec.Struct, kw_only=True):
+@dataclass(slots=True)
+class Draft:
+    """An entry that may become an item, and its article.
+
+    Args:
+        entry: The entry of the feed or listing.
+        excerpt: The text that it has there, cleaned.
+        opening: The first lines of this text without links such as "Read more about it", for the exclude patterns.
+        article: The article behind it; None where there is none.
+        failure: Why the text of the article is not used; None where it is, or where no article was wanted.
+    """
+
+    entry: DocumentEntry
+    excerpt: str = ""
+    opening: str = ""
+    article: Article | None = None
+    failure: FetchError | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class SourceResult:
     """The result of one source, before it is compared with the others.
 
     Args:
         source: The source.
-        items: Its items in the window.
+        drafts: Its entries in the window, and those whose date is in the article.
         counts: What became of its entries, by the names of ``Counts``.
         failure: Why the source gave no items; None where its document was parsed.
         message: The failure as a sentence.
         problems: One sentence for each defect of the document.
+        dropped: Name of a count to examples of the entries in it.
         received_bytes: Bytes received.
         fetch_seconds: Seconds that the fetch took.
     """
 
     source: Source
-    items: list[RawItem] = msgspec.field(default_factory=list[RawItem])
-    counts: Counter[str] = msgspec.field(default_factory=Counter[str])
+    drafts: list[Draft] = field(default_factory=list[Draft])
+    counts: Counter[str] = field(default_factory=Counter[str])
     failure: FetchErrorKind | None = None
     message: str = ""
     problems: tuple[str, ...] = ()
+    dropped: dict[str, list[dict[str, str]]] = field(default_factory=dict[str, "list[dict[str, str]]"])
     received_bytes: int = 0
     fetch_seconds: float = 0.0
+
+    def drop(self, reason: str, entry: DocumentEntry, published: dt.date | None = None) -> None:
+        """Count an entry that becomes no item, and keep it as an example."""
+        self.counts[reason] += 1
+        examples = self.dropped.setdefault(reason, [])
+        if len(examples) < MAX_EXAMPLES:
+            day = published or entry.published
+            examples.append({**_example(entry), "published_at": str(day) if day else ""})
 
     def report(self) -> SourceReport:
         """Return everything but the items."""
@@ -208,9 +304,33 @@ class SourceResult(msgspec.Struct, kw_only=True):
             message=self.message,
             problems=self.problems,
             counts=Counts(**self.counts),
+            dropped={reason: tuple(examples) for reason, examples in self.dropped.items()},
+            articles=_count_articles(self.drafts),
             received_bytes=self.received_bytes,
             fetch_seconds=self.fetch_seconds,
         )
+
+
+def _example(entry: DocumentEntry) -> dict[str, str]:
+    return {"title": clean_markup(entry.title, _MAX_EXAMPLE_LENGTH), "url": entry.link}
+
+
+def _count_articles(drafts: Iterable[Draft]) -> ArticleCounts:
+    wanted = [draft for draft in drafts if draft.article or draft.failure]
+    failed = [(draft.entry, draft.failure) for draft in wanted if draft.failure]
+    origins = Counter(draft.article.origin for draft in wanted if draft.article and not draft.failure)
+    return ArticleCounts(
+        wanted=len(wanted),
+        fetched=origins[Origin.FETCHED],
+        unchanged=origins[Origin.UNCHANGED],
+        stored=origins[Origin.STORED],
+        failed=len(failed),
+        failures=dict(Counter(str(error.kind) for _, error in failed)),
+        examples=tuple(
+            {**_example(entry), "failure": str(error.kind), "message": error.message[:_MAX_EXAMPLE_LENGTH]}
+            for entry, error in failed[:MAX_EXAMPLES]
+        ),
+    )
 
 
 def _missing_url(source: Source) -> SourceResult:
@@ -219,7 +339,7 @@ def _missing_url(source: Source) -> SourceResult:
 
 
 def read_source(source: Source, fetched: FetchResult | FetchError, window: Window) -> SourceResult:
-    """Return the items of one source in the window, with everything that does not depend on other sources.
+    """Return the entries of one source that may become items.
 
     Args:
         source: The source.
@@ -243,18 +363,27 @@ def read_source(source: Source, fetched: FetchResult | FetchError, window: Windo
     truncated = ("the connection ended before the document did",) if fetched.truncated else ()
     result.problems = (*truncated, *document.problems)
     result.counts["entries"] = len(document.entries)
+    enriched = source.content_enrichment is not ContentEnrichment.NONE
     for entry in document.entries:
         if not (entry.title.strip() or entry.summary.strip()):
-            result.counts["invalid"] += 1
-        elif entry.published is None:
-            result.counts["undated"] += 1
-        elif not window.contains(entry.published):
-            result.counts["outside_window"] += 1
-        elif (item := _to_item(source, entry)) is None:
-            result.counts["invalid"] += 1
+            result.drop("invalid", entry)
+        elif entry.published is None and not (enriched and entry.link):
+            result.drop("undated", entry)
+        elif entry.published is not None and not window.contains(entry.published):
+            result.drop("outside_window", entry)
         else:
-            result.items.append(item)
+            result.drafts.append(_draft(source, entry))
     return result
+
+
+def _draft(source: Source, entry: DocumentEntry) -> Draft:
+    length = max(source.max_content_length, _EXCERPT_LENGTH)
+    excerpt = without_read_more(clean_markup(entry.summary, length))
+    if "<" in entry.summary:
+        opening = clean_markup(entry.summary, FIRST_LINES, is_left_out=is_call_to_action)
+    else:
+        opening = excerpt[:FIRST_LINES]
+    return Draft(entry, excerpt, opening)
 
 
 def _parse(source: Source, fetched: FetchResult) -> Document:
@@ -268,26 +397,124 @@ def _parse(source: Source, fetched: FetchResult) -> Document:
     return parse_feed(fetched.body, base=fetched.url, charset=fetched.charset)
 
 
-def _to_item(source: Source, entry: DocumentEntry) -> RawItem | None:
-    """Return the item of an entry; None where no text is left after cleaning."""
-    title = clean_markup(entry.title, _MAX_TITLE_LENGTH)
-    summary = clean_markup(entry.summary, source.max_content_length)
-    title = title or truncate(summary, _MAX_GENERATED_TITLE)
+def _fetch_articles(
+    results: Sequence[SourceResult], fetcher: Fetcher, cache: ArticleCache | None, until: float | None
+) -> tuple[str, ...]:
+    """Set the articles of the drafts; return the problems that do not concern a single article."""
+    wanted = [list(_wanted(result)) for result in results]
+    # The first entries of all sources come before the second ones, so that no source takes all articles of the run.
+    # Those with a date come before all others, which may be links that are no articles.
+    ranked = [
+        (draft.entry.published is None, rank, number, draft)
+        for number, drafts in enumerate(wanted)
+        for rank, draft in enumerate(drafts)
+    ]
+    ranked.sort(key=lambda row: row[:3])
+    for *_, draft in ranked[MAX_ARTICLES:]:
+        draft.failure = FetchError(FetchErrorKind.NOT_STARTED, f"a run fetches {MAX_ARTICLES} articles at most")
+    chosen = [(results[number].source, draft) for _, _, number, draft in ranked[:MAX_ARTICLES]]
+    if not chosen:
+        return ()
+    now = fetcher.clock.monotonic()
+    end = now + ARTICLE_SECONDS if until is None else now + min(ARTICLE_SECONDS, MAX_SHARE * (until - now))
+    articles = ArticleFetcher(fetcher, cache, until=end)
+    requests = [ArticleRequest(draft.entry.link, source.date_extraction_patterns) for source, draft in chosen]
+    for (source, draft), outcome in zip(chosen, articles.fetch_all(requests), strict=True):
+        if isinstance(outcome, FetchError):
+            draft.failure = outcome
+        else:
+            draft.article, draft.failure = outcome, _text_failure(source, draft, outcome.page)
+    return tuple(articles.problems)
+
+
+def _wanted(result: SourceResult) -> Iterator[Draft]:
+    """Yield the drafts of a source whose articles are to be fetched."""
+    enrichment = result.source.content_enrichment
+    if enrichment is ContentEnrichment.NONE:
+        return
+    for draft in result.drafts:
+        entry = draft.entry
+        full = enrichment is ContentEnrichment.FULL_ARTICLE
+        if entry.link and (full or entry.published is None or count_words(draft.excerpt) < _SUMMARY_WORDS):
+            yield draft
+
+
+def _text_failure(source: Source, draft: Draft, page: ArticlePage) -> FetchError | None:
+    """Return NO_TEXT where the text of a page is not that of the entry's article; None where it is used."""
+    if source.content_enrichment is ContentEnrichment.SUMMARY_ONLY:
+        return None
+    if count_words(page.text) <= count_words(draft.excerpt):
+        reason = "the page has no longer text than the feed or listing"
+    elif not _is_about(clean_markup(draft.entry.title, _MAX_TITLE_LENGTH), f"{page.title} {page.text}"):
+        reason = "the page does not contain the words of the title"
+    else:
+        return None
+    return FetchError(FetchErrorKind.NO_TEXT, f"{redact_url(draft.entry.link)}: {reason}")
+
+
+def _is_about(title: str, text: str) -> bool:
+    """Return whether a text contains a quarter of the words of a title; consent pages and error pages do not."""
+    words = set(_TITLE_WORD.findall(title.lower()))
+    if len(words) < _MIN_TITLE_WORDS:
+        return True
+    return 4 * len(words & set(_TITLE_WORD.findall(text.lower()))) >= len(words)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An item, and the whole text that the filters see.
+
+    Args:
+        item: The item; its content is truncated to the limit of the source.
+        words: The words of the whole text.
+        beginning: The title and the first lines of the text.
+    """
+
+    item: RawItem
+    words: int
+    beginning: str
+
+
+def _to_candidate(source: Source, draft: Draft, published: dt.date) -> _Candidate | None:
+    """Return the candidate of an entry; None where no text is left after cleaning."""
+    entry, text = draft.entry, _text(source, draft)
+    opening = draft.opening if text == draft.excerpt else text[:FIRST_LINES]
+    title = _title(entry, draft.article) or truncate(text, _MAX_GENERATED_TITLE)
     if not title:
         return None
-    content = truncate(_join(title, summary), source.max_content_length)
+    whole = _join(title, text)
+    content = truncate(whole, source.max_content_length)
     language = _LANGUAGE.match(entry.language.strip().lower())
-    return RawItem(
+    item = RawItem(
         source_key=source.source_key,
         source_type=source.source_type,
         title=title,
         url=entry.link or absolute_link(source.homepage_url, ""),
-        published_at=entry.published,
+        published_at=published,
         language=language[0] if language else source.default_language,
         content=content,
         content_hash=hash_content(content),
         company_id=source.company_id,
     )
+    return _Candidate(item, count_words(whole), f"{title}\n{opening}")
+
+
+def _text(source: Source, draft: Draft) -> str:
+    """Return the text of an item, on one line: that of its article, or else that of the feed or listing."""
+    if draft.article is None:
+        return draft.excerpt
+    if source.content_enrichment is ContentEnrichment.FULL_ARTICLE and draft.failure is None:
+        return clean_text(draft.article.page.text)
+    return max(draft.excerpt, draft.article.page.description, key=len)
+
+
+def _title(entry: DocumentEntry, article: Article | None) -> str:
+    """Return the title of an entry; that of its page where the feed or listing has only the beginning of it."""
+    title = clean_markup(entry.title, _MAX_TITLE_LENGTH)
+    beginning = _TRUNCATED_TITLE.sub("", title)
+    if article is not None and beginning != title and article.page.title.lower().startswith(beginning.lower()):
+        return article.page.title
+    return title
 
 
 def _join(title: str, summary: str) -> str:
@@ -312,18 +539,29 @@ class _Filter:
     def problems(self) -> list[str]:
         return self._excluded.problems if self._excluded else []
 
-    def apply(self, items: Sequence[RawItem], counts: Counter[str]) -> list[RawItem]:
-        """Return the items that are kept; add each item to one of the counts."""
+    def apply(self, result: SourceResult, window: Window) -> list[RawItem]:
+        """Return the items of a source that are kept; count each of its drafts."""
         kept: list[RawItem] = []
-        for item in items:
-            if count_words(item.content) < self._min_words:
-                counts["too_short"] += 1
-            elif self._excluded and self._excluded.match_any(item.content):
-                counts["excluded"] += 1
-            elif item.content_hash in self._known_hashes:
-                counts["duplicate"] += 1
+        for draft in result.drafts:
+            published = draft.entry.published or (draft.article.page.published if draft.article else None)
+            if published is None or not window.contains(published):
+                result.drop("undated" if published is None else "outside_window", draft.entry, published)
+                continue
+            candidate = _to_candidate(result.source, draft, published)
+            if candidate is None:
+                result.drop("invalid", draft.entry, published)
+            elif reason := self._reason_to_drop(candidate):
+                result.drop(reason, draft.entry, published)
             else:
-                counts["kept"] += 1
-                self._known_hashes.add(item.content_hash)
-                kept.append(item)
+                result.counts["kept"] += 1
+                self._known_hashes.add(candidate.item.content_hash)
+                kept.append(candidate.item)
         return kept
+
+    def _reason_to_drop(self, candidate: _Candidate) -> str | None:
+        """Return the count of a candidate that is dropped; None where it is kept."""
+        if candidate.words < self._min_words:
+            return "too_short"
+        if self._excluded and self._excluded.match_any(candidate.beginning):
+            return "excluded"
+        return "duplicate" if candidate.item.content_hash in self._known_hashes else None

@@ -32,7 +32,7 @@ class FetchErrorKind(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     """An image, a video, an archive: a type that cannot contain items."""
     NOT_MODIFIED = "not_modified"
-    """304, although no request is conditional."""
+    """304 to a request that was not conditional."""
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     THROTTLED = "throttled"
@@ -45,7 +45,12 @@ class FetchErrorKind(StrEnum):
     PARSER_CRASHED = "parser_crashed"
     """The document triggered a bug of the parser; the message names the place."""
     NOT_STARTED = "not_started"
-    """The time of the run was over before the fetch started."""
+    """The time of the run was over before the fetch started; of an article also: the limit of articles was reached, or
+    its host kept failing."""
+    DISALLOWED = "disallowed"
+    """The robots.txt of the host disallows the article, or could not be read."""
+    NO_TEXT = "no_text"
+    """The page of an article has less text than its entry in the feed or listing."""
 
 
 class FetchError(Exception):

@@ -6,6 +6,7 @@ each once. Neither are mistakes in parts of the catalogue that a run does not us
 
 from __future__ import annotations
 
+from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -34,12 +35,24 @@ SCOPE_FIELDS: Final = ("company_scope", "molecule_scope", "technology_scope", "t
 """The fields of a watch domain that name a scope."""
 
 
+class ContentEnrichment(StrEnum):
+    """What is taken from the article behind an entry."""
+
+    FULL_ARTICLE = "full_article"
+    """Its text, which replaces the excerpt of the feed or listing."""
+    SUMMARY_ONLY = "summary_only"
+    """The summary that its page declares, where it is longer than the excerpt."""
+    NONE = "none"
+    """Nothing; the article is not fetched."""
+
+
 class ContentFilters(msgspec.Struct, frozen=True, kw_only=True):
     """The content filters of a client.
 
     Args:
         min_word_count: Items with fewer words are dropped.
-        exclude_patterns: Items with a match of one of these regular expressions in title or text are dropped.
+        exclude_patterns: Items with a match of one of these regular expressions in the title or at the beginning of the
+            text are dropped.
     """
 
     min_word_count: int = 0
@@ -90,6 +103,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         enabled: Whether runs read the source.
         default_language: Language of items that declare none.
         date_extraction_patterns: Regular expressions for the dates of the listing page.
+        content_enrichment: Whether the article behind an entry is fetched, and what is taken from it.
         max_content_length: Characters of an item's text that are kept.
     """
 
@@ -103,12 +117,16 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     default_language: str = "en"
     date_extraction_patterns: tuple[str, ...] = ()
+    content_enrichment: ContentEnrichment = ContentEnrichment.NONE
     max_content_length: int = DEFAULT_MAX_CONTENT_LENGTH
 
     @property
     def url(self) -> str:
-        """The URL to fetch; empty where the catalogue gives none for the ingestion mode."""
-        return self.rss_url if self.ingestion_mode == "rss" else self.html_url
+        """The URL to fetch; empty where the catalogue gives none for the ingestion mode.
+
+        The listing of a source without ``html_url`` is its home page.
+        """
+        return self.rss_url if self.ingestion_mode == "rss" else self.html_url or self.homepage_url
 
 
 class Catalog(msgspec.Struct, frozen=True):
@@ -340,6 +358,10 @@ def _read_source(fields: Fields) -> Source:
     mode = fields.string("ingestion_mode") or "rss"
     if mode not in (*_READABLE_MODES, *_SKIPPED_MODES):
         fields.refuse("ingestion_mode", mode, "rss or html; sources with api or none are not read")
+    enrichment = fields.string("content_enrichment") or ContentEnrichment.NONE
+    if enrichment not in set(ContentEnrichment):
+        fields.refuse("content_enrichment", enrichment, " or ".join(ContentEnrichment))
+        enrichment = ContentEnrichment.NONE
     return Source(
         source_key=fields.required_string("source_key"),
         source_type=fields.string("source_type"),
@@ -351,6 +373,7 @@ def _read_source(fields: Fields) -> Source:
         enabled=fields.boolean("enabled", default=True),
         default_language=fields.string("default_language") or "en",
         date_extraction_patterns=fields.strings("date_extraction_patterns"),
+        content_enrichment=ContentEnrichment(enrichment),
         max_content_length=fields.integer(
             "max_content_length", DEFAULT_MAX_CONTENT_LENGTH, least=_MIN_CONTENT_LENGTH, most=_MAX_CONTENT_LENGTH
         ),

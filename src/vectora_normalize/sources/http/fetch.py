@@ -27,11 +27,12 @@ from vectora_normalize.sources.http import inflate
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.hosts import PerHostQueue
 from vectora_normalize.sources.http.limits import FetchBudget, FetchLimits
+from vectora_normalize.sources.http.robots import USER_AGENT
 from vectora_normalize.sources.urls import RequestTarget, parse_target, redact_url
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bedrock_resilience.clock import Clock
     from vectora_normalize.sources.http.http_exchange import HttpExchange
@@ -39,13 +40,14 @@ if TYPE_CHECKING:
 Resolver: TypeAlias = "Callable[[str, int], Sequence[str]]"
 """Host name and port to numeric addresses; raises ``OSError`` where there are none."""
 
+Fetched = TypeVar("Fetched")
 Parsed = TypeVar("Parsed")
 
 RETRY: Final = RetryPolicy(max_retries=1, base_delay=1.0, jitter=EqualJitter())
 """One retry; a source that needs more waits for the next run."""
 
 _REQUEST_HEADERS: Final = {
-    "User-Agent": f"vectora-normalize/{__version__}",
+    "User-Agent": f"{USER_AGENT}/{__version__}",
     "Accept": "application/rss+xml, application/atom+xml, application/feed+json, text/html;q=0.9, */*;q=0.5",
     "Accept-Encoding": inflate.ACCEPT_ENCODING,
     "Connection": "close",
@@ -66,7 +68,29 @@ _UNSUPPORTED_MEDIA_TYPE = re.compile(
     r"(image|audio|video|font|model)/(?!svg\+xml)|application/(pdf|zip|gzip|x-tar|wasm|msword)\b"
 )
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
+_MAX_VALIDATOR_LENGTH = 500  # characters
 _DELAY_SECONDS = re.compile(r"\d{1,9}")
+
+
+class Validators(msgspec.Struct, frozen=True, kw_only=True):
+    """The validators of a stored document, which make a request for it conditional.
+
+    Args:
+        etag: Its ``ETag`` header; empty where the server sent none.
+        last_modified: Its ``Last-Modified`` header; empty where the server sent none.
+    """
+
+    etag: str = ""
+    last_modified: str = ""
+
+    def __bool__(self) -> bool:
+        """Return whether there is one."""
+        return bool(self.etag or self.last_modified)
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of the conditional request."""
+        headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in headers.items() if value}
 
 
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +105,7 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
         truncated: Whether the connection ended before the body did.
         received_bytes: Bytes received, headers, redirects and a retry included.
         elapsed: Seconds that the fetch took.
+        validators: What a later request can send to get the document only if it has changed.
     """
 
     url: str
@@ -91,6 +116,7 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     truncated: bool = False
     received_bytes: int = 0
     elapsed: float = 0.0
+    validators: Validators = Validators()
 
 
 def resolve(host: str, port: int) -> tuple[str, ...]:
@@ -128,12 +154,12 @@ class Fetcher:
         self.limits = limits or FetchLimits()
         self.addresses = addresses or AddressPolicy()
         self._resolver = resolver
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._rng = rng or random.Random()  # noqa: S311 - for jitter, not for security
         self._tls = tls
         self._tls_lock = threading.Lock()
 
-    def fetch(self, url: str, *, until: float | None = None) -> FetchResult:
+    def fetch(self, url: str, *, until: float | None = None, validators: Validators | None = None) -> FetchResult:
         """Fetch the document at a URL.
 
         Throttling (429), server errors and connection errors are retried once, after the delay of ``Retry-After`` or
@@ -142,20 +168,23 @@ class Fetcher:
         Args:
             url: An http or https URL.
             until: Instant of the clock at which the fetch ends, if that is before its own limit.
+            validators: Those of the stored document, which make the request conditional.
 
         Raises:
-            FetchError: With kind, message, received bytes and elapsed time.
+            FetchError: With kind, message, received bytes and elapsed time. NOT_MODIFIED: the stored document is still
+                the current one.
         """
-        budget = FetchBudget(self.limits, self._clock, until)
+        budget = FetchBudget(self.limits, self.clock, until)
+        headers = {**_REQUEST_HEADERS, **(validators.headers() if validators else {})}
         try:
             try:
-                return self._fetch_once(url, budget)
+                return self._fetch_once(url, budget, headers)
             except FetchError as error:
                 delay = self._retry_delay(error)
                 if delay is None or not budget.fits(delay):
                     raise
-            self._clock.sleep(delay)
-            return self._fetch_once(url, budget)
+            self.clock.sleep(delay)
+            return self._fetch_once(url, budget, headers)
         except FetchError as error:
             error.received_bytes, error.elapsed = budget.received_bytes, budget.elapsed
             raise
@@ -180,13 +209,28 @@ class Fetcher:
         Returns:
             The results of ``parse``, in the order of the URLs.
         """
+        return self.map_urls(urls, lambda index: self._fetch_or_error(urls[index], until), parse)
+
+    def map_urls(
+        self, urls: Sequence[str], fetch: Callable[[int], Fetched], parse: Callable[[int, Fetched], Parsed]
+    ) -> list[Parsed]:
+        """Call two functions for each URL: ``fetch`` concurrently within the limit per host, ``parse`` one at a time.
+
+        Args:
+            urls: The URLs.
+            fetch: Gets the index of a URL.
+            parse: Gets the index of a URL and what ``fetch`` returned for it.
+
+        Returns:
+            The results of ``parse``, in the order of the URLs.
+        """
         results: dict[int, Parsed] = {}
-        queue = PerHostQueue([_host_of(url) for url in urls], self.limits.per_host)
+        queue = PerHostQueue([host_of(url) for url in urls], self.limits.per_host)
         parse_lock = threading.Lock()
 
         def fetch_next() -> None:
             for index in queue:
-                fetched = self._fetch_or_error(urls[index], until)
+                fetched = fetch(index)
                 queue.task_done(index)
                 with parse_lock:
                     results[index] = parse(index, fetched)
@@ -195,7 +239,7 @@ class Fetcher:
         return [results[index] for index in range(len(urls))]
 
     def _fetch_or_error(self, url: str, until: float | None) -> FetchResult | FetchError:
-        if until is not None and self._clock.monotonic() >= until:
+        if until is not None and self.clock.monotonic() >= until:
             return FetchError(FetchErrorKind.NOT_STARTED, f"{redact_url(url)}: the time for fetching was over")
         try:
             return self.fetch(url, until=until)
@@ -209,14 +253,14 @@ class Fetcher:
         backoff = RETRY.delay(0, self._rng.random())
         return backoff if error.retry_after is None else error.retry_after
 
-    def _fetch_once(self, url: str, budget: FetchBudget) -> FetchResult:
+    def _fetch_once(self, url: str, budget: FetchBudget, headers: Mapping[str, str]) -> FetchResult:
         from_public = False
         for _ in range(self.limits.max_redirects + 1):
             try:
                 target = parse_target(url)
                 addresses = self._allowed_addresses(target, budget)
                 from_public = self._check_hop(addresses, from_public=from_public)
-                result = self._request(target, addresses, budget)
+                result = self._request(target, addresses, budget, headers)
             except FetchError as error:
                 raise _with_url(error, url) from None
             if isinstance(result, FetchResult):
@@ -226,12 +270,14 @@ class Fetcher:
             FetchErrorKind.TOO_MANY_REDIRECTS, f"{redact_url(url)}: more than {self.limits.max_redirects} redirects"
         )
 
-    def _request(self, target: RequestTarget, addresses: tuple[str, ...], budget: FetchBudget) -> FetchResult | str:
+    def _request(
+        self, target: RequestTarget, addresses: tuple[str, ...], budget: FetchBudget, headers: Mapping[str, str]
+    ) -> FetchResult | str:
         """Send one request; return the document, or the URL of a redirect."""
         from vectora_normalize.sources.http.http_exchange import HttpExchange  # noqa: PLC0415 - 30 ms of a cold start
 
         tls = self._tls_context() if target.scheme == "https" else None
-        with HttpExchange(target, addresses, _REQUEST_HEADERS, limits=self.limits, budget=budget, tls=tls) as exchange:
+        with HttpExchange(target, addresses, headers, limits=self.limits, budget=budget, tls=tls) as exchange:
             if exchange.status in _REDIRECTS:
                 return _redirect_url(target, exchange.header("Location"))
             _check_status(exchange)
@@ -282,6 +328,9 @@ class Fetcher:
             truncated=exchange.truncated or not complete,
             received_bytes=budget.received_bytes,
             elapsed=budget.elapsed,
+            validators=Validators(
+                etag=_validator(exchange.header("ETag")), last_modified=_validator(exchange.header("Last-Modified"))
+            ),
         )
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -313,7 +362,8 @@ def _run_in_threads(work: Callable[[], None], count: int, *, on_crash: Callable[
         raise crashes[0]
 
 
-def _host_of(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return the host of a URL; empty where it is not valid."""
     try:
         return parse_target(url).host
     except FetchError:
@@ -365,6 +415,12 @@ def _retry_after(exchange: HttpExchange) -> float | None:
     # A date is an instant of the server's clock, so it is compared with that clock.
     then, now = _http_date(value), _http_date(exchange.header("Date"))
     return max(0.0, (then - now).total_seconds()) if then and now else None
+
+
+def _validator(value: str) -> str:
+    """Return a validator that can be sent in a header again; empty where it cannot."""
+    value = value.strip()
+    return value if len(value) <= _MAX_VALIDATOR_LENGTH and value.isascii() and value.isprintable() else ""
 
 
 def _http_date(value: str) -> dt.datetime | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _ARTICLE_TYPES: Final = frozenset(
     {"Article", "BlogPosting", "MedicalScholarlyArticle", "NewsArticle", "Report", "ScholarlyArticle", "TechArticle"}
 )
+_PAGE_TYPES: Final = _ARTICLE_TYPES | {"ItemPage", "WebPage"}
 _MAX_VALUES: Final = 20_000  # JSON values of a page that are visited
 _MAX_SCRIPT_LENGTH: Final = 1_000_000  # characters of all scripts of a page
 
@@ -30,14 +31,52 @@ def read_json_ld(scripts: Iterable[str], *, base: str) -> list[DocumentEntry]:
     """
     entries: dict[str, DocumentEntry] = {}
     for fields in _objects(scripts):
-        value = fields.get("@type")
-        types = cast("list[object]", value) if isinstance(value, list) else [value]
         link = absolute_link(_url(fields), base)
-        if link and not _ARTICLE_TYPES.isdisjoint(name for name in types if isinstance(name, str)):
+        if link and _has_type(fields, _ARTICLE_TYPES):
             entries.setdefault(link, _entry(fields, link))
         if len(entries) >= MAX_ENTRIES:
             break
     return list(entries.values())
+
+
+class DescribedPage(msgspec.Struct, frozen=True):
+    """The JSON-LD of an article page.
+
+    Args:
+        entry: Title, description and date.
+        body: The text of the article as plain text; empty where it is not described.
+    """
+
+    entry: DocumentEntry
+    body: str = ""
+
+
+def describe_page(scripts: Iterable[str], *, url: str) -> DescribedPage | None:
+    """Return what the JSON-LD of an article page says of that page; None where it says nothing.
+
+    Args:
+        scripts: The content of the ``application/ld+json`` scripts.
+        url: The URL of the page. An article of another URL is a related one, unless it is the only one.
+    """
+    best: DescribedPage | None = None
+    best_rank = 0
+    for fields in _objects(scripts):
+        if not _has_type(fields, _PAGE_TYPES):
+            continue
+        link = absolute_link(_url(fields), url)
+        same = not link or link.partition("#")[0].rstrip("/") == url.partition("#")[0].rstrip("/")
+        rank = 2 * same + _has_type(fields, _ARTICLE_TYPES)
+        entry = _entry(fields, link)
+        if rank > best_rank and (entry.published or best is None):
+            body = fields.get("articleBody")
+            best, best_rank = DescribedPage(entry, body if isinstance(body, str) else ""), rank
+    return best
+
+
+def _has_type(fields: dict[str, Any], accepted: frozenset[str]) -> bool:
+    value = fields.get("@type")
+    types = cast("list[object]", value) if isinstance(value, list) else [value]
+    return not accepted.isdisjoint(name for name in types if isinstance(name, str))
 
 
 def _objects(scripts: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from vectora_normalize.sources.parse.dates import find_date, locate_date
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES
-from vectora_normalize.sources.parse.text import count_words, is_read_more
+from vectora_normalize.sources.parse.text import count_words, is_call_to_action, is_read_more
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -37,6 +37,10 @@ _MAX_ITEM_LENGTH: Final = 2_000  # characters
 _MAX_LEVELS_TO_HEADING: Final = 4
 # Nodes of an element that is searched once for each link in it; without a limit the time is quadratic in the page.
 _MAX_NODES: Final = 100
+_MAX_INNER_LINKS: Final = 3  # links in the text of an article with a heading; more are articles below a heading
+_MIN_WORDS_AROUND: Final = 4  # words around a link that is part of a sentence
+_INLINE_TAGS: Final = frozenset({"a", "span"})
+_FILES: Final = (".doc", ".docx", ".pdf", ".ppt", ".pptx", ".xls", ".xlsx", ".zip")
 # Text before a date that only labels it, such as "Published on: Friday, ".
 _DATE_LABEL: Final = re.compile(
     r"\W*(?:(?:published|posted|released|updated|date)(?: on)?\W*)?(?:(?:mon|tues?|wed|thu|fri|sat|sun)[a-z]*\W*)?",
@@ -109,7 +113,7 @@ def _candidates(tree: DocumentTree, links: Sequence[str]) -> list[_Candidate]:
         if len(best) >= MAX_ENTRIES:
             break
     ordered = sorted(best.values(), key=lambda candidate: candidate.anchor)
-    return _one_per_item(tree, ordered)
+    return _without_inner_links(tree, _one_per_item(tree, _one_per_title(ordered)))
 
 
 def _title(tree: DocumentTree, anchor: int) -> tuple[str, int] | None:
@@ -152,8 +156,55 @@ def _is_title(text: str, *, words: int = _MIN_TITLE_WORDS, length: int = _MIN_TI
     return word_count >= words and long_enough and not is_read_more(text)
 
 
+def _one_per_title(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """Return one candidate for each title: the first link to a page, not that to an attachment."""
+    chosen: dict[int, _Candidate] = {}
+    for candidate in candidates:
+        current = chosen.get(candidate.node)
+        if current is None or (_is_file(current.link) and not _is_file(candidate.link)):
+            chosen[candidate.node] = candidate
+    return sorted(chosen.values(), key=lambda candidate: candidate.anchor)
+
+
+def _is_file(link: str) -> bool:
+    return link.partition("?")[0].lower().endswith(_FILES)
+
+
+def _without_inner_links(tree: DocumentTree, candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """Return the candidates without the links inside the text of an article that has a heading with a link."""
+    headings, others = [0] * len(tree), [0] * len(tree)
+    for candidate in candidates:
+        (headings if _has_heading(tree, candidate) else others)[candidate.anchor] += 1
+    for node in range(len(tree) - 1, 0, -1):
+        headings[tree.parents[node]] += headings[node]
+        others[tree.parents[node]] += others[node]
+
+    def is_inner(candidate: _Candidate) -> bool:
+        if _has_heading(tree, candidate):
+            return False
+        for node in tree.ancestors(candidate.anchor):
+            if tree.tags[node] in _PAGE_ELEMENTS or tree.text_length(node) > _MAX_CONTAINER_LENGTH:
+                return False
+            if headings[node]:
+                one_article = headings[node] == 1 and others[node] <= _MAX_INNER_LINKS
+                return one_article and (tree.tags[node] == "article" or _is_in_sentence(tree, candidate.anchor))
+        return False
+
+    return [candidate for candidate in candidates if not is_inner(candidate)]
+
+
+def _is_in_sentence(tree: DocumentTree, anchor: int) -> bool:
+    """Return whether a link has text around it that is more than a date."""
+    block = next((node for node in tree.ancestors(anchor) if tree.tags[node] not in _INLINE_TAGS), anchor)
+    if tree.size(block) > _MAX_NODES:
+        return False
+    link = tree.subtree(anchor)
+    text = " ".join(text for node in tree.subtree(block) if node not in link and (text := tree.texts[node]))
+    return count_words(text) >= _MIN_WORDS_AROUND and find_date(text) is None
+
+
 def _one_per_item(tree: DocumentTree, candidates: Iterable[_Candidate]) -> list[_Candidate]:
-    """Return one candidate for each list item or table row: its title, not the other links inside it."""
+    """Return one candidate for each article, list item or table row: its title, not the other links inside it."""
     chosen: dict[int, _Candidate] = {}
     for candidate in candidates:
         item = next((node for node in tree.ancestors(candidate.anchor) if _is_item(tree, node)), -candidate.anchor)
@@ -168,8 +219,12 @@ def _has_heading(tree: DocumentTree, candidate: _Candidate) -> bool:
 
 
 def _is_item(tree: DocumentTree, node: int) -> bool:
-    """Return whether a list item or table row is one item; tables can also be the layout of a page."""
-    if tree.tags[node] not in {"li", "tr"} or tree.text_length(node) > _MAX_ITEM_LENGTH or tree.size(node) > _MAX_NODES:
+    """Return whether an article, list item or table row is one item; tables can also be the layout of a page."""
+    if (
+        tree.tags[node] not in _ITEM_ELEMENTS
+        or tree.text_length(node) > _MAX_ITEM_LENGTH
+        or tree.size(node) > _MAX_NODES
+    ):
         return False
     return sum(tree.tags[inner] in _HEADINGS for inner in tree.subtree(node)) <= 1
 
@@ -257,6 +312,14 @@ def _is_in_time(tree: DocumentTree, node: int) -> bool:
     return tree.tags[tree.parents[node]] == "time"
 
 
+def _is_action(tree: DocumentTree, node: int) -> bool:
+    """Return whether a text is a link that calls to an action, such as "Download the report"."""
+    if not is_call_to_action(tree.texts[node]):
+        return False
+    parent = tree.parents[node]
+    return "a" in {tree.tags[parent], tree.tags[tree.parents[parent]]}
+
+
 def _select_articles(tree: DocumentTree, candidates: Sequence[_Candidate]) -> list[_Candidate]:
     """Return the candidates that are articles: those with a date, and those with the same structure as one of them."""
 
@@ -271,7 +334,7 @@ def _select_articles(tree: DocumentTree, candidates: Sequence[_Candidate]) -> li
 def _article(tree: DocumentTree, candidate: _Candidate) -> Article:
     title = tree.subtree(candidate.node)
     nodes = (*(node for node in tree.subtree(candidate.container) if node not in title), *candidate.gap)
-    texts = (tree.texts[node] for node in nodes if not _is_in_time(tree, node))
+    texts = (tree.texts[node] for node in nodes if not _is_in_time(tree, node) and not _is_action(tree, node))
     summary = " ".join(text for text in texts if text and not _is_date_or_read_more(text))
     return Article(candidate.title, candidate.link, _without_leading_date(summary), candidate.published)
 

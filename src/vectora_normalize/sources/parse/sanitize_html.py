@@ -1,13 +1,15 @@
-"""Pages rewritten as a small, balanced and shallow piece of HTML, for the search for articles.
+"""Pages rewritten as a small, balanced and shallow piece of HTML, for the search for articles and for their texts.
 
-The input of the tree builder is written here, token by token, so a page cannot make it deep, wide or unusual. Only
-elements that structure a listing are kept, and of their attributes only ``href`` and ``datetime``.
+The input of the tree builders is written here, token by token, so a page cannot make it deep, wide or unusual. Of a
+listing, only elements that structure it are kept, and of their attributes only ``href`` and ``datetime``. Of an
+article, the names of classes and the like are kept as well, by which the extraction recognises navigation and comments.
 """
 
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Final
 
 from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS, ElementStack
@@ -21,6 +23,7 @@ from vectora_normalize.sources.parse.markup import (
     tokenize,
     unescape,
 )
+from vectora_normalize.sources.parse.text import is_call_to_action
 from vectora_normalize.sources.urls import MAX_URL_LENGTH
 
 _TABLE: Final = frozenset({"table", "tbody", "td", "tfoot", "th", "thead", "tr"})
@@ -31,6 +34,15 @@ _BLOCKS: Final = _TABLE | {
 _ALLOWED_ELEMENTS: Final = _BLOCKS | {"a", "span", "time"}
 _ALLOWED_ATTRIBUTE: Final = {"a": "href", "time": "datetime"}
 _CELLS: Final = frozenset({"table", "td", "th"})
+# The names of elements that are kept in an article: an unknown one may be inline, so it must not become a block.
+_ELEMENT_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_ARTICLE_ATTRIBUTES: Final = (
+    *("class", "id", "role", "itemprop", "itemtype", "href", "datetime", "style", "aria-hidden", "data-testid", "rel"),
+)
+_MAX_ATTRIBUTE_LENGTH: Final = 300  # characters of an attribute that is not a URL
+_MAX_META_LENGTH: Final = 5_000  # characters of the content of a ``meta`` element
+_MAX_TITLE_LENGTH: Final = 1_000  # characters of the ``title`` element
+_MAX_LINK_PIECES: Final = 50  # tags and texts of a link that may be a call to action
 # Implied end tags: an element that cannot be nested in another of its kind ends the previous one (<li>one<li>two),
 # unless an element that limits the scope was opened in between (<li><ul><li>).
 _IMPLIED_ENDS: Final = {
@@ -72,6 +84,34 @@ def sanitize_html(source: str) -> SanitizedHtml:
     return _Sanitizer().sanitize(source)
 
 
+@dataclass(frozen=True, slots=True)
+class SanitizedArticle:
+    """A sanitized article page.
+
+    Args:
+        page: The page.
+        title: The text of its ``title`` element, entities decoded.
+        meta: The content of its ``meta`` elements, by their name, property or ``itemprop`` in lower case.
+    """
+
+    page: SanitizedHtml
+    title: str = ""
+    meta: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def sanitize_article(source: str) -> SanitizedArticle:
+    """Return a page reduced to the elements and attributes by which the text of its article is found.
+
+    Links that only call to an action, such as "Read more" and "Download attachment", are left out.
+
+    Args:
+        source: The decoded document.
+    """
+    sanitizer = _ArticleSanitizer()
+    page = sanitizer.sanitize(source)
+    return SanitizedArticle(page, sanitizer.title, sanitizer.meta)
+
+
 class _Sanitizer:
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -102,9 +142,12 @@ class _Sanitizer:
                 self._start(token)
             case TokenKind.END:
                 self._end(token.name.lower())
-            case _:  # a raw text element
-                if "ld+json" in token.attributes:
-                    self._json_ld.append(token.text)
+            case _:
+                self._raw_text(token)
+
+    def _raw_text(self, token: Token) -> None:
+        if "ld+json" in token.attributes:
+            self._json_ld.append(token.text)
 
     def _start(self, token: Token) -> None:
         name = token.name.lower()
@@ -113,14 +156,22 @@ class _Sanitizer:
         if name in VOID_ELEMENTS:
             if name == "base" and not self._base:
                 self._base = read_attributes(token.attributes).get("href", "")
-            self._pieces.append(" ")
+            self._void(name, token)
             return
-        name = name if name in _ALLOWED_ELEMENTS else "div"  # unknown elements are treated as block elements
+        name = self._known(name)
         siblings, scope = _IMPLIED_ENDS.get(name, ((), frozenset[str]()))
         for sibling in siblings:
             self._close(self._elements.end(sibling, scope=scope))
-        if not self._elements.start(name):
-            return
+        if self._elements.start(name):
+            self._open(name, token)
+
+    def _known(self, name: str) -> str:
+        return name if name in _ALLOWED_ELEMENTS else "div"  # unknown elements are treated as block elements
+
+    def _void(self, name: str, token: Token) -> None:  # noqa: ARG002 - another sanitizer reads some of them
+        self._pieces.append(" ")
+
+    def _open(self, name: str, token: Token) -> None:
         attribute = _ALLOWED_ATTRIBUTE.get(name)
         value = read_attributes(token.attributes).get(attribute, "") if attribute else ""
         written = f' {attribute}="{html.escape(value)}"' if value and len(value) <= MAX_URL_LENGTH else ""
@@ -129,8 +180,54 @@ class _Sanitizer:
     def _end(self, name: str) -> None:
         if name in INLINE_ELEMENTS or name in VOID_ELEMENTS:
             return
-        name = name if name in _ALLOWED_ELEMENTS else "div"
+        name = self._known(name)
         self._close(self._elements.end(name, scope=frozenset() if name in _TABLE else _CELLS))
 
     def _close(self, names: list[str]) -> None:
         self._pieces.extend(f"</{name}>" for name in names)
+
+
+class _ArticleSanitizer(_Sanitizer):
+    def __init__(self) -> None:
+        super().__init__()
+        self._link_start = -1  # the index in the pieces of the open link
+        self.title = ""
+        self.meta: dict[str, str] = {}
+
+    def _known(self, name: str) -> str:
+        return name if _ELEMENT_NAME.fullmatch(name) else "div"
+
+    def _raw_text(self, token: Token) -> None:
+        super()._raw_text(token)
+        if token.name.lower() == "title" and not self.title:  # of the page; an image has one as well
+            self.title = unescape(token.text[:_MAX_TITLE_LENGTH])
+
+    def _void(self, name: str, token: Token) -> None:
+        self._pieces.append("<br>" if name in {"br", "hr"} else " ")
+        if name != "meta":
+            return
+        attributes = read_attributes(token.attributes)
+        content = attributes.get("content", "")
+        for attribute in ("property", "name", "itemprop"):
+            if key := attributes.get(attribute, "").strip().lower():
+                self.meta.setdefault(key[:_MAX_ATTRIBUTE_LENGTH], content[:_MAX_META_LENGTH])
+
+    def _open(self, name: str, token: Token) -> None:
+        if name == "a":
+            self._link_start = len(self._pieces)
+        attributes = read_attributes(token.attributes)
+        kept = ((key, attributes[key]) for key in _ARTICLE_ATTRIBUTES if attributes.get(key))
+        written = "".join(
+            f' {key}="{html.escape(value[: MAX_URL_LENGTH if key == "href" else _MAX_ATTRIBUTE_LENGTH])}"'
+            for key, value in kept
+        )
+        self._pieces.append(f"<{name}{written}>")
+
+    def _close(self, names: list[str]) -> None:
+        for name in names:
+            self._pieces.append(f"</{name}>")
+            if name == "a":
+                pieces = self._pieces[self._link_start :]
+                text = " ".join(html.unescape(piece) for piece in pieces if not piece.startswith("<"))
+                if len(pieces) <= _MAX_LINK_PIECES and is_call_to_action(text):
+                    del self._pieces[self._link_start :]

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from vectora_normalize.sources.parse.markup import INLINE_ELEMENTS, Dialect, TokenKind, tokenize, unescape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MAX_TOKENS = 20_000  # of one item; an article has hundreds
 _MARKUP_PER_TEXT = 4  # characters of markup that are processed for each character of text that may be kept
@@ -35,20 +38,30 @@ _READ_MORE: Final = (
     r"(?:read|learn|view|see|find\s+out)\s+(?:more|the\s+full\s+\w+)|read\s+on|continue\s+reading|full\s+(?:story|article)"
     r"|lire\s+la\s+suite|en\s+savoir\s+plus|weiterlesen|mehr\s+(?:lesen|erfahren)|leer\s+m\u00e1s|leggi\s+tutto"
     r"|l\u00e4s\s+mer|lue\s+lis\u00e4\u00e4"
+    r"|(?:download|view|open|see)\s+(?:(?:the|this|as|full|all|press|attached|related)\s+)*"
+    r"(?:attachments?|files?|pdf|documents?|press\s+releases?|releases?|reports?)(?:\s+(?:as|in)\s+pdf)?|attachments?"
+    r"|t\u00e9l\u00e9charger(?:\s+(?:le|la|en))?(?:\s+(?:pdf|fichier|communiqu\u00e9|pi\u00e8ce\s+jointe))?"
 )
 _DECORATION: Final = r"[\s.\u2026\u00bb\u203a>\u2192\u2190\[\]()&|:-]*"
 _IS_READ_MORE: Final = re.compile(rf"{_DECORATION}(?:{_READ_MORE}){_DECORATION}", re.IGNORECASE)
+_MAX_READ_MORE_LENGTH = 60  # characters
+_CALL_TO_ACTION: Final = re.compile(rf"{_DECORATION}(?:{_READ_MORE}|download)\b", re.IGNORECASE)
+_MAX_CALL_TO_ACTION_LENGTH = 100  # characters
+# At the end of a text, after the end of a sentence, an ellipsis or a bracket.
+_TRAILING_READ_MORE: Final = re.compile(rf"(?<=[.!?\u2026\])])\s*(?:{_READ_MORE}){_DECORATION}\Z", re.IGNORECASE)
 
 
-def clean_markup(source: str, max_length: int) -> str:
+def clean_markup(source: str, max_length: int, *, is_left_out: Callable[[str], bool] | None = None) -> str:
     """Return the text of HTML or plain text on one line, entities decoded once, truncated to a length.
 
-    Links that only say "Read more" are left out, because they are not part of the text.
+    Links that only say "Read more" or "Download attachment" are left out, because they are not part of the text.
 
     Args:
         source: HTML or plain text.
         max_length: The most characters of the result; it is truncated between words.
+        is_left_out: Returns whether a link with such a text is left out; None: ``is_read_more``.
     """
+    is_left_out = is_left_out or is_read_more
     source = _truncate_markup(source, max(_MIN_MARKUP, max_length * _MARKUP_PER_TEXT))
     if "<" not in source:
         return truncate(clean_text(unescape(source)), max_length)
@@ -63,7 +76,7 @@ def clean_markup(source: str, max_length: int) -> str:
         elif token.kind is TokenKind.CDATA:
             pieces.append(token.text)
         elif name == "a":
-            if link >= 0 and is_read_more("".join(pieces[link:])):
+            if link >= 0 and is_left_out("".join(pieces[link:])):
                 del pieces[link:]
             link = len(pieces) if token.kind is TokenKind.START else -1
         elif name not in _INLINE:
@@ -94,7 +107,20 @@ def count_words(text: str) -> int:
 
 def is_read_more(text: str) -> bool:
     """Return whether a text only says "Read more", or the same in another language."""
-    return len(text) < 60 and _IS_READ_MORE.fullmatch(text) is not None  # noqa: PLR2004 - no such phrase is longer
+    return len(text) < _MAX_READ_MORE_LENGTH and _IS_READ_MORE.fullmatch(text) is not None
+
+
+def is_call_to_action(text: str) -> bool:
+    """Return whether the text of a link begins like "Read more about it" or "Download the report", and is short."""
+    text = text.strip()
+    return len(text) < _MAX_CALL_TO_ACTION_LENGTH and _CALL_TO_ACTION.match(text) is not None
+
+
+def without_read_more(text: str) -> str:
+    """Return a text without a "Read more" at its end."""
+    start = max(0, len(text) - _MAX_READ_MORE_LENGTH)
+    match = _TRAILING_READ_MORE.search(text, start)
+    return text[: match.start()] if match else text
 
 
 def _truncate_markup(source: str, length: int) -> str:

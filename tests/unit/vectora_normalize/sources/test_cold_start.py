@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 ENTRY_POINTS = ("collect", "config.catalog", "config.scopes", "http.fetch")
-LATE = ("feedparser", "selectolax", "regex", "yaml", "http.client", "ssl", "urllib3", "boto3")
+LATE = ("feedparser", "lxml", "trafilatura", "selectolax", "regex", "yaml", "http.client", "ssl", "urllib3", "boto3")
 
 
 def test_no_parser_and_no_network_library_is_imported_early() -> None:
