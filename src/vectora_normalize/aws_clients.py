@@ -30,6 +30,8 @@ _MAX_STORE_ATTEMPTS: Final = 4
 _MAX_RETRY_AFTER_SECONDS: Final = 5.0
 # All threads that look up, claim and store responses share the pool; a connection is opened when it is needed.
 _MAX_CONNECTIONS: Final = 64
+# S3 and DynamoDB answer within 50 ms; a Lambda with a fraction of a processor needs longer for its first TLS handshake.
+_PACE_TIMEOUT_SECONDS: Final = 1.0
 
 
 class TimeoutClientPool:
@@ -164,6 +166,18 @@ def max_store_seconds(attempts: int) -> float:
     """Return how long an operation of S3 takes at most, with so many attempts and the backoff between them."""
     backoff = 2.0 ** (attempts - 1) - 1 + _MAX_RETRY_AFTER_SECONDS * (attempts - 1)
     return attempts * (_STORE_CONNECT_SECONDS + _STORE_READ_SECONDS) + backoff
+
+
+def make_pace_client(session: Any, service: str, settings: Settings) -> Any:  # noqa: ANN401 - as above
+    """Return a client for the shared pace, which gives up soon: requests wait for it, and they can go on without it."""
+    from botocore.config import Config  # noqa: PLC0415 - a local run does not need botocore
+
+    config = Config(
+        connect_timeout=_PACE_TIMEOUT_SECONDS,
+        read_timeout=_PACE_TIMEOUT_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 1},
+    )
+    return session.client(service, region_name=os.environ.get("AWS_REGION") or settings.region, config=config)
 
 
 def bedrock_clients(session: Any, settings: Settings) -> TimeoutClientPool:  # noqa: ANN401 - as above

@@ -33,6 +33,7 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # The other names of two of them in Python's logging and in Lambda's own settings.
 _LEVEL_ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:\S+")  # as botocore accepts it
+_TABLE = re.compile(r"[A-Za-z0-9._-]{3,255}|arn:\S+")
 _MODEL_ID = re.compile(r"\S+")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _MAX_WORKERS = 64  # an eighth of Lambda's threads, writer threads included, and far above any known quota
@@ -48,11 +49,21 @@ _MAX_RECEIVES = 1000  # the limit of a queue's redrive policy
 
 
 class Pacing(StrEnum):
-    """How requests are spread over time before any is throttled."""
+    """How requests are spread over time before any is throttled.
 
-    NONE = "none"
+    Attributes:
+        AUTO: One pace for all instances over the data bucket, of the quota that is given, or of one that they learn.
+        SHARED: The same over a DynamoDB table.
+        QUOTA: Each instance paces itself by the quota that is given.
+        ADAPTIVE: Each instance learns a pace of its own.
+        NONE: No pacing.
+    """
+
+    AUTO = "auto"
+    SHARED = "shared"
     QUOTA = "quota"
     ADAPTIVE = "adaptive"
+    NONE = "none"
 
 
 class Mode(StrEnum):
@@ -84,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_workers: Calls to Bedrock in flight at once.
         quota: The known quota of Bedrock; None: it is not known.
         pacing: How requests are spread over time.
+        pace_table: The DynamoDB table of ``Pacing.SHARED``.
         read_timeout: Seconds to wait for a response of Bedrock.
         log_level: Lowest level that is logged.
         allow_private_sources: Whether sources may have private and loopback addresses: for tests and local runs.
@@ -104,7 +116,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     policy: RetryPolicy = msgspec.field(default_factory=RetryPolicy)
     max_workers: int = 4
     quota: Quota | None = None
-    pacing: Pacing = Pacing.NONE
+    pacing: Pacing = Pacing.AUTO
+    pace_table: str | None = None
     read_timeout: float = DEFAULT_READ_TIMEOUT
     log_level: str = "INFO"
     allow_private_sources: bool = False
@@ -134,6 +147,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             max_workers=reader.number("MAX_BEDROCK_WORKERS", 4, least=1, most=_MAX_WORKERS),
             quota=reader.quota(),
             pacing=reader.pacing(),
+            pace_table=reader.table(),
             read_timeout=reader.number("BEDROCK_READ_TIMEOUT", DEFAULT_READ_TIMEOUT, least=1, most=_MAX_READ_TIMEOUT),
             log_level=reader.choice("LOG_LEVEL", "INFO", _LOG_LEVELS, fold=_level),
             allow_private_sources=reader.choice("ALLOW_PRIVATE_SOURCES", "false", ("false", "true")) == "true",
@@ -230,12 +244,19 @@ class _EnvReader:
         return Quota(requests_per_minute=requests, tokens_per_minute=tokens) if requests or tokens else None
 
     def pacing(self) -> Pacing:
-        """Return the variable, else QUOTA where a quota is given, else NONE."""
-        has_quota = any(self.text(name, "") for name in _QUOTA_NAMES)
-        pacing = Pacing(self.choice("BEDROCK_PACING", "quota" if has_quota else "none", tuple(Pacing)))
-        if pacing is Pacing.QUOTA and not has_quota:
+        pacing = Pacing(self.choice("BEDROCK_PACING", "auto", tuple(Pacing)))
+        if pacing is Pacing.QUOTA and not any(self.text(name, "") for name in _QUOTA_NAMES):
             self.faults.append(f"BEDROCK_PACING: got 'quota' without a quota; required: {' or '.join(_QUOTA_NAMES)}")
+        if pacing is Pacing.SHARED and not self.text("BEDROCK_PACE_TABLE", ""):
+            self.faults.append(
+                "BEDROCK_PACE_TABLE: missing; required: the DynamoDB table, beside BEDROCK_PACING=shared"
+            )
         return pacing
+
+    def table(self) -> str | None:
+        accepted = "the name or ARN of a DynamoDB table"
+        given = self.text("BEDROCK_PACE_TABLE", "")
+        return self.matching("BEDROCK_PACE_TABLE", "", _TABLE, accepted) or None if given else None
 
     def mode(self) -> Mode:
         mode = Mode(self.choice("MODE", "direct", tuple(Mode)))

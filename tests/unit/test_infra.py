@@ -152,7 +152,11 @@ class TestTheEnvironment:
 
     @pytest.mark.parametrize("name", ["BedrockPacing", "BedrockRetryOn", "LogLevel", "Mode", "OnConcurrentRun"])
     def test_a_value_that_the_template_accepts_is_accepted_by_the_code(self, name: str) -> None:
-        beside = {"BedrockRequestsPerMinute": "50", "QueueUrl": "https://sqs.eu-west-3.amazonaws.com/1/q"}
+        beside = {
+            "BedrockPaceTable": "bedrock-shared-pace",
+            "BedrockRequestsPerMinute": "50",
+            "QueueUrl": "https://sqs.eu-west-3.amazonaws.com/1/q",
+        }
         for value in load(S1)["Parameters"][name]["AllowedValues"]:
             Settings.from_env(self.variables(function(**beside, **{name: value})))
 

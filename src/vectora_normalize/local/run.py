@@ -14,7 +14,7 @@ from vectora_normalize.local.bedrock import emulator_client
 from vectora_normalize.local.fetching import LocalFetcher
 from vectora_normalize.local.sources import SourceServer
 from vectora_normalize.pipeline.dependencies import Dependencies
-from vectora_normalize.settings import Settings
+from vectora_normalize.settings import Pacing, Settings
 from vectora_normalize.storage.objects import FolderStore
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _BEDROCK_VARIABLES: Final = (
     "BEDROCK_BASE_DELAY",
     "BEDROCK_MAX_RETRIES",
     "BEDROCK_MODEL_ID",
+    "BEDROCK_PACE_TABLE",
     "BEDROCK_PACING",
     "BEDROCK_READ_TIMEOUT",
     "BEDROCK_REQUESTS_PER_MINUTE",
@@ -107,8 +108,12 @@ def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, 
     overrides = {name: environ[name] for name in _BEDROCK_VARIABLES if name in environ}
     buckets = {"CONFIG_BUCKET": "config", "DATA_BUCKET": "data", "ENV": "local"}
     settings = Settings.from_env({**_DEFAULTS, **overrides, **buckets})
+    pacing = settings.pacing
+    if pacing in {Pacing.AUTO, Pacing.SHARED}:  # one process, and an emulator with all the capacity that there is
+        pacing = Pacing.NONE if settings.quota is None else Pacing.QUOTA
     return msgspec.structs.replace(
         settings,
+        pacing=pacing,
         config_bucket=str(folder.config),  # a path, which is not a valid name of a bucket
         data_bucket=str(out),
         max_workers=settings.max_workers if workers is None else workers,

@@ -17,6 +17,7 @@ from vectora_normalize.aws_clients import (
     bedrock_clients,
     gc_paused,
     make_client,
+    make_pace_client,
     make_session,
     store_client,
 )
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
 
     from bedrock_resilience import Progress
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience.pacing import Pacer, PaceStore
     from vectora_normalize.settings import Settings
     from vectora_normalize.sqs import SqsQueue
     from vectora_normalize.storage.objects import ObjectStore
+
+PACE_PREFIX: Final = "normalized/_pace/"
+"""Where the shared pace lies in the data bucket: where the role of the function may write already. No client id begins
+with an underscore."""
 
 MARGIN_SECONDS: Final = 10.0
 """Seconds before Lambda kills the process after which nothing begins: items, report and answer must be out by then.
@@ -118,6 +123,7 @@ def aws_dependencies(settings: Settings) -> Dependencies:
         s3 = store_client(session, settings, within=claim_seconds(settings.read_timeout, S3Store.clock_skew))
         bedrock = bedrock_clients(session, settings)
         queue, dead_letters = _make_queues(session, settings)
+        pacer = make_pacer(settings, session)
     return Dependencies(
         settings=settings,
         config=S3Store(s3, settings.config_bucket),
@@ -131,7 +137,7 @@ def aws_dependencies(settings: Settings) -> Dependencies:
         bedrock_for_timeout=bedrock.for_timeout,
         queue=queue,
         dead_letters=dead_letters,
-        pacer=make_pacer(settings),
+        pacer=pacer,
     )
 
 
@@ -148,8 +154,15 @@ def runtime_endpoints(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(filter(None, (environ.get("AWS_LAMBDA_RUNTIME_API", ""), credentials)))
 
 
-def make_pacer(settings: Settings) -> Pacer | None:
-    """Return a new pacer as the settings say; None where they say not to pace."""
+def make_pacer(settings: Settings, session: Any = None) -> Pacer | None:  # noqa: ANN401 - boto3's
+    """Return a new pacer as the settings say; None where they say not to pace.
+
+    Args:
+        settings: The environment.
+        session: A boto3 session, for the client of a pace that instances share.
+    """
+    if settings.pacing in {Pacing.AUTO, Pacing.SHARED}:
+        return _shared_pacer(settings, session)
     if settings.pacing is Pacing.ADAPTIVE:
         from bedrock_resilience.pacing import AdaptivePacer  # noqa: PLC0415 - not every function needs it
 
@@ -159,6 +172,24 @@ def make_pacer(settings: Settings) -> Pacer | None:
 
         return QuotaPacer(settings.quota)
     return None
+
+
+def _shared_pacer(settings: Settings, session: Any) -> Pacer:  # noqa: ANN401 - boto3's
+    from bedrock_resilience.pacing import DynamoPaceStore, S3PaceStore, SharedPacer  # noqa: PLC0415 - as above
+    from bedrock_resilience.quotas import burndown_rate  # noqa: PLC0415 - as above
+
+    if settings.pacing is Pacing.SHARED and settings.pace_table is not None:
+        client = make_pace_client(session, "dynamodb", settings)
+        store: PaceStore = DynamoPaceStore(settings.pace_table, client=client)
+    else:
+        store = S3PaceStore(settings.data_bucket, PACE_PREFIX, client=make_pace_client(session, "s3", settings))
+    return SharedPacer(
+        store,
+        f"{settings.region}/{settings.model_id}",
+        settings.quota,
+        instance=os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", ""),
+        burndown=burndown_rate(settings.model_id),
+    )
 
 
 def _make_queues(session: Any, settings: Settings) -> tuple[SqsQueue | None, SqsQueue | None]:  # noqa: ANN401 - boto3's

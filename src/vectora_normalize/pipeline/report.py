@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bedrock_resilience import __version__
-from vectora_normalize.pipeline.summary import bedrock_numbers, item_reports, work_counts
+from vectora_normalize.pipeline.summary import bedrock_numbers, item_reports, pacing_report, work_counts
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
+    from bedrock_resilience.pacing import Pacer
     from vectora_normalize.contract import RunRefusedError, RunRequest
     from vectora_normalize.pipeline.plan import Plan
     from vectora_normalize.pipeline.worklist import Batch, WorkList
@@ -36,6 +37,7 @@ class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
         batch: The outcomes of the items.
         refusal: Why the answer is a 502; None where it is a 200.
         shared_with: The run that was under way already; None where there was none.
+        pacer: The pacer of the calls; None where they were not paced.
         seconds: Seconds of each step, and ``total``.
     """
 
@@ -50,6 +52,7 @@ class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
     batch: Batch
     refusal: RunRefusedError | None
     shared_with: str | None
+    pacer: Pacer | None
     seconds: Mapping[str, float]
 
 
@@ -81,6 +84,7 @@ def run_report(inputs: ReportInputs) -> dict[str, Any]:
             "settings": _relevant_settings(inputs.settings),
             "work": work_counts(inputs.work_list, inputs.batch),
             "bedrock": bedrock_numbers(inputs.batch),
+            "pacing": pacing_report(inputs.pacer, inputs.batch, inputs.settings.max_workers),
             "sources": [source.to_dict() for source in inputs.ingested.sources],
             "disabled_sources": inputs.plan.disabled,
             "skipped_sources": inputs.plan.skipped,
@@ -106,6 +110,7 @@ def _relevant_settings(settings: Settings) -> dict[str, Any]:
         "policy": settings.policy.to_env(),
         "quota": asdict(settings.quota) if settings.quota else None,
         "pacing": settings.pacing,
+        "pace_table": settings.pace_table,
         "read_timeout": settings.read_timeout,
         "on_concurrent_run": settings.on_concurrent_run,
         "mode": settings.mode,

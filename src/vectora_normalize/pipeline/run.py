@@ -291,6 +291,7 @@ class _Run:
             batch=batch,
             refusal=refusal,
             shared_with=shared_with,
+            pacer=self.dependencies.pacer,
             seconds={**self.stopwatch.laps, "total": seconds},
         )
         return RunSummary(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sized
 
     from bedrock_resilience import ItemOutcome
+    from bedrock_resilience.pacing import Pacer, PacerStatus
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
     from vectora_normalize.pipeline.worklist import Batch, WorkList
@@ -78,6 +79,31 @@ def bedrock_numbers(batch: Batch) -> dict[str, Any]:
     used = [value["usage"] for value in batch.values]
     tokens = {name: sum(usage.get(name, 0) for usage in used) for name in ("inputTokens", "outputTokens")}
     return {**numbers, "input_tokens": tokens["inputTokens"], "output_tokens": tokens["outputTokens"]}
+
+
+def pacing_report(pacer: Pacer | None, batch: Batch, workers: int) -> dict[str, Any]:
+    """Return which pacer there was, which rate it has found, how sure it is, and what of the time was waiting.
+
+    ``confidence`` is from 0 (a guess) to 1 (a quota that was given). ``waiting_share`` is the share of the workers'
+    time that they waited for the pacer.
+    """
+    read = getattr(pacer, "status", None)  # optional in a pacer
+    status: PacerStatus | None = read() if callable(read) else None
+    store, worked = getattr(pacer, "store", None), workers * batch.elapsed
+    return {
+        "pacer": None if pacer is None else type(pacer).__name__,
+        "store": None if store is None else repr(store),
+        "requests_per_minute": _rounded(status.requests_per_minute if status else None),
+        "tokens_per_minute": _rounded(status.tokens_per_minute if status else None),
+        "confidence": _rounded(status.confidence if status else None),
+        "reading": getattr(status, "reading", None),
+        "waiting_seconds": round(batch.pacing_seconds, 3),
+        "waiting_share": round(batch.pacing_seconds / worked, 3) if worked > 0 else 0.0,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def work_counts(work_list: WorkList, batch: Batch) -> dict[str, int]:

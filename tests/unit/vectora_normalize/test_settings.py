@@ -32,7 +32,7 @@ def test_two_buckets_suffice() -> None:
         policy=RetryPolicy(max_retries=3, base_delay=0.5, retry_on="throttling"),
         max_workers=4,
         quota=None,
-        pacing=Pacing.NONE,
+        pacing=Pacing.AUTO,
         read_timeout=120.0,
         log_level="INFO",
         allow_private_sources=False,
@@ -103,8 +103,10 @@ def test_a_variable_set_to_nothing_is_not_set(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["BEDROCK_REQUESTS_PER_MINUTE", "BEDROCK_TOKENS_PER_MINUTE"])
-def test_a_known_quota_is_paced_by_default(name: str) -> None:
-    assert Settings.from_env({**BUCKETS, name: "50"}).pacing is Pacing.QUOTA
+def test_pacing_is_shared_with_a_known_quota_and_without_one(name: str) -> None:
+    assert Settings.from_env(BUCKETS).pacing is Pacing.AUTO
+    assert Settings.from_env({**BUCKETS, name: "50"}).pacing is Pacing.AUTO
+    assert Settings.from_env({**BUCKETS, name: "50", "BEDROCK_PACING": "quota"}).pacing is Pacing.QUOTA
     assert Settings.from_env({**BUCKETS, name: "50", "BEDROCK_PACING": "none"}).pacing is Pacing.NONE
 
 
@@ -123,7 +125,8 @@ def test_a_known_quota_is_paced_by_default(name: str) -> None:
         ("BEDROCK_MULTIPLIER", "\u0664", "a number in ASCII digits"),
         ("BEDROCK_REQUESTS_PER_MINUTE", "0", "a number from 1 to 1e+09"),
         ("BEDROCK_TOKENS_PER_MINUTE", "-4000", "a number from 1 to 1e+09"),
-        ("BEDROCK_PACING", "fast", "none or quota or adaptive"),
+        ("BEDROCK_PACING", "fast", "auto or shared or quota or adaptive or none"),
+        ("BEDROCK_PACE_TABLE", "my table", "the name or ARN of a DynamoDB table"),
         ("BEDROCK_READ_TIMEOUT", "901", "a number from 1 to 900"),
         ("BEDROCK_REGION", "Paris", "a region such as eu-west-3"),
         ("AWS_REGION", "Paris", "a region such as eu-west-3"),
@@ -171,6 +174,14 @@ def test_pacing_by_a_quota_needs_the_quota() -> None:
             "required: BEDROCK_REQUESTS_PER_MINUTE or BEDROCK_TOKENS_PER_MINUTE"
         ),
     )
+
+
+def test_a_shared_pace_over_a_table_needs_the_table() -> None:
+    assert faults(BEDROCK_PACING="shared") == (
+        "BEDROCK_PACE_TABLE: missing; required: the DynamoDB table, beside BEDROCK_PACING=shared",
+    )
+    settings = Settings.from_env({**BUCKETS, "BEDROCK_PACING": "shared", "BEDROCK_PACE_TABLE": "bedrock-shared-pace"})
+    assert (settings.pacing, settings.pace_table) == (Pacing.SHARED, "bedrock-shared-pace")
 
 
 def test_a_dispatcher_needs_its_queue() -> None:

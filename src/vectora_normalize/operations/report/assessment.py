@@ -28,6 +28,8 @@ _VARIABLES: Final = {
     "base_delay": "BEDROCK_BASE_DELAY",
     "retry_on": "BEDROCK_RETRY_ON",
 }
+_LAMBDA_VALUES: Final = {"pacer": "auto"}
+"""Where the Lambda has a better value than the simulator: all instances share a pace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +108,8 @@ def describe(recommendation: Recommendation) -> str:
     """Return the recommendation with its environment variables, for example ``more workers: A=8``."""
     variables = [
         f"{_VARIABLES[name]}={value:g}" if isinstance(value, float) else f"{_VARIABLES[name]}={value}"
-        for name, value in recommendation.settings.items()
-        if name in _VARIABLES
+        for name, value in {**recommendation.settings, **_LAMBDA_VALUES}.items()
+        if name in _VARIABLES and name in recommendation.settings
     ]
     return f"{recommendation.name}: {', '.join(variables) or recommendation.reason}"
 

@@ -52,7 +52,7 @@ def test_within_the_limits_is_success(good: Path) -> None:
         "final failure rate 0.0 % (0 of 100 items)",
         "longest run 100.0 s",
         "within the limits",
-        "to change: pace the requests: BEDROCK_PACING=adaptive",
+        "to change: pace the requests: BEDROCK_PACING=auto",
     ]
 
 

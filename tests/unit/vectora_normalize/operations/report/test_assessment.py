@@ -14,7 +14,7 @@ from vectora_normalize.operations.report.runs import Origin, run_stats
 WORKERS = "more workers: MAX_BEDROCK_WORKERS=8"
 FEWER = "fewer workers: MAX_BEDROCK_WORKERS=2"
 RETRIES = "more retries, longer delays: BEDROCK_MAX_RETRIES=5, BEDROCK_BASE_DELAY=1"
-PACER = "pace the requests: BEDROCK_PACING=adaptive"
+PACER = "pace the requests: BEDROCK_PACING=auto"
 OTHERS = (
     "inspect the errors: 6.0% of the items failed (limit 5%), some with faults that no setting prevents: validation"
 )
