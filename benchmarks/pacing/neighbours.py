@@ -16,11 +16,13 @@ import boto3.session
 import tenacity
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.exceptions import CapacityNotAvailableError
+from botocore.exceptions import CapacityNotAvailableError, ReadTimeoutError
 from botocore.hooks import first_non_none_response
 from botocore.retries import adaptive, bucket
 
+from bedrock_resilience import Fault
 from bedrock_resilience.simulation import InstanceReport, Scenario, SimulationReport
+from bedrock_resilience.simulation._load import NoAnswerError
 from bedrock_resilience.simulation._service import RefusedError, SimulatedBedrock
 from bedrock_resilience.simulation._virtual_time import run_virtually
 
@@ -101,8 +103,9 @@ class _Botocore:
         attempts = 1
         while True:
             await self._take_token()
-            answer, refused = await _outcome(send)
-            response = _response(refused)
+            answer, failed = await _outcome(send)
+            timed_out = isinstance(failed, NoAnswerError)
+            response = None if timed_out else _response(failed)
             events = self._client.meta.events
             delay = first_non_none_response(
                 events.emit(
@@ -111,7 +114,7 @@ class _Botocore:
                     endpoint=None,
                     operation=self._operation,
                     attempts=attempts,
-                    caught_exception=None,
+                    caught_exception=ReadTimeoutError(endpoint_url="https://bedrock") if timed_out else None,
                     request_dict={"context": context},
                 )
             )
@@ -119,11 +122,12 @@ class _Botocore:
                 break
             attempts += 1
             await self._clock.asleep(delay)
-        http, parsed = response
-        name = "after-call.bedrock-runtime.Converse"
-        events.emit(name, http_response=http, parsed=parsed, model=self._operation, context=context)
-        if refused is not None:
-            raise refused
+        if response is not None:
+            http, parsed = response
+            name = "after-call.bedrock-runtime.Converse"
+            events.emit(name, http_response=http, parsed=parsed, model=self._operation, context=context)
+        if failed is not None:
+            raise failed
         return answer
 
     async def _take_token(self) -> None:
@@ -149,18 +153,20 @@ def _client(attempts: int) -> BotocoreClient:
     return _session().client("bedrock-runtime", config=config)
 
 
-async def _outcome(send: Send) -> tuple[object, RefusedError | None]:
+async def _outcome(send: Send) -> tuple[object, Exception | None]:
     try:
         return await send(), None
-    except RefusedError as error:
+    except (RefusedError, NoAnswerError) as error:
         return None, error
 
 
-def _response(refused: RefusedError | None) -> tuple[AWSResponse, dict[str, object]]:
-    status = 200 if refused is None else 429
+def _response(failed: Exception | None) -> tuple[AWSResponse, dict[str, object]]:
+    overloaded = isinstance(failed, RefusedError) and failed.fault is Fault.SERVICE_UNAVAILABLE
+    status = 200 if failed is None else 503 if overloaded else 429
+    code = "ServiceUnavailableException" if overloaded else "ThrottlingException"
     raw: Any = None
     headers: Any = {}
-    error = {} if refused is None else {"Error": {"Code": "ThrottlingException", "Message": str(refused)}}
+    error = {} if failed is None else {"Error": {"Code": code, "Message": str(failed)}}
     return AWSResponse("https://bedrock", status, headers, raw), {"ResponseMetadata": {}, **error}
 
 
@@ -206,6 +212,6 @@ async def _instance(
 async def _work(call: Call, service: SimulatedBedrock, number: int, items: Iterator[SimulatedItem]) -> int:
     answered = 0
     for item in items:
-        _, refused = await _outcome(functools.partial(call, functools.partial(service.answer, number, item, None)))
-        answered += refused is None
+        _, failed = await _outcome(functools.partial(call, functools.partial(service.answer, number, item, None)))
+        answered += failed is None
     return answered

@@ -7,20 +7,20 @@ sender that is told everything, and loses nothing to refusals. Windows and refil
 from __future__ import annotations
 
 import functools
-import inspect
 import itertools
 import math
 import os
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks.pacing.neighbours import botocore_adaptive_10, simulate_neighbour
 
 from bedrock_resilience.pacing import AdaptivePacer, MemoryPaceStore, SharedPacer
 from bedrock_resilience.quotas import Quota
 from bedrock_resilience.simulation import Scenario, SimulationReport, Tokens, lower_bound, simulate
+from bedrock_resilience.simulation._service import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,12 +57,11 @@ LONG: Final = {"3 x 4 x 200 at once": Scenario(instances=3, items=200, quota=QUO
 READINGS: Final = ("bucket", "bucket-of-1", "refill", "fixed", "sliding", "refusals-count", "halved", "other-tenants")
 TOKEN_READINGS: Final = ("bucket", "refill", "fixed", "sliding")
 ADAPTIVE, FIRST, SECOND, BOTOCORE = "AdaptivePacer", "shared, first run", "shared, second run", "botocore adaptive"
-WAYS: Final = (ADAPTIVE, FIRST, SECOND, BOTOCORE)
+SHARED: Final = "shared"
+WAYS: Final = (ADAPTIVE, SHARED, BOTOCORE)
+"""The ways of calling; ``shared`` gives two rows, a first run and one that starts with what that has learned."""
 _EPOCH: Final = 1_000.0
 _BETWEEN_RUNS: Final = 3_600.0
-
-SHARED_LEARNS: Final = inspect.signature(SharedPacer).parameters["quota"].default is not inspect.Parameter.empty
-"""Whether a ``SharedPacer`` that is told no quota learns it."""
 
 
 class Run(NamedTuple):
@@ -132,11 +131,15 @@ def all_shapes() -> dict[str, Scenario]:
     return {**SHAPES, **TOKEN_SHAPES, **UNLIMITED_SHAPES, **LONG}
 
 
-def run(job: Job) -> Run:
-    """Simulate one cell with one seed."""
+def run(job: Job) -> dict[str, Run]:
+    """Simulate one way of calling with one seed: the rows that it gives."""
     scenario = all_shapes()[job.shape].replace(reading=_phased(job.reading, job.seed))
-    report = _report(scenario, job.way, job.seed)
-    floor = _unpaced(scenario, job.seed) if scenario.quota.unlimited else _bound(scenario, report.input_tokens)
+    return {row: _numbers(report, job.seed) for row, report in _reports(scenario, job.way, job.seed).items()}
+
+
+def _numbers(report: SimulationReport, seed: int) -> Run:
+    scenario = report.scenario
+    floor = _unpaced(scenario, seed) if scenario.quota.unlimited else _bound(scenario, report.input_tokens)
     lost = report.submitted - report.succeeded
     return Run(report.throttle_rate, report.makespan / floor, lost, report.share_ratio, report.seconds_to_share)
 
@@ -145,22 +148,24 @@ def _phased(reading: str, seed: int) -> str:
     return f"{reading}:{seed * 37 % 60}" if reading in {"fixed", "refill"} else reading
 
 
-def _report(scenario: Scenario, way: str, seed: int) -> SimulationReport:
+def _reports(scenario: Scenario, way: str, seed: int) -> dict[str, SimulationReport]:
     if way == BOTOCORE:
-        return simulate_neighbour(scenario, botocore_adaptive_10, seed)
+        return {way: simulate_neighbour(scenario, botocore_adaptive_10, seed)}
     if way == ADAPTIVE:
-        return simulate(scenario, pacer=AdaptivePacer, seed=seed)
+        return {way: simulate(scenario, pacer=AdaptivePacer, seed=seed)}
     store = MemoryPaceStore()
     first = simulate(scenario, pacer=_shared(store, _EPOCH), seed=seed)
-    if way == FIRST:
-        return first
-    return simulate(scenario, pacer=_shared(store, _EPOCH + first.makespan + _BETWEEN_RUNS), seed=seed + 1_000)
+    later = _EPOCH + first.makespan + _BETWEEN_RUNS
+    return {FIRST: first, SECOND: simulate(scenario, pacer=_shared(store, later), seed=seed + 1_000)}
 
 
-def _shared(store: MemoryPaceStore, epoch: float) -> Callable[[], Any]:
+def _shared(store: MemoryPaceStore, epoch: float) -> Callable[[], SharedPacer]:
     numbers = itertools.count()
-    make: Any = SharedPacer  # told no quota
-    return lambda: make(store, "model", instance=str(next(numbers)), shared_time=lambda now: epoch + now)
+
+    def shared_time(now: float) -> float:
+        return epoch + now
+
+    return lambda: SharedPacer(store, MODEL, instance=str(next(numbers)), shared_time=shared_time)
 
 
 @functools.lru_cache(maxsize=512)
@@ -176,29 +181,30 @@ def table(
     shapes: Iterable[str], readings: Iterable[str], ways: Iterable[str], seeds: int, jobs: int | None = None
 ) -> list[Cell]:
     """Simulate every cell, on all processors."""
-    wanted = [way for way in ways if way in {ADAPTIVE, BOTOCORE} or SHARED_LEARNS]
-    keys = list(itertools.product(shapes, wanted, readings))
+    keys = list(itertools.product(shapes, ways, readings))
     work = [Job(shape, reading, way, seed) for shape, way, reading in keys for seed in range(seeds)]
     with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
         runs = list(pool.map(run, work, chunksize=max(1, seeds // 2)))
-    return [
-        Cell(shape, reading, way, tuple(runs[number * seeds : (number + 1) * seeds]))
-        for number, (shape, way, reading) in enumerate(keys)
-    ]
+    cells: list[Cell] = []
+    for number, (shape, _, reading) in enumerate(keys):
+        of_seeds = runs[number * seeds : (number + 1) * seeds]
+        cells += [Cell(shape, reading, row, tuple(each[row] for each in of_seeds)) for row in of_seeds[0]]
+    return cells
 
 
 def lines(cells: list[Cell]) -> Iterator[str]:
     """The tables, one for each shape, with the shares of instances that overlap."""
     for shape, of_shape in itertools.groupby(cells, key=lambda cell: cell.shape):
-        rows = {way: list(group) for way, group in itertools.groupby(of_shape, key=lambda cell: cell.way)}
+        rows: dict[str, list[Cell]] = {}
+        for cell in of_shape:
+            rows.setdefault(cell.way, []).append(cell)
         readings = [cell.reading for cell in next(iter(rows.values()))]
         yield f"\n{shape}: throttled, makespan over the lower bound, -items lost"
         yield f"  {'':<20}" + "".join(f"{reading:>18}" for reading in readings)
         for way, row in rows.items():
             yield f"  {way:<20}" + "".join(f"{cell!s:>18}" for cell in row)
-        for way, row in rows.items():
             if row[0].share_ratio is not None:
-                yield f"  {'shares, ' + way:<20}"[:22] + "".join(f"{_shares(cell):>18}" for cell in row)
+                yield f"  {'  shares, even after':<20}" + "".join(f"{_shares(cell):>18}" for cell in row)
 
 
 def _shares(cell: Cell) -> str:

@@ -12,6 +12,7 @@ from bedrock_resilience.simulation._advice import (
 )
 from bedrock_resilience.simulation._bounds import lower_bound
 from bedrock_resilience.simulation._driver import simulate
+from bedrock_resilience.simulation._load import LoadReport, LoadScenario, simulate_load
 from bedrock_resilience.simulation._plots import plot_run, plot_schedule
 from bedrock_resilience.simulation._report import InstanceReport, SimulationReport, Span
 from bedrock_resilience.simulation._run_stats import RunStats, read_run_stats
@@ -25,6 +26,8 @@ __all__ = [
     "PACERS",
     "Advice",
     "InstanceReport",
+    "LoadReport",
+    "LoadScenario",
     "Measure",
     "QuotaChange",
     "Recommendation",
@@ -49,5 +52,6 @@ __all__ = [
     "recommend_max_tokens",
     "run_trial",
     "simulate",
+    "simulate_load",
     "sweep",
 ]
