@@ -131,7 +131,7 @@ class TestSuccessfulDeployment:
         digest = base64.b64encode(hashlib.sha256(deployed.uploaded() or b"").digest()).decode()
         assert deployed.lambda_.get_function(FunctionName=TARGET.function)["Configuration"]["CodeSha256"] == digest
         assert [json.loads(event) for event in deployed.events] == [{"client_id": "lai_weekly", "period_days": 1}]
-        assert [line.split()[0] for line in deployed.lines] == ["uploaded", "updated", "invoking"]
+        assert [line.split()[0] for line in deployed.lines] == ["uploaded", "updated", "invoking", "moved"]
 
     def test_a_dry_run_prints_the_steps_and_changes_nothing(self, deployed: Deployed) -> None:
         assert deployed.deploy(dry_run=True) is None
@@ -139,7 +139,7 @@ class TestSuccessfulDeployment:
         assert deployed.events == []
         assert {method for method, _ in deployed.service.requests} == {"GET"}
         assert [line.split()[:2] for line in deployed.lines] == [
-            ["would", verb] for verb in ("upload", "update", "invoke")
+            ["would", verb] for verb in ("upload", "update", "invoke", "move")
         ]
 
     def test_an_update_that_is_under_way_is_waited_for(self, deployed: Deployed) -> None:
@@ -173,7 +173,7 @@ class TestSuccessfulDeployment:
         assert (result.exit_code, result.stderr) == (0, "")
         assert result.stdout.splitlines()[-1] == "answer 200: 3 of 3 items normalised in 2.5 s"
         result = command(deployed, "--dry-run")
-        assert (result.exit_code, len(result.stdout.splitlines())) == (0, 3)
+        assert (result.exit_code, len(result.stdout.splitlines())) == (0, 4)
 
     def test_the_command_takes_other_names_and_another_region(self, deployed: Deployed) -> None:
         options = ("--bucket", "other-code", "--function", "nobody", "--region", "eu-central-1")
@@ -186,6 +186,94 @@ class TestSuccessfulDeployment:
     ) -> None:
         monkeypatch.delenv("AWS_DEFAULT_REGION")
         assert "nobody: no such function in eu-west-3" in command(deployed, "--function", "nobody").stderr
+
+
+class TestReleases:
+    """Versions, and the alias of the one that passed its test last."""
+
+    def release(self, deployed: Deployed, code: bytes) -> bytes:
+        deployed.answers(Ran(json.dumps(ANSWER).encode()))
+        package = deployed.package(code).read_bytes()
+        deployed.deploy()
+        return package
+
+    def test_the_version_is_tested_before_the_alias_names_it(self, deployed: Deployed) -> None:
+        named: list[int | None] = []
+
+        def look() -> Ran:
+            named.append(alias(deployed))
+            return Ran(json.dumps(ANSWER).encode())
+
+        for code in (b"one", b"two"):
+            deployed.run = look
+            deployed.package(code)
+            deployed.deploy()
+        assert named == [None, 1]
+        assert deployed.service.invoked == ["1", "2"]
+        assert alias(deployed) == 2
+
+    def test_a_failed_test_leaves_the_alias_and_restores_the_code(self, deployed: Deployed) -> None:
+        good = self.release(deployed, b"good")
+        deployed.package(b"bad")
+        deployed.answers(Ran(b"null", "Unhandled", log="why"))
+        error = deployed.fails()
+        assert str(error).endswith("The alias live stays at version 1, and $LATEST has its code again")
+        assert error.log == ("why",)
+        assert (alias(deployed), deployed.uploaded(), code(deployed)) == (1, good, sha256(good))
+
+    def test_the_first_deployment_that_fails_keeps_its_code(self, deployed: Deployed) -> None:
+        deployed.answers(Ran(b"null", "Unhandled"))
+        assert "No earlier version is known" in str(deployed.fails())
+        assert (alias(deployed), deployed.uploaded()) == (None, None)
+
+    def test_code_that_fails_though_it_passed_before_stays(self, deployed: Deployed) -> None:
+        self.release(deployed, b"one")
+        # Lambda publishes no second version of the same code; moto does.
+        deployed.service.answer_next("POST", "versions", Reply(201, b'{"Version": "1"}'))
+        deployed.answers(Ran(b"null", "Unhandled"))
+        assert str(deployed.fails()).endswith("stays at version 1, and $LATEST keeps the new code")
+
+    def test_an_alias_of_somebody_else_is_not_restored_from(self, deployed: Deployed) -> None:
+        published = deployed.lambda_.publish_version(FunctionName=TARGET.function)["Version"]
+        deployed.lambda_.create_alias(FunctionName=TARGET.function, Name="live", FunctionVersion=published)
+        deployed.answers(Ran(b"null", "Unhandled"))
+        assert str(deployed.fails()).endswith("stays at version 1, and $LATEST keeps the new code")
+        assert "version 1 was not published by `deploy`" in self.rollback_fails(deployed, [2, 1])
+
+    def rollback_fails(self, deployed: Deployed, released: list[int]) -> str:
+        with closing(Function(deployed.session, TARGET.function, deployed.clock)) as function:
+            function.move_alias("live", released)
+        result = command(deployed, "--rollback")
+        assert (result.exit_code, result.stdout) == (1, "")
+        return str(result.stderr)
+
+    def test_a_rollback_returns_to_what_passed_before_and_not_to_what_failed(self, deployed: Deployed) -> None:
+        one = self.release(deployed, b"one")
+        deployed.package(b"bad")
+        deployed.answers(Ran(b"null", "Unhandled"))
+        deployed.fails()
+        three = self.release(deployed, b"three")
+        assert (alias(deployed), deployed.uploaded(), code(deployed)) == (3, three, sha256(three))
+        planned = command(deployed, "--rollback", "--dry-run")
+        assert [line.split()[:2] for line in planned.stdout.splitlines()] == [["would", "move"], ["would", "update"]]
+        assert alias(deployed) == 3
+        result = command(deployed, "--rollback")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout.splitlines()[0] == "moved the alias live from version 3 to 1"
+        assert (alias(deployed), deployed.uploaded(), code(deployed)) == (1, one, sha256(one))
+        assert "the alias live has named no earlier version" in command(deployed, "--rollback").stderr
+
+    def test_a_function_that_was_never_deployed_has_nothing_to_return_to(self, deployed: Deployed) -> None:
+        result = command(deployed, "--rollback")
+        assert result.exit_code == 1
+        assert "the alias live has named no earlier version" in result.stderr
+
+    def test_many_releases_fit_into_the_description_of_the_alias(self, deployed: Deployed) -> None:
+        with closing(Function(deployed.session, TARGET.function, deployed.clock)) as function:
+            function.publish(code(deployed), "")
+            function.move_alias("live", [1, *range(99_999, 99_900, -1)])
+            released = function.released("live")
+        assert released == [1, *range(99_999, 99_980, -1)]
 
 
 class TestFailedDeployment:
@@ -270,7 +358,7 @@ class TestFailedDeployment:
             closing(Function(deployed.session, TARGET.function, deployed.clock, max_wait=10)) as function,
             pytest.raises(DeployError, match=expected),
         ):
-            function.update(TARGET)
+            function.update(TARGET.bucket, TARGET.key)
         assert deployed.clock.monotonic() == pytest.approx(10)
 
     def test_a_failed_update_is_reported_with_its_reason(self, deployed: Deployed) -> None:
@@ -300,7 +388,7 @@ class TestFailedDeployment:
             release.set()
             other.join()
         assert f"{TARGET.function}: is busy (429, ReservedFunctionConcurrentInvocationLimitExceeded)" in error
-        assert "The new code is deployed" in error
+        assert "Deploy again when the current run has ended" in error
         assert deployed.service.requests.count(("POST", "invocations")) == 2
 
     def test_a_429_without_a_reason_is_a_429(self, deployed: Deployed) -> None:
@@ -309,7 +397,7 @@ class TestFailedDeployment:
 
     def test_a_failed_invocation_is_not_repeated(self, deployed: Deployed) -> None:
         deployed.service.answer_next("POST", "invocations", refusal(500, "ServiceException", "oops"))
-        assert str(deployed.fails()) == f"invoking the function {TARGET.function}: ServiceException: oops"
+        assert str(deployed.fails()).startswith(f"invoking the function {TARGET.function}: ServiceException: oops. ")
         assert deployed.service.requests.count(("POST", "invocations")) == 1
 
     @pytest.mark.parametrize(
@@ -335,12 +423,32 @@ class TestFailedDeployment:
         assert result.exit_code == 1
         *log, error = result.stderr.splitlines()
         assert log == [f"log: line {number}" for number in range(2, 12)]
-        assert error == f"error: {TARGET.function}: the invocation failed: Unhandled: None"
+        assert error.startswith(f"error: {TARGET.function}: the invocation failed: Unhandled: None. ")
 
     def test_a_refused_event_is_a_failed_smoke_test_of_deployed_code(self, deployed: Deployed) -> None:
         answer = refused(RunRefusedError(ErrorType.UNKNOWN_CLIENT, "client_id: got 'x'"), client_id="x", seconds=1)
         deployed.answers(Ran(json.dumps(answer).encode()))
         assert "400 UnknownClient: client_id: got 'x'" in str(deployed.fails())
+
+
+def alias(deployed: Deployed) -> int | None:
+    """The version that the alias names."""
+    try:
+        named = deployed.lambda_.get_alias(FunctionName=TARGET.function, Name="live")["FunctionVersion"]
+    except deployed.lambda_.exceptions.ResourceNotFoundException:
+        return None
+    return int(named)
+
+
+def code(deployed: Deployed) -> str:
+    """The hash of the code in $LATEST."""
+    configuration = deployed.lambda_.get_function(FunctionName=TARGET.function)["Configuration"]
+    return str(configuration["CodeSha256"])
+
+
+def sha256(package: bytes) -> str:
+    """The hash of a package, as Lambda reports it."""
+    return base64.b64encode(hashlib.sha256(package).digest()).decode()
 
 
 def described() -> Reply:

@@ -17,7 +17,7 @@ import threading
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -76,6 +76,8 @@ class LambdaService:
         self.url = ""
         self.requests: list[tuple[str, str]] = []
         """Method and last part of the path of every request."""
+        self.invoked: list[str] = []
+        """The version of each invocation, or the alias."""
 
     def answer_next(self, method: str, last: str, *replies: Reply) -> None:
         """Have the next requests of this method, whose path ends with ``last``, answered so."""
@@ -89,6 +91,7 @@ class LambdaService:
             return self._scripted[method, last].popleft()
         invoked = _INVOKE.match(path)
         if invoked and method == "POST":
+            self.invoked += parse_qs(urlsplit(path).query).get("Qualifier", ["$LATEST"])
             return self._invoke(unquote(invoked[1]), headers, body)
         return self._forward(method, path, dict(headers.items()), body)
 

@@ -1,4 +1,4 @@
-"""``vectora-normalize deploy``: updates a function with a package, and tests it with an event."""
+"""``vectora-normalize deploy``: publishes a package as a version, tests it, and moves the alias; or moves it back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 if TYPE_CHECKING:
-    from vectora_normalize.operations.deploy import Deployment, SmokeTestResult
+    from vectora_normalize.operations.deploy import Deployment, DeployTarget, SmokeTestResult
 
 PROJECT: Final = "vectora-inbox"
 ZIP: Final = Path("build/ingest-normalize.zip")
@@ -38,16 +38,23 @@ def deploy(
         str | None, typer.Option(help=f"Region; default: that of your AWS settings, else {REGION}.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print the steps; change nothing.")] = False,  # noqa: FBT002 - a flag
+    rollback: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--rollback", help="Return to the version before the one that the alias live names.")
+    ] = False,
 ) -> None:
-    """Upload the zip, update the function, wait until it is active, and test it with an event.
+    """Publish the zip as a version of the function, test it with an event, and move the alias live to it.
 
     The event is sent once, and the command waits as long as the function may run: sending it again after a timeout
-    would start a second run. Exit code: 0 for an answer 200, 1 for any failure, with one line on standard error.
+    would start a second run. After a failed test the alias stays, and the function gets its code of before again.
+    Exit code: 0 for an answer 200 or a rollback, 1 for any failure, with one line on standard error.
     """
     from vectora_normalize.operations.deploy import DeployError, Deployment, DeployTarget  # noqa: PLC0415 - not for --help
 
     target = DeployTarget.for_environment(env.value, project=PROJECT, bucket=bucket, function=function)
     try:
+        if rollback:
+            _rollback(target, region, dry_run=dry_run)
+            return
         result = _deploy(Deployment(package=package, target=target, event=event), region, dry_run=dry_run)
     except DeployError as error:
         for line in error.log[-_MAX_LOG_LINES:]:
@@ -68,6 +75,13 @@ def _deploy(deployment: Deployment, region: str | None, *, dry_run: bool) -> Smo
     return operations.deploy(
         deployment, _session(region), today=today, clock=SYSTEM_CLOCK, echo=typer.echo, dry_run=dry_run
     )
+
+
+def _rollback(target: DeployTarget, region: str | None, *, dry_run: bool) -> None:
+    from bedrock_resilience.clock import SYSTEM_CLOCK  # noqa: PLC0415 - as above
+    from vectora_normalize.operations import deploy as operations  # noqa: PLC0415 - as above
+
+    operations.rollback(target, _session(region), clock=SYSTEM_CLOCK, echo=typer.echo, dry_run=dry_run)
 
 
 def _session(region: str | None) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time

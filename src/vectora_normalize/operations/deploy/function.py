@@ -1,4 +1,4 @@
-"""A deployed Lambda function: describes it, updates its code, invokes it once."""
+"""A deployed Lambda function: describes it, updates its code, publishes versions, moves its alias, invokes it once."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from vectora_normalize.operations.deploy.errors import DeployError, code_of, wrap_aws_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from botocore.exceptions import ClientError
 
     from bedrock_resilience.clock import Clock
-    from vectora_normalize.operations.deploy.target import DeployTarget
 
 HANDLERS: Final = ("handler.lambda_handler", "vectora_normalize.handler.lambda_handler")
 """The handler names that a package provides."""
 
 _MAX_WAIT_SECONDS: Final = 300.0  # as long as botocore's own waiters
 _POLL_SECONDS: Final = 2.0  # between two descriptions of the function
+_BEFORE: Final = "before:"  # in the description of an alias, in front of the versions that it named before
+_MAX_RELEASED: Final = 20  # of these; a description has 256 characters at most
 _EXTRA_READ_TIMEOUT_SECONDS: Final = 30.0  # beyond the function's own timeout: a cold start and the network
 
 
@@ -68,6 +69,19 @@ class State:
         return self.state == "Pending" or self.update == "InProgress"
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published version of a function.
+
+    Args:
+        number: Its number, as Lambda counts them.
+        description: What its publisher wrote; ``deploy`` writes the key of the package.
+    """
+
+    number: int
+    description: str
+
+
 class Function:
     """A deployed function.
 
@@ -90,16 +104,16 @@ class Function:
         """Close its connections."""
         self._client.close()
 
-    def describe(self) -> State:
-        """Return its present state.
+    def describe(self, version: int | None = None) -> State:
+        """Return the present state of the function, or of one of its versions.
 
         Raises:
             DeployError: There is no such function, or Lambda could not be reached.
         """
-        return State.from_response(self._call("get_function_configuration", doing="describing"))
+        return State.from_response(self._call("get_function_configuration", doing="describing", **_qualifier(version)))
 
-    def wait_until_settled(self) -> State:
-        """Wait until Lambda is no longer creating or updating the function, and return its state.
+    def wait_until_settled(self, version: int | None = None) -> State:
+        """Wait until Lambda is no longer creating or updating the function or its version, and return its state.
 
         Raises:
             DeployError: It takes too long, or an update failed.
@@ -107,7 +121,7 @@ class Function:
         # Not botocore's waiters: they sleep by the machine's clock, where time is handed in here; they check one of the
         # two fields each; and none accepts a function that is Inactive.
         until = self._clock.monotonic() + self._max_wait
-        while (state := self.describe()).busy:
+        while (state := self.describe(version)).busy:
             if self._clock.monotonic() >= until:
                 raise DeployError(
                     f"{self.name}: still {state.state}, update {state.update}, after {self._max_wait:.0f} s"
@@ -117,8 +131,8 @@ class Function:
             raise DeployError(f"{self.name}: state {state.state}, update {state.update}: {state.reason}")
         return state
 
-    def update(self, target: DeployTarget) -> str:
-        """Update its code from the target's bucket; return the SHA-256 of the zip that Lambda reports, in base 64.
+    def update(self, bucket: str, key: str) -> str:
+        """Update its code from a bucket; return the SHA-256 of the zip that Lambda reports, in base 64.
 
         It waits for another update that is in progress.
 
@@ -130,7 +144,7 @@ class Function:
             self.wait_until_settled()
             try:
                 updated = self._call(
-                    "update_function_code", doing="updating", S3Bucket=target.bucket, S3Key=target.key, Publish=False
+                    "update_function_code", doing="updating", S3Bucket=bucket, S3Key=key, Publish=False
                 )
             except _UpdateInProgressError:
                 self._clock.sleep(_POLL_SECONDS)
@@ -138,8 +152,67 @@ class Function:
                 return str(updated["CodeSha256"])
         raise DeployError(f"{self.name}: others kept updating it for {self._max_wait:.0f} s; this code is not deployed")
 
-    def invoke(self, event: Mapping[str, Any], *, timeout: float) -> object:
-        """Invoke it with an event, once, and return its response.
+    def publish(self, code_sha256: str, description: str) -> Version:
+        """Publish the present code as a version, and return it.
+
+        Lambda publishes none where nothing changed since the last version, which is returned then.
+
+        Args:
+            code_sha256: What ``update`` returned; the code of another update is not published.
+            description: What the version is described with.
+
+        Raises:
+            DeployError: Lambda refused it, for example because the code is another one by now.
+        """
+        published = self._call(
+            "publish_version", doing="publishing a version of", CodeSha256=code_sha256, Description=description
+        )
+        return Version(int(published["Version"]), published.get("Description", ""))
+
+    def version(self, number: int) -> Version:
+        """Return a published version.
+
+        Raises:
+            DeployError: There is no such version, or Lambda could not be reached.
+        """
+        found = self._call("get_function_configuration", doing=f"describing version {number} of", **_qualifier(number))
+        return Version(number, found.get("Description", ""))
+
+    def released(self, alias: str) -> list[int]:
+        """Return the versions that an alias has named, the newest first; empty where there is no such alias.
+
+        The first is the one that it names. The others stand in its description, where ``move_alias`` writes them.
+
+        Raises:
+            DeployError: Lambda could not be reached, or refused it.
+        """
+        try:
+            answer = self._call("get_alias", doing=f"reading the alias {alias} of", Name=alias)
+        except _MissingAliasError:
+            return []
+        _, _, before = answer.get("Description", "").partition(_BEFORE)
+        current = int(answer["FunctionVersion"])
+        return [current, *(int(number) for number in before.split() if number.isdecimal() and int(number) != current)]
+
+    def move_alias(self, alias: str, released: Sequence[int]) -> None:
+        """Let an alias name a version; where there is no such alias, create it.
+
+        Args:
+            alias: Its name.
+            released: The version, and those that it named before, the newest first.
+
+        Raises:
+            DeployError: Lambda could not be reached, or refused it.
+        """
+        version, *before = (str(number) for number in released[:_MAX_RELEASED])
+        arguments = {"Name": alias, "FunctionVersion": version, "Description": f"{_BEFORE} {' '.join(before)}".strip()}
+        try:
+            self._call("update_alias", doing=f"moving the alias {alias} of", **arguments)
+        except _MissingAliasError:
+            self._call("create_alias", doing=f"creating the alias {alias} of", **arguments)
+
+    def invoke(self, event: Mapping[str, Any], *, version: int, timeout: float) -> object:
+        """Invoke a version of it with an event, once, and return its response.
 
         The read timeout exceeds the function's own: a client that times out earlier invokes again, and two runs share
         one quota.
@@ -156,12 +229,17 @@ class Function:
         try:
             with contextlib.closing(once):
                 answer = self._call(
-                    "invoke", once, doing="invoking", Payload=json.dumps(event).encode(), LogType="Tail"
+                    "invoke",
+                    once,
+                    doing="invoking",
+                    Payload=json.dumps(event).encode(),
+                    LogType="Tail",
+                    **_qualifier(version),
                 )
         except _ConcurrencyLimitError as busy:
             raise DeployError(
                 f"{self.name}: is busy (429, {busy}). Dev runs one invocation at a time, and a synchronous one is not "
-                "queued. The new code is deployed; send the event again when the current run has ended"
+                "queued. Deploy again when the current run has ended"
             ) from None
         log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").splitlines()
         body = _parsed(answer["Payload"])
@@ -178,21 +256,23 @@ class Function:
             try:
                 answer: dict[str, Any] = getattr(client or self._client, operation)(FunctionName=self.name, **arguments)
             except ClientError as error:
-                self._raise_known(error)
+                self._raise_known(error, operation)
                 raise
             if "Payload" in answer:
                 answer["Payload"] = answer["Payload"].read()
             return answer
 
-    def _raise_known(self, error: ClientError) -> None:
+    def _raise_known(self, error: ClientError, operation: str) -> None:
         """Raise the exception of this module for an error code of Lambda, if there is one."""
         code = code_of(error)
         if code == "ResourceNotFoundException":
+            if operation in {"get_alias", "update_alias"}:
+                raise _MissingAliasError
             region = self._session.region_name
             raise DeployError(
                 f"{self.name}: no such function in {region}; the stack of infra/s1-runtime.yaml creates it"
             )
-        if code == "ResourceConflictException":
+        if code == "ResourceConflictException" and operation == "update_function_code":
             raise _UpdateInProgressError(self.name)
         if code == "TooManyRequestsException":
             raise _ConcurrencyLimitError(error.response.get("Reason") or "no reason given")
@@ -202,8 +282,16 @@ class _UpdateInProgressError(Exception):
     """Another update of the function is under way."""
 
 
+class _MissingAliasError(Exception):
+    """The function has no such alias."""
+
+
 class _ConcurrencyLimitError(Exception):
     """No more invocations are allowed at the moment."""
+
+
+def _qualifier(version: int | None) -> dict[str, str]:
+    return {} if version is None else {"Qualifier": str(version)}
 
 
 def _error_text(body: object, kind: str) -> str:

@@ -58,9 +58,7 @@ def check_answer(answer: object) -> SmokeTestResult:
         raise _unknown(answer)
     if status != _OK:
         cause = _CAUSES.get(status, "sources or Bedrock failed")
-        raise DeployError(
-            f"the code is deployed, but {cause}: {status} {body.get('error_type')}: {body.get('message')}"
-        )
+        raise DeployError(f"the test failed, because {cause}: {status} {body.get('error_type')}: {body.get('message')}")
     if set(body) != set(_KEYS) or not all(isinstance(body[name], int | float) for name in _KEYS[1:]):
         raise _unknown(answer)
     return SmokeTestResult(

@@ -1,4 +1,10 @@
-"""The steps of a deployment in their order. Nothing is changed before everything is checked."""
+"""The steps of a deployment in their order, and of a rollback. Nothing is changed before everything is checked.
+
+Each package stays in the bucket under its hash, and each deployment is a published version of the function, described
+with the key of its package. The alias ``live`` names the version that passed its test last. Lambda publishes the code
+of ``$LATEST``, so a caller without the alias gets the new code during its test; if the test fails, ``$LATEST`` gets
+the code of the alias again.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +17,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from vectora_normalize.contract import RunRefusedError, parse_event
 from vectora_normalize.operations.deploy.errors import DeployError, code_of, wrap_aws_errors
-from vectora_normalize.operations.deploy.function import HANDLERS, Function, State
+from vectora_normalize.operations.deploy.function import HANDLERS, Function, State, Version
 from vectora_normalize.operations.deploy.smoke_test import SmokeTestResult, check_answer
 from vectora_normalize.operations.package import PackagingError, read_manifest
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bedrock_resilience.clock import Clock
@@ -48,7 +54,7 @@ def deploy(
     echo: Callable[[str], None],
     dry_run: bool = False,
 ) -> SmokeTestResult | None:
-    """Upload the package, update the function, wait until it is active, and run the smoke test.
+    """Upload the package, publish it as a version, test this version with the event, and move the alias to it.
 
     Args:
         deployment: The package, its target and the event.
@@ -62,48 +68,143 @@ def deploy(
         The result of the smoke test; None for a dry run.
 
     Raises:
-        DeployError: A step failed; the steps after it were not executed.
+        DeployError: A step failed; the steps after it were not executed. After a failed test the alias stays, and
+            ``$LATEST`` has its code again.
     """
     event = _event(deployment.event, today)
     manifest = _manifest(deployment.package)
-    with contextlib.closing(Function(session, deployment.target.function, clock)) as function:
+    target = deployment.target
+    with contextlib.closing(Function(session, target.function, clock)) as function:
         state = function.describe()
-        _check_compatible(manifest, state, deployment.target)
+        _check_compatible(manifest, state, target)
         if dry_run:
-            _in_bucket(session, deployment.target, "head_bucket", doing="reading")
+            _in_bucket(session, target, "head_bucket", doing="reading")
             _print_plan(deployment, state, event, echo)
             return None
-        _upload_and_update(deployment, session, function, echo)
-        state = function.wait_until_settled()
-        echo(f"updated {function.name}; it is {state.state.lower()}")
-        echo(f"invoking it with {deployment.event} (at most {state.timeout:.0f} s)")
-        return check_answer(function.invoke(event, timeout=state.timeout))
+        released = function.released(target.alias)
+        version = _publish(deployment, session, function, echo)
+        echo(f"invoking version {version.number} with {deployment.event} (at most {state.timeout:.0f} s)")
+        try:
+            result = check_answer(function.invoke(event, version=version.number, timeout=state.timeout))
+        except DeployError as failed:
+            raise DeployError(f"{failed}. {_restore(function, target, released, version)}", log=failed.log) from None
+        earlier = [number for number in released if number != version.number]
+        _release(session, function, target, version, earlier)
+        echo(f"moved the alias {target.alias} to version {version.number}")
+        return result
+
+
+def rollback(
+    target: DeployTarget,
+    session: Any,  # noqa: ANN401 - as above
+    *,
+    clock: Clock,
+    echo: Callable[[str], None],
+    dry_run: bool = False,
+) -> Version:
+    """Move the alias to the version before the one that it names, and put its code into ``$LATEST``.
+
+    Args:
+        target: The code bucket and the function.
+        session: A boto3 session with a region.
+        clock: The source of time and of sleeps.
+        echo: Called with one line for each completed step.
+        dry_run: Print the steps, and change nothing.
+
+    Returns:
+        The version that the alias names now, or would name.
+
+    Raises:
+        DeployError: There is no earlier version of ``deploy``, or a step failed.
+    """
+    with contextlib.closing(Function(session, target.function, clock)) as function:
+        function.describe()
+        released = function.released(target.alias)
+        if not released[1:]:
+            raise DeployError(
+                f"{target.function}: the alias {target.alias} has named no earlier version; check an earlier version "
+                "of the project out, package and deploy it"
+            )
+        current, *earlier = released
+        version = function.version(earlier[0])
+        package = target.url(version.description)
+        if not _is_release(version, target):
+            raise DeployError(f"{target.function}: version {version.number} was not published by `deploy`")
+        if dry_run:
+            echo(f"would move the alias {target.alias} of {function.name} from version {current} to {version.number}")
+            echo(f"would update {function.name} from {package}")
+            return version
+        # The alias first: it takes effect at once.
+        _release(session, function, target, version, earlier[1:])
+        echo(f"moved the alias {target.alias} from version {current} to {version.number}")
+        function.update(target.bucket, version.description)
+        function.wait_until_settled()
+        echo(f"updated {function.name} from {package}")
+        return version
+
+
+def _is_release(version: Version, target: DeployTarget) -> bool:
+    return version.description.startswith(target.release_key("").removesuffix(".zip"))
 
 
 def _print_plan(deployment: Deployment, state: State, event: Mapping[str, Any], echo: Callable[[str], None]) -> None:
-    target = deployment.target
-    size = deployment.package.stat().st_size
-    echo(f"would upload {deployment.package} ({size} bytes) to {target.url}")
-    echo(f"would update {target.function} ({state.runtime}, {state.architectures[0]}) and wait until it is active")
-    echo(f"would invoke it with {deployment.event}: {json.dumps(event)}")
+    target, zipped = deployment.target, deployment.package.read_bytes()
+    url = target.url(target.release_key(hashlib.sha256(zipped).hexdigest()))
+    echo(f"would upload {deployment.package} ({len(zipped)} bytes) to {url}")
+    echo(f"would update {target.function} ({state.runtime}, {state.architectures[0]}) and publish a version")
+    echo(f"would invoke the version with {deployment.event}: {json.dumps(event)}")
+    echo(f"would move the alias {target.alias} to it, and copy the package to {target.url(target.key)}")
 
 
-def _upload_and_update(
+def _publish(
     deployment: Deployment,
     session: Any,  # noqa: ANN401 - as above
     function: Function,
     echo: Callable[[str], None],
-) -> None:
+) -> Version:
     target, zipped = deployment.target, deployment.package.read_bytes()
-    content = {"Key": target.key, "Body": zipped, "ContentType": "application/zip"}
+    digest = hashlib.sha256(zipped)
+    key = target.release_key(digest.hexdigest())
+    content = {"Key": key, "Body": zipped, "ContentType": "application/zip"}
     _in_bucket(session, target, "put_object", doing="uploading to", **content)
-    echo(f"uploaded {deployment.package} to {target.url}")
-    expected = base64.b64encode(hashlib.sha256(zipped).digest()).decode()
-    deployed = function.update(target)
+    echo(f"uploaded {deployment.package} to {target.url(key)}")
+    expected = base64.b64encode(digest.digest()).decode()
+    deployed = function.update(target.bucket, key)
     if deployed != expected:
         raise DeployError(
             f"{function.name}: has the code {deployed}, not {expected}: another upload interfered. Deploy again"
         )
+    function.wait_until_settled()
+    version = function.publish(expected, key)
+    state = function.wait_until_settled(version.number)
+    echo(f"updated {function.name} and published version {version.number}; it is {state.state.lower()}")
+    return version
+
+
+def _release(
+    session: Any,  # noqa: ANN401 - as above
+    function: Function,
+    target: DeployTarget,
+    version: Version,
+    earlier: Sequence[int],
+) -> None:
+    """Move the alias to a version, and make its package the one with which a new stack starts."""
+    function.move_alias(target.alias, [version.number, *earlier])
+    source = {"Bucket": target.bucket, "Key": version.description}
+    _in_bucket(session, target, "copy_object", doing="copying in", Key=target.key, CopySource=source)
+
+
+def _restore(function: Function, target: DeployTarget, released: Sequence[int], failed: Version) -> str:
+    """Put the code of the alias back into ``$LATEST``, and return a sentence about what callers get now."""
+    if not released:
+        return f"No earlier version is known, so {function.name} keeps the new code"
+    stays = f"The alias {target.alias} stays at version {released[0]}"
+    version = failed if released[0] == failed.number else function.version(released[0])
+    if version == failed or not _is_release(version, target):
+        return f"{stays}, and $LATEST keeps the new code"
+    function.update(target.bucket, version.description)
+    function.wait_until_settled()
+    return f"{stays}, and $LATEST has its code again"
 
 
 def _event(file: Path, today: dt.date) -> Mapping[str, Any]:

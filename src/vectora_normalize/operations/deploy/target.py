@@ -8,6 +8,9 @@ from typing import Final
 CODE_KEY: Final = "lambda/ingest-normalize/latest.zip"
 """The key of the package in a code bucket, from which the templates in ``infra/`` read it."""
 
+ALIAS: Final = "live"
+"""The alias of the version that passed its test last."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeployTarget:
@@ -16,12 +19,14 @@ class DeployTarget:
     Args:
         bucket: The code bucket.
         function: Name of the function.
-        key: The key of the package in the bucket.
+        key: The key of the package that passed its test last, in the bucket.
+        alias: The alias of the version that passed its test last.
     """
 
     bucket: str
     function: str
     key: str = CODE_KEY
+    alias: str = ALIAS
 
     @classmethod
     def for_environment(
@@ -32,7 +37,11 @@ class DeployTarget:
             bucket=bucket or f"{project}-lambda-code-{env}", function=function or f"{project}-ingest-normalize-{env}"
         )
 
-    @property
-    def url(self) -> str:
-        """The S3 URL of the package."""
-        return f"s3://{self.bucket}/{self.key}"
+    def release_key(self, sha256: str) -> str:
+        """Return the key under which the package with this hash, in hexadecimal digits, stays in the bucket."""
+        folder, _, _ = self.key.rpartition("/")
+        return f"{folder}/releases/{sha256}.zip".removeprefix("/")
+
+    def url(self, key: str) -> str:
+        """Return the S3 URL of a key in the bucket."""
+        return f"s3://{self.bucket}/{key}"

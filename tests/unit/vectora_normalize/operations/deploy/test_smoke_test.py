@@ -33,15 +33,15 @@ def test_an_accepted_answer_may_have_a_note(ingested: int, normalized: int, note
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (ErrorType.UNKNOWN_CLIENT, "but the event or the configuration is wrong: 400 UnknownClient: why"),
-        (ErrorType.CONCURRENT_RUN, "but another run of the client is under way: 409 ConcurrentRun: why"),
-        (ErrorType.BEDROCK_REFUSED, "but sources or Bedrock failed: 502 BedrockRefused: why"),
+        (ErrorType.UNKNOWN_CLIENT, "because the event or the configuration is wrong: 400 UnknownClient: why"),
+        (ErrorType.CONCURRENT_RUN, "because another run of the client is under way: 409 ConcurrentRun: why"),
+        (ErrorType.BEDROCK_REFUSED, "because sources or Bedrock failed: 502 BedrockRefused: why"),
     ],
 )
 def test_a_refusal_is_a_failure_with_its_reason(kind: ErrorType, message: str) -> None:
     with pytest.raises(DeployError) as failed:
         check_answer(refused(RunRefusedError(kind, "why"), client_id="c", seconds=1))
-    assert str(failed.value) == f"the code is deployed, {message}"
+    assert str(failed.value) == f"the test failed, {message}"
 
 
 BODY = GOOD["body"]

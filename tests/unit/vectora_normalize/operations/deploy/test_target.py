@@ -7,7 +7,7 @@ from vectora_normalize.operations.deploy import DeployTarget
 
 def test_an_environment_determines_bucket_and_function() -> None:
     target = DeployTarget.for_environment("dev", project="vectora-inbox")
-    assert target.url == "s3://vectora-inbox-lambda-code-dev/lambda/ingest-normalize/latest.zip"
+    assert target.url(target.key) == "s3://vectora-inbox-lambda-code-dev/lambda/ingest-normalize/latest.zip"
     assert target.function == "vectora-inbox-ingest-normalize-dev"
 
 
