@@ -33,25 +33,38 @@ from bedrock_resilience import (
     TokenUsage,
     bedrock_runtime_client,
     classify,
+    protect,
     retry,
+    unprotect,
 )
 from bedrock_resilience.batch import AsyncOutcomeStream, OutcomeStream
 from bedrock_resilience.bedrock import request_tokens
+from bedrock_resilience.pacing import PacerStatus
+from bedrock_resilience.quotas import ServiceQuota, ServiceQuotas
 from bedrock_resilience.retrying import (
     AttemptContext,
     AttemptStarting,
+    CallCancelled,
+    CallFailed,
+    CallInfo,
+    CallStarted,
+    CallSucceeded,
+    PacingWait,
+    RetryScheduled,
     RetryStatistics,
     StatisticsListener,
+    StreamOpened,
     retrier_of,
     with_options,
 )
+from bedrock_resilience.telemetry import EmfListener, OpenTelemetryListener, PrometheusListener, StructlogListener
 from bedrock_resilience.testing import FakeClock, instant_retries, no_retries, scripted
 
 if TYPE_CHECKING:
     import random
 
     from bedrock_resilience import Clock, Pacer, Progress, SharedPacer
-    from bedrock_resilience.retrying import Jitter
+    from bedrock_resilience.retrying import Event, Jitter, Listener
 
 # --- decorated functions keep their signatures -----------------------------------------------------------------------
 
@@ -242,6 +255,8 @@ def retrier_surface(
     Retrier(listeners=[statistics])
     assert_type(statistics.snapshot(), RetryStatistics)
     assert_type(statistics.reset().calls, int)
+    BoundedExecutor(info=CallInfo(operation="Converse", model="m", region="eu-west-3"), listeners=[on_event])
+    Retrier(info=call_info, listeners=(on_event, LoggingListener()))
     BoundedExecutor(tokens=RequestTokens(700, 1_000)).retrier.replace(tokens=request_tokens)
     assert_type(request_tokens({"modelId": "m"}).settled(None).advised_max_tokens, int | None)
 
@@ -252,6 +267,53 @@ def before_attempt(starting: AttemptStarting) -> None:
     assert_type(starting.backoff_seconds, float)
     assert_type(starting.fault, Fault | None)
     assert_type(starting.error, BaseException | None)
+
+
+def call_info(question: str) -> CallInfo:
+    return CallInfo(operation="Converse", model=question)
+
+
+def on_event(event: Event) -> None:
+    assert_type(event.call_id, str)
+    assert_type(event.operation, str | None)
+    assert_type(event.model, str | None)
+    assert_type(event.region, str | None)
+    assert_type(event.tokens_reserved, int)
+    assert_type(event.token_usage, TokenUsage | None)
+    if isinstance(event, RetryScheduled):
+        assert_type(event.delay, float)
+        assert_type(event.error, BaseException)
+    elif isinstance(event, PacingWait):
+        assert_type(event.seconds, float)
+    elif isinstance(event, CallSucceeded):
+        assert_type(event.answer, object)
+    elif isinstance(event, CallFailed):
+        assert_type(event.reason, StopReason)
+        assert_type(event.error, BaseException | None)
+    elif isinstance(event, CallCancelled):
+        assert_type(event.error, BaseException)
+    elif isinstance(event, StreamOpened):
+        assert_type(event.attempts, int)
+    elif isinstance(event, CallStarted):
+        assert_type(event.pacer, PacerStatus | None)
+
+
+def listener_surface() -> None:
+    listeners: list[Listener] = [
+        LoggingListener(),
+        StatisticsListener(),
+        EmfListener(),
+        OpenTelemetryListener(),
+        PrometheusListener(),
+        StructlogListener(),
+        on_event,
+    ]
+    Retrier(listeners=listeners)
+    BoundedExecutor(listeners=listeners)
+    bedrock_runtime_client(listeners=listeners, policy=RetryPolicy(), pacer=AdaptivePacer(), budget=RetryBudget())
+    client = object()
+    assert_type(protect(client, listeners=listeners, deadline=Deadline.after(60)), object)
+    assert_type(unprotect(client), object)
 
 
 def print_progress(progress: Progress) -> None:
@@ -277,6 +339,18 @@ def pacer_surface(shared: SharedPacer) -> None:
         pacer.answered(reservation, 1.0, usage=None)
         pacer.throttled(reservation, 1.0)
         pacer.abandoned(reservation, 1.0)
+
+
+def quota_surface() -> None:
+    quota = Quota.from_service_quotas("eu.anthropic.claude-sonnet-4-6", region_name="eu-west-3", max_age=60)
+    assert_type(quota, Quota)
+    assert_type(quota.source, ServiceQuotas | None)
+    if quota.source is not None:
+        assert_type(quota.source.quotas, tuple[ServiceQuota, ...])
+        assert_type(quota.source.quotas[0].value, float)
+    mantle = Quota.mantle(input_tokens_per_minute=20_000_000, output_tokens_per_minute=4_000_000)
+    assert_type(mantle.share(0.5), Quota)
+    QuotaPacer(mantle)
 
 
 def client_surface() -> None:

@@ -15,7 +15,7 @@ from bedrock_resilience.clock import SYSTEM_CLOCK, running_trio
 from bedrock_resilience.retrying._callables import (
     is_coroutine_function,
     is_generator_function,
-    may_return_awaitable,
+    refuse_plain,
 )
 from bedrock_resilience.retrying._driver import refuse_attempt_timeout
 from bedrock_resilience.retrying._faults import classify as _classify
@@ -262,11 +262,7 @@ def _check_asynchronous(fn: Callable[..., object]) -> None:
             "BoundedExecutor: arun and astream need asyncio; under trio, start Retrier.acall for each item in a "
             "nursery, with a trio.CapacityLimiter"
         )
-    if not may_return_awaitable(fn):
-        raise TypeError(
-            f"BoundedExecutor: fn: got {fn!r}, which is not a coroutine function; use run or stream, or pass a "
-            "coroutine function (asyncio.to_thread makes one of a plain function)"
-        )
+    refuse_plain("BoundedExecutor", fn, "use run or stream")
 
 
 def _check_no_generator(fn: Callable[..., object]) -> None:

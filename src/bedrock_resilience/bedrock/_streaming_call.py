@@ -14,7 +14,7 @@ from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.pacing._status import status_of
 from bedrock_resilience.quotas import RequestTokens
 from bedrock_resilience.retrying._driver import emit
-from bedrock_resilience.retrying._events import CallFailed, CallSucceeded, StreamOpened
+from bedrock_resilience.retrying._events import CallCancelled, CallFailed, CallSucceeded, StreamOpened
 
 if TYPE_CHECKING:
     from bedrock_resilience._fault import Fault
@@ -50,13 +50,17 @@ class StreamingCall:
             emit(self._target, CallSucceeded(**self._facts(usage), answer=last))
 
     def failed(self, error: BaseException, usage: Usage | None) -> None:
-        """End the call as a failure after the stream was opened."""
+        """End the call as a failure after the stream was opened; an exception from outside cancels it."""
         fault = self._target.classify(error)
         self._release(usage, fault)
-        if self._opened is not None:
-            facts: dict[str, Any] = {**self._facts(usage), "fault": fault}
-            facts["throttles"] += fault in THROTTLES
-            emit(self._target, CallFailed(**facts, reason=StopReason.NOT_RETRYABLE, error=error))
+        if self._opened is None:
+            return
+        facts = self._facts(usage)
+        if not isinstance(error, Exception):  # Ctrl-C, a cancellation
+            emit(self._target, CallCancelled(**facts, error=error))
+            return
+        facts.update(fault=fault, throttles=facts["throttles"] + (fault in THROTTLES))
+        emit(self._target, CallFailed(**facts, reason=StopReason.NOT_RETRYABLE, error=error))
 
     def not_opened(self) -> None:
         """End the call without a stream; the retrier has notified the listeners."""

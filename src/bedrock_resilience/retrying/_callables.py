@@ -19,6 +19,8 @@ _STREAMS = {
     "bedrock_resilience": frozenset({"CheckedStream"}),
 }
 _AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
+# Plain functions of these return awaitables: run_in_executor, and the operations of a client of aiobotocore.
+_ASYNCHRONOUS_MODULES = ("asyncio", "aiobotocore")
 
 
 def is_coroutine_function(fn: object) -> bool:
@@ -32,12 +34,38 @@ def is_generator_function(fn: object) -> bool:
 
 
 def may_return_awaitable(fn: object) -> bool:
-    """Tell whether ``fn`` may be awaited: a coroutine function, a lambda, or one annotated to return an awaitable."""
+    """Tell whether ``fn`` may be awaited: a coroutine function, a lambda, or one annotated to return an awaitable.
+
+    So may the functions and methods of asyncio and aiobotocore, which say it in no way.
+    """
     return is_coroutine_function(fn) or any(
         getattr(body, "__name__", "") == "<lambda>"
         or any(name in str(getattr(body, "__annotations__", {}).get("return", "")) for name in _AWAITABLES)
+        or _is_asynchronous(body)
         for body in _bodies(fn)
     )
+
+
+def _is_asynchronous(body: object) -> bool:
+    owner = getattr(body, "__self__", None)  # of a method
+    modules = (getattr(body, "__module__", ""), *(cls.__module__ for cls in type(owner).__mro__))
+    return any(str(module).partition(".")[0] in _ASYNCHRONOUS_MODULES for module in modules)
+
+
+def refuse_plain(owner: str, fn: object, remedy: str) -> None:
+    """Refuse a function that cannot be awaited, before it is called: its request would be sent, and its answer lost.
+
+    Raises:
+        NotAwaitableError: It is neither a coroutine function nor one that may return an awaitable.
+    """
+    code = getattr(fn, "__code__", None)
+    if code is not None and code.co_flags & inspect.CO_COROUTINE:  # most are, and this is the quickest to see
+        return
+    if callable(fn) and not is_generator_function(fn) and not may_return_awaitable(fn):
+        raise NotAwaitableError(
+            f"{owner}: fn: got {fn!r}, which is not a coroutine function; {remedy}, or pass a coroutine function "
+            "(asyncio.to_thread makes one of a plain function)"
+        )
 
 
 class UnusableResultError(TypeError):

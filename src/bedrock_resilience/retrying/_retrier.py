@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bedrock_resilience._checks import Problem, function, has_methods, instance, number, refuse, wrong_type
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.retrying._callables import is_coroutine_function, is_generator_function
+from bedrock_resilience.retrying._callables import is_coroutine_function, is_generator_function, refuse_plain
 from bedrock_resilience.retrying._driver import (
     CallSettings,
     adrive,
@@ -152,7 +152,12 @@ class Retrier(CallSettings):
         """Await ``fn(*args, **kwargs)`` until it succeeds or the policy allows no further attempt.
 
         It raises what ``call`` raises. A cancellation is not retried.
+
+        Raises:
+            TypeError: ``fn`` cannot be awaited: it is a plain function. Nothing was sent. A lambda, and a function that
+                is annotated to return an awaitable, are called.
         """
+        refuse_plain("Retrier.acall", fn, "use Retrier.call")
         return await adrive(self, begin(self, args, kwargs), fn, args, kwargs)
 
     def __iter__(self) -> Iterator[AttemptContext]:

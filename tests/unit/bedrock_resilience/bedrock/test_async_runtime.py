@@ -25,7 +25,15 @@ from bedrock_resilience.bedrock import bedrock_runtime_client
 from bedrock_resilience.bedrock._families import text_of
 from bedrock_resilience.errors import ClientConfigurationError
 from bedrock_resilience.quotas import Usage
-from bedrock_resilience.retrying import CallFailed, CallStarted, CallSucceeded, Event, RetryScheduled, StreamOpened
+from bedrock_resilience.retrying import (
+    CallCancelled,
+    CallFailed,
+    CallStarted,
+    CallSucceeded,
+    Event,
+    RetryScheduled,
+    StreamOpened,
+)
 from bedrock_resilience.testing import (
     BrokenStream,
     FakeClock,
@@ -231,6 +239,8 @@ async def test_a_cancellation_releases_the_reservation(block: int) -> None:
         await task
     assert under_test.client.scripted.streams[0].closed
     assert under_test.pacer.open == []
+    # As the integrations report it; before the first content the stream has not been opened.
+    assert under_test.kinds == [CallStarted, *([StreamOpened] if block else []), CallCancelled]
 
 
 async def test_a_cancellation_in_a_wait_gives_the_reservation_back() -> None:

@@ -30,6 +30,7 @@ from bedrock_resilience.bedrock._families import text_of
 from bedrock_resilience.errors import ClientConfigurationError
 from bedrock_resilience.quotas import TokenUsage, Usage
 from bedrock_resilience.retrying._events import (
+    CallCancelled,
     CallFailed,
     CallInfo,
     CallStarted,
@@ -423,6 +424,7 @@ class TestStreams:
             stream.throw(KeyboardInterrupt())
         assert under_test.client.streams[0].closed
         assert under_test.pacer.open == []
+        assert under_test.kinds == [CallStarted, StreamOpened, CallCancelled]
 
     def test_an_error_that_is_not_retried_passes_through(self) -> None:
         error = validation_error(operation="ConverseStream")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import itertools
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from bedrock_resilience import BoundedExecutor, RetryPolicy
+from bedrock_resilience import BoundedExecutor, Retrier, RetryPolicy
 from bedrock_resilience.retrying._callables import is_coroutine_function, is_generator_function, may_return_awaitable
 from bedrock_resilience.testing import ScriptedBedrock, converse_events
 
@@ -93,6 +94,37 @@ async def test_arun_refuses_every_plain_function(fn: Callable[..., Any]) -> None
         await BoundedExecutor(2).arun(fn, range(50))
     with pytest.raises(TypeError, match="use run or stream"):
         BoundedExecutor(2).astream(fn, range(50))
+
+
+@pytest.mark.parametrize("fn", PLAIN)
+async def test_acall_refuses_every_plain_function_before_it_is_called(fn: Callable[..., Any]) -> None:
+    with pytest.raises(
+        TypeError, match=r"^Retrier\.acall: fn: got .*; use Retrier\.call, or pass a coroutine function"
+    ):
+        await Retrier().acall(fn, "item")
+
+
+async def test_acall_sends_nothing_for_a_plain_function() -> None:
+    client = ScriptedBedrock("never")
+    converse: Any = client.converse
+    with pytest.raises(TypeError, match="use Retrier"):
+        await Retrier().acall(converse, modelId="m")
+    assert client.calls == 0
+
+
+async def test_acall_accepts_what_may_be_awaited() -> None:
+    indirect: Callable[[object], Any] = lambda item: coroutine(item)  # noqa: E731, PLW0108 - that is the point
+    for fn in (coroutine, Methods().coroutine, AsyncCallable(), wrapped, annotated, indirect):
+        for form in forms(fn):
+            assert await Retrier().acall(form, 7) == 7
+
+
+async def test_functions_of_asynchronous_libraries_are_accepted_as_they_are() -> None:
+    loop = asyncio.get_running_loop()
+    assert await Retrier().acall(loop.run_in_executor, None, plain, 7) == 7
+    client = type("BedrockRuntime", (type("AioBaseClient", (Methods,), {"__module__": "aiobotocore.client"}),), {})()
+    assert may_return_awaitable(client.plain)  # its operations are plain functions that return coroutines
+    assert not may_return_awaitable(Methods().plain)
 
 
 @pytest.mark.parametrize("fn", GENERATORS)
