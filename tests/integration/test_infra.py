@@ -16,6 +16,7 @@ from support.cloudformation import TEMPLATES, load, resources
 from support.pages import ROOT
 from support.s3 import REGION, make_bucket, s3_client
 from vectora_normalize.operations.package.archive import write_archive
+from vectora_normalize.operations.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +109,8 @@ def test_alarms_filters_and_dashboard_are_accepted_by_their_services(account: Ac
         client.put_dashboard(**dashboard)
         alarms = client.describe_alarms(AlarmNamePrefix="watched-ingest-normalize-dev-")["MetricAlarms"]
         kinds = {alarm["AlarmName"].removeprefix("watched-ingest-normalize-dev-") for alarm in alarms}
-        assert kinds == {"duration", "errors", "failure-rate", "refused", "retry-rate", "unstarted"}
+        of_lambda = {"concurrency", "errors", "throttles"}
+        assert kinds == {rule.alarm for rule in RULES} | of_lambda | {"no-run"}
     with closing(account.client("logs")) as client:
         client.create_log_group(logGroupName="watched")
         for number, one in enumerate(made["AWS::Logs::MetricFilter"]):

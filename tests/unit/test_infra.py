@@ -21,7 +21,7 @@ from vectora_normalize.operations.deploy import DeployTarget
 from vectora_normalize.operations.deploy.function import HANDLERS
 from vectora_normalize.operations.monitoring import NAMESPACE, SERVICE
 from vectora_normalize.operations.package import Target
-from vectora_normalize.operations.report import Limits
+from vectora_normalize.operations.rules import RULES, Rule
 from vectora_normalize.pipeline.summary import counts, worker_counts
 from vectora_normalize.pipeline.worklist import WorkList
 from vectora_normalize.settings import Settings
@@ -168,45 +168,54 @@ class TestTheEnvironment:
 
 class TestMetrics:
     def alarms(self) -> dict[str, dict[str, Any]]:
+        """The alarms by the ends of their names."""
         stack = runtime("prod")
         found = [part["Properties"] for part in stack.values() if part["Type"] == "AWS::CloudWatch::Alarm"]
-        return {alarm["MetricName"]: alarm for alarm in found}
+        return {alarm["AlarmName"].partition("-prod-")[2]: alarm for alarm in found}
 
     def emitted(self) -> dict[str, Any]:
         counts = worker_counts(BatchReport(()), retried=(), dead_lettered=(), seconds=1.0)
         directive: dict[str, Any] = json.loads(metrics("r-1", **counts))["_aws"]["CloudWatchMetrics"][0]
         return directive
 
-    @pytest.mark.parametrize(
-        ("metric", "threshold"),
-        [
-            ("RetryRate", 100 * Limits().retry_rate),
-            ("FailureRate", 100 * Limits().failure_rate),
-            ("DurationSeconds", Limits().seconds),
-        ],
-    )
-    def test_the_alarms_are_on_what_is_emitted_at_the_limits_of_the_contract(
-        self, metric: str, threshold: float
-    ) -> None:
-        alarm, emitted = self.alarms()[metric], self.emitted()
-        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (threshold, "GreaterThanThreshold")
-        assert alarm["Statistic"] == "Maximum"
-        assert alarm["Namespace"] == emitted["Namespace"] == NAMESPACE
-        assert metric in {one["Name"] for one in emitted["Metrics"]}
-        dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
-        assert dimensions == {"Environment": "prod", "service": SERVICE}
-        assert [sorted(dimensions)] == emitted["Dimensions"]
-
-    @pytest.mark.parametrize("metric", ["RunsRefused", "ItemsUnstarted"])
-    def test_a_run_that_did_not_do_its_work_raises_an_alarm_though_its_rates_are_good(self, metric: str) -> None:
-        alarm = self.alarms()[metric]
-        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+    @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.alarm)
+    def test_the_alarms_are_on_what_a_run_emits(self, rule: Rule) -> None:
         todo = WorkList(items=(), entries={}, given_up=frozenset())
-        assert metric in counts(todo, BatchReport(()), sources_failed={}, refused=True, seconds=1.0)
+        of_run = counts(todo, BatchReport(()), (), failed_runs={}, refused=True, seconds=1.0)
+        directive = json.loads(metrics("r-1", **of_run))["_aws"]["CloudWatchMetrics"][0]
+        alarm = self.alarms()[rule.alarm]
+        watched = (
+            [alarm]
+            if "MetricName" in alarm
+            else [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+        )
+        for metric in watched:
+            assert metric["Namespace"] == directive["Namespace"] == NAMESPACE
+            assert metric["MetricName"] in {one["Name"] for one in directive["Metrics"]}
+            dimensions = {one["Name"]: one["Value"] for one in metric["Dimensions"]}
+            assert dimensions == {"Environment": "prod", "service": SERVICE}
+            assert [sorted(dimensions)] == directive["Dimensions"]
+
+    @pytest.mark.parametrize("metric", ["Attempts", "Retries", "ItemsAsked", "ItemsFailed", "DurationSeconds"])
+    def test_workers_emit_what_the_rates_are_made_of(self, metric: str) -> None:
+        assert metric in {one["Name"] for one in self.emitted()["Metrics"]}
 
     def test_a_killed_run_raises_an_alarm_though_it_emits_nothing(self) -> None:
-        alarm = self.alarms()["Errors"]
-        assert (alarm["Namespace"], alarm["Threshold"]) == ("AWS/Lambda", 0)
+        alarm = self.alarms()["errors"]
+        assert (alarm["Namespace"], alarm["MetricName"], alarm["Threshold"]) == ("AWS/Lambda", "Errors", 0)
+
+    def test_dev_has_an_alarm_for_more_than_one_execution_and_the_others_have_none(self) -> None:
+        assert "concurrency" not in self.alarms()
+        assert runtime("dev")["ConcurrencyAlarm"]["Properties"]["Threshold"] == 1
+
+    def test_a_day_without_a_run_raises_an_alarm_unless_that_is_switched_off(self) -> None:
+        alarm = self.alarms()["no-run"]
+        assert (alarm["MetricName"], alarm["Period"], alarm["TreatMissingData"]) == (
+            "RunsCompleted",
+            86400,
+            "breaching",
+        )
+        assert "NoRunAlarm" not in runtime("prod", ExpectDailyRun="false")
 
     def test_the_dashboard_shows_metrics_that_there_are(self) -> None:
         body = json.loads(runtime("stage")["Dashboard"]["Properties"]["DashboardBody"])

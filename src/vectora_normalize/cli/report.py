@@ -43,8 +43,9 @@ def report(
     Reads log files, output of `aws logs tail` and `aws logs filter-log-events`, exports of the CloudWatch console or to
     S3, and run-*.json of the data bucket, in any combination; a run that is described twice counts once.
 
-    Exit code: 0 where all is within the limits (20 % retries, 5 % failures, 4 minutes), 1 where a run is over one,
-    ended without a result or left items unstarted, 2 where there is nothing to assess.
+    The rules are those of the alarms. Exit code: 0 where all is within the limits (20 % retries, 5 % failures of what
+    was asked, 4 minutes), 1 where a run is over one, ended without a result, left items unstarted, kept nothing or has
+    a source that fails run after run, 2 where there is nothing to assess.
     """
     from vectora_normalize.operations.report import assess, find_runs  # noqa: PLC0415 - not for --help
 
@@ -127,7 +128,7 @@ def _show(runs: Sequence[RunNumbers], assessment: Assessment, effects: Sequence[
         table.add_row(
             Text(run.request_id or "(no id)", style="red" if run.timed_out or run.error_type else ""),
             *(_count(run.attempts), str(run.retries), _percent(run.retry_rate)),
-            *(_count(run.submitted), str(run.failed), _percent(run.failure_rate)),
+            *(_count(run.asked), str(run.failed), _percent(run.failure_rate)),
             _seconds(run.seconds),
             run.origin.name.lower(),
         )

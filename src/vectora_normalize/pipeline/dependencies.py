@@ -83,6 +83,7 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
         request_id: Its id.
         deadline: After it nothing begins; None: there is no limit.
         killed_at: When the process will be killed, some time after the deadline; None: it is not killed.
+        memory_megabytes: Memory of the function; None outside of Lambda.
         on_progress: Called after each item.
     """
 
@@ -90,6 +91,7 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     deadline: Deadline | None = None
     killed_at: dt.datetime | None = None
+    memory_megabytes: int | None = None
     on_progress: Callable[[Progress], object] | None = None
 
     @classmethod
@@ -107,12 +109,19 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
             now=now,
             request_id=request_id,
             deadline=Deadline.from_lambda_context(context, MARGIN_SECONDS, attempt=ATTEMPT_SECONDS),
+            memory_megabytes=_memory(context),
             killed_at=now + dt.timedelta(milliseconds=context.get_remaining_time_in_millis()),
         )
 
     def has_time(self, clock: Clock) -> bool:
         """Return whether anything may still begin."""
         return self.deadline is None or self.deadline.allows(clock.monotonic())
+
+
+def _memory(context: Any) -> int | None:  # noqa: ANN401 - as above
+    """Return the memory of the function in MB; Lambda states it as text."""
+    memory = str(getattr(context, "memory_limit_in_mb", ""))
+    return int(memory) if memory.isdecimal() else None
 
 
 @functools.lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bedrock_resilience import __version__
-from vectora_normalize.pipeline.summary import bedrock_numbers, item_reports, pacing_report, work_counts
+from vectora_normalize.pipeline.summary import bedrock_numbers, item_reports, items_asked, pacing_report, work_counts
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -36,8 +36,11 @@ class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
         work_list: The items of the run.
         batch: The outcomes of the items.
         refusal: Why the answer is a 502; None where it is a 200.
+        failed_runs: Source key to the runs in a row in which it failed, for sources that failed.
         shared_with: The run that was under way already; None where there was none.
         pacer: The pacer of the calls; None where they were not paced.
+        memory_megabytes: Memory of the function; None outside of Lambda.
+        store_requests: Requests to S3 until the report was written, by their price class.
         seconds: Seconds of each step, and ``total``.
     """
 
@@ -53,6 +56,9 @@ class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
     refusal: RunRefusedError | None
     shared_with: str | None
     pacer: Pacer | None
+    failed_runs: Mapping[str, int]
+    memory_megabytes: int | None
+    store_requests: Mapping[str, int]
     seconds: Mapping[str, float]
 
 
@@ -71,6 +77,7 @@ def run_report(inputs: ReportInputs) -> dict[str, Any]:
             "message": str(refusal) if refusal else None,
             "items_ingested": len(inputs.work_list.items),
             "items_normalized": len(inputs.batch.succeeded),
+            "items_asked": items_asked(inputs.batch, len(inputs.work_list.given_up)),
             "seconds": {name: round(value, 3) for name, value in inputs.seconds.items()},
             "request": {
                 "period_days": request.period_days,
@@ -85,7 +92,11 @@ def run_report(inputs: ReportInputs) -> dict[str, Any]:
             "work": work_counts(inputs.work_list, inputs.batch),
             "bedrock": bedrock_numbers(inputs.batch),
             "pacing": pacing_report(inputs.pacer, inputs.batch, inputs.settings.max_workers),
-            "sources": [source.to_dict() for source in inputs.ingested.sources],
+            "cost": _cost(inputs),
+            "sources": [
+                {**source.to_dict(), "failed_runs": inputs.failed_runs.get(source.source_key, 0)}
+                for source in inputs.ingested.sources
+            ],
             "disabled_sources": inputs.plan.disabled,
             "skipped_sources": inputs.plan.skipped,
             "warnings": inputs.plan.warnings,
@@ -97,6 +108,25 @@ def run_report(inputs: ReportInputs) -> dict[str, Any]:
     )
     decoded: dict[str, Any] = msgspec.json.decode(report)  # dates, enums and tuples as JSON types
     return decoded
+
+
+def _cost(inputs: ReportInputs) -> dict[str, Any]:
+    """Return what the run used of everything that AWS charges for. Prices change, and differ by region and model."""
+    tokens, seconds, memory = inputs.batch.tokens, inputs.seconds["total"], inputs.memory_megabytes
+    return {
+        "bedrock": {
+            "requests": inputs.batch.attempts,
+            "input_tokens": tokens.input_tokens if tokens else 0,
+            "output_tokens": tokens.output_tokens if tokens else 0,
+            "requests_of_unknown_usage": tokens.unknown if tokens else 0,
+        },
+        "s3": inputs.store_requests,
+        "lambda": {
+            "seconds": round(seconds, 3),
+            "memory_megabytes": memory,
+            "gigabyte_seconds": None if memory is None else round(seconds * memory / 1024, 3),
+        },
+    }
 
 
 def _relevant_settings(settings: Settings) -> dict[str, Any]:

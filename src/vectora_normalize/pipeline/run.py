@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience import BatchReport, Fault, ItemOutcome
@@ -27,10 +27,12 @@ from vectora_normalize.pipeline.daily_items import DailyItems
 from vectora_normalize.pipeline.keys import ObjectKeys, add_rows, to_json
 from vectora_normalize.pipeline.plan import make_plan
 from vectora_normalize.pipeline.report import ReportInputs, run_report
+from vectora_normalize.pipeline.source_health import count_failed_runs
 from vectora_normalize.pipeline.summary import RunSummary, counts, counts_by_source
 from vectora_normalize.pipeline.worklist import DRY_RUN, QUEUED, WorkList, make_work_list
 from vectora_normalize.sources.article_cache import ArticleCache
 from vectora_normalize.sources.collect import ingest
+from vectora_normalize.storage.counting import CountingStore
 from vectora_normalize.storage.expiry import RunClock
 from vectora_normalize.storage.leases import Lease
 from vectora_normalize.storage.objects import BucketMissingError, StoreError, TransientStoreError
@@ -90,14 +92,15 @@ class _Run:
         self.run_id = f"{self.keys.safe_request_id}-{uuid.uuid4().hex[:8]}"
         run_clock = RunClock(invocation.now, dependencies.clock)
         # What a run reads and writes once is tried again for long; the operations on one item fail that item.
+        self.counted = CountingStore(dependencies.config), CountingStore(dependencies.data)
         self.config, self.data = (
             PersistentStore(store, clock=dependencies.clock, has_time=lambda: self._is_alive(run_clock))
-            for store in (dependencies.config, dependencies.data)
+            for store in self.counted
         )
         data = self.data
         self.lease = Lease(data, self.keys.lease, owner=self.run_id, run_clock=run_clock, until=invocation.killed_at)
         self.cache = ResponseCache(
-            dependencies.data,
+            self.counted[1],
             request.client_id,
             run_id=self.run_id,
             run_clock=run_clock,
@@ -131,7 +134,7 @@ class _Run:
             batch, error = self._process_items(work_list, normalizer)
             self.stopwatch.lap("normalize")
             refusal = _refusal(ingested, batch)
-            if refusal is None:
+            if refusal is None or batch.succeeded:
                 self._store_items(batch)
             self._save_backlog(work_list, batch, normalizer)
             self.stopwatch.lap("store")
@@ -174,7 +177,7 @@ class _Run:
         deadline = self.invocation.deadline
         filters = plan.client.content_filters
         until = deadline.at if deadline else None
-        cache = ArticleCache(self.dependencies.data, self.invocation.now)
+        cache = ArticleCache(self.counted[1], self.invocation.now)
         return ingest(plan.sources, plan.window, filters, self.dependencies.fetcher, until=until, cache=cache)
 
     def _store_raw(self, ingested: IngestResult) -> None:
@@ -268,6 +271,12 @@ class _Run:
                 unfinished.append(self.backlog.record(entry, outcome, normalizer.prepare(outcome.item).key))
         self.backlog.finish(unfinished)
 
+    def _store_requests(self) -> dict[str, int]:
+        total: Counter[str] = Counter()
+        for store in self.counted:
+            total.update(store.requests)
+        return dict(total)
+
     def _summarize(
         self,
         plan: Plan,
@@ -278,6 +287,10 @@ class _Run:
         shared_with: str | None,
     ) -> RunSummary:
         failed = {source.source_key: source.failure is not None for source in ingested.sources}
+        failed_runs: dict[str, int] = {}
+        if not self.request.dry_run:
+            client_id, clock = self.request.client_id, self.dependencies.clock
+            failed_runs = count_failed_runs(self.data, client_id, failed, clock=clock)
         seconds = self.stopwatch.total
         inputs = ReportInputs(
             request=self.request,
@@ -292,8 +305,12 @@ class _Run:
             refusal=refusal,
             shared_with=shared_with,
             pacer=self.dependencies.pacer,
+            failed_runs=failed_runs,
+            memory_megabytes=self.invocation.memory_megabytes,
+            store_requests=self._store_requests(),
             seconds={**self.stopwatch.laps, "total": seconds},
         )
+        has_items = (refusal is None or bool(batch.succeeded)) and not self.request.dry_run
         return RunSummary(
             client_id=self.request.client_id,
             items_ingested=len(work_list.items),
@@ -303,11 +320,18 @@ class _Run:
             # A dry run is none that an alarm may judge, or miss.
             counts=_DRY_RUN_COUNTS
             if self.request.dry_run
-            else counts(work_list, batch, sources_failed=failed, refused=refusal is not None, seconds=seconds),
+            else counts(
+                work_list,
+                batch,
+                ingested.sources,
+                failed_runs=failed_runs,
+                refused=refusal is not None,
+                seconds=seconds,
+            ),
             by_source={} if self.request.dry_run else counts_by_source(batch, failed),
             report=run_report(inputs),
             report_key=self.keys.report,
-            items_key=self.keys.items if refusal is None and not self.request.dry_run else None,
+            items_key=self.keys.items if has_items else None,
         )
 
 
@@ -334,7 +358,8 @@ def _refusal(ingested: IngestResult, batch: Batch) -> RunRefusedError | None:
     if ingested.all_failed:
         failures = [f"{source.source_key}: {source.message}" for source in ingested.sources]
         return RunRefusedError(ErrorType.ALL_SOURCES_FAILED, f"sources: all {len(failures)} of them failed", *failures)
-    if batch.succeeded:
+    # What earlier runs paid for is delivered whatever happens; it says nothing about the calls of this one.
+    if any(value["origin"] == "bedrock" for value in batch.values):
         return None
     for outcome in batch.failed:
         if outcome.fault is not None and outcome.fault.fatal:

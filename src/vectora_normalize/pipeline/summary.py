@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vectora_normalize import contract
 from vectora_normalize.normalize.extraction import item_id
+from vectora_normalize.pipeline.source_health import FAILED_RUNS
 from vectora_normalize.pipeline.worklist import QUEUED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sized
+    from collections.abc import Mapping, Sequence, Sized
 
     from bedrock_resilience import ItemOutcome
     from bedrock_resilience.pacing import Pacer, PacerStatus
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
     from vectora_normalize.pipeline.worklist import Batch, WorkList
+    from vectora_normalize.sources.collect import SourceReport
 
 # The status of an outcome, as a metric.
 _ITEMS: Final = {"succeeded": "ItemsNormalized", "failed": "ItemsFailed", "unstarted": "ItemsUnstarted"}
@@ -125,20 +127,42 @@ def work_counts(work_list: WorkList, batch: Batch) -> dict[str, int]:
 
 
 def counts(
-    work_list: WorkList, batch: Batch, *, sources_failed: Mapping[str, bool], refused: bool, seconds: float
+    work_list: WorkList,
+    batch: Batch,
+    sources: Sequence[SourceReport],
+    *,
+    failed_runs: Mapping[str, int],
+    refused: bool,
+    seconds: float,
 ) -> dict[str, float]:
-    """Return the metrics of a run; names that end in ``Rate`` are percentages."""
-    work, failed = work_counts(work_list, batch), sum(sources_failed.values())
+    """Return the metrics of a run; names that end in ``Rate`` are percentages.
+
+    Args:
+        work_list: The items of the run.
+        batch: Their outcomes.
+        sources: The reports of the sources.
+        failed_runs: Source key to the runs in a row in which it failed.
+        refused: Whether the answer is a 502.
+        seconds: Duration of the run.
+    """
+    work, failed = work_counts(work_list, batch), sum(1 for source in sources if source.failure is not None)
+    entries, kept = (sum(getattr(source.counts, name) for source in sources) for name in ("entries", "kept"))
     return {
-        **_batch_counts(batch, seconds),
+        **_batch_counts(batch, seconds, given_up=work["given_up"]),
         "ItemsIngested": batch.submitted,
+        "ItemsGivenUp": work["given_up"],
+        "EntriesFound": entries,
+        "EntriesKept": kept,
         "ItemsUnstarted": len(batch.unstarted) - work["queued"],
         "ItemsReused": work["reused"] + work["joined"],
         "ItemsResumed": work["resumed"],
         "ItemsQueued": work["queued"],
-        "SourcesRead": len(sources_failed) - failed,
+        "SourcesRead": len(sources) - failed,
         "SourcesFailed": failed,
+        "SourcesFailingRepeatedly": sum(1 for runs in failed_runs.values() if runs >= FAILED_RUNS),
+        "RunsNothingKept": float(bool(entries) and not kept),
         "RunsRefused": float(refused),
+        "RunsCompleted": float(not refused),
     }
 
 
@@ -170,8 +194,19 @@ def worker_counts(batch: Batch, *, retried: Sized, dead_lettered: Sized, seconds
     }
 
 
-def _batch_counts(batch: Batch, seconds: float) -> dict[str, float]:
+def items_asked(batch: Batch, given_up: int = 0) -> int:
+    """Return the number of items that the failure rate is over: a request was sent for them, or failed before it could.
+
+    Args:
+        batch: The items.
+        given_up: Those of them for which no request is sent any more.
+    """
+    return sum(1 for outcome in batch.outcomes if outcome.attempts or outcome.status == "failed") - given_up
+
+
+def _batch_counts(batch: Batch, seconds: float, *, given_up: int = 0) -> dict[str, float]:
     numbers, tokens = bedrock_numbers(batch), batch.tokens
+    asked, failed = items_asked(batch, given_up), len(batch.failed) - given_up
     # Where no usage is known, what was reserved of a quota is unknown too; a zero would be a false statement.
     known: dict[str, float] = {}
     if tokens is not None and tokens.answers:
@@ -181,9 +216,10 @@ def _batch_counts(batch: Batch, seconds: float) -> dict[str, float]:
         "Retries": batch.retries,
         "Throttles": batch.throttles,
         "RetryRate": 100 * batch.retry_rate,
-        "FailureRate": 100 * batch.failure_rate,
+        "FailureRate": 100 * failed / asked if asked else 0.0,
+        "ItemsAsked": asked,
         "ItemsNormalized": len(batch.succeeded),
-        "ItemsFailed": len(batch.failed),
+        "ItemsFailed": failed,
         "ItemsUnstarted": len(batch.unstarted),
         "InputTokens": numbers["input_tokens"],
         "OutputTokens": numbers["output_tokens"],

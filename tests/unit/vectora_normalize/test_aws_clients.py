@@ -6,6 +6,7 @@ import datetime as dt
 import gc
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -226,3 +227,10 @@ class TestParts:
 )
 def test_the_endpoints_of_the_runtime_are_no_sources(environ: dict[str, str], endpoints: tuple[str, ...]) -> None:
     assert runtime_endpoints(environ) == endpoints
+
+
+@pytest.mark.parametrize(("memory", "megabytes"), [("512", 512), (1024, 1024), (None, None), ("much", None)])
+def test_the_memory_of_the_function_is_read_from_its_context(memory: object, megabytes: int | None) -> None:
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 1000, memory_limit_in_mb=memory)
+    now = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
+    assert Invocation.from_lambda_context(context, now=now, request_id="r").memory_megabytes == megabytes

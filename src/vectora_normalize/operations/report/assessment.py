@@ -1,8 +1,8 @@
-"""The limits of the alarms, applied to runs, and what to change.
+"""The rules of the alarms (``vectora_normalize.operations.rules``), applied to runs, and what to change.
 
-Each run is compared with the limits on its own, as the alarms do. The advice on Bedrock calls is the library's
-(``bedrock_resilience.simulation.recommend``) under the names of the Lambda's environment variables; durations, errors
-and unstarted items are added here.
+Each run is compared with the limits on its own; the alarms take the runs of five minutes together. The advice on
+Bedrock calls is the library's (``bedrock_resilience.simulation.recommend``) under the names of the Lambda's environment
+variables; durations, errors and unstarted items are added here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.simulation import recommend, recommend_max_tokens
+from vectora_normalize.operations.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,21 +34,6 @@ _LAMBDA_VALUES: Final = {"pacer": "auto"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The thresholds of the alarms in infra/s1-runtime.yaml.
-
-    Args:
-        retry_rate: Retries over attempts, 0 to 1.
-        failure_rate: Failed over submitted items, 0 to 1.
-        seconds: Duration of one run.
-    """
-
-    retry_rate: float = 0.20
-    failure_rate: float = 0.05
-    seconds: float = 240.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """The totals of all runs, the limits they exceed, and what to change.
 
@@ -55,12 +41,12 @@ class Assessment:
         runs: Number of runs.
         attempts: Requests sent to Bedrock, over the runs where it is known; None where it is known of none.
         retries: Retries of the same runs; of all runs where no attempts are known.
-        submitted: Items, over the runs where it is known; None where it is known of none.
+        submitted: Items that the runs asked Bedrock for, where it is known; None where it is known of none.
         failed: Failed items of the same runs; of all runs where no items are known.
         longest_seconds: Duration of the longest run; None where no duration is known.
         tokens: Tokens that were reserved of the quota, and how they were used, over the runs where it is known; None
             where it is known of none.
-        breaches: One text for each limit that a run exceeds; empty where there is none.
+        breaches: One text for each rule that a run breaks; empty where there is none.
         advice: One text for each change.
     """
 
@@ -81,14 +67,14 @@ class Assessment:
 
     @property
     def failure_rate(self) -> float | None:
-        """Failed over submitted items, 0 to 1; None where the items are not known."""
+        """Failed over asked items, 0 to 1; None where the items are not known."""
         return None if self.submitted is None else self.failed / max(self.submitted, 1)
 
 
-def assess(runs: Sequence[RunNumbers], limits: Limits = Limits()) -> Assessment:
-    """Add up the runs, compare each with the limits, and collect the advice."""
+def assess(runs: Sequence[RunNumbers]) -> Assessment:
+    """Add up the runs, compare each with the rules of the alarms, and collect the advice."""
     attempts, retries = _sums([(run.attempts, run.retries) for run in runs])
-    submitted, failed = _sums([(run.submitted, run.failed) for run in runs])
+    submitted, failed = _sums([(run.asked, run.failed) for run in runs])
     usages = [run.tokens for run in runs if run.tokens is not None]
     tokens = sum(usages[1:], usages[0]) if usages else None
     return Assessment(
@@ -99,7 +85,7 @@ def assess(runs: Sequence[RunNumbers], limits: Limits = Limits()) -> Assessment:
         failed=failed,
         longest_seconds=max((run.seconds for run in runs if run.seconds is not None), default=None),
         tokens=tokens,
-        breaches=tuple(breach for run in runs for breach in _breaches(run, limits)),
+        breaches=tuple(breach for run in runs for breach in _breaches(run)),
         advice=(*_advice(runs), *_token_advice(tokens)),
     )
 
@@ -122,20 +108,13 @@ def _sums(pairs: Sequence[tuple[int | None, int]]) -> tuple[int | None, int]:
     return sum(total for total, _ in known), sum(part for _, part in known)
 
 
-def _breaches(run: RunNumbers, limits: Limits) -> Iterable[str]:
+def _breaches(run: RunNumbers) -> Iterable[str]:
     name = run.request_id or "runs without a request id"
     if run.error_type is not None:
         yield f"{name}: ended without a result: {run.error_type}"
-    elif run.unstarted:
-        yield f"{name}: {run.unstarted} items not started"
-    if run.retry_rate is not None and run.retry_rate > limits.retry_rate:
-        yield f"{name}: retry rate {run.retry_rate:.1%}, over {limits.retry_rate:.0%}"
-    if run.failure_rate is not None and run.failure_rate > limits.failure_rate:
-        yield f"{name}: final failure rate {run.failure_rate:.1%}, over {limits.failure_rate:.0%}"
+    yield from (f"{name}: {breach}" for rule in RULES if (breach := rule.breach(run.counts)) is not None)
     if run.timed_out:
         yield f"{name}: timed out after {run.seconds:.0f} s"
-    elif run.seconds is not None and run.seconds > limits.seconds:
-        yield f"{name}: took {run.seconds:.0f} s, over {limits.seconds:.0f} s"
 
 
 def _advice(runs: Sequence[RunNumbers]) -> Iterable[str]:

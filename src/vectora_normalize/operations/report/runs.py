@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from bedrock_resilience import Fault, RetryPolicy, TokenUsage
 from bedrock_resilience.simulation import RunStats
 from vectora_normalize.contract import ErrorType
+from vectora_normalize.pipeline.source_health import FAILED_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,6 +68,9 @@ class RunNumbers:
         submitted: Items to be normalised; None where it is not known.
         failed: Items that failed for good.
         seconds: Duration of the run; None where it is not known.
+        asked_items: Items for which the run asked Bedrock; None where only those submitted are known.
+        nothing_kept: Whether the sources had entries, and none was kept.
+        failing_sources: Sources that failed in several runs in a row.
         unstarted: Items that were not started, without those that were queued for workers.
         error_type: ``error_type`` of a response that is not 200; None where there was none.
         timed_out: Whether Lambda ended the run at its timeout.
@@ -83,6 +87,9 @@ class RunNumbers:
     submitted: int | None
     failed: int
     seconds: float | None
+    asked_items: int | None = None
+    nothing_kept: bool = False
+    failing_sources: int = 0
     unstarted: int = 0
     error_type: str | None = None
     timed_out: bool = False
@@ -102,8 +109,29 @@ class RunNumbers:
 
     @property
     def failure_rate(self) -> float | None:
-        """Failed over submitted items, 0 to 1; None where the items are not known."""
-        return None if self.submitted is None else self.failed / max(self.submitted, 1)
+        """Failed over asked items, 0 to 1; None where the items are not known."""
+        return None if self.asked is None else self.failed / max(self.asked, 1)
+
+    @property
+    def asked(self) -> int | None:
+        """The items that the failure rate is over; None where it is not known."""
+        return self.submitted if self.asked_items is None else self.asked_items
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """The numbers under the names of the metrics, for the rules; those that are not known are left out."""
+        known: dict[str, float | None] = {
+            "Attempts": self.attempts,
+            "Retries": self.retries,
+            "ItemsAsked": self.asked,
+            "ItemsFailed": self.failed,
+            "RunsNothingKept": float(self.nothing_kept),
+            "SourcesFailingRepeatedly": self.failing_sources,
+            # Of a run without a result it is known that nothing was done, and of one that was killed, how long it took.
+            "ItemsUnstarted": self.unstarted if self.error_type is None else None,
+            "DurationSeconds": None if self.timed_out else self.seconds,
+        }
+        return {name: value for name, value in known.items() if value is not None}
 
 
 def find_runs(lines: Iterable[LogLine]) -> list[RunNumbers]:
@@ -217,9 +245,24 @@ def _of_report(fields: Mapping[str, Any]) -> RunNumbers | None:
         return None
     queued = _number(_object(fields.get("work")).get("queued")) or 0
     numbers["unstarted"] = max((_number(bedrock.get("unstarted")) or 0) - queued, 0)
+    work = _object(fields.get("work"))
+    given_up = int(_number(work.get("given_up")) or 0)
+    numbers["failed"] = max((numbers["failed"] or 0) - given_up, 0)
     faults = {name: int(count) for name, count in _object(bedrock.get("faults")).items() if _number(count) is not None}
     run = _run(fields, Origin.REPORT, numbers, _number(seconds.get("total")), faults)
-    return replace(run, tokens=_tokens(_object(bedrock.get("tokens"))), stats=_stats_of_report(fields, bedrock))
+    asked = _number(fields.get("items_asked"))
+    sources = [_object(source) for source in _list(fields.get("sources"))]
+    entries, kept = (
+        sum(_number(_object(source.get("counts")).get(name)) or 0 for source in sources) for name in ("entries", "kept")
+    )
+    return replace(
+        run,
+        asked_items=None if asked is None else int(asked),
+        nothing_kept=bool(entries) and not kept,
+        failing_sources=sum(1 for source in sources if (_number(source.get("failed_runs")) or 0) >= FAILED_RUNS),
+        tokens=_tokens(_object(bedrock.get("tokens"))),
+        stats=_stats_of_report(fields, bedrock),
+    )
 
 
 def _stats_of_report(fields: Mapping[str, Any], bedrock: Mapping[str, Any]) -> RunStats | None:
@@ -259,7 +302,16 @@ def _of_metrics(fields: Mapping[str, Any]) -> RunNumbers | None:
         "failed": failed,
         "unstarted": unstarted,
     }
-    return _run(fields, Origin.METRICS, numbers, _number(fields.get("DurationSeconds")), {})
+    run = _run(fields, Origin.METRICS, numbers, _number(fields.get("DurationSeconds")), {})
+    asked, nothing_kept, failing = (
+        _number(fields.get(name)) for name in ("ItemsAsked", "RunsNothingKept", "SourcesFailingRepeatedly")
+    )
+    return replace(
+        run,
+        asked_items=None if asked is None else int(asked),
+        nothing_kept=bool(nothing_kept),
+        failing_sources=int(failing or 0),
+    )
 
 
 def _run(
@@ -286,6 +338,10 @@ def _number(value: object) -> float | None:
     if isinstance(value, list) and len(cast("list[object]", value)) == 1:
         value = cast("list[object]", value)[0]
     return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
+
+
+def _list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def _object(value: object) -> Mapping[str, Any]:

@@ -88,7 +88,7 @@ class System:
 
     def stored(self) -> list[str]:
         """The keys that readers use; the state that runs share is left out."""
-        ours = ("normalized/small/items/", "normalized/small/outstanding/")
+        ours = ("normalized/small/items/", "normalized/small/outstanding/", "normalized/small/sources.json")
         return [key for key in self.data.list("") if not key.startswith(ours)]
 
     def cached(self) -> list[str]:
@@ -281,6 +281,10 @@ def test_the_counts_are_those_of_the_metrics(system: System) -> None:
         "Throttles": 2,
         "RetryRate": pytest.approx(100 / 3),
         "FailureRate": 50.0,
+        "ItemsAsked": 2,
+        "ItemsGivenUp": 0,
+        "EntriesFound": 2,
+        "EntriesKept": 2,
         "ItemsIngested": 2,
         "ItemsNormalized": 1,
         "ItemsFailed": 1,
@@ -290,13 +294,36 @@ def test_the_counts_are_those_of_the_metrics(system: System) -> None:
         "ItemsQueued": 0,
         "SourcesRead": 1,
         "SourcesFailed": 1,
+        "SourcesFailingRepeatedly": 0,
+        "RunsNothingKept": 0,
         "RunsRefused": 0,
+        "RunsCompleted": 1,
         "InputTokens": 700,
         "OutputTokens": 100,
         "TokensReserved": 1_700,
         "TokensOverReserved": 500,
         "PacingSeconds": 0,
     }
+
+
+def test_the_report_has_what_the_run_used(system: System) -> None:
+    invocation = Invocation(now=NOW, request_id="r-1", memory_megabytes=512)
+    report = run(RunRequest(client_id="small"), system.dependencies(), invocation).report
+    cost = report["cost"]
+    assert cost["bedrock"] == {
+        "requests": 3,
+        "input_tokens": 2_100,
+        "output_tokens": 300,
+        "requests_of_unknown_usage": 0,
+    }
+    # Three responses, with a look-up, a claim and a write each, and what the run itself reads and writes.
+    assert cost["s3"]["reads"] > 3
+    assert cost["s3"]["writes"] > 6
+    assert cost["lambda"]["memory_megabytes"] == 512
+    assert cost["lambda"]["gigabyte_seconds"] == pytest.approx(cost["lambda"]["seconds"] / 2, abs=0.001)
+    again = system.run().report["cost"]
+    assert again["bedrock"] == {**dict.fromkeys(cost["bedrock"], 0)}
+    assert again["lambda"]["gigabyte_seconds"] is None
 
 
 def test_a_failed_item_is_reported_with_its_fault_and_its_cost(system: System) -> None:
