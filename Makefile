@@ -57,6 +57,7 @@ bench: $(BIN)/pytest  ## run all benchmarks
 	$(BIN)/python -m benchmarks.pacing
 	$(BIN)/python -m benchmarks.pacing.wire
 	$(BIN)/python -m benchmarks.emulator
+	$(BIN)/python -m benchmarks.moto_side_by_side
 	$(BIN)/python -m benchmarks.shared_pacing
 	$(BIN)/python -m benchmarks.normalize.kills
 	$(BIN)/python -m benchmarks.normalize.scale_out

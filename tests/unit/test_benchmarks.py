@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks import cold_start, protect
+from benchmarks import cold_start, moto_side_by_side, protect
 from benchmarks.core import calls, executor, imports, memory, sdk
 from benchmarks.core.__main__ import Target, targets
 from benchmarks.core.measuring import Measured, best, sleepless
@@ -182,3 +182,32 @@ def test_the_share_of_protection_is_of_the_whole_call() -> None:
     bare = Measured("bare", "µs", {sdk.ALONE: 500.0, protect.PROTECTED: 510.0}, sdk.ALONE)
     whole = Measured("whole", "µs", {sdk.ALONE: 1_000.0, protect.PROTECTED: 900.0}, sdk.ALONE)
     assert protect.added_share(bare, whole) == pytest.approx(0.01)
+
+
+class TestMotoSideBySide:
+    def test_each_call_is_judged_on_both_servers(self) -> None:
+        chosen = moto_side_by_side.cases([moto_side_by_side.CLAUDE])
+        results = moto_side_by_side.compare(chosen)
+        assert [case for case, _, _ in results] == chosen
+        assert {case.operation for case, ours, _ in results if ours.verdict == "not implemented"} == {
+            "CreateModelInvocationJob",
+            "GetModelInvocationJob",
+            "ListModelInvocationJobs",
+            "StopModelInvocationJob",
+        }
+        assert [(case.operation, str(ours)) for case, ours, _ in results if ours.verdict == "wrong"] == []
+        verdicts = {(case.operation, moto.verdict) for case, _, moto in results}
+        assert ("Converse", "not implemented") in verdicts or ("Converse", "works") in verdicts
+        assert all(moto.verdict == "works" or moto.reason for _, _, moto in results)
+
+    def test_the_table_counts_the_calls(self) -> None:
+        works, wrong = moto_side_by_side.Result("works"), moto_side_by_side.Result("wrong", "no text")
+        results = [(case, works, wrong) for case in moto_side_by_side.cases()]
+        lines = moto_side_by_side.counts(results).splitlines()
+        assert lines[0].startswith(f"| {len(results)} calls |")
+        assert [line.split("|")[2:-1] for line in lines[2:]] == [
+            [f" {len(results)} ", " 0 ", " 0 "],
+            [" 0 ", f" {len(results)} ", " 0 "],
+        ]
+        assert "| Converse | 12 | works | wrong: no text |" in moto_side_by_side.table(results)
+        assert len(results) == 61  # docs/emulator.md says so
