@@ -6,17 +6,28 @@ import datetime as dt
 import json
 import logging
 import re
-from typing import Any
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
+from bedrock_resilience.emulator import BedrockEmulator
 from bedrock_resilience.quotas import Quota, QuotaAdmission, QuotaLedger, Usage
-from support.deployment import CATALOG, CLIENT, Context, Deployment
+from bedrock_resilience.testing import FakeClock
+from support.deployment import CATALOG, CLIENT, Context, Deployment, deployed, function_process
 from support.schemas import conforms
 from vectora_normalize.handler import lambda_handler
 from vectora_normalize.items import KINDS, RawItem, items_schema
 from vectora_normalize.normalize import extraction
 from vectora_normalize.pipeline import dependencies as wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from bedrock_resilience.clock import Clock
+    from vectora_normalize.settings import Settings
 
 DEPOT = "press_sector__depot_dispatch"
 NORDLAI = "press_corporate__nordlai"
@@ -28,24 +39,47 @@ def event(**fields: object) -> dict[str, object]:
     return {"client_id": "lai_weekly", **fields}
 
 
+def on_clock(clock: Clock) -> Callable[[Settings], wiring.Dependencies]:
+    """The dependencies of the function, with another clock."""
+
+    def dependencies(settings: Settings) -> wiring.Dependencies:
+        return msgspec.structs.replace(wiring.aws_dependencies(settings), clock=clock)
+
+    return dependencies
+
+
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-class TestARunThatIsDone:
-    def test_the_answer_has_exactly_the_four_keys(self, deployment: Deployment) -> None:
-        answer = lambda_handler(event(period_days=7), Context())
-        seconds = answer["body"].pop("execution_time_seconds")
-        assert answer == {
-            "statusCode": 200,
-            "body": {"client_id": "lai_weekly", "items_ingested": 112, "items_normalized": 112},
-        }
-        assert isinstance(seconds, float)
-        assert deployment.emulator.requests == 112
+@dataclass(frozen=True)
+class Run:
+    """A run that is done: its answer, and the deployment with what it has stored."""
 
-    def test_the_items_conform_to_their_schema_and_are_grounded(self, deployment: Deployment) -> None:
-        lambda_handler(event(), Context())
-        items = deployment.items()
+    answer: dict[str, Any]
+    deployment: Deployment
+
+
+@pytest.fixture(scope="module")
+def all_items(aws_url: str) -> Generator[Run]:
+    """A run of all sources, ``1b7c4d``; it takes seconds, and is done once for the tests that only look at it."""
+    with BedrockEmulator() as emulator, deployed(aws_url, emulator) as deployment:
+        with function_process(deployment):
+            answer = lambda_handler(event(period_days=7), Context("1b7c4d"))
+        yield Run(answer, deployment)
+
+
+class TestARunThatIsDone:
+    def test_the_answer_has_exactly_the_four_keys(self, all_items: Run) -> None:
+        assert set(all_items.answer) == {"statusCode", "body"}
+        body = dict(all_items.answer["body"])
+        assert isinstance(body.pop("execution_time_seconds"), float)
+        assert all_items.answer["statusCode"] == 200
+        assert body == {"client_id": "lai_weekly", "items_ingested": 112, "items_normalized": 112}
+        assert all_items.deployment.emulator.requests == 112
+
+    def test_the_items_conform_to_their_schema_and_are_grounded(self, all_items: Run) -> None:
+        items = all_items.deployment.items()
         assert conforms(items, items_schema())
         assert len({item["content_hash"] for item in items}) == len(items) == 112
         for item in items:
@@ -54,8 +88,8 @@ class TestARunThatIsDone:
         assert sum(len(item["companies_in_scopes"]) for item in items) > 50
         assert len({item["event_type"] for item in items}) > 4
 
-    def test_the_report_accounts_for_every_source_and_every_item(self, deployment: Deployment) -> None:
-        answer = lambda_handler(event(), Context("1b7c4d"))
+    def test_the_report_accounts_for_every_source_and_every_item(self, all_items: Run) -> None:
+        answer, deployment = all_items.answer, all_items.deployment
         report = deployment.report("1b7c4d")
         assert len(report["sources"]) == 7
         assert report["disabled_sources"] == ["press_sector__depot_digest"]
@@ -100,9 +134,8 @@ class TestARunThatIsDone:
         assert deployment.items() == []
         assert deployment.emulator.requests == 0
 
-    def test_an_item_that_gives_orders_is_an_ordinary_item(self, deployment: Deployment) -> None:
-        lambda_handler(event(), Context())
-        ordering = [item for item in deployment.items() if "ignore" in item["content"].lower()]
+    def test_an_item_that_gives_orders_is_an_ordinary_item(self, all_items: Run) -> None:
+        ordering = [item for item in all_items.deployment.items() if "ignore" in item["content"].lower()]
         assert len(ordering) >= 1
         for item in ordering:
             assert item["summary"]
@@ -220,7 +253,7 @@ class TestARunThatComesToNothing:
         self, deployment: Deployment, error: str, fault: str
     ) -> None:
         deployment.emulator.fail_next(None, error)
-        answer = lambda_handler(event(), Context())
+        answer = lambda_handler(event(sources=[DEPOT]), Context())
         assert answer["statusCode"] == 502
         assert answer["body"]["error_type"] == "BedrockRefused"
         assert answer["body"]["client_id"] == "lai_weekly"
@@ -228,7 +261,7 @@ class TestARunThatComesToNothing:
         assert deployment.emulator.requests <= 4
         report = deployment.report("request-1")
         assert report["error_type"] == "BedrockRefused"
-        assert len(report["items"]) == report["items_ingested"] == 112
+        assert len(report["items"]) == report["items_ingested"] == 27
 
     def test_throttling_alone_is_no_refusal(self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("BEDROCK_MAX_RETRIES", "0")
@@ -348,18 +381,25 @@ class TestWhatIsCounted:
         assert levels.count("ERROR") == numbers["failed"]
 
     def test_a_quota_that_is_known_is_kept_without_a_throttle(
-        self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+        self, aws_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # A little more than the pacer is told: on a busy machine requests arrive closer together than they were sent.
-        deployment.emulator.quota = Quota(requests_per_minute=110, burst=11)
-        monkeypatch.setenv("BEDROCK_REQUESTS_PER_MINUTE", "100")
-        answer = lambda_handler(event(sources=[NORDLAI]), Context("pacing_seconds"))
-        numbers = deployment.report("pacing_seconds")["bedrock"]
-        assert answer["body"]["items_normalized"] == 13
-        assert deployment.emulator.throttles == numbers["throttles"] == 0
-        # Thirteen requests take 2 s at this quota. A machine that is slower than that has no need to wait.
-        assert numbers["pacing_seconds"] > 0.5 or answer["body"]["execution_time_seconds"] > 2.0
-        assert numbers["backoff_seconds"] == 0
+        # Function and emulator share a clock that stands still while they work: a slow machine changes nothing.
+        clock = FakeClock()
+        with (
+            BedrockEmulator(quota=Quota(requests_per_minute=100, burst=10), clock=clock) as emulator,
+            deployed(aws_url, emulator) as deployment,
+            function_process(deployment),
+        ):
+            monkeypatch.setenv("BEDROCK_REQUESTS_PER_MINUTE", "100")
+            monkeypatch.setenv("MAX_BEDROCK_WORKERS", "1")
+            monkeypatch.setattr("vectora_normalize.handler.aws_dependencies", on_clock(clock))
+            answer = lambda_handler(event(sources=[NORDLAI]), SimpleNamespace(aws_request_id="paced"))
+            numbers = deployment.report("paced")["bedrock"]
+            assert answer["body"]["items_normalized"] == 13
+            assert emulator.throttles == numbers["throttles"] == 0
+            # Ten requests at once, the last of them 0.05 s later for the way to the service, and three of 0.6 s each.
+            assert numbers["pacing_seconds"] == 1.85
+            assert numbers["backoff_seconds"] == 0
 
     def test_metrics_tell_what_the_report_tells(
         self, deployment: Deployment, capsys: pytest.CaptureFixture[str]
