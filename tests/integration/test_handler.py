@@ -390,6 +390,7 @@ class TestWhatIsCounted:
             deployed(aws_url, emulator) as deployment,
             function_process(deployment),
         ):
+            monkeypatch.setenv("BEDROCK_PACING", "quota")
             monkeypatch.setenv("BEDROCK_REQUESTS_PER_MINUTE", "100")
             monkeypatch.setenv("MAX_BEDROCK_WORKERS", "1")
             monkeypatch.setattr("vectora_normalize.handler.aws_dependencies", on_clock(clock))
