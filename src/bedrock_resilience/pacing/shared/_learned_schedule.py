@@ -9,6 +9,7 @@ higher one the sooner the older that finding is. A quota that has become smaller
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.pacing._learner import Learner
@@ -17,8 +18,9 @@ from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from bedrock_resilience.pacing._limit_learner import LimitLearner
     from bedrock_resilience.pacing.shared._pace import SharedPace
     from bedrock_resilience.pacing.shared._schedule import Cost, Outcome
 
@@ -26,6 +28,12 @@ _PAUSE_SECONDS: Final = 30.0
 """Without requests for so long, no run is under way: the time says nothing about the quota."""
 _MAX_EVIDENCE_OF_AGE: Final = 30.0
 """Requests without a throttle as which a day without any counts."""
+_REFUSAL_SECONDS: Final = 0.8
+"""Seconds after which a request that was not refused was admitted: a refusal takes less, an answer much longer."""
+_AHEAD_SECONDS: Final = (0.75, 2.0)
+"""How far ahead requests are booked: before the first refusal, and after a few."""
+_FEW_CUTS: Final = 2
+_MIN_AGAIN_SECONDS: Final = 0.2
 _LIMITS: Final = ("requests", "tokens")
 
 
@@ -47,8 +55,8 @@ class LearnedSchedule:
         learner, booked_until = _load(_resumed(pace, now))
         at, slots = max(now, booked_until), list[float]()
         for cost in costs:
-            slot = at + learner.wait(at, int(cost.tokens))
-            if slot > now + MAX_AHEAD_SECONDS:
+            slot = max(at + learner.wait(at, int(cost.tokens)), _answer_at(learner))
+            if slot > now + _ahead(learner):
                 break
             learner.sent(slot, int(cost.tokens))
             slots.append(slot)
@@ -62,6 +70,9 @@ class LearnedSchedule:
         if outcome.kind == "answered":
             learner.admitted(sent_at, now, tokens, outcome.used)
         elif outcome.kind == "throttled":
+            # One that was booked before the pace was lowered last says nothing about the lower one.
+            if outcome.cuts < self.cuts(pace):
+                sent_at = min(sent_at, *(_cut_at(limit) for limit in _limits(learner)))
             learner.refused(sent_at, now, tokens, outcome.limit)
         elif outcome.kind == "overloaded":
             learner.overloaded(sent_at, now)
@@ -69,8 +80,17 @@ class LearnedSchedule:
             learner.sent(sent_at, tokens)
         else:
             learner.unsent(sent_at, tokens)
-            booked_until = min(booked_until, max(now, sent_at))
+            if outcome.cuts == self.cuts(pace):  # else the pause after the refusal has taken its place
+                booked_until = min(booked_until, max(now, sent_at))
+                _give_back(learner, now, tokens)
         return _stored(pace, now, learner, booked_until)
+
+    def again_at(self, pace: SharedPace, now: float, cost: Cost) -> float:
+        """Return when to ask again for a request that was not booked."""
+        learner, booked_until = _load(pace)
+        at = max(now, booked_until)
+        slot = max(at + learner.wait(at, int(cost.tokens)), _answer_at(learner))
+        return max(now + _MIN_AGAIN_SECONDS, slot - _ahead(learner) + _MIN_AGAIN_SECONDS)
 
     def cuts(self, pace: SharedPace) -> int:
         """Return how often the pace was lowered: slots booked before the last time are too close together."""
@@ -118,6 +138,41 @@ def _resumed(pace: SharedPace, now: float) -> SharedPace:
         evidence = _MAX_EVIDENCE_OF_AGE * min(1.0, pause / SECONDS_A_DAY)
         resumed[limit] = {**state[limit], "since": now, "sends": evidence, "consecutive": 0}
     return dataclasses.replace(pace, learned={**pace.learned, "learner": resumed})
+
+
+def _limits(learner: Learner) -> tuple[LimitLearner, LimitLearner]:
+    return learner._requests, learner._tokens  # noqa: SLF001 - one machine in two modules
+
+
+def _cut_at(limit: LimitLearner) -> float:
+    return math.inf if limit.cut_at is None or not limit.active else limit.cut_at
+
+
+def _give_back(learner: Learner, now: float, tokens: int) -> None:
+    """Let the next request have the permit of one that was not sent."""
+    for limit, amount in zip(_limits(learner), (1.0, learner.claim(tokens)), strict=True):
+        if limit.active and limit.anchor is not None:
+            limit.anchor -= amount / limit.rate(now)
+
+
+def _answer_at(learner: Learner) -> float:
+    """Return when it shows whether the last request was refused, where all before it were; else minus infinity.
+
+    Another is sent only then: where a limit refuses one after the other, what is sent together is refused together.
+    """
+    booked: Iterable[float | None]
+    booked = (getattr(limit, "admitted_at", None) for limit in _limits(learner) if limit.consecutive > 1)
+    return max((at + _REFUSAL_SECONDS for at in booked if at is not None), default=-math.inf)
+
+
+def _ahead(learner: Learner) -> float:
+    """Return how far ahead requests are booked: not far where what is learned next will change the rate."""
+    cuts = sum(limit.cuts for limit in _limits(learner))
+    if learner.starting:
+        return _AHEAD_SECONDS[0]
+    if any(limit.consecutive > 1 for limit in _limits(learner)):
+        return _AHEAD_SECONDS[0]
+    return _AHEAD_SECONDS[1] if cuts <= _FEW_CUTS else MAX_AHEAD_SECONDS
 
 
 def _load(pace: SharedPace) -> tuple[Learner, float]:

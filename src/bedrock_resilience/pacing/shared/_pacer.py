@@ -77,12 +77,13 @@ def _machine_time(now: float) -> float:  # noqa: ARG001 - the caller's own time 
 class _SharedReservation(TrackedReservation):
     """A reservation with its slot in the shared schedule, or with a reservation of the fallback pacer."""
 
-    __slots__ = ("cost", "fallback", "sent_at", "slot")
+    __slots__ = ("cost", "cuts", "fallback", "sent_at", "slot")
 
     def __init__(self, pacer: SharedPacer, at: float, tokens: int, cost: Cost) -> None:
         super().__init__(pacer, at, tokens)
         self.cost: Cost = cost
         self.slot: float | None = None  # shared seconds
+        self.cuts: int = 0  # of the schedule, when the slot was booked
         self.sent_at: float = 0.0  # shared seconds
         self.fallback: Reservation | None = None
 
@@ -243,7 +244,7 @@ class SharedPacer:
                 return
             if used is not None and self._costs is not None:
                 self._costs.learn(used, tracked.tokens)
-            self._outcomes.append(Outcome("answered", tracked.sent_at, tracked.cost, used))
+            self._outcomes.append(Outcome("answered", tracked.sent_at, tracked.cost, used, cuts=tracked.cuts))
             if self._waiting and self._schedule.starting(self._updates.known):
                 self._next_batch_at = -math.inf
 
@@ -260,7 +261,7 @@ class SharedPacer:
                 self._fallback.throttled(tracked.fallback, now)
                 self._remember_fallback("throttled", tracked)
                 return
-            self._outcomes.append(Outcome("throttled", tracked.sent_at, tracked.cost))
+            self._outcomes.append(Outcome("throttled", tracked.sent_at, tracked.cost, cuts=tracked.cuts))
         self._share_outcomes(now)
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
@@ -322,7 +323,7 @@ class SharedPacer:
 
     def _unbook(self, tracked: _SharedReservation) -> None:
         if tracked.slot is not None:
-            self._outcomes.append(Outcome("unsent", tracked.slot, tracked.cost))
+            self._outcomes.append(Outcome("unsent", tracked.slot, tracked.cost, cuts=tracked.cuts))
             tracked.slot = None
             self._booked.discard(tracked)
             self._waiting.appendleft(tracked)
@@ -377,12 +378,13 @@ class SharedPacer:
                 self._next_batch_at = -math.inf
 
     def _assign(self, batch: list[_SharedReservation], booking: Booking) -> None:
+        cuts = self._schedule.cuts(self._updates.known)
         self._next_batch_at = booking.again_at
         for tracked, slot in zip(batch, booking.slots, strict=False):
             if tracked in self._waiting:  # else it was closed in between, and its slot lapses
                 self._waiting.remove(tracked)
                 self._booked.add(tracked)
-                tracked.slot = slot
+                tracked.slot, tracked.cuts = slot, cuts
             else:
                 self._outcomes.append(Outcome("unsent", slot, tracked.cost))
 

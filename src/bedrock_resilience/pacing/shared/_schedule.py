@@ -78,6 +78,7 @@ class Outcome(NamedTuple):
         cost: What it was booked with.
         used: The tokens that it cost; None where that is not known.
         limit: The limit that refused it; None where that is not known.
+        cuts: What ``Schedule.cuts`` was when its slot was booked.
     """
 
     kind: str
@@ -85,6 +86,7 @@ class Outcome(NamedTuple):
     cost: Cost
     used: float | None = None
     limit: Limit | None = None
+    cuts: int = 0
 
 
 class Schedule(Protocol):
@@ -104,6 +106,10 @@ class Schedule(Protocol):
 
     def status(self, pace: SharedPace, now: float) -> PacerStatus:
         """Return the rate of all instances together."""
+        ...
+
+    def again_at(self, pace: SharedPace, now: float, cost: Cost) -> float:
+        """Return when to ask again for a request that was not booked."""
         ...
 
     def cuts(self, pace: SharedPace) -> int:
@@ -182,7 +188,11 @@ class RateLimits(NamedTuple):
         # One that was sent without a slot is booked now; nobody waits for its slot.
         return self.book(pace, now, [outcome.cost])[0] if outcome.kind == "sent" else self.refund(pace, now, tokens)
 
-    def cuts(self, pace: SharedPace) -> int:  # noqa: ARG002 - the protocol's signature
+    def again_at(self, pace: SharedPace, now: float, cost: Cost) -> float:  # noqa: ARG002 - the protocol's signature
+        """Return the time until which requests can be booked."""
+        return now + MAX_AHEAD_SECONDS
+
+    def cuts(self, pace: SharedPace) -> int:  # noqa: ARG002 - as above
         """Return 0: slots that are booked stay, because a quota that was given is seldom wrong by much."""
         return 0
 

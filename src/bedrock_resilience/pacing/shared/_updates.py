@@ -21,7 +21,7 @@ from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.pacing.shared._compare_and_swap import change_pace
 from bedrock_resilience.pacing.shared._fair_shares import ABSENCE_SECONDS, used_by, waiting, with_share
 from bedrock_resilience.pacing.shared._pace import InstanceShare, SharedPace
-from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, MAX_CLOCK_SKEW_SECONDS, Outcome
+from bedrock_resilience.pacing.shared._schedule import MAX_CLOCK_SKEW_SECONDS, Outcome
 
 if TYPE_CHECKING:
     import random
@@ -206,7 +206,7 @@ class PaceUpdates:
         if slots:
             again_at = slots[-1] - self.lead
         elif allowed:
-            again_at = shared + MAX_AHEAD_SECONDS
+            again_at = self._schedule.again_at(pace, shared, allowed[0])
         else:  # until the instance that is behind books
             back_at = min(share.waits_until for share in others) - ABSENCE_SECONDS
             again_at = max(shared + _CONTENTION_WAIT_SECONDS, back_at)
