@@ -44,6 +44,7 @@ class Row(NamedTuple):
 ROWS: Final = (
     Row("boto3", "boto3", aws.Boto3),
     Row("aiobotocore", "aiobotocore", aws.Aiobotocore),
+    Row("aioboto3", "aioboto3", aws.Aioboto3),
     Row("anthropic", "anthropic", sdks.AnthropicBedrock),
     Row("openai", "openai", sdks.OpenAI),
     Row("langchain-aws Converse", "langchain-aws", frameworks.LangChainConverse),

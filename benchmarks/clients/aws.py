@@ -86,9 +86,12 @@ class Aiobotocore:
         keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY, "region_name": REGION}
         self._settings = {"service_name": "bedrock-runtime", "endpoint_url": url, **keys}
 
+    def _open(self) -> Any:
+        return self._session.create_client(**self._settings)
+
     def _run(self, use: Callable[[Any], Awaitable[Any]]) -> Any:
         async def run() -> object:
-            async with self._session.create_client(**self._settings) as client:
+            async with self._open() as client:
                 return await use(client)
 
         return asyncio.run(run())
@@ -124,3 +127,14 @@ class Aiobotocore:
 
         dimensions: int = self._run(use)
         return dimensions
+
+
+class Aioboto3(Aiobotocore):
+    """A client of aioboto3, made by its own session."""
+
+    def __init__(self, url: str, guard: Guard) -> None:
+        self._session = guard(importlib.import_module("aioboto3").Session(**CREDENTIALS))
+        self._settings = {"endpoint_url": url}
+
+    def _open(self) -> Any:
+        return self._session.client("bedrock-runtime", **self._settings)

@@ -163,8 +163,8 @@ class Quota(_FromServiceQuotas):
         Raises:
             QuotaUnavailableError: The permission, the network or a quota for the model is missing, or the value is 0.
                 Its text is one line; go on with a pacer that learns the quota.
-            TypeError: ``max_age`` is not a number.
-            ValueError: ``max_age`` is negative, or there is no such ``endpoint``.
+            TypeError: ``model_id`` is no string, or ``max_age`` is not a number.
+            ValueError: ``model_id`` is empty, ``max_age`` is negative, or there is no such ``endpoint``.
             ModuleNotFoundError: boto3 is not installed.
         """
         from bedrock_resilience.quotas._service_quotas import read_service_quotas  # noqa: PLC0415 - imported on use
@@ -193,6 +193,7 @@ class Quota(_FromServiceQuotas):
             burndown: Tokens of quota that an output token costs on ``bedrock-runtime``; ``bedrock-mantle`` counts it
                 once.
 
+        >>> from bedrock_resilience.quotas import Usage
         >>> usage = Usage(input_tokens=3_000, output_tokens=600, cache_read_input_tokens=500)
         >>> Quota(tokens_per_minute=200_000).tokens_charged(usage, burndown=5)
         6000

@@ -15,7 +15,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bedrock_resilience._checks import number, refuse, wrong_value
+from bedrock_resilience._checks import instance, number, refuse, wrong_value
 from bedrock_resilience._errors import QuotaUnavailableError
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.quotas._quota_names import QuotaNames, parse_quota_name, split_profile
@@ -132,6 +132,8 @@ def read_service_quotas(
     known = " or ".join(map(repr, _FIELDS))
     refuse(
         "Quota.from_service_quotas",
+        instance("model_id", model_id, str, "the id or the ARN of a model")
+        or (None if model_id else wrong_value("model_id", model_id, "the id or the ARN of a model")),
         number("max_age", max_age, least=0, unit="seconds"),
         None if endpoint in _FIELDS else wrong_value("endpoint", endpoint, known),
     )

@@ -243,6 +243,11 @@ class TestUnavailable:
         with pytest.raises(ModuleNotFoundError, match=r"needs boto3 .*'bedrock-resilience\[aws\]'"):
             Quota.from_service_quotas(SONNET)
 
+    @pytest.mark.parametrize(("given", "error"), [(None, TypeError), ("", ValueError)])
+    def test_the_model_is_checked(self, given: object, error: type[Exception]) -> None:
+        with pytest.raises(error, match=r"model_id: got .*; accepted: the id or the ARN of a model"):
+            Quota.from_service_quotas(cast("str", given))
+
     def test_there_are_two_endpoints(self) -> None:
         with pytest.raises(ValueError, match="endpoint: got 'x'; accepted: 'bedrock-runtime' or 'bedrock-mantle'"):
             Quota.from_service_quotas(SONNET, endpoint=cast("Any", "x"))
