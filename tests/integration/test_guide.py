@@ -218,6 +218,7 @@ def clone(tmp_path: Path) -> Generator[Path]:
 # It takes a minute: two packages from the index, and some twenty processes of the AWS command line. In the gate the
 # test above checks the commands; the tests of the deployment, the templates and the runtime run what they start.
 @pytest.mark.nightly
+@pytest.mark.timeout(300)
 @pytest.mark.packaging
 @pytest.mark.skipif(sys.platform != "linux", reason="a package is for Linux, and runs there alone")
 def test_the_commands_of_the_guides_deploy_and_run_the_function(
@@ -242,7 +243,7 @@ def test_the_commands_of_the_guides_deploy_and_run_the_function(
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
     )
     assert ran.returncode == 0, ran.stdout
     assert re.search(r"^answer 200: 4 of 4 items normalised in [\d.]+ s$", ran.stdout, re.MULTILINE), ran.stdout

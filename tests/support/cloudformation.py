@@ -120,6 +120,15 @@ class _Stack:
     def negate(self, arguments: list[Any]) -> bool:
         return not self.value(arguments[0])
 
+    def join(self, arguments: list[Any]) -> str:
+        return str(arguments[0]).join(map(str, self.value(arguments[1])))
+
+    def select(self, arguments: list[Any]) -> Any:  # noqa: ANN401 - as above
+        return self.value(arguments[1])[int(arguments[0])]
+
+    def split(self, arguments: list[Any]) -> list[str]:
+        return str(self.value(arguments[1])).split(str(arguments[0]))
+
 
 _FUNCTIONS: Final[dict[str, Callable[[_Stack, Any], Any]]] = {
     "Ref": _Stack.ref,
@@ -129,6 +138,9 @@ _FUNCTIONS: Final[dict[str, Callable[[_Stack, Any], Any]]] = {
     "Fn::FindInMap": _Stack.find,
     "Fn::GetAtt": _Stack.get_attribute,
     "Fn::If": _Stack.choose,
+    "Fn::Join": _Stack.join,
     "Fn::Not": _Stack.negate,
+    "Fn::Select": _Stack.select,
+    "Fn::Split": _Stack.split,
     "Fn::Sub": _Stack.sub,
 }

@@ -47,7 +47,7 @@ def scale(env: str = "stage", **parameters: object) -> dict[str, Any]:
 
 
 def function(env: str = "dev", **parameters: object) -> dict[str, Any]:
-    properties: dict[str, Any] = runtime(env, **parameters)["Function"]["Properties"]
+    properties: dict[str, Any] = runtime(env, **parameters)["IngestNormalizeFunction"]["Properties"]
     return properties
 
 
@@ -73,8 +73,12 @@ class TestConcurrency:
     def test_it_is_the_condition_of_the_contract_that_decides(self) -> None:
         assert load(S1)["Conditions"]["IsDevEnvironment"] == {"Fn::Equals": [{"Ref": "Env"}, "dev"]}
 
-    def test_a_run_that_failed_is_not_repeated_by_lambda(self) -> None:
-        assert runtime()["AsynchronousInvocations"]["Properties"]["MaximumRetryAttempts"] == 0
+    def test_a_run_that_failed_is_kept_and_not_repeated_by_lambda(self) -> None:
+        stack = runtime()
+        asynchronous = stack["AsynchronousInvocations"]["Properties"]
+        assert asynchronous["MaximumRetryAttempts"] == 0
+        assert asynchronous["DestinationConfig"] == {"OnFailure": {"Destination": "<FailedInvocations.Arn>"}}
+        assert stack["FailedInvocations"]["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
 
 
 class TestTheFunction:
@@ -92,6 +96,40 @@ class TestTheFunction:
         assert function(PythonVersion="3.13")["Runtime"] == "python3.13"
         assert function()["Handler"] in HANDLERS
 
+    def test_a_log_group_that_exists_is_used_and_not_created(self) -> None:
+        stack = runtime(CreateLogGroup="false")
+        assert "LogGroup" not in stack
+        name = f"/aws/lambda/{stack['IngestNormalizeFunction']['Properties']['FunctionName']}"
+        assert {stack[filter_]["Properties"]["LogGroupName"] for filter_ in ("RetryLines", "AbandonedLines")} == {name}
+
+    def test_its_processor_is_a_parameter(self) -> None:
+        assert function(Architecture="arm64")["Architectures"] == ["arm64"]
+        assert scale(Architecture="arm64")["Worker"]["Properties"]["Architectures"] == ["arm64"]
+
+    def test_a_key_encrypts_its_log_its_environment_and_its_failed_invocations(self) -> None:
+        key = "arn:aws:kms:eu-west-3:123456789012:key/k"
+        stack = runtime(KmsKeyArn=key)
+        assert stack["IngestNormalizeFunction"]["Properties"]["KmsKeyArn"] == key
+        assert stack["LogGroup"]["Properties"]["KmsKeyId"] == key
+        assert stack["FailedInvocations"]["Properties"]["KmsMasterKeyId"] == key
+        assert [one["Action"] for one in statements(stack) if one["Resource"] == key] == [
+            ["kms:Decrypt", "kms:GenerateDataKey"]
+        ]
+        without = runtime()
+        assert "KmsKeyArn" not in without["IngestNormalizeFunction"]["Properties"]
+        assert without["FailedInvocations"]["Properties"]["SqsManagedSseEnabled"] is True
+
+    def test_it_may_be_in_a_vpc_and_its_role_may_have_a_boundary(self) -> None:
+        boundary = "arn:aws:iam::123456789012:policy/b"
+        stack = runtime(SubnetIds=["subnet-1"], SecurityGroupIds=["sg-1"], PermissionsBoundaryArn=boundary)
+        expected = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+        assert stack["IngestNormalizeFunction"]["Properties"]["VpcConfig"] == expected
+        role = stack["Role"]["Properties"]
+        assert role["ManagedPolicyArns"] == ["arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"]
+        assert role["PermissionsBoundary"] == boundary
+        assert not {"VpcConfig"} & set(function())
+        assert not {"ManagedPolicyArns", "PermissionsBoundary"} & set(runtime()["Role"]["Properties"])
+
     def test_the_handlers_are_there(self) -> None:
         for properties in (function(), scale()["Worker"]["Properties"]):
             module, _, name = properties["Handler"].rpartition(".")
@@ -99,7 +137,7 @@ class TestTheFunction:
             assert f"\ndef {name}(" in source.read_text("utf-8")
 
     def test_its_logs_are_those_of_the_log_group(self) -> None:
-        for stack, name in ((runtime(), "Function"), (scale(), "Worker")):
+        for stack, name in ((runtime(), "IngestNormalizeFunction"), (scale(), "Worker")):
             group = stack["LogGroup"]["Properties"]["LogGroupName"]
             assert group == f"/aws/lambda/{stack[name]['Properties']['FunctionName']}"
 
@@ -382,6 +420,7 @@ class TestPermissions:
             "arn:aws:s3:::data/raw/*": objects,
             "arn:aws:s3:::config": ["s3:ListBucket"],
             "arn:aws:s3:::data": ["s3:ListBucket"],
+            "<FailedInvocations.Arn>": ["sqs:SendMessage"],
             f"arn:aws:bedrock:eu-west-3:123456789012:inference-profile/eu.{model}": ["bedrock:InvokeModel"],
             **{f"arn:aws:bedrock:{region}::foundation-model/{model}": ["bedrock:InvokeModel"] for region in regions},
         }
@@ -390,6 +429,22 @@ class TestPermissions:
         (statement,) = [one for one in statements(runtime()) if "foundation-model" in str(one["Resource"])]
         (profile,) = [one for one in statements(runtime()) if "inference-profile" in str(one["Resource"])]
         assert statement["Condition"] == {"StringEquals": {"bedrock:InferenceProfileArn": profile["Resource"]}}
+
+    def test_a_global_profile_routes_to_models_of_no_region(self) -> None:
+        model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+        allowed = self.allowed(runtime(BedrockModelId=f"global.{model}"))
+        assert {name for name in allowed if ":bedrock:" in name} == {
+            f"arn:aws:bedrock:eu-west-3:123456789012:inference-profile/global.{model}",
+            f"arn:aws:bedrock:eu-west-3::foundation-model/{model}",
+            f"arn:aws:bedrock:::foundation-model/{model}",
+        }
+
+    def test_an_application_profile_is_named_by_its_arn(self) -> None:
+        profile = "arn:aws:bedrock:eu-west-3:123456789012:application-inference-profile/a1b2"
+        stack = runtime(BedrockModelId=profile)
+        assert self.allowed(stack)[profile] == ["bedrock:InvokeModel"]
+        (models,) = [one for one in statements(stack) if "foundation-model" in str(one["Resource"])]
+        assert models["Condition"] == {"StringEquals": {"bedrock:InferenceProfileArn": profile}}
 
     def test_the_worker_may_use_its_queues_beside(self) -> None:
         receive = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
