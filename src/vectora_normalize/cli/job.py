@@ -14,6 +14,7 @@ from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.quotas import Quota
 from vectora_normalize import contract
 from vectora_normalize.contract import ErrorType, RunRefusedError
+from vectora_normalize.local.model import find_model
 from vectora_normalize.local.run import LocalFolder, local_dependencies, settings_for
 from vectora_normalize.pipeline import Dependencies, Invocation, run
 from vectora_normalize.settings import Pacing, Settings
@@ -41,6 +42,8 @@ class Job:
         out: The folder for the results of a local run; None: ``out/<client_id>``.
         rpm: Requests per minute that the emulator of a local run admits; None: any number.
         dry_run: As in the event.
+        model: Address of a server of OpenAI's chat completions that responds in a local run; None: the extractor does.
+        model_name: The name of the model on that server; None: the first of its list.
     """
 
     local: Path | None = None
@@ -52,6 +55,8 @@ class Job:
     out: Path | None = None
     rpm: int | None = None
     dry_run: bool = False
+    model: str | None = None
+    model_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +156,14 @@ def _dependencies(job: Job, environ: Mapping[str, str], *, client_id: str, now: 
     folder = LocalFolder(job.local)
     folder.check()
     out = job.out or Path("out") / client_id
-    settings = settings_for(folder, out, environ, workers=job.workers)
+    if job.model_name is not None and job.model is None:
+        raise RunRefusedError(
+            ErrorType.INVALID_CONFIGURATION, "--model-name: got it without --model; accepted: beside it"
+        )
+    model = None if job.model is None else find_model(job.model, job.model_name)
+    settings = settings_for(folder, out, environ, workers=job.workers, model=model)
     quota = None if job.rpm is None else Quota(requests_per_minute=job.rpm)
-    with local_dependencies(folder, out, settings, today=now.date(), quota=quota) as dependencies:
+    with local_dependencies(folder, out, settings, today=now.date(), quota=quota, model=model) as dependencies:
         yield (
             dependencies
             if settings.pacing is Pacing.NONE
@@ -162,7 +172,8 @@ def _dependencies(job: Job, environ: Mapping[str, str], *, client_id: str, now: 
 
 
 def _aws_dependencies(job: Job, environ: Mapping[str, str]) -> Dependencies:
-    local_only = [option for option, value in (("--out", job.out), ("--rpm", job.rpm)) if value is not None]
+    options = {"--out": job.out, "--rpm": job.rpm, "--model": job.model, "--model-name": job.model_name}
+    local_only = [option for option, value in options.items() if value is not None]
     if local_only:
         raise RunRefusedError(
             ErrorType.INVALID_CONFIGURATION,

@@ -50,6 +50,15 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
         int | None,
         typer.Option(min=1, help="Requests per minute that the emulator of a local run admits; default: any number."),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="A local server of OpenAI's chat completions that responds in place of the extractor."
+        ),
+    ] = None,
+    model_name: Annotated[
+        str | None, typer.Option(help="With --model: the model on that server; default: the first of its list.")
+    ] = None,
     dry_run: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--dry-run", help="Fetch and count only: no call to Bedrock, no items.")
     ] = False,
@@ -59,6 +68,7 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
     """Ingest, normalise and store the items of one client, once.
 
     With --local it needs no AWS account and no network: sources are files, Bedrock is an emulator, buckets are folders.
+    With --model beside it, a language model on this machine reads the items.
     Without --local it runs on AWS with the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, ...).
 
     Exit code: 0 for an answer 200, 2 for 400 (the event or the configuration is wrong), 1 for any other answer (409:
@@ -76,6 +86,8 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
         out=out,
         rpm=rpm,
         dry_run=dry_run,
+        model=model,
+        model_name=model_name,
     )
     outcome = _run_job(job, verbose=verbose)
     if as_json:

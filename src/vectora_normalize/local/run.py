@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bedrock_resilience.emulator import BedrockEmulator
+from bedrock_resilience.emulator import BedrockEmulator, extract
 from vectora_normalize.contract import ErrorType, RunRefusedError
 from vectora_normalize.local.bedrock import emulator_client
 from vectora_normalize.local.fetching import LocalFetcher
+from vectora_normalize.local.model import READ_TIMEOUT_SECONDS, LocalModel
 from vectora_normalize.local.sources import SourceServer
 from vectora_normalize.pipeline.dependencies import Dependencies
 from vectora_normalize.settings import Pacing, Settings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
+    from bedrock_resilience.emulator import Responder
     from bedrock_resilience.quotas import Quota
 
 LATENCY_SECONDS: Final = 0.05
@@ -93,7 +95,14 @@ class LocalFolder:
         raise _refused(f"--client: missing; accepted: one of those in {str(where)!r}: {', '.join(clients)}")
 
 
-def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, workers: int | None) -> Settings:
+def settings_for(
+    folder: LocalFolder,
+    out: Path,
+    environ: Mapping[str, str],
+    *,
+    workers: int | None,
+    model: LocalModel | None = None,
+) -> Settings:
     """Return the settings of a local run; of the environment, only the settings of the calls to Bedrock are used.
 
     Args:
@@ -101,13 +110,15 @@ def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, 
         out: The folder of the results.
         environ: The environment, such as ``os.environ``.
         workers: Calls in flight at the same time; None: the value of the environment.
+        model: The model that responds; None: the emulator's extractor.
 
     Raises:
         RunRefusedError: INVALID_CONFIGURATION: a variable has a value that is not accepted.
     """
     overrides = {name: environ[name] for name in _BEDROCK_VARIABLES if name in environ}
     buckets = {"CONFIG_BUCKET": "config", "DATA_BUCKET": "data", "ENV": "local"}
-    settings = Settings.from_env({**_DEFAULTS, **overrides, **buckets})
+    defaults = _DEFAULTS if model is None else {"BEDROCK_READ_TIMEOUT": str(READ_TIMEOUT_SECONDS)}
+    settings = Settings.from_env({**defaults, **overrides, **buckets})
     pacing = settings.pacing
     if pacing in {Pacing.AUTO, Pacing.SHARED}:  # one process, and an emulator with all the capacity that there is
         pacing = Pacing.NONE if settings.quota is None else Pacing.QUOTA
@@ -117,12 +128,19 @@ def settings_for(folder: LocalFolder, out: Path, environ: Mapping[str, str], *, 
         config_bucket=str(folder.config),  # a path, which is not a valid name of a bucket
         data_bucket=str(out),
         max_workers=settings.max_workers if workers is None else workers,
+        model_id=settings.model_id if model is None else model.model_id,
     )
 
 
 @contextlib.contextmanager
 def local_dependencies(
-    folder: LocalFolder, out: Path, settings: Settings, *, today: dt.date, quota: Quota | None
+    folder: LocalFolder,
+    out: Path,
+    settings: Settings,
+    *,
+    today: dt.date,
+    quota: Quota | None,
+    model: LocalModel | None = None,
 ) -> Generator[Dependencies]:
     """Yield the dependencies of a local run; close its servers and connections at the end of the block.
 
@@ -132,10 +150,13 @@ def local_dependencies(
         settings: The settings from ``settings_for``.
         today: The day in UTC to which the date placeholders of the sources are relative.
         quota: The quota of the emulator; None: no request is throttled.
+        model: The model that responds; None: the emulator's extractor.
     """
+    latency = LATENCY_SECONDS if model is None else 0.0
+    responder: Responder = extract if model is None else model.responder(settings.read_timeout)
     with (
         SourceServer(folder.sources, today) as sources,
-        BedrockEmulator(quota, LATENCY_SECONDS) as emulator,
+        BedrockEmulator(quota, latency, responder=responder) as emulator,
         contextlib.closing(
             emulator_client(emulator.endpoint_url, workers=settings.max_workers, read_timeout=settings.read_timeout)
         ) as client,

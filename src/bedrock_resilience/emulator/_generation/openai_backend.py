@@ -10,6 +10,7 @@ import http.client
 import json
 import re
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _STOP_REASONS: Final = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "content_filtered"}
 
 _NO_PORT: Final = -1
+_MAX_BODY_BYTES: Final = 16 * 1024 * 1024  # of a completion; what is longer is no JSON any more
+_AS_JSON: Final = "Do not call a tool. Respond with one JSON object, and nothing else, that follows this JSON Schema:"
 # What models write around JSON where the server does not prevent it.
 _FENCED: Final = re.compile(r"\s*```\w*\s(.*)```\s*", re.DOTALL)
 
@@ -47,12 +50,16 @@ class OpenAIBackend:
         model: The name of the model on that server; it serves every Bedrock model id.
         api_key: Sent as a bearer token, if the server requires one.
         timeout: Seconds without a byte before a call fails.
+        json_output: Whether a forced tool is asked for as JSON output under its schema (``response_format``) instead of
+            as a tool call. Few local servers can force a tool, and most can force JSON.
 
     Raises:
         ValueError: The address is not one of http or https.
     """
 
-    def __init__(self, url: str, model: str, *, api_key: str | None = None, timeout: float = 300.0) -> None:
+    def __init__(
+        self, url: str, model: str, *, api_key: str | None = None, timeout: float = 300.0, json_output: bool = False
+    ) -> None:
         parts = urlsplit(str(url))
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname or "", _port(parts)
@@ -64,6 +71,7 @@ class OpenAIBackend:
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._timeout = timeout
+        self._json_output = json_output
 
     def __call__(self, conversation: Conversation) -> Generation:
         """Generate with the server.
@@ -72,7 +80,9 @@ class OpenAIBackend:
             ServiceError: ``ModelTimeoutException`` if it is too slow, ``ModelErrorException`` for any other failure.
         """
         try:
-            status, body = self._post(encode(completion_request(conversation, self._model)))
+            status, body = self._post(
+                encode(completion_request(conversation, self._model, json_output=self._json_output))
+            )
         except TimeoutError:
             raise ServiceError("ModelTimeoutException", f"{self._host} did not answer in {self._timeout} s") from None
         except (OSError, http.client.HTTPException) as error:
@@ -90,7 +100,7 @@ class OpenAIBackend:
         with contextlib.closing(kind(self._host, self._port, timeout=self._timeout)) as connection:
             connection.request("POST", self._path, body, self._headers)
             response = connection.getresponse()
-            return response.status, response.read()
+            return response.status, response.read(_MAX_BODY_BYTES)
 
 
 def _port(parts: SplitResult) -> int | None:
@@ -104,8 +114,14 @@ def _model_error(message: str, status: int) -> ServiceError:
     return ServiceError("ModelErrorException", message, members={"originalStatusCode": status})
 
 
-def completion_request(conversation: Conversation, model: str) -> dict[str, Any]:
-    """The request for a chat completion."""
+def completion_request(conversation: Conversation, model: str, *, json_output: bool = False) -> dict[str, Any]:
+    """The request for a chat completion; with ``json_output`` a forced tool becomes a response format."""
+    tool = conversation.forced_tool
+    if json_output and tool is not None:
+        text = f"{conversation.system}\n\n{_AS_JSON}\n{json.dumps(tool.schema, ensure_ascii=False)}".strip()
+        conversation = replace(
+            conversation, system=text, tools=(), tool_choice=NO_TOOL, response_schema=dict(tool.schema)
+        )
     system = [{"role": "system", "content": conversation.system}] if conversation.system else []
     turns = [turn for message in conversation.messages for turn in _turns(message)]
     settings = {

@@ -253,3 +253,17 @@ def test_the_whole_way_from_boto3_to_the_local_model(stub: Stub) -> None:
     assert answer["output"]["message"]["content"][0]["toolUse"]["input"] == {"a": 1}
     assert answer["usage"] == {"inputTokens": 7, "outputTokens": 3, "totalTokens": 10}
     assert stub.asked[0][2]["tool_choice"] == {"type": "function", "function": {"name": "record"}}
+
+
+def test_a_forced_tool_may_be_asked_for_as_json_output() -> None:
+    tool = Tool("record", "Records.", {"type": "object", "properties": {"a": {"type": "integer"}}})
+    messages = (ChatMessage("user", ({"text": "x"},)),)
+    conversation = Conversation("m", "Be brief.", messages, tools=(tool,), forced_tool=tool)
+    asked = completion_request(conversation, "m", json_output=True)
+    assert "tools" not in asked
+    assert asked["response_format"]["json_schema"]["schema"] == tool.schema
+    assert asked["messages"][0]["content"].startswith("Be brief.\n\nDo not call a tool. Respond with one JSON object")
+    plain = completion_request(conversation, "m")
+    assert plain["tool_choice"] == {"type": "function", "function": {"name": "record"}}
+    without = completion_request(Conversation("m", "", messages), "m", json_output=True)
+    assert "response_format" not in without
