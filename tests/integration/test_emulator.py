@@ -481,6 +481,14 @@ class TestQuotas:
                 thread.join()
         assert sorted(outcomes) == ["answered", "throttled", "throttled"]
 
+    def test_a_window_admits_a_minute_at_once(self, emulator: BedrockEmulator, client: Client) -> None:
+        emulator.quota = Quota(requests_per_minute=3, burst=1)
+        for reading in ("sliding", "fixed", "refill"):
+            emulator.reading = reading
+            for _ in range(3):
+                client.converse(modelId=SONNET, messages=[user("Hello.")])
+            error_of(client.converse, modelId=SONNET, messages=[user("Hello.")])
+
     def test_a_quota_can_be_changed_while_it_runs(self, emulator: BedrockEmulator, client: Client) -> None:
         emulator.quota = Quota(requests_per_minute=1, burst=1)
         client.converse(modelId=SONNET, messages=[user("Hello.")])

@@ -215,26 +215,30 @@ class _Tenants:
         self._tenants = tenants
         self._start = start
         self._rng = random.Random(f"tenants {seed}")  # noqa: S311 - a simulation
-        self._next = start
+        self._next = self._after(start)
 
     def requests(self, until: float) -> list[tuple[float, dict[Limit, float]]]:
         """Those that arrive up to a time, with their amounts."""
         found: list[tuple[float, dict[Limit, float]]] = []
-        self._next = max(self._next, until - _REMEMBERED_SECONDS)
-        per_minute = self.quota.requests_per_minute or SECONDS_A_MINUTE
-        quota = self.quota
-        tokens = (quota.tokens_per_minute or quota.input_tokens_per_minute or 0.0) / per_minute
-        amounts = amounts_of(tokens, (quota.output_tokens_per_minute or 0.0) / per_minute)
-        while True:
-            rate = self._tenants.share_at(self._next - self._start) * per_minute / SECONDS_A_MINUTE
-            # Where their share is 0 for a moment, nothing arrives in the next second.
-            arrives = rate > 0
-            at = self._next + (self._rng.expovariate(rate) if arrives else 1.0)
-            if at > until:
-                return found
-            self._next = at
-            if arrives:
-                found.append((at, amounts))
+        if self._next < until - _REMEMBERED_SECONDS:
+            self._next = self._after(until - _REMEMBERED_SECONDS)
+        amounts = amounts_of((self.quota.tokens_per_minute or 0.0) / self._per_minute)
+        while self._next <= until:
+            found.append((self._next, amounts))
+            self._next = self._after(self._next)
+        return found
+
+    @property
+    def _per_minute(self) -> float:
+        return self.quota.requests_per_minute or SECONDS_A_MINUTE
+
+    def _after(self, at: float) -> float:
+        """When the next request arrives. As long as their share is 0, none does."""
+        share = self._tenants.share_at(at - self._start)
+        while share <= 0 and self._tenants.share > 0:
+            at += 1.0
+            share = self._tenants.share_at(at - self._start)
+        return math.inf if share <= 0 else at + self._rng.expovariate(share * self._per_minute / SECONDS_A_MINUTE)
 
 
 def amounts_of(tokens: float, output: float = 0.0) -> dict[Limit, float]:

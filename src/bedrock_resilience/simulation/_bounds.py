@@ -79,6 +79,9 @@ def _tokens_of(scenario: Scenario, number: int, items: int, input_tokens: Sequen
     given = sum(input_tokens[number:]) if input_tokens else items * ((tokens.least + tokens.most) // 2)
     settled = settled_tokens(Usage(given, items * tokens.output), burndown_rate(MODEL))
     beyond = settled_tokens(Usage(0, tokens.output), burndown_rate(MODEL)) - tokens.max_tokens
+    if beyond > 0 and scenario.quota_reading.window in {"fixed", "sliding"}:
+        # Such a window forgets what calls cost beyond their reservation: the reservations alone must fit.
+        return settled - items * beyond
     in_flight = min(items, (scenario.instances - number) * scenario.workers)
     return settled - (in_flight * beyond if beyond > 0 else beyond)
 
@@ -105,6 +108,7 @@ class _Limits:
     def __init__(self, scenario: Scenario, start: float = 0.0) -> None:
         self._reading = scenario.quota_reading
         self._overloads = sorted(scenario.overloads)
+        self._turns = sorted({*(change.at for change in scenario.changes), *(at for at, _ in self._reading.schedule)})
         self._changes = [change for change in scenario.changes if change.at > start]
         earlier = [change.quota for change in scenario.changes if change.at <= start]
         self._quota = earlier[-1] if earlier else scenario.quota
@@ -116,7 +120,7 @@ class _Limits:
         amounts = amounts_of(0.0)
         at = self._available(now)
         while (wait := self._wait(at, amounts)) > 0:
-            at = self._available(min(at + wait, self._next_change()))
+            at = self._available(min(at + wait, self._next_turn(at)))
         self._limits.debit(at, amounts)
         return at
 
@@ -135,7 +139,7 @@ class _Limits:
             wait = self._wait(at, {**_NOTHING, limit: wanted})
             if wait == 0:  # what is missing is the rounding of the sums
                 return at
-            at = min(at + wait, self._next_change())
+            at = min(at + wait, self._next_turn(at))
 
     def _step(self, limit: Limit, at: float) -> float:
         """What is worth waiting for: windows and refills grant much at once, a bucket must not overflow."""
@@ -163,8 +167,11 @@ class _Limits:
             self._limits.change(change.quota, change.at)
         return at
 
-    def _next_change(self) -> float:
-        return self._changes[0].at if self._changes else math.inf
+    def _next_turn(self, at: float) -> float:
+        """The last instant before the quota changes, or that of the change, whichever comes next."""
+        turn = next((turn for turn in self._turns if turn > at), math.inf)
+        before = math.nextafter(turn, 0.0)
+        return before if at < before else turn
 
 
 _NOTHING: Final = dict.fromkeys(Limit, 0.0)

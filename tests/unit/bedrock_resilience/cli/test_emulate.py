@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[str]]:
-    arguments = ["emulate", "--port", "0", "--rpm", "60", "--burst", "1"]
+    arguments = ["emulate", "--port", "0", "--rpm", "1", "--reading", "fixed"]
     program = f"import sys; from bedrock_resilience.cli import main; sys.argv[1:] = {arguments!r}; main()"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as running:
         yield running
@@ -59,6 +59,7 @@ def test_it_serves_boto3_and_counts(process: subprocess.Popen[str]) -> None:
         (["--latency", "slow"], ["latency", "'slow'", "uniform:<low>,<high>"]),
         (["--rpm", "-1"], ["Quota: requests_per_minute", "-1"]),
         (["--burst", "2"], ["Quota: burst", "requests_per_minute"]),
+        (["--reading", "minutely"], ["reading", "'minutely'", "bucket, bucket-of-1, refill, fixed, sliding"]),
         (["--fail-rate", "2"], ["rate", "2"]),
         (["--fail-rate", "0.1", "--fail-with", "Nonsense"], ["Nonsense"]),
         (["--backend-url", "nowhere"], ["url", "'nowhere'", "http://host:port/v1"]),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bedrock_resilience.emulator import BedrockEmulator
-from bedrock_resilience.quotas import Quota
+from bedrock_resilience.quotas import Quota, QuotaReading
 
 
 def test_starting_and_stopping_twice_changes_nothing() -> None:
@@ -56,6 +56,8 @@ def test_a_negative_latency_is_refused_and_the_old_one_stays() -> None:
         ({"models": "amazon.nova-lite-v1:0"}, TypeError, "models: got 'amazon.nova-lite-v1:0'; accepted: a collection"),
         ({"models": 5}, TypeError, "models: got 5; accepted: a collection of model ids"),
         ({"responder": "hello"}, TypeError, "responder: got 'hello'; accepted: a function from a Conversation"),
+        ({"reading": "minutely"}, ValueError, "quota_reading: reading: got 'minutely'; accepted: bucket, bucket-of-1"),
+        ({"reading": 60}, TypeError, "quota_reading: reading: got 60; accepted: a QuotaReading, or bucket, "),
         ({"burndown": {"nova": -1}}, ValueError, "burndown: 'nova': got -1; accepted: a finite number > 0"),
     ],
 )
@@ -88,3 +90,14 @@ def test_a_count_of_faults_that_is_not_a_whole_number_is_refused(given: Any) -> 
     with pytest.raises(TypeError, match=rf"^fail_next: n: got {given!r}; accepted: a whole number >= 1, or None"):
         emulator.fail_next(given)
     assert emulator.faults_pending == 0
+
+
+def test_the_reading_may_be_changed_and_stays_where_the_new_one_is_refused() -> None:
+    emulator = BedrockEmulator(reading="fixed:30")
+    assert emulator.reading == QuotaReading(window="fixed", phase=30.0)
+    emulator.reading = "sliding"
+    with pytest.raises(ValueError, match="got 'minutely'"):
+        emulator.reading = "minutely"
+    emulator.quota = Quota(requests_per_minute=5)
+    emulator.reset()
+    assert emulator.reading == QuotaReading(window="sliding")

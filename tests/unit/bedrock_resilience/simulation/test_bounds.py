@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from bedrock_resilience import Fault, NoJitter
 from bedrock_resilience.pacing import QuotaPacer
 from bedrock_resilience.quotas import Quota
 from bedrock_resilience.retrying._policy import RetryPolicy
@@ -134,3 +135,81 @@ def test_a_removed_limit_bounds_nothing_afterwards() -> None:
         workers=100, items=65, quota=Quota(requests_per_minute=6, burst=5), changes=(QuotaChange(100.0, Quota()),)
     )
     assert lower_bound(scenario) == approx(106.5)
+
+
+@pytest.mark.parametrize(
+    ("reading", "seconds"),
+    [
+        ("bucket-of-1", (104 - 1) * 60 / 50 + 6.5),
+        ("fixed", 120 + 6.5),
+        ("fixed:30", 90 + 6.5),
+        ("refill:30", 90 + 6.5),
+        ("sliding", 120 + 6.5),
+        ("refusals-count", (104 - 5) * 60 / 50 + 6.5),
+        # 5 and 50 in the first minute, 49 of the next 50 in two.
+        ("halved", 60 + 49 * 60 / 25 + 6.5),
+    ],
+)
+def test_the_bound_is_that_of_the_reading(reading: str, seconds: float) -> None:
+    assert lower_bound(Scenario(workers=12, items=104, reading=reading)) == approx(seconds)
+
+
+def test_a_sliding_window_and_few_workers_bound_together() -> None:
+    # 50 within 13 rounds of 4, then each at the earliest a minute after the one 50 before it.
+    scenario = Scenario(workers=4, items=60, reading="sliding", latency=2.0)
+    assert lower_bound(scenario) == approx(60.0 + 4.0 + 2.0)
+
+
+def test_other_tenants_are_served_first() -> None:
+    scenario = Scenario(workers=12, items=104)
+    shared = lower_bound(scenario.replace(reading="other-tenants:0.5"))
+    assert 1.5 * lower_bound(scenario) < shared < 3 * lower_bound(scenario)
+    tokens = scenario.replace(quota=Quota(tokens_per_minute=40_000), tokens=Tokens())
+    assert lower_bound(tokens.replace(reading="other-tenants:0.5")) > 1.5 * lower_bound(tokens)
+
+
+def test_nothing_is_admitted_while_the_service_is_overloaded() -> None:
+    scenario = Scenario(items=4, overloads=((0.0, 10.0), (10.0, 12.0)))
+    assert lower_bound(scenario) == approx(12 + 6.5)
+
+
+@pytest.mark.parametrize(
+    ("reading", "seconds"),
+    [("fixed:30", 90 + 6.5), ("refill:30", 90 + 6.5), ("sliding", 120 + 6.5), ("halved", 60 + 60 + 6.5)],
+)
+def test_tokens_are_bounded_by_the_reading(reading: str, seconds: float) -> None:
+    # 90 x 1,300 tokens; the last has reserved 1,000 + 1,000.
+    quota, tokens = Quota(tokens_per_minute=39_500), Tokens(1_000, 1_000, 1_000, 60)
+    scenario = Scenario(workers=90, items=90, quota=quota, tokens=tokens, reading=reading)
+    expected = seconds if reading != "halved" else 60 + (117_700 - 79_000) / (39_500 / 120) + 6.5
+    assert lower_bound(scenario) == approx(expected)
+
+
+@pytest.mark.parametrize("seed", seeds(8, 60))
+def test_no_simulated_run_is_faster_under_any_reading(seed: int) -> None:
+    rng = random.Random(seed)
+    tokens = rng.choice([None, Tokens(500, 3_000, 1_000, rng.choice([0, 200, 600]))])
+    readings = ("bucket:2", "refill:20", "fixed:40", "sliding", "sliding+halved", "fixed+halved")
+    scenario = Scenario(
+        instances=rng.randint(1, 3),
+        workers=rng.randint(1, 8),
+        items=rng.randint(1, 15),
+        offset=rng.choice([0.0, 5.0, 60.0]),
+        quota=Quota(requests_per_minute=rng.choice([15, 40]), tokens_per_minute=20_000 if tokens else None),
+        latency=rng.choice([0.0, 0.5, 6.5]),
+        tokens=tokens,
+        overloads=rng.choice([(), ((5.0, 25.0),)]),
+        reading=rng.choice(readings),
+    )
+    policy = RetryPolicy(max_retries=1_000, max_delay=3.0, retry_on=(Fault.THROTTLING, Fault.SERVICE_UNAVAILABLE))
+    report = simulate(scenario, policy=policy, seed=seed)
+    assert report.succeeded == report.submitted
+    assert report.ratio >= 1 - 1e-9
+
+
+@pytest.mark.parametrize("reading", ["bucket", "bucket-of-1", "fixed:20", "sliding", "refill:5", "halved"])
+def test_one_instance_that_asks_all_the_time_reaches_the_bound(reading: str) -> None:
+    scenario = Scenario(workers=7, items=30, refusal=0.0, network=0.0, latency=3.0, reading=reading)
+    scenario = scenario.replace(quota=Quota(requests_per_minute=20, burst=5))
+    policy = RetryPolicy(max_retries=100_000, base_delay=0.2, multiplier=1.0, max_delay=0.2, jitter=NoJitter())
+    assert simulate(scenario, policy=policy).ratio == approx(1.0, within=0.02)
