@@ -233,12 +233,14 @@ class _Tenants:
         return self.quota.requests_per_minute or SECONDS_A_MINUTE
 
     def _after(self, at: float) -> float:
-        """When the next request arrives. As long as their share is 0, none does."""
-        share = self._tenants.share_at(at - self._start)
-        while share <= 0 and self._tenants.share > 0:
-            at += 1.0
-            share = self._tenants.share_at(at - self._start)
-        return math.inf if share <= 0 else at + self._rng.expovariate(share * self._per_minute / SECONDS_A_MINUTE)
+        """When the next request arrives: candidates come at the rate of the peak, and are dropped beside it."""
+        peak = self._tenants.share + self._tenants.swing
+        if peak == 0:
+            return math.inf
+        while True:
+            at += self._rng.expovariate(peak * self._per_minute / SECONDS_A_MINUTE)
+            if self._rng.random() * peak < self._tenants.share_at(at - self._start):
+                return at
 
 
 def amounts_of(tokens: float, output: float = 0.0) -> dict[Limit, float]:

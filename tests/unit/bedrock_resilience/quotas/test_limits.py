@@ -113,12 +113,18 @@ def test_other_tenants_take_their_share() -> None:
     assert count(QuotaReading(tenants=OtherTenants(share=0.0, swing=0.0))) == alone
 
 
-def test_tenants_whose_share_is_zero_for_a_moment_go_on_after_it() -> None:
-    at_times = QuotaReading(tenants=OtherTenants(share=0.5, swing=0.5, period=80.0))
-    ledger = QuotaLedger(FIFTY, reading=at_times, start=0.0)
-    ledger.admit(0.0, MODEL)
-    # What is remembered begins at 60 s, where the share is 0, and ends at a peak.
-    assert ledger.level(180.0, MODEL, Limit.REQUESTS_PER_MINUTE) < 5.0
+def test_the_share_of_other_tenants_follows_its_sine() -> None:
+    quota = Quota(requests_per_minute=600, burst=600)
+    reading = QuotaReading(tenants=OtherTenants(share=0.5, swing=0.5, period=100.0))
+    ledger = QuotaLedger(quota, reading=reading, start=0.0)
+    left: dict[int, float] = {}
+    for at in range(0, 500, 25):
+        left[at] = ledger.level(float(at), MODEL, Limit.REQUESTS_PER_MINUTE)
+        admitted(ledger, float(at), most=600)
+    # What is left of 25 s of refill: before the middle of each period, after the peak, and before its end.
+    busy = sum(left[at] for at in range(150, 500, 100)) / 4
+    quiet = sum(left[at] for at in range(200, 500, 100)) / 3
+    assert quiet > 2 * busy
 
 
 def test_an_hour_without_requests_is_not_simulated() -> None:
