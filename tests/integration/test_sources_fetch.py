@@ -18,7 +18,7 @@ from support.hostileserver import HostileServer, gzipped, http, redirect
 from support.ticking import Ticking
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.addresses import AddressPolicy
-from vectora_normalize.sources.http.fetch import Fetcher, FetchResult, resolve
+from vectora_normalize.sources.http.fetch import Fetcher, FetchResult, Validators, resolve
 from vectora_normalize.sources.http.limits import FetchLimits
 
 if TYPE_CHECKING:
@@ -711,3 +711,26 @@ class TestSecrets:
             messages = fetcher(clock=Ticking()).fetch_all(urls, parse)
         assert all(secret not in text for text in messages)
         assert caplog.records == []
+
+
+def test_a_conditional_request_sends_the_validators_of_the_stored_document(server: HostileServer) -> None:
+    modified = "Fri, 20 Nov 2026 10:00:00 GMT"
+    server.responses["/a"] = http(FEED, 'ETag: W/"x"', f"Last-Modified: {modified}")
+    fetcher = Fetcher(addresses=LOOPBACK)
+    found = fetcher.fetch(f"{server.url}/a").validators
+    assert found == Validators(etag='W/"x"', last_modified=modified)
+    assert "If-" not in server.requests[0]
+    server.responses["/a"] = http(status="304 Not Modified")
+    with pytest.raises(FetchError) as caught:
+        fetcher.fetch(f"{server.url}/a", validators=found)
+    assert caught.value.kind is FetchErrorKind.NOT_MODIFIED
+    assert 'If-None-Match: W/"x"\r\n' in server.requests[1]
+    assert f"If-Modified-Since: {modified}\r\n" in server.requests[1]
+
+
+@pytest.mark.parametrize("value", ["x" * 501, "caf\xe9", ""])
+def test_a_validator_that_cannot_be_sent_again_is_ignored(server: HostileServer, value: str) -> None:
+    server.responses["/a"] = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nETag: " + value.encode("latin-1") + b"\r\n\r\nx"
+    found = Fetcher(addresses=LOOPBACK).fetch(f"{server.url}/a").validators
+    assert not found
+    assert found.headers() == {}

@@ -62,7 +62,7 @@ _ROBOTS_MISSING: Final = frozenset(
 )
 
 
-class Origin(StrEnum):
+class ArticleOrigin(StrEnum):
     """Where an article comes from."""
 
     FETCHED = "fetched"
@@ -74,7 +74,7 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Article:
+class FetchedArticle:
     """An article that was fetched.
 
     Args:
@@ -83,7 +83,7 @@ class Article:
     """
 
     page: ArticlePage
-    origin: Origin
+    origin: ArticleOrigin
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class ArticleRequest:
     date_patterns: tuple[str, ...] = ()
 
 
-Outcome: TypeAlias = Article | FetchError
+ArticleOutcome: TypeAlias = FetchedArticle | FetchError
 
 
 class ArticleFetcher:
@@ -120,25 +120,25 @@ class ArticleFetcher:
         self.problems: list[str] = []
         """One sentence for each problem that does not concern a single article."""
 
-    def fetch_all(self, requests: Sequence[ArticleRequest]) -> list[Outcome]:
+    def fetch_all(self, requests: Sequence[ArticleRequest]) -> list[ArticleOutcome]:
         """Return each article, or why there is none, in the order of the requests."""
         urls = [request.url for request in requests]
         return self._fetcher.map_urls(
             urls, lambda index: self._fetch(urls[index]), lambda index, fetched: self._parse(requests[index], fetched)
         )
 
-    def _fetch(self, url: str) -> FetchResult | FetchError | Article:
+    def _fetch(self, url: str) -> FetchResult | FetchError | FetchedArticle:
         """Return the page of an article, or the stored article in its place."""
         stored = self._stored(url)
         if stored is not None and self._cache is not None and self._cache.is_fresh(stored):
-            return Article(stored.page, Origin.STORED)
+            return FetchedArticle(stored.page, ArticleOrigin.STORED)
         try:
             return self._request(url, stored)
         except FetchError as error:
             if stored is None:
                 return error
             unchanged = error.kind is FetchErrorKind.NOT_MODIFIED
-            return Article(stored.page, Origin.UNCHANGED if unchanged else Origin.STORED)
+            return FetchedArticle(stored.page, ArticleOrigin.UNCHANGED if unchanged else ArticleOrigin.STORED)
 
     def _request(self, url: str, stored: StoredArticle | None) -> FetchResult:
         target = parse_target(url)
@@ -163,12 +163,16 @@ class ArticleFetcher:
         host.failures = 0
         return result
 
-    def _parse(self, request: ArticleRequest, fetched: FetchResult | FetchError | Article) -> Outcome:
+    def _parse(self, request: ArticleRequest, fetched: FetchResult | FetchError | FetchedArticle) -> ArticleOutcome:
         if not isinstance(fetched, FetchResult):
             return fetched
         from vectora_normalize.sources.parse.article import parse_article  # noqa: PLC0415 - loaded by the first article
 
         where = redact_url(fetched.url)
+        try:
+            self._check_time(request.url)  # parsing takes a part of a second, and there may be many pages
+        except FetchError as error:
+            return error
         try:
             page = parse_article(
                 fetched.body, base=fetched.url, charset=fetched.charset, date_patterns=request.date_patterns
@@ -180,7 +184,7 @@ class ArticleFetcher:
             message = f"{where}: {type(error).__name__} in {place.name}, line {place.lineno}"
             return FetchError(FetchErrorKind.PARSER_CRASHED, message)
         self._store(request.url, page, fetched)
-        return Article(page, Origin.FETCHED)
+        return FetchedArticle(page, ArticleOrigin.FETCHED)
 
     def _stored(self, url: str) -> StoredArticle | None:
         try:
@@ -200,9 +204,8 @@ class ArticleFetcher:
     def _cache_failed(self, error: StoreError) -> None:
         """Go on without the cache: it saves requests, and no article depends on it."""
         with self._lock:
-            if self._cache is not None:
-                self._cache = None
-                self.problems.append(f"articles are not cached in this run: {error}")
+            self._cache = None
+            self.problems[:] = [f"articles are not cached in this run: {error}"]
 
     def _check_time(self, url: str) -> None:
         if self._fetcher.clock.monotonic() >= self._until:

@@ -21,10 +21,10 @@ from vectora_normalize.sources.articles import (
     ARTICLE_SECONDS,
     MAX_ARTICLES,
     MAX_SHARE,
-    Article,
     ArticleFetcher,
+    ArticleOrigin,
     ArticleRequest,
-    Origin,
+    FetchedArticle,
 )
 from vectora_normalize.sources.config.catalog import ContentEnrichment
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind, ParseError
@@ -257,7 +257,7 @@ class Draft:
     entry: DocumentEntry
     excerpt: str = ""
     opening: str = ""
-    article: Article | None = None
+    article: FetchedArticle | None = None
     failure: FetchError | None = None
 
 
@@ -321,9 +321,9 @@ def _count_articles(drafts: Iterable[Draft]) -> ArticleCounts:
     origins = Counter(draft.article.origin for draft in wanted if draft.article and not draft.failure)
     return ArticleCounts(
         wanted=len(wanted),
-        fetched=origins[Origin.FETCHED],
-        unchanged=origins[Origin.UNCHANGED],
-        stored=origins[Origin.STORED],
+        fetched=origins[ArticleOrigin.FETCHED],
+        unchanged=origins[ArticleOrigin.UNCHANGED],
+        stored=origins[ArticleOrigin.STORED],
         failed=len(failed),
         failures=dict(Counter(str(error.kind) for _, error in failed)),
         examples=tuple(
@@ -461,7 +461,7 @@ def _is_about(title: str, text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class _FilterInput:
     """An item, and the whole text that the filters see.
 
     Args:
@@ -475,7 +475,7 @@ class _Candidate:
     beginning: str
 
 
-def _to_candidate(source: Source, draft: Draft, published: dt.date) -> _Candidate | None:
+def _to_filter_input(source: Source, draft: Draft, published: dt.date) -> _FilterInput | None:
     """Return the candidate of an entry; None where no text is left after cleaning."""
     entry, text = draft.entry, _text(source, draft)
     opening = draft.opening if text == draft.excerpt else text[:FIRST_LINES]
@@ -496,7 +496,7 @@ def _to_candidate(source: Source, draft: Draft, published: dt.date) -> _Candidat
         content_hash=hash_content(content),
         company_id=source.company_id,
     )
-    return _Candidate(item, count_words(whole), f"{title}\n{opening}")
+    return _FilterInput(item, count_words(whole), f"{title}\n{opening}")
 
 
 def _text(source: Source, draft: Draft) -> str:
@@ -508,7 +508,7 @@ def _text(source: Source, draft: Draft) -> str:
     return max(draft.excerpt, draft.article.page.description, key=len)
 
 
-def _title(entry: DocumentEntry, article: Article | None) -> str:
+def _title(entry: DocumentEntry, article: FetchedArticle | None) -> str:
     """Return the title of an entry; that of its page where the feed or listing has only the beginning of it."""
     title = clean_markup(entry.title, _MAX_TITLE_LENGTH)
     beginning = _TRUNCATED_TITLE.sub("", title)
@@ -547,7 +547,7 @@ class _Filter:
             if published is None or not window.contains(published):
                 result.drop("undated" if published is None else "outside_window", draft.entry, published)
                 continue
-            candidate = _to_candidate(result.source, draft, published)
+            candidate = _to_filter_input(result.source, draft, published)
             if candidate is None:
                 result.drop("invalid", draft.entry, published)
             elif reason := self._reason_to_drop(candidate):
@@ -558,7 +558,7 @@ class _Filter:
                 kept.append(candidate.item)
         return kept
 
-    def _reason_to_drop(self, candidate: _Candidate) -> str | None:
+    def _reason_to_drop(self, candidate: _FilterInput) -> str | None:
         """Return the count of a candidate that is dropped; None where it is kept."""
         if candidate.words < self._min_words:
             return "too_short"

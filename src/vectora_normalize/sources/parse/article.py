@@ -102,7 +102,7 @@ def parse_article(body: bytes, *, base: str, charset: str = "", date_patterns: S
 
 def clean_lines(text: str) -> str:
     """Return text with each line cleaned, without empty lines and lines that only call to an action."""
-    lines = (clean_text(line) for line in text.splitlines())
+    lines = (clean_text(line).strip("| ") for line in text.splitlines())  # bars: the extraction marks cells of tables
     return "\n".join(line for line in lines if line and not is_call_to_action(line))
 
 

@@ -20,9 +20,16 @@ MAX_TOKENS: Final = 150_000
 
 
 class ElementStack:
-    """The open elements, and whether the document exceeds the limits."""
+    """The open elements, and whether the document exceeds the limits.
 
-    def __init__(self) -> None:
+    Args:
+        max_depth: Levels of nested elements.
+        max_elements: Start tags of the document.
+    """
+
+    def __init__(self, *, max_depth: int = MAX_DEPTH, max_elements: int = MAX_ELEMENTS) -> None:
+        self._max_depth = max_depth
+        self._max_elements = max_elements
         self._open: list[str] = []
         self._counts: Counter[str] = Counter()
         self._started = 0
@@ -31,8 +38,8 @@ class ElementStack:
 
     @property
     def full(self) -> bool:
-        """Whether the document has reached ``MAX_ELEMENTS``."""
-        return self._started >= MAX_ELEMENTS
+        """Whether the document has reached the limit of elements."""
+        return self._started >= self._max_elements
 
     @property
     def depth(self) -> int:
@@ -46,7 +53,7 @@ class ElementStack:
     def start(self, name: str) -> bool:
         """Open an element; return False where it is nested too deeply and must be left out."""
         self._started += 1
-        if len(self._open) >= MAX_DEPTH:
+        if len(self._open) >= self._max_depth:
             self.too_deep = True
             return False
         self._open.append(name)

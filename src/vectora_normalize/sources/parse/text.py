@@ -88,8 +88,13 @@ def clean_text(text: str) -> str:
     """Return text without invisible characters, in NFC, with single spaces. Idempotent."""
     text = _REMOVED.sub("", text)
     if not text.isascii():
-        text = unicodedata.normalize("NFC", _MARKS.sub(_limit_marks, text))
+        text = unicodedata.normalize("NFC", limit_marks(text))
     return _SPACE.sub(" ", text).strip()
+
+
+def limit_marks(text: str) -> str:
+    """Return text with the first 30 marks of each run of combining marks."""
+    return text if text.isascii() else _MARKS.sub(_limit_marks, text)
 
 
 def truncate(text: str, max_length: int) -> str:

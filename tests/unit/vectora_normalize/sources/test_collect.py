@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vectora_normalize.items import hash_content
 from vectora_normalize.sources.collect import Counts, IngestResult, Window, ingest
-from vectora_normalize.sources.config.catalog import ContentFilters, Source
+from vectora_normalize.sources.config.catalog import ContentEnrichment, ContentFilters, Source
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind
 from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
 from vectora_normalize.sources.parse.entries import Document
@@ -332,3 +332,149 @@ def test_the_counts_are_balanced_whatever_the_order_of_responses(
     assert sum(report.counts.kept for report in ingested.sources) == len(ingested.items)
     assert len({found.content_hash for found in ingested.items}) == len(ingested.items)
     assert all(found.published_at and WEEK.contains(found.published_at) for found in ingested.items)
+
+
+LONG = "Nordlai has signed a licence agreement with a larger company for three long-acting products. " * 8
+ABOUT = "A licence agreement for products"
+
+
+class ArticleFetcher(FakeFetcher):
+    """A fetcher that also has the pages of articles; all others are NOT_FOUND."""
+
+    def fetch(self, url: str, *, until: float | None = None, validators: object = None) -> FetchResult:
+        document = self._documents.get(url)
+        if not isinstance(document, bytes):
+            raise FetchError(FetchErrorKind.NOT_FOUND, f"{url}: not found")
+        self.requested_urls.append(url)
+        return FetchResult(url=url, status=200, body=document)
+
+
+def article(text: str = LONG, head: str = "") -> bytes:
+    return f"<head>{head}</head><body><h1>{ABOUT}</h1><p>{text}</p></body>".encode()
+
+
+def enriched(
+    body: bytes,
+    pages: dict[str, bytes],
+    mode: ContentEnrichment = ContentEnrichment.FULL_ARTICLE,
+    filters: ContentFilters = ALL,
+    **fields: object,
+) -> tuple[IngestResult, ArticleFetcher]:
+    fetcher = ArticleFetcher({"https://a.example/feed": body, **pages})
+    return ingest([source("a", content_enrichment=mode, **fields)], WEEK, filters, fetcher, until=1e12), fetcher
+
+
+def test_the_text_of_an_item_is_that_of_its_article_and_the_filters_see_all_of_it() -> None:
+    filters = ContentFilters(min_word_count=50, exclude_patterns=("larger company",))
+    pages = {"https://a.example/1": article(f"{'A sentence that comes before it in the text. ' * 8}{LONG}")}
+    ingested, _ = enriched(feed(item(ABOUT, "Teaser.")), pages, filters=filters, max_content_length=60)
+    (found,) = ingested.items
+    assert found.content == "A licence agreement for products. A sentence that comes"
+    assert ingested.sources[0].articles.fetched == 1
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "kept"),
+    [
+        ("Download attachment", LONG, 0),
+        (ABOUT, f"Download attachment {LONG}", 0),
+        (ABOUT, f"{LONG}Download attachment", 1),
+        (ABOUT, f"<a href=/x>Download attachment now</a> {LONG}", 1),
+        (ABOUT, "Short text. Download attachment", 1),
+    ],
+)
+def test_exclude_patterns_are_searched_in_title_and_first_lines_and_never_in_links(
+    title: str, text: str, kept: int
+) -> None:
+    filters = ContentFilters(exclude_patterns=("Download attachment",))
+    assert len(run(feed(item(title, text)), filters=filters).items) == kept
+
+
+def test_a_failed_article_keeps_the_excerpt_and_is_reported() -> None:
+    ingested, _ = enriched(feed(item(ABOUT, "The excerpt."), item("No link at all", url="")), {})
+    assert [found.content for found in ingested.items] == [f"{ABOUT}. The excerpt.", "No link at all. Some text."]
+    counted = ingested.sources[0].articles
+    assert (counted.wanted, counted.failed, counted.failures) == (1, 1, {"not_found": 1})
+    assert counted.examples == (
+        {
+            "title": ABOUT,
+            "url": "https://a.example/1",
+            "failure": "not_found",
+            "message": "https://a.example/1: not found",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("title", "page"),
+    [
+        (ABOUT, b"<p>Short</p>"),
+        ("Something entirely different happened yesterday", article("We use cookies to improve your visit. " * 9)),
+    ],
+)
+def test_a_page_that_is_not_the_article_is_not_used(title: str, page: bytes) -> None:
+    ingested, _ = enriched(feed(item(title, "The excerpt.")), {"https://a.example/1": page})
+    assert ingested.items[0].content == f"{title}. The excerpt."
+    assert ingested.sources[0].articles.failures == {"no_text": 1}
+
+
+def test_an_entry_without_a_date_gets_that_of_its_article() -> None:
+    head = '<meta property="article:published_time" content="{}">'
+    pages = {
+        "https://a.example/1": article(head=head.format("2026-11-19")),
+        "https://a.example/2": article(head=head.format("2024-01-01")),
+        "https://a.example/3": article(),
+    }
+    body = feed(*(item(f"{ABOUT} {number}", date="", url=f"/{number}") for number in (1, 2, 3)))
+    ingested, _ = enriched(body, pages)
+    assert [str(found.published_at) for found in ingested.items] == ["2026-11-19"]
+    counts = ingested.sources[0].counts
+    assert (counts.outside_window, counts.undated, counts.balanced) == (1, 1, True)
+    assert ingested.sources[0].dropped["outside_window"][0]["published_at"] == "2024-01-01"
+
+
+def test_summary_only_takes_the_description_of_the_page_where_it_is_longer() -> None:
+    description = "A summary that the page declares, and that is longer than the teaser of the feed."
+    pages = {"https://a.example/1": article(head=f'<meta name=description content="{description}">')}
+    ingested, _ = enriched(feed(item(ABOUT, "Teaser.")), pages, ContentEnrichment.SUMMARY_ONLY)
+    assert ingested.items[0].content == f"{ABOUT}. {description}"
+    ingested, fetcher = enriched(feed(item(ABOUT, LONG)), pages, ContentEnrichment.SUMMARY_ONLY)
+    assert ingested.items[0].content == f"{ABOUT}. {LONG.strip()}"
+    assert fetcher.requested_urls == ["https://a.example/feed"]
+
+
+def test_without_enrichment_no_article_is_fetched() -> None:
+    ingested, fetcher = enriched(feed(item(ABOUT), item(ABOUT, date="")), {}, ContentEnrichment.NONE)
+    assert (ingested.sources[0].counts.kept, ingested.sources[0].counts.undated) == (1, 1)
+    assert fetcher.requested_urls == ["https://a.example/feed"]
+
+
+def test_a_title_that_is_cut_off_is_completed_from_the_page() -> None:
+    pages = {"https://a.example/1": article(head=f"<title>{ABOUT} in Europe</title>")}
+    ingested, _ = enriched(feed(item("A licence agreement for…")), pages)
+    assert ingested.items[0].title == f"{ABOUT} in Europe"
+    ingested, _ = enriched(feed(item("Another agreement for…")), pages)
+    assert ingested.items[0].title == "Another agreement for…"
+
+
+def test_a_run_has_a_limit_of_articles_that_no_source_takes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vectora_normalize.sources.collect.MAX_ARTICLES", 3)
+    bodies = [
+        feed(*(item(f"Title {key} {number}", date=date, url=f"/{number}") for number in range(3)))
+        for key, date in (("a", ""), ("b", "2026-11-20"), ("c", "2026-11-20"))
+    ]
+    sources = [source(key, content_enrichment=ContentEnrichment.FULL_ARTICLE) for key in "abc"]
+    fetcher = ArticleFetcher({each.url: body for each, body in zip(sources, bodies, strict=True)})
+    reports = ingest(sources, WEEK, ALL, fetcher).sources
+    assert [report.articles.failures for report in reports] == [
+        {"not_started": 3},
+        {"not_found": 2, "not_started": 1},
+        {"not_found": 1, "not_started": 2},
+    ]
+
+
+def test_the_examples_of_what_was_dropped_are_few() -> None:
+    body = feed(*(item(f"Old title {number}", date="2020-01-01", url=f"/{number}") for number in range(9)))
+    (report,) = run(body).sources
+    assert report.counts.outside_window == 9
+    assert [example["title"] for example in report.dropped["outside_window"]] == [f"Old title {n}" for n in range(5)]

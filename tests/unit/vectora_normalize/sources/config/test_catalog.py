@@ -10,6 +10,7 @@ from vectora_normalize.sources.config.catalog import (
     DEFAULT_MAX_CONTENT_LENGTH,
     Catalog,
     ClientConfig,
+    ContentEnrichment,
     ContentFilters,
     Source,
     client_key,
@@ -153,6 +154,8 @@ def test_the_url_of_a_source_depends_on_its_mode() -> None:
     assert Source(**both, ingestion_mode="rss").url == "https://e.org/rss"  # type: ignore[arg-type]  # texts, all of them
     assert Source(**both, ingestion_mode="html").url == "https://e.org/news"  # type: ignore[arg-type]  # as above
     assert Source(source_key="x", html_url="https://e.org/news").url == ""
+    assert Source(source_key="x", homepage_url="https://e.org/", ingestion_mode="html").url == "https://e.org/"
+    assert Source(source_key="x", homepage_url="https://e.org/").url == ""
 
 
 BROKEN = """
@@ -176,6 +179,13 @@ bouquets:
 
 def without_file(faults: tuple[str, ...]) -> list[str]:
     return [fault.removeprefix(f"{CATALOG_KEY}: ") for fault in faults]
+
+
+@pytest.mark.parametrize("mode", list(ContentEnrichment))
+def test_the_enrichment_of_a_source_is_read(mode: str) -> None:
+    text = "sources: [{source_key: a, rss_url: 'https://e.org/rss', content_enrichment: %s}]"
+    assert catalog(text % mode).sources["a"].content_enrichment == mode
+    assert catalog(text % "null").sources["a"].content_enrichment is ContentEnrichment.NONE
 
 
 def test_the_faults_of_what_a_run_does_not_use_are_warnings() -> None:

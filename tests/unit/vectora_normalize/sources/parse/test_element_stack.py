@@ -71,3 +71,9 @@ def test_the_result_is_always_balanced(tags: list[tuple[bool, str]]) -> None:
         assert written.pop() == closed
     assert written == []
     assert not any(stack.is_open(name) for name in "abc")
+
+
+def test_the_limits_can_be_lower() -> None:
+    stack = ElementStack(max_depth=1, max_elements=2)
+    assert (stack.start("a"), stack.full) == (True, False)
+    assert (stack.start("b"), stack.full, stack.too_deep) == (False, True, True)

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from vectora_normalize.sources.parse.entries import MAX_ENTRIES, DocumentEntry
-from vectora_normalize.sources.parse.json_ld import read_json_ld
+from vectora_normalize.sources.parse.json_ld import DescribedPage, describe_page, read_json_ld
 
 BASE = "https://example.com/news"
 
@@ -78,3 +78,35 @@ def test_articles_characters_and_values_are_limited() -> None:
     assert len(read(many)) == MAX_ENTRIES
     assert read_json_ld([" " * 1_000_001, json.dumps(ARTICLE)], base=BASE) == []
     assert read([0] * 20_000 + [ARTICLE]) == []
+
+
+def described(*values: object) -> DescribedPage | None:
+    return describe_page([json.dumps(value) for value in values], url="https://example.com/1")
+
+
+OTHER = {**ARTICLE, "url": "/2", "headline": "Other"}
+HERE = {"@type": "WebPage", "@id": "https://example.com/1/#page", "name": "W", "datePublished": "2026-11-19"}
+
+
+def test_the_description_of_a_page_is_that_of_its_own_article() -> None:
+    assert described(OTHER, ARTICLE, HERE) == DescribedPage(ENTRY)
+    without_url = {name: value for name, value in ARTICLE.items() if name != "url"}
+    found = described(OTHER, {**without_url, "articleBody": "The text."})
+    assert found is not None
+    assert (found.entry.title, found.body) == ("T", "The text.")
+
+
+def test_a_web_page_is_second_best_and_an_article_of_another_url_the_last_resort() -> None:
+    found = described(OTHER, {**HERE, "@id": "https://example.com/1"})
+    assert found is not None
+    assert found.entry.title == "W"
+    found = described(OTHER, {"@type": "WebPage", "url": "/3"}, {"@type": "Person"})
+    assert found is not None
+    assert found.entry.title == "Other"
+    assert described({"@type": "Person"}) is None
+
+
+def test_what_has_a_date_is_preferred() -> None:
+    found = described(HERE, {"@type": "Article", "headline": "Undated", "articleBody": 7})
+    assert found is not None
+    assert found.entry.title == "W"

@@ -215,3 +215,65 @@ def test_an_element_with_many_links_is_not_searched_for_each_of_them(element: st
         find_date,
     )
     assert tree.visited < 10 * len(tree)
+
+
+HEADED = "<h2><a href=/1>Camurus announces results</a></h2>"
+IN_TEXT = "<p>First summary with <a href=/x>a registry entry of the trial</a> and more of it.</p>"
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        f"<article>{HEADED}{IN_TEXT}<p>20 November 2026</p></article>",
+        f"<article>{HEADED}<p><a href=/x>a registry entry of the trial</a></p><p>20 November 2026</p></article>",
+        f"<div>{HEADED}{IN_TEXT}<p>20 November 2026</p></div>",
+        f"<div>{HEADED}<div><span>{IN_TEXT}</span></div><p>20 November 2026</p></div>",
+        f"<article>{HEADED[4:-5]} 20 November 2026{IN_TEXT}</article>",
+    ],
+)
+def test_the_link_of_the_heading_is_the_article_and_not_a_link_in_its_paragraph(markup: str) -> None:
+    two = "<article><h2><a href=/2>Nanexa signs an agreement</a></h2><p>19 November 2026</p></article>"
+    assert [found.link for found in articles(f"<main>{markup}{two}</main>")] == ["/1", "/2"]
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<div><h2><a href=/all>All the news of Camurus</a></h2>{}</div>",
+        "<div><h2><a href=/all>All the news of Camurus</a></h2><div>{}</div></div>",
+    ],
+)
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_articles_below_a_heading_with_a_link_are_kept(markup: str, count: int) -> None:
+    rows = "".join(
+        f"<p><a href=/{n}>Camurus announces result {n}</a> on {n + 10} November 2026</p>" for n in range(count)
+    )
+    found = [article.link for article in articles(markup.format(rows))]
+    assert [link for link in found if link != "/all"] == [f"/{n}" for n in range(count)]
+
+
+def test_a_sentence_around_a_link_is_searched_up_to_a_limit() -> None:
+    many = "<span>of a text</span> " * 200
+    markup = f"<div>{HEADED}<p>{many}<a href=/x>a registry entry of the trial</a></p>20 November 2026</div>"
+    assert "/x" in [found.link for found in articles(markup)]
+
+
+@pytest.mark.parametrize(
+    "links",
+    ["<a href=/1>READ MORE</a> <a href=/1.pdf>Download attachment</a>"] * 1
+    + ["<a href=/1.pdf?x>Download attachment</a> <a href=/1>READ MORE</a>"],
+)
+def test_the_link_of_a_heading_without_one_is_the_page_and_not_the_attachment(links: str) -> None:
+    markup = f"<div><h3>Camurus announces results</h3><p>First summary.</p>20 November 2026 {links}</div>"
+    assert articles(markup) == [ONE]
+
+
+def test_links_that_call_to_an_action_are_no_summary() -> None:
+    markup = (
+        "<div><h3><a href=/1>Camurus announces results</a></h3>20 November 2026<p>First summary.</p>"
+        "<a href=/x>Download the presentation</a><a href=/y><span>Read more about Camurus</span></a></div>"
+    )
+    assert articles(markup) == [ONE]
+    assert articles(markup.replace("<a href=/x>Download the presentation</a>", "Download speeds rise"))[0].summary == (
+        "First summary. Download speeds rise"
+    )

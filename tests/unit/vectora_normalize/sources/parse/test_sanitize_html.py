@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS
-from vectora_normalize.sources.parse.sanitize_html import sanitize_html
+from vectora_normalize.sources.parse.sanitize_html import (
+    MAX_ARTICLE_CHARACTERS,
+    MAX_ARTICLE_DEPTH,
+    MAX_ARTICLE_ELEMENTS,
+    sanitize_article,
+    sanitize_html,
+)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +111,44 @@ def test_the_result_is_always_balanced(pieces: list[str]) -> None:
             opened.append(name)
     assert opened == []
     assert len(opened) <= MAX_DEPTH
+
+
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ('<div class=x id=y onclick=z><p style="a">t</p></div>', '<div class="x" id="y"><p style="a">t</p></div>'),
+        ('<svg><path d="M0"/></svg><figure>t', "<svg><path></path></svg><figure>t</figure>"),
+        ("<a0:x>t</a0:x><news-card>u</news-card>", "<div>t</div><news-card>u</news-card>"),
+        ("one<br>two<hr>three<img src=x>four <b>five</b>", "one<br>two<br>three four five"),
+        ('<a href="/x" rel=y>a link</a>', '<a href="/x" rel="y">a link</a>'),
+        ("a <a href=/x><b>Read more</b> about it</a> b", "a  b"),
+        ("<a href=/x><div>Download</div></a>t</a>", "t"),
+        ("<script>x</script><iframe>y</iframe>t", "t"),
+    ],
+)  # fmt: skip
+def test_sanitized_articles(source: str, html: str) -> None:
+    assert sanitize_article(source).page.html == html
+
+
+def test_a_long_link_is_no_call_to_an_action() -> None:
+    source = f"<a href=/x>Read more{'<span></span>' * 30}</a>"
+    assert "Read more" in sanitize_article(source).page.html
+
+
+def test_title_and_meta_of_an_article() -> None:
+    found = sanitize_article(
+        "<base href='/b/'><title>A &amp; B</title><meta name=Description content='x &amp; y'>"
+        "<meta property='og:title' name=t content=z><meta name=description content=second><meta charset=utf-8>"
+        "<svg><title>icon</title></svg>"
+    )
+    assert found.title == "A & B"
+    assert found.meta == {"description": "x & y", "og:title": "z", "t": "z"}
+    assert found.page.base == "/b/"
+
+
+def test_the_limits_of_an_article() -> None:
+    assert sanitize_article("<p>x</p>" * 10_000).page.html.count("<p>") == MAX_ARTICLE_ELEMENTS
+    assert sanitize_article("<div>" * 200).page.html.count("<div>") == MAX_ARTICLE_DEPTH
+    assert len(sanitize_article("x" * 400_000).page.html) == MAX_ARTICLE_CHARACTERS
+    assert sanitize_article("<br>" * 1_000).page.html.count("<br>") == 500
+    assert sanitize_article("\u0316" * 1_000).page.html == "\u0316" * 30

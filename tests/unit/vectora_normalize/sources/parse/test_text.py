@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.stopwatch import Stopwatch
-from vectora_normalize.sources.parse.text import clean_markup, clean_text, count_words, is_read_more, truncate
+from vectora_normalize.sources.parse.text import (
+    clean_markup,
+    clean_text,
+    count_words,
+    is_call_to_action,
+    is_read_more,
+    truncate,
+    without_read_more,
+)
 
 
 def text_of(source: str) -> str:
@@ -155,3 +163,32 @@ def test_the_processed_markup_is_limited_by_the_length_of_the_text() -> None:
 
 def test_markup_is_truncated_to_the_length() -> None:
     assert clean_markup("<p>" + "word " * 1000 + "</p>", 22) == "word word word word"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The news. Read more", "The news."),
+        ("The news.READ MORE \u2192", "The news."),
+        ("The news\u2026 [Continue reading]", "The news\u2026 [Continue reading]"),
+        ("The news... Download attachment", "The news..."),
+        ("Children read more", "Children read more"),
+        ("Read more", "Read more"),
+        ("x" * 200 + "! View PDF", "x" * 200 + "!"),
+    ],
+)
+def test_a_read_more_at_the_end_of_a_text_is_removed(text: str, expected: str) -> None:
+    assert without_read_more(text) == expected
+
+
+@pytest.mark.parametrize("text", ["Read more about Camurus", "Download", " » Download the report", "View attachment"])
+def test_calls_to_an_action(text: str) -> None:
+    assert is_call_to_action(text)
+    assert not is_call_to_action(f"The company says: {text}")
+    assert not is_call_to_action(text + " x" * 60)
+    assert clean_markup(f"a <a>{text}</a> b", 100, is_left_out=is_call_to_action) == "a b"
+
+
+@pytest.mark.parametrize("text", ["Reading more", "Downloads rise", "Viewpoints of a chemist"])
+def test_words_that_only_begin_like_one(text: str) -> None:
+    assert not is_call_to_action(text)
