@@ -35,6 +35,12 @@ URLLIB = next(client for client in CLIENTS if client.name == "urllib")
 BOTO3 = next(client for client in CLIENTS if client.name == "boto3 InvokeModel")
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that wait less for the servers that are silent: each has eight of these rows."""
+    monkeypatch.setattr("bedrock_resilience.emulator.conformance._client_runner._SHORT_TIMEOUT_SECONDS", 0.2)
+
+
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_every_row_is_right(client: Client) -> None:
     if installed_version(client) is None:
