@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 _PAUSE_SECONDS: Final = 30.0
 """Without requests for so long, no run is under way: the time says nothing about the quota."""
-_MAX_EVIDENCE_OF_AGE: Final = 30.0
-"""Requests without a throttle as which a day without any counts."""
+_HOLD_REQUESTS: Final = 24.0
+_MAX_EVIDENCE_OF_AGE: Final = 0.5
+"""A day without requests counts as so many without a throttle, over those in which the learner tries another rate."""
 _REFUSAL_SECONDS: Final = 0.8
 """Seconds after which a request that was not refused was admitted: a refusal takes less, an answer much longer."""
 _AHEAD_SECONDS: Final = (0.75, 2.0)
@@ -55,12 +56,12 @@ class LearnedSchedule:
         learner, booked_until = _load(_resumed(pace, now))
         at, slots = max(now, booked_until), list[float]()
         for cost in costs:
-            slot = max(at + learner.wait(at, int(cost.tokens)), _answer_at(learner))
+            slot = _slot(learner, now, at, int(cost.tokens))
             if slot > now + _ahead(learner):
                 break
             learner.sent(slot, int(cost.tokens))
             slots.append(slot)
-            at = slot
+            at = max(at, slot)
         return _stored(pace, now, learner, at if slots else booked_until, granted=len(slots)), slots
 
     def observe(self, pace: SharedPace, now: float, outcome: Outcome) -> SharedPace:
@@ -88,8 +89,7 @@ class LearnedSchedule:
     def again_at(self, pace: SharedPace, now: float, cost: Cost) -> float:
         """Return when to ask again for a request that was not booked."""
         learner, booked_until = _load(pace)
-        at = max(now, booked_until)
-        slot = max(at + learner.wait(at, int(cost.tokens)), _answer_at(learner))
+        slot = _slot(learner, now, max(now, booked_until), int(cost.tokens))
         return max(now + _MIN_AGAIN_SECONDS, slot - _ahead(learner) + _MIN_AGAIN_SECONDS)
 
     def cuts(self, pace: SharedPace) -> int:
@@ -135,7 +135,7 @@ def _resumed(pace: SharedPace, now: float) -> SharedPace:
         return pace
     resumed: dict[str, Any] = {**state, "in_flight": 0, "started_at": now}
     for limit in _LIMITS:
-        evidence = _MAX_EVIDENCE_OF_AGE * min(1.0, pause / SECONDS_A_DAY)
+        evidence = _MAX_EVIDENCE_OF_AGE * state[limit].get("hold", _HOLD_REQUESTS) * min(1.0, pause / SECONDS_A_DAY)
         resumed[limit] = {**state[limit], "since": now, "sends": evidence, "consecutive": 0}
     return dataclasses.replace(pace, learned={**pace.learned, "learner": resumed})
 
@@ -153,6 +153,13 @@ def _give_back(learner: Learner, now: float, tokens: int) -> None:
     for limit, amount in zip(_limits(learner), (1.0, learner.claim(tokens)), strict=True):
         if limit.active and limit.anchor is not None:
             limit.anchor -= amount / limit.rate(now)
+
+
+def _slot(learner: Learner, now: float, at: float, tokens: int) -> float:
+    """Return when the next request may be sent; ``at`` is the end of what is booked."""
+    if learner.starting and learner.wait(now, tokens) == 0:
+        return now  # answers have released it since the others were booked
+    return max(at + learner.wait(at, tokens), _answer_at(learner))
 
 
 def _answer_at(learner: Learner) -> float:

@@ -38,13 +38,13 @@ from bedrock_resilience.pacing._adaptive import AdaptivePacer
 from bedrock_resilience.pacing._status import PacerStatus, status_of
 from bedrock_resilience.pacing._token_costs import TokenCosts
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
-from bedrock_resilience.pacing.shared._fair_shares import FORGET_SECONDS
 from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule, share_of_learned
 from bedrock_resilience.pacing.shared._pace import SharedPace
 from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, Outcome, RateLimits
 from bedrock_resilience.pacing.shared._stores import MemoryPaceStore
 from bedrock_resilience.pacing.shared._updates import Booking, PaceUpdates, Update
 from bedrock_resilience.quotas import Quota, settled_tokens
+from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.pacing._protocol import Pacer, Reservation
     from bedrock_resilience.pacing.shared._schedule import Schedule
     from bedrock_resilience.pacing.shared._stores import PaceStore
-    from bedrock_resilience.quotas import Usage
+    from bedrock_resilience.quotas import Limit, Usage
 
 _LOGGER = logging.getLogger(__name__)
 _LATE_TOLERANCE_SECONDS: Final = 0.5
@@ -251,7 +251,7 @@ class SharedPacer:
     def _cost(self, usage: Usage) -> float:
         return settled_tokens(usage, self._burndown) if self._costs is None else self._costs.of(usage)
 
-    def throttled(self, reservation: Reservation, now: float) -> None:
+    def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:
         """Lower the pace of all instances. Calls the store, unless another thread does."""
         tracked = _SharedReservation.of(self, reservation)
         with self._lock:
@@ -261,7 +261,7 @@ class SharedPacer:
                 self._fallback.throttled(tracked.fallback, now)
                 self._remember_fallback("throttled", tracked)
                 return
-            self._outcomes.append(Outcome("throttled", tracked.sent_at, tracked.cost, cuts=tracked.cuts))
+            self._outcomes.append(Outcome("throttled", tracked.sent_at, tracked.cost, limit=limit, cuts=tracked.cuts))
         self._share_outcomes(now)
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
@@ -441,7 +441,7 @@ class SharedPacer:
         if self.quota is not None or not known.learned:
             return AdaptivePacer()
         store = MemoryPaceStore()
-        instances = sum(share.at > known.at - FORGET_SECONDS for share in known.instances.values())
+        instances = sum(share.at > known.at - SECONDS_A_MINUTE for share in known.instances.values())
         store.compare_and_swap(self.model, SharedPace(), share_of_learned(known, 1.0 / max(1, instances)))
         return SharedPacer(store, self.model, burndown=self._burndown, shared_time=self._updates.shared)
 

@@ -172,8 +172,10 @@ class PaceUpdates:
         shared = self._adopt(pace, now)
         applied = self._applied(pace)
         for earlier, kept, slots in self._in_doubt:
+            if earlier < applied:
+                continue  # the update with that number has dealt with it
             outcomes = kept.outcomes
-            if earlier <= applied:  # it took effect, and nobody uses the slots that it booked
+            if earlier == applied:  # it took effect, and nobody uses the slots that it booked
                 booked = zip(slots, kept.costs, strict=False)
                 outcomes = tuple(Outcome("unsent", slot, cost) for slot, cost in booked)
             pace = self._observe(pace, shared, outcomes)

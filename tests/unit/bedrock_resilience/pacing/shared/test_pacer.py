@@ -15,7 +15,7 @@ from bedrock_resilience import pacing
 from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing import MemoryPaceStore, NoPacer, SharedPacer
-from bedrock_resilience.quotas import Quota, Usage
+from bedrock_resilience.quotas import Limit, Quota, Usage
 from bedrock_resilience.simulation import Scenario, Tokens, simulate
 from bedrock_resilience.testing import FakeClock
 from support.approx import approx
@@ -361,6 +361,81 @@ class TestOutage:
         calls = store.calls
         pacer.reserve(0.3)
         assert store.calls == calls
+
+
+class TestWithoutAQuota:
+    def pacer(self, store: PaceStore, **settings: Any) -> SharedPacer:  # noqa: ANN401 - each setting has its own type
+        return SharedPacer(store, "model", shared_time=shared_time, clock=FakeClock(), **settings)
+
+    def throttled(self, pacer: SharedPacer) -> None:
+        """Send thirty requests in thirty seconds, of which the last one is refused."""
+        for second in range(30):
+            reservation = pacer.reserve(float(second))
+            if second == 29:
+                pacer.throttled(reservation, second + 0.2, Limit.REQUESTS_PER_MINUTE)
+            else:
+                pacer.answered(reservation, second + 0.2, Usage(10, 10))
+
+    def test_all_instances_learn_one_rate(self) -> None:
+        store = MemoryPaceStore()
+        first, second = self.pacer(store), self.pacer(store)
+        assert first.status().confidence == 0
+        self.throttled(first)
+        assert second.reserve(29.5).wait > 0
+        learned = second.shared_requests_per_minute
+        assert learned is not None
+        assert 40 < learned < 60
+        assert (second.status().request_limit, second.status().token_limit) == (None, None)
+
+    def test_slots_that_were_booked_before_a_refusal_are_booked_anew(self) -> None:
+        pacer = self.pacer(MemoryPaceStore())
+        self.throttled(pacer)
+        waiting = [pacer.reserve(40.0) for _ in range(4)]
+        sent = [reservation for reservation in waiting if reservation.wait == 0]
+        booked = [reservation for reservation in waiting if reservation.wait > 0]
+        before = [pacer.due(reservation, 40.0) for reservation in booked]
+        pacer.throttled(sent[0], 40.2)
+        assert pacer.due(booked[0], 40.2) > before[0] - 0.2
+
+    def test_without_the_store_an_instance_goes_on_with_its_share_and_tells_the_others_later(self) -> None:
+        store = FailingStore()
+        first, second = self.pacer(store), self.pacer(store)
+        self.throttled(first)
+        second.reserve(29.5)
+        first.abandoned(first.reserve(29.6), 29.6)
+        store.broken = True
+        alone = first.reserve(45.0)
+        rate = first.status().requests_per_minute
+        assert rate is not None
+        assert 20 < rate < 32
+        wait = first.due(alone, 45.0)
+        assert first.due(alone, 45.0 + wait) == 0
+        first.answered(alone, 45.1 + wait)
+        other = first.reserve(47.0)
+        first.throttled(other, 50.0)
+        store.broken = False
+        first.reserve(60.0)
+        assert store.last is not None
+        seconds = {second for second, _ in store.last.learned["learner"]["requests"]["log"]}
+        assert LONG_AGO + 45 in seconds
+        assert store.last.learned["cuts"] == 1  # at a pace of its own, a refusal says nothing about that of all
+
+    def test_where_nothing_was_learned_it_finds_a_pace_by_itself(self) -> None:
+        store = FailingStore()
+        store.broken = True
+        pacer = self.pacer(store)
+        assert pacer.reserve(0.0).wait == 0
+        assert pacer.status().confidence == 0
+
+    def test_each_answer_releases_more_until_something_is_refused(self) -> None:
+        pacer = self.pacer(MemoryPaceStore())
+        open_requests = [pacer.reserve(0.0) for _ in range(30)]
+        sent = [reservation for reservation in open_requests if reservation.wait == 0]
+        assert 0 < len(sent) < 15
+        for reservation in sent:
+            pacer.answered(reservation, 0.1)
+        released = [reservation for reservation in open_requests if pacer.due(reservation, 0.1) == 0]
+        assert len(released) >= 2 * len(sent)
 
 
 class TestArguments:

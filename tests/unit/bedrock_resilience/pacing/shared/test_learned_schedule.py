@@ -1,0 +1,125 @@
+"""A schedule that is learned: one learner for all instances, in the shared state."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from bedrock_resilience.pacing.shared import SharedPace
+from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule, share_of_learned
+from bedrock_resilience.pacing.shared._schedule import Cost, Outcome
+from bedrock_resilience.quotas import Limit
+
+NOW = 1_000.0
+ONE = Cost()
+
+
+def observed(pace: SharedPace, now: float, kind: str, sent_at: float, cost: Cost = ONE, cuts: int = 0) -> SharedPace:
+    return LearnedSchedule().observe(pace, now, Outcome(kind, sent_at, cost, cuts=cuts))
+
+
+@pytest.fixture
+def throttled() -> SharedPace:
+    """After thirty requests in thirty seconds the last one was refused."""
+    schedule, pace = LearnedSchedule(), SharedPace()
+    for second in range(30):
+        pace, (slot,) = schedule.book(pace, NOW + second, [ONE])
+        kind = "throttled" if second == 29 else "answered"
+        pace = observed(pace, NOW + second + 0.2, kind, slot)
+    return pace
+
+
+def test_nothing_is_known_at_first() -> None:
+    schedule = LearnedSchedule()
+    assert schedule.starting(SharedPace())
+    assert schedule.cuts(SharedPace()) == 0
+    assert schedule.status(SharedPace(), NOW).confidence == 0
+    assert schedule.book(SharedPace(), NOW, []) == (SharedPace(), [])
+
+
+def test_a_refusal_of_one_instance_lowers_the_pace_of_all(throttled: SharedPace) -> None:
+    schedule = LearnedSchedule()
+    assert not schedule.starting(throttled)
+    assert schedule.cuts(throttled) == 1
+    rate = schedule.status(throttled, NOW + 30).requests_per_minute
+    assert rate is not None
+    assert 40 < rate < 60
+    _, (slot,) = schedule.book(throttled, NOW + 30, [ONE])
+    assert slot > NOW + 30.5
+    assert 1.0 < schedule.seconds(throttled, NOW + 30, ONE) < 1.5
+
+
+def test_little_is_booked_ahead_while_little_is_known(throttled: SharedPace) -> None:
+    schedule = LearnedSchedule()
+    pace, slots = schedule.book(throttled, NOW + 33, [ONE] * 5)
+    assert 1 <= len(slots) < 5
+    again_at = schedule.again_at(pace, NOW + 33, ONE)
+    assert NOW + 33 < again_at <= slots[-1] + 1.5
+
+
+def test_a_refusal_of_a_request_booked_before_the_cut_says_nothing_about_the_lower_rate(throttled: SharedPace) -> None:
+    later = observed(throttled, NOW + 40, "throttled", NOW + 39, cuts=0)
+    assert LearnedSchedule().cuts(later) == 1
+    assert LearnedSchedule().cuts(observed(throttled, NOW + 40, "throttled", NOW + 39, cuts=1)) == 2
+
+
+def test_a_slot_that_lapsed_gives_its_permit_back(throttled: SharedPace) -> None:
+    schedule = LearnedSchedule()
+    pace, (slot,) = schedule.book(throttled, NOW + 33, [ONE])
+    _, (following,) = schedule.book(pace, NOW + 33, [ONE])
+    back = observed(pace, NOW + 33, "unsent", slot, cuts=1)
+    assert schedule.book(back, NOW + 33, [ONE])[1][0] < following
+    void = observed(pace, NOW + 33, "unsent", slot, cuts=0)
+    assert schedule.book(void, NOW + 33, [ONE])[1][0] == following
+
+
+def test_tokens_are_learned_as_requests_are() -> None:
+    schedule, pace, cost = LearnedSchedule(), SharedPace(), Cost(tokens=2_000)
+    for second in range(30):
+        pace, (slot,) = schedule.book(pace, NOW + second, [cost])
+        if second == 29:
+            pace = schedule.observe(
+                pace, NOW + second + 0.2, Outcome("throttled", slot, cost, limit=Limit.TOKENS_PER_MINUTE)
+            )
+        else:
+            pace = schedule.observe(pace, NOW + second + 0.2, Outcome("answered", slot, cost, 1_500.0))
+    status = schedule.status(pace, NOW + 30)
+    assert status.requests_per_minute is None
+    assert status.tokens_per_minute is not None
+    assert schedule.seconds(pace, NOW + 30, cost) > 1.0
+
+
+def test_an_overload_and_a_request_without_a_slot_are_taken_into_account(throttled: SharedPace) -> None:
+    halved = observed(throttled, NOW + 31, "overloaded", NOW + 30.5)
+    full, less = (LearnedSchedule().book(pace, NOW + 40, [ONE] * 2)[1] for pace in (throttled, halved))
+    assert less[-1] >= full[-1]
+    assert observed(throttled, NOW + 31, "sent", NOW + 31).learned["used_at"] == NOW + 31
+
+
+def test_the_next_run_starts_with_what_was_learned_and_tries_more_the_older_it_is(throttled: SharedPace) -> None:
+    schedule = LearnedSchedule()
+    rates: list[float] = []
+    for pause in (600.0, 86_400.0):
+        pace, _ = schedule.book(throttled, NOW + pause, [ONE])
+        rate = schedule.status(pace, NOW + pause).requests_per_minute
+        assert rate is not None
+        rates.append(rate)
+    assert 40 < rates[0] < rates[1] < 2.5 * rates[0]
+
+
+def test_an_instance_alone_goes_on_with_its_share(throttled: SharedPace) -> None:
+    schedule = LearnedSchedule()
+    half = share_of_learned(throttled, 0.5)
+    rates = [schedule.status(pace, NOW + 30).requests_per_minute for pace in (throttled, half)]
+    assert rates[0] is not None
+    assert rates[1] is not None
+    assert 0.45 < rates[1] / rates[0] < 0.55
+    assert (half.revision, half.instances) == (1, {})
+    assert share_of_learned(SharedPace(), 0.5).learned == {}
+
+
+@pytest.mark.parametrize("learner", [{}, {"version": 99}])
+def test_what_another_version_has_learned_is_learned_anew(learner: dict[str, int]) -> None:
+    pace = dataclasses.replace(SharedPace(), learned={"learner": learner})
+    assert LearnedSchedule().starting(pace)

@@ -1,0 +1,130 @@
+"""The updates of one instance: numbered, exactly once, by one clock."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bedrock_resilience.errors import StoreUnavailableError
+from bedrock_resilience.pacing import MemoryPaceStore
+from bedrock_resilience.pacing.shared._schedule import Cost, Outcome, RateLimits
+from bedrock_resilience.pacing.shared._updates import PaceUpdates, Update
+from bedrock_resilience.quotas import Quota
+from bedrock_resilience.testing import FakeClock
+from support.approx import approx
+
+if TYPE_CHECKING:
+    from bedrock_resilience.pacing.shared import SharedPace
+
+LIMITS = RateLimits.of(Quota(requests_per_minute=60, burst=1), 0.0)
+ONE = (Cost(),)
+
+
+class Store(MemoryPaceStore):
+    """Takes ``seconds``, and loses the answers of the next ``lost`` writes."""
+
+    def __init__(self, times: list[float]) -> None:
+        super().__init__()
+        self.times = times
+        self.seconds = 0.0
+        self.lost = 0
+        self.faster = 0
+        self.stored: SharedPace | None = None
+
+    def compare_and_swap(
+        self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""
+    ) -> SharedPace | None:
+        self.times[0] += self.seconds
+        if self.faster:
+            self.faster -= 1
+            return expected
+        self.stored = new
+        answer = super().compare_and_swap(key, expected, new, instance)
+        if self.lost:
+            self.lost -= 1
+            raise StoreUnavailableError("no answer")
+        return answer
+
+
+@pytest.fixture
+def times() -> list[float]:
+    """The time that the instances share."""
+    return [1_000.0]
+
+
+@pytest.fixture
+def store(times: list[float]) -> Store:
+    return Store(times)
+
+
+def updates(store: Store, *, behind: float = 0.0) -> PaceUpdates:
+    return PaceUpdates(
+        store,
+        "model",
+        LIMITS,
+        instance="",
+        slack=6.0,
+        shared_time=lambda _now: store.times[0] - behind,
+        clock=FakeClock(),
+        rng=random.Random(0),
+    )
+
+
+def test_an_update_whose_answer_was_lost_is_not_repeated(store: Store) -> None:
+    one = updates(store)
+    store.lost = 1
+    with pytest.raises(StoreUnavailableError):
+        one.store(0.0, Update(outcomes=(Outcome("sent", 1_000.0, Cost()),), costs=ONE))
+    one.store(0.0, Update())
+    assert store.stored is not None
+    assert store.stored.granted == 2  # the request, and the slot that nobody uses
+    assert store.stored.revision == 2
+
+
+def test_a_slow_store_gives_slots_that_are_not_missed_when_it_answers(store: Store) -> None:
+    one = updates(store)
+    store.seconds = 0.2
+    one.store(0.0, Update(costs=ONE))
+    assert one.lead == approx(0.2)
+    store.times[0] += 10
+    booking = one.store(0.0, Update(costs=ONE, waits=True))
+    assert booking.slots[0] == approx(store.times[0])  # now that it has answered
+    assert booking.again_at == approx(store.times[0] - 0.2)
+    store.seconds = 0.0
+    for _ in range(10):
+        one.store(0.0, Update())
+    assert one.lead == 0.0
+
+
+def test_an_update_gives_up_after_a_while(store: Store) -> None:
+    one = updates(store)
+    store.seconds, store.faster = 0.6, 8
+    booking = one.store(0.0, Update(costs=ONE))
+    assert booking.slots == []
+    assert booking.again_at == approx(store.times[0] + 0.2)
+    assert store.faster == 5
+
+
+@pytest.mark.parametrize(("behind", "ahead"), [(30.0, 0.0), (7_200.0, -7_200.0)])
+def test_a_clock_that_is_behind_is_put_forward_unless_another_one_is_broken(
+    store: Store, behind: float, ahead: float
+) -> None:
+    right, wrong = updates(store), updates(store, behind=behind)
+    right.store(0.0, Update())
+    wrong.store(0.0, Update())
+    assert wrong.shared(0.0) - right.shared(0.0) == approx(ahead)
+
+
+def test_one_that_is_far_ahead_waits_for_the_one_that_is_behind(store: Store) -> None:
+    first, second = updates(store), updates(store)
+    second.store(0.0, Update(costs=ONE, waits=True))
+    booking = first.store(0.0, Update(costs=(Cost(),) * 20, waits=True))
+    assert len(booking.slots) == 6
+    assert second.waiting_instances(0.0) == 1
+    blocked = first.store(0.0, Update(costs=ONE, waits=True))
+    assert blocked.slots == []
+    assert blocked.again_at == approx(1_000.2)
+    second.store(0.0, Update(costs=ONE, waits=True))
+    assert second.waiting_instances(0.0) == 2
