@@ -17,7 +17,7 @@ from benchmarks.pacing import frontier, metastable, readings, targets
 from benchmarks.pacing.incident import HEADER, SCENARIOS, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from benchmarks.pacing.readings import Cell
 
@@ -26,27 +26,34 @@ _QUICK_SEEDS = 3
 
 
 def _readings(seeds: int) -> bool:
-    cells = readings.table(readings.SHAPES, readings.READINGS, readings.WAYS, seeds)
-    cells += readings.table(readings.LONG, readings.READINGS, (readings.ADAPTIVE, readings.SHARED), seeds)
-    return _print(cells)
+    cells = _tables(readings.SHAPES, readings.READINGS, readings.WAYS, seeds)
+    cells += _tables(readings.LONG, readings.READINGS, (readings.ADAPTIVE, readings.SHARED), seeds)
+    return _verdicts(cells)
 
 
 def _tokens(seeds: int) -> bool:
-    return _print(readings.table(readings.TOKEN_SHAPES, readings.TOKEN_READINGS, readings.WAYS, seeds))
+    return _verdicts(_tables(readings.TOKEN_SHAPES, readings.TOKEN_READINGS, readings.WAYS, seeds))
 
 
 def _unlimited(seeds: int) -> bool:
-    ways = (readings.ADAPTIVE, readings.SHARED)
-    return _print(readings.table(readings.UNLIMITED_SHAPES, ["bucket"], ways, seeds))
+    return _verdicts(_tables(readings.UNLIMITED_SHAPES, ("bucket",), (readings.ADAPTIVE, readings.SHARED), seeds))
 
 
-def _print(cells: list[Cell]) -> bool:
-    for line in readings.lines(cells):
-        print(line)
+def _tables(shapes: Iterable[str], names: Sequence[str], ways: Sequence[str], seeds: int) -> list[Cell]:
+    """Simulate shape by shape, and print each table when it is complete."""
+    cells: list[Cell] = []
+    for shape in shapes:
+        of_shape = readings.table([shape], names, ways, seeds)
+        print("\n".join(readings.lines(of_shape)), flush=True)
+        cells += of_shape
+    return cells
+
+
+def _verdicts(cells: list[Cell]) -> bool:
     print("\nTargets")
     met = True
     for verdict in readings.verdicts(cells):
-        print(verdict)
+        print(verdict, flush=True)
         met = met and verdict.met
     return met
 
