@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv-dev/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test fast nightly suite thorough lint format types docs bench clients conformance surface mutation lock newest audit sbom ci clean
+.PHONY: help test fast nightly suite thorough simulation lint format types docs bench clients conformance surface mutation lock newest audit sbom ci clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -20,7 +20,7 @@ test: $(BIN)/pytest  ## run the tests of the gate, with branch coverage
 fast: $(BIN)/pytest  ## run the tests that start no process and install nothing
 	$(BIN)/pytest -n auto tests/unit tests/properties
 
-nightly: suite thorough bench conformance clients  ## run all that takes too long for the gate (hours), as the workflow does
+nightly: suite thorough simulation bench conformance clients  ## run all that takes too long for the gate (hours), as the workflow does
 
 suite: $(BIN)/pytest  ## run all tests, those that are marked nightly too
 	$(BIN)/pytest -n auto --nightly
@@ -29,6 +29,11 @@ THOROUGH := tests/properties tests/unit/bedrock_resilience/pacing tests/unit/bed
 
 thorough: $(BIN)/pytest  ## run the properties with 2,000 examples each, the simulations with all seeds, 50 rounds of interrupts
 	HYPOTHESIS_PROFILE=thorough INTERRUPT_ROUNDS=50 $(BIN)/pytest -n auto --timeout=3600 $(THOROUGH)
+
+FIRST ?= 0
+simulation: $(BIN)/pytest  ## run a million simulated schedules from the seed FIRST on; one that fails is printed, and shrunk
+	PYTHONPATH=tests $(BIN)/python -m support.dst --world claims --schedules 950000 --first $(FIRST) --jobs $$(nproc)
+	PYTHONPATH=tests $(BIN)/python -m support.dst --world system --schedules 50000 --first $(FIRST) --jobs $$(nproc)
 
 lint: $(BIN)/pytest  ## check style, the layers of imports and the workflows
 	$(BIN)/ruff check

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # The nightly run has a million: `python -m support.dst`, in .github/workflows/nightly.yml.
 CHUNKS = 10
-CLAIMS = 19_000 // CHUNKS
+CLAIMS = 20_000 // CHUNKS
+SYSTEM = 300 // CHUNKS
 # All mutants are found within so many schedules; most within the first hundred.
 MUTANT_SCHEDULES = 10_000
 DST = [sys.executable, "-m", "support.dst"]
@@ -39,6 +40,13 @@ def test_claims_and_leases_in_many_schedules(chunk: int) -> None:
     assert len(result.states) > 1000
 
 
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_runs_workers_and_a_dispatcher_in_many_schedules(chunk: int) -> None:
+    result = passes("system", chunk * SYSTEM, SYSTEM)
+    assert {"paid", "reply lost", "process killed"} < result.counts.keys()
+    assert len(result.states) > 100
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_found_and_its_schedule_is_printed(mutant: Mutant) -> None:
     found = subprocess.run(
@@ -55,10 +63,11 @@ def test_a_mutant_is_found_and_its_schedule_is_printed(mutant: Mutant) -> None:
     assert len(lines) > 3
 
 
-def test_a_schedule_is_the_same_every_time() -> None:
+@pytest.mark.parametrize("world", runner.WORLDS)
+def test_a_schedule_is_the_same_every_time(world: str) -> None:
     choices = Choices(7)
-    runner.WORLDS["claims"](choices)
-    assert runner.schedule("claims", 7) == runner.schedule("claims", 0, choices.made)
+    runner.WORLDS[world](choices)
+    assert runner.schedule(world, 7) == runner.schedule(world, 0, choices.made)
 
 
 class _Failing:

@@ -11,6 +11,7 @@ from vectora_normalize.bedrock_retry import ContractLoggingListener
 from vectora_normalize.normalize.deduplicated_batch import DeduplicatedBatch
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Sequence
 
     from bedrock_resilience import BatchReport, Clock, Deadline, Pacer, Progress
@@ -34,6 +35,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
     pacer: Pacer | None = None,
     deadline: Deadline | None = None,
     clock: Clock = SYSTEM_CLOCK,
+    rng: random.Random | None = None,
     on_progress: Callable[[Progress], object] | None = None,
 ) -> BatchReport[RawItem, Normalized]:
     """Normalise all items; the report has successes and failures in input order.
@@ -51,6 +53,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
         pacer: Paces the requests; None: a request is sent as soon as a worker is free.
         deadline: No item is started that could not finish before it.
         clock: The source of time.
+        rng: The source of jitter; None: a new one.
         on_progress: Called after each item.
 
     Raises:
@@ -64,6 +67,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
         pacer=pacer,
         deadline=deadline,
         clock=clock,
+        rng=rng,
         listeners=[ContractLoggingListener(_logger)],
         on_progress=batch.report_progress,
         tokens=batch.tokens,

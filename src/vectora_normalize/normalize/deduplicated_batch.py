@@ -148,12 +148,16 @@ class DeduplicatedBatch:
         self._settle_round(report, queue)
 
     def _attempt(self, now: Callable[[], float], writer: BackgroundWriter, task: Task) -> Normalized | None:
-        """Make one attempt, in a worker's thread; None where another run has the item by now."""
+        """Make one attempt, in a worker's thread; None where no request was sent, because the claim is not certain."""
         deadline = Deadline.current()
         normalizer, cache = self._normalizer, self._cache
         if task.claim is not None and cache is not None:
             # Pacing and backoff may have taken longer than a claim lasts.
-            task.claim = cache.renew(task.claim, normalizer.read_timeout)
+            try:
+                task.claim = cache.renew(task.claim, normalizer.read_timeout)
+            except StoreError as error:
+                task.unrenewed = error
+                return None
             if task.claim is None:
                 return None
         response = normalizer.invoke(task.prepared, None if deadline is None else deadline.remaining(now()))
@@ -178,7 +182,12 @@ class DeduplicatedBatch:
             task = outcome.item
             if outcome.status == "succeeded" and outcome.value is None:
                 task.spent = _sum(task.spent, _without_last_attempt(outcome))
-                self._elsewhere.append(task)
+                if task.unrenewed is None:
+                    self._elsewhere.append(task)
+                else:
+                    self._settle(
+                        task, _failed(task, task.unrenewed, "its claim could not be renewed, so no request was sent")
+                    )
             elif outcome.status == "succeeded" and task.earlier is not None:
                 # Our claim had expired and another run was faster: the item is what all others see.
                 task.spent = _sum(task.spent, outcome)
@@ -280,7 +289,7 @@ def _failed(task: Task, error: Exception, reason: str) -> ItemOutcome[Task, Any]
 
 
 def _without_last_attempt(outcome: ItemOutcome[Task, Any]) -> ItemOutcome[Task, Any]:
-    """Return the outcome without its last attempt: the executor counted it, but another run has the item."""
+    """Return the outcome without its last attempt: the executor counted it, but no request was sent."""
     tokens = outcome.tokens
     tokens = tokens and replace(tokens, unknown=tokens.unknown - 1)
     return replace(outcome, attempts=outcome.attempts - 1, tokens=tokens)

@@ -21,6 +21,7 @@ from vectora_normalize.storage.leases import Lease
 from vectora_normalize.storage.objects import NotFoundError, StoreError
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from vectora_normalize.pipeline.keys import Row
@@ -42,6 +43,7 @@ class DailyItems:
         run_id: Name of the worker's invocation or run, which nobody else has.
         run_clock: Decides whether the lease of another worker is expired.
         may_continue: Called before each round of compaction; where it returns False, the next worker goes on.
+        rng: The random part of the delays between attempts to write.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class DailyItems:
         run_id: str,
         run_clock: RunClock,
         may_continue: Callable[[], bool] = lambda: True,
+        rng: random.Random | None = None,
     ) -> None:
         self._store = store
         self._client_id = client_id
@@ -64,7 +67,9 @@ class DailyItems:
             owner=run_id,
             run_clock=run_clock,
             seconds=_LEASE_SECONDS,
+            rng=rng,
         )
+        self._rng = rng
         self._may_continue = may_continue
         self._processed: set[str] = set()  # an object that cannot be read or removed is not tried again
 
@@ -112,7 +117,7 @@ class DailyItems:
         if staged:
             rows = [row for of_object in staged.values() for row in of_object]
             items_key = ObjectKeys(self._client_id, day, self._run_id).items
-            total = add_rows(self._store, items_key, rows, clock=self._run_clock.clock)
+            total = add_rows(self._store, items_key, rows, clock=self._run_clock.clock, rng=self._rng)
             _logger.info("%d items of %d staged objects added; %d items of %s", len(rows), len(staged), total, day)
         for key in staged:
             self._remove(key)

@@ -28,6 +28,7 @@ from vectora_normalize.storage.expiry import claim_seconds
 from vectora_normalize.storage.objects import S3Store
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Mapping
 
     from bedrock_resilience import Progress
@@ -60,7 +61,8 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
         queue: Where a dispatcher sends items; None: items are normalised here.
         dead_letters: Where a worker sends what cannot be normalised.
         pacer: Shared by all calls of this process; None: calls are not paced.
-        clock: The monotonic clock.
+        clock: The monotonic clock. It may bring the threads of the run (``bedrock_resilience.clock.ThreadsClock``).
+        rng: The random part of delays and names; None: new ones of the system.
     """
 
     settings: Settings
@@ -73,6 +75,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: SqsQueue | None = None
     pacer: Pacer | None = None
     clock: Clock = SYSTEM_CLOCK
+    rng: random.Random | None = None
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True):

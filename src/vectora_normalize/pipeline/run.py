@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import uuid
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +32,7 @@ from vectora_normalize.pipeline.worklist import DRY_RUN, QUEUED, WorkList, make_
 from vectora_normalize.sources.article_cache import ArticleCache
 from vectora_normalize.sources.collect import ingest
 from vectora_normalize.storage.counting import CountingStore
-from vectora_normalize.storage.expiry import RunClock
+from vectora_normalize.storage.expiry import RunClock, unique_name
 from vectora_normalize.storage.leases import Lease
 from vectora_normalize.storage.objects import BucketMissingError, StoreError, TransientStoreError
 from vectora_normalize.storage.persistent import PersistentStore
@@ -89,16 +88,28 @@ class _Run:
         self.stopwatch = _StopWatch(dependencies.clock)
         self.keys = ObjectKeys(request.client_id, invocation.now.date(), invocation.request_id)
         # A request id may occur twice (an event can be delivered again); the name of a run never does.
-        self.run_id = f"{self.keys.safe_request_id}-{uuid.uuid4().hex[:8]}"
+        self.run_id = f"{self.keys.safe_request_id}-{unique_name(dependencies.rng)[:8]}"
         run_clock = RunClock(invocation.now, dependencies.clock)
         # What a run reads and writes once is tried again for long; the operations on one item fail that item.
         self.counted = CountingStore(dependencies.config), CountingStore(dependencies.data)
         self.config, self.data = (
-            PersistentStore(store, clock=dependencies.clock, has_time=lambda: self._is_alive(run_clock))
+            PersistentStore(
+                store,
+                clock=dependencies.clock,
+                has_time=lambda: self._is_alive(run_clock),
+                rng=dependencies.rng,
+            )
             for store in self.counted
         )
         data = self.data
-        self.lease = Lease(data, self.keys.lease, owner=self.run_id, run_clock=run_clock, until=invocation.killed_at)
+        self.lease = Lease(
+            data,
+            self.keys.lease,
+            owner=self.run_id,
+            run_clock=run_clock,
+            until=invocation.killed_at,
+            rng=dependencies.rng,
+        )
         self.cache = ResponseCache(
             self.counted[1],
             request.client_id,
@@ -106,6 +117,7 @@ class _Run:
             run_clock=run_clock,
             attempt_seconds=dependencies.settings.read_timeout,
             until=invocation.killed_at,
+            rng=dependencies.rng,
         )
         self.backlog = Backlog(data, request.client_id, run_id=self.run_id, run_clock=run_clock)
         self.daily_items = DailyItems(
@@ -114,6 +126,7 @@ class _Run:
             run_id=self.run_id,
             run_clock=run_clock,
             may_continue=lambda: invocation.has_time(dependencies.clock),
+            rng=dependencies.rng,
         )
 
     def _is_alive(self, run_clock: RunClock) -> bool:
@@ -188,7 +201,8 @@ class _Run:
             self._add_rows(self.keys.raw(source_key), of_source)
 
     def _add_rows(self, key: str, rows: list[dict[str, Any]]) -> int:
-        return add_rows(self.data, key, rows, clock=self.dependencies.clock)
+        dependencies = self.dependencies
+        return add_rows(self.data, key, rows, clock=dependencies.clock, rng=dependencies.rng)
 
     def _normalizer(self, plan: Plan) -> Normalizer:
         settings = self.dependencies.settings
@@ -246,6 +260,7 @@ class _Run:
             pacer=dependencies.pacer,
             deadline=deadline,
             clock=dependencies.clock,
+            rng=dependencies.rng,
             on_progress=self._on_progress,
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from vectora_normalize.pipeline.daily_items import DailyItems
 from vectora_normalize.pipeline.messages import ItemMessage, MalformedMessageError
 from vectora_normalize.pipeline.plan import load_client_context
 from vectora_normalize.sqs import OutgoingMessage
-from vectora_normalize.storage.expiry import RunClock
+from vectora_normalize.storage.expiry import RunClock, unique_name
 from vectora_normalize.storage.objects import StoreError
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ class SqsBatchProcessor:
         self._invocation = invocation
         self._client_configs = client_configs
         self._run_clock = RunClock(invocation.now, dependencies.clock)
-        self._run_id = f"worker-{uuid.uuid4().hex}"
+        self._run_id = f"worker-{unique_name(dependencies.rng)}"
         self._retried: dict[str, str] = {}
         self._dead_lettered: dict[str, tuple[QueuedMessage, dict[str, str]]] = {}
         self._outcomes: list[ItemOutcome[RawItem, Normalized]] = []
@@ -155,13 +154,14 @@ class SqsBatchProcessor:
             run_id=self._run_id,
             run_clock=self._run_clock,
             may_continue=lambda: invocation.has_time(dependencies.clock),
+            rng=dependencies.rng,
         )
         rows: dict[dt.date, list[Row]] = defaultdict(list)
         for one, outcome in zip(received, batch.outcomes, strict=True):
             if outcome.value is not None:
                 rows[one.message.day].append(outcome.value["item"].to_dict())
         for day, of_day in rows.items():
-            daily_items.stage(day, of_day, uuid.uuid4().hex)
+            daily_items.stage(day, of_day, unique_name(dependencies.rng))
         for one, outcome in zip(received, batch.outcomes, strict=True):
             if outcome.status != "succeeded":
                 self._handle_failure(one, outcome)
@@ -179,6 +179,7 @@ class SqsBatchProcessor:
             run_clock=self._run_clock,
             attempt_seconds=settings.read_timeout,
             until=self._invocation.killed_at,
+            rng=dependencies.rng,
         )
         normalizer = Normalizer(
             client=dependencies.bedrock,
@@ -199,6 +200,7 @@ class SqsBatchProcessor:
             pacer=dependencies.pacer,
             deadline=self._invocation.deadline,
             clock=dependencies.clock,
+            rng=dependencies.rng,
         )
 
     def _handle_failure(self, one: _Received, outcome: ItemOutcome[RawItem, Normalized]) -> None:

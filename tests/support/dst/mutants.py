@@ -35,6 +35,14 @@ class Mutant:
     seed: int = 0
 
 
+_BATCH = "vectora_normalize.normalize.deduplicated_batch"
+_BACKLOG = "vectora_normalize.pipeline.backlog"
+_DAILY = "vectora_normalize.pipeline.daily_items"
+_KEYS = "vectora_normalize.pipeline.keys"
+_QUEUE = "vectora_normalize.normalize.claim_queue"
+_RUN = "vectora_normalize.pipeline.run"
+_WORKER = "vectora_normalize.pipeline.sqs_batch"
+_WRITER = "vectora_normalize.normalize.background_writer"
 _CACHE = "vectora_normalize.normalize.response_cache"
 _EXPIRY = "vectora_normalize.storage.expiry"
 _LEASES = "vectora_normalize.storage.leases"
@@ -46,18 +54,21 @@ MUTANTS = (
         _CACHE,
         "            claim = renewed\n",
         "            return renewed\n",
+        seed=3535,
     ),
     Mutant(
         "a renewal leaves no time for the attempt",
         _CACHE,
         "self._run_clock.after(seconds + self._store.clock_skew)",
         "self._run_clock.after(0.0)",
+        seed=864,
     ),
     Mutant(
         "a renewal takes the claim of another run",
         _CACHE,
         "if found is None or found.owner != lease.owner:",
         "if found is None:",
+        seed=692,
     ),
     Mutant("a valid claim is replaced", _CACHE, "return self._valid_claim(entry) or body", "return body"),
     Mutant(
@@ -71,12 +82,14 @@ MUTANTS = (
         _CACHE,
         "return body if earlier is None else earlier",
         "return body",
+        seed=7531,
     ),
     Mutant(
         "a release removes the claim of another run",
         _CACHE,
         "return found is not None and found.owner == claim.lease.owner",
         "return found is not None",
+        seed=4548,
     ),
     Mutant(
         "a claim outlives its process",
@@ -118,6 +131,7 @@ MUTANTS = (
         _SWAP,
         "        except StoreConflictError:\n            return None\n",
         '        except StoreConflictError:\n            return ""\n',
+        seed=218,
     ),
     Mutant(
         "a removal that another write has won is not repeated",
@@ -130,6 +144,88 @@ MUTANTS = (
         _SWAP,
         "replaced = self._write(key, instead, Stored(instead, version)) is not None",
         "replaced = True",
+    ),
+    Mutant(
+        "a claim is not renewed before an attempt",
+        _BATCH,
+        "task.claim = cache.renew(task.claim, normalizer.read_timeout)",
+        "task.claim = task.claim",
+        "system",
+        seed=201,
+    ),
+    Mutant(
+        "claims are not released at the end",
+        _BATCH,
+        "helpers.run(cache.release, claims)",
+        "helpers.run(cache.release, claims[:0])",
+        "system",
+        seed=429,
+    ),
+    Mutant(
+        "a response is not stored",
+        _BATCH,
+        "writer.submit(functools.partial(self._save, cache, task, claim, response))",
+        "pass",
+        "system",
+        seed=7,
+    ),
+    Mutant(
+        "an item that another run has is not waited for",
+        _BATCH,
+        "self._elsewhere.extend(queue.claimed_elsewhere)",
+        "queue.claimed_elsewhere.clear()",
+        "system",
+        seed=158,
+    ),
+    Mutant("a batch ends before its responses are stored", _WRITER, "range(self._max_threads)", "range(0)", "system"),
+    Mutant(
+        "a request is sent although the item could not be claimed",
+        _QUEUE,
+        "            self.unclaimable.append((task, error))\n            return False",
+        "            self.unclaimable.append((task, error))\n            return True",
+        "system",
+    ),
+    Mutant(
+        "rows replace those of other runs",
+        _KEYS,
+        "merged = _merge(old or [], rows)",
+        "merged = _merge([], rows)",
+        "system",
+    ),
+    Mutant(
+        "staged rows are removed before they are added",
+        _DAILY,
+        "        self._processed.update(keys)\n",
+        "        self._processed.update(keys)\n        for key in staged:\n            self._remove(key)\n",
+        "system",
+    ),
+    Mutant(
+        "the backlog of an earlier run is removed first",
+        _BACKLOG,
+        "        self._write(tuple(items), until)\n        for key in self._adopted:\n            self._remove(key)\n",
+        "        for key in self._adopted:\n            self._remove(key)\n        self._write(tuple(items), until)\n",
+        "system",
+    ),
+    Mutant(
+        "a finished backlog is not removed",
+        _BACKLOG,
+        "        elif self._written:\n            self._remove(self._own_key)\n",
+        "",
+        "system",
+    ),
+    Mutant(
+        "the lease of a run is not released",
+        _RUN,
+        "            self.lease.release()\n",
+        "            pass\n",
+        "system",
+    ),
+    Mutant(
+        "a failed item counts as done by its worker",
+        _WORKER,
+        'self._retried[queued.message_id] = f"{reason}: {error}"',
+        "pass",
+        "system",
     ),
 )
 

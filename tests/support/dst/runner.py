@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Final
 from support.dst.claims import simulate_claims
 from support.dst.scheduler import Choices, Scheduler, ViolationError
 from support.dst.shrink import shrink
+from support.dst.system import simulate_system
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from support.dst.mutants import Mutant
 
-WORLDS: Final[dict[str, Callable[..., Scheduler]]] = {"claims": simulate_claims}
+WORLDS: Final[dict[str, Callable[..., Scheduler]]] = {"claims": simulate_claims, "system": simulate_system}
+
+_SHRINK_RUNS: Final = {"claims": 1500, "system": 150}  # some seconds
 
 
 @dataclass
@@ -132,7 +135,7 @@ def explain(world: str, seed: int, why: str) -> str:
     logging.disable(logging.CRITICAL)
     with contextlib.suppress(ViolationError):
         WORLDS[world](choices)
-    shrunk = shrink(choices.made, fails)
+    shrunk = shrink(choices.made, fails, max_runs=_SHRINK_RUNS[world])
     logging.disable(logging.NOTSET)
     return "\n".join(
         [

@@ -263,7 +263,7 @@ class Scheduler:
         """Record a line of the schedule."""
         if self.tracing:
             who = process or f"{self.current.process.name}/{self.current.name}"
-            self.trace.append(f"{self.now:9.2f} s  {who:<28}{text}")
+            self.trace.append(f"{self.now:9.2f} s  {who:<28} {text}")
 
     # The loop
 

@@ -10,7 +10,7 @@ import msgspec
 
 from support.dst.scheduler import Weights
 from vectora_normalize.storage.expiry import LeaseRecord
-from vectora_normalize.storage.objects import NotFoundError, StoreConflictError, Stored, StoreError
+from vectora_normalize.storage.objects import NotFoundError, StoreConflictError, Stored, StoreError, TransientStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,6 +56,7 @@ class ModelS3:
         objects: What is stored.
         answered: When the answer of a key was stored first.
         late: Keys whose answer replaced the claim of another run.
+        begun: Items that a run has stored in its backlog: the next runs know them, whatever their sources have.
     """
 
     def __init__(self, scheduler: Scheduler, choices: Choices, *, max_claim_seconds: float) -> None:
@@ -64,6 +65,7 @@ class ModelS3:
         self.objects: dict[str, Stored] = {}
         self.answered: dict[str, float] = {}
         self.late: set[str] = set()
+        self.begun: set[str] = set()
         self.removes = choices.below(8) < 7  # or the role may not remove anything
         self._owners: dict[str, Process] = {}
         self._has: dict[str, str] = {}  # what is in each object: nothing, an answer, or the claim of a process
@@ -113,7 +115,7 @@ class ModelS3:
 
     def _failed(self, process: Process, text: str) -> None:
         process.faults += 1
-        raise StoreError(text)
+        raise TransientStoreError(text)
 
     def _do_late(self, process: Process, name: str, key: str, do: Callable[[], Any]) -> None:
         """S3 carries out a request after its client has given it up."""
@@ -173,6 +175,8 @@ class ModelS3:
             self._check_owner(process, key, _record(_body(stored)), _record(body))
         elif key.endswith("items.json"):
             self._check_list(key, stored, body)
+        elif "/outstanding/" in key and body is not None:
+            self.begun |= {entry["item"]["content_hash"] for entry in msgspec.json.decode(body)["entries"]}
         self.scheduler.reached(key, self._has.get(key, ""))
 
     def _check_item(self, process: Process, key: str, stored: Stored | None, body: bytes | None) -> None:
@@ -200,7 +204,8 @@ class ModelS3:
             left = (new.expires_at - wall_time(process)).total_seconds()
             if left > self._max_claim_seconds + 0.001 and "/items/" in key:
                 scheduler.fail(f"{process.name} claims for {left} s: {key}")
-            if process.killed_at is not None and new.expires_at > process.killed_at:
+            short = key.endswith("parts.lease.json")  # lasts for seconds, whatever its process does
+            if process.killed_at is not None and new.expires_at > process.killed_at and not short:
                 scheduler.fail(f"{process.name} claims until after its end: {key}")
 
     def _owner(self, record: LeaseRecord) -> Process | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock, threads_of, wall_clock
+from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock, SystemThreads, threads_of, wall_clock
 
 A_MOMENT = 0.02  # seconds; these tests are about really waiting
 
@@ -76,8 +76,6 @@ def test_what_threads_wait_for_is_that_of_the_standard_library() -> None:
 
 def test_a_clock_may_bring_its_threads() -> None:
     class _WithThreads(SystemClock):
-        __slots__ = ("threads",)
+        threads = SystemThreads()
 
-    clock = _WithThreads()
-    clock.threads = object()
-    assert threads_of(clock) is clock.threads
+    assert threads_of(_WithThreads()) is _WithThreads.threads

@@ -493,3 +493,31 @@ def test_a_response_of_another_run_that_cannot_be_read_costs_that_item_at_most(
     assert [outcome.status for outcome in report.outcomes] == [status, "succeeded"]
     if status == "failed":
         assert report.failed[0].reason == "the response of another run could not be read"
+
+
+class _CannotRenew(FolderStore):
+    """Fails the first renewal of a claim."""
+
+    failures = 1
+
+    def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
+        if b'"claim"' in body and self.failures:
+            self.failures -= 1
+            raise StoreError(f"{key}: cannot be written: SlowDown")
+        return super().put_if_unchanged(key, body, version)
+
+
+def test_a_claim_that_cannot_be_renewed_sends_no_request_and_counts_none(shared: SharedFolder, tmp_path: Path) -> None:
+    shared.store = _CannotRenew(tmp_path)
+
+    def throttle(_: str) -> dict[str, Any]:
+        raise client_error("ThrottlingException", status=429)
+
+    shared.answer = throttle
+    slow = RetryPolicy(base_delay=60.0, max_delay=60.0)
+    report = shared.run([ITEMS[0]], policy=slow)
+    (outcome,) = report.failed
+    assert outcome.reason == "its claim could not be renewed, so no request was sent"
+    assert str(outcome.error).endswith("cannot be written: SlowDown")
+    assert (report.attempts, report.retries, report.throttles, len(shared.requests)) == (1, 1, 1, 1)
+    assert shared.claims() == []
