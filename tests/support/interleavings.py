@@ -27,16 +27,16 @@ class _Points(ast.NodeTransformer):
         node.body = self._with_points(node.body)
         return node
 
-    def visit_With(self, node: ast.With) -> ast.AST:
+    def visit_With(self, node: ast.With) -> Any:  # noqa: ANN401 - as NodeTransformer has it
         return self._inner(node)
 
-    def visit_While(self, node: ast.While) -> ast.AST:
+    def visit_While(self, node: ast.While) -> Any:  # noqa: ANN401 - as NodeTransformer has it
         return self._inner(node)
 
-    def visit_For(self, node: ast.For) -> ast.AST:
+    def visit_For(self, node: ast.For) -> Any:  # noqa: ANN401 - as NodeTransformer has it
         return self._inner(node)
 
-    def visit_If(self, node: ast.If) -> ast.AST:
+    def visit_If(self, node: ast.If) -> Any:  # noqa: ANN401 - as NodeTransformer has it
         return self._inner(node)
 
     def _inner(self, node: Any) -> Any:  # noqa: ANN401 - a statement with a body

@@ -165,6 +165,14 @@ class ModelS3:
         record = _entry(stored.body).claim if "/items/" in key else _record(stored.body)
         return record is not None and self._owner(record) is process and record.expires_at >= wall_time(process)
 
+    def listed(self, *, staged: bool = False) -> set[str]:
+        """The items that are in a list, or staged for one."""
+        found: set[str] = set()
+        for key, stored in self.objects.items():
+            if key.endswith("items.json") or (staged and "/parts/" in key):
+                found |= _hashes(stored.body)
+        return found
+
     # The invariants of every step
 
     def _check(self, process: Process, key: str, stored: Stored | None, body: bytes | None) -> None:
@@ -175,6 +183,10 @@ class ModelS3:
             self._check_owner(process, key, _record(_body(stored)), _record(body))
         elif key.endswith("items.json"):
             self._check_list(key, stored, body)
+        elif "/parts/" in key and body is None:
+            lost = _hashes(_body(stored)) - self.listed()
+            if lost:
+                self.scheduler.fail(f"{process.name} removes staged rows that are in no list: {sorted(lost)}")
         elif "/outstanding/" in key and body is not None:
             self.begun |= {entry["item"]["content_hash"] for entry in msgspec.json.decode(body)["entries"]}
         self.scheduler.reached(key, self._has.get(key, ""))

@@ -102,6 +102,11 @@ class _Sources:
         ]
 
 
+def _item_of(body: str) -> str:
+    content_hash: str = msgspec.json.decode(body)["item"]["content_hash"]
+    return content_hash
+
+
 def simulate_system(choices: Choices, *, on_start: Callable[[Scheduler], object] | None = None) -> Scheduler:
     """Run one schedule.
 
@@ -241,6 +246,7 @@ class _World:
                 if str(message.number) in result.retried:
                     self.queue.show_again(message)
                 else:
+                    self._check_done(process, message)
                     self.queue.delete(message)
 
         process.start(main, self.scheduler.now)
@@ -266,6 +272,13 @@ class _World:
         unstored = self.payments.answered.get(process, set()) - self.s3.answered.keys()
         if unstored and not process.faults:
             self.scheduler.fail(f"{process.name} has ended before its responses are stored: {sorted(unstored)}")
+
+    def _check_done(self, process: Process, message: Message) -> None:
+        """The item of a message that is not delivered again is in a list, or staged, or dead-lettered."""
+        done = self.s3.listed(staged=True)
+        done |= {_item_of(one.body) for one in self.dead_letters.messages}
+        if _item_of(message.body) not in done:
+            self.scheduler.fail(f"{process.name} is done with message {message.number}, whose item is lost")
 
     def _check_batch(self, process: Process, numbers: dict[str, Any], items: int) -> None:
         ended = numbers["succeeded"] + numbers["failed"] + numbers["unstarted"]
