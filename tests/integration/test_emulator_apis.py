@@ -210,6 +210,20 @@ class TestMantle:
             self.ask(emulator, "/v1/chat/completions")
             assert refusal(emulator, "/v1/chat/completions")[0] == 429
 
+    def test_its_quota_can_be_changed(self) -> None:
+        with BedrockEmulator(Quota(requests_per_minute=6, burst=1)) as emulator:
+            emulator.mantle_quota = Quota.mantle(output_tokens_per_minute=4)
+            path = "/bedrock-mantle/v1/chat/completions"
+            assert self.ask(emulator, path)["usage"]["completion_tokens"] == 4
+            emulator.mantle_quota = None
+            self.ask(emulator, path)
+            with pytest.raises(HTTPError, match="429") as raised:
+                self.ask(emulator, path)
+            raised.value.close()
+            wrong: Any = 5
+            with pytest.raises(TypeError, match="BedrockEmulator: mantle_quota: got 5; accepted: a Quota"):
+                emulator.mantle_quota = wrong
+
     def test_a_host_of_mantle_is_enough(self) -> None:
         with BedrockEmulator(Quota(requests_per_minute=6, burst=1), mantle_quota=Quota.mantle()) as emulator:
             body = json.dumps(HELLO[MESSAGES]).encode()

@@ -237,6 +237,22 @@ class BedrockEmulator:
         self._ledger.change(quota)
 
     @property
+    def mantle_quota(self) -> Quota | Mapping[str, Quota] | None:
+        """The quota of the ``bedrock-mantle`` endpoint. A new one may be set at any time; it starts unused.
+
+        Raises:
+            TypeError: The new value is not a quota.
+        """
+        return self._mantle_quota
+
+    @mantle_quota.setter
+    def mantle_quota(self, quota: Quota | Mapping[str, Quota] | None) -> None:
+        refuse("BedrockEmulator", _quota_problem(quota, "mantle_quota"))
+        self._mantle_quota = quota
+        self._mantle_ledger.change(quota)
+        self._service.mantle_ledger = self._ledger if quota is None else self._mantle_ledger
+
+    @property
     def reading(self) -> QuotaReading:
         """How quotas per minute are enforced. A new one, or its name, may be set at any time; it starts unused.
 

@@ -68,8 +68,11 @@ _NAMES: Final = {
 _MODEL_PATH: Final = re.compile(
     r"/model/([^/]+)/(converse|converse-stream|invoke|invoke-with-response-stream|count-tokens)$"
 )
-# Messages, Chat Completions and Responses, on bedrock-runtime and bedrock-mantle, and the short paths of the latter.
-_API_PATH: Final = re.compile(r"/(?:anthropic|openai)/v1/(messages|messages/count_tokens|chat/completions|responses)$")
+# Messages, Chat Completions and Responses, on bedrock-runtime and bedrock-mantle, and the short paths of the latter: by
+# its host, or below the path that the emulator has for it.
+_API_PATH: Final = re.compile(
+    r"/(?:anthropic|openai|bedrock-mantle)/v1/(messages|messages/count_tokens|chat/completions|responses)$"
+)
 _MANTLE_PATH: Final = re.compile(r"/v1/(chat/completions|responses)$")
 _REGION: Final = re.compile(r"^bedrock-(?:runtime|mantle)(?:-fips)?\.([a-z0-9-]+)\.")
 

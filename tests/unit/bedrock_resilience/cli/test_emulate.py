@@ -13,11 +13,13 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from bedrock_resilience import bedrock_runtime_client
+from bedrock_resilience import Quota, bedrock_runtime_client
 from bedrock_resilience.cli._app import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bedrock_resilience.emulator import BedrockEmulator
 
 
 @pytest.fixture
@@ -34,6 +36,20 @@ def exports(process: subprocess.Popen[str]) -> dict[str, str]:
     assert "not a language model" in process.stdout.readline()
     lines = [process.stdout.readline() for _ in range(6)]
     return dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
+
+
+def test_bedrock_mantle_may_have_quotas_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[BedrockEmulator] = []
+
+    def serve(emulator: BedrockEmulator, **_: object) -> None:
+        served.append(emulator)
+
+    monkeypatch.setattr("bedrock_resilience.cli._emulate.serve", serve)
+    options = ["--mantle-input-tpm", "5000", "--mantle-output-tpm", "100"]
+    for given in (options, []):
+        assert CliRunner().invoke(app, ["emulate", "--port", "0", *given]).exit_code == 0
+    mantle = Quota.mantle(input_tokens_per_minute=5_000, output_tokens_per_minute=100)
+    assert [emulator.mantle_quota for emulator in served] == [mantle, None]
 
 
 def test_it_serves_boto3_and_counts(process: subprocess.Popen[str]) -> None:
@@ -60,6 +76,7 @@ def test_it_serves_boto3_and_counts(process: subprocess.Popen[str]) -> None:
         (["--rpm", "-1"], ["Quota: requests_per_minute", "-1"]),
         (["--burst", "2"], ["Quota: burst", "requests_per_minute"]),
         (["--reading", "minutely"], ["reading", "'minutely'", "bucket, bucket-of-1, refill, fixed, sliding"]),
+        (["--mantle-output-tpm", "0"], ["Quota: output_tokens_per_minute", "0"]),
         (["--fail-rate", "2"], ["rate", "2"]),
         (["--fail-rate", "0.1", "--fail-with", "Nonsense"], ["Nonsense"]),
         (["--backend-url", "nowhere"], ["url", "'nowhere'", "http://host:port/v1"]),

@@ -35,6 +35,7 @@ class Url:
         ("https://api.openai.com/v1/responses", None),
         ("https://bedrock-mantle.eu-west-3.api.aws/v1/models", None),
         ("https://h/openai/v1/chat/completions", ("ChatCompletions", None, True)),
+        ("http://127.0.0.1:8377/bedrock-mantle/v1/chat/completions", ("ChatCompletions", None, True)),
         ("https://h/model/x/converse/more", None),
     ],
 )
