@@ -33,6 +33,7 @@ _REFUSAL_SECONDS: Final = 0.8
 """Seconds after which a request that was not refused was admitted: a refusal takes less, an answer much longer."""
 _AHEAD_SECONDS: Final = (0.75, 2.0)
 """How far ahead requests are booked: before the first refusal, and after a few."""
+_PAST_SECONDS: Final = 2.0
 _FEW_CUTS: Final = 2
 _MIN_AGAIN_SECONDS: Final = 0.2
 _LIMITS: Final = ("requests", "tokens")
@@ -78,7 +79,7 @@ class LearnedSchedule:
         elif outcome.kind == "overloaded":
             learner.overloaded(sent_at, now)
         elif outcome.kind == "sent":
-            learner.sent(sent_at, tokens)
+            _record_sent(learner, now, sent_at, tokens)
         else:
             learner.unsent(sent_at, tokens)
             if outcome.cuts == self.cuts(pace):  # else the pause after the refusal has taken its place
@@ -146,6 +147,19 @@ def _limits(learner: Learner) -> tuple[LimitLearner, LimitLearner]:
 
 def _cut_at(limit: LimitLearner) -> float:
     return math.inf if limit.cut_at is None or not limit.active else limit.cut_at
+
+
+def _record_sent(learner: Learner, now: float, sent_at: float, tokens: int) -> None:
+    """Record a request that was sent without a slot.
+
+    What was sent a while ago, while the store could not be reached, counts in the minute that it was sent in. It takes
+    no permits of the present, and was sent at another rate.
+    """
+    before = [(limit.anchor, limit.sends) for limit in _limits(learner)]
+    learner.sent(sent_at, tokens)
+    if sent_at < now - _PAST_SECONDS:
+        for limit, (anchor, sends) in zip(_limits(learner), before, strict=True):
+            limit.anchor, limit.sends = anchor, sends
 
 
 def _give_back(learner: Learner, now: float, tokens: int) -> None:

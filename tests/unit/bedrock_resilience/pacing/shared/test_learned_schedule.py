@@ -123,3 +123,13 @@ def test_an_instance_alone_goes_on_with_its_share(throttled: SharedPace) -> None
 def test_what_another_version_has_learned_is_learned_anew(learner: dict[str, int]) -> None:
     pace = dataclasses.replace(SharedPace(), learned={"learner": learner})
     assert LearnedSchedule().starting(pace)
+
+
+def test_what_was_sent_while_the_store_was_unavailable_takes_no_permits_of_the_present(throttled: SharedPace) -> None:
+    schedule = LearnedSchedule()
+    pace = throttled
+    for second in range(30, 50):
+        pace = observed(pace, NOW + 60, "sent", NOW + second)
+        pace = observed(pace, NOW + 60, "answered", NOW + second)
+    (slot,), (without,) = (schedule.book(each, NOW + 60, [ONE])[1] for each in (pace, throttled))
+    assert slot <= without + 2
