@@ -21,6 +21,7 @@ from support.schemas import conforms
 from vectora_normalize.handler import lambda_handler
 from vectora_normalize.items import KINDS, RawItem, items_schema
 from vectora_normalize.normalize import extraction
+from vectora_normalize.operations.rules import MIN_ITEMS
 from vectora_normalize.pipeline import dependencies as wiring
 
 if TYPE_CHECKING:
@@ -474,12 +475,13 @@ class TestWhatIsCounted:
     def test_a_run_that_came_to_nothing_is_counted_too(
         self, deployment: Deployment, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        # One of 112 items failed and the others were not started: no rate shows it.
+        # One of 112 items failed and the others were not started: too few were asked for a rate to say anything.
         deployment.emulator.fail_next(None, "AccessDeniedException")
         assert lambda_handler(event(), Context("nothing"))["statusCode"] == 502
         metrics = logged(capsys)[-1]
         assert (metrics["RunsRefused"], metrics["error_type"]) == ([1], "BedrockRefused")
-        assert metrics["FailureRate"][0] < 5
+        assert metrics["ItemsAsked"] == metrics["ItemsFailed"]
+        assert metrics["ItemsAsked"][0] < MIN_ITEMS
 
     def test_the_level_of_the_log_is_the_one_of_the_environment(
         self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
