@@ -209,6 +209,7 @@ class Deployment:
             "DEAD_LETTER_QUEUE_URL": self.dead_url,
             "MAX_BEDROCK_WORKERS": "10",
             "MAX_RECEIVES": "19",
+            "BEDROCK_PACING": "none",  # throttles at random are no quota, which a pacer would look for
             "BEDROCK_RETRY_ON": "transient",
             "BEDROCK_BASE_DELAY": "0.05",
             "BEDROCK_READ_TIMEOUT": "5",
