@@ -170,12 +170,20 @@ class _Account:
 
     def __init__(self, model_id: str, session: Any, region: str | None, max_age: float, clock: Clock) -> None:  # noqa: ANN401 - a boto3 session
         self._model_id = model_id
-        self._session = _import("boto3.session").Session() if session is None else session
-        self.region: str = region or _region_of(model_id) or self._session.region_name or ""
+        self.region: str = region or _region_of(model_id)
+        self._session = self._new_session() if session is None else session
+        self.region = self.region or self._session.region_name or ""
         if not self.region:
             raise self.unavailable("no-match", "no Region is configured: give region_name")
         self._max_age = max_age
         self._clock = clock
+
+    def _new_session(self) -> Any:  # noqa: ANN401 - a boto3 session
+        sessions = _import("boto3.session")
+        try:
+            return sessions.Session()
+        except _import("botocore.exceptions").BotoCoreError as error:  # a profile that does not exist
+            raise self.unavailable("no-permission", str(error)) from None
 
     def unavailable(self, reason: str, problem: str) -> QuotaUnavailableError:
         """Return the error of this call."""
@@ -399,9 +407,12 @@ def _failure(service: str, operation: str, code: str, error: Exception) -> _Fail
     if code.startswith(_NO_PERMISSION):
         action = f"{_IAM_PREFIXES[service]}:{operation}"
         return _Failure("no-permission", f"{operation} was refused ({code}): allow {action}")
-    return _Failure("not-reached", f"{operation} failed ({code}): {error}")
+    # One line, also where a proxy answers with a page.
+    text = " ".join(str(error).split())
+    return _Failure("not-reached", f"{operation} failed ({code}): {text[:_MAX_ERROR_CHARACTERS]}")
 
 
+_MAX_ERROR_CHARACTERS: Final = 300
 _IAM_PREFIXES: Final = {"service-quotas": "servicequotas", "bedrock": "bedrock", "bedrock-agent": "bedrock"}
 
 

@@ -16,6 +16,7 @@ from bedrock_resilience.errors import QuotaUnavailableError
 from bedrock_resilience.quotas import ServiceQuota
 from bedrock_resilience.quotas._service_quotas import forget_answers
 from bedrock_resilience.testing import FakeClock
+from support.rawserver import raw_server
 from support.service_quotas import RECORDED, LoopbackServiceQuotas, service_quotas
 
 if TYPE_CHECKING:
@@ -201,6 +202,15 @@ class TestUnavailable:
         assert error.reason == reason
         assert text in str(error)
 
+    def test_the_page_of_a_proxy_is_one_line(self, session: object, monkeypatch: pytest.MonkeyPatch) -> None:
+        page = b"<html>\n<h1>Forbidden</h1>\n" + b"x" * 10_000
+        headers = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: %d\r\n\r\n" % len(page)
+        with raw_server(headers + page) as server:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+            error = unavailable(SONNET, session, max_age=0)
+        assert error.reason == "not-reached"
+        assert len(str(error)) < 500
+
     def test_no_network(self, session: object, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         monkeypatch.setattr("botocore.endpoint.time.sleep", _no_sleep)
@@ -232,6 +242,11 @@ class TestUnavailable:
             "ListServiceQuotas failed (CredentialRetrievalError): Error when retrieving credentials from sso: expired"
         )
         assert services.requests == []
+
+    def test_no_such_profile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_PROFILE", "nobody")
+        error = unavailable(SONNET, None)
+        assert (error.reason, error.problem) == ("no-permission", "The config profile (nobody) could not be found")
 
     def test_no_region(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("AWS_DEFAULT_REGION")
