@@ -101,12 +101,11 @@ class ModelLimits:
         return at
 
     def refuse(self, now: float, amounts: Mapping[Limit, float]) -> None:
-        """Count a refused request, where the reading counts them."""
-        if self._reading.refusals_count:
-            at = self.advance(now)
-            for limit, limiter in self._limiters.items():
-                if limit is not Limit.TOKENS_PER_DAY:
-                    limiter.penalise(at, amounts[limit])
+        """Count a refused request, as a reading wants it that counts them."""
+        at = self.advance(now)
+        for limit, limiter in self._limiters.items():
+            if limit is not Limit.TOKENS_PER_DAY:
+                limiter.penalise(at, amounts[limit])
 
     def correct(self, now: float, booked_at: float, tokens: float, output: float = 0.0) -> None:
         """Correct the tokens of a request to what it cost: ``tokens`` more, or less where negative.

@@ -131,6 +131,14 @@ class TestSlidingWindow:
         window.correct(62.0, 0.0, -10.0)
         assert window.level(62.0) == 0.0
 
+    def test_an_amount_that_equals_the_limit_but_for_rounding_waits_for_all(self) -> None:
+        window = SlidingWindow(RATE)
+        window.debit(0.0, 4.0)
+        window.debit(5.0, 6.0)
+        amount = 10.0 * (1 + 0.8e-9)
+        assert window.wait(6.0, amount) == 59.0
+        assert window.fits(65.0, amount)
+
     def test_less_than_one_a_minute_is_one_in_a_longer_window(self) -> None:
         window = SlidingWindow(0.5 / 60)
         window.debit(0.0, 1.0)
@@ -145,3 +153,6 @@ def test_a_wait_reaches_its_instant_in_spite_of_rounding(now: float) -> None:
         assert now + wait >= instant
         assert wait == approx(seconds, within=1e-6)
     assert seconds_until(5.0, 3.0) == 0.0
+    start, end = -23.622538102338595, 0.2550690257394217
+    assert start + (end - start) < end, "the difference is rounded down"
+    assert start + seconds_until(start, end) >= end
