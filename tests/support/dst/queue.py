@@ -46,12 +46,13 @@ class ModelQueue:
         choices: Decide what goes wrong.
 
     Attributes:
+        scheduler: As given.
         messages: What is in the queue.
         dead: What was delivered too often.
     """
 
     def __init__(self, scheduler: Scheduler, choices: Choices) -> None:
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._choices = choices
         self._number = 0
         self.messages: list[Message] = []
@@ -63,7 +64,7 @@ class ModelQueue:
 
     def send(self, body: str) -> int:
         """Accept a message; return what went wrong."""
-        choices, scheduler = self._choices, self._scheduler
+        choices, scheduler = self._choices, self.scheduler
         fault = 0 if scheduler.calm else choices.pick(_SENDING)
         if fault == _NOT_ACCEPTED:
             scheduler.count("message refused")
@@ -78,7 +79,7 @@ class ModelQueue:
 
     def receive(self, most: int) -> list[Message]:
         """Return messages, and hide them; move those to the dead-letter queue that were delivered too often."""
-        now = self._scheduler.now
+        now = self.scheduler.now
         received: list[Message] = []
         for message in list(self.messages):
             if message.visible_at > now or len(received) == most:
@@ -94,14 +95,14 @@ class ModelQueue:
 
     def delete(self, message: Message) -> None:
         """Remove a message that is done; now and then the request is lost, and it is delivered again."""
-        if not self._scheduler.calm and self._choices.below(12) == 11:
-            self._scheduler.count("message not deleted")
+        if not self.scheduler.calm and self._choices.below(12) == 11:
+            self.scheduler.count("message not deleted")
         elif message in self.messages:
             self.messages.remove(message)
 
     def show_again(self, message: Message) -> None:
         """Deliver a message again soon: a worker has failed it."""
-        message.visible_at = self._scheduler.now + 1.0
+        message.visible_at = self.scheduler.now + 1.0
 
 
 class QueueClient:
@@ -112,7 +113,7 @@ class QueueClient:
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's
         """Send some messages."""
-        scheduler = self._queue._scheduler
+        scheduler = self._queue.scheduler
         scheduler.sleep(0.02)
         answer: dict[str, list[dict[str, Any]]] = {"Successful": [], "Failed": []}
         lost = False
