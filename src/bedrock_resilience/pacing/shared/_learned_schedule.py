@@ -32,10 +32,12 @@ _MAX_EVIDENCE_OF_AGE: Final = 0.5
 _REFUSAL_SECONDS: Final = 0.8
 """Seconds after which a request that was not refused was admitted: a refusal takes less, an answer much longer."""
 _AHEAD_SECONDS: Final = (0.75, 2.0)
-"""How far ahead requests are booked: before the first refusal, and after a few."""
+"""How far ahead requests are booked: while all are refused, and after a few refusals."""
 _PAST_SECONDS: Final = 2.0
 _FEW_CUTS: Final = 2
 _MIN_AGAIN_SECONDS: Final = 0.2
+_MIN_START_SECONDS: Final = 0.02
+"""Shortest time between two attempts to book, and the same before the first refusal."""
 _LIMITS: Final = ("requests", "tokens")
 
 
@@ -91,6 +93,8 @@ class LearnedSchedule:
         """Return when to ask again for a request that was not booked."""
         learner, booked_until = _load(pace)
         slot = _slot(learner, now, max(now, booked_until), int(cost.tokens))
+        if learner.starting:
+            return max(now + _MIN_START_SECONDS, slot)
         return max(now + _MIN_AGAIN_SECONDS, slot - _ahead(learner) + _MIN_AGAIN_SECONDS)
 
     def cuts(self, pace: SharedPace) -> int:
@@ -190,7 +194,7 @@ def _ahead(learner: Learner) -> float:
     """Return how far ahead requests are booked: not far where what is learned next will change the rate."""
     cuts = sum(limit.cuts for limit in _limits(learner))
     if learner.starting:
-        return _AHEAD_SECONDS[0]
+        return 0.0  # answers release requests at any moment
     if any(limit.consecutive > 1 for limit in _limits(learner)):
         return _AHEAD_SECONDS[0]
     return _AHEAD_SECONDS[1] if cuts <= _FEW_CUTS else MAX_AHEAD_SECONDS
