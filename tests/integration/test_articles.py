@@ -57,6 +57,7 @@ def test_the_licence_agreement_is_kept_with_the_text_of_its_article(folder: Path
     assert "cookies" not in item["content"]
 
 
+@pytest.mark.usefixtures("report")
 def test_the_dates_of_a_listing_without_dates_are_those_of_its_articles(folder: Path) -> None:
     (raw,) = (folder / "out/raw" / CLIENT / "undated").rglob("raw.json")
     days = {item["published_at"] for item in json.loads(raw.read_text("utf-8"))}
