@@ -82,7 +82,7 @@ def _template() -> dict[str, Any]:
     return cast("dict[str, Any]", yaml.load(TEMPLATE.read_text("utf-8"), _Loader))  # noqa: S506 - a SafeLoader
 
 
-def _pace(revision: int, **fields: float) -> SharedPace:
+def _pace(revision: int, **fields: Any) -> SharedPace:  # noqa: ANN401 - the fields of a pace
     return SharedPace(revision=revision, at=1_000.25, **fields)
 
 

@@ -11,6 +11,7 @@ from vectora_normalize.sources.http.fetch import Fetcher, FetchResult
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from vectora_normalize.sources.http.fetch import Validators
     from vectora_normalize.storage.objects import ObjectStore
 
 NOW: Final = dt.datetime(2026, 11, 21, 6, 30, tzinfo=dt.UTC)
@@ -61,9 +62,9 @@ class FixedFetcher(Fetcher):
         super().__init__()
         self._pages = pages
 
-    def fetch(self, url: str, *, until: float | None = None) -> FetchResult:
+    def fetch(self, url: str, *, until: float | None = None, validators: Validators | None = None) -> FetchResult:
         """The page at that URL."""
-        del until
+        del until, validators
         if url not in self._pages:
             raise FetchError(FetchErrorKind.NOT_FOUND, f"{url}: the server answered 404", status=404)
         return FetchResult(url=url, status=200, body=self._pages[url], content_type="application/rss+xml")
