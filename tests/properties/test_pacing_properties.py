@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedrock_resilience.pacing import AdaptivePacer, QuotaPacer
+from bedrock_resilience.pacing import AdaptiveConfig, AdaptivePacer, QuotaPacer
 from bedrock_resilience.pacing._estimate import Throttles
+from bedrock_resilience.pacing._learner import Learner
+from bedrock_resilience.pacing._limit_learner import LimitLearner
 from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
-from bedrock_resilience.quotas import Quota, QuotaLedger, Usage, reserved_tokens
+from bedrock_resilience.quotas import Quota, QuotaLedger, QuotaReading, Usage, reserved_tokens
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation
@@ -117,17 +119,40 @@ def test_a_bucket_never_lets_more_pass_than_its_capacity_and_its_rate_allow(
 )
 def test_the_bounds_hold_for_every_bucket_and_every_timing(rate: float, burst: float, intervals: list[float]) -> None:
     throttles = Throttles()
-    level, now = burst, 0.0
-    for number, interval in enumerate(intervals, start=1):  # faster than the refill: the bucket never overflows
+    level, now, admitted = burst, 0.0, 0.0
+    for interval in intervals:  # faster than the refill: the bucket never overflows
         now += interval / rate
         level += interval
         if level >= 1:
             level -= 1
+            admitted += 1
             continue
-        throttles.exclude(number)
-        estimate = throttles.observe(now, number)
+        estimate = throttles.observe(now, admitted, 1.0)
         assert estimate is None or (not estimate.decreased and estimate.low < rate * (1 + 1e-9))
         assert estimate is None or estimate.high > rate * (1 - 1e-9)
+
+
+@given(
+    window=st.sampled_from(["fixed", "sliding"]),
+    per_minute=st.integers(5, 120),
+    phase=st.floats(0.0, 59.9),
+    pauses=st.lists(st.floats(0.0, 20.0), min_size=30, max_size=150),
+)
+def test_the_window_that_produced_the_observations_is_never_eliminated(
+    window: Literal["fixed", "sliding"], per_minute: int, phase: float, pauses: list[float]
+) -> None:
+    reading = QuotaReading(window=window, phase=phase if window == "fixed" else 0.0)
+    ledger = QuotaLedger(Quota(requests_per_minute=per_minute), reading=reading, start=0.0)
+    learner = LimitLearner(AdaptiveConfig())
+    now = 0.0
+    for pause in pauses:
+        for _ in range(1 + per_minute // 20):
+            now += pause / 10 + 0.05
+            learner.sent(now, 1.0)
+            if not ledger.admit(now, MODEL).admitted:
+                learner.refused(now, now + 0.2, 1.0)
+                now += 0.2
+            assert learner.possible(window)
 
 
 class AdaptiveRequest(NamedTuple):
@@ -164,3 +189,23 @@ def test_every_request_is_sent_eventually(courses: list[AdaptiveRequest]) -> Non
         now += turn.latency
         getattr(pacer, turn.end)(reservation, now)
         assert 1 / 64 <= pacer.requests_per_minute < math.inf
+
+
+@given(courses=st.lists(turns, max_size=80))
+def test_no_more_is_sent_than_the_rate_that_was_found_allows(courses: list[AdaptiveRequest]) -> None:
+    learner = Learner()
+    now, sent_at = 0.0, list[float]()
+    for turn in courses:
+        now += learner.wait(now + turn.pause) + turn.pause
+        learner.sent(now)
+        sent_at.append(now)
+        if turn.end == "throttled":
+            learner.refused(now, now + 0.2)
+            sent_at.clear()
+        elif turn.end == "answered":
+            learner.admitted(now, now + 0.2)
+        now += 0.2
+        rate = learner.rates(now).requests_per_minute
+        if not learner.starting and len(sent_at) > 2 and rate is not None:
+            # The rate grows until the next refusal, so that its present value bounds it; a pair may test the burst.
+            assert len(sent_at) - 3 <= 2 * rate / 60 * (sent_at[-1] - sent_at[0]) + 1e-6

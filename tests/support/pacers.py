@@ -8,7 +8,7 @@ from bedrock_resilience.pacing import Reservation
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.quotas import Usage
+    from bedrock_resilience.quotas import Limit, Usage
 
 
 class RecordingPacer:
@@ -23,6 +23,7 @@ class RecordingPacer:
             ("throttled", now), ...
         tokens: What each request was reserved with.
         outcomes: How each request ended, and its usage: ("answered", usage), ("throttled", None), ...
+        limits: The limit of each throttle, as far as it was named.
         open: Reservations that are not closed yet.
     """
 
@@ -30,6 +31,7 @@ class RecordingPacer:
         self.calls: list[tuple[object, ...]] = []
         self.tokens: list[int] = []
         self.outcomes: list[tuple[str, Usage | None]] = []
+        self.limits: list[Limit | None] = []
         self.open: list[Reservation] = []
         self._waits = list(waits or (0.0,))
         self._due = list(due)
@@ -61,7 +63,8 @@ class RecordingPacer:
         self.calls.append(("answered", now, usage))
         self._close(reservation, "answered", usage)
 
-    def throttled(self, reservation: Reservation, now: float) -> None:
+    def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:
+        self.limits.append(limit)
         self.calls.append(("throttled", now))
         self._close(reservation, "throttled")
 

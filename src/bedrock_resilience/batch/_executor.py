@@ -25,7 +25,7 @@ from bedrock_resilience.retrying._retrier import Retrier
 if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-    from typing import Any
+    from typing import Any, Literal
 
     from bedrock_resilience._fault import Fault
     from bedrock_resilience.batch._report import BatchReport, Progress
@@ -53,7 +53,8 @@ class BoundedExecutor:
         policy: Which faults are retried, how often, and after which delays.
         deadline: No item starts that cannot finish before it, and no sleep ends after it.
         budget: Limits the retries of the whole batch.
-        pacer: Asked before every attempt; shared by all workers.
+        pacer: Asked before every attempt; shared by all workers. ``"auto"``: a new ``AdaptivePacer``, which finds the
+            quota by itself.
         clock: The source of time and of sleeps. A clock with a ``wait`` method (``InterruptibleClock``) lets the
             executor wake its workers when a run stops.
         listeners: Called with each event of ``bedrock_resilience.retrying``.
@@ -86,7 +87,7 @@ class BoundedExecutor:
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
         deadline: Deadline | None = None,
         budget: RetryBudget | None = None,
-        pacer: Pacer | None = None,
+        pacer: Pacer | Literal["auto"] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         listeners: Iterable[Listener] = (),
         on_progress: Callable[[Progress], object] | None = None,

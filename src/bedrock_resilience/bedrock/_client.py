@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from bedrock_resilience._checks import Problem, number, refuse, whole_number, wrong_type, wrong_value
 from bedrock_resilience._errors import ClientConfigurationError
@@ -55,7 +55,7 @@ def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of 
     connect_timeout: float = DEFAULT_CONNECT_TIMEOUT,
     session: Any = None,  # noqa: ANN401 - a boto3 session
     policy: RetryPolicy | None = None,
-    pacer: Pacer | None = None,
+    pacer: Pacer | Literal["auto"] | None = None,
     budget: RetryBudget | None = None,
     deadline: Deadline | None = None,
     listeners: Iterable[Listener] = (),

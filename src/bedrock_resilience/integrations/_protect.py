@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
 
 from bedrock_resilience._checks import Problem, refuse, wrong_type
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -64,7 +65,7 @@ def protect(
     target: T,
     *,
     policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
-    pacer: Pacer | None = None,
+    pacer: Pacer | Literal["auto"] | None = None,
     budget: RetryBudget | None = None,
     deadline: Deadline | None = None,
     listeners: Iterable[Listener] = (),
@@ -82,7 +83,8 @@ def protect(
             httpx2, synchronous or not, of which the requests to Bedrock are protected; or one of the SDKs of Anthropic
             and OpenAI for Bedrock.
         policy: Which faults are retried, how often, and after which delays.
-        pacer: Asked before every request, and informed of the result of each.
+        pacer: Asked before every request, and informed of the result of each. ``"auto"``: a new ``AdaptivePacer``,
+            which finds the quota by itself; a target that was protected with ``"auto"`` before keeps its own.
         budget: Limits the retries of all calls that share it.
         deadline: No request starts that cannot finish before it, and no sleep ends after it. ``Deadline.current()``
             applies as well.
@@ -109,7 +111,10 @@ def protect(
     )
     integration = _integration("protect", target)
     with LOCK:
-        if integration.attached(target) != protection:
+        attached = integration.attached(target)
+        if protection.learns and attached is not None and attached.learns:
+            protection = replace(protection, pacer=attached.pacer)  # it keeps what it has learned
+        if attached != protection:
             integration.attach(target, protection)
     return target
 

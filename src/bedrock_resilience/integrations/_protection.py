@@ -32,7 +32,7 @@ from bedrock_resilience.retrying._driver import (
     start,
     succeed,
 )
-from bedrock_resilience.retrying._retrier import check_parts
+from bedrock_resilience.retrying._retrier import check_parts, made_pacer
 
 if TYPE_CHECKING:
     import random
@@ -61,6 +61,7 @@ class Protection:
         listeners: Called with each event.
         clock: The source of time and of sleeps.
         rng: The source of jitter; None: the system's.
+        learns: Whether the pacer was made for ``"auto"``.
         settings: The same, as the calls need it.
         estimator: Estimates the input tokens of requests for the pacer, and learns from the responses.
     """
@@ -72,6 +73,7 @@ class Protection:
     listeners: tuple[Listener, ...]
     clock: Clock = field(repr=False)
     rng: random.Random | None = field(repr=False)
+    learns: bool = field(default=False, repr=False, compare=False)
     settings: CallSettings = field(init=False, repr=False, compare=False)
     estimator: TokenEstimator = field(init=False, repr=False, compare=False, default_factory=TokenEstimator)
 
@@ -97,7 +99,8 @@ class Protection:
         """
         given = tuple(listeners) if isinstance(listeners, Iterable) else listeners  # a generator is read once only
         refuse("protect", problem, *check_parts(listeners=given, **parts))
-        return cls(listeners=given, **parts)
+        pacer = parts.pop("pacer")
+        return cls(listeners=given, pacer=made_pacer(pacer), learns=pacer == "auto", **parts)
 
     def _tokens(self, request: Mapping[str, Any]) -> RequestTokens:
         return request_tokens(request, self.estimator)

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience._errors import StoreUnavailableError
-    from bedrock_resilience.pacing._adaptive import AdaptiveConfig, AdaptivePacer
+    from bedrock_resilience.pacing._adaptive import AdaptivePacer
+    from bedrock_resilience.pacing._adaptive_config import AdaptiveConfig
     from bedrock_resilience.pacing._no_pacer import NoPacer
     from bedrock_resilience.pacing._protocol import Pacer, Reservation
     from bedrock_resilience.pacing._quota_pacer import QuotaPacer
@@ -35,7 +36,7 @@ __all__ = [
 
 # A program that uses one pacer does not load the others.
 _LAZY = {
-    "AdaptiveConfig": "_adaptive",
+    "AdaptiveConfig": "_adaptive_config",
     "AdaptivePacer": "_adaptive",
     "DynamoPaceStore": "shared",
     "MemoryPaceStore": "shared",

@@ -1,22 +1,25 @@
-"""The rate of a quota, estimated from throttles: bounds that tighten with every throttle.
+"""The rate of a bucket, estimated from throttles: bounds that tighten with every throttle.
 
-At the moment of a throttle a token bucket is empty, or at least contains less than one token. So what was admitted
-between two throttles is what was refilled between them, to within one request::
+At the moment of a throttle a token bucket contains less than the refused request asked for. So what was admitted
+between two throttles is what was refilled between them, to within the two refused amounts::
 
-    (admitted - 1) / seconds  <  rate  <  (admitted + 1) / seconds
+    (admitted - first) / seconds  <  rate  <  (admitted + second) / seconds
 
 whatever the size of the bucket, as long as it did not overflow in between. Each earlier throttle gives such an
 interval, and all of them hold at once, so the rate lies in their intersection; the longer the baseline, the narrower
 it is. Where the intersection is empty the rate has changed (another quota, other senders, or a bucket that
 overflowed), and the earlier throttles are discarded. This is estimation by set membership (Schweppe, "Recursive State
 Estimation", 1968): bounds instead of averages, and no constant to choose.
+
+Requests count 1 each, tokens what they cost.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
-from collections import deque
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MAX_BASELINES: Final = 8
 """Earlier throttles that an estimate considers. A longer baseline narrows the bounds no further in practice."""
@@ -26,9 +29,9 @@ class Estimate:
     """Bounds on the rate.
 
     Attributes:
-        low: Permits a second, at least.
-        high: Permits a second, at most.
-        sample_size: Requests admitted over the longest baseline that agrees.
+        low: Amount a second, at least.
+        high: Amount a second, at most.
+        sample_size: Amount admitted over the longest baseline that agrees.
         decreased: Whether an earlier throttle contradicts the bounds because more was admitted before it. Where less
             was admitted before it, nothing follows: the rate may have increased, or the bucket overflowed and hid that
             the rate was higher all along.
@@ -36,78 +39,72 @@ class Estimate:
 
     __slots__ = ("decreased", "high", "low", "sample_size")
 
-    def __init__(self, low: float, high: float, sample_size: int, *, decreased: bool = False) -> None:
+    def __init__(self, low: float, high: float, sample_size: float, *, decreased: bool = False) -> None:
         self.low: float = low
         self.high: float = high
-        self.sample_size: int = sample_size
+        self.sample_size: float = sample_size
         self.decreased: bool = decreased
 
     @property
     def middle(self) -> float:
-        """Permits a second, most likely."""
+        """Amount a second, most likely."""
         return (self.low + self.high) / 2
 
 
 class Throttles:
-    """Records which requests were refused, and estimates the rate from them. Not thread-safe.
+    """Records throttles, and estimates the rate from them. Not thread-safe.
 
-    Requests are numbered in the order of sending.
+    Args:
+        throttles: What ``entries`` returned.
     """
 
-    __slots__ = ("_not_admitted", "_throttles")
+    __slots__ = ("_throttles",)
 
-    def __init__(self) -> None:
-        self._throttles: deque[tuple[float, int]] = deque(maxlen=_MAX_BASELINES)  # (when it was sent, its number)
-        self._not_admitted: list[int] = []
+    def __init__(self, throttles: Sequence[Sequence[float]] = ()) -> None:
+        self._throttles: list[list[float]] = [list(throttle) for throttle in throttles]
 
-    def exclude(self, number: int) -> None:
-        """Record that this request was not admitted: it was refused, or never sent."""
-        insort(self._not_admitted, number)
+    def exclude(self, at: float, amount: float) -> None:
+        """Correct the record: what was sent at ``at`` was refused, or not sent."""
+        for throttle in self._throttles:
+            if throttle[0] > at:
+                throttle[1] -= amount
 
-    def admitted_before(self, number: int) -> int:
-        """Return how many requests before this one were admitted, as far as the record goes back."""
-        return self._admitted(0, number)
-
-    def observe(self, sent: float, number: int) -> Estimate | None:
-        """Record a throttle, after ``exclude``.
+    def observe(self, at: float, admitted: float, amount: float) -> Estimate | None:
+        """Record a throttle.
 
         Args:
-            sent: When the refused request was sent, in seconds.
-            number: Its number.
+            at: When the refused request was sent, in seconds.
+            admitted: What was admitted in all before it.
+            amount: The amount of the refused request.
 
         Returns:
             The bounds on the rate; None for the first throttle.
         """
-        estimate = self._estimate(sent, number)
-        self._throttles.append((sent, number))
-        oldest = self._throttles[0][1]
-        del self._not_admitted[: bisect_left(self._not_admitted, oldest)]
+        estimate = self._estimate(at, admitted, amount)
+        self._throttles.append([at, admitted, amount])
+        del self._throttles[:-_MAX_BASELINES]
         return estimate
 
-    def _estimate(self, sent: float, number: int) -> Estimate | None:
+    def entries(self) -> list[list[float]]:
+        """Return the record for JSON."""
+        return [[round(at, 3), round(admitted, 3), round(amount, 3)] for at, admitted, amount in self._throttles]
+
+    def _estimate(self, at: float, admitted: float, amount: float) -> Estimate | None:
         estimate: Estimate | None = None
-        for newer, (earlier, earlier_number) in enumerate(reversed(self._throttles)):
-            seconds = sent - earlier
+        for index in range(len(self._throttles) - 1, -1, -1):
+            earlier, before, first = self._throttles[index]
+            seconds = at - earlier
             if seconds <= 0:
                 continue  # sent in the same instant: no baseline
-            admitted = self._admitted(earlier_number, number)
-            low, high = (admitted - 1) / seconds, (admitted + 1) / seconds
+            between = admitted - before
+            low, high = max(0.0, (between - first) / seconds), (between + amount) / seconds
             if estimate is None:
-                estimate = Estimate(max(0.0, low), high, admitted)
+                estimate = Estimate(low, high, between)
             elif low > estimate.high or high < estimate.low:
                 estimate.decreased = low > estimate.high
-                self._discard_oldest(len(self._throttles) - newer)
+                del self._throttles[: index + 1]  # it would contradict every later estimate as well
                 break
             else:
                 estimate.low, estimate.high = max(low, estimate.low), min(high, estimate.high)
-                estimate.sample_size = admitted
+                estimate.sample_size = between
         return estimate
-
-    def _discard_oldest(self, count: int) -> None:
-        # A throttle that contradicts the present rate would contradict every later estimate as well.
-        for _ in range(count):
-            self._throttles.popleft()
-
-    def _admitted(self, after: int, before: int) -> int:
-        refused = bisect_left(self._not_admitted, before) - bisect_right(self._not_admitted, after)
-        return before - after - 1 - refused

@@ -14,23 +14,36 @@ Several requests are booked one after the other: each ``wait`` includes what was
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bedrock_resilience.pacing._limit_learner import LimitConstants, LimitLearner
+from bedrock_resilience.pacing._adaptive_config import AdaptiveConfig
+from bedrock_resilience.pacing._limit_learner import LimitLearner
+from bedrock_resilience.pacing._single_permit import PAIR_SECONDS
 from bedrock_resilience.pacing._slowdown import Slowdown
 from bedrock_resilience.quotas import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_REQUESTS: Final = LimitConstants(burst_seconds=5.0)
-_TOKENS: Final = LimitConstants(burst_seconds=55.0)
 _COST_RATIO_WEIGHT: Final = 0.1
+_LATENCY_WEIGHT: Final = 0.2
+_MIN_LATENCY_SECONDS: Final = 1e-3
 _EPSILON_SECONDS: Final = 1e-6
 _MAX_DOUBLINGS: Final = 64.0
-_VERSION: Final = 1
+_LATE_ANSWER: Final = 2.0
+_MIN_POLL_SECONDS: Final = 0.01
+_POLL_SHARE: Final = 0.15
+"""Until something is refused, a request that waits asks again after this share of the time since the start: it is the
+answers that release requests, and nobody knows when they arrive.
+"""
+_EARLY_POLL: Final = 0.75
+"""Share of an estimated wait after which a request that waits behind others asks again: the rate may have grown."""
+_MIN_WAIT_SECONDS: Final = 2e-3
+_LEVELS: Final = 6
+"""Refusals that are compared in order to tell which limit they come from."""
+_MIN_LEVELS: Final = 3
+_VERSION: Final = 2
 
 
 class LearnedRates(NamedTuple):
@@ -44,37 +57,38 @@ class Learner:
     """Learns the limits of one quota. Not thread-safe.
 
     Args:
-        initial_burst: Requests that may be sent at once at the start.
-        answer_gain: Requests that each answer releases, until something is refused.
-        start: Requests a second that are released beside these in the first second ...
-        doubling_seconds: ... and the seconds in which that rate doubles.
+        config: The constants. They are not part of the state.
     """
 
-    def __init__(
-        self,
-        *,
-        initial_burst: float = 6.0,
-        answer_gain: float = 3.0,
-        start: float = 2.2,
-        doubling_seconds: float = 4.0,
-    ) -> None:
-        self._initial_burst = initial_burst
-        self._answer_gain = answer_gain
-        self._start = start
-        self._doubling_seconds = doubling_seconds
-        self._requests = LimitLearner(_REQUESTS)
-        self._tokens = LimitLearner(_TOKENS)
+    def __init__(self, config: AdaptiveConfig = AdaptiveConfig()) -> None:  # noqa: B008 - a frozen value
+        self._config = config
+        self._requests = LimitLearner(config)
+        self._tokens = LimitLearner(config, tokens=True)
         self._slowdown = Slowdown()
-        self._permits = initial_burst
+        self._permits = config.initial_burst
         self._in_flight = 0
+        self._peak_in_flight = 0
+        self._released = 0.0
+        self._sent_at: float | None = None
+        self._latency: float | None = None
         self._cost_ratio = 1.0
-        self._started_at = math.nan
-        self._now = math.nan
+        self._levels: list[list[float]] = []
+        self._started_at: float | None = None
+        self._now: float | None = None
 
     @property
     def starting(self) -> bool:
         """Whether nothing has been refused yet."""
         return not (self._requests.active or self._tokens.active)
+
+    @property
+    def probing(self) -> bool:
+        """Whether the next request shows if the quota is available again: it is more likely refused than others."""
+        return self._requests.probing or self._tokens.probing
+
+    def claim(self, tokens: float) -> float:
+        """Return the tokens that a request which reserves so many is expected to cost."""
+        return tokens * self._cost_ratio
 
     def wait(self, now: float, tokens: int = 0) -> float:
         """Return the seconds until the next request may be sent, if none is sent before it; 0: now.
@@ -84,21 +98,54 @@ class Learner:
             tokens: What it reserves, input + ``max_tokens``; 0 where tokens are not counted.
         """
         self._advance(now)
+        factor = self._slowdown.factor
         if self.starting:
-            wait = 0.0 if self._permits >= 1.0 else (1.0 - self._permits) / self._start_rate(now)
+            wait = (
+                0.0
+                if self._permits >= 1.0 - _EPSILON_SECONDS
+                else (1.0 - self._permits) / (self._start_rate(now) * factor)
+            )
+            if self._latency is not None and self._released < 1.0 and self._sent_at is not None:
+                # Until the next answer; one that is so late does not come.
+                wait = max(wait, self._sent_at + _LATE_ANSWER * self._latency - now)
         else:
-            wait = max(self._requests.due_at(now, 1.0), self._tokens.due_at(now, self.claim(tokens))) - now
+            requests = self._requests.due_at(now, 1.0, factor)
+            wait = max(requests, self._tokens.due_at(now, self.claim(tokens), factor)) - now
+        wait = min(wait, self._slowdown.seconds_left(now))
         return wait if wait > _EPSILON_SECONDS else 0.0
 
-    def claim(self, tokens: int) -> float:
-        """Return the tokens that a request which reserves so many is expected to cost."""
-        return tokens * self._cost_ratio
+    def poll(self, now: float, first_tokens: int, requests: int, tokens: int) -> float:
+        """Return the seconds after which a request that waits behind others should ask again; more than 0.
+
+        Args:
+            now: The present time, in seconds.
+            first_tokens: What the first request that waits reserves.
+            requests: Requests behind it, up to and including this one.
+            tokens: What these reserve.
+        """
+        wait = self.wait(now, first_tokens)
+        if self.starting:
+            missing = max(0.0, requests + 1 - max(0.0, self._permits)) / self._start_rate(now)
+            return max(_MIN_WAIT_SECONDS, min(max(wait, missing / 2), self._start_poll(now)))
+        if requests == 1 and self._requests.pairs:
+            return max(_MIN_WAIT_SECONDS, wait + PAIR_SECONDS)
+        seconds = max(requests / self._requests.rate(now), self.claim(tokens) / self._tokens.rate(now))
+        wait += _EARLY_POLL * seconds / self._slowdown.factor
+        return max(_MIN_WAIT_SECONDS, min(wait, self._slowdown.seconds_left(now)))
+
+    def first_poll(self, now: float, tokens: int) -> float:
+        """Return ``wait``, or less where an answer may release the request before."""
+        wait = self.wait(now, tokens)
+        return min(wait, self._start_poll(now)) if self.starting else wait
 
     def sent(self, at: float, tokens: int = 0) -> None:
         """Record a request as sent at a time: now, or a later one that was booked."""
         self._advance(at)
         self._permits -= 1.0
+        self._released -= 1.0
         self._in_flight += 1
+        self._sent_at = at
+        self._peak_in_flight = max(self._peak_in_flight, self._in_flight)
         self._requests.sent(at, 1.0)
         self._tokens.sent(at, self.claim(tokens))
 
@@ -121,12 +168,15 @@ class Learner:
         self._advance(now)
         self._in_flight -= 1
         if self.starting:
-            most = max(self._initial_burst, self._answer_gain * (self._in_flight + 1))
-            self._permits = min(self._permits + self._answer_gain, most)
-        self._requests.admitted(at)
-        self._tokens.admitted(at)
+            if self._latency is None:
+                self._released = 0.0
+            self._released += self._config.answer_gain
+        latency = max(_MIN_LATENCY_SECONDS, now - at)
+        self._latency = (
+            latency if self._latency is None else self._latency + _LATENCY_WEIGHT * (latency - self._latency)
+        )
         if tokens > 0 and cost is not None:
-            self._tokens.log.add(at, cost - self.claim(tokens))
+            self._tokens.corrected(at, cost - self.claim(tokens))
             self._cost_ratio += _COST_RATIO_WEIGHT * (cost / tokens - self._cost_ratio)
 
     def refused(self, at: float, now: float, tokens: int = 0, limit: Limit | None = None) -> None:
@@ -140,12 +190,13 @@ class Learner:
         """
         self._advance(now)
         self._in_flight -= 1
-        if tokens > 0 and limit is not Limit.REQUESTS_PER_MINUTE:
-            self._tokens.refused(at, now, self.claim(tokens))
-            self._requests.unsent(at, 1.0)
-        else:
+        claim = self.claim(tokens)
+        if limit is Limit.REQUESTS_PER_MINUTE or tokens <= 0 or (limit is None and not self._tokens_fit(at, claim)):
             self._requests.refused(at, now, 1.0)
-            self._tokens.unsent(at, self.claim(tokens))
+            self._tokens.unsent(at, claim)
+        else:
+            self._tokens.refused(at, now, claim)
+            self._requests.unsent(at, 1.0)
 
     def overloaded(self, at: float, now: float) -> None:
         """Record a 503 or 529: no statement about the quota."""
@@ -154,22 +205,30 @@ class Learner:
 
     def rates(self, now: float) -> LearnedRates:
         """Return the present rates."""
-        return LearnedRates(
-            self._start_rate(now) * 60 if self.starting else _per_minute(self._requests.rate(now)),
-            _per_minute(self._tokens.rate(now)),
-        )
+        factor = self._slowdown.factor
+        if self.starting:
+            return LearnedRates(self._start_rate(now) * 60 * factor, None)
+        return LearnedRates(*(_per_minute(limit.rate(now) * factor) for limit in (self._requests, self._tokens)))
+
+    def pace(self, now: float) -> float:
+        """Return the present rate in requests a minute; where tokens are the limit, of requests of the mean size."""
+        factor = 60 * self._slowdown.factor
+        if self.starting:
+            return self._start_rate(now) * factor
+        mean = max(1.0, self._tokens.mean)
+        return min(self._requests.rate(now), self._tokens.rate(now) / mean) * factor
 
     def confidence(self) -> float:
-        """Return how well the rate is known, 0 to 1; 0 until something was refused."""
-        return 0.0 if self.starting else 0.5
+        """Return how well the rate is known: the lower bound over the upper one; 0 until refusals bounded it."""
+        return max(self._requests.confidence, self._tokens.confidence)
 
     def reading(self) -> str | None:
-        """Return the reading of "per minute" that the observations suggest; None: they do not tell."""
-        return None
+        """Return the reading of "per minute" that is left, a name of ``READINGS``; None where several are."""
+        return self._tokens.reading if self._tokens.active else self._requests.reading
 
     def copy(self) -> Learner:
         """Return an independent copy."""
-        return copy.deepcopy(self)
+        return Learner.from_dict(self.to_dict(), self._config)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state for JSON, less than 4 KB."""
@@ -180,44 +239,79 @@ class Learner:
             "slowdown": self._slowdown.to_dict(),
             "permits": self._permits,
             "in_flight": self._in_flight,
+            "peak_in_flight": self._peak_in_flight,
+            "released": self._released,
+            "sent_at": self._sent_at,
+            "latency": self._latency,
             "cost_ratio": self._cost_ratio,
-            "started_at": None if math.isnan(self._started_at) else self._started_at,
-            "now": None if math.isnan(self._now) else self._now,
+            "levels": [list(levels) for levels in self._levels],
+            "started_at": self._started_at,
+            "now": self._now,
         }
 
     @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Learner:
+    def from_dict(cls, state: Mapping[str, Any], config: AdaptiveConfig = AdaptiveConfig()) -> Learner:  # noqa: B008 - a frozen value
         """Return the learner whose ``to_dict`` gave this state.
 
         Raises:
             ValueError: The state is not one, or another version's.
         """
-        learner = cls()
+        learner = cls(config)
         try:
             if state["version"] != _VERSION:
                 raise ValueError(f"Learner: version: got {state['version']!r}; accepted: {_VERSION}")
-            learner._requests = LimitLearner.from_dict(state["requests"], _REQUESTS)
-            learner._tokens = LimitLearner.from_dict(state["tokens"], _TOKENS)
+            learner._requests = LimitLearner.from_dict(state["requests"], config)
+            learner._tokens = LimitLearner.from_dict(state["tokens"], config, tokens=True)
             learner._slowdown = Slowdown.from_dict(state["slowdown"])
-            learner._permits = float(state["permits"])
-            learner._in_flight = int(state["in_flight"])
-            learner._cost_ratio = float(state["cost_ratio"])
-            learner._started_at = math.nan if state["started_at"] is None else float(state["started_at"])
-            learner._now = math.nan if state["now"] is None else float(state["now"])
+            learner._levels = [list(levels) for levels in state["levels"]]
+            for name in (
+                "permits",
+                "in_flight",
+                "peak_in_flight",
+                "released",
+                "sent_at",
+                "latency",
+                "cost_ratio",
+                "started_at",
+                "now",
+            ):
+                setattr(learner, f"_{name}", state[name])
         except (KeyError, TypeError) as error:
             raise ValueError(f"Learner: state: got {error!r}; accepted: what to_dict() returned") from error
         return learner
 
+    def _tokens_fit(self, at: float, claim: float) -> bool:
+        """Whether a refusal without a reason fits a limit of tokens: the last minute contained as many as before."""
+        self._levels.append([self._requests.log.total(at), self._tokens.log.total(at)])
+        del self._levels[:-_LEVELS]
+        if len(self._levels) < _MIN_LEVELS or not claim:
+            return True
+        requests, tokens = (
+            max(level[index] for level in self._levels) / max(1.0, min(level[index] for level in self._levels))
+            for index in (0, 1)
+        )
+        return tokens <= requests
+
     def _start_rate(self, now: float) -> float:
-        started = now if math.isnan(self._started_at) else self._started_at
-        return self._start * math.pow(2.0, min(_MAX_DOUBLINGS, max(0.0, now - started) / self._doubling_seconds))
+        elapsed = 0.0 if self._started_at is None else max(0.0, now - self._started_at)
+        config = self._config
+        clock = config.start * math.pow(2.0, min(_MAX_DOUBLINGS, elapsed / config.doubling_seconds))
+        if self._latency is None:
+            return clock
+        answers = config.answer_gain * max(1, self._peak_in_flight) / self._latency
+        return answers if elapsed > 2 * self._latency else max(clock, answers)
+
+    def _start_poll(self, now: float) -> float:
+        elapsed = 0.0 if self._started_at is None else now - self._started_at
+        return max(_MIN_POLL_SECONDS, _POLL_SHARE * elapsed)
 
     def _advance(self, now: float) -> None:
-        if math.isnan(self._now):
+        if self._now is None or self._started_at is None:
             self._now = self._started_at = now
         if now > self._now:
-            granted = (self._start_rate(self._now) + self._start_rate(now)) / 2 * (now - self._now)
-            self._permits = max(self._permits, min(self._initial_burst, self._permits + granted))
+            granted = self._start_rate(now) * (now - self._now) * self._slowdown.factor
+            most = self._config.initial_burst if self._latency is None else 1.0
+            self._permits = max(self._permits, min(most, self._permits + granted))
             self._slowdown.advance(now)
             self._now = now
 

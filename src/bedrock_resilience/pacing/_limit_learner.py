@@ -1,183 +1,356 @@
 """``LimitLearner``: the rate of one limit, of requests or of tokens, from what was admitted and what was refused.
 
 Until the first refusal it only records. Then it paces: permits are granted at a rate, and a request waits until its own
-amount is granted.
+amount is granted. A refusal is read in the ways that have not been eliminated: a bucket of any size, a bucket of a
+single permit, windows of a minute. See docs/pacing.md.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from bedrock_resilience.pacing._estimate import Throttles
 from bedrock_resilience.pacing._minute_log import MinuteLog
+from bedrock_resilience.pacing._single_permit import PAIR_SECONDS, SinglePermitTest
+from bedrock_resilience.pacing._window_reading import WINDOW_SECONDS, WindowReading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MINUTE_SECONDS: Final = 60.0
-_MAX_CONSECUTIVE: Final = 30
+    from bedrock_resilience.pacing._adaptive_config import AdaptiveConfig
+    from bedrock_resilience.pacing._estimate import Estimate
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitConstants:
-    """The constants of one limit."""
-
-    burst_seconds: float
-    headroom: float = 0.97
-    pause_permits: float = 1.4
-    pause_growth: float = 3.0
-    min_decrease_factor: float = 0.65
-    initial_hold: float = 24.0
-    initial_hold_seconds: float = 1.2
-    hold: float = 65.0
-    hold_seconds: float = 2.2
-    decay: float = 0.925
+_MAX_CONSECUTIVE: Final = 8
+_MAX_RATE: Final = 1e9
+_REFUSAL_SECONDS: Final = 0.8
+"""Seconds after which a request that was not refused was admitted: a refusal takes less, an answer much longer."""
+_SURE_SECONDS: Final = 58.0
+"""Of what was sent in the whole seconds of this span, all was sent within 60 seconds before a refusal at its end."""
+_LATE_SECONDS: Final = 0.05
+"""A request that is sent by more than this later than it might have been was not waiting: nobody wanted to send."""
+_MEAN_WEIGHT: Final = 0.1
+_GUESSED_REQUESTS: Final = 2.0
+"""Requests admitted before the first refusal, at least, for the first guess."""
+_SURE_GUESS_SECONDS: Final = 3.0
+_BURST_REQUESTS: Final = 5.0
+_SINGLE_PAUSE: Final = 0.35
+"""Permits to wait after a refusal by a bucket of a single permit: the next may be due at once."""
+_SINGLE_HOLDS: Final = (5.0, 80.0)
+"""Requests in which the rate of a single permit doubles, before and after its first measurement."""
+_SINGLE_MARGINS: Final = (0.97, 0.985)
+"""The rate after a refusal over the middle of the bounds, and over the lower one."""
+_MAX_SINGLE_DECREASE: Final = 0.5
+_CONSECUTIVE_DECREASE: Final = 0.5
+_MIN_THIRD_PAUSE_SECONDS: Final = 10.0
+"""Seconds after a third refusal in a row, at least: others are answered meanwhile, and one of them is the next."""
+_JITTER: Final = 0.1
+"""Share of a pause that differs between instances, so that they do not all end it at once."""
+_CATCH_UP: Final = 2.0
+"""Where a fixed window has begun, the rate over the long-term one ..."""
+_CATCH_UP_SHARE: Final = 0.7
+"""... until this share of a window is used."""
+_MIN_TOKEN_HOLD: Final = 12.0
+_TOKEN_HOLD_FACTOR: Final = 6.0
+"""Requests in which a first guess about tokens is held, per request that it rests on."""
 
 
 class LimitLearner:
-    """Learns the rate of one limit. Not thread-safe; times are seconds of any clock, amounts requests or tokens."""
+    """Learns the rate of one limit. Not thread-safe; times are seconds of any clock, amounts requests or tokens.
 
-    __slots__ = (
+    Args:
+        config: The constants.
+        tokens: Whether the amounts are tokens, of which each request takes another number.
+    """
+
+    FIELDS: ClassVar = (
         "active",
+        "admitted_total",
+        "admitted_at",
         "anchor",
         "base",
         "best",
+        "catch_up_until",
         "consecutive",
-        "constants",
         "cut_at",
         "cuts",
         "first_at",
+        "first_cut_at",
+        "hold",
+        "hold_seconds",
+        "jitter",
         "least",
-        "log",
-        "refused_at",
+        "mean",
+        "pending",
         "resume_at",
         "sends",
         "since",
+        "spread",
     )
+    __slots__ = (*FIELDS, "_config", "_single", "_throttles", "_tokens", "_windows", "log")
 
-    def __init__(self, constants: LimitConstants) -> None:
-        self.constants = constants
+    def __init__(self, config: AdaptiveConfig, *, tokens: bool = False) -> None:
+        self._config = config
+        self._tokens = tokens
         self.log = MinuteLog()
+        self._throttles = Throttles()
+        self._single = SinglePermitTest()
+        self._windows = WindowReading()
         self.active = False
+        self.admitted_total = 0.0
+        self.admitted_at: float | None = None  # the first request since the last cut that was not refused
+        self.pending = False  # whether it may still be
+        self.anchor: float | None = None
         self.base = 0.0
         self.best = 0.0
-        self.least = 0.0
-        self.sends = 0
-        self.since = 0.0
-        self.anchor = -math.inf
-        self.cut_at = -math.inf
-        self.refused_at = 0.0
-        self.resume_at = -math.inf
-        self.first_at: float | None = None
-        self.cuts = 0
+        self.catch_up_until: float | None = None
         self.consecutive = 0
+        self.cut_at: float | None = None
+        self.cuts = 0
+        self.first_at: float | None = None
+        self.first_cut_at = 0.0
+        self.hold = config.initial_hold_requests
+        self.hold_seconds = config.initial_hold_seconds
+        self.jitter = 0.0
+        self.least = 0.0
+        self.mean = 0.0
+        self.resume_at = 0.0
+        self.sends = 0.0
+        self.since = 0.0
+        self.spread = 1.0
+
+    @property
+    def reading(self) -> str | None:
+        """The reading that is left; None where several are."""
+        if not self.active or self.consecutive > 1:
+            return None
+        if self._single.single:
+            return "bucket-of-1"
+        if not self._windows.possible:
+            return "bucket"
+        return "fixed" if self._windows.fixed and not self._windows.sliding else None
+
+    @property
+    def confidence(self) -> float:
+        """The lower bound of the rate over the upper one; 0 until two refusals bounded it."""
+        return self.spread if self.cuts > 1 else 0.0
+
+    @property
+    def pairs(self) -> bool:
+        """Whether the next two requests are sent together, to tell a bucket of a single permit from larger ones."""
+        return not self._tokens and self.active and self._single.wanted and self.consecutive <= 1
+
+    @property
+    def probing(self) -> bool:
+        """Whether nothing was sent since the last refusal that lowered the rate."""
+        return self.active and self.admitted_at is None
+
+    def possible(self, window: str) -> bool:
+        """Return whether ``"fixed"`` or ``"sliding"`` windows are not eliminated."""
+        return self._windows.sliding if window == "sliding" else self._windows.ends != 0
 
     def rate(self, now: float) -> float:
         """Return the present rate, in amounts a second; infinite before the first refusal."""
         if not self.active:
             return math.inf
-        first = self.cuts <= 1
-        hold = self.constants.initial_hold if first else self.constants.hold
-        seconds = self.constants.initial_hold_seconds if first else self.constants.hold_seconds
-        evidence = max(self.sends, (now - self.since) / seconds)
-        return self.base + self.best * (evidence / hold) ** 3
+        if self.catch_up_until is not None:
+            return self.base * _CATCH_UP
+        seconds = self.hold_seconds
+        if self._tokens:
+            seconds = max(seconds, min(self._config.max_token_hold_seconds, self.mean / self.base))
+        least = self._config.min_seconds_hold_requests if self.cuts > 1 else self.hold
+        held = max(self.sends / self.hold, (now - self.since) / (seconds * max(least, self.hold)))
+        return min(_MAX_RATE, self.base + self.best * held**3)
 
-    def due_at(self, now: float, amount: float) -> float:
-        """Return when a request of this amount may be sent, as far as is known at ``now``."""
-        if not self.active:
+    def due_at(self, now: float, amount: float, factor: float = 1.0) -> float:
+        """Return when a request of this amount may be sent, as far as is known; ``factor`` slows the rate."""
+        if self.anchor is None:
             return -math.inf
-        return max(self.resume_at, self.anchor + amount / self.rate(now))
+        if self.pairs and self.admitted_at is not None and self._single.previous_at == self.admitted_at:
+            return max(self.resume_at, self.admitted_at + PAIR_SECONDS)
+        return max(self.resume_at, self.anchor + amount / (self.rate(now) * factor))
 
     def sent(self, at: float, amount: float) -> None:
         """Record a request that is sent at this time."""
+        self.admitted_total += amount
+        self.mean += (_MEAN_WEIGHT if self.mean else 1.0) * (amount - self.mean)
         if self.first_at is None:
             self.first_at = at
+        cut_at = -math.inf if self.cut_at is None else self.cut_at
+        self._single.sent(at, cut_at)
+        if self.admitted_at is None and at > cut_at:
+            self.admitted_at, self.pending = at, True
+        elif self.pending and self.admitted_at is not None and at > self.admitted_at + _REFUSAL_SECONDS:
+            self.pending = False
+            self._recovered(self.admitted_at)
         self.log.add(at, amount)
-        if self.active:
+        if self.anchor is not None:
+            self._use(at, amount, self.anchor)
+
+    def _use(self, at: float, amount: float, anchor: float) -> None:
+        seconds = amount / self.rate(at)
+        late = at - anchor - seconds
+        if late > max(_LATE_SECONDS, seconds / 2):
+            self.since = min(at, self.since + late)  # no evidence that a higher rate would be admitted
+            self.anchor = at
+        else:
             self.sends += 1
-            seconds = amount / self.rate(at)
-            self.anchor = max(self.anchor + seconds, at - 0.5 * seconds)
+            self.anchor = max(anchor + seconds, at - (0.0 if self._single.single else seconds / 2))
+        if self.catch_up_until is not None and self.admitted_total >= self.catch_up_until:
+            self.catch_up_until = None
+            self.since, self.sends = at, 0.0
+
+    def _recovered(self, at: float) -> None:
+        if self._windows.recovered(at, self.log.total(at - 1), consecutive=self.consecutive) and not self._tokens:
+            self.catch_up_until = self.admitted_total + _CATCH_UP_SHARE * self._windows.level
 
     def unsent(self, at: float, amount: float) -> None:
-        """Take back a request that was not sent."""
+        """Take back a request that was not admitted, for a reason that says nothing about this limit."""
         self.log.add(at, -amount)
+        self.admitted_total -= amount
+        self._throttles.exclude(at, amount)
 
-    def admitted(self, at: float) -> None:
-        """Record that a request was admitted."""
-        if at > self.cut_at:
-            self.consecutive = 0
+    def corrected(self, at: float, amount: float) -> None:
+        """Add what a request turned out to cost beyond its claim; a negative amount is what it did not use."""
+        self.log.add(at, amount)
+        self.admitted_total += amount
 
     def refused(self, at: float, now: float, amount: float) -> None:
         """Record that this limit refused a request that was sent at ``at``."""
-        self.log.add(at, -amount)
-        if at <= self.cut_at:
+        self.unsent(at, amount)
+        was_single = self._single.single
+        self._single.refused(at)
+        if self.cut_at is not None and at <= self.cut_at:
             if self.cuts == 1:  # one of those that were in flight: fewer were admitted than it seemed
-                self._guess()
+                self._guess(amount)
             return
-        self.consecutive = min(_MAX_CONSECUTIVE, self.consecutive + 1)
+        level = self.log.total(at)
+        self._count(at)
+        admitted = self.admitted_total - self.log.after(at)
+        estimate = self._throttles.observe(at, admitted, amount)
         if not self.active:
-            self.active, self.refused_at, self.least = True, at, amount / _MINUTE_SECONDS
-            self._guess()
+            self.active, self.first_cut_at, self.least = True, at, amount / WINDOW_SECONDS
+            self._guess(amount)
+        elif self.consecutive > 1:
+            self._lower(level, amount)
+        elif self._single.single and not self._tokens:
+            self._measure_single(at, was_single=bool(was_single))
         else:
-            self._measure(at)
+            self._measure(at, level, amount, estimate)
+        most = self.log.total(at, WINDOW_SECONDS + 1)
+        self._windows.refused(at, level, most, amount, self.log.oldest(at), consecutive=self.consecutive)
+        self._cut(at, now, amount)
+
+    def _count(self, at: float) -> None:
+        if self.admitted_at is not None and at > self.admitted_at and self.active:
+            self.consecutive = 0
+            self._windows.admitted(self.admitted_at, self.log.total(at - _REFUSAL_SECONDS, _SURE_SECONDS))
+        self.admitted_at, self.pending = None, False
+        self.consecutive = min(_MAX_CONSECUTIVE, self.consecutive + 1)
+        if self.consecutive > 3:  # noqa: PLR2004 - a bucket would have been refilled
+            self._windows.restart()
+
+    def _guess(self, amount: float) -> None:
+        config, at = self._config, self.first_cut_at
+        admitted = max(self.log.total(at), _GUESSED_REQUESTS * amount)
+        seconds = min(WINDOW_SECONDS, at - (at if self.first_at is None else self.first_at))
+        burst_seconds = config.token_burst_seconds if self._tokens else config.burst_seconds
+        self.base = self.best = max(self.least, admitted / max(1e-3, seconds + burst_seconds))
+        # A burst within a moment says little about the rate, so that the guess is held less long.
+        sure = 1.0 if admitted < _BURST_REQUESTS * amount else min(1.0, (seconds + 1.0) / _SURE_GUESS_SECONDS)
+        self.hold = config.initial_hold_requests * sure
+        if self._tokens:
+            requests = _TOKEN_HOLD_FACTOR * admitted / amount
+            self.hold = min(2 * config.initial_hold_requests, max(_MIN_TOKEN_HOLD, requests))
+
+    def _measure(self, at: float, level: float, amount: float, estimate: Estimate | None) -> None:
+        config, rate = self._config, self.rate(at)
+        seconds = min(WINDOW_SECONDS, at - (at if self.first_at is None else self.first_at))
+        measured, size, decreased = rate, 1.0, False
+        if self._windows.possible and (seconds >= WINDOW_SECONDS or self._tokens):
+            measured, size = level / WINDOW_SECONDS, level
+        elif estimate is not None:
+            measured, size, decreased = estimate.middle, estimate.sample_size, estimate.decreased
+            self.spread = estimate.low / estimate.high
+        target = config.headroom * measured * (config.decrease_factor if decreased else 1.0)
+        self.base = max(self.least, min(rate, max(config.min_decrease_factor * rate, target)))
+        self._hold_for(size, amount)
+
+    def _measure_single(self, at: float, *, was_single: bool) -> None:
+        rate = self.rate(at)
+        self.hold_seconds = self._config.hold_seconds
+        if not was_single:
+            self.base = self.best = rate
+            self.hold = _SINGLE_HOLDS[0]
+            return
+        low, high = self._single.bounds(at, rate)
+        target = max(_SINGLE_MARGINS[0] * math.sqrt(low * high), _SINGLE_MARGINS[1] * low)
+        self.base = max(self.least, min(rate, max(_MAX_SINGLE_DECREASE * rate, target)))
+        self.best = max(self.base, self._config.decay * self.best)
+        self.hold = _SINGLE_HOLDS[1]
+        self.spread = low / high
+
+    def _lower(self, level: float, amount: float) -> None:
+        measured = self._config.headroom * level / WINDOW_SECONDS
+        self.base = max(self.least, min(self.base, max(_CONSECUTIVE_DECREASE * self.base, measured)))
+        if self._windows.possible:
+            self._hold_for(level, amount)
+        else:
+            self.best = max(self.base, self._config.decay * self.best)
+
+    def _hold_for(self, sample_size: float, amount: float) -> None:
+        config = self._config
+        least = config.min_token_hold_requests if self._tokens else config.min_hold_requests
+        requests = config.hold_factor * sample_size / (self.mean if self.mean > 0 else amount)
+        self.best = max(self.base, config.decay * self.best)
+        self.hold = min(config.max_hold_requests, max(least, requests))
+        self.hold_seconds = config.hold_seconds
+
+    def _cut(self, at: float, now: float, amount: float) -> None:
+        config = self._config
         self.cuts += 1
+        pause = amount / self.base * (1 + (config.token_pause if self._tokens else config.pause_permits))
+        if self.consecutive > 1:
+            pause = self._windows.pause(
+                at,
+                pause * 2.0 ** (self.consecutive - 2),
+                config.probes,
+                consecutive=self.consecutive,
+                cuts=self.cuts,
+            )
+            if self.consecutive > 2:  # noqa: PLR2004 - the same request may be refused each time, and it has few retries
+                pause = max(pause, _MIN_THIRD_PAUSE_SECONDS)
+        elif self._single.single and not self._tokens:
+            pause = _SINGLE_PAUSE * amount / self.base
+        # No generator of random numbers: the time at which a refusal arrives differs enough between instances.
+        self.jitter = (self.jitter + 0.6180339887 + now * 7919.13) % 1.0
+        pause = min(pause, WINDOW_SECONDS) * (1 + _JITTER * self.jitter * (1.0 if self.consecutive == 1 else 0.2))
+        self.catch_up_until = None
         self.cut_at = self.since = now
-        self.sends = 0
-        self.resume_at = max(now, at + self._pause(at, amount))
+        self.sends = 0.0
+        self.resume_at = max(now, at + pause)
         self.anchor = self.resume_at - amount / self.base
 
-    def _guess(self) -> None:
-        admitted = max(self.log.total(self.refused_at), 1e-9)
-        seconds = min(_MINUTE_SECONDS, self.refused_at - (self.refused_at if self.first_at is None else self.first_at))
-        self.base = self.best = max(self.least, admitted / (seconds + self.constants.burst_seconds))
-
-    def _measure(self, at: float) -> None:
-        constants = self.constants
-        rate = self.rate(at)
-        seconds = min(_MINUTE_SECONDS, at - (at if self.first_at is None else self.first_at))
-        admitted = self.log.total(at)
-        if self.consecutive == 1:
-            measured = (
-                admitted / _MINUTE_SECONDS
-                if seconds >= _MINUTE_SECONDS
-                else admitted / (seconds + constants.burst_seconds)
-            )
-            least = constants.min_decrease_factor * rate
-            self.base = max(self.least, min(rate, max(least, constants.headroom * measured)))
-            self.best = max(self.base, constants.decay * self.best)
-        else:
-            self.base = max(
-                constants.headroom * admitted / _MINUTE_SECONDS, self.least, constants.min_decrease_factor * self.base
-            )
-
-    def _pause(self, at: float, amount: float) -> float:
-        permits = amount * (1 + self.constants.pause_permits)
-        pause = permits / self.base * self.constants.pause_growth ** (self.consecutive - 1)
-        if self.consecutive == 1:
-            return pause
-        oldest = self.log.oldest(at)
-        return min(pause, 60.0 if oldest is None else max(5.0, oldest + 61 - at))
-
     def to_dict(self) -> dict[str, Any]:
-        """Return the state for JSON; None stands for minus infinity."""
-        state: dict[str, Any] = {
-            name: getattr(self, name) for name in self.__slots__ if name not in {"constants", "log"}
-        }
-        for name in ("anchor", "cut_at", "resume_at"):
-            state[name] = None if state[name] == -math.inf else state[name]
+        """Return the state for JSON."""
+        state: dict[str, Any] = {name: getattr(self, name) for name in self.FIELDS}
+        state["throttles"] = self._throttles.entries()
+        state["single"] = self._single.to_dict()
+        state["windows"] = self._windows.to_dict()
         state["log"] = self.log.entries()
         return state
 
     @classmethod
-    def from_dict(cls, state: Mapping[str, Any], constants: LimitConstants) -> LimitLearner:
+    def from_dict(cls, state: Mapping[str, Any], config: AdaptiveConfig, *, tokens: bool = False) -> LimitLearner:
         """Return the learner whose ``to_dict`` gave this state."""
-        learner = cls(constants)
-        for name in cls.__slots__:
-            if name not in {"constants", "log"}:
-                setattr(learner, name, state[name])
-        for name in ("anchor", "cut_at", "resume_at"):
-            if state[name] is None:
-                setattr(learner, name, -math.inf)
+        learner = cls(config, tokens=tokens)
+        for part, fields, given in (
+            (learner, cls.FIELDS, state),
+            (learner._single, SinglePermitTest.FIELDS, state["single"]),
+        ):
+            for name in fields:
+                setattr(part, name, given[name])
+        learner._windows = WindowReading.from_dict(state["windows"])
+        learner._throttles = Throttles(state["throttles"])
         learner.log = MinuteLog(state["log"])
         return learner

@@ -44,6 +44,10 @@ class MinuteLog:
         last = bisect_left(self._seconds, math.floor(until) + 1)
         return max(0.0, math.fsum(self._amounts[first:last]))
 
+    def after(self, at: float) -> float:
+        """Return what was sent, or is booked, in the seconds after that of ``at``."""
+        return math.fsum(self._amounts[bisect_left(self._seconds, math.floor(at) + 1) :])
+
     def oldest(self, until: float, seconds: float = 60.0) -> float | None:
         """Return the second in which the oldest of these was sent; None where there is none."""
         first = bisect_left(self._seconds, math.floor(until - seconds) + 1)

@@ -8,7 +8,7 @@ from bedrock_resilience.pacing._protocol import Reservation
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing._protocol import Pacer
-    from bedrock_resilience.quotas import Usage
+    from bedrock_resilience.quotas import Limit, Usage
 
 
 class NoPacer:
@@ -27,7 +27,7 @@ class NoPacer:
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
         """Do nothing."""
 
-    def throttled(self, reservation: Reservation, now: float) -> None:
+    def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:
         """Do nothing."""
 
     def overloaded(self, reservation: Reservation, now: float) -> None:

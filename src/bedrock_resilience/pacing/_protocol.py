@@ -28,7 +28,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from bedrock_resilience.quotas import Usage
+    from bedrock_resilience.quotas import Limit, Usage
 
 
 class Reservation:
@@ -38,14 +38,17 @@ class Reservation:
         wait: Seconds to wait before sending, 0 or more.
         at: The instant of sending that ``wait`` leads to, on the caller's own time line (seconds).
         tokens: Tokens that the request may use at most, as given to ``reserve``.
+        retries: How often the call was retried before; the driver sets it after ``reserve``. A pacer may send those
+            first that have retries left.
     """
 
-    __slots__ = ("at", "tokens", "wait")
+    __slots__ = ("at", "retries", "tokens", "wait")
 
     def __init__(self, wait: float, at: float, tokens: int = 0) -> None:
         self.wait: float = wait
         self.at: float = at
         self.tokens: int = tokens
+        self.retries: int = 0
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(wait={self.wait:.3f}, at={self.at:.3f}, tokens={self.tokens})"
@@ -71,8 +74,11 @@ class Pacer(Protocol):
         """The request was admitted: it was answered, or failed in a way that says nothing about the rate."""
         ...
 
-    def throttled(self, reservation: Reservation, now: float) -> None:
-        """The request was refused for its rate (429)."""
+    def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:
+        """The request was refused for its rate (429).
+
+        A pacer may do without ``limit``: the limit that the message of the service names, None where it names none.
+        """
         ...
 
     def overloaded(self, reservation: Reservation, now: float) -> None:

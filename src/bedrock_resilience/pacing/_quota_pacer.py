@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bedrock_resilience._checks import Problem
     from bedrock_resilience.pacing._protocol import Reservation
     from bedrock_resilience.pacing._virtual_clock_bucket import PermitClaim
-    from bedrock_resilience.quotas import Usage
+    from bedrock_resilience.quotas import Limit, Usage
 
 _NETWORK_TOLERANCE_SECONDS: Final = 0.05
 """By so much one request may reach the service later than another sent at the same time. A request that is late lets
@@ -121,7 +121,7 @@ class QuotaPacer:
                 for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
                     bucket.grant(claim.amount - cost)
 
-    def throttled(self, reservation: Reservation, now: float) -> None:
+    def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:  # noqa: ARG002 - the protocol's signature
         """Drop the burst: the quota is smaller than given, or somebody else uses it, so the bucket is empty."""
         tracked = _QuotaReservation.of(self, reservation)
         with self._lock:

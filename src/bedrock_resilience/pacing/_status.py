@@ -17,6 +17,8 @@ class PacerStatus:
         request_limit: Requests a minute that the quota allows this pacer; None where it has none or knows none.
         token_limit: Tokens a minute that the quota allows this pacer; None where it has none or knows none.
         confidence: How well the pacer knows the rate, 0 to 1: 1 for a quota that was given, 0 for a guess.
+        reading: The reading of "per minute" that a pacer which learns has found, a name of
+            ``bedrock_resilience.quotas.READINGS``; None where it knows none, or needs none.
     """
 
     requests_per_minute: float | None = None
@@ -24,6 +26,7 @@ class PacerStatus:
     request_limit: float | None = None
     token_limit: float | None = None
     confidence: float = 0.0
+    reading: str | None = None
 
 
 def status_of(pacer: object) -> PacerStatus | None:

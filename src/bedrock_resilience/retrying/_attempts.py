@@ -19,12 +19,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from inspect import signature
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from bedrock_resilience._errors import RejectedResultError
 from bedrock_resilience._fault import THROTTLES, Fault
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.retrying._faults import classify
+from bedrock_resilience.retrying._faults import classify, limit_of
 from bedrock_resilience.retrying._retry_after import retry_after
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ class CallState:
         if self._pacer is None:
             return self._attempt()
         self._reservation = self._pacer.reserve(now, self.tokens)
+        self._reservation.retries = self.retries
         return self._admit(self._pacer, self._reservation, now, self._reservation.wait)
 
     def slept(self, now: float) -> Attempt | Sleep | Stop:
@@ -378,13 +380,20 @@ class CallState:
             return
         self._reservation = None
         if fault in THROTTLES:
-            pacer.throttled(reservation, now)
+            self._report_throttle(pacer, reservation, now)
         elif fault.backpressure:
             getattr(pacer, "overloaded", pacer.throttled)(reservation, now)  # optional in a pacer
         elif fault is Fault.CONNECTION_FAILED:
             pacer.abandoned(reservation, now)  # the request did not reach the service
         else:
             pacer.answered(reservation, now, usage)
+
+    def _report_throttle(self, pacer: Pacer, reservation: Reservation, now: float) -> None:
+        limit = None if self.error is None else limit_of(self.error)
+        if limit is None or "limit" not in signature(pacer.throttled).parameters:  # optional in a pacer
+            pacer.throttled(reservation, now)
+        else:
+            pacer.throttled(reservation, now, limit=limit)
 
     def _release_reservation(self, now: float) -> None:
         if self._pacer is not None and self._reservation is not None:

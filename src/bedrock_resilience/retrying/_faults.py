@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
+    from bedrock_resilience.quotas import Limit
+
 
 def classify(error: BaseException) -> Fault:
     """Return what an exception of boto3, another HTTP client, an SDK, a framework or Python means.
@@ -51,6 +53,35 @@ def classify(error: BaseException) -> Fault:
 def error_code(error: BaseException) -> str:
     """Return the name that an operator looks for: the service's error code, or the name of the class."""
     return next(_codes(error), type(error).__name__)
+
+
+def limit_of(error: BaseException) -> Limit | None:
+    """Return the limit that refused a request, as the message of a throttle names it; None where it names none.
+
+    An attribute ``limit`` of the exception goes before its message, and both before those of what it wraps.
+    """
+    from bedrock_resilience.quotas import Limit  # noqa: PLC0415 - only a throttle of a paced call needs it
+
+    one: BaseException | None = error
+    for _ in range(MAX_CHAIN):
+        declared = attribute(one, "limit")
+        if one is None or isinstance(declared, Limit):
+            return declared if isinstance(declared, Limit) else None
+        message = _message(one)
+        for words, limit in _LIMIT_WORDS:
+            if words in message:
+                return Limit(limit)
+        one = translated(one) or next(_wrapped(one), None)
+    return None
+
+
+# "Too many tokens per day" goes before "too many tokens".
+_LIMIT_WORDS = (
+    ("tokens per day", "tokens_per_day"),
+    ("too many tokens", "tokens_per_minute"),
+    ("too many requests", "requests_per_minute"),
+    ("request rate", "requests_per_minute"),
+)
 
 
 def message_of(error: BaseException) -> str:

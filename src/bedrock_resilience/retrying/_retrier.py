@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from types import MethodType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from bedrock_resilience._checks import Problem, function, has_methods, instance, number, refuse, wrong_type
+from bedrock_resilience._checks import Problem, function, has_methods, instance, number, refuse, wrong_type, wrong_value
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._callables import is_coroutine_function, is_generator_function, refuse_plain
 from bedrock_resilience.retrying._driver import (
@@ -51,7 +51,8 @@ class Retrier(CallSettings):
         deadline: No attempt starts that cannot finish before it, and no sleep ends after it. ``Deadline.current()``
             applies as well.
         budget: Limits the retries of all calls that share it.
-        pacer: Asked before every attempt, and informed of the result of each.
+        pacer: Asked before every attempt, and informed of the result of each. ``"auto"``: a new ``AdaptivePacer``,
+            which finds the quota by itself.
         listeners: Called with each event of ``bedrock_resilience.retrying``.
         tokens: Tokens that a request may use at most (input + max_tokens), for a pacer that counts tokens: a number, a
             ``RequestTokens``, or a function of the call's arguments that returns either.
@@ -89,7 +90,7 @@ class Retrier(CallSettings):
         rng: random.Random | None = None,
         deadline: Deadline | None = None,
         budget: RetryBudget | None = None,
-        pacer: Pacer | None = None,
+        pacer: Pacer | Literal["auto"] | None = None,
         listeners: Iterable[Listener] = (),
         tokens: int | RequestTokens | Callable[..., int | RequestTokens] = 0,
         classify: Callable[[BaseException], Fault] = _classify,
@@ -121,7 +122,7 @@ class Retrier(CallSettings):
             rng=rng,
             deadline=deadline,
             budget=budget,
-            pacer=pacer,
+            pacer=made_pacer(pacer),
             listeners=given_listeners,
             tokens=tokens if callable(tokens) else checked_tokens(tokens),
             classify=classify,
@@ -273,15 +274,25 @@ def check_parts(
         has_methods("rng", rng, ("random",), "a random.Random", optional=True),
         has_methods("deadline", deadline, ("allows",), "a Deadline, such as Deadline.after(30)", optional=True),
         has_methods("budget", budget, ("deposit", "try_withdraw"), "a RetryBudget", optional=True),
-        has_methods(
-            "pacer",
-            pacer,
-            ("reserve", "answered", "throttled", "abandoned"),
-            "a pacer, such as AdaptivePacer()",
-            optional=True,
-        ),
+        _check_pacer(pacer),
         _check_listeners(listeners),
     )
+
+
+def _check_pacer(given: object) -> Problem | None:
+    accepted = "a pacer, such as AdaptivePacer(), or 'auto', or None"
+    if isinstance(given, str):
+        return None if given == "auto" else wrong_value("pacer", given, accepted)
+    return has_methods("pacer", given, ("reserve", "answered", "throttled", "abandoned"), accepted, optional=True)
+
+
+def made_pacer(given: Pacer | Literal["auto"] | None) -> Pacer | None:
+    """Return the pacer that was given; a new ``AdaptivePacer`` for ``"auto"``."""
+    if given != "auto":
+        return given
+    from bedrock_resilience.pacing import AdaptivePacer  # noqa: PLC0415 - a program without a pacer does not load it
+
+    return AdaptivePacer()
 
 
 def _check_policy(given: object) -> Problem | None:

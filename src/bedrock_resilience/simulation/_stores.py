@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bedrock_resilience._checks import number, refuse
 from bedrock_resilience._errors import StoreUnavailableError
@@ -12,7 +12,7 @@ from bedrock_resilience.simulation._spans import spans_problem
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Pacer, PacerStatus, PaceStore, Reservation
     from bedrock_resilience.pacing.shared import SharedPace
-    from bedrock_resilience.quotas import Usage
+    from bedrock_resilience.quotas import Limit, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +109,10 @@ class StoreBoundPacer:
         self._at(now)
         self._pacer.answered(reservation, now, usage)
 
-    def throttled(self, reservation: Reservation, now: float, **details: Any) -> None:  # noqa: ANN401 - whatever the protocol says beside them
+    def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:
         """The request was refused for its rate."""
         self._at(now)
-        self._pacer.throttled(reservation, now, **details)
+        self._pacer.throttled(reservation, now, limit)
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
         """The service had no capacity."""

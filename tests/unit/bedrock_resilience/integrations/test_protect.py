@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
+import botocore.session
 import pytest
 
-from bedrock_resilience import RetryPolicy, protect, unprotect
+from bedrock_resilience import AdaptivePacer, RetryPolicy, protect, unprotect
 from bedrock_resilience.integrations import protection_of
 
 
@@ -55,3 +57,27 @@ def test_a_class_is_recognised_by_its_module_and_name() -> None:
     assert protection is not None
     assert protection.policy == RetryPolicy(1)
     assert protection_of(unprotect(client)) is None
+
+
+def test_auto_is_one_pacer_that_learns_for_each_target() -> None:
+    session = botocore.session.get_session()
+    protect(session, pacer="auto")
+    first = protection_of(session)
+    assert first is not None
+    assert isinstance(first.pacer, AdaptivePacer)
+    protect(session, pacer="auto")
+    assert protection_of(session) is first  # what it has learned stays
+    protect(session, pacer="auto", policy=RetryPolicy(max_retries=1))
+    changed = protection_of(session)
+    assert changed is not None
+    assert changed.pacer is first.pacer
+    protect(session, pacer=AdaptivePacer())
+    replaced = protection_of(session)
+    assert replaced is not None
+    assert replaced.pacer is not first.pacer
+
+
+def test_another_word_for_a_pacer_is_refused() -> None:
+    wrong: Any = "adaptive"
+    with pytest.raises(ValueError, match=r"^protect: pacer: got 'adaptive'; accepted: a pacer, .*'auto', or None$"):
+        protect(botocore.session.get_session(), pacer=wrong)

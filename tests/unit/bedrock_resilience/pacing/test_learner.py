@@ -7,6 +7,8 @@ import json
 import pytest
 
 from bedrock_resilience.pacing._learner import Learner
+from bedrock_resilience.pacing._slowdown import HOLD_SECONDS
+from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, QuotaReading, TokenBucket
 from support.approx import approx
 
 TOKENS = 5_000
@@ -46,7 +48,130 @@ class TestState:
         course(learner.copy(), 40, now)
         assert learner.to_dict() == before
 
-    @pytest.mark.parametrize("state", [{}, {"version": 0}, {"version": 1, "requests": 3}])
+    @pytest.mark.parametrize("state", [{}, {"version": 0}, {"version": 2, "requests": 3}])
     def test_another_state_is_refused(self, state: dict[str, object]) -> None:
         with pytest.raises(ValueError, match=r"^Learner: "):
             Learner.from_dict(state)
+
+
+class TestLimits:
+    def test_a_named_limit_is_the_one_that_learns(self) -> None:
+        learner = Learner()
+        learner.sent(0.0, TOKENS)
+        learner.refused(0.0, 0.2, TOKENS, Limit.TOKENS_PER_MINUTE)
+        assert learner.rates(1.0).requests_per_minute is None
+        assert learner.rates(1.0).tokens_per_minute is not None
+        learner.sent(100.0, TOKENS)
+        learner.refused(100.0, 100.2, TOKENS, Limit.REQUESTS_PER_MINUTE)
+        assert learner.rates(101.0).requests_per_minute is not None
+
+    def test_a_refusal_without_tokens_is_one_of_requests(self) -> None:
+        learner = Learner()
+        learner.sent(0.0)
+        learner.refused(0.0, 0.2)
+        assert learner.rates(1.0).tokens_per_minute is None
+
+    def test_a_refusal_without_a_reason_is_attributed_to_what_fits(self) -> None:
+        learner, bucket, now = Learner(), TokenBucket(0.5, 5.0), 0.0
+        for number in range(200):
+            tokens = 500 + 4_000 * (number % 7)
+            now += learner.wait(now, tokens)
+            learner.sent(now, tokens)
+            if bucket.take(now):
+                learner.admitted(now, now + 0.2, tokens, float(tokens))
+            else:
+                learner.refused(now, now + 0.2, tokens)
+            now += 0.2
+        assert learner.rates(now).requests_per_minute is not None
+
+    def test_a_claim_is_corrected_to_what_requests_cost(self) -> None:
+        learner, now = Learner(), 0.0
+        for _ in range(60):
+            learner.sent(now, TOKENS)
+            learner.admitted(now, now + 0.5, TOKENS, 2.0 * TOKENS)
+            now += 1.0
+        assert learner.claim(TOKENS) == approx(2.0 * TOKENS, within=50)
+
+    def test_a_quota_of_tokens_is_found(self) -> None:
+        ledger, learner, now, throttles = QuotaLedger(Quota(tokens_per_minute=60_000)), Learner(), 0.0, 0
+        for number in range(150):
+            tokens = 1_000 + 1_000 * (number % 5)
+            now += learner.wait(now, tokens)
+            learner.sent(now, tokens)
+            admission = ledger.admit(now, "model", tokens)
+            if admission.admitted:
+                learner.admitted(now, now + 0.2, tokens, float(tokens))
+            else:
+                throttles += 1
+                learner.refused(now, now + 0.2, tokens, admission.throttled_by)
+            now += 0.2
+        assert throttles <= 12
+        assert learner.rates(now).tokens_per_minute == approx(60_000, within=20_000)
+        assert 0 < learner.confidence() <= 1
+
+
+def drive(reading: QuotaReading, requests: int, seconds: float = 0.2) -> Learner:
+    """One sender against 50 requests a minute, one request after the other, with refusals after 0.2 s."""
+    ledger = QuotaLedger(Quota(requests_per_minute=50, burst=None), reading=reading, start=0.0)
+    learner, now = Learner(), 0.0
+    for _ in range(requests):
+        now += learner.wait(now)
+        learner.sent(now)
+        if ledger.admit(now, "model").admitted:
+            learner.admitted(now, now + seconds)
+        else:
+            learner.refused(now, now + 0.2)
+        now += 0.2
+    return learner
+
+
+class TestReading:
+    def test_nothing_is_known_before_a_refusal(self) -> None:
+        assert Learner().reading() is None
+        assert Learner().confidence() == 0.0
+
+    @pytest.mark.parametrize(
+        ("reading", "found"),
+        [
+            (QuotaReading(), "bucket"),
+            (QuotaReading(burst=1.0), "bucket-of-1"),
+            (QuotaReading(window="fixed", phase=40.0), "fixed"),
+        ],
+    )
+    def test_it_is_what_the_observations_leave(self, reading: QuotaReading, found: str | None) -> None:
+        learner = drive(reading, 150)
+        assert learner.reading() in {found, None}
+        assert drive(reading, 400).rates(1e4).requests_per_minute is not None
+
+
+class TestOverload:
+    def test_it_slows_down_and_comes_back(self) -> None:
+        learner = Learner()
+        now = course(learner, 60)
+        before = learner.rates(now)
+        learner.sent(now, TOKENS)
+        learner.overloaded(now, now + 1.0)
+        halved = learner.rates(now)
+        assert halved.tokens_per_minute is not None
+        assert before.tokens_per_minute is not None
+        assert halved.tokens_per_minute <= 0.6 * before.tokens_per_minute
+        learner.wait(now + 3 * HOLD_SECONDS, TOKENS)
+        later = learner.rates(now + 3 * HOLD_SECONDS).tokens_per_minute
+        assert later is not None
+        assert later > halved.tokens_per_minute
+
+
+class TestPoll:
+    def test_those_behind_ask_again_before_their_turn(self) -> None:
+        learner = Learner()
+        now = course(learner, 60)
+        first = learner.wait(now, TOKENS)
+        polls = [learner.poll(now, TOKENS, behind, behind * TOKENS) for behind in (1, 2, 8)]
+        assert first < polls[0] < polls[1] < polls[2]
+
+    def test_unsent_returns_the_permit(self) -> None:
+        learner = Learner()
+        while learner.wait(0.0) == 0:
+            learner.sent(0.0)
+        learner.unsent(0.0)
+        assert learner.wait(0.0) == 0

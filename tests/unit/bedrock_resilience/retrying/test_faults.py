@@ -21,7 +21,8 @@ import urllib3.exceptions as web
 
 from bedrock_resilience._fault import THROTTLING, TRANSIENT, Fault
 from bedrock_resilience.errors import IncompleteResponseError, MalformedResponseError, StreamInterruptedError
-from bedrock_resilience.retrying._faults import classify, error_code
+from bedrock_resilience.quotas import Limit
+from bedrock_resilience.retrying._faults import classify, error_code, limit_of
 from bedrock_resilience.retrying._policy import sort_faults
 from bedrock_resilience.retrying._retry_after import retry_after
 from bedrock_resilience.testing import bedrock_error, stream_error, throttling_error
@@ -593,3 +594,31 @@ class TestRetryAfter:
     def test_an_error_without_headers_has_no_retry_after(self) -> None:
         assert retry_after(in_stream("throttlingException")) is None
         assert retry_after(TimeoutError()) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "limit"),
+    [
+        ("Too many tokens, please wait before trying again.", Limit.TOKENS_PER_MINUTE),
+        ("Too many tokens per day, please wait before trying again.", Limit.TOKENS_PER_DAY),
+        ("Too many requests, please wait before trying again.", Limit.REQUESTS_PER_MINUTE),
+        ("Your request rate is too high. Reduce the frequency of requests.", Limit.REQUESTS_PER_MINUTE),
+        ("Rate exceeded", None),
+    ],
+)
+def test_the_message_of_a_throttle_names_the_limit(message: str, limit: Limit | None) -> None:
+    assert limit_of(bedrock_error("ThrottlingException", 429, message)) is limit
+
+
+def test_a_limit_of_a_wrapped_exception() -> None:
+    outer = RuntimeError("the framework's")
+    outer.__cause__ = bedrock_error("ThrottlingException", 429, "Too many tokens, please wait before trying again.")
+    assert limit_of(outer) is Limit.TOKENS_PER_MINUTE
+    outer.__cause__ = outer  # a circle
+    assert limit_of(outer) is None
+
+
+def test_a_declared_limit_goes_before_the_message() -> None:
+    error = RuntimeError("Too many tokens")
+    error.limit = Limit.REQUESTS_PER_MINUTE  # type: ignore[attr-defined]  # that is the point
+    assert limit_of(error) is Limit.REQUESTS_PER_MINUTE

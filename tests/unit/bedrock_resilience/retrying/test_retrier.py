@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience import (
+    AdaptivePacer,
+    BoundedExecutor,
     DeadlineExceededError,
     Fault,
     FullJitter,
@@ -24,7 +26,7 @@ from bedrock_resilience import (
     retry,
 )
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.quotas import RequestTokens
+from bedrock_resilience.quotas import Limit, RequestTokens
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._events import CallFailed, CallStarted, CallSucceeded, PacingWait, RetryScheduled
@@ -33,6 +35,7 @@ from bedrock_resilience.retrying._retrier import retrier_of, with_options
 from bedrock_resilience.testing import (
     FakeClock,
     ascripted,
+    bedrock_error,
     read_timeout,
     scripted,
     throttling_error,
@@ -45,6 +48,7 @@ from support.pacers import RecordingPacer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bedrock_resilience.pacing import Reservation
     from bedrock_resilience.retrying._events import Event
 
 LISTENERS = "an iterable of functions that take one event, such as [LoggingListener()]"
@@ -135,7 +139,7 @@ class TestCall:
         [
             ({"deadline": 5}, "deadline: got 5; accepted: a Deadline, such as Deadline.after(30)"),
             ({"budget": RetryBudget}, f"budget: got {RetryBudget!r}; accepted: a RetryBudget"),
-            ({"pacer": 5}, "pacer: got 5; accepted: a pacer, such as AdaptivePacer()"),
+            ({"pacer": 5}, "pacer: got 5; accepted: a pacer, such as AdaptivePacer(), or 'auto', or None"),
             ({"rng": 5}, "rng: got 5; accepted: a random.Random"),
             ({"clock": None}, "clock: got None; accepted: a clock with monotonic(), sleep() and asleep()"),
             ({"retry_on_result": 5}, "retry_on_result: got 5; accepted: a function of one result"),
@@ -727,3 +731,41 @@ class TestMemory:
             await Retrier(PLAIN, clock=FakeClock()).acall(work, payload)
         del payload, raised
         assert alive() is None
+
+
+class TestAutomaticPacer:
+    def test_auto_is_a_new_pacer_that_learns_for_each_retrier(self) -> None:
+        one, other = (Retrier(pacer="auto") for _ in range(2))
+        assert isinstance(one.pacer, AdaptivePacer)
+        assert isinstance(other.pacer, AdaptivePacer)
+        assert one.pacer is not other.pacer
+        assert one.replace(deadline=None).pacer is one.pacer
+
+    def test_an_executor_takes_it_as_well(self) -> None:
+        assert isinstance(BoundedExecutor(pacer="auto").retrier.pacer, AdaptivePacer)
+
+    def test_another_word_is_refused(self) -> None:
+        wrong: Any = "adaptive"
+        with pytest.raises(ValueError, match=r"^Retrier: pacer: got 'adaptive'; accepted: a pacer, .*'auto', or None$"):
+            Retrier(pacer=wrong)
+
+    def test_the_pacer_is_given_the_limit_that_the_message_names(self) -> None:
+        pacer = RecordingPacer()
+        error = bedrock_error("ThrottlingException", 429, "Too many tokens, please wait before trying again.")
+        Retrier(PLAIN, clock=FakeClock(), pacer=pacer).call(
+            scripted(error, throttling_error("Rate exceeded"), "answer")
+        )
+        assert pacer.limits == [Limit.TOKENS_PER_MINUTE, None]
+
+    def test_the_pacer_is_told_how_often_a_call_was_retried(self) -> None:
+        pacer = RecordingPacer(1.0)
+        retries: list[int] = []
+        recorded = pacer.due
+
+        def due(reservation: Reservation, now: float) -> float:
+            retries.append(reservation.retries)
+            return recorded(reservation, now)
+
+        pacer.due = due  # type: ignore[method-assign]  # observes what the driver set
+        Retrier(PLAIN, clock=FakeClock(), pacer=pacer).call(scripted(throttling_error(), "answer"))
+        assert retries == [0, 1]
