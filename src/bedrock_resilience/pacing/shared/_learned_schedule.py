@@ -146,11 +146,13 @@ def _resumed(pace: SharedPace, now: float) -> SharedPace:
 
 
 def _limits(learner: Learner) -> tuple[LimitLearner, LimitLearner]:
-    return learner._requests, learner._tokens  # noqa: SLF001 - one machine in two modules
+    # One machine in two modules.
+    return learner._requests, learner._tokens  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _cut_at(limit: LimitLearner) -> float:
-    return math.inf if limit.cut_at is None or not limit.active else limit.cut_at
+    cut_at: float | None = getattr(limit, "cut_at", None)
+    return math.inf if cut_at is None or not limit.active else cut_at
 
 
 def _record_sent(learner: Learner, now: float, sent_at: float, tokens: int) -> None:
@@ -169,8 +171,9 @@ def _record_sent(learner: Learner, now: float, sent_at: float, tokens: int) -> N
 def _give_back(learner: Learner, now: float, tokens: int) -> None:
     """Let the next request have the permit of one that was not sent."""
     for limit, amount in zip(_limits(learner), (1.0, learner.claim(tokens)), strict=True):
-        if limit.active and limit.anchor is not None:
-            limit.anchor -= amount / limit.rate(now)
+        anchor: float | None = getattr(limit, "anchor", None)
+        if limit.active and anchor is not None:
+            limit.anchor = anchor - amount / limit.rate(now)
 
 
 def _slot(learner: Learner, now: float, at: float, tokens: int) -> float:
