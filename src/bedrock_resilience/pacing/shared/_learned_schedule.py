@@ -113,6 +113,7 @@ class LearnedSchedule:
             requests_per_minute=rates.requests_per_minute,
             tokens_per_minute=rates.tokens_per_minute,
             confidence=learner.confidence(),
+            reading=learner.reading(),
         )
 
 
