@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.quotas._limiters import TokenBucket
-    from bedrock_resilience.quotas._limits import Limit
     from bedrock_resilience.quotas._models import (
         MAX_OUTPUT_TOKENS,
         MODEL_MAX_TOKENS,
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
         max_output_tokens,
         model_name,
     )
-    from bedrock_resilience.quotas._quota import Quota, QuotaAdmission, QuotaLedger
+    from bedrock_resilience.quotas._quota import Limit, Quota
+    from bedrock_resilience.quotas._quota_ledger import QuotaAdmission, QuotaLedger
     from bedrock_resilience.quotas._readings import READINGS, OtherTenants, QuotaReading, quota_reading
     from bedrock_resilience.quotas._request_tokens import request_tokens
     from bedrock_resilience.quotas._service_quotas import ServiceQuota, ServiceQuotas
@@ -71,12 +71,12 @@ _LAZY = {
     "MODEL_MAX_TOKENS": "_models",
     "READINGS": "_readings",
     "BurndownRate": "_tokens",
-    "Limit": "_limits",
+    "Limit": "_quota",
     "MaxOutputTokens": "_models",
     "OtherTenants": "_readings",
     "Quota": "_quota",
-    "QuotaAdmission": "_quota",
-    "QuotaLedger": "_quota",
+    "QuotaAdmission": "_quota_ledger",
+    "QuotaLedger": "_quota_ledger",
     "QuotaReading": "_readings",
     "RequestTokens": "_usage",
     "ServiceQuota": "_service_quotas",

@@ -14,8 +14,8 @@ from collections import OrderedDict
 from typing import Final, Protocol
 
 from bedrock_resilience._checks import number, refuse
+from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
 
-SECONDS_A_MINUTE: Final = 60.0
 _ROUNDING: Final = 1e-9
 """Of a limit: sums of many fractions may differ by so much from what they stand for."""
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import enum
 import math
 import random
 from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.quotas._limiters import (
-    SECONDS_A_MINUTE,
     FixedWindow,
     RefilledBucket,
     SlidingWindow,
     TokenBucket,
     seconds_until,
 )
+from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,21 +23,10 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas._quota import Quota
     from bedrock_resilience.quotas._readings import OtherTenants, QuotaReading
 
-SECONDS_A_DAY: Final = 86_400.0
 _ROUNDING_TOKENS: Final = 1e-6
 """A level that is short of a whole token by so little has been rounded."""
 _REMEMBERED_SECONDS: Final = 2 * SECONDS_A_MINUTE
 """What other tenants sent before that is not simulated: no window, and hardly a bucket, remembers it."""
-
-
-class Limit(enum.Enum):
-    """Which quota refused a request; the value is the name of the field of ``Quota``."""
-
-    REQUESTS_PER_MINUTE = "requests_per_minute"
-    TOKENS_PER_MINUTE = "tokens_per_minute"
-    TOKENS_PER_DAY = "tokens_per_day"
-    INPUT_TOKENS_PER_MINUTE = "input_tokens_per_minute"
-    OUTPUT_TOKENS_PER_MINUTE = "output_tokens_per_minute"
 
 
 class ModelLimits:
