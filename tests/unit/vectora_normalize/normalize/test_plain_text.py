@@ -41,6 +41,12 @@ def test_a_summary_is_bounded() -> None:
     assert len(plain_summary("<" * 10_000)) <= MAX_SUMMARY_CHARACTERS
 
 
+def test_entities_within_entities_end_somewhere() -> None:
+    plain = plain_summary(f"&{'amp;' * 20}lt;b>Teva grew.")
+    assert plain.endswith("Teva grew.")
+    assert "<b" not in plain
+
+
 @given(st.text(st.sampled_from("<>/&;lt[]()*`# ahpw:.item-0\n\u202e"), max_size=80) | st.text(max_size=80))
 def test_no_tag_is_left(written: str) -> None:
     plain = plain_summary(written)
