@@ -71,7 +71,10 @@ def test_a_quota_that_is_given_is_shared(system: Deployment, monkeypatch: pytest
 def test_a_role_that_may_not_use_the_key_paces_itself_and_says_so_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("vectora_normalize.pipeline.dependencies.make_pace_client", lambda *_: Denied())
+    def denied(*_: object) -> Denied:
+        return Denied()
+
+    monkeypatch.setattr("vectora_normalize.pipeline.dependencies.make_pace_client", denied)
     invoke()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "shared pace" in line]
     assert [line["level"] for line in lines] == ["WARNING"]

@@ -13,7 +13,7 @@ _BINARY: Final[dict[type, Callable[[float, float], float]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
+    ast.Div: lambda left, right: left / right,
 }
 _COMPARISONS: Final[dict[type, Callable[[float, float], bool]]] = {ast.Gt: operator.gt, ast.GtE: operator.ge}
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {

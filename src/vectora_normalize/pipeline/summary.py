@@ -12,7 +12,7 @@ from vectora_normalize.pipeline.source_health import FAILED_RUNS
 from vectora_normalize.pipeline.worklist import QUEUED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Sized
+    from collections.abc import Callable, Mapping, Sequence, Sized
 
     from bedrock_resilience import ItemOutcome
     from bedrock_resilience.pacing import Pacer, PacerStatus
@@ -89,8 +89,8 @@ def pacing_report(pacer: Pacer | None, batch: Batch, workers: int) -> dict[str, 
     ``confidence`` is from 0 (a guess) to 1 (a quota that was given). ``waiting_share`` is the share of the workers'
     time that they waited for the pacer.
     """
-    read = getattr(pacer, "status", None)  # optional in a pacer
-    status: PacerStatus | None = read() if callable(read) else None
+    read: Callable[[], PacerStatus] | None = getattr(pacer, "status", None)  # optional in a pacer
+    status = read() if read is not None else None
     store, worked = getattr(pacer, "store", None), workers * batch.elapsed
     return {
         "pacer": None if pacer is None else type(pacer).__name__,

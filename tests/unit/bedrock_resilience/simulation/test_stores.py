@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -13,6 +13,11 @@ from bedrock_resilience.quotas import Quota
 from bedrock_resilience.simulation import Scenario, StoreConditions, make_pacer, simulate
 from bedrock_resilience.simulation._stores import SimulatedStore, StoreBoundPacer
 from support.approx import approx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.pacing import Reservation
 
 THREE = Scenario(instances=3, items=30, offset=10.0)
 
@@ -57,7 +62,13 @@ class TestPacer:
         pacer = StoreBoundPacer(
             SharedPacer(view, "model", Quota(requests_per_minute=6_000), shared_time=lambda now: 1_000.0 + now), view
         )
-        for number, end in enumerate((pacer.answered, pacer.throttled, pacer.overloaded, pacer.abandoned)):
+        ends: list[Callable[[Reservation, float], None]] = [
+            pacer.answered,
+            pacer.throttled,
+            pacer.overloaded,
+            pacer.abandoned,
+        ]
+        for number, end in enumerate(ends):
             end(pacer.reserve(float(number)), number + 0.5)
             assert view.now == number + 0.5
         assert view.requests >= 3
