@@ -47,7 +47,15 @@ def test_runs_workers_and_a_dispatcher_in_many_schedules(chunk: int) -> None:
     assert len(result.states) > 100
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+# Each mutant is a process of some seconds; together they take three minutes. In the gate, the first one shows that a
+# mutant is found, and the schedules above run the code as it is.
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        pytest.param(mutant, id=mutant.name, marks=pytest.mark.nightly if rank else ())
+        for rank, mutant in enumerate(MUTANTS)
+    ],
+)
 def test_a_mutant_is_found_and_its_schedule_is_printed(mutant: Mutant) -> None:
     found = subprocess.run(
         [*DST, "--mutant", mutant.name, "--schedules", str(MUTANT_SCHEDULES)],

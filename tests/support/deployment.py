@@ -131,6 +131,8 @@ def deployed(aws_url: str, emulator: BedrockEmulator, sources: Path = EXAMPLE / 
 def function_process(deployment: Deployment) -> Generator[None]:
     """This process as one of the function: with its environment, and not invoked yet."""
     with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in [name for name in os.environ if name.startswith("BEDROCK_")]:
+            monkeypatch.delenv(name)
         for name, value in deployment.environ.items():
             monkeypatch.setenv(name, value)
         with warm_process():

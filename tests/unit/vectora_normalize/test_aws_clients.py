@@ -34,8 +34,8 @@ def settings(**fields: object) -> Settings:
     return Settings(**{"config_bucket": "c", "data_bucket": "d", **fields})  # type: ignore[arg-type]  # the fields
 
 
-def test_by_default_nothing_is_paced() -> None:
-    assert make_pacer(settings()) is None
+def test_pacing_can_be_turned_off() -> None:
+    assert make_pacer(settings(pacing=Pacing.NONE)) is None
     assert make_pacer(settings(quota=Quota(requests_per_minute=50), pacing=Pacing.NONE)) is None
 
 
