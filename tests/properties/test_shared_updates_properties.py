@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing import MemoryPaceStore, PacerStatus, SharedPacer
 from bedrock_resilience.pacing.shared import SharedPace
-from bedrock_resilience.pacing.shared._schedule import Cost, Outcome
+from bedrock_resilience.pacing.shared._schedule import Cost, RequestOutcome
 from bedrock_resilience.pacing.shared._updates import PaceUpdates, Update
 from bedrock_resilience.quotas import Quota
 from bedrock_resilience.testing import FakeClock
@@ -41,7 +41,7 @@ class RecordingSchedule:
         free_at = slots[-1] + 1 if slots else pace.requests_next_free_at
         return dataclasses.replace(pace, requests_next_free_at=free_at), slots
 
-    def observe(self, pace: SharedPace, now: float, outcome: Outcome) -> SharedPace:
+    def observe(self, pace: SharedPace, now: float, outcome: RequestOutcome) -> SharedPace:
         seen = [*pace.learned.get("seen", ()), (outcome.kind, outcome.sent_at)]
         return dataclasses.replace(pace, learned={"seen": seen})
 
@@ -108,7 +108,9 @@ def test_each_update_takes_effect_exactly_once_and_no_slot_is_given_twice(
         names = [float(len(told) + index) for index in range(outcomes)]
         told.extend(names)
         update = Update(
-            outcomes=tuple(Outcome("answered", name, Cost()) for name in names), costs=(Cost(),) * booked, waits=True
+            outcomes=tuple(RequestOutcome("answered", name, Cost()) for name in names),
+            costs=(Cost(),) * booked,
+            waits=True,
         )
         with contextlib.suppress(StoreUnavailableError):
             slots.extend(instances[who].store(now, update).slots)

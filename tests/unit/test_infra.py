@@ -21,7 +21,7 @@ from vectora_normalize.operations.deploy import DeployTarget
 from vectora_normalize.operations.deploy.function import HANDLERS
 from vectora_normalize.operations.monitoring import NAMESPACE, SERVICE
 from vectora_normalize.operations.package import Target
-from vectora_normalize.operations.rules import RULES, Rule
+from vectora_normalize.operations.rules import RULES, AlarmRule
 from vectora_normalize.pipeline.summary import counts, worker_counts
 from vectora_normalize.pipeline.worklist import WorkList
 from vectora_normalize.settings import Settings
@@ -217,7 +217,7 @@ class TestMetrics:
         return directive
 
     @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.alarm)
-    def test_the_alarms_are_on_what_a_run_emits(self, rule: Rule) -> None:
+    def test_the_alarms_are_on_what_a_run_emits(self, rule: AlarmRule) -> None:
         todo = WorkList(items=(), entries={}, given_up=frozenset())
         of_run = counts(todo, BatchReport(()), (), failed_runs={}, refused=True, seconds=1.0)
         directive = json.loads(metrics("r-1", **of_run))["_aws"]["CloudWatchMetrics"][0]

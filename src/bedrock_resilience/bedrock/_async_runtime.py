@@ -105,7 +105,7 @@ class AsyncBedrockRuntime(RuntimeBase):
         return response
 
     async def _stream(
-        self, operation: str, open_stream: Callable[..., Awaitable[_AsyncStream]], request: dict[str, Any]
+        self, operation: str, open_stream: Callable[..., Awaitable[_CheckedAsyncStream]], request: dict[str, Any]
     ) -> AsyncGenerator[StreamEvent, None]:
         call = StreamingCall(self.retrier_for(operation, request))
         try:
@@ -133,7 +133,7 @@ class AsyncBedrockRuntime(RuntimeBase):
         self.learn(request, rest.usage)
 
 
-class _AsyncStream(StreamChecks):
+class _CheckedAsyncStream(StreamChecks):
     """The asynchronous twin of ``CheckedStream``."""
 
     def __init__(
@@ -143,7 +143,7 @@ class _AsyncStream(StreamChecks):
         self._stream = stream
         self._events = aiter(stream)
 
-    def __aiter__(self) -> _AsyncStream:
+    def __aiter__(self) -> _CheckedAsyncStream:
         return self
 
     async def __anext__(self) -> StreamEvent:
@@ -162,8 +162,8 @@ class _AsyncStream(StreamChecks):
 
 
 async def _open(
-    open_stream: Callable[..., Awaitable[_AsyncStream]], client: object, request: dict[str, Any]
-) -> tuple[list[StreamEvent], _AsyncStream]:
+    open_stream: Callable[..., Awaitable[_CheckedAsyncStream]], client: object, request: dict[str, Any]
+) -> tuple[list[StreamEvent], _CheckedAsyncStream]:
     """Open a stream and read up to the first content; a failure until then can be retried, as nothing was yielded."""
     stream = await open_stream(client, request)
     first: list[StreamEvent] = []
@@ -197,13 +197,13 @@ async def _invoke_model(client: Any, request: dict[str, Any]) -> dict[str, Any]:
     return checked_body(parse_object(raw), response)
 
 
-async def _converse_stream(client: Any, request: dict[str, Any]) -> _AsyncStream:  # noqa: ANN401 - a client
-    return _AsyncStream((await _send(client.converse_stream, request))["stream"])
+async def _converse_stream(client: Any, request: dict[str, Any]) -> _CheckedAsyncStream:  # noqa: ANN401 - a client
+    return _CheckedAsyncStream((await _send(client.converse_stream, request))["stream"])
 
 
-async def _invoke_model_stream(client: Any, request: dict[str, Any]) -> _AsyncStream:  # noqa: ANN401 - a client
+async def _invoke_model_stream(client: Any, request: dict[str, Any]) -> _CheckedAsyncStream:  # noqa: ANN401 - a client
     response = await _send(client.invoke_model_with_response_stream, with_json_body(request))
-    return _AsyncStream(response["body"], decode_chunk)
+    return _CheckedAsyncStream(response["body"], decode_chunk)
 
 
 async def _send(operation: Callable[..., Awaitable[Any]], request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what the operation returns

@@ -20,7 +20,7 @@ MIN_ITEMS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class AlarmRule:
     """A limit of one metric, or of one metric over another in percent.
 
     Args:
@@ -64,9 +64,9 @@ class Rule:
 
 
 RULES: Final = (
-    Rule(alarm="refused", metric="RunsRefused", text="ended without a result"),
-    Rule(alarm="unstarted", metric="ItemsUnstarted", text="{value:.0f} items not started"),
-    Rule(
+    AlarmRule(alarm="refused", metric="RunsRefused", text="ended without a result"),
+    AlarmRule(alarm="unstarted", metric="ItemsUnstarted", text="{value:.0f} items not started"),
+    AlarmRule(
         alarm="retry-rate",
         metric="Retries",
         over="Attempts",
@@ -74,7 +74,7 @@ RULES: Final = (
         limit=20,
         text="retry rate {value:.1f}%, over {limit:g}%",
     ),
-    Rule(
+    AlarmRule(
         alarm="failure-rate",
         metric="ItemsFailed",
         over="ItemsAsked",
@@ -82,12 +82,14 @@ RULES: Final = (
         limit=5,
         text="final failure rate {value:.1f}%, over {limit:g}%",
     ),
-    Rule(alarm="nothing-kept", metric="RunsNothingKept", text="none of the entries that the sources have was kept"),
-    Rule(
+    AlarmRule(
+        alarm="nothing-kept", metric="RunsNothingKept", text="none of the entries that the sources have was kept"
+    ),
+    AlarmRule(
         alarm="failing-sources",
         metric="SourcesFailingRepeatedly",
         text="{value:.0f} sources failed in several runs in a row",
     ),
-    Rule(alarm="duration", metric="DurationSeconds", limit=240, text="took {value:.0f} s, over {limit:g} s"),
+    AlarmRule(alarm="duration", metric="DurationSeconds", limit=240, text="took {value:.0f} s, over {limit:g} s"),
 )
 """The rules on the metrics of a run, in the order in which a report has them."""

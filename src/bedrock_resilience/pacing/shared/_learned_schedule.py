@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.pacing._limit_learner import LimitLearner
     from bedrock_resilience.pacing.shared._pace import SharedPace
-    from bedrock_resilience.pacing.shared._schedule import Cost, Outcome
+    from bedrock_resilience.pacing.shared._schedule import Cost, RequestOutcome
 
 _PAUSE_SECONDS: Final = 30.0
 """Without requests for so long, no run is under way: the time says nothing about the quota."""
@@ -42,7 +42,7 @@ _LIMITS: Final = ("requests", "tokens")
 
 
 class LearnedSchedule:
-    """The arithmetic of a shared pace that is learned: a ``Schedule``."""
+    """The arithmetic of a shared pace that is learned: a ``PaceSchedule``."""
 
     def seconds(self, pace: SharedPace, now: float, cost: Cost) -> float:
         """Return the seconds in which the quota refills what a request uses, as far as is known."""
@@ -67,7 +67,7 @@ class LearnedSchedule:
             at = max(at, slot)
         return _stored(pace, now, learner, at if slots else booked_until, granted=len(slots)), slots
 
-    def observe(self, pace: SharedPace, now: float, outcome: Outcome) -> SharedPace:
+    def observe(self, pace: SharedPace, now: float, outcome: RequestOutcome) -> SharedPace:
         """Give the end of a request to the learner."""
         learner, booked_until = _load(pace)
         sent_at, tokens = outcome.sent_at, int(outcome.cost.tokens)

@@ -40,7 +40,7 @@ from bedrock_resilience.pacing._token_costs import TokenCosts
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
 from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule, share_of_learned
 from bedrock_resilience.pacing.shared._pace import SharedPace
-from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, Outcome, RateLimits
+from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, RateLimits, RequestOutcome
 from bedrock_resilience.pacing.shared._stores import MemoryPaceStore
 from bedrock_resilience.pacing.shared._updates import Booking, PaceUpdates, Update
 from bedrock_resilience.quotas import Quota, settled_tokens
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing._protocol import Pacer, Reservation
-    from bedrock_resilience.pacing.shared._schedule import Schedule
+    from bedrock_resilience.pacing.shared._schedule import PaceSchedule
     from bedrock_resilience.pacing.shared._stores import PaceStore
     from bedrock_resilience.quotas import Limit, Usage
 
@@ -163,7 +163,7 @@ class SharedPacer:
         self._burndown = burndown
         # The learner corrects what requests claim by itself.
         self._costs = None if quota is None else TokenCosts(quota, burndown)
-        self._schedule: Schedule = (
+        self._schedule: PaceSchedule = (
             LearnedSchedule()
             if self._costs is None
             else RateLimits.of(self._costs.quota, _LATE_TOLERANCE_SECONDS + _NETWORK_TOLERANCE_SECONDS + skew)
@@ -182,7 +182,7 @@ class SharedPacer:
         self._lock = threading.Lock()
         self._waiting: deque[_SharedReservation] = deque()
         self._next_batch_at = -math.inf  # shared seconds
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[RequestOutcome] = []
         self._booked: set[_SharedReservation] = set()  # with a slot, and not sent
         self._fallback: Pacer | None = None
         self._unavailable_until = -math.inf
@@ -244,7 +244,7 @@ class SharedPacer:
                 return
             if used is not None and self._costs is not None:
                 self._costs.learn(used, tracked.tokens)
-            self._outcomes.append(Outcome("answered", tracked.sent_at, tracked.cost, used, cuts=tracked.cuts))
+            self._outcomes.append(RequestOutcome("answered", tracked.sent_at, tracked.cost, used, cuts=tracked.cuts))
             if self._waiting and self._schedule.starting(self._updates.known):
                 self._next_batch_at = -math.inf
 
@@ -261,7 +261,9 @@ class SharedPacer:
                 self._fallback.throttled(tracked.fallback, now)
                 self._remember_fallback("throttled", tracked)
                 return
-            self._outcomes.append(Outcome("throttled", tracked.sent_at, tracked.cost, limit=limit, cuts=tracked.cuts))
+            self._outcomes.append(
+                RequestOutcome("throttled", tracked.sent_at, tracked.cost, limit=limit, cuts=tracked.cuts)
+            )
         self._share_outcomes(now)
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
@@ -273,7 +275,7 @@ class SharedPacer:
             if tracked.fallback is not None and self._fallback is not None:
                 self._fallback.overloaded(tracked.fallback, now)
                 return
-            self._outcomes.append(Outcome("overloaded", tracked.sent_at, tracked.cost))
+            self._outcomes.append(RequestOutcome("overloaded", tracked.sent_at, tracked.cost))
         self._share_outcomes(now)
 
     def abandoned(self, reservation: Reservation, now: float) -> None:
@@ -287,7 +289,7 @@ class SharedPacer:
             elif tracked in self._waiting:
                 self._waiting.remove(tracked)
             else:
-                self._outcomes.append(Outcome("unsent", tracked.slot or tracked.sent_at, tracked.cost))
+                self._outcomes.append(RequestOutcome("unsent", tracked.slot or tracked.sent_at, tracked.cost))
             self._booked.discard(tracked)
 
     def __repr__(self) -> str:
@@ -323,7 +325,7 @@ class SharedPacer:
 
     def _unbook(self, tracked: _SharedReservation) -> None:
         if tracked.slot is not None:
-            self._outcomes.append(Outcome("unsent", tracked.slot, tracked.cost, cuts=tracked.cuts))
+            self._outcomes.append(RequestOutcome("unsent", tracked.slot, tracked.cost, cuts=tracked.cuts))
             tracked.slot = None
             self._booked.discard(tracked)
             self._waiting.appendleft(tracked)
@@ -386,7 +388,7 @@ class SharedPacer:
                 self._booked.add(tracked)
                 tracked.slot, tracked.cuts = slot, cuts
             else:
-                self._outcomes.append(Outcome("unsent", slot, tracked.cost))
+                self._outcomes.append(RequestOutcome("unsent", slot, tracked.cost))
 
     def _close(self, tracked: _SharedReservation, now: float) -> bool:
         was_open = tracked.close()
@@ -394,15 +396,15 @@ class SharedPacer:
             tracked.sent, tracked.sent_at = True, self._updates.shared(now)
             if tracked in self._waiting:
                 self._waiting.remove(tracked)
-                self._outcomes.append(Outcome("sent", tracked.sent_at, tracked.cost))
+                self._outcomes.append(RequestOutcome("sent", tracked.sent_at, tracked.cost))
         self._booked.discard(tracked)
         return was_open
 
     def _remember_fallback(self, kind: str, tracked: _SharedReservation, used: float | None = None) -> None:
         """Tell the others later what was sent without the store, where the quota is learned."""
         if self.quota is None:
-            self._outcomes.append(Outcome("sent", tracked.sent_at, tracked.cost))
-            self._outcomes.append(Outcome(kind, tracked.sent_at, tracked.cost, used))
+            self._outcomes.append(RequestOutcome("sent", tracked.sent_at, tracked.cost))
+            self._outcomes.append(RequestOutcome(kind, tracked.sent_at, tracked.cost, used))
             del self._outcomes[:-_MAX_OUTCOMES]
 
     def _store_failed(self, now: float, error: StoreUnavailableError) -> None:

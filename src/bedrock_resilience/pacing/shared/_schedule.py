@@ -68,7 +68,7 @@ class Cost(NamedTuple):
     tokens: float = 0.0
 
 
-class Outcome(NamedTuple):
+class RequestOutcome(NamedTuple):
     """How a request ended.
 
     Attributes:
@@ -78,7 +78,7 @@ class Outcome(NamedTuple):
         cost: What it was booked with.
         used: The tokens that it cost; None where that is not known.
         limit: The limit that refused it; None where that is not known.
-        cuts: What ``Schedule.cuts`` was when its slot was booked.
+        cuts: What ``PaceSchedule.cuts`` was when its slot was booked.
     """
 
     kind: str
@@ -89,7 +89,7 @@ class Outcome(NamedTuple):
     cuts: int = 0
 
 
-class Schedule(Protocol):
+class PaceSchedule(Protocol):
     """The arithmetic of a shared pace: of a quota that was given, or of one that is learned."""
 
     def seconds(self, pace: SharedPace, now: float, cost: Cost) -> float:
@@ -100,7 +100,7 @@ class Schedule(Protocol):
         """Book requests; return the pace afterwards, and when each may be sent."""
         ...
 
-    def observe(self, pace: SharedPace, now: float, outcome: Outcome) -> SharedPace:
+    def observe(self, pace: SharedPace, now: float, outcome: RequestOutcome) -> SharedPace:
         """Take the end of a request into account."""
         ...
 
@@ -122,7 +122,7 @@ class Schedule(Protocol):
 
 
 class RateLimits(NamedTuple):
-    """The limits of a quota that was given: a ``Schedule``."""
+    """The limits of a quota that was given: a ``PaceSchedule``."""
 
     requests: RateLimit
     tokens: RateLimit
@@ -176,7 +176,7 @@ class RateLimits(NamedTuple):
         """Return the seconds in which the quota refills what a request uses."""
         return max(cost.requests * self.requests.interval, cost.tokens * self.tokens.interval)
 
-    def observe(self, pace: SharedPace, now: float, outcome: Outcome) -> SharedPace:
+    def observe(self, pace: SharedPace, now: float, outcome: RequestOutcome) -> SharedPace:
         """Return tokens that were booked and not used; lower the pace where a request was refused."""
         tokens = outcome.cost.tokens
         if outcome.kind == "answered":

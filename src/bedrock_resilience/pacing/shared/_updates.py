@@ -21,14 +21,14 @@ from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.pacing.shared._compare_and_swap import change_pace
 from bedrock_resilience.pacing.shared._fair_shares import ABSENCE_SECONDS, used_by, waiting, with_share
 from bedrock_resilience.pacing.shared._pace import InstanceShare, SharedPace
-from bedrock_resilience.pacing.shared._schedule import MAX_CLOCK_SKEW_SECONDS, Outcome
+from bedrock_resilience.pacing.shared._schedule import MAX_CLOCK_SKEW_SECONDS, RequestOutcome
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
 
     from bedrock_resilience.clock import Clock
-    from bedrock_resilience.pacing.shared._schedule import Cost, Schedule
+    from bedrock_resilience.pacing.shared._schedule import Cost, PaceSchedule
     from bedrock_resilience.pacing.shared._stores import PaceStore
 
 _CONTENTION_WAIT_SECONDS: Final = 0.2
@@ -52,7 +52,7 @@ class Update:
         waits: Whether more requests wait than these.
     """
 
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[RequestOutcome, ...] = ()
     costs: tuple[Cost, ...] = ()
     waits: bool = False
 
@@ -91,7 +91,7 @@ class PaceUpdates:
         self,
         store: PaceStore,
         key: str,
-        schedule: Schedule,
+        schedule: PaceSchedule,
         *,
         instance: str,
         slack: float,
@@ -177,7 +177,7 @@ class PaceUpdates:
             outcomes = kept.outcomes
             if earlier == applied:  # it took effect, and nobody uses the slots that it booked
                 booked = zip(slots, kept.costs, strict=False)
-                outcomes = tuple(Outcome("unsent", slot, cost) for slot, cost in booked)
+                outcomes = tuple(RequestOutcome("unsent", slot, cost) for slot, cost in booked)
             pace = self._observe(pace, shared, outcomes)
         pace, booking = self._book(self._observe(pace, shared, update.outcomes), shared, sequence, update)
         self._slots = booking.slots
@@ -190,7 +190,7 @@ class PaceUpdates:
             self._behind += ahead
         return self.shared(now)
 
-    def _observe(self, pace: SharedPace, shared: float, outcomes: tuple[Outcome, ...]) -> SharedPace:
+    def _observe(self, pace: SharedPace, shared: float, outcomes: tuple[RequestOutcome, ...]) -> SharedPace:
         for outcome in outcomes:
             pace = self._schedule.observe(pace, shared, outcome)
         return pace

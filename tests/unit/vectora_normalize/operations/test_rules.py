@@ -21,7 +21,7 @@ from support.cloudformation import resources
 from support.pages import ROOT
 from vectora_normalize.contract import RunRequest
 from vectora_normalize.operations.report import LogLine, assess, find_runs
-from vectora_normalize.operations.rules import MIN_ATTEMPTS, MIN_ITEMS, RULES, Rule
+from vectora_normalize.operations.rules import MIN_ATTEMPTS, MIN_ITEMS, RULES, AlarmRule
 from vectora_normalize.pipeline import Dependencies, Invocation, RunSummary, run
 from vectora_normalize.settings import Settings
 from vectora_normalize.storage.objects import FolderStore
@@ -40,7 +40,7 @@ numbers = st.integers(0, 1000)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.alarm)
-def test_the_template_has_each_rule(rule: Rule) -> None:
+def test_the_template_has_each_rule(rule: AlarmRule) -> None:
     alarm = ALARMS[rule.alarm]
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (rule.limit, "GreaterThanThreshold")
     assert set(metric_of(alarm)) == {f"VectoraInbox/{name}" for name in (rule.metric, rule.over) if name}

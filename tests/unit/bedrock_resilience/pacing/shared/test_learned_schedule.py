@@ -8,7 +8,7 @@ import pytest
 
 from bedrock_resilience.pacing.shared import SharedPace
 from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule, share_of_learned
-from bedrock_resilience.pacing.shared._schedule import Cost, Outcome
+from bedrock_resilience.pacing.shared._schedule import Cost, RequestOutcome
 from bedrock_resilience.quotas import Limit
 
 NOW = 1_000.0
@@ -16,7 +16,7 @@ ONE = Cost()
 
 
 def observed(pace: SharedPace, now: float, kind: str, sent_at: float, cost: Cost = ONE, cuts: int = 0) -> SharedPace:
-    return LearnedSchedule().observe(pace, now, Outcome(kind, sent_at, cost, cuts=cuts))
+    return LearnedSchedule().observe(pace, now, RequestOutcome(kind, sent_at, cost, cuts=cuts))
 
 
 @pytest.fixture
@@ -80,10 +80,10 @@ def test_tokens_are_learned_as_requests_are() -> None:
         pace, (slot,) = schedule.book(pace, NOW + second, [cost])
         if second == 29:
             pace = schedule.observe(
-                pace, NOW + second + 0.2, Outcome("throttled", slot, cost, limit=Limit.TOKENS_PER_MINUTE)
+                pace, NOW + second + 0.2, RequestOutcome("throttled", slot, cost, limit=Limit.TOKENS_PER_MINUTE)
             )
         else:
-            pace = schedule.observe(pace, NOW + second + 0.2, Outcome("answered", slot, cost, 1_500.0))
+            pace = schedule.observe(pace, NOW + second + 0.2, RequestOutcome("answered", slot, cost, 1_500.0))
     status = schedule.status(pace, NOW + 30)
     assert status.requests_per_minute is None
     assert status.tokens_per_minute is not None

@@ -9,7 +9,7 @@ import pytest
 
 from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing import MemoryPaceStore
-from bedrock_resilience.pacing.shared._schedule import Cost, Outcome, RateLimits
+from bedrock_resilience.pacing.shared._schedule import Cost, RateLimits, RequestOutcome
 from bedrock_resilience.pacing.shared._updates import PaceUpdates, Update
 from bedrock_resilience.quotas import Quota
 from bedrock_resilience.testing import FakeClock
@@ -76,7 +76,7 @@ def test_an_update_whose_answer_was_lost_is_not_repeated(store: Store) -> None:
     one = updates(store)
     store.lost = 1
     with pytest.raises(StoreUnavailableError):
-        one.store(0.0, Update(outcomes=(Outcome("sent", 1_000.0, Cost()),), costs=ONE))
+        one.store(0.0, Update(outcomes=(RequestOutcome("sent", 1_000.0, Cost()),), costs=ONE))
     one.store(0.0, Update())
     assert store.stored is not None
     assert store.stored.granted == 2  # the request, and the slot that nobody uses
