@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# name | requirements | the clients of benchmarks/clients to run | the page of docs/recipes to run
+# name | requirements | the clients of benchmarks/clients to run | the page of docs/how-to/recipes to run
 environments=(
   "boto3-oldest|boto3==1.43.11 botocore==1.43.11|boto3|boto3"
   "boto3-newest|boto3|boto3|boto3"

@@ -2,9 +2,9 @@
 
     python -m benchmarks.clients.recipes PAGE...
 
-A page is the name of a file in docs/recipes, without ``.md``. The emulator throttles the first two requests; the page
-must end without an exception, and the emulator must have counted a third request. ``make clients`` runs every page in
-the environment of its client.
+A page is the name of a file in docs/how-to/recipes, without ``.md``. The emulator throttles the first two requests; the
+page must end without an exception, and the emulator must have counted a third request. ``make clients`` runs every page
+in the environment of its client.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.clients.adapter import KEY, REGION
 
 from bedrock_resilience.emulator import BedrockEmulator
 
-FOLDER: Final = Path(__file__).parents[2] / "docs" / "recipes"
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "how-to" / "recipes"
 THROTTLES: Final = 2
 _CODE: Final = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

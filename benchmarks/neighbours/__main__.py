@@ -1,7 +1,7 @@
 """What users of tenacity and stamina are used to, beside this library: ``python -m benchmarks.neighbours``.
 
 Every row is observed at both, in this run; the exit status is 1 where a row does not hold. ``--markdown`` prints the
-table of docs/neighbours.md.
+table of docs/reference/behaviors.md.
 """
 
 from __future__ import annotations

@@ -37,5 +37,5 @@ def test_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("neighbour", ["tenacity", "stamina"])
 def test_the_documentation_has_the_table(neighbour: str) -> None:
-    page = (ROOT / "docs" / "neighbours.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reference" / "behaviors.md").read_text("utf-8")
     assert markdown(neighbour) in page, "run `python -m benchmarks.neighbours --markdown`"

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from support.runtime import Outcome
 
-PAGES = [ROOT / "docs" / "deployment.md", ROOT / "docs" / "operations.md"]
+PAGES = [ROOT / "docs" / "lambda" / "deploy.md", ROOT / "docs" / "lambda" / "operate.md"]
 EVENT = json.loads((ROOT / "tests/events/test-ingest-small-batch.json").read_text("utf-8"))
 CLIENT = """
 client_profile: {client_id: lai_weekly, name: LAI Weekly, language: en, active: true}

@@ -45,7 +45,7 @@ def shown(found: CachedResponse | LeaseRecord | ItemClaim | None) -> State:
 
 
 def step(state: State, done: Operation) -> tuple[State] | None:  # noqa: PLR0911 - a table of the operations
-    """The object of an item, as docs/paid-once.md describes it; no claim expires in this test."""
+    """The object of an item, as docs/explanation/paid-once.md describes it; no claim expires in this test."""
     match done.name:
         case "get":
             return (state,) if done.result == state else None

@@ -129,7 +129,7 @@ def test_the_limits_of_the_targets() -> None:
 
 
 def test_the_page_shows_every_variant_and_every_target() -> None:
-    page = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    page = (ROOT / "docs" / "explanation" / "benchmarks.md").read_text("utf-8")
     shown = [calls.ways(calls.answer), sdk.ways(0), imports.STATEMENTS, [executor.MAP, executor.RUN, executor.STREAM]]
     assert [name for ways in shown for name in ways if name not in page] == []
     one = Measured("", "", dict.fromkeys([calls.OURS, calls.TENACITY], 1.0), calls.OURS)
@@ -210,4 +210,4 @@ class TestMotoSideBySide:
             [" 0 ", f" {len(results)} ", " 0 "],
         ]
         assert "| Converse | 12 | works | wrong: no text |" in moto_side_by_side.table(results)
-        assert len(results) == 61  # docs/emulator.md says so
+        assert len(results) == 61  # docs/how-to/emulator.md says so

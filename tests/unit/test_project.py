@@ -96,7 +96,7 @@ def test_the_license_is_apache_2_0_to_the_letter() -> None:
 
 @pytest.mark.parametrize("package", ["bedrock_resilience", "vectora_normalize"])
 def test_the_architecture_page_lists_the_layers_that_import_linter_checks(package: str) -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text("utf-8")
     table = page.partition(f"### {package}\n")[2].partition("\n#")[0]
     listed = {module: int(layer) for layer, module in re.findall(r"^\| (\d+) \| `(\w+)` \|", table, re.MULTILINE)}
     assert set(listed) == modules_of(package) - {"_version"}

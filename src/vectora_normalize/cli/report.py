@@ -51,7 +51,7 @@ def report(
 
     runs = find_runs(_read(files or [_STDIN]))
     if not runs:
-        typer.echo("error: the input describes no run; see docs/operations.md for how to get logs", err=True)
+        typer.echo("error: the input describes no run; see docs/lambda/operate.md for how to get logs", err=True)
         raise typer.Exit(_NOTHING_TO_ASSESS)
     assessment = assess(runs)
     effects = _effects(runs, rpm, instances, offset) if simulate else []

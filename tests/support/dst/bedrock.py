@@ -50,7 +50,7 @@ class Payments:
             scheduler.count("paid without an object")
         stored_at = self._s3.answered.get(key)
         if stored_at is not None:
-            # A store that has outlived its claim: docs/paid-once.md tells of it.
+            # A store that has outlived its claim: docs/explanation/paid-once.md tells of it.
             if key not in self._s3.late:
                 scheduler.fail(f"{process.name} pays at {now:.2f} s for what is stored since {stored_at:.2f} s: {key}")
             scheduler.count("paid after a late store")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from support.dst.scheduler import Choices
 
 ATTEMPT_SECONDS: Final = 10.0
-CLAIM_SECONDS: Final = 22.5  # as docs/paid-once.md says: a quarter longer than an attempt, plus 10 s
+CLAIM_SECONDS: Final = 22.5  # as docs/explanation/paid-once.md says: a quarter longer than an attempt, plus 10 s
 LEASE_SECONDS: Final = 30.0
 KEY: Final = "k"
 OBJECT_KEY: Final = f"normalized/c/items/{KEY}.json"

@@ -39,8 +39,8 @@ _ELEMENT_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _ARTICLE_ATTRIBUTES: Final = (
     *("class", "id", "role", "itemprop", "itemtype", "href", "datetime", "style", "aria-hidden", "data-testid", "rel"),
 )
-# The extraction takes quadratic time in these. Of the 311 pages of docs/sources.md, 99 % have at most 2,300 elements,
-# 34 levels, 75 line breaks and 180,000 characters.
+# The extraction takes quadratic time in these. Of the 311 pages of docs/lambda/sources.md, 99 % have at most
+# 2,300 elements, 34 levels, 75 line breaks and 180,000 characters.
 MAX_ARTICLE_ELEMENTS: Final = 4_000
 """Start tags of an article page that are read."""
 

@@ -94,7 +94,7 @@ def test_every_row_is_tried_here_and_has_a_source() -> None:
 
 
 def test_the_page_has_every_row() -> None:
-    page = (ROOT / "docs" / "bedrock.md").read_text("utf-8")
+    page = (ROOT / "docs" / "how-to" / "bedrock-client.md").read_text("utf-8")
     table = re.search(r"^\| stop reasons \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
     assert table is not None
     incomplete, failures, may_be_empty_, _ = (line.split("|")[1] for line in table[1].splitlines())

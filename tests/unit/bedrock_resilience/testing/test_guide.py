@@ -9,7 +9,7 @@ from support.pages import ROOT, blocks
 if TYPE_CHECKING:
     import pytest
 
-PAGE = ROOT / "docs" / "testing.md"
+PAGE = ROOT / "docs" / "how-to" / "test-retries.md"
 
 
 def test_every_test_of_the_guide_passes(pytester: pytest.Pytester) -> None:

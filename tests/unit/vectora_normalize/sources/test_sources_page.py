@@ -13,7 +13,7 @@ from vectora_normalize.sources.http.limits import MEBIBYTE, FetchLimits
 from vectora_normalize.sources.parse import element_stack as stack
 from vectora_normalize.sources.parse import entries, repair_xml
 
-PAGE = (ROOT / "docs" / "sources.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "lambda" / "sources.md").read_text("utf-8")
 
 
 def first_column(heading: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from bedrock_resilience import TRANSIENT, Fault
 from bedrock_resilience.emulator.conformance import CLIENT_SCENARIOS, CLIENTS, FAILURE_SCENARIOS, FAMILY_SCENARIOS
 from support.pages import ROOT
 
-PAGE = (ROOT / "docs" / "failures.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "explanation" / "failures.md").read_text("utf-8")
 
 
 def rows(first_column: str) -> list[list[str]]:
