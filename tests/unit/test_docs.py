@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
 from types import ModuleType
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -60,10 +62,11 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
     monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", service_quotas_url)
     module = ModuleType("documentation_page")  # types defined in a block look their module up by name
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    for block in blocks(page):
-        if block.language == "python" and block.no_run is None:
-            padded = "\n" * (block.line - 1) + block.code  # so that a traceback names the page's own line
-            exec(compile(padded, str(page), "exec"), module.__dict__)  # noqa: S102 - running our own pages is the point
+    with patch.dict(os.environ):  # a page may set variables
+        for block in blocks(page):
+            if block.language == "python" and block.no_run is None:
+                padded = "\n" * (block.line - 1) + block.code  # so that a traceback names the page's own line
+                exec(compile(padded, str(page), "exec"), module.__dict__)  # noqa: S102 - running our own pages is the point
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
