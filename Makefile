@@ -35,10 +35,11 @@ simulation: $(BIN)/pytest  ## run a million simulated schedules from the seed FI
 	PYTHONPATH=tests $(BIN)/python -m support.dst --world claims --schedules 950000 --first $(FIRST) --jobs $$(nproc)
 	PYTHONPATH=tests $(BIN)/python -m support.dst --world system --schedules 50000 --first $(FIRST) --jobs $$(nproc)
 
-lint: $(BIN)/pytest  ## check style, the layers of imports and the workflows
+lint: $(BIN)/pytest  ## check style, the layers of imports, the language and the workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/prose.py --quiet
 	$(BIN)/zizmor --offline --quiet .github
 
 format: $(BIN)/pytest  ## fix style
