@@ -15,8 +15,9 @@ import sys
 import threading
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import boto3
 import pytest
 from typer.main import get_command
 
@@ -26,16 +27,19 @@ from support.lambda_service import Ran, lambda_service
 from support.packaged import PYTHON, unpacked
 from support.pages import ROOT, blocks
 from support.runtime import Function
-from support.s3 import s3_client
+from support.s3 import REGION, make_bucket, s3_client
 from vectora_normalize.cli.app import app
 from vectora_normalize.local.sources import SourceServer
+from vectora_normalize.operations.package.archive import write_archive
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from support.runtime import Outcome
 
-PAGES = [ROOT / "docs" / "lambda" / "deploy.md", ROOT / "docs" / "lambda" / "operate.md"]
+GUIDES = [ROOT / "docs" / "lambda" / "deploy.md", ROOT / "docs" / "lambda" / "operate.md"]
+EXISTING = ROOT / "docs" / "lambda" / "existing-system.md"
+PAGES = [*GUIDES, EXISTING]
 EVENT = json.loads((ROOT / "tests/events/test-ingest-small-batch.json").read_text("utf-8"))
 CLIENT = """
 client_profile: {client_id: lai_weekly, name: LAI Weekly, language: en, active: true}
@@ -80,7 +84,10 @@ def aws_options(driver: Any, *words: str) -> set[str]:  # noqa: ANN401 - awscli 
     """The options that ``aws`` takes with a service and an operation; KeyError where there is no such command."""
     service = driver._get_command_table()[words[0]]
     operations = getattr(service, "subcommand_table", None) or service._get_command_table()
-    return {f"--{name}" for name in (*driver._get_argument_table(), *operations[words[1]].arg_table)}
+    command = operations[words[1]]
+    if words[1] == "wait":
+        command = command.subcommand_table[words[2]]
+    return {f"--{name}" for name in (*driver._get_argument_table(), *command.arg_table)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -93,7 +100,7 @@ def test_every_command_has_options_that_its_program_knows(page: Path) -> None:
         options = {word for word in words if word.startswith("--")}
         programs.add(program)
         if program == "aws":
-            assert options <= aws_options(driver, *words[:2]), line
+            assert options <= aws_options(driver, *words[:3]), line
         elif program == "vectora-normalize":
             known = {option for parameter in ours.commands[words[0]].params for option in parameter.opts}
             assert options <= known, line
@@ -129,9 +136,7 @@ class Cloud:
             client.put_log_events(**stream, logEvents=events)
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
-        import boto3  # noqa: PLC0415 - not before the environment is clean
-
-        session: Any = boto3.Session(region_name="eu-west-3")
+        session: Any = cast("Any", boto3).Session(region_name=REGION)
         return session.client(service, endpoint_url=self.url)
 
     def close(self) -> None:
@@ -159,6 +164,27 @@ class Cloud:
             timeout=float(configuration["Timeout"]),
             name=name,
         )
+
+
+def shell(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A script that bash has run with the commands of this environment; it stops at the first that fails."""
+    environment = {
+        **{name: value for name, value in MACHINE_ENVIRONMENT.items() if not name.startswith("AWS_")},
+        **clean({}),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{MACHINE_ENVIRONMENT['PATH']}",
+        "NO_PROXY": "127.0.0.1",
+        **variables,
+    }
+    return subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=280,
+    )
 
 
 @contextlib.contextmanager
@@ -224,27 +250,10 @@ def clone(tmp_path: Path) -> Generator[Path]:
 def test_the_commands_of_the_guides_deploy_and_run_the_function(
     clone: Path, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    lines = [line for page in PAGES for line in commands(page, "bash")]
+    lines = [line for page in GUIDES for line in commands(page, "bash")]
     # As a reader would do: the runtime is the Python of this machine.
     script = "\n".join(lines).replace("PYTHON_VERSION=3.12", f"PYTHON_VERSION={PYTHON}")
-    environment = {
-        **{name: value for name, value in MACHINE_ENVIRONMENT.items() if not name.startswith("AWS_")},
-        **clean({}),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{MACHINE_ENVIRONMENT['PATH']}",
-        "AWS_ENDPOINT_URL": cloud.url,
-        "AWS_ENDPOINT_URL_LAMBDA": cloud.lambda_url,
-        "NO_PROXY": "127.0.0.1",
-    }
-    ran = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", script],
-        cwd=clone,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=280,
-    )
+    ran = shell(script, clone, AWS_ENDPOINT_URL=cloud.url, AWS_ENDPOINT_URL_LAMBDA=cloud.lambda_url)
     assert ran.returncode == 0, ran.stdout
     assert re.search(r"^answer 200: 4 of 4 items normalised in [\d.]+ s$", ran.stdout, re.MULTILINE), ran.stdout
     answer = json.loads((clone / "answer.json").read_text("utf-8"))
@@ -255,3 +264,58 @@ def test_the_commands_of_the_guides_deploy_and_run_the_function(
     assert ran.stdout.count("\nwithin the limits\n") == 2  # out of the log, and out of the run reports
     built = (clone / "build" / "ingest-normalize.zip").read_bytes()
     assert built == (unpacked(tmp_path_factory).parent / "package.zip").read_bytes()  # built twice, the same bytes
+
+
+@pytest.fixture
+def old_account(tmp_path: Path) -> Generator[str]:
+    """An account with a stack from before this project, and a stack of this project that is to be deleted."""
+    package = write_archive({"handler.py": b""}, tmp_path / "x.zip").path.read_bytes()
+    session: Any = cast("Any", boto3).Session(region_name=REGION)
+    with moto_process(tmp_path / "moto.log") as url, s3_client(url) as s3:
+        for bucket in ("code", "vectora-inbox-lambda-code-stage"):
+            make_bucket(s3, bucket)
+            for name in ("ingest-normalize", "engine"):
+                s3.put_object(Bucket=bucket, Key=f"lambda/{name}/latest.zip", Body=package)
+        clients = [session.client(name, endpoint_url=url) for name in ("iam", "cloudformation")]
+        with contextlib.closing(clients[0]) as iam, contextlib.closing(clients[1]) as cloudformation:
+            role = iam.create_role(RoleName="old", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+            buckets = {"ConfigBucketName": "c", "DataBucketName": "d"}
+            old = {"IngestNormalizeRoleArn": role, "EngineRoleArn": role, "IngestNormalizeCodeBucket": "code"}
+            stacks = {
+                "vectora-inbox-s1-runtime-dev": (ROOT / "tests/support/old_stack.yaml", old),
+                "vectora-inbox-ingest-normalize-stage": (
+                    ROOT / "infra/s1-runtime.yaml",
+                    {"Env": "stage", "CodeBucketName": "vectora-inbox-lambda-code-stage"},
+                ),
+            }
+            for name, (template, given) in stacks.items():
+                cloudformation.create_stack(
+                    StackName=name,
+                    TemplateBody=template.read_text("utf-8"),
+                    Parameters=[
+                        {"ParameterKey": key, "ParameterValue": value} for key, value in {**buckets, **given}.items()
+                    ],
+                    Capabilities=["CAPABILITY_IAM"],
+                )
+        yield url
+
+
+# Some ten processes of the AWS command line; what they do is tested in the gate by tests/integration/test_infra.py.
+@pytest.mark.nightly
+@pytest.mark.timeout(300)
+def test_the_commands_for_accounts_where_something_is_there(old_account: str, tmp_path: Path) -> None:
+    (tmp_path / "infra").symlink_to(ROOT / "infra")
+    session: Any = cast("Any", boto3).Session(region_name=REGION)
+    with contextlib.closing(session.client("lambda", endpoint_url=old_account)) as lambda_:
+        before = {one["FunctionName"]: one for one in lambda_.list_functions()["Functions"]}
+        ran = shell("\n".join(commands(EXISTING, "bash")), tmp_path, AWS_ENDPOINT_URL=old_account)
+        assert ran.returncode == 0, ran.stdout
+        after = {one["FunctionName"]: one for one in lambda_.list_functions()["Functions"]}
+    assert "\nstay as they are: IngestNormalizeLogGroup, EngineFunction\n" in ran.stdout
+    assert "\nparameters to give: none\n" in ran.stdout
+    assert after["vectora-inbox-engine-dev"] == before["vectora-inbox-engine-dev"]
+    merged = after["vectora-inbox-ingest-normalize-dev"]
+    assert merged["LastModified"] == before["vectora-inbox-ingest-normalize-dev"]["LastModified"]
+    assert "-NormalizeRole-" in merged["Role"]
+    again = "vectora-inbox-ingest-normalize-stage"
+    assert after[again]["LastModified"] != before[again]["LastModified"]

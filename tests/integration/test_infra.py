@@ -1,4 +1,4 @@
-"""The templates make stacks in moto, in every environment.
+"""The templates make stacks in moto, in every environment, and in accounts where something is there already.
 
 What moto's CloudFormation passes over (alarms, metric filters, the dashboard) is made by the calls of its own service.
 """
@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
+from botocore.parsers import ResponseParserError
 
 from support.cloudformation import TEMPLATES, load, resources
 from support.pages import ROOT
 from support.s3 import REGION, make_bucket, s3_client
 from vectora_normalize.operations.package.archive import write_archive
 from vectora_normalize.operations.rules import RULES
+from vectora_normalize.operations.stack_template import merge_templates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 INFRA = ROOT / "infra"
+OLD_STACK = ROOT / "tests" / "support" / "old_stack.yaml"
 PASSED_OVER = {  # by one version of moto or another
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -46,16 +49,51 @@ class Account:
 
     def create(self, template: str, name: str, **parameters: str) -> dict[str, str]:
         """A new stack's outputs."""
-        body = (INFRA / template).read_text("utf-8")
-        given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
-        self._cloudformation.create_stack(
-            StackName=name, TemplateBody=body, Parameters=given, Capabilities=["CAPABILITY_IAM"]
-        )
-        (stack,) = self._cloudformation.describe_stacks(StackName=name)["Stacks"]
-        assert stack["StackStatus"] == "CREATE_COMPLETE"
+        stack = self.create_from((INFRA / template).read_text("utf-8"), name, **parameters)
         declared = {part["Type"] for part in load(INFRA / template)["Resources"].values()}
         assert declared - PASSED_OVER <= self.types(name) <= declared
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def create_from(self, body: str, name: str, **parameters: str) -> dict[str, Any]:
+        """A new stack, as CloudFormation describes it."""
+        return self._change("create", body, name, [_given(*one) for one in parameters.items()])
+
+    def update(self, body: str, name: str, kept: Iterable[str] = (), **parameters: str) -> dict[str, Any]:
+        """A stack after an update; some parameters keep the values that they have."""
+        previous = [{"ParameterKey": key, "UsePreviousValue": True} for key in kept]
+        return self._change("update", body, name, [*previous, *(_given(*one) for one in parameters.items())])
+
+    def delete(self, name: str) -> None:
+        self._cloudformation.delete_stack(StackName=name)
+
+    def _change(self, verb: str, body: str, name: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+        change = getattr(self._cloudformation, f"{verb}_stack")
+        change(StackName=name, TemplateBody=body, Parameters=parameters, Capabilities=["CAPABILITY_IAM"])
+        stack: dict[str, Any]
+        (stack,) = self._cloudformation.describe_stacks(StackName=name)["Stacks"]
+        assert stack["StackStatus"] == f"{verb.upper()}_COMPLETE"
+        return stack
+
+    def functions(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """The functions whose names begin so."""
+        with closing(self.client("lambda")) as client:
+            found = client.list_functions()["Functions"]
+        return {one["FunctionName"]: one for one in found if one["FunctionName"].startswith(prefix)}
+
+    def old_stack(self, project: str) -> list[str]:
+        """A stack from before this project; the names of its parameters."""
+        with closing(self.client("iam")) as client:
+            role = client.create_role(RoleName=f"{project}-old", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        parameters = {
+            "ProjectName": project,
+            "ConfigBucketName": "c",
+            "DataBucketName": "d",
+            "IngestNormalizeCodeBucket": self.buckets["CodeBucketName"],
+            "EngineCodeKey": "lambda/ingest-normalize/latest.zip",
+            **dict.fromkeys(("IngestNormalizeRoleArn", "EngineRoleArn"), role),
+        }
+        self.create_from(OLD_STACK.read_text("utf-8"), project, **parameters)
+        return [*parameters]
 
     def types(self, name: str) -> set[str]:
         found = self._cloudformation.describe_stack_resources(StackName=name)["StackResources"]
@@ -63,6 +101,10 @@ class Account:
 
     def close(self) -> None:
         self._cloudformation.close()
+
+
+def _given(key: str, value: str) -> dict[str, Any]:
+    return {"ParameterKey": key, "ParameterValue": value}
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +189,46 @@ def test_the_state_machine_is_created(account: Account) -> None:
     assert machine["name"] == "vectora-inbox-normalize-prod"
     runs = json.loads(machine["definition"])["States"]["Runs"]
     assert runs["ItemProcessor"]["States"]["Run"]["Parameters"]["FunctionName"] == function
+
+
+class TestAccountsWhereSomethingIsThere:
+    """The functions above are in new accounts."""
+
+    def test_a_stack_with_other_functions_keeps_them_and_gets_the_runtime(self, account: Account) -> None:
+        parameters = account.old_stack("existing")
+        before = account.functions("existing-")
+        merged = merge_templates(OLD_STACK.read_bytes(), (INFRA / "s1-runtime.yaml").read_bytes())
+        stack = account.update(merged.text, "existing", parameters)
+        assert {"EngineFunctionArn", "NormalizeRoleArn"} <= {one["OutputKey"] for one in stack["Outputs"]}
+        after = account.functions("existing-")
+        assert after["existing-engine-dev"] == before["existing-engine-dev"]
+        old, new = (functions["existing-ingest-normalize-dev"] for functions in (before, after))
+        assert new["LastModified"] == old["LastModified"]  # it was updated, and not made anew
+        assert new["CodeSha256"] == old["CodeSha256"]
+        assert old["Environment"]["Variables"].items() <= new["Environment"]["Variables"].items()
+        assert ":role/existing-NormalizeRole-" in new["Role"]
+        with closing(account.client("logs")) as client:
+            assert client.describe_log_groups(logGroupNamePrefix="/aws/lambda/existing-")["logGroups"]
+
+    def test_the_runtime_without_the_other_functions_would_delete_them(self, account: Account) -> None:
+        account.old_stack("deleted")
+        assert len(account.functions("deleted-")) == 2
+        runtime = (INFRA / "s1-runtime.yaml").read_text("utf-8")
+        account.update(runtime, "deleted", ProjectName="deleted", Env="dev", **account.buckets)
+        assert account.functions("deleted-").keys() == {"deleted-ingest-normalize-dev"}
+
+    def test_the_log_group_that_a_deleted_stack_retained_is_used_again(self, account: Account) -> None:
+        group = "/aws/lambda/again-ingest-normalize-dev"
+        given = {"ProjectName": "again", "Env": "dev", **account.buckets}
+        runtime = (INFRA / "s1-runtime.yaml").read_text("utf-8")
+        with closing(account.client("logs")) as client:
+            account.create_from(runtime, "again", **given)
+            client.create_log_stream(logGroupName=group, logStreamName="of-before")
+            account.delete("again")
+            assert not account.functions("again-")
+            with pytest.raises(ResponseParserError, match="ResourceAlreadyExistsException"):  # as moto says it
+                account.create_from(runtime, "again-with-a-group", **given)
+            account.create_from(runtime, "again-without", CreateLogGroup="false", **given)
+            (stream,) = client.describe_log_streams(logGroupName=group)["logStreams"]
+            assert stream["logStreamName"] == "of-before"
+        assert account.functions("again-")

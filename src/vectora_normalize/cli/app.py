@@ -9,6 +9,7 @@ import typer
 from bedrock_resilience import __version__
 from vectora_normalize.cli.backfill import backfill
 from vectora_normalize.cli.deploy import deploy
+from vectora_normalize.cli.merge_template import merge_template
 from vectora_normalize.cli.package import package
 from vectora_normalize.cli.report import report
 from vectora_normalize.cli.run import run
@@ -24,6 +25,7 @@ app.command()(run)
 app.command()(package)
 app.command()(deploy)
 app.command()(report)
+app.command()(merge_template)
 app.add_typer(backfill, name="backfill")
 
 
