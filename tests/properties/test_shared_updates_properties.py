@@ -45,6 +45,9 @@ class RecordingSchedule:
         seen = [*pace.learned.get("seen", ()), (outcome.kind, outcome.sent_at)]
         return dataclasses.replace(pace, learned={"seen": seen})
 
+    def interrupted(self, pace: SharedPace, now: float) -> SharedPace:
+        return pace
+
     def status(self, pace: SharedPace, now: float) -> PacerStatus:
         return PacerStatus()
 

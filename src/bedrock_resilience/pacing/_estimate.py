@@ -69,6 +69,10 @@ class Throttles:
             if throttle[0] > at:
                 throttle[1] -= amount
 
+    def clear(self) -> None:
+        """Forget all: what was admitted since is not known completely."""
+        self._throttles.clear()
+
     def observe(self, at: float, admitted: float, amount: float) -> Estimate | None:
         """Record a throttle.
 

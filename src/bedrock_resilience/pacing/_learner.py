@@ -179,6 +179,16 @@ class Learner:
             self._tokens.corrected(at, cost - self.claim(tokens))
             self._cost_ratio += _COST_RATIO_WEIGHT * (cost / tokens - self._cost_ratio)
 
+    def admitted_elsewhere(self, at: float, tokens: int = 0, cost: float | None = None) -> None:
+        """Record a request that was sent without ``wait`` and ``sent``, and admitted, at some time in the past."""
+        self._requests.admitted_elsewhere(at, 1.0)
+        self._tokens.admitted_elsewhere(at, self.claim(tokens) if cost is None else cost)
+
+    def interrupted(self, now: float) -> None:
+        """Record that more may have been admitted up to now than was recorded."""
+        self._requests.interrupted(now)
+        self._tokens.interrupted(now)
+
     def refused(self, at: float, now: float, tokens: int = 0, limit: Limit | None = None) -> None:
         """Record that the request that was sent at ``at`` was refused.
 

@@ -25,6 +25,8 @@ _MAX_CONSECUTIVE: Final = 8
 _MAX_RATE: Final = 1e9
 _REFUSAL_SECONDS: Final = 0.8
 """Seconds after which a request that was not refused was admitted: a refusal takes less, an answer much longer."""
+_IN_FLIGHT_SECONDS: Final = 8.0
+"""Seconds after the first refusal in which the log still has the minute before it."""
 _SURE_SECONDS: Final = 58.0
 """Of what was sent in the whole seconds of this span, all was sent within 60 seconds before a refusal at its end."""
 _LATE_SECONDS: Final = 0.05
@@ -72,6 +74,7 @@ class LimitLearner:
         "best",
         "catch_up_until",
         "consecutive",
+        "complete_from",
         "cut_at",
         "cuts",
         "first_at",
@@ -105,6 +108,7 @@ class LimitLearner:
         self.best = 0.0
         self.catch_up_until: float | None = None
         self.consecutive = 0
+        self.complete_from: float | None = None  # from when on all is known that was admitted; None: always
         self.cut_at: float | None = None
         self.cuts = 0
         self.first_at: float | None = None
@@ -210,6 +214,17 @@ class LimitLearner:
         self.admitted_total -= amount
         self._throttles.exclude(at, amount)
 
+    def admitted_elsewhere(self, at: float, amount: float) -> None:
+        """Record an amount that was admitted without a permit, at some time in the past."""
+        self.log.add(at, amount)
+        self.admitted_total += amount
+        self._throttles.exclude(at, -amount)
+
+    def interrupted(self, now: float) -> None:
+        """Record that more may have been admitted up to now than was recorded."""
+        self.complete_from = now
+        self._throttles.clear()
+
     def corrected(self, at: float, amount: float) -> None:
         """Add what a request turned out to cost beyond its claim; a negative amount is what it did not use."""
         self.log.add(at, amount)
@@ -221,8 +236,8 @@ class LimitLearner:
         was_single = self._single.single
         self._single.refused(at)
         if self.cut_at is not None and at <= self.cut_at:
-            if self.cuts == 1:  # one of those that were in flight: fewer were admitted than it seemed
-                self._guess(amount)
+            if self.cuts == 1 and now <= self.first_cut_at + _IN_FLIGHT_SECONDS:
+                self._guess(amount)  # one of those that were in flight: fewer were admitted than it seemed
             return
         level = self.log.total(at)
         self._count(at)
@@ -244,16 +259,23 @@ class LimitLearner:
     def _count(self, at: float) -> None:
         if self.admitted_at is not None and at > self.admitted_at and self.active:
             self.consecutive = 0
-            self._windows.admitted(self.admitted_at, self.log.total(at - _REFUSAL_SECONDS, _SURE_SECONDS))
+            if self._seconds(self._windows.last_refused_at) > WINDOW_SECONDS or self.complete_from is None:
+                self._windows.admitted(self.admitted_at, self.log.total(at - _REFUSAL_SECONDS, _SURE_SECONDS))
         self.admitted_at, self.pending = None, False
         self.consecutive = min(_MAX_CONSECUTIVE, self.consecutive + 1)
         if self.consecutive > 3:  # noqa: PLR2004 - a bucket would have been refilled
             self._windows.restart()
 
+    def _seconds(self, at: float) -> float:
+        """Return for how long before ``at`` all is known that was admitted."""
+        start = at if self.first_at is None else self.first_at
+        return at - (start if self.complete_from is None else max(start, self.complete_from))
+
     def _guess(self, amount: float) -> None:
         config, at = self._config, self.first_cut_at
-        admitted = max(self.log.total(at), _GUESSED_REQUESTS * amount)
-        seconds = min(WINDOW_SECONDS, at - (at if self.first_at is None else self.first_at))
+        seconds = min(WINDOW_SECONDS, self._seconds(at))
+        known = self.log.total(at) if self.complete_from is None else self.log.total(at, seconds)
+        admitted = max(known, _GUESSED_REQUESTS * amount)
         burst_seconds = config.token_burst_seconds if self._tokens else config.burst_seconds
         self.base = self.best = max(self.least, admitted / max(1e-3, seconds + burst_seconds))
         # A burst within a moment says little about the rate, so that the guess is held less long.
@@ -265,13 +287,15 @@ class LimitLearner:
 
     def _measure(self, at: float, level: float, amount: float, estimate: Estimate | None) -> None:
         config, rate = self._config, self.rate(at)
-        seconds = min(WINDOW_SECONDS, at - (at if self.first_at is None else self.first_at))
+        seconds = self._seconds(at)
         measured, size, decreased = rate, 1.0, False
         if self._windows.possible and (seconds >= WINDOW_SECONDS or self._tokens):
             measured, size = level / WINDOW_SECONDS, level
         elif estimate is not None:
             measured, size, decreased = estimate.middle, estimate.sample_size, estimate.decreased
             self.spread = estimate.low / estimate.high
+        elif self.complete_from is not None:
+            measured = min(rate, max(self.base, level / WINDOW_SECONDS))
         target = config.headroom * measured * (config.decrease_factor if decreased else 1.0)
         self.base = max(self.least, min(rate, max(config.min_decrease_factor * rate, target)))
         self._hold_for(size, amount)

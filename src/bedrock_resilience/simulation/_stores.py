@@ -59,16 +59,21 @@ class SimulatedStore:
         self.requests: int = 0
         self.failures: int = 0
         self.seconds: float = 0.0
+        self.busy_until: float = 0.0
 
     def compare_and_swap(self, key: str, expected: SharedPace, new: SharedPace, instance: str) -> SharedPace | None:
         """Replace ``expected`` by ``new``, as ``PaceStore`` says."""
         self.requests += 1
         if any(start <= self.now < end for start, end in self._conditions.outages):
             self.failures += 1
-            self.seconds += self._conditions.timeout
+            self._took(self._conditions.timeout)
             raise StoreUnavailableError("the simulated store is unavailable")
-        self.seconds += self._conditions.latency
+        self._took(self._conditions.latency)
         return self._store.compare_and_swap(key, expected, new, instance)
+
+    def _took(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.busy_until = max(self.busy_until, self.now) + seconds  # a pacer calls it from one thread at a time
 
 
 class StoreBoundPacer:
@@ -94,15 +99,15 @@ class StoreBoundPacer:
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         """Reserve one request."""
-        before = self._at(now)
+        requests = self._at(now)
         reservation = self._pacer.reserve(now, tokens)
-        reservation.wait = max(reservation.wait, self.store.seconds - before)
+        reservation.wait = max(reservation.wait, self._store_wait(requests, now))
         return reservation
 
     def due(self, reservation: Reservation, now: float) -> float:
         """Return the seconds still to wait."""
-        before = self._at(now)
-        return max(self._pacer.due(reservation, now), self.store.seconds - before)
+        requests = self._at(now)
+        return max(self._pacer.due(reservation, now), self._store_wait(requests, now))
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
         """The request was admitted."""
@@ -124,6 +129,10 @@ class StoreBoundPacer:
         self._at(now)
         self._pacer.abandoned(reservation, now)
 
-    def _at(self, now: float) -> float:
+    def _store_wait(self, requests: int, now: float) -> float:
+        """Return the seconds until the store has answered, where this request needed it."""
+        return self.store.busy_until - now if self.store.requests > requests else 0.0
+
+    def _at(self, now: float) -> int:
         self.store.now = now
-        return self.store.seconds
+        return self.store.requests

@@ -33,7 +33,6 @@ _REFUSAL_SECONDS: Final = 0.8
 """Seconds after which a request that was not refused was admitted: a refusal takes less, an answer much longer."""
 _AHEAD_SECONDS: Final = (0.75, 2.0)
 """How far ahead requests are booked: while all are refused, and after a few refusals."""
-_PAST_SECONDS: Final = 2.0
 _FEW_CUTS: Final = 2
 _MIN_AGAIN_SECONDS: Final = 0.2
 _MIN_START_SECONDS: Final = 0.02
@@ -81,12 +80,20 @@ class LearnedSchedule:
         elif outcome.kind == "overloaded":
             learner.overloaded(sent_at, now)
         elif outcome.kind == "sent":
-            _record_sent(learner, now, sent_at, tokens)
+            learner.sent(sent_at, tokens)
+        elif outcome.kind == "elsewhere":
+            learner.admitted_elsewhere(sent_at, tokens, outcome.used)
         else:
             learner.unsent(sent_at, tokens)
             if outcome.cuts == self.cuts(pace):  # else the pause after the refusal has taken its place
                 booked_until = min(booked_until, max(now, sent_at))
                 _give_back(learner, now, tokens)
+        return _stored(pace, now, learner, booked_until)
+
+    def interrupted(self, pace: SharedPace, now: float) -> SharedPace:
+        """Let the learner measure nothing before now: some of what was admitted is reported later, or never."""
+        learner, booked_until = _load(pace)
+        learner.interrupted(now)
         return _stored(pace, now, learner, booked_until)
 
     def again_at(self, pace: SharedPace, now: float, cost: Cost) -> float:
@@ -154,19 +161,6 @@ def _limits(learner: Learner) -> tuple[LimitLearner, LimitLearner]:
 def _cut_at(limit: LimitLearner) -> float:
     cut_at: float | None = getattr(limit, "cut_at", None)
     return math.inf if cut_at is None or not limit.active else cut_at
-
-
-def _record_sent(learner: Learner, now: float, sent_at: float, tokens: int) -> None:
-    """Record a request that was sent without a slot.
-
-    What was sent a while ago, while the store could not be reached, counts in the minute that it was sent in. It takes
-    no permits of the present, and was sent at another rate.
-    """
-    before = [(limit.anchor, limit.sends) for limit in _limits(learner)]
-    learner.sent(sent_at, tokens)
-    if sent_at < now - _PAST_SECONDS:
-        for limit, (anchor, sends) in zip(_limits(learner), before, strict=True):
-            limit.anchor, limit.sends = anchor, sends
 
 
 def _give_back(learner: Learner, now: float, tokens: int) -> None:

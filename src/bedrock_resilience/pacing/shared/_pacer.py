@@ -240,7 +240,7 @@ class SharedPacer:
             used = None if usage is None else self._cost(usage)
             if tracked.fallback is not None and self._fallback is not None:
                 self._fallback.answered(tracked.fallback, now, usage)
-                self._remember_fallback("answered", tracked, used)
+                self._remember_fallback(tracked, used)
                 return
             if used is not None and self._costs is not None:
                 self._costs.learn(used, tracked.tokens)
@@ -258,8 +258,8 @@ class SharedPacer:
             if not self._close(tracked, now):
                 return
             if tracked.fallback is not None and self._fallback is not None:
-                self._fallback.throttled(tracked.fallback, now)
-                self._remember_fallback("throttled", tracked)
+                # It says nothing about the rate of all instances: each of them sends at its own.
+                self._fallback.throttled(tracked.fallback, now, limit)
                 return
             self._outcomes.append(
                 RequestOutcome("throttled", tracked.sent_at, tracked.cost, limit=limit, cuts=tracked.cuts)
@@ -319,7 +319,12 @@ class SharedPacer:
             tracked.fallback = self._fallback_pacer().reserve(now, tracked.tokens)
             self._waiting.remove(tracked)
         if tracked.fallback is not None:
-            return self._fallback_pacer().due(tracked.fallback, now)
+            if now < self._unavailable_until:
+                return self._fallback_pacer().due(tracked.fallback, now)
+            # Try the store again, and wait with those that come after it.
+            self._fallback_pacer().abandoned(tracked.fallback, now)
+            tracked.fallback = None
+            self._waiting.append(tracked)
         left = self._next_batch_at - shared
         return left if _EPSILON_SECONDS < left <= _MAX_SLOT_AHEAD_SECONDS else None
 
@@ -400,11 +405,10 @@ class SharedPacer:
         self._booked.discard(tracked)
         return was_open
 
-    def _remember_fallback(self, kind: str, tracked: _SharedReservation, used: float | None = None) -> None:
-        """Tell the others later what was sent without the store, where the quota is learned."""
+    def _remember_fallback(self, tracked: _SharedReservation, used: float | None) -> None:
+        """Tell the others later what was admitted without the store, where the quota is learned."""
         if self.quota is None:
-            self._outcomes.append(RequestOutcome("sent", tracked.sent_at, tracked.cost))
-            self._outcomes.append(RequestOutcome(kind, tracked.sent_at, tracked.cost, used))
+            self._outcomes.append(RequestOutcome("elsewhere", tracked.at, tracked.cost, used))
             del self._outcomes[:-_MAX_OUTCOMES]
 
     def _store_failed(self, now: float, error: StoreUnavailableError) -> None:

@@ -73,8 +73,10 @@ class RequestOutcome(NamedTuple):
 
     Attributes:
         kind: ``"answered"``, ``"throttled"`` or ``"overloaded"``; ``"unsent"`` where its slot was not used, and
-            ``"sent"``, before the others, where it was sent without a slot.
-        sent_at: When it was sent, or should have been, in seconds of the shared clock.
+            ``"sent"``, before the others, where it was sent without a slot; ``"elsewhere"`` where it was admitted while
+            the store was unavailable.
+        sent_at: When it was sent, or should have been, in seconds of the shared clock; of the driver's clock for
+            ``"elsewhere"``, until it is stored.
         cost: What it was booked with.
         used: The tokens that it cost; None where that is not known.
         limit: The limit that refused it; None where that is not known.
@@ -102,6 +104,10 @@ class PaceSchedule(Protocol):
 
     def observe(self, pace: SharedPace, now: float, outcome: RequestOutcome) -> SharedPace:
         """Take the end of a request into account."""
+        ...
+
+    def interrupted(self, pace: SharedPace, now: float) -> SharedPace:
+        """Take into account that an instance has sent without the store up to now."""
         ...
 
     def status(self, pace: SharedPace, now: float) -> PacerStatus:
@@ -187,6 +193,10 @@ class RateLimits(NamedTuple):
             return self.overloaded(pace, now, outcome.sent_at)
         # One that was sent without a slot is booked now; nobody waits for its slot.
         return self.book(pace, now, [outcome.cost])[0] if outcome.kind == "sent" else self.refund(pace, now, tokens)
+
+    def interrupted(self, pace: SharedPace, now: float) -> SharedPace:  # noqa: ARG002 - the protocol's signature
+        """Return the same pace: throttles correct it."""
+        return pace
 
     def again_at(self, pace: SharedPace, now: float, cost: Cost) -> float:  # noqa: ARG002 - the protocol's signature
         """Return the time until which requests can be booked."""

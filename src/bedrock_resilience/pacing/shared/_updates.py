@@ -7,7 +7,9 @@ repeats all earlier ones that are in doubt, so one number tells about all of the
 
 The clocks of instances are brought together by the state as well: where it was changed later than this instance's clock
 shows, that clock is behind, and is put forward (a hybrid logical clock, Kulkarni et al., 2014). So instances whose
-clocks differ agree to within the time between two updates, and the differences shrink with each update.
+clocks differ agree to within the time between two updates, and the differences shrink with each update. An instance
+that joins others follows their clock where its own is ahead: for them, a jump of the time would look like a quota that
+has become smaller.
 """
 
 from __future__ import annotations
@@ -40,6 +42,10 @@ _MIN_LEAD_SECONDS: Final = 0.05
 _MAX_LEAD_SECONDS: Final = 2.0
 _LEAD_DECAY: Final = 0.8
 _MAX_IN_DOUBT: Final = 64
+_MAX_SILENCE_SECONDS: Final = 5.0
+"""Seconds for which instances that have requests under way may change nothing."""
+_MAX_CLOCK_LEAD_SECONDS: Final = 300.0
+"""A clock that is further ahead of the last change says that a new run begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +115,7 @@ class PaceUpdates:
         self._rng = rng
         self._id = uuid.uuid4().hex[:12]
         self._behind = 0.0  # seconds by which this clock is behind the others
+        self._interrupted = False
         self._sequence = 0
         self._in_doubt: list[tuple[int, Update, list[float]]] = []
         self._slots: list[float] = []  # of the last attempt
@@ -147,6 +154,7 @@ class PaceUpdates:
             )
         except StoreUnavailableError:
             self._keep(sequence, update)
+            self._interrupted = True
             raise
         self.known = known
         self._measure(self.shared(now) - started)
@@ -154,6 +162,7 @@ class PaceUpdates:
             self._keep(sequence, update)
             return Booking([], self.shared(now) + _CONTENTION_WAIT_SECONDS)
         self._in_doubt.clear()
+        self._interrupted = False
         return booking
 
     def _keep(self, sequence: int, update: Update) -> None:
@@ -178,20 +187,27 @@ class PaceUpdates:
             if earlier == applied:  # it took effect, and nobody uses the slots that it booked
                 booked = zip(slots, kept.costs, strict=False)
                 outcomes = tuple(RequestOutcome("unsent", slot, cost) for slot, cost in booked)
-            pace = self._observe(pace, shared, outcomes)
-        pace, booking = self._book(self._observe(pace, shared, update.outcomes), shared, sequence, update)
+            pace = self._observe(pace, now, outcomes)
+        pace = self._observe(pace, now, update.outcomes)
+        if self._interrupted:
+            pace = self._schedule.interrupted(pace, shared)
+        pace, booking = self._book(pace, shared, sequence, update)
         self._slots = booking.slots
         return pace, booking
 
     def _adopt(self, pace: SharedPace, now: float) -> float:
-        ahead = pace.at - self.shared(now)
+        shared = self.shared(now)
+        ahead = pace.at - shared
         # A clock that is further ahead is broken: nobody follows it.
-        if 0 < ahead <= MAX_CLOCK_SKEW_SECONDS:
+        if 0 < ahead <= MAX_CLOCK_SKEW_SECONDS or (self.known.revision == 0 and _overdue(pace, shared)):
             self._behind += ahead
         return self.shared(now)
 
-    def _observe(self, pace: SharedPace, shared: float, outcomes: tuple[RequestOutcome, ...]) -> SharedPace:
+    def _observe(self, pace: SharedPace, now: float, outcomes: tuple[RequestOutcome, ...]) -> SharedPace:
+        shared = self.shared(now)
         for outcome in outcomes:
+            if outcome.kind == "elsewhere":
+                outcome = outcome._replace(sent_at=shared - (now - outcome.sent_at))  # noqa: PLW2901 - the same, by the shared clock
             pace = self._schedule.observe(pace, shared, outcome)
         return pace
 
@@ -231,3 +247,11 @@ class PaceUpdates:
             allowed.append(cost)
             used += self._schedule.seconds(pace, shared, cost)
         return allowed
+
+
+def _overdue(pace: SharedPace, shared: float) -> bool:
+    """Whether the others should have changed the pace since, by a clock that is new to them: it is ahead of theirs."""
+    if not pace.instances:
+        return False
+    latest = max(share.waits_until for share in pace.instances.values())
+    return max(latest, pace.at + _MAX_SILENCE_SECONDS) < shared <= pace.at + _MAX_CLOCK_LEAD_SECONDS

@@ -54,6 +54,29 @@ class TestState:
             Learner.from_dict(state)
 
 
+class TestLateReports:
+    def test_a_refusal_that_is_reported_late_does_not_change_the_first_guess(self) -> None:
+        learner = Learner()
+        for second in range(20):
+            learner.sent(float(second))
+        learner.sent(20.0)
+        learner.refused(20.0, 20.2)
+        for second in range(30, 100):
+            learner.sent(float(second))
+        before = learner.rates(100.0)
+        learner.refused(15.0, 100.0)
+        assert learner.rates(100.0) == before
+
+    def test_what_was_admitted_elsewhere_counts_before_the_throttles_that_followed(self) -> None:
+        learner = Learner()
+        for second in range(61):
+            learner.sent(float(second))
+        learner.refused(60.0, 60.2)
+        learner.admitted_elsewhere(55.0)
+        learner.admitted_elsewhere(65.0)
+        assert learner.to_dict()["requests"]["throttles"] == [[60.0, 61.0, 1.0]]
+
+
 class TestLimits:
     def test_a_named_limit_is_the_one_that_learns(self) -> None:
         learner = Learner()

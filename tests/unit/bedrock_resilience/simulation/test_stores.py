@@ -89,6 +89,14 @@ class TestSimulation:
         assert report.succeeded == report.submitted
         assert sum(each.store_failures for each in report.instances) > 0
 
+    def test_a_learned_pace_survives_an_outage_a_slow_store_and_clocks_that_differ(self) -> None:
+        conditions = StoreConditions(latency=0.2, outages=((90.0, 150.0),), timeout=0.2, skew=30.0)
+        scenario = Scenario(instances=3, offset=60.0, store=conditions)
+        report = simulate(scenario, pacer=make_pacer("auto", scenario))
+        assert report.succeeded == report.submitted
+        assert report.throttle_rate < 0.05
+        assert report.ratio < 1.15
+
     def test_without_a_store_nothing_is_counted(self) -> None:
         report = simulate(THREE, pacer=make_pacer("adaptive", THREE))
         assert {each.store_requests for each in report.instances} == {0}

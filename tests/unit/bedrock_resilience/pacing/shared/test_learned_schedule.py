@@ -128,7 +128,30 @@ def test_what_was_sent_while_the_store_was_unavailable_takes_no_permits_of_the_p
     schedule = LearnedSchedule()
     pace = throttled
     for second in range(30, 50):
-        pace = observed(pace, NOW + 60, "sent", NOW + second)
-        pace = observed(pace, NOW + 60, "answered", NOW + second)
+        pace = observed(pace, NOW + 60, "elsewhere", NOW + second)
     (slot,), (without,) = (schedule.book(each, NOW + 60, [ONE])[1] for each in (pace, throttled))
     assert slot <= without + 2
+
+
+def test_what_was_admitted_without_the_store_counts_in_the_minute_in_which_it_was_sent(throttled: SharedPace) -> None:
+    schedule, pace = LearnedSchedule(), throttled
+    for second in range(30, 50):
+        outcome = RequestOutcome("elsewhere", NOW + second, Cost(tokens=100), 80.0)
+        pace = schedule.observe(pace, NOW + 60, outcome)
+    log = dict(pace.learned["learner"]["tokens"]["log"])
+    assert log[int(NOW) + 40] == 80
+    assert pace.learned["learner"]["in_flight"] == throttled.learned["learner"]["in_flight"]
+
+
+def test_after_an_interruption_no_earlier_throttle_measures_the_rate(throttled: SharedPace) -> None:
+    schedule = LearnedSchedule()
+    pace = schedule.interrupted(throttled, NOW + 60)
+    assert schedule.status(pace, NOW + 60) == schedule.status(throttled, NOW + 60)
+    for second in (65, 70):
+        pace, (slot,) = schedule.book(pace, NOW + second, [ONE])
+    rate = schedule.status(pace, slot).requests_per_minute
+    assert rate is not None
+    # Two requests in forty seconds are known, more may have been sent.
+    lowered = observed(pace, slot + 0.2, "throttled", slot, cuts=1)
+    assert schedule.cuts(lowered) == 2
+    assert (schedule.status(lowered, slot + 0.2).requests_per_minute or 0) > 0.8 * rate

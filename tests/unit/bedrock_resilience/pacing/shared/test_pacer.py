@@ -341,6 +341,17 @@ class TestOutage:
         sent = drain(pacer, reservations, 0.0)
         assert all(at < 10 for at in sent)
 
+    def test_requests_that_wait_return_to_the_store(self, store: FailingStore) -> None:
+        own = RecordingPacer(30.0)
+        pacer = pacer_on(store, fallback=lambda: own)
+        store.broken = True
+        waiting = pacer.reserve(0.0)
+        assert waiting.wait == 30.0
+        store.broken = False
+        assert pacer.due(waiting, 9.0) == 21.0
+        assert pacer.due(waiting, 10.0) == 0.0
+        assert own.ended == ["abandoned"]
+
     def test_a_throttle_during_the_outage_is_stored_afterwards(self, store: FailingStore) -> None:
         pacer = pacer_on(store)
         refused = pacer.reserve(0.0)

@@ -128,3 +128,25 @@ def test_one_that_is_far_ahead_waits_for_the_one_that_is_behind(store: Store) ->
     assert blocked.again_at == approx(1_000.2)
     second.store(0.0, Update(costs=ONE, waits=True))
     assert second.waiting_instances(0.0) == 2
+
+
+@pytest.mark.parametrize(
+    ("passed", "ahead", "followed"),
+    [
+        (2.0, 30.0, -32.0),  # the others have changed the pace a moment ago, by a clock that is behind
+        (2.0, 1.0, 0.0),  # so little may as well have passed
+        (3_600.0, 0.0, 0.0),  # another run, an hour later
+    ],
+)
+def test_one_that_joins_follows_the_clock_of_the_others(
+    store: Store, passed: float, ahead: float, followed: float
+) -> None:
+    first, second = updates(store), updates(store, behind=-ahead)
+    first.store(0.0, Update())
+    store.times[0] += passed
+    assert second.shared(0.0) == store.times[0] + ahead
+    second.store(0.0, Update())
+    assert second.shared(0.0) == approx(store.times[0] + ahead + followed)
+    first.store(0.0, Update())
+    second.store(0.0, Update())
+    assert abs(second.shared(0.0) - first.shared(0.0)) < 1e-6
