@@ -1,10 +1,13 @@
-"""The pictures of the documentation can be drawn again."""
+"""The pictures of the documentation can be drawn again, and their captions are true."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.pacing.pictures import FOLDER, draw
+import pytest
+from benchmarks.pacing.pictures import FOLDER, draw, incident_in_numbers
+
+from support.pages import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,4 +16,14 @@ if TYPE_CHECKING:
 def test_the_pictures_of_the_documentation_can_be_drawn_again(tmp_path: Path) -> None:
     drawn = draw(tmp_path)  # that the same run gives the same bytes is tested with the plots themselves
     assert {picture.name for picture in drawn} == {picture.name for picture in FOLDER.glob("*.svg")}
-    assert all(picture.read_text("utf-8").lstrip().startswith("<?xml") for picture in drawn)
+    for picture in drawn:
+        if picture.name.startswith("badge-"):
+            assert picture.read_text("utf-8") == (FOLDER / picture.name).read_text("utf-8")
+        else:
+            assert picture.read_text("utf-8").lstrip().startswith("<?xml")
+            assert "prefers-color-scheme: dark" in picture.read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/explanation/pacing.md"])
+def test_the_caption_of_the_incident_says_what_was_simulated(page: str) -> None:
+    assert incident_in_numbers() in " ".join((ROOT / page).read_text("utf-8").split())

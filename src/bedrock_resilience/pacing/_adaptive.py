@@ -23,7 +23,7 @@ Tokens are learned by the same rules, with what each request turned out to cost.
 evidence for a higher rate (RFC 7661). A 503 or 529 is handled apart, see ``bedrock_resilience.pacing._slowdown``.
 
 The constants were chosen on the simulator, against all readings of ``bedrock_resilience.quotas`` and one to ten
-instances; docs/explanation/pacing.md has the numbers and the limits.
+instances; docs/explanation/learner.md has the numbers and the limits.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Until the first refusal it only records. Then it paces: permits are granted at a rate, and a request waits until its own
 amount is granted. A refusal is read in the ways that have not been eliminated: a bucket of any size, a bucket of a
-single permit, windows of a minute. See docs/explanation/pacing.md.
+single permit, windows of a minute. See docs/explanation/learner.md.
 """
 
 from __future__ import annotations
