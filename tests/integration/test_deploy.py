@@ -212,6 +212,24 @@ class TestReleases:
         assert deployed.service.invoked == ["1", "2"]
         assert alias(deployed) == 2
 
+    def test_the_alias_keeps_failed_events_as_the_function_does(self, deployed: Deployed) -> None:
+        settings = {
+            "MaximumRetryAttempts": 0,
+            "MaximumEventAgeInSeconds": 3600,
+            "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:eu-west-3:123456789012:failed"}},
+        }
+        deployed.lambda_.put_function_event_invoke_config(FunctionName=TARGET.function, **settings)
+        self.release(deployed, b"one")
+        (written,) = [one for one in deployed.service.written if "event-invoke-config" in one[0]]
+        assert written[0].endswith(f"/functions/{TARGET.function}/event-invoke-config?Qualifier=live")
+        sent = json.loads(written[1])
+        assert sent["DestinationConfig"].pop("OnSuccess", {}) == {}  # moto adds it
+        assert sent == settings
+
+    def test_a_function_without_settings_for_events_gives_the_alias_none(self, deployed: Deployed) -> None:
+        self.release(deployed, b"one")
+        assert not any("event-invoke-config" in path for path, _ in deployed.service.written)
+
     def test_a_failed_test_leaves_the_alias_and_restores_the_code(self, deployed: Deployed) -> None:
         good = self.release(deployed, b"good")
         deployed.package(b"bad")

@@ -168,7 +168,7 @@ def test_alarms_filters_and_dashboard_are_accepted_by_their_services(account: Ac
 
 def test_the_workers_are_created_beside_the_function(account: Account) -> None:
     runtime = account.create("s1-runtime.yaml", "dispatcher", ProjectName="scaled", Env="stage", **account.buckets)
-    role = {"WorkerRoleArn": runtime["RoleArn"], "WorkerRoleName": runtime["RoleName"]}
+    role = {"DispatcherRoleName": runtime["RoleName"]}
     outputs = account.create("s2-scale.yaml", "workers", ProjectName="scaled", Env="stage", **account.buckets, **role)
     with closing(account.client("sqs")) as client:
         attributes = client.get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])["Attributes"]

@@ -76,6 +76,8 @@ class LambdaService:
         self.url = ""
         self.requests: list[tuple[str, str]] = []
         """Method and last part of the path of every request."""
+        self.written: list[tuple[str, bytes]] = []
+        """Path with its query, and body, of every PUT."""
         self.invoked: list[str] = []
         """The version of each invocation, or the alias."""
 
@@ -87,6 +89,7 @@ class LambdaService:
         """The answer to a request."""
         last = path.partition("?")[0].rpartition("/")[2]
         self.requests.append((method, last))
+        self.written += [(path, body)] if method == "PUT" else []
         if self._scripted[method, last]:
             return self._scripted[method, last].popleft()
         invoked = _INVOKE.match(path)

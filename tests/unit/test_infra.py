@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 S1, S2, S3 = (ROOT / "infra" / name for name in ("s1-runtime.yaml", "s2-scale.yaml", "s3-orchestrated.yaml"))
 BUCKETS = {"ConfigBucketName": "config", "DataBucketName": "data", "CodeBucketName": "code"}
-ROLE = {"WorkerRoleArn": "arn:aws:iam::123456789012:role/r", "WorkerRoleName": "r"}
+ROLE = {"DispatcherRoleName": "r"}
 ENVIRONMENTS = ("dev", "stage", "prod")
 
 
@@ -97,10 +97,14 @@ class TestTheFunction:
         assert function()["Handler"] in HANDLERS
 
     def test_a_log_group_that_exists_is_used_and_not_created(self) -> None:
-        stack = runtime(CreateLogGroup="false")
-        assert "LogGroup" not in stack
-        name = f"/aws/lambda/{stack['IngestNormalizeFunction']['Properties']['FunctionName']}"
-        assert {stack[filter_]["Properties"]["LogGroupName"] for filter_ in ("RetryLines", "AbandonedLines")} == {name}
+        for stack, lambda_ in (
+            (runtime(CreateLogGroup="false"), "IngestNormalizeFunction"),
+            (scale(CreateLogGroup="false"), "Worker"),
+        ):
+            assert "LogGroup" not in stack
+            name = f"/aws/lambda/{stack[lambda_]['Properties']['FunctionName']}"
+            filters = ("RetryLines", "AbandonedLines")
+            assert {stack[filter_]["Properties"]["LogGroupName"] for filter_ in filters} == {name}
 
     def test_its_processor_is_a_parameter(self) -> None:
         assert function(Architecture="arm64")["Architectures"] == ["arm64"]
@@ -118,6 +122,33 @@ class TestTheFunction:
         without = runtime()
         assert "KmsKeyArn" not in without["IngestNormalizeFunction"]["Properties"]
         assert without["FailedInvocations"]["Properties"]["SqsManagedSseEnabled"] is True
+
+    def test_a_key_encrypts_what_the_worker_has(self) -> None:
+        key = "arn:aws:kms:eu-west-3:123456789012:key/k"
+        stack = scale(KmsKeyArn=key)
+        assert stack["Worker"]["Properties"]["KmsKeyArn"] == stack["LogGroup"]["Properties"]["KmsKeyId"] == key
+        assert {stack[name]["Properties"]["KmsMasterKeyId"] for name in ("Queue", "DeadLetterQueue")} == {key}
+        # The worker's, and the dispatcher's for the queue.
+        assert [one["Action"] for one in statements(stack) if one["Resource"] == key] == [
+            ["kms:Decrypt", "kms:GenerateDataKey"]
+        ] * 2
+
+    def test_the_worker_may_be_in_a_vpc_and_its_role_may_have_a_boundary(self) -> None:
+        boundary = "arn:aws:iam::123456789012:policy/b"
+        stack = scale(SubnetIds=["subnet-1"], SecurityGroupIds=["sg-1"], PermissionsBoundaryArn=boundary)
+        expected = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+        assert stack["Worker"]["Properties"]["VpcConfig"] == expected
+        assert stack["Role"]["Properties"]["PermissionsBoundary"] == boundary
+        assert "VpcConfig" not in scale()["Worker"]["Properties"]
+
+    def test_a_container_image_takes_the_place_of_the_package(self) -> None:
+        image = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/normalize@sha256:abc"
+        of_both = (function(ImageUri=image), scale(ImageUri=image)["Worker"]["Properties"])
+        for properties in of_both:
+            assert (properties["PackageType"], properties["Code"]) == ("Image", {"ImageUri": image})
+            assert not {"Runtime", "Handler"} & properties.keys()
+        assert of_both[1]["ImageConfig"] == {"Command": [scale()["Worker"]["Properties"]["Handler"]]}
+        assert not {"PackageType", "ImageConfig"} & (function().keys() | scale()["Worker"]["Properties"].keys())
 
     def test_it_may_be_in_a_vpc_and_its_role_may_have_a_boundary(self) -> None:
         boundary = "arn:aws:iam::123456789012:policy/b"
@@ -412,12 +443,11 @@ class TestPermissions:
         model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
         regions = ("eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-3")
         group = "log-group:/aws/lambda/vectora-inbox-ingest-normalize-dev"
-        objects = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
         assert self.allowed(runtime()) == {
             f"arn:aws:logs:eu-west-3:123456789012:{group}:*": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "arn:aws:s3:::config/*": ["s3:GetObject"],
-            "arn:aws:s3:::data/normalized/*": objects,
-            "arn:aws:s3:::data/raw/*": objects,
+            "arn:aws:s3:::data/normalized/*": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+            "arn:aws:s3:::data/raw/*": ["s3:GetObject", "s3:PutObject"],
             "arn:aws:s3:::config": ["s3:ListBucket"],
             "arn:aws:s3:::data": ["s3:ListBucket"],
             "<FailedInvocations.Arn>": ["sqs:SendMessage"],
@@ -446,14 +476,43 @@ class TestPermissions:
         (models,) = [one for one in statements(stack) if "foundation-model" in str(one["Resource"])]
         assert models["Condition"] == {"StringEquals": {"bedrock:InferenceProfileArn": profile}}
 
-    def test_the_worker_may_use_its_queues_beside(self) -> None:
-        receive = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    def test_the_dispatcher_sends_items_and_invokes_no_model(self) -> None:
+        dispatcher = runtime("stage", Mode="queue", QueueUrl="https://sqs.eu-west-3.amazonaws.com/1/q")
+        own = self.allowed(dispatcher)
+        assert not {name for name in own if ":bedrock:" in name}
+        (access,) = [part["Properties"] for part in scale().values() if part["Type"] == "AWS::IAM::Policy"]
+        assert access["Roles"] == ["r"]
+        (statement,) = access["PolicyDocument"]["Statement"]
+        assert (statement["Resource"], statement["Action"]) == ("<Queue.Arn>", "sqs:SendMessage")
+
+    def test_the_worker_has_a_role_of_its_own_for_this_and_nothing_else(self) -> None:
+        stack = scale()
+        assert stack["Worker"]["Properties"]["Role"] == "<Role.Arn>"
         group = "log-group:/aws/lambda/vectora-inbox-normalize-worker-stage"
-        assert self.allowed(scale()) == {
-            "<Queue.Arn>": [*receive, "sqs:SendMessage"],
+        receive = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+        allowed = self.allowed({"Role": stack["Role"]})
+        bedrock = {name: allowed.pop(name) for name in [*allowed] if ":bedrock:" in name}
+        assert allowed == {
+            "<Queue.Arn>": receive,
             "<DeadLetterQueue.Arn>": ["sqs:SendMessage"],
             f"arn:aws:logs:eu-west-3:123456789012:{group}:*": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "arn:aws:s3:::config/*": ["s3:GetObject"],
+            "arn:aws:s3:::data/normalized/*": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+            "arn:aws:s3:::config": ["s3:ListBucket"],
+            "arn:aws:s3:::data": ["s3:ListBucket"],
         }
+        assert bedrock == {name: actions for name, actions in self.allowed(runtime()).items() if ":bedrock:" in name}
+
+    @pytest.mark.parametrize(
+        "model", ["eu.m", "global.m", "arn:aws:bedrock:eu-west-3:1:application-inference-profile/a"]
+    )
+    def test_function_and_worker_may_invoke_the_same(self, model: str) -> None:
+        of_both = [
+            [one for one in statements({"Role": stack["Role"]}) if one["Action"] == "bedrock:InvokeModel"]
+            for stack in (runtime(BedrockModelId=model), scale(BedrockModelId=model))
+        ]
+        assert of_both[0] == of_both[1]
+        assert len(of_both[0]) == 2
 
     @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.name)
     def test_nothing_is_allowed_everywhere_but_the_delivery_of_logs(self, template: Path) -> None:

@@ -84,6 +84,7 @@ def merge_templates(deployed: bytes, runtime: bytes) -> MergedTemplate:
     before = _function_properties(theirs)
     ours, parameters = _prefixed(_template(runtime, "the runtime template"))
     after = _members(_members(ours["Resources"].pop(FUNCTION))["Properties"])
+    after.pop("PackageType", None)  # of a container image: the function keeps its code
     kept = [name for name, node in theirs.items() if name != FUNCTION and not _is_merged(node)]
     if taken := sorted(ours["Resources"].keys() & kept):
         raise TemplateError(f"Resources: the stack has {', '.join(taken)} of its own; accepted: names that are free")

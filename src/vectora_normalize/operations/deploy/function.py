@@ -24,6 +24,7 @@ _MAX_WAIT_SECONDS: Final = 300.0  # as long as botocore's own waiters
 _POLL_SECONDS: Final = 2.0  # between two descriptions of the function
 _BEFORE: Final = "before:"  # in the description of an alias, in front of the versions that it named before
 _MAX_RELEASED: Final = 20  # of these; a description has 256 characters at most
+_ASYNCHRONOUS_SETTINGS: Final = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
 _EXTRA_READ_TIMEOUT_SECONDS: Final = 30.0  # beyond the function's own timeout: a cold start and the network
 
 
@@ -211,6 +212,26 @@ class Function:
         except _MissingAliasError:
             self._call("create_alias", doing=f"creating the alias {alias} of", **arguments)
 
+    def configure_asynchronous_invocations(self, alias: str) -> None:
+        """Give an alias the retries, the age of events and the destinations that the function has for ``$LATEST``.
+
+        Lambda keeps these settings for each qualifier. Without its own, an alias repeats a failed invocation twice and
+        then drops the event. Where the function has none either, nothing is changed.
+
+        Args:
+            alias: Its name.
+
+        Raises:
+            DeployError: Lambda could not be reached, or refused it.
+        """
+        doing = f"configuring the asynchronous invocations of the alias {alias} of"
+        try:
+            settings = self._call("get_function_event_invoke_config", doing=doing)
+        except _MissingSettingsError:
+            return
+        arguments = {name: settings[name] for name in _ASYNCHRONOUS_SETTINGS if name in settings}
+        self._call("put_function_event_invoke_config", doing=doing, Qualifier=alias, **arguments)
+
     def invoke(self, event: Mapping[str, Any], *, version: int, timeout: float) -> object:
         """Invoke a version of it with an event, once, and return its response.
 
@@ -268,6 +289,8 @@ class Function:
         if code == "ResourceNotFoundException":
             if operation in {"get_alias", "update_alias"}:
                 raise _MissingAliasError
+            if operation == "get_function_event_invoke_config":
+                raise _MissingSettingsError
             region = self._session.region_name
             raise DeployError(
                 f"{self.name}: no such function in {region}; the stack of infra/s1-runtime.yaml creates it"
@@ -284,6 +307,10 @@ class _UpdateInProgressError(Exception):
 
 class _MissingAliasError(Exception):
     """The function has no such alias."""
+
+
+class _MissingSettingsError(Exception):
+    """The function has no settings for asynchronous invocations."""
 
 
 class _ConcurrencyLimitError(Exception):

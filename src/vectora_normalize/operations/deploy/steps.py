@@ -188,8 +188,12 @@ def _release(
     version: Version,
     earlier: Sequence[int],
 ) -> None:
-    """Move the alias to a version, and make its package the one with which a new stack starts."""
+    """Move the alias to a version, and make its package the one with which a new stack starts.
+
+    The alias gets the function's settings for asynchronous invocations: the template cannot, as it has no alias.
+    """
     function.move_alias(target.alias, [version.number, *earlier])
+    function.configure_asynchronous_invocations(target.alias)
     source = {"Bucket": target.bucket, "Key": version.description}
     _in_bucket(session, target, "copy_object", doing="copying in", Key=target.key, CopySource=source)
 

@@ -254,7 +254,7 @@ def others(template: str, **parameters: object) -> dict[str, dict[str, Any]]:
     ],
 )
 def test_the_alarms_of_the_workers(metrics: dict[str, float], alarms: set[str]) -> None:
-    names = ("ConfigBucketName", "DataBucketName", "CodeBucketName", "WorkerRoleArn", "WorkerRoleName")
+    names = ("ConfigBucketName", "DataBucketName", "CodeBucketName", "DispatcherRoleName")
     stack = others("s2-scale.yaml", **dict.fromkeys(names, "x"))
     assert {name for name, alarm in stack.items() if rings(alarm, metrics)} == alarms
 
