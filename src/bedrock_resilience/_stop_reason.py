@@ -19,4 +19,4 @@ class StopReason(Enum):
     BUDGET = "retry budget spent"
     """The retry budget grants no retry."""
     RUN_STOPPED = "run stopped"
-    """The run around this call was stopped or cancelled."""
+    """The run around this call was stopped or canceled."""

@@ -71,7 +71,7 @@ def _emit(summary: RunSummary, request_id: str) -> None:
         _logger.error("run failed: %s: %s", summary.refusal.error_type, summary.refusal)
         properties["error_type"] = str(summary.refusal.error_type)
     _logger.info(
-        "%d of %d items normalised in %.1f s; report: %s",
+        "%d of %d items normalized in %.1f s; report: %s",
         summary.items_normalized,
         summary.items_ingested,
         summary.seconds,

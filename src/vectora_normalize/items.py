@@ -1,4 +1,4 @@
-"""An item of news, before and after it is normalised.
+"""An item of news, before and after it is normalized.
 
 ``RawItem`` is what a source published; ``NormalizedItem`` is one row of ``items.json``, with exactly the fields that
 its readers know. Both are frozen, because threads share them.
@@ -52,18 +52,18 @@ def hash_content(content: str) -> str:
 
 
 class RawItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One item as a source published it, cleaned but not yet normalised.
+    """One item as a source published it, cleaned but not yet normalized.
 
     Args:
-        source_key: Key of the source in the catalogue.
-        source_type: The catalogue's word for it, such as ``press_corporate``.
+        source_key: Key of the source in the catalog.
+        source_type: The catalog's word for it, such as ``press_corporate``.
         title: Cleaned title, without markup.
         url: Absolute address of the item.
         published_at: Day of publication; None where none could be read.
         language: Language of the source, such as ``en``.
         content: Cleaned text, without markup.
         content_hash: ``hash_content(content)``.
-        company_id: The catalogue's company of a corporate source.
+        company_id: The catalog's company of a corporate source.
     """
 
     source_key: str
@@ -94,10 +94,10 @@ class RawItem(msgspec.Struct, frozen=True, kw_only=True):
 class NormalizedItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of ``items.json``.
 
-    ``<kind>_detected`` are the names that were found and stand in the text: those that the model reported, and those
-    of the client's scopes that a search of the text finds. ``<kind>_in_scopes`` are those of them that the client
-    watches, in the spelling of its scope files; the others are spelt as the source wrote them. ``names_found_by`` says
-    of each name how it was found. ``date`` is ``published_at`` under the name that the engine and the newsletter read.
+    ``<kind>_detected`` are the names that the text contains: those that the model reported, and those of the client's
+    scopes that a search of the text finds. ``<kind>_in_scopes`` are those of them that the client watches, in the
+    spelling of its scope files; the others keep the spelling of the source. ``names_found_by`` states how each name was
+    found. ``date`` is ``published_at`` under the name that the engine and the newsletter read.
     """
 
     item_id: str

@@ -67,7 +67,7 @@ class Pacing(StrEnum):
 
 
 class Mode(StrEnum):
-    """Where the items of a run are normalised."""
+    """Where the items of a run are normalized."""
 
     DIRECT = "direct"
     QUEUE = "queue"
@@ -85,7 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of the function.
 
     Args:
-        config_bucket: Bucket of client configurations, catalogue and scopes.
+        config_bucket: Bucket of client configurations, catalog and scopes.
         data_bucket: Bucket to which items and run reports are written.
         env: Name of the environment, such as ``dev``.
         project_name: Name of the project, for the run report.
@@ -101,9 +101,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         allow_private_sources: Whether sources may have private and loopback addresses: for tests and local runs.
         pubmed_api_key_param: Name of the SSM parameter with the PubMed key; accepted for callers that set it.
         on_concurrent_run: What a run does when another one of the client is under way.
-        mode: Whether items are normalised here, or sent to workers.
+        mode: Whether items are normalized here, or sent to workers.
         queue_url: The queue to which items are sent.
-        dead_letter_queue_url: The queue to which a worker sends what cannot be normalised.
+        dead_letter_queue_url: The queue to which a worker sends what cannot be normalized.
         max_receives: How often an item may be delivered to a worker before it is sent there.
     """
 

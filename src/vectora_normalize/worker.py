@@ -1,7 +1,7 @@
-"""The SQS worker: normalises the items of its messages, and answers with the messages that SQS is to deliver again.
+"""The SQS worker: normalizes the items of its messages, and answers with the messages that SQS is to deliver again.
 
 Powertools makes the partial batch response. The results of all messages are known before it is called, because
-the items of a batch are normalised in parallel.
+the items of a batch are normalized in parallel.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RetryMessageError(Exception):
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:  # noqa: ANN401 - Lambda creates its class
-    """Normalise the items of a batch of messages.
+    """Normalize the items of a batch of messages.
 
     Args:
         event: What the event source mapping of an SQS queue sends.
@@ -92,7 +92,7 @@ def _queued_message(record: Mapping[str, Any]) -> QueuedMessage:
 def _emit(result: SqsBatchResult, request_id: str, seconds: float) -> None:
     counts = worker_counts(result.batch, retried=result.retried, dead_lettered=result.dead_lettered, seconds=seconds)
     _logger.info(
-        "%d of %d items normalised in %.1f s, %d messages retried, %d dead-lettered",
+        "%d of %d items normalized in %.1f s, %d messages retried, %d dead-lettered",
         len(result.batch.succeeded),
         result.batch.submitted,
         seconds,

@@ -19,7 +19,7 @@ def test_a_run_reads_and_writes_the_buckets_of_the_environment(deployment: Deplo
     options = ("--client", "lai_weekly", "--sources", SOURCE, "--workers", "3")
     result = CliRunner().invoke(app, ["run", *options])
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "normalised      10" in result.stdout
+    assert "normalized      10" in result.stdout
     (items, report) = [line.split()[1] for line in result.stdout.splitlines()[-2:]]
     bucket = f"s3://{deployment.data_bucket}/"
     assert {items.removeprefix(bucket), report.removeprefix(bucket)} <= set(deployment.stored())

@@ -165,13 +165,13 @@ class TestSuccessfulDeployment:
         result = command(deployed)
         assert (result.exit_code, result.stderr) == (0, "")
         lines = result.stdout.splitlines()
-        assert lines[-2] == "answer 200: 0 of 0 items normalised in 2.5 s"
+        assert lines[-2] == "answer 200: 0 of 0 items normalized in 2.5 s"
         assert lines[-1].startswith("note: no item was in the window")
 
     def test_the_command_prints_no_note_after_a_complete_test(self, deployed: Deployed) -> None:
         result = command(deployed)
         assert (result.exit_code, result.stderr) == (0, "")
-        assert result.stdout.splitlines()[-1] == "answer 200: 3 of 3 items normalised in 2.5 s"
+        assert result.stdout.splitlines()[-1] == "answer 200: 3 of 3 items normalized in 2.5 s"
         result = command(deployed, "--dry-run")
         assert (result.exit_code, len(result.stdout.splitlines())) == (0, 4)
 

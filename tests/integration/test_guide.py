@@ -255,7 +255,7 @@ def test_the_commands_of_the_guides_deploy_and_run_the_function(
     script = "\n".join(lines).replace("PYTHON_VERSION=3.12", f"PYTHON_VERSION={PYTHON}")
     ran = shell(script, clone, AWS_ENDPOINT_URL=cloud.url, AWS_ENDPOINT_URL_LAMBDA=cloud.lambda_url)
     assert ran.returncode == 0, ran.stdout
-    assert re.search(r"^answer 200: 4 of 4 items normalised in [\d.]+ s$", ran.stdout, re.MULTILINE), ran.stdout
+    assert re.search(r"^answer 200: 4 of 4 items normalized in [\d.]+ s$", ran.stdout, re.MULTILINE), ran.stdout
     answer = json.loads((clone / "answer.json").read_text("utf-8"))
     assert answer["statusCode"] == 200
     assert answer["body"].pop("execution_time_seconds") >= 0

@@ -459,8 +459,8 @@ class TestWhatIsCounted:
         lambda_handler(event(sources=[NORDLAI]), Context("traced"))
         lines = [line for line in logged(capsys) if "_aws" not in line]
         assert {(line["request_id"], line["client_id"]) for line in lines} == {("traced", "lai_weekly")}
-        assert [line["message"] for line in lines if line["message"].startswith("Normalised")] == [
-            "Normalised: 13 succeeded, 0 failed, 0 not started"
+        assert [line["message"] for line in lines if line["message"].startswith("Normalized")] == [
+            "Normalized: 13 succeeded, 0 failed, 0 not started"
         ]
         assert deployment.stored()
 

@@ -96,7 +96,7 @@ def test_the_example_runs_in_a_bare_environment(example_run: ExampleRun) -> None
     assert rows == {
         "sources": "7",
         "items ingested": str(ALL),
-        "normalised": str(ALL),
+        "normalized": str(ALL),
         "failed": "0",
         "attempts": str(ALL),
         "throttles": "0",
@@ -157,7 +157,7 @@ def test_a_second_run_into_the_same_folder_sends_no_request(tmp_path: Path) -> N
     before = load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json")
     again = run(tmp_path, *FEW)
     rows = table(again.stdout)
-    assert (rows["normalised"], rows["attempts"]) == ("10 (10 answered before)", "0")
+    assert (rows["normalized"], rows["attempts"]) == ("10 (10 answered before)", "0")
     assert load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json") == before
 
 
@@ -227,7 +227,7 @@ def test_ctrl_c_stores_what_was_done_and_ends_with_130(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert stdout == ""
     assert "Traceback" not in rest
-    assert rest.endswith(f"interrupted; what was normalised is stored: 2 of {ALL} items had succeeded\n")
+    assert rest.endswith(f"interrupted; what was normalized is stored: 2 of {ALL} items had succeeded\n")
     assert len(load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json")) == 2
 
 

@@ -347,7 +347,7 @@ class TestMetricFilters:
     def test_other_faults_and_other_lines_are_not_counted(self) -> None:
         other = self.lines("InternalServerException", failures=4)
         assert len(other) == 4
-        summary = written(lambda logger: logger.log(logging.INFO, "12 of 12 items normalised"))
+        summary = written(lambda logger: logger.log(logging.INFO, "12 of 12 items normalized"))
         for line in (*other, *summary, metrics(Calls=3)):
             assert not self.matches("RetryLines", line)
             assert not self.matches("AbandonedLines", line)

@@ -183,7 +183,7 @@ class BoundedExecutor:
 
         Raises:
             TypeError: ``fn`` is not a function, or a plain one that does not return an awaitable.
-            CancelledError: This task was cancelled. ``report_of`` returns the report from it, and from the
+            CancelledError: This task was canceled. ``report_of`` returns the report from it, and from the
                 ``TimeoutError`` that ``asyncio.timeout`` makes of it.
             InputError: The input raised an exception. It carries the report.
         """
@@ -216,7 +216,7 @@ class BoundedExecutor:
 
         Raises:
             TypeError: ``fn`` is not a function, or a plain one that does not return an awaitable.
-            CancelledError: The task that waited for the next outcome was cancelled. ``report_of`` returns from it the
+            CancelledError: The task that waited for the next outcome was canceled. ``report_of`` returns from it the
                 finished outcomes that were not yielded.
             InputError: The input raised an exception; raised after all outcomes were yielded.
         """

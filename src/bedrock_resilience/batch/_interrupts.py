@@ -1,4 +1,4 @@
-"""Ctrl-C while the main thread waits for a run, or for the end of one that was cancelled."""
+"""Ctrl-C while the main thread waits for a run, or for the end of one that was canceled."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Ledger: the numbers of a running batch. Every item read from the input is closed exactly once.
 
 Locking. ``_lock`` guards the numbers; it is held for a few statements only and never while the caller's code runs.
-``_input_lock`` serialises the calls of ``next`` on the input: a generator must not be entered by two threads, and it
+``_input_lock`` serializes the calls of ``next`` on the input: a generator must not be entered by two threads, and it
 may block for long. They are two locks so that workers can close their items while another one waits for the input.
 ``stopped`` is read without a lock where a worker only wants to leave early. ``register`` reads it again under the lock,
 so that no item is started after the run has stopped.

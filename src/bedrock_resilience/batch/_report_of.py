@@ -36,7 +36,7 @@ def report_of(error: BaseException | None) -> BatchReport[Any, Any] | None:
 
 def attach_report(error: BaseException, report: BatchReport[T, R]) -> None:
     """Let ``report_of`` find a report in an exception."""
-    # An attribute, not an exception class of our own: before Python 3.13, asyncio.timeout and TaskGroup recognise only
+    # An attribute, not an exception class of our own: before Python 3.13, asyncio.timeout and TaskGroup recognize only
     # CancelledError itself.
     error.report = report  # type: ignore[attr-defined]  # report_of reads it
 

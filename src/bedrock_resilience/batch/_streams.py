@@ -73,7 +73,7 @@ class AsyncOutcomeStream(Generic[T, R]):
 
     @property
     def report(self) -> BatchReport[T, R]:
-        """The outcomes that were finished and not yielded when the iterator was closed or cancelled."""
+        """The outcomes that were finished and not yielded when the iterator was closed or canceled."""
         return self._left[0] if self._left else BatchReport(())
 
     async def aclose(self) -> None:
@@ -110,7 +110,7 @@ async def _async_outcomes(
         async for outcome in run.outcomes():
             yield outcome
             del outcome  # the consumer may free its memory while the next one is awaited
-    except BaseException as error:  # cancelled, or closed by its consumer
+    except BaseException as error:  # canceled, or closed by its consumer
         await run.abort(_CLOSED)
         left.append(_undelivered(run))
         attach_report(error, left[0])

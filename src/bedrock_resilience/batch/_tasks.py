@@ -2,7 +2,7 @@
 
 It does what ``_threads`` does, in one event loop, so that no lock is needed. Three things differ:
 
-* A worker that sleeps is woken by cancelling its task. ``_woken`` holds the tasks that this module cancelled; for
+* A worker that sleeps is woken by canceling its task. ``_woken`` holds the tasks that this module canceled; for
   those, ``_pause`` takes the cancellation back (``uncancel``). Any other cancellation comes from outside and is raised.
 * An asynchronous input is advanced in a task of its own (``AsyncInput``). A worker that stops waiting for it leaves
   that task running, so that the item it may still return is recorded and not lost.
@@ -96,11 +96,11 @@ class TaskRun(Generic[T, R]):
         await asyncio.shield(self._ending)
 
     async def abort(self, reason: str, *, listed: bool = False) -> None:
-        """Stop the run, cancel the calls in flight and record them as cancelled; with ``listed``, also the rest.
+        """Stop the run, cancel the calls in flight and record them as canceled; with ``listed``, also the rest.
 
         A further cancellation of the caller, or a Ctrl-C, cancels the calls in flight again, and does not end this
         method: what is finished would be lost, and tasks would be left running. A second Ctrl-C does end it, because a
-        call may not let itself be cancelled.
+        call may not let itself be canceled.
         """
         try:
             await self._abort_deferring(reason, listed=listed)
@@ -305,7 +305,7 @@ class TaskRun(Generic[T, R]):
             if isinstance(error, UnusableResultError):  # every other item would be sent, and its result lost
                 self._worker_failed(error)
             task = asyncio.current_task()
-            # A worker that was cancelled takes no more items, and no other worker may be left to take them.
+            # A worker that was canceled takes no more items, and no other worker may be left to take them.
             reason = "cancelled" if task is not None and task.cancelling() > 0 else fatal_reason(call)
             if reason is not None:
                 self.stop(reason)
@@ -323,7 +323,7 @@ class TaskRun(Generic[T, R]):
             if task not in self._woken:
                 raise
             self._woken.discard(task)
-            if task.uncancel() > 0:  # also cancelled from outside
+            if task.uncancel() > 0:  # also canceled from outside
                 raise
             return True
         finally:

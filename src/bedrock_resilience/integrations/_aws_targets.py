@@ -3,7 +3,7 @@
 A client emits events in the course of a call, all inside the span that OpenTelemetry's instrumentation opens. Handlers
 of two of them carry the policy: of ``request-created`` before each request, and of ``needs-retry`` after each response,
 which say whether the request is sent again. botocore's own retry modes stand on the same events. Their handlers are
-removed from a protected client, and registered again afterwards.
+removed from a protected client, and registered again afterward.
 
 Two things have no event: the exception that ends a call, which gets a note, and an end from outside, which releases
 what the pacer reserved. So a protected client gets a class with its own ``_make_api_call``, and a protected session one

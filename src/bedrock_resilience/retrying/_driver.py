@@ -157,7 +157,7 @@ def drive(
 
     Args:
         settings: The retrier's settings.
-        call: From ``begin``; has the numbers of the call afterwards.
+        call: From ``begin``; has the numbers of the call afterward.
         fn: The function.
         args: Its positional arguments.
         kwargs: Its keyword arguments.

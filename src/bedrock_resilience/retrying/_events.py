@@ -110,7 +110,7 @@ class PacingWait(CallEvent):
 
     Attributes:
         attempt: Number of the attempt that waits, from 1.
-        seconds: Seconds to wait. The pacer is asked again afterwards, so that several waits may follow each other.
+        seconds: Seconds to wait. The pacer is asked again afterward, so that several waits may follow each other.
     """
 
     attempt: int = 1

@@ -275,7 +275,7 @@ def _from_class(error: BaseException) -> Fault | None:
     for cls in type(error).__mro__:
         package, name = cls.__module__.partition(".")[0], cls.__name__.lower()
         fault = BY_CLASS.get(package, {}).get(name)
-        # The modelled exceptions of a client are named after their codes. So are test doubles that users write.
+        # The modeled exceptions of a client are named after their codes. So are test doubles that users write.
         if fault is None and (package == "botocore" or cls.__name__ in ONLY_BEDROCKS):
             fault = BY_CODE.get(name)
         if fault is Fault.READ_TIMEOUT and _was_connecting(error):

@@ -67,7 +67,7 @@ class Retrier(CallSettings):
             raises ``AttemptTimeoutError``, whose fault is ``READ_TIMEOUT``: the request was sent and may be billed. A
             thread cannot be interrupted, so a synchronous call refuses it: give the client a read timeout instead.
         stop_event: A ``threading.Event`` or a relative. Once it is set, no attempt starts. It ends the sleep of a
-            synchronous call; an awaited call is cancelled for that.
+            synchronous call; an awaited call is canceled for that.
         fallback: Called with the exception where retries did not help (not where the policy does not retry it); what
             it returns, or what that awaits to, is the value of the call.
         info: What the events say about a call: a ``CallInfo`` (operation, model and Region), or a function of the

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def retry_after(error: BaseException) -> float | None:
     """Return the seconds that the server asks to wait, or None.
 
-    ``x-amz-retry-after`` (botocore 1.44 honours it) and ``retry-after-ms`` (Azure and OpenAI; the SDKs of anthropic and
-    openai honour it) are in milliseconds. ``Retry-After`` is in seconds or an HTTP date, which is read against the
+    ``x-amz-retry-after`` (botocore 1.44 honors it) and ``retry-after-ms`` (Azure and OpenAI; the SDKs of anthropic and
+    openai honor it) are in milliseconds. ``Retry-After`` is in seconds or an HTTP date, which is read against the
     response's own ``Date``; AWS documents it for 529, and Lambda's own 429 carries it. The headers are those of
     botocore's ``ClientError``, or of the response of an SDK that stands on httpx, requests, aiohttp or urllib. Where an
     exception wraps another, the first of them that asks for a wait counts.

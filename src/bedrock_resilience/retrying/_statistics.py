@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryStatistics:
-    """The numbers of all finished calls at one moment. A call that was cancelled is not counted.
+    """The numbers of all finished calls at one moment. A call that was canceled is not counted.
 
     Attributes:
         succeeded: Calls that succeeded.

@@ -50,7 +50,7 @@ _FIELDS: Final = (
 class StructlogListener:
     """Logs every event with structlog. Needs the extra ``[structlog]``.
 
-    A retry and a cancelled call are warnings, a failed call is an error, and a call that succeeded is information. The
+    A retry and a canceled call are warnings, a failed call is an error, and a call that succeeded is information. The
     other events are for debugging. The keys are the names of the fields of the event. ``fault`` is what a failure
     means, ``error`` the code or class of the exception, and ``message`` its text. ``answer`` is not logged.
 

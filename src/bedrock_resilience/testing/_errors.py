@@ -172,7 +172,7 @@ def error_of(fault: Fault) -> Exception:
     """
     make = _MAKERS.get(fault)
     if make is None:
-        raise refusal("error_of", wrong_value("fault", fault, "every Fault but CANCELLED, which is not a failure"))
+        raise refusal("error_of", wrong_value("fault", fault, "every Fault but ``CANCELLED``, which is not a failure"))
     return make()
 
 

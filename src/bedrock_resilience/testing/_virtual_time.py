@@ -77,7 +77,7 @@ class VirtualTime:
             await sleeper.future
         finally:
             with self._lock:
-                if sleeper in self._sleepers:  # it was cancelled
+                if sleeper in self._sleepers:  # it was canceled
                     self._sleepers.remove(sleeper)
 
     def register(self) -> Worker:

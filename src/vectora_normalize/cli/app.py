@@ -33,7 +33,7 @@ app.add_typer(backfill, name="backfill")
 def about(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Read news sources and normalise their items with Bedrock."""
+    """Read news sources and normalize their items with Bedrock."""
     if version:
         typer.echo(__version__)
         raise typer.Exit

@@ -1,4 +1,4 @@
-"""``vectora-normalize backfill``: normalises the items of past days with Bedrock's batch inference."""
+"""``vectora-normalize backfill``: normalizes the items of past days with Bedrock's batch inference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FAILED: Final = 1
 _REFUSED: Final = 2
 
-backfill = typer.Typer(no_args_is_help=True, help="Normalise old items at half the price, in hours instead of minutes.")
+backfill = typer.Typer(no_args_is_help=True, help="Normalize old items at half the price, in hours instead of minutes.")
 
 Client = Annotated[str, typer.Option(help="Client of the items.")]
 Day = dt.datetime

@@ -100,7 +100,7 @@ def run_job(
 
     Raises:
         StoreError: A bucket or folder could not be read or written.
-        BatchInterrupted: Ctrl-C was pressed; what was normalised is stored.
+        BatchInterrupted: Ctrl-C was pressed; what was normalized is stored.
         Exception: A programming error, or an error of the AWS configuration.
     """
     started = clock.monotonic()

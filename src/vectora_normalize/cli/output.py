@@ -117,7 +117,7 @@ def summary_table(summary: RunSummary) -> Table:
     rows = {
         "sources": _with_parts(len(sources), {"failed": sum(1 for source in sources if source["failure"])}),
         "items ingested": _with_parts(summary.items_ingested, {"left by earlier runs": work["resumed"]}),
-        "normalised": _with_parts(
+        "normalized": _with_parts(
             summary.items_normalized, {"answered before": work["reused"], "answered by another run": work["joined"]}
         ),
         "failed": _with_parts(bedrock["failed"], bedrock["faults"]),

@@ -65,7 +65,7 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
     as_json: Annotated[bool, typer.Option("--json", help="Print the Lambda's answer, and nothing else.")] = False,  # noqa: FBT002 - a flag
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and print tracebacks.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Ingest, normalise and store the items of one client, once.
+    """Ingest, normalize and store the items of one client, once.
 
     With --local it needs no AWS account and no network: sources are files, Bedrock is an emulator, buckets are folders.
     With --model beside it, a language model on this machine reads the items.
@@ -110,7 +110,7 @@ def _run_job(job: Job, *, verbose: bool) -> Outcome:
         with output.logging_to(console, level), output.progress_on(console) as on_progress:
             return run_job(job, os.environ, now=now, request_id=str(uuid.uuid4()), on_progress=on_progress)
     except KeyboardInterrupt as interruption:
-        _stop(f"interrupted; what was normalised is stored: {interruption}" if str(interruption) else "interrupted")
+        _stop(f"interrupted; what was normalized is stored: {interruption}" if str(interruption) else "interrupted")
     except ModuleNotFoundError:
         raise  # main() names the package to install
     except Exception as error:  # noqa: BLE001 - the user gets one line, and with --verbose the traceback

@@ -1,1 +1,1 @@
-"""From raw items to normalised ones, by way of Bedrock."""
+"""From raw items to normalized ones, by way of Bedrock."""

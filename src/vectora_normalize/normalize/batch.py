@@ -38,15 +38,15 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
     rng: random.Random | None = None,
     on_progress: Callable[[Progress], object] | None = None,
 ) -> BatchReport[RawItem, Normalized]:
-    """Normalise all items; the report has successes and failures in input order.
+    """Normalize all items; the report has successes and failures in input order.
 
     A failing item does not stop the others, unless its fault is ``fatal``: every other item would fail the same way.
     Logs retries and abandoned calls in the two lines that CloudWatch filters count, and one INFO line with the numbers
     of successes and failures.
 
     Args:
-        items: The items to normalise.
-        normalizer: Normalises one item.
+        items: The items to normalize.
+        normalizer: Normalizes one item.
         cache: Where responses are stored and shared with other runs; None: a request is sent for every item.
         max_workers: Calls in flight at the same time.
         policy: The retry policy of each call.
@@ -74,7 +74,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
     )
     report = batch.run(executor)
     _logger.info(
-        "Normalised: %d succeeded, %d failed, %d not started",
+        "Normalized: %d succeeded, %d failed, %d not started",
         len(report.succeeded),
         len(report.failed),
         len(report.unstarted),

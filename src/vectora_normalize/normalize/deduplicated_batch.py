@@ -46,8 +46,8 @@ class DeduplicatedBatch:
     """One batch, from the items to the report.
 
     Args:
-        items: What to normalise.
-        normalizer: How one item is normalised.
+        items: What to normalize.
+        normalizer: How one item is normalized.
         cache: Where responses are stored; None: a request is sent for every item.
         on_progress: Called after each item, with the numbers of the whole batch.
     """

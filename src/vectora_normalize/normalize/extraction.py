@@ -1,4 +1,4 @@
-"""Makes a normalised item from a Converse response: validates the extraction and grounds its names.
+"""Makes a normalized item from a Converse response: validates the extraction and grounds its names.
 
 ``Extraction`` is the one definition of what a model may answer: the schema of the forced tool is generated from it,
 and the response is validated against it. A response that does not match is a failure of that item; nothing is guessed.
@@ -130,7 +130,7 @@ def _checked(fields: object) -> Extraction:
 def normalize(
     item: RawItem, extraction: Extraction, watchlists: Watchlists, *, ingested_at: dt.datetime
 ) -> NormalizedItem:
-    """Return the normalised item: the extraction, grounded in the title and text of the item, its summary cleaned.
+    """Return the normalized item: the extraction, grounded in the title and text of the item, its summary cleaned.
 
     Raises:
         ValueError: The item has no date; such items are filtered out earlier.

@@ -1,4 +1,4 @@
-"""Normalises one item with one request to Bedrock: prepares it, sends it, and builds the item from the response."""
+"""Normalizes one item with one request to Bedrock: prepares it, sends it, and builds the item from the response."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PreparedRequest:
     """An item with its request.
 
     Args:
-        item: What to normalise.
+        item: What to normalize.
         request: The keyword arguments of Converse.
         key: ``request_key(request)``.
     """
@@ -50,7 +50,7 @@ class PreparedRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Normalizer:
-    """Normalises one item with one request; has everything that the items of a run have in common.
+    """Normalizes one item with one request; has everything that the items of a run have in common.
 
     Args:
         client: A ``bedrock-runtime`` client without retries of its own, as ``bedrock_runtime_client`` makes it.

@@ -2,7 +2,7 @@
 
 The text of an item is untrusted, so it is data. It stands between tags whose name is a hash of that very text: its
 author cannot know the closing tag. The model is forced to call one tool, whose schema allows only an ``Extraction``,
-and its response is validated and grounded afterwards. A text with instructions is therefore extracted like any other.
+and its response is validated and grounded afterward. A text with instructions is therefore extracted like any other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_TOKENS: Final = 1000
 """Output tokens a call may use, as the contract's wrapper asks. Bedrock reserves them from the quota at the start."""
 
 _MAX_HINTS = 40
-# Some 5,000 tokens: five times what the catalogue lets an item have, and far from any model's limit.
+# Some 5,000 tokens: five times what the catalog lets an item have, and far from any model's limit.
 _MAX_CHARACTERS = 20_000
 # Whatever could be read as one of our own tags, whitespace inside included.
 _TAG = re.compile(r"<(?=\s*/?\s*item)", re.IGNORECASE)

@@ -58,8 +58,8 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
         bedrock: A ``bedrock-runtime`` client without retries of its own, with connections for all workers.
         bedrock_for_timeout: Returns such a client whose calls end within that many seconds; None: ``bedrock`` is the
             only client.
-        queue: Where a dispatcher sends items; None: items are normalised here.
-        dead_letters: Where a worker sends what cannot be normalised.
+        queue: Where a dispatcher sends items; None: items are normalized here.
+        dead_letters: Where a worker sends what cannot be normalized.
         pacer: Shared by all calls of this process; None: calls are not paced.
         clock: The monotonic clock. It may bring the threads of the run (``bedrock_resilience.clock.ThreadsClock``).
         rng: The random part of delays and names; None: new ones of the system.

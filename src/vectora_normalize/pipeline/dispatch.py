@@ -1,4 +1,4 @@
-"""``MODE=queue``: the items of a run are sent to a queue, and workers normalise them."""
+"""``MODE=queue``: the items of a run are sent to a queue, and workers normalize them."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class ObjectKeys(msgspec.Struct, frozen=True):
 
     @property
     def items(self) -> str:
-        """The normalised items of the client and day."""
+        """The normalized items of the client and day."""
         return f"normalized/{self.client_id}/{self._day}/items.json"
 
     @property
@@ -83,7 +83,7 @@ def add_rows(
     clock: Clock = SYSTEM_CLOCK,
     rng: random.Random | None = None,
 ) -> int:
-    """Add rows to a stored list of rows, atomically; return the number of rows in the list afterwards.
+    """Add rows to a stored list of rows, atomically; return the number of rows in the list afterward.
 
     A row replaces a stored one with the same ``content_hash``. All other stored rows stay, even where they have fields
     that this version does not know. An object that is not a list of rows is replaced, and a copy of it is kept.

@@ -23,7 +23,7 @@ class MalformedMessageError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemMessage:
-    """One item to normalise. It lacks the client's names and language: the worker reads the configuration.
+    """One item to normalize. It lacks the client's names and language: the worker reads the configuration.
 
     Args:
         client_id: The client of the item.

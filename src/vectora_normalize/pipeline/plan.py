@@ -31,7 +31,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         client: The client's configuration.
         sources: The sources to read, in this order.
-        disabled: Keys of sources that were selected, but are disabled in the catalogue.
+        disabled: Keys of sources that were selected, but are disabled in the catalog.
         skipped: Keys of sources that were selected, but are not read: their ingestion mode is ``api`` or ``none``.
         window: The days whose items are wanted.
         scopes: The client's names by kind.
@@ -50,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientContext(msgspec.Struct, frozen=True):
-    """What the configuration says of the client whose items are normalised.
+    """What the configuration says of the client whose items are normalized.
 
     Args:
         client: The client's configuration.
@@ -85,7 +85,7 @@ def make_plan(request: RunRequest, config: ObjectStore, *, today: dt.date) -> Pl
         today: Day of the run, UTC.
 
     Raises:
-        RunRefusedError: The client is unknown or inactive, the event names a source that is not in the catalogue, or
+        RunRefusedError: The client is unknown or inactive, the event names a source that is not in the catalog, or
             the configuration is wrong.
         StoreError: The configuration could not be read.
     """
@@ -147,7 +147,7 @@ def _read(config: ObjectStore, key: str) -> bytes:
 
 
 def _no_sources_error(request: RunRequest, selection: catalog.Selection) -> RunRefusedError:
-    given = [f"{key}, disabled in the catalogue" for key in selection.disabled]
+    given = [f"{key}, disabled in the catalog" for key in selection.disabled]
     given += [f"{key}, whose ingestion_mode is not read" for key in selection.skipped]
     if request.sources is not None:
         return RunRefusedError(
@@ -158,7 +158,7 @@ def _no_sources_error(request: RunRequest, selection: catalog.Selection) -> RunR
     only = f" (it selects {'; '.join(given)})" if given else ""
     return RunRefusedError(
         ErrorType.INVALID_CONFIGURATION,
-        f"{catalog.client_key(request.client_id)}: source_config: selects no source that the catalogue enables{only}; "
+        f"{catalog.client_key(request.client_id)}: source_config: selects no source that the catalog enables{only}; "
         "required: at least one with ingestion_mode rss or html, by source_bouquets_enabled or sources_extra_enabled",
     )
 

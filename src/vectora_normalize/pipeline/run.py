@@ -58,7 +58,7 @@ _SDK_PACKAGES: Final = frozenset({"boto3", "botocore", "urllib3"})
 
 
 def run(request: RunRequest, dependencies: Dependencies, invocation: Invocation) -> RunSummary:
-    """Collect, normalise and store items; or send them to the workers, where the settings say so.
+    """Collect, normalize and store items; or send them to the workers, where the settings say so.
 
     Args:
         request: The parsed event.
@@ -69,8 +69,8 @@ def run(request: RunRequest, dependencies: Dependencies, invocation: Invocation)
         RunRefusedError: The request or the configuration is wrong (a 400), or another run is under way and the settings
             say not to share its work (a 409); nothing was written.
         StoreError: A bucket could not be read or written.
-        BatchInterrupted: Ctrl-C was pressed; what was normalised is stored.
-        Exception: A programming error in an item; what was normalised is stored.
+        BatchInterrupted: Ctrl-C was pressed; what was normalized is stored.
+        Exception: A programming error in an item; what was normalized is stored.
     """
     try:
         return _Run(request, dependencies, invocation).execute()

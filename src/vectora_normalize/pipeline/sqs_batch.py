@@ -1,4 +1,4 @@
-"""One batch of SQS messages: each item is normalised and stored, or its message is retried or dead-lettered."""
+"""One batch of SQS messages: each item is normalized and stored, or its message is retried or dead-lettered."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class SqsBatchProcessor:
         self._outcomes: list[ItemOutcome[RawItem, Normalized]] = []
 
     def process(self, messages: Sequence[QueuedMessage]) -> SqsBatchResult:
-        """Normalise the items of the messages; return the result of every message."""
+        """Normalize the items of the messages; return the result of every message."""
         for client_id, received in self._by_client(messages).items():
             try:
                 self._process_client(client_id, received, self._client_configs.get(client_id, self._dependencies))

@@ -33,7 +33,7 @@ class RunSummary:
         client_id: The client.
         items_ingested: Items of the run: those of the window, after filters and deduplication, and unfinished ones of
             earlier runs.
-        items_normalized: Those of them that are normalised now, whichever run paid for them.
+        items_normalized: Those of them that are normalized now, whichever run paid for them.
         seconds: Duration of the run.
         refusal: Why the answer is a 502; None where it is a 200.
         counts: Name to value, for the metrics.
@@ -109,9 +109,9 @@ def _rounded(value: float | None) -> float | None:
 
 
 def work_counts(work_list: WorkList, batch: Batch) -> dict[str, int]:
-    """Return where the normalised items came from, and how many items were not normalised by this run.
+    """Return where the normalized items came from, and how many items were not normalized by this run.
 
-    ``invoked`` + ``reused`` + ``joined`` are the items that are normalised: paid for by this run, by an earlier one, by
+    ``invoked`` + ``reused`` + ``joined`` are the items that are normalized: paid for by this run, by an earlier one, by
     one at the same time. ``queued`` were sent to workers. ``resumed`` were not finished by earlier runs, whatever
     their outcome in this one. For ``given_up`` no request is sent any more.
     """

@@ -42,7 +42,7 @@ class WorkList(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def to_normalize(self) -> tuple[RawItem, ...]:
-        """The items that are to be normalised."""
+        """The items that are to be normalized."""
         return tuple(item for item in self.items if item.content_hash not in self.given_up)
 
     @property

@@ -65,7 +65,7 @@ _MAX_EXAMPLE_LENGTH = 200  # characters of a title or a message in the report
 _SUMMARY_WORDS = 50  # of an excerpt that is long enough as a summary
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?![a-z])")
 _TITLE_WORD = re.compile(r"\w{4,}")
-_MIN_TITLE_WORDS = 4  # words of a title by which its article is recognised
+_MIN_TITLE_WORDS = 4  # words of a title by which its article is recognized
 _TRUNCATED_TITLE = re.compile(r"\s*(?:\u2026|\.\.\.|\[\u2026\]|\[\.\.\.\])\Z")
 _ENDS_SENTENCE = (".", "!", "?", ":", "\u2026", "\u3002")
 
@@ -153,7 +153,7 @@ class SourceReport:
 
     Args:
         source_key: The key of the source.
-        url: The fetched URL, redacted; empty where the catalogue gives none.
+        url: The fetched URL, redacted; empty where the catalog gives none.
         failure: Why the source gave no items; None where its document was parsed.
         message: The failure as a sentence; empty where the document was parsed.
         problems: One sentence for each defect of a document that was parsed.
@@ -334,7 +334,7 @@ def _count_articles(drafts: Iterable[Draft]) -> ArticleCounts:
 
 
 def _missing_url(source: Source) -> SourceResult:
-    message = f"the catalogue gives no URL for ingestion_mode {source.ingestion_mode}"
+    message = f"the catalog gives no URL for ingestion_mode {source.ingestion_mode}"
     return SourceResult(source=source, failure=FetchErrorKind.MISSING_URL, message=message)
 
 

@@ -9,7 +9,7 @@ class FetchErrorKind(StrEnum):
     """Why a source gave no items; ``failure`` in the run report."""
 
     MISSING_URL = "missing_url"
-    """The catalogue gives no URL for the source's ingestion mode."""
+    """The catalog gives no URL for the source's ingestion mode."""
     INVALID_URL = "invalid_url"
     """Not an absolute http or https URL of the accepted form."""
     BLOCKED_ADDRESS = "blocked_address"

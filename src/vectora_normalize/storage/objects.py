@@ -256,7 +256,7 @@ class FolderStore:
 
     @contextlib.contextmanager
     def _temporary(self, path: Path, body: bytes) -> Generator[Path]:
-        """Yield a hidden file beside ``path`` with that body; it is removed afterwards unless it was renamed."""
+        """Yield a hidden file beside ``path`` with that body; it is removed afterward unless it was renamed."""
         temporary = path.with_name(f".put-{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ _MAX_QUOTED_CHARACTERS: Final = 400
 _TAGGED: Final = re.compile(r"<(?P<tag>[A-Za-z][\w.-]*)(?:\s[^<>]*)?>(?P<body>.*?)</(?P=tag)\s*>", re.DOTALL)
 _FENCED: Final = re.compile(r"^(?P<fence>`{3}|\"{3}|-{3,})[^\n]*\n(?P<body>.*?)^(?P=fence)", re.DOTALL | re.MULTILINE)
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>")
-# A labelled list of the prompt around it: ``companies: Acme; Emca``, or bullets below a label.
+# A labeled list of the prompt around it: ``companies: Acme; Emca``, or bullets below a label.
 _LABELLED: Final = re.compile(r"\W*(?P<label>[^\n:.!?,]{2,60}?)\W*:[ \t]*(?P<rest>.*)")
 _BULLET: Final = re.compile(r"\s*(?:[-*•]|\d+[.)])\s+(?P<rest>\S.*)")
 
@@ -56,7 +56,7 @@ _DATE: Final = re.compile(
     r"|([A-Z][a-z]{2,8})\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4}))"  # May 3, 2026
 )
 _MONTHS: Final = "janfebmaraprmayjunjulaugsepoctnovdec"
-_ORDINARY: Final = frozenset(  # function words, and those that are only capitalised where a sentence begins
+_ORDINARY: Final = frozenset(  # function words, and those that are only capitalized where a sentence begins
     """a about after all also an and any are as at be because but by call can could did do does for from get give had
     has have he hello her his how i if in into is it its last many me more much my new no not of on one or our out
     please she since so some such tell than thank that the their them then there these they this those to two up us use
@@ -71,7 +71,7 @@ _FORMATS: Final = {  # a pattern of such a value in a text, and the value where 
     "uri": (r"https?://[^\s<>\"']+[^\s<>\"'.,;)]", "https://example.com/"),
     "uuid": (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "00000000-0000-0000-0000-000000000000"),
 }
-# Words of a property to the shape of such names, where they have one; other names are capitalised words. Substances end
+# Words of a property to the shape of such names, where they have one; other names are capitalized words. Substances end
 # in the stems of international non-proprietary names (WHO, "The use of stems").
 _SHAPES: Final = {
     "compan": r"(?:[A-Z][\w-]* ){1,4}(?:AB|AG|Corporation|GmbH|Group|Inc|Institute|Labs|Ltd|Pharma|SA|SE|University)\b",
@@ -120,7 +120,7 @@ def _tool(conversation: Conversation, text: str) -> Tool | None:
 
 
 def _material(conversation: Conversation) -> tuple[str, dict[str, list[str]]]:
-    """The text to read, and the labelled lists of the prompt around it: label to members."""
+    """The text to read, and the labeled lists of the prompt around it: label to members."""
     message = conversation.last_user_message.text
     delimited = [*_TAGGED.finditer(message)] or [*_FENCED.finditer(message)]
     text = delimited[-1]["body"] if delimited else message
@@ -300,7 +300,7 @@ class _Filler:
     def _score(self, option: str, description: str = "") -> float:
         """How well the text matches an option: 2 for all of its own words, 1 for each word that the prompt adds.
 
-        A description (``regulatory: approval, submission; ...``) and the labelled lists of the prompt add words.
+        A description (``regulatory: approval, submission; ...``) and the labeled lists of the prompt add words.
         """
         own = _stems(option)
         explained = re.search(rf"\b{re.escape(option)}\b[\"'`]*\s*[:=(]\s*([^;\n)]*)", description)

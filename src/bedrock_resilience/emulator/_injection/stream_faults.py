@@ -136,7 +136,7 @@ class StreamWithoutStop(StreamFault):
 
 @dataclass(frozen=True, slots=True)
 class StreamException(InjectedFault):
-    """A modelled exception replaces the rest of a stream.
+    """A modeled exception replaces the rest of a stream.
 
     Attributes:
         exception: Its name as streams spell it: ``throttlingException``.
@@ -168,7 +168,7 @@ class StreamException(InjectedFault):
 
 @dataclass(frozen=True, slots=True)
 class StreamError(InjectedFault):
-    """An error frame, whose code is not modelled, replaces the rest of a stream."""
+    """An error frame, whose code is not modeled, replaces the rest of a stream."""
 
     code: str = "InternalFailure"
     message: str = "The stream broke off."

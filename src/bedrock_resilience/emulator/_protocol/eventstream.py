@@ -28,7 +28,7 @@ def event(name: str, payload: JsonObject) -> bytes:
 
 
 def exception(name: str, message: str) -> bytes:
-    """The frame of a modelled exception; its name begins in lower case: ``throttlingException``."""
+    """The frame of a modeled exception; its name begins in lower case: ``throttlingException``."""
     headers = {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}
     return frame(headers, encode({"message": message}))
 

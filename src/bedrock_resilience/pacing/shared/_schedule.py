@@ -99,7 +99,7 @@ class PaceSchedule(Protocol):
         ...
 
     def book(self, pace: SharedPace, now: float, costs: Sequence[Cost]) -> tuple[SharedPace, list[float]]:
-        """Book requests; return the pace afterwards, and when each may be sent."""
+        """Book requests; return the pace afterward, and when each may be sent."""
         ...
 
     def observe(self, pace: SharedPace, now: float, outcome: RequestOutcome) -> SharedPace:
@@ -147,7 +147,7 @@ class RateLimits(NamedTuple):
         """Book requests, in this order, behind everything that is booked already.
 
         Returns:
-            The pace afterwards, and the instants at which the requests may be sent. These are fewer than the costs
+            The pace afterward, and the instants at which the requests may be sent. These are fewer than the costs
             where the rest would have to wait for longer than ``MAX_AHEAD_SECONDS``.
         """
         factor = pace.factor_at(now)

@@ -22,7 +22,7 @@ class SmokeTestResult:
 
     Args:
         items_ingested: The items in the window of the event.
-        items_normalized: Those of them that are normalised.
+        items_normalized: Those of them that are normalized.
         seconds: Duration of the run.
     """
 
@@ -31,7 +31,7 @@ class SmokeTestResult:
     seconds: float
 
     def __str__(self) -> str:
-        return f"answer 200: {self.items_normalized} of {self.items_ingested} items normalised in {self.seconds:.1f} s"
+        return f"answer 200: {self.items_normalized} of {self.items_ingested} items normalized in {self.seconds:.1f} s"
 
     @property
     def note(self) -> str | None:
@@ -39,7 +39,7 @@ class SmokeTestResult:
         if self.items_ingested == 0:
             return "no item was in the window, so no request was sent to Bedrock; an event with more days tests more"
         if self.items_normalized < self.items_ingested:
-            return "not every item was normalised; the run report in the data bucket says why"
+            return "not every item was normalized; the run report in the data bucket says why"
         return None
 
 

@@ -36,7 +36,7 @@ _THROTTLING: Final = "ThrottlingException"
 _FAULT_NAMES: Final = {_THROTTLING: Fault.THROTTLING.value}  # log lines have AWS's error codes
 # Of vectora_normalize.normalize.batch; older versions wrote it in French.
 _BATCH: Final = re.compile(
-    r"(?:Normalised|Normalisation termin\S{1,6}e)\s{0,2}: "
+    r"(?:Normali[sz]ed|Normalisation termin\S{1,6}e)\s{0,2}: "
     r"(?P<succeeded>\d+) (?:succeeded|succ\S{1,6}s), (?P<failed>\d+) (?:failed|\S{1,6}checs)"
     r"(?:, (?P<unstarted>\d+) not started)?"
 )
@@ -65,7 +65,7 @@ class RunNumbers:
         attempts: Requests sent to Bedrock; None where it is not known.
         retries: Attempts after the first of their call.
         throttles: Attempts that were answered with 429.
-        submitted: Items to be normalised; None where it is not known.
+        submitted: Items to be normalized; None where it is not known.
         failed: Items that failed for good.
         seconds: Duration of the run; None where it is not known.
         asked_items: Items for which the run asked Bedrock; None where only those submitted are known.

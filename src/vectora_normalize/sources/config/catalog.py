@@ -1,7 +1,7 @@
-"""Client configurations and the source catalogue: YAML files to frozen values, and the selection of a run's sources.
+"""Client configurations and the source catalog: YAML files to frozen values, and the selection of a run's sources.
 
 Real files have many more sections (matching, scoring, newsletter). Unknown keys are not faults: the run report lists
-each once. Neither are mistakes in parts of the catalogue that a run does not use: they are warnings.
+each once. Neither are mistakes in parts of the catalog that a run does not use: they are warnings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CATALOG_KEY: Final = "canonical/sources/source_catalog.yaml"
-"""Object key of the catalogue, in ``CONFIG_BUCKET``."""
+"""Object key of the catalog, in ``CONFIG_BUCKET``."""
 
 DEFAULT_MAX_CONTENT_LENGTH: Final = 20_000
 """Characters of an item's text that are kept where its source sets no limit."""
@@ -90,7 +90,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """One source of the catalogue.
+    """One source of the catalog.
 
     Args:
         source_key: The unique name.
@@ -122,7 +122,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """The URL to fetch; empty where the catalogue gives none for the ingestion mode.
+        """The URL to fetch; empty where the catalog gives none for the ingestion mode.
 
         The listing of a source without ``html_url`` is its home page.
         """
@@ -130,7 +130,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalog(msgspec.Struct, frozen=True):
-    """The source catalogue.
+    """The source catalog.
 
     Args:
         sources: Source key to source, also of sources with faults.
@@ -154,9 +154,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         sources: The sources to read, in the order of the configuration, without duplicates.
-        disabled: Keys of selected sources that the catalogue disables.
+        disabled: Keys of selected sources that the catalog disables.
         skipped: Keys of selected sources whose ingestion mode is ``api`` or ``none``.
-        warnings: The faults of the parts of the catalogue that the run does not use, and one line for the sources that
+        warnings: The faults of the parts of the catalog that the run does not use, and one line for the sources that
             are skipped.
     """
 
@@ -203,7 +203,7 @@ def parse_client_config(data: bytes, file: str) -> ClientConfig:
 
 
 def parse_catalog(data: bytes, file: str = CATALOG_KEY) -> Catalog:
-    """Return the source catalogue; the faults of an entry concern only the runs that select it.
+    """Return the source catalog; the faults of an entry concern only the runs that select it.
 
     Args:
         data: The content of the file.
@@ -257,11 +257,11 @@ def select_sources(config: ClientConfig, catalog: Catalog, override: Sequence[st
 
     Args:
         config: The client, with its bouquets and extra sources.
-        catalog: The catalogue.
+        catalog: The catalog.
         override: The ``sources`` of the event, which replace the client's selection.
 
     Raises:
-        RunRefusedError: UNKNOWN_SOURCE: the event names a source that is not in the catalogue.
+        RunRefusedError: UNKNOWN_SOURCE: the event names a source that is not in the catalog.
         ConfigurationError: The client's configuration, or one of its bouquets, names such a source; or the entry of a
             source or bouquet that the run uses has a fault.
     """
@@ -319,7 +319,7 @@ def _unknown(field: str, names: Iterable[str], known: Iterable[str]) -> list[str
     unknown = [name for name in names if name not in accepted]
     if not unknown:
         return []
-    listed = ", ".join(accepted[:_MAX_LISTED_NAMES]) or "none; the catalogue is empty"
+    listed = ", ".join(accepted[:_MAX_LISTED_NAMES]) or "none; the catalog is empty"
     return [f"{field}: got {show(unknown)}; accepted: {listed}"]
 
 

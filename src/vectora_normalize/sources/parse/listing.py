@@ -32,7 +32,7 @@ _MIN_TITLE_WORDS: Final = 3
 _MIN_TITLE_LENGTH: Final = 20  # characters
 _MIN_TITLE_LENGTH_WITHOUT_SPACES: Final = 8  # characters, in scripts like Japanese
 _MAX_TITLE_LENGTH: Final = 300  # characters
-_MAX_CONTAINER_LENGTH: Final = 6_000  # characters; a larger element has further articles that were not recognised
+_MAX_CONTAINER_LENGTH: Final = 6_000  # characters; a larger element has further articles that were not recognized
 _MAX_ITEM_LENGTH: Final = 2_000  # characters
 _MAX_LEVELS_TO_HEADING: Final = 4
 # Nodes of an element that is searched once for each link in it; without a limit the time is quadratic in the page.
@@ -263,7 +263,7 @@ def _date_in_container(tree: DocumentTree, candidate: _Candidate, read_date: Rea
 
 
 def _find_dates_in_gaps(tree: DocumentTree, candidates: Sequence[_Candidate], read_date: ReadDate) -> None:
-    """Set dates from the gaps: the nodes between a container and its neighbours under the same parent."""
+    """Set dates from the gaps: the nodes between a container and its neighbors under the same parent."""
     rows: dict[int, list[_Candidate]] = {}
     for candidate in candidates:
         rows.setdefault(tree.parents[candidate.container], []).append(candidate)

@@ -2,7 +2,7 @@
 
 The input of the tree builders is written here, token by token, so a page cannot make it deep, wide or unusual. Of a
 listing, only elements that structure it are kept, and of their attributes only ``href`` and ``datetime``. Of an
-article, the names of classes and the like are kept as well, by which the extraction recognises navigation and comments.
+article, the names of classes and the like are kept as well, by which the extraction recognizes navigation and comments.
 """
 
 from __future__ import annotations

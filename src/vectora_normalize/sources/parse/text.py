@@ -29,7 +29,7 @@ _INVISIBLE = (
 _PRIVATE_AND_NONCHARACTERS = "\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U0010ffff"
 _REMOVED: Final = re.compile(f"[{_CONTROL}{_INVISIBLE}{_PRIVATE_AND_NONCHARACTERS}]+")
 _SPACE: Final = re.compile(r"[\s\u2800]+")  # U+2800, the braille pattern without dots, looks like a space
-# Combining marks are neither word characters nor space. Normalisation sorts them by insertion, which is quadratic in
+# Combining marks are neither word characters nor space. Normalization sorts them by insertion, which is quadratic in
 # the length of the sequence; the Stream-Safe Text Format of Unicode (UAX #15) allows 30.
 _MARKS: Final = re.compile(r"[^\w\s]{31,}")
 _MAX_MARKS = 30

@@ -146,7 +146,7 @@ class TestErrorOf:
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             error_of(Fault.CANCELLED)
         assert str(refused.value) == (
-            f"error_of: fault: got {Fault.CANCELLED!r}; accepted: every Fault but CANCELLED, which is not a failure"
+            f"error_of: fault: got {Fault.CANCELLED!r}; accepted: every Fault but ``CANCELLED``, which is not a failure"
         )
 
 

@@ -151,7 +151,7 @@ def test_the_summary_has_a_row_for_each_number() -> None:
     assert [" ".join(line.split()) for line in written(console).splitlines()] == [
         "sources 1",
         "items ingested 9",
-        "normalised 8",
+        "normalized 8",
         "failed 0",
         "attempts 11",
         "throttles 2",
@@ -178,7 +178,7 @@ def test_items_of_other_runs_are_counted_separately() -> None:
     console.print(output.summary_table(summary_of(run_report)))
     lines = [" ".join(line.split()) for line in written(console).splitlines()]
     assert "items ingested 9 (2 left by earlier runs)" in lines
-    assert "normalised 8 (5 answered before, 1 answered by another run)" in lines
+    assert "normalized 8 (5 answered before, 1 answered by another run)" in lines
 
 
 def test_the_first_failures_are_named_and_the_rest_is_counted() -> None:

@@ -54,7 +54,7 @@ def test_a_local_run_ends_with_its_table(small: Path, tmp_path: Path) -> None:
     result = call("run", "--local", small, "--out", tmp_path / "out")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    for row in ("press__one 3 3", "sources 1", "items ingested 3", "normalised 3", "failed 0", "attempts 3"):
+    for row in ("press__one 3 3", "sources 1", "items ingested 3", "normalized 3", "failed 0", "attempts 3"):
         assert row in lines
     for row in ("throttles 0", "retry rate 0.0 %"):
         assert row in lines
@@ -142,7 +142,7 @@ def test_verbose_prints_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_verbose_logs_more(small: Path, tmp_path: Path) -> None:
     result = call("run", "--local", small, "--out", tmp_path / "out", "-v")
-    assert "INFO Normalised: 3 succeeded, 0 failed" in result.stderr
+    assert "INFO Normalized: 3 succeeded, 0 failed" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_verbose_logs_more(small: Path, tmp_path: Path) -> None:
         (KeyboardInterrupt(), "interrupted\n"),
         (
             BatchInterrupted(BatchReport(())),
-            "interrupted; what was normalised is stored: 0 of 0 items had succeeded\n",
+            "interrupted; what was normalized is stored: 0 of 0 items had succeeded\n",
         ),
     ],
 )

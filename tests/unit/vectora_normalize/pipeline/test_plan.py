@@ -112,7 +112,7 @@ def test_an_inactive_client_is_refused(config: FolderStore) -> None:
 def test_sources_that_are_all_disabled_are_refused(config: FolderStore) -> None:
     refused = refusal(config, sources=("idle",))
     assert refused.error_type is ErrorType.UNKNOWN_SOURCE
-    assert str(refused).startswith("sources: got idle, disabled in the catalogue")
+    assert str(refused).startswith("sources: got idle, disabled in the catalog")
 
 
 def test_sources_that_are_not_read_are_skipped_with_a_warning(config: FolderStore) -> None:
@@ -126,7 +126,7 @@ def test_sources_that_are_not_read_are_skipped_with_a_warning(config: FolderStor
     assert refused.error_type is ErrorType.UNKNOWN_SOURCE
     assert "two, whose ingestion_mode is not read" in str(refused)
     configure(config, small="client_profile: {client_id: small}\nsource_config: {sources_extra_enabled: [idle]}")
-    assert "(it selects idle, disabled in the catalogue)" in str(refusal(config))
+    assert "(it selects idle, disabled in the catalog)" in str(refusal(config))
 
 
 def test_what_the_files_say_and_nobody_reads_is_in_the_plan(config: FolderStore) -> None:

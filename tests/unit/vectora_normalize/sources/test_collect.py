@@ -206,7 +206,7 @@ def test_a_source_without_a_url_is_not_fetched() -> None:
     ingested = ingest([source("a", ingestion_mode="html"), source("b")], WEEK, ALL, fetcher)
     assert fetcher.requested_urls == ["https://b.example/feed"]
     assert ingested.sources[0].failure is FetchErrorKind.MISSING_URL
-    assert ingested.sources[0].message == "the catalogue gives no URL for ingestion_mode html"
+    assert ingested.sources[0].message == "the catalog gives no URL for ingestion_mode html"
     assert ingested.sources[0].url == ""
     assert len(ingested.items) == 1
 

@@ -16,7 +16,7 @@ GOOD = succeeded(client_id="lai_weekly", items_ingested=12, items_normalized=12,
 def test_the_answer_of_a_successful_run_is_accepted() -> None:
     result = check_answer(GOOD)
     assert result == SmokeTestResult(items_ingested=12, items_normalized=12, seconds=30.5)
-    assert str(result) == "answer 200: 12 of 12 items normalised in 30.5 s"
+    assert str(result) == "answer 200: 12 of 12 items normalized in 30.5 s"
     assert result.note is None
 
 

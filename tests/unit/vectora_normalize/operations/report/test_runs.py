@@ -81,7 +81,7 @@ def test_items_that_were_queued_were_submitted() -> None:
 
 
 def test_lines_add_up_to_a_run() -> None:
-    given_lines = (RETRY, RETRY, RETRY, ABANDONED, "Normalised: 9 succeeded, 1 failed, 2 not started")
+    given_lines = (RETRY, RETRY, RETRY, ABANDONED, "Normalized: 9 succeeded, 1 failed, 2 not started")
     (run,) = of_lines(*lines(*given_lines))
     assert replace(run, stats=None) == RunNumbers(
         request_id="r-1",
@@ -142,7 +142,7 @@ def test_items_queued_for_workers_do_not_count_as_unstarted() -> None:
         (
             "ThrottlingException (attempt 1/4). Retrying in 0.52s...",
             "ThrottlingException - failed after 4 attempts. Giving up the Bedrock call.",
-            "Normalised: 3 succeeded, 1 failed, 0 not started",
+            "Normalized: 3 succeeded, 1 failed, 0 not started",
         ),
     ],
 )
@@ -204,7 +204,7 @@ def test_a_timeout_is_read_from_lambda_s_own_line() -> None:
         {"_aws": {}, "Attempts": "1", "Retries": True, "Throttles": [1, 2], "ItemsFailed": float("inf")},
         {"bedrock": {"attempts": 1}, "seconds": {}},
         {"bedrock": [1], "seconds": 2},
-        {"message": "12 of 12 items normalised", "request_id": "r-1"},
+        {"message": "12 of 12 items normalized", "request_id": "r-1"},
         {"message": "START RequestId: x"},
     ],
 )

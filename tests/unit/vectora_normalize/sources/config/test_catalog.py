@@ -280,7 +280,7 @@ def test_all_unknown_names_in_the_configuration_are_listed() -> None:
         "source_config.sources_extra_enabled: got ['x']; accepted: a",
         f"{CATALOG_KEY}: bouquet broken: source_keys: got ['gone']; accepted: a",
     )
-    with pytest.raises(ConfigurationError, match="accepted: none; the catalogue is empty"):
+    with pytest.raises(ConfigurationError, match="accepted: none; the catalog is empty"):
         select_sources(config, Catalog({}, {"nope": (), "broken": ()}))
 
 
