@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv-dev/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test fast nightly suite thorough simulation lint format types docs bench clients conformance surface mutation lock newest audit sbom ci clean
+.PHONY: help test fast nightly suite thorough simulation lint format types docs bench clients conformance surface reference mutation lock newest audit sbom ci clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -57,6 +57,9 @@ docs: $(BIN)/pytest  ## build the site into site/
 
 surface: $(BIN)/pytest  ## record the public surface after a change of it
 	PYTHONPATH=tests $(BIN)/python -m support.surface
+
+reference: $(BIN)/pytest  ## write the pages of docs/reference that are made of the code
+	PYTHONPATH=tests $(BIN)/python -m support.reference
 
 bench: $(BIN)/pytest  ## run all benchmarks
 	$(BIN)/python -m benchmarks.core

@@ -38,6 +38,7 @@ _ADMONITION: Final = re.compile(r"^\s*(?:!!!|\?\?\?\+?|===)\s*[\w-]*\s*\"?")
 _SECTION: Final = re.compile(r"^\s*(?:Args|Attributes|Example|Examples|Note|Raises|Returns|Yields|Warns):\s*$")
 _ENTRY: Final = re.compile(r"^\s*(?:\*{0,2}[A-Za-z_][\w.]*(?:\[[^\]]*\])?(?: \([^)]*\))?|\x00+):\s")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[)\"*_]*\s+(?=[\"(*_]*(?:[A-Z0-9\x00]))|\x01")
+_CODE_LIST: Final = re.compile(r"\x00+(?:(?:,|,? and|,? or)?\s+\x00+)+")
 _DIRECTIVE: Final = re.compile(r"#\s*(?:noqa|type:|pyright:|pragma:|!)")
 _LOG_METHODS: Final = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "echo", "print"})
 _HELP_ARGUMENTS: Final = frozenset({"help", "epilog", "short_help", "description"})
@@ -314,7 +315,8 @@ def _check_unit(path: str, unit: Unit, style: Style) -> Iterator[Finding]:
 def _check_length(path: str, unit: Unit, style: Style) -> Iterator[Finding]:
     offset = 0
     for sentence in _SENTENCE_END.split(unit.text):
-        words = sum(bool(re.search(r"[\w\x00]", word)) for word in sentence.split())
+        counted = _CODE_LIST.sub("\x00", sentence)  # a list of names is read as one
+        words = sum(bool(re.search(r"[\w\x00]", word)) for word in counted.split())
         offset = unit.text.find(sentence, offset)
         if words > style.max_words:
             beginning = " ".join(_shown(sentence).split()[:6])

@@ -21,7 +21,7 @@ RECORD = Path(__file__).parents[1] / "surface.txt"
 # Characters of a default in a signature.
 _MAX_DEFAULT = 60
 # Modules that need a package which the record must not depend on.
-_OPTIONAL = {"bedrock_resilience.testing.strategies", "bedrock_resilience.testing.plugin"}
+OPTIONAL = {"bedrock_resilience.testing.strategies", "bedrock_resilience.testing.plugin"}
 
 
 def modules() -> list[str]:
@@ -42,7 +42,7 @@ def record() -> str:
     lines: list[str] = []
     for module in modules():
         lines.append(f"{module}")
-        if module in _OPTIONAL:
+        if module in OPTIONAL:
             continue
         for name in names(module):
             thing = getattr(importlib.import_module(module), name)

@@ -99,6 +99,7 @@ def test_every_rule_has_a_case() -> None:
         "# `Retrier` and Step Functions",
         "| We |".replace("We", "`we`"),
         "Mean of 2 ms. A " + "long sentence " * 17 + ".",
+        "The codes are " + "`code`, " * 40 + "and `code`.",
         "- One item of many words " + "a word " * 8 + "\n- another item with " + "one word " * 10,
     ],
 )

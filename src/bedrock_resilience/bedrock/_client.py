@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 # Converse sends nothing until the generation is complete, so the read timeout, in seconds, bounds a whole generation.
 # 1,000 tokens take about 20 s. botocore's default of 60 s can cut a slow generation, which is billed all the same.
 DEFAULT_READ_TIMEOUT: Final = 120.0
-DEFAULT_CONNECT_TIMEOUT: Final = 5.0  # seconds
+"""Seconds that a client waits for the next byte of a response."""
+
+DEFAULT_CONNECT_TIMEOUT: Final = 5.0
+"""Seconds that a client waits for a connection."""
 
 # The attempts of a retry mode where a client sets no number. botocore's default mode is "legacy" before 1.44, then
 # "standard".
