@@ -82,9 +82,11 @@ conformance: $(BIN)/pytest  ## run the tables of failures with every client, in 
 mutation: $(BIN)/pytest  ## change the deciding modules in small ways; a test must fail each time (hours; MODULES=PATTERN for some)
 	$(BIN)/python .ci/mutation.py $(MODULES)
 
-lock: $(BIN)/pytest  ## write the newest versions of all dependencies to lock.txt
+lock: $(BIN)/pytest  ## write the newest versions to lock.txt, and those of the Lambda with their hashes to infra/requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev \
 	  --custom-compile-command 'make lock' --output-file lock.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra normalize --constraint lock.txt --generate-hashes \
+	  --no-annotate --custom-compile-command 'make lock' --output-file infra/requirements.txt pyproject.toml
 
 newest:  ## run all tests without the lock, with the newest version of every dependency
 	$(PYTHON) -m venv --clear .venv-newest

@@ -5,7 +5,7 @@ $environment = if ($args.Count -gt 0) { $args[0] } else { "dev" }
 $options = @($args | Select-Object -Skip 1)
 Push-Location (Join-Path $PSScriptRoot "..")
 try {
-    vectora-normalize package
+    vectora-normalize package --requirements infra/requirements.txt
     if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
     vectora-normalize deploy --env $environment $options
     exit $LASTEXITCODE

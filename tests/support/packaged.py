@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from support.environment import MACHINE_ENVIRONMENT
 from support.installed import started
+from support.pages import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,8 @@ PLATFORM = f"manylinux2014_{platform.machine()}"
 
 def package(out: Path) -> Path:
     """A package for this interpreter and machine, from the package index."""
-    options = ["--out", str(out), "--python", PYTHON, "--platform", PLATFORM]
+    pinned = ROOT / "infra" / "requirements.txt"
+    options = ["--out", str(out), "--python", PYTHON, "--platform", PLATFORM, "--requirements", str(pinned)]
     started([*COMMAND, "package", *options], environment=dict(MACHINE_ENVIRONMENT), cwd=out.parent)
     return out
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import pytest
 
 
+_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+
+
 def make_wheel(
     folder: Path,
     name: str,
@@ -36,7 +39,7 @@ def make_wheel(
     wheel = folder / f"{module}-{version}-{tag}.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, text in {**contents, f"{notes}/RECORD": record}.items():
-            archive.writestr(path, text)
+            archive.writestr(zipfile.ZipInfo(path, _TIMESTAMP), text)  # the same wheel is the same bytes
     return wheel
 
 

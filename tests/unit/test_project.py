@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 
 import bedrock_resilience
 from support.pages import ROOT
+from vectora_normalize.operations.package import Target
+from vectora_normalize.operations.package.dependencies import pinned_requirements, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -188,6 +190,14 @@ def test_the_lock_has_a_version_for_every_declared_requirement() -> None:
         locked = versions.get(canonical(requirement.name), [])
         assert locked, requirement
         assert all(version in requirement.specifier for version in locked), requirement
+
+
+def test_the_requirements_of_the_package_are_those_of_the_lock_with_hashes() -> None:
+    for python in ("3.11", "3.12", "3.13", "3.14"):
+        lines = pinned_requirements(ROOT / "infra" / "requirements.txt", Target(python))
+        assert {line.partition(" ")[0] for line in lines} <= {line.partition(" ")[0] for line in LOCK}
+        names = {canonical(line) for line in lines}
+        assert {canonical(text) for text in requirements(Target(python))} <= names
 
 
 def test_only_lower_bounds_are_asked_of_users() -> None:

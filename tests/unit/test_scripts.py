@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BASH = ROOT / "scripts" / "redeploy-ingest-normalize.sh"
 POWERSHELL = ROOT / "scripts" / "redeploy-ingest-normalize.ps1"
+PACKAGE = "package --requirements infra/requirements.txt"
 # A command that writes down what it was called with, and fails where it is told to.
 RECORDER = """#!/bin/sh
 echo "$PWD: $*" >> "$CALLS"
@@ -46,11 +47,14 @@ def called(tmp_path: Path, *arguments: str, fails: str = "") -> tuple[int, list[
 def test_it_packages_and_deploys_from_the_root_of_the_clone(
     arguments: tuple[str, ...], deploy: str, tmp_path: Path
 ) -> None:
-    assert called(tmp_path, *arguments) == (0, [f"{ROOT}: package", f"{ROOT}: {deploy}"])
+    assert called(tmp_path, *arguments) == (
+        0,
+        [f"{ROOT}: {PACKAGE}", f"{ROOT}: {deploy}"],
+    )
 
 
 def test_what_could_not_be_packaged_is_not_deployed(tmp_path: Path) -> None:
-    assert called(tmp_path, fails="package") == (1, [f"{ROOT}: package"])
+    assert called(tmp_path, fails="package") == (1, [f"{ROOT}: {PACKAGE}"])
 
 
 def test_a_deployment_that_failed_is_a_failure(tmp_path: Path) -> None:
@@ -62,7 +66,10 @@ def test_both_shells_are_given_the_same_commands() -> None:
         lines = re.findall(r"^ *(vectora-normalize .*)$", script.read_text("utf-8"), re.MULTILINE)
         return [line.replace(environment, "ENV").replace(options, "OPTIONS") for line in lines]
 
-    expected = ["vectora-normalize package", "vectora-normalize deploy --env ENV OPTIONS"]
+    expected = [
+        f"vectora-normalize {PACKAGE}",
+        "vectora-normalize deploy --env ENV OPTIONS",
+    ]
     assert commands(BASH, '"${1:-dev}"', '"${@:2}"') == expected
     assert commands(POWERSHELL, "$environment", "$options") == expected
 

@@ -28,10 +28,15 @@ def package(
         list[str] | None,
         typer.Option(metavar="TAG", help=f"Platform tag of acceptable wheels; may be repeated. Default: {PLATFORM}."),
     ] = None,
-    constraint: Annotated[
+    requirements: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Constraints file for pip, such as the .txt beside an earlier package."),
+        typer.Option(
+            metavar="FILE",
+            help="Install exactly the versions and hashes of this file: infra/requirements.txt, or the .txt beside an "
+            "earlier package. Default: the newest versions.",
+        ),
     ] = None,
+    constraint: Annotated[Path | None, typer.Option(metavar="FILE", help="Constraints file for pip.")] = None,
     without_boto3: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--without-boto3", help="Do not include boto3; the function uses that of its runtime.")
     ] = False,
@@ -45,7 +50,9 @@ def package(
 
     try:
         target = Target(python, tuple(platform or [PLATFORM]))
-        built = build_package(out, target, with_boto3=not without_boto3, constraint=constraint)
+        built = build_package(
+            out, target, with_boto3=not without_boto3, constraint=constraint, requirements=requirements
+        )
     except (PackagingError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(_FAILED) from None
@@ -66,7 +73,12 @@ def _show(built: Package) -> None:
     for name, size in list(archive.unzipped_by_name.items())[:_MAX_SHOWN]:
         table.add_row(f"  {name}", _megabytes(size))
     console.print(table)
-    for line in (f"for {built.target}", f"sha256 {archive.sha256}", f"versions {built.constraints}", f"{archive.path}"):
+    for line in (
+        f"for {built.target}",
+        f"sha256 {archive.sha256}",
+        f"versions {built.requirements}",
+        f"{archive.path}",
+    ):
         console.print(line, markup=False, soft_wrap=True)
 
 

@@ -58,35 +58,48 @@ class Package:
         archive: The zip.
         target: The runtime and the machine that it is for.
         versions: Name and version of each distribution in it, this one included.
-        constraints: The file beside the zip that has these versions as constraints for pip.
+        requirements: The file beside the zip with these versions and the hashes of their wheels.
     """
 
     archive: Archive
     target: Target
     versions: Mapping[str, str]
-    constraints: Path
+    requirements: Path
 
 
-def build_package(out: Path, target: Target, *, with_boto3: bool = True, constraint: Path | None = None) -> Package:
-    """Build the zip, and beside it a file with the versions of the dependencies.
+def build_package(
+    out: Path,
+    target: Target,
+    *,
+    with_boto3: bool = True,
+    constraint: Path | None = None,
+    requirements: Path | None = None,
+) -> Package:
+    """Build the zip, and beside it a file with the versions of the dependencies and the hashes of their wheels.
 
     Args:
         out: The zip; the versions are written to a file of the same name that ends in ``.txt``.
         target: The runtime and the machine that it is for.
         with_boto3: Whether boto3 and botocore are included; otherwise the function uses those of its runtime, which
             AWS updates at any time.
-        constraint: A constraints file for pip; that of an earlier package reproduces the same bytes.
+        constraint: A constraints file for pip.
+        requirements: A file with all versions and hashes; pip installs exactly these wheels. That of an earlier package
+            reproduces the same bytes.
 
     Raises:
-        PackagingError: A wheel is missing, pip failed, or the package is larger than Lambda allows.
+        PackagingError: A wheel is missing or has another hash, pip failed, or the package is larger than Lambda allows.
         OSError: A file could not be written.
     """
     without = () if with_boto3 else _SDK
     with tempfile.TemporaryDirectory(prefix="package-") as temporary:
         folder = Path(temporary)
-        requirements = dependencies.requirements(target, without=without)
-        dependencies.install(requirements, target, folder, constraint=constraint)
-        dependencies.check_complete(folder, target)
+        declared = dependencies.requirements(target, without=without)
+        if requirements is None:
+            hashes = dependencies.install(declared, target, folder, constraint=constraint)
+        else:
+            pinned = dependencies.pinned_requirements(requirements, target, without=without)
+            hashes = dependencies.install(pinned, target, folder, constraint=constraint, pinned=True)
+        dependencies.check_complete(folder, target, declared)
         versions = dependencies.versions(folder)
         installed = ((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*"))
         files: dict[str, Path | bytes] = dict(_included((*installed, *distribution.code())))
@@ -97,9 +110,10 @@ def build_package(out: Path, target: Target, *, with_boto3: bool = True, constra
         raise PackagingError(
             f"{out}: {archive.unzipped} bytes unzipped; Lambda allows {MAX_UNZIPPED_BYTES}. The largest: {largest}"
         )
-    constraints = out.with_suffix(".txt")
-    constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()), "utf-8")
-    return Package(archive=archive, target=target, versions=_with_own(versions), constraints=constraints)
+    listed = out.with_suffix(".txt")
+    lines = (f"{name}=={version} --hash=sha256:{hashes[name]}\n" for name, version in versions.items())
+    listed.write_text("".join(lines), "utf-8")
+    return Package(archive=archive, target=target, versions=_with_own(versions), requirements=listed)
 
 
 def read_manifest(package: Path) -> Mapping[str, Any]:

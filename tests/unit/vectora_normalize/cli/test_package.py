@@ -45,6 +45,12 @@ def test_the_sizes_are_shown_with_the_limits_of_lambda() -> None:
     assert read_manifest(Path("build/ingest-normalize.zip"))["runtime"] == "python3.12"
 
 
+def test_the_requirements_of_a_package_make_the_same_again() -> None:
+    for out, options in (("one.zip", []), ("two.zip", ["--requirements", "one.txt"])):
+        assert CliRunner().invoke(app, ["package", "--out", out, *options]).exit_code == 0
+    assert Path("one.zip").read_bytes() == Path("two.zip").read_bytes()
+
+
 def test_options_reach_the_package(tmp_path: Path) -> None:
     constraints = tmp_path / "constraints.txt"
     constraints.write_text("msgspec==9999.0\n")

@@ -84,14 +84,28 @@ def test_the_handlers_of_a_package_are_those_of_this_project(plain: Package, tmp
     assert ran.stdout == f"vectora_normalize.{name}\n"
 
 
-def test_the_constraints_of_a_package_reproduce_its_bytes_when_there_are_newer_versions(
+def test_the_requirements_of_a_package_reproduce_its_bytes_when_there_are_newer_versions(
     plain: Package, wheels: Path, tmp_path: Path
 ) -> None:
     make_wheel(wheels, "boto3", "10000.0")
-    again = build_package(tmp_path / "two.zip", TARGET, constraint=plain.constraints)
+    again = build_package(tmp_path / "two.zip", TARGET, requirements=plain.requirements)
     assert again.archive.sha256 == plain.archive.sha256
-    assert again.constraints.read_text() == plain.constraints.read_text()
+    assert again.requirements.read_text() == plain.requirements.read_text()
     assert build_package(tmp_path / "three.zip", TARGET).versions["boto3"] == "10000.0"
+
+
+def test_a_wheel_with_another_hash_is_refused(plain: Package, wheels: Path, tmp_path: Path) -> None:
+    make_wheel(wheels, "boto3", files={"boto3.py": "evil = True"})
+    with pytest.raises(PackagingError, match="DO NOT MATCH THE HASHES"):
+        build_package(tmp_path / "two.zip", TARGET, requirements=plain.requirements)
+    assert not (tmp_path / "two.zip").exists()
+
+
+def test_requirements_that_lack_a_declared_one_are_refused(plain: Package, tmp_path: Path) -> None:
+    lines = plain.requirements.read_text().splitlines(keepends=True)
+    (tmp_path / "less.txt").write_text("".join(line for line in lines if not line.startswith("regex==")))
+    with pytest.raises(PackagingError, match=r"bedrock-resilience requires regex>=[\d.]+; installed: none"):
+        build_package(tmp_path / "two.zip", TARGET, requirements=tmp_path / "less.txt")
 
 
 def test_tests_caches_scripts_and_files_of_the_installer_are_excluded(wheels: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,13 @@ from packaging.requirements import Requirement
 
 from support.wheels import make_wheel, only_from
 from vectora_normalize.operations.package import distribution
-from vectora_normalize.operations.package.dependencies import check_complete, install, requirements, versions
+from vectora_normalize.operations.package.dependencies import (
+    check_complete,
+    install,
+    pinned_requirements,
+    requirements,
+    versions,
+)
 from vectora_normalize.operations.package.target import PackagingError, Target
 
 if TYPE_CHECKING:
@@ -41,8 +48,11 @@ def test_wheels_of_the_target_are_unpacked_with_their_dependencies(wheels: Path,
     make_wheel(wheels, "wanted", "2.0", tag="cp312-cp312-manylinux2014_x86_64")
     make_wheel(wheels, "needed", "2.5")
     make_wheel(wheels, "needed", "3.0")
-    install(["wanted"], TARGET, tmp_path / "installed")
+    hashes = install(["wanted"], TARGET, tmp_path / "installed")
     assert versions(tmp_path / "installed") == {"needed": "3.0", "wanted": "1.0"}
+    wheel = wheels / "wanted-1.0-cp313-cp313-manylinux2014_x86_64.whl"
+    assert hashes.keys() == {"needed", "wanted"}
+    assert hashes["wanted"] == hashlib.sha256(wheel.read_bytes()).hexdigest()
     assert (tmp_path / "installed" / "wanted.py").is_file()
     assert not list((tmp_path / "installed").rglob("*.pyc"))
 
@@ -54,6 +64,31 @@ def test_a_constraint_chooses_the_version(wheels: Path, tmp_path: Path) -> None:
     constraint.write_text("wanted==1.0\n")
     install(["wanted"], TARGET, tmp_path / "installed", constraint=constraint)
     assert versions(tmp_path / "installed") == {"wanted": "1.0"}
+
+
+def test_pinned_requirements_apply_to_the_target_and_keep_their_hashes(tmp_path: Path) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text(
+        "# made by uv\n"
+        "a==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n    # via c\n"
+        "b==2 ; python_full_version < '3.13' \\\n    --hash=sha256:cc\n"
+        "c==3 --hash=sha256:dd\n"
+    )
+    assert pinned_requirements(file, TARGET, without=("c",)) == ["a==1.0 --hash=sha256:aa --hash=sha256:bb"]
+    assert pinned_requirements(file, Target("3.12"))[1:] == ["b==2 --hash=sha256:cc", "c==3 --hash=sha256:dd"]
+
+
+@pytest.mark.parametrize("line", ["a==1.0", "a>=1 --hash=sha256:aa", "a==1.* --hash=sha256:aa", "a --hash=sha256:aa"])
+def test_a_requirement_without_a_version_or_a_hash_is_refused(line: str, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text(f"{line}\n")
+    with pytest.raises(PackagingError, match=r"accepted: name==version --hash=sha256:\.\.\., for each$"):
+        pinned_requirements(tmp_path / "requirements.txt", TARGET)
+
+
+def test_an_option_in_a_requirements_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("--index-url https://other.example\n")
+    with pytest.raises(PackagingError, match=r"^--requirements: .*--index-url"):
+        pinned_requirements(tmp_path / "requirements.txt", TARGET)
 
 
 def test_a_missing_wheel_is_named_with_what_to_do(wheels: Path, tmp_path: Path) -> None:
