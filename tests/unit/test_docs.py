@@ -98,8 +98,8 @@ def test_the_shell_understands_bash_blocks(block: Block) -> None:
 def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     broken: list[str] = []
     for line, target in links(page):
-        if "://" in target or target.startswith("mailto:"):
-            continue
+        if "://" in target or target.startswith("mailto:") or "#bedrock_resilience." in target:
+            continue  # mkdocstrings makes the last ones, and the strict build checks them
         path, _, anchor = target.partition("#")
         linked = (page.parent / path).resolve() if path else page
         if not linked.exists() or (anchor and linked.suffix == ".md" and anchor not in anchors(linked)):
