@@ -49,3 +49,13 @@ def test_the_glossary_is_sorted_and_links_every_term() -> None:
 def test_the_pages_count_the_faults() -> None:
     for name in ("README.md", "docs/index.md", "docs/reference/glossary.md"):
         assert re.findall(r"(\d+) (?:faults|values)", (ROOT / name).read_text("utf-8")) == [str(len(Fault))], name
+
+
+def test_the_first_screen_of_the_readme_is_that_of_the_site() -> None:
+    readme, home = (
+        re.search(r"```text\n.+?\n## ", (ROOT / name).read_text("utf-8"), re.DOTALL)
+        for name in ("README.md", "docs/index.md")
+    )
+    assert readme is not None
+    assert home is not None
+    assert readme[0].replace("(docs/", "(") == home[0]
