@@ -1,6 +1,6 @@
 """Argument checks: the one place that words a refusal.
 
-A check returns a ``Problem``, or None where the value is accepted. ``refuse`` raises all problems of one call at once,
+A check returns a ``Problem``, or None if the value is accepted. ``refuse`` raises all problems of one call at once,
 so that a caller corrects them in one pass::
 
     refuse(
@@ -9,7 +9,7 @@ so that a caller corrects them in one pass::
         whole_number("reserve", reserve, least=0),
     )
 
-A value of the wrong type is a ``TypeError``, a value out of range a ``ValueError``; where both occur, the ``TypeError``
+A value of the wrong type is a ``TypeError``, a value out of range a ``ValueError``; if both occur, the ``TypeError``
 is raised. Every text has the form ``OWNER: field: got GIVEN; accepted: ACCEPTED``.
 """
 
@@ -30,7 +30,7 @@ class Problem(NamedTuple):
 
 
 def refuse(owner: str, *problems: Problem | None) -> None:
-    """Raise one exception that lists every problem; do nothing where there is none.
+    """Raise one exception that lists every problem; do nothing if there is none.
 
     Raises:
         TypeError: A value has the wrong type.
@@ -60,7 +60,7 @@ def wrong_value(name: str, given: object, accepted: str) -> Problem:
 def whole_number(
     name: str, given: object, *, least: int | None = None, most: int | None = None, optional: bool = False
 ) -> Problem | None:
-    """Accept an ``int`` (no ``bool``) from ``least`` to ``most``, and None where ``optional``."""
+    """Accept an ``int`` (no ``bool``) from ``least`` to ``most``, and None if ``optional``."""
     if optional and given is None:
         return None
     problem = wrong_type
@@ -81,7 +81,7 @@ def number(
     optional: bool = False,
     unit: str = "",
 ) -> Problem | None:
-    """Accept a finite ``int`` or ``float`` (no ``bool``) in a range, and None where ``optional``.
+    """Accept a finite ``int`` or ``float`` (no ``bool``) in a range, and None if ``optional``.
 
     Args:
         name: The field's name.
@@ -106,7 +106,7 @@ def number(
 def instance(
     name: str, given: object, kinds: type | tuple[type, ...], accepted: str, *, optional: bool = False
 ) -> Problem | None:
-    """Accept an instance of one of the classes, and None where ``optional``."""
+    """Accept an instance of one of the classes, and None if ``optional``."""
     if (optional and given is None) or isinstance(given, kinds):
         return None
     return wrong_type(name, given, accepted)
@@ -115,7 +115,7 @@ def instance(
 def has_methods(
     name: str, given: object, methods: Iterable[str], accepted: str, *, optional: bool = False
 ) -> Problem | None:
-    """Accept an object, not a class, that has every one of the methods, and None where ``optional``."""
+    """Accept an object, not a class, that has every one of the methods, and None if ``optional``."""
     if optional and given is None:
         return None
     complete = not isinstance(given, type) and all(callable(getattr(given, method, None)) for method in methods)
@@ -123,7 +123,7 @@ def has_methods(
 
 
 def function(name: str, given: object, accepted: str, *, optional: bool = False) -> Problem | None:
-    """Accept a callable, and None where ``optional``."""
+    """Accept a callable, and None if ``optional``."""
     return None if (optional and given is None) or callable(given) else wrong_type(name, given, accepted)
 
 

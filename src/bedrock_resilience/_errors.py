@@ -195,7 +195,7 @@ class QuotaUnavailableError(LookupError):
 
     Attributes:
         model: The model, as it was given.
-        region: The Region; empty where none is configured.
+        region: The Region; empty if none is configured.
         reason: ``no-match`` (no quota has the name of the model), ``no-permission``, ``not-reached`` (no network, or
             AWS failed), or ``no-access`` (a quota of 0: every request to the model is refused).
         problem: What went wrong, in one line.

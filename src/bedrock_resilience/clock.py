@@ -51,7 +51,7 @@ class InterruptibleClock(Clock, Protocol):
     """A clock whose sleepers can be woken. With one, the executor stops a run without waiting for its sleepers."""
 
     def wait(self, event: Event, seconds: float, /) -> bool:
-        """Block until the event is set or the time is over; return True where the event is set."""
+        """Block until the event is set or the time is over; return True if the event is set."""
         ...
 
 
@@ -183,7 +183,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
     def wait(self, event: Event, seconds: float, /) -> bool:
-        """Block until the event is set or the time is over; return True where the event is set."""
+        """Block until the event is set or the time is over; return True if the event is set."""
         return event.wait(seconds)
 
     def __repr__(self) -> str:
@@ -191,7 +191,7 @@ class SystemClock:
 
 
 def running_trio() -> Any:  # noqa: ANN401 - trio is not needed here, nor are its types
-    """Return the module trio where this code runs in a task of it, else None."""
+    """Return the module trio if this code runs in a task of it, else None."""
     trio = sys.modules.get("trio")  # who has a task has loaded it
     return trio if trio is not None and trio.lowlevel.in_trio_task() else None
 

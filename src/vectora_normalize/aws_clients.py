@@ -26,7 +26,7 @@ _MIN_READ_TIMEOUT_SECONDS: Final = ATTEMPT_SECONDS - DEFAULT_CONNECT_TIMEOUT
 _STORE_CONNECT_SECONDS: Final = 1.0
 _STORE_READ_SECONDS: Final = 4.0
 _MAX_STORE_ATTEMPTS: Final = 4
-# botocore's standard mode waits up to 1, 2, 4 ... s before a retry, or up to so much longer where the service says so.
+# botocore's standard mode waits up to 1, 2, 4 ... s before a retry, or up to so much longer if the service says so.
 _MAX_RETRY_AFTER_SECONDS: Final = 5.0
 # All threads that look up, claim and store responses share the pool; a connection is opened when it is needed.
 _MAX_CONNECTIONS: Final = 64
@@ -65,7 +65,7 @@ class TimeoutClientPool:
     def for_timeout(self, seconds: float) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
         """Return the client with the longest timeout whose calls end within that many seconds.
 
-        Where no client's calls do, this is the one with the shortest timeout.
+        If no client's calls do, this is the one with the shortest timeout.
         """
         fitting = (timeout for timeout in self._timeouts if timeout + DEFAULT_CONNECT_TIMEOUT <= seconds)
         read_timeout = next(fitting, self._timeouts[-1])
@@ -125,7 +125,7 @@ def make_client(session: Any, service: str, settings: Settings, *, region: str |
         session: As ``make_session`` returns it.
         service: Name of the service, such as ``s3``.
         settings: The environment.
-        region: Region of the service; None: the function's own, where the buckets and queues are.
+        region: Region of the service; None: the function's own, if the buckets and queues are.
     """
     from botocore.config import Config  # noqa: PLC0415 - a local run does not need botocore
 

@@ -22,7 +22,7 @@ MAX_PERIOD_DAYS: Final = 3650
 """Ten years: a larger number of days is a typing error, and no feed reaches back so far."""
 
 DEFAULT_PERIOD_DAYS: Final = 7
-"""The window where neither the event nor the client's configuration names one."""
+"""The window if neither the event nor the client's configuration names one."""
 
 _KNOWN_KEYS = frozenset({"client_id", "period_days", "sources", "from_date", "to_date", "dry_run"})
 # It becomes a part of object keys, so it has no character with a meaning in a path or a URL. A dot (lai_weekly_v2.4)
@@ -47,7 +47,7 @@ class ErrorType(StrEnum):
 
     @property
     def status(self) -> int:
-        """400 where the event or the configuration is wrong, 409 where another run is under way, 502 for all others."""
+        """400 if the event or the configuration is wrong, 409 if another run is under way, 502 for all others."""
         if self is ErrorType.CONCURRENT_RUN:
             return 409
         return 502 if self in {ErrorType.ALL_SOURCES_FAILED, ErrorType.BEDROCK_REFUSED} else 400
@@ -127,7 +127,7 @@ def parse_event(event: object, *, today: dt.date) -> RunRequest:
 
 
 def readable_client_id(event: object) -> str | None:
-    """Return the client id of an event that may be wrong in other ways; None where it has no valid one."""
+    """Return the client id of an event that may be wrong in other ways; None if it has no valid one."""
     client_id = cast("dict[object, object]", event).get("client_id") if isinstance(event, dict) else None
     return client_id if isinstance(client_id, str) and _CLIENT_ID.fullmatch(client_id) else None
 
@@ -144,7 +144,7 @@ def succeeded(*, client_id: str, items_ingested: int, items_normalized: int, sec
 
 
 def refused(refusal: RunRefusedError, *, client_id: str | None, seconds: float) -> dict[str, Any]:
-    """Return the answer to a run that was refused or failed; ``client_id`` is null where the event names none."""
+    """Return the answer to a run that was refused or failed; ``client_id`` is null if the event names none."""
     body = {
         "client_id": client_id,
         "error_type": str(refusal.error_type),

@@ -59,7 +59,7 @@ class RawItem(msgspec.Struct, frozen=True, kw_only=True):
         source_type: The catalog's word for it, such as ``press_corporate``.
         title: Cleaned title, without markup.
         url: Absolute address of the item.
-        published_at: Day of publication; None where none could be read.
+        published_at: Day of publication; None if none could be read.
         language: Language of the source, such as ``en``.
         content: Cleaned text, without markup.
         content_hash: ``hash_content(content)``.

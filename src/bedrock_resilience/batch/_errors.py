@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class BatchInterrupted(KeyboardInterrupt):
-    """Ctrl-C stopped a batch. No worker is left running.
+    """Ctrl-C stopped a batch. All workers have ended.
 
     Attributes:
         report: The outcomes of all finished items.
@@ -26,7 +26,7 @@ class BatchInterrupted(KeyboardInterrupt):
 
 
 class InputError(Exception):
-    """The input of a batch raised an exception, which is ``__cause__``, when it was asked for the next item.
+    """The input of a batch raised an exception, which is ``__cause__``, instead of its next item.
 
     Attributes:
         report: The outcomes of all finished items.

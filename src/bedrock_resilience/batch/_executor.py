@@ -44,9 +44,9 @@ R = TypeVar("R")
 class BoundedExecutor:
     """Calls a function for many items with few workers.
 
-    It has no state of a run; the pacer and the budget are shared by its runs. An item that fails does not stop the
-    others, unless its fault means that every other item would fail the same way (``fault.fatal``). Items that were not
-    started when a run stopped are reported as unstarted, with the reason.
+    It has no state of a run; its runs share the pacer and the budget. An item that fails does not stop the others,
+    unless every other item would fail the same way (``fault.fatal``). The report lists items that were not started when
+    a run stopped as unstarted, with the reason.
 
     Args:
         max_workers: Upper limit of the calls in flight, and of the items read from the input ahead of the results.
@@ -146,7 +146,7 @@ class BoundedExecutor:
                 _wait(run, lambda: now() - started)
             interrupts.raise_pending()
             _list_remaining(run, listed=True)
-        except KeyboardInterrupt as interrupt:  # ours, or one raised while the input is listed
+        except KeyboardInterrupt as interrupt:  # from this executor, or raised while the input is listed
             report = report_of(interrupt)
             if report is None:
                 with suppress(KeyboardInterrupt):
@@ -162,10 +162,10 @@ class BoundedExecutor:
     def stream(self, fn: Callable[[T], R], items: Iterable[T]) -> OutcomeStream[T, R]:
         """Call ``fn(item)`` for every item in worker threads; iterate over the outcomes as they finish.
 
-        The input may be endless: at most ``max_workers`` items are read ahead of the outcomes that the consumer has
-        finished with, and memory stays flat. When the run stops, the rest of an input with a length is yielded as
-        unstarted; the rest of any other input is left in it. Closing the iterator stops the run; it is a context
-        manager, and ``contextlib.closing`` takes it, too.
+        The input may be endless: the workers read at most ``max_workers`` items ahead of the outcomes that the consumer
+        has processed, so memory use is constant. When the run stops, the rest of an input with a length is yielded as
+        unstarted; the rest of any other input is not read. Closing the iterator stops the run. It is a context manager,
+        and ``contextlib.closing`` accepts it, too.
 
         Raises:
             TypeError: ``fn`` is not a function, or is a coroutine or generator function.
@@ -178,8 +178,8 @@ class BoundedExecutor:
     async def arun(self, fn: Callable[[T], Awaitable[R]], items: Iterable[T] | AsyncIterable[T]) -> BatchReport[T, R]:
         """Await ``fn(item)`` for every item in tasks, and return the outcomes in input order.
 
-        An asynchronous input that does not return does not delay the run beyond its deadline; then only the items that
-        are ready are listed as unstarted.
+        An asynchronous input that does not return does not delay the run beyond its deadline. In this case, the report
+        lists only the items that are ready as unstarted.
 
         Raises:
             TypeError: ``fn`` is not a function, or a plain one that does not return an awaitable.
@@ -212,7 +212,7 @@ class BoundedExecutor:
     ) -> AsyncOutcomeStream[T, R]:
         """Await ``fn(item)`` for every item in tasks; iterate over the outcomes as they finish, as with ``stream``.
 
-        It is an asynchronous context manager, and ``contextlib.aclosing`` takes it, too.
+        It is an asynchronous context manager, and ``contextlib.aclosing`` accepts it, too.
 
         Raises:
             TypeError: ``fn`` is not a function, or a plain one that does not return an awaitable.
@@ -233,7 +233,7 @@ class BoundedExecutor:
 
 def _wait(run: ThreadedRun[T, R], elapsed: Callable[[], float]) -> None:
     if not run.wait():
-        # An input without a length may take long to list; the user wants the run to end now.
+        # An input without a length may take long to list, and the user has asked the run to end now.
         _list_remaining(run, listed=run.ledger.total is not None)
         raise BatchInterrupted(run.ledger.report(elapsed()))
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 class InterruptHandler:
     """Calls a function for each Ctrl-C inside the ``with`` block, instead of raising ``KeyboardInterrupt``.
 
-    ``KeyboardInterrupt`` may be raised between any two instructions, also between the end of a run and the statement
-    that builds its report. The function is called at the same points, but it only leaves a message for the thread that
-    waits, so that nothing is lost.
+    Python may raise ``KeyboardInterrupt`` between any two instructions, also between the end of a run and the statement
+    that builds its report. The function is called at the same points, but it only queues a message for the thread that
+    waits, so that no outcome is lost.
 
-    Outside of the main thread, and where the program has a handler of its own for SIGINT, it changes nothing. The
-    handler of ``asyncio.run`` is replaced: after the first Ctrl-C, which cancels the main task, it raises, too.
+    Outside of the main thread, or if the program has its own handler for SIGINT, it changes nothing. The handler of
+    ``asyncio.run`` is replaced: after the first Ctrl-C, which cancels the main task, it raises, too.
 
     Args:
         on_interrupt: Called in the main thread. It must not take a lock.
@@ -47,13 +47,13 @@ class InterruptHandler:
         self.restore()
 
     def restore(self) -> None:
-        """Put the handler from before back, ahead of an exception that leaves the event loop but not the block."""
+        """Restore the previous handler before an exception leaves the event loop but not the block."""
         if self._replaced is not None:
             signal.signal(signal.SIGINT, self._replaced)
             self._replaced = None
 
     def raise_pending(self) -> None:
-        """Raise a Ctrl-C that came when nobody waited for a message any more."""
+        """Raise a Ctrl-C that arrived after the last wait for a message."""
         if self.count:
             raise KeyboardInterrupt
 
@@ -63,7 +63,7 @@ class InterruptHandler:
 
 
 def _raises(handler: object) -> bool:
-    """Tell whether it is a handler that raises ``KeyboardInterrupt``: that of Python, or of ``asyncio.run``."""
+    """Return whether it is a handler that raises ``KeyboardInterrupt``: that of Python, or of ``asyncio.run``."""
     function: object = getattr(handler, "func", None)  # asyncio binds its handler to the main task
     of_asyncio = getattr(function, "__name__", "") == "_on_sigint" and getattr(function, "__module__", "").startswith(
         "asyncio."

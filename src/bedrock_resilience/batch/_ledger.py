@@ -3,7 +3,7 @@
 Locking. ``_lock`` guards the numbers; it is held for a few statements only and never while the caller's code runs.
 ``_input_lock`` serializes the calls of ``next`` on the input: a generator must not be entered by two threads, and it
 may block for long. They are two locks so that workers can close their items while another one waits for the input.
-``stopped`` is read without a lock where a worker only wants to leave early. ``register`` reads it again under the lock,
+``stopped`` is read without a lock if a worker only wants to leave early. ``register`` reads it again under the lock,
 so that no item is started after the run has stopped.
 """
 
@@ -32,7 +32,7 @@ class Ledger(Generic[T, R]):
     """Numbers the items and records their outcomes, for any number of threads. Each method is one critical section.
 
     Args:
-        total: The length of the input, where it is known.
+        total: The length of the input, if it is known.
         keep: Keep the outcomes for a report. A stream does not, so that its memory stays flat.
         threads: Makes the locks; None: for the threads of this process.
     """
@@ -55,7 +55,7 @@ class Ledger(Generic[T, R]):
         self.worker_error: BaseException | None = None
 
     def next_item(self, items: Iterator[T]) -> tuple[int, T] | None:
-        """Return the next item with its index, or None where there is none or the run has stopped."""
+        """Return the next item with its index, or None if there is none or the run has stopped."""
         with self._input_lock:
             if self.stopped is not None:
                 return None
@@ -69,7 +69,7 @@ class Ledger(Generic[T, R]):
         return self.register(item)
 
     def register(self, item: T) -> tuple[int, T] | None:
-        """Return an item of the input with its index. After the run stopped, return None and keep it for later."""
+        """Return an item of the input with its index; after the run has stopped, keep the item and return None."""
         with self._lock:
             if self.stopped is not None:
                 self._late.append(item)
@@ -103,12 +103,12 @@ class Ledger(Generic[T, R]):
                 self.stopped = reason
 
     def close_late(self) -> Iterator[ItemOutcome[T, R]]:
-        """Close as unstarted the items that the input returned after the run had stopped."""
+        """Record the items that the input returned after the run had stopped as unstarted."""
         while self._late:
             yield self._close_unstarted(self._late.popleft())
 
     def close_input(self, items: Iterator[T]) -> Iterator[ItemOutcome[T, R]]:
-        """Close the items that are left in the input as unstarted, one at a time."""
+        """Record the items that are left in the input as unstarted, one at a time."""
         while True:
             try:
                 item = next(items)
@@ -142,7 +142,7 @@ class Ledger(Generic[T, R]):
             )
 
     def report(self, elapsed: float) -> BatchReport[T, R]:
-        """Return the report, and forget its outcomes: a traceback in them may refer to this object."""
+        """Return the report, and drop its outcomes: a traceback in them may refer to this object."""
         with self._lock:
             kept, self._outcomes = self._outcomes, {}
         return BatchReport(tuple(kept[index] for index in sorted(kept)), elapsed, self.stopped)

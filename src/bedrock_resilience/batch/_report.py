@@ -1,4 +1,4 @@
-"""BatchReport: the outcome of every item of a batch, and the numbers of the whole."""
+"""BatchReport: the outcome of every item of a batch, and the totals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ItemOutcome(Generic[T, R]):
     Attributes:
         index: Its position in the input, from 0.
         item: The item itself.
-        status: ``"succeeded"``, ``"failed"``, or ``"unstarted"`` where it was not started.
+        status: ``"succeeded"``, ``"failed"``, or ``"unstarted"`` if it was not started.
         value: The return value of the function; None unless it succeeded.
         error: The last exception of the function; None unless it failed.
         fault: What that exception means.
@@ -37,10 +37,10 @@ class ItemOutcome(Generic[T, R]):
         throttles: Responses that were a throttle: ``throttling`` or ``tokens_per_day``.
         backoff_seconds: Seconds slept between attempts.
         pacing_seconds: Seconds slept for the pacer.
-        tokens: Tokens that its requests reserved and used; None where that is unknown, because the executor was given
+        tokens: Tokens that its requests reserved and used; None if unknown, because the executor was given
             no ``RequestTokens``, or because no request has reserved any.
         elapsed: Seconds from its start to its end.
-        reason: Why it failed for good or was not started; None where it succeeded. Where its value is the fallback's,
+        reason: Why it failed for good or was not started; None if it succeeded. If its value is the fallback's,
             why the fallback was called.
     """
 
@@ -86,12 +86,12 @@ class Progress:
         submitted: Items read from the input so far.
         succeeded: Items that succeeded.
         failed: Items that failed for good.
-        unstarted: Items that are not started any more.
+        unstarted: Items that the run no longer starts.
         in_flight: Items that a worker is processing.
         attempts: Requests sent.
         retries: Retries decided.
         throttles: Responses that were a throttle.
-        total: Number of items, where the input has a length, else None.
+        total: Number of items, if the input has a length, else None.
     """
 
     submitted: int
@@ -117,7 +117,7 @@ class BatchReport(Generic[T, R]):
     Attributes:
         outcomes: One for each item, in input order.
         elapsed: Seconds from start to end of the batch.
-        stopped: Why the batch ended before its input; None where it did not.
+        stopped: Why the batch ended before its input; None if it did not.
     """
 
     outcomes: tuple[ItemOutcome[T, R], ...]
@@ -176,7 +176,7 @@ class BatchReport(Generic[T, R]):
 
     @property
     def tokens(self) -> TokenUsage | None:
-        """Tokens that the requests reserved and used; None where no outcome states them."""
+        """Tokens that the requests reserved and used; None if no outcome states them."""
         known = [outcome.tokens for outcome in self.outcomes if outcome.tokens is not None]
         return sum(known[1:], known[0]) if known else None
 
@@ -194,7 +194,7 @@ class BatchReport(Generic[T, R]):
         """Raise the errors of the items, if there are any.
 
         Raises:
-            ExceptionGroup: The errors of all failed items, and one ``ItemsNotStartedError`` where items were not
+            ExceptionGroup: The errors of all failed items, and one ``ItemsNotStartedError`` if items were not
                 started.
         """
         failed, unstarted = self.failed, self.unstarted
@@ -203,7 +203,7 @@ class BatchReport(Generic[T, R]):
             errors.append(ItemsNotStartedError(f"{len(unstarted)} items were not started: {unstarted[0].reason}"))
         if errors:
             message = f"{len(failed)} of {self.submitted} items failed, {len(unstarted)} were not started"
-            raise BaseExceptionGroup(message, errors)  # an ExceptionGroup, where all of them are Exceptions
+            raise BaseExceptionGroup(message, errors)  # an ExceptionGroup, if all of them are Exceptions
 
     def to_dict(self) -> dict[str, object]:
         """Return the report for JSON: the numbers, a count of each fault, and the outcomes without items and values."""

@@ -1,4 +1,4 @@
-"""The report that a run leaves in the exception it ends with."""
+"""The report that a run attaches to the exception that ends it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def report_of(error: BaseException | None) -> BatchReport[Any, Any] | None:
         report: BatchReport[Any, Any] | None = getattr(error, "report", None)
         if report is not None:
             return report
-        error = error.__cause__ or error.__context__  # asyncio.run raises KeyboardInterrupt while it handles ours
+        error = error.__cause__ or error.__context__  # asyncio.run raises its own while it handles that of the run
     return None
 
 
 def attach_report(error: BaseException, report: BatchReport[T, R]) -> None:
     """Let ``report_of`` find a report in an exception."""
-    # An attribute, not an exception class of our own: before Python 3.13, asyncio.timeout and TaskGroup recognize only
-    # CancelledError itself.
+    # An attribute, not an exception class of this library: before Python 3.13, asyncio.timeout and TaskGroup recognize
+    # only CancelledError itself.
     error.report = report  # type: ignore[attr-defined]  # report_of reads it
 
 

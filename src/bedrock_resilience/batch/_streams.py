@@ -27,8 +27,8 @@ _CLOSED = "closed by its consumer"
 class OutcomeStream(Generic[T, R]):
     """An iterator over outcomes. The run starts with the first one, and ends when the iterator is closed.
 
-    Use it in a ``with`` block: whatever leaves the block closes it, and ``report_of`` returns from that exception the
-    outcomes that were finished and not yielded, also after a Ctrl-C in the body of the loop.
+    Use it in a ``with`` block. Leaving the block closes the iterator. ``report_of`` returns, from the exception that
+    left it, the outcomes that were finished and not yielded, also after a Ctrl-C in the body of the loop.
     """
 
     def __init__(self, run: ThreadedRun[T, R]) -> None:
@@ -102,8 +102,8 @@ class AsyncOutcomeStream(Generic[T, R]):
 async def _async_outcomes(
     make_run: Callable[[], TaskRun[T, R]], left: list[BatchReport[T, R]]
 ) -> AsyncGenerator[ItemOutcome[T, R], None]:
-    # No method of the stream: a generator that refers to it would make a cycle, and a stream that is dropped in the
-    # middle would not be closed at once.
+    # This is no method of the stream: a generator that refers to the stream would make a reference cycle, and a stream
+    # that is dropped before its end would not be closed at once.
     run = make_run()
     run.start()
     try:

@@ -248,7 +248,7 @@ class TaskRun(Generic[T, R]):
         return None  # the request stays open, for ``remaining``
 
     async def _has_item(self, items: AsyncInput[T], *, listed: bool) -> bool:
-        """Tell whether the input has one more item. Only with ``listed`` is the input asked for one, and waited for."""
+        """Return whether the input has one more item. Only with ``listed``, request one from it and wait."""
         request = items.request() if listed else items.pending
         if request is None:
             return False
@@ -345,7 +345,7 @@ class AsyncInput(Generic[T]):
     """An asynchronous input that is asked for one item at a time. A request may outlive the worker that made it.
 
     Attributes:
-        pending: The open request, done or not; None where there is none.
+        pending: The open request, done or not; None if there is none.
     """
 
     def __init__(self, items: AsyncIterator[T]) -> None:
@@ -354,7 +354,7 @@ class AsyncInput(Generic[T]):
         self.pending: asyncio.Task[T] | None = None
 
     def request(self) -> asyncio.Task[T] | None:
-        """Return the open request, or a new one; None where the input has ended."""
+        """Return the open request, or a new one; None if the input has ended."""
         if self.pending is None and not self._exhausted:
             self.pending = asyncio.create_task(self._next(), name="bedrock-resilience-input")
         return self.pending

@@ -99,7 +99,7 @@ class ThreadedRun(Generic[T, R]):
         ]
 
     def start(self) -> None:
-        """Start the workers. Where the system starts only some of them, those do all the work.
+        """Start the workers. If the system starts only some of them, those do all the work.
 
         Raises:
             RuntimeError: No thread can be started.
@@ -254,7 +254,7 @@ class ThreadedRun(Generic[T, R]):
 
 
 def length_of(items: object) -> int | None:
-    """Return the number of items, or None where the input has no length."""
+    """Return the number of items, or None if the input has no length."""
     try:
         return len(items)  # type: ignore[arg-type]  # an input without a length raises
     except Exception:  # noqa: BLE001 - the input is the caller's

@@ -81,7 +81,7 @@ class AsyncBedrockRuntime(RuntimeBase):
 
         A stream that fails before any content was yielded is retried as the policy allows. After that it is not
         retried, and the error carries the events that were yielded. ``aclose`` closes the connection: use
-        ``contextlib.aclosing`` where you may stop before the end.
+        ``contextlib.aclosing`` if you may stop before the end.
 
         Raises:
             StreamInterruptedError: The stream failed, ended without ``messageStop``, or had no content.

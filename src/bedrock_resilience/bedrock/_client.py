@@ -29,7 +29,7 @@ DEFAULT_READ_TIMEOUT: Final = 120.0
 DEFAULT_CONNECT_TIMEOUT: Final = 5.0
 """Seconds that a client waits for a connection."""
 
-# The attempts of a retry mode where a client sets no number. botocore's default mode is "legacy" before 1.44, then
+# The attempts of a retry mode if a client sets no number. botocore's default mode is "legacy" before 1.44, then
 # "standard".
 _DEFAULT_ATTEMPTS: Final = {"legacy": 5, "standard": 3, "adaptive": 3}
 
@@ -156,7 +156,7 @@ def check_client(
 
 
 def sdk_attempts(config: object) -> int:
-    """How many times botocore sends one request at most under a client's configuration; 1 where it does not retry."""
+    """How many times botocore sends one request at most under a client's configuration; 1 if it does not retry."""
     given: object = getattr(config, "retries", None)
     if not isinstance(given, Mapping):
         return 1

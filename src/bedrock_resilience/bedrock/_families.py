@@ -207,7 +207,7 @@ def stop_reasons(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def has_output(body: Mapping[str, Any], *, or_reasoning: bool = False) -> bool:
-    """Tell whether a body or an event of a stream has output: text, a tool call or the like that is not empty.
+    """Return whether a body or an event of a stream has output: text, a tool call or the like that is not empty.
 
     A field that is not known is output in the body of a model of no known family.
 

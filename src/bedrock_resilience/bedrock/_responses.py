@@ -155,7 +155,7 @@ def parse_object(raw: bytes | str) -> dict[str, Any]:
 
 
 def dig(value: object, *keys: str) -> object:
-    """Return the value under nested keys, or None where one of them is missing."""
+    """Return the value under nested keys, or None if one of them is missing."""
     for key in keys:
         value = cast("Mapping[str, object]", value).get(key) if isinstance(value, Mapping) else None
     return value

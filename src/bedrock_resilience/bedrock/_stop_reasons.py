@@ -1,6 +1,6 @@
 """What the stop reasons of all families of models mean, as one table.
 
-Their spelling differs in case only where it means the same, so the table has them in lower case.
+Their spelling differs in case only if it means the same, so the table has them in lower case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class StopReasonMeaning:
 
     Attributes:
         source: Where the reason is documented.
-        fault: The fault of the response; None where the response is complete.
+        fault: The fault of the response; None if the response is complete.
         may_be_empty: Whether a response without output is complete, too.
     """
 
@@ -96,7 +96,7 @@ def check_stop_reasons(reasons: Iterable[str], body: object) -> None:
 
 
 def may_be_empty(reasons: Iterable[str]) -> bool:
-    """Tell whether one of the stop reasons allows a response without output."""
+    """Return whether one of the stop reasons allows a response without output."""
     return any(_meaning(reason).may_be_empty for reason in reasons)
 
 

@@ -30,7 +30,7 @@ def advise(
 ) -> None:
     """Recommend changes after a run: workers, retries, delays, a pacer, max_tokens.
 
-    Each comes with the settings to change, and with its simulated effect.
+    Prints the settings to change for each, and its simulated effect.
     """
     given = {"submitted": items, "workers": workers, "latency": latency}
     known = {name: value for name, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""``bedrock-resilience conformance``: provokes every failure on the emulator, and compares it with what is expected."""
+"""``bedrock-resilience conformance``: causes every failure on the emulator, and checks the results."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def conformance(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Provoke every failure of Bedrock on this machine with the installed clients, and check how it is handled.
+    """Cause every failure of Bedrock on this machine with the installed clients, and check how each is handled.
 
-    First with BedrockRuntime over boto3: attempts are those of a policy with three retries and retry_on=transient, and
-    requests are those that the emulator counts, for one call and for a batch of 8 items on 4 workers. Then with every
-    client that is installed: what classify makes of its exceptions. The exit code is 1 if a row is wrong.
+    The first table is of BedrockRuntime over boto3: the attempts of a policy with three retries and retry_on=transient,
+    and the requests that the emulator counts, for one call and for a batch of 8 items on 4 workers. One table for each
+    installed client follows: what classify returns for its exceptions. The exit code is 1 if a row is wrong.
     """
     from bedrock_resilience.emulator.conformance import installed_version  # noqa: PLC0415 - not for other commands
 

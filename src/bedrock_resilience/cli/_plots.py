@@ -14,7 +14,7 @@ _SUFFIXES = (".svg", ".png", ".pdf")
 
 
 def check_drawable(option: str, file: Path) -> None:
-    """End the command with one line where the file cannot be drawn; called before the simulation starts."""
+    """End the command with one line if the file cannot be drawn; called before the simulation starts."""
     if file.suffix not in _SUFFIXES:
         refuse(f"{option}: got {str(file)!r}; accepted: a file that ends in {', '.join(_SUFFIXES)}")
     if not file.parent.is_dir():
@@ -22,7 +22,7 @@ def check_drawable(option: str, file: Path) -> None:
 
 
 def draw(option: str, file: Path, plot: Callable[[Path], None]) -> None:
-    """Draw the file; end the command with one line where that fails."""
+    """Draw the file; end the command with one line if that fails."""
     check_drawable(option, file)
     try:
         plot(file)

@@ -1,4 +1,4 @@
-"""``bedrock-resilience quota``: the quota of a model as Service Quotas has it, and what a max_tokens leaves of it."""
+"""``bedrock-resilience quota``: the quota of a model in Service Quotas, and the requests that it allows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def quota(
     model: Annotated[str, typer.Argument(help="A model id, a profile id such as eu.anthropic..., or an ARN.")],
-    region: Annotated[str | None, typer.Option(help="The Region; that of the ARN or of the AWS configuration.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="The Region; by default that of the ARN or of the AWS configuration.")
+    ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="max_tokens of the requests; the maximum of the model by default.")
     ] = None,
@@ -31,7 +33,7 @@ def quota(
 ) -> None:
     """Print the quota of a model in this account, read from Service Quotas, and how many requests it allows.
 
-    A request reserves its input and its max_tokens when it starts. The exit code is 1 if the quota is not known.
+    A request reserves its input and its max_tokens when it starts. The exit code is 1 if the quota is unknown.
     """
     try:
         found = Quota.from_service_quotas(
@@ -54,7 +56,7 @@ def quota(
 
 
 class Allowance:
-    """How many requests a quota allows; None where it does not limit them.
+    """How many requests a quota allows; None if it does not limit them.
 
     Args:
         quota: The quota, of either endpoint.
@@ -62,10 +64,10 @@ class Allowance:
 
     Attributes:
         max_tokens: The ``max_tokens`` of a request, or the most that its model can produce.
-        longest_cost: Tokens that a request takes in the end if it produces all of that.
+        longest_cost: Tokens of quota that a request uses if it produces all of them.
         per_minute: Requests that may start a minute, by what each reserves.
         longest_per_minute: Requests a minute that all produce ``max_tokens``.
-        per_day: Requests for which the tokens of a day last, by what each reserves.
+        per_day: Requests that the tokens of a day allow, by what each reserves.
     """
 
     def __init__(self, quota: Quota, tokens: RequestTokens) -> None:

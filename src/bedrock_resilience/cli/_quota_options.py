@@ -18,7 +18,9 @@ MantleInput = Annotated[
 MantleOutput = Annotated[
     float | None, typer.Option("--mantle-output-tpm", help="Quota of bedrock-mantle in output tokens per minute.")
 ]
-Burst = Annotated[float | None, typer.Option(help="Requests that are admitted at once; a tenth of --rpm by default.")]
+Burst = Annotated[
+    float | None, typer.Option(help="Requests that are admitted at the same moment; a tenth of --rpm by default.")
+]
 Reading = Annotated[
     str,
     typer.Option(

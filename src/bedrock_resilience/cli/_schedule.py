@@ -44,8 +44,8 @@ def schedule(
 ) -> None:
     """Show the delays of a retry policy: the bounds of each, and one random schedule.
 
-    Without options, the policy is the one that the environment variables describe. The first 50 retries are shown,
-    and the bounds of the others.
+    Without options, it shows the policy of the environment variables. It shows the first 50 retries, and the bounds of
+    the others.
     """
     policy = policy_from(max_retries, base_delay, multiplier, max_delay, jitter)
     # Only what is shown is drawn: a policy may allow millions of retries.

@@ -43,7 +43,7 @@ _TRIAL_NAMES: Final = {
     "adaptive": "after: AdaptivePacer",
     "quota": "after: QuotaPacer",
     "shared": "after: SharedPacer",
-    "auto": "after: auto, told nothing",
+    "auto": "after: auto, no quota",
 }
 
 
@@ -53,7 +53,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = 3,
     workers: Annotated[int, typer.Option(min=1, help="Workers of each.")] = 4,
     items: Annotated[int, typer.Option(min=0, help="Items of each.")] = 50,
-    offset: Annotated[float, typer.Option(min=0, help="Seconds from one start to the next.")] = 60.0,
+    offset: Annotated[float, typer.Option(min=0, help="Seconds between the starts of two processes.")] = 60.0,
     rpm: Annotated[
         float | None,
         typer.Option("--rpm", help="Quota in requests per minute; 50 by default, no limit if --tpm is given."),
@@ -71,7 +71,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = 0.0,
     store_outage: Annotated[
         list[str] | None,
-        typer.Option(help="With a shared pace: seconds (from,to) in which its store is unavailable; may be repeated."),
+        typer.Option(help="With a shared pace: seconds (from,to) during which its store is unavailable. Repeatable."),
     ] = None,
     clock_skew: Annotated[
         float, typer.Option(min=0, help="With a shared pace: seconds by which each instance's clock is ahead.")
@@ -85,7 +85,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     pacer: Annotated[str | None, typer.Option(help=f"{', '.join(PACERS)}; all of them by default.")] = None,
     vary: Annotated[
         list[str] | None,
-        typer.Option("--sweep", help="Vary a field: workers=2,4,6,8; repeat it for all combinations."),
+        typer.Option(
+            "--sweep", help="Vary a field, such as workers=2,4,6,8. Repeatable: all combinations are simulated."
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Simulations of each setting.")] = 20,
     plot: Annotated[

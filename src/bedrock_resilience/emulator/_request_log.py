@@ -31,7 +31,7 @@ class LogEntry:
         headers: Its headers, names in lower case.
         body: Its body.
         operation: The operation; None if there is no such operation.
-        model_id: The model; empty where the request names none.
+        model_id: The model; empty if the request names none.
         status: The HTTP status of the response; None until there is one, and if none was sent.
         error: The code of the error that the client sees (inside a stream too), or the status as text; None
             without one.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._events import CallInfo
 
     Response: TypeAlias = tuple[Any, dict[str, Any]] | None
-    """An ``AWSResponse`` and what was parsed from it; None where an exception took their place."""
+    """An ``AWSResponse`` and what was parsed from it; None if an exception took their place."""
 
 # The member of a response that is a stream of events, and the member without which a response is none.
 _STREAMS: Final = {"ConverseStream": "stream", "InvokeModelWithResponseStream": "body"}
@@ -67,12 +67,12 @@ class BotocoreCall(ProtectedCall):
         return None
 
     def source_in(self, parsed: dict[str, Any]) -> Any:  # noqa: ANN401 - an EventStream or a StreamingBody
-        """Return what is still to be read of a response; None where everything is."""
+        """Return what is still to be read of a response; None if everything is."""
         member = _STREAMS.get(self._operation, "body" if self._operation == "InvokeModel" else None)
         return None if member is None else parsed[member]
 
     def give_up(self, response: Response) -> bool:
-        """Let the client raise the error, or raise it where the client takes the response for a success."""
+        """Let the client raise the error, or raise it if the client takes the response for a success."""
         if response is not None and response[0].status_code < _FIRST_ERROR_STATUS:
             raise self.final_error()
         return False
@@ -97,7 +97,7 @@ current_call: Final[ContextVar[BotocoreCall | None]] = ContextVar("bedrock_resil
 
 
 def new_call(client: object, operation: str, request: dict[str, Any]) -> BotocoreCall | None:
-    """Return the call that a client begins; None where the operation is not protected."""
+    """Return the call that a client begins; None if the operation is not protected."""
     protection = attached(client)
     if protection is None or operation not in OPERATIONS:
         return None
@@ -139,7 +139,7 @@ def _is_foreign_json(body: bytes) -> bool:
 
 
 def decoded(event: object) -> object:
-    """Return the model's own event where InvokeModel has wrapped it, as JSON in bytes; any other event as it is."""
+    """Return the model's own event if InvokeModel has wrapped it, as JSON in bytes; any other event as it is."""
     if not isinstance(event, Mapping):
         return event
     fields = cast("Mapping[str, Any]", event)

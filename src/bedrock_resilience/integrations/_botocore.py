@@ -111,7 +111,7 @@ def decide(response: Response, caught_exception: Exception | None, **_: object) 
 
 
 def _read_ahead(call: BotocoreCall, parsed: dict[str, Any]) -> Exception | None:
-    """Read the body of InvokeModel, or the first event of a stream, and return what broke; None where nothing did."""
+    """Read the body of InvokeModel, or the first event of a stream, and return what broke; None if nothing did."""
     source = call.source_in(parsed)
     if source is None:
         return None

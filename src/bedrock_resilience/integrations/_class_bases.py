@@ -21,7 +21,7 @@ def add_base(target: Any, base: type) -> None:  # noqa: ANN401 - of any class
 
 
 def remove_base(target: Any, base: type) -> None:  # noqa: ANN401 - of any class
-    """Undo ``add_base``; where the class was changed again since, it stays, and does what it did without the base."""
+    """Undo ``add_base``; if the class was changed again since, it stays, and does what it did without the base."""
     bases = target.__class__.__bases__
     if bases[0] is base:
         target.__class__ = bases[1]

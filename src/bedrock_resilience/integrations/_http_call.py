@@ -44,7 +44,7 @@ class ModelRequest(NamedTuple):
 
     Attributes:
         name: The operation, named as the documentation of Bedrock names it.
-        model_id: The model in its path; None where its body names the model.
+        model_id: The model in its path; None if its body names the model.
         paced: Whether it counts against the quotas of InvokeModel; CountTokens does not.
     """
 
@@ -123,7 +123,7 @@ class HttpCall:
         Args:
             response: The response, whose stream has been replaced by its body.
             raw: The body.
-            failure: What it means, where that is known already.
+            failure: What it means, if that is known already.
 
         Raises:
             Exception: It reports a failure, or is not a response of Bedrock.

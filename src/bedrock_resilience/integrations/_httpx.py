@@ -196,7 +196,7 @@ class _Stream:
         self._call = call
 
     def _end(self, error: BaseException | None = None) -> None:
-        """End the call once: at the end of the stream, at a failure, or where the caller stops reading."""
+        """End the call once: at the end of the stream, at a failure, or if the caller stops reading."""
         if not self._call.open:
             return
         error = error or self._reader.error

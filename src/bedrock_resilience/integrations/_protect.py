@@ -135,7 +135,7 @@ def unprotect(target: T) -> T:
 
 
 def protection_of(target: object) -> Protection | None:
-    """Return the protection of a target, or None where it has none or is of no known kind."""
+    """Return the protection of a target, or None if it has none or is of no known kind."""
     module = _module_of(target)
     return None if module is None else _load(module).attached(target)
 

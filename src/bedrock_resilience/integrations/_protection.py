@@ -51,7 +51,7 @@ LOCK = threading.RLock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
-    """What ``protect`` was given. Two are equal where all their parts are.
+    """What ``protect`` was given. Two are equal if all their parts are.
 
     Attributes:
         policy: Which faults are retried, how often, and after which delays.
@@ -161,11 +161,11 @@ class ProtectedCall:
         return final_error(self._settings, self._state)
 
     def ended_by(self, error: BaseException, last: object = None) -> None:
-        """End the call, where it is still open, for the exception that the target raises, and add the note to it.
+        """End the call, if it is still open, for the exception that the target raises, and add the note to it.
 
         Args:
             error: The exception.
-            last: The part of the response with the usage, such as the last event of a stream, where there is one.
+            last: The part of the response with the usage, such as the last event of a stream, if there is one.
         """
         if self.open and self.attempts:
             if not isinstance(error, Exception):
@@ -192,7 +192,7 @@ class ProtectedCall:
 
         Args:
             error: What interrupted it.
-            last: The part with the usage, such as the last event of a stream, where there is one.
+            last: The part with the usage, such as the last event of a stream, if there is one.
         """
         self.open = False
         emit_step(self._settings, self._state, self._state.interrupted(error, self._now(), last))

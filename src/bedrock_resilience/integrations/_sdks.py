@@ -47,7 +47,7 @@ def detach(target: SdkClient) -> None:
 
 
 def attached(target: SdkClient) -> Protection | None:
-    """Return the protection of the client; None where its own retries are on."""
+    """Return the protection of the client; None if its own retries are on."""
     return _httpx.attached(target._client) if target in _max_retries and target.max_retries == 0 else None  # noqa: SLF001 - as in attach
 
 

@@ -95,7 +95,7 @@ class StreamReader:
 
 
 def is_stream(headers: Mapping[str, str]) -> bool:
-    """Tell whether a response is a stream of events."""
+    """Return whether a response is a stream of events."""
     return _is_frames(headers) or _media_type(headers) == "text/event-stream"
 
 

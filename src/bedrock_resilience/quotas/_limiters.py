@@ -1,6 +1,6 @@
 """Rate limiters: the ways in which a service may enforce one quota "per minute".
 
-All have the interface of ``RateLimiter``, and none reads a clock: ``now`` is in seconds of any clock. Where it goes
+All have the interface of ``RateLimiter``, and none reads a clock: ``now`` is in seconds of any clock. If it goes
 back, a limiter stays where it is. None is thread-safe.
 
 ``wait`` can be relied on: after exactly so many seconds the amount fits, whatever the rounding of ``now + wait``, as
@@ -40,7 +40,7 @@ class RateLimiter(Protocol):
         ...
 
     def correct(self, now: float, at: float, difference: float) -> None:
-        """Correct what was debited at ``at`` to what it cost: ``difference`` more, or less where it is negative."""
+        """Correct what was debited at ``at`` to what it cost: ``difference`` more, or less if it is negative."""
         ...
 
     def penalise(self, now: float, amount: float) -> None:
@@ -55,7 +55,7 @@ class RateLimiter(Protocol):
 class TokenBucket:
     """A bucket of ``capacity`` tokens, refilled evenly at ``rate_per_second``, full at first. Not thread-safe.
 
-    Where ``now`` goes back, the bucket keeps its level.
+    If ``now`` goes back, the bucket keeps its level.
 
     Raises:
         TypeError: A rate or capacity is not a number.
@@ -180,7 +180,7 @@ class FixedWindow(_Periods):
         return self.level(now) + _ROUNDING * self.limit >= amount
 
     def wait(self, now: float, amount: float = 1.0) -> float:
-        """Return the seconds until the next window, where this one has not enough left."""
+        """Return the seconds until the next window, if this one has not enough left."""
         if self.fits(now, amount):
             return 0.0
         if amount > self.limit * (1 + _ROUNDING):
@@ -328,7 +328,7 @@ class SlidingWindow:
         self._used += amount
 
     def correct(self, now: float, at: float, difference: float) -> None:
-        """Charge a higher cost now; give a lower one back where it was debited, if that is still in the window."""
+        """Charge a higher cost now; give a lower one back if it was debited, if that is still in the window."""
         self._advance(now)
         if difference > 0:
             self.debit(now, difference)

@@ -37,7 +37,7 @@ class ModelLimits:
         reading: How it is enforced.
         start: The time from which the phase, the schedule and the tenants' share count.
         seed: Seed of the tenants' requests.
-        tenants_first: Book the tenants' requests even where nothing is left, as if they were served before all others.
+        tenants_first: Book the tenants' requests even if nothing is left, as if they were served before all others.
     """
 
     __slots__ = (
@@ -96,7 +96,7 @@ class ModelLimits:
                 limiter.penalise(at, amounts[limit])
 
     def correct(self, now: float, booked_at: float, tokens: float, output: float = 0.0) -> None:
-        """Correct the tokens of a request to what it cost: ``tokens`` more, or less where negative.
+        """Correct the tokens of a request to what it cost: ``tokens`` more, or less if negative.
 
         ``output`` is the same of a quota of output tokens.
         """
@@ -116,7 +116,7 @@ class ModelLimits:
         return allowed
 
     def level(self, now: float, limit: Limit) -> float:
-        """Return what is left of a quota; infinite where it is not limited."""
+        """Return what is left of a quota; infinite if it is not limited."""
         at = self.advance(now)
         limiter = self._limiters.get(limit)
         return math.inf if limiter is None else limiter.level(at)

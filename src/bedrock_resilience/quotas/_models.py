@@ -21,7 +21,7 @@ PROFILE_PREFIXES: Final = ("apac.", "au.", "ca.", "eu.", "global.", "in.", "jp."
 
 @dataclass(frozen=True, slots=True)
 class MaxOutputTokens:
-    """The most output tokens of a response of a model family, where that is documented, and when it was read.
+    """The most output tokens of a response of a model family, if that is documented, and when it was read.
 
     A request without ``max_tokens`` reserves as many.
     """
@@ -88,7 +88,7 @@ _KNOWN_MAXIMA: Final = {row.family: row.tokens for row in MAX_OUTPUT_TOKENS}
 
 @lru_cache(maxsize=256)  # every request of a paced client asks, and most clients call few models
 def max_output_tokens(model_id: str) -> int:
-    """Return the most output tokens of a model: that of its family, or 64,000 where the family is not known.
+    """Return the most output tokens of a model: that of its family, or 64,000 if the family is not known.
 
     Args:
         model_id: A model id, a profile id or an ARN of either.
@@ -101,7 +101,7 @@ def max_output_tokens(model_id: str) -> int:
 
 
 def longest_family(model_id: str, families: Iterable[str]) -> str | None:
-    """Return the longest of the families that a model id contains; None where it contains none."""
+    """Return the longest of the families that a model id contains; None if it contains none."""
     # No digit may follow: claude-opus-4-8 is not the family of a claude-opus-4-80, nor claude-opus-4 that of
     # claude-opus-45.
     found = [family for family in families if re.search(re.escape(family) + r"(?!\d)", model_id)]

@@ -72,7 +72,7 @@ class Quota(_FromServiceQuotas):
             throttled.
         input_tokens_per_minute: On ``bedrock-mantle``, what requests may reserve a minute: their input and
             ``max_tokens``, of which the unused part is given back in the end.
-        output_tokens_per_minute: On ``bedrock-mantle``, tokens that may be generated a minute. Where they are used up,
+        output_tokens_per_minute: On ``bedrock-mantle``, tokens that may be generated a minute. If they are used up,
             generation stops.
 
     Raises:
@@ -115,7 +115,7 @@ class Quota(_FromServiceQuotas):
         """Return a quota of the ``bedrock-mantle`` endpoint, which limits no requests.
 
         When a request starts, its input and ``max_tokens`` are deducted from the first quota, and it is throttled if
-        they do not fit. Output tokens are deducted from the second as they are generated, and generation stops where
+        they do not fit. Output tokens are deducted from the second as they are generated, and generation stops if
         it is used up. In the end the unused part of ``max_tokens`` is given back, and what was read from a cache does
         not count. The default of Claude Opus 4.7 is 20,000,000 and 4,000,000 (AWS, "Quotas for the bedrock-mantle
         endpoint").
@@ -141,10 +141,10 @@ class Quota(_FromServiceQuotas):
         It is the quota of the way in which the model is called: a model id has that of one Region ("On-demand ..."), an
         id that begins with ``eu.``, ``us.``, ``jp.`` or another place that of all cross-Region profiles, and one that
         begins with ``global.`` that of the global profile. Newer models have no quota of requests. The daily quota is
-        that of the model or, where it has none any more, that of all models of the account together. Values without
+        that of the model or, if it has none any more, that of all models of the account together. Values without
         an applied one are AWS's defaults; ``source`` says for each number which quota it is.
 
-        The first call reads some 15 pages, and as many of the defaults where a number is missing: a few seconds. Later
+        The first call reads some 15 pages, and as many of the defaults if a number is missing: a few seconds. Later
         ones of the process use the same answers, for any model of the Region. It blocks: in an event loop, call it with
         ``asyncio.to_thread``. The role needs ``servicequotas:ListServiceQuotas``,
         ``servicequotas:ListAWSDefaultServiceQuotas`` and ``servicequotas:GetServiceQuota``; for the ARN of an

@@ -133,8 +133,8 @@ class QuotaLedger:
             tokens: Tokens that the model would generate next.
 
         Returns:
-            How many it may: fewer where a quota of output is used up, so that the generation stops with a finish
-            reason. All of them where output has no quota of its own.
+            How many it may: fewer if a quota of output is used up, so that the generation stops with a finish
+            reason. All of them if output has no quota of its own.
         """
         with self._lock:
             if admission.serial not in self._open:
@@ -196,7 +196,7 @@ class QuotaLedger:
                 limits.change(self.quota_of(model), now or 0.0)
 
     def level(self, now: float, model: str, limit: Limit) -> float:
-        """Return what is left of a quota of this model; infinite where it is not limited."""
+        """Return what is left of a quota of this model; infinite if it is not limited."""
         with self._lock:
             return self._limits_of(model, now).level(now, limit)
 

@@ -219,7 +219,7 @@ class QuotaNames:
         self._accepted += [_canonical(text.split()) for text in other]
 
     def match(self, quota_model: str) -> bool:
-        """Tell whether a quota names this model, by the ``model`` of a ``QuotaName``."""
+        """Return whether a quota names this model, by the ``model`` of a ``QuotaName``."""
         named = _canonical(_with_versions(re.split(r"[-\s(),]+", quota_model.replace("+", " plus"))))
         return any(named - (self._provider - accepted) == accepted for accepted in self._accepted)
 

@@ -1,6 +1,6 @@
 """The quotas of an account, read from AWS Service Quotas.
 
-Service Quotas lists a quota with the value that the account has (``ListServiceQuotas``, ``GetServiceQuota``) or, where
+Service Quotas lists a quota with the value that the account has (``ListServiceQuotas``, ``GetServiceQuota``) or, if
 the account has none of its own, with AWS's default (``ListAWSDefaultServiceQuotas``). Which of the 1,500 quotas of
 Bedrock belong to a model, ``_quota_names`` decides.
 
@@ -66,7 +66,7 @@ class ServiceQuota:
 
     Attributes:
         field: The field of ``Quota`` that it became.
-        value: The value of that field: the one that is listed, or twice as much where the name says "doubled for
+        value: The value of that field: the one that is listed, or twice as much if the name says "doubled for
             cross-region calls" and the model is called through a cross-Region profile.
         code: Its code, such as ``L-F4DDD3EB``.
         name: Its name.
@@ -209,7 +209,7 @@ class _Account:
     def applied(self, scope: Scope, names: QuotaNames) -> dict[str, ServiceQuota]:
         """Return the quotas of a model that are listed with a value of the account, by field.
 
-        None where the list is not allowed: the values can be read one by one, by the codes of the defaults.
+        None if the list is not allowed: the values can be read one by one, by the codes of the defaults.
         """
         try:
             listed = self._list("ListServiceQuotas", "list_service_quotas")
@@ -220,7 +220,7 @@ class _Account:
         return {match.field: match.taken(match.listed, applied=True) for match in _matches(listed, scope, names)}
 
     def defaults(self, scope: Scope, names: QuotaNames) -> dict[str, ServiceQuota]:
-        """Return the quotas of a model among AWS's defaults, each with the account's value where there is one."""
+        """Return the quotas of a model among AWS's defaults, each with the account's value if there is one."""
         listed = self._list("ListAWSDefaultServiceQuotas", "list_aws_default_service_quotas")
         found: dict[str, ServiceQuota] = {}
         for match in _matches(listed, scope, names):
@@ -346,7 +346,7 @@ class _Match(NamedTuple):
 def _matches(listed: Iterable[_Listed], scope: Scope, names: QuotaNames) -> Iterable[_Match]:
     """Return the quotas of a model, one a field.
 
-    A quota of the model goes before one of all models together. Where several have the model's name, the lowest
+    A quota of the model goes before one of all models together. If several have the model's name, the lowest
     applies.
     """
     found: dict[str, tuple[tuple[bool, float], _Match]] = {}
@@ -407,7 +407,7 @@ def _failure(service: str, operation: str, code: str, error: Exception) -> _Fail
     if code.startswith(_NO_PERMISSION):
         action = f"{_IAM_PREFIXES[service]}:{operation}"
         return _Failure("no-permission", f"{operation} was refused ({code}): allow {action}")
-    # One line, also where a proxy answers with a page.
+    # One line, also if a proxy answers with a page.
     text = " ".join(str(error).split())
     return _Failure("not-reached", f"{operation} failed ({code}): {text[:_MAX_ERROR_CHARACTERS]}")
 

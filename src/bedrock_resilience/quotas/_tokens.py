@@ -190,7 +190,7 @@ _PLACES: Final = (
 
 
 def usage_from(response: object) -> Usage | None:
-    """Return the usage that a response reports; None where it reports none that can be read.
+    """Return the usage that a response reports; None if it reports none that can be read.
 
     Reads the response of ``converse()``, the ``metadata`` event of its stream, the decoded body of InvokeModel for
     every family of models that reports its usage there, the last chunk of its stream, what boto3's ``invoke_model()``

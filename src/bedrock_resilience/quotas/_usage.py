@@ -1,7 +1,7 @@
 """Reserved against used: what requests reserve of a token quota, and what they cost in the end.
 
 Bedrock deducts a request's input and its ``max_tokens`` from the quota when it starts, and corrects that when it ends.
-Where the call cost less, the difference was unused: as long as the call lasted, no other request could use it. A
+If the call cost less, the difference was unused: as long as the call lasted, no other request could use it. A
 ``TokenUsage`` counts how much that was, and advises a ``max_tokens`` that suffices.
 """
 
@@ -42,7 +42,7 @@ class RequestTokens:
 
     Args:
         input_tokens: All its input tokens, as estimated.
-        max_tokens: Its ``max_tokens``; None where it has none, so that the model's maximum is reserved.
+        max_tokens: Its ``max_tokens``; None if it has none, so that the model's maximum is reserved.
         burndown: Tokens of quota that an output token costs, see ``burndown_rate``. The default
             is that of Claude 3.7 to 4.7.
         model_max_tokens: The model's maximum, see ``max_output_tokens``; 0 for a model without output tokens.
@@ -150,7 +150,7 @@ class TokenUsage:
 
     @property
     def advised_max_tokens(self) -> int | None:
-        """A lower ``max_tokens`` that suffices; None where there is none, or too few responses to know.
+        """A lower ``max_tokens`` that suffices; None if there is none, or too few responses to know.
 
         A quarter more than the longest response, but no less than what the responses cost on average beyond their
         input: on a model with a burndown, a reservation below that frees nothing, because the call costs as much in the

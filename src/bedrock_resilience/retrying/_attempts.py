@@ -94,7 +94,7 @@ class Schedule(Protocol):
         ...
 
     def wait_after_hint(self, hint: float, u: float) -> float:
-        """Return the seconds to wait where the server asks for ``hint`` seconds."""
+        """Return the seconds to wait if the server asks for ``hint`` seconds."""
         ...
 
 
@@ -102,7 +102,7 @@ class StopEvent(Protocol):
     """The part of ``threading.Event`` and its relatives that stops a call."""
 
     def is_set(self) -> bool:
-        """Tell whether the call should stop."""
+        """Return whether the call should stop."""
         ...
 
 
@@ -117,7 +117,7 @@ class CallState:
         backoff_seconds: Seconds slept between attempts.
         pacing_seconds: Seconds slept for the pacer.
         tokens: Tokens that each request may use at most, for the pacer.
-        token_usage: Tokens that the requests reserved and used; None where that is unknown, because ``tokens`` was a
+        token_usage: Tokens that the requests reserved and used; None if unknown, because ``tokens`` was a
             number or no request has reserved any.
         error: The last exception.
         fault: What the last exception means.
@@ -245,7 +245,7 @@ class CallState:
         Args:
             error: What interrupted it.
             now: Monotonic seconds.
-            last: The part with the usage, such as the last event of a stream, where there is one.
+            last: The part with the usage, such as the last event of a stream, if there is one.
         """
         self._record(error, now, last)
         return self._stop(StopReason.NOT_RETRYABLE)
@@ -260,7 +260,7 @@ class CallState:
         return fault
 
     def accepts(self, answer: object) -> bool:
-        """Tell whether what the function returned ends the call; ``retry_on_result`` decides."""
+        """Return whether what the function returned ends the call; ``retry_on_result`` decides."""
         return self._retry_on_result is None or not self._retry_on_result(answer)
 
     def rejected(self, answer: object, now: float, u: float) -> Sleep | Stop:
@@ -363,7 +363,7 @@ class CallState:
         return StopReason.FAULT_LIMIT if used >= self._policy.retries_of(fault) else None
 
     def _settle(self, answer: object) -> Usage | None:
-        """Record an attempt that has, or may have, used tokens, and return its usage where it is needed."""
+        """Record an attempt that has, or may have, used tokens, and return its usage if it is needed."""
         if self._request is None and self._reservation is None:
             return None
         from bedrock_resilience.quotas import usage_from  # noqa: PLC0415 - only a call with a pacer or token counts needs it

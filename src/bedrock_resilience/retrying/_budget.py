@@ -55,7 +55,7 @@ class RetryBudget:
             self._attempts += 1
 
     def try_withdraw(self) -> bool:
-        """Take one retry from the budget, and return False where none is left."""
+        """Take one retry from the budget, and return False if none is left."""
         with self._lock:
             granted = self._retries + 1 <= self._limit()
             self._retries += granted

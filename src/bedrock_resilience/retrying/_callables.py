@@ -24,17 +24,17 @@ _ASYNCHRONOUS_MODULES = ("asyncio", "aiobotocore")
 
 
 def is_coroutine_function(fn: object) -> bool:
-    """Tell whether a call of ``fn`` returns a coroutine: also a partial, a bound method or a callable object."""
+    """Return whether a call of ``fn`` returns a coroutine: also a partial, a bound method or a callable object."""
     return any(map(inspect.iscoroutinefunction, _bodies(fn)))
 
 
 def is_generator_function(fn: object) -> bool:
-    """Tell whether a call of ``fn`` returns a generator or an asynchronous one; as ``is_coroutine_function``."""
+    """Return whether a call of ``fn`` returns a generator or an asynchronous one; as ``is_coroutine_function``."""
     return any(inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body) for body in _bodies(fn))
 
 
 def may_return_awaitable(fn: object) -> bool:
-    """Tell whether ``fn`` may be awaited: a coroutine function, a lambda, or one annotated to return an awaitable.
+    """Return whether ``fn`` may be awaited: a coroutine function, a lambda, or one annotated to return an awaitable.
 
     So may the functions and methods of asyncio and aiobotocore, which say it in no way.
     """

@@ -84,14 +84,14 @@ class Deadline:
         return max(0.0, self.at - now)
 
     def allows(self, now: float, wait: float = 0.0) -> bool:
-        """Tell whether an attempt may start after a wait of ``wait`` seconds."""
+        """Return whether an attempt may start after a wait of ``wait`` seconds."""
         return now + wait + self.attempt < self.at
 
     @contextmanager
     def apply(self) -> Generator[Deadline]:
         """Make this deadline apply to every call inside the ``with`` block, beside the deadline of the call itself.
 
-        Where blocks are nested, the earliest deadline counts.
+        If blocks are nested, the earliest deadline counts.
         """
         token = _current.set(earliest(self, _current.get()))
         try:

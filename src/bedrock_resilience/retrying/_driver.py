@@ -247,7 +247,7 @@ _FALLBACK_REASONS = frozenset(
 
 
 def sleep_of(settings: CallSettings) -> Callable[[float], object]:
-    """Return the sleep of a synchronous call. One that the stop event can end returns True where it did."""
+    """Return the sleep of a synchronous call. One that the stop event can end returns True if it did."""
     event, wait = settings.stop_event, getattr(settings.clock, "wait", None)  # optional in a clock
     waits = getattr(event, "wait", None)  # that of an asynchronous event blocks no thread
     if wait is None or waits is None or inspect.iscoroutinefunction(waits):
@@ -399,7 +399,7 @@ def cancel(settings: CallSettings, call: CallState, error: BaseException) -> Non
 
 
 def emit_step(settings: CallSettings, call: CallState, step: Step) -> Step:
-    """Call the listeners with the event of a step, where it has one, and return the step."""
+    """Call the listeners with the event of a step, if it has one, and return the step."""
     if settings.listeners and not isinstance(step, Attempt):
         emit(settings, _event(settings, call, step))
     return step

@@ -26,7 +26,7 @@ class CallInfo:
     ``Retrier(info=...)`` takes one. ``BedrockRuntime`` and the protected clients make one from each request.
 
     Attributes:
-        operation: The operation of Bedrock Runtime, such as ``Converse``; None where it is not known.
+        operation: The operation of Bedrock Runtime, such as ``Converse``; None if unknown.
         model: The ``modelId`` of the request.
         region: The AWS Region of the endpoint.
     """
@@ -42,15 +42,15 @@ class CallEvent:
 
     Attributes:
         call_id: Identifies the call among all calls of all processes. Two events that differ in it only are equal.
-        operation: The operation of Bedrock Runtime, such as ``Converse``; None where it is not known.
-        model: The ``modelId`` of the request; None where it is not known.
-        region: The AWS Region of the endpoint; None where it is not known.
-        fault: What the last failure means; None where no attempt has failed.
+        operation: The operation of Bedrock Runtime, such as ``Converse``; None if unknown.
+        model: The ``modelId`` of the request; None if unknown.
+        region: The AWS Region of the endpoint; None if unknown.
+        fault: What the last failure means; None if no attempt has failed.
         backoff_seconds: Seconds slept between the attempts.
         pacing_seconds: Seconds slept for the pacer.
-        tokens_reserved: Tokens of quota that each request reserves when it starts; 0 where that is not known.
-        token_usage: Tokens that the requests reserved and used; None where that is not known.
-        pacer: What the pacer knows; None without a pacer, or where it does not say.
+        tokens_reserved: Tokens of quota that each request reserves when it starts; 0 if unknown.
+        token_usage: Tokens that the requests reserved and used; None if unknown.
+        pacer: What the pacer knows; None without a pacer, or if it does not say.
     """
 
     call_id: str = field(default="", compare=False)
@@ -154,8 +154,8 @@ class CallFailed(_Counted):
     """A call failed for good.
 
     Attributes:
-        attempts: Requests sent; 0 where the deadline allowed none.
-        retries: Retries decided. As many as ``attempts`` where the last one was not sent any more.
+        attempts: Requests sent; 0 if the deadline allowed none.
+        retries: Retries decided. As many as ``attempts`` if the last one was not sent any more.
         throttles: Attempts that were throttled.
         reason: Why no further attempt is made.
         error: What was raised last; None without an attempt.
@@ -171,7 +171,7 @@ class CallCancelled(_Counted):
 
     Attributes:
         attempts: Requests sent.
-        retries: Retries decided. As many as ``attempts`` where no attempt was in flight.
+        retries: Retries decided. As many as ``attempts`` if no attempt was in flight.
         throttles: Attempts that were throttled.
         error: What ended it.
     """

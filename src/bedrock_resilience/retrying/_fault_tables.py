@@ -53,7 +53,7 @@ BY_CODE = _by_word(
     }
 )
 
-# Codes that say less than the HTTP status of the same response: they count where the status is unknown.
+# Codes that say less than the HTTP status of the same response: they count if the status is unknown.
 BY_GENERIC_CODE = _by_word(
     {
         Fault.INTERNAL_SERVER: "api_error server_error",
@@ -80,7 +80,7 @@ BY_STATUS = {
 }
 BY_STATUS_CLASS = {4: Fault.VALIDATION, 5: Fault.INTERNAL_SERVER}
 
-# What a message adds to the fault that a code or a status names. Wording is not a contract: where AWS changes it, the
+# What a message adds to the fault that a code or a status names. Wording is not a contract: if AWS changes it, the
 # fault is the one on the left again, and a run with a wrong model id costs one call an item.
 BY_MESSAGE: Mapping[Fault, tuple[tuple[str, Fault], ...]] = {
     Fault.THROTTLING: (("per day", Fault.TOKENS_PER_DAY), ("daily", Fault.TOKENS_PER_DAY)),
@@ -206,7 +206,7 @@ BY_CLASS = {
             Fault.CONFIGURATION: "InvalidURL NonHttpUrlClientError InvalidUrlClientError",
         }
     ),
-    # Only where nothing clearer is wrapped: see UNWRAPPED_FIRST.
+    # Only if nothing clearer is wrapped: see UNWRAPPED_FIRST.
     "anthropic": _by_word(
         {
             Fault.READ_TIMEOUT: "APITimeoutError",
@@ -268,7 +268,7 @@ UNWRAPPED_FIRST = {
 # EADDRNOTAVAIL, by their names, because the numbers differ between systems.
 NEVER_CONNECTED = frozenset({"ENETDOWN", "ENETUNREACH", "EHOSTDOWN", "EHOSTUNREACH", "EADDRNOTAVAIL"})
 
-# Where a timeout strikes while a connection is being made, the request was not sent: functions, by name, that do only
+# If a timeout strikes while a connection is being made, the request was not sent: functions, by name, that do only
 # that in ssl, urllib3, http.client, httpcore and aiohttp.
 CONNECTING = frozenset(
     {

@@ -1,6 +1,6 @@
 """classify: reads the ``Fault`` off an exception.
 
-No AWS library is imported. Exceptions are distinguished by their codes, their HTTP status and, where they have neither,
+No AWS library is imported. Exceptions are distinguished by their codes, their HTTP status and, if they have neither,
 by their class in the package that defines it. So this works in a Lambda without boto3, and for every version of it.
 """
 
@@ -44,8 +44,8 @@ def classify(error: BaseException) -> Fault:
 
     In this order: a ``Fault`` that the exception carries as its attribute ``fault``; the error code and the HTTP status
     of its response; its class, in the package that defines it; the exception that it wraps (``raise ... from``, and the
-    attributes that retry libraries use). A group is the fault of its members where they agree, and the most cautious of
-    them where they do not. Everything else is ``Fault.UNKNOWN``, which is not retried.
+    attributes that retry libraries use). A group is the fault of its members if they agree, and the most cautious of
+    them if they do not. Everything else is ``Fault.UNKNOWN``, which is not retried.
     """
     return _classify(error, frozenset())
 
@@ -56,7 +56,7 @@ def error_code(error: BaseException) -> str:
 
 
 def limit_of(error: BaseException) -> Limit | None:
-    """Return the limit that refused a request, as the message of a throttle names it; None where it names none.
+    """Return the limit that refused a request, as the message of a throttle names it; None if it names none.
 
     An attribute ``limit`` of the exception goes before its message, and both before those of what it wraps.
     """
@@ -85,7 +85,7 @@ _LIMIT_WORDS = (
 
 
 def message_of(error: BaseException) -> str:
-    """Return the text of an exception, and an empty one where it has none."""
+    """Return the text of an exception, and an empty one if it has none."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - the class is the caller's
@@ -198,7 +198,7 @@ def _event_type(error: BaseException) -> Iterator[str]:
 
 
 def _body(error: BaseException) -> Mapping[str, object]:
-    """Return the JSON object in the body of an error response, and an empty one where it was not kept."""
+    """Return the JSON object in the body of an error response, and an empty one if it was not kept."""
     body = attribute(error, "body")
     if body is None:
         # httpx and requests keep a body here once it has been read; requests' public attribute would read the socket.
@@ -227,7 +227,7 @@ def _message(error: BaseException) -> str:
 
 
 def _status(error: BaseException, codes: list[str]) -> int:
-    """Return the HTTP status of a response that reports an error, and 0 where there is none."""
+    """Return the HTTP status of a response that reports an error, and 0 if there is none."""
     response = attribute(error, "response")
     metadata = as_mapping(as_mapping(response).get("ResponseMetadata"))
     numeric = next((int(code) for code in codes if code.isdecimal()), None)  # botocore's stand-in for a missing code
@@ -286,7 +286,7 @@ def _from_class(error: BaseException) -> Fault | None:
 
 
 def _was_connecting(error: BaseException) -> bool:
-    """Tell whether a timeout struck in a TLS handshake or a proxy's CONNECT, so that the request was not sent."""
+    """Return whether a timeout struck in a TLS handshake or a proxy's CONNECT, so that the request was not sent."""
     inner: BaseException | None = error
     for _ in range(MAX_CHAIN):
         if inner is None:

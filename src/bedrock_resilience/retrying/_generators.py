@@ -31,7 +31,7 @@ def decorate(settings: CallSettings, fn: Callable[..., Any]) -> Callable[..., An
 
 
 def is_asynchronous(fn: Callable[..., Any]) -> bool:
-    """Tell whether a generator function is an asynchronous one: also a partial, or a callable object."""
+    """Return whether a generator function is an asynchronous one: also a partial, or a callable object."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     return any(map(inspect.isasyncgenfunction, (fn, inspect.unwrap(fn), getattr(type(fn), "__call__", None))))  # noqa: B004 - the function, not whether there is one

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class AttemptContext:
     """One attempt of a loop: ``with attempt:`` around the statements to retry.
 
-    An exception inside is suppressed where another attempt follows, and raised where none does.
+    An exception inside is suppressed if another attempt follows, and raised if none does.
 
     Attributes:
         number: The number of the attempt, from 1.
@@ -112,7 +112,7 @@ class AttemptContext:
         return isinstance(step, Sleep)
 
     def next_step(self) -> Sleep | None:
-        """Return the sleep before the next attempt, or None where the call is over."""
+        """Return the sleep before the next attempt, or None if the call is over."""
         if not self.closed:
             raise RuntimeError("an attempt was not used: write 'with attempt:' around the statements to retry")
         return self._step if isinstance(self._step, Sleep) else None

@@ -90,7 +90,7 @@ class AdditiveJitter(_RangeJitter):
         refuse("AdditiveJitter", number("spread", self.spread, least=0, unit="seconds"))
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
-        """Return the exponential delay, and ``spread`` seconds more, moved down where the cap is nearer than that."""
+        """Return the exponential delay, and ``spread`` seconds more, moved down if the cap is nearer than that."""
         low = min(backoff.exponential, max(0.0, backoff.cap - self.spread))
         return low, min(backoff.cap, low + self.spread)
 
@@ -183,7 +183,7 @@ def format_jitter(jitter: Any) -> str:  # noqa: ANN401 - a jitter of the caller'
 
 
 def grow(base: float, factor: float, times: int, cap: float) -> float:
-    """Return ``min(cap, base * factor**times)``, and the cap where the power is too large for a float.
+    """Return ``min(cap, base * factor**times)``, and the cap if the power is too large for a float.
 
     ``times`` may be 5,000. Without the second rule, an exponent that overflows gives a delay of zero (Polly's issue
     2163).

@@ -131,7 +131,7 @@ class RetryPolicy:
         return dataclasses.replace(self, **changes)
 
     def retries_of(self, fault: Fault) -> int:
-        """Return the retries of one call that this fault may use; 0 where it is not retried."""
+        """Return the retries of one call that this fault may use; 0 if it is not retried."""
         return self._limits.get(fault, 0)
 
     def delay(self, retry: int, u: float, previous: float | None = None) -> float:
@@ -148,7 +148,7 @@ class RetryPolicy:
         return min(self.max_delay, max(0.0, self.jitter.delay(self._backoff(retry), u, previous)))
 
     def wait_after_hint(self, hint: float, u: float) -> float:
-        """Return the seconds to wait where the server asks for ``hint`` seconds (``Retry-After``).
+        """Return the seconds to wait if the server asks for ``hint`` seconds (``Retry-After``).
 
         That is the hint, at most ``max_retry_after``, plus jitter: up to a tenth of it, and at least up to 0.1 s.
 

@@ -57,9 +57,9 @@ class Retrier(CallSettings):
         tokens: Tokens that a request may use at most (input + max_tokens), for a pacer that counts tokens: a number, a
             ``RequestTokens``, or a function of the call's arguments that returns either.
         classify: Returns the ``Fault`` of an exception; replace it to add exceptions of your own.
-        raise_exhausted: Raise ``RetriesExhaustedError`` where retries did not help, instead of the last exception.
+        raise_exhausted: Raise ``RetriesExhaustedError`` if retries did not help, instead of the last exception.
         retry_on_result: A function of what the function returned; true for a result to retry. It applies under every
-            policy; ``retry_on={Fault.REJECTED_RESULT: 2, ...}`` limits these retries. Where they do not help,
+            policy; ``retry_on={Fault.REJECTED_RESULT: 2, ...}`` limits these retries. If they do not help,
             ``RejectedResultError`` has the last result.
         before_attempt: Called with an ``AttemptStarting`` before every attempt, after all waits. An exception that it
             raises ends the call. An awaited call awaits what it returns.
@@ -68,10 +68,10 @@ class Retrier(CallSettings):
             thread cannot be interrupted, so a synchronous call refuses it: give the client a read timeout instead.
         stop_event: A ``threading.Event`` or a relative. Once it is set, no attempt starts. It ends the sleep of a
             synchronous call; an awaited call is canceled for that.
-        fallback: Called with the exception where retries did not help (not where the policy does not retry it); what
+        fallback: Called with the exception if retries did not help (not if the policy does not retry it); what
             it returns, or what that awaits to, is the value of the call.
         info: What the events say about a call: a ``CallInfo`` (operation, model and Region), or a function of the
-            call's arguments that returns one. It is called only where there are listeners.
+            call's arguments that returns one. It is called only if there are listeners.
 
     Raises:
         TypeError: An argument has the wrong type. The message names every wrong argument.

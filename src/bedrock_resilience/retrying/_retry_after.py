@@ -15,7 +15,7 @@ def retry_after(error: BaseException) -> float | None:
     ``x-amz-retry-after`` (botocore 1.44 honors it) and ``retry-after-ms`` (Azure and OpenAI; the SDKs of anthropic and
     openai honor it) are in milliseconds. ``Retry-After`` is in seconds or an HTTP date, which is read against the
     response's own ``Date``; AWS documents it for 529, and Lambda's own 429 carries it. The headers are those of
-    botocore's ``ClientError``, or of the response of an SDK that stands on httpx, requests, aiohttp or urllib. Where an
+    botocore's ``ClientError``, or of the response of an SDK that stands on httpx, requests, aiohttp or urllib. If an
     exception wraps another, the first of them that asks for a wait counts.
     """
     inner: BaseException | None = error
@@ -39,7 +39,7 @@ def translated(error: BaseException) -> BaseException | None:
 
 
 def defined_in(error: BaseException, package: str) -> bool:
-    """Tell whether the class of an exception, or a base of it, is defined in a top-level package."""
+    """Return whether the class of an exception, or a base of it, is defined in a top-level package."""
     return any(cls.__module__.partition(".")[0] == package for cls in type(error).__mro__)
 
 
@@ -67,7 +67,7 @@ def headers_of(error: BaseException) -> Mapping[str, str]:
 
 
 def attribute(thing: object, name: str) -> Any:  # noqa: ANN401 - an exception may have any attributes
-    """Return an attribute, or None where there is none or it cannot be computed (httpx has such properties)."""
+    """Return an attribute, or None if there is none or it cannot be computed (httpx has such properties)."""
     try:
         return getattr(thing, name, None)  # pragma: no mutate - without the None it is the same, and slower
     except Exception:  # noqa: BLE001 - the class is the caller's

@@ -21,7 +21,7 @@ class AttemptTimeout:
     that a plain ``with attempt:`` can use it.
 
     Args:
-        clock: Under asyncio, its ``timer`` measures the time, or its ``asleep`` where it has none. Under trio, trio's
+        clock: Under asyncio, its ``timer`` measures the time, or its ``asleep`` if it has none. Under trio, trio's
             own clock does.
         seconds: The time limit.
     """
@@ -69,7 +69,7 @@ class AttemptTimeout:
             raise AttemptTimeoutError(self._seconds) from error
 
     def _expire(self, timer: asyncio.Task[None]) -> None:
-        # Where the timer ends in the same turn of the event loop as the attempt, this is called after ``__exit__``: a
+        # If the timer ends in the same turn of the event loop as the attempt, this is called after ``__exit__``: a
         # cancellation would then hit what the task does next.
         if self._active and not timer.cancelled():
             self._expired = True

@@ -57,7 +57,7 @@ class Recommendation:
         name: The change in a few words.
         reason: The numbers of the run that call for it, and their limit.
         settings: What to set: ``max_workers``, ``max_retries``, ``base_delay`` (seconds), ``retry_on``, ``pacer`` or
-            ``max_tokens``. Empty where no setting helps.
+            ``max_tokens``. Empty if no setting helps.
     """
 
     name: Change
@@ -72,7 +72,7 @@ class Advice:
     Args:
         recommendation: The change.
         before: The run with its own settings, simulated.
-        after: The run with the change, simulated; None where the simulation does not cover the change.
+        after: The run with the change, simulated; None if the simulation does not cover the change.
     """
 
     recommendation: Recommendation
@@ -106,7 +106,7 @@ def advise(
         on_run: Called after each simulation.
 
     Returns:
-        Nothing where the run is within all limits and cannot be faster.
+        Nothing if the run is within all limits and cannot be faster.
     """
     runs = tuple(seeds)
     base = Trial(name="before", scenario=scenario, policy=stats.policy)
@@ -123,7 +123,7 @@ def recommend(stats: RunStats) -> list[Recommendation]:
     """The changes to make after a run, without their simulated effect, the most effective first.
 
     Returns:
-        Nothing where the run is within all limits and cannot be faster, or where it sent no request.
+        Nothing if the run is within all limits and cannot be faster, or if it sent no request.
     """
     if not stats.attempts:
         return []
@@ -132,7 +132,7 @@ def recommend(stats: RunStats) -> list[Recommendation]:
 
 
 def recommend_max_tokens(tokens: TokenUsage | None) -> Recommendation | None:
-    """A lower ``max_tokens``, where the requests reserved more than they used and there are enough answers to tell."""
+    """A lower ``max_tokens``, if the requests reserved more than they used and there are enough answers to tell."""
     advised = None if tokens is None else tokens.advised_max_tokens
     if tokens is None or advised is None:
         return None
@@ -187,7 +187,7 @@ def _throttled(stats: RunStats) -> str:
 
 
 def _changed(base: Trial, recommendation: Recommendation) -> Trial | None:
-    """The trial with the change; None where the simulation does not cover it."""
+    """The trial with the change; None if the simulation does not cover it."""
     settings, name = recommendation.settings, recommendation.name
     if "pacer" in settings:
         return Trial(name=name, scenario=base.scenario, policy=base.policy, pacer=AdaptivePacer)
@@ -203,8 +203,8 @@ def rebuild(stats: RunStats, *, rpm: float | None = None, instances: int = 1, of
 
     Args:
         stats: The run.
-        rpm: The quota in requests per minute, where it is known. Otherwise it is estimated from the run: a throttled
-            run sent as fast as the quota allowed, and the quota of any other run is at least its own rate. Where the
+        rpm: The quota in requests per minute, if it is known. Otherwise it is estimated from the run: a throttled
+            run sent as fast as the quota allowed, and the quota of any other run is at least its own rate. If the
             duration of a throttled run is unknown, it is the quota under which the simulated run is throttled as much.
         instances: Runs that shared the quota.
         offset: Seconds between their starts.

@@ -1,6 +1,6 @@
 """The lower bound of a scenario: no way of sending finishes it earlier.
 
-Where requests alone are counted and every answer takes equally long, it is exact for one instance: the makespan of a
+If requests alone are counted and every answer takes equally long, it is exact for one instance: the makespan of a
 sender that knows the quota, its reading and its changes, sends each request at the first instant at which it is
 admitted, and loses nothing to refusals. Of several instances, any worker could take any item of those that have
 started; the later instances are also bounded alone, with an unused quota.
@@ -103,7 +103,7 @@ def _makespan(scenario: Scenario, latency: float, first: int) -> float:
 
 
 class _Limits:
-    """The quota of a scenario from ``start`` on, unused at first, as a sender sees it that is told everything."""
+    """The quota of a scenario from ``start`` on, unused at first, as a sender with complete information uses it."""
 
     def __init__(self, scenario: Scenario, start: float = 0.0) -> None:
         self._reading = scenario.quota_reading

@@ -21,7 +21,7 @@ _STEP_SECONDS: Final = 5.0
 def share_ratio(instances: Sequence[InstanceReport], requests: Sequence[SimulatedRequest]) -> float | None:
     """Return the largest over the smallest number of requests admitted per instance while all of them ran.
 
-    Infinite where one had none. None where fewer than two ran at the same time.
+    Infinite if one had none. None if fewer than two ran at the same time.
     """
     span = _together(instances)
     return None if span is None else _ratio(_admitted(instances, requests), *span)
@@ -30,7 +30,7 @@ def share_ratio(instances: Sequence[InstanceReport], requests: Sequence[Simulate
 def seconds_to_share(instances: Sequence[InstanceReport], requests: Sequence[SimulatedRequest]) -> float | None:
     """Return the seconds from the start of the last instance to the first minute in which the shares are even.
 
-    They count up to the start of that minute, in steps of 5 s, so 0 means that the first minute was even. None where no
+    They count up to the start of that minute, in steps of 5 s, so 0 means that the first minute was even. None if no
     minute of those in which all instances ran was, or all of them ran for less than a minute.
     """
     span = _together(instances)
@@ -46,7 +46,7 @@ def seconds_to_share(instances: Sequence[InstanceReport], requests: Sequence[Sim
 
 
 def _together(instances: Sequence[InstanceReport]) -> tuple[float, float] | None:
-    """From the start of the last to the end of the first; None where there is no such time, or one instance only."""
+    """From the start of the last to the end of the first; None if there is no such time, or one instance only."""
     if len(instances) < 2:  # noqa: PLR2004 - one shares with nobody
         return None
     start, end = max(each.started for each in instances), min(each.ended for each in instances)

@@ -48,7 +48,7 @@ class LoadScenario:
         clients: Processes, each with its own pacer and retry budget.
         calls_per_second: Calls of all clients together; their requests are these and the retries.
         seconds: How long calls arrive.
-        latency: Seconds of an answer where the service is not busy.
+        latency: Seconds of an answer if the service is not busy.
         capacity: Requests in flight that the service answers without slowing down; more share its capacity evenly.
         max_in_flight: Requests in flight beyond which others are answered with 503; None: never.
         timeout: Seconds after which a client gives up on a request. The service finishes it, and bills it.
@@ -132,7 +132,7 @@ class LoadReport:
     def seconds_to_recover(self) -> float | None:
         """Seconds from the end of the trigger until at least 90 % of the calls are answered, from then on for good.
 
-        In steps of 10 seconds; None where that does not happen before the end.
+        In steps of 10 seconds; None if that does not happen before the end.
         """
         end = self.scenario.trigger[1]
         least = _RECOVERED_SHARE * self.scenario.calls_per_second

@@ -74,7 +74,7 @@ class SimulationReport:
         instances: One report for each instance.
         requests: Every request in the order of arrival.
         settled: Tokens of quota that the answered requests took.
-        input_tokens: Input tokens of all items of each instance; empty where only requests are counted.
+        input_tokens: Input tokens of all items of each instance; empty if only requests are counted.
     """
 
     scenario: Scenario
@@ -143,7 +143,7 @@ class SimulationReport:
 
     @property
     def tokens(self) -> TokenUsage | None:
-        """What the requests reserved of the token quota and used; None where only requests are counted."""
+        """What the requests reserved of the token quota and used; None if only requests are counted."""
         usages = [instance.tokens for instance in self.instances if instance.tokens is not None]
         return sum(usages[1:], usages[0]) if usages else None
 
@@ -166,7 +166,7 @@ class SimulationReport:
     def share_ratio(self) -> float | None:
         """The largest over the smallest number of requests admitted per instance while all instances ran.
 
-        1 is perfectly fair; infinite where one had none; None where fewer than two ran at the same time.
+        1 is perfectly fair; infinite if one had none; None if fewer than two ran at the same time.
         """
         return share_ratio(self.instances, self.requests)
 
@@ -174,7 +174,7 @@ class SimulationReport:
     def seconds_to_share(self) -> float | None:
         """Seconds from the start of the last instance to the first minute in which the shares are even.
 
-        They are even where no instance has 1.5 times as many requests admitted as another. None: there is no such
+        They are even if no instance has 1.5 times as many requests admitted as another. None: there is no such
         minute.
         """
         return seconds_to_share(self.instances, self.requests)

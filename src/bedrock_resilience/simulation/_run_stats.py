@@ -42,13 +42,13 @@ class RunStats:
         attempts: Requests sent.
         retries: Attempts after the first of their call.
         throttles: Attempts that were answered with a throttle.
-        elapsed: Seconds from start to end; 0 where it is not known.
+        elapsed: Seconds from start to end; 0 if unknown.
         latency: Seconds until a request is answered.
         workers: Calls in flight at the most.
         policy: The retry policy.
         pacing_seconds: Seconds slept for the pacer, all items together; 0 without one.
-        tokens: What the requests reserved of the token quota and what became of it; None where it is not known.
-        faults: Faults of the failed items, by name (``Fault.value``), counted; empty where they are not known.
+        tokens: What the requests reserved of the token quota and what became of it; None if unknown.
+        faults: Faults of the failed items, by name (``Fault.value``), counted; empty if unknown.
 
     Raises:
         TypeError: A field has the wrong type.
@@ -205,7 +205,7 @@ def read_run_stats(text: str, **known: Any) -> RunStats:  # noqa: ANN401 - field
 
 
 def _mapping(name: str, given: object) -> Mapping[str, Any]:
-    """A part of a report; empty where it is missing or null."""
+    """A part of a report; empty if it is missing or null."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):
@@ -214,7 +214,7 @@ def _mapping(name: str, given: object) -> Mapping[str, Any]:
 
 
 def _mean_latency(outcomes: object) -> float | None:
-    """The mean seconds of the succeeded items without their waiting; None where no outcome shows it.
+    """The mean seconds of the succeeded items without their waiting; None if no outcome shows it.
 
     A throttle is answered in a fraction of a second, so throttles are not counted. Whatever is no outcome is skipped.
     """

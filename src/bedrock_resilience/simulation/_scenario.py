@@ -80,7 +80,7 @@ class Scenario:
         latency: Seconds until an admitted request is answered: a number, or a function that draws one.
         refusal: Seconds until a refused request is answered.
         network: The most seconds that a request takes to reach the service; each one draws from 0 to this.
-        tokens: The tokens of the items; None where only requests are counted.
+        tokens: The tokens of the items; None if only requests are counted.
         changes: Quotas that replace ``quota`` later.
         overloads: Spans (from, to), in seconds, in which the service answers every request with 503.
         timeout: Seconds from the start of an instance to its deadline; None for no deadline.
@@ -118,7 +118,7 @@ class Scenario:
             _quota(self.quota),
             _seconds("latency", self.draw_latency(random.Random(0))),  # noqa: S311 - a simulation
             number("timeout", self.timeout, least=0, optional=True, unit="seconds"),
-            instance("tokens", self.tokens, Tokens, "Tokens, or None where they are not counted", optional=True),
+            instance("tokens", self.tokens, Tokens, "Tokens, or None if they are not counted", optional=True),
             *_all("changes", self.changes, _change),
             *spans_problem("overloads", self.overloads),
             instance("store", self.store, StoreConditions, "StoreConditions"),

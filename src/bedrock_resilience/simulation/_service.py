@@ -43,7 +43,7 @@ class SimulatedRequest(NamedTuple):
     Attributes:
         at: Time of its arrival, in seconds.
         instance: The number of its sender, from 0.
-        refused: Why it was refused; None where it was admitted.
+        refused: Why it was refused; None if it was admitted.
         pace: Requests per minute that the sender's pacer allowed at that time; None for pacers without a rate.
     """
 
@@ -58,7 +58,7 @@ class SimulatedItem(NamedTuple):
 
     Attributes:
         number: Its index among the items of its instance, from 0.
-        tokens: The tokens of its request; None where only requests are counted.
+        tokens: The tokens of its request; None if only requests are counted.
     """
 
     number: int

@@ -90,7 +90,7 @@ class StoreBoundPacer:
 
     @property
     def requests_per_minute(self) -> float | None:
-        """The present rate of all instances together; None where it is not limited."""
+        """The present rate of all instances together; None if it is not limited."""
         return self.status().requests_per_minute
 
     def status(self) -> PacerStatus:
@@ -130,7 +130,7 @@ class StoreBoundPacer:
         self._pacer.abandoned(reservation, now)
 
     def _store_wait(self, requests: int, now: float) -> float:
-        """Return the seconds until the store has answered, where this request needed it."""
+        """Return the seconds until the store has answered, if this request needed it."""
         return self.store.busy_until - now if self.store.requests > requests else 0.0
 
     def _at(self, now: float) -> int:

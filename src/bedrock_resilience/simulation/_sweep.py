@@ -149,7 +149,7 @@ def sweep(base: Trial, axes: Mapping[str, Sequence[str]], *, pacer: str = "none"
     Args:
         base: The trial that is varied.
         axes: Field to values, as ``parse_sweeps`` returns them.
-        pacer: The name of the pacer where the sweep is not over pacers.
+        pacer: The name of the pacer if the sweep is not over pacers.
 
     Raises:
         ValueError: A value that its field does not accept; the message names both.

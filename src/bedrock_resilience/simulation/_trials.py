@@ -63,9 +63,9 @@ class TrialResult:
         attempts: Requests sent.
         makespan: From the start of the first instance to the end of the last.
         ratio: Makespan over the lower bound.
-        share_ratio: The largest over the smallest share of an instance; None where they never ran at the same time, or
+        share_ratio: The largest over the smallest share of an instance; None if they never ran at the same time, or
             one had nothing.
-        seconds_to_share: Seconds until the shares were even; None where that never happened in some simulation.
+        seconds_to_share: Seconds until the shares were even; None if that never happened in some simulation.
     """
 
     trial: Trial

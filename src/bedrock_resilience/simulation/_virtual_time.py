@@ -25,7 +25,7 @@ class SimulationStalledError(RuntimeError):
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Advances the virtual time where the loop would wait for sockets until the next timer."""
+    """Advances the virtual time if the loop would wait for sockets until the next timer."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,8 +18,8 @@ class EmfListener:
     """Writes the numbers of each call as CloudWatch metrics. Needs the extra ``[powertools]``.
 
     A call that has ended is one JSON line on the standard output, of which CloudWatch Logs makes metrics: ``Attempts``,
-    ``Retries``, ``Throttles``, ``FailedCalls`` (0 or 1), ``BackoffSeconds`` and ``PacingSeconds``; where the tokens are
-    known, ``TokensReserved``, ``TokensSettled`` and ``TokensUnused``; where the pacer knows them, ``PacerRequestRate``,
+    ``Retries``, ``Throttles``, ``FailedCalls`` (0 or 1), ``BackoffSeconds`` and ``PacingSeconds``; if the tokens are
+    known, ``TokensReserved``, ``TokensSettled`` and ``TokensUnused``; if the pacer knows them, ``PacerRequestRate``,
     ``PacerTokenRate``, ``QuotaRequestLimit``, ``QuotaTokenLimit`` (a minute) and ``PacerConfidence`` (0 to 1).
 
     The dimensions are ``service``, ``Model`` and ``Operation``: each combination is billed as a metric of its own. The

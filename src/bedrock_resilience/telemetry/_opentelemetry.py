@@ -36,7 +36,7 @@ _MODEL_OPERATIONS: Final = frozenset({"chat", "text_completion", "generate_conte
 class OpenTelemetryListener:
     """Emits the spans and metrics of OpenTelemetry. Needs the extra ``[otel]``, and an SDK to export with.
 
-    *Spans.* A span covers a call with all its retries and waits. Where the instrumentation of the client has opened a
+    *Spans.* A span covers a call with all its retries and waits. If the instrumentation of the client has opened a
     span for the call already (one with ``gen_ai.operation.name``, such as ``chat``), only span events are added to it.
     Otherwise a span ``chat {model}`` is opened, and is the current one until the call ends or its stream opens.
 

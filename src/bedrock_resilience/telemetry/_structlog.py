@@ -29,7 +29,7 @@ _LINES: Final[dict[type[CallEvent], tuple[str, str]]] = {
     CallCancelled: ("warning", "bedrock_call_cancelled"),
     CallFailed: ("error", "bedrock_call_failed"),
 }
-# Fields of the events that are written as they are, where they are known.
+# Fields of the events that are written as they are, if they are known.
 _FIELDS: Final = (
     "call_id",
     "operation",

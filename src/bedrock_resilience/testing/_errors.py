@@ -40,7 +40,7 @@ _KNOWN: Final[Mapping[str, tuple[int, str]]] = {
     "ExpiredTokenException": (403, "The security token included in the request is expired"),
     "ServiceQuotaExceededException": (400, "Your request exceeds the service quota for your account."),
 }
-# For these botocore sets MaxAttemptsReached, even where it is configured to make one attempt.
+# For these botocore sets MaxAttemptsReached, even if it is configured to make one attempt.
 _RETRIED_BY_BOTOCORE: Final = frozenset({429, 500, 502, 503, 504})
 
 
@@ -148,7 +148,7 @@ def stream_error(code: str = "throttlingException", message: str = "Too many req
 
 
 def stream_cut() -> Exception:
-    """Return urllib3's ProtocolError, which boto3 passes on where the connection of a stream breaks."""
+    """Return urllib3's ProtocolError, which boto3 passes on if the connection of a stream breaks."""
     message = "Connection broken: InvalidChunkLength(got length b'', 0 bytes read)"
     error: Exception = _class("urllib3.exceptions", "ProtocolError")(message)
     return error

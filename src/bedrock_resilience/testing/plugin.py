@@ -4,7 +4,7 @@ Name it in the ``conftest.py`` at the root of your tests::
 
     pytest_plugins = ["bedrock_resilience.testing.plugin"]
 
-It is not registered as an entry point, so that it is loaded only where you name it, and after coverage has started.
+It is not registered as an entry point, so that it is loaded only if you name it, and after coverage has started.
 """
 
 from __future__ import annotations

@@ -72,8 +72,8 @@ class InvocationJob(msgspec.Struct, frozen=True, kw_only=True):
         model_id: The model.
         records: Number of its items.
         started_at: When it was started.
-        arn: Its ARN; None where Bedrock did not start it.
-        collected_at: When its results were last collected; None where they were not.
+        arn: Its ARN; None if Bedrock did not start it.
+        collected_at: When its results were last collected; None if they were not.
     """
 
     name: str
@@ -277,7 +277,7 @@ class Backfill:
 
     def _create(self, job: InvocationJob, records: Iterable[Record], role_arn: str) -> str:
         uri = f"s3://{self._settings.data_bucket}/{self._key(job, '')}"
-        # The same items give the same token, so that a job is not started twice where the first response was lost.
+        # The same items give the same token, so that a job is not started twice if the first response was lost.
         token = hashlib.sha256("".join(sorted(record.key for record in records)).encode()).hexdigest()
         response: Mapping[str, Any] = self._bedrock.create_model_invocation_job(
             jobName=job.name,

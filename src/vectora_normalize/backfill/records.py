@@ -23,10 +23,10 @@ class Result:
     """A line of the output.
 
     Args:
-        record_id: Id of the record; empty where the line has none.
-        extraction: What the model extracted from the item; None where there is no usable response.
+        record_id: Id of the record; empty if the line has none.
+        extraction: What the model extracted from the item; None if there is no usable response.
         usage: The tokens that it used.
-        error: Why there is no usable response; None where there is one.
+        error: Why there is no usable response; None if there is one.
     """
 
     record_id: str

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _FAILED: Final = 1
 _REFUSED: Final = 2
 
-backfill = typer.Typer(no_args_is_help=True, help="Normalize old items at half the price, in hours instead of minutes.")
+backfill = typer.Typer(
+    no_args_is_help=True,
+    help="Normalize old items with batch inference, at half the price and in hours instead of minutes.",
+)
 
 Client = Annotated[str, typer.Option(help="Client of the items.")]
 Day = dt.datetime
@@ -33,7 +36,8 @@ def start(
     client: Client,
     first: Annotated[Day, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of ingestion.")],
     role_arn: Annotated[
-        str, typer.Option(envvar="BATCH_ROLE_ARN", help="Role with which Bedrock reads and writes DATA_BUCKET.")
+        str,
+        typer.Option(envvar="BATCH_ROLE_ARN", help="ARN of the role with which Bedrock reads and writes DATA_BUCKET."),
     ],
     last: Annotated[
         Day | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of ingestion; default: today.")
@@ -42,10 +46,10 @@ def start(
         list[str] | None, typer.Option(help="Source keys, separated by commas, or the option repeated; default: all.")
     ] = None,
 ) -> None:
-    """Start a job for the items of these days that have no response yet; it requires at least 100 items.
+    """Start a job for the items of these days that have no response yet: at least 100 items.
 
-    A job costs half as much as the same calls, and may take hours. `status` shows its state, `collect` stores its
-    results. Runs on AWS with the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, BEDROCK_MODEL_ID, ...).
+    A job costs half as much as the same calls, and may take hours. `status` shows its state, and `collect` stores its
+    results. The command reads the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, BEDROCK_MODEL_ID, ...).
     """
     with _backfill_of(client) as jobs:
         until = last.date() if last else dt.datetime.now(dt.UTC).date()  # noqa: TID251 - this is the edge
@@ -69,12 +73,12 @@ def status(client: Client) -> None:
 def collect(
     client: Client,
     name: Annotated[
-        str | None, typer.Option("--job", help="Name of the job; default: all that are not collected.")
+        str | None, typer.Option("--job", help="Name of the job; default: all jobs that are not collected.")
     ] = None,
 ) -> None:
-    """Add the results of ended jobs to the items of the days on which they were ingested.
+    """Store the results of ended jobs, and add them to the items of the days on which they were ingested.
 
-    Exit code: 0 where every job was collected, 1 where one is still running, 2 where no job has the given name.
+    Exit code: 0 if every job was collected, 1 if one is still running, 2 if no job has the given name.
     """
     with _backfill_of(client) as jobs:
         wanted = [job for job in jobs.jobs() if (job.collected_at is None if name is None else job.name == name)]

@@ -1,4 +1,4 @@
-"""``vectora-normalize deploy``: publishes a package as a version, tests it, and moves the alias; or moves it back."""
+"""``vectora-normalize deploy``: publishes a package as a version, tests it, and moves the alias; or rolls back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Env(StrEnum):
 
 
 def deploy(
-    env: Annotated[Env, typer.Option(help="Environment; selects the bucket and the function.")],
+    env: Annotated[Env, typer.Option(help="The environment; selects the bucket and the function.")],
     package: Annotated[Path, typer.Option("--zip", metavar="FILE", help="The zip that `package` built.")] = ZIP,
     bucket: Annotated[str | None, typer.Option(help=f"Code bucket; default: {PROJECT}-lambda-code-<env>.")] = None,
     function: Annotated[str | None, typer.Option(help=f"Function; default: {PROJECT}-ingest-normalize-<env>.")] = None,
@@ -39,14 +39,14 @@ def deploy(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print the steps; change nothing.")] = False,  # noqa: FBT002 - a flag
     rollback: Annotated[  # noqa: FBT002 - a flag
-        bool, typer.Option("--rollback", help="Return to the version before the one that the alias live names.")
+        bool, typer.Option("--rollback", help="Move the alias live to the version that it named before.")
     ] = False,
 ) -> None:
-    """Publish the zip as a version of the function, test it with an event, and move the alias live to it.
+    """Publish the zip as a version of the function, test the version with an event, and move the alias live to it.
 
-    The event is sent once, and the command waits as long as the function may run: sending it again after a timeout
-    would start a second run. After a failed test the alias stays, and the function gets its code of before again.
-    Exit code: 0 for an answer 200 or a rollback, 1 for any failure, with one line on standard error.
+    The command sends the event once and waits as long as the function may run, because a second request after a timeout
+    would start a second run. After a failed test the alias does not move, and the function gets its previous code
+    again. Exit code: 0 for an answer 200 or a rollback, 1 for any failure, with one line on standard error.
     """
     from vectora_normalize.operations.deploy import DeployError, Deployment, DeployTarget  # noqa: PLC0415 - not for --help
 

@@ -65,7 +65,7 @@ class Outcome:
 
     Args:
         answer: The answer of the Lambda.
-        summary: The summary of the run; None where it was refused before it began.
+        summary: The summary of the run; None if it was refused before it began.
         files: One line for each written object: what it is, and its path or S3 URL.
     """
 

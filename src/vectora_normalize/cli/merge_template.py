@@ -23,10 +23,10 @@ def merge_template(
     runtime: Annotated[Path, typer.Option(metavar="FILE", help="The template that is added.")] = RUNTIME,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The merged template.")] = OUT,
 ) -> None:
-    """Merge the runtime template into that of a deployed stack that has other functions beside ingest-normalize.
+    """Merge the runtime template into the template of a deployed stack that also has other functions.
 
     An update of such a stack with the runtime template alone would delete the other functions. The merged template
-    keeps them, and what the function is configured with. Exit code: 0, or 1 where the templates cannot be merged.
+    keeps them and the configuration of the function. Exit code: 0, or 1 if the templates cannot be merged.
     """
     from vectora_normalize.operations.stack_template import TemplateError, merge_templates  # noqa: PLC0415 - not for --help
 

@@ -31,7 +31,7 @@ _LEFT_OUT: Final = {
 
 
 class _ConsoleHandler(logging.Handler):
-    """Writes each record as one line, above the progress bar where there is one."""
+    """Writes each record as one line, above the progress bar if there is one."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def logging_to(console: Console, level: int) -> Generator[None]:
 
 @contextlib.contextmanager
 def progress_on(console: Console) -> Generator[Callable[[BatchProgress], None]]:
-    """Show the progress of a batch until the end of the block; show nothing where the console is not a terminal."""
+    """Show the progress of a batch until the end of the block; show nothing if the console is not a terminal."""
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

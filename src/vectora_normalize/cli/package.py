@@ -38,13 +38,13 @@ def package(
     ] = None,
     constraint: Annotated[Path | None, typer.Option(metavar="FILE", help="Constraints file for pip.")] = None,
     without_boto3: Annotated[  # noqa: FBT002 - a flag
-        bool, typer.Option("--without-boto3", help="Do not include boto3; the function uses that of its runtime.")
+        bool, typer.Option("--without-boto3", help="Leave boto3 out; the function uses that of its runtime.")
     ] = False,
 ) -> None:
     """Build the zip of the Lambda: the code of this version and its dependencies, for the machine of the function.
 
-    The same versions give the same bytes. Wheels come from pip's package index. Nothing is compiled, so the command
-    works on any machine. Exit code: 0, or 1 where the zip could not be built.
+    The same versions produce the same bytes. The command downloads wheels from pip's package index and compiles
+    nothing, so it works on any machine. Exit code: 0, or 1 if the zip could not be built.
     """
     from vectora_normalize.operations.package import PackagingError, Target, build_package  # noqa: PLC0415 - as above
 

@@ -26,7 +26,7 @@ _STDIN: Final = Path("-")
 def report(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Logs, exports or run reports; - or none for standard input."),
+        typer.Argument(metavar="[FILE]...", help="Logs, exports or run reports; - or no file for standard input."),
     ] = None,
     simulate: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--simulate", help="Simulate the effect of the advice, run by run.")
@@ -41,17 +41,17 @@ def report(
     """Compute the retry rate and the final failure rate, and compare them with the limits of the alarms.
 
     Reads log files, output of `aws logs tail` and `aws logs filter-log-events`, exports of the CloudWatch console or to
-    S3, and run-*.json of the data bucket, in any combination; a run that is described twice counts once.
+    S3, and run-*.json of the data bucket, in any combination. A run that appears twice counts once.
 
-    The rules are those of the alarms. Exit code: 0 where all is within the limits (20 % retries, 5 % failures of what
-    was asked, 4 minutes), 1 where a run is over one, ended without a result, left items unstarted, kept nothing or has
-    a source that fails run after run, 2 where there is nothing to assess.
+    The rules are those of the alarms: 20 % retries, 5 % failures of the requested items, 4 minutes. Exit code: 0 if all
+    runs are within the limits; 1 if a run exceeds one, ended without a result, left items unstarted, kept nothing, or
+    has a source that fails run after run; 2 if there is nothing to assess.
     """
     from vectora_normalize.operations.report import assess, find_runs  # noqa: PLC0415 - not for --help
 
     runs = find_runs(_read(files or [_STDIN]))
     if not runs:
-        typer.echo("error: the input describes no run; see docs/lambda/operate.md for how to get logs", err=True)
+        typer.echo("error: the input has no run; docs/lambda/operate.md shows how to get logs", err=True)
         raise typer.Exit(_NOTHING_TO_ASSESS)
     assessment = assess(runs)
     effects = _effects(runs, rpm, instances, offset) if simulate else []

@@ -30,21 +30,24 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
     local: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Run on a folder with config/ and sources/ instead of AWS.")
     ] = None,
-    client: Annotated[str | None, typer.Option(help="Client; optional where a folder has only one.")] = None,
-    period_days: Annotated[int | None, typer.Option(help="Days back from today.")] = None,
+    client: Annotated[str | None, typer.Option(help="Client; optional if a folder has only one.")] = None,
+    period_days: Annotated[int | None, typer.Option(help="Number of days before today that the run covers.")] = None,
     sources: Annotated[
         list[str] | None,
         typer.Option(help="Source keys, separated by commas, or the option repeated; default: the client's."),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=_MAX_WORKERS, help="Calls to Bedrock in flight; default: MAX_BEDROCK_WORKERS, else 4."),
+        typer.Option(
+            min=1, max=_MAX_WORKERS, help="Calls to Bedrock at the same time; default: MAX_BEDROCK_WORKERS, else 4."
+        ),
     ] = None,
     event: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON event of the Lambda; the other options take precedence.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where a local run writes; default: out/<client>.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder for the results of a local run; default: out/<client>."),
     ] = None,
     rpm: Annotated[
         int | None,
@@ -53,7 +56,8 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="A local server of OpenAI's chat completions that responds in place of the extractor."
+            metavar="URL",
+            help="URL of a local server of OpenAI's chat completions that responds in place of the extractor.",
         ),
     ] = None,
     model_name: Annotated[
@@ -67,12 +71,12 @@ def run(  # noqa: PLR0913, PLR0917 - an option each
 ) -> None:
     """Ingest, normalize and store the items of one client, once.
 
-    With --local it needs no AWS account and no network: sources are files, Bedrock is an emulator, buckets are folders.
-    With --model beside it, a language model on this machine reads the items.
-    Without --local it runs on AWS with the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, ...).
+    With --local, it needs no AWS account and no network: sources are files, Bedrock is an emulator, buckets are
+    folders. With --model, too, a language model on this machine reads the items. Without --local, it runs on AWS with
+    the environment of the Lambda (CONFIG_BUCKET, DATA_BUCKET, ...).
 
     Exit code: 0 for an answer 200, 2 for 400 (the event or the configuration is wrong), 1 for any other answer (409:
-    another run is under way; 502) and for any other failure.
+    another run is in progress; 502) and for any other failure.
     """
     from vectora_normalize.cli.job import Job  # noqa: PLC0415 - imports the whole run, which --help does not need
 

@@ -67,7 +67,7 @@ def find_model(url: str, name: str | None = None) -> LocalModel:
 
     Args:
         url: The address of the server, with or without ``/v1``.
-        name: The name of the model; None: the first of the server's list, or ``default`` where it has none.
+        name: The name of the model; None: the first of the server's list, or ``default`` if it has none.
 
     Raises:
         RunRefusedError: INVALID_CONFIGURATION: the address is none, or no server answers there.
@@ -90,7 +90,7 @@ def find_model(url: str, name: str | None = None) -> LocalModel:
 
 
 def _served_models(base: SplitResult) -> list[str]:
-    """Return the names of the server's models; none where it has no list.
+    """Return the names of the server's models; none if it has no list.
 
     Raises:
         OSError: No server answers.

@@ -74,7 +74,7 @@ class SourceServer:
         return f"http://{LOOPBACK}:{self._server.server_address[1]}"
 
     def file_of(self, target: str) -> Path | None:
-        """Return the file of a request target, whether it exists or not; None where it is outside the folder."""
+        """Return the file of a request target, whether it exists or not; None if it is outside the folder."""
         path = urllib.parse.unquote(urllib.parse.urlsplit(target).path)
         *folders, name = path.removeprefix("/").split("/")
         segments = [*folders, name or "index.html"]
@@ -82,7 +82,7 @@ class SourceServer:
         return self.folder.joinpath(*segments) if all(map(_SEGMENT.fullmatch, segments)) else None
 
     def read(self, target: str) -> tuple[bytes, str] | None:
-        """Return content and content type of a request target; None where there is no such file.
+        """Return content and content type of a request target; None if there is no such file.
 
         Raises:
             TemplateError: The file contains an invalid placeholder.
@@ -105,7 +105,7 @@ class _SourceHttpServer(ThreadingHTTPServer):
         self.sources = sources
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in the standard library
-        """Report an exception, except where the client closed the connection during a response."""
+        """Report an exception, except if the client closed the connection during a response."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 

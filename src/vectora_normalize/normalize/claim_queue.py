@@ -30,7 +30,7 @@ class Task(msgspec.Struct, eq=False):
         prepared: The item and its request.
         claim: The right to send the request; None: not claimed, or not needed any more.
         earlier: A response that another run had stored before this run's own could be stored.
-        unrenewed: Why the claim could not be renewed, where it could not.
+        unrenewed: Why the claim could not be renewed, if it could not.
         spent: What attempts cost before the item was found to be claimed by another run.
     """
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vectora_normalize.normalize.response_cache import ItemClaim, ResponseCache
 
 BUSY_ELSEWHERE: Final = "another run is at work on it"
-"""Why an item was not started, where another run had not answered it before the deadline of this one."""
+"""Why an item was not started, if another run had not answered it before the deadline of this one."""
 
 _CLEANUP_WORKERS: Final = 16  # requests to the store at once when a batch is over
 # Seconds between two polls of the items that other runs have claimed; a response of Bedrock takes several seconds.
@@ -148,7 +148,7 @@ class DeduplicatedBatch:
         self._settle_round(report, queue)
 
     def _attempt(self, now: Callable[[], float], writer: BackgroundWriter, task: Task) -> Normalized | None:
-        """Make one attempt, in a worker's thread; None where no request was sent, because the claim is not certain."""
+        """Make one attempt, in a worker's thread; None if no request was sent, because the claim is not certain."""
         deadline = Deadline.current()
         normalizer, cache = self._normalizer, self._cache
         if task.claim is not None and cache is not None:
@@ -205,7 +205,7 @@ class DeduplicatedBatch:
         """Collect the responses of other runs.
 
         Returns:
-            The tasks whose claims were released or expired; none where all tasks are settled or the time is over.
+            The tasks whose claims were released or expired; none if all tasks are settled or the time is over.
         """
         cache, deadline, clock = self._cache, executor.retrier.deadline, executor.retrier.clock
         pause = _MIN_POLL_SECONDS
@@ -253,7 +253,7 @@ class DeduplicatedBatch:
     def _cleanup(self, executor: BoundedExecutor) -> None:
         """Store the responses that could not be stored before, and release the claims that are left.
 
-        In parallel, because the remaining time is for storing. Where no time remains, the claims expire.
+        In parallel, because the remaining time is for storing. If no time remains, the claims expire.
         """
         cache, retrier = self._cache, executor.retrier
         if cache is None:

@@ -67,7 +67,7 @@ class MalformedExtractionError(ValueError):
     """A response that is not an ``Extraction``; the message says where it differs.
 
     Attributes:
-        body: The whole response, where it is known; the retry core reads its usage.
+        body: The whole response, if it is known; the retry core reads its usage.
     """
 
     fault = Fault.MALFORMED_RESPONSE

@@ -76,7 +76,7 @@ class Text:
         return any(as_written.search(section) for section in self._sections)
 
     def spelling(self, name: str) -> str | None:
-        """Return a name as the source wrote it; None where the text does not contain it."""
+        """Return a name as the source wrote it; None if the text does not contain it."""
         words = _name_words(name)
         for folded, positions, section in self._mapped if words else ():
             if (found := _pattern(words).search(folded)) is not None:
@@ -126,7 +126,7 @@ def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
 class Watchlist:
     """The names of one kind that a client watches, each in the spelling of its scope file.
 
-    Where a scope lists several spellings of one name (``Uzedy``, ``UZEDY``, ``UZEDY®``), the first is the one reported.
+    If a scope lists several spellings of one name (``Uzedy``, ``UZEDY``, ``UZEDY®``), the first is the one reported.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -136,7 +136,7 @@ class Watchlist:
                 self._spelling.setdefault(key, name)
 
     def spelling(self, name: str) -> str | None:
-        """Return the client's spelling of that name; None where the client does not watch it."""
+        """Return the client's spelling of that name; None if the client does not watch it."""
         return self._spelling.get(name_key(name))
 
     def found_in(self, text: Text) -> list[str]:
@@ -155,7 +155,7 @@ def ground(
         watchlist: The client's names of that kind.
 
     Returns:
-        The names that the text contains, each once, those of the model first, in the client's spelling where the client
+        The names that the text contains, each once, those of the model first, in the client's spelling if the client
         watches it and else as the source wrote it; those of them that the client watches; and how each was found.
     """
     spellings: dict[str, str] = {}

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Normalized(TypedDict):
-    """The result of an item. It is a mapping with ``usage``, where pacers and the token counts of a report look.
+    """The result of an item. It is a mapping with ``usage``, if pacers and the token counts of a report look.
 
-    ``usage`` has the tokens that this run paid for; it is empty where the response was stored already. ``origin`` is
+    ``usage`` has the tokens that this run paid for; it is empty if the response was stored already. ``origin`` is
     where the response came from: ``bedrock``, ``store`` (an earlier run paid for it) or ``another run`` (one at the
     same time did).
     """

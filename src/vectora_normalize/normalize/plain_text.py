@@ -37,7 +37,7 @@ def plain_summary(text: str) -> str:
         text: The summary as the model wrote it.
 
     Returns:
-        At most ``MAX_SUMMARY_CHARACTERS`` characters; empty where nothing is left.
+        At most ``MAX_SUMMARY_CHARACTERS`` characters; empty if nothing is left.
     """
     text = _LINE_MARK.sub("", text[:_MAX_READ])
     for _ in range(_MAX_PASSES):

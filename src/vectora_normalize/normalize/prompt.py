@@ -53,7 +53,7 @@ The JSON object, without any text or mark around it, has exactly the fields of t
 def build_request(item: RawItem, watchlists: Watchlists, *, model_id: str, language: str = "en") -> dict[str, Any]:
     """Return the keyword arguments of the Converse call for an item.
 
-    The client's names go into it only where the item's text contains them, and at most 40 of them: a scope of 300
+    The client's names go into it only if the item's text contains them, and at most 40 of them: a scope of 300
     names in each of 100 requests would cost more tokens than the items themselves.
 
     Args:

@@ -131,7 +131,7 @@ class ResponseCache:
         self._rng = rng
 
     def get(self, key: str) -> CachedResponse | LeaseRecord | None:
-        """Return the response, or another run's claim; None where any run may send the request.
+        """Return the response, or another run's claim; None if any run may send the request.
 
         Raises:
             StoreError: The store could not be read.
@@ -143,7 +143,7 @@ class ResponseCache:
         return entry.answer or self._valid_claim(entry)
 
     def claim(self, key: str) -> CachedResponse | LeaseRecord | ItemClaim:
-        """Claim an item; return the response where there is one by now, or the valid claim of somebody else.
+        """Claim an item; return the response if there is one by now, or the valid claim of somebody else.
 
         Raises:
             StoreError: The store failed, or others kept writing the object.
@@ -167,7 +167,7 @@ class ResponseCache:
         return ItemClaim(key, lease, result.version)
 
     def renew(self, claim: ItemClaim, seconds: float) -> ItemClaim | None:
-        """Return the claim, valid for at least that many seconds more; None where somebody else may have the item.
+        """Return the claim, valid for at least that many seconds more; None if somebody else may have the item.
 
         The clock is read again after each write: a reply may come when the renewed claim has nearly expired.
 
@@ -186,7 +186,7 @@ class ResponseCache:
         raise StoreError(f"{self._object_key(claim.key)}: cannot be renewed: the replies of the store come too late")
 
     def _renew(self, claim: ItemClaim) -> ItemClaim | None:
-        """Write the claim with a new expiry; None where somebody else has the item by now."""
+        """Write the claim with a new expiry; None if somebody else has the item by now."""
         lease = self._new_lease(claim.lease.owner)
         body = _claim_body(lease)
 
@@ -214,7 +214,7 @@ class ResponseCache:
         Args:
             key: The item's key.
             response: What to store, unless a response is stored already.
-            current: The object that it replaces, where that is known.
+            current: The object that it replaces, if that is known.
         """
         body = msgspec.json.encode(_CacheEntry(answer=response))
 
@@ -262,7 +262,7 @@ class ResponseCache:
 def look_up(
     cache: ResponseCache, keys: Sequence[str], *, clock: Clock, deadline: Deadline | None = None
 ) -> list[CachedResponse | None]:
-    """Return the stored responses of many items in the order of their keys; None where there is none, or no time.
+    """Return the stored responses of many items in the order of their keys; None if there is none, or no time.
 
     None also stands for an item that could not be looked up: whoever claims it finds the response.
 

@@ -48,7 +48,7 @@ class AlarmRule:
         return f"IF({over} >= {self.min_volume}, 100 * {metric} / {over}, 0)"
 
     def value(self, counts: Mapping[str, float]) -> float | None:
-        """Return the value to compare; None where the counts do not have it."""
+        """Return the value to compare; None if the counts do not have it."""
         value = counts.get(self.metric)
         if value is None or self.over is None:
             return value
@@ -58,7 +58,7 @@ class AlarmRule:
         return 100 * value / over if over >= self.min_volume else 0.0
 
     def breach(self, counts: Mapping[str, float]) -> str | None:
-        """Return how the counts exceed the limit; None where they do not, or do not have the metric."""
+        """Return how the counts exceed the limit; None if they do not, or do not have the metric."""
         value = self.value(counts)
         return None if value is None or value <= self.limit else self.text.format(value=value, limit=self.limit)
 

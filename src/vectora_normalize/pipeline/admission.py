@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 
 class RunAdmission:
-    """Acquires the client's lease, and follows the settings where another run has it.
+    """Acquires the client's lease, and follows the settings if another run has it.
 
     Args:
         mode: Share the work of the other run, wait until it is over, or refuse.
@@ -33,7 +33,7 @@ class RunAdmission:
         self._deadline = deadline
 
     def acquire(self, lease: Lease, client_id: str) -> str | None:
-        """Return the name of the run whose work is shared; None where this run has the lease.
+        """Return the name of the run whose work is shared; None if this run has the lease.
 
         Raises:
             RunRefusedError: CONCURRENT_RUN: another run is under way, and the settings say to refuse, or there is no

@@ -133,7 +133,7 @@ class Backlog:
         self._adopted.clear()
 
     def finish(self, items: Iterable[BacklogItem]) -> None:
-        """Replace the run's own object by what is not finished, or remove it where everything is.
+        """Replace the run's own object by what is not finished, or remove it if everything is.
 
         Raises:
             StoreError: The store could not be written.

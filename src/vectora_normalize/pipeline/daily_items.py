@@ -42,7 +42,7 @@ class DailyItems:
         client_id: The client.
         run_id: Name of the worker's invocation or run, which nobody else has.
         run_clock: Decides whether the lease of another worker is expired.
-        may_continue: Called before each round of compaction; where it returns False, the next worker goes on.
+        may_continue: Called before each round of compaction; if it returns False, the next worker goes on.
         rng: The random part of the delays between attempts to write.
     """
 
@@ -99,7 +99,7 @@ class DailyItems:
                     break
                 added += sum(self._add(day, keys) for day, keys in self._staged().items())
             finally:
-                self._lease.release()  # also where the reply to the acquisition was lost
+                self._lease.release()  # also if the reply to the acquisition was lost
         return added
 
     def _staged(self) -> dict[dt.date, list[str]]:

@@ -167,7 +167,7 @@ def runtime_endpoints(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def make_pacer(settings: Settings, session: Any = None) -> Pacer | None:  # noqa: ANN401 - boto3's
-    """Return a new pacer as the settings say; None where they say not to pace.
+    """Return a new pacer as the settings say; None if they say not to pace.
 
     Args:
         settings: The environment.
@@ -205,7 +205,7 @@ def _shared_pacer(settings: Settings, session: Any) -> Pacer:  # noqa: ANN401 - 
 
 
 def _make_queues(session: Any, settings: Settings) -> tuple[SqsQueue | None, SqsQueue | None]:  # noqa: ANN401 - boto3's
-    """Return the queue of a dispatcher and the dead-letter queue of a worker, where the settings name them."""
+    """Return the queue of a dispatcher and the dead-letter queue of a worker, if the settings name them."""
     urls = (settings.queue_url if settings.mode is Mode.QUEUE else None, settings.dead_letter_queue_url)
     if not any(urls):
         return None, None

@@ -85,14 +85,14 @@ def add_rows(
 ) -> int:
     """Add rows to a stored list of rows, atomically; return the number of rows in the list afterward.
 
-    A row replaces a stored one with the same ``content_hash``. All other stored rows stay, even where they have fields
+    A row replaces a stored one with the same ``content_hash``. All other stored rows stay, even if they have fields
     that this version does not know. An object that is not a list of rows is replaced, and a copy of it is kept.
 
     Args:
         store: The data bucket.
         key: Key of the list.
         rows: The rows to add.
-        clock: How to wait where other runs write the same list.
+        clock: How to wait if other runs write the same list.
         rng: The random part of those waits.
 
     Raises:

@@ -35,10 +35,10 @@ class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
         ingested: What was collected from the sources.
         work_list: The items of the run.
         batch: The outcomes of the items.
-        refusal: Why the answer is a 502; None where it is a 200.
+        refusal: Why the answer is a 502; None if it is a 200.
         failed_runs: Source key to the runs in a row in which it failed, for sources that failed.
-        shared_with: The run that was under way already; None where there was none.
-        pacer: The pacer of the calls; None where they were not paced.
+        shared_with: The run that was under way already; None if there was none.
+        pacer: The pacer of the calls; None if they were not paced.
         memory_megabytes: Memory of the function; None outside of Lambda.
         store_requests: Requests to S3 until the report was written, by their price class.
         seconds: Seconds of each step, and ``total``.

@@ -53,12 +53,12 @@ _NO_ITEMS: Final[Batch] = BatchReport(())
 _NO_WORK: Final = WorkList(items=(), entries={}, given_up=frozenset())
 _LAST_SECONDS: Final = 3.0  # before the process is killed; in them no attempt at a request to S3 begins
 _DRY_RUN_COUNTS: Final = {"DryRuns": 1.0}
-# Their exceptions are failures of a call, not programming errors, even where they are not classified.
+# Their exceptions are failures of a call, not programming errors, even if they are not classified.
 _SDK_PACKAGES: Final = frozenset({"boto3", "botocore", "urllib3"})
 
 
 def run(request: RunRequest, dependencies: Dependencies, invocation: Invocation) -> RunSummary:
-    """Collect, normalize and store items; or send them to the workers, where the settings say so.
+    """Collect, normalize and store items; or send them to the workers, if the settings say so.
 
     Args:
         request: The parsed event.
@@ -369,7 +369,7 @@ class _StopWatch:
 
 
 def _refusal(ingested: IngestResult, batch: Batch) -> RunRefusedError | None:
-    """Return why the run failed as a whole although its request is right; None where it did not."""
+    """Return why the run failed as a whole although its request is right; None if it did not."""
     if ingested.all_failed:
         failures = [f"{source.source_key}: {source.message}" for source in ingested.sources]
         return RunRefusedError(ErrorType.ALL_SOURCES_FAILED, f"sources: all {len(failures)} of them failed", *failures)

@@ -32,13 +32,13 @@ def count_failed_runs(
 ) -> dict[str, int]:
     """Record the sources of a run; return how many runs in a row each of those that failed has failed by now.
 
-    Where the store fails, the run counts as the first in which they fail.
+    If the store fails, the run counts as the first in which they fail.
 
     Args:
         store: The data bucket.
         client_id: The client.
         failed: Source key to whether it failed in this run. Sources that were not read keep their count.
-        clock: How to wait where other runs write the same object.
+        clock: How to wait if other runs write the same object.
     """
     key = f"normalized/{client_id}/sources.json"
     counted: dict[str, int] = {}

@@ -35,12 +35,12 @@ class RunSummary:
             earlier runs.
         items_normalized: Those of them that are normalized now, whichever run paid for them.
         seconds: Duration of the run.
-        refusal: Why the answer is a 502; None where it is a 200.
+        refusal: Why the answer is a 502; None if it is a 200.
         counts: Name to value, for the metrics.
         by_source: The same for each source, by its key.
         report: The run report, as it was stored.
         report_key: Key of the report in the data bucket.
-        items_key: Key of the items; None where none were written.
+        items_key: Key of the items; None if none were written.
     """
 
     client_id: str
@@ -171,7 +171,7 @@ def counts_by_source(batch: Batch, sources_failed: Mapping[str, bool] | None = N
 
     Args:
         batch: The items.
-        sources_failed: Source key to whether it failed, for the sources that were read; None where none were.
+        sources_failed: Source key to whether it failed, for the sources that were read; None if none were.
     """
     counted: dict[str, dict[str, float]] = {
         key: {**dict.fromkeys(_ITEMS.values(), 0.0), "SourcesFailed": float(failed)}
@@ -207,7 +207,7 @@ def items_asked(batch: Batch, given_up: int = 0) -> int:
 def _batch_counts(batch: Batch, seconds: float, *, given_up: int = 0) -> dict[str, float]:
     numbers, tokens = bedrock_numbers(batch), batch.tokens
     asked, failed = items_asked(batch, given_up), len(batch.failed) - given_up
-    # Where no usage is known, what was reserved of a quota is unknown too; a zero would be a false statement.
+    # If no usage is known, what was reserved of a quota is unknown too; a zero would be a false statement.
     known: dict[str, float] = {}
     if tokens is not None and tokens.answers:
         known = {"TokensReserved": tokens.reserved, "TokensOverReserved": tokens.unused}

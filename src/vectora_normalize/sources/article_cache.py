@@ -60,7 +60,7 @@ class ArticleCache:
         self._now = now
 
     def get(self, url: str) -> StoredArticle | None:
-        """Return the stored article of a URL; None where there is none that can be used.
+        """Return the stored article of a URL; None if there is none that can be used.
 
         Raises:
             StoreError: The store could not be read.

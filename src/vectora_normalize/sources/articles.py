@@ -224,7 +224,7 @@ class _Host:
     """Failures in a row."""
     rules: RobotsRules | None = None
     next_at: float = 0.0
-    """Instant at which the next request may begin, where the host asks for a delay."""
+    """Instant at which the next request may begin, if the host asks for a delay."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read_rules(self, fetcher: Fetcher, target: RequestTarget, until: float) -> RobotsRules:

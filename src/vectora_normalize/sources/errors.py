@@ -60,7 +60,7 @@ class FetchError(Exception):
         kind: The kind of failure.
         message: One sentence for an operator. It never contains credentials or the query of a URL.
         status: The HTTP status; None without a response.
-        retry_after: Seconds that the server asked to wait; None where it did not.
+        retry_after: Seconds that the server asked to wait; None if it did not.
         received_bytes: Bytes received, headers included.
         elapsed: Seconds that the fetch took.
     """

@@ -38,7 +38,7 @@ _RAW_STRING: Final = re.compile(r"""[rR](?P<quote>["'])(?P<pattern>.*)(?P=quote)
 
 
 def unmet_requirement(pattern: str) -> str | None:
-    """Return the requirement that a pattern does not meet; None where it is accepted."""
+    """Return the requirement that a pattern does not meet; None if it is accepted."""
     if len(pattern) > MAX_PATTERN_LENGTH:
         return f"a regular expression of at most {MAX_PATTERN_LENGTH} characters"
     try:
@@ -80,7 +80,7 @@ class Patterns:
                 self._compiled[number] = _compile(pattern)
 
     def find(self, text: str) -> Iterator[str]:
-        """Yield the match of each pattern that matches: its first group, or all of it where there is no group."""
+        """Yield the match of each pattern that matches: its first group, or all of it if there is no group."""
         for number, pattern in tuple(self._compiled.items()):
             if number not in self._compiled:  # an earlier pattern used up the budget
                 return

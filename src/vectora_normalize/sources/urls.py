@@ -92,7 +92,7 @@ def redact_url(url: str) -> str:
 
 
 def absolute_link(link: str, base: str) -> str:
-    """Return a link of a document as an absolute http or https URL; an empty string where it is not a usable link."""
+    """Return a link of a document as an absolute http or https URL; an empty string if it is not a usable link."""
     link = link.strip()
     if not link or len(link) > MAX_URL_LENGTH:
         return ""
@@ -121,7 +121,7 @@ def _port(parts: SplitResult) -> int:
 
 
 def _parse_host(parts: SplitResult) -> str | None:
-    """Return the host in lower-case ASCII; None where it is neither a domain name nor a standard IP address."""
+    """Return the host in lower-case ASCII; None if it is neither a domain name nor a standard IP address."""
     name = parts.hostname
     if not name:
         return None

@@ -59,9 +59,9 @@ class CompareAndSwap:
 
         Args:
             key: The object.
-            change: Gets the object as it is, or None where there is none. Returns the bytes to write; anything else
+            change: Gets the object as it is, or None if there is none. Returns the bytes to write; anything else
                 ends the loop without a write.
-            current: What the object is expected to be, so that the first attempt needs no read. Where this is wrong,
+            current: What the object is expected to be, so that the first attempt needs no read. If this is wrong,
                 the second attempt follows without a delay.
 
         Returns:
@@ -88,8 +88,8 @@ class CompareAndSwap:
         Args:
             key: The object.
             is_own: Tells from its bytes whether the object is the caller's.
-            instead: What the object becomes where it may not be removed, as for a role without ``s3:DeleteObject``.
-            version: The version that the caller wrote last, so that the first attempt needs no read; None where its
+            instead: What the object becomes if it may not be removed, as for a role without ``s3:DeleteObject``.
+            version: The version that the caller wrote last, so that the first attempt needs no read; None if its
                 last write had no reply.
 
         Raises:
@@ -109,7 +109,7 @@ class CompareAndSwap:
         raise StoreError(f"{key}: cannot be removed: others kept writing it at the same moment")
 
     def _delete(self, key: str, version: str, instead: bytes) -> bool:
-        """Remove the object, or overwrite it; False where it has another version, or is gone."""
+        """Remove the object, or overwrite it; False if it has another version, or is gone."""
         try:
             return self._store.delete_if_unchanged(key, version)
         except StoreConflictError:

@@ -63,7 +63,7 @@ class LeaseRecord(msgspec.Struct, frozen=True):
         return now > self.expires_at + dt.timedelta(seconds=skew)
 
     def expired(self) -> LeaseRecord:
-        """Return the record as it stands where its object may not be removed: expired for every reader."""
+        """Return the record as it stands if its object may not be removed: expired for every reader."""
         return LeaseRecord(self.owner, _LONG_AGO)
 
 

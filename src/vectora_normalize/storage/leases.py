@@ -38,7 +38,7 @@ class Lease:
         owner: Name of the run, which nobody else has.
         run_clock: Decides whether the lease of another run is expired.
         until: When the run's process will be killed; None: the lease lasts for ``seconds`` and has to be renewed.
-        seconds: How long it lasts where there is no ``until``.
+        seconds: How long it lasts if there is no ``until``.
         rng: The random part of the delays between attempts to write.
     """
 
@@ -65,7 +65,7 @@ class Lease:
         self._record = LeaseRecord(owner, run_clock.now())
 
     def acquire(self) -> LeaseRecord | None:
-        """Acquire the lease. Return None where this run has it now, else the record of the run that has it.
+        """Acquire the lease. Return None if this run has it now, else the record of the run that has it.
 
         Raises:
             StoreError: The store failed, or others kept writing the object.
@@ -109,7 +109,7 @@ class Lease:
             self._record = record
 
     def release(self) -> None:
-        """End the lease, if this run still has it. Where its object may not be removed, it is stored as expired."""
+        """End the lease, if this run still has it. If its object may not be removed, it is stored as expired."""
         held, uncertain = self._held, self._uncertain
         self._held, self._uncertain = None, False
         if held is None and not uncertain:
@@ -131,7 +131,7 @@ class Lease:
 
 
 def _parse(body: bytes) -> LeaseRecord | None:
-    """Return the record; None where the object is not a record, so that it blocks no run."""
+    """Return the record; None if the object is not a record, so that it blocks no run."""
     try:
         return msgspec.json.decode(body, type=LeaseRecord)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
 _MAX_KEY_BYTES = 1024  # S3's own limit
-# Of S3's error responses; a client has only the status where the body is no error document.
+# Of S3's error responses; a client has only the status if the body is no error document.
 _TRANSIENT_CODES = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling"})
 _TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
 # A segment never begins with a dot, so a key can name neither ``..`` nor the temporary files of the folder store.
@@ -95,7 +95,7 @@ class ObjectStore(Protocol):
         ...
 
     def put_if_absent(self, key: str, body: bytes) -> str | None:
-        """Write the object unless there is one; return its version, or None where there is one.
+        """Write the object unless there is one; return its version, or None if there is one.
 
         Of several writers, one wins.
 
@@ -108,7 +108,7 @@ class ObjectStore(Protocol):
     def put_if_unchanged(self, key: str, body: bytes, version: str) -> str | None:
         """Write the object if the stored one still has that version; return the new version.
 
-        Returns None where the stored object has another version, or is gone. Raises as ``put_if_absent`` does.
+        Returns None if the stored object has another version, or is gone. Raises as ``put_if_absent`` does.
         """
         ...
 
@@ -121,7 +121,7 @@ class ObjectStore(Protocol):
         ...
 
     def delete_if_unchanged(self, key: str, version: str) -> bool:
-        """Remove the object if it still has that version; False where it has another one, or is gone.
+        """Remove the object if it still has that version; False if it has another one, or is gone.
 
         Raises:
             StoreConflictError: Another conditional write was under way.

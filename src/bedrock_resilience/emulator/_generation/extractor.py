@@ -56,7 +56,7 @@ _DATE: Final = re.compile(
     r"|([A-Z][a-z]{2,8})\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4}))"  # May 3, 2026
 )
 _MONTHS: Final = "janfebmaraprmayjunjulaugsepoctnovdec"
-_ORDINARY: Final = frozenset(  # function words, and those that are only capitalized where a sentence begins
+_ORDINARY: Final = frozenset(  # function words, and those that are only capitalized if a sentence begins
     """a about after all also an and any are as at be because but by call can could did do does for from get give had
     has have he hello her his how i if in into is it its last many me more much my new no not of on one or our out
     please she since so some such tell than thank that the their them then there these they this those to two up us use
@@ -64,14 +64,14 @@ _ORDINARY: Final = frozenset(  # function words, and those that are only capital
     pour par sur avec ce cette ces il elle nous vous""".split()  # noqa: SIM905 - 100 literals would only be longer
 )
 _OTHER: Final = ("other", "others", "unknown", "none", "unspecified", "misc", "autre", "n/a")
-_FORMATS: Final = {  # a pattern of such a value in a text, and the value where there is none
+_FORMATS: Final = {  # a pattern of such a value in a text, and the value if there is none
     "date-time": (r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})", "1970-01-01T00:00:00Z"),
     "email": (r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", "nobody@example.com"),
     "time": (r"\b\d{2}:\d{2}:\d{2}Z", "00:00:00Z"),
     "uri": (r"https?://[^\s<>\"']+[^\s<>\"'.,;)]", "https://example.com/"),
     "uuid": (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "00000000-0000-0000-0000-000000000000"),
 }
-# Words of a property to the shape of such names, where they have one; other names are capitalized words. Substances end
+# Words of a property to the shape of such names, if they have one; other names are capitalized words. Substances end
 # in the stems of international non-proprietary names (WHO, "The use of stems").
 _SHAPES: Final = {
     "compan": r"(?:[A-Z][\w-]* ){1,4}(?:AB|AG|Corporation|GmbH|Group|Inc|Institute|Labs|Ltd|Pharma|SA|SE|University)\b",

@@ -37,7 +37,7 @@ _STOP_REASONS: Final = {"length": "max_tokens", "tool_calls": "tool_use", "conte
 _NO_PORT: Final = -1
 _MAX_BODY_BYTES: Final = 16 * 1024 * 1024  # of a completion; what is longer is no JSON any more
 _AS_JSON: Final = "Do not call a tool. Respond with one JSON object, and nothing else, that follows this JSON Schema:"
-# What models write around JSON where the server does not prevent it.
+# What models write around JSON if the server does not prevent it.
 _FENCED: Final = re.compile(r"\s*```\w*\s(.*)```\s*", re.DOTALL)
 
 
@@ -161,7 +161,7 @@ def _format(conversation: Conversation) -> dict[str, Any]:
 
 
 def _turns(message: ChatMessage) -> Iterator[dict[str, Any]]:
-    """One message of Converse as one or more of a chat completion, where each tool result is a message of its own."""
+    """One message of Converse as one or more of a chat completion, if each tool result is a message of its own."""
     if message.role == "assistant":
         yield _assistant_turn(message)
         return

@@ -37,7 +37,7 @@ class Operation(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a request line, and where necessary the body, say about a request.
+    """What a request line, and if necessary the body, say about a request.
 
     Attributes:
         operation: The operation.
@@ -77,7 +77,7 @@ MANTLE_OPERATIONS: Final = frozenset({Operation.MESSAGES, Operation.CHAT_COMPLET
 
 
 def is_for_mantle(target: str, host: str) -> bool:
-    """Tell whether a request is one to ``bedrock-mantle``: by its path, or by the host that the client asked for."""
+    """Return whether a request is one to ``bedrock-mantle``: by its path, or by the host that the client asked for."""
     return target.startswith((f"{MANTLE_PREFIX}/", _MANTLE_PATH)) or host.startswith(_MANTLE_HOST)
 
 
@@ -90,7 +90,7 @@ _MODEL_ID: Final = re.compile(
 def parse_route(method: str, target: str, body: bytes = b"") -> Route:
     """The operation and the model of a request.
 
-    The path is split before it is unquoted: a model id is one segment, even where it is an ARN with slashes. The
+    The path is split before it is unquoted: a model id is one segment, even if it is an ARN with slashes. The
     Messages API and chat completions have the model in the body.
 
     Raises:

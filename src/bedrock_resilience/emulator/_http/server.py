@@ -64,7 +64,7 @@ class PendingReply:
         arrived: When its request arrived, in seconds of the server's clock.
         done: Called just before the last byte is sent, or once it is certain that it never will be; may be called
             more than once.
-        lost: Called before ``done`` where the client no longer waits for the reply.
+        lost: Called before ``done`` if the client no longer waits for the reply.
     """
 
     reply: Reply
@@ -293,7 +293,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _wait(self, seconds: float) -> bool:
-        """Wait, but not beyond ``stop``; True where the server is stopping."""
+        """Wait, but not beyond ``stop``; True if the server is stopping."""
         stopping, clock = self.server.stopping, self.server.clock
         if seconds > 0:
             wait = getattr(clock, "wait", None)
@@ -322,7 +322,7 @@ def _check_size(size: int) -> None:
 
 
 def _framed(reply: Reply) -> list[bytes]:
-    """The body in the pieces to send, with a pause between two; empty where not even the head is sent."""
+    """The body in the pieces to send, with a pause between two; empty if not even the head is sent."""
     if not reply.head:
         return []
     if reply.length is not None:

@@ -51,7 +51,7 @@ class ErrorResponse(InjectedFault):
 
     @property
     def error_code(self) -> str:
-        """The code; the status as text where there is none."""
+        """The code; the status as text if there is none."""
         return self.code or str(self.error.status)
 
     @property

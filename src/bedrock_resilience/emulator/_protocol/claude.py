@@ -61,7 +61,7 @@ def invoke_form(body: JsonObject) -> Form:
     """A body of InvokeModel.
 
     Raises:
-        ServiceError: ``ValidationException``, where a field is missing that only this form requires, or is unknown.
+        ServiceError: ``ValidationException``, if a field is missing that only this form requires, or is unknown.
     """
     _check_version(body)
     _check_fields(body, _INVOKE_FIELDS)
@@ -141,7 +141,7 @@ def _blocks(content: object) -> list[Any]:
 
 
 def _translated(content: object) -> list[JsonObject]:
-    """Content in Converse's form, where a cache point is a block of its own after the prefix that it ends."""
+    """Content in Converse's form, if a cache point is a block of its own after the prefix that it ends."""
     translated: list[JsonObject] = []
     for block in _blocks(content):
         translated.append(_block(block))

@@ -41,7 +41,7 @@ def form_of(body: JsonObject) -> Form:
     """A request.
 
     Raises:
-        ServiceError: ``ValidationException``, where the message is missing or a field is unknown.
+        ServiceError: ``ValidationException``, if the message is missing or a field is unknown.
     """
     check_fields(body, set(_FIELDS))
     if not isinstance(body.get("message"), str):

@@ -52,7 +52,7 @@ class Conversation:
         messages: The messages, oldest first.
         tools: The tools that the model may use.
         tool_choice: ``AUTO``, ``ANY`` or ``NO_TOOL``.
-        forced_tool: The tool that must be used, where the request names one.
+        forced_tool: The tool that must be used, if the request names one.
         response_schema: The JSON schema that a text response must follow, if one is set.
         max_tokens: The most tokens that the response may have; None for the model's maximum.
         stop_sequences: Texts at which generation ends.
@@ -80,7 +80,7 @@ class Conversation:
 
     @property
     def last_user_message(self) -> ChatMessage:
-        """The user's last message; an empty one, where a prompt resource is used without messages."""
+        """The user's last message; an empty one, if a prompt resource is used without messages."""
         turns = (message for message in reversed(self.messages) if message.role == "user")
         return next(turns, ChatMessage("user", ()))
 
@@ -115,7 +115,7 @@ def conversation_of(model_id: str, request: JsonObject) -> Conversation:
 
 
 def thinking_of(request: JsonObject) -> JsonObject:
-    """What a Converse request says about thinking, ``{"type", "budget_tokens"}``; empty where it says nothing."""
+    """What a Converse request says about thinking, ``{"type", "budget_tokens"}``; empty if it says nothing."""
     return as_object((as_object(request.get("additionalModelRequestFields")) or {}).get("thinking")) or {}
 
 

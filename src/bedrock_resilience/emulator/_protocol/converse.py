@@ -27,7 +27,7 @@ def response_body(completed: CompletedGeneration) -> dict[str, Any]:
 
 
 def counts(usage: Usage) -> dict[str, int]:
-    """Usage in Converse's names; the counts of the cache only where the cache was used."""
+    """Usage in Converse's names; the counts of the cache only if the cache was used."""
     cached = {
         "cacheReadInputTokens": usage.cache_read_input_tokens,
         "cacheWriteInputTokens": usage.cache_write_input_tokens,

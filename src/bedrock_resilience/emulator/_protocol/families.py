@@ -48,7 +48,7 @@ def read_invoke_body(model_id: str, body: JsonObject) -> Form | VectorResponse:
     """Read a body of InvokeModel: a request for generation, or the response of a model that generates nothing.
 
     Raises:
-        ServiceError: ``ValidationException``, where the family does not accept the body.
+        ServiceError: ``ValidationException``, if the family does not accept the body.
     """
     for part, read in _BY_ID:
         if part in model_id:

@@ -26,7 +26,7 @@ class Generation:
             ``{"reasoningContent": ...}`` with ``{"reasoningText": {"text", "signature"}}`` or ``{"redactedContent"}``
             (in base64).
         stop_reason: Why generation ended, in Converse's words.
-        stop_sequence: The sequence at which it ended, where it did.
+        stop_sequence: The sequence at which it ended, if it did.
         input_tokens: As the responder counted them; None leaves the counting to the emulator.
         output_tokens: As for ``input_tokens``.
     """
@@ -120,7 +120,7 @@ class Form:
 
 
 def reasoning_of(block: JsonObject) -> JsonObject | None:
-    """The reasoning of a block: ``{"text", "signature"}``; None where the block has none, or a redacted one."""
+    """The reasoning of a block: ``{"text", "signature"}``; None if the block has none, or a redacted one."""
     return as_object((as_object(block.get("reasoningContent")) or {}).get("reasoningText"))
 
 

@@ -43,7 +43,7 @@ def chat_form(body: JsonObject) -> Form:
     """A request for a chat completion.
 
     Raises:
-        ServiceError: ``ValidationException``, where something cannot be translated.
+        ServiceError: ``ValidationException``, if something cannot be translated.
     """
     usage = bool((as_object(body.get("stream_options")) or {}).get("include_usage"))
     payloads = functools.partial(_payloads, with_usage=usage, reason_field="finish_reason")

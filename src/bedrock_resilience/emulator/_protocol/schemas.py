@@ -81,7 +81,7 @@ def _check_keywords(schema: JsonObject, path: str) -> None:
 
 
 def _inner(schema: JsonObject) -> list[tuple[str, JsonObject]]:
-    """The schemas inside a schema, without definitions: those are checked where they are referred to."""
+    """The schemas inside a schema, without definitions: those are checked if they are referred to."""
     found = [(f"properties.{name}", inner) for name, inner in (as_object(schema.get("properties")) or {}).items()]
     found += [(name, schema[name]) for name in ("items", "not") if name in schema]
     for name in ("anyOf", "oneOf", "allOf", "prefixItems"):

@@ -55,7 +55,7 @@ class TextFamily:
         """A body of InvokeModel.
 
         Raises:
-            ServiceError: ``ValidationException``, where the prompt is missing or a field is unknown.
+            ServiceError: ``ValidationException``, if the prompt is missing or a field is unknown.
         """
         check_fields(body, {self.prompt, *self.fields, *(path.partition(".")[0] for path in self.settings.values())})
         prompt = body.get(self.prompt)

@@ -10,7 +10,7 @@ from bedrock_resilience.emulator._protocol.schemas import check_strict
 
 
 def check_tools(value: object, messages: object) -> None:
-    """Check ``toolConfig``, which may only be missing where no message uses a tool.
+    """Check ``toolConfig``, which may only be missing if no message uses a tool.
 
     Raises:
         ServiceError: ``ValidationException`` for the first problem found.

@@ -1,6 +1,6 @@
 """Validation of Converse requests as Bedrock does it.
 
-Every refusal is a ``ValidationException`` that names the field. Where users have quoted the service's own words for a
+Every refusal is a ``ValidationException`` that names the field. If users have quoted the service's own words for a
 mistake, the message is in those words.
 """
 

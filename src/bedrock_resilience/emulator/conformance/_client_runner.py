@@ -36,10 +36,10 @@ class ClientResult:
         client: The client.
         version: The version of its package.
         scenario: The failure, and what is expected.
-        raised: The exception's class, with its code where it has one, or "no error".
+        raised: The exception's class, with its code if it has one, or "no error".
         fault: Its fault; None without an exception.
         retry_after: The seconds that it asks to wait, or None.
-        mismatches: Every difference from what is expected; empty where the row passed.
+        mismatches: Every difference from what is expected; empty if the row passed.
     """
 
     client: Client

@@ -29,8 +29,8 @@ class ClientScenario:
 
     Attributes:
         name: The name of the row.
-        faults: The expected faults; more than one where clients cannot distinguish two of them.
-        faults_without_body: The same for clients whose exceptions carry no body; None where it makes no difference.
+        faults: The expected faults; more than one if clients cannot distinguish two of them.
+        faults_without_body: The same for clients whose exceptions carry no body; None if it makes no difference.
         api: The API whose clients meet it; None for all.
         route: How the client reaches the service.
         reply: What a raw server sends; None for the emulator.

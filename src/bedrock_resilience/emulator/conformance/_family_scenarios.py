@@ -31,7 +31,7 @@ class _Shape:
         body: The body.
         events: The events of the stream; only with the last of them it is complete.
         limit: The stop reason of a response that is cut at the limit of the request.
-        empty: A body without output in which a list has no entries; None where the family has no list.
+        empty: A body without output in which a list has no entries; None if the family has no list.
     """
 
     body: dict[str, Any]

@@ -47,7 +47,7 @@ class ScenarioResult:
         requests: Requests that the emulator counted for them.
         batch_requests: Requests that it counted for a batch of 8 such items (4, where each waits for a read timeout)
             on 4 workers.
-        mismatches: Every difference from what is expected; empty where the scenario passed.
+        mismatches: Every difference from what is expected; empty if the scenario passed.
     """
 
     scenario: FailureScenario
@@ -218,7 +218,7 @@ def _call_boto3(client: Any, scenario: FailureScenario) -> None:  # noqa: ANN401
 
 
 def _name(error: Exception) -> str:
-    """The class of an error, with its code where it has one."""
+    """The class of an error, with its code if it has one."""
     name = type(error).__name__
     code = error_code(error)
     return name if code == name else f"{name} ({code})"

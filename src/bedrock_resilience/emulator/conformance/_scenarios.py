@@ -49,7 +49,7 @@ class FailureScenario:
         details: The details of that fault.
         client_setup: The client that makes the call.
         request_changes: Changes of the request.
-        faults: The expected faults; more than one where versions of boto3 raise different errors.
+        faults: The expected faults; more than one if versions of boto3 raise different errors.
         expectation: What these faults should mean.
         attempts: The attempts that ``BedrockRuntime`` should make.
         reaches_service: Whether these attempts reach the emulator.

@@ -30,7 +30,7 @@ class DeployError(Exception):
 
     Args:
         message: One line: the failure, and what to do about it.
-        log: The last lines of the function's log; empty where there is none.
+        log: The last lines of the function's log; empty if there is none.
     """
 
     def __init__(self, message: str, *, log: Sequence[str] = ()) -> None:
@@ -67,5 +67,5 @@ def wrap_aws_errors(doing: str) -> Generator[None]:
 
 
 def code_of(error: ClientError) -> str:
-    """Return the error code of a response; where the response has no body, this is its HTTP status."""
+    """Return the error code of a response; if the response has no body, this is its HTTP status."""
     return error.response.get("Error", {}).get("Code", "")

@@ -156,7 +156,7 @@ class Function:
     def publish(self, code_sha256: str, description: str) -> Version:
         """Publish the present code as a version, and return it.
 
-        Lambda publishes none where nothing changed since the last version, which is returned then.
+        Lambda publishes none if nothing changed since the last version, which is returned then.
 
         Args:
             code_sha256: What ``update`` returned; the code of another update is not published.
@@ -180,9 +180,9 @@ class Function:
         return Version(number, found.get("Description", ""))
 
     def released(self, alias: str) -> list[int]:
-        """Return the versions that an alias has named, the newest first; empty where there is no such alias.
+        """Return the versions that an alias has named, the newest first; empty if there is no such alias.
 
-        The first is the one that it names. The others stand in its description, where ``move_alias`` writes them.
+        The first is the one that it names. The others stand in its description, if ``move_alias`` writes them.
 
         Raises:
             DeployError: Lambda could not be reached, or refused it.
@@ -196,7 +196,7 @@ class Function:
         return [current, *(int(number) for number in before.split() if number.isdecimal() and int(number) != current)]
 
     def move_alias(self, alias: str, released: Sequence[int]) -> None:
-        """Let an alias name a version; where there is no such alias, create it.
+        """Let an alias name a version; if there is no such alias, create it.
 
         Args:
             alias: Its name.
@@ -216,7 +216,7 @@ class Function:
         """Give an alias the retries, the age of events and the destinations that the function has for ``$LATEST``.
 
         Lambda keeps these settings for each qualifier. Without its own, an alias repeats a failed invocation twice and
-        then drops the event. Where the function has none either, nothing is changed.
+        then drops the event. If the function has none either, nothing is changed.
 
         Args:
             alias: Its name.

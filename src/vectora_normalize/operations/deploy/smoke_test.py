@@ -35,7 +35,7 @@ class SmokeTestResult:
 
     @property
     def note(self) -> str | None:
-        """A limitation of the test that a person should know about; None where there is none."""
+        """A limitation of the test that a person should know about; None if there is none."""
         if self.items_ingested == 0:
             return "no item was in the window, so no request was sent to Bedrock; an event with more days tests more"
         if self.items_normalized < self.items_ingested:

@@ -39,14 +39,14 @@ class Assessment:
 
     Args:
         runs: Number of runs.
-        attempts: Requests sent to Bedrock, over the runs where it is known; None where it is known of none.
-        retries: Retries of the same runs; of all runs where no attempts are known.
-        submitted: Items that the runs asked Bedrock for, where it is known; None where it is known of none.
-        failed: Failed items of the same runs; of all runs where no items are known.
-        longest_seconds: Duration of the longest run; None where no duration is known.
-        tokens: Tokens that were reserved of the quota, and how they were used, over the runs where it is known; None
-            where it is known of none.
-        breaches: One text for each rule that a run breaks; empty where there is none.
+        attempts: Requests sent to Bedrock, over the runs that state them; None if no run does.
+        retries: Retries of the same runs; of all runs if no attempts are known.
+        submitted: Items that the runs requested from Bedrock, over the runs that state them; None if no run does.
+        failed: Failed items of the same runs; of all runs if no items are known.
+        longest_seconds: Duration of the longest run; None if no duration is known.
+        tokens: Tokens that were reserved of the quota, and how they were used, over the runs that state them; None if
+            no run does.
+        breaches: One text for each rule that a run breaks; empty if there is none.
         advice: One text for each change.
     """
 
@@ -62,12 +62,12 @@ class Assessment:
 
     @property
     def retry_rate(self) -> float | None:
-        """Retries over attempts, 0 to 1; None where the attempts are not known."""
+        """Retries over attempts, 0 to 1; None if the attempts are not known."""
         return None if self.attempts is None else self.retries / max(self.attempts, 1)
 
     @property
     def failure_rate(self) -> float | None:
-        """Failed over asked items, 0 to 1; None where the items are not known."""
+        """Failed over asked items, 0 to 1; None if the items are not known."""
         return None if self.submitted is None else self.failed / max(self.submitted, 1)
 
 
@@ -101,7 +101,7 @@ def describe(recommendation: Recommendation) -> str:
 
 
 def _sums(pairs: Sequence[tuple[int | None, int]]) -> tuple[int | None, int]:
-    """Return the sums of the pairs whose total is known; where no total is known, None and the sum of all parts."""
+    """Return the sums of the pairs whose total is known; if no total is known, None and the sum of all parts."""
     known = [(total, part) for total, part in pairs if total is not None]
     if not known:
         return None, sum(part for _, part in pairs)
@@ -129,7 +129,7 @@ def _advice(runs: Sequence[RunNumbers]) -> Iterable[str]:
         yield f"runs without a result ({', '.join(error_types)}): read the message in the log or in the run report"
     if unstarted:
         yield "items not started: the next run starts them; `bedrock.stopped` in the run report has the reason"
-    # Where any run requires another change, more workers are not advised, even if other runs could use them.
+    # If any run requires another change, more workers are not advised, even if other runs could use them.
     yield from dict.fromkeys(describe(change) for change in changes if not (limited and change.name == "more workers"))
     if long and not throttled:
         yield "long runs without throttling: more workers, more memory, a longer timeout"

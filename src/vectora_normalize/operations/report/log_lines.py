@@ -32,7 +32,7 @@ class LogLine:
 
     Args:
         text: The message.
-        fields: The members of the JSON object; empty where the line is not JSON.
+        fields: The members of the JSON object; empty if the line is not JSON.
     """
 
     text: str
@@ -73,7 +73,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _json(text: str) -> object:
-    """Return the parsed text; None where it is not JSON."""
+    """Return the parsed text; None if it is not JSON."""
     try:
         return cast("object", json.loads(text))
     except (ValueError, RecursionError):

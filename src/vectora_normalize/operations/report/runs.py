@@ -1,7 +1,7 @@
 """Runs and their numbers, from log lines and run reports.
 
 A run may be described up to three times and counts once: by its run report, which has the most; by its line of metrics;
-and by its other log lines, which are added up. The log lines are all there is where a run timed out, or where only they
+and by its other log lines, which are added up. The log lines are all there is if a run timed out, or if only they
 were kept.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vectora_normalize.operations.report.log_lines import LogLine
 
 # The lines of vectora_normalize.bedrock_retry and of bedrock_resilience.telemetry. Any character matches an accented
-# letter, so that retries are counted even where a console writes another encoding than it declares.
+# letter, so that retries are counted even if a console writes another encoding than it declares.
 _RETRY: Final = re.compile(
     r"(?P<name>\w+)(?: d\S{1,6}tect\S{1,6}e \(tentative | \(attempt )\d+/\d+\)\. Retry(?:ing)? (?:dans|in) "
 )
@@ -60,23 +60,23 @@ class RunNumbers:
     """The numbers of a run. All lines without a request id count as one run.
 
     Args:
-        request_id: The id of the invocation; None where no line has one.
+        request_id: The id of the invocation; None if no line has one.
         origin: Where the numbers come from.
-        attempts: Requests sent to Bedrock; None where it is not known.
+        attempts: Requests sent to Bedrock; None if unknown.
         retries: Attempts after the first of their call.
         throttles: Attempts that were answered with 429.
-        submitted: Items to be normalized; None where it is not known.
+        submitted: Items to be normalized; None if unknown.
         failed: Items that failed for good.
-        seconds: Duration of the run; None where it is not known.
-        asked_items: Items for which the run asked Bedrock; None where only those submitted are known.
+        seconds: Duration of the run; None if unknown.
+        asked_items: Items for which the run asked Bedrock; None if only those submitted are known.
         nothing_kept: Whether the sources had entries, and none was kept.
         failing_sources: Sources that failed in several runs in a row.
         unstarted: Items that were not started, without those that were queued for workers.
-        error_type: ``error_type`` of a response that is not 200; None where there was none.
+        error_type: ``error_type`` of a response that is not 200; None if there was none.
         timed_out: Whether Lambda ended the run at its timeout.
-        faults: Faults of the failed items, counted; empty where only metrics are known.
+        faults: Faults of the failed items, counted; empty if only metrics are known.
         tokens: Tokens that were reserved of the quota, and how they were used; None without a report.
-        stats: The run as the library advises on it; None where attempts or items are not known.
+        stats: The run as the library advises on it; None if attempts or items are not known.
     """
 
     request_id: str | None
@@ -99,22 +99,22 @@ class RunNumbers:
 
     @property
     def retry_rate(self) -> float | None:
-        """Retries over attempts, 0 to 1; None where the attempts are not known."""
+        """Retries over attempts, 0 to 1; None if the attempts are not known."""
         return None if self.attempts is None else self.retries / max(self.attempts, 1)
 
     @property
     def throttle_rate(self) -> float | None:
-        """Throttles over attempts, 0 to 1; None where the attempts are not known."""
+        """Throttles over attempts, 0 to 1; None if the attempts are not known."""
         return None if self.attempts is None else self.throttles / max(self.attempts, 1)
 
     @property
     def failure_rate(self) -> float | None:
-        """Failed over asked items, 0 to 1; None where the items are not known."""
+        """Failed over asked items, 0 to 1; None if the items are not known."""
         return None if self.asked is None else self.failed / max(self.asked, 1)
 
     @property
     def asked(self) -> int | None:
-        """The items that the failure rate is over; None where it is not known."""
+        """The items that the failure rate is over; None if unknown."""
         return self.submitted if self.asked_items is None else self.asked_items
 
     @property
@@ -197,7 +197,7 @@ def _completed(run: RunNumbers, totals: _Totals | None) -> RunNumbers:
 
 
 def run_stats(run: RunNumbers) -> RunStats | None:
-    """Return the run as the library advises on it, with default settings; None where numbers are unknown or damaged."""
+    """Return the run as the library advises on it, with default settings; None if numbers are unknown or damaged."""
     if run.attempts is None or run.submitted is None:
         return None
     try:
@@ -266,7 +266,7 @@ def _of_report(fields: Mapping[str, Any]) -> RunNumbers | None:
 
 
 def _stats_of_report(fields: Mapping[str, Any], bedrock: Mapping[str, Any]) -> RunStats | None:
-    """Return the batch of the report with the settings of the run; None where it is damaged."""
+    """Return the batch of the report with the settings of the run; None if it is damaged."""
     settings = _object(fields.get("settings"))
     # Environment variables are text; a number in a report is read as the text that sets it.
     variables = {name: str(value) for name, value in _object(settings.get("policy")).items() if value is not None}

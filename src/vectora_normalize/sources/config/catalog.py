@@ -23,7 +23,7 @@ CATALOG_KEY: Final = "canonical/sources/source_catalog.yaml"
 """Object key of the catalog, in ``CONFIG_BUCKET``."""
 
 DEFAULT_MAX_CONTENT_LENGTH: Final = 20_000
-"""Characters of an item's text that are kept where its source sets no limit."""
+"""Characters of an item's text that are kept if its source sets no limit."""
 
 _MIN_CONTENT_LENGTH = 50
 _MAX_CONTENT_LENGTH = 100_000
@@ -41,7 +41,7 @@ class ContentEnrichment(StrEnum):
     FULL_ARTICLE = "full_article"
     """Its text, which replaces the excerpt of the feed or listing."""
     SUMMARY_ONLY = "summary_only"
-    """The summary that its page declares, where it is longer than the excerpt."""
+    """The summary that its page declares, if it is longer than the excerpt."""
     NONE = "none"
     """Nothing; the article is not fetched."""
 
@@ -67,7 +67,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
         name: The display name.
         language: The language of the newsletter, such as ``en``.
         active: Whether runs are allowed.
-        default_period_days: The window of a run whose event has none; None where the client sets none.
+        default_period_days: The window of a run whose event has none; None if the client sets none.
         bouquets: The ids of the enabled bouquets of sources.
         extra_sources: The keys of sources that are enabled in addition.
         content_filters: The filters for items.
@@ -122,7 +122,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """The URL to fetch; empty where the catalog gives none for the ingestion mode.
+        """The URL to fetch; empty if the catalog gives none for the ingestion mode.
 
         The listing of a source without ``html_url`` is its home page.
         """

@@ -43,7 +43,7 @@ class Faults:
         self._texts.extend(texts)
 
     def raise_if_any(self) -> None:
-        """Raise one exception with all faults; do nothing where there is none.
+        """Raise one exception with all faults; do nothing if there is none.
 
         Raises:
             ConfigurationError: There is at least one fault.
@@ -73,7 +73,7 @@ class Fields:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """The faults that were found so far, where this mapping records them."""
+        """The faults that were found so far, if this mapping records them."""
         return self._faults.texts
 
     def unread(self) -> Iterator[str]:
@@ -138,7 +138,7 @@ class Fields:
         return () if value is None else read_strings(value, self._path + name, self._faults)
 
     def mapping(self, name: str) -> Fields:
-        """Return a nested mapping; an empty one where it is missing."""
+        """Return a nested mapping; an empty one if it is missing."""
         value = self._value(name)
         mapping = _as_mapping(value)
         if mapping is None and value is not None:
@@ -146,7 +146,7 @@ class Fields:
         return self._child(mapping or {}, self._faults, f"{self._path}{name}.")
 
     def mappings(self, name: str, *, separate: bool = False) -> Iterator[Fields]:
-        """Yield the mappings of a list; none where it is missing.
+        """Yield the mappings of a list; none if it is missing.
 
         Args:
             name: The field.

@@ -86,7 +86,7 @@ class AddressPolicy(msgspec.Struct, frozen=True):
         return AddressPolicy(ports=None).refusal_reason(address) is None
 
     def refusal_reason(self, address: str, port: int | None = None) -> str | None:
-        """Return why an address is blocked, in one to three words; None where it is allowed.
+        """Return why an address is blocked, in one to three words; None if it is allowed.
 
         Args:
             address: A numeric IPv4 or IPv6 address, as a resolver returns it.

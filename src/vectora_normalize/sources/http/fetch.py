@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from vectora_normalize.sources.http.http_exchange import HttpExchange
 
 Resolver: TypeAlias = "Callable[[str, int], Sequence[str]]"
-"""Host name and port to numeric addresses; raises ``OSError`` where there are none."""
+"""Host name and port to numeric addresses; raises ``OSError`` if there are none."""
 
 Fetched = TypeVar("Fetched")
 Parsed = TypeVar("Parsed")
@@ -76,8 +76,8 @@ class Validators(msgspec.Struct, frozen=True, kw_only=True):
     """The validators of a stored document, which make a request for it conditional.
 
     Args:
-        etag: Its ``ETag`` header; empty where the server sent none.
-        last_modified: Its ``Last-Modified`` header; empty where the server sent none.
+        etag: Its ``ETag`` header; empty if the server sent none.
+        last_modified: Its ``Last-Modified`` header; empty if the server sent none.
     """
 
     etag: str = ""
@@ -100,8 +100,8 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
         url: The URL after redirects; the base of the document's links.
         status: The HTTP status, 200 to 299.
         body: The decompressed body.
-        content_type: Media type in lower case, without parameters; empty where the server sent none.
-        charset: Charset of the ``Content-Type`` header; empty where it has none.
+        content_type: Media type in lower case, without parameters; empty if the server sent none.
+        charset: Charset of the ``Content-Type`` header; empty if it has none.
         truncated: Whether the connection ended before the body did.
         received_bytes: Bytes received, headers, redirects and a retry included.
         elapsed: Seconds that the fetch took.
@@ -247,7 +247,7 @@ class Fetcher:
             return error
 
     def _retry_delay(self, error: FetchError) -> float | None:
-        """Return the seconds to wait before the retry; None where a retry does not help."""
+        """Return the seconds to wait before the retry; None if a retry does not help."""
         if error.kind not in _RETRYABLE:
             return None
         backoff = RETRY.delay(0, self._rng.random())
@@ -363,7 +363,7 @@ def _run_in_threads(work: Callable[[], None], count: int, *, on_crash: Callable[
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL; empty where it is not valid."""
+    """Return the host of a URL; empty if it is not valid."""
     try:
         return parse_target(url).host
     except FetchError:
@@ -408,7 +408,7 @@ def _check_status(exchange: HttpExchange) -> None:
 
 
 def _retry_after(exchange: HttpExchange) -> float | None:
-    """Return the seconds of the ``Retry-After`` header; None where it is missing or invalid."""
+    """Return the seconds of the ``Retry-After`` header; None if it is missing or invalid."""
     value = exchange.header("Retry-After").strip()
     if _DELAY_SECONDS.fullmatch(value):
         return float(value)
@@ -418,7 +418,7 @@ def _retry_after(exchange: HttpExchange) -> float | None:
 
 
 def _validator(value: str) -> str:
-    """Return a validator that can be sent in a header again; empty where it cannot."""
+    """Return a validator that can be sent in a header again; empty if it cannot."""
     value = value.strip()
     return value if len(value) <= _MAX_VALIDATOR_LENGTH and value.isascii() and value.isprintable() else ""
 

@@ -73,12 +73,12 @@ class HttpExchange:
         self._connection = connection
         self.status = self._response.status
         self.content_length = self._response.length
-        """Bytes of the body according to the headers; None where they do not say."""
+        """Bytes of the body according to the headers; None if they do not say."""
         self.truncated = False
         """Whether the body ended before the length in its headers."""
 
     def header(self, name: str) -> str:
-        """Return a header of the response; an empty string where it is missing."""
+        """Return a header of the response; an empty string if it is missing."""
         return self._response.getheader(name) or ""
 
     def chunks(self) -> Generator[bytes]:

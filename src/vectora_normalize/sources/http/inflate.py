@@ -88,7 +88,7 @@ class _Inflater:
             data = stream.unused_data if stream.eof else stream.unconsumed_tail
 
     def _next_stream(self, data: bytes) -> _Decompressor | None:
-        """Return the stream for this data; None where the data follows the end of the body."""
+        """Return the stream for this data; None if the data follows the end of the body."""
         if self._stream is not None and not self._stream.eof:
             return self._stream
         another = self._is_gzip and _GZIP_MAGIC.startswith(data[:2]) and self._members < _MAX_MEMBERS

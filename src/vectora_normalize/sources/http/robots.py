@@ -25,7 +25,7 @@ class RobotsRules(msgspec.Struct, frozen=True):
 
     Args:
         rules: Path patterns, each with whether it allows or disallows.
-        crawl_delay: Seconds between two requests that the host asks for; None where it asks for none.
+        crawl_delay: Seconds between two requests that the host asks for; None if it asks for none.
     """
 
     rules: tuple[tuple[str, bool], ...] = ()

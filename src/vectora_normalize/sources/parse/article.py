@@ -52,10 +52,10 @@ class ArticlePage(msgspec.Struct, frozen=True, kw_only=True):
     """What an article page contains.
 
     Args:
-        text: The text of the article, one paragraph a line; empty where none was found.
-        title: The title that the page declares; empty where it declares none.
-        description: The summary that the page declares; empty where it declares none.
-        published: Day of publication in UTC; None where no date could be read.
+        text: The text of the article, one paragraph a line; empty if none was found.
+        title: The title that the page declares; empty if it declares none.
+        description: The summary that the page declares; empty if it declares none.
+        published: Day of publication in UTC; None if no date could be read.
     """
 
     text: str

@@ -72,13 +72,13 @@ def _wide_encoding(body: bytes) -> str | None:
 
 
 def _declared_in_document(body: bytes) -> str:
-    """Return the encoding of the XML declaration or of a ``meta`` element; empty where there is none."""
+    """Return the encoding of the XML declaration or of a ``meta`` element; empty if there is none."""
     match = _DECLARATION.search(body[:_DECLARATION_BYTES])
     return match[1].decode("ascii") if match else ""
 
 
 def _codec_of(label: str) -> str | None:
-    """Return the codec of a label; None where the label is unknown or its codec is not a character set."""
+    """Return the codec of a label; None if the label is unknown or its codec is not a character set."""
     try:
         name = codecs.lookup(label).name if label else ""
     except (LookupError, ValueError):
@@ -88,7 +88,7 @@ def _codec_of(label: str) -> str | None:
 
 
 def _most_likely(body: bytes, declared: list[str]) -> str:
-    """Return UTF-8 where few bytes beyond ASCII are invalid in it, else the declared encoding or Windows-1252."""
+    """Return UTF-8 if few bytes beyond ASCII are invalid in it, else the declared encoding or Windows-1252."""
     sample = body[:_SAMPLE_BYTES]
     legacy = next((name for name in declared if not name.startswith("utf")), "cp1252")
     invalid = sample.decode("utf-8", "replace").count("\ufffd")

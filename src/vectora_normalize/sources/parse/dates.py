@@ -79,11 +79,11 @@ _NUMERIC: Final = _PATTERNS[6]
 
 
 def find_date(text: str, *, day_first: bool = True) -> dt.date | None:
-    """Return the first date in a text; None where there is none.
+    """Return the first date in a text; None if there is none.
 
     Args:
         text: The text; its first 2,000 characters are searched.
-        day_first: Whether 05/06/2026 is in June. It matters only where both numbers could be a month.
+        day_first: Whether 05/06/2026 is in June. It matters only if both numbers could be a month.
     """
     located = locate_date(text, day_first=day_first)
     return located[0] if located else None
@@ -106,7 +106,7 @@ def locate_date(text: str, *, day_first: bool = True) -> tuple[dt.date, int, int
 
 
 def writes_day_first(text: str) -> bool | None:
-    """Return whether the numeric dates of a text have the day before the month; None where all of them are ambiguous.
+    """Return whether the numeric dates of a text have the day before the month; None if all of them are ambiguous.
 
     One 21/11/2026 on a page determines the meaning of every 05/06/2026 on it.
     """
@@ -118,7 +118,7 @@ def writes_day_first(text: str) -> bool | None:
 
 
 def _date_of(match: re.Match[str], *, day_first: bool) -> dt.date | None:
-    """Return the date of a match; None where there is no such day, for example a 31st of June."""
+    """Return the date of a match; None if there is no such day, for example a 31st of June."""
 
     def part(name: str) -> str:
         return groups.get(name) or ""
@@ -142,7 +142,7 @@ def _date_of(match: re.Match[str], *, day_first: bool) -> dt.date | None:
 
 
 def _in_utc(date: dt.date, hour: int, minute: int, zone: str) -> dt.date:
-    """Return the day in UTC; the day itself where the time is invalid, for example 24:00."""
+    """Return the day in UTC; the day itself if the time is invalid, for example 24:00."""
     try:
         return dt.datetime.combine(date, dt.time(hour, minute, tzinfo=_zone(zone))).astimezone(dt.UTC).date()
     except ValueError:
@@ -150,7 +150,7 @@ def _in_utc(date: dt.date, hour: int, minute: int, zone: str) -> dt.date:
 
 
 def _zone(text: str) -> dt.tzinfo:
-    """Return the zone of an offset or a name; UTC where it is unknown or missing."""
+    """Return the zone of an offset or a name; UTC if it is unknown or missing."""
     if text[:1] in {"+", "-"}:
         hours, minutes = int(text[1:3]), int(text[-2:])
         offset = dt.timedelta(hours=hours, minutes=minutes)

@@ -22,7 +22,7 @@ class DocumentTree:
     Attributes:
         tags: The tag of each element; empty for a text node.
         parents: The index of each node's parent; 0, the root, is its own parent.
-        last_descendants: The index of each node's last descendant; its own index where it has none.
+        last_descendants: The index of each node's last descendant; its own index if it has none.
         texts: The cleaned text of each text node; empty for elements.
         values: The ``href`` of each link and the ``datetime`` of each ``time`` element; empty for other nodes.
     """

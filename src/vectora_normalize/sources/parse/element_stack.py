@@ -51,7 +51,7 @@ class ElementStack:
         return self._counts[name] > 0
 
     def start(self, name: str) -> bool:
-        """Open an element; return False where it is nested too deeply and must be left out."""
+        """Open an element; return False if it is nested too deeply and must be left out."""
         self._started += 1
         if len(self._open) >= self._max_depth:
             self.too_deep = True
@@ -69,7 +69,7 @@ class ElementStack:
                 of them are not closed.
 
         Returns:
-            The names of the closed elements, innermost first; empty where no element of this name is in scope.
+            The names of the closed elements, innermost first; empty if no element of this name is in scope.
         """
         if scope and next((open_ for open_ in reversed(self._open) if open_ == name or open_ in scope), "") != name:
             return []

@@ -19,9 +19,9 @@ class DocumentEntry(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         title: HTML or plain text.
         summary: HTML or plain text; the longest text of the entry.
-        link: Absolute URL; empty where the entry has no usable link.
-        published: Day of publication in UTC; None where no date could be read.
-        language: The declared language, such as ``en-GB``; empty where none is declared.
+        link: Absolute URL; empty if the entry has no usable link.
+        published: Day of publication in UTC; None if no date could be read.
+        language: The declared language, such as ``en-GB``; empty if none is declared.
     """
 
     title: str

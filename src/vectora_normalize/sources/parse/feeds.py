@@ -83,7 +83,7 @@ def _entry(entry: Fields, base: str, language: str, *, day_first: bool) -> Docum
 
 
 def _link(entry: Fields, base: str) -> str:
-    """Return the URL of an entry: its link, or else its id where that is a URL."""
+    """Return the URL of an entry: its link, or else its id if that is a URL."""
     alternates = [_text(link, "href") for link in _dicts(entry, "links") if _text(link, "rel") == "alternate"]
     candidates = (*alternates, _text(entry, "link"), _text(entry, "id"))
     # An id may be any text, which would resolve to a URL as a relative link.

@@ -44,7 +44,7 @@ class DescribedPage(msgspec.Struct, frozen=True):
 
     Args:
         entry: Title, description and date.
-        body: The text of the article as plain text; empty where it is not described.
+        body: The text of the article as plain text; empty if it is not described.
     """
 
     entry: DocumentEntry
@@ -52,7 +52,7 @@ class DescribedPage(msgspec.Struct, frozen=True):
 
 
 def describe_page(scripts: Iterable[str], *, url: str) -> DescribedPage | None:
-    """Return what the JSON-LD of an article page says of that page; None where it says nothing.
+    """Return what the JSON-LD of an article page says of that page; None if it says nothing.
 
     Args:
         scripts: The content of the ``application/ld+json`` scripts.

@@ -56,7 +56,7 @@ class Article:
         title: The title.
         link: The absolute URL.
         summary: The other text of the article on the page; may be empty.
-        published: The date; None where none could be read.
+        published: The date; None if none could be read.
     """
 
     title: str
@@ -117,7 +117,7 @@ def _candidates(tree: DocumentTree, links: Sequence[str]) -> list[_Candidate]:
 
 
 def _title(tree: DocumentTree, anchor: int) -> tuple[str, int] | None:
-    """Return the title of a link and the element with the title; None where the link has no text like a title."""
+    """Return the title of a link and the element with the title; None if the link has no text like a title."""
     heading = next((node for node in tree.subtree(anchor) if tree.tags[node] in _HEADINGS), None)
     if heading is None:
         nearest = (node for node in tree.ancestors(anchor)[:2] if tree.size(node) <= _MAX_NODES)
@@ -151,7 +151,7 @@ def _heading_nearby(tree: DocumentTree, anchor: int) -> tuple[str, int] | None:
 
 def _is_title(text: str, *, words: int = _MIN_TITLE_WORDS, length: int = _MIN_TITLE_LENGTH) -> bool:
     word_count = count_words(text)
-    # Where each character counts as a word, as in Japanese, titles are shorter.
+    # If each character counts as a word, as in Japanese, titles are shorter.
     long_enough = len(text) >= length or 2 * word_count > len(text) >= _MIN_TITLE_LENGTH_WITHOUT_SPACES
     return word_count >= words and long_enough and not is_read_more(text)
 

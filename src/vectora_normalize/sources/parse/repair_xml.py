@@ -42,7 +42,7 @@ class RepairedXml(msgspec.Struct, frozen=True):
     """A feed as well-formed XML.
 
     Args:
-        xml: The document; empty where it has no element.
+        xml: The document; empty if it has no element.
         root: Name of the root element, in lower case, without prefix.
         problems: One sentence for each kind of change.
     """

@@ -76,7 +76,7 @@ class SanitizedHtml:
 
     Args:
         html: The page.
-        base: The ``href`` of its ``base`` element; empty where it has none.
+        base: The ``href`` of its ``base`` element; empty if it has none.
         json_ld: The content of its JSON-LD scripts.
         problems: One sentence for each limit that was reached.
     """

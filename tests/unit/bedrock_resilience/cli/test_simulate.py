@@ -33,7 +33,7 @@ def test_the_table_shows_before_and_after() -> None:
         "after: AdaptivePacer",
         "after: QuotaPacer",
         "after: SharedPacer",
-        "after: auto, told nothing",
+        "after: auto, no quota",
     ]
 
 
@@ -136,7 +136,7 @@ def test_a_picture_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch, t
 
 def test_the_reading_is_simulated_and_shown() -> None:
     numbers = json.loads(run(*SMALL, "--json", "--pacer", "auto", "--reading", "sliding+refusals-count").stdout)
-    assert [each["name"] for each in numbers] == ["after: auto, told nothing"]
+    assert [each["name"] for each in numbers] == ["after: auto, no quota"]
     shown = run(*SMALL, "--pacer", "auto", "--reading", "fixed:30").stdout
     assert "quota 50 requests per minute (fixed:30)" in shown
     assert "shares" in shown

@@ -137,7 +137,7 @@ def test_a_run_without_a_result_is_over_the_limit_whatever_its_rates() -> None:
 def test_input_without_runs_is_an_error(stdin: bytes) -> None:
     result = call(stdin=stdin)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: the input describes no run")
+    assert result.stderr.startswith("error: the input has no run")
 
 
 def test_an_unreadable_file_is_an_error(good: Path, tmp_path: Path) -> None:

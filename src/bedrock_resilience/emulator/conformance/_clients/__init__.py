@@ -15,7 +15,7 @@ CLIENTS: Final[tuple[Client, ...]] = (*_aws.CLIENTS, *_http.CLIENTS, *_sdks.CLIE
 
 
 def installed_version(client: Client) -> str | None:
-    """Return the version of a client's package, or None where it is not installed."""
+    """Return the version of a client's package, or None if it is not installed."""
     if client.package is None:
         return "of the standard library"
     try:

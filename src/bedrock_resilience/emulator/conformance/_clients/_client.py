@@ -64,7 +64,7 @@ class Client:
         decodes_streams: Whether it reads the events of a stream, and not only its bytes.
         keeps_error_body: Whether its exceptions carry the body of an error response.
         takes_proxy: Whether a proxy can be set for one client.
-        checks_responses: Whether it notices that a 200 is not a response. Where it does not, it returns an empty one,
+        checks_responses: Whether it notices that a 200 is not a response. If it does not, it returns an empty one,
             or fails with a KeyError or the like, which says nothing about Bedrock.
         limits: Rows in which the client itself reports another failure, and the fault of that.
     """
