@@ -10,7 +10,6 @@ import ast
 import inspect
 import re
 import threading
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,7 +33,7 @@ from bedrock_resilience import (
 from bedrock_resilience.bedrock import check_client
 from bedrock_resilience.emulator._protocol.errors import ERRORS
 from bedrock_resilience.testing import FakeClock, bedrock_error, scripted, throttling_errors
-from support import surface
+from support import reference_tables, surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,8 +41,11 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 REFERENCE: Final = ROOT / "docs" / "reference"
 SRC: Final = ROOT / "src"
-TABLE: Final = tomllib.loads(Path(__file__).with_name("errors.toml").read_text("utf-8"))
+TABLE: Final = reference_tables.TABLE
 _MADE: Final = "<!-- Made of the code by `make reference`. Edit the code, or tests/support/. -->\n\n"
+
+# Whoever searches for an error needs its page, before all others that name it.
+_BOOST: Final = "---\nsearch:\n  boost: 4\n---\n\n"
 
 
 @cache
@@ -51,6 +53,9 @@ def generated() -> dict[Path, str]:
     """The path of each page, and its content."""
     pages = {
         REFERENCE / "api-index.md": api_index(),
+        REFERENCE / "environment.md": reference_tables.environment(_MADE),
+        REFERENCE / "commands.md": reference_tables.commands(_MADE),
+        REFERENCE / "metrics.md": reference_tables.metrics(_MADE),
         **{REFERENCE / "errors" / f"{page.name}.md": page.text() for page in error_pages()},
         REFERENCE / "errors" / "index.md": errors_index(),
     }
@@ -118,7 +123,7 @@ class ErrorPage:
 
     def text(self) -> str:
         """The page in Markdown."""
-        text = f"# {self.title}\n\n{_MADE}{self.kind} {self.meaning}\n"
+        text = f"{_BOOST}# {self.title}\n\n{_MADE}{self.kind} {self.meaning}\n"
         if self.messages:
             text += "\n## Message\n\n" + "".join(f"```text\n{message}\n```\n\n" for message in self.messages)
         text += "\n## Remedy\n\n" + "".join(f"- {sentence}\n" for sentence in self.remedy)
@@ -221,7 +226,8 @@ def _fault_page(fault: Fault) -> ErrorPage:
         tuple(entry["remedy"]),
         _links(entry),
         fault,
-        details=details,
+        tuple(entry.get("messages", [])),
+        details,
     )
 
 

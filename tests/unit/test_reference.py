@@ -6,11 +6,12 @@ import re
 
 import pytest
 
-from bedrock_resilience import Fault, classify, errors
+from bedrock_resilience import Fault, RetryPolicy, classify, errors
 from bedrock_resilience.testing import bedrock_error
-from support import reference, surface
+from support import reference, reference_tables, surface
 from support.pages import ROOT
 from vectora_normalize.contract import ErrorType
+from vectora_normalize.settings import Settings
 
 TABLE = reference.TABLE
 
@@ -72,3 +73,30 @@ def test_every_public_name_is_in_the_index_with_a_summary() -> None:
     for module in surface.modules():
         for name in [] if module in surface.OPTIONAL or module == "bedrock_resilience" else surface.names(module):
             assert re.search(rf"^\| .*`{name}`.* \| \S.*\. \|$", text, re.MULTILINE), f"{module}.{name}"
+
+
+def test_every_environment_variable_is_described_with_its_default() -> None:
+    described = TABLE["environment"]
+    assert list(described["policy"]) == list(RetryPolicy().to_env())
+    assert set(described["lambda"]) == reference_tables.variables_of_the_lambda()
+    required = {"CONFIG_BUCKET": "config", "DATA_BUCKET": "data"}
+    for name, entry in described["lambda"].items():
+        if "default" in entry:
+            given = Settings.from_env({**required, name: entry["default"]})
+            assert given == Settings.from_env(required), name
+
+
+def test_the_code_reads_no_other_variable() -> None:
+    """Every name in ``os.environ`` of the sources is described, but those of the clients that the emulator starts."""
+    described = {name for group in TABLE["environment"].values() for name in group}
+    read = {
+        name
+        for path in sorted(reference.SRC.rglob("*.py"))
+        for name in re.findall(r"""environ(?:\.get\(|\[)"([A-Z_]+)""", path.read_text("utf-8"))
+    }
+    assert read <= described
+
+
+def test_every_metric_of_the_lambda_is_described() -> None:
+    assert set(TABLE["metric"]) == reference_tables.metrics_of_the_lambda()
+    assert len(reference_tables.emf_metrics()) == 14
