@@ -43,7 +43,7 @@ _MIN_WAIT_SECONDS: Final = 2e-3
 _LEVELS: Final = 6
 """Refusals that are compared in order to tell which limit they come from."""
 _MIN_LEVELS: Final = 3
-_VERSION: Final = 2
+STATE_VERSION: Final = 2
 
 
 class LearnedRates(NamedTuple):
@@ -243,7 +243,7 @@ class Learner:
     def to_dict(self) -> dict[str, Any]:
         """Return the state for JSON, less than 4 KB."""
         return {
-            "version": _VERSION,
+            "version": STATE_VERSION,
             "requests": self._requests.to_dict(),
             "tokens": self._tokens.to_dict(),
             "slowdown": self._slowdown.to_dict(),
@@ -268,8 +268,8 @@ class Learner:
         """
         learner = cls(config)
         try:
-            if state["version"] != _VERSION:
-                raise ValueError(f"Learner: version: got {state['version']!r}; accepted: {_VERSION}")
+            if state["version"] != STATE_VERSION:
+                raise ValueError(f"Learner: version: got {state['version']!r}; accepted: {STATE_VERSION}")
             learner._requests = LimitLearner.from_dict(state["requests"], config)
             learner._tokens = LimitLearner.from_dict(state["tokens"], config, tokens=True)
             learner._slowdown = Slowdown.from_dict(state["slowdown"])

@@ -12,7 +12,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience.pacing._learner import Learner
+from bedrock_resilience.pacing._learner import STATE_VERSION, Learner
 from bedrock_resilience.pacing._status import PacerStatus
 from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
@@ -71,7 +71,8 @@ class LearnedSchedule:
         learner, booked_until = _load(pace)
         sent_at, tokens = outcome.sent_at, int(outcome.cost.tokens)
         if outcome.kind == "answered":
-            learner.admitted(sent_at, now, tokens, outcome.used)
+            ended_at = now if outcome.seconds is None else sent_at + outcome.seconds
+            learner.admitted(sent_at, ended_at, tokens, outcome.used)
         elif outcome.kind == "throttled":
             # One that was booked before the pace was lowered last says nothing about the lower one.
             if outcome.cuts < self.cuts(pace):
@@ -110,7 +111,10 @@ class LearnedSchedule:
 
     def starting(self, pace: SharedPace) -> bool:
         """Whether nothing was refused yet, so that each answer releases more requests."""
-        return _load(pace)[0].starting
+        state = pace.learned.get("learner", {})
+        if state.get("version") != STATE_VERSION:
+            return True
+        return not any(state[limit]["active"] for limit in _LIMITS)  # asked often: without the learner
 
     def status(self, pace: SharedPace, now: float) -> PacerStatus:
         """Return the rates that were found, and how sure they are."""

@@ -66,6 +66,8 @@ _MAX_OUTCOMES: Final = 1_000
 """Of requests sent while the store cannot be reached: those of some minutes. What is older says nothing any more."""
 _EPSILON_SECONDS: Final = 1e-6
 """A caller that slept exactly its wait must not have to sleep again because of rounding."""
+_START_POLL_SECONDS: Final = 0.1
+"""Longest wait of a request that an answer may release."""
 _MAX_SLOT_AHEAD_SECONDS: Final = MAX_AHEAD_SECONDS + 60.0
 """No slot lies further ahead, unless this machine's clock has been set back."""
 
@@ -244,7 +246,10 @@ class SharedPacer:
                 return
             if used is not None and self._costs is not None:
                 self._costs.learn(used, tracked.tokens)
-            self._outcomes.append(RequestOutcome("answered", tracked.sent_at, tracked.cost, used, cuts=tracked.cuts))
+            seconds = max(0.0, now - tracked.at)
+            self._outcomes.append(
+                RequestOutcome("answered", tracked.sent_at, tracked.cost, used, cuts=tracked.cuts, seconds=seconds)
+            )
             if self._waiting and self._schedule.starting(self._updates.known):
                 self._next_batch_at = -math.inf
 
@@ -326,7 +331,9 @@ class SharedPacer:
             tracked.fallback = None
             self._waiting.append(tracked)
         left = self._next_batch_at - shared
-        return left if _EPSILON_SECONDS < left <= _MAX_SLOT_AHEAD_SECONDS else None
+        if not _EPSILON_SECONDS < left <= _MAX_SLOT_AHEAD_SECONDS:
+            return None
+        return min(left, _START_POLL_SECONDS) if self._schedule.starting(self._updates.known) else left
 
     def _unbook(self, tracked: _SharedReservation) -> None:
         if tracked.slot is not None:

@@ -81,6 +81,7 @@ class RequestOutcome(NamedTuple):
         used: The tokens that it cost; None where that is not known.
         limit: The limit that refused it; None where that is not known.
         cuts: What ``PaceSchedule.cuts`` was when its slot was booked.
+        seconds: How long it took to be answered; None where that is not known.
     """
 
     kind: str
@@ -89,6 +90,7 @@ class RequestOutcome(NamedTuple):
     used: float | None = None
     limit: Limit | None = None
     cuts: int = 0
+    seconds: float | None = None
 
 
 class PaceSchedule(Protocol):

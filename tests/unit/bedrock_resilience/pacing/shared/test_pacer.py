@@ -449,6 +449,12 @@ class TestWithoutAQuota:
         assert len(released) >= 2 * len(sent)
 
 
+    def test_where_nothing_is_refused_no_worker_misses_the_answer_that_releases_it(self) -> None:
+        scenario = Scenario(workers=32, items=320, quota=Quota(), latency=2.0)
+        report = simulate(scenario, pacer=lambda: self.pacer(MemoryPaceStore()))
+        assert report.makespan < 30
+
+
 class TestArguments:
     @pytest.mark.parametrize("name", ["skew", "batch_seconds", "retry_after", "burndown"])
     @pytest.mark.parametrize("given", [-1.0, math.inf, math.nan])
