@@ -62,6 +62,7 @@ WAYS: Final = (ADAPTIVE, SHARED, BOTOCORE)
 """The ways of calling; ``shared`` gives two rows, a first run and one that starts with what that has learned."""
 _EPOCH: Final = 1_000.0
 _BETWEEN_RUNS: Final = 3_600.0
+_WINDOW: Final = 60.0
 
 
 class Run(NamedTuple):
@@ -155,7 +156,8 @@ def _reports(scenario: Scenario, way: str, seed: int) -> dict[str, SimulationRep
         return {way: simulate(scenario, pacer=AdaptivePacer, seed=seed)}
     store = MemoryPaceStore()
     first = simulate(scenario, pacer=_shared(store, _EPOCH), seed=seed)
-    later = _EPOCH + first.makespan + _BETWEEN_RUNS
+    # The windows of the second run continue those of the first one.
+    later = _EPOCH + _WINDOW * math.ceil((first.makespan + _BETWEEN_RUNS) / _WINDOW)
     return {FIRST: first, SECOND: simulate(scenario, pacer=_shared(store, later), seed=seed + 1_000)}
 
 

@@ -218,7 +218,7 @@ class Learner:
         factor = self._slowdown.factor
         if self.starting:
             return LearnedRates(self._start_rate(now) * 60 * factor, None)
-        return LearnedRates(*(_per_minute(limit.rate(now) * factor) for limit in (self._requests, self._tokens)))
+        return LearnedRates(*(_per_minute(limit.mean_rate(now) * factor) for limit in (self._requests, self._tokens)))
 
     def pace(self, now: float) -> float:
         """Return the present rate in requests a minute; where tokens are the limit, of requests of the mean size."""
@@ -226,7 +226,7 @@ class Learner:
         if self.starting:
             return self._start_rate(now) * factor
         mean = max(1.0, self._tokens.mean)
-        return min(self._requests.rate(now), self._tokens.rate(now) / mean) * factor
+        return min(self._requests.mean_rate(now), self._tokens.mean_rate(now) / mean) * factor
 
     def confidence(self) -> float:
         """Return how well the rate is known: the lower bound over the upper one; 0 until refusals bounded it."""

@@ -52,6 +52,14 @@ _CATCH_UP: Final = 2.0
 """Where a fixed window has begun, the rate over the long-term one ..."""
 _CATCH_UP_SHARE: Final = 0.7
 """... until this share of a window is used."""
+_WINDOW_SPEED: Final = 4.0
+"""Where only windows are left, the rate within one over the rate over a minute."""
+_MIN_WINDOW_LEVEL: Final = 0.7
+"""Share of a window at which a refusal corrects it; below, others send, or it was no window."""
+_MAX_WINDOW_REFUSALS: Final = 4
+_MIN_WINDOW_SECONDS: Final = 10.0
+_WINDOW_PAUSE_SECONDS: Final = 1.0
+_SAME_WINDOW: Final = 0.96
 _MIN_TOKEN_HOLD: Final = 12.0
 _TOKEN_HOLD_FACTOR: Final = 6.0
 """Requests in which a first guess about tokens is held, per request that it rests on."""
@@ -98,7 +106,7 @@ class LimitLearner:
         self.log = MinuteLog()
         self._throttles = Throttles()
         self._single = SinglePermitTest()
-        self._windows = WindowReading()
+        self._windows = WindowReading(tokens=tokens)
         self.active = False
         self.admitted_total = 0.0
         self.admitted_at: float | None = None  # the first request since the last cut that was not refused
@@ -157,6 +165,8 @@ class LimitLearner:
         """Return the present rate, in amounts a second; infinite before the first refusal."""
         if not self.active:
             return math.inf
+        if self._windows.limit:
+            return _WINDOW_SPEED * self._windows.limit / WINDOW_SECONDS
         if self.catch_up_until is not None:
             return self.base * _CATCH_UP
         seconds = self.hold_seconds
@@ -166,13 +176,20 @@ class LimitLearner:
         held = max(self.sends / self.hold, (now - self.since) / (seconds * max(least, self.hold)))
         return min(_MAX_RATE, self.base + self.best * held**3)
 
+    def mean_rate(self, now: float) -> float:
+        """Return the present rate over a minute, in amounts a second: within a window more is sent at first."""
+        return self._windows.limit_at(now) / WINDOW_SECONDS if self._windows.limit else self.rate(now)
+
     def due_at(self, now: float, amount: float, factor: float = 1.0) -> float:
         """Return when a request of this amount may be sent, as far as is known; ``factor`` slows the rate."""
         if self.anchor is None:
             return -math.inf
         if self.pairs and self.admitted_at is not None and self._single.previous_at == self.admitted_at:
             return max(self.resume_at, self.admitted_at + PAIR_SECONDS)
-        return max(self.resume_at, self.anchor + amount / (self.rate(now) * factor))
+        due_at = max(self.resume_at, self.anchor + amount / (self.rate(now) * factor))
+        if self._windows.limit:
+            return self._windows.free_at(max(now, due_at), amount / factor, self.log)
+        return due_at
 
     def sent(self, at: float, amount: float) -> None:
         """Record a request that is sent at this time."""
@@ -188,7 +205,14 @@ class LimitLearner:
             self.pending = False
             self._recovered(self.admitted_at)
         self.log.add(at, amount)
-        if self.anchor is not None:
+        if self.consecutive > 1 and not self.pending and self.admitted_at is not None:
+            self._windows.exceeded(self.log.total(at - _REFUSAL_SECONDS, _SURE_SECONDS))
+            if self._windows.contradicts_bucket(at, self.admitted_total):
+                self._enter_window(at)
+        if self._windows.limit:
+            self._windows.used(self.log.total(at, min(_SURE_SECONDS, self._windows.seconds(at))))
+            self.anchor = at
+        elif self.anchor is not None:
             self._use(at, amount, self.anchor)
 
     def _use(self, at: float, amount: float, anchor: float) -> None:
@@ -204,8 +228,43 @@ class LimitLearner:
             self.catch_up_until = None
             self.since, self.sends = at, 0.0
 
+    def _enter_window(self, at: float) -> None:
+        windows = self._windows
+        windows.least = windows.level
+        windows.limit = windows.level + (windows.amount / 2 if self._tokens else 0.0)
+        windows.since = at
+        self.catch_up_until = None
+
+    def _refused_window(self, at: float, now: float, level: float, amount: float) -> bool:
+        """Correct the amount of a window; return False where the refusal contradicts windows."""
+        windows = self._windows
+        # A window that is used up admits none.
+        again = self.consecutive == 1 and at - windows.since < _MIN_WINDOW_SECONDS and not self._tokens
+        if again or self.consecutive > _MAX_WINDOW_REFUSALS or level + amount < _MIN_WINDOW_LEVEL * windows.limit:
+            level = max(_MIN_WINDOW_LEVEL * windows.limit, min(level, windows.limit))
+            windows.limit = 0.0
+            self.base = self.best = max(self.least, self._config.headroom * level / WINDOW_SECONDS)
+            return False
+        if self._tokens:
+            windows.least = min(windows.least, level + amount)
+            level = (windows.least + level + amount) / 2
+        if self._tokens or not _SAME_WINDOW * windows.limit - amount <= level <= windows.limit:
+            windows.limit = level  # else it came a little too soon
+        windows.since = now
+        if self.consecutive > 1:
+            windows.phase = None  # it had room by what was known of its end
+        self.base = self.best = max(self.least, windows.limit / WINDOW_SECONDS)
+        self.cuts += 1
+        self.cut_at = self.since = now
+        self.sends = 0.0
+        pause = _WINDOW_PAUSE_SECONDS * 2.0 ** (self.consecutive - 1)
+        self.resume_at = max(now, at + pause)
+        self.anchor = at
+        return True
+
     def _recovered(self, at: float) -> None:
-        if self._windows.recovered(at, self.log.total(at - 1), consecutive=self.consecutive) and not self._tokens:
+        level, total = self.log.total(at - 1), self.admitted_total
+        if self._windows.recovered(at, level, total, consecutive=self.consecutive) and not self._tokens:
             self.catch_up_until = self.admitted_total + _CATCH_UP_SHARE * self._windows.level
 
     def unsent(self, at: float, amount: float) -> None:
@@ -213,6 +272,7 @@ class LimitLearner:
         self.log.add(at, -amount)
         self.admitted_total -= amount
         self._throttles.exclude(at, amount)
+        self._windows.exclude(at, amount)
 
     def admitted_elsewhere(self, at: float, amount: float) -> None:
         """Record an amount that was admitted without a permit, at some time in the past."""
@@ -243,6 +303,12 @@ class LimitLearner:
         self._count(at)
         admitted = self.admitted_total - self.log.after(at)
         estimate = self._throttles.observe(at, admitted, amount)
+        most = self.log.total(at, WINDOW_SECONDS + 1)
+        oldest = self.log.oldest(at)
+        used = self.log.total(at, self._windows.seconds(at))
+        if self._windows.limit and self._refused_window(at, now, used, amount):
+            self._windows.refused(at, level, most, amount, oldest, consecutive=self.consecutive)
+            return
         if not self.active:
             self.active, self.first_cut_at, self.least = True, at, amount / WINDOW_SECONDS
             self._guess(amount)
@@ -252,19 +318,28 @@ class LimitLearner:
             self._measure_single(at, was_single=bool(was_single))
         else:
             self._measure(at, level, amount, estimate)
-        most = self.log.total(at, WINDOW_SECONDS + 1)
-        self._windows.refused(at, level, most, amount, self.log.oldest(at), consecutive=self.consecutive)
+        self._windows.refused(at, level, most, amount, oldest, consecutive=self.consecutive)
         self._cut(at, now, amount)
 
     def _count(self, at: float) -> None:
         if self.admitted_at is not None and at > self.admitted_at and self.active:
+            if self.consecutive > 1 and self._windows.contradicts_bucket(at, self.admitted_total):
+                self._enter_window(at)
             self.consecutive = 0
             if self._seconds(self._windows.last_refused_at) > WINDOW_SECONDS or self.complete_from is None:
-                self._windows.admitted(self.admitted_at, self.log.total(at - _REFUSAL_SECONDS, _SURE_SECONDS))
+                self._eliminate(self.admitted_at, at)
         self.admitted_at, self.pending = None, False
         self.consecutive = min(_MAX_CONSECUTIVE, self.consecutive + 1)
         if self.consecutive > 3:  # noqa: PLR2004 - a bucket would have been refilled
             self._windows.restart()
+
+    def _eliminate(self, admitted_at: float, at: float) -> None:
+        least = self.log.total(at - _REFUSAL_SECONDS, _SURE_SECONDS)
+        if not self._tokens:
+            self._windows.admitted(admitted_at, least)
+        elif self.log.total(at, at - self._windows.last_refused_at) >= self._windows.amount:
+            # Only what does not fit beside the refused request shows that its window has ended.
+            self._windows.admitted(at, least)
 
     def _seconds(self, at: float) -> float:
         """Return for how long before ``at`` all is known that was admitted."""
@@ -374,7 +449,7 @@ class LimitLearner:
         ):
             for name in fields:
                 setattr(part, name, given[name])
-        learner._windows = WindowReading.from_dict(state["windows"])
+        learner._windows = WindowReading.from_dict(state["windows"], tokens=tokens)
         learner._throttles = Throttles(state["throttles"])
         learner.log = MinuteLog(state["log"])
         return learner

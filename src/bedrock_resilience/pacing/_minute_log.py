@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 _KEPT_SECONDS: Final = 70
 """A minute, and a margin for requests whose refusal is reported late."""
+
+
+_MARGIN_SECONDS: Final = 0.3
+"""A request may arrive by so much later than it was recorded."""
 
 
 class MinuteLog:
@@ -54,6 +58,18 @@ class MinuteLog:
         last = bisect_left(self._seconds, math.floor(until) + 1)
         pairs = zip(self._seconds[first:last], self._amounts[first:last], strict=True)
         return next((float(second) for second, amount in pairs if amount > 0), None)
+
+    def free_at(self, at: float, most: float, seconds: float = 60.0) -> float:
+        """Return the first time from ``at`` on at which the ``seconds`` before it contain no more than ``most``."""
+        seconds += 1 + _MARGIN_SECONDS  # at which of its second's moments an amount was sent is not known
+        first = bisect_right(self._seconds, at - seconds)
+        left = math.fsum(self._amounts[first:])
+        for second, amount in zip(self._seconds[first:], self._amounts[first:], strict=True):
+            if left <= most:
+                break
+            left -= amount
+            at = second + seconds
+        return at
 
     def entries(self) -> list[list[float]]:
         """Return the log for JSON: pairs of a second and an amount."""

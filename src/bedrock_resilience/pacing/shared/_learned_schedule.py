@@ -153,7 +153,8 @@ def _resumed(pace: SharedPace, now: float) -> SharedPace:
     resumed: dict[str, Any] = {**state, "in_flight": 0, "started_at": now}
     for limit in _LIMITS:
         evidence = _MAX_EVIDENCE_OF_AGE * state[limit].get("hold", _HOLD_REQUESTS) * min(1.0, pause / SECONDS_A_DAY)
-        resumed[limit] = {**state[limit], "since": now, "sends": evidence, "consecutive": 0}
+        windows = {**state[limit]["windows"], "since": now}
+        resumed[limit] = {**state[limit], "since": now, "sends": evidence, "consecutive": 0, "windows": windows}
     return dataclasses.replace(pace, learned={**pace.learned, "learner": resumed})
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from bedrock_resilience.pacing._minute_log import MinuteLog
 from bedrock_resilience.pacing._window_reading import WINDOW_SECONDS, WindowReading
 from support.approx import approx
 
@@ -88,7 +89,7 @@ def test_a_known_phase_is_the_next_probe() -> None:
     reading = WindowReading()
     refuse(reading, 26.0)
     refuse(reading, 28.0, row=2)
-    assert not reading.recovered(33.0, 50.0, consecutive=2)
+    assert not reading.recovered(33.0, 50.0, 50.0, consecutive=2)
     assert reading.phase == 33.0
     refuse(reading, 80.0, oldest=50.0)
     refuse(reading, 82.0, oldest=50.0, row=2)
@@ -108,16 +109,16 @@ def test_what_neither_a_bucket_nor_a_sliding_window_does_is_a_fixed_one() -> Non
     refuse(reading, 26.0)
     refuse(reading, 28.0, row=2)
     refuse(reading, 39.0, row=3)
-    assert reading.recovered(44.0, 50.0, consecutive=3)
+    assert reading.recovered(44.0, 50.0, 50.0, consecutive=3)
     assert reading.fixed
-    assert not reading.recovered(44.0, 50.0, consecutive=3)  # for the first time only
+    assert not reading.recovered(44.0, 50.0, 50.0, consecutive=3)  # for the first time only
 
 
 @pytest.mark.parametrize(("level", "row"), [(9.0, 3), (50.0, 2)])
 def test_too_little_shows_no_fixed_window(level: float, row: int) -> None:
     reading = WindowReading()
     refuse(reading, 39.0, level=level, row=row)
-    assert not reading.recovered(90.0, level, consecutive=row)
+    assert not reading.recovered(90.0, level, 50.0, consecutive=row)
     assert reading.phase is None
 
 
@@ -127,3 +128,63 @@ def test_it_survives_json() -> None:
     reading.admitted(31.0, 0.0)
     read = WindowReading.from_dict(json.loads(json.dumps(reading.to_dict())))
     assert read.to_dict() == reading.to_dict()
+
+
+def refused_for_long(*, tokens: bool = False) -> WindowReading:
+    """After fifty requests in a minute, three refusals in a row for twenty seconds, and one that was admitted."""
+    reading = WindowReading(tokens=tokens)
+    refuse(reading, 26.0)
+    refuse(reading, 28.0, row=2)
+    refuse(reading, 46.0, row=3)
+    reading.recovered(61.0, 50.0, 50.0, consecutive=3)
+    return reading
+
+
+def test_a_bucket_that_refused_for_long_cannot_admit_many_soon() -> None:
+    reading = refused_for_long()
+    assert reading.slowest == approx(1 / 20)
+    assert not reading.contradicts_bucket(64.0, 53.0)  # a permit every twenty seconds, and three may not be answered
+    assert reading.contradicts_bucket(64.0, 54.0)
+    assert not reading.contradicts_bucket(130.0, 54.0)
+    assert reading.contradicts_bucket(200.0, 72.0)  # a third more, over many requests
+
+
+def test_where_windows_are_eliminated_nothing_contradicts_a_bucket() -> None:
+    reading = refused_for_long()
+    reading.sliding, reading.ends = False, 0
+    assert not reading.contradicts_bucket(64.0, 54.0)
+
+
+def test_fewer_requests_of_tokens_contradict_a_bucket() -> None:
+    assert refused_for_long(tokens=True).contradicts_bucket(64.0, 53.0)
+
+
+def test_more_than_the_window_is_tried_the_longer_nothing_was_refused() -> None:
+    reading, tokens = WindowReading(), WindowReading(tokens=True)
+    reading.limit = tokens.limit = 50.0
+    assert [reading.limit_at(minutes * 60.0) for minutes in (0, 1.5, 2.5)] == [50.0, 50.0, approx(51.0)]
+    assert tokens.limit_at(240.0) == 50.0
+    assert reading.limit_at(600.0) > 100
+
+
+def test_a_sliding_window_is_free_when_its_oldest_requests_leave_it() -> None:
+    reading, log = WindowReading(), MinuteLog()
+    reading.limit = 10.0
+    for second in range(10):
+        log.add(second + 0.5, 1.0)
+    assert reading.free_at(20.0, 1.0, log) == approx(61.3)
+    assert reading.free_at(20.0, 3.0, log) == approx(63.3)
+    assert reading.free_at(80.0, 3.0, log) == 80.0
+    assert reading.free_at(20.0, 99.0, log) == approx(70.3)  # more than a window: alone
+
+
+def test_a_fixed_window_is_free_at_its_end() -> None:
+    reading, log = WindowReading(), MinuteLog()
+    reading.limit, reading.phase, reading.sliding = 10.0, 33.0, False
+    for second in range(10):
+        log.add(second + 0.5, 1.0)
+    assert reading.free_at(20.0, 1.0, log) == 33.0
+    assert reading.seconds(40.0) == 7.0
+    for second in range(34, 44):
+        log.add(second + 0.5, 1.0)
+    assert reading.free_at(50.0, 1.0, log) == 93.0

@@ -448,7 +448,6 @@ class TestWithoutAQuota:
         released = {id(each) for at in (0.1, 0.5, 0.8, 1.0) for each in open_requests if pacer.due(each, at) == 0}
         assert len(released) >= 2 * len(sent)
 
-
     def test_where_nothing_is_refused_no_worker_misses_the_answer_that_releases_it(self) -> None:
         scenario = Scenario(workers=32, items=320, quota=Quota(), latency=2.0)
         report = simulate(scenario, pacer=lambda: self.pacer(MemoryPaceStore()))

@@ -1,0 +1,109 @@
+"""LimitLearner: the rate of one limit, against each reading of "per minute"."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bedrock_resilience.pacing._adaptive_config import AdaptiveConfig
+from bedrock_resilience.pacing._limit_learner import LimitLearner
+from bedrock_resilience.quotas import TokenBucket
+from bedrock_resilience.quotas._limiters import FixedWindow, SlidingWindow
+from support.approx import approx
+
+if TYPE_CHECKING:
+    from bedrock_resilience.quotas._limiters import RateLimiter
+
+CONFIG = AdaptiveConfig()
+A_MINUTE = 50.0
+
+
+def course(learner: LimitLearner, limiter: RateLimiter, seconds: float, now: float = 0.0) -> tuple[int, int, float]:
+    """Send, one after the other, for so long; return what was admitted and refused, and the time."""
+    admitted = refused = 0
+    end = now + seconds
+    while True:
+        now = max(now + 0.6, learner.due_at(now, 1.0))
+        if now >= end:
+            return admitted, refused, now
+        learner.sent(now, 1.0)
+        if limiter.fits(now):
+            limiter.debit(now, 1.0)
+            admitted += 1
+        else:
+            learner.refused(now, now + 0.2, 1.0)
+            refused += 1
+
+
+def learned(limiter: RateLimiter) -> tuple[LimitLearner, float]:
+    """A learner after three minutes, and the time."""
+    learner = LimitLearner(CONFIG)
+    _, _, now = course(learner, limiter, 180.0)
+    return learner, now
+
+
+def test_it_limits_nothing_before_the_first_refusal() -> None:
+    learner = LimitLearner(CONFIG)
+    learner.sent(0.0, 1.0)
+    assert learner.rate(1.0) == learner.mean_rate(1.0) == math.inf
+    assert learner.due_at(1.0, 1.0) == -math.inf
+    assert (learner.reading, learner.confidence, learner.probing, learner.pairs) == (None, 0.0, False, False)
+
+
+def test_a_bucket_is_found_and_kept() -> None:
+    learner, now = learned(TokenBucket(A_MINUTE / 60, 5.0))
+    assert 60 * learner.mean_rate(now) == approx(A_MINUTE, within=6)
+    assert learner.reading == "bucket"
+    assert learner.confidence > 0.8
+
+
+@pytest.mark.parametrize("limiter", [SlidingWindow(A_MINUTE / 60), FixedWindow(A_MINUTE / 60, 17.0)])
+def test_a_window_is_used_up_early_and_then_nothing_is_refused(limiter: RateLimiter) -> None:
+    learner, now = learned(limiter)
+    assert 60 * learner.mean_rate(now) == approx(A_MINUTE, within=4)
+    assert learner.rate(now) > 2 * learner.mean_rate(now)
+    admitted, refused, _ = course(learner, limiter, 180.0, now)
+    assert admitted > 0.93 * 3 * A_MINUTE
+    assert refused <= 4
+
+
+def test_one_that_was_no_window_goes_back_to_a_rate() -> None:
+    learner, now = learned(SlidingWindow(A_MINUTE / 60))
+    bucket = TokenBucket(A_MINUTE / 60, 5.0)
+    course(learner, bucket, 120.0, now)
+    admitted, refused, now = course(learner, bucket, 240.0, now + 120.0)
+    assert admitted > 0.9 * 4 * A_MINUTE
+    assert refused < 0.06 * admitted
+
+
+def test_a_window_that_shrinks_is_followed_and_one_that_grows() -> None:
+    learner, now = learned(SlidingWindow(A_MINUTE / 60))
+    for a_minute in (A_MINUTE / 2, 2 * A_MINUTE):
+        limiter = SlidingWindow(a_minute / 60)
+        _, _, now = course(learner, limiter, 300.0, now)
+        admitted, _, now = course(learner, limiter, 120.0, now)
+        assert admitted > 0.8 * 2 * a_minute
+
+
+def test_its_state_comes_back_from_json() -> None:
+    learner, now = learned(SlidingWindow(A_MINUTE / 60))
+    read = LimitLearner.from_dict(json.loads(json.dumps(learner.to_dict())), CONFIG)
+    assert read.to_dict() == learner.to_dict()
+    assert read.due_at(now, 1.0) == learner.due_at(now, 1.0)
+
+
+def test_what_was_admitted_elsewhere_may_explain_a_refusal() -> None:
+    learner = LimitLearner(CONFIG)
+    for second in range(30):
+        learner.sent(float(second), 1.0)
+    learner.refused(29.0, 29.2, 1.0)
+    before = learner.rate(29.2)
+    learner.interrupted(60.0)
+    for second in (65, 70):
+        learner.sent(float(second), 1.0)
+    learner.refused(70.0, 70.2, 1.0)
+    # In the ten seconds that are known there was little; the rate before is the better guess.
+    assert learner.rate(70.2) > 0.9 * before
