@@ -32,7 +32,7 @@ def is_right(behaviour: Behaviour) -> bool:
 
 def markdown(neighbour: str) -> str:
     """The table of one neighbour, for the documentation."""
-    lines = ["| what they document | | here | why different |", "|---|---|---|---|"]
+    lines = ["| documented behavior | compared | in this library | why it is different |", "|---|---|---|---|"]
     lines += [
         f"| {one.name} | {one.verdict} | {one.ours_is} | {one.reason} |"
         for one in BEHAVIOURS

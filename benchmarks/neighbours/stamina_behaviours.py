@@ -302,7 +302,7 @@ STAMINA = (
         lambda: outcome(lambda: stamina.retry()(print)),  # type: ignore[call-arg]  # that is the point
         lambda: outcome(retry()(lambda: "value")),
         "RetryPolicy(retry_on=...)",
-        "the library is for Bedrock: it knows what a throttle is, and retries that by default",
+        "the library is for Bedrock: it recognizes a throttle, and retries that by default",
     ),
     Behaviour(
         "stamina",
@@ -356,7 +356,7 @@ STAMINA = (
     Behaviour(
         "stamina",
         "API reference: retry",
-        "a number of attempts",
+        "a limit of attempts",
         lambda: their_calls(**{**QUICK, "attempts": 5})[0],
         lambda: our_calls(policy=POLICY.replace(max_retries=4))[0],
         "RetryPolicy(max_retries=attempts - 1)",
@@ -454,7 +454,7 @@ STAMINA = (
     Behaviour(
         "stamina",
         "API reference: Attempt",
-        "an attempt knows the wait after it",
+        "an attempt has the wait after it",
         their_next_wait,
         our_next_wait,
         "listeners=: RetryScheduled.delay",

@@ -510,7 +510,7 @@ TENACITY = (
     Behaviour(
         "tenacity",
         "Stopping",
-        "a number of attempts",
+        "a limit of attempts",
         lambda: calls_of(t.Retrying(reraise=True, **THREE)),
         lambda: calls_of(retrier().call),
         "RetryPolicy(max_retries=attempts - 1)",
@@ -555,7 +555,7 @@ TENACITY = (
         lambda: their_stop_event(before=True),
         lambda: our_stop_event(before=True),
         "stop_event=",
-        "who wants the program to end wants no request that is billed: CallStoppedError",
+        "a program that is to end sends no request that is billed: CallStoppedError",
     ),
     Behaviour(
         "tenacity",
@@ -693,7 +693,7 @@ TENACITY = (
         lambda: interrupted(t.Retrying(retry=t.retry_if_exception_type(BaseException), **THREE)),
         lambda: interrupted(retrier(classify=classified(lambda _: True)).call),
         "nothing",
-        "KeyboardInterrupt, SystemExit and CancelledError mean that somebody wants this to end",
+        "KeyboardInterrupt, SystemExit and CancelledError mean that the program or the task is to end",
     ),
     Behaviour(
         "tenacity",
