@@ -119,7 +119,7 @@ def _classify(error: BaseException, visited: frozenset[int]) -> Fault:
 def _caution(fault: Fault) -> int:
     """Rank a fault among the members of a group: what stops most comes first."""
     if fault is Fault.CANCELLED:
-        return 4
+        return 4  # pragma: no mutate - only the order counts
     if fault.fatal:
         return 3
     if not fault.retryable:

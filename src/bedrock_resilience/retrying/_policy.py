@@ -184,7 +184,10 @@ class RetryPolicy:
         """
         driver = _driver()
         settings = driver.CallSettings(self)
-        value: T = driver.drive(settings, driver.begin(settings, args, kwargs), fn, args, kwargs)
+        call = driver.begin(
+            settings, (), {}
+        )  # pragma: no mutate - a policy has no `tokens` or `info`
+        value: T = driver.drive(settings, call, fn, args, kwargs)
         return value
 
     @classmethod

@@ -31,6 +31,8 @@ from bedrock_resilience.testing import (
 from support.pacers import RecordingPacer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bedrock_resilience.retrying import Event
 
 PLAIN = RetryPolicy(jitter=NoJitter())
@@ -154,19 +156,47 @@ class TestBeforeAttempt:
             await Retrier(PLAIN, before_attempt=refuse).acall(fn)
         assert fn.calls == 0
 
-    def test_a_coroutine_hook_is_refused_by_a_synchronous_call(self) -> None:
+    def test_the_pacer_gets_back_at_once_what_an_error_in_the_hook_leaves_unused(self) -> None:
+        def refuse(_: AttemptStarting) -> None:
+            clock.sleep(3.0)
+            raise LookupError("switched off")
+
+        clock, pacer = FakeClock(), RecordingPacer()
+        with pytest.raises(LookupError):
+            Retrier(PLAIN, clock=clock, before_attempt=refuse, pacer=pacer).call(scripted("answer"))
+        assert pacer.calls[-1] == ("abandoned", clock.monotonic())
+
+    async def test_the_pacer_gets_it_back_at_once_if_the_call_is_awaited(self) -> None:
+        async def refuse(_: AttemptStarting) -> None:
+            await clock.asleep(3.0)
+            raise LookupError("switched off")
+
+        clock, pacer = FakeClock(), RecordingPacer()
+        with pytest.raises(LookupError):
+            await Retrier(PLAIN, clock=clock, before_attempt=refuse, pacer=pacer).acall(ascripted("answer"))
+        assert pacer.calls[-1] == ("abandoned", clock.monotonic())
+
+    def test_a_hook_to_await_is_refused_by_a_synchronous_call(self) -> None:
+        class Awaitable:  # without the `close` of a coroutine
+            def __await__(self) -> Iterator[None]:
+                return iter(())
+
         async def refresh(_: AttemptStarting) -> None:
             """Refresh something."""
 
-        fn, pacer = scripted("answer"), RecordingPacer()
-        with pytest.raises(TypeError) as refused:
-            Retrier(PLAIN, before_attempt=refresh, pacer=pacer).call(fn)
-        assert str(refused.value) == (
-            f"Retrier: before_attempt: {refresh!r} returned an awaitable; accepted: a plain function, unless the call "
-            "is awaited (acall, arun)"
-        )
-        assert fn.calls == 0
-        assert pacer.ended == ["abandoned"]
+        def return_awaitable(_: AttemptStarting) -> Awaitable:
+            return Awaitable()
+
+        for hook in (refresh, return_awaitable):
+            fn, pacer, clock = scripted("answer"), RecordingPacer(), FakeClock(start=7.0)
+            with pytest.raises(TypeError) as refused:
+                Retrier(PLAIN, clock=clock, before_attempt=hook, pacer=pacer).call(fn)
+            assert str(refused.value) == (
+                f"Retrier: before_attempt: {hook!r} returned an awaitable; accepted: a plain function, unless the call "
+                "is awaited (acall, arun)"
+            )
+            assert fn.calls == 0
+            assert pacer.calls[-1] == ("abandoned", clock.monotonic())
 
 
 class TestStopEvent:

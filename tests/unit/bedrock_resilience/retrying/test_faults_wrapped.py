@@ -80,6 +80,7 @@ class TestGroups:
             ([throttling_error(), validation_error()], Fault.VALIDATION),
             ([throttling_error(), validation_error(), access_denied()], Fault.ACCESS_DENIED),
             ([throttling_error(), TimeoutError()], Fault.READ_TIMEOUT),
+            ([validation_error(), TimeoutError()], Fault.VALIDATION),
             ([throttling_error(), KeyError("x")], Fault.UNKNOWN),
         ],
     )
@@ -276,6 +277,8 @@ class TestTransportOfOtherClients:
     def test_aiohttp_makes_up_the_status_of_what_it_cannot_parse(self) -> None:
         error = defined_in("aiohttp.client_exceptions", "ClientResponseError")()
         error.status = 400
+        assert classify(error) is Fault.VALIDATION
+        error.__cause__ = KeyError("a middleware raised it from this")
         assert classify(error) is Fault.VALIDATION
         error.__cause__ = defined_in("aiohttp.http_exceptions", "BadStatusLine")()
         assert classify(error) is Fault.MALFORMED_RESPONSE

@@ -70,6 +70,10 @@ class TestValue:
         assert policy == RetryPolicy(base_delay=1.0)
         assert hash(policy) == hash(RetryPolicy(base_delay=1.0))
 
+    def test_a_hash_tells_the_faults_of_policies_apart(self) -> None:
+        policies = [RetryPolicy(retry_on={Fault.THROTTLING: limit}) for limit in range(1, 20)]
+        assert len({hash(policy) for policy in policies}) > 1
+
     def test_policies_with_the_same_faults_are_equal(self) -> None:
         assert RetryPolicy(retry_on=[Fault.THROTTLING]) == RetryPolicy(retry_on="throttling") == RetryPolicy()
         assert RetryPolicy(retry_on={Fault.THROTTLING: None}) == RetryPolicy()
