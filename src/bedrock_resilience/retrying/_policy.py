@@ -184,9 +184,7 @@ class RetryPolicy:
         """
         driver = _driver()
         settings = driver.CallSettings(self)
-        call = driver.begin(
-            settings, (), {}
-        )  # pragma: no mutate - a policy has no `tokens` or `info`
+        call = driver.begin(settings, (), {})  # pragma: no mutate - a policy has no `tokens` or `info`
         value: T = driver.drive(settings, call, fn, args, kwargs)
         return value
 
