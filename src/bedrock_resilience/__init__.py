@@ -1,7 +1,7 @@
 """Calls to Amazon Bedrock that survive throttling.
 
 Importing this package loads ``RetryPolicy`` and its values only. Every other name is loaded on first use, so that a
-program pays at its start for what it uses.
+program loads only what it uses.
 """
 
 from __future__ import annotations

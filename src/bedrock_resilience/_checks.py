@@ -1,7 +1,7 @@
-"""Argument checks: the one place that words a refusal.
+"""Argument checks, with one form of error text for the whole package.
 
 A check returns a ``Problem``, or None if the value is accepted. ``refuse`` raises all problems of one call at once,
-so that a caller corrects them in one pass::
+so that a caller can correct them all at once::
 
     refuse(
         "RetryBudget",
@@ -98,7 +98,7 @@ def number(
     accepted += ", or None" if optional else ""
     if not isinstance(given, (int, float)) or isinstance(given, bool):
         return wrong_type(name, given, accepted)
-    finite = abs(given) <= _LARGEST_FLOAT  # an int may be too large for a float; NaN compares false
+    finite = abs(given) <= _LARGEST_FLOAT  # an int may be too large for a float; every comparison with NaN is false
     inside = finite and _within(given, least, most) and (above is None or given > above)
     return None if inside else wrong_value(name, given, accepted)
 

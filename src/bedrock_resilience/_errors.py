@@ -1,6 +1,6 @@
-"""The exceptions of the library, but for the two that carry a ``BatchReport``; ``errors`` exports all of them.
+"""The exceptions of the library, except the two that carry a ``BatchReport``; ``errors`` exports all of them.
 
-All of them survive pickling. Those that mean a fault carry it as ``fault``, which ``classify`` reads.
+All of them can be pickled. Those that mean a fault carry it as ``fault``, which ``classify`` reads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DeadlineExceededError(TimeoutError):
-    """The deadline allows not even a first attempt."""
+    """The deadline does not allow a first attempt."""
 
     # A policy around this call must not read it as a timeout of the service and retry it.
     fault: Fault = Fault.CANCELLED
@@ -31,7 +31,7 @@ class CallStoppedError(Exception):
 
 
 class AttemptTimeoutError(TimeoutError):
-    """An attempt took longer than ``attempt_timeout``. The request was sent: it may still run, and be billed.
+    """An attempt took longer than ``attempt_timeout``. The request was sent, so it may still run and be billed.
 
     Attributes:
         seconds: The time limit of the attempt.
@@ -65,7 +65,7 @@ class RejectedResultError(Exception):
 
 
 class RetriesExhaustedError(Exception):
-    """A call failed and is not retried any more. Raised only by ``Retrier(..., raise_exhausted=True)``.
+    """A call failed, and no retry is left. Raised only by ``Retrier(..., raise_exhausted=True)``.
 
     Attributes:
         attempts: Requests sent.
@@ -101,13 +101,13 @@ class ItemsNotStartedError(Exception):
 
 
 class ClientConfigurationError(ValueError):
-    """A client that would retry below the retry policy, starve its workers, or outlive the deadline."""
+    """The configuration of a client works against the policy: its own retries, a small pool, or a long read timeout."""
 
     fault: Fault = Fault.CONFIGURATION
 
 
 class MalformedResponseError(Exception):
-    """A response with a success status whose body is truncated, foreign, an error, or without output.
+    """A response with a success status whose body is truncated, not from the service, an error, or without output.
 
     Attributes:
         problem: What is wrong with it.
@@ -126,11 +126,11 @@ class MalformedResponseError(Exception):
 
 
 class IncompleteResponseError(Exception):
-    """A response that says itself that it is not complete.
+    """A response whose stop reason says that it is not complete.
 
     Attributes:
         stop_reason: Why the model stopped: ``max_tokens``, ``malformed_*``, ``model_context_window_exceeded``.
-        body: The response as it is; for a stream, the list of its events.
+        body: The response, unchanged; for a stream, the list of its events.
     """
 
     fault: Fault = Fault.INCOMPLETE_RESPONSE
@@ -145,11 +145,11 @@ class IncompleteResponseError(Exception):
 
 
 class StreamInterruptedError(Exception):
-    """A stream that failed, or ended too early.
+    """A stream failed, or ended before its last event.
 
     Attributes:
         problem: What is wrong with it.
-        delivered: The events that were delivered before.
+        delivered: The events that were delivered before the failure.
         fault: What the failure means.
         text: The text of those events.
     """
@@ -187,7 +187,7 @@ class StreamEventError(Exception):
 
 
 class StoreUnavailableError(Exception):
-    """The store of a shared pace was not reached or refused the request; whether the change was made is unknown."""
+    """The store of a shared pace was not reached, or refused the request. It is unknown whether the change was made."""
 
 
 class QuotaUnavailableError(LookupError):
@@ -198,7 +198,7 @@ class QuotaUnavailableError(LookupError):
         region: The Region; empty if none is configured.
         reason: ``no-match`` (no quota has the name of the model), ``no-permission``, ``not-reached`` (no network, or
             AWS failed), or ``no-access`` (a quota of 0: every request to the model is refused).
-        problem: What went wrong, in one line.
+        problem: The failure, in one line.
     """
 
     def __init__(self, model: str, region: str, reason: str, problem: str) -> None:
@@ -214,4 +214,4 @@ class QuotaUnavailableError(LookupError):
 
 
 class ScriptExhaustedError(AssertionError):
-    """A scripted function was called more often than it has outcomes."""
+    """A scripted function was called more often than its script has outcomes."""

@@ -1,4 +1,4 @@
-"""Fault: what went wrong with a call, and what a caller should do about it.
+"""Fault: the kind of a failure of a call, and how a caller should respond to it.
 
 Sources: the botocore service model of bedrock-runtime (its exceptions and their statuses), "Troubleshooting Amazon
 Bedrock API error codes" (AWS), and measurements of what boto3 1.43 and 1.44 raise for each row.
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Fault(Enum):
-    """What went wrong with a call. Its three properties state what to do; its value is the name in logs and reports."""
+    """The kind of a failure. Its three properties state how to respond; its value is its name in logs and reports."""
 
     THROTTLING = "throttling"
     """429: the rate exceeds the quota. All callers send less, then retry."""
     TOKENS_PER_DAY = "tokens_per_day"
-    """429 whose message states that the tokens of the day are used: waiting does not help within a run."""
+    """429 whose message states that the tokens of the day are used up: waiting does not help within a run."""
     MODEL_NOT_READY = "model_not_ready"
     """429 ModelNotReadyException: the model is loading. Retry after seconds, not milliseconds."""
     SERVICE_UNAVAILABLE = "service_unavailable"
@@ -58,7 +58,7 @@ class Fault(Enum):
     VALIDATION = "validation"
     """400: the request is wrong. Other items may be correct."""
     CONFLICT = "conflict"
-    """409 ConflictException: the same request is already in progress."""
+    """409 ConflictException: the same request is in progress."""
     ACCESS_DENIED = "access_denied"
     """403: every item of the run fails."""
     NOT_FOUND = "not_found"
@@ -68,7 +68,7 @@ class Fault(Enum):
     SERVICE_QUOTA = "service_quota"
     """400 ServiceQuotaExceededException, or no budget: a person must act."""
     CONFIGURATION = "configuration"
-    """The client cannot be used: no region, an unusable endpoint, a proxy that wants credentials."""
+    """The client cannot be used: no region, an unusable endpoint, or a proxy that requires credentials."""
     CANCELLED = "cancelled"
     """Not a failure: the call was ended from outside (KeyboardInterrupt, SystemExit, CancelledError)."""
     UNKNOWN = "unknown"
@@ -142,7 +142,7 @@ TRANSIENT: Mapping[Fault, int | None] = MappingProxyType(
         Fault.BAD_GATEWAY: None,
         Fault.GATEWAY_TIMEOUT: None,
         Fault.CONNECTION_FAILED: None,
-        # From here on the request may have run. Every retry is billed again, so that one must do.
+        # For the following faults, the request may have run. Every retry is billed again, so the limit is one.
         Fault.REQUEST_TIMEOUT: 1,
         Fault.MODEL_TIMEOUT: 1,
         Fault.MODEL_ERROR: 1,
@@ -153,4 +153,4 @@ TRANSIENT: Mapping[Fault, int | None] = MappingProxyType(
         Fault.MALFORMED_RESPONSE: 1,
     }
 )
-"""Every fault that is worth a retry, with the retries of one call that it may use; None: as many as the policy."""
+"""Every fault that a retry may resolve, with the retries of one call that it may use; None: as many as the policy."""

@@ -1,8 +1,8 @@
-"""Clock: the one module that reads the machine's time and waits for it.
+"""Clock: the only module that reads the machine's time and waits.
 
 Everything else takes a ``Clock``, so that tests and the simulator can pass their own. The linter bans every other
-source of time. A clock may also bring the threads that run by it: a deterministic simulation then decides which of them
-runs when.
+source of time. A clock may also provide the threads that use it. A deterministic simulation then decides when each of
+them runs.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Clock(Protocol):
 
 
 class InterruptibleClock(Clock, Protocol):
-    """A clock whose sleepers can be woken. With one, the executor stops a run without waiting for its sleepers."""
+    """A clock whose sleeping threads can be woken, so that the executor stops a run at once."""
 
     def wait(self, event: Event, seconds: float, /) -> bool:
         """Block until the event is set or the time is over; return True if the event is set."""
@@ -72,7 +72,7 @@ class TimerClock(Clock, Protocol):
 
 
 class Threads(Protocol):
-    """Makes threads, and what threads wait for: each method returns what the class of that name does."""
+    """Makes threads and the objects that threads wait for, as the classes of the same names do."""
 
     def thread(self, target: Callable[..., object], *args: object, name: str, daemon: bool = False) -> Thread:
         """Return a thread that calls ``target(*args)`` once it is started."""
@@ -100,16 +100,16 @@ class Threads(Protocol):
 
 
 class ThreadsClock(Clock, Protocol):
-    """A clock with threads of its own. The executor, and what else starts threads by this clock, takes them from it."""
+    """A clock with its own threads. The executor, and any other part that starts threads with this clock, uses them."""
 
     @property
     def threads(self) -> Threads:
-        """The threads that run by this clock."""
+        """The threads that use this clock."""
         ...
 
 
 class SystemThreads:
-    """The threads of this process. The retry core starts none, and is imported faster without their modules."""
+    """The threads of this process; their modules are imported on first use, because most programs need none."""
 
     __slots__ = ()
 
@@ -154,7 +154,7 @@ _SYSTEM_THREADS = SystemThreads()
 
 
 def threads_of(clock: object) -> Threads:
-    """Return the threads that run by a clock: its own (``ThreadsClock``), or those of this process."""
+    """Return the threads of a clock: its own (``ThreadsClock``), or those of this process."""
     threads: Threads = getattr(clock, "threads", _SYSTEM_THREADS)
     return threads
 
@@ -191,8 +191,8 @@ class SystemClock:
 
 
 def running_trio() -> Any:  # noqa: ANN401 - trio is not needed here, nor are its types
-    """Return the module trio if this code runs in a task of it, else None."""
-    trio = sys.modules.get("trio")  # who has a task has loaded it
+    """Return the module trio if this code runs in a trio task, else None."""
+    trio = sys.modules.get("trio")  # a program with a trio task has loaded trio
     return trio if trio is not None and trio.lowlevel.in_trio_task() else None
 
 
@@ -203,6 +203,6 @@ SYSTEM_CLOCK = SystemClock()
 def wall_clock() -> float:
     """Return the seconds since 1970 by this machine's clock, on which machines agree to within their clock skew.
 
-    It may be set back. Code that needs the time of one process only takes ``Clock.monotonic`` instead.
+    It may be set back. Code that requires the time of one process only uses ``Clock.monotonic`` instead.
     """
     return time.time()

@@ -1,6 +1,6 @@
 """Every exception that the library raises on purpose.
 
-All of them survive pickling. Those that mean a fault carry it as ``fault``, which ``classify`` reads.
+All of them can be pickled. Those that mean a fault carry it as ``fault``, which ``classify`` reads.
 """
 
 from __future__ import annotations

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from vectora_normalize.settings import Settings
 
 ATTEMPT_SECONDS: Final = 20.0
-"""How long one response is expected to take; no attempt begins with less time left. 1,000 tokens take about 20 s."""
+"""Seconds that one response is expected to take; no attempt begins with less time left. 1,000 tokens take about 20
+s.
+"""
 
 _MIN_READ_TIMEOUT_SECONDS: Final = ATTEMPT_SECONDS - DEFAULT_CONNECT_TIMEOUT
-# S3 answers within a fraction of a second. A request that hangs is given up soon and sent again, so that all attempts
+# S3 answers within a fraction of a second. A request that hangs is abandoned early and repeated, so that all attempts
 # at one operation take less time than a claim lasts.
 _STORE_CONNECT_SECONDS: Final = 1.0
 _STORE_READ_SECONDS: Final = 4.0
@@ -39,8 +41,8 @@ class TimeoutClientPool:
 
     botocore has no timeout for a single call. The process may have less time left than a client waits: a call that
     hangs would then outlive it, and the results of the run would be lost. The last calls of a run are therefore made
-    with a client that has a shorter timeout. A client costs some milliseconds and a connection; most runs never need a
-    second one.
+    with a client that has a shorter timeout. A client costs some milliseconds and a connection; most runs require one
+    only.
 
     Args:
         make: Makes a client with that read timeout, in seconds.
@@ -65,7 +67,7 @@ class TimeoutClientPool:
     def for_timeout(self, seconds: float) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
         """Return the client with the longest timeout whose calls end within that many seconds.
 
-        If no client's calls do, this is the one with the shortest timeout.
+        If no client has such a timeout, return the one with the shortest.
         """
         fitting = (timeout for timeout in self._timeouts if timeout + DEFAULT_CONNECT_TIMEOUT <= seconds)
         read_timeout = next(fitting, self._timeouts[-1])
@@ -137,8 +139,8 @@ def make_client(session: Any, service: str, settings: Settings, *, region: str |
 def store_client(session: Any, settings: Settings, *, within: float) -> Any:  # noqa: ANN401 - as above
     """Return an ``s3`` client whose operations end within a time, with their retries.
 
-    A reply that comes later than a claim lasts says nothing about the claim any more. (A body that arrives byte by byte
-    may take longer: the limit holds for each read from the connection.)
+    A reply that arrives after a claim has expired says nothing about the claim. (A body that arrives byte by byte may
+    take longer: the limit holds for each read from the connection.)
 
     Args:
         session: As ``make_session`` returns it.
@@ -169,7 +171,7 @@ def max_store_seconds(attempts: int) -> float:
 
 
 def make_pace_client(session: Any, service: str, settings: Settings) -> Any:  # noqa: ANN401 - as above
-    """Return a client for the shared pace, which gives up soon: requests wait for it, and they can go on without it."""
+    """Return a client for the shared pace, with short timeouts: requests wait for it, and can continue without it."""
     from botocore.config import Config  # noqa: PLC0415 - a local run does not need botocore
 
     config = Config(

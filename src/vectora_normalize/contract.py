@@ -1,7 +1,7 @@
 """The event and the answer of the contract.
 
 Nothing here reads a bucket or a clock: an event is checked against the day of the run, and one answer reports all its
-faults. Keys that the contract does not know are ignored, because schedulers add their own (``version``, ``detail``,
+faults. Keys that are not in the contract are ignored, because schedulers add their own (``version``, ``detail``,
 ``account``). The run report lists them, so that a misspelt ``perod_days`` can be found.
 """
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_PERIOD_DAYS: Final = 3650
-"""Ten years: a larger number of days is a typing error, and no feed reaches back so far."""
+"""Ten years: a larger number is a typing error, and no feed goes back that far."""
 
 DEFAULT_PERIOD_DAYS: Final = 7
 """The window if neither the event nor the client's configuration names one."""
 
 _KNOWN_KEYS = frozenset({"client_id", "period_days", "sources", "from_date", "to_date", "dry_run"})
-# It becomes a part of object keys, so it has no character with a meaning in a path or a URL. A dot (lai_weekly_v2.4)
-# stands before a letter or digit, so that neither ``..`` nor a name that Windows shortens can occur.
+# It becomes a part of object keys, so it has no character with a meaning in a path or a URL. A letter or digit follows
+# a dot (lai_weekly_v2.4), so that neither ``..`` nor a name that Windows shortens can occur.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?=[A-Za-z0-9])){0,63}")
 # date.fromisoformat alone also accepts 20261121 and 2026-W47-6.
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -47,7 +47,7 @@ class ErrorType(StrEnum):
 
     @property
     def status(self) -> int:
-        """400 if the event or the configuration is wrong, 409 if another run is under way, 502 for all others."""
+        """400 if the event or the configuration is wrong, 409 if another run is in progress, 502 for all others."""
         if self is ErrorType.CONCURRENT_RUN:
             return 409
         return 502 if self in {ErrorType.ALL_SOURCES_FAILED, ErrorType.BEDROCK_REFUSED} else 400
@@ -77,7 +77,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
         from_date: First day of the window, instead of ``period_days``.
         to_date: Last day of the window; None: the day of the run.
         dry_run: Whether to plan, fetch and count only: no call to Bedrock, no items.
-        ignored: Keys of the event that the contract does not know.
+        ignored: Keys of the event that are not in the contract.
     """
 
     client_id: str
@@ -133,7 +133,7 @@ def readable_client_id(event: object) -> str | None:
 
 
 def succeeded(*, client_id: str, items_ingested: int, items_normalized: int, seconds: float) -> dict[str, Any]:
-    """Return the answer to a run that was done: exactly the four keys that callers know."""
+    """Return the answer to a run that was done: exactly the four keys that callers read."""
     body = {
         "client_id": client_id,
         "items_ingested": items_ingested,
@@ -178,7 +178,7 @@ def _read_client_id(value: object, faults: list[str]) -> str:
 def _read_period_days(value: object, faults: list[str]) -> int | None:
     if value is None:
         return None
-    # bool is a subclass of int, and true is not a number of days.
+    # bool is a subclass of int, and true does not count days.
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_PERIOD_DAYS:
         return value
     faults.append(_fault("period_days", value, f"a whole number from 1 to {MAX_PERIOD_DAYS}"))

@@ -1,7 +1,7 @@
-"""``lambda_handler``: the edge between Lambda and the run.
+"""``lambda_handler``: the entry point of the function.
 
-The wall clock, the environment and the clients are read and made here, and handed down. Clients are made at the first
-invocation and serve all later ones of the same process; a pacer keeps its state.
+This module reads the wall clock and the environment, makes the clients, and passes all of them on. The first invocation
+makes the clients, which serve all later ones of the same process; a pacer keeps its state.
 """
 
 from __future__ import annotations

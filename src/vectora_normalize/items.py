@@ -1,7 +1,7 @@
 """An item of news, before and after it is normalized.
 
 ``RawItem`` is what a source published; ``NormalizedItem`` is one row of ``items.json``, with exactly the fields that
-its readers know. Both are frozen, because threads share them.
+its readers expect. Both are frozen, because threads share them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SHA256_HEX = "^[0-9a-f]{64}$"
 
 
 class EventType(StrEnum):
-    """The subject of an item, by which the newsletter sorts it."""
+    """The subject of an item; the newsletter sorts by it."""
 
     CLINICAL_UPDATE = "clinical_update"
     PARTNERSHIP = "partnership"
@@ -56,7 +56,7 @@ class RawItem(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         source_key: Key of the source in the catalog.
-        source_type: The catalog's word for it, such as ``press_corporate``.
+        source_type: The type of the source in the catalog, such as ``press_corporate``.
         title: Cleaned title, without markup.
         url: Absolute address of the item.
         published_at: Day of publication; None if none could be read.

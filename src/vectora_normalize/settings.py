@@ -24,10 +24,12 @@ Number = TypeVar("Number", int, float)
 Default = TypeVar("Default")
 
 DEFAULT_MODEL_ID: Final = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
-"""The contract's model. Legacy since 8 October 2026, gone on 8 April 2027: give its successor in BEDROCK_MODEL_ID."""
+"""The contract's model. Legacy since 8 October 2026; calls fail from 8 April 2027: set its successor in
+BEDROCK_MODEL_ID.
+"""
 
 DEFAULT_REGION: Final = "eu-west-3"
-"""Where the function is deployed."""
+"""The Region in which the function is deployed."""
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # The other names of two of them in Python's logging and in Lambda's own settings.
@@ -67,14 +69,14 @@ class Pacing(StrEnum):
 
 
 class Mode(StrEnum):
-    """Where the items of a run are normalized."""
+    """The part that normalizes the items of a run: this function, or workers."""
 
     DIRECT = "direct"
     QUEUE = "queue"
 
 
 class OnConcurrentRun(StrEnum):
-    """What a run does when another run of the same client is under way."""
+    """What a run does when another run of the same client is in progress."""
 
     JOIN = "join"
     WAIT = "wait"
@@ -100,7 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         log_level: Lowest level that is logged.
         allow_private_sources: Whether sources may have private and loopback addresses: for tests and local runs.
         pubmed_api_key_param: Name of the SSM parameter with the PubMed key; accepted for callers that set it.
-        on_concurrent_run: What a run does when another one of the client is under way.
+        on_concurrent_run: What a run does when another one of the client is in progress.
         mode: Whether items are normalized here, or sent to workers.
         queue_url: The queue to which items are sent.
         dead_letter_queue_url: The queue to which a worker sends what cannot be normalized.
@@ -210,7 +212,7 @@ class _EnvReader:
             value = None
         if not _is_plain(text):
             value = None
-        if value is not None and least <= value <= most:  # nan lies in no range
+        if value is not None and least <= value <= most:  # nan is in no range
             return value
         kind = "whole number" if isinstance(default, int) else "number"
         return self._refuse(name, f"a {kind} from {least:g} to {most:g}", default)

@@ -75,7 +75,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         if reason is not None:
             raise RetryMessageError(reason)
 
-    # A batch in which every message fails is answered like any other: the response lists them.
+    # The response to a batch in which every message fails has the same form: it lists them.
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event=event, record_handler=raise_if_retried, processor=processor, context=context)
 

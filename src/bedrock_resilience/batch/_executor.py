@@ -61,9 +61,9 @@ class BoundedExecutor:
         on_progress: Called with a ``Progress`` after each item, by one worker at a time.
         rng: The source of jitter.
         tokens: Tokens that the request for an item may use at most (input + max_tokens): a number, for a pacer that
-            counts tokens; or a ``RequestTokens``, with which the report also states the tokens reserved, used and
-            unused; or a function of the item that returns either. The tokens used are read from the ``usage`` of what
-            ``fn`` returns: a response of Bedrock, or a mapping that passes on its ``usage``.
+            counts tokens; or a ``RequestTokens``; or a function of the item that returns either. With a
+            ``RequestTokens``, the report also states the tokens reserved, used and unused. The executor reads the used
+            tokens from the ``usage`` of what ``fn`` returns: a response of Bedrock, or a mapping with its ``usage``.
         classify: Returns the ``Fault`` of an exception.
         retry_on_result: As for ``Retrier``: true for a result to retry.
         before_attempt: As for ``Retrier``: called before every attempt.

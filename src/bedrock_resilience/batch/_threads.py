@@ -5,14 +5,14 @@ the only lock around the numbers. This module adds what crosses threads beside t
 
 * ``_stopping`` is set once, when the run stops; it wakes workers that sleep between attempts.
 * ``_ready`` counts finished outcomes of a stream: one True for each, and one False after the last worker.
-* ``_window`` bounds a stream: a worker needs one permit for each item it takes, and the consumer gives it back when it
-  has finished with an outcome. When the run stops, every worker gets a permit, so that none waits for a consumer that
-  has stopped reading.
+* ``_window`` bounds a stream: a worker requires one permit for each item it takes, and the consumer returns the permit
+  when it has processed an outcome. When the run stops, every worker gets a permit, so that none waits for a consumer
+  that has stopped reading.
 * ``_messages`` wakes the caller's thread, which only waits: the last worker puts a message when it leaves, and so does
   a signal handler for each Ctrl-C. A queue, not an event: a handler may run while its thread holds a lock, and
   ``SimpleQueue.put`` is the one call that is safe then.
 
-The clock may bring the threads, and with them all of these (``clock.threads_of``).
+The clock may provide the threads, and with them all of these (``clock.threads_of``).
 
 Every item runs in a copy of the caller's context, so that no context variable leaks from one item to the next.
 """
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-# The longest wait in the caller's thread, in seconds. Python notices a signal that arrives just before a wait, or in
-# another thread, only after the wait, and Ctrl-C must not wait for a worker.
+# The longest wait in the caller's thread, in seconds. Python handles a signal that arrives immediately before a wait,
+# or in another thread, only after the wait, and Ctrl-C must not wait for a worker.
 _POLL_SECONDS = 0.5
 
 

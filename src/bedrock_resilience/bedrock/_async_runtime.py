@@ -32,11 +32,11 @@ _ACCEPTED = "a client of aiobotocore or aioboto3; a client of boto3 goes into Be
 class AsyncBedrockRuntime(RuntimeBase):
     """The operations of Bedrock Runtime under one retrier, awaited. Tasks of one event loop may share it.
 
-    It is the one retry layer: give a ``Retrier`` or a ``BoundedExecutor`` around it a policy with ``max_retries=0``.
+    It is the one retry layer: use ``max_retries=0`` for a ``Retrier`` or a ``BoundedExecutor`` around it.
 
     Args:
         client: A ``bedrock-runtime`` client of aiobotocore or aioboto3, or an object with the same asynchronous
-            methods. Whoever opened the client closes it.
+            methods. The code that opened the client closes it.
         retrier: Policy, deadline, budget, pacer, listeners, clock and rng of every call, as for ``BedrockRuntime``.
         workers: Tasks that use it at the same time.
         allow: Checks of the given client to skip; see ``check_client``.

@@ -66,9 +66,9 @@ def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of 
 ) -> Any:  # noqa: ANN401 - boto3 makes the client's class at run time
     """Make a boto3 ``bedrock-runtime`` client for use under a retry policy, or one that carries the policy itself.
 
-    botocore's own retries are off, whatever ``AWS_RETRY_MODE``, ``AWS_MAX_ATTEMPTS`` or a profile say. A second retry
-    layer multiplies the attempts and hides them: 4 x 5 = 20 requests for one item, with read timeouts billed again.
-    The connection pool has one connection for each worker. Needs the extra ``[aws]``.
+    botocore's own retries are off, whatever ``AWS_RETRY_MODE``, ``AWS_MAX_ATTEMPTS`` or a profile sets. A second retry
+    layer multiplies the attempts and hides them: 4 x 5 = 20 requests for one item, with read timeouts billed again. The
+    connection pool has one connection for each worker. Requires the extra ``[aws]``.
 
     Args:
         region_name: The region; None: the one that boto3 finds.
@@ -77,9 +77,10 @@ def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of 
         connect_timeout: Seconds to open a connection.
         session: The boto3 session to make the client with, for example with a profile or an assumed role; None: a new
             one. One thread at a time may use a session; many threads may use the client.
-        policy: Protects the client with this policy; see ``protect``. A client that is not protected goes into a
-            ``Retrier``, a ``BoundedExecutor`` or a ``BedrockRuntime``, a protected one goes where a plain one would.
-        pacer: As for ``protect``. Each of these four protects the client, without a ``policy`` under the default one.
+        policy: Protects the client with this policy; see ``protect``. Call a client that is not protected through a
+            ``Retrier``, a ``BoundedExecutor`` or a ``BedrockRuntime``; use a protected one like any other client.
+        pacer: As for ``protect``. Each of these four options protects the client, without a ``policy`` under the
+            default one.
         budget: As for ``protect``.
         deadline: As for ``protect``.
         listeners: As for ``protect``.
@@ -100,7 +101,7 @@ def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of 
     )
     _check_config(config, workers)
     config.setdefault("max_pool_connections", max(_DEFAULT_POOL_CONNECTIONS, workers))
-    config.setdefault("tcp_keepalive", True)  # NAT gateways drop connections that are silent for 350 s
+    config.setdefault("tcp_keepalive", True)  # NAT gateways drop connections that are idle for 350 s
     arguments = {name: config.pop(name) for name in _CLIENT_ARGUMENTS & config.keys()}
     settings = _import("botocore.config").Config(
         retries={"mode": "standard", "total_max_attempts": 1},
@@ -187,7 +188,7 @@ def _problems(
         yield from _timeout_problems(config, timeouts, policy, seconds)
 
 
-# Who retries inside, and what to do about it.
+# The part that retries inside, and the remedy.
 _BOTOCORE: Final = (
     "botocore",
     (

@@ -1,6 +1,6 @@
-"""The families of models behind InvokeModel and Converse as data: where their bodies and stream events have what.
+"""The families of models behind InvokeModel and Converse as data: the paths of the fields in their bodies and events.
 
-A path is a sequence of keys with dots between them; ``*`` stands for every entry of a list.
+A path is a sequence of keys with dots between them; ``*`` matches every entry of a list.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Where the bodies and stream events of a family have what is read from them.
+    """The paths of the fields that are read from the bodies and stream events of a family.
 
     Attributes:
         name: The models.
@@ -23,7 +23,7 @@ class Family:
         text: The paths of the text.
         output: The paths of what has the output: the text, tool calls and the like. Empty: the text only.
         stop_reason: The paths of the stop reason.
-        marks: Paths, besides those of the output, that tell a body or event of this family, whatever else it has.
+        marks: Paths, besides those of the output, that identify a body or event of this family.
         event_types: Values of ``type`` that do the same.
     """
 
@@ -213,7 +213,7 @@ def has_output(body: Mapping[str, Any], *, or_reasoning: bool = False) -> bool:
 
     Args:
         body: The body or the event.
-        or_reasoning: Whether what the model thinks before its answer counts, too.
+        or_reasoning: Whether the reasoning of the model before its answer counts, too.
     """
     families = [family for family in FAMILIES if _is_of(family, body)]
     if families:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RuntimeBase:
-    """What ``BedrockRuntime`` and ``AsyncBedrockRuntime`` share: the checks, the tokens and the facts of each call.
+    """The common base of ``BedrockRuntime`` and ``AsyncBedrockRuntime``: checks, tokens, and the facts of each call.
 
     The arguments are those of ``BedrockRuntime``.
     """
@@ -68,7 +68,7 @@ class RuntimeBase:
 class BedrockRuntime(RuntimeBase):
     """The operations of Bedrock Runtime under one retrier. Threads may share it.
 
-    It is the one retry layer: give a ``Retrier`` or a ``BoundedExecutor`` around it a policy with ``max_retries=0``.
+    It is the one retry layer: use ``max_retries=0`` for a ``Retrier`` or a ``BoundedExecutor`` around it.
 
     Args:
         client: A boto3 ``bedrock-runtime`` client; None: one from ``bedrock_runtime_client``.

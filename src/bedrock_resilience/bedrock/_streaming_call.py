@@ -116,7 +116,7 @@ class _DeferringPacer:
         return self._pacer.reserve(now, tokens)
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - comes with ``release``
-        """Defer it; an attempt that failed after it was answered may know its usage already."""
+        """Defer it; an attempt that failed after it was answered may have reported its usage."""
         self._pending, self._usage = reservation, usage
 
     def release(self, now: float, usage: Usage | None = None, fault: Fault | None = None) -> None:

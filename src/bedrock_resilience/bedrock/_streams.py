@@ -1,7 +1,7 @@
 """Streams: one that is cut, damaged, or ends without its last event raises a typed error.
 
-In the middle of a stream, botocore raises exceptions of urllib3 and of its event-stream parser. It raises nothing if
-a stream ends too early without a transport error.
+In the middle of a stream, botocore raises exceptions of urllib3 and of its event-stream parser. It raises nothing if a
+stream ends before its last event without a transport error.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ def conformance(
 ) -> None:
     """Cause every failure of Bedrock on this machine with the installed clients, and check how each is handled.
 
-    The first table is of BedrockRuntime over boto3: the attempts of a policy with three retries and retry_on=transient,
-    and the requests that the emulator counts, for one call and for a batch of 8 items on 4 workers. One table for each
+    The first table is of BedrockRuntime over boto3, with three retries and retry_on=transient. It has the attempts of
+    one call, and the requests that the emulator counts, also for a batch of 8 items on 4 workers. One table for each
     installed client follows: what classify returns for its exceptions. The exit code is 1 if a row is wrong.
     """
     from bedrock_resilience.emulator.conformance import installed_version  # noqa: PLC0415 - not for other commands

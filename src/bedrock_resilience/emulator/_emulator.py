@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 DEFAULT_LOG_SIZE: Final = 10_000
 _MAX_PORT: Final = 65_535
-# Where AWS SDKs, httpx, and Node.js look for further authorities.
+# The variables in which AWS SDKs, httpx, and Node.js look for further certificate authorities.
 _TRUST_VARIABLES: Final = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 
 
@@ -148,7 +148,7 @@ class BedrockEmulator:
 
         Raises:
             OSError: The port is in use.
-            ImportError: TLS is wanted without the extra ``tls``.
+            ImportError: TLS is requested, and the extra ``tls`` is not installed.
         """
         if self._server is None:
             certificate = LocalCertificate(self._host) if self._tls else None

@@ -1,4 +1,4 @@
-"""How long a response takes: a number of seconds, or a distribution."""
+"""The seconds that a response takes: a fixed number, or a distribution."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The same policy inside clients that others made: sessions and clients of AWS SDKs, and HTTP clients.
+"""Puts a policy into existing clients: sessions and clients of AWS SDKs, and HTTP clients.
 
-No third-party package is imported before a target of that package is given.
+A third-party package is imported only when you pass a target of that package.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class ProtectedAsyncSession:
 
 
 class WatchedAsyncStream:
-    """The first base of the class of a stream that tells its call how it ends."""
+    """The first base of the class of a stream that reports its end to its call."""
 
     async def __aiter__(self) -> AsyncGenerator[object]:
         watched = watch_of(self)
@@ -91,7 +91,7 @@ class WatchedAsyncStream:
 
 
 class _ReadBody:
-    """The raw response of a body that was read: what the bodies of aiobotocore need of those of aiohttp and httpx."""
+    """The raw response of a body that was read, with the methods that the bodies of aiobotocore use."""
 
     def __init__(self, body: bytes) -> None:
         self._buffer = io.BytesIO(body)
@@ -109,7 +109,7 @@ class _ReadBody:
         return self._buffer.tell() == self._size
 
     def close(self) -> None:
-        """Do nothing: the connection was given back when the body was read."""
+        """Do nothing: the connection was released when the body was read."""
 
     async def aclose(self) -> None:
         """Do nothing, as ``close``."""

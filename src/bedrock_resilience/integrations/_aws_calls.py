@@ -53,11 +53,11 @@ class BotocoreCall(ProtectedCall):
         self.is_stream: bool = operation in _STREAMS
 
     def announce(self, request: Any) -> None:  # noqa: ANN401 - an AWSRequest
-        """Have the header ``amz-sdk-request`` state the attempts of the policy, not those of the SDK's retry mode."""
+        """Set the header ``amz-sdk-request`` to the attempts of the policy instead of those of the SDK's retry mode."""
         request.context.get("retries", {})["max"] = self._max_attempts
 
     def error_in(self, http: Any, parsed: dict[str, Any]) -> Exception | None:  # noqa: ANN401 - an AWSResponse
-        """Return the exception that this response stands for, as the client will raise it; None for a success."""
+        """Return the exception that the client raises for this response; None for a success."""
         if http.status_code >= _FIRST_ERROR_STATUS:
             make_error = self._client.exceptions.from_code(parsed.get("Error", {}).get("Code"))
             return cast("Exception", make_error(parsed, self._operation))
@@ -67,7 +67,7 @@ class BotocoreCall(ProtectedCall):
         return None
 
     def source_in(self, parsed: dict[str, Any]) -> Any:  # noqa: ANN401 - an EventStream or a StreamingBody
-        """Return what is still to be read of a response; None if everything is."""
+        """Return the unread part of a response; None if all of it was read."""
         member = _STREAMS.get(self._operation, "body" if self._operation == "InvokeModel" else None)
         return None if member is None else parsed[member]
 
@@ -182,7 +182,7 @@ class StreamWatch:
 
 
 def watch(stream: Any, base: type, call: ProtectedCall, first: object, events: object) -> None:  # noqa: ANN401 - an EventStream
-    """Have a stream tell its call how it ends; ``base`` is the first base of its new class."""
+    """Make a stream report its end to its call; ``base`` is the first base of its new class."""
     vars(stream)[_WATCH] = StreamWatch(call, first, events)
     stream.__class__ = _watched_class(stream.__class__, base)
     call.opened()

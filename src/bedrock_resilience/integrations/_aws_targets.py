@@ -1,9 +1,9 @@
 """How a protection is attached to the sessions and clients of boto3, botocore and aiobotocore, and removed again.
 
-A client emits events in the course of a call, all inside the span that OpenTelemetry's instrumentation opens. Handlers
-of two of them carry the policy: of ``request-created`` before each request, and of ``needs-retry`` after each response,
-which say whether the request is sent again. botocore's own retry modes stand on the same events. Their handlers are
-removed from a protected client, and registered again afterward.
+A client emits events during a call, all inside the span that OpenTelemetry's instrumentation opens. Handlers of two of
+them carry the policy: ``request-created``, before each request, and ``needs-retry``, after each response, which decides
+whether the request is sent again. botocore's own retry modes use the same events. Their handlers are removed from a
+protected client, and registered again afterward.
 
 Two things have no event: the exception that ends a call, which gets a note, and an end from outside, which releases
 what the pacer reserved. So a protected client gets a class with its own ``_make_api_call``, and a protected session one
@@ -32,7 +32,7 @@ OPERATIONS: Final = ("Converse", "ConverseStream", "CountTokens", "InvokeModel",
 """The operations that are protected. Every other one is called as before."""
 
 OLDEST_BOTOCORE: Final = (1, 43, 11)
-"""An older botocore takes the answer "no" of a handler for a wait of 0 s, and sends a request without end."""
+"""An older botocore reads the answer "no" of a handler as a wait of 0 s, and repeats a request endlessly."""
 
 _ATTRIBUTE: Final = "_bedrock_resilience"
 
@@ -134,7 +134,7 @@ def detach(target: object) -> None:
 
 
 def adopt(session: object, client: object) -> None:
-    """Protect a client that a session has just made."""
+    """Protect a client that a session has made."""
     with LOCK:
         state = _state(session)
         if state is not None:
@@ -181,7 +181,7 @@ def _detach_client(client: Any) -> None:  # noqa: ANN401 - as above
 def _retry_handlers(events: Any) -> Iterator[tuple[str, Handler]]:  # noqa: ANN401 - the emitter of a client
     """Yield the handlers of botocore's retry modes, each with the event it is registered for.
 
-    botocore has no public way to look up a handler in order to put it back later.
+    botocore has no public way to look up a handler, which is required to restore it later.
     """
     handlers = events._emitter._handlers  # noqa: SLF001 - see above
     for kind in ("before-send", "needs-retry", "request-created"):

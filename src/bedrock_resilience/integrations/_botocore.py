@@ -66,7 +66,7 @@ class ProtectedSession:
 
 
 class WatchedStream:
-    """The first base of the class of a stream that tells its call how it ends."""
+    """The first base of the class of a stream that reports its end to its call."""
 
     def __iter__(self) -> Iterator[object]:
         watched = watch_of(self)

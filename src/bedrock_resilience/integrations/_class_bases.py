@@ -1,4 +1,4 @@
-"""Gives one object a method of its own: a subclass of its class, made on the spot, takes the place of its class."""
+"""Gives one object a method of its own: a new subclass of its class takes the place of its class."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_base(target: Any, base: type) -> None:  # noqa: ANN401 - of any class
 
 
 def remove_base(target: Any, base: type) -> None:  # noqa: ANN401 - of any class
-    """Undo ``add_base``; if the class was changed again since, it stays, and does what it did without the base."""
+    """Undo ``add_base``. If the class was changed again since, it stays, and behaves as without the base."""
     bases = target.__class__.__bases__
     if bases[0] is base:
         target.__class__ = bases[1]

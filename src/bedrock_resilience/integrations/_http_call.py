@@ -1,4 +1,4 @@
-"""A call of Bedrock over plain HTTP: what its request asks for, and what its responses mean."""
+"""A call of Bedrock over HTTP: the operation of its request, and the meaning of its responses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FIRST_ERROR_STATUS: Final = 400
 
 
 class ModelRequest(NamedTuple):
-    """What a request to Bedrock asks for.
+    """The operation and the model of a request to Bedrock.
 
     Attributes:
         name: The operation, named as the documentation of Bedrock names it.
@@ -118,7 +118,7 @@ class HttpCall:
             self.protected: ProtectedCall = ProtectedCall(paced, fields, info)
 
     def received(self, response: Response, raw: bytes, failure: Exception | None) -> dict[str, Any]:
-        """Return what a response says that was read to its end, in the shape of boto3's.
+        """Return the content of a response that was read to its end, in the shape of boto3's.
 
         Args:
             response: The response, whose stream has been replaced by its body.
@@ -152,7 +152,7 @@ class HttpCall:
         return _parse(raw) if response.is_success else None
 
     def ended(self, error: Exception) -> Response:
-        """Return the response to hand back after the last attempt has failed.
+        """Return the response of the call after the last attempt has failed.
 
         Raises:
             Exception: There is none: the last attempt raised ``error``.
@@ -170,8 +170,8 @@ def _refuse_second_layer(protection: Protection, request: Request) -> None:
     if request.headers.get(_SDK_RETRIES_HEADER, "0") != "0":
         attempts = 1 + protection.policy.max_retries
         raise ClientConfigurationError(
-            f"two retry layers: the SDK repeats a call that was sent up to {attempts} times below it, which multiplies "
-            f"its own attempts by {attempts}; make the SDK's client with max_retries=0, or protect it in place of its "
+            f"two retry layers: the SDK repeats a call that the policy sends up to {attempts} times. This multiplies "
+            f"the attempts by {attempts}. Make the SDK's client with max_retries=0, or protect it in place of its "
             "http_client"
         )
 

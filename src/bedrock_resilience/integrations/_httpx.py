@@ -283,7 +283,7 @@ class _ShownClient:
 
 
 def attach(target: Client, protection: Protection) -> None:
-    """Put a protection into a client."""
+    """Replace the transports of a client by protected ones."""
     classes = _classes_of(target)
     protected: Any = classes.transport if hasattr(target, "__enter__") else classes.async_transport
 
@@ -298,7 +298,7 @@ def attach(target: Client, protection: Protection) -> None:
 
 
 def detach(target: Client) -> None:
-    """Give a client its own transports back."""
+    """Restore the transports of a client."""
     _replace_transports(
         target, lambda transport: transport.transport if isinstance(transport, _Transport) else transport
     )

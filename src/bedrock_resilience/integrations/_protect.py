@@ -1,4 +1,4 @@
-"""protect and unprotect: find the module that knows a target, and have it attach or detach a protection."""
+"""protect and unprotect: find the module for a target, which attaches or detaches the protection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Integration(Protocol):
-    """What each module of this package has that knows a kind of targets. It is called under the lock."""
+    """The functions of each module for one kind of targets. They are called under the lock."""
 
     def attach(self, target: object, protection: Protection) -> None:
         """Protect a target, in place of the protection that it has."""
@@ -78,10 +78,10 @@ def protect(
     first ones.
 
     Args:
-        target: A session or a client of boto3, botocore, aioboto3 or aiobotocore. Of a session, every
-            ``bedrock-runtime`` client that is made from now on is protected, whoever makes it. Or a client of httpx or
-            httpx2, synchronous or not, of which the requests to Bedrock are protected; or one of the SDKs of Anthropic
-            and OpenAI for Bedrock.
+        target: A session or a client of boto3, botocore, aioboto3 or aiobotocore. With a session, every
+            ``bedrock-runtime`` client that any code makes from it later is protected. Or a client of httpx or httpx2,
+            synchronous or not, whose requests to Bedrock are protected. Or a client of the SDKs of Anthropic and OpenAI
+            for Bedrock.
         policy: Which faults are retried, how often, and after which delays.
         pacer: Asked before every request, and informed of the result of each. ``"auto"``: a new ``AdaptivePacer``,
             which finds the quota by itself; a target that was protected with ``"auto"`` before keeps its own.

@@ -1,6 +1,6 @@
 """Protection: the parts of a protected target, as a value; and ProtectedCall, one call of such a target.
 
-An integration has hooks in place of a function that it could call again, so it cannot use the drivers of ``Retrier``. A
+An integration has hooks and no function that it could call again, so it cannot use the drivers of ``Retrier``. A
 ``ProtectedCall`` carries out the same steps of ``CallState`` between the hooks::
 
     call = ProtectedCall(protection, request)

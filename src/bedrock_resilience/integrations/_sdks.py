@@ -40,7 +40,7 @@ def attach(target: SdkClient, protection: Protection) -> None:
 
 
 def detach(target: SdkClient) -> None:
-    """Give the HTTP client its own transports back, and the SDK's client its retries."""
+    """Restore the transports of the HTTP client, and the retries of the SDK's client."""
     if target in _max_retries:
         target.max_retries = _max_retries.pop(target)
         _httpx.detach(target._client)  # noqa: SLF001 - as in attach

@@ -33,7 +33,7 @@ _MAX_EVENT_BYTES: Final = 1_048_576
 
 
 class StreamReader:
-    """The state of one streamed response: what was read of it so far.
+    """The state of one streamed response that is being read.
 
     Args:
         headers: The headers of the response, names in lower case.
@@ -51,7 +51,7 @@ class StreamReader:
         if headers.get("content-encoding", "identity") == "identity":
             self._decoder = _Frames() if _is_frames(headers) else _ServerSentEvents()
         else:
-            self.started = True  # compressed: the client reads it, and nobody else
+            self.started = True  # compressed: only the client can read it
 
     def feed(self, part: bytes | None) -> None:
         """Read the next bytes; None: the stream has ended. One without any event is not a response."""

@@ -1,10 +1,10 @@
 """Rate limiters: the ways in which a service may enforce one quota "per minute".
 
-All have the interface of ``RateLimiter``, and none reads a clock: ``now`` is in seconds of any clock. If it goes
-back, a limiter stays where it is. None is thread-safe.
+All have the interface of ``RateLimiter``, and none reads a clock: ``now`` is in seconds of any clock. If it goes back,
+a limiter keeps its state. None is thread-safe.
 
-``wait`` can be relied on: after exactly so many seconds the amount fits, whatever the rounding of ``now + wait``, as
-long as nobody else uses the quota meanwhile.
+``wait`` is exact: after so many seconds the amount fits, whatever the rounding of ``now + wait``, unless another caller
+uses the quota in the meantime.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bedrock_resilience._checks import number, refuse
 from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
 
 _ROUNDING: Final = 1e-9
-"""Of a limit: sums of many fractions may differ by so much from what they stand for."""
+"""As a share of a limit: sums of many fractions may differ by so much from the exact value."""
 
 
 class RateLimiter(Protocol):
@@ -193,7 +193,7 @@ class FixedWindow(_Periods):
         self._used += amount
 
     def correct(self, now: float, at: float, difference: float) -> None:
-        """Charge a higher cost to the present window; give a lower one back if it was debited in this window."""
+        """Charge a higher cost to the present window; refund a lower one if it was debited in this window."""
         window = self._advance(now)
         if difference > 0 or self._index(at) == window:
             self._used = max(0.0, self._used + difference)
@@ -287,8 +287,8 @@ class RefilledBucket(_Periods):
 class SlidingWindow:
     """At most a minute's quota in any 60 seconds: what was used at t is free again at t + 60.
 
-    A rate below one a minute has a longer window, of one request. Every operation takes constant time on average, but
-    for ``wait``, which looks at as many earlier requests as must leave the window first.
+    A rate below one a minute has a longer window, of one request. Every operation takes constant time on average,
+    except ``wait``, which reads as many earlier requests as must leave the window first.
     """
 
     __slots__ = ("_at", "_entries", "_used", "limit", "period")
@@ -328,7 +328,7 @@ class SlidingWindow:
         self._used += amount
 
     def correct(self, now: float, at: float, difference: float) -> None:
-        """Charge a higher cost now; give a lower one back if it was debited, if that is still in the window."""
+        """Charge a higher cost now; refund a lower one at the time of its debit, if that is still in the window."""
         self._advance(now)
         if difference > 0:
             self.debit(now, difference)
@@ -366,7 +366,7 @@ def _limit_and_period(rate_per_second: float) -> tuple[float, float]:
 
 
 def seconds_until(now: float, instant: float) -> float:
-    """Return a wait after which ``now + wait`` is not before ``instant``, in spite of rounding."""
+    """Return a wait after which ``now + wait`` is not before ``instant``, despite rounding."""
     wait = max(0.0, instant - now)
     while now + wait < instant:
         wait += math.ulp(max(abs(now), abs(instant)))

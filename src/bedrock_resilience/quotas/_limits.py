@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ROUNDING_TOKENS: Final = 1e-6
 """A level that is short of a whole token by so little has been rounded."""
 _REMEMBERED_SECONDS: Final = 2 * SECONDS_A_MINUTE
-"""What other tenants sent before that is not simulated: no window, and hardly a bucket, remembers it."""
+"""What other tenants sent before that is not simulated: it has left every window, and almost every bucket."""
 
 
 class ModelLimits:
@@ -89,7 +89,7 @@ class ModelLimits:
         return at
 
     def refuse(self, now: float, amounts: Mapping[Limit, float]) -> None:
-        """Count a refused request, as a reading wants it that counts them."""
+        """Count a refused request, if the reading counts refusals."""
         at = self.advance(now)
         for limit, limiter in self._limiters.items():
             if limit is not Limit.TOKENS_PER_DAY:
@@ -205,7 +205,7 @@ class _Tenants:
         self._next = self._after(start)
 
     def requests(self, until: float) -> list[tuple[float, dict[Limit, float]]]:
-        """Those that arrive up to a time, with their amounts."""
+        """The requests that arrive up to a time, with their amounts."""
         found: list[tuple[float, dict[Limit, float]]] = []
         if self._next < until - _REMEMBERED_SECONDS:
             self._next = self._after(until - _REMEMBERED_SECONDS)

@@ -1,4 +1,4 @@
-"""What the quotas need to know of models: their names in ids, and the most tokens that each can produce. Dated data."""
+"""The data on models that quotas use: their names in ids, and the most tokens that each can produce, with dates."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Quotas of Bedrock as data.
 
-AWS does not document the shape of Bedrock's "per minute" (fixed window, sliding window or token bucket). By default it
-is enforced as token buckets, which is what EC2 and API Gateway document for theirs; ``QuotaReading`` has the others.
+AWS does not document the shape of Bedrock's "per minute" (fixed window, sliding window or token bucket). By default,
+this package enforces it as token buckets, which EC2 and API Gateway document for theirs. ``QuotaReading`` has the
+others.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _Q = TypeVar("_Q", bound="Quota")
 
 
 class Limit(enum.Enum):
-    """Which quota refused a request; the value is the name of the field of ``Quota``."""
+    """The quota that refused a request; the value is the name of the field of ``Quota``."""
 
     REQUESTS_PER_MINUTE = "requests_per_minute"
     TOKENS_PER_MINUTE = "tokens_per_minute"
@@ -42,7 +43,7 @@ class Limit(enum.Enum):
 
 
 class _FromServiceQuotas:
-    """Where a quota comes from, beside its fields: it belongs neither to their comparison nor to their JSON."""
+    """The source of a quota, beside its fields. Comparison and JSON leave it out."""
 
     __slots__ = ("_source",)
 
@@ -54,11 +55,11 @@ class _FromServiceQuotas:
 
 @dataclass(frozen=True, slots=True)
 class Quota(_FromServiceQuotas):
-    """What an account may send to one model in one Region. None means: not limited.
+    """The requests and tokens that an account may send to one model in one Region; None means not limited.
 
-    The two endpoints of Bedrock count differently, and apart from each other (AWS, "Quotas for the bedrock-runtime
-    endpoint" and "Quotas for the bedrock-mantle endpoint"). A quota is that of one of them: ``bedrock-runtime`` has
-    requests, and tokens of input and output together; ``bedrock-mantle`` has the two last fields only, see ``mantle``.
+    The two endpoints of Bedrock count differently, and separately (AWS, "Quotas for the bedrock-runtime endpoint" and
+    "Quotas for the bedrock-mantle endpoint"). A quota is that of one endpoint: ``bedrock-runtime`` has requests, and
+    tokens of input and output together; ``bedrock-mantle`` has the two last fields only, see ``mantle``.
 
     Args:
         requests_per_minute: Requests admitted a minute in the long run.
@@ -67,11 +68,11 @@ class Quota(_FromServiceQuotas):
             call that reserves 4,000.
         tokens_per_day: The same over a day.
         burst: Requests that may be sent at once after a pause: the size of the bucket that ``requests_per_minute``
-            refills. None: a tenth of a minute's requests, at least 1. The real size is not documented; a pacer that
-            assumes too small a bucket merely starts a few seconds slower, and one that assumes too large a bucket is
+            refills. None: a tenth of a minute's requests, at least 1. The real size is not documented. A pacer that
+            assumes too small a bucket only starts a few seconds slower; one that assumes too large a bucket is
             throttled.
         input_tokens_per_minute: On ``bedrock-mantle``, what requests may reserve a minute: their input and
-            ``max_tokens``, of which the unused part is given back in the end.
+            ``max_tokens``, of which the unused part is refunded at the end.
         output_tokens_per_minute: On ``bedrock-mantle``, tokens that may be generated a minute. If they are used up,
             generation stops.
 
@@ -116,7 +117,7 @@ class Quota(_FromServiceQuotas):
 
         When a request starts, its input and ``max_tokens`` are deducted from the first quota, and it is throttled if
         they do not fit. Output tokens are deducted from the second as they are generated, and generation stops if
-        it is used up. In the end the unused part of ``max_tokens`` is given back, and what was read from a cache does
+        it is used up. At the end, the unused part of ``max_tokens`` is refunded, and what was read from a cache does
         not count. The default of Claude Opus 4.7 is 20,000,000 and 4,000,000 (AWS, "Quotas for the bedrock-mantle
         endpoint").
 
@@ -138,15 +139,15 @@ class Quota(_FromServiceQuotas):
     ) -> Self:
         """Read the quota that an account has for a model from AWS Service Quotas. Needs the extra ``[aws]``.
 
-        It is the quota of the way in which the model is called: a model id has that of one Region ("On-demand ..."), an
-        id that begins with ``eu.``, ``us.``, ``jp.`` or another place that of all cross-Region profiles, and one that
-        begins with ``global.`` that of the global profile. Newer models have no quota of requests. The daily quota is
-        that of the model or, if it has none any more, that of all models of the account together. Values without
-        an applied one are AWS's defaults; ``source`` says for each number which quota it is.
+        The id determines the quota. A model id has the quota of one Region ("On-demand ..."). An id that begins with
+        ``eu.``, ``us.``, ``jp.`` or another geography has the quota of all cross-Region profiles. An id that begins
+        with ``global.`` has that of the global profile. Newer models have no quota of requests. The daily quota is that
+        of the model or, if it has none, that of all models of the account together. A quota without an applied value
+        has AWS's default. ``source`` states for each number which quota it is.
 
-        The first call reads some 15 pages, and as many of the defaults if a number is missing: a few seconds. Later
-        ones of the process use the same answers, for any model of the Region. It blocks: in an event loop, call it with
-        ``asyncio.to_thread``. The role needs ``servicequotas:ListServiceQuotas``,
+        The first call reads some 15 pages, and as many of the defaults if a number is missing, which takes a few
+        seconds. Later calls of the process use the same answers, for any model of the Region. The call blocks: in an
+        event loop, use ``asyncio.to_thread``. The role requires ``servicequotas:ListServiceQuotas``,
         ``servicequotas:ListAWSDefaultServiceQuotas`` and ``servicequotas:GetServiceQuota``; for the ARN of an
         application inference profile also ``bedrock:GetInferenceProfile``, of a prompt ``bedrock:GetPrompt``, and of a
         deployment of a custom model ``bedrock:GetCustomModelDeployment`` and ``bedrock:GetCustomModel``.
@@ -156,12 +157,13 @@ class Quota(_FromServiceQuotas):
             session: The boto3 session of the account; None: a new one. One thread at a time may use it.
             region_name: The Region that the requests are sent to; None: that of the ARN, or of the session.
             endpoint: The endpoint that serves the requests: each has quotas of its own.
-            max_age: Seconds for which an earlier answer is used again; a failure for 300 seconds at most. 0: ask anew.
+            max_age: Seconds for which an earlier answer is used again; a failure for 300 seconds at most. 0: always ask
+                AWS.
             clock: The clock of the age.
 
         Raises:
             QuotaUnavailableError: The permission, the network or a quota for the model is missing, or the value is 0.
-                Its text is one line; go on with a pacer that learns the quota.
+                Its text is one line. Continue with a pacer that learns the quota.
             TypeError: ``model_id`` is no string, or ``max_age`` is not a number.
             ValueError: ``model_id`` is empty, ``max_age`` is negative, or there is no such ``endpoint``.
             ModuleNotFoundError: boto3 is not installed.
@@ -185,7 +187,7 @@ class Quota(_FromServiceQuotas):
         return all(getattr(self, name) is None for name in (*_RUNTIME_FIELDS, *_MANTLE_FIELDS))
 
     def tokens_charged(self, usage: Usage, burndown: float = 1.0) -> float:
-        """Return the tokens that an answered request takes from the quota that it reserved, once it has ended.
+        """Return the tokens of quota that an answered request costs, once it has ended.
 
         Args:
             usage: What the request used.

@@ -32,9 +32,9 @@ class QuotaAdmission:
         model: The model whose quota decided.
         reserved: Tokens deducted; 0 for a refused request.
         throttled_by: The quota that refused it; None if it was admitted.
-        retry_after: Seconds until the request would fit without other requests; infinite if it never will.
+        retry_after: Seconds until the request would fit without other requests; infinite if it never fits.
         serial: Unique among the admissions of the ledger.
-        at: The time for which it is booked; that of ``admit``, but on a clock that went back.
+        at: The time for which it is booked: that of ``admit``, except on a clock that went back.
     """
 
     model: str

@@ -186,7 +186,7 @@ def split_profile(model_id: str) -> tuple[str, Scope]:
     """
     name = model_name(model_id)
     prefix, _, rest = name.partition(".")
-    # A prefix that is not listed yet stands before a provider.
+    # A prefix that is not in the list precedes a provider.
     if f"{prefix}." not in PROFILE_PREFIXES and (prefix in _PROVIDER_WORDS or not _begins_with_provider(rest)):
         return name, "on-demand"
     return rest, "global" if prefix == "global" else "cross-region"
@@ -198,7 +198,7 @@ def _begins_with_provider(name: str) -> bool:
 
 
 class QuotaNames:
-    """The words by which a model is known in the names of quotas.
+    """The words for a model in the names of quotas.
 
     Args:
         model_id: The id of the model, without the prefix of a profile.

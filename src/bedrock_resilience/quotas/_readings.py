@@ -1,4 +1,4 @@
-"""Readings: what a quota "per minute" may mean.
+"""Readings: the ways in which a service may enforce a quota "per minute".
 
 AWS does not say how Bedrock enforces one. A ``QuotaReading`` is one possible answer, as data. ``QuotaLedger``, the
 emulator, the simulator and the benchmarks enforce a quota under any of them. Each has a name, such as ``fixed`` or
@@ -27,12 +27,12 @@ _STEP_FIELDS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherTenants:
-    """Other callers of the same quota, who take a share of it that varies as a sine.
+    """Other callers of the same quota, which use a share of it that varies as a sine.
 
     Their requests arrive at random times. One that does not fit is refused and is not sent again.
 
     Args:
-        share: The mean share of the quota that they ask for.
+        share: The mean share of the quota that they request.
         swing: The share differs from the mean by so much at most.
         period: Seconds from one peak to the next.
 
@@ -71,8 +71,9 @@ class QuotaReading:
         phase: With ``refill`` and ``fixed``: seconds from the start to the first new minute, 0 to 60.
         refusals_count: Whether a refused request counts as an admitted one does. What refusals cost together never
             exceeds a minute's quota, so that a sender that stops for two minutes is always admitted again.
-        schedule: Steps (seconds since the start, factor), in order: the quota is multiplied by the factor from then on.
-        tenants: Other callers of the same quota; None: nobody else uses it.
+        schedule: Steps (seconds since the start, factor), in order: from each step on, the quota is multiplied with its
+            factor.
+        tenants: Other callers of the same quota; None: there are none.
 
     Raises:
         TypeError: A field has the wrong type.

@@ -10,7 +10,7 @@ from bedrock_resilience.quotas._models import max_output_tokens
 from bedrock_resilience.quotas._tokens import TokenEstimator, burndown_rate
 from bedrock_resilience.quotas._usage import RequestTokens
 
-# Where the requests of the families of models have their most output tokens (AWS, "Inference request parameters and
+# The fields of requests that limit the output tokens, by family of models (AWS, "Inference request parameters and
 # response fields for foundation models").
 _MAX_TOKENS_PATHS: Final = (
     ("inferenceConfig", "maxTokens"),  # Converse, Nova

@@ -1,8 +1,8 @@
 """The quotas of an account, read from AWS Service Quotas.
 
 Service Quotas lists a quota with the value that the account has (``ListServiceQuotas``, ``GetServiceQuota``) or, if
-the account has none of its own, with AWS's default (``ListAWSDefaultServiceQuotas``). Which of the 1,500 quotas of
-Bedrock belong to a model, ``_quota_names`` decides.
+the account has none of its own, with AWS's default (``ListAWSDefaultServiceQuotas``). ``_quota_names`` decides which of
+the 1,500 quotas of Bedrock belong to a model.
 
 boto3 is imported on the first call: the library works without it.
 """
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["ServiceQuota", "ServiceQuotas"]
 
 MAX_AGE_SECONDS: Final = 3_600.0
-"""How long an answer of AWS is used again. An increase of a quota takes hours or days."""
+"""Seconds for which an answer of AWS is used again. An increase of a quota takes hours or days."""
 
 _FAILURE_SECONDS: Final = 300.0
-"""How long a failure is: a function without the permission must not ask at every invocation."""
+"""Seconds for which a failure is used again: a function without the permission must not ask at every invocation."""
 
-# A function in a VPC that has no way to Service Quotas goes on after 6 seconds and the backoff of botocore.
+# A function in a VPC without a route to Service Quotas continues after 6 seconds and the backoff of botocore.
 _CLIENT_CONFIG: Final[Mapping[str, Any]] = {
     "connect_timeout": 2,
     "read_timeout": 10,
@@ -91,7 +91,7 @@ class ServiceQuota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceQuotas:
-    """Where the numbers of a ``Quota`` come from. Its text is one line for a log.
+    """The sources of the numbers of a ``Quota``. Its text is one line for a log.
 
     Attributes:
         model: The id of the model, without the prefix of a profile.
@@ -166,7 +166,7 @@ _CALLED: Final[Mapping[Scope, str]] = {
 
 
 class _Account:
-    """What one call reads from AWS, in the name of the model that it is about."""
+    """The requests to AWS of one call, for its model."""
 
     def __init__(self, model_id: str, session: Any, region: str | None, max_age: float, clock: Clock) -> None:  # noqa: ANN401 - a boto3 session
         self._model_id = model_id
@@ -204,7 +204,9 @@ class _Account:
             return self.resolve(self._model_of_prompt(model_id))
         if kind == "custom-model-deployment":
             return self._base_model(model_id), "custom"
-        raise self.unavailable("no-match", f"no quota has the name of a model that is called by the ARN of a {kind}")
+        raise self.unavailable(
+            "no-match", f"Service Quotas has no quota for a model that is called with the ARN of a {kind}"
+        )
 
     def applied(self, scope: Scope, names: QuotaNames) -> dict[str, ServiceQuota]:
         """Return the quotas of a model that are listed with a value of the account, by field.
@@ -229,7 +231,7 @@ class _Account:
         return found
 
     def ways(self, scope: Scope, names: QuotaNames) -> str:
-        """Say how a model is called whose quota is not found, and how one is called that has a quota."""
+        """State how the model is called, whose quota was not found, and which ways to call it have a quota."""
         others = [called for other, called in _CALLED.items() if other != scope and self._any_a_minute(other, names)]
         return f"called {_CALLED[scope]}{'; there is one for it, called ' if others else ''}{' or '.join(others)}"
 
@@ -288,7 +290,7 @@ class _Account:
 
 
 class _Failure(NamedTuple):
-    """What went wrong when AWS was asked."""
+    """The failure of a request to AWS."""
 
     reason: str
     problem: str
@@ -311,7 +313,7 @@ class _Answers:
             return answer
 
     def clear(self) -> None:
-        """Forget all."""
+        """Drop all answers."""
         with self._lock:
             self._known.clear()
 

@@ -159,9 +159,10 @@ def settled_tokens(usage: Usage, burndown: float = 1.0) -> float:
     return usage.input_tokens + usage.cache_write_input_tokens + usage.output_tokens * burndown
 
 
-# Names of (input, output, cache write, cache read) in: Converse and its stream's metadata; the body of InvokeModel
-# (Claude, Cohere); the last chunk of InvokeModelWithResponseStream; the response headers of InvokeModel; chat
-# completions (OpenAI and the like), whose input includes what was read from a cache; Llama; an event of Titan's stream.
+# Names of (input, output, cache write, cache read), in this order. Converse and its stream's metadata. The body of
+# InvokeModel (Claude, Cohere). The last chunk of InvokeModelWithResponseStream. The response headers of InvokeModel.
+# Chat completions (OpenAI and others), whose input includes what was read from a cache. Llama. An event of Titan's
+# stream.
 _NAMES: Final = (
     ("inputTokens", "outputTokens", "cacheWriteInputTokens", "cacheReadInputTokens"),
     ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"),
@@ -177,7 +178,7 @@ _NAMES: Final = (
     ("inputTextTokenCount", "totalOutputTextTokenCount", "", ""),
 )
 
-# Where these counts are, the most specific place first.
+# The paths of these counts, the most specific one first.
 _PLACES: Final = (
     ("usage",),
     ("metadata", "usage"),
@@ -192,10 +193,10 @@ _PLACES: Final = (
 def usage_from(response: object) -> Usage | None:
     """Return the usage that a response reports; None if it reports none that can be read.
 
-    Reads the response of ``converse()``, the ``metadata`` event of its stream, the decoded body of InvokeModel for
-    every family of models that reports its usage there, the last chunk of its stream, what boto3's ``invoke_model()``
-    returns (from the response headers; the body is left unread), and what ``bedrock.invoke_model()`` returns. Of a list
-    of events, the last that reports a usage counts.
+    It reads the response of ``converse()`` and the ``metadata`` event of its stream. For InvokeModel, it reads the
+    decoded body for every family of models that reports its usage there, and the last chunk of the stream. It also
+    reads the return values of boto3's ``invoke_model()`` (from the response headers; the body is left unread) and of
+    ``bedrock.invoke_model()``. In a list of events, the last that reports a usage counts.
 
     >>> usage_from({"usage": {"inputTokens": 12, "outputTokens": 3, "totalTokens": 15}})
     Usage(input_tokens=12, output_tokens=3, cache_write_input_tokens=0, cache_read_input_tokens=0)
@@ -251,7 +252,7 @@ def _count(value: object) -> int | None:
 class TokenEstimator:
     """Estimates the input tokens of a request from its length, and learns from the usage of responses. Thread-safe.
 
-    A pacer must know the tokens of a call before Bedrock has counted them; CountTokens costs a round trip and does not
+    A pacer requires the tokens of a call before Bedrock has counted them. CountTokens costs a round trip and does not
     accept cross-Region profiles. The estimate is ``characters x ratio``, and the ratio follows what responses report
     with exponential smoothing, so use one estimator for each kind of prompt. Images count as a fixed number of tokens.
 

@@ -1,4 +1,4 @@
-"""Reserved against used: what requests reserve of a token quota, and what they cost in the end.
+"""Reserved and used tokens: what requests reserve of a token quota, and what they cost when they end.
 
 Bedrock deducts a request's input and its ``max_tokens`` from the quota when it starts, and corrects that when it ends.
 If the call cost less, the difference was unused: as long as the call lasted, no other request could use it. A
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas._tokens import Usage
 
 _MIN_SAMPLES: Final = 20
-"""Responses before a ``max_tokens`` is advised: after n similar ones, the next is the longest so far once in n + 1
-times."""
+"""Responses before a ``max_tokens`` is advised. After n similar ones, the probability that the next is the longest is 1
+/ (n + 1).
+"""
 
 _MARGIN: Final = 1.25
-"""Over the longest response so far. A ``max_tokens`` that is too low truncates a response, one too high only costs
-quota.
+"""Factor over the longest response so far. A ``max_tokens`` that is too low truncates a response; one that is too high
+only costs quota.
 """
 
 _STEP_TOKENS: Final = 50
@@ -150,11 +151,11 @@ class TokenUsage:
 
     @property
     def advised_max_tokens(self) -> int | None:
-        """A lower ``max_tokens`` that suffices; None if there is none, or too few responses to know.
+        """A lower ``max_tokens`` that suffices; None if there is none, or if there are too few responses.
 
         A quarter more than the longest response, but no less than what the responses cost on average beyond their
-        input: on a model with a burndown, a reservation below that frees nothing, because the call costs as much in the
-        end.
+        input: on a model with a burndown, a lower reservation frees nothing, because the call costs as much when it
+            ends.
         """
         if self.answers < _MIN_SAMPLES or not self.unused:
             return None

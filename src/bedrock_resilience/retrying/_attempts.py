@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._events import CallInfo
 
-# Seconds after which a call that waits for a pacer asks it again. The rate may rise in the meantime: workers that went
-# on sleeping by the old rate would all send at the end, and be throttled. A dozen workers mostly wait less than this.
+# Seconds after which a call that waits for a pacer asks it again. The rate may rise in the meantime: workers that
+# continued to sleep by the old rate would all send at the end, and be throttled. A dozen workers mostly wait less than
+# this.
 _REPOLL_SECONDS = 20.0
 
 
@@ -222,7 +223,8 @@ class CallState:
             pacer.abandoned(reservation, now)
             self._reservation = None
             return self._stop(StopReason.RUN_STOPPED)
-        # A throttle of another worker may have delayed this reservation meanwhile, or the rate has risen: ask again.
+        # In the meantime, a throttle of another worker may have delayed this reservation, or the rate has risen: ask
+        # again.
         due = getattr(pacer, "due", None)  # optional in a pacer
         return self._admit(pacer, reservation, now, 0.0 if due is None else due(reservation, now))
 
@@ -266,7 +268,7 @@ class CallState:
     def rejected(self, answer: object, now: float, u: float) -> Sleep | Stop:
         """Return the step after an attempt whose result is not accepted; the arguments are those of ``failed``.
 
-        Such a result is retried under every policy. Only the number of its retries may be limited by ``retry_on``.
+        Such a result is retried under every policy. ``retry_on`` may limit only the number of its retries.
         """
         self.error = RejectedResultError(answer)
         fault = self.fault = Fault.REJECTED_RESULT
@@ -300,7 +302,7 @@ class CallState:
             self._reservation = None
 
     def withdrawn(self, now: float) -> None:
-        """Take back the attempt that was just returned: it is not sent."""
+        """Withdraw the attempt that was returned last: it is not sent."""
         self.attempts -= 1
         if self._pacer is not None and self._reservation is not None:
             self._pacer.abandoned(self._reservation, now)

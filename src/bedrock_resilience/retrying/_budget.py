@@ -10,9 +10,9 @@ from bedrock_resilience._checks import number, refuse
 class RetryBudget:
     """Limits retries to a share of all attempts, plus a reserve. Threads may share it.
 
-    When a service is in trouble, every call wants its retries at the same time, and the retries become the load that
-    keeps the service down. A budget bounds them: ``retries <= reserve + share * attempts`` holds at every moment. This
-    is Finagle's ``RetryBudget``, without its time window: a budget lasts for one batch.
+    When a service fails, all calls retry at the same time, and the load of the retries can keep the service from
+    recovering. A budget bounds them: ``retries <= reserve + share * attempts`` is true at every moment. This is
+    Finagle's ``RetryBudget`` without its time window: a budget covers one batch.
 
     Args:
         share: Retries granted for each attempt; 0.2 allows one retry for every five attempts.

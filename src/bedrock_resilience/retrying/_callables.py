@@ -91,7 +91,7 @@ def awaitable_from(fn: Callable[..., object], value: object) -> Any:  # noqa: AN
 
 
 def refused_value(fn: Callable[..., object], value: object) -> UnusableResultError | None:
-    """Return the error for a value that stands for work not done: a coroutine, a generator, a stream; else None."""
+    """Return the error for a value whose work is not done: a coroutine, a generator, a stream; else None."""
     kind = type(value)
     if kind is CoroutineType:
         value.close()  # type: ignore[attr-defined]  # a coroutine; it is never awaited

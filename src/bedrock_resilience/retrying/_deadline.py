@@ -89,7 +89,7 @@ class Deadline:
 
     @contextmanager
     def apply(self) -> Generator[Deadline]:
-        """Make this deadline apply to every call inside the ``with`` block, beside the deadline of the call itself.
+        """Apply this deadline to every call inside the ``with`` block, in addition to the deadline of the call itself.
 
         If blocks are nested, the earliest deadline counts.
         """

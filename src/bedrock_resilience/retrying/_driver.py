@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class CallSettings:
-    """Everything that the calls of one ``Retrier`` share. It is not changed after it is made.
+    """Everything that the calls of one ``Retrier`` share. It does not change.
 
     The attributes are the arguments of ``Retrier``.
     """
@@ -239,8 +239,8 @@ async def adrive(
     raise final_error(settings, call)
 
 
-# A call that stops for one of these has tried, or had no time to. Any other failure is the caller's own mistake, or the
-# end of the run, which a substitute would hide.
+# A call that stops for one of these has tried, or had no time to try. Any other failure is a mistake of the caller, or
+# the end of the run; a substitute value would hide it.
 _FALLBACK_REASONS = frozenset(
     {StopReason.RETRIES_EXHAUSTED, StopReason.FAULT_LIMIT, StopReason.DEADLINE, StopReason.BUDGET}
 )
@@ -327,7 +327,7 @@ def emit(settings: CallSettings, event: Event) -> None:
 
 
 def checked_tokens(tokens: object) -> int | RequestTokens:
-    """Return what a ``tokens`` argument, or the function given for it, stands for.
+    """Return the tokens of a ``tokens`` argument, or of the function given for it.
 
     Raises:
         TypeError: It is neither a whole number nor a ``RequestTokens``.
@@ -365,7 +365,7 @@ _PLAIN_TYPES = frozenset({type(None), bool, int, float, str, bytes, list, tuple}
 
 
 def check_value(fn: Callable[..., object], value: object) -> None:
-    """Refuse a value that stands for work not done. It is not retried: the same function returns the same again."""
+    """Refuse a value whose work is not done, without a retry: the same function would return the same again."""
     if type(value) not in _PLAIN_TYPES:
         refusal = refused_value(fn, value)
         if refusal is not None:

@@ -3,8 +3,8 @@
 The listeners of a call get one ``CallStarted``, then a ``PacingWait`` or a ``RetryScheduled`` for each wait, and at the
 end one of ``CallSucceeded``, ``CallFailed`` and ``CallCancelled``. A stream has a ``StreamOpened`` before its end.
 
-A listener runs in the thread or task of the call, before the call goes on. It must be fast and thread-safe. An
-exception that it raises is logged by the ``bedrock_resilience`` logger and does not affect the call.
+A listener runs in the thread or task of the call, before the call continues. It must be fast and thread-safe. The
+logger ``bedrock_resilience`` logs an exception that it raises; the exception does not affect the call.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bedrock_resilience.quotas._usage import TokenUsage  # noqa: TC001 - as abov
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallInfo:
-    """What a call asks for, as its events state it.
+    """The operation, the model and the Region of a call, as its events state them.
 
     ``Retrier(info=...)`` takes one. ``BedrockRuntime`` and the protected clients make one from each request.
 
@@ -50,7 +50,7 @@ class CallEvent:
         pacing_seconds: Seconds slept for the pacer.
         tokens_reserved: Tokens of quota that each request reserves when it starts; 0 if unknown.
         token_usage: Tokens that the requests reserved and used; None if unknown.
-        pacer: What the pacer knows; None without a pacer, or if it does not say.
+        pacer: The status of the pacer; None without a pacer, or if the pacer has no status.
     """
 
     call_id: str = field(default="", compare=False)
@@ -155,7 +155,7 @@ class CallFailed(_Counted):
 
     Attributes:
         attempts: Requests sent; 0 if the deadline allowed none.
-        retries: Retries decided. As many as ``attempts`` if the last one was not sent any more.
+        retries: Retries decided. As many as ``attempts`` if the last one was not sent.
         throttles: Attempts that were throttled.
         reason: Why no further attempt is made.
         error: What was raised last; None without an attempt.
@@ -167,7 +167,7 @@ class CallFailed(_Counted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallCancelled(_Counted):
-    """A call was ended from outside: by Ctrl-C, a cancellation, or an exception of a part of it, such as a pacer.
+    """A call was ended from outside: by Ctrl-C, a cancellation, or an exception of one of its parts, such as a pacer.
 
     Attributes:
         attempts: Requests sent.

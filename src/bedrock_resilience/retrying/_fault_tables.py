@@ -66,7 +66,7 @@ BY_STATUS = {
     401: Fault.CREDENTIALS,
     403: Fault.ACCESS_DENIED,
     404: Fault.NOT_FOUND,
-    407: Fault.CONFIGURATION,  # the proxy wants credentials
+    407: Fault.CONFIGURATION,  # the proxy requires credentials
     408: Fault.REQUEST_TIMEOUT,
     409: Fault.CONFLICT,
     424: Fault.MODEL_ERROR,

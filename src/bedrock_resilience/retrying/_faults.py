@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 def classify(error: BaseException) -> Fault:
     """Return what an exception of boto3, another HTTP client, an SDK, a framework or Python means.
 
-    In this order: a ``Fault`` that the exception carries as its attribute ``fault``; the error code and the HTTP status
-    of its response; its class, in the package that defines it; the exception that it wraps (``raise ... from``, and the
-    attributes that retry libraries use). A group is the fault of its members if they agree, and the most cautious of
-    them if they do not. Everything else is ``Fault.UNKNOWN``, which is not retried.
+    The first of these that gives an answer counts: the attribute ``fault`` of the exception; the error code and the
+    HTTP status of its response; its class, in the package that defines it; the exception that it wraps. It finds
+    wrapped exceptions by ``raise ... from``, and by the attributes that retry libraries use. A group has the fault of
+    its members if they agree, else the most cautious one. Everything else is ``Fault.UNKNOWN``, which is not retried.
     """
     return _classify(error, frozenset())
 
@@ -189,7 +189,7 @@ def _has_response(error: BaseException) -> bool:
 
 
 def _event_type(error: BaseException) -> Iterator[str]:
-    # botocore gives an exception event of a stream that the service model does not know no code; its name is in the
+    # botocore sets no code for an exception event of a stream that is not in the service model. Its name is in the
     # frame of botocore's parser.
     for frame in _frames(error, "botocore.eventstream"):
         name = as_mapping(as_mapping(frame.f_locals.get("response_dict")).get("headers")).get(":exception-type")

@@ -1,8 +1,8 @@
 """Jitter: the random part of a delay.
 
 Every kind is a frozen value and pure arithmetic. The random number ``u`` in [0, 1) is an argument, so that a test can
-evaluate the formula in the docstring. No kind exceeds the cap, and none clamps a draw to it: the *range* is narrowed to
-fit under the cap, so that draws spread over the range and do not pile up at its end.
+evaluate the formula in the docstring. No kind exceeds the cap. None clamps a delay to it either: the *range* is
+narrowed to fit under the cap, so that delays are spread over the range and do not accumulate at its end.
 
 The kinds and their names follow Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 """
@@ -51,7 +51,7 @@ class Backoff:
 class _RangeJitter:
     """A jitter that draws evenly from a range that does not depend on earlier delays.
 
-    Kinds without a field of their own inherit its methods: to make a dataclass takes half a millisecond of each start.
+    Kinds without a field inherit its methods, because each further dataclass adds half a millisecond to the import.
     """
 
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
@@ -76,9 +76,9 @@ class NoJitter(_RangeJitter):
 
 @dataclass(frozen=True, slots=True)
 class AdditiveJitter(_RangeJitter):
-    """``delay = exponential + u * spread``: the least spread, and the policy's default (0.1 s).
+    """``delay = exponential + u * spread``: the smallest spread, and the policy's default (0.1 s).
 
-    Near the cap the range keeps its width and moves down: ``min(exponential, cap - spread) + u * spread``.
+    Near the cap, the range keeps its width and moves down: ``min(exponential, cap - spread) + u * spread``.
 
     Args:
         spread: Width of the range in seconds.

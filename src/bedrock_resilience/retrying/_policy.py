@@ -61,9 +61,9 @@ class RetryPolicy:
         multiplier: Factor from each delay to the next, without jitter; at least 1.
         max_delay: Upper limit of every delay in seconds, jitter included.
         jitter: The random part of the delays; see ``bedrock_resilience.retrying``.
-        retry_on: The faults that are retried: an iterable of ``Fault``, a mapping from ``Fault`` to the number of
-            retries that it may use within one call (None: no limit of its own), or one of ``"throttling"`` (the
-            default), ``"transient"`` and ``"none"``.
+        retry_on: The faults that are retried. An iterable of ``Fault``; or a mapping from ``Fault`` to the number of
+            retries that it may use within one call (None: no limit of its own); or ``"throttling"`` (the default),
+            ``"transient"`` or ``"none"``.
         max_retry_after: Upper limit in seconds of the wait that a server may ask for with ``Retry-After``. The default
             is the longest lifetime of a Lambda.
 
@@ -178,8 +178,8 @@ class RetryPolicy:
         """Call ``fn`` under this policy; short for ``Retrier(policy).call(fn, ...)``.
 
         Raises:
-            Exception: The last exception of ``fn``, with a note that states the attempts, the seconds of waiting and
-                why no further attempt was made.
+            Exception: The last exception of ``fn``, with a note: the attempts, the seconds of waiting, and why no
+                further attempt was made.
             DeadlineExceededError: ``Deadline.current()`` allows no attempt.
         """
         driver = _driver()
@@ -308,7 +308,7 @@ def _float_or_text(text: str) -> float | str:
 
 
 def _faults_from(given: object) -> Mapping[Fault, int | None] | Problem:
-    """Return the limits by fault that a ``retry_on`` stands for, or what is wrong with it."""
+    """Return the limits by fault that a ``retry_on`` describes, or the problem with it."""
     if isinstance(given, str):
         return _parse_retry_on(given)
     if isinstance(given, Mapping):

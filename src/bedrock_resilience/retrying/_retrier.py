@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Retrier(CallSettings):
-    """Calls functions under a policy. It has no state of a call, so that threads and tasks may share it.
+    """Calls functions under a policy. It has no state of a call, so threads and tasks may share it.
 
     Args:
         policy: Which faults are retried, how often, and after which delays.
@@ -139,8 +139,8 @@ class Retrier(CallSettings):
         """Call ``fn(*args, **kwargs)`` until it succeeds or the policy allows no further attempt; return its value.
 
         Raises:
-            Exception: The last exception of ``fn``, with a note that states the attempts, the seconds of waiting and
-                why no further attempt was made.
+            Exception: The last exception of ``fn``, with a note: the attempts, the seconds of waiting, and why no
+                further attempt was made.
             RetriesExhaustedError: Instead of it, with ``raise_exhausted``.
             DeadlineExceededError: The deadline allows no attempt.
             CallStoppedError: The stop event was set before the first attempt.
@@ -296,7 +296,7 @@ def made_pacer(given: Pacer | Literal["auto"] | None) -> Pacer | None:
 
 
 def _check_policy(given: object) -> Problem | None:
-    hint = ", or nothing: @retry()" if callable(given) else ""  # the parentheses are easily forgotten
+    hint = ", or nothing: @retry()" if callable(given) else ""  # a common mistake: @retry without parentheses
     return instance("policy", given, RetryPolicy, f"a RetryPolicy{hint}")
 
 

@@ -15,7 +15,7 @@ def retry_after(error: BaseException) -> float | None:
     ``x-amz-retry-after`` (botocore 1.44 honors it) and ``retry-after-ms`` (Azure and OpenAI; the SDKs of anthropic and
     openai honor it) are in milliseconds. ``Retry-After`` is in seconds or an HTTP date, which is read against the
     response's own ``Date``; AWS documents it for 529, and Lambda's own 429 carries it. The headers are those of
-    botocore's ``ClientError``, or of the response of an SDK that stands on httpx, requests, aiohttp or urllib. If an
+    botocore's ``ClientError``, or of the response of an SDK that uses httpx, requests, aiohttp or urllib. If an
     exception wraps another, the first of them that asks for a wait counts.
     """
     inner: BaseException | None = error

@@ -1,8 +1,8 @@
 """Advice: which settings to change after a run, and the effect that the change would have.
 
-The rules: with less than 5 % throttles there is room for more workers, more than 5 % failed items need more and longer
-retries, 5 % throttles or more need a pacer, and 20 % or more need fewer workers. The effect is not estimated by a
-formula: the run is rebuilt as a scenario, and simulated with and without the change.
+The rules: less than 5 % throttles allow more workers; more than 5 % failed items require more and longer retries; 5 %
+throttles or more require a pacer; 20 % or more require fewer workers. No formula estimates the effect: the run is
+rebuilt as a scenario, and simulated with and without the change.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def recommend(stats: RunStats) -> list[Recommendation]:
 
 
 def recommend_max_tokens(tokens: TokenUsage | None) -> Recommendation | None:
-    """A lower ``max_tokens``, if the requests reserved more than they used and there are enough answers to tell."""
+    """A lower ``max_tokens``, if the requests reserved more than they used and there are enough answers."""
     advised = None if tokens is None else tokens.advised_max_tokens
     if tokens is None or advised is None:
         return None

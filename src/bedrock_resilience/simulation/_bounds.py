@@ -1,9 +1,9 @@
 """The lower bound of a scenario: no way of sending finishes it earlier.
 
-If requests alone are counted and every answer takes equally long, it is exact for one instance: the makespan of a
-sender that knows the quota, its reading and its changes, sends each request at the first instant at which it is
-admitted, and loses nothing to refusals. Of several instances, any worker could take any item of those that have
-started; the later instances are also bounded alone, with an unused quota.
+If only requests are counted and every answer takes equally long, the bound is exact for one instance. It is the
+makespan of a sender with the quota, its reading and its changes as input, which sends each request at the first instant
+at which it is admitted, and loses nothing to refusals. With several instances, any worker may take any item of the
+instances that have started; the later instances are also bounded alone, with an unused quota.
 
 Otherwise two things limit a scenario, and each gives a bound; the later one counts.
 
@@ -80,7 +80,7 @@ def _tokens_of(scenario: Scenario, number: int, items: int, input_tokens: Sequen
     settled = settled_tokens(Usage(given, items * tokens.output), burndown_rate(MODEL))
     beyond = settled_tokens(Usage(0, tokens.output), burndown_rate(MODEL)) - tokens.max_tokens
     if beyond > 0 and scenario.quota_reading.window in {"fixed", "sliding"}:
-        # Such a window forgets what calls cost beyond their reservation: the reservations alone must fit.
+        # Such a window does not carry over what calls cost beyond their reservation: only the reservations must fit.
         return settled - items * beyond
     in_flight = min(items, (scenario.instances - number) * scenario.workers)
     return settled - (in_flight * beyond if beyond > 0 else beyond)
@@ -142,7 +142,7 @@ class _Limits:
             at = min(at + wait, self._next_turn(at))
 
     def _step(self, limit: Limit, at: float) -> float:
-        """What is worth waiting for: windows and refills grant much at once, a bucket must not overflow."""
+        """The next amount to wait for: windows and refills grant much at once, and a bucket must not overflow."""
         a_minute: float = getattr(self._quota, limit.value)
         if limit is Limit.TOKENS_PER_DAY:
             return a_minute

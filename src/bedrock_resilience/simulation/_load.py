@@ -1,10 +1,10 @@
-"""A service under load: what retries do to it when it loses capacity for a while, and how long it takes to recover.
+"""A service under load: the effect of retries when it loses capacity for a while, and the time until it recovers.
 
-Answers take longer the more requests are in flight, clients give up after a timeout, and the service goes on with the
-work that nobody waits for any more. Retries add to it. After a short loss of capacity this can keep the service busy
-with work in vain for good, although its capacity is back: a metastable failure (Bronson et al., "Metastable Failures in
-Distributed Systems", HotOS 2021). Calls arrive at a rate of their own here, because a batch of a few workers limits
-itself and cannot show this.
+Answers take longer the more requests are in flight. Clients stop waiting after a timeout, and the service continues the
+work for which no client waits. Retries add to it. After a short loss of capacity, this can keep the service busy with
+unused work permanently, although its capacity is restored: a metastable failure (Bronson and others, "Metastable
+Failures in Distributed Systems", HotOS 2021). Calls arrive at a fixed rate here, because a batch of a few workers
+limits itself and cannot show this.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ROUNDING: Final = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadScenario:
-    """Clients that call a service at a rate of their own, and a service that loses capacity for a while.
+    """Clients that call a service at a fixed rate, and a service that loses capacity for a while.
 
     Args:
         clients: Processes, each with its own pacer and retry budget.
@@ -51,7 +51,7 @@ class LoadScenario:
         latency: Seconds of an answer if the service is not busy.
         capacity: Requests in flight that the service answers without slowing down; more share its capacity evenly.
         max_in_flight: Requests in flight beyond which others are answered with 503; None: never.
-        timeout: Seconds after which a client gives up on a request. The service finishes it, and bills it.
+        timeout: Seconds after which a client abandons a request. The service finishes it, and bills it.
         trigger: The span (from, to), in seconds, in which capacity is lost.
         trigger_capacity: The share of the capacity that is left in it, more than 0 to 1.
         refusal: Seconds until a 503 is answered.
@@ -96,12 +96,12 @@ class LoadReport:
         scenario: What was simulated.
         calls: Calls that arrived.
         answered: Times at which calls were answered, in order.
-        failed: Calls that failed for good; the others of ``calls`` were still under way at the end.
+        failed: Calls that failed for good; the others of ``calls`` were in progress at the end.
         attempts: Requests sent.
-        timeouts: Requests on which a client gave up.
+        timeouts: Requests that a client abandoned.
         refused: Requests answered with 503.
         work: Seconds of work that the service did, for requests that it finished.
-        unused_work: The part of it for which no client waited any more: billed, and of no use.
+        unused_work: The part of it for which no client waited: billed and unused.
     """
 
     scenario: LoadScenario
@@ -116,7 +116,7 @@ class LoadReport:
 
     @property
     def unused_share(self) -> float:
-        """The share of the service's work for which no client waited any more, 0 to 1."""
+        """The share of the service's work for which no client waited, 0 to 1."""
         return self.unused_work / self.work if self.work else 0.0
 
     @cached_property
@@ -157,7 +157,7 @@ class LoadReport:
 
 
 class NoAnswerError(Exception):
-    """A client gave up on a request, which the service still works on."""
+    """A client abandoned a request that the service still processes."""
 
     fault: Final = Fault.READ_TIMEOUT
 
@@ -280,7 +280,7 @@ class _Service:
 
         Raises:
             RefusedError: Too many requests are in flight.
-            NoAnswerError: The client gave up.
+            NoAnswerError: The client abandoned the request.
         """
         self.attempts += 1
         most = self._scenario.max_in_flight

@@ -119,7 +119,7 @@ class RunStats:
 
     @classmethod
     def from_log(cls, lines: Iterable[str], *, submitted: int, **known: Any) -> RunStats:  # noqa: ANN401 - fields of RunStats
-        """Count the English lines of a ``LoggingListener``, whatever stands before and after them.
+        """Count the English lines of a ``LoggingListener``, with any text before and after them.
 
         Args:
             lines: Lines of one run; those of other loggers are skipped.
@@ -235,7 +235,7 @@ def _is_seconds(given: object) -> bool:
 
 
 def _timestamp(line: str) -> list[datetime]:
-    """The time at which a line was written, if it says so. The time zone is left out: all lines have the same."""
+    """The time of a line, if it has one. The time zone is ignored, because all lines have the same."""
     found = _TIMESTAMP.search(line)
     if found is None:
         return []

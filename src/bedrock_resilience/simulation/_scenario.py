@@ -14,7 +14,7 @@ from bedrock_resilience.simulation._spans import spans_problem
 from bedrock_resilience.simulation._stores import StoreConditions
 
 Latency: TypeAlias = float | Callable[[random.Random], float]
-"""Seconds, or a function that draws seconds with the random numbers handed in."""
+"""Seconds, or a function that draws seconds with the given random numbers."""
 
 DEFAULT_LATENCY_SECONDS = 6.5
 _DEFAULT_QUOTA = Quota(requests_per_minute=50, burst=5)

@@ -57,10 +57,10 @@ _EPOCH: Final = 1_000.0  # the wall clock is not 0 when a simulation starts
 def make_pacer(name: str, scenario: Scenario) -> PacerFactory | None:
     """The factory of a pacer by its name: ``none``, ``adaptive``, ``quota``, ``shared``, or ``auto``.
 
-    ``quota`` knows the quota and takes an equal share of it for each instance, with a phase of its own. ``shared``
-    knows it too, and keeps one rate for all instances in a store in memory, a new one for each simulation, which
-    behaves as ``scenario.store`` says. ``auto`` is told no quota: several instances learn it together through such a
-    store, and a single one learns it by itself. The factories must be called once for each instance, in order.
+    ``quota`` uses the configured quota: an equal share for each instance, with a phase of its own. ``shared`` uses it,
+    too, and keeps one rate for all instances in a store in memory, a new one for each simulation, which behaves as
+    ``scenario.store`` says. ``auto`` uses no configured quota: several instances learn it together through such a
+    store, and a single one learns it by itself. Call the factories once for each instance, in order.
 
     Raises:
         ValueError: Another name.

@@ -35,7 +35,7 @@ class _JumpingSelector(selectors.SelectSelector):
         """Advance the time by ``timeout`` seconds."""
         if timeout is None:
             raise SimulationStalledError(
-                "no task can run and no timer is set: is something awaited that is not simulated?"
+                "no task can run and no timer is set: a task awaits something that is not simulated"
             )
         self.now += timeout
         return []

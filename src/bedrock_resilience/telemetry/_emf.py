@@ -17,10 +17,11 @@ _MAX_DIMENSION_CHARACTERS: Final = 1024
 class EmfListener:
     """Writes the numbers of each call as CloudWatch metrics. Needs the extra ``[powertools]``.
 
-    A call that has ended is one JSON line on the standard output, of which CloudWatch Logs makes metrics: ``Attempts``,
-    ``Retries``, ``Throttles``, ``FailedCalls`` (0 or 1), ``BackoffSeconds`` and ``PacingSeconds``; if the tokens are
-    known, ``TokensReserved``, ``TokensSettled`` and ``TokensUnused``; if the pacer knows them, ``PacerRequestRate``,
-    ``PacerTokenRate``, ``QuotaRequestLimit``, ``QuotaTokenLimit`` (a minute) and ``PacerConfidence`` (0 to 1).
+    Each call writes one JSON line on the standard output when it ends. CloudWatch Logs makes metrics of it:
+    ``Attempts``, ``Retries``, ``Throttles``, ``FailedCalls`` (0 or 1), ``BackoffSeconds`` and ``PacingSeconds``. If the
+    tokens are known, it also has ``TokensReserved``, ``TokensSettled`` and ``TokensUnused``. If the pacer states them,
+    it has ``PacerRequestRate``, ``PacerTokenRate``, ``QuotaRequestLimit``, ``QuotaTokenLimit`` (a minute) and
+    ``PacerConfidence`` (0 to 1).
 
     The dimensions are ``service``, ``Model`` and ``Operation``: each combination is billed as a metric of its own. The
     id of the call, its Region and the fault are fields of the line, for queries over the log.
@@ -83,7 +84,7 @@ def _numbers(event: CallSucceeded | CallFailed | CallCancelled) -> dict[str, flo
 
 
 def _dimension(value: str | None) -> str:
-    """Return the value of a dimension; every line needs one, or it would be another metric."""
+    """Return the value of a dimension; a line without one would be another metric."""
     return (value or "unknown").encode("ascii", "backslashreplace").decode("ascii")[:_MAX_DIMENSION_CHARACTERS]
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class LoggingListener:
     """Logs a WARNING for each retry, and an ERROR for each call that failed.
 
-    The lines are fit for metric filters: one line an event, and ``ThrottlingException`` for every throttle, however the
-    service spells its code. A failed call has ``abandoned_format`` if it was throttled or retried. Any other failed
-    call has a line with its error message, so that a filter can count abandoned calls alone.
+    The lines work with metric filters: one line for each event, and ``ThrottlingException`` for every throttle,
+    whatever spelling the service uses. A failed call has ``abandoned_format`` if it was throttled or retried. Any other
+    failed call has a line with its error message, so that a filter can count abandoned calls alone.
 
     A subclass may set other texts, which are %-formats as ``logging`` takes them.
 

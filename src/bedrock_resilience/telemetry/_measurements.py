@@ -1,4 +1,4 @@
-"""What the events of calls mean as metrics, for every system that has counters, histograms and gauges.
+"""The events of calls as metrics, for every system that has counters, histograms and gauges.
 
 The names and attributes are those of OpenTelemetry. There are no standard names for retries, waits and quotas, so that
 these metrics have the prefix ``bedrock_resilience``. The attributes with a standard name have it. No attribute differs

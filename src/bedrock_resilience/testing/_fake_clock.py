@@ -1,7 +1,7 @@
-"""FakeClock: virtual time for tests. It stands still while a thread or task works, and jumps when all of them sleep.
+"""FakeClock: virtual time for tests. It stops while a thread or task works, and jumps when all of them sleep.
 
-A test of retries takes no real time, and its course is the same in every run. The idea of a clock that jumps by itself
-is that of trio's ``MockClock``.
+A test of retries takes no real time, and runs the same way every time. The idea of a clock that jumps by itself is from
+trio's ``MockClock``.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class FakeClock:
         return sum(self.sleeps)
 
     def worker(self) -> AbstractContextManager[object]:
-        """Register a worker: the time stands still until it sleeps or ends.
+        """Register a worker: the time stops until the worker sleeps or ends.
 
         Call this before you start the thread, and enter the result inside the thread, as ``BoundedExecutor`` does.
         """

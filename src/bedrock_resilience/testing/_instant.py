@@ -1,4 +1,4 @@
-"""instant_retries and no_retries: no retry in the process waits, or none is made, wherever in the code it is."""
+"""instant_retries and no_retries: all retries of the process are instant, or none is made."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""VirtualTime: the scheduler of ``FakeClock``. It knows who sleeps until when, and decides when the time jumps.
+"""VirtualTime: the scheduler of ``FakeClock``. It records who sleeps until when, and decides when the time jumps.
 
 Three kinds of sleepers share one time line: registered workers, of which one runs at a time; tasks of event loops; and
-unregistered threads. Nothing is known of an unregistered thread while it is awake, so it counts as asleep after some
-real time without activity. When everybody sleeps, the time jumps to the first wake-up.
+unregistered threads. The clock cannot observe an unregistered thread that is awake, so such a thread counts as asleep
+after some real time without activity. When all of them sleep, the time jumps to the first wake-up.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class VirtualTime:
                 inactive = 0.0
 
     def _progress(self) -> None:
-        """Run the next ready worker; if there is none and everybody sleeps, let the time jump."""
+        """Run the next ready worker; if there is none and all sleepers sleep, let the time jump."""
         while self._running is None:
             if self._ready:
                 self._running = self._ready.popleft()

@@ -1,8 +1,8 @@
 """Batch inference jobs of a client: starts them, reads their state, and adds their results to the items of the runs.
 
 A job is a folder of the data bucket, ``normalized/<client_id>/backfills/<name>/``, with its records, its input and its
-output. Its items are not claimed, because a job may take days: a run that meets one of them sends a request, and
-whichever response is stored first is used from then on.
+output. Its items are not claimed, because a job may take days. A run that has one of them sends a request, and the
+response that is stored first is used from then on.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ batch inference job")."""
 
 _ENDED: Final = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
 _COUNTED: Final = ("total", "processed", "success", "error")
-_TIMEOUT_HOURS: Final = 72  # after which Bedrock ends the job; it accepts 24 to 168
+_TIMEOUT_HOURS: Final = 72  # hours after which Bedrock ends the job; it accepts 24 to 168
 _UNSAFE_IN_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 _MAX_NAME_CHARACTERS: Final = 63  # of a job
 
@@ -103,7 +103,7 @@ class JobStatus:
 
     @property
     def ended(self) -> bool:
-        """Whether no further results will follow."""
+        """Whether no further results follow."""
         return self.status in _ENDED
 
 
@@ -114,7 +114,7 @@ class CollectResult:
     Args:
         job: The job.
         answered: Number of items with a usable response.
-        answered_before: Those of them for which a run had stored a response meanwhile; that response is used.
+        answered_before: Those of them for which a run had stored a response in the meantime; that response is used.
         failed: Reason to number of items, for those without a usable response. The next backfill includes them again.
         written: Day to number of rows written.
     """

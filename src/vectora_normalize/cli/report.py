@@ -44,8 +44,8 @@ def report(
     S3, and run-*.json of the data bucket, in any combination. A run that appears twice counts once.
 
     The rules are those of the alarms: 20 % retries, 5 % failures of the requested items, 4 minutes. Exit code: 0 if all
-    runs are within the limits; 1 if a run exceeds one, ended without a result, left items unstarted, kept nothing, or
-    has a source that fails run after run; 2 if there is nothing to assess.
+    runs are within the limits. 1 if a run exceeds one, ended without a result, left items unstarted, kept nothing, or
+    has a source that fails run after run. 2 if there is nothing to assess.
     """
     from vectora_normalize.operations.report import assess, find_runs  # noqa: PLC0415 - not for --help
 

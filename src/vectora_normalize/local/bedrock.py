@@ -25,7 +25,7 @@ _REPLACEMENTS: Final = {
 
 
 def emulator_client(endpoint_url: str, *, workers: int, read_timeout: float) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-    """Return a ``bedrock-runtime`` client for the emulator, with dummy credentials.
+    """Return a ``bedrock-runtime`` client for the emulator, with placeholder credentials.
 
     Args:
         endpoint_url: The URL of the emulator.
@@ -50,8 +50,8 @@ def emulator_client(endpoint_url: str, *, workers: int, read_timeout: float) -> 
 def _without_user_settings() -> Generator[None]:
     """Remove the user's settings for AWS and proxies from the environment until the end of the block.
 
-    The client reads the environment only when it is created. The environment is shared by all threads, so no other
-    thread may read it during the block.
+    The client reads the environment only when it is created. All threads share the environment, so no other thread may
+    read it during the block.
     """
     before = dict(os.environ)
     try:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class LocalFetcher(Fetcher):
     """Fetches every URL from a ``SourceServer``.
 
-    Results have the URL of the source, not that of the server, whose port differs from run to run. So links and item
-    ids are the same in each run.
+    Results have the URL of the source, not that of the server, whose port differs from run to run. Links and item ids
+    are therefore the same in each run.
 
     Args:
         sources: The running server.

@@ -31,7 +31,7 @@ _DEFAULT_NAME: Final = "default"  # for servers that have one model, and no list
 _ACCEPTED: Final = "the address of a server of OpenAI's chat completions, such as http://127.0.0.1:11434/v1"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9-]+")
 _MAX_NAME_CHARACTERS: Final = 48
-# The server gives up before the client of Bedrock does, so that the failure is the model's and has its name.
+# This timeout is shorter than that of the client of Bedrock, so that the failure is reported as the model's.
 _EARLIER_SECONDS: Final = 2.0
 
 
@@ -49,7 +49,7 @@ class LocalModel:
 
     @property
     def model_id(self) -> str:
-        """The model id of the run. Responses of one model are none of another, so they are stored apart."""
+        """The model id of the run. Responses of different models are stored separately."""
         return f"local.{_UNSAFE.sub('-', self.name).strip('-')[:_MAX_NAME_CHARACTERS] or _DEFAULT_NAME}"
 
     def responder(self, read_timeout: float) -> OpenAIBackend:
@@ -70,7 +70,7 @@ def find_model(url: str, name: str | None = None) -> LocalModel:
         name: The name of the model; None: the first of the server's list, or ``default`` if it has none.
 
     Raises:
-        RunRefusedError: INVALID_CONFIGURATION: the address is none, or no server answers there.
+        RunRefusedError: INVALID_CONFIGURATION: the address is not valid, or no server answers there.
     """
     parts = urlsplit(url.strip())
     path = parts.path.rstrip("/").removesuffix("/chat/completions")

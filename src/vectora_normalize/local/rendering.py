@@ -1,6 +1,6 @@
-"""Date placeholders in the files of a local run, which are replaced by dates relative to the day of the run.
+"""Replaces the date placeholders in the files of a local run with dates relative to the day of the run.
 
-The dates in a saved feed are soon outside a window of seven days. So a file may contain placeholders instead of dates:
+After a week, the dates in a saved feed are outside a window of seven days. A file may therefore contain placeholders:
 
     {{ date DAYSd [HH:MM[:SS[.fraction]]] FORMAT [ZONE] }}
 

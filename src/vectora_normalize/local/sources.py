@@ -1,8 +1,8 @@
 """The sources of a local run: a folder of files, served over HTTP on loopback in place of the internet.
 
 ``https://depot-dispatch.example/feed.xml`` is the file ``depot-dispatch.example/feed.xml`` of the folder; a URL that
-ends in ``/`` is the file ``index.html`` there. Date placeholders in the files are replaced (see ``rendering``). It is a
-real HTTP server, so that the real fetcher is used with status lines, content types and invalid bytes.
+ends in ``/`` is the file ``index.html`` there. Date placeholders in the files are replaced (see ``rendering``). It is
+an HTTP server, so that the fetcher of production reads status lines, content types and invalid bytes.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""From raw items to normalized ones, by way of Bedrock."""
+"""Makes normalized items of raw ones, with Bedrock."""

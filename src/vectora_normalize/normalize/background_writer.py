@@ -16,8 +16,8 @@ class BackgroundWriter:
     """Starts each write at once, in a thread of its own. A context manager: at its end all writes are done.
 
     Args:
-        max_threads: Writes at the same time. Submitting one more blocks, so that if the store hangs, no further
-            response is paid for that could be lost.
+        max_threads: Writes at the same time. Submitting one more blocks. If the store hangs, no further response is
+            therefore paid for and lost.
         threads: Makes the threads; None: those of this process.
     """
 

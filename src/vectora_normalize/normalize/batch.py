@@ -57,7 +57,7 @@ def normalize_items_batch(  # noqa: PLR0913 - the options of a batch, all by nam
         on_progress: Called after each item.
 
     Raises:
-        BatchInterrupted: Ctrl-C came; it carries the report.
+        BatchInterrupted: Ctrl-C was pressed; it carries the report.
         StoreError: The stored responses could not be read; no request was sent.
     """
     batch = DeduplicatedBatch(items, normalizer, cache, on_progress=on_progress)

@@ -28,10 +28,10 @@ class Task(msgspec.Struct, eq=False):
     Args:
         index: Its position in the input.
         prepared: The item and its request.
-        claim: The right to send the request; None: not claimed, or not needed any more.
+        claim: The right to send the request; None: not claimed, or no longer required.
         earlier: A response that another run had stored before this run's own could be stored.
         unrenewed: Why the claim could not be renewed, if it could not.
-        spent: What attempts cost before the item was found to be claimed by another run.
+        spent: The cost of the attempts before another run was found to have claimed the item.
     """
 
     index: int
@@ -50,12 +50,12 @@ class ClaimQueue:
 
     Args:
         tasks: The tasks.
-        cache: Where they are claimed; None: no other run can have them.
+        cache: The cache in which they are claimed; None: no other run can have them.
         ahead: The number of tasks that are claimed and wait for a worker.
         threads: Makes the thread that claims; None: one of this process.
 
     Attributes:
-        answered: Tasks whose responses other runs have stored meanwhile, with these responses.
+        answered: Tasks whose responses other runs have stored in the meantime, with these responses.
         claimed_elsewhere: Tasks that other runs have claimed.
         unclaimable: Tasks that could not be claimed, with the reason; no request is sent for them.
     """

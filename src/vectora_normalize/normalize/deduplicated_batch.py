@@ -1,8 +1,8 @@
 """A batch that pays for no item twice: stored responses first, then requests, then the responses of other runs.
 
-In that order, because only the requests cost anything. An item is claimed shortly before a worker is free for it. Of
-several runs over the same items, each does as many as it has time for, and one that dies blocks at most three items per
-worker: one claimed ahead, one at Bedrock, one being stored. Claiming and storing run beside the calls, so that workers
+In that order, because only the requests cost anything. An item is claimed shortly before a worker is free for it. If
+several runs have the same items, each processes as many as it has time for. A run that is killed blocks at most three
+items per worker: one claimed ahead, one at Bedrock, one being stored. Other threads claim and store, so that workers
 only call Bedrock.
 """
 
@@ -161,7 +161,7 @@ class DeduplicatedBatch:
             if task.claim is None:
                 return None
         response = normalizer.invoke(task.prepared, None if deadline is None else deadline.remaining(now()))
-        # Storing begins before anything else: whatever fails from here on, the response is paid for.
+        # Store first: the response is paid for, whatever fails from here on.
         claim, task.claim = task.claim, None
         if claim is not None and cache is not None:
             writer.submit(functools.partial(self._save, cache, task, claim, response))
@@ -189,7 +189,7 @@ class DeduplicatedBatch:
                         task, _failed(task, task.unrenewed, "its claim could not be renewed, so no request was sent")
                     )
             elif outcome.status == "succeeded" and task.earlier is not None:
-                # Our claim had expired and another run was faster: the item is what all others see.
+                # The claim of this run had expired and another run was faster: the stored response counts for all runs.
                 task.spent = _sum(task.spent, outcome)
                 self._settle_response(task, task.earlier, origin="bedrock")
             else:

@@ -1,7 +1,8 @@
 """Makes a normalized item from a Converse response: validates the extraction and grounds its names.
 
 ``Extraction`` is the one definition of what a model may answer: the schema of the forced tool is generated from it,
-and the response is validated against it. A response that does not match is a failure of that item; nothing is guessed.
+and the response is validated against it. A response that does not match is a failure of that item; no value is filled
+in.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Watchlists: TypeAlias = "Mapping[str, Watchlist]"
 """Kind (one of ``KINDS``) to the client's names of that kind."""
 
 TOOL_NAME: Final = "record_item"
-"""The tool that a model must call, whatever else an item asks of it."""
+"""The tool that a model must call, whatever the text of an item demands."""
 
 _FENCED = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 
@@ -52,7 +53,7 @@ _EVENT_TYPES = (
 
 
 class Extraction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a model reads out of one item; the descriptions are part of the prompt."""
+    """The result of a model for one item; the descriptions are part of the prompt."""
 
     summary: Annotated[str, _described("What happened, in two or three plain sentences.")]
     event_type: Annotated[EventType, _described(_EVENT_TYPES)]

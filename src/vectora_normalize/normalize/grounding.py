@@ -27,13 +27,13 @@ _TRADEMARK = re.compile("[®™℠©]|\\((?:r|tm|sm|c)\\)", re.IGNORECASE)
 _GAP = re.compile(r"[\s_\-\u2010-\u2015\u2212\u00b7]+")
 _CURLY = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 _EDGE = " .,;:!?'\"()[]"
-_INVISIBLE: Final = frozenset({"Mn", "Cf"})  # accents; soft hyphens and joiners that nobody sees
+_INVISIBLE: Final = frozenset({"Mn", "Cf"})  # accents; soft hyphens and joiners, which are invisible
 _MAX_NAME_CHARACTERS: Final = 120
 _MAX_ACRONYM_CHARACTERS: Final = 4
 
 
 def fold(text: str) -> str:
-    """Return the text in one line without differences that do not make another name; single spaces separate words."""
+    """Return the text in one line, without differences that do not make another name, and with single spaces."""
     text = unicodedata.normalize("NFKD", _TRADEMARK.sub("", text).translate(_CURLY)).casefold()
     visible = "".join(char for char in text if unicodedata.category(char) not in _INVISIBLE)
     return _GAP.sub(" ", visible).strip()
@@ -51,7 +51,7 @@ class Text:
 
     def __init__(self, *sections: str) -> None:
         self._sections = sections
-        # A line break is folded into a gap, so the sections are separated by a sign that no name contains.
+        # A line break is folded into a gap, so a sign that no name contains separates the sections.
         self._folded = " | ".join(map(fold, sections))
 
     def contains(self, name: str) -> bool:
@@ -63,9 +63,10 @@ class Text:
         return _pattern(words).search(self._folded) is not None
 
     def contains_watched(self, name: str) -> bool:
-        """Return whether the text contains a name that nobody but a rule has found.
+        """Return whether the text contains a name that only the rule has found.
 
-        An acronym of up to four letters has to be written in capitals: ``LAI`` is no French ``lai``, ``PEG`` no peg.
+        An acronym of up to four letters must be in capitals: ``LAI`` is not the French ``lai``, and ``PEG`` is not a
+        peg.
         """
         if not self.contains(name):
             return False
@@ -155,8 +156,9 @@ def ground(
         watchlist: The client's names of that kind.
 
     Returns:
-        The names that the text contains, each once, those of the model first, in the client's spelling if the client
-        watches it and else as the source wrote it; those of them that the client watches; and how each was found.
+        Three values. The names that the text contains, each once, those of the model first, in the client's spelling if
+        the client watches the name, else in that of the source. Those of them that the client watches. How each was
+        found.
     """
     spellings: dict[str, str] = {}
     found_by: dict[str, FoundBy] = {}

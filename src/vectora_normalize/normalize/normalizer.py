@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Normalized(TypedDict):
-    """The result of an item. It is a mapping with ``usage``, if pacers and the token counts of a report look.
+    """The result of an item. It is a mapping with ``usage``, which pacers and the token counts of a report read.
 
     ``usage`` has the tokens that this run paid for; it is empty if the response was stored already. ``origin`` is
     where the response came from: ``bedrock``, ``store`` (an earlier run paid for it) or ``another run`` (one at the
@@ -50,7 +50,7 @@ class PreparedRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Normalizer:
-    """Normalizes one item with one request; has everything that the items of a run have in common.
+    """Normalizes one item with one request; has the settings that the items of a run share.
 
     Args:
         client: A ``bedrock-runtime`` client without retries of its own, as ``bedrock_runtime_client`` makes it.
@@ -102,7 +102,7 @@ class Normalizer:
         try:
             extraction = read_answer(response)
         except MalformedExtractionError as error:
-            error.body = response  # its tokens are used nevertheless
+            error.body = response  # its tokens were used nevertheless
             raise
         return CachedResponse(
             extraction=extraction,

@@ -1,4 +1,4 @@
-"""The summary of a model as plain text: what a newsletter may print without looking at it.
+"""The summary of a model as plain text that a newsletter may print without a check.
 
 A model repeats what an item contains: tags, links, invisible characters, or the delimiters of the prompt. The text of a
 source is cleaned before the model reads it; its summary is cleaned in the same way, and further, because a model also
@@ -31,7 +31,7 @@ _SPACE_BEFORE: Final = re.compile(r"\s+([.,;:!?])")
 
 
 def plain_summary(text: str) -> str:
-    """Return the text of a summary on one line, without markup, links, invisible characters and our own delimiters.
+    """Return a summary on one line, without markup, links, invisible characters and the prompt's delimiters.
 
     Args:
         text: The summary as the model wrote it.

@@ -1,8 +1,8 @@
 """Builds the Converse request of an item, hardened against prompt injection.
 
-The text of an item is untrusted, so it is data. It stands between tags whose name is a hash of that very text: its
-author cannot know the closing tag. The model is forced to call one tool, whose schema allows only an ``Extraction``,
-and its response is validated and grounded afterward. A text with instructions is therefore extracted like any other.
+The text of an item is untrusted, so it is data. It is between tags whose name is a hash of that text, so its author
+cannot predict the closing tag. The model is forced to call one tool, whose schema allows only an ``Extraction``, and
+its response is validated and grounded afterward. A text with instructions is therefore extracted like any other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_TOKENS: Final = 1000
 _MAX_HINTS = 40
 # Some 5,000 tokens: five times what the catalog lets an item have, and far from any model's limit.
 _MAX_CHARACTERS = 20_000
-# Whatever could be read as one of our own tags, whitespace inside included.
+# Text that could be read as one of the prompt's tags, whitespace inside included.
 _TAG = re.compile(r"<(?=\s*/?\s*item)", re.IGNORECASE)
 _LANGUAGES = {"en": "English", "fr": "French", "de": "German", "es": "Spanish", "it": "Italian"}
 
@@ -53,8 +53,8 @@ The JSON object, without any text or mark around it, has exactly the fields of t
 def build_request(item: RawItem, watchlists: Watchlists, *, model_id: str, language: str = "en") -> dict[str, Any]:
     """Return the keyword arguments of the Converse call for an item.
 
-    The client's names go into it only if the item's text contains them, and at most 40 of them: a scope of 300
-    names in each of 100 requests would cost more tokens than the items themselves.
+    It names the client's names only if the item's text contains them, and at most 40. A scope of 300 names in each of
+    100 requests would cost more tokens than the items themselves.
 
     Args:
         item: What to read.
@@ -66,7 +66,7 @@ def build_request(item: RawItem, watchlists: Watchlists, *, model_id: str, langu
         "modelId": model_id,
         "system": [{"text": _rules(language, how=_BY_TOOL, form="tool")}],
         "messages": _messages(item, watchlists),
-        # Not ``strict``: Bedrock compiles a strict schema at first use, for up to minutes, and forgets it in a day.
+        # Not ``strict``: Bedrock compiles a strict schema at first use, for up to minutes, and keeps it for a day.
         "toolConfig": {"tools": [_tool()], "toolChoice": {"tool": {"name": TOOL_NAME}}},
         "inferenceConfig": _inference(),
     }

@@ -2,17 +2,17 @@
 
 One object an item, ``normalized/<client_id>/items/<key>.json``, in one of three states:
 
-- There is no object: nobody has sent the request.
+- There is no object: no run has sent the request.
 - It contains a claim: a run is sending the request, until the claim expires.
 - It contains a response: it is paid for, and never requested again.
 
-Every step from one state to the next is a conditional put. Of many runs that want the same item, exactly one sends the
-request, and a process that is killed between two steps leaves a state from which the next run continues.
+Every step from one state to the next is a conditional put. If many runs have the same item, exactly one sends the
+request. A process that is killed between two steps leaves a state from which the next run continues.
 
-The key is a hash of the whole request: model, prompt, schema, language, hints and the item's text. Whatever changes the
-request changes the key. Stored is the model's extraction, not the finished item: each use compares the names with the
-text and the client's scopes again. Changed scopes are therefore neither stale nor paid for again, unless a name that
-the text contains was added or removed, which changes the request.
+The key is a hash of the whole request: model, prompt, schema, language, hints and the item's text. Any change of the
+request changes the key. The cache stores the model's extraction, not the finished item: each use compares the names
+with the text and the client's scopes again. Changed scopes are therefore neither stale nor paid for again, unless a
+name that the text contains was added or removed, which changes the request.
 """
 
 from __future__ import annotations
@@ -102,10 +102,10 @@ class ResponseCache:
     Args:
         store: The data bucket.
         client_id: The client.
-        run_id: Name of the run, which nobody else has; it is a part of the run's claims.
+        run_id: Name of the run, which no other run has; it is a part of the run's claims.
         run_clock: Decides whether a claim is expired.
         attempt_seconds: How long one attempt at Bedrock may take; a claim lasts longer.
-        until: When the process will be killed, which is when its claims expire at the latest; None: it is not killed.
+        until: When the process is killed, which is when its claims expire at the latest; None: it is not killed.
         rng: The random part of the delays between attempts to write, and of the names of claims.
     """
 
@@ -143,7 +143,7 @@ class ResponseCache:
         return entry.answer or self._valid_claim(entry)
 
     def claim(self, key: str) -> CachedResponse | LeaseRecord | ItemClaim:
-        """Claim an item; return the response if there is one by now, or the valid claim of somebody else.
+        """Claim an item; return the response if there is one by now, or the valid claim of another run.
 
         Raises:
             StoreError: The store failed, or others kept writing the object.
@@ -167,7 +167,7 @@ class ResponseCache:
         return ItemClaim(key, lease, result.version)
 
     def renew(self, claim: ItemClaim, seconds: float) -> ItemClaim | None:
-        """Return the claim, valid for at least that many seconds more; None if somebody else may have the item.
+        """Return the claim, valid for at least that many seconds more; None if another run may have the item.
 
         The clock is read again after each write: a reply may come when the renewed claim has nearly expired.
 
@@ -186,7 +186,7 @@ class ResponseCache:
         raise StoreError(f"{self._object_key(claim.key)}: cannot be renewed: the replies of the store come too late")
 
     def _renew(self, claim: ItemClaim) -> ItemClaim | None:
-        """Write the claim with a new expiry; None if somebody else has the item by now."""
+        """Write the claim with a new expiry; None if another run has the item by now."""
         lease = self._new_lease(claim.lease.owner)
         body = _claim_body(lease)
 
@@ -219,7 +219,8 @@ class ResponseCache:
         body = msgspec.json.encode(_CacheEntry(answer=response))
 
         def change(stored: Stored | None) -> bytes | CachedResponse:
-            # A claim that somebody made after ours had expired is replaced: its owner will find this response.
+            # This replaces a claim that another run made after that of this run had expired: its owner finds this
+            # response.
             earlier = None if stored is None else _parse(stored.body).answer
             return body if earlier is None else earlier
 
@@ -264,7 +265,7 @@ def look_up(
 ) -> list[CachedResponse | None]:
     """Return the stored responses of many items in the order of their keys; None if there is none, or no time.
 
-    None also stands for an item that could not be looked up: whoever claims it finds the response.
+    An item that could not be looked up has None, too: the run that claims it finds the response.
 
     Raises:
         StoreError: There is no such bucket, or none of several items could be looked up, for a reason that stays.

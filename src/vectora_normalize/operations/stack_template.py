@@ -180,7 +180,7 @@ def _take_existing_log_group(node: yaml.Node) -> None:
 
 
 def _rename(node: yaml.Node, names: Mapping[str, str]) -> None:
-    """Rename what one node refers to; the nodes in it are renamed by calls of their own."""
+    """Rename what one node refers to; separate calls rename the nodes in it."""
     if isinstance(node, yaml.ScalarNode):
         if node.tag in {"!Ref", "!Condition"}:
             node.value = names.get(node.value, node.value)

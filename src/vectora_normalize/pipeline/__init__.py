@@ -1,4 +1,4 @@
-"""The run: a request in, a summary out. Everything that it uses is handed in."""
+"""The run: takes a request and its dependencies, and returns a summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a run may begin while another run of the same client is under way."""
+"""Whether a run may begin while another run of the same client is in progress."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunAdmission:
         """Return the name of the run whose work is shared; None if this run has the lease.
 
         Raises:
-            RunRefusedError: CONCURRENT_RUN: another run is under way, and the settings say to refuse, or there is no
+            RunRefusedError: CONCURRENT_RUN: another run is in progress, and the settings say to refuse, or there is no
                 time to wait for its end.
             StoreError: The lease could not be read or written.
         """
@@ -49,7 +49,7 @@ class RunAdmission:
         if self._mode is not OnConcurrentRun.JOIN:
             raise _refusal(client_id, current_holder)
         _logger.info(
-            "the run %s is under way until %s: sharing its work", current_holder.owner, current_holder.expires_at
+            "the run %s is in progress until %s: sharing its work", current_holder.owner, current_holder.expires_at
         )
         return current_holder.owner
 
@@ -60,7 +60,7 @@ class RunAdmission:
 def _refusal(client_id: str, current_holder: LeaseRecord) -> RunRefusedError:
     return RunRefusedError(
         ErrorType.CONCURRENT_RUN,
-        f"client_id: got {client_id!r}, for which the run {current_holder.owner} is under way until "
-        f"{current_holder.expires_at:%Y-%m-%dT%H:%M:%SZ} at the latest; accepted: a client without a run under way, "
+        f"client_id: got {client_id!r}, for which the run {current_holder.owner} is in progress until "
+        f"{current_holder.expires_at:%Y-%m-%dT%H:%M:%SZ} at the latest; accepted: a client without a run in progress, "
         "or ON_CONCURRENT_RUN=join",
     )

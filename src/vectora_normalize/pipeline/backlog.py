@@ -1,12 +1,12 @@
 """The items that a run has begun and not finished: stored before the first call, and adopted by the next run.
 
 One object a run, ``normalized/<client_id>/outstanding/<run>.json``. It is written before anything is paid for, and
-removed when all of it is done. Whatever ends a run (an error, the deadline, kill -9), its items are known, and the next
-run of the client works on them too, whatever its window. At the end of a run the object has the items that
+removed when all of it is done. Whatever ends a run (an error, the deadline, kill -9), its items are stored, and the
+next run of the client processes them, too, whatever its window. At the end of a run the object has the items that
 failed, with the fault and the number of failures, and those that were not started.
 
-An item that fails through its own fault is given up after three runs, until another prompt, model or scope changes its
-request. It stays in the backlog, so that later runs know.
+An item that fails through its own fault is abandoned after three runs, until another prompt, model or scope changes its
+request. It stays in the backlog, so that later runs leave it out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vectora_normalize.storage.objects import ObjectStore
 
 MAX_FAILED_RUNS: Final = 3
-"""Runs in which an item may fail through its own fault before it is given up."""
+"""Runs in which an item may fail through its own fault before it is abandoned."""
 
 _OWN_FAULTS: Final = frozenset(
     {Fault.VALIDATION, Fault.CONFLICT, Fault.MODEL_ERROR, Fault.MALFORMED_RESPONSE, Fault.INCOMPLETE_RESPONSE}
@@ -43,7 +43,7 @@ class BacklogItem(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         item: As it was collected.
-        status: ``open`` (a run is at work on it, or was when it ended), ``failed`` or ``unstarted``.
+        status: ``open`` (a run processes it, or did so when it ended), ``failed`` or ``unstarted``.
         fault: The fault of the last failure.
         error: The same for people.
         reason: Why no further attempt was made, or why it was not started.
@@ -88,7 +88,7 @@ class Backlog:
     Args:
         store: The data bucket.
         client_id: The client.
-        run_id: Name of the run, which nobody else has.
+        run_id: Name of the run, which no other run has.
         run_clock: Decides which objects are of runs that are over.
     """
 
@@ -120,9 +120,9 @@ class Backlog:
         """Write the run's own object, then remove those that it adopted.
 
         Args:
-            items: All that the run works on, and what stays given up.
-            until: When the process will be killed; until then no other run adopts the object. None: the process is not
-                killed, so other runs cannot know whether it has ended; any run may share its work, as claims allow.
+            items: The items that the run processes, and those that stay abandoned.
+            until: When the process is killed; until then no other run adopts the object. None: the process is not
+                killed, so other runs cannot detect whether it has ended; any run may share its work, as claims allow.
 
         Raises:
             StoreError: The store could not be written.

@@ -3,7 +3,7 @@
 If each worker rewrote the list for every ten items, most of these writes would fail and be repeated. So a worker
 stages its rows in an object of their own, and the worker that has the lease compacts all staged objects into the list.
 A worker without the lease need not wait: the holder lists the staged objects again after it has released the lease, and
-finds every object that was staged before. Those of a killed worker are compacted by the next worker or run.
+finds every object that was staged before. The next worker or run compacts those of a killed worker.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class DailyItems:
     Args:
         store: The data bucket.
         client_id: The client.
-        run_id: Name of the worker's invocation or run, which nobody else has.
+        run_id: Name of the worker's invocation or run, which no other has.
         run_clock: Decides whether the lease of another worker is expired.
-        may_continue: Called before each round of compaction; if it returns False, the next worker goes on.
+        may_continue: Called before each round of compaction; if it returns False, the next worker continues.
         rng: The random part of the delays between attempts to write.
     """
 
@@ -138,7 +138,9 @@ class DailyItems:
         try:
             self._store.delete(key)
         except StoreError as error:
-            _logger.warning("%s: is added, but could not be removed, so it will be added again: %s", key, error)
+            _logger.warning(
+                "%s: is added, but could not be removed, so the next compaction adds it again: %s", key, error
+            )
 
 
 def _day_of(key: str) -> dt.date | None:

@@ -1,4 +1,4 @@
-"""What a run uses (``Dependencies``), and what belongs to one run only (``Invocation``). Both are handed in."""
+"""What a run uses (``Dependencies``), and what belongs to one run only (``Invocation``)."""
 
 from __future__ import annotations
 
@@ -39,12 +39,14 @@ if TYPE_CHECKING:
     from vectora_normalize.storage.objects import ObjectStore
 
 PACE_PREFIX: Final = "normalized/_pace/"
-"""Where the shared pace lies in the data bucket: where the role of the function may write already. No client id begins
-with an underscore."""
+"""Prefix of the shared pace in the data bucket, under which the role of the function may already write. No client id
+begins with an underscore.
+"""
 
 MARGIN_SECONDS: Final = 10.0
-"""Seconds before Lambda kills the process after which nothing begins: items, report and answer must be out by then.
-Storing takes one or two seconds."""
+"""Seconds before Lambda kills the process after which nothing begins: items, report and answer must be stored by then,
+which takes one or two seconds.
+"""
 
 
 class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +63,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
         queue: Where a dispatcher sends items; None: items are normalized here.
         dead_letters: Where a worker sends what cannot be normalized.
         pacer: Shared by all calls of this process; None: calls are not paced.
-        clock: The monotonic clock. It may bring the threads of the run (``bedrock_resilience.clock.ThreadsClock``).
+        clock: The monotonic clock. It may provide the threads of the run (``bedrock_resilience.clock.ThreadsClock``).
         rng: The random part of delays and names; None: new ones of the system.
     """
 
@@ -85,7 +87,7 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
         now: When it began, with its time zone.
         request_id: Its id.
         deadline: After it nothing begins; None: there is no limit.
-        killed_at: When the process will be killed, some time after the deadline; None: it is not killed.
+        killed_at: When the process is killed, some time after the deadline; None: it is not killed.
         memory_megabytes: Memory of the function; None outside of Lambda.
         on_progress: Called after each item.
     """

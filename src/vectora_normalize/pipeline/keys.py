@@ -58,7 +58,7 @@ class ObjectKeys(msgspec.Struct, frozen=True):
 
     @property
     def lease(self) -> str:
-        """The lease, which names the run of the client that is under way."""
+        """The lease, which names the run of the client that is in progress."""
         return f"normalized/{self.client_id}/lease.json"
 
     @property
@@ -86,13 +86,13 @@ def add_rows(
     """Add rows to a stored list of rows, atomically; return the number of rows in the list afterward.
 
     A row replaces a stored one with the same ``content_hash``. All other stored rows stay, even if they have fields
-    that this version does not know. An object that is not a list of rows is replaced, and a copy of it is kept.
+    that this version does not read. An object that is not a list of rows is replaced, and a copy of it is kept.
 
     Args:
         store: The data bucket.
         key: Key of the list.
         rows: The rows to add.
-        clock: How to wait if other runs write the same list.
+        clock: How to wait while other runs write the same list.
         rng: The random part of those waits.
 
     Raises:

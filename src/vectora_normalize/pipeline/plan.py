@@ -33,10 +33,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         sources: The sources to read, in this order.
         disabled: Keys of sources that were selected, but are disabled in the catalog.
         skipped: Keys of sources that were selected, but are not read: their ingestion mode is ``api`` or ``none``.
-        window: The days whose items are wanted.
+        window: The days whose items are kept.
         scopes: The client's names by kind.
         warnings: Faults in parts of the configuration that this run does not use.
-        unsupported: What the configuration says and this project does not do, each path once.
+        unsupported: Settings of the configuration that this project does not read, each path once.
     """
 
     client: catalog.ClientConfig

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the report of a run is made from.
+    """The inputs of the report of a run.
 
     Args:
         request: The parsed event.
@@ -37,7 +37,7 @@ class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
         batch: The outcomes of the items.
         refusal: Why the answer is a 502; None if it is a 200.
         failed_runs: Source key to the runs in a row in which it failed, for sources that failed.
-        shared_with: The run that was under way already; None if there was none.
+        shared_with: The run that was already in progress; None if there was none.
         pacer: The pacer of the calls; None if they were not paced.
         memory_megabytes: Memory of the function; None outside of Lambda.
         store_requests: Requests to S3 until the report was written, by their price class.

@@ -1,9 +1,9 @@
 """The run, from a request to stored items.
 
-Nothing is written before the plan is made, so a refused request leaves no trace. The collected items and the backlog
-are stored before the first call to Bedrock. Each response is stored as soon as it arrives, beside the calls, and all of
-them before the batch ends; the list of the day right after that, whatever ended the batch. The report comes last and
-lists every source and every item.
+Nothing is written before the plan is made, so a refused request writes nothing. The run stores the collected items and
+the backlog before the first call to Bedrock. It stores each response as soon as it arrives, in parallel to the calls,
+and all of them before the batch ends. It then writes the list of the day, whatever ended the batch. The report is last
+and lists every source and every item.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def run(request: RunRequest, dependencies: Dependencies, invocation: Invocation)
         invocation: What belongs to this run only.
 
     Raises:
-        RunRefusedError: The request or the configuration is wrong (a 400), or another run is under way and the settings
-            say not to share its work (a 409); nothing was written.
+        RunRefusedError: The request or the configuration is wrong (a 400), or another run is in progress and the
+            settings say not to share its work (a 409); nothing was written.
         StoreError: A bucket could not be read or written.
         BatchInterrupted: Ctrl-C was pressed; what was normalized is stored.
         Exception: A programming error in an item; what was normalized is stored.
@@ -90,7 +90,8 @@ class _Run:
         # A request id may occur twice (an event can be delivered again); the name of a run never does.
         self.run_id = f"{self.keys.safe_request_id}-{unique_name(dependencies.rng)[:8]}"
         run_clock = RunClock(invocation.now, dependencies.clock)
-        # What a run reads and writes once is tried again for long; the operations on one item fail that item.
+        # What a run reads and writes once is retried for up to a minute; a failed operation on one item fails that
+        # item.
         self.counted = CountingStore(dependencies.config), CountingStore(dependencies.data)
         self.config, self.data = (
             PersistentStore(
@@ -332,7 +333,7 @@ class _Run:
             items_normalized=len(batch.succeeded),
             seconds=seconds,
             refusal=refusal,
-            # A dry run is none that an alarm may judge, or miss.
+            # Alarms neither count a dry run nor replace a missing run by it.
             counts=_DRY_RUN_COUNTS
             if self.request.dry_run
             else counts(
@@ -373,7 +374,7 @@ def _refusal(ingested: IngestResult, batch: Batch) -> RunRefusedError | None:
     if ingested.all_failed:
         failures = [f"{source.source_key}: {source.message}" for source in ingested.sources]
         return RunRefusedError(ErrorType.ALL_SOURCES_FAILED, f"sources: all {len(failures)} of them failed", *failures)
-    # What earlier runs paid for is delivered whatever happens; it says nothing about the calls of this one.
+    # Items that earlier runs paid for are always delivered; they say nothing about the calls of this run.
     if any(value["origin"] == "bedrock" for value in batch.values):
         return None
     for outcome in batch.failed:
@@ -387,14 +388,14 @@ def _refusal(ingested: IngestResult, batch: Batch) -> RunRefusedError | None:
 def _programming_error(batch: Batch) -> BaseException | None:
     """Return an exception that neither a service nor the SDK raised; it is raised after the results are stored.
 
-    A failure of the store is none, unless it is all that the run has: it costs the item, which stays in the backlog.
+    A failure of the store is not one, unless every item failed with it: it costs the item, which stays in the backlog.
     """
     for outcome in batch.failed:
         error = outcome.error
         if isinstance(error, StoreError) and (batch.succeeded or isinstance(error, TransientStoreError)):
             continue
         if outcome.fault is Fault.UNKNOWN and error is not None and _package(error) not in _SDK_PACKAGES:
-            error.add_note(f"raised while normalising {item_id(outcome.item)}")
+            error.add_note(f"raised while normalizing {item_id(outcome.item)}")
             return error
     return None
 

@@ -1,7 +1,7 @@
 """How many runs in a row each source has failed, kept from run to run beside the client's leases.
 
-One failure is no news: a site is down for an hour. A source that fails run after run has moved, or blocks this
-function, and nothing else would say so, because the other sources go on.
+One failure needs no action: a site may be down for an hour. A source that fails run after run has moved, or blocks this
+function. Nothing else would show this, because the other sources succeed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FAILED_RUNS: Final = 3
 """Runs in a row in which a source fails before it counts as failing repeatedly."""
 
-_MAX_SOURCES: Final = 1000  # that are remembered; those that failed most
+_MAX_SOURCES: Final = 1000  # sources that are stored: those that failed most often
 _logger = logging.getLogger(__name__)
 
 
@@ -38,7 +38,7 @@ def count_failed_runs(
         store: The data bucket.
         client_id: The client.
         failed: Source key to whether it failed in this run. Sources that were not read keep their count.
-        clock: How to wait if other runs write the same object.
+        clock: How to wait while other runs write the same object.
     """
     key = f"normalized/{client_id}/sources.json"
     counted: dict[str, int] = {}

@@ -37,7 +37,7 @@ _logger = logging.getLogger(__name__)
 # Faults and refusals that every further delivery of the same item would repeat.
 _PERMANENT_FAULTS: Final = frozenset({Fault.VALIDATION, Fault.CONFLICT, Fault.INCOMPLETE_RESPONSE})
 _PERMANENT_REFUSALS: Final = frozenset({ErrorType.UNKNOWN_CLIENT, ErrorType.INACTIVE_CLIENT})
-# How long a client's configuration is used before it is read again: once a minute instead of for every ten items.
+# Seconds for which a client's configuration is used before it is read again: once a minute, not for every ten items.
 _CONFIG_SECONDS: Final = 60.0
 _MAX_ATTRIBUTE_CHARACTERS: Final = 1000  # of an error in a dead letter
 # Characters that SQS does not accept, neither in a body nor in the value of an attribute.
@@ -61,7 +61,7 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True)
 class SqsBatchResult:
-    """The results of the messages of one invocation. All that are in neither mapping are done.
+    """The results of the messages of one invocation. Messages in neither mapping are done.
 
     Args:
         retried: Message id to the reason, for those that SQS is to deliver again.

@@ -1,4 +1,4 @@
-"""The results of a run: the answer for its caller, the numbers for the metrics, one row for every item."""
+"""The results of a run: the answer to its caller, the numbers for the metrics, and one row for every item."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def bedrock_numbers(batch: Batch) -> dict[str, Any]:
 
 
 def pacing_report(pacer: Pacer | None, batch: Batch, workers: int) -> dict[str, Any]:
-    """Return which pacer there was, which rate it has found, how sure it is, and what of the time was waiting.
+    """Return the pacer, the rate that it found, its confidence in it, and the share of the time spent waiting.
 
-    ``confidence`` is from 0 (a guess) to 1 (a quota that was given). ``waiting_share`` is the share of the workers'
+    ``confidence`` is from 0 (unknown) to 1 (a quota that was given). ``waiting_share`` is the share of the workers'
     time that they waited for the pacer.
     """
     read: Callable[[], PacerStatus] | None = getattr(pacer, "status", None)  # optional in a pacer

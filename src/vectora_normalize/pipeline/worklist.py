@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Batch = BatchReport[RawItem, Normalized]
 
 QUEUED: Final = "sent to the queue"
-"""The reason of an item that was not started here and does not go to the backlog: a worker will normalise it."""
+"""The reason of an item that was not started here and does not go to the backlog: a worker normalizes it."""
 
 DRY_RUN: Final = "dry run"
 """The reason of an item that was not started because the event says ``dry_run``."""
@@ -31,8 +31,8 @@ class WorkList(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         items: All of them, those of the sources first.
         entries: What earlier runs recorded of them, by the hash of the item's text.
-        given_up: Hashes of the items for which no request is sent any more.
-        dormant: Items that are given up and in no source of this run; they stay in the backlog.
+        given_up: Hashes of the items for which no further request is sent.
+        dormant: Abandoned items that are in no source of this run; they stay in the backlog.
     """
 
     items: tuple[RawItem, ...]
@@ -47,7 +47,7 @@ class WorkList(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def resumed(self) -> int:
-        """The number of items that earlier runs did not finish and that are tried again."""
+        """The number of items that earlier runs did not finish and that this run retries."""
         return len(self.entries.keys() - self.given_up)
 
     def backlog_items(self) -> list[BacklogItem]:

@@ -1,7 +1,7 @@
-"""The articles behind the entries of a run: fetched politely, within limits, or taken from the cache.
+"""The articles behind the entries of a run: fetched within limits, or read from the cache.
 
-Of each host, the robots.txt is read first, and a host that keeps failing is left alone for the rest of the run. Every
-failure concerns one article: its entry keeps the text that the feed or listing gave it.
+For each host, the robots.txt is read first. A host that fails repeatedly gets no further request in the run. A failure
+concerns one article only: its entry keeps the text of the feed or listing.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _ROBOTS_MISSING: Final = frozenset(
 
 
 class ArticleOrigin(StrEnum):
-    """Where an article comes from."""
+    """The origin of an article."""
 
     FETCHED = "fetched"
     """From its page."""

@@ -1,8 +1,8 @@
 """The one compare-and-swap loop over an object store.
 
 Many runs and workers change the same small objects: leases, claims, lists of rows. Each change reads the object,
-computes a new one, and writes it on the condition that nobody has written in between. A writer that loses waits before
-it tries again, because writers that retry at once lose to each other again. Removing an object follows the same rules.
+computes a new one, and writes it on the condition that no other writer has written since. A writer that loses waits
+before the next attempt, because writers that retry at once collide again. Removing an object follows the same rules.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 BACKOFF: Final = RetryPolicy(max_retries=19, base_delay=0.02, max_delay=0.5, jitter=FullJitter())
-"""How often a lost write is tried again, and after which delays: 20 ms is one request to S3, and all 19 delays together
-stay below the 10 s that a run keeps for storing."""
+"""The number of retries of a lost write, and their delays: 20 ms is one request to S3, and all 19 delays together stay
+below the 10 s that a run reserves for storing.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The common part of leases and claims: an owner, and a time at which they expire.
 
-Other processes cannot know whether the owner is still alive, so a lease expires. It is written and read by different
+Other processes cannot detect whether the owner still runs, so a lease expires. It is written and read by different
 machines: a reader treats it as expired only when it must have expired on its owner's clock, too.
 """
 
@@ -37,7 +37,7 @@ def unique_name(rng: random.Random | None = None) -> str:
     """Return a name that nothing else has, in hex.
 
     Args:
-        rng: Where its bits come from, for a simulation that is the same every time; None: from the system.
+        rng: The source of its bits, for a simulation that is the same every time; None: the system.
     """
     return uuid.uuid4().hex if rng is None else f"{rng.getrandbits(128):032x}"
 
@@ -63,7 +63,7 @@ class LeaseRecord(msgspec.Struct, frozen=True):
         return now > self.expires_at + dt.timedelta(seconds=skew)
 
     def expired(self) -> LeaseRecord:
-        """Return the record as it stands if its object may not be removed: expired for every reader."""
+        """Return the record to write if the object may not be removed: expired for every reader."""
         return LeaseRecord(self.owner, _LONG_AGO)
 
 

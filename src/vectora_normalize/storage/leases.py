@@ -1,7 +1,7 @@
-"""Leases: one object that names the run that is under way. A lease expires at the deadline of its run.
+"""Leases: one object that names the run in progress. A lease expires at the deadline of its run.
 
-The lease lets a second run of the same client notice the first; what it does then is a setting. The lease does not
-prevent that an item is paid for twice: the claims of the items do, with or without a lease.
+The lease lets a second run of the same client detect the first; a setting decides what the second run does. The claims
+of the items, not the lease, keep an item from being paid for twice.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Lease:
     Args:
         store: The data bucket.
         key: Key of the lease's object.
-        owner: Name of the run, which nobody else has.
+        owner: Name of the run, which no other run has.
         run_clock: Decides whether the lease of another run is expired.
-        until: When the run's process will be killed; None: the lease lasts for ``seconds`` and has to be renewed.
+        until: When the run's process is killed; None: the lease lasts for ``seconds`` and must be renewed.
         seconds: How long it lasts if there is no ``until``.
         rng: The random part of the delays between attempts to write.
     """

@@ -1,8 +1,8 @@
 """Object stores: an S3 bucket, or a folder that behaves like one.
 
-Both give the guarantees that a run relies on: an object is visible complete or not at all, a put or a delete can be
-conditional on what is stored, and a key is a plain relative path. The conditions keep two runs of one client from
-losing each other's items, and from paying twice for one.
+Both have the guarantees that a run relies on. An object is visible complete or not at all. A put or a delete can be
+conditional on what is stored. A key is a plain relative path. The conditions keep two runs of one client from losing
+each other's items, and from paying twice for one.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class BucketMissingError(StoreError):
 
 
 class TransientStoreError(StoreError):
-    """The store refused the request for the moment, or did not answer: another attempt may succeed."""
+    """The store refused the request temporarily, or did not answer: another attempt may succeed."""
 
 
 class StoreConflictError(StoreError):
-    """Another conditional put of the same key was under way. S3 answers 409 then; the put may be tried again."""
+    """Another conditional put of the same key was in progress. S3 answers 409 then; the put may be repeated."""
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ class ObjectStore(Protocol):
         Of several writers, one wins.
 
         Raises:
-            StoreConflictError: Another conditional put was under way.
+            StoreConflictError: Another conditional put was in progress.
             StoreError: It could not be written.
         """
         ...
@@ -157,9 +157,10 @@ def check_key(key: str) -> str:
 class FolderStore:
     """A folder as a store, for local runs and tests.
 
-    An object is written to a hidden file in the same folder and then renamed or linked to its name, so that neither a
-    reader nor a process killed at any moment sees half of it. Conditions are checked under a lock file, which the
-    system releases when a process dies. (Windows has no such lock: two processes there should not share a folder.)
+    The store writes an object to a hidden file in the same folder, and then renames or links it to its name. Neither a
+    reader nor a process that is killed at any moment therefore leaves or reads half of it. Conditions are checked under
+    a lock file, which the system releases when a process ends. (Windows has no such lock: two processes there must not
+    share a folder.)
 
     Args:
         root: The folder; created at the first write.
@@ -397,7 +398,7 @@ def _translate(response: Mapping[str, Any], name: str, done: str) -> Exception:
         return _PreconditionFailedError(name)
     if code in {"ConditionalRequestConflict", "409"}:
         return StoreConflictError(f"{name}: cannot be {done}: another conditional write was under way")
-    # S3 hides a missing object behind a 403 from whoever may not list the bucket.
+    # For a role that may not list the bucket, S3 answers 403 for a missing object.
     hint = " (or there is no such object, and s3:ListBucket is not allowed)" if code in {"AccessDenied", "403"} else ""
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     transient = code in _TRANSIENT_CODES or status in _TRANSIENT_STATUSES

@@ -1,9 +1,9 @@
-"""A store that is asked again: for what a run cannot do without.
+"""A store that retries its requests, for the objects without which a run cannot continue.
 
-S3 answers 503 while it adapts to a load, at times to most requests for many seconds. A client's own attempts are few,
-because a claim of an item must not outlive its reply. But the configuration, the backlog, the list of the day and the
-report are read and written once a run: without them nothing that was paid for is delivered. Each of these operations is
-idempotent, or conditional on what is stored.
+S3 answers 503 while it adapts to a load, at times to most requests for many seconds. A client itself makes few
+attempts, because a claim of an item must not outlive its reply. But the configuration, the backlog, the list of the day
+and the report are read and written once a run: without them nothing that was paid for is delivered. Each of these
+operations is idempotent, or conditional on what is stored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BACKOFF: Final = RetryPolicy(max_retries=30, base_delay=0.05, max_delay=2.0, jit
 
 
 class PersistentStore:
-    """A store whose transient failures are tried again.
+    """A store whose transient failures are retried.
 
     Args:
         store: The store.

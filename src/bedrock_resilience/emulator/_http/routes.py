@@ -67,17 +67,17 @@ _DESCRIPTIONS: Final = {
 }
 
 MANTLE_PREFIX: Final = "/bedrock-mantle"
-"""Where the emulator serves ``bedrock-mantle``, which has a host of its own at AWS."""
+"""The path of ``bedrock-mantle`` on the emulator; AWS has a separate host for it."""
 
 _MANTLE_HOST: Final = "bedrock-mantle."
 _MANTLE_PATH: Final = "/v1/"  # of OpenAI's APIs; those of bedrock-runtime are below /openai
 
 MANTLE_OPERATIONS: Final = frozenset({Operation.MESSAGES, Operation.CHAT_COMPLETIONS})
-"""What ``bedrock-mantle`` serves, but for OpenAI's Responses."""
+"""The operations of ``bedrock-mantle``, except OpenAI's Responses."""
 
 
 def is_for_mantle(target: str, host: str) -> bool:
-    """Return whether a request is one to ``bedrock-mantle``: by its path, or by the host that the client asked for."""
+    """Return whether a request is to ``bedrock-mantle``, by its path or by the host that the client requested."""
     return target.startswith((f"{MANTLE_PREFIX}/", _MANTLE_PATH)) or host.startswith(_MANTLE_HOST)
 
 

@@ -62,8 +62,8 @@ class PendingReply:
     Attributes:
         reply: What to send.
         arrived: When its request arrived, in seconds of the server's clock.
-        done: Called just before the last byte is sent, or once it is certain that it never will be; may be called
-            more than once.
+        done: Called before the last byte is sent, or once it is certain that it is never sent; may be called more than
+            once.
         lost: Called before ``done`` if the client no longer waits for the reply.
     """
 
@@ -166,7 +166,7 @@ class _Listener(socketserver.ThreadingTCPServer):
 
 
 class _LineReader(io.BufferedReader):
-    """Remembers the last line, because ``http.client.parse_headers`` takes the end of the stream for an empty one."""
+    """Stores the last line, because ``http.client.parse_headers`` reads the end of the stream as an empty line."""
 
     last_line = b""
 

@@ -14,7 +14,7 @@ MakeReply: TypeAlias = Callable[[], Reply]
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault(abc.ABC):
-    """Something that goes wrong with one request; every kind is a frozen value.
+    """A fault of one request; every kind is a frozen value.
 
     Attributes:
         streams_only: Whether it can only affect an event stream; other requests then pass unaffected.

@@ -28,11 +28,11 @@ class FaultTarget:
 
 @dataclass(slots=True)
 class Rule:
-    """A fault and the requests that meet it.
+    """A fault and the requests that have it.
 
     Attributes:
-        fault: What goes wrong.
-        remaining: How many more requests meet it; None for all.
+        fault: The fault of these requests.
+        remaining: How many more requests have it; None for all.
         operation: Only requests of this operation.
         model: Only requests whose model id contains this.
         containing: Only requests whose body contains this text.

@@ -248,7 +248,7 @@ def _input_schema(tool: JsonObject, index: int) -> object:
     properties = next((_BUILT_IN[prefix] for prefix in _BUILT_IN if kind.startswith(prefix)), None)
     if properties is None:
         # Tools that Anthropic's servers run, such as web search, are not available on Bedrock (Anthropic, "Claude in
-        # Amazon Bedrock"). The words are those of the Messages API for any type that it does not know.
+        # Amazon Bedrock"). The words are those of the Messages API for an unknown type.
         raise invalid(f"tools.{index}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
     return {"type": "object", "properties": properties, "required": list(properties)}
 

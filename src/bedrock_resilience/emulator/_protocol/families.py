@@ -60,4 +60,4 @@ def read_invoke_body(model_id: str, body: JsonObject) -> Form | VectorResponse:
         if field in body:
             return read(body)
     known = ", ".join(field for field, _ in _BY_FIELD)
-    raise invalid(f"The emulator does not know the form of {model_id}; accepted: a body with one of {known}")
+    raise invalid(f"The emulator has no form for {model_id}; accepted: a body with one of {known}")

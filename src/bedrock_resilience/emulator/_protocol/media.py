@@ -1,9 +1,9 @@
 """Limits of Converse for images and documents in a message.
 
-The service model of Converse (``Message.content``, ``DocumentBlock.name``) documents them. For the name of a document
-the words are those that users quote (https://github.com/simonw/llm-bedrock/issues/8); it takes an underscore and no
-whitespace but the space (https://github.com/aws-samples/generative-ai-use-cases/issues/1671). For the other limits no
-quotation was found: the words are the emulator's.
+The service model of Converse (``Message.content``, ``DocumentBlock.name``) documents them. For the name of a document,
+the words are those that users quote (https://github.com/simonw/llm-bedrock/issues/8). The name may have an underscore.
+Of whitespace, it may have only the space (https://github.com/aws-samples/generative-ai-use-cases/issues/1671). For the
+other limits no quotation was found: the words are the emulator's.
 """
 
 from __future__ import annotations

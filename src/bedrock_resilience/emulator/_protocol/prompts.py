@@ -14,7 +14,7 @@ _REFUSED: Final = ("additionalModelRequestFields", "inferenceConfig", "system", 
 
 
 def prompt_request(request: JsonObject) -> JsonObject:
-    """The request that a prompt makes of its variables. The emulator knows no prompt: it says the variables.
+    """The request that a prompt makes of its variables. The emulator stores no prompts: it sends the variables as text.
 
     Further messages follow, as the documentation says.
 

@@ -233,7 +233,7 @@ def _client(setup: ClientSetup, emulator: BedrockEmulator) -> Any:  # noqa: ANN4
         endpoint_url=_unused_url() if setup is ClientSetup.UNREACHABLE else emulator.endpoint_url,
         read_timeout=_SHORT_READ_TIMEOUT_SECONDS if short else _READ_TIMEOUT_SECONDS,
         session=_session_without_credentials() if without else None,
-        # Not from the environment: boto3 sends no bearer token over HTTP, and no proxy is wanted here.
+        # Not from the environment: boto3 sends no bearer token over HTTP, and the requests must not use a proxy.
         signature_version="v4",
         proxies={},
         **({} if without else keys),

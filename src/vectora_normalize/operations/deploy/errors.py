@@ -1,4 +1,4 @@
-"""Errors of AWS and boto3 as one line each, with what to do about them."""
+"""Errors of AWS and boto3 as one line each, with the remedy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DeployError(Exception):
     """A deployment, or the smoke test at its end, failed.
 
     Args:
-        message: One line: the failure, and what to do about it.
+        message: One line: the failure and the remedy.
         log: The last lines of the function's log; empty if there is none.
     """
 
@@ -42,7 +42,7 @@ class DeployError(Exception):
 def wrap_aws_errors(doing: str) -> Generator[None]:
     """Raise the exceptions of AWS and boto3 as ``DeployError``.
 
-    The caller handles the error codes that it knows inside the block.
+    The caller handles the error codes that it expects inside the block.
 
     Args:
         doing: The action, such as ``updating the function x``; the message begins with it.

@@ -119,8 +119,8 @@ class Function:
         Raises:
             DeployError: It takes too long, or an update failed.
         """
-        # Not botocore's waiters: they sleep by the machine's clock, where time is handed in here; they check one of the
-        # two fields each; and none accepts a function that is Inactive.
+        # Not botocore's waiters: they use the machine's clock instead of the one that is passed in, they check one of
+        # the two fields each, and none accepts a function that is Inactive.
         until = self._clock.monotonic() + self._max_wait
         while (state := self.describe(version)).busy:
             if self._clock.monotonic() >= until:
@@ -182,7 +182,7 @@ class Function:
     def released(self, alias: str) -> list[int]:
         """Return the versions that an alias has named, the newest first; empty if there is no such alias.
 
-        The first is the one that it names. The others stand in its description, if ``move_alias`` writes them.
+        The first is the one that it names. The others are in its description, as ``move_alias`` writes them.
 
         Raises:
             DeployError: Lambda could not be reached, or refused it.
@@ -302,7 +302,7 @@ class Function:
 
 
 class _UpdateInProgressError(Exception):
-    """Another update of the function is under way."""
+    """Another update of the function is in progress."""
 
 
 class _MissingAliasError(Exception):
@@ -314,7 +314,7 @@ class _MissingSettingsError(Exception):
 
 
 class _ConcurrencyLimitError(Exception):
-    """No more invocations are allowed at the moment."""
+    """No further invocation is allowed until another one ends."""
 
 
 def _qualifier(version: int | None) -> dict[str, str]:

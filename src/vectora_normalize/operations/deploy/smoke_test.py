@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _KEYS: Final = ("client_id", "items_ingested", "items_normalized", "execution_time_seconds")
 _OK: Final = 200
-_CAUSES: Final = {400: "the event or the configuration is wrong", 409: "another run of the client is under way"}
+_CAUSES: Final = {400: "the event or the configuration is wrong", 409: "another run of the client is in progress"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class SmokeTestResult:
 
     @property
     def note(self) -> str | None:
-        """A limitation of the test that a person should know about; None if there is none."""
+        """A limitation of the test that its reader must consider; None if there is none."""
         if self.items_ingested == 0:
             return "no item was in the window, so no request was sent to Bedrock; an event with more days tests more"
         if self.items_normalized < self.items_ingested:

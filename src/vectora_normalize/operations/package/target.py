@@ -22,7 +22,7 @@ _ARCHITECTURES: Final = {"x86_64": "x86_64", "aarch64": "arm64"}  # in the tags 
 
 
 class PackagingError(Exception):
-    """A package could not be built or read; the message is one line, with what to do about it."""
+    """A package could not be built or read; the message is one line, with the remedy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,9 @@ class LogLine:
 def parse_lines(content: bytes) -> Iterator[LogLine]:
     """Yield the lines of a file, whatever its format.
 
-    Formats: plain lines; JSON lines, with or without the prefix of ``aws logs tail``; the JSON of
-    ``aws logs filter-log-events``, ``get-log-events`` and ``get-query-results``; the JSON and CSV exports of the
-    console; the gzip files that an export task or a subscription writes to S3; run reports, one or a list of them.
+    Formats: plain lines, and JSON lines, with or without the prefix of ``aws logs tail``. The JSON of ``aws logs
+        filter-log-events``, ``get-log-events`` and ``get-query-results``. The JSON and CSV exports of the console. The
+        gzip files that an export task or a subscription writes to S3. Run reports, one or a list of them.
     """
     text = _decoded(_unpacked(content))
     value = _json(text)

@@ -137,7 +137,7 @@ class Catalog(msgspec.Struct, frozen=True):
         bouquets: Bouquet id to source keys; clients enable bouquets.
         source_faults: Source key to the faults of its entry; a run that selects the source fails with them.
         bouquet_faults: The same for bouquets.
-        warnings: The faults of entries that nobody can select, because they have no name.
+        warnings: The faults of entries that no client can select, because they have no name.
         unsupported: Paths of the values that this project does not read.
     """
 

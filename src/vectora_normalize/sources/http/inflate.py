@@ -1,7 +1,7 @@
 """Decompression with a limit on the output.
 
 A few hundred kilobytes of gzip can expand to gigabytes. The output is produced in pieces and stops at the first byte
-beyond the limit, so the cost of a decompression bomb is bounded by the limit.
+beyond the limit, so the limit bounds the cost of a decompression bomb.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def _rules(records: list[tuple[str, str]]) -> RobotsRules:
 
 
 def _matches(pattern: str, path: str) -> bool:
-    """Return whether a path begins with a pattern; ``*`` stands for any text, ``$`` at its end for the path's end."""
+    """Return whether a path begins with a pattern; ``*`` matches any text, ``$`` at its end the path's end."""
     anchored = pattern.endswith("$")
     first, *others = pattern.removesuffix("$").split("*")
     if not path.startswith(first):

@@ -1,7 +1,7 @@
 """Article pages to their text, description and date.
 
-The page is rewritten first, as every document is, so that the extraction gets a balanced and shallow tree of limited
-size. trafilatura finds the text; the date and the description are what the page declares.
+Like every document, the page is rewritten first, so that the extraction gets a balanced and shallow tree of limited
+size. trafilatura finds the text. The page declares the date and the description.
 """
 
 from __future__ import annotations

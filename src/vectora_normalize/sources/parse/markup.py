@@ -5,8 +5,8 @@ none of them gets the original document: it is tokenized here, and the document 
 small, balanced and shallow.
 
 Why the time is linear: possessive quantifiers do not backtrack, and after a tag that has no end the search continues at
-its next ``<``. Such attempts cannot overlap often: each is outside of quotes, inside single or inside double quotes; a
-quote moves no two of them into the same state, and a ``<`` ends the one outside of quotes; so at most three overlap.
+its next ``<``. At most three such attempts overlap: each is outside of quotes, inside single or inside double quotes. A
+quote moves no two of them into the same state, and a ``<`` ends the one outside of quotes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Markup to the text that a reader sees: no tags, no invisible characters, no bidirectional controls.
+"""Converts markup to visible text: no tags, no invisible characters, no bidirectional controls.
 
-The text goes to the model and into the content hash. So it must not depend on the formatting of a source, and a reader
-must be able to see all of it: with invisible characters a text can say one thing to people and another to a model.
+The text goes to the model and into the content hash. It must not depend on the formatting of a source, and all of it
+must be visible: with invisible characters, a text can state one thing to people and another to a model.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def test_join_begins_at_once(setup: Setup, caplog: pytest.LogCaptureFixture) -> 
     setup.first.acquire()
     with caplog.at_level(logging.INFO):
         assert setup.acquire(OnConcurrentRun.JOIN) == "first"
-    assert "the run first is under way until 2026-11-21 06:31:00+00:00: sharing its work" in caplog.text
+    assert "the run first is in progress until 2026-11-21 06:31:00+00:00: sharing its work" in caplog.text
     assert setup.clock.slept == []
 
 
@@ -65,8 +65,8 @@ def test_refuse_is_a_409_that_names_the_run_and_its_end(setup: Setup) -> None:
     assert caught.value.error_type is ErrorType.CONCURRENT_RUN
     assert caught.value.error_type.status == 409
     assert str(caught.value) == (
-        "client_id: got 'small', for which the run first is under way until 2026-11-21T06:31:00Z at the latest; "
-        "accepted: a client without a run under way, or ON_CONCURRENT_RUN=join"
+        "client_id: got 'small', for which the run first is in progress until 2026-11-21T06:31:00Z at the latest; "
+        "accepted: a client without a run in progress, or ON_CONCURRENT_RUN=join"
     )
 
 
@@ -78,7 +78,7 @@ def test_wait_begins_when_the_other_run_is_over(setup: Setup) -> None:
 
 def test_wait_ends_at_the_deadline(setup: Setup) -> None:
     setup.first.acquire()
-    with pytest.raises(RunRefusedError, match="is under way"):
+    with pytest.raises(RunRefusedError, match="is in progress"):
         setup.acquire(OnConcurrentRun.WAIT, Deadline(setup.clock.now + 40, attempt=20))
     assert sum(setup.clock.slept) == 18
 

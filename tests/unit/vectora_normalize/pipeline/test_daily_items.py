@@ -176,4 +176,4 @@ def test_an_object_that_cannot_be_removed_is_added_once_by_each_worker(
     setup.worker().stage(DAY, rows("a"), "1")
     assert setup.worker().compact() == 1
     assert setup.listed() == {"a"}
-    assert "so it will be added again" in caplog.text
+    assert "so the next compaction adds it again" in caplog.text

@@ -401,7 +401,7 @@ def test_a_programming_error_is_raised_after_storing(system: System) -> None:
     rows = system.load(REPORT)["items"]
     assert [row["fault"] for row in rows] == [None, "unknown", None]
     # Not its URL, which may contain a secret.
-    assert f"raised while normalising {rows[1]['item_id']}" in caught.value.__notes__
+    assert f"raised while normalizing {rows[1]['item_id']}" in caught.value.__notes__
 
 
 def test_an_error_of_the_sdk_is_not_a_programming_error(system: System) -> None:

@@ -38,7 +38,7 @@ class ClientCall:
 
     @property
     def path(self) -> str:
-        """The URL of InvokeModel, for clients that know no service."""
+        """The URL of InvokeModel, for clients without a service model."""
         return f"{self.url}/model/{MODEL_ID}/invoke{'-with-response-stream' if self.stream else ''}"
 
     @property

@@ -82,7 +82,7 @@ def test_each_family_streams_the_same_text_and_ends_with_metrics(
 @pytest.mark.parametrize(
     ("model", "body", "message"),
     [
-        ("some.model", {"text": "Hello."}, "The emulator does not know the form of some.model; accepted: a body with"),
+        ("some.model", {"text": "Hello."}, "The emulator has no form for some.model; accepted: a body with"),
         ("meta.llama3-8b-instruct-v1:0", {}, "Malformed input request: #: required key [prompt] not found, please"),
         ("amazon.titan-text-lite-v1", {"inputText": "a", "x": 1}, "Malformed input request: #: extraneous key [x] is"),
         ("cohere.command-r-v1:0", {}, "Malformed input request: #: required key [message] not found, please"),

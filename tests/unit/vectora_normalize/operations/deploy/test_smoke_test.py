@@ -34,7 +34,7 @@ def test_an_accepted_answer_may_have_a_note(ingested: int, normalized: int, note
     ("kind", "message"),
     [
         (ErrorType.UNKNOWN_CLIENT, "because the event or the configuration is wrong: 400 UnknownClient: why"),
-        (ErrorType.CONCURRENT_RUN, "because another run of the client is under way: 409 ConcurrentRun: why"),
+        (ErrorType.CONCURRENT_RUN, "because another run of the client is in progress: 409 ConcurrentRun: why"),
         (ErrorType.BEDROCK_REFUSED, "because sources or Bedrock failed: 502 BedrockRefused: why"),
     ],
 )
