@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -66,6 +67,7 @@ def draw(folder: Path = FOLDER) -> list[Path]:
     return [*drawn, *_draw_badges(folder)]
 
 
+@functools.cache
 def incident_in_numbers() -> str:
     """What the caption of the incident's picture says on the pages."""
     alone, paced = simulate(INCIDENT), simulate(INCIDENT, pacer=AdaptivePacer)
