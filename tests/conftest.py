@@ -1,4 +1,4 @@
-"""For every test: a clean environment, no network beyond loopback, reproducible examples.
+"""For every test: a clean environment that it leaves as it was, no network beyond loopback, reproducible examples.
 
 Tests that are marked ``nightly`` run only with the option ``--nightly``: see ``tests/README.md``.
 """
@@ -60,6 +60,21 @@ def pytest_configure() -> None:
     # A shell starts background jobs with SIGINT ignored; tests that send it, and the processes they start, need it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def restore_the_environment() -> Iterator[None]:
+    """Fail a test that changed the environment of those after it: ``monkeypatch`` undoes last what it set last."""
+    before = dict(os.environ)
+    yield
+    changed = {name for name, value in {**before, **os.environ}.items() if before.get(name) != os.environ.get(name)}
+    changed |= before.keys() - os.environ.keys()
+    changed -= {"AWS_DATA_PATH", "PYTEST_CURRENT_TEST"}  # the import of awscli sets the first, and needs it later
+    if changed:
+        for name in changed:
+            os.environ.pop(name, None)
+        os.environ.update({name: before[name] for name in changed & before.keys()})
+        pytest.fail(f"the test left the environment changed: {', '.join(sorted(changed))}")
 
 
 @pytest.fixture(autouse=True)

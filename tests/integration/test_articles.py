@@ -37,6 +37,16 @@ def report(folder: Path) -> dict[str, Any]:
     return run(folder, "first")
 
 
+def test_a_dry_run_fetches_the_articles_and_leaves_none(tmp_path: Path) -> None:
+    write_newsroom(tmp_path, NOW.date())
+    job = Job(local=tmp_path, out=tmp_path / "out", dry_run=True)
+    outcome = run_job(job, {}, now=NOW, request_id="dry")
+    assert outcome.summary is not None
+    assert outcome.summary.items_ingested == 67
+    assert sum(source["articles"]["fetched"] for source in outcome.summary.report["sources"]) > 0
+    assert [path.name for path in (tmp_path / "out").rglob("*.json")] == ["run-dry.json"]
+
+
 def test_every_entry_is_found_and_most_are_kept(report: dict[str, Any]) -> None:
     counts = {source["source_key"]: source["counts"] for source in report["sources"]}
     assert {key: of_source["entries"] for key, of_source in counts.items()} == ENTRIES

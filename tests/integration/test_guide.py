@@ -24,13 +24,17 @@ from typer.main import get_command
 from bedrock_resilience.emulator import BedrockEmulator
 from support.environment import MACHINE_ENVIRONMENT, clean
 from support.lambda_service import Ran, lambda_service
+from support.move_tasks import attributes, sqs_service
 from support.packaged import PYTHON, unpacked
 from support.pages import ROOT, blocks
 from support.runtime import Function
 from support.s3 import REGION, make_bucket, s3_client
+from support.sqs import record_of
 from vectora_normalize.cli.app import app
+from vectora_normalize.items import RawItem, hash_content
 from vectora_normalize.local.sources import SourceServer
 from vectora_normalize.operations.package.archive import write_archive
+from vectora_normalize.pipeline.messages import ItemMessage
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -112,7 +116,7 @@ class Cloud:
 
     def __init__(self, url: str, emulator: BedrockEmulator, folder: Path) -> None:
         self.url = url
-        self.lambda_url = ""
+        self.lambda_url = self.sqs_url = ""
         self._emulator = emulator
         self._folder = folder
         self._functions: dict[str, Function] = {}
@@ -143,7 +147,55 @@ class Cloud:
         for function in self._functions.values():
             function.__exit__()
 
-    def _start(self, name: str) -> Function:
+    def dead_letter(self) -> str:
+        """Put an item into the dead-letter queue of the workers, as one of them would; return its body."""
+        today = dt.datetime.now(dt.UTC)  # noqa: TID251 - as above
+        content = "Depot risperidone was approved. It is given once a month."
+        item = RawItem(
+            source_key=EVENT["sources"][0],
+            source_type="press",
+            title="Depot risperidone was approved",
+            url="https://press.example/approved",
+            published_at=today.date(),
+            language="en",
+            content=content,
+            content_hash=hash_content(content),
+        )
+        body = ItemMessage(
+            client_id="lai_weekly", day=today.date(), ingested_at=today, run_id="dispatched", item=item
+        ).to_json()
+        with contextlib.closing(self._client("sqs")) as sqs:
+            dead = sqs.create_queue(QueueName="vectora-inbox-normalize-dev-dead")["QueueUrl"]
+            arn = attributes(sqs, dead, "QueueArn")["QueueArn"]
+            policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 8})
+            sqs.create_queue(QueueName="vectora-inbox-normalize-dev", Attributes={"RedrivePolicy": policy})
+            reason = {"StringValue": "access_denied", "DataType": "String"}
+            sqs.send_message(QueueUrl=dead, MessageBody=body, MessageAttributes={"reason": reason})
+        return body
+
+    def replayed(self) -> dict[str, Any]:
+        """The message that is in the queue again, as Lambda gives it to a worker."""
+        with contextlib.closing(self._client("sqs")) as sqs:
+            url = sqs.get_queue_url(QueueName="vectora-inbox-normalize-dev")["QueueUrl"]
+            (message,) = sqs.receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
+        return record_of(message)
+
+    def work(self, name: str, record: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the worker answers
+        """What the deployed code answers as a worker."""
+        with self._start(name, handler="worker.lambda_handler") as worker:
+            return worker.invoke_raw(json.dumps({"Records": [record]}).encode()).answer
+
+    def items(self) -> list[dict[str, Any]]:
+        """The items in the data bucket."""
+        with s3_client(self.url) as s3:
+            listed = s3.list_objects_v2(Bucket="vectora-inbox-data-dev", Prefix="normalized/lai_weekly/")["Contents"]
+            (key,) = [entry["Key"] for entry in listed if entry["Key"].endswith("/items.json")]
+            found: list[dict[str, Any]] = json.loads(
+                s3.get_object(Bucket="vectora-inbox-data-dev", Key=key)["Body"].read()
+            )
+        return found
+
+    def _start(self, name: str, handler: str | None = None) -> Function:
         with contextlib.closing(self._client("lambda")) as client:
             configuration = client.get_function_configuration(FunctionName=name)
         with s3_client(self.url) as s3:
@@ -160,7 +212,7 @@ class Cloud:
         return Function(
             self._folder / name,
             {key: str(value) for key, value in environ.items()},
-            handler=configuration["Handler"],
+            handler=handler or configuration["Handler"],
             timeout=float(configuration["Timeout"]),
             name=name,
         )
@@ -183,7 +235,7 @@ def shell(script: str, folder: Path, **variables: str) -> subprocess.CompletedPr
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=280,
+        timeout=400,
     )
 
 
@@ -211,8 +263,10 @@ def cloud(tmp_path: Path) -> Generator[Cloud]:
         BedrockEmulator() as emulator,
         contextlib.closing(Cloud(url, emulator, tmp_path / "functions")) as cloud,
         lambda_service(url, cloud.run) as service,
+        contextlib.closing(cloud._client("sqs")) as sqs,
+        sqs_service(url, sqs) as sqs_url,
     ):
-        cloud.lambda_url = service.url
+        cloud.lambda_url, cloud.sqs_url = service.url, sqs_url
         yield cloud
 
 
@@ -241,10 +295,10 @@ def clone(tmp_path: Path) -> Generator[Path]:
         yield folder
 
 
-# It takes a minute: two packages from the index, and some twenty processes of the AWS command line. In the gate the
+# It takes minutes: two packages from the index, and some thirty processes of the AWS command line. In the gate the
 # test above checks the commands; the tests of the deployment, the templates and the runtime run what they start.
 @pytest.mark.nightly
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 @pytest.mark.packaging
 @pytest.mark.skipif(sys.platform != "linux", reason="a package is for Linux, and runs there alone")
 def test_the_commands_of_the_guides_deploy_and_run_the_function(
@@ -253,7 +307,9 @@ def test_the_commands_of_the_guides_deploy_and_run_the_function(
     lines = [line for page in GUIDES for line in commands(page, "bash")]
     # As a reader would do: the runtime is the Python of this machine.
     script = "\n".join(lines).replace("PYTHON_VERSION=3.12", f"PYTHON_VERSION={PYTHON}")
-    ran = shell(script, clone, AWS_ENDPOINT_URL=cloud.url, AWS_ENDPOINT_URL_LAMBDA=cloud.lambda_url)
+    dead = cloud.dead_letter()
+    urls = {"AWS_ENDPOINT_URL_LAMBDA": cloud.lambda_url, "AWS_ENDPOINT_URL_SQS": cloud.sqs_url}
+    ran = shell(script, clone, AWS_ENDPOINT_URL=cloud.url, **urls)
     assert ran.returncode == 0, ran.stdout
     assert re.search(r"^answer 200: 4 of 4 items normalized in [\d.]+ s$", ran.stdout, re.MULTILINE), ran.stdout
     answer = json.loads((clone / "answer.json").read_text("utf-8"))
@@ -262,6 +318,11 @@ def test_the_commands_of_the_guides_deploy_and_run_the_function(
     assert answer["body"] == {"client_id": "lai_weekly", "items_ingested": 4, "items_normalized": 4}
     assert "/items.json" in ran.stdout
     assert ran.stdout.count("\nwithin the limits\n") == 2  # out of the log, and out of the run reports
+    assert '"StringValue": "access_denied"' in ran.stdout
+    record = cloud.replayed()
+    assert record["body"] == dead
+    assert cloud.work("vectora-inbox-ingest-normalize-dev", record) == {"batchItemFailures": []}
+    assert "https://press.example/approved" in {item["url"] for item in cloud.items()}
     built = (clone / "build" / "ingest-normalize.zip").read_bytes()
     assert built == (unpacked(tmp_path_factory).parent / "package.zip").read_bytes()  # built twice, the same bytes
 

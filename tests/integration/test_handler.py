@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -387,13 +388,14 @@ class TestWhatIsCounted:
         # Function and emulator share a clock that stands still while they work: a slow machine changes nothing.
         clock = FakeClock()
         with (
+            contextlib.ExitStack() as stack,
             BedrockEmulator(quota=Quota(requests_per_minute=100, burst=10), clock=clock) as emulator,
             deployed(aws_url, emulator) as deployment,
-            function_process(deployment),
         ):
-            monkeypatch.setenv("BEDROCK_PACING", "quota")
-            monkeypatch.setenv("BEDROCK_REQUESTS_PER_MINUTE", "100")
-            monkeypatch.setenv("MAX_BEDROCK_WORKERS", "1")
+            deployment.environ.update(
+                BEDROCK_PACING="quota", BEDROCK_REQUESTS_PER_MINUTE="100", MAX_BEDROCK_WORKERS="1"
+            )
+            stack.enter_context(function_process(deployment))
             monkeypatch.setattr("vectora_normalize.handler.aws_dependencies", on_clock(clock))
             answer = lambda_handler(event(sources=[NORDLAI]), SimpleNamespace(aws_request_id="paced"))
             numbers = deployment.report("paced")["bedrock"]

@@ -6,7 +6,7 @@ import datetime as dt
 
 from support.hostileserver import HostileServer, gzipped, http, redirect
 from vectora_normalize.sources.collect import Counts, Window, ingest
-from vectora_normalize.sources.config.catalog import ContentFilters, Source
+from vectora_normalize.sources.config.catalog import ContentEnrichment, ContentFilters, Source
 from vectora_normalize.sources.errors import FetchErrorKind
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.fetch import Fetcher
@@ -79,3 +79,31 @@ def test_each_source_is_read_or_fails_alone() -> None:
     assert all(report.counts.balanced for report in ingested.sources)
     assert "hunter2" not in repr(ingested)
     assert not ingested.all_failed
+
+
+def test_an_article_that_is_a_pdf_is_counted_with_its_reason_and_its_item_is_kept() -> None:
+    pdf = b"%PDF-1.7\n" + b"binary " * 100
+    item = (
+        "<item><title>Half-year report {n}</title><link>/{n}.pdf</link><pubDate>20 Nov 2026</pubDate>"
+        "<description>The half-year report {n} is here.</description></item>"
+    )
+    with HostileServer() as server:
+        server.responses.update(
+            {
+                "/feed": http(f"<rss><channel>{item.format(n=1)}{item.format(n=2)}</channel></rss>".encode()),
+                "/1.pdf": http(pdf, "Content-Type: application/pdf"),
+                "/2.pdf": http(pdf, "Content-Type: application/octet-stream"),
+            }
+        )
+        enrichment = ContentEnrichment.FULL_ARTICLE
+        url = f"{server.url}/feed"
+        source = Source(source_key="reports", ingestion_mode="rss", rss_url=url, content_enrichment=enrichment)
+        fetcher = Fetcher(FetchLimits(), addresses=AddressPolicy(allowed=("127.0.0.1/32",), ports=None))
+        ingested = ingest([source], Window.last_days(TODAY, 7), ContentFilters(min_word_count=3), fetcher)
+    assert [item.content for item in ingested.items] == [
+        f"Half-year report {n}. The half-year report {n} is here." for n in (1, 2)
+    ]
+    (report,) = ingested.sources
+    assert (report.articles.wanted, report.articles.failed) == (2, 2)
+    assert report.articles.failures == {"unsupported_media_type": 2}
+    assert [example["title"] for example in report.articles.examples] == ["Half-year report 1", "Half-year report 2"]

@@ -191,7 +191,7 @@ class _Run:
         deadline = self.invocation.deadline
         filters = plan.client.content_filters
         until = deadline.at if deadline else None
-        cache = ArticleCache(self.counted[1], self.invocation.now)
+        cache = ArticleCache(self.counted[1], self.invocation.now, read_only=self.request.dry_run)
         return ingest(plan.sources, plan.window, filters, self.dependencies.fetcher, until=until, cache=cache)
 
     def _store_raw(self, ingested: IngestResult) -> None:

@@ -53,11 +53,13 @@ class ArticleCache:
     Args:
         store: The data bucket.
         now: The start of the run.
+        read_only: Whether nothing is stored, as in a dry run.
     """
 
-    def __init__(self, store: ObjectStore, now: dt.datetime) -> None:
+    def __init__(self, store: ObjectStore, now: dt.datetime, *, read_only: bool = False) -> None:
         self._store = store
         self._now = now
+        self._read_only = read_only
 
     def get(self, url: str) -> StoredArticle | None:
         """Return the stored article of a URL; None if there is none that can be used.
@@ -77,11 +79,13 @@ class ArticleCache:
         return not stored.validators and 0 <= age < FRESH_HOURS * 3600
 
     def put(self, url: str, page: ArticlePage, validators: Validators) -> None:
-        """Store the article of a URL.
+        """Store the article of a URL, unless the cache is read only.
 
         Raises:
             StoreError: The store could not be written.
         """
+        if self._read_only:
+            return
         stored = StoredArticle(
             url=url, page=page, validators=validators, fetched_at=self._now, extraction=_EXTRACTION_VERSION
         )

@@ -169,6 +169,8 @@ class ArticleFetcher:
         from vectora_normalize.sources.parse.article import parse_article  # noqa: PLC0415 - loaded by the first article
 
         where = redact_url(fetched.url)
+        if fetched.body.lstrip().startswith(b"%PDF-"):  # servers send it as application/octet-stream, too
+            return FetchError(FetchErrorKind.UNSUPPORTED_MEDIA_TYPE, f"{where}: a PDF, and no page")
         try:
             self._check_time(request.url)  # parsing takes a part of a second, and there may be many pages
         except FetchError as error:

@@ -40,6 +40,15 @@ def test_only_articles_without_validators_are_used_without_a_request_and_for_a_d
     assert not fresh(1, Validators(last_modified="Fri, 20 Nov 2026 10:00:00 GMT"))
 
 
+def test_a_cache_that_is_read_only_is_used_and_not_filled(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    cache = ArticleCache(store, NOW, read_only=True)
+    cache.put(URL, PAGE, Validators())
+    assert list(store.list(PREFIX)) == []
+    ArticleCache(store, NOW).put(URL, PAGE, Validators())
+    assert cache.get(URL) is not None
+
+
 def test_what_cannot_be_used_counts_as_absent(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     cache = ArticleCache(store, NOW)
