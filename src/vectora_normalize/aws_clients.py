@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -83,22 +82,12 @@ class TimeoutClientPool:
                 client.close()
 
 
-def preload_sdk() -> None:
-    """Import boto3.
-
-    A function does so when it is loaded, before there is an event: Lambda may start an instance ahead of its first
-    event, and does not count the start in the function's timeout.
-    """
-    with gc_paused():
-        importlib.import_module("boto3.session")
-
-
 @contextlib.contextmanager
 def gc_paused() -> Generator[None]:
     """Pause the garbage collector, and exclude all objects made in the block from later collections.
 
-    botocore's description of S3 consists of some 100,000 objects, which stay as long as the process. Python would scan
-    all of them every few thousand objects more, which takes a tenth of a cold start.
+    Modules and botocore's description of S3 consist of some 100,000 objects, which stay as long as the process.
+    Python would scan all of them every few thousand objects more, which takes a tenth of a cold start.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -12,18 +12,23 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from bedrock_resilience.clock import SYSTEM_CLOCK
-from vectora_normalize import contract
-from vectora_normalize.aws_clients import preload_sdk
-from vectora_normalize.operations.monitoring import configure_logging, emit_by_source, emit_metrics
-from vectora_normalize.pipeline import Invocation, run
-from vectora_normalize.pipeline.dependencies import aws_dependencies
-from vectora_normalize.settings import Settings
+from vectora_normalize.aws_clients import gc_paused
+
+with gc_paused():
+    # With boto3, although its clients are made later: Lambda may start an instance ahead of its first event, and does
+    # not count the start in the function's timeout.
+    import boto3.session  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+    from bedrock_resilience.clock import SYSTEM_CLOCK
+    from vectora_normalize import contract
+    from vectora_normalize.operations.monitoring import configure_logging, emit_by_source, emit_metrics
+    from vectora_normalize.pipeline import Invocation, run
+    from vectora_normalize.pipeline.dependencies import aws_dependencies
+    from vectora_normalize.settings import Settings
 
 if TYPE_CHECKING:
     from vectora_normalize.pipeline import RunSummary
 
-preload_sdk()
 _logger = logging.getLogger(__name__)
 
 

@@ -12,19 +12,22 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,  # pyright: ignore[reportUnknownVariableType]  # its handler is untyped
-)
+from vectora_normalize.aws_clients import gc_paused
 
-from vectora_normalize.aws_clients import preload_sdk
-from vectora_normalize.operations.monitoring import configure_logging, emit_by_source, emit_metrics
-from vectora_normalize.pipeline import Invocation
-from vectora_normalize.pipeline.dependencies import aws_dependencies
-from vectora_normalize.pipeline.sqs_batch import ClientConfigCache, QueuedMessage, SqsBatchProcessor
-from vectora_normalize.pipeline.summary import counts_by_source, worker_counts
-from vectora_normalize.settings import Settings
+with gc_paused():
+    import boto3.session  # noqa: F401  # pyright: ignore[reportUnusedImport] - as in the handler
+    from aws_lambda_powertools.utilities.batch import (
+        BatchProcessor,
+        EventType,
+        process_partial_response,  # pyright: ignore[reportUnknownVariableType]  # its handler is untyped
+    )
+
+    from vectora_normalize.operations.monitoring import configure_logging, emit_by_source, emit_metrics
+    from vectora_normalize.pipeline import Invocation
+    from vectora_normalize.pipeline.dependencies import aws_dependencies
+    from vectora_normalize.pipeline.sqs_batch import ClientConfigCache, QueuedMessage, SqsBatchProcessor
+    from vectora_normalize.pipeline.summary import counts_by_source, worker_counts
+    from vectora_normalize.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 
     from vectora_normalize.pipeline.sqs_batch import SqsBatchResult
 
-preload_sdk()
 _logger = logging.getLogger(__name__)
 _client_configs: Final = ClientConfigCache()
 

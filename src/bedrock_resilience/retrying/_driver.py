@@ -128,7 +128,7 @@ def begin(
 
 
 def _checked_info(given: object) -> CallInfo:
-    from bedrock_resilience.retrying._events import CallInfo  # noqa: PLC0415 - a call without listeners needs none
+    from bedrock_resilience.retrying._success_events import CallInfo  # noqa: PLC0415 - a call without listeners needs none
 
     if isinstance(given, CallInfo):
         return given
@@ -138,10 +138,10 @@ def _checked_info(given: object) -> CallInfo:
 def start(settings: CallSettings, call: CallState) -> Attempt | Sleep | Stop:
     """Begin a call: call the listeners with its first events, and return its first step."""
     if settings.listeners:
-        from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - as above
+        from bedrock_resilience.retrying._success_events import CallStarted  # noqa: PLC0415 - as above
 
         call.call_id = urandom(8).hex()
-        emit(settings, events.CallStarted(**_facts(settings, call)))
+        emit(settings, CallStarted(**_facts(settings, call)))
     return emit_step(settings, call, call.begin(settings.clock.monotonic()))
 
 
@@ -376,17 +376,17 @@ def succeed(settings: CallSettings, call: CallState, value: object) -> None:
     """Close a call that succeeded."""
     call.answered(settings.clock.monotonic(), value)
     if settings.listeners:
-        from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - nor does one without listeners
+        from bedrock_resilience.retrying._success_events import CallSucceeded  # noqa: PLC0415 - as above
 
-        emit(settings, events.CallSucceeded(**_facts(settings, call), **_counts(call), answer=value))
+        emit(settings, CallSucceeded(**_facts(settings, call), **_counts(call), answer=value))
 
 
 def opened(settings: CallSettings, call: CallState) -> None:
     """Call the listeners of a call whose stream has begun."""
     if settings.listeners:
-        from bedrock_resilience.retrying import _events as events  # noqa: PLC0415 - as in ``succeed``
+        from bedrock_resilience.retrying._success_events import StreamOpened  # noqa: PLC0415 - as in ``succeed``
 
-        emit(settings, events.StreamOpened(**_facts(settings, call), **_counts(call)))
+        emit(settings, StreamOpened(**_facts(settings, call), **_counts(call)))
 
 
 def cancel(settings: CallSettings, call: CallState, error: BaseException) -> None:

@@ -10,64 +10,34 @@ logger ``bedrock_resilience`` logs an exception that it raises; the exception do
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason  # noqa: TC001 - get_type_hints() reads the types of the fields
-from bedrock_resilience.pacing._status import PacerStatus  # noqa: TC001 - as above
-from bedrock_resilience.quotas._usage import TokenUsage  # noqa: TC001 - as above
+from bedrock_resilience.retrying._success_events import (
+    CallEvent,
+    CallInfo,
+    CallStarted,
+    CallSucceeded,
+    CountedEvent,
+    StreamOpened,
+)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallInfo:
-    """The operation, the model and the Region of a call, as its events state them.
-
-    ``Retrier(info=...)`` takes one. ``BedrockRuntime`` and the protected clients make one from each request.
-
-    Attributes:
-        operation: The operation of Bedrock Runtime, such as ``Converse``; None if unknown.
-        model: The ``modelId`` of the request.
-        region: The AWS Region of the endpoint.
-    """
-
-    operation: str | None = None
-    model: str | None = None
-    region: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEvent:
-    """What every event states: which call it is about, and the numbers of this call so far.
-
-    Attributes:
-        call_id: Identifies the call among all calls of all processes. Two events that differ in it only are equal.
-        operation: The operation of Bedrock Runtime, such as ``Converse``; None if unknown.
-        model: The ``modelId`` of the request; None if unknown.
-        region: The AWS Region of the endpoint; None if unknown.
-        fault: What the last failure means; None if no attempt has failed.
-        backoff_seconds: Seconds slept between the attempts.
-        pacing_seconds: Seconds slept for the pacer.
-        tokens_reserved: Tokens of quota that each request reserves when it starts; 0 if unknown.
-        token_usage: Tokens that the requests reserved and used; None if unknown.
-        pacer: The status of the pacer; None without a pacer, or if the pacer has no status.
-    """
-
-    call_id: str = field(default="", compare=False)
-    operation: str | None = None
-    model: str | None = None
-    region: str | None = None
-    fault: Fault | None = None
-    backoff_seconds: float = 0.0
-    pacing_seconds: float = 0.0
-    tokens_reserved: int = 0
-    token_usage: TokenUsage | None = None
-    pacer: PacerStatus | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallStarted(CallEvent):
-    """A call begins: before its first wait and its first attempt."""
+__all__ = [
+    "AttemptStarting",
+    "CallCancelled",
+    "CallEvent",
+    "CallFailed",
+    "CallInfo",
+    "CallStarted",
+    "CallSucceeded",
+    "Event",
+    "Listener",
+    "PacingWait",
+    "RetryScheduled",
+    "StreamOpened",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,39 +88,7 @@ class PacingWait(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Counted(CallEvent):
-    attempts: int
-    retries: int = 0
-    throttles: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamOpened(_Counted):
-    """The first content of a stream was received. The call ends with the stream.
-
-    Attributes:
-        attempts: Requests sent.
-        retries: Retries decided.
-        throttles: Attempts that were throttled.
-    """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallSucceeded(_Counted):
-    """A call succeeded.
-
-    Attributes:
-        attempts: Requests sent.
-        retries: Retries decided.
-        throttles: Attempts that were throttled.
-        answer: What the function returned, or the last event of a stream.
-    """
-
-    answer: object
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFailed(_Counted):
+class CallFailed(CountedEvent):
     """A call failed for good.
 
     Attributes:
@@ -166,7 +104,7 @@ class CallFailed(_Counted):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallCancelled(_Counted):
+class CallCancelled(CountedEvent):
     """A call was ended from outside: by Ctrl-C, a cancellation, or an exception of one of its parts, such as a pacer.
 
     Attributes:

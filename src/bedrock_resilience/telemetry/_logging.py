@@ -6,11 +6,11 @@ import logging
 from typing import TYPE_CHECKING, ClassVar
 
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.retrying._events import CallFailed, RetryScheduled
 from bedrock_resilience.retrying._faults import error_code, message_of
+from bedrock_resilience.retrying._success_events import CallStarted, CallSucceeded
 
 if TYPE_CHECKING:
-    from bedrock_resilience.retrying._events import Event
+    from bedrock_resilience.retrying._events import CallFailed, Event
 
 
 class LoggingListener:
@@ -40,6 +40,10 @@ class LoggingListener:
 
     def __call__(self, event: Event) -> None:
         """Log this event, if it is a retry or a failed call."""
+        if isinstance(event, CallStarted | CallSucceeded):
+            return
+        from bedrock_resilience.retrying._events import CallFailed, RetryScheduled  # noqa: PLC0415 - calls that succeed need neither
+
         if isinstance(event, RetryScheduled):
             name = _name(event.fault, event.error)
             self._logger.warning(self.retry_format, name, event.attempt, event.max_attempts, event.delay)

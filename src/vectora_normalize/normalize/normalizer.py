@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+import msgspec
 
 from bedrock_resilience.bedrock import converse, request_tokens
 from bedrock_resilience.quotas import TokenEstimator, usage_from
@@ -33,8 +34,7 @@ class Normalized(TypedDict):
     origin: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedRequest:
+class PreparedRequest(msgspec.Struct, frozen=True, eq=False):
     """An item with its request.
 
     Args:
@@ -48,8 +48,7 @@ class PreparedRequest:
     key: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Normalizer:
+class Normalizer(msgspec.Struct, frozen=True, kw_only=True):
     """Normalizes one item with one request; has the settings that the items of a run share.
 
     Args:
@@ -71,7 +70,7 @@ class Normalizer:
     run_id: str = ""
     client_for_timeout: Callable[[float], Any] | None = None
     read_timeout: float = 120.0
-    _estimator: TokenEstimator = field(default_factory=TokenEstimator, repr=False)
+    _estimator: TokenEstimator = msgspec.field(default_factory=TokenEstimator)
 
     def prepare(self, item: RawItem) -> PreparedRequest:
         """Return the item with its request and key."""

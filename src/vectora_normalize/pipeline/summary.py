@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from vectora_normalize import contract
 from vectora_normalize.normalize.extraction import item_id
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 _ITEMS: Final = {"succeeded": "ItemsNormalized", "failed": "ItemsFailed", "unstarted": "ItemsUnstarted"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A run that was done, or that failed as a whole for reasons outside of this function (a 502).
 
     Args:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import traceback
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
 
 from vectora_normalize.sources.errors import FetchError, FetchErrorKind, ParseError
 from vectora_normalize.sources.http.fetch import FetchResult
@@ -73,8 +74,7 @@ class ArticleOrigin(StrEnum):
     """From the cache, without a request, or because the request failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedArticle:
+class FetchedArticle(msgspec.Struct, frozen=True):
     """An article that was fetched.
 
     Args:
@@ -86,8 +86,7 @@ class FetchedArticle:
     origin: ArticleOrigin
 
 
-@dataclass(frozen=True, slots=True)
-class ArticleRequest:
+class ArticleRequest(msgspec.Struct, frozen=True):
     """An article to fetch.
 
     Args:
@@ -218,8 +217,7 @@ class ArticleFetcher:
             return self._hosts.setdefault(f"{target.scheme}://{target.authority}", _Host())
 
 
-@dataclass(slots=True)
-class _Host:
+class _Host(msgspec.Struct):
     """The state of one host in a run."""
 
     failures: int = 0
@@ -227,7 +225,7 @@ class _Host:
     rules: RobotsRules | None = None
     next_at: float = 0.0
     """Instant at which the next request may begin, if the host asks for a delay."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def read_rules(self, fetcher: Fetcher, target: RequestTarget, until: float) -> RobotsRules:
         """Return the rules of the robots.txt, which is fetched once in a run."""

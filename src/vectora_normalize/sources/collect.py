@@ -11,7 +11,6 @@ import datetime as dt
 import re
 import traceback
 from collections import Counter
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -93,8 +92,7 @@ class Window(msgspec.Struct, frozen=True):
         return self.from_date <= day <= self.to_date + dt.timedelta(days=self.future_days)
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True):
     """What became of the entries of a source; ``entries`` is the sum of all other counts.
 
     Args:
@@ -124,8 +122,7 @@ class Counts:
         return self.entries == self.kept + dropped
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArticleCounts:
+class ArticleCounts(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the articles behind the entries of a source.
 
     Args:
@@ -143,12 +140,11 @@ class ArticleCounts:
     unchanged: int = 0
     stored: int = 0
     failed: int = 0
-    failures: dict[str, int] = field(default_factory=dict[str, int])
+    failures: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     examples: tuple[dict[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceReport:
+class SourceReport(msgspec.Struct, frozen=True, kw_only=True):
     """The part of the run report for one source.
 
     Args:
@@ -170,21 +166,16 @@ class SourceReport:
     message: str = ""
     problems: tuple[str, ...] = ()
     counts: Counts
-    dropped: dict[str, tuple[dict[str, str], ...]] = field(default_factory=dict[str, "tuple[dict[str, str], ...]"])
+    dropped: dict[str, tuple[dict[str, str], ...]] = msgspec.field(
+        default_factory=dict[str, "tuple[dict[str, str], ...]"]
+    )
     articles: ArticleCounts = ArticleCounts()
     received_bytes: int = 0
     fetch_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON types."""
-        fields = asdict(self)
-        return {
-            **fields,
-            "problems": list(self.problems),
-            "dropped": {reason: list(examples) for reason, examples in self.dropped.items()},
-            "articles": {**fields["articles"], "examples": list(self.articles.examples)},
-            "fetch_seconds": round(self.fetch_seconds, 3),
-        }
+        return {**msgspec.to_builtins(self), "fetch_seconds": round(self.fetch_seconds, 3)}
 
 
 class IngestResult(msgspec.Struct, frozen=True):
@@ -242,8 +233,7 @@ def ingest(
     return IngestResult(tuple(items), reports, (*problems, *item_filter.problems))
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     """An entry that may become an item, and its article.
 
     Args:
@@ -261,8 +251,7 @@ class Draft:
     failure: FetchError | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class SourceResult:
+class SourceResult(msgspec.Struct, kw_only=True):
     """The result of one source, before it is compared with the others.
 
     Args:
@@ -278,12 +267,12 @@ class SourceResult:
     """
 
     source: Source
-    drafts: list[Draft] = field(default_factory=list[Draft])
-    counts: Counter[str] = field(default_factory=Counter[str])
+    drafts: list[Draft] = msgspec.field(default_factory=list[Draft])
+    counts: Counter[str] = msgspec.field(default_factory=Counter[str])
     failure: FetchErrorKind | None = None
     message: str = ""
     problems: tuple[str, ...] = ()
-    dropped: dict[str, list[dict[str, str]]] = field(default_factory=dict[str, "list[dict[str, str]]"])
+    dropped: dict[str, list[dict[str, str]]] = msgspec.field(default_factory=dict[str, "list[dict[str, str]]"])
     received_bytes: int = 0
     fetch_seconds: float = 0.0
 
@@ -460,8 +449,7 @@ def _is_about(title: str, text: str) -> bool:
     return 4 * len(words & set(_TITLE_WORD.findall(text.lower()))) >= len(words)
 
 
-@dataclass(frozen=True, slots=True)
-class _FilterInput:
+class _FilterInput(msgspec.Struct, frozen=True):
     """An item, and the whole text that the filters see.
 
     Args:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
 
 from bedrock_resilience import FullJitter, RetryPolicy
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -31,8 +32,7 @@ below the 10 s that a run reserves for storing.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """An object that was written, and its new version."""
 
     body: bytes

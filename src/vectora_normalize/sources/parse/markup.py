@@ -98,7 +98,6 @@ _TOKENS: Final = {
 }
 _ATTRIBUTE: Final = re.compile(r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++)))?""")
 _MAX_ATTRIBUTES = 50  # of a tag
-_RAW_TEXT_ENDS: Final = {name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in RAW_TEXT_ELEMENTS}
 # Limited in length, because int() refuses long digit strings and html.unescape() does not handle that.
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
 
@@ -118,7 +117,7 @@ def tokenize(source: str, dialect: Dialect) -> Iterator[Token]:
                 token = _start(tag)
                 name = token.name.lower()
                 if dialect is Dialect.HTML and name in RAW_TEXT_ELEMENTS and not token.self_closing:
-                    close = _RAW_TEXT_ENDS[name].search(source, end)
+                    close = re.compile(rf"</{name}\b", re.IGNORECASE).search(source, end)
                     stop = close.start() if close else len(source)
                     token, end = token._replace(kind=TokenKind.RAW_TEXT, text=source[end:stop]), stop
                 yield token

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from vectora_normalize.sources.parse.element_stack import MAX_DEPTH, MAX_ELEMENTS, MAX_TOKENS, ElementStack
 from vectora_normalize.sources.parse.markup import (
@@ -70,8 +71,7 @@ _IMPLIED_ENDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SanitizedHtml:
+class SanitizedHtml(msgspec.Struct, frozen=True):
     """A sanitized page.
 
     Args:
@@ -96,8 +96,7 @@ def sanitize_html(source: str) -> SanitizedHtml:
     return _Sanitizer().sanitize(source)
 
 
-@dataclass(frozen=True, slots=True)
-class SanitizedArticle:
+class SanitizedArticle(msgspec.Struct, frozen=True):
     """A sanitized article page.
 
     Args:
@@ -108,7 +107,7 @@ class SanitizedArticle:
 
     page: SanitizedHtml
     title: str = ""
-    meta: dict[str, str] = field(default_factory=dict[str, str])
+    meta: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 def sanitize_article(source: str) -> SanitizedArticle:

@@ -43,12 +43,13 @@ _READ_MORE: Final = (
     r"|t\u00e9l\u00e9charger(?:\s+(?:le|la|en))?(?:\s+(?:pdf|fichier|communiqu\u00e9|pi\u00e8ce\s+jointe))?"
 )
 _DECORATION: Final = r"[\s.\u2026\u00bb\u203a>\u2192\u2190\[\]()&|:-]*"
-_IS_READ_MORE: Final = re.compile(rf"{_DECORATION}(?:{_READ_MORE}){_DECORATION}", re.IGNORECASE)
+# Compiled (and cached by ``re``) where they are used, because few texts need the first two: each takes some ms.
+_IS_READ_MORE: Final = rf"{_DECORATION}(?:{_READ_MORE}){_DECORATION}"
 _MAX_READ_MORE_LENGTH = 60  # characters
-_CALL_TO_ACTION: Final = re.compile(rf"{_DECORATION}(?:{_READ_MORE}|download)\b", re.IGNORECASE)
+_CALL_TO_ACTION: Final = rf"{_DECORATION}(?:{_READ_MORE}|download)\b"
 _MAX_CALL_TO_ACTION_LENGTH = 100  # characters
 # At the end of a text, after the end of a sentence, an ellipsis or a bracket.
-_TRAILING_READ_MORE: Final = re.compile(rf"(?<=[.!?\u2026\])])\s*(?:{_READ_MORE}){_DECORATION}\Z", re.IGNORECASE)
+_TRAILING_READ_MORE: Final = rf"(?<=[.!?\u2026\])])\s*(?:{_READ_MORE}){_DECORATION}\Z"
 
 
 def clean_markup(source: str, max_length: int, *, is_left_out: Callable[[str], bool] | None = None) -> str:
@@ -112,19 +113,21 @@ def count_words(text: str) -> int:
 
 def is_read_more(text: str) -> bool:
     """Return whether a text only says "Read more", or the same in another language."""
-    return len(text) < _MAX_READ_MORE_LENGTH and _IS_READ_MORE.fullmatch(text) is not None
+    return len(text) < _MAX_READ_MORE_LENGTH and re.fullmatch(_IS_READ_MORE, text, re.IGNORECASE) is not None
 
 
 def is_call_to_action(text: str) -> bool:
     """Return whether the text of a link begins like "Read more about it" or "Download the report", and is short."""
     text = text.strip()
-    return len(text) < _MAX_CALL_TO_ACTION_LENGTH and _CALL_TO_ACTION.match(text) is not None
+    if len(text) >= _MAX_CALL_TO_ACTION_LENGTH:
+        return False
+    return re.match(_CALL_TO_ACTION, text, re.IGNORECASE) is not None
 
 
 def without_read_more(text: str) -> str:
     """Return a text without a "Read more" at its end."""
     start = max(0, len(text) - _MAX_READ_MORE_LENGTH)
-    match = _TRAILING_READ_MORE.search(text, start)
+    match = re.compile(_TRAILING_READ_MORE, re.IGNORECASE).search(text, start)
     return text[: match.start()] if match else text
 
 
