@@ -25,7 +25,7 @@ nightly: suite thorough simulation bench conformance clients  ## run all that ta
 suite: $(BIN)/pytest  ## run all tests, those that are marked nightly too
 	$(BIN)/pytest -n auto --nightly
 
-THOROUGH := tests/properties tests/unit/bedrock_resilience/pacing tests/unit/bedrock_resilience/simulation tests/integration/test_interrupts.py
+THOROUGH := tests/properties tests/unit/bedrock_resilience/pacing tests/unit/bedrock_resilience/simulation tests/integration/test_interrupts.py tests/integration/test_emulator_any_request.py
 
 thorough: $(BIN)/pytest  ## run the properties with 2,000 examples each, the simulations with all seeds, 50 rounds of interrupts
 	HYPOTHESIS_PROFILE=thorough INTERRUPT_ROUNDS=50 $(BIN)/pytest -n auto --timeout=3600 $(THOROUGH)

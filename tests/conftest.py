@@ -5,9 +5,12 @@ Tests that are marked ``nightly`` run only with the option ``--nightly``: see ``
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
+import pkgutil
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from support import environment, loopback, sdk_models
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 pytest_plugins = ["pytester", "bedrock_resilience.testing.plugin"]
 
@@ -34,6 +37,29 @@ settings.register_profile(
 settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
 
 
+# To measure coverage doubles or triples the time of a test that runs much Python. These run what other tests cover:
+# with thousands of examples, in whole simulations, or together with much code of other projects. What they alone cover
+# would show as missing.
+_NOT_MEASURED = (
+    "tests/conformance/",
+    "tests/extras/",
+    "tests/integration/test_emulator_any_request.py",
+    "tests/integration/test_infra.py",
+    "tests/integration/test_paid_once",
+    "tests/properties/",
+    "tests/unit/bedrock_resilience/bedrock/test_responses.py::test_no_response_raises_anything_else",
+    "tests/unit/bedrock_resilience/integrations/test_sdks.py",
+    "tests/unit/bedrock_resilience/pacing/test_adaptive.py::TestInTheSimulator",
+    "tests/unit/test_benchmarks",
+    "tests/unit/test_dashboards.py",
+    "tests/unit/test_docs.py",
+    "tests/unit/test_examples.py",
+    "tests/unit/test_infra.py",
+    "tests/unit/test_pictures.py",
+    "tests/unit/test_project.py",
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--nightly``; ``-m`` stays free for the other markers."""
     parser.addoption("--nightly", action="store_true", help="run the tests that are marked nightly too")
@@ -48,6 +74,38 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if nightly:
         config.hook.pytest_deselected(items=nightly)
         items[:] = [item for item in items if item not in set(nightly)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Measure the coverage of what importing the packages runs, but not of pytest's own work, which takes long.
+
+    Measured, collecting the tests takes twice the time, in each worker.
+    """
+    plugin: Any = session.config.pluginmanager.get_plugin("_cov")  # pytest-cov's, with the option --cov
+    if plugin is None or plugin.cov_controller is None or not plugin.cov_controller.started:
+        return (yield)
+    for name in ("bedrock_resilience", "vectora_normalize"):
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            importlib.import_module(module.name)
+    plugin.cov_controller.pause()
+    try:
+        return (yield)
+    finally:
+        plugin.cov_controller.resume()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Measure no coverage in the tests of ``_NOT_MEASURED``."""
+    if item.nodeid.startswith(_NOT_MEASURED):
+        item.add_marker(pytest.mark.no_cover)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector skip what lives as long as the process: to scan it takes half a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure() -> None:

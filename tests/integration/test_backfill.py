@@ -102,8 +102,15 @@ def test_the_items_of_a_day_are_the_same_as_after_a_run(deployment: Deployment, 
     assert collect().output == "lai_weekly has no job to collect\n"
 
 
-def test_the_records_have_requests_without_tools(service: BatchService) -> None:
+def test_a_running_job_is_listed_and_not_collected(service: BatchService) -> None:
     start()
+    shown = collect()
+    assert shown.exit_code == 1
+    assert ": Submitted; 112 total" in shown.output
+    (name,) = [request["jobName"] for request in service.created.values()]
+    assert collect("--job", name).exit_code == 1
+    assert collect("--job", "nobody").exit_code == 2
+    # Its records ask for JSON as text, not for a tool.
     (arn,) = service.created
     for record in service.records(arn):
         assert set(record) == {"recordId", "modelInput"}
@@ -178,16 +185,6 @@ def test_damaged_lines_are_counted_and_the_others_are_used(deployment: Deploymen
     items = deployment.load(ITEMS)
     assert len(items) == 105
     assert sum(item["summary"] == "Fenced." for item in items) == 1
-
-
-def test_a_running_job_is_listed_and_not_collected(service: BatchService) -> None:
-    start()
-    shown = collect()
-    assert shown.exit_code == 1
-    assert ": Submitted; 112 total" in shown.output
-    (name,) = [request["jobName"] for request in service.created.values()]
-    assert collect("--job", name).exit_code == 1
-    assert collect("--job", "nobody").exit_code == 2
 
 
 def test_a_refused_job_is_one_line_and_its_items_are_in_the_next_job(

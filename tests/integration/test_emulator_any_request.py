@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bedrock_resilience.emulator import BedrockEmulator
 from support.bedrock import SONNET, Client, client_of
+from support.nightly import NIGHTLY
 from support.schemas import conforms
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def client() -> Generator[Client]:
         yield made
 
 
-@settings(max_examples=150)
+@settings(max_examples=150 if NIGHTLY else 50)
 @given(request=requests())
 def test_any_valid_request_gets_a_valid_answer(client: Client, request: Json) -> None:
     answer = client.converse(modelId=SONNET, **request)

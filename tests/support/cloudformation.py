@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -47,6 +49,11 @@ cast("Any", _Loader).add_multi_constructor("!", _long_form)
 
 def load(template: Path) -> dict[str, Any]:
     """A template as it is written, with its functions in their long form."""
+    return copy.deepcopy(_parsed(template))
+
+
+@functools.cache  # a second of processor time each, and dozens of tests read the same ones
+def _parsed(template: Path) -> dict[str, Any]:
     parsed: dict[str, Any] = yaml.load(template.read_text("utf-8"), _Loader)  # noqa: S506 - derived from the safe one
     return parsed
 
@@ -56,7 +63,7 @@ def resources(template: Path, **parameters: object) -> dict[str, Any]:
 
     A resource that is referred to becomes ``<name>``, its attributes as ``<name.Attribute>``.
     """
-    parsed = load(template)
+    parsed = _parsed(template)
     declared: Mapping[str, Any] = parsed["Parameters"]
     assert set(parameters) <= set(declared)
     values = {name: parameters.get(name, declaration.get("Default")) for name, declaration in declared.items()}
