@@ -23,7 +23,7 @@ from bedrock_resilience.retrying._policy import RetryPolicy
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
     from typing import ParamSpec, TypeVar
 
     from bedrock_resilience._fault import Fault
@@ -176,8 +176,12 @@ class Retrier(CallSettings):
 
         return iterate(self)
 
-    def __aiter__(self) -> AsyncIterator[AttemptContext]:
-        """Yield the attempts of one call as ``for`` does: ``async for attempt in retrier: with attempt: ...``."""
+    def __aiter__(self) -> AsyncGenerator[AttemptContext]:
+        """Yield the attempts of one call as ``for`` does: ``async for attempt in retrier: with attempt: ...``.
+
+        asyncio closes a loop that ends with ``break`` some time later. ``contextlib.aclosing(aiter(retrier))`` closes
+        it at once.
+        """
         from bedrock_resilience.retrying._iteration import aiterate  # noqa: PLC0415 - as above
 
         return aiterate(self)

@@ -32,8 +32,7 @@ class AttemptTimeout:
         self._clock = clock
         self._seconds = seconds
         self._scope: Any = None
-        self._active = False
-        self._expired = False
+        self._expired = False  # pragma: no mutate - as good as None
 
     def __enter__(self) -> None:
         trio = running_trio()
@@ -57,10 +56,11 @@ class AttemptTimeout:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._scope is not None:
-            if self._scope.__exit__(kind, error, traceback) and self._scope.cancelled_caught:
+            ended = self._scope.__exit__(kind, error, traceback)  # pragma: no mutate - trio reads the exception alone
+            if ended and self._scope.cancelled_caught:
                 raise AttemptTimeoutError(self._seconds) from None
             return
-        self._active = False
+        self._active = False  # pragma: no mutate - as good as None
         self._timer.cancel()
         import asyncio  # noqa: PLC0415 - as above
 

@@ -21,11 +21,21 @@ from bedrock_resilience.retrying._retry_after import retry_after
 from bedrock_resilience.testing import access_denied, bedrock_error, throttling_error, validation_error
 
 URL = "https://bedrock.example"
+TUNNEL, CONNECTED_TUNNEL = SimpleNamespace(_connected=False), SimpleNamespace(_connected=True)
 
 
 def raised_from(error: Exception, cause: BaseException) -> Exception:
     error.__cause__ = cause
     return error
+
+
+def raised_in(module: str, error: Exception, **variables: object) -> Exception:
+    """Raise an error in a function of a module, with these local variables, and return it with its traceback."""
+    namespace: dict[str, Any] = {"__name__": module}
+    exec(f"def work(error, {', '.join(variables)}):\n    raise error", namespace)  # noqa: S102 - a frame is needed
+    with pytest.raises(type(error)) as raised:
+        namespace["work"](error, **variables)
+    return raised.value
 
 
 class FrameworkError(Exception):
@@ -68,6 +78,17 @@ class TestCauses:
             tenacity.Retrying(stop=tenacity.stop_after_attempt(1))(fail)
         raised.value.__cause__ = None
         assert classify(raised.value) is Fault.THROTTLING
+
+    @pytest.mark.parametrize("name", ["original_exception", "original_error"])
+    def test_an_error_that_a_framework_keeps_in_an_attribute(self, name: str) -> None:
+        error = FrameworkError("model call failed")
+        setattr(error, name, throttling_error())
+        assert classify(error) is Fault.THROTTLING
+
+    def test_the_last_attempt_of_another_package_is_not_called(self) -> None:
+        error = FrameworkError()
+        error.last_attempt = SimpleNamespace(exception=throttling_error)  # type: ignore[attr-defined]
+        assert classify(error) is Fault.UNKNOWN
 
 
 class TestGroups:
@@ -138,6 +159,26 @@ class TestTransport:
         assert classify(raised.value) is Fault.CONNECTION_FAILED
         read_timeout = raised_from(botocore.exceptions.ReadTimeoutError(endpoint_url=URL), raised.value)
         assert classify(read_timeout) is Fault.CONNECTION_FAILED
+
+    @pytest.mark.parametrize(
+        ("module", "variables", "fault"),
+        [
+            ("httpcore._sync.http_proxy", {"self": TUNNEL, "connect_request": 1}, Fault.CONNECTION_FAILED),
+            ("httpcore._async.http_proxy", {"self": TUNNEL, "connect_request": 1}, Fault.CONNECTION_FAILED),
+            ("httpcore._sync.http_proxy", {"self": CONNECTED_TUNNEL, "connect_request": 1}, Fault.READ_TIMEOUT),
+            ("httpcore._sync.http_proxy", {"self": TUNNEL}, Fault.READ_TIMEOUT),
+            ("httpcore._sync.connection", {"self": TUNNEL, "connect_request": 1}, Fault.READ_TIMEOUT),
+        ],
+    )
+    def test_a_connect_of_httpcore_that_hangs_was_never_sent(
+        self, module: str, variables: dict[str, object], fault: Fault
+    ) -> None:
+        assert classify(raised_in(module, TimeoutError(), **variables)) is fault
+
+    def test_timeouts_that_are_each_others_cause(self) -> None:
+        one, other = TimeoutError(), TimeoutError()
+        one.__cause__, other.__cause__ = other, one
+        assert classify(one) is Fault.READ_TIMEOUT
 
     @pytest.mark.parametrize(("status", "fault"), [(503, Fault.SERVICE_UNAVAILABLE), (429, Fault.THROTTLING)])
     def test_the_status_of_urllib(self, status: int, fault: Fault) -> None:
@@ -252,6 +293,19 @@ class TestResponsesOfHttpClients:
             Fault.INTERNAL_SERVER
         )
         assert classify(ValueError("':exception-type': 'throttlingException'")) is Fault.UNKNOWN
+
+    def test_an_event_of_a_stream_that_botocore_has_no_model_of(self) -> None:
+        response = {"headers": {":exception-type": "modelStreamErrorException"}}
+        parsed = raised_in("botocore.eventstream", bedrock_error(""), response_dict=response)
+        assert classify(parsed) is Fault.MODEL_STREAM_ERROR
+        others: list[tuple[str, object]] = [
+            ("another.eventstream", response),
+            ("botocore.eventstream", {"headers": {}}),
+            ("botocore.eventstream", None),
+        ]
+        for module, parsed_event in others:
+            error = raised_in(module, bedrock_error(""), response_dict=parsed_event)
+            assert classify(error) is not Fault.MODEL_STREAM_ERROR
 
 
 class TestTransportOfOtherClients:

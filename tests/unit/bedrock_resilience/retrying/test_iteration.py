@@ -402,6 +402,24 @@ class TestAsyncLoop:
             await task
         assert pacer.ended == ["answered"]
 
+    async def test_a_finished_loop_is_reported_once_however_it_is_left(self) -> None:
+        events: list[Event] = []
+        attempts = aiter(Retrier(PLAIN, listeners=[events.append]))
+        with await anext(attempts) as attempt:
+            attempt.set_result("answer")
+        await attempts.aclose()
+        assert [type(event) for event in events] == [CallStarted, CallSucceeded]
+
+    async def test_a_loop_left_between_two_attempts_is_reported_as_cancelled(self) -> None:
+        events: list[Event] = []
+        attempts = aiter(Retrier(PLAIN, clock=FakeClock(), listeners=[events.append]))
+        with await anext(attempts):
+            raise throttling_error()
+        await attempts.aclose()
+        assert [type(event) for event in events] == [CallStarted, RetryScheduled, CallCancelled]
+        assert isinstance(events[-1], CallCancelled)
+        assert isinstance(events[-1].error, GeneratorExit)
+
     async def test_hooks_are_awaited(self) -> None:
         starts: list[int] = []
 
