@@ -100,7 +100,8 @@ class Counts(msgspec.Struct, frozen=True):
         kept: Items of the run.
         outside_window: Dated before or after the window.
         undated: Without a readable date.
-        duplicate: With the text of an item of an earlier source, or of an earlier entry.
+        duplicate: With the text of an item of an earlier source, or of an earlier entry; or with its link and title,
+            where the text of the article is missing.
         too_short: With fewer words than the client's minimum.
         excluded: With a match of one of the client's exclude patterns.
         invalid: Without title and text.
@@ -522,6 +523,7 @@ class _Filter:
             name = "source_config.content_filters.exclude_patterns"
             self._excluded = Patterns(filters.exclude_patterns, field=name, budget=_EXCLUDE_BUDGET_SECONDS)
         self._known_hashes: set[str] = set()
+        self._known_links: dict[tuple[str, str], bool] = {}  # link and title to whether the article is missing
 
     @property
     def problems(self) -> list[str]:
@@ -538,18 +540,33 @@ class _Filter:
             candidate = _to_filter_input(result.source, draft, published)
             if candidate is None:
                 result.drop("invalid", draft.entry, published)
-            elif reason := self._reason_to_drop(candidate):
+            elif reason := self._reason_to_drop(candidate, draft):
                 result.drop(reason, draft.entry, published)
             else:
                 result.counts["kept"] += 1
                 self._known_hashes.add(candidate.item.content_hash)
+                self._known_links.setdefault(_link_and_title(candidate, draft), draft.failure is not None)
                 kept.append(candidate.item)
         return kept
 
-    def _reason_to_drop(self, candidate: _FilterInput) -> str | None:
+    def _reason_to_drop(self, candidate: _FilterInput, draft: Draft) -> str | None:
         """Return the count of a candidate that is dropped; None where it is kept."""
         if candidate.words < self._min_words:
             return "too_short"
         if self._excluded and self._excluded.match_any(candidate.beginning):
             return "excluded"
-        return "duplicate" if candidate.item.content_hash in self._known_hashes else None
+        return "duplicate" if self._is_known(candidate, draft) else None
+
+    def _is_known(self, candidate: _FilterInput, draft: Draft) -> bool:
+        """Return whether an earlier item has the same text, or the same article, of which one text is missing.
+
+        Feeds excerpt one article differently. Its text would show that they are the same, if it could be fetched.
+        """
+        if candidate.item.content_hash in self._known_hashes:
+            return True
+        missing = self._known_links.get(_link_and_title(candidate, draft))
+        return bool(draft.entry.link) and missing is not None and (missing or draft.failure is not None)
+
+
+def _link_and_title(candidate: _FilterInput, draft: Draft) -> tuple[str, str]:
+    return draft.entry.link, candidate.item.title.casefold()

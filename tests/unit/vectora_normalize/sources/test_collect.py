@@ -390,6 +390,22 @@ def test_exclude_patterns_are_searched_in_title_and_first_lines_and_never_in_lin
     assert len(run(feed(item(title, text)), filters=filters).items) == kept
 
 
+def test_entries_of_one_article_are_one_item_though_it_could_not_be_fetched() -> None:
+    feeds = {
+        "https://a.example/feed": feed(item(ABOUT, "The excerpt of one feed.", url="https://x.example/1")),
+        "https://b.example/feed": feed(
+            item(ABOUT.upper(), "What the other feed says.", url="https://x.example/1"),
+            item("Another title on the same page", "What the other feed says of it.", url="https://x.example/1"),
+        ),
+    }
+    sources = [source(key, content_enrichment=ContentEnrichment.FULL_ARTICLE) for key in "ab"]
+    ingested = ingest(sources, WEEK, ALL, ArticleFetcher(dict(feeds)), until=1e12)
+    assert [found.title for found in ingested.items] == [ABOUT, "Another title on the same page"]
+    assert [report.counts.duplicate for report in ingested.sources] == [0, 1]
+    without = [source(key, content_enrichment=ContentEnrichment.NONE) for key in "ab"]
+    assert len(ingest(without, WEEK, ALL, ArticleFetcher(dict(feeds)), until=1e12).items) == 3  # none is missing
+
+
 def test_a_failed_article_keeps_the_excerpt_and_is_reported() -> None:
     ingested, _ = enriched(feed(item(ABOUT, "The excerpt."), item("No link at all", url="")), {})
     assert [found.content for found in ingested.items] == [f"{ABOUT}. The excerpt.", "No link at all. Some text."]
