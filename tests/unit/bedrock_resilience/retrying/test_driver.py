@@ -14,12 +14,15 @@ from bedrock_resilience.errors import CallStoppedError, RejectedResultError, Ret
 from bedrock_resilience.retrying import (
     AttemptStarting,
     CallFailed,
+    CallInfo,
     CallStarted,
     CallSucceeded,
     Deadline,
     RetryScheduled,
+    StreamOpened,
     classify,
 )
+from bedrock_resilience.retrying._driver import CallSettings, begin, opened, start
 from bedrock_resilience.testing import (
     FakeClock,
     ascripted,
@@ -197,6 +200,19 @@ class TestBeforeAttempt:
             )
             assert fn.calls == 0
             assert pacer.calls[-1] == ("abandoned", clock.monotonic())
+
+
+def test_a_stream_that_opens_is_an_event() -> None:
+    events: list[Event] = []
+    settings = CallSettings(PLAIN, clock=FakeClock(), listeners=(events.append,), tokens=7)
+    call = begin(settings, (), {}, CallInfo(operation="ConverseStream", model="m", region="eu-west-3"))
+    start(settings, call)
+    opened(settings, call)
+    assert events[-1] == StreamOpened(
+        operation="ConverseStream", model="m", region="eu-west-3", attempts=1, tokens_reserved=7
+    )
+    assert isinstance(events[-1], StreamOpened)
+    assert events[-1].call_id == call.call_id != ""
 
 
 class TestStopEvent:
