@@ -72,7 +72,7 @@ class Fault(Enum):
     CANCELLED = "cancelled"
     """Not a failure: the call was ended from outside (KeyboardInterrupt, SystemExit, CancelledError)."""
     UNKNOWN = "unknown"
-    """None of the above, for example a programming error."""
+    """None of the other faults, for example a programming error."""
 
     @property
     def retryable(self) -> bool:

@@ -202,7 +202,7 @@ class _EnvReader:
         return value if value in accepted else self._refuse(name, " or ".join(accepted), default)
 
     def number(self, name: str, default: Number, *, least: float, most: float) -> Number:
-        """Return the variable as a number of the default's type."""
+        """Return the numeric value of the variable, of the default's type."""
         text = self.text(name, "")
         if not text:
             return default

@@ -1,4 +1,4 @@
-"""Pacers: when may the next request be sent?"""
+"""Pacers decide when the next request may be sent."""
 
 from __future__ import annotations
 

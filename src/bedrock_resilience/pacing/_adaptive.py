@@ -1,26 +1,26 @@
 """``AdaptivePacer``: finds the quota by itself, and follows it.
 
-It is a lock and a queue around a ``Learner``, which decides: the requests that wait are sent in the order in which they
-were reserved, each when the learner says so. The rules, in the order in which they take effect:
+It is a lock and a queue around a ``Learner``, which decides when each request is sent. The requests that wait are sent
+in the order in which they were reserved. The rules, in the order in which they take effect:
 
 1. *Start.* Until something is refused, the first requests are sent at a rate that doubles every few seconds (Jacobson,
-   "Congestion Avoidance and Control", SIGCOMM 1988), and from the first answer on at a multiple of the rate of the
-   answers.
-2. *The first throttle* gives a guess: ``rate = admitted / (seconds + burst_seconds)``. After it, one probe tells a
-   bucket from windows of a minute: a bucket admits it.
+  "Congestion Avoidance and Control", SIGCOMM 1988). From the first answer on, the rate is a multiple of that of the
+  answers.
+2. *The first throttle* gives a first estimate: ``rate = admitted / (seconds + burst_seconds)``. After it, one probe
+   tells a bucket from windows of a minute: a bucket admits it.
 3. *Every later throttle* is a measurement. For a bucket, what was admitted between two throttles is what was refilled
    between them, see ``bedrock_resilience.pacing._estimate``. For windows, it is what was admitted in the last minute.
    For a bucket of a single permit, it is the interval between two requests. Observations eliminate two of the three.
 4. *Everyone slows down, at once.* The rate belongs to all workers of a client. After a throttle nothing is sent for a
    pause of a little more than two permits; after several in a row, until a window of a minute may have ended.
-5. *Upward, slowly, then fast.* Without a throttle the rate grows with the third power of what has been sent since, as
-   in CUBIC (Ha, Rhee, Xu, 2008; RFC 9438), by fractions of the best rate known, so that an instance that lost its share
-   to others regains it as fast as they grew.
-6. *Others.* Where less is admitted than the earlier measurements allow, another sender appeared, and the rate is cut
-   below the measured one, to leave it a share. No cut goes below ``min_decrease_factor`` times the rate.
+5. *Upward, slowly, then fast.* Without a throttle, the rate grows with the third power of what has been sent since, as
+  in CUBIC (Ha, Rhee, Xu, 2008; RFC 9438). The steps are fractions of the best rate known, so that an instance that lost
+  its share to others regains it as fast as they grew.
+6. *Others.* If less is admitted than the earlier measurements allow, another sender appeared, and the rate is cut below
+  the measured one, to leave it a share. No cut goes below ``min_decrease_factor`` times the rate.
 
-Tokens are learned by the same rules, with what each request turned out to cost. Only requests that had to wait count as
-evidence for a higher rate (RFC 7661). A 503 or 529 is handled apart, see ``bedrock_resilience.pacing._slowdown``.
+The same rules learn the tokens, with the actual cost of each request. Only requests that had to wait count as evidence
+for a higher rate (RFC 7661). A 503 or 529 is handled separately, see ``bedrock_resilience.pacing._slowdown``.
 
 The constants were chosen on the simulator, against all readings of ``bedrock_resilience.quotas`` and one to ten
 instances; docs/explanation/learner.md has the numbers and the limits.
@@ -72,7 +72,7 @@ class AdaptivePacer:
 
     @property
     def requests_per_minute(self) -> float:
-        """The present rate of requests; where tokens are the limit, of requests of the mean size."""
+        """The present rate of requests; if tokens are the limit, of requests of the mean size."""
         with self._lock:
             return self._learner.pace(self._now)
 
@@ -113,7 +113,7 @@ class AdaptivePacer:
                 self._learner.admitted(tracked.at, now, tracked.tokens, cost)
 
     def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:
-        """Slow everyone down, by the limit that refused the request where the service named it."""
+        """Lower the rate of all requests, for the limit that refused this one if the service named it."""
         tracked = TrackedReservation.of(self, reservation)
         with self._lock:
             if self._close(tracked, now):
@@ -156,7 +156,7 @@ class AdaptivePacer:
         return wait
 
     def _first(self) -> TrackedReservation:
-        # A request that has few retries left is not sent where it is likely to be refused.
+        # A request that has few retries left is not sent when it is likely to be refused.
         if self._learner.probing:
             return min(self._waiting, key=lambda waiting: waiting.retries)
         return self._waiting[0]

@@ -1,4 +1,4 @@
-"""``AdaptiveConfig``: the constants of the learner, with what each trades for what."""
+"""``AdaptiveConfig``: the constants of the learner, with the trade-off of each."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ class AdaptiveConfig:
     """The constants of ``AdaptivePacer``. The defaults suit every quota.
 
     Args:
-        initial_burst: Requests that are sent at once at the start. More start faster where nothing is refused, and are
-            refused where several instances start together at a small quota.
+        initial_burst: Requests that are sent at once at the start. More start faster if nothing is refused, and are
+            refused if several instances start together at a small quota.
         start: Requests a second that are released beside these in the first second. The default spreads twelve workers
             over one call of six seconds.
         doubling_seconds: Seconds in which that rate doubles until the first answer.
         answer_gain: Requests that each answer releases, until something is refused.
         burst_seconds: Seconds of the rate that the bucket is assumed to contain, until the first measurement. The
-            default is a little less than the tenth of a minute that ``Quota`` assumes, because a guess that is too high
-            ends with the next throttle, and one that is too low lasts.
+            default is a little less than the tenth of a minute that ``Quota`` assumes, because an estimate that is too
+            high ends with the next throttle, and one that is too low lasts.
         token_burst_seconds: The same for tokens, of which a whole minute may be used at once.
         headroom: The rate after a throttle, over the measured one. Below 1 the bucket slowly fills, which leaves room
             for new senders.
         pause_permits: Permits that are not used after a throttle, beside the one of the refused request. They are not
             lost: they stay in the bucket, and the next throttle comes that much later.
         token_pause: The same for tokens, as a multiple of the refused request.
-        probes: Refusals, after the first two in a row, that are spent on finding out whether the quota comes back
-            before a minute is over. More find fixed minutes sooner, and are refused where any 60 seconds count.
+        probes: Refusals, after the first two in a row, that are used to find out whether the quota is restored before a
+            minute is over. More find fixed minutes sooner, and are refused if any 60 seconds count.
         min_decrease_factor: The rate after a throttle is at least this much of the rate before it.
         decrease_factor: The rate after a throttle which shows that the rate decreased, over the measured one.
         initial_hold_requests: After the first throttle, requests in which the rate grows by the best rate known: few,
-            because what it grows from is a guess.
+            because it grows from a first estimate.
         hold_factor: The same after later throttles, as a multiple of the sample size of the estimate ...
         min_hold_requests: ... but not fewer requests than this ...
         min_token_hold_requests: ... or this, where tokens are the limit ...

@@ -1,15 +1,15 @@
 """The rate of a bucket, estimated from throttles: bounds that tighten with every throttle.
 
-At the moment of a throttle a token bucket contains less than the refused request asked for. So what was admitted
-between two throttles is what was refilled between them, to within the two refused amounts::
+When it throttles, a token bucket contains less than the refused request requires. What was admitted between two
+throttles is therefore what was refilled between them, to within the two refused amounts::
 
     (admitted - first) / seconds  <  rate  <  (admitted + second) / seconds
 
 whatever the size of the bucket, as long as it did not overflow in between. Each earlier throttle gives such an
 interval, and all of them hold at once, so the rate lies in their intersection; the longer the baseline, the narrower
-it is. Where the intersection is empty the rate has changed (another quota, other senders, or a bucket that
-overflowed), and the earlier throttles are discarded. This is estimation by set membership (Schweppe, "Recursive State
-Estimation", 1968): bounds instead of averages, and no constant to choose.
+it is. If the intersection is empty, the rate has changed (another quota, other senders, or a bucket that overflowed),
+and the earlier throttles are discarded. This is estimation by set membership (Schweppe, "Recursive State Estimation",
+1968): bounds instead of averages, and no constant to choose.
 
 Requests count 1 each, tokens what they cost.
 """
@@ -70,7 +70,7 @@ class Throttles:
                 throttle[1] -= amount
 
     def clear(self) -> None:
-        """Forget all: what was admitted since is not known completely."""
+        """Drop the record: what was admitted since is not known completely."""
         self._throttles.clear()
 
     def observe(self, at: float, admitted: float, amount: float) -> Estimate | None:

@@ -9,7 +9,7 @@ The life of one request::
     learner.sent(at, tokens)                  # at = now + wait: sent, or booked for a later time
     learner.admitted(at, now, tokens, cost)   # or refused, overloaded, unsent: what became of it
 
-Several requests are booked one after the other: each ``wait`` includes what was recorded by ``sent`` before.
+Several requests are booked one after the other: each ``wait`` includes the earlier calls of ``sent``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ STATE_VERSION: Final = 2
 
 
 class LearnedRates(NamedTuple):
-    """What is sent at present, in amounts a minute; None: not limited, as far as is known."""
+    """The present rates, in amounts a minute; None: not limited, as far as is known."""
 
     requests_per_minute: float | None
     tokens_per_minute: float | None
@@ -95,7 +95,7 @@ class Learner:
 
         Args:
             now: The present time, in seconds.
-            tokens: What it reserves, input + ``max_tokens``; 0 where tokens are not counted.
+            tokens: What it reserves, input + ``max_tokens``; 0 if tokens are not counted.
         """
         self._advance(now)
         factor = self._slowdown.factor
@@ -163,7 +163,7 @@ class Learner:
             at: When it was sent, in seconds.
             now: The present time, in seconds.
             tokens: What it reserved.
-            cost: What it cost in the end; None where that is not known.
+            cost: What it cost in the end; None if that is not known.
         """
         self._advance(now)
         self._in_flight -= 1
@@ -233,7 +233,7 @@ class Learner:
         return max(self._requests.confidence, self._tokens.confidence)
 
     def reading(self) -> str | None:
-        """Return the reading of "per minute" that is left, a name of ``READINGS``; None where several are."""
+        """Return the reading of "per minute" that is left, a name of ``READINGS``; None if several are."""
         return self._tokens.reading if self._tokens.active else self._requests.reading
 
     def copy(self) -> Learner:

@@ -133,7 +133,7 @@ class LimitLearner:
 
     @property
     def reading(self) -> str | None:
-        """The reading that is left; None where several are."""
+        """The reading that is left; None if several are."""
         if not self.active or self.consecutive > 1:
             return None
         if self._single.single:
@@ -249,10 +249,10 @@ class LimitLearner:
             windows.least = min(windows.least, level + amount)
             level = (windows.least + level + amount) / 2
         if self._tokens or not _SAME_WINDOW * windows.limit - amount <= level <= windows.limit:
-            windows.limit = level  # else it came a little too soon
+            windows.limit = level  # else it was a little too early
         windows.since = now
         if self.consecutive > 1:
-            windows.phase = None  # it had room by what was known of its end
+            windows.phase = None  # by what was known of its end, it had capacity
         self.base = self.best = max(self.least, windows.limit / WINDOW_SECONDS)
         self.cuts += 1
         self.cut_at = self.since = now
@@ -353,7 +353,7 @@ class LimitLearner:
         admitted = max(known, _GUESSED_REQUESTS * amount)
         burst_seconds = config.token_burst_seconds if self._tokens else config.burst_seconds
         self.base = self.best = max(self.least, admitted / max(1e-3, seconds + burst_seconds))
-        # A burst within a moment says little about the rate, so that the guess is held less long.
+        # A burst within a moment says little about the rate, so the first estimate is held for less time.
         sure = 1.0 if admitted < _BURST_REQUESTS * amount else min(1.0, (seconds + 1.0) / _SURE_GUESS_SECONDS)
         self.hold = config.initial_hold_requests * sure
         if self._tokens:

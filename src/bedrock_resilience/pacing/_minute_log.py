@@ -53,7 +53,7 @@ class MinuteLog:
         return math.fsum(self._amounts[bisect_left(self._seconds, math.floor(at) + 1) :])
 
     def oldest(self, until: float, seconds: float = 60.0) -> float | None:
-        """Return the second in which the oldest of these was sent; None where there is none."""
+        """Return the second in which the oldest of these was sent; None if there is none."""
         first = bisect_left(self._seconds, math.floor(until - seconds) + 1)
         last = bisect_left(self._seconds, math.floor(until) + 1)
         pairs = zip(self._seconds[first:last], self._amounts[first:last], strict=True)

@@ -62,7 +62,7 @@ class Pacer(Protocol):
 
         Args:
             now: The caller's monotonic time in seconds.
-            tokens: What the request may use at most, input + ``max_tokens``; 0 where only requests are counted.
+            tokens: What the request may use at most, input + ``max_tokens``; 0 if only requests are counted.
         """
         ...
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas import Limit, Usage
 
 _NETWORK_TOLERANCE_SECONDS: Final = 0.05
-"""By so much one request may reach the service later than another sent at the same time. A request that is late lets
-the bucket fill up for a moment, and what overflows is missing when the next one is in time.
+"""Seconds by which one request may reach the service later than another sent at the same time. While a late request is
+on its way, the bucket may overflow, and what overflows is missing when the next request is in time.
 """
 
 
@@ -38,13 +38,13 @@ class _QuotaReservation(TrackedReservation):
 
 
 class QuotaPacer:
-    """Paces under a known quota: as long as it is right and nobody else uses it, nothing is throttled. Thread-safe.
+    """Paces under a known quota: if it is right and no other caller uses it, nothing is throttled. Thread-safe.
 
     Requests and tokens are token buckets, as ``bedrock_resilience.quotas`` reads Bedrock's. A request claims its
-    reservation (input + ``max_tokens``), or what calls like it turned out to cost if that is more: with a burndown of
-    5, a call can settle at more than it reserved, and would overdraw the bucket. Once it is answered, its ``usage``
-    corrects the claim. Under a quota of ``bedrock-mantle``, which counts output apart, a request claims of both parts,
-    so that no response is cut short.
+    reservation (input + ``max_tokens``), or the actual cost of similar calls if that is more. With a burndown of 5, a
+    call can settle at more than it reserved, and would overdraw the bucket. When the call is answered, its ``usage``
+    corrects the claim. Under a quota of ``bedrock-mantle``, which counts output separately, a request claims of both
+    parts, so that no response is truncated.
 
     Args:
         quota: What the account may send.
@@ -78,7 +78,7 @@ class QuotaPacer:
 
     @property
     def requests_per_minute(self) -> float | None:
-        """The present rate; None where requests are not limited."""
+        """The present rate; None if requests are not limited."""
         return None if self._requests is None else self._requests.rate * SECONDS_A_MINUTE
 
     def status(self) -> PacerStatus:
@@ -111,7 +111,7 @@ class QuotaPacer:
             return wait
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
-        """Correct the claim to what the call cost. Without a usage the claim stands, to be on the safe side."""
+        """Correct the claim to what the call cost. Without a usage, the claim stays."""
         tracked = _QuotaReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
@@ -122,7 +122,7 @@ class QuotaPacer:
                     bucket.grant(claim.amount - cost)
 
     def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:  # noqa: ARG002 - the protocol's signature
-        """Drop the burst: the quota is smaller than given, or somebody else uses it, so the bucket is empty."""
+        """Drop the burst: the quota is smaller than given, or another caller uses it, so the bucket is empty."""
         tracked = _QuotaReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
@@ -217,7 +217,7 @@ def _request_bucket(quota: Quota, phase: float) -> VirtualClockBucket | None:
     tolerance = rate * _NETWORK_TOLERANCE_SECONDS
     capacity = quota.request_burst - tolerance
     if capacity < 1.0:
-        # The burst is too small for the tolerance: the interval between requests is extended by it instead.
+        # The burst is too small for the tolerance: the tolerance extends the interval between requests instead.
         rate /= 2.0 - capacity
         capacity = 1.0
     return VirtualClockBucket(rate, capacity, level=capacity - phase)

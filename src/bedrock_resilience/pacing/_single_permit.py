@@ -1,7 +1,8 @@
 """``SinglePermitTest``: whether the bucket holds a single permit.
 
 Such a bucket overflows between any two requests, so the only information about its rate is the interval between two
-requests: admitted, or too short. Two requests sent one right after the other tell: a larger bucket admits the second.
+requests: admitted, or too short. Two requests that are sent one right after the other distinguish it: a larger bucket
+admits the second.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class SinglePermitTest:
     """Compares pairs of requests. Not thread-safe.
 
     Attributes:
-        single: Whether the bucket holds one permit; None where that is not known.
+        single: Whether the bucket holds one permit; None if that is not known.
     """
 
     FIELDS: ClassVar = ("single", "failed", "pair_at", "recent")
@@ -40,7 +41,7 @@ class SinglePermitTest:
 
     @property
     def wanted(self) -> bool:
-        """Whether another pair is worth a refusal: the first one, of the start, failed."""
+        """Whether another pair may be sent: the first pair, at the start, failed."""
         return self.single is None and self.pair_at is None and self.failed > 0
 
     def sent(self, at: float, cut_at: float) -> None:

@@ -1,8 +1,8 @@
 """``Slowdown``: how a pacer reacts to a service without capacity (503, 529).
 
 Such a response says nothing about the quota: another of the account's requests may be admitted at the same time (AWS,
-"Scaling and throughput best practices": "503 and 429 are not evidence of each other"). So the reaction is kept apart
-from the rate: a factor that is halved, held, and raised by half until it is 1 again.
+"Scaling and throughput best practices": "503 and 429 are not evidence of each other"). The reaction is therefore
+separate from the rate: a factor that is halved, held, and raised by half until it is 1 again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MIN_FACTOR: Final = 1 / 64
 
 
 class Slowdown:
-    """The factor, in (0, 1], by which the rate of a pacer is lowered at present. Not thread-safe."""
+    """The factor, in (0, 1], by which the rate of a pacer is lowered. Not thread-safe."""
 
     __slots__ = ("_changed_at", "factor")
 
@@ -56,11 +56,11 @@ class Slowdown:
             self._changed_at += HOLD_SECONDS
 
     def seconds_left(self, now: float) -> float:
-        """Return the seconds until the factor is raised next; infinite where it is 1."""
+        """Return the seconds until the factor is raised next; infinite if it is 1."""
         return self._changed_at + HOLD_SECONDS - now if self.factor < 1.0 else math.inf
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the state for JSON; None stands for a time that never was."""
+        """Return the state for JSON; None means that there was no such time."""
         return {"factor": self.factor, "changed_at": None if math.isinf(self._changed_at) else self._changed_at}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""``PacerStatus``: what a pacer knows at one moment, for reports and listeners."""
+"""``PacerStatus``: the rate and the quota of a pacer at one moment, for reports and listeners."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacerStatus:
-    """What a pacer knows at one moment.
+    """The rate and the quota of a pacer at one moment.
 
     The method ``status()`` of a pacer returns it; the method is optional in a pacer.
 
     Attributes:
-        requests_per_minute: The present rate; None where requests are not limited.
-        tokens_per_minute: The present rate of tokens; None where tokens are not limited, or not counted.
-        request_limit: Requests a minute that the quota allows this pacer; None where it has none or knows none.
-        token_limit: Tokens a minute that the quota allows this pacer; None where it has none or knows none.
-        confidence: How well the pacer knows the rate, 0 to 1: 1 for a quota that was given, 0 for a guess.
+        requests_per_minute: The present rate; None if requests are not limited.
+        tokens_per_minute: The present rate of tokens; None if tokens are not limited, or not counted.
+        request_limit: Requests a minute that the quota allows this pacer; None if it has none or has not learned one.
+        token_limit: Tokens a minute that the quota allows this pacer; None if it has none or has not learned one.
+        confidence: The confidence in the rate, 0 to 1: 1 for a quota that was given, 0 for a rate without evidence.
         reading: The reading of "per minute" that a pacer which learns has found, a name of
-            ``bedrock_resilience.quotas.READINGS``; None where it knows none, or needs none.
+            ``bedrock_resilience.quotas.READINGS``; None if it has found none, or requires none.
     """
 
     requests_per_minute: float | None = None

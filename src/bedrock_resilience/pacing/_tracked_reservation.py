@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class TrackedReservation(Reservation):
-    """A reservation that knows its pacer, and how far its request got.
+    """A reservation with its pacer, and the state of its request.
 
     Attributes:
         pacer: The pacer that returned it.
-        sent: Whether its request was sent, as far as the pacer knows.
+        sent: Whether its request was sent, as far as the pacer was informed.
         open: Whether it is not closed yet.
     """
 

@@ -2,8 +2,8 @@
 
 Permits are granted at a rate, and every claim takes the next ones: a claim is due once the permits granted reach its
 ticket. Because claims count permits, a change of the rate moves everyone who waits, and no stored instant has to be
-corrected. The idea is the virtual clock of fair queueing (Zhang, "VirtualClock", SIGCOMM 1990); with a fixed rate it is
-the generic cell rate algorithm, GCRA (ITU-T I.371), the token bucket seen from the side of the sender.
+corrected. The idea is the virtual clock of fair queueing (Zhang, "VirtualClock", SIGCOMM 1990). With a fixed rate, it
+is the generic cell rate algorithm, GCRA (ITU-T I.371): the token bucket from the side of the sender.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PermitClaim:
 
 
 class VirtualClockBucket:
-    """Grants permits at ``rate`` a second, and keeps those that nobody claims up to ``capacity``. Not thread-safe.
+    """Grants permits at ``rate`` a second, and keeps unclaimed ones up to ``capacity``. Not thread-safe.
 
     Args:
         rate: Permits a second, > 0.
@@ -63,7 +63,7 @@ class VirtualClockBucket:
         """Grant what is due since the last call. A clock that went back grants nothing.
 
         Returns:
-            The permits that were lost because nobody claimed them and the bucket was full.
+            The permits that were lost because no request claimed them and the bucket was full.
         """
         if now <= self._at:
             return 0.0
@@ -112,7 +112,7 @@ class VirtualClockBucket:
         return self._seconds_until(self.claimed + 1)
 
     def wait(self, claim: PermitClaim) -> float:
-        """Return the seconds until the claim is due; 0 where it is."""
+        """Return the seconds until the claim is due; 0 if it is."""
         return self._seconds_until(claim.ticket)
 
     def _seconds_until(self, ticket: float) -> float:

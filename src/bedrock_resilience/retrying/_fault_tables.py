@@ -1,8 +1,8 @@
 """What error codes, HTTP statuses, messages and exception classes mean, as data.
 
-Sources: the service model of bedrock-runtime in botocore; "Troubleshooting Amazon Bedrock API error codes" (AWS);
-"Errors" (Claude API) and "Error codes" (OpenAI API); the exception modules of the packages named in ``BY_CLASS``;
-measurements with boto3 1.43 and 1.44.
+Sources: the service model of bedrock-runtime in botocore, and "Troubleshooting Amazon Bedrock API error codes" (AWS).
+    "Errors" (Claude API) and "Error codes" (OpenAI API). The exception modules of the packages named in ``BY_CLASS``.
+    Measurements with boto3 1.43 and 1.44.
 """
 
 from __future__ import annotations

@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 def classify(error: BaseException) -> Fault:
     """Return what an exception of boto3, another HTTP client, an SDK, a framework or Python means.
 
-    The first of these that gives an answer counts: the attribute ``fault`` of the exception; the error code and the
-    HTTP status of its response; its class, in the package that defines it; the exception that it wraps. It finds
-    wrapped exceptions by ``raise ... from``, and by the attributes that retry libraries use. A group has the fault of
-    its members if they agree, else the most cautious one. Everything else is ``Fault.UNKNOWN``, which is not retried.
+    It reads, in this order: the attribute ``fault`` of the exception; the error code and the HTTP status of its
+    response; its class, in the package that defines it; the exception that it wraps. The first that has a meaning
+    counts. Wrapped exceptions are found by ``raise ... from``, and by the attributes that retry libraries use. A group
+    has the fault of its members if they agree, else the most cautious one. Everything else is ``Fault.UNKNOWN``, which
+    is not retried.
     """
     return _classify(error, frozenset())
 

@@ -98,14 +98,14 @@ PACER_RATE: Final = Instrument(
     "bedrock_resilience.pacer.rate",
     "gauge",
     "{per_minute}",
-    "Requests or tokens a minute that the pacer lets through at present.",
+    "Requests or tokens a minute that the pacer lets through.",
     (*_PACER, QUOTA_KIND),
 )
 PACER_CONFIDENCE: Final = Instrument(
     "bedrock_resilience.pacer.confidence",
     "gauge",
     "{ratio}",
-    "How well the pacer knows the rate: 1 for a quota that was given, 0 for a guess.",
+    "Confidence in the rate: 1 for a quota that was given, 0 without evidence.",
     _PACER,
 )
 INSTRUMENTS: Final = (ATTEMPTS, WAIT_DURATION, QUOTA_TOKENS, QUOTA_LIMIT, PACER_RATE, PACER_CONFIDENCE)

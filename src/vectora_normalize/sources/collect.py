@@ -1,6 +1,6 @@
 """From sources to the items of a window: fetch, parse, clean and filter; every entry is counted.
 
-Where a source asks for it, the articles behind its entries are fetched as well. Fetching is concurrent, but everything
+If a source asks for it, the articles behind its entries are fetched as well. Fetching is concurrent, but everything
 that compares sources runs in the order of the sources. So the items of a run do not depend on which source answers
 first.
 """
@@ -84,7 +84,7 @@ class Window(msgspec.Struct, frozen=True):
 
     @classmethod
     def last_days(cls, today: dt.date, period_days: int) -> Window:
-        """Return the window from ``period_days`` before today to today, and one day more for other time zones."""
+        """Return the window from ``period_days`` before today to today, and a day more for other time zones."""
         return cls(today - dt.timedelta(days=period_days), today, future_days=FUTURE_DAYS)
 
     def contains(self, day: dt.date) -> bool:
@@ -127,7 +127,7 @@ class ArticleCounts(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the articles behind the entries of a source.
 
     Args:
-        wanted: Entries whose article was wanted.
+        wanted: Entries whose article was to be fetched.
         fetched: Pages that were fetched.
         unchanged: Articles of earlier runs that have not changed since.
         stored: Articles of earlier runs that were used without a request, or because the request failed.
@@ -242,7 +242,7 @@ class Draft(msgspec.Struct):
         excerpt: The text that it has there, cleaned.
         opening: The first lines of this text without links such as "Read more about it", for the exclude patterns.
         article: The article behind it; None where there is none.
-        failure: Why the text of the article is not used; None where it is, or where no article was wanted.
+        failure: Why the text of the article is not used; None if it is, or if no article was to be fetched.
     """
 
     entry: DocumentEntry

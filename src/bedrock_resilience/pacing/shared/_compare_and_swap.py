@@ -33,12 +33,12 @@ def change_pace(  # noqa: PLR0913 - settings by name, each with a meaning of its
     contains: Callable[[SharedPace], bool] = lambda _pace: False,
     give_up: Callable[[], bool] = lambda: False,
 ) -> tuple[SharedPace, T | None]:
-    """Change the stored pace, and start again from what is stored where another instance was faster.
+    """Change the stored pace; if another instance was faster, start again from what is stored.
 
     Args:
         store: Where the pace is stored.
         key: Its key.
-        known: What is stored, as far as the caller knows.
+        known: What is stored, as far as the caller has read it.
         change: Returns the changed pace, and a result. Called once for each attempt.
         instance: The name of this instance.
         clock: Sleeps between the attempts.

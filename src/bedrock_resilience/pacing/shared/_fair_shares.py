@@ -2,16 +2,16 @@
 
 Every instance has a counter of what it has booked, in seconds of the quota: the seconds in which the quota refills what
 its requests use of the scarcer limit. An instance books a request only while its counter is less than ``slack`` above
-the lowest counter of all instances that wait. One that begins to wait starts at that lowest counter, so nobody saves up
-by being idle. These are the virtual token counters of Sheng et al., "Fairness in Serving Large Language Models" (OSDI
-2024), without a server that picks the next request: each instance books for itself.
+the lowest counter of all instances that wait. One that begins to wait starts at that lowest counter, so no instance
+saves a share while it is idle. These are the virtual token counters of Sheng and others, "Fairness in Serving Large
+Language Models" (OSDI 2024), without a server that selects the next request: each instance books for itself.
 
 The bound, for two instances that both wait throughout: their counters differ by less than ``slack`` plus the largest
-request, because the one that is ahead has booked its last request when it was less than ``slack`` above the other one.
-So what the two book between any two instants differs by less than twice that.
+request. The reason: when the one that is ahead booked its last request, it was less than ``slack`` above the other one.
+What the two book between any two instants therefore differs by less than twice that.
 
-An instance that does not come back when it said it would counts as waiting for ``ABSENCE_SECONDS`` more. So a process
-that was killed stops nobody for longer.
+An instance that does not book again at the time that it announced counts as waiting for ``ABSENCE_SECONDS`` more. A
+process that was killed therefore stops the others for no longer than that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``LearnedSchedule``: the shared schedule of a quota that nobody has given: one learner for all instances.
+"""``LearnedSchedule``: the shared schedule of a quota that was not given: one learner for all instances.
 
 The learner is kept in the shared state and changed by the same compare-and-swap as the bookings. So every instance
 contributes what was admitted and what was refused, and all of them send by the same estimate. What was learned stays in
@@ -194,7 +194,7 @@ def _answer_at(learner: Learner) -> float:
 
 
 def _ahead(learner: Learner) -> float:
-    """Return how far ahead requests are booked: not far where what is learned next will change the rate."""
+    """Return how far ahead requests are booked: not far while the next observations change the rate."""
     cuts = sum(limit.cuts for limit in _limits(learner))
     if learner.starting:
         return 0.0  # answers release requests at any moment

@@ -16,7 +16,7 @@ _RECOVERY_SECONDS: Final = 240.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceShare:
-    """What the shared state knows of one instance. Instants are seconds of the shared clock.
+    """The part of the shared state about one instance. Instants are seconds of the shared clock.
 
     Attributes:
         sequence: The number of its last update that the state contains. An instance whose write was lost or answered
@@ -48,7 +48,7 @@ class SharedPace:
         cut_at: When the pace was lowered last.
         granted_at_cut: ``granted`` at that time.
         instances: The instances that took part in the last minutes, by their id.
-        learned: What was learned of a quota that nobody has given, as JSON; empty where nothing was.
+        learned: What was learned of a quota that was not given, as JSON; empty if nothing was.
     """
 
     revision: int = 0

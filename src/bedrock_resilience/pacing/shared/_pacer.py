@@ -12,8 +12,8 @@ How it works:
    and then sent all at once would exceed the quota.
 4. A throttle means that the quota is smaller than given, or that others use it. It lowers the pace of all instances at
    once, which then grows back; see ``RateLimits.throttled``.
-5. Where the store cannot be reached, each instance goes on at a pace that it finds by itself, and tries the store again
-   later. Pacing never stops a run.
+5. If the store cannot be reached, each instance continues at a pace that it finds by itself, and tries the store again
+  later. Pacing never stops a run.
 
 ``reserve`` and ``due`` call the store, one thread at a time, outside of the lock that the other methods take: a few
 milliseconds in the region, the store's timeout and the backoff of lost races at worst. On an event loop this blocks the
@@ -93,14 +93,14 @@ class _SharedReservation(TrackedReservation):
 class SharedPacer:
     """Paces all instances together under one quota, through a store that they share. Thread-safe.
 
-    With a quota: as long as it is right, nobody else uses it, and the clocks agree to within ``skew``, nothing is
+    With a quota: if it is right, no other caller uses it, and the clocks agree to within ``skew``, nothing is
     throttled. The first throttles correct a quota that is too large.
 
     Without a quota: all instances learn one, of requests and of tokens, from everything that was admitted and refused.
     What they learned stays in the store, and the next run starts with it.
 
     Args:
-        store: Where the pace is kept: ``S3PaceStore``, ``DynamoPaceStore``, or in one process ``MemoryPaceStore``.
+        store: The store of the pace: ``S3PaceStore``, ``DynamoPaceStore``, or in one process ``MemoryPaceStore``.
         model: The model id, the key in the store; one quota, one key.
         quota: What the account may send, all instances together; None: they learn it. All instances must be given the
             same.
@@ -192,7 +192,7 @@ class SharedPacer:
 
     @property
     def shared_requests_per_minute(self) -> float | None:
-        """The pace of all instances together, as known to this one; None where requests are not limited."""
+        """The pace of all instances together, as known to this one; None if requests are not limited."""
         return self._shared_status().requests_per_minute
 
     def status(self) -> PacerStatus:
@@ -301,7 +301,7 @@ class SharedPacer:
         return f"SharedPacer({self.store!r}, {self.model!r}, {self.quota!r}, instance={self.instance!r})"
 
     def _known_wait(self, tracked: _SharedReservation, now: float) -> float | None:
-        """Return the seconds still to wait; None where a batch must be booked first."""
+        """Return the seconds still to wait; None if a batch must be booked first."""
         # Read anew each time: a call of the store takes time, which must not be waited for twice.
         shared = self._updates.shared(now)
         with self._lock:
@@ -343,7 +343,7 @@ class SharedPacer:
             self._waiting.appendleft(tracked)
 
     def _next_batch(self, now: float) -> list[_SharedReservation]:
-        """Return the requests to book now: those that wait longest, worth ``batch_seconds``, but one at least."""
+        """Return the requests to book now: the oldest ones, for ``batch_seconds`` of the quota, but one at least."""
         batch: list[_SharedReservation] = []
         seconds, known, shared = 0.0, self._updates.known, self._updates.shared(now)
         most = self._batch_seconds

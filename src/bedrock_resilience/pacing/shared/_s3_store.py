@@ -33,7 +33,7 @@ class S3PaceStore:
         bucket: The name of the bucket.
         prefix: What the keys begin with.
         client: A boto3 S3 client; None makes one with short timeouts and without retries. Retries of the client would
-            delay requests for longer than the pace is worth.
+            delay requests for too long.
         region_name: The region of this client; None: as boto3 finds it.
         timeout: Seconds that this client waits for a connection, and again for a response.
 

@@ -6,10 +6,10 @@ rate algorithm (GCRA, ITU-T I.371, "virtual scheduling"). Its only state is one 
 booked. So the state of any number of instances fits into one small item.
 
 Why the bucket of the service never runs dry: the intervals do not overlap, whichever instance booked them. A request is
-sent no earlier than ``burst_seconds`` before its interval begins, and no later after it than the tolerated lateness, by
-a clock that is wrong by no more than the tolerated skew, and reaches the service no later than the tolerated delay.
-These tolerances are subtracted from the bucket, so in any window the requests sent are no more than the quota's burst
-and what is refilled in that window.
+sent no earlier than ``burst_seconds`` before its interval begins, and no later after it than the tolerated lateness.
+The clock is wrong by no more than the tolerated skew, and the request reaches the service no later than the tolerated
+delay. These tolerances are subtracted from the bucket, so in any window the requests sent are no more than the quota's
+burst and what is refilled in that window.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class RateLimit(NamedTuple):
     """A limit as time.
 
     Attributes:
-        interval: Seconds in which the quota refills one unit (a request, a token); 0 where nothing is limited.
+        interval: Seconds in which the quota refills one unit (a request, a token); 0 if nothing is limited.
         burst_seconds: Seconds that may be used in advance: what the bucket contains, less the tolerances.
     """
 
@@ -78,10 +78,10 @@ class RequestOutcome(NamedTuple):
         sent_at: When it was sent, or should have been, in seconds of the shared clock; of the driver's clock for
             ``"elsewhere"``, until it is stored.
         cost: What it was booked with.
-        used: The tokens that it cost; None where that is not known.
-        limit: The limit that refused it; None where that is not known.
+        used: The tokens that it cost; None if that is not known.
+        limit: The limit that refused it; None if that is not known.
         cuts: What ``PaceSchedule.cuts`` was when its slot was booked.
-        seconds: How long it took to be answered; None where that is not known.
+        seconds: How long it took to be answered; None if that is not known.
     """
 
     kind: str
@@ -193,7 +193,7 @@ class RateLimits(NamedTuple):
             return self.refund(self.throttled(pace, now, outcome.sent_at), now, tokens)
         if outcome.kind == "overloaded":
             return self.overloaded(pace, now, outcome.sent_at)
-        # One that was sent without a slot is booked now; nobody waits for its slot.
+        # One that was sent without a slot is booked now; no request waits for its slot.
         return self.book(pace, now, [outcome.cost])[0] if outcome.kind == "sent" else self.refund(pace, now, tokens)
 
     def interrupted(self, pace: SharedPace, now: float) -> SharedPace:  # noqa: ARG002 - the protocol's signature
@@ -225,7 +225,7 @@ class RateLimits(NamedTuple):
     def throttled(self, pace: SharedPace, now: float, sent: float) -> SharedPace:
         """Lower the pace: a request that was sent at ``sent`` was refused, so the quota is smaller than given.
 
-        At the moment of a throttle a token bucket is empty. So what was admitted between two throttles is what was
+        When it throttles, a token bucket is empty. What was admitted between two throttles is therefore what was
         refilled between them: the rate, measured over all instances.
         """
         if sent <= pace.cut_at:

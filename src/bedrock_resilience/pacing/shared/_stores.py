@@ -32,7 +32,7 @@ class PaceStore(Protocol):
 
         Args:
             key: The key of the pace: the model.
-            expected: What is stored, as far as the caller knows; ``SharedPace()`` where nothing is.
+            expected: What is stored, as far as the caller has read it; ``SharedPace()`` if nothing is.
             new: What to store, with the revision of ``expected`` plus 1.
             instance: The instance that changes it, for people who read the store.
 
@@ -80,7 +80,7 @@ class DynamoPaceStore:
             request for long.
         region_name: The region of this client; None: as boto3 finds it.
         timeout: Seconds that this client waits for a connection, and again for a response. It tries twice.
-        ttl: Seconds after which DynamoDB may delete a pace that nobody has changed.
+        ttl: Seconds after which DynamoDB may delete a pace that no instance has changed.
 
     Raises:
         TypeError: ``timeout`` or ``ttl`` is not a number.
@@ -158,7 +158,7 @@ def _pace(item: Mapping[str, Mapping[str, str]] | None) -> SharedPace:
 
 
 def make_client(owner: str, service: str, region_name: str | None, timeout: float, attempts: int) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-    """Return a boto3 client that gives up soon, so that an unreachable store delays no request for long.
+    """Return a boto3 client with short timeouts, so that an unreachable store delays no request for long.
 
     Raises:
         ModuleNotFoundError: boto3 is not installed.

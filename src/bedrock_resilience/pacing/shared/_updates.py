@@ -1,15 +1,15 @@
 """``PaceUpdates``: the updates of one instance to the shared pace, each of which takes effect exactly once.
 
-A write can take effect although its response is lost. So every update has a number, and the shared state contains the
-number of the last update of each instance. An update whose write failed is kept: the next one finds in the state
-whether the earlier one took effect, and repeats it where it did not. Numbers of one instance only grow, and an update
-repeats all earlier ones that are in doubt, so one number tells about all of them.
+A write can take effect although its response is lost. Every update therefore has a number, and the shared state
+contains the number of the last update of each instance. An update whose write failed is kept: the next one finds in the
+state whether the earlier one took effect, and repeats it if it did not. Numbers of one instance only grow, and an
+update repeats all earlier ones that are in doubt, so one number suffices for all of them.
 
-The clocks of instances are brought together by the state as well: where it was changed later than this instance's clock
-shows, that clock is behind, and is put forward (a hybrid logical clock, Kulkarni et al., 2014). So instances whose
-clocks differ agree to within the time between two updates, and the differences shrink with each update. An instance
-that joins others follows their clock where its own is ahead: for them, a jump of the time would look like a quota that
-has become smaller.
+The state also brings the clocks of instances together. If it was changed later than this instance's clock shows, that
+clock is behind, and is put forward (a hybrid logical clock, Kulkarni and others, 2014). Instances whose clocks differ
+therefore agree to within the time between two updates, and the differences shrink with each update. An instance that
+joins others follows their clock where its own is ahead: for them, a jump of the time would look like a quota that has
+become smaller.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class PaceUpdates:
 
     Attributes:
         known: The shared state as last seen.
-        lead: Seconds that the store needs at present; 0 where it is fast.
+        lead: Seconds that a request to the store takes; 0 if it is fast.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class PaceUpdates:
             if earlier < applied:
                 continue  # the update with that number has dealt with it
             outcomes = kept.outcomes
-            if earlier == applied:  # it took effect, and nobody uses the slots that it booked
+            if earlier == applied:  # it took effect, and no request uses the slots that it booked
                 booked = zip(slots, kept.costs, strict=False)
                 outcomes = tuple(RequestOutcome("unsent", slot, cost) for slot, cost in booked)
             pace = self._observe(pace, now, outcomes)
@@ -198,7 +198,7 @@ class PaceUpdates:
     def _adopt(self, pace: SharedPace, now: float) -> float:
         shared = self.shared(now)
         ahead = pace.at - shared
-        # A clock that is further ahead is broken: nobody follows it.
+        # A clock that is further ahead is wrong: no instance follows it.
         if 0 < ahead <= MAX_CLOCK_SKEW_SECONDS or (self.known.revision == 0 and _overdue(pace, shared)):
             self._behind += ahead
         return self.shared(now)
