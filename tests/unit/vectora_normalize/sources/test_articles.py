@@ -147,8 +147,8 @@ def test_an_invalid_url_is_a_failure_of_its_article() -> None:
 
 
 def test_a_page_that_cannot_be_parsed_is_a_failure_of_its_article(monkeypatch: pytest.MonkeyPatch) -> None:
-    web = Web({f"{HOST}/0": b"%PDF-1.7", f"{HOST}/1": PAGE})
-    assert kinds(fetch(web, urls(2))) == ["parse_error", "fetched"]
+    web = Web({f"{HOST}/0": b"no markup", f"{HOST}/1": PAGE, f"{HOST}/2": b"%PDF-1.7"})
+    assert kinds(fetch(web, urls(3))) == ["parse_error", "fetched", "unsupported_media_type"]
 
     def crash(*_: object, **__: object) -> None:
         raise ZeroDivisionError
