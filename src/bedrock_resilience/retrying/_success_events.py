@@ -89,7 +89,7 @@ class StreamOpened(CountedEvent):
         throttles: Attempts that were throttled.
     """
 
-    __slots__ = ()  # as above
+    __slots__ = ()  # as in CallStarted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,7 @@ _TRANSPORT: Final = (
     _on_the_way(
         "proxy whose CONNECT is answered with 503", Fault.CONNECTION_FAILED, route="proxy", reply=http_reply(503)
     ),
-    _on_the_way("proxy that wants credentials, 407", Fault.CONFIGURATION, route="proxy", reply=http_reply(407)),
+    _on_the_way("proxy that requires credentials, 407", Fault.CONFIGURATION, route="proxy", reply=http_reply(407)),
     _on_the_way(
         "connection reset while the request is sent",
         Fault.CONNECTION_LOST,
