@@ -58,6 +58,9 @@ _MIN_WINDOW_LEVEL: Final = 0.7
 """Share of a window at which a refusal corrects it; below, others send, or it was no window."""
 _MAX_WINDOW_REFUSALS: Final = 4
 _MIN_WINDOW_SECONDS: Final = 10.0
+_WINDOW_PERMITS: Final = 0.4
+"""Permits by which the first pause is longer where a window may be used up within the first minute: the longer the
+refusals last, the less a bucket can have refilled."""
 _WINDOW_PAUSE_SECONDS: Final = 1.0
 _SAME_WINDOW: Final = 0.96
 _MIN_TOKEN_HOLD: Final = 12.0
@@ -150,7 +153,7 @@ class LimitLearner:
     @property
     def pairs(self) -> bool:
         """Whether the next two requests are sent together, to tell a bucket of a single permit from larger ones."""
-        return not self._tokens and self.active and self._single.wanted and self.consecutive <= 1
+        return not self._tokens and self.active and self._single.wanted(self.base) and self.consecutive <= 1
 
     @property
     def probing(self) -> bool:
@@ -174,7 +177,8 @@ class LimitLearner:
             seconds = max(seconds, min(self._config.max_token_hold_seconds, self.mean / self.base))
         least = self._config.min_seconds_hold_requests if self.cuts > 1 else self.hold
         held = max(self.sends / self.hold, (now - self.since) / (seconds * max(least, self.hold)))
-        return min(_MAX_RATE, self.base + self.best * held**3)
+        grown = held**3 if held <= 1 else 3 * held - 2  # with the slope that it has then
+        return min(_MAX_RATE, self.base + self.best * grown)
 
     def mean_rate(self, now: float) -> float:
         """Return the present rate over a minute, in amounts a second: within a window more is sent at first."""
@@ -198,7 +202,7 @@ class LimitLearner:
         if self.first_at is None:
             self.first_at = at
         cut_at = -math.inf if self.cut_at is None else self.cut_at
-        self._single.sent(at, cut_at)
+        self._single.sent(at, cut_at, self.base)
         if self.admitted_at is None and at > cut_at:
             self.admitted_at, self.pending = at, True
         elif self.pending and self.admitted_at is not None and at > self.admitted_at + _REFUSAL_SECONDS:
@@ -284,6 +288,9 @@ class LimitLearner:
         """Record that more may have been admitted up to now than was recorded."""
         self.complete_from = now
         self._throttles.clear()
+        if self.active:  # so much is known to have been admitted, at least
+            self.base = max(self.base, self._config.headroom * self.log.total(now) / WINDOW_SECONDS)
+            self.best = max(self.best, self.base)
 
     def corrected(self, at: float, amount: float) -> None:
         """Add what a request turned out to cost beyond its claim; a negative amount is what it did not use."""
@@ -408,7 +415,10 @@ class LimitLearner:
     def _cut(self, at: float, now: float, amount: float) -> None:
         config = self._config
         self.cuts += 1
-        pause = amount / self.base * (1 + (config.token_pause if self._tokens else config.pause_permits))
+        permits = config.token_pause if self._tokens else config.pause_permits
+        if self.cuts == 1 and self._windows.likely and not self._tokens and self._seconds(at) < WINDOW_SECONDS:
+            permits += _WINDOW_PERMITS
+        pause = amount / self.base * (1 + permits)
         if self.consecutive > 1:
             pause = self._windows.pause(
                 at,

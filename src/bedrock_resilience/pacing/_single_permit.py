@@ -15,6 +15,8 @@ _REFUSAL_SECONDS: Final = 1.0
 """Seconds after which a request that was not refused was admitted."""
 _TESTS: Final = 2
 _RECENT: Final = 3
+_MAX_PAIR: Final = 0.5
+"""Permits that are refilled between the two requests of a test, at most: where more are, it tells nothing."""
 _EPSILON_SECONDS: Final = 1e-3
 
 
@@ -39,13 +41,12 @@ class SinglePermitTest:
         """When the last request was sent that was not refused."""
         return self.recent[-1] if self.recent else None
 
-    @property
-    def wanted(self) -> bool:
-        """Whether another pair may be sent: the first pair, at the start, failed."""
-        return self.single is None and self.pair_at is None and self.failed > 0
+    def wanted(self, rate: float) -> bool:
+        """Whether another pair may be sent, at this rate a second: the first pair, at the start, failed."""
+        return self.single is None and self.pair_at is None and self.failed > 0 and PAIR_SECONDS * rate <= _MAX_PAIR
 
-    def sent(self, at: float, cut_at: float) -> None:
-        """Record a request."""
+    def sent(self, at: float, cut_at: float, rate: float) -> None:
+        """Record a request, where the rate is so many a second."""
         if self.pair_at is not None and at > self.pair_at + _REFUSAL_SECONDS:
             self.single = False if self.single is None else self.single
             self.pair_at = None
@@ -55,6 +56,7 @@ class SinglePermitTest:
             and previous is not None
             and previous > cut_at
             and at - previous <= PAIR_SECONDS + _EPSILON_SECONDS
+            and PAIR_SECONDS * rate <= _MAX_PAIR
         ):
             self.pair_at = at
         self.recent = [*self.recent, at][-_RECENT:]

@@ -114,6 +114,11 @@ class WindowReading:
         """Whether a window is not eliminated."""
         return self.sliding or self.ends != 0
 
+    @property
+    def likely(self) -> bool:
+        """Whether the last refusal may have been that of a window, which contained enough requests to tell."""
+        return self.possible and self.level >= _MIN_WINDOW_REQUESTS * self.amount > 0
+
     def restart(self) -> None:
         """Take back all eliminations: the observations contradict each other, so others send, or the quota changed."""
         self.sliding, self.ends = True, _ALL_CELLS

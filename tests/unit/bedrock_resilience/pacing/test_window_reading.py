@@ -188,3 +188,15 @@ def test_a_fixed_window_is_free_at_its_end() -> None:
     for second in range(34, 44):
         log.add(second + 0.5, 1.0)
     assert reading.free_at(50.0, 1.0, log) == 93.0
+
+
+def test_few_requests_or_an_eliminated_reading_make_no_window_likely() -> None:
+    likely: list[bool] = []
+    for level, sliding in ((50.0, True), (9.0, True), (50.0, False)):
+        reading = WindowReading()
+        assert not reading.likely
+        refuse(reading, 26.0, level=level)
+        if not sliding:
+            reading.sliding, reading.ends = False, 0
+        likely.append(reading.likely)
+    assert likely == [True, False, False]
