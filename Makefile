@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv-dev/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test fast nightly suite thorough simulation lint format types docs bench clients conformance surface reference mutation lock newest audit sbom ci clean
+.PHONY: help test fast nightly suite thorough simulation lint format types docs site bench clients conformance surface reference mutation lock newest audit sbom ci clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -54,6 +54,12 @@ types: $(BIN)/pytest  ## mypy and pyright on everything; ty and pyrefly on the p
 
 docs: $(BIN)/pytest  ## build the site into site/
 	$(BIN)/mkdocs build --strict
+
+site: $(BIN)/pytest  ## open every page of the site in Chromium, then build it with Zensical too
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group site
+	test -n "$$CHROMIUM" || command -v chromium || $(BIN)/playwright install --with-deps chromium
+	$(BIN)/pytest --nightly tests/site
+	$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
 
 surface: $(BIN)/pytest  ## record the public surface after a change of it
 	PYTHONPATH=tests $(BIN)/python -m support.surface

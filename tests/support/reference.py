@@ -7,6 +7,7 @@ the code. They are files, and not made while the site is built, so that they can
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import griffe
+import yaml
 
 from bedrock_resilience import (
     THROTTLING,
@@ -58,8 +60,49 @@ def generated() -> dict[Path, str]:
         REFERENCE / "metrics.md": reference_tables.metrics(_MADE),
         **{REFERENCE / "errors" / f"{page.name}.md": page.text() for page in error_pages()},
         REFERENCE / "errors" / "index.md": errors_index(),
+        ROOT / "docs" / "llms.txt": llms(),
     }
     return {path: text.rstrip() + "\n" for path, text in pages.items()}
+
+
+def llms() -> str:
+    """The pages of the navigation, as https://llmstxt.org describes the file."""
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8").replace("!!python", "python"))["nav"]
+    text = "# bedrock-resilience\n\n"
+    text += "> Calls to Amazon Bedrock that survive throttling: retries, pacing below the quota, bounded concurrency, "
+    text += "deadlines, an emulator and a test kit, for Python.\n\n"
+    text += (
+        "Agents that write code start with the [skill](skill/SKILL.md). `llms-full.txt` has all pages in one file.\n"
+    )
+    for part in nav:
+        ((title, entries),) = part.items()
+        text += f"\n## {title}\n\n"
+        for name, path in _entries_of(entries):
+            text += f"- [{name}]({path}): {_first_line(ROOT / 'docs' / path)}\n"
+    return text
+
+
+def _entries_of(entries: list[dict[str, Any] | str], above: str = "") -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        # An entry without a title is the page of the section itself.
+        for title, path in ({"Overview": entry} if isinstance(entry, str) else entry).items():
+            name = f"{above}: {title}" if above else title
+            if isinstance(path, str):
+                yield name, path
+            else:
+                yield from _entries_of(path, title)
+
+
+def _first_line(page: Path) -> str:
+    """The first sentence of a page, or of the package whose docstrings it has, without markup."""
+    package = re.search(r"^::: ([\w.]+)$", page.read_text("utf-8"), re.MULTILINE)
+    if package:
+        return _cell(_first_sentence(importlib.import_module(package[1]).__doc__ or ""))
+    text = re.sub(r"\A---\n.*?\n---\n|<!--.*?-->", "", page.read_text("utf-8"), flags=re.DOTALL)
+    for paragraph in re.split(r"\n\s*\n", text):
+        if re.match(r"[A-Za-z`*\[]", paragraph):
+            return _first_sentence(re.sub(r"\[([^\]]*)\]\([^)]*\)|\*\*", r"\1", paragraph))
+    return "A file of the repository."
 
 
 # The index of all public names.
@@ -97,7 +140,7 @@ def _summary(thing: griffe.Object | griffe.Alias) -> str:
 
 def _first_sentence(text: str) -> str:
     paragraph = " ".join(text.strip().split("\n\n")[0].split())
-    return re.split(r"(?<=[a-z0-9)`»”\"])\. (?=[A-Z`])", paragraph)[0].rstrip(".") + ("." if paragraph else "")
+    return re.split(r"(?<=[a-z0-9)`»”\"])\. (?=[A-Z`])", paragraph)[0].rstrip(".:") + ("." if paragraph else "")
 
 
 def _cell(text: str) -> str:
@@ -123,7 +166,10 @@ class ErrorPage:
 
     def text(self) -> str:
         """The page in Markdown."""
-        text = f"{_BOOST}# {self.title}\n\n{_MADE}{self.kind} {self.meaning}\n"
+        # The search weighs titles most, and users search for messages.
+        message = _essence(self.messages[0]) if self.messages else ""
+        title = f"{self.title}: `{message}`" if message else self.title
+        text = f"{_BOOST}# {title}\n\n{_MADE}{self.kind} {self.meaning}\n"
         if self.messages:
             text += "\n## Message\n\n" + "".join(f"```text\n{message}\n```\n\n" for message in self.messages)
         text += "\n## Remedy\n\n" + "".join(f"- {sentence}\n" for sentence in self.remedy)
@@ -136,6 +182,14 @@ class ErrorPage:
             links.insert(0, (f"The fault `{self.fault.value}`", f"reference/errors/{self.fault.value}.md"))
         text += "\n## See also\n\n" + "".join(f"- [{title}]({_relative(path)})\n" for title, path in links)
         return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _essence(message: str) -> str:
+    """The words of a message, without the name of the error and the operation, and what differs from case to case."""
+    prefix = r"^(?:An error occurred \([^)]*\) when calling the \w+ operation(?: \([^)]*\))?|[\w.]+): "
+    text = re.sub(prefix, "", message)
+    text = text.removeprefix("bedrock_resilience: ").split("; ")[0]
+    return re.sub(r"\s*\"?https?://\S+", "", text).strip(" .:")[:100]
 
 
 def _relative(path: str) -> str:

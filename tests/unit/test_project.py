@@ -186,7 +186,8 @@ def test_the_lock_has_a_version_for_every_declared_requirement() -> None:
     for line in LOCK:
         name, _, version = line.partition(" ;")[0].partition("==")
         versions.setdefault(name, []).append(version)
-    for requirement in map(Requirement, declared_requirements()):
+    site = PROJECT["dependency-groups"]["site"]  # `make site` adds it, every night: the gate has no browser
+    for requirement in map(Requirement, [text for text in declared_requirements() if text not in site]):
         locked = versions.get(canonical(requirement.name), [])
         assert locked, requirement
         assert all(version in requirement.specifier for version in locked), requirement
