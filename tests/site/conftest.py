@@ -100,7 +100,7 @@ def watched(browser: Any, site: Site) -> Iterator[Watched]:  # noqa: ANN401 - as
             watched.problems.append(f"console: {message.text}")
 
     def status(response: Any) -> None:  # noqa: ANN401 - as above
-        if response.status >= 400:  # noqa: PLR2004 - HTTP
+        if response.status >= 400:
             watched.problems.append(f"{response.status} {response.url}")
 
     def raised(error: Any) -> None:  # noqa: ANN401 - as above
