@@ -125,8 +125,7 @@ def restore_the_environment() -> Iterator[None]:
     """Fail a test that changed the environment of those after it: ``monkeypatch`` undoes last what it set last."""
     before = dict(os.environ)
     yield
-    changed = {name for name, value in {**before, **os.environ}.items() if before.get(name) != os.environ.get(name)}
-    changed |= before.keys() - os.environ.keys()
+    changed = {name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)}
     changed -= {"AWS_DATA_PATH", "PYTEST_CURRENT_TEST"}  # the import of awscli sets the first, and needs it later
     if changed:
         for name in changed:

@@ -135,11 +135,11 @@ class Cloud:
         now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)  # noqa: TID251 - log events have wall time
         events = [{"timestamp": now, "message": line} for line in outcome.log.splitlines()]
         stream = {"logGroupName": f"/aws/lambda/{name}", "logStreamName": outcome.request_id}
-        with contextlib.closing(self._client("logs")) as client:
+        with contextlib.closing(self.client("logs")) as client:
             client.create_log_stream(**stream)
             client.put_log_events(**stream, logEvents=events)
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
         session: Any = cast("Any", boto3).Session(region_name=REGION)
         return session.client(service, endpoint_url=self.url)
 
@@ -164,7 +164,7 @@ class Cloud:
         body = ItemMessage(
             client_id="lai_weekly", day=today.date(), ingested_at=today, run_id="dispatched", item=item
         ).to_json()
-        with contextlib.closing(self._client("sqs")) as sqs:
+        with contextlib.closing(self.client("sqs")) as sqs:
             dead = sqs.create_queue(QueueName="vectora-inbox-normalize-dev-dead")["QueueUrl"]
             arn = attributes(sqs, dead, "QueueArn")["QueueArn"]
             policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 8})
@@ -175,7 +175,7 @@ class Cloud:
 
     def replayed(self) -> dict[str, Any]:
         """The message that is in the queue again, as Lambda gives it to a worker."""
-        with contextlib.closing(self._client("sqs")) as sqs:
+        with contextlib.closing(self.client("sqs")) as sqs:
             url = sqs.get_queue_url(QueueName="vectora-inbox-normalize-dev")["QueueUrl"]
             (message,) = sqs.receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
         return record_of(message)
@@ -196,7 +196,7 @@ class Cloud:
         return found
 
     def _start(self, name: str, handler: str | None = None) -> Function:
-        with contextlib.closing(self._client("lambda")) as client:
+        with contextlib.closing(self.client("lambda")) as client:
             configuration = client.get_function_configuration(FunctionName=name)
         with s3_client(self.url) as s3:
             bucket = "vectora-inbox-lambda-code-dev"
@@ -263,7 +263,7 @@ def cloud(tmp_path: Path) -> Generator[Cloud]:
         BedrockEmulator() as emulator,
         contextlib.closing(Cloud(url, emulator, tmp_path / "functions")) as cloud,
         lambda_service(url, cloud.run) as service,
-        contextlib.closing(cloud._client("sqs")) as sqs,
+        contextlib.closing(cloud.client("sqs")) as sqs,
         sqs_service(url, sqs) as sqs_url,
     ):
         cloud.lambda_url, cloud.sqs_url = service.url, sqs_url

@@ -84,7 +84,7 @@ class Account:
         """A stack from before this project; the names of its parameters."""
         with closing(self.client("iam")) as client:
             role = client.create_role(RoleName=f"{project}-old", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-        parameters = {
+        parameters: dict[str, str] = {
             "ProjectName": project,
             "ConfigBucketName": "c",
             "DataBucketName": "d",

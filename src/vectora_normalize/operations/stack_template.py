@@ -277,5 +277,5 @@ def _scalar(text: str, *, quoted: bool = True) -> yaml.ScalarNode:
 
 
 def _text(node: yaml.Node) -> str:
-    serialize = cast("Callable[..., str]", yaml.serialize)
+    serialize = cast("Callable[..., str]", yaml.serialize)  # pyright: ignore[reportUnknownMemberType]  # untyped stubs
     return serialize(node, Dumper=yaml.SafeDumper, allow_unicode=True, width=120)
