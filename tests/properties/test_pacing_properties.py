@@ -6,7 +6,7 @@ import heapq
 import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bedrock_resilience.pacing import AdaptiveConfig, AdaptivePacer, QuotaPacer
@@ -132,6 +132,19 @@ def test_the_bounds_hold_for_every_bucket_and_every_timing(rate: float, burst: f
         assert estimate is None or estimate.high > rate * (1 - 1e-9)
 
 
+# A request that was refused in the same second as one of the minute before was counted as admitted.
+_REFUSED_IN_A_COUNTED_SECOND = [
+    *[0.0] * 6,
+    *[1.5] * 5,
+    *[6.5, 19.5, 19.5],
+    *[0.0] * 7,
+    *[4.0, 20.0, 20.0, 20.0, 2.0],
+    *[0.0] * 5,
+    *[2.0, 18.0, 0.0, 3.0, 1.5, 1.5, 14.5, 8.5, 4.5, 1.0],
+]
+
+
+@example(window="sliding", per_minute=60, phase=0.0, pauses=_REFUSED_IN_A_COUNTED_SECOND)
 @given(
     window=st.sampled_from(["fixed", "sliding"]),
     per_minute=st.integers(5, 120),

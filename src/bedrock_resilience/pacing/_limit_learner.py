@@ -210,7 +210,7 @@ class LimitLearner:
             self._recovered(self.admitted_at)
         self.log.add(at, amount)
         if self.consecutive > 1 and not self.pending and self.admitted_at is not None:
-            self._windows.exceeded(self.log.total(at - _REFUSAL_SECONDS, _SURE_SECONDS))
+            self._windows.exceeded(self._surely_admitted(at))
             if self._windows.contradicts_bucket(at, self.admitted_total):
                 self._enter_window(at)
         if self._windows.limit:
@@ -340,8 +340,13 @@ class LimitLearner:
         if self.consecutive > 3:  # noqa: PLR2004 - a bucket would have been refilled
             self._windows.restart()
 
+    def _surely_admitted(self, at: float) -> float:
+        """Return what was admitted in a minute before ``at``, without the seconds whose refusals are not known yet."""
+        # The log has whole seconds. One that is not over by then may have requests that are refused a moment later.
+        return self.log.total(at - _REFUSAL_SECONDS - 1.0, _SURE_SECONDS)
+
     def _eliminate(self, admitted_at: float, at: float) -> None:
-        least = self.log.total(at - _REFUSAL_SECONDS, _SURE_SECONDS)
+        least = self._surely_admitted(at)
         if not self._tokens:
             self._windows.admitted(admitted_at, least)
         elif self.log.total(at, at - self._windows.last_refused_at) >= self._windows.amount:
