@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from vectora_normalize.settings import Settings
 
 ATTEMPT_SECONDS: Final = 20.0
-"""Seconds that one response is expected to take; no attempt begins with less time left. 1,000 tokens take about 20
-s.
-"""
+"""Seconds that one response takes, 1,000 tokens about 20; no attempt begins with less time left."""
 
 _MIN_READ_TIMEOUT_SECONDS: Final = ATTEMPT_SECONDS - DEFAULT_CONNECT_TIMEOUT
 # S3 answers within a fraction of a second. A request that hangs is abandoned early and repeated, so that all attempts
@@ -116,7 +114,7 @@ def make_client(session: Any, service: str, settings: Settings, *, region: str |
         session: As ``make_session`` returns it.
         service: Name of the service, such as ``s3``.
         settings: The environment.
-        region: Region of the service; None: the function's own, if the buckets and queues are.
+        region: Region of the service; None: that of the function, its buckets and its queues.
     """
     from botocore.config import Config  # noqa: PLC0415 - a local run does not need botocore
 

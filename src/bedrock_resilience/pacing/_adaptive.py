@@ -4,20 +4,21 @@ It is a lock and a queue around a ``Learner``, which decides when each request i
 in the order in which they were reserved. The rules, in the order in which they take effect:
 
 1. *Start.* Until something is refused, the first requests are sent at a rate that doubles every few seconds (Jacobson,
-  "Congestion Avoidance and Control", SIGCOMM 1988). From the first answer on, the rate is a multiple of that of the
-  answers.
+   "Congestion Avoidance and Control", SIGCOMM 1988). From the first answer on, the rate is a multiple of that of the
+   answers.
 2. *The first throttle* gives a first estimate: ``rate = admitted / (seconds + burst_seconds)``. After it, one probe
    tells a bucket from windows of a minute: a bucket admits it.
 3. *Every later throttle* is a measurement. For a bucket, what was admitted between two throttles is what was refilled
    between them, see ``bedrock_resilience.pacing._estimate``. For windows, it is what was admitted in the last minute.
    For a bucket of a single permit, it is the interval between two requests. Observations eliminate two of the three.
+   If they contradict every bucket, the requests of a whole window are sent at its start.
 4. *Everyone slows down, at once.* The rate belongs to all workers of a client. After a throttle nothing is sent for a
    pause of a little more than two permits; after several in a row, until a window of a minute may have ended.
 5. *Upward, slowly, then fast.* Without a throttle, the rate grows with the third power of what has been sent since, as
-  in CUBIC (Ha, Rhee, Xu, 2008; RFC 9438). The steps are fractions of the best rate known, so that an instance that lost
-  its share to others regains it as fast as they grew.
+   in CUBIC (Ha, Rhee, Xu, 2008; RFC 9438), and steadily beyond twice the rate. The steps are fractions of the best rate
+   known, so that an instance that lost its share to others regains it as fast as they grew.
 6. *Others.* If less is admitted than the earlier measurements allow, another sender appeared, and the rate is cut below
-  the measured one, to leave it a share. No cut goes below ``min_decrease_factor`` times the rate.
+   the measured one, to leave it a share. No cut goes below ``min_decrease_factor`` times the rate.
 
 The same rules learn the tokens, with the actual cost of each request. Only requests that had to wait count as evidence
 for a higher rate (RFC 7661). A 503 or 529 is handled separately, see ``bedrock_resilience.pacing._slowdown``.

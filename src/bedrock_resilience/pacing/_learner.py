@@ -43,7 +43,8 @@ _MIN_WAIT_SECONDS: Final = 2e-3
 _LEVELS: Final = 6
 """Refusals that are compared in order to tell which limit they come from."""
 _MIN_LEVELS: Final = 3
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
+"""Of the dictionary that ``Learner.to_dict`` returns; another one for each change of its fields."""
 
 
 class LearnedRates(NamedTuple):

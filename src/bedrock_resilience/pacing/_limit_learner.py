@@ -57,12 +57,16 @@ _WINDOW_SPEED: Final = 4.0
 _MIN_WINDOW_LEVEL: Final = 0.7
 """Share of a window at which a refusal corrects it; below, others send, or it was no window."""
 _MAX_WINDOW_REFUSALS: Final = 4
+"""Refusals in a row up to which a window corrects its amount; more contradict it."""
 _MIN_WINDOW_SECONDS: Final = 10.0
+"""Seconds after a correction in which a used-up window admits nothing, at least: an admission contradicts it."""
 _WINDOW_PERMITS: Final = 0.4
 """Permits by which the first pause is longer where a window may be used up within the first minute: the longer the
 refusals last, the less a bucket can have refilled."""
 _WINDOW_PAUSE_SECONDS: Final = 1.0
+"""Seconds after the first refusal by a window; twice as many after each further one in a row."""
 _SAME_WINDOW: Final = 0.96
+"""Share of a window at which a refusal leaves its amount as it is: the request was sent a little too early."""
 _MIN_TOKEN_HOLD: Final = 12.0
 _TOKEN_HOLD_FACTOR: Final = 6.0
 """Requests in which a first guess about tokens is held, per request that it rests on."""
@@ -84,8 +88,8 @@ class LimitLearner:
         "base",
         "best",
         "catch_up_until",
-        "consecutive",
         "complete_from",
+        "consecutive",
         "cut_at",
         "cuts",
         "first_at",

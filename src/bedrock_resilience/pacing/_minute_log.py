@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 _KEPT_SECONDS: Final = 70
 """A minute, and a margin for requests whose refusal is reported late."""
-
-
 _MARGIN_SECONDS: Final = 0.3
 """A request may arrive by so much later than it was recorded."""
 

@@ -161,7 +161,7 @@ def _format(conversation: Conversation) -> dict[str, Any]:
 
 
 def _turns(message: ChatMessage) -> Iterator[dict[str, Any]]:
-    """One message of Converse as one or more of a chat completion, if each tool result is a message of its own."""
+    """One message of Converse as one or more of a chat completion, in which each tool result is its own message."""
     if message.role == "assistant":
         yield _assistant_turn(message)
         return

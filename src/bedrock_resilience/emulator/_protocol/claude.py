@@ -141,7 +141,7 @@ def _blocks(content: object) -> list[Any]:
 
 
 def _translated(content: object) -> list[JsonObject]:
-    """Content in Converse's form, if a cache point is a block of its own after the prefix that it ends."""
+    """Content in Converse's form, in which a cache point is a block of its own after the prefix that it ends."""
     translated: list[JsonObject] = []
     for block in _blocks(content):
         translated.append(_block(block))

@@ -111,10 +111,8 @@ class LearnedSchedule:
 
     def starting(self, pace: SharedPace) -> bool:
         """Whether nothing was refused yet, so that each answer releases more requests."""
-        state = pace.learned.get("learner", {})
-        if state.get("version") != STATE_VERSION:
-            return True
-        return not any(state[limit]["active"] for limit in _LIMITS)  # asked often: without the learner
+        state = _state_of(pace)  # called often: without the learner
+        return not any(state[limit]["active"] for limit in _LIMITS if state)
 
     def status(self, pace: SharedPace, now: float) -> PacerStatus:
         """Return the rates that were found, and how sure they are."""
@@ -130,7 +128,7 @@ class LearnedSchedule:
 
 def share_of_learned(pace: SharedPace, fraction: float) -> SharedPace:
     """Return what was learned for one of several instances that go on without the store."""
-    state = dict(pace.learned.get("learner", {}))
+    state = dict(_state_of(pace))
     for limit in _LIMITS if state else ():
         one = dict(state[limit])
         one.update(
@@ -144,11 +142,17 @@ def share_of_learned(pace: SharedPace, fraction: float) -> SharedPace:
     )
 
 
+def _state_of(pace: SharedPace) -> Mapping[str, Any]:
+    """Return the state of the learner; an empty one if there is none, or that of another version."""
+    state: Mapping[str, Any] = pace.learned.get("learner", {})
+    return state if state.get("version") == STATE_VERSION else {}
+
+
 def _resumed(pace: SharedPace, now: float) -> SharedPace:
     """Return the pace with what was learned as it holds after a pause."""
-    state = pace.learned.get("learner")
+    state = _state_of(pace)
     pause = now - float(pace.learned.get("used_at", now))
-    if state is None or pause < _PAUSE_SECONDS:
+    if not state or pause < _PAUSE_SECONDS:
         return pace
     resumed: dict[str, Any] = {**state, "in_flight": 0, "started_at": now}
     for limit in _LIMITS:
@@ -204,12 +208,12 @@ def _ahead(learner: Learner) -> float:
 
 
 def _load(pace: SharedPace) -> tuple[Learner, float]:
-    state: Mapping[str, Any] | None = pace.learned.get("learner")
-    if state is None:
+    state = _state_of(pace)
+    if not state:
         return Learner(), 0.0
     try:
         return Learner.from_dict(state), float(pace.learned["booked_until"])
-    except (KeyError, ValueError):  # of another version: learn anew
+    except (KeyError, ValueError):  # damaged
         return Learner(), 0.0
 
 

@@ -13,7 +13,7 @@ How it works:
 4. A throttle means that the quota is smaller than given, or that others use it. It lowers the pace of all instances at
    once, which then grows back; see ``RateLimits.throttled``.
 5. If the store cannot be reached, each instance continues at a pace that it finds by itself, and tries the store again
-  later. Pacing never stops a run.
+   later. Pacing never stops a run.
 
 ``reserve`` and ``due`` call the store, one thread at a time, outside of the lock that the other methods take: a few
 milliseconds in the region, the store's timeout and the backoff of lost races at worst. On an event loop this blocks the

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from bedrock_resilience.pacing._slowdown import MIN_SECONDS_BETWEEN_CUTS
 from bedrock_resilience.pacing._status import PacerStatus
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.pacing.shared._pace import SharedPace
     from bedrock_resilience.quotas import Limit, Quota
+
+OutcomeKind: TypeAlias = Literal["answered", "throttled", "overloaded", "sent", "unsent", "elsewhere"]
+"""What became of a request, see ``RequestOutcome``."""
 
 MAX_AHEAD_SECONDS: Final = 900.0
 """Longest time that a request may be booked ahead: no Lambda runs longer. A request that would have to wait longer is
@@ -84,7 +87,7 @@ class RequestOutcome(NamedTuple):
         seconds: How long it took to be answered; None if that is not known.
     """
 
-    kind: str
+    kind: OutcomeKind
     sent_at: float
     cost: Cost
     used: float | None = None

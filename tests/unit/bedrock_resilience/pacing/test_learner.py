@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bedrock_resilience.pacing._learner import Learner
+from bedrock_resilience.pacing._learner import STATE_VERSION, Learner
 from bedrock_resilience.pacing._slowdown import HOLD_SECONDS
 from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, QuotaReading, TokenBucket
 from support.approx import approx
@@ -48,7 +48,7 @@ class TestState:
         course(learner.copy(), 40, now)
         assert learner.to_dict() == before
 
-    @pytest.mark.parametrize("state", [{}, {"version": 0}, {"version": 2, "requests": 3}])
+    @pytest.mark.parametrize("state", [{}, {"version": 0}, {"version": STATE_VERSION, "requests": 3}])
     def test_another_state_is_refused(self, state: dict[str, object]) -> None:
         with pytest.raises(ValueError, match=r"^Learner: "):
             Learner.from_dict(state)

@@ -8,14 +8,16 @@ import pytest
 
 from bedrock_resilience.pacing.shared import SharedPace
 from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule, share_of_learned
-from bedrock_resilience.pacing.shared._schedule import Cost, RequestOutcome
+from bedrock_resilience.pacing.shared._schedule import Cost, OutcomeKind, RequestOutcome
 from bedrock_resilience.quotas import Limit
 
 NOW = 1_000.0
 ONE = Cost()
 
 
-def observed(pace: SharedPace, now: float, kind: str, sent_at: float, cost: Cost = ONE, cuts: int = 0) -> SharedPace:
+def observed(
+    pace: SharedPace, now: float, kind: OutcomeKind, sent_at: float, cost: Cost = ONE, cuts: int = 0
+) -> SharedPace:
     return LearnedSchedule().observe(pace, now, RequestOutcome(kind, sent_at, cost, cuts=cuts))
 
 
@@ -121,8 +123,13 @@ def test_an_instance_alone_goes_on_with_its_share(throttled: SharedPace) -> None
 
 @pytest.mark.parametrize("learner", [{}, {"version": 99}])
 def test_what_another_version_has_learned_is_learned_anew(learner: dict[str, int]) -> None:
-    pace = dataclasses.replace(SharedPace(), learned={"learner": learner})
-    assert LearnedSchedule().starting(pace)
+    schedule = LearnedSchedule()
+    pace = dataclasses.replace(SharedPace(), learned={"learner": learner, "used_at": NOW - 3_600})
+    assert schedule.starting(pace)
+    assert share_of_learned(pace, 0.5).learned == {}
+    booked, slots = schedule.book(pace, NOW, [ONE])
+    assert slots
+    assert schedule.status(booked, NOW) == schedule.status(schedule.book(SharedPace(), NOW, [ONE])[0], NOW)
 
 
 def test_what_was_sent_while_the_store_was_unavailable_takes_no_permits_of_the_present(throttled: SharedPace) -> None:
