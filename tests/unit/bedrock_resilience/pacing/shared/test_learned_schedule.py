@@ -27,7 +27,7 @@ def throttled() -> SharedPace:
     schedule, pace = LearnedSchedule(), SharedPace()
     for second in range(30):
         pace, (slot,) = schedule.book(pace, NOW + second, [ONE])
-        kind = "throttled" if second == 29 else "answered"
+        kind: OutcomeKind = "throttled" if second == 29 else "answered"
         pace = observed(pace, NOW + second + 0.2, kind, slot)
     return pace
 
