@@ -43,7 +43,7 @@ class TestAdaptivePacer:
                 pacer.throttled(reservation, now)
             if number == 10:
                 assert pacer.status().confidence == 0.0
-        assert 8 / 10 - 1e-12 <= pacer.status().confidence <= 1.0
+        assert 8 / 10 - 1e-12 <= pacer.status().confidence <= 1.0  # a quotient of sums, rounded down
 
 
 class _Broken(MemoryPaceStore):
