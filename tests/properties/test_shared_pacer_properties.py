@@ -8,7 +8,7 @@ import heapq
 import operator
 from typing import TYPE_CHECKING, NamedTuple
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bedrock_resilience.pacing import MemoryPaceStore, SharedPacer
@@ -74,6 +74,16 @@ quotas = st.builds(
 )
 
 
+ONCE = InstanceRequest(instance=0, pause=0.0, tokens=0, oversleeps=0.0, delay=0.0, end="answered")
+
+
+# An instance that joined after ten idle seconds took its clock for one that is ahead.
+@example(
+    quota=Quota(requests_per_minute=25),
+    skews=[0.0] * 4,
+    courses=[ONCE._replace(instance=1), ONCE._replace(pause=10.0), ONCE, ONCE, ONCE._replace(instance=1)],
+    losses=[],
+)
 @given(
     quota=quotas,
     skews=st.lists(or_extreme(0.0, SKEW), min_size=4, max_size=4),

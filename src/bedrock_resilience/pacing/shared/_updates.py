@@ -7,9 +7,9 @@ update repeats all earlier ones that are in doubt, so one number suffices for al
 
 The state also brings the clocks of instances together. If it was changed later than this instance's clock shows, that
 clock is behind, and is put forward (a hybrid logical clock, Kulkarni and others, 2014). Instances whose clocks differ
-therefore agree to within the time between two updates, and the differences shrink with each update. An instance that
-joins others follows their clock where its own is ahead: for them, a jump of the time would look like a quota that has
-become smaller.
+therefore agree to within the time between two updates, and the differences shrink with each update. Where the quota is
+learned, an instance that joins others follows their clock if its own is ahead: for them, a jump of the time would look
+like a quota that has become smaller.
 """
 
 from __future__ import annotations
@@ -250,8 +250,12 @@ class PaceUpdates:
 
 
 def _overdue(pace: SharedPace, shared: float) -> bool:
-    """Whether the others should have changed the pace since, by a clock that is new to them: it is ahead of theirs."""
-    if not pace.instances:
+    """Whether the others should have changed the pace since, by a clock that is new to them: it is ahead of theirs.
+
+    They may as well have had nothing to send. A learned pace is then wrong for some seconds. The schedule of a given
+    quota would send what it has not: a clock that was put back finds its requests due too early.
+    """
+    if not pace.learned or not pace.instances:
         return False
     latest = max(share.waits_until for share in pace.instances.values())
     return max(latest, pace.at + _MAX_SILENCE_SECONDS) < shared <= pace.at + _MAX_CLOCK_LEAD_SECONDS

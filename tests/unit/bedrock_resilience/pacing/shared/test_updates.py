@@ -9,6 +9,7 @@ import pytest
 
 from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing import MemoryPaceStore
+from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule
 from bedrock_resilience.pacing.shared._schedule import Cost, RateLimits, RequestOutcome
 from bedrock_resilience.pacing.shared._updates import PaceUpdates, Update
 from bedrock_resilience.quotas import Quota
@@ -17,6 +18,7 @@ from support.approx import approx
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing.shared import SharedPace
+    from bedrock_resilience.pacing.shared._schedule import PaceSchedule
 
 LIMITS = RateLimits.of(Quota(requests_per_minute=60, burst=1), 0.0)
 ONE = (Cost(),)
@@ -59,11 +61,11 @@ def store(times: list[float]) -> Store:
     return Store(times)
 
 
-def updates(store: Store, *, behind: float = 0.0) -> PaceUpdates:
+def updates(store: Store, *, behind: float = 0.0, schedule: PaceSchedule = LIMITS) -> PaceUpdates:
     return PaceUpdates(
         store,
         "model",
-        LIMITS,
+        schedule,
         instance="",
         slack=6.0,
         shared_time=lambda _now: store.times[0] - behind,
@@ -141,8 +143,9 @@ def test_one_that_is_far_ahead_waits_for_the_one_that_is_behind(store: Store) ->
 def test_one_that_joins_follows_the_clock_of_the_others(
     store: Store, passed: float, ahead: float, followed: float
 ) -> None:
-    first, second = updates(store), updates(store, behind=-ahead)
-    first.store(0.0, Update())
+    schedule = LearnedSchedule()
+    first, second = updates(store, schedule=schedule), updates(store, behind=-ahead, schedule=schedule)
+    first.store(0.0, Update(costs=ONE))
     store.times[0] += passed
     assert second.shared(0.0) == store.times[0] + ahead
     second.store(0.0, Update())
@@ -150,3 +153,11 @@ def test_one_that_joins_follows_the_clock_of_the_others(
     first.store(0.0, Update())
     second.store(0.0, Update())
     assert abs(second.shared(0.0) - first.shared(0.0)) < 1e-6
+
+
+def test_a_given_quota_is_shared_by_the_clocks_as_they_are(store: Store) -> None:
+    first, second = updates(store), updates(store)
+    first.store(0.0, Update(costs=ONE))
+    store.times[0] += 10.0  # nothing was to be sent
+    second.store(0.0, Update(costs=ONE))
+    assert second.shared(0.0) == store.times[0]
