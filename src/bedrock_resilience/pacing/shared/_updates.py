@@ -253,7 +253,7 @@ def _overdue(pace: SharedPace, shared: float) -> bool:
     """Whether the others should have changed the pace since, by a clock that is new to them: it is ahead of theirs.
 
     They may as well have had nothing to send. A learned pace is then wrong for some seconds. The schedule of a given
-    quota would send what it has not: a clock that was put back finds its requests due too early.
+    quota would send what it has not: after a clock that jumps back, requests are due too early.
     """
     if not pace.learned or not pace.instances:
         return False
