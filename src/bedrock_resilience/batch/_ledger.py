@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
 from bedrock_resilience.clock import threads_of
@@ -19,7 +20,6 @@ from bedrock_resilience.clock import threads_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bedrock_resilience._fault import Fault
     from bedrock_resilience.batch._report import Status
     from bedrock_resilience.clock import Threads
     from bedrock_resilience.retrying._attempts import CallState
@@ -180,7 +180,11 @@ def fatal_reason(call: CallState) -> str | None:
     """Return why the whole run should stop after this call, or None."""
     if call.fault is not None and call.fault.fatal and call.reason is not None:
         return f"{call.fault.value}: every other item would fail the same way"
-    if call.reason is StopReason.DEADLINE and not call.attempts:
+    if call.reason is StopReason.DEADLINE and (
+        not call.attempts
+        # The next item would be throttled as well, with no more time for a retry: sent once, it would be used up.
+        or (call.attempts == 1 and call.fault is Fault.THROTTLING)
+    ):
         return StopReason.DEADLINE.value
     return None
 

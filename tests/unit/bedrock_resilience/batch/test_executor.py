@@ -32,6 +32,7 @@ from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import (
     FakeClock,
     access_denied,
+    bedrock_error,
     converse_response,
     read_timeout,
     scripted,
@@ -494,6 +495,24 @@ class TestDeadline:
         assert statuses(report.outcomes) == "ffff"
         assert {outcome.reason for outcome in report.failed} == {"deadline"}
         assert {outcome.attempts for outcome in report.failed} == {2}
+
+    def test_once_a_throttled_item_has_no_time_for_a_retry_the_others_are_unstarted(self) -> None:
+        clock = FakeClock()
+
+        def work(_: int) -> int:
+            clock.advance(0.1)
+            raise throttling_error()
+
+        report = BoundedExecutor(1, policy=PLAIN, clock=clock, deadline=Deadline(1.0)).run(work, range(10))
+        assert statuses(report.outcomes) == "ff" + "u" * 8
+        assert [outcome.attempts for outcome in report.failed] == [2, 1]
+        assert report.stopped == "deadline"
+
+    def test_another_failure_without_time_for_a_retry_says_nothing_about_the_others(self) -> None:
+        clock = FakeClock(0.9)
+        fn = scripted(bedrock_error("InternalServerException"), then="answer")
+        report = BoundedExecutor(1, policy=PLAIN, clock=clock, deadline=Deadline(1.0)).run(fn, range(4))
+        assert statuses(report.outcomes) == "fsss"
 
     def test_past_the_deadline_nothing_is_called(self) -> None:
         fn = scripted()
