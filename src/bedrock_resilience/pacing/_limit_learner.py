@@ -136,7 +136,7 @@ class LimitLearner:
         self.resume_at = 0.0
         self.sends = 0.0
         self.since = 0.0
-        self.spread = 1.0
+        self.spread = 0.0
 
     @property
     def reading(self) -> str | None:
@@ -151,7 +151,7 @@ class LimitLearner:
 
     @property
     def confidence(self) -> float:
-        """The lower bound of the rate over the upper one; 0 until two refusals bounded it."""
+        """The lower bound of the rate over the upper one; 0 until two refusals, and what was admitted, bounded it."""
         return self.spread if self.cuts > 1 else 0.0
 
     @property
@@ -262,6 +262,7 @@ class LimitLearner:
         if self.consecutive > 1:
             windows.phase = None  # by what was known of its end, it had capacity
         self.base = self.best = max(self.least, windows.limit / WINDOW_SECONDS)
+        self.spread = windows.limit / (windows.limit + amount)
         self.cuts += 1
         self.cut_at = self.since = now
         self.sends = 0.0
@@ -382,6 +383,7 @@ class LimitLearner:
         measured, size, decreased = rate, 1.0, False
         if self._windows.possible and (seconds >= WINDOW_SECONDS or self._tokens):
             measured, size = level / WINDOW_SECONDS, level
+            self.spread = level / (level + amount)
         elif estimate is not None:
             measured, size, decreased = estimate.middle, estimate.sample_size, estimate.decreased
             self.spread = estimate.low / estimate.high

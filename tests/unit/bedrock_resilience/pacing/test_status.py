@@ -5,6 +5,7 @@ from __future__ import annotations
 from bedrock_resilience import AdaptivePacer, Quota, QuotaPacer, SharedPacer
 from bedrock_resilience.pacing import MemoryPaceStore, NoPacer, PacerStatus, StoreUnavailableError
 from bedrock_resilience.pacing._status import status_of
+from bedrock_resilience.quotas._limiters import SlidingWindow
 
 
 class TestQuotaPacer:
@@ -44,6 +45,29 @@ class TestAdaptivePacer:
             if number == 10:
                 assert pacer.status().confidence == 0.0
         assert 8 / 10 - 1e-12 <= pacer.status().confidence <= 1.0  # a quotient of sums, rounded down
+
+
+    def test_refusals_alone_bound_no_rate(self) -> None:
+        pacer, now = AdaptivePacer(), 0.0
+        for _ in range(4):
+            reservation = pacer.reserve(now)
+            now += reservation.wait
+            pacer.due(reservation, now)
+            pacer.throttled(reservation, now)
+            assert pacer.status().confidence == 0.0
+
+    def test_a_window_is_known_to_within_one_request(self) -> None:
+        pacer, quota, now = AdaptivePacer(), SlidingWindow(20 / 60), 0.0
+        while now < 600.0:
+            reservation = pacer.reserve(now)
+            now += reservation.wait
+            pacer.due(reservation, now)
+            if quota.fits(now):
+                quota.debit(now, 1.0)
+                pacer.answered(reservation, now + 0.5)
+            else:
+                pacer.throttled(reservation, now)
+        assert 0.8 < pacer.status().confidence < 1.0
 
 
 class _Broken(MemoryPaceStore):
