@@ -46,6 +46,9 @@ _MAX_SINGLE_DECREASE: Final = 0.5
 _CONSECUTIVE_DECREASE: Final = 0.5
 _MIN_THIRD_PAUSE_SECONDS: Final = 10.0
 """Seconds after a third refusal in a row, at least: others are answered meanwhile, and one of them is the next."""
+_MAX_BLIND_REFUSALS: Final = 2
+_BLIND_PAUSE_SECONDS: Final = 2.0
+"""Seconds after the first refusal if nothing was ever admitted, twice as many after the second: the rate is unknown."""
 _JITTER: Final = 0.1
 """Share of a pause that differs between instances, so that they do not all end it at once."""
 _CATCH_UP: Final = 2.0
@@ -442,6 +445,8 @@ class LimitLearner:
                 pause = max(pause, _MIN_THIRD_PAUSE_SECONDS)
         elif self._single.single and not self._tokens:
             pause = _SINGLE_PAUSE * amount / self.base
+        if self.consecutive <= _MAX_BLIND_REFUSALS and self.admitted_total < amount:
+            pause = min(pause, _BLIND_PAUSE_SECONDS * 2.0 ** (self.consecutive - 1))
         # No generator of random numbers: the time at which a refusal arrives differs enough between instances.
         self.jitter = (self.jitter + 0.6180339887 + now * 7919.13) % 1.0
         pause = min(pause, WINDOW_SECONDS) * (1 + _JITTER * self.jitter * (1.0 if self.consecutive == 1 else 0.2))

@@ -53,6 +53,23 @@ def test_it_limits_nothing_before_the_first_refusal() -> None:
     assert (learner.reading, learner.confidence, learner.probing, learner.pairs) == (None, 0.0, False, False)
 
 
+def test_while_nothing_was_ever_admitted_the_first_two_pauses_are_short() -> None:
+    learner, now, pauses = LimitLearner(CONFIG), 0.0, list[float]()
+    for _ in range(3):
+        learner.sent(now, 1.0)
+        learner.refused(now, now, 1.0)
+        pauses.append(learner.due_at(now, 1.0) - now)
+        now += pauses[-1]
+    assert 2.0 <= pauses[0] <= 2.2
+    assert 4.0 <= pauses[1] <= 4.4
+    assert pauses[2] >= 10.0  # no call has many more retries
+    admitted = LimitLearner(CONFIG)
+    admitted.sent(0.0, 1.0)
+    admitted.sent(1.0, 1.0)
+    admitted.refused(1.0, 1.0, 1.0)
+    assert admitted.due_at(1.0, 1.0) - 1.0 > 5.0  # the rate can be estimated
+
+
 def test_a_bucket_is_found_and_kept() -> None:
     learner, now = learned(TokenBucket(A_MINUTE / 60, 5.0))
     assert 60 * learner.mean_rate(now) == approx(A_MINUTE, within=6)

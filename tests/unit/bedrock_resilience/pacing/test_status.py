@@ -46,7 +46,6 @@ class TestAdaptivePacer:
                 assert pacer.status().confidence == 0.0
         assert 8 / 10 - 1e-12 <= pacer.status().confidence <= 1.0  # a quotient of sums, rounded down
 
-
     def test_refusals_alone_bound_no_rate(self) -> None:
         pacer, now = AdaptivePacer(), 0.0
         for _ in range(4):
