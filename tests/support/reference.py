@@ -163,6 +163,7 @@ class ErrorPage:
     fault: Fault | None = None
     messages: tuple[str, ...] = ()
     details: str = ""
+    code: str = ""
 
     def text(self) -> str:
         """The page in Markdown."""
@@ -172,7 +173,8 @@ class ErrorPage:
         text = f"{_BOOST}# {title}\n\n{_MADE}{self.kind} {self.meaning}\n"
         if self.messages:
             text += "\n## Message\n\n" + "".join(f"```text\n{message}\n```\n\n" for message in self.messages)
-        text += "\n## Remedy\n\n" + "".join(f"- {sentence}\n" for sentence in self.remedy)
+        code = f"```python\n{self.code.strip()}\n```\n\n" if self.code else ""
+        text += f"\n## Remedy\n\n{code}" + "".join(f"- {sentence}\n" for sentence in self.remedy)
         if self.fault is not None:
             text += f"\n## What the library does\n\n{behavior(self.fault)}"
         if self.details:
@@ -282,6 +284,7 @@ def _fault_page(fault: Fault) -> ErrorPage:
         fault,
         tuple(entry.get("messages", [])),
         details,
+        entry.get("code", ""),
     )
 
 
@@ -325,6 +328,7 @@ def _service_page(code: str) -> ErrorPage:
         _links(entry, fault),
         fault,
         (str(error), *entry.get("messages", [])),
+        code=entry.get("code") or TABLE["fault"][fault.value].get("code", ""),
     )
 
 

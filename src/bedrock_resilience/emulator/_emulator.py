@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience._checks import Problem, function, instance, refuse, whole_number, wrong_type, wrong_value
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -220,6 +220,31 @@ class BedrockEmulator:
             "AWS_DEFAULT_REGION": region,
             "AWS_REGION": region,
         }
+
+    def client(self, region_name: str = "eu-west-3", **options: Any) -> Any:  # noqa: ANN401 - as bedrock_runtime_client
+        """Make a boto3 client of this emulator with ``bedrock_runtime_client``, with invented credentials.
+
+        It needs no credentials, profile or variable of the machine, and sends one request for each call.
+        Requires the extra ``[aws]``.
+
+        Args:
+            region_name: The Region; the emulator accepts any.
+            options: As for ``bedrock_runtime_client``: ``workers``, ``policy``, ``pacer``, ``read_timeout``, ...
+
+        Raises:
+            RuntimeError: The emulator is not running.
+            ModuleNotFoundError: boto3 is not installed.
+        """
+        from bedrock_resilience.bedrock import bedrock_runtime_client  # noqa: PLC0415 - the emulator starts without it
+
+        address = {
+            "endpoint_url": self.endpoint_url,
+            "verify": self.ca_bundle,
+            "aws_access_key_id": "emulator",
+            "aws_secret_access_key": "emulator",
+            "signature_version": "v4",  # otherwise AWS_BEARER_TOKEN_BEDROCK demands TLS
+        }
+        return bedrock_runtime_client(region_name, **{**address, **options})
 
     @property
     def quota(self) -> Quota | Mapping[str, Quota] | None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import sys
+from typing import Any, Final
 
 import pytest
 
+from bedrock_resilience import NoJitter, RetryPolicy
 from bedrock_resilience.emulator import BedrockEmulator
 from bedrock_resilience.quotas import Quota, QuotaReading
+
+HELLO: Final[dict[str, Any]] = {
+    "modelId": "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "messages": [{"role": "user", "content": [{"text": "Hello."}]}],
+}
 
 
 def test_starting_and_stopping_twice_changes_nothing() -> None:
@@ -33,6 +41,46 @@ def test_the_environment_for_clients_names_the_region() -> None:
     assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == "us-east-1"
     assert environment["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"].startswith("http://127.0.0.1:")
     assert environment["AWS_ENDPOINT_URL_BEDROCK"] == environment["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"]
+
+
+def test_its_client_needs_no_credentials_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "7")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "boto3 sends it over TLS only")
+    with BedrockEmulator() as emulator:
+        emulator.fail_next(1)
+        client = emulator.client(workers=20)
+        with contextlib.closing(client), pytest.raises(client.exceptions.ThrottlingException):
+            client.converse(**HELLO)
+        assert emulator.requests == 1, "one request for each call"
+    assert client.meta.region_name == "eu-west-3"
+    assert client.meta.config.max_pool_connections == 20
+
+
+def test_its_client_takes_a_region_and_a_policy_and_trusts_its_certificate() -> None:
+    policy = RetryPolicy(max_retries=1, base_delay=0.001, jitter=NoJitter())
+    with BedrockEmulator(tls=True) as emulator:
+        emulator.fail_next(1)
+        client = emulator.client("us-east-1", policy=policy)
+        with contextlib.closing(client):
+            assert client.converse(**HELLO)["usage"]["inputTokens"] == 2
+        assert (emulator.requests, client.meta.region_name) == (2, "us-east-1")
+
+
+def test_without_boto3_its_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.config", None)
+    with (
+        BedrockEmulator() as emulator,
+        pytest.raises(ModuleNotFoundError, match=r"pip install 'bedrock-resilience\[aws\]'"),
+    ):
+        emulator.client()
+
+
+def test_a_stopped_emulator_has_no_client() -> None:
+    with pytest.raises(RuntimeError, match="the emulator is not running"):
+        BedrockEmulator().client()
 
 
 def test_a_negative_latency_is_refused_and_the_old_one_stays() -> None:
