@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DeadlineExceededError(TimeoutError):
-    """The deadline does not allow a first attempt."""
+    """The deadline, or the timeout of the call, does not allow a first attempt."""
 
     # A policy around this call must not read it as a timeout of the service and retry it.
     fault: Fault = Fault.CANCELLED

@@ -80,6 +80,26 @@ def test_nothing_starts_that_would_end_past_the_deadline(
 
 
 @given(
+    policy=retry_policies(max_retries=st.integers(0, 20)).map(everything),
+    start=st.floats(0, 1e6),
+    seconds=st.floats(0, 10_000),
+    timeout=st.floats(0.001, 10_000),
+    seed=st.integers(),
+)
+def test_a_timeout_is_a_deadline_from_the_start_of_each_call(
+    policy: RetryPolicy, start: float, seconds: float, timeout: float, seed: int
+) -> None:
+    def course(**limits: Any) -> tuple[int, list[float]]:  # noqa: ANN401 - of several types
+        clock, fn = FakeClock(start), scripted(then=TimeoutError())
+        with suppress(TimeoutError):
+            Retrier(policy, clock=clock, rng=random.Random(seed), **limits).call(fn)
+        return fn.calls, clock.sleeps
+
+    both = course(timeout=timeout, deadline=Deadline(start + seconds))
+    assert both == course(deadline=Deadline(start + min(timeout, seconds)))
+
+
+@given(
     policy=retry_policies().map(everything),
     errors=st.lists(bedrock_errors(), min_size=8, max_size=8),
     seed=st.integers(),

@@ -240,6 +240,7 @@ def retrier_surface(
     Retrier(
         retry_on_result=lambda response: not response,
         before_attempt=before_attempt,
+        timeout=45.0,
         attempt_timeout=30.0,
         stop_event=threading.Event(),
         fallback=lambda error: error.args,

@@ -61,13 +61,14 @@ _ACCEPTED: Final = (
 )
 
 
-def protect(
+def protect(  # noqa: PLR0913 - the parts of a protection, all by name
     target: T,
     *,
     policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
     pacer: Pacer | Literal["auto"] | None = None,
     budget: RetryBudget | None = None,
     deadline: Deadline | None = None,
+    timeout: float | None = None,
     listeners: Iterable[Listener] = (),
     clock: Clock = SYSTEM_CLOCK,
     rng: random.Random | None = None,
@@ -87,7 +88,9 @@ def protect(
             which finds the quota by itself; a target that was protected with ``"auto"`` before keeps its own.
         budget: Limits the retries of all calls that share it.
         deadline: No request starts that cannot finish before it, and no sleep ends after it. ``Deadline.current()``
-            applies as well.
+            applies as well. It is one instant for all calls; ``timeout`` counts from the start of each call.
+        timeout: Seconds that each call may take: all requests and all waits together. It is a deadline that every call
+            gets anew; with others, the earliest counts. A request that was sent is not interrupted.
         listeners: Called with each event of ``bedrock_resilience.retrying``.
         clock: The source of time and of sleeps.
         rng: The source of jitter; pass a seeded ``random.Random`` for delays that can be repeated.
@@ -97,13 +100,14 @@ def protect(
 
     Raises:
         TypeError: The target is of no known kind, or another argument has the wrong type.
-        ValueError: The target is a client of an SDK that does not call Bedrock.
+        ValueError: The target is a client of an SDK that does not call Bedrock, or ``timeout`` is not positive.
     """
     protection = Protection.checked(
         policy=policy,
         pacer=pacer,
         budget=budget,
         deadline=deadline,
+        timeout=timeout,
         listeners=listeners,
         clock=clock,
         rng=rng,

@@ -58,6 +58,7 @@ class Protection:
         pacer: Asked before every request; None: no pacing.
         budget: Limits the retries of all calls that share it.
         deadline: No request starts that cannot finish before it.
+        timeout: Seconds that each call may take; None: no limit.
         listeners: Called with each event.
         clock: The source of time and of sleeps.
         rng: The source of jitter; None: the system's.
@@ -70,6 +71,7 @@ class Protection:
     pacer: Pacer | None
     budget: RetryBudget | None
     deadline: Deadline | None
+    timeout: float | None = None
     listeners: tuple[Listener, ...]
     clock: Clock = field(repr=False)
     rng: random.Random | None = field(repr=False)
@@ -83,6 +85,7 @@ class Protection:
             clock=self.clock,
             rng=self.rng,
             deadline=self.deadline,
+            timeout=self.timeout,
             budget=self.budget,
             pacer=self.pacer,
             listeners=self.listeners,
@@ -96,6 +99,7 @@ class Protection:
 
         Raises:
             TypeError: A part has the wrong type; or what the problem is.
+            ValueError: ``timeout`` is not positive.
         """
         given = tuple(listeners) if isinstance(listeners, Iterable) else listeners  # a generator is read once only
         refuse("protect", problem, *check_parts(listeners=given, **parts))
@@ -138,7 +142,7 @@ class ProtectedCall:
         """Wait until the first request may be sent.
 
         Raises:
-            DeadlineExceededError: The deadline allows no request.
+            DeadlineExceededError: The deadline, or the timeout, allows no request.
         """
         if self._stopped(self._wait(self._first_step())):
             raise self.final_error()

@@ -58,6 +58,7 @@ class CallSettings:
         "retry_on_result",
         "rng",
         "stop_event",
+        "timeout",
         "tokens",
     )
 
@@ -80,6 +81,7 @@ class CallSettings:
         stop_event: StopEvent | None = None,
         fallback: Callable[[Exception], Any] | None = None,
         info: Info | None = None,
+        timeout: float | None = None,
     ) -> None:
         self.policy: Schedule = policy
         self.clock: Clock = clock
@@ -97,6 +99,7 @@ class CallSettings:
         self.stop_event: StopEvent | None = stop_event
         self.fallback: Callable[[Exception], Any] | None = fallback
         self.info: Info | None = info
+        self.timeout: float | None = timeout
 
 
 def begin(
@@ -111,9 +114,12 @@ def begin(
         info: What the call asks for, in place of ``settings.info``. Only listeners need it.
     """
     tokens = settings.tokens
+    deadline = earliest(settings.deadline, Deadline.current())
+    if settings.timeout is not None:
+        deadline = earliest(deadline, Deadline(settings.clock.monotonic() + settings.timeout))
     call = CallState(
         settings.policy,
-        deadline=earliest(settings.deadline, Deadline.current()),
+        deadline=deadline,
         budget=settings.budget,
         pacer=settings.pacer,
         tokens=checked_tokens(tokens(*args, **kwargs)) if callable(tokens) else tokens,

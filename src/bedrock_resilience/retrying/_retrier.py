@@ -41,6 +41,23 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _refuse_fields_of_the_policy(init: F) -> F:
+    """Let ``__init__`` say where a field of the policy belongs: ``retry(max_retries=5)`` is a common mistake."""
+
+    @functools.wraps(init)
+    def checked(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the types are those of init
+        fields = {name: kwargs[name] for name in RetryPolicy.__match_args__ if name in kwargs}
+        if fields:
+            shown = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+            raise TypeError(
+                f"Retrier: got {shown}; accepted: the policy with it, such as retry(RetryPolicy({shown})) or "
+                f"Retrier(RetryPolicy({shown}))"
+            )
+        init(*args, **kwargs)
+
+    return cast("F", checked)
+
+
 class Retrier(CallSettings):
     """Calls functions under a policy. It has no state of a call, so threads and tasks may share it.
 
@@ -49,7 +66,9 @@ class Retrier(CallSettings):
         clock: The source of time and of sleeps.
         rng: The source of jitter; pass a seeded ``random.Random`` for delays that can be repeated.
         deadline: No attempt starts that cannot finish before it, and no sleep ends after it. ``Deadline.current()``
-            applies as well.
+            applies as well. It is one instant for all calls; ``timeout`` counts from the start of each call.
+        timeout: Seconds that each call may take: all attempts and all waits together. It is a deadline that every call
+            gets anew; with others, the earliest counts. An attempt that has started is not interrupted.
         budget: Limits the retries of all calls that share it.
         pacer: Asked before every attempt, and informed of the result of each. ``"auto"``: a new ``AdaptivePacer``,
             which finds the quota by itself.
@@ -75,13 +94,14 @@ class Retrier(CallSettings):
 
     Raises:
         TypeError: An argument has the wrong type. The message names every wrong argument.
-        ValueError: ``tokens`` is negative, or ``attempt_timeout`` is not positive.
+        ValueError: ``tokens`` is negative, or ``timeout`` or ``attempt_timeout`` is not positive.
     """
 
     __slots__ = ()
 
     policy: RetryPolicy  # pyright: ignore[reportIncompatibleVariableOverride]  # set once, by __init__
 
+    @_refuse_fields_of_the_policy
     def __init__(  # noqa: PLR0913 - the options of a call, all by name
         self,
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
@@ -89,6 +109,7 @@ class Retrier(CallSettings):
         clock: Clock = SYSTEM_CLOCK,
         rng: random.Random | None = None,
         deadline: Deadline | None = None,
+        timeout: float | None = None,
         budget: RetryBudget | None = None,
         pacer: Pacer | Literal["auto"] | None = None,
         listeners: Iterable[Listener] = (),
@@ -107,7 +128,16 @@ class Retrier(CallSettings):
         )  # a generator is read once only
         refuse(
             "Retrier",
-            *check_parts(policy, clock, rng, deadline=deadline, budget=budget, pacer=pacer, listeners=given_listeners),
+            *check_parts(
+                policy,
+                clock,
+                rng,
+                deadline=deadline,
+                timeout=timeout,
+                budget=budget,
+                pacer=pacer,
+                listeners=given_listeners,
+            ),
             function("classify", classify, "a function that returns the Fault of an exception"),
             function("retry_on_result", retry_on_result, "a function of one result", optional=True),
             function("before_attempt", before_attempt, "a function of one AttemptStarting", optional=True),
@@ -121,6 +151,7 @@ class Retrier(CallSettings):
             clock=clock,
             rng=rng,
             deadline=deadline,
+            timeout=timeout,
             budget=budget,
             pacer=made_pacer(pacer),
             listeners=given_listeners,
@@ -142,7 +173,7 @@ class Retrier(CallSettings):
             Exception: The last exception of ``fn``, with a note: the attempts, the seconds of waiting, and why no
                 further attempt was made.
             RetriesExhaustedError: Instead of it, with ``raise_exhausted``.
-            DeadlineExceededError: The deadline allows no attempt.
+            DeadlineExceededError: The deadline, or the timeout, allows no attempt.
             CallStoppedError: The stop event was set before the first attempt.
         """
         if self.attempt_timeout is not None:
@@ -232,7 +263,7 @@ class Retrier(CallSettings):
         return Retrier(**{**{name: getattr(self, name) for name in CallSettings.__slots__}, **changes})
 
     def __repr__(self) -> str:
-        parts = {name: getattr(self, name) for name in ("deadline", "budget", "pacer")}
+        parts = {name: getattr(self, name) for name in ("deadline", "timeout", "budget", "pacer")}
         given = "".join(f", {name}={part!r}" for name, part in parts.items() if part is not None)
         return f"Retrier({self.policy!r}{given})"
 
@@ -269,7 +300,15 @@ retry = Retrier
 
 
 def check_parts(
-    policy: object, clock: object, rng: object, *, deadline: object, budget: object, pacer: object, listeners: object
+    policy: object,
+    clock: object,
+    rng: object,
+    *,
+    deadline: object,
+    timeout: object,
+    budget: object,
+    pacer: object,
+    listeners: object,
 ) -> tuple[Problem | None, ...]:
     """Check what every way to make a call takes: a retrier, and the protection of a client."""
     return (
@@ -277,6 +316,7 @@ def check_parts(
         has_methods("clock", clock, ("monotonic", "sleep", "asleep"), "a clock with monotonic(), sleep() and asleep()"),
         has_methods("rng", rng, ("random",), "a random.Random", optional=True),
         has_methods("deadline", deadline, ("allows",), "a Deadline, such as Deadline.after(30)", optional=True),
+        number("timeout", timeout, above=0, unit="seconds", optional=True),
         has_methods("budget", budget, ("deposit", "try_withdraw"), "a RetryBudget", optional=True),
         _check_pacer(pacer),
         _check_listeners(listeners),
@@ -287,7 +327,13 @@ def _check_pacer(given: object) -> Problem | None:
     accepted = "a pacer, such as AdaptivePacer(), or 'auto', or None"
     if isinstance(given, str):
         return None if given == "auto" else wrong_value("pacer", given, accepted)
-    return has_methods("pacer", given, ("reserve", "answered", "throttled", "abandoned"), accepted, optional=True)
+    problem = has_methods("pacer", given, ("reserve", "answered", "throttled", "abandoned"), accepted, optional=True)
+    if problem is not None:
+        from bedrock_resilience.quotas import Quota  # noqa: PLC0415 - only a refusal needs it
+
+        if isinstance(given, Quota):
+            return wrong_type("pacer", given, f"QuotaPacer(quota) for a quota, or {accepted}")
+    return problem
 
 
 def made_pacer(given: Pacer | Literal["auto"] | None) -> Pacer | None:

@@ -453,6 +453,17 @@ def test_no_sleep_ends_after_the_deadline(account: Account) -> None:
     assert account.clock.sleeps == [1.0]
 
 
+def test_the_timeout_counts_from_the_start_of_each_call(account: Account) -> None:
+    client = account.protected(timeout=2.5)
+    account.emulator.fail_next(None)
+    for _ in range(2):
+        with pytest.raises(client.exceptions.ThrottlingException) as caught:
+            converse(client)
+        assert "deadline" in caught.value.__notes__[0]
+    assert account.clock.sleeps == [1.0, 1.0]
+    assert account.emulator.requests == 4
+
+
 def test_the_deadline_of_the_context_applies_too(account: Account) -> None:
     client = account.protected()
     with Deadline.after(0, clock=account.clock).apply(), pytest.raises(DeadlineExceededError) as caught:

@@ -283,6 +283,14 @@ class TestLimits:
         assert http.post(client, CONVERSE).status_code == 429
         assert (emulator.requests, clock.sleeps) == (2, [0.5])
 
+    def test_a_timeout_ends_the_retries_of_each_call(
+        self, http: Http, emulator: BedrockEmulator, clock: FakeClock
+    ) -> None:
+        client = Protected(http, emulator, clock, timeout=1.0).client
+        emulator.fail_next(None)
+        assert [http.post(client, CONVERSE).status_code for _ in range(2)] == [429, 429]
+        assert (emulator.requests, clock.sleeps) == (4, [0.5, 0.5])
+
     def test_a_budget_limits_the_retries_of_all_calls(
         self, http: Http, emulator: BedrockEmulator, clock: FakeClock
     ) -> None:

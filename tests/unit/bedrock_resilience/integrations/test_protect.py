@@ -33,6 +33,12 @@ def test_all_problems_are_told_at_once() -> None:
     assert all(f"; {name}: got " in text for name in ("policy", "pacer", "listeners", "clock"))
 
 
+@pytest.mark.parametrize(("timeout", "error"), [(0, ValueError), ("60", TypeError)])
+def test_a_timeout_that_no_call_could_keep_is_refused(timeout: Any, error: type[Exception]) -> None:  # noqa: ANN401 - of the wrong type, too
+    with pytest.raises(error, match=r"^protect: timeout: got .*; accepted: a finite number of seconds > 0, or None$"):
+        protect(botocore.session.Session(), timeout=timeout)
+
+
 def test_listeners_that_are_not_many_are_refused() -> None:
     with pytest.raises(TypeError, match="listeners: got 7"):
         protect(Unknown(), listeners=7)  # type: ignore[arg-type]

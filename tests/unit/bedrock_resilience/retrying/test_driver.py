@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from bedrock_resilience import BoundedExecutor, DeadlineExceededError, Fault, NoJitter, Retrier, RetryPolicy
+from bedrock_resilience import BoundedExecutor, DeadlineExceededError, Fault, NoJitter, Retrier, RetryPolicy, retry
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.errors import CallStoppedError, RejectedResultError, RetriesExhaustedError
 from bedrock_resilience.retrying import (
@@ -21,6 +21,7 @@ from bedrock_resilience.retrying import (
     RetryScheduled,
     StreamOpened,
     classify,
+    with_options,
 )
 from bedrock_resilience.retrying._driver import CallSettings, begin, opened, start
 from bedrock_resilience.testing import (
@@ -34,7 +35,7 @@ from bedrock_resilience.testing import (
 from support.pacers import RecordingPacer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from bedrock_resilience.retrying import Event
 
@@ -357,3 +358,115 @@ class TestFallback:
         executor = BoundedExecutor(1, policy=PLAIN, clock=FakeClock(), fallback=lambda _: "substitute")
         (outcome,) = executor.run(scripted(then=throttling_error()), [0]).outcomes
         assert (outcome.status, outcome.value, outcome.reason) == ("succeeded", "substitute", "retries exhausted")
+
+
+class Slow:
+    """A model that is throttled after two seconds, in every attempt."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.deadlines: list[Deadline | None] = []
+
+    def ask(self) -> str:
+        self.deadlines.append(Deadline.current())
+        self.clock.advance(2.0)
+        raise throttling_error()
+
+    async def aask(self) -> str:
+        return self.ask()
+
+
+async def _call(retrier: Retrier, model: Slow) -> None:
+    retrier.call(model.ask)
+
+
+async def _acall(retrier: Retrier, model: Slow) -> None:
+    await retrier.acall(model.aask)
+
+
+async def _decorated(retrier: Retrier, model: Slow) -> None:
+    retrier(model.ask)()
+
+
+async def _adecorated(retrier: Retrier, model: Slow) -> None:
+    await retrier(model.aask)()
+
+
+async def _generator(retrier: Retrier, model: Slow) -> None:
+    @retrier
+    def words() -> Iterator[str]:
+        yield model.ask()
+
+    next(words())
+
+
+async def _agenerator(retrier: Retrier, model: Slow) -> None:
+    @retrier
+    async def words() -> AsyncIterator[str]:
+        yield model.ask()
+
+    await anext(words())
+
+
+async def _loop(retrier: Retrier, model: Slow) -> None:
+    for attempt in retrier:
+        with attempt:
+            model.ask()
+
+
+async def _aloop(retrier: Retrier, model: Slow) -> None:
+    async for attempt in retrier:
+        with attempt:
+            model.ask()
+
+
+WAYS = [_call, _acall, _decorated, _adecorated, _generator, _agenerator, _loop, _aloop]
+
+
+@pytest.mark.parametrize("make_call", WAYS)
+class TestTimeout:
+    async def test_every_call_gets_the_whole_time(self, make_call: Callable[[Retrier, Slow], Awaitable[None]]) -> None:
+        clock = FakeClock(100.0)
+        retrier, model = Retrier(PLAIN, clock=clock, timeout=7.0), Slow(clock)
+        for begun in (100.0, 900.0):
+            clock.advance(begun - clock.monotonic())
+            del clock.sleeps[:], model.deadlines[:]
+            with pytest.raises(THROTTLED) as raised:
+                await make_call(retrier, model)
+            assert raised.value.__notes__ == [
+                "bedrock_resilience: gave up after 3 attempts and 1.50 s of waiting: deadline"
+            ]
+            assert clock.sleeps == [0.5, 1.0], "the third sleep, of 2 s, would end after 9.5 s"
+            assert model.deadlines == [Deadline(begun + 7.0)] * 3, "it counts for the calls inside as well"
+        assert Deadline.current() is None
+
+    @pytest.mark.parametrize(
+        ("own", "applied", "attempts"), [(90.0, 90.0, 3), (4.0, 90.0, 2), (90.0, 4.0, 2), (0.0, 90.0, 0)]
+    )
+    async def test_the_earliest_of_all_deadlines_counts(
+        self, make_call: Callable[[Retrier, Slow], Awaitable[None]], own: float, applied: float, attempts: int
+    ) -> None:
+        clock = FakeClock()
+        model = Slow(clock)
+        retrier = Retrier(PLAIN, clock=clock, timeout=7.0, deadline=Deadline(own))
+        with Deadline(applied).apply(), pytest.raises(THROTTLED if attempts else DeadlineExceededError):
+            await make_call(retrier, model)
+        assert model.deadlines == [Deadline(min(7.0, own, applied))] * attempts
+        assert clock.slept == sum([0.5, 1.0][: attempts - 1] if attempts else [])
+
+    async def test_a_wait_for_the_pacer_that_does_not_fit_is_not_slept(
+        self, make_call: Callable[[Retrier, Slow], Awaitable[None]]
+    ) -> None:
+        clock, pacer = FakeClock(), RecordingPacer(8.0)
+        model = Slow(clock)
+        with pytest.raises(DeadlineExceededError, match="gave up after 0 attempts"):
+            await make_call(Retrier(PLAIN, clock=clock, timeout=7.0, pacer=pacer), model)
+        assert (model.deadlines, clock.sleeps) == ([], [])
+
+
+def test_options_of_a_decorated_function_change_the_timeout() -> None:
+    clock = FakeClock()
+    ask = retry(PLAIN, clock=clock, timeout=7.0)(Slow(clock).ask)
+    with pytest.raises(THROTTLED):
+        with_options(ask, timeout=None)()
+    assert clock.sleeps == [0.5, 1.0, 2.0]

@@ -26,7 +26,7 @@ from bedrock_resilience import (
     retry,
 )
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.quotas import Limit, RequestTokens
+from bedrock_resilience.quotas import Limit, Quota, RequestTokens
 from bedrock_resilience.retrying._budget import RetryBudget
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._events import CallFailed, CallStarted, CallSucceeded, PacingWait, RetryScheduled
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 LISTENERS = "an iterable of functions that take one event, such as [LoggingListener()]"
 PLAIN = RetryPolicy(jitter=NoJitter())
+PACERS = "a pacer, such as AdaptivePacer(), or 'auto', or None"
+QUOTA = Quota(requests_per_minute=60)
 THROTTLED = type(throttling_error())
 NOTE = "bedrock_resilience: gave up after"
 
@@ -139,7 +141,12 @@ class TestCall:
         [
             ({"deadline": 5}, "deadline: got 5; accepted: a Deadline, such as Deadline.after(30)"),
             ({"budget": RetryBudget}, f"budget: got {RetryBudget!r}; accepted: a RetryBudget"),
-            ({"pacer": 5}, "pacer: got 5; accepted: a pacer, such as AdaptivePacer(), or 'auto', or None"),
+            ({"pacer": 5}, f"pacer: got 5; accepted: {PACERS}"),
+            (
+                {"pacer": QUOTA},
+                f"pacer: got {QUOTA!r}; accepted: QuotaPacer(quota) for a quota, or {PACERS}",
+            ),
+            ({"timeout": "5"}, "timeout: got '5'; accepted: a finite number of seconds > 0, or None"),
             ({"rng": 5}, "rng: got 5; accepted: a random.Random"),
             ({"clock": None}, "clock: got None; accepted: a clock with monotonic(), sleep() and asleep()"),
             ({"retry_on_result": 5}, "retry_on_result: got 5; accepted: a function of one result"),
@@ -163,10 +170,26 @@ class TestCall:
             Retrier(**wrong)
         assert str(refused.value) == f"Retrier: {refusal}"
 
+    @pytest.mark.parametrize("timeout", [0, -1.0, float("inf"), float("nan")])
+    def test_a_timeout_that_no_call_could_keep_is_refused(self, timeout: float) -> None:
+        with pytest.raises(ValueError, match=r"Retrier: timeout: got .*; accepted: a finite number of seconds > 0"):
+            Retrier(timeout=timeout)
+
+    @pytest.mark.parametrize("make", [retry, Retrier, Retrier().replace])
+    def test_a_field_of_the_policy_is_refused_with_its_place(self, make: Callable[..., object]) -> None:
+        with pytest.raises(TypeError) as refused:
+            make(max_delay=9.0, max_retries=5)
+        fields = "max_retries=5, max_delay=9.0"
+        assert str(refused.value) == (
+            f"Retrier: got {fields}; accepted: the policy with it, such as retry(RetryPolicy({fields})) or "
+            f"Retrier(RetryPolicy({fields}))"
+        )
+
     def test_its_repr_shows_what_was_set(self) -> None:
         assert repr(Retrier(PLAIN)) == f"Retrier({PLAIN!r})"
         given = Retrier(PLAIN, deadline=Deadline(5.0), budget=RetryBudget(), clock=FakeClock(), rng=random.Random(1))
         assert repr(given) == f"Retrier({PLAIN!r}, deadline={Deadline(5.0)!r}, budget={RetryBudget()!r})"
+        assert repr(Retrier(PLAIN, timeout=9)) == f"Retrier({PLAIN!r}, timeout=9)"
 
     def test_an_error_raised_by_many_calls_gets_the_same_note_once(self) -> None:
         error = validation_error()
@@ -588,6 +611,7 @@ class TestDecorator:
         settings: dict[str, Any] = {
             "clock": FakeClock(),
             "deadline": Deadline(5.0),
+            "timeout": 9.0,
             "budget": RetryBudget(),
             "pacer": RecordingPacer(),
             "listeners": (print,),
