@@ -22,7 +22,7 @@ from benchmarks.neighbours.behaviour import (
 )
 from stamina import instrumentation
 
-from bedrock_resilience import AdditiveJitter, Deadline, Retrier, RetryPolicy, retry
+from bedrock_resilience import AdditiveJitter, Retrier, RetryPolicy, retry
 from bedrock_resilience.retrying import RetryScheduled
 from bedrock_resilience.telemetry import LoggingListener
 from bedrock_resilience.testing import FakeClock, instant_retries, no_retries
@@ -102,8 +102,7 @@ def their_time_limit() -> float:
 def our_deadline() -> float:
     clock = FakeClock()
     policy = RetryPolicy(98, base_delay=2.0, multiplier=1.0, jitter=POLICY.jitter)
-    with Deadline.after(5.0, clock=clock).apply():
-        outcome(lambda: retrier(policy, clock=clock).call(Flaky(99)))
+    outcome(lambda: retrier(policy, clock=clock, timeout=5.0).call(Flaky(99)))
     return clock.monotonic()
 
 
@@ -399,8 +398,8 @@ STAMINA = (
         "a time limit for all attempts, which the last sleep may exceed",
         their_time_limit,
         our_deadline,
-        "Deadline.after(seconds)",
-        "Lambda ends a process at its time limit, without an exception: no sleep ends after a deadline",
+        "timeout=",
+        "Lambda ends a process at its time limit, without an exception: no sleep ends after the limit",
     ),
     Behaviour(
         "stamina",

@@ -26,7 +26,6 @@ from benchmarks.neighbours.behaviour import (
 
 from bedrock_resilience import (
     AdditiveJitter,
-    Deadline,
     FullJitter,
     Retrier,
     RetriesExhaustedError,
@@ -81,7 +80,7 @@ def their_time_limit(stop: Any) -> tuple[int, float]:
 def our_deadline(max_retries: int = 98) -> tuple[int, float]:
     fn, clock = Flaky(99), FakeClock()
     policy = RetryPolicy(max_retries, base_delay=2.0, multiplier=1.0, jitter=POLICY.jitter)
-    outcome(lambda: retrier(policy, clock=clock, deadline=Deadline(5.0)).call(fn))
+    outcome(lambda: retrier(policy, clock=clock, timeout=5.0).call(fn))
     return fn.calls, clock.monotonic()
 
 
@@ -521,7 +520,7 @@ TENACITY = (
         "a time after which no attempt starts",
         lambda: their_time_limit(t.stop_before_delay(5)),
         our_deadline,
-        "Deadline.after(seconds)",
+        "timeout=",
     ),
     Behaviour(
         "tenacity",
@@ -529,8 +528,8 @@ TENACITY = (
         "a time after which no attempt follows, which the last sleep may exceed",
         lambda: their_time_limit(t.stop_after_delay(5)),
         our_deadline,
-        "Deadline.after(seconds)",
-        "Lambda ends a process at its time limit, without an exception: no sleep ends after a deadline",
+        "timeout=",
+        "Lambda ends a process at its time limit, without an exception: no sleep ends after the limit",
     ),
     Behaviour(
         "tenacity",
@@ -538,7 +537,7 @@ TENACITY = (
         "two conditions, whichever comes first",
         lambda: their_time_limit(t.stop_before_delay(5) | t.stop_after_attempt(2))[0],
         lambda: our_deadline(1)[0],
-        "max_retries= and deadline=",
+        "max_retries= and timeout=",
     ),
     Behaviour(
         "tenacity",
@@ -593,9 +592,9 @@ TENACITY = (
         "tenacity",
         "Waiting",
         "full jitter",
-        lambda: their_sleeps(t.wait_random_exponential(multiplier=1, max=5), 5),
+        lambda: their_sleeps(t.wait_random_exponential(max=5), 5),
         lambda: our_sleeps(POLICY.replace(max_retries=4, max_delay=5.0, jitter=FullJitter())),
-        "jitter=FullJitter()",
+        "base_delay=1.0, jitter=FullJitter()",
     ),
     Behaviour(
         "tenacity",

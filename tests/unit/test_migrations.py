@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
+from bedrock_resilience import Fault, RetryPolicy
 from bedrock_resilience.emulator import BedrockEmulator
 from bedrock_resilience.testing import instant_retries
 from support.pages import ROOT, blocks
@@ -88,3 +89,38 @@ def test_the_numbers_of_requests_that_the_pages_state(emulator: BedrockEmulator)
         names["client"].close()
     assert sent["Replace a decorator: Before"] == 12
     assert sent["Replace a decorator: After"] == 4
+
+
+def test_what_the_pages_say_that_each_policy_retries() -> None:
+    default, transient = RetryPolicy(), RetryPolicy(retry_on="transient")
+    retried = {fault: (default.retries_of(fault), transient.retries_of(fault)) for fault in Fault}
+    assert {fault for fault, retries in retried.items() if retries == (3, 3)} == {Fault.THROTTLING}
+    assert {fault for fault, retries in retried.items() if retries == (0, 3)} == {
+        Fault.SERVICE_UNAVAILABLE,
+        Fault.OVERLOADED,
+        Fault.INTERNAL_SERVER,
+        Fault.BAD_GATEWAY,
+        Fault.GATEWAY_TIMEOUT,
+        Fault.MODEL_NOT_READY,
+        Fault.CONNECTION_FAILED,
+    }
+    assert {fault for fault, retries in retried.items() if retries == (0, 1)} == {
+        Fault.REQUEST_TIMEOUT,
+        Fault.MODEL_TIMEOUT,
+        Fault.READ_TIMEOUT,
+        Fault.MODEL_ERROR,
+        Fault.MODEL_STREAM_ERROR,
+        Fault.CONNECTION_LOST,
+        Fault.STREAM_INTERRUPTED,
+        Fault.MALFORMED_RESPONSE,
+    }
+    never = [
+        Fault.VALIDATION,
+        Fault.ACCESS_DENIED,
+        Fault.NOT_FOUND,
+        Fault.CONFLICT,
+        Fault.SERVICE_QUOTA,
+        Fault.CREDENTIALS,
+        Fault.TOKENS_PER_DAY,
+    ]
+    assert [retried[fault] for fault in never] == [(0, 0)] * 7
