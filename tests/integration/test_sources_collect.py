@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 from support.hostileserver import HostileServer, gzipped, http, redirect
-from vectora_normalize.sources.collect import Counts, Window, ingest
+from vectora_normalize.sources.collect import ingest
 from vectora_normalize.sources.config.catalog import ContentEnrichment, ContentFilters, Source
 from vectora_normalize.sources.errors import FetchErrorKind
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.fetch import Fetcher
 from vectora_normalize.sources.http.limits import FetchLimits
+from vectora_normalize.sources.reports import Counts
+from vectora_normalize.sources.window import Window
 
 TODAY = dt.date(2026, 11, 21)
 RSS = """<?xml version="1.0" encoding="iso-8859-1"?><rss version="2.0"><channel>

@@ -28,11 +28,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from support.hostileserver import HostileServer, Response, http
 from support.stopwatch import Stopwatch
 from vectora_normalize.local.rendering import render
-from vectora_normalize.sources.collect import Window, ingest, read_source
+from vectora_normalize.sources.collect import ingest
 from vectora_normalize.sources.config.catalog import ContentFilters, Source
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.fetch import Fetcher
 from vectora_normalize.sources.http.limits import FetchLimits
+from vectora_normalize.sources.reading import read_source
+from vectora_normalize.sources.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

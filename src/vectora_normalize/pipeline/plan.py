@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from vectora_normalize.contract import DEFAULT_PERIOD_DAYS, ErrorType, RunRefusedError
-from vectora_normalize.sources.collect import FUTURE_DAYS, Window
 from vectora_normalize.sources.config import catalog
 from vectora_normalize.sources.config.scopes import resolve_scopes, scope_files
+from vectora_normalize.sources.window import FUTURE_DAYS, Window
 from vectora_normalize.storage.objects import NotFoundError, StoreError
 
 if TYPE_CHECKING:

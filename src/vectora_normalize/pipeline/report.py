@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vectora_normalize.pipeline.plan import Plan
     from vectora_normalize.pipeline.worklist import Batch, WorkList
     from vectora_normalize.settings import Settings
-    from vectora_normalize.sources.collect import IngestResult
+    from vectora_normalize.sources.reports import IngestResult
 
 
 class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from vectora_normalize.pipeline.dependencies import Dependencies, Invocation
     from vectora_normalize.pipeline.plan import Plan
     from vectora_normalize.pipeline.worklist import Batch
-    from vectora_normalize.sources.collect import IngestResult
+    from vectora_normalize.sources.reports import IngestResult
 
 _logger = logging.getLogger(__name__)
 _NO_ITEMS: Final[Batch] = BatchReport(())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
     from vectora_normalize.pipeline.worklist import Batch, WorkList
-    from vectora_normalize.sources.collect import SourceReport
+    from vectora_normalize.sources.reports import SourceReport
 
 # The status of an outcome, as a metric.
 _ITEMS: Final = {"succeeded": "ItemsNormalized", "failed": "ItemsFailed", "unstarted": "ItemsUnstarted"}

@@ -10,7 +10,7 @@ import pytest
 from support.clients import configure
 from vectora_normalize.contract import ErrorType, RunRefusedError, RunRequest
 from vectora_normalize.pipeline.plan import Plan, make_plan
-from vectora_normalize.sources.collect import Window
+from vectora_normalize.sources.window import Window
 from vectora_normalize.storage.objects import FolderStore, StoreError
 
 if TYPE_CHECKING:

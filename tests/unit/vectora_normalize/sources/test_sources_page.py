@@ -6,11 +6,11 @@ import re
 
 from support.pages import ROOT
 from vectora_normalize.sources import patterns
-from vectora_normalize.sources.collect import Counts
 from vectora_normalize.sources.errors import FetchErrorKind
 from vectora_normalize.sources.http.limits import MEBIBYTE, FetchLimits
 from vectora_normalize.sources.parse import element_stack as stack
 from vectora_normalize.sources.parse import entries, repair_xml
+from vectora_normalize.sources.reports import Counts
 
 PAGE = (ROOT / "docs" / "lambda" / "sources.md").read_text("utf-8")
 

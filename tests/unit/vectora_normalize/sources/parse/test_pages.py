@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vectora_normalize.sources.collect import Window
 from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse.pages import parse_page
+from vectora_normalize.sources.window import Window
 
 if TYPE_CHECKING:
     from vectora_normalize.sources.parse.entries import Document
