@@ -1,16 +1,22 @@
 """What mkdocs adds to the site for programs that read text: the Markdown source of every page, and ``llms-full.txt``.
 
 ``docs/llms.txt`` is a file of the documentation, which ``make reference`` writes. Zensical runs no hooks: the site that
-it builds has ``llms.txt``, and neither of these.
+it builds has ``llms.txt``, and neither of these. They contain what the site generates: the files that a page includes,
+and the names of a module with their signatures.
 """
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
+
+_INCLUDED = re.compile(r'^--8<-- "([^"]+)"$', re.MULTILINE)
+_DOCUMENTED = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
 
 
 def on_post_build(config: MkDocsConfig) -> None:
@@ -23,8 +29,29 @@ def on_post_build(config: MkDocsConfig) -> None:
     texts: list[str] = []
     for source in sorted(docs.rglob("*.md")):
         name = source.relative_to(docs)
-        text = source.read_text("utf-8")
+        text = expanded(source.read_text("utf-8"), docs.parent)
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_text(text, "utf-8")
         texts.append(f"<!-- {name.as_posix()} -->\n\n{text.strip()}\n")
     (site / "llms-full.txt").write_text("\n\n".join(texts), "utf-8")
+
+
+def expanded(text: str, root: Path) -> str:
+    """Put in what the site generates: the files that a page includes, and the signatures of a module.
+
+    Args:
+        text: The Markdown of a page.
+        root: The root of the repository.
+    """
+    signatures = _signatures((root / "tests" / "surface.txt").read_text("utf-8"))
+    text = _INCLUDED.sub(lambda found: (root / found[1]).read_text("utf-8").rstrip(), text)
+    return _DOCUMENTED.sub(lambda found: signatures.get(found[1], found[0]), text)
+
+
+def _signatures(surface: str) -> dict[str, str]:
+    """Each module of ``tests/surface.txt``, with its names as a block of Markdown."""
+    blocks = re.findall(r"^(\S+)\n((?:  .*\n)+)", surface, re.MULTILINE)
+    return {
+        module: f"The public names of `{module}`, with their signatures:\n\n```text\n{textwrap.dedent(names)}```"
+        for module, names in blocks
+    }
