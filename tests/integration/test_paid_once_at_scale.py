@@ -1,6 +1,6 @@
 """The benchmarks of ``benchmarks/normalize`` at a small scale: each fails where an item is lost or paid for twice.
 
-``make bench``, which also runs every night, uses the full scale: 50 kills, and 10,000 items with 8 processes.
+``make bench`` uses the full scale: 50 kills, and 10,000 items with 8 processes.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from support.pages import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.nightly  # half a minute of processes; the gate simulates 20,000 schedules of the same claims
 
 SCRIPTS: Path = ROOT / "benchmarks" / "normalize"
 

@@ -237,7 +237,7 @@ class BedrockEmulator:
         """
         from bedrock_resilience.bedrock import bedrock_runtime_client  # noqa: PLC0415 - the emulator starts without it
 
-        address = {
+        address: dict[str, Any] = {
             "endpoint_url": self.endpoint_url,
             "verify": self.ca_bundle,
             "aws_access_key_id": "emulator",

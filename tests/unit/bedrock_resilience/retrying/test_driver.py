@@ -181,15 +181,15 @@ class TestBeforeAttempt:
         assert pacer.calls[-1] == ("abandoned", clock.monotonic())
 
     def test_a_hook_to_await_is_refused_by_a_synchronous_call(self) -> None:
-        class Awaitable:  # without the `close` of a coroutine
+        class Refresh:  # without the `close` of a coroutine
             def __await__(self) -> Iterator[None]:
                 return iter(())
 
         async def refresh(_: AttemptStarting) -> None:
             """Refresh something."""
 
-        def return_awaitable(_: AttemptStarting) -> Awaitable:
-            return Awaitable()
+        def return_awaitable(_: AttemptStarting) -> Refresh:
+            return Refresh()
 
         for hook in (refresh, return_awaitable):
             fn, pacer, clock = scripted("answer"), RecordingPacer(), FakeClock(start=7.0)
