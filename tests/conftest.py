@@ -46,7 +46,6 @@ _NOT_MEASURED = (
     "tests/integration/test_articles.py",
     "tests/integration/test_bedrock.py",
     "tests/integration/test_command_on_aws.py",
-    "tests/integration/test_conformance_clients.py",
     "tests/integration/test_emulator_any_request.py",
     "tests/integration/test_infra.py",
     "tests/integration/test_interrupts.py",
