@@ -12,16 +12,26 @@ from bedrock_resilience.quotas._limiters import FixedWindow, RefilledBucket, Sli
 from support.approx import approx
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bedrock_resilience.quotas._limiters import RateLimiter
 
 RATE = 10 / 60
 
 
-def limiters() -> list[RateLimiter]:
-    return [TokenBucket(RATE, 10.0), RefilledBucket(RATE, 10.0), FixedWindow(RATE), SlidingWindow(RATE)]
+LIMITERS: dict[str, Callable[[], RateLimiter]] = {
+    "bucket": lambda: TokenBucket(RATE, 10.0),
+    "refilled": lambda: RefilledBucket(RATE, 10.0),
+    "fixed": lambda: FixedWindow(RATE),
+    "sliding": lambda: SlidingWindow(RATE),
+}
 
 
-@pytest.mark.parametrize("limiter", limiters(), ids=lambda limiter: type(limiter).__name__)
+@pytest.fixture(params=LIMITERS)
+def limiter(request: pytest.FixtureRequest) -> RateLimiter:
+    return LIMITERS[request.param]()
+
+
 class TestEach:
     def test_it_starts_unused_and_admits_a_minute(self, limiter: RateLimiter) -> None:
         assert limiter.level(0.0) == approx(10.0)
@@ -30,6 +40,7 @@ class TestEach:
         assert limiter.wait(0.0, 11.0) == math.inf
 
     def test_all_is_free_after_a_minute(self, limiter: RateLimiter) -> None:
+        limiter.debit(0.0, 10.0)
         assert limiter.level(60.0) == approx(10.0)
         assert limiter.wait(60.0, 10.0) == 0.0
 
@@ -39,6 +50,7 @@ class TestEach:
         assert limiter.level(62.0) == approx(4.0, within=0.2)
 
     def test_a_higher_cost_is_charged_when_it_is_known(self, limiter: RateLimiter) -> None:
+        limiter.debit(61.0, 6.0)
         limiter.correct(63.0, 61.0, 5.0)
         assert limiter.level(63.0) == approx(-1.0, within=0.4)
 
@@ -50,12 +62,13 @@ class TestEach:
         assert limiter.level(64.0) == approx(-10.0)
 
     def test_a_larger_quota_counts_what_was_used(self, limiter: RateLimiter) -> None:
+        limiter.debit(64.0, 20.0)
         limiter.resize(64.0, 2 * RATE, 20.0)
         assert limiter.level(64.0) < 1.0
         assert limiter.level(184.0) == approx(20.0)
 
     def test_a_clock_that_goes_back_changes_nothing(self, limiter: RateLimiter) -> None:
-        limiter.debit(185.0, 20.0)
+        limiter.debit(185.0, 10.0)
         level = limiter.level(185.0)
         assert limiter.level(100.0) == level
         assert limiter.wait(100.0) >= 85.0
