@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.ci_scripts import load_script
 from support.pages import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import ModuleType
 
 
-def load_checker() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("prose_checker", ROOT / ".ci" / "prose.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up by name
-    spec.loader.exec_module(module)
-    return module
-
-
-prose = load_checker()
+prose = load_script("prose")
 STYLE = prose.load()
 
 
