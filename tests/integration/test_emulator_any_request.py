@@ -18,6 +18,8 @@ from support.schemas import conforms
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+pytestmark = pytest.mark.nightly  # half a minute
+
 Json = dict[str, Any]
 
 texts = st.text(min_size=1, max_size=60).filter(lambda text: bool(text.strip()))

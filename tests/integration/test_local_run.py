@@ -144,6 +144,7 @@ def test_an_item_with_a_prompt_injection_is_normalised_like_any_other(example_ru
     assert item["event_type"] == "other"
 
 
+@pytest.mark.nightly  # two runs of the example
 def test_a_second_run_of_the_day_finds_the_same_items(example_run: ExampleRun) -> None:
     cwd, _ = example_run
     before = load(cwd, "out/lai_weekly/normalized/*/*/*/*/items.json")
@@ -152,6 +153,7 @@ def test_a_second_run_of_the_day_finds_the_same_items(example_run: ExampleRun) -
     assert [item["item_id"] for item in again] == [item["item_id"] for item in before]
 
 
+@pytest.mark.nightly  # two runs of the example
 def test_a_second_run_into_the_same_folder_sends_no_request(tmp_path: Path) -> None:
     assert run(tmp_path, *FEW).returncode == 0
     before = load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json")
@@ -161,6 +163,7 @@ def test_a_second_run_into_the_same_folder_sends_no_request(tmp_path: Path) -> N
     assert load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json") == before
 
 
+@pytest.mark.nightly  # a run of the example in a process of its own
 def test_the_users_environment_does_not_matter(tmp_path: Path) -> None:
     done = run(tmp_path, *FEW, "--json", **HOSTILE)
     assert (done.returncode, done.stderr) == (0, "")
@@ -191,6 +194,7 @@ def test_log_lines_agree_with_the_table_and_the_report(tmp_path: Path) -> None:
     assert rows["retry rate"] == f"{100 * report['retries'] / report['attempts']:.1f} %"
 
 
+@pytest.mark.nightly  # three runs of the example
 @pytest.mark.parametrize("option", [("--client", "nobody"), ("--period-days", "0"), ("--sources", "no_such_key")])
 def test_a_refused_run_writes_nothing(tmp_path: Path, option: tuple[str, str]) -> None:
     done = run(tmp_path, *option)
@@ -199,6 +203,7 @@ def test_a_refused_run_writes_nothing(tmp_path: Path, option: tuple[str, str]) -
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.nightly  # a run of the example in a process of its own
 def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run(tmp_path, *FEW, "--out", "file")
@@ -231,6 +236,7 @@ def test_ctrl_c_stores_what_was_done_and_ends_with_130(tmp_path: Path) -> None:
     assert len(load(tmp_path, "out/lai_weekly/normalized/*/*/*/*/items.json")) == 2
 
 
+@pytest.mark.nightly  # a run of the example in a process of its own
 def test_a_terminal_has_a_progress_bar_and_complete_log_lines(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     screen = bytearray()

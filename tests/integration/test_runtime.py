@@ -80,6 +80,7 @@ def logged(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 class TestInvocations:
+    @pytest.mark.nightly  # whole runs, one after the other
     def test_one_process_serves_several_events(self, function: Function, system: Deployment) -> None:
         first, second, third = (function.invoke(event(sources=keys)) for keys in ([NORDLAI], [DEPOT], [NORDLAI, DEPOT]))
         assert [outcome.cold for outcome in (first, second, third)] == [True, False, False]
@@ -151,6 +152,7 @@ class TestDeadlines:
         assert system.report(outcome.request_id)["bedrock"]["unstarted"] == ALL
         assert system.emulator.requests == 0
 
+    @pytest.mark.nightly  # two whole runs in processes
     def test_a_process_killed_at_its_deadline_has_stored_its_responses_and_the_next_run_does_the_rest(
         self, aws_url: str, without_margins: Callable[[Deployment], AbstractContextManager[Function]]
     ) -> None:

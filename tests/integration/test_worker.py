@@ -110,6 +110,7 @@ def test_failures_are_dead_lettered_or_retried_by_their_kind(deployment: Deploym
     assert len(deployment.items()) == 11
 
 
+@pytest.mark.nightly  # a message is delivered until its last delivery
 def test_a_failure_at_the_last_delivery_is_dead_lettered_with_its_reason(
     deployment: Deployment, aws_url: str, scaled: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_worker_logs_its_counts(deployment: Deployment, scaled: Queues, capsys
     assert list(logged["dead_lettered"].values()) == ["validation"]
 
 
+@pytest.mark.nightly  # two dispatchers
 def test_an_item_that_cannot_be_sent_is_in_the_backlog_and_sent_by_the_next_dispatcher(
     deployment: Deployment, scaled: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:

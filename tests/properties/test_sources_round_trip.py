@@ -7,6 +7,7 @@ import json
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def escaped_twice(text: str) -> str:
     return escape(escape(text))
 
 
+@pytest.mark.nightly  # six seconds; the gate takes JSON Feed
 @given(ITEMS)
 def test_rss_round_trip(items: list[WrittenItem]) -> None:
     rows = "".join(
@@ -76,6 +78,7 @@ def test_rss_round_trip(items: list[WrittenItem]) -> None:
     assert document.problems == ()
 
 
+@pytest.mark.nightly  # ten seconds; the gate takes JSON Feed
 @given(ITEMS)
 def test_atom_round_trip(items: list[WrittenItem]) -> None:
     rows = "".join(
@@ -102,6 +105,7 @@ def test_json_feed_round_trip(items: list[WrittenItem]) -> None:
     assert read_back(parse_feed(source.encode(), base=BASE)) == expected(items)
 
 
+@pytest.mark.nightly  # eight seconds; the gate takes JSON Feed
 @given(ITEMS)
 def test_page_round_trip(items: list[WrittenItem]) -> None:
     rows = "".join(

@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.nightly  # pyright reads the whole package once more
 def test_every_public_type_is_known(tmp_path: Path) -> None:
     # pyright looks for an installed package and does not follow an editable install.
     shutil.copytree(ROOT / "src" / "bedrock_resilience", tmp_path / "site" / "bedrock_resilience")

@@ -70,6 +70,7 @@ def test_every_variant_of_a_boto3_call_is_answered(every: int) -> None:
             assert answer["stopReason"] == "end_turn"
 
 
+@pytest.mark.nightly  # processes that import: five seconds
 def test_imports_are_compared_with_tenacitys() -> None:
     statements = (imports.RETRY_POLICY, imports.TENACITY)
     for measured in (imports.alone(1, statements), imports.on_top_of_boto3(1, statements)):
@@ -185,6 +186,7 @@ def test_the_share_of_protection_is_of_the_whole_call() -> None:
 
 
 class TestMotoSideBySide:
+    @pytest.mark.nightly  # moto's server beside ours
     def test_each_call_is_judged_on_both_servers(self) -> None:
         chosen = moto_side_by_side.cases([moto_side_by_side.CLAUDE])
         results = moto_side_by_side.compare(chosen)

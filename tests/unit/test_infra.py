@@ -51,6 +51,7 @@ def function(env: str = "dev", **parameters: object) -> dict[str, Any]:
     return properties
 
 
+@pytest.mark.nightly  # cfn-lint reads three templates: half a minute
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.name)
 def test_the_linter_finds_nothing(template: Path) -> None:
     assert lint_file(template) == []

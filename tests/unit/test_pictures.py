@@ -19,6 +19,7 @@ def texts(picture: Path) -> list[str]:
     return re.findall(r"<!-- (.+) -->", picture.read_text("utf-8"))
 
 
+@pytest.mark.nightly  # ten simulations
 def test_the_pictures_of_the_documentation_can_be_drawn_again(tmp_path: Path) -> None:
     drawn = draw(tmp_path)  # that the same run gives the same bytes is tested with the plots themselves
     assert {picture.name for picture in drawn} == {picture.name for picture in FOLDER.glob("*.svg")}

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from support.pages import ROOT, blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.nightly  # two processes wait for their quota, a quarter of a minute
 def test_two_processes_keep_one_pace(tmp_path: Path) -> None:
     page = list(blocks(ROOT / "docs" / "how-to" / "share-a-pace.md"))
     (program,) = [block.code for block in page if "get_context" in block.code]
