@@ -152,7 +152,8 @@ def metrics(made: str) -> str:
     )
     text += "`Operation`:\n\n" + "".join(f"- `{name}`\n" for name in emf_metrics())
     text += "\n## Log lines\n\n`LoggingListener` writes them. They are %-formats, which a subclass can change.\n\n"
-    text += f"```text\n{LoggingListener.retry_format}\n{LoggingListener.abandoned_format}\n```\n"
+    formats = (LoggingListener.retry_format, LoggingListener.abandoned_format, LoggingListener.pacing_format)
+    text += "".join(f"{line}\n" for line in ("```text", *formats, "```"))
     text += "\n## Metrics of the Lambda\n\nHow to watch them: [Operate](../lambda/operate.md).\n\n"
     text += "| metric | meaning |\n|---|---|\n"
     for name, meaning in TABLE["metric"].items():

@@ -1,4 +1,4 @@
-"""LoggingListener: retries and failed calls as log lines."""
+"""LoggingListener: retries, waits for a pacer and failed calls as log lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LoggingListener:
-    """Logs a WARNING for each retry, and an ERROR for each call that failed.
+    """Logs a WARNING for each retry, an ERROR for each call that failed, and a DEBUG line for each wait for a pacer.
 
     The lines work with metric filters: one line for each event, and ``ThrottlingException`` for every throttle,
     whatever spelling the service uses. A failed call has ``abandoned_format`` if it was throttled or retried. Any other
@@ -28,25 +28,29 @@ class LoggingListener:
     Attributes:
         retry_format: The WARNING: error name, number of the failed attempt, attempts at most, seconds of delay.
         abandoned_format: The ERROR: error name, number of attempts.
+        pacing_format: The DEBUG line: seconds to wait, number of the attempt that waits.
     """
 
     __slots__ = ("_logger",)
 
     retry_format: ClassVar[str] = "%s (attempt %d/%d). Retrying in %.2fs..."
     abandoned_format: ClassVar[str] = "%s - failed after %d attempts. Giving up the Bedrock call."
+    pacing_format: ClassVar[str] = "Waiting %.2fs for the pacer before attempt %d."
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logger or logging.getLogger("bedrock_resilience")
 
     def __call__(self, event: Event) -> None:
-        """Log this event, if it is a retry or a failed call."""
+        """Log this event, if it is a retry, a wait for a pacer or a failed call."""
         if isinstance(event, CallStarted | CallSucceeded):
             return
-        from bedrock_resilience.retrying._events import CallFailed, RetryScheduled  # noqa: PLC0415 - calls that succeed need neither
+        from bedrock_resilience.retrying._events import CallFailed, PacingWait, RetryScheduled  # noqa: PLC0415 - calls that succeed at once need none
 
         if isinstance(event, RetryScheduled):
             name = _name(event.fault, event.error)
             self._logger.warning(self.retry_format, name, event.attempt, event.max_attempts, event.delay)
+        elif isinstance(event, PacingWait):
+            self._logger.debug(self.pacing_format, event.seconds, event.attempt)
         elif isinstance(event, CallFailed) and event.error is not None:
             self._log_failure(event, event.error)
 

@@ -106,7 +106,6 @@ def test_another_logger_may_be_given(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_other_events_have_no_line(caplog: pytest.LogCaptureFixture) -> None:
     listener = LoggingListener()
-    listener(PacingWait(seconds=1.0))
     listener(CallSucceeded(attempts=1, backoff_seconds=0.0, pacing_seconds=0.0, answer="done"))
     listener(
         CallFailed(
@@ -116,6 +115,11 @@ def test_other_events_have_no_line(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(DeadlineExceededError):
         Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(0.0), listeners=[listener]).call(scripted())
     assert lines(caplog) == []
+
+
+def test_a_wait_for_a_pacer_is_a_debug_line(caplog: pytest.LogCaptureFixture) -> None:
+    LoggingListener()(PacingWait(attempt=2, seconds=1.0049))
+    assert lines(caplog) == ["DEBUG Waiting 1.00s for the pacer before attempt 2."]
 
 
 def test_delays_have_two_decimals(caplog: pytest.LogCaptureFixture) -> None:
