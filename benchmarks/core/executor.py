@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from benchmarks.core.calls import POLICY
-from benchmarks.core.measuring import Measured, best
+from benchmarks.core.measuring import Measured, typical
 
 from bedrock_resilience import BoundedExecutor
 
@@ -21,7 +20,7 @@ RUN = "BoundedExecutor.run"
 STREAM = "BoundedExecutor.stream"
 
 
-def an_item(items: int = 20_000, rounds: int = 9) -> Measured:
+def an_item(items: int = 20_000, rounds: int = 15) -> Measured:
     """An item of which nothing is done but ``abs``, 4 workers."""
     executor = BoundedExecutor(WORKERS, policy=POLICY)
 
@@ -38,6 +37,5 @@ def an_item(items: int = 20_000, rounds: int = 9) -> Measured:
             RUN: lambda: executor.run(abs, range(items)),
             STREAM: consume_stream,
         }
-        # By the clock on the wall, for threads can wait for each other.
-        costs = {name: seconds / items * 1e6 for name, seconds in best(ways, 1, rounds, time.perf_counter).items()}
+        costs = {name: seconds / items * 1e6 for name, seconds in typical(ways, 1, rounds).items()}
     return Measured(f"An item of a batch of {items:,} that does nothing, {WORKERS} workers", "µs", costs, MAP)

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import cold_start, moto_side_by_side, protect
 from benchmarks.core import calls, executor, imports, memory, sdk
 from benchmarks.core.__main__ import Target, targets
-from benchmarks.core.measuring import Measured, best, sleepless
+from benchmarks.core.measuring import Measured, best, sleepless, typical
 from benchmarks.normalize import throughput
 from botocore.exceptions import ClientError
 
@@ -98,6 +98,11 @@ def test_variants_alternate_and_the_best_round_counts() -> None:
     assert costs.keys() == {"a", "b"}
     ticks = iter([0.0, 8.0, 100.0, 104.0])
     assert best({"a": lambda: None}, calls=2, rounds=2, timer=ticks.__next__) == {"a": 2.0}
+
+
+def test_the_median_round_counts_where_threads_wait_for_each_other() -> None:
+    ticks = iter([0.0, 1.0, 10.0, 17.0, 20.0, 23.0])
+    assert typical({"a": lambda: None}, calls=1, rounds=3, timer=ticks.__next__) == {"a": 3.0}
 
 
 def test_no_time_is_slept() -> None:
