@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from bedrock_resilience.quotas import Quota
 from support.deployment import Context, deployed, function_process
-from support.sqs import queues
-from vectora_normalize import worker
 from vectora_normalize.handler import lambda_handler
 
 if TYPE_CHECKING:
@@ -67,28 +65,6 @@ def test_a_quota_that_is_given_is_shared(system: Deployment, monkeypatch: pytest
     assert system.load(PACE)["learned"] == {}
     pacing = system.report("request-1")["pacing"]
     assert (pacing["requests_per_minute"], pacing["confidence"]) == (3000, 1.0)
-
-
-def test_the_worker_of_a_queue_shares_it_with_a_run(
-    system: Deployment, aws_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with queues(aws_url) as made, monkeypatch.context() as scaled:
-        scaled.setenv("AWS_ENDPOINT_URL_SQS", aws_url)
-        scaled.setenv("MODE", "queue")
-        scaled.setenv("QUEUE_URL", made.url)
-        scaled.setenv("DEAD_LETTER_QUEUE_URL", made.dead_url)
-        # A configuration that was read for another test's deployment is not this one's.
-        scaled.setattr(worker, "_client_configs", type(cast("Any", worker)._client_configs)())
-        lambda_handler({"client_id": "lai_weekly", "sources": [SOURCE]}, Context("dispatcher"))
-        while made.deliver(worker.lambda_handler, Context("worker"))["records"]:
-            pass
-    of_worker = system.load(PACE)
-    assert of_worker["granted"] == 13
-    lambda_handler({"client_id": "lai_weekly", "sources": ["press_sector__depot_dispatch"]}, Context("run"))
-    stored = system.load(PACE)
-    assert stored["granted"] == 13 + 27
-    assert len(stored["instances"]) == 2
-    assert set(of_worker["instances"]) < set(stored["instances"])
 
 
 @pytest.mark.usefixtures("system")
