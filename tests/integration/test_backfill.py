@@ -102,7 +102,6 @@ def test_the_items_of_a_day_are_the_same_as_after_a_run(deployment: Deployment, 
     assert collect().output == "lai_weekly has no job to collect\n"
 
 
-@pytest.mark.nightly  # a run and a job
 def test_a_running_job_is_listed_and_not_collected(service: BatchService) -> None:
     start()
     shown = collect()
@@ -123,7 +122,6 @@ def test_a_running_job_is_listed_and_not_collected(service: BatchService) -> Non
     assert "record_item" not in system
 
 
-@pytest.mark.nightly  # two runs and a job: a quarter of a minute
 def test_responses_of_runs_are_not_requested_again_and_take_precedence(
     deployment: Deployment, service: BatchService
 ) -> None:
@@ -143,7 +141,6 @@ def test_responses_of_runs_are_not_requested_again_and_take_precedence(
     assert sum(summary != "By the batch." for summary in summaries) == by_runs
 
 
-@pytest.mark.nightly  # two jobs: a quarter of a minute
 def test_a_second_job_excludes_items_of_an_open_one(deployment: Deployment, service: BatchService) -> None:
     start()
     again = start()
@@ -158,7 +155,6 @@ def test_a_second_job_excludes_items_of_an_open_one(deployment: Deployment, serv
     assert not any(key == ITEMS and deployment.load(key) for key in deployment.stored())
 
 
-@pytest.mark.nightly  # a run and a job
 def test_damaged_lines_are_counted_and_the_others_are_used(deployment: Deployment, service: BatchService) -> None:
     start()
     (arn,) = service.created

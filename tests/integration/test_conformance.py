@@ -33,7 +33,6 @@ DENIED = BY_NAME["AccessDeniedException 403", "converse"]
 RUNTIME_ONLY = ["conformance", "--client", "BedrockRuntime"]
 
 
-@pytest.mark.nightly  # 64 rows: half a minute
 def test_every_scenario_passes() -> None:
     results = run_conformance()
     assert [result.scenario for result in results] == list(FAILURE_SCENARIOS)

@@ -41,17 +41,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bedrock_resilience.emulator.conformance._client_runner._SHORT_TIMEOUT_SECONDS", 0.2)
 
 
-# One of each kind: botocore, an SDK, and both HTTP clients. All of them together take a minute.
-IN_THE_GATE = {"boto3 Converse", "bedrock_resilience.bedrock", "httpx", "anthropic AnthropicBedrock", "urllib"}
-
-
-@pytest.mark.parametrize(
-    "client",
-    [
-        pytest.param(client, id=client.name, marks=() if client.name in IN_THE_GATE else pytest.mark.nightly)
-        for client in CLIENTS
-    ],
-)
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_every_row_is_right(client: Client) -> None:
     if installed_version(client) is None:
         pytest.skip(f"{client.name} is not installed")

@@ -6,12 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "emulator.py"
 
 
-@pytest.mark.nightly  # thousands of requests
 def test_32_threads_get_no_wrong_answer_and_leave_nothing_behind() -> None:
     command = [sys.executable, "-W", "error", str(SCRIPT), "--seconds", "2", "--threads", "32", "--faults", "0.15"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

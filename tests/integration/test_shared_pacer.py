@@ -192,7 +192,6 @@ def test_threads_of_several_instances_keep_to_one_quota(client: Client, name: st
     assert float(item["granted"]["N"]) >= 36
 
 
-@pytest.mark.nightly  # processes that wait for their quota
 def test_processes_keep_to_one_quota_even_if_one_of_them_is_killed(name: str) -> None:
     processes = [_process(name, 12) for _ in range(2)]
     killed = _process(name, 1_000)

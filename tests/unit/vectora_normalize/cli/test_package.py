@@ -30,7 +30,6 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "wheels"
 
 
-@pytest.mark.nightly  # pip makes a package
 def test_the_sizes_are_shown_with_the_limits_of_lambda() -> None:
     result = CliRunner().invoke(app, ["package"])
     assert (result.exit_code, result.stderr) == (0, "")
@@ -46,7 +45,6 @@ def test_the_sizes_are_shown_with_the_limits_of_lambda() -> None:
     assert read_manifest(Path("build/ingest-normalize.zip"))["runtime"] == "python3.12"
 
 
-@pytest.mark.nightly  # pip makes two packages
 def test_the_requirements_of_a_package_make_the_same_again() -> None:
     for out, options in (("one.zip", []), ("two.zip", ["--requirements", "one.txt"])):
         assert CliRunner().invoke(app, ["package", "--out", out, *options]).exit_code == 0
@@ -79,7 +77,6 @@ def test_a_failure_is_one_line(wheels: Path) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.nightly  # pip makes a package
 def test_a_path_that_cannot_be_written_is_one_line() -> None:
     Path("build").write_text("in the way")
     result = CliRunner().invoke(app, ["package"])

@@ -64,7 +64,6 @@ class TestMerge:
             expected = json.dumps(alone[name]).replace("<LogGroup>", "/aws/lambda/vectora-inbox-ingest-normalize-dev")
             assert json.loads(json.dumps(part).replace(f"<{PREFIX}", "<")) == json.loads(expected)
 
-    @pytest.mark.nightly  # cfn-lint: ten seconds
     def test_the_merged_template_is_valid(self, tmp_path: Path) -> None:
         found = {(match.rule.id, match.message) for match in lint_file(merged(tmp_path))}
         assert found == {  # what the stack has no use for any more

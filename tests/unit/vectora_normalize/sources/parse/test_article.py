@@ -151,7 +151,6 @@ def test_lines_are_cleaned() -> None:
     assert clean_lines(" a\u200b  b \n\n \nDownload attachment\n| c | d |\n||") == "a b\nc | d"
 
 
-@pytest.mark.nightly  # large pages: half a minute
 @pytest.mark.parametrize(
     "unit",
     ["<div>", "<table><tr><td>", "<br>", "<p>", "<a>", "\u0316\u0300", "<h2><a href='/x'>A title of news</a></h2>"],
