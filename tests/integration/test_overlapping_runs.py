@@ -54,7 +54,7 @@ def test_three_overlapping_invocations_pay_for_each_item_once(
     assert deployment.keys("normalized/lai_weekly/lease") == deployment.keys("normalized/lai_weekly/outstanding/") == []
 
 
-@pytest.mark.nightly  # processes that wait for each other
+@pytest.mark.nightly  # whole runs that wait for each other
 def test_with_refuse_one_of_overlapping_runs_is_done(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ON_CONCURRENT_RUN", "refuse")
     deployment.emulator.latency = 0.2
@@ -68,7 +68,7 @@ def test_with_refuse_one_of_overlapping_runs_is_done(deployment: Deployment, mon
     assert len([key for key in deployment.stored() if "/run-" in key]) == 1
 
 
-@pytest.mark.nightly  # processes that wait for each other
+@pytest.mark.nightly  # whole runs that wait for each other
 def test_with_wait_the_later_run_uses_the_stored_responses(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,7 +81,7 @@ def test_with_wait_the_later_run_uses_the_stored_responses(
     assert deployment.emulator.requests == 27
 
 
-@pytest.mark.nightly  # processes that wait for each other
+@pytest.mark.nightly  # whole runs that wait for each other
 def test_a_failing_item_is_tried_by_each_run_and_paid_for_once(deployment: Deployment) -> None:
     deployment.emulator.latency = 0.02
     deployment.emulator.fail_next(1, "ValidationException")
