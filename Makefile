@@ -20,7 +20,7 @@ test: $(BIN)/pytest  ## run the tests of the gate, with branch coverage
 fast: $(BIN)/pytest  ## run the tests that start no process and install nothing
 	$(BIN)/pytest -n auto tests/unit tests/properties
 
-nightly: suite thorough simulation bench conformance clients  ## run all that takes too long for the gate (hours), as the workflow does
+nightly: types suite thorough simulation bench conformance clients  ## run all that takes too long for the gate (hours), as the workflow does
 
 suite: $(BIN)/pytest  ## run all tests, those that are marked nightly too
 	$(BIN)/pytest -n auto --nightly
