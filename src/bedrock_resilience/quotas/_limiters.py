@@ -118,8 +118,7 @@ class TokenBucket:
 
     def penalise(self, now: float, amount: float) -> None:
         """Count a refused request: remove ``amount``, as long as the debt stays within a minute's refill."""
-        level = self.level(now)
-        self._level = min(level, max(level - amount, -self.rate_per_second * SECONDS_A_MINUTE))
+        self.debit(now, _refusal_cost(amount, self.level(now), self.rate_per_second * SECONDS_A_MINUTE))
 
     def resize(self, now: float, rate_per_second: float, capacity: float) -> None:
         """Change the rate and the capacity; the level stays, up to the new capacity."""
@@ -200,8 +199,7 @@ class FixedWindow(_Periods):
 
     def penalise(self, now: float, amount: float) -> None:
         """Count a refused request, as long as the window's use stays within twice its limit."""
-        self._advance(now)
-        self._used = max(self._used, min(self._used + amount, 2 * self.limit))
+        self.debit(now, _refusal_cost(amount, self.level(now), self.limit))
 
     def resize(self, now: float, rate_per_second: float, capacity: float) -> None:  # noqa: ARG002 - the protocol's signature
         """Change the limit; what was used of this window stays used."""
@@ -263,8 +261,7 @@ class RefilledBucket(_Periods):
 
     def penalise(self, now: float, amount: float) -> None:
         """Count a refused request, as long as the debt stays within one refill."""
-        level = self.level(now)
-        self._level = min(level, max(level - amount, -self.limit))
+        self.debit(now, _refusal_cost(amount, self.level(now), self.limit))
 
     def resize(self, now: float, rate_per_second: float, capacity: float) -> None:
         """Change the refill and the capacity; the level stays, up to the new capacity."""
@@ -339,9 +336,7 @@ class SlidingWindow:
 
     def penalise(self, now: float, amount: float) -> None:
         """Count a refused request, as long as the window's use stays within twice its limit."""
-        counted = min(amount, self.limit + self.level(now))
-        if counted > 0:
-            self.debit(now, counted)
+        self.debit(now, _refusal_cost(amount, self.level(now), self.limit))
 
     def resize(self, now: float, rate_per_second: float, capacity: float) -> None:  # noqa: ARG002 - the protocol's signature
         """Change the limit; what was used stays used for its 60 seconds."""
@@ -357,6 +352,11 @@ class SlidingWindow:
                 return
             self._used -= entries.pop(at)
         self._used = 0.0  # without the rounding of many sums
+
+
+def _refusal_cost(amount: float, level: float, a_minute: float) -> float:
+    """What a refused request of this amount costs: refusals make no debt of more than a minute's quota."""
+    return max(0.0, min(amount, level + a_minute))
 
 
 def _limit_and_period(rate_per_second: float) -> tuple[float, float]:

@@ -480,7 +480,12 @@ def final_error(settings: CallSettings, call: CallState) -> Exception:
 
 
 def add_summary(error: BaseException, call: CallState) -> None:
-    """Add a note to an exception that ends a call: the attempts, the waits, and why no further attempt is made."""
+    """Add a note to an exception that ends a call: the attempts, the waits, and why no further attempt is made.
+
+    A call that has succeeded gets none: what raises is what the caller does with its response.
+    """
+    if call.reason is None:
+        return
     note = _summary(call)
     # Many calls may raise one and the same exception object; each note is added once.
     try:
@@ -499,6 +504,6 @@ def _repr_of(error: BaseException) -> str:
 
 def _summary(call: CallState) -> str:
     attempts = "1 attempt" if call.attempts == 1 else f"{call.attempts} attempts"
-    reason = call.reason.value if call.reason is not None else "unknown"
+    reason = cast("StopReason", call.reason).value  # no call ends with an error without one
     pacing = f", {call.pacing_seconds:.2f} s pacing" if call.pacing_seconds else ""
     return f"bedrock_resilience: gave up after {attempts} and {call.backoff_seconds:.2f} s of waiting{pacing}: {reason}"

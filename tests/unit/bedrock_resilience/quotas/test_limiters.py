@@ -61,6 +61,11 @@ class TestEach:
         limiter.penalise(64.0, 3.0)
         assert limiter.level(64.0) == approx(-10.0)
 
+    def test_a_refusal_leaves_a_higher_debt_as_it_is(self, limiter: RateLimiter) -> None:
+        limiter.debit(64.0, 25.0)
+        limiter.penalise(64.0, 3.0)
+        assert limiter.level(64.0) == approx(-15.0)
+
     def test_a_larger_quota_counts_what_was_used(self, limiter: RateLimiter) -> None:
         limiter.debit(64.0, 20.0)
         limiter.resize(64.0, 2 * RATE, 20.0)

@@ -23,7 +23,7 @@ from bedrock_resilience.retrying import (
     classify,
     with_options,
 )
-from bedrock_resilience.retrying._driver import CallSettings, begin, opened, start
+from bedrock_resilience.retrying._driver import CallSettings, add_summary, begin, opened, start, succeed
 from bedrock_resilience.testing import (
     FakeClock,
     ascripted,
@@ -214,6 +214,15 @@ def test_a_stream_that_opens_is_an_event() -> None:
     )
     assert isinstance(events[-1], StreamOpened)
     assert events[-1].call_id == call.call_id != ""
+
+
+def test_an_error_after_a_success_gets_no_note() -> None:
+    settings, error = CallSettings(PLAIN, clock=FakeClock()), OSError("read again")
+    call = begin(settings, (), {})
+    start(settings, call)
+    succeed(settings, call, "answer")
+    add_summary(error, call)
+    assert not hasattr(error, "__notes__")
 
 
 class TestStopEvent:
