@@ -82,7 +82,7 @@ class TaskRun(Generic[T, R]):
         self._deadline: Deadline | None = earliest(settings.deadline, Deadline.current())
         self._halt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending: asyncio.Task[None]
-        self._interrupted = False
+        self._interrupted = False  # pragma: no mutate - as good as None
 
     def start(self) -> None:
         """Start the workers."""
@@ -138,7 +138,7 @@ class TaskRun(Generic[T, R]):
     async def _abort(self, reason: str, *, listed: bool) -> None:
         self.stop(reason)
         self._cancel_workers()
-        await asyncio.gather(*self._tasks, self._ending, return_exceptions=True)
+        await asyncio.gather(*(*self._tasks, self._ending), return_exceptions=True)
         if listed:
             async for _ in self.remaining(listed=self.ledger.total is not None):
                 self.report_progress()

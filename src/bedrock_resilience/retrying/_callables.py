@@ -39,8 +39,8 @@ def may_return_awaitable(fn: object) -> bool:
     So may the functions and methods of asyncio and aiobotocore, which say it in no way.
     """
     return is_coroutine_function(fn) or any(
-        getattr(body, "__name__", "") == "<lambda>"
-        or any(name in str(getattr(body, "__annotations__", {}).get("return", "")) for name in _AWAITABLES)
+        getattr(body, "__name__", None) == "<lambda>"
+        or any(name in str(getattr(body, "__annotations__", {}).get("return")) for name in _AWAITABLES)
         or _is_asynchronous(body)
         for body in _bodies(fn)
     )
@@ -48,7 +48,7 @@ def may_return_awaitable(fn: object) -> bool:
 
 def _is_asynchronous(body: object) -> bool:
     owner = getattr(body, "__self__", None)  # of a method
-    modules = (getattr(body, "__module__", ""), *(cls.__module__ for cls in type(owner).__mro__))
+    modules = (getattr(body, "__module__", None), *(cls.__module__ for cls in type(owner).__mro__))
     return any(str(module).partition(".")[0] in _ASYNCHRONOUS_MODULES for module in modules)
 
 

@@ -23,7 +23,7 @@ from bedrock_resilience import AdditiveJitter, BoundedExecutor, Fault, NoJitter,
 from bedrock_resilience.batch import report_of
 from bedrock_resilience.batch._report import BatchReport
 from bedrock_resilience.batch._threads import ThreadedRun
-from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.clock import SYSTEM_CLOCK, SystemThreads
 from bedrock_resilience.errors import BatchInterrupted, InputError
 from bedrock_resilience.pacing import NoPacer, Reservation
 from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
@@ -123,7 +123,7 @@ class TestRun:
 
         report = BoundedExecutor(4, clock=clock).run(slower_first, range(8))
         assert report.values == list(range(8))
-        assert [outcome.index for outcome in report.outcomes] == list(range(8))
+        assert [(outcome.index, outcome.item) for outcome in report.outcomes] == [(item, item) for item in range(8)]
         assert [outcome.elapsed for outcome in report.outcomes] == [10.0 - number for number in range(8)]
         assert report.elapsed == clock.monotonic() - 100.0
         assert report.stopped is None
@@ -204,6 +204,24 @@ class TestRun:
             return report.to_dict(), clock.sleeps
 
         assert once() == once()
+
+    def test_a_clock_may_provide_the_threads(self) -> None:
+        class Threads(SystemThreads):
+            def __init__(self) -> None:
+                self.names: list[str] = []
+
+            def thread(
+                self, target: Callable[..., object], *args: object, name: str, daemon: bool = False
+            ) -> threading.Thread:
+                self.names.append(name)
+                return super().thread(target, *args, name=name, daemon=daemon)
+
+        class Clock(FakeClock):
+            threads = Threads()
+
+        clock = Clock()
+        assert BoundedExecutor(2, clock=clock).run(double, range(3)).values == [0, 2, 4]
+        assert clock.threads.names == ["bedrock-resilience-0", "bedrock-resilience-1"]
 
     def test_workers_inherit_the_callers_context(self) -> None:
         request_id: ContextVar[str] = ContextVar("request_id")
@@ -595,6 +613,7 @@ class TestInputThatRaises:
         with pytest.raises(InputError) as raised:
             BoundedExecutor(2).run(double, BrokenInput(5, error))
         assert str(raised.value) == "the input failed after 5 items"
+        assert raised.value.args == (raised.value.report, 5)
         assert raised.value.__cause__ is error
         assert raised.value.report.values == [0, 2, 4, 6, 8]
         assert raised.value.report.stopped == f"the input raised {type(error).__name__}"
@@ -918,6 +937,16 @@ class TestInterrupt:
         assert 0.0 < report.elapsed < 60.0
         assert str(raised.value) == f"{len(report.succeeded)} of 20000 items had succeeded"
 
+    def test_one_while_the_rest_of_the_input_is_listed_keeps_the_outcomes(self) -> None:
+        def items() -> Iterator[int]:
+            yield from range(2)
+            raise KeyboardInterrupt
+
+        with pytest.raises(BatchInterrupted) as raised:
+            BoundedExecutor(1).run(scripted(access_denied()), items())
+        assert statuses(raised.value.report.outcomes) == "fu"
+        assert 0.0 < raised.value.report.elapsed < 60.0
+
     def test_of_a_stream(self) -> None:
         consumed: list[int] = []
         with pytest.raises(BatchInterrupted) as raised:
@@ -975,6 +1004,29 @@ class TestInterrupt:
 
         with pytest.raises(BatchInterrupted):
             list(getattr(BoundedExecutor(1), method)(work, [0]) or ())
+        assert noticed == [True]
+
+    def test_closing_a_stream_handles_a_signal_that_another_thread_receives(self) -> None:
+        released = threading.Event()
+        noticed: list[bool] = []
+
+        def work(number: int) -> int:
+            if number == 1:
+                released.wait(0.2)  # until the main thread waits for this one
+                signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+                noticed.append(released.wait(10))
+            return number
+
+        def release(*_: object) -> None:
+            released.set()
+
+        before = signal.signal(signal.SIGTERM, release)
+        try:
+            stream = BoundedExecutor(2).stream(work, range(2))
+            next(stream)
+            close(stream)
+        finally:
+            signal.signal(signal.SIGTERM, before)
         assert noticed == [True]
 
     def test_an_exception_from_another_signal_leaves_no_worker(self) -> None:

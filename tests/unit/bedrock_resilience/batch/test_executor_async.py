@@ -611,6 +611,20 @@ async def drain(stream: AsyncIterator[ItemOutcome[int, int]]) -> None:
         pass
 
 
+async def test_every_task_of_a_run_has_a_name() -> None:
+    own, names = asyncio.current_task(), set[str]()
+
+    async def items() -> AsyncIterator[int]:
+        names.update(task.get_name() for task in asyncio.all_tasks() if task is not own)
+        yield 0
+
+    async def work(item: int) -> int:
+        return item
+
+    await BoundedExecutor(2).arun(work, items())
+    assert names == {f"bedrock-resilience-{of}" for of in ("0", "1", "end", "input")}
+
+
 async def test_a_plain_function_is_refused_before_it_is_called() -> None:
     fn = scripted(then="answer")
     with pytest.raises(TypeError, match="is not a coroutine function; use run or stream"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+import re
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
 
@@ -64,6 +65,10 @@ def wrapped(item: object) -> object:
     return coroutine(item)
 
 
+def exactly(text: str) -> str:
+    return f"^{re.escape(text)}$"
+
+
 def forms(fn: Callable[..., Any]) -> list[Callable[..., Any]]:
     return [fn, functools.partial(fn), functools.partial(functools.partial(fn))]
 
@@ -82,25 +87,32 @@ GENERATORS = [*forms(generator), *forms(Methods().generator), *forms(async_gener
 @pytest.mark.parametrize("fn", COROUTINES)
 def test_run_refuses_every_coroutine_function(fn: Callable[..., Any]) -> None:
     assert is_coroutine_function(fn)
+    refusal = exactly(f"BoundedExecutor: fn: got the coroutine function {fn!r}; use arun or astream, which await it")
     for way in (BoundedExecutor(2).run, BoundedExecutor(2).stream):
-        with pytest.raises(TypeError, match="use arun or astream"):
+        with pytest.raises(TypeError, match=refusal):
             way(fn, range(50))
 
 
 @pytest.mark.parametrize("fn", PLAIN)
 async def test_arun_refuses_every_plain_function(fn: Callable[..., Any]) -> None:
     assert not may_return_awaitable(fn)
-    with pytest.raises(TypeError, match="use run or stream"):
+    refusal = exactly(
+        f"BoundedExecutor: fn: got {fn!r}, which is not a coroutine function; use run or stream, or pass a coroutine "
+        "function (asyncio.to_thread makes one of a plain function)"
+    )
+    with pytest.raises(TypeError, match=refusal):
         await BoundedExecutor(2).arun(fn, range(50))
-    with pytest.raises(TypeError, match="use run or stream"):
+    with pytest.raises(TypeError, match=refusal):
         BoundedExecutor(2).astream(fn, range(50))
 
 
 @pytest.mark.parametrize("fn", PLAIN)
 async def test_acall_refuses_every_plain_function_before_it_is_called(fn: Callable[..., Any]) -> None:
-    with pytest.raises(
-        TypeError, match=r"^Retrier\.acall: fn: got .*; use Retrier\.call, or pass a coroutine function"
-    ):
+    refusal = exactly(
+        f"Retrier.acall: fn: got {fn!r}, which is not a coroutine function; use Retrier.call, or pass a coroutine "
+        "function (asyncio.to_thread makes one of a plain function)"
+    )
+    with pytest.raises(TypeError, match=refusal):
         await Retrier().acall(fn, "item")
 
 
@@ -125,16 +137,21 @@ async def test_functions_of_asynchronous_libraries_are_accepted_as_they_are() ->
     client = type("BedrockRuntime", (type("AioBaseClient", (Methods,), {"__module__": "aiobotocore.client"}),), {})()
     assert may_return_awaitable(client.plain)  # its operations are plain functions that return coroutines
     assert not may_return_awaitable(Methods().plain)
+    assert may_return_awaitable(asyncio.gather)  # a plain function
 
 
 @pytest.mark.parametrize("fn", GENERATORS)
 async def test_generator_functions_are_refused_everywhere(fn: Callable[..., Any]) -> None:
     assert is_generator_function(fn)
     executor = BoundedExecutor(2)
+    refusal = exactly(
+        f"BoundedExecutor: fn: got the generator function {fn!r}, whose body does not run when it is called; pass a "
+        "function that reads it and returns its items"
+    )
     for way in (executor.run, executor.stream, executor.astream):
-        with pytest.raises(TypeError, match="generator function"):
+        with pytest.raises(TypeError, match=refusal):
             way(fn, range(50))
-    with pytest.raises(TypeError, match="generator function"):
+    with pytest.raises(TypeError, match=refusal):
         await executor.arun(fn, range(50))
 
 
@@ -147,12 +164,23 @@ async def test_functions_that_return_an_awaitable_are_accepted() -> None:
     assert (await executor.arun(indirect, range(3))).values == [0, 1, 2]
 
 
-@pytest.mark.parametrize("fn", [lambda: generator(1), lambda: async_generator(1), lambda: coroutine(1)])
-def test_coroutines_and_generators_are_refused_as_results(fn: Callable[[], object]) -> None:
-    with pytest.raises(TypeError, match=r"returned a (generator|coroutine)"):
-        RetryPolicy().call(fn)
-    with pytest.raises(TypeError, match=r"returned a (generator|coroutine)"):
-        BoundedExecutor(1).run(lambda _: fn(), range(2))
+GENERATOR_RETURNED = "a generator, which has not run yet: read it inside the function and return its items"
+COROUTINE_RETURNED = "a coroutine: use Retrier.acall, or BoundedExecutor.arun, which await it"
+
+
+@pytest.mark.parametrize(
+    ("of", "returned"),
+    [(generator, GENERATOR_RETURNED), (async_generator, GENERATOR_RETURNED), (coroutine, COROUTINE_RETURNED)],
+)
+def test_coroutines_and_generators_are_refused_as_results(of: Callable[[object], object], returned: str) -> None:
+    def fn(item: object) -> object:
+        return of(item)
+
+    refusal = exactly(f"{fn!r} returned {returned}")
+    with pytest.raises(TypeError, match=refusal):
+        RetryPolicy().call(fn, 0)
+    with pytest.raises(TypeError, match=refusal):
+        BoundedExecutor(1).run(fn, range(2))
 
 
 def test_a_stream_is_refused_as_a_result() -> None:
@@ -162,8 +190,13 @@ def test_a_stream_is_refused_as_a_result() -> None:
     cls: Any = botocore.eventstream.EventStream
     stream = cls.__new__(cls)
     for response in (stream, {"stream": stream}, {"body": stream}):
-        with pytest.raises(TypeError, match=r"returned a stream.*BedrockRuntime\.converse_stream"):
-            RetryPolicy().call(itertools.repeat(response).__next__)
+        fn = itertools.repeat(response).__next__
+        refusal = exactly(
+            f"{fn!r} returned a stream, which may still fail while it is read: read it inside the function, or use "
+            "BedrockRuntime.converse_stream"
+        )
+        with pytest.raises(TypeError, match=refusal):
+            RetryPolicy().call(fn)
     assert RetryPolicy().call(dict, output=1) == {"output": 1}
     client = ScriptedBedrock(converse_events("Hello"))
     assert RetryPolicy().call(lambda: list(client.converse_stream(modelId="m")["stream"])) == converse_events("Hello")

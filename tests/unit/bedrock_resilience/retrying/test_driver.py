@@ -18,6 +18,7 @@ from bedrock_resilience.retrying import (
     CallStarted,
     CallSucceeded,
     Deadline,
+    PacingWait,
     RetryScheduled,
     StreamOpened,
     classify,
@@ -201,6 +202,33 @@ class TestBeforeAttempt:
             )
             assert fn.calls == 0
             assert pacer.calls[-1] == ("abandoned", clock.monotonic())
+
+
+@pytest.mark.parametrize("deadline", [None, Deadline(60.0)])
+async def test_a_function_that_returns_no_awaitable_is_named(deadline: Deadline | None) -> None:
+    refusal = (
+        r"^<function .*<lambda> at 0x\w+> returned str, which cannot be awaited: use Retrier\.call, or "
+        r"BoundedExecutor\.run; or pass a coroutine function \(asyncio\.to_thread makes one of a plain function\)$"
+    )
+    with pytest.raises(TypeError, match=refusal):
+        await Retrier(PLAIN, clock=FakeClock(), deadline=deadline).acall(lambda: "answer")  # type: ignore[arg-type, return-value]  # that is the point
+
+
+def test_the_defaults_are_those_of_a_retrier() -> None:
+    settings, retrier = CallSettings(PLAIN), Retrier(PLAIN)
+    assert {name: getattr(settings, name) for name in CallSettings.__slots__} == {
+        name: getattr(retrier, name) for name in CallSettings.__slots__
+    }
+
+
+async def test_every_wait_for_the_pacer_is_an_event() -> None:
+    events: list[Event] = []
+    kinds = [CallStarted, PacingWait, RetryScheduled, PacingWait, CallSucceeded]
+    retrier = Retrier(PLAIN, clock=FakeClock(), pacer=RecordingPacer(5.0), listeners=[events.append])
+    assert retrier.call(scripted(throttling_error(), "answer")) == "answer"
+    assert [type(event) for event in events] == kinds
+    assert await retrier.acall(ascripted(throttling_error(), "answer")) == "answer"
+    assert [type(event) for event in events] == 2 * kinds
 
 
 def test_a_stream_that_opens_is_an_event() -> None:
@@ -471,6 +499,14 @@ class TestTimeout:
         with pytest.raises(DeadlineExceededError, match="gave up after 0 attempts"):
             await make_call(Retrier(PLAIN, clock=clock, timeout=7.0, pacer=pacer), model)
         assert (model.deadlines, clock.sleeps) == ([], [])
+
+
+async def test_a_call_inside_of_an_attempt_with_a_time_limit_sees_the_deadline() -> None:
+    async def current() -> Deadline | None:
+        return Deadline.current()
+
+    retrier = Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(60.0), attempt_timeout=5.0)
+    assert await retrier.acall(current) == Deadline(60.0)
 
 
 def test_options_of_a_decorated_function_change_the_timeout() -> None:

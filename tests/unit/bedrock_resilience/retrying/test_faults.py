@@ -434,6 +434,24 @@ class TestErrorsOfOtherPackages:
 
         assert classify(APIStatusError()) is fault
 
+    def test_a_message_that_is_in_the_response_alone(self) -> None:
+        class APIError(Exception):
+            response: ClassVar = {"Error": {"Code": "ThrottlingException", "Message": "Too many tokens per day"}}
+
+        assert classify(APIError()) is Fault.TOKENS_PER_DAY
+
+    def test_a_type_beside_the_error_in_a_body(self) -> None:
+        class APIError(Exception):
+            body: ClassVar = {"error": {"message": "Slow down"}, "__type": "ThrottlingException"}
+
+        assert classify(APIError()) is Fault.THROTTLING
+
+    @pytest.mark.parametrize("name", ["status", "code"])
+    def test_a_number_that_only_other_packages_mean_as_an_http_status(self, name: str) -> None:
+        error = RuntimeError()
+        setattr(error, name, 503)
+        assert classify(error) is Fault.UNKNOWN
+
     def test_a_status_code_in_the_response_of_an_error(self) -> None:
         class HTTPStatusError(Exception):
             response = SimpleNamespace(status_code=529)

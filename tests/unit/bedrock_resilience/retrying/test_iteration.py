@@ -273,9 +273,11 @@ class TestLoop:
             raise LookupError("switched off")
 
         pacer, fn = RecordingPacer(), scripted("answer")
-        with pytest.raises(LookupError):
-            loop(Retrier(PLAIN, before_attempt=refuse, pacer=pacer), fn)
+        events: list[Event] = []
+        with pytest.raises(LookupError) as raised:
+            loop(Retrier(PLAIN, before_attempt=refuse, pacer=pacer, listeners=[events.append]), fn)
         assert (fn.calls, pacer.ended) == (0, ["abandoned"])
+        assert events == [CallStarted(), CallCancelled(attempts=0, fault=Fault.UNKNOWN, error=raised.value)]
 
     def test_a_loop_past_the_deadline_is_an_event(self) -> None:
         events: list[Event] = []
@@ -344,9 +346,11 @@ class TestAsyncLoop:
             raise LookupError("switched off")
 
         pacer, fn = RecordingPacer(), ascripted("answer")
-        with pytest.raises(LookupError):
-            await aloop(Retrier(PLAIN, before_attempt=refuse, pacer=pacer), fn)
+        events: list[Event] = []
+        with pytest.raises(LookupError) as raised:
+            await aloop(Retrier(PLAIN, before_attempt=refuse, pacer=pacer, listeners=[events.append]), fn)
         assert (fn.calls, pacer.ended) == (0, ["abandoned"])
+        assert events == [CallStarted(), CallCancelled(attempts=0, fault=Fault.UNKNOWN, error=raised.value)]
 
     async def test_a_deadline_passed_in_a_sleep_ends_the_loop(self) -> None:
         class LateClock(FakeClock):

@@ -203,5 +203,9 @@ class TestTrio:
 
             await BoundedExecutor().arun(work, [1])
 
-        with pytest.raises(TypeError, match=r"arun and astream need asyncio; under trio, start Retrier\.acall"):
+        with pytest.raises(TypeError) as refused:
             trio.run(main)
+        assert str(refused.value) == (
+            "BoundedExecutor: arun and astream need asyncio; under trio, start Retrier.acall for each item in a "
+            "nursery, with a trio.CapacityLimiter"
+        )
