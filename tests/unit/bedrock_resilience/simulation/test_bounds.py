@@ -81,6 +81,44 @@ def test_the_tokens_that_the_items_have_go_before_the_mean() -> None:
     assert report.lower_bound == lower_bound(scenario, report.input_tokens)
 
 
+def test_input_of_bedrock_mantle_counts_output_once_and_reserves_max_tokens() -> None:
+    quota = Quota.mantle(input_tokens_per_minute=40_000, output_tokens_per_minute=1_000_000)
+    scenario = Scenario(workers=100, items=100, quota=quota, tokens=Tokens(1_000, 1_000, 1_000, 300))
+    assert lower_bound(scenario) == approx((100 * 1_300 + 700 - 40_000) / 40_000 * 60 + 6.5)
+
+
+def test_output_of_bedrock_mantle_bounds_the_last_answer() -> None:
+    output = Quota.mantle(input_tokens_per_minute=1_000_000, output_tokens_per_minute=6_000)
+    scenario = Scenario(workers=100, items=100, quota=output, tokens=Tokens(1_000, 1_000, 1_000, 300))
+    assert lower_bound(scenario) == approx((100 * 300 - 6_000) / 100)
+    assert lower_bound(scenario.replace(reading="sliding")) == approx(240)
+    doubled = output.replace(output_tokens_per_minute=12_000)
+    changed = scenario.replace(changes=(QuotaChange(60.0, doubled),))
+    assert lower_bound(changed) == approx(60 + (100 * 300 - 12_000) / 200)
+
+
+@pytest.mark.parametrize("reading", ["bucket", "fixed:20", "sliding"])
+@pytest.mark.parametrize("seed", seeds(3, 30))
+def test_no_simulated_run_of_bedrock_mantle_is_faster(seed: int, reading: str) -> None:
+    rng = random.Random(seed)
+    given, output = rng.choice([(None, 3_000), (20_000, None), (20_000, 3_000)])
+    scenario = Scenario(
+        instances=rng.randint(1, 3),
+        workers=rng.randint(1, 8),
+        items=rng.randint(1, 15),
+        offset=rng.choice([0.0, 5.0]),
+        quota=Quota.mantle(input_tokens_per_minute=given, output_tokens_per_minute=output),
+        latency=rng.choice([0.5, 6.5]),
+        tokens=Tokens(500, 3_000, 1_000, rng.choice([200, 600])),
+        reading=reading,
+    )
+    policy = RetryPolicy(max_retries=1_000, max_delay=3.0, retry_on=(Fault.THROTTLING, Fault.INCOMPLETE_RESPONSE))
+    # Without a pacer, retries use up the output that is refilled, and no response is whole.
+    report = simulate(scenario, policy, lambda: QuotaPacer(scenario.quota, 1 / scenario.instances), seed)
+    assert report.succeeded == report.submitted
+    assert report.ratio >= 1 - 1e-9
+
+
 @pytest.mark.parametrize("seed", seeds(10, 100))
 def test_no_simulated_run_is_faster(seed: int) -> None:
     rng = random.Random(seed)
