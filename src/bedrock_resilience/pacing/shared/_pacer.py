@@ -44,7 +44,7 @@ from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, 
 from bedrock_resilience.pacing.shared._stores import MemoryPaceStore
 from bedrock_resilience.pacing.shared._updates import Booking, PaceUpdates, Update
 from bedrock_resilience.quotas import Quota, settled_tokens
-from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
+from bedrock_resilience.quotas._quota import MANTLE, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,8 @@ class SharedPacer:
 
     Args:
         store: The store of the pace: ``S3PaceStore``, ``DynamoPaceStore``, or in one process ``MemoryPaceStore``.
-        model: The model id, the key in the store; one quota, one key.
+        model: The model id, the key in the store; one quota, one key. Under a quota of ``bedrock-mantle``, which has
+            an allocation of its own, the key is the model id and ``@bedrock-mantle``.
         quota: What the account may send, all instances together; None: they learn it. All instances must be given the
             same.
         instance: A name of this instance, for the log and for people who read the store.
@@ -172,7 +173,7 @@ class SharedPacer:
         )
         self._updates = PaceUpdates(
             store,
-            model,
+            model if quota is None or quota.endpoint != MANTLE else f"{model}@{MANTLE}",
             self._schedule,
             instance=instance,
             slack=_FAIR_BATCHES * batch_seconds,

@@ -551,3 +551,17 @@ def _instances(quota: Quota, seed: int) -> Callable[[], Pacer]:
         return SharedPacer(store, "model", quota, shared_time=lambda now: LONG_AGO + now + skew)
 
     return new_instance
+
+
+def test_the_two_endpoints_share_no_limit_of_one_model() -> None:
+    store = MemoryPaceStore()
+    runtime = pacer_on(store, Quota(tokens_per_minute=6_000))
+    mantle = pacer_on(store, Quota.mantle(input_tokens_per_minute=6_000))
+    # A whole minute of one endpoint leaves the other untouched.
+    first = [pacer.reserve(0.0, 4_000) for pacer in (runtime, mantle)]
+    assert [reservation.wait for reservation in first] == [0.0, 0.0]
+    assert [pacer.reserve(0.0, 4_000).wait > 1.0 for pacer in (runtime, mantle)] == [True, True]
+    runtime.throttled(first[0], 0.5, Limit.TOKENS_PER_MINUTE)
+    assert runtime.status().confidence < 1.0 == mantle.status().confidence
+    again = pacer_on(store, Quota.mantle(input_tokens_per_minute=6_000))
+    assert again.reserve(0.0, 4_000).wait > 1.0
