@@ -51,7 +51,8 @@ class AdaptivePacer:
 
     Args:
         config: The constants. The defaults suit every quota.
-        burndown: Tokens of quota that an output token costs, see ``bedrock_resilience.quotas.burndown_rate``.
+        burndown: Tokens of quota that an output token costs, see ``bedrock_resilience.quotas.burndown_rate``; 1 on
+            ``bedrock-mantle``.
 
     Raises:
         TypeError: ``config`` is no ``AdaptiveConfig``, or ``burndown`` is no number.
@@ -112,6 +113,14 @@ class AdaptivePacer:
         with self._lock:
             if self._close(tracked, now):
                 self._learner.admitted(tracked.at, now, tracked.tokens, cost)
+
+    def truncated(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
+        """Count the request as admitted, and lower the rate of all requests: a quota of output was used up."""
+        tracked = TrackedReservation.of(self, reservation)
+        cost = None if usage is None else float(settled_tokens(usage, self._burndown))
+        with self._lock:
+            if self._close(tracked, now):
+                self._learner.truncated(tracked.at, now, tracked.tokens, cost)
 
     def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:
         """Lower the rate of all requests, for the limit that refused this one if the service named it."""

@@ -209,6 +209,15 @@ class Learner:
             self._tokens.refused(at, now, claim)
             self._requests.unsent(at, 1.0)
 
+    def truncated(self, at: float, now: float, tokens: int = 0, cost: float | None = None) -> None:
+        """Record that the response was cut short, because a quota of output tokens was used up.
+
+        Responses are paced, because the output of a request is not known before it. An endpoint with such a quota has
+        none of requests. Its quota was used up now, when the tokens were generated, and not when the request was sent.
+        """
+        self.admitted(at, now, tokens, cost)
+        self._requests.refused(now, now, 1.0)
+
     def overloaded(self, at: float, now: float) -> None:
         """Record a 503 or 529: no statement about the quota."""
         self._in_flight -= 1

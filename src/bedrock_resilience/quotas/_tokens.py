@@ -189,6 +189,8 @@ _PLACES: Final = (
     ("ResponseMetadata", "HTTPHeaders"),
 )
 
+_LENGTH_REASONS: Final = frozenset({"length", "max_tokens", "max_output_tokens"})
+
 
 def usage_from(response: object) -> Usage | None:
     """Return the usage that a response reports; None if it reports none that can be read.
@@ -212,6 +214,25 @@ def usage_from(response: object) -> Usage | None:
                 return usage
     beside = getattr(response, "response_metadata", None)
     return _of_titan(response) or (None if beside is None else usage_from({"ResponseMetadata": beside}))
+
+
+def stopped_for_length(response: object) -> bool:
+    """Return whether a response of an API of ``bedrock-mantle``, or an event of its stream, stopped for its length.
+
+    >>> stopped_for_length({"choices": [{"finish_reason": "length"}]})
+    True
+    """
+    fields = _at(response, ())
+    choices = fields.get("choices")
+    choice = cast("list[object]", choices)[0] if isinstance(choices, list) and choices else None
+    found = (
+        fields.get("stop_reason"),  # Messages
+        _at(response, ("delta",)).get("stop_reason"),  # its stream
+        _at(choice, ()).get("finish_reason"),  # Chat Completions
+        _at(response, ("incomplete_details",)).get("reason"),  # Responses
+        _at(response, ("response", "incomplete_details")).get("reason"),  # its stream
+    )
+    return not _LENGTH_REASONS.isdisjoint(reason for reason in found if isinstance(reason, str))
 
 
 def _of_titan(response: object) -> Usage | None:
@@ -310,6 +331,7 @@ _UNREAD: Final = frozenset(
     {
         "additionalModelRequestFields",
         "additionalModelResponseFieldPaths",
+        "endpoint",
         "guardrailConfig",
         "inferenceConfig",
         "modelId",

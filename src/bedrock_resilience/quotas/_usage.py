@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from bedrock_resilience._checks import number, refuse, whole_number
+from bedrock_resilience._checks import number, refuse, whole_number, wrong_value
 from bedrock_resilience.quotas._models import MODEL_MAX_TOKENS
-from bedrock_resilience.quotas._tokens import reserved_tokens, settled_tokens
+from bedrock_resilience.quotas._tokens import reserved_tokens, settled_tokens, stopped_for_length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
     from bedrock_resilience.quotas._tokens import Usage
+
+_MANTLE: Final = "bedrock-mantle"
+_ENDPOINTS: Final = ("bedrock-runtime", _MANTLE)
 
 _MIN_SAMPLES: Final = 20
 """Responses before a ``max_tokens`` is advised. After n similar ones, the probability that the next is the longest is 1
@@ -47,16 +50,19 @@ class RequestTokens:
         burndown: Tokens of quota that an output token costs, see ``burndown_rate``. The default
             is that of Claude 3.7 to 4.7.
         model_max_tokens: The model's maximum, see ``max_output_tokens``; 0 for a model without output tokens.
+        endpoint: The endpoint that it is sent to. ``bedrock-mantle`` counts output once, whatever the burndown, and
+            cuts a response short where a quota of output is used up.
 
     Raises:
         TypeError: A field is not a number.
-        ValueError: A number is out of range. Both name every such field.
+        ValueError: A number is out of range, or there is no such endpoint. Both name every such field.
     """
 
     input_tokens: int
     max_tokens: int | None = None
     burndown: float = 5.0
     model_max_tokens: int = MODEL_MAX_TOKENS
+    endpoint: Literal["bedrock-runtime", "bedrock-mantle"] = "bedrock-runtime"
 
     def __post_init__(self) -> None:
         refuse(
@@ -65,6 +71,7 @@ class RequestTokens:
             whole_number("max_tokens", self.max_tokens, least=1, optional=True),
             number("burndown", self.burndown, above=0),
             whole_number("model_max_tokens", self.model_max_tokens, least=0),
+            None if self.endpoint in _ENDPOINTS else wrong_value("endpoint", self.endpoint, " or ".join(_ENDPOINTS)),
         )
 
     @property
@@ -84,7 +91,7 @@ class RequestTokens:
         if usage is None:
             return TokenUsage(unknown=1)
         reserved = self._reserved(usage.total_input_tokens)
-        settled = float(settled_tokens(usage, self.burndown))
+        settled = float(settled_tokens(usage, 1.0 if self.endpoint == _MANTLE else self.burndown))
         return TokenUsage(
             answers=1,
             input_tokens=usage.total_input_tokens,
@@ -95,6 +102,21 @@ class RequestTokens:
             max_tokens=self._reserved(0),
             largest_output=usage.output_tokens,
         )
+
+    def cut_short(self, usage: Usage | None, response: object) -> bool:
+        """Return whether a quota of output tokens was used up before the response was complete.
+
+        The response then stopped for its length, and before its ``max_tokens``. AWS does not say which stop reason it
+        has; those of too few ``max_tokens`` count.
+
+        >>> from bedrock_resilience.quotas import Usage
+        >>> request = RequestTokens(100, 1_000, endpoint="bedrock-mantle")
+        >>> request.cut_short(Usage(100, 340), {"stop_reason": "max_tokens"})
+        True
+        """
+        if self.endpoint != _MANTLE or usage is None or usage.output_tokens >= self._reserved(0):
+            return False
+        return stopped_for_length(response)
 
     def _reserved(self, input_tokens: int) -> int:
         return reserved_tokens(input_tokens, self.max_tokens, model_max_tokens=self.model_max_tokens)

@@ -258,7 +258,7 @@ class CallState:
         fault = self.fault = self._classify(error)
         self.throttles += fault in THROTTLES
         self._settled_attempts = self.attempts
-        self._report_to_pacer(fault, now, None if fault in _RESERVES_NOTHING else self._settle(answer))
+        self._report_to_pacer(fault, now, None if fault in _RESERVES_NOTHING else self._settle(answer), answer)
         return fault
 
     def accepts(self, answer: object) -> bool:
@@ -273,7 +273,7 @@ class CallState:
         self.error = RejectedResultError(answer)
         fault = self.fault = Fault.REJECTED_RESULT
         self._settled_attempts = self.attempts
-        self._report_to_pacer(fault, now, self._settle(answer))
+        self._report_to_pacer(fault, now, self._settle(answer), answer)
         refusal = self._refusal_reason(fault, listed=True)
         return self._stop(refusal) if refusal is not None else self._retry(fault, None, now, u)
 
@@ -298,7 +298,7 @@ class CallState:
         self._settled_attempts = self.attempts
         usage = self._settle(answer)
         if self._pacer is not None and self._reservation is not None:
-            self._pacer.answered(self._reservation, now, usage)
+            self._answered(self._pacer, self._reservation, now, usage, answer)
             self._reservation = None
 
     def withdrawn(self, now: float) -> None:
@@ -376,7 +376,7 @@ class CallState:
             self.token_usage = one if self.token_usage is None else self.token_usage + one
         return usage
 
-    def _report_to_pacer(self, fault: Fault, now: float, usage: Usage | None) -> None:
+    def _report_to_pacer(self, fault: Fault, now: float, usage: Usage | None, answer: object) -> None:
         pacer, reservation = self._pacer, self._reservation
         if pacer is None or reservation is None:
             return
@@ -388,7 +388,14 @@ class CallState:
         elif fault is Fault.CONNECTION_FAILED:
             pacer.abandoned(reservation, now)  # the request did not reach the service
         else:
-            pacer.answered(reservation, now, usage)
+            self._answered(pacer, reservation, now, usage, answer)
+
+    def _answered(
+        self, pacer: Pacer, reservation: Reservation, now: float, usage: Usage | None, answer: object
+    ) -> None:
+        cut_short = self._request is not None and self._request.cut_short(usage, answer)
+        truncated = getattr(pacer, "truncated", None) if cut_short else None  # optional in a pacer
+        (truncated or pacer.answered)(reservation, now, usage)
 
     def _report_throttle(self, pacer: Pacer, reservation: Reservation, now: float) -> None:
         limit = None if self.error is None else limit_of(self.error)

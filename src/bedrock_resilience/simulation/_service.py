@@ -20,13 +20,15 @@ MODEL: Final = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 class RefusedError(Exception):
     """The simulated service refused a request, with the message of Bedrock, or cut its response short.
 
-    ``classify`` reads the reason from ``fault``; ``limit`` is the quota that refused it, if one did.
+    ``classify`` reads the reason from ``fault``; ``limit`` is the quota that refused it, if one did; ``body`` is the
+    response that was cut short.
     """
 
-    def __init__(self, fault: Fault, limit: Limit | None = None) -> None:
+    def __init__(self, fault: Fault, limit: Limit | None = None, body: object = None) -> None:
         super().__init__(fault.value if limit is None else _MESSAGES[limit])
         self.fault = fault
         self.limit = limit
+        self.body = body
 
 
 _MESSAGES: Final = {
@@ -108,9 +110,10 @@ class SimulatedBedrock:
         incomplete = generated < usage.output_tokens
         usage = dataclasses.replace(usage, output_tokens=generated)
         self.settled += self.ledger.settle(admission, self._clock.monotonic(), usage)
+        counts = {"inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens}
         if incomplete:
-            raise RefusedError(Fault.INCOMPLETE_RESPONSE)
-        return {"usage": {"inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens}}
+            raise RefusedError(Fault.INCOMPLETE_RESPONSE, body={"usage": counts, "stop_reason": "max_tokens"})
+        return {"usage": counts}
 
     async def change_quotas(self) -> None:
         """Apply the scenario's later quotas, each at its time."""
@@ -124,7 +127,8 @@ class SimulatedBedrock:
             return SimulatedItem(index, None)
         given = rng.randint(tokens.least, tokens.most)
         maximum = max_output_tokens(MODEL)
-        return SimulatedItem(index, RequestTokens(given, tokens.max_tokens, burndown_rate(MODEL), maximum))
+        endpoint = self._scenario.quota.endpoint
+        return SimulatedItem(index, RequestTokens(given, tokens.max_tokens, burndown_rate(MODEL), maximum, endpoint))
 
     def _overloaded(self, now: float) -> Fault | None:
         spans = self._scenario.overloads

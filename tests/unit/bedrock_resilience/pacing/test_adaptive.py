@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bedrock_resilience import Fault, RetryPolicy
 from bedrock_resilience.pacing import AdaptiveConfig, AdaptivePacer, NoPacer
 from bedrock_resilience.pacing._slowdown import HOLD_SECONDS
-from bedrock_resilience.quotas import Limit, Quota, TokenBucket
-from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, simulate
+from bedrock_resilience.quotas import Limit, Quota, TokenBucket, Usage
+from bedrock_resilience.simulation import QuotaChange, Scenario, SimulationReport, Tokens, simulate
 from support.approx import approx
 from support.nightly import seeds
 
@@ -156,6 +157,25 @@ def drive(pacer: AdaptivePacer, bucket: TokenBucket, requests: int, now: float =
     return pacer, now
 
 
+class TestTruncated:
+    """``bedrock-mantle`` cuts responses short where a quota of output is used up."""
+
+    def test_it_delays_all_waiting_requests(self) -> None:
+        pacer = AdaptivePacer()
+        first, second = pacer.reserve(0.0, 2_000), pacer.reserve(0.0, 2_000)
+        pacer.answered(first, 6.0, Usage(1_000, 300))
+        pacer.truncated(second, 6.0, Usage(1_000, 40))
+        pacer.truncated(second, 6.0, Usage(1_000, 40))  # it is closed
+        assert pacer.reserve(6.0, 2_000).wait > 3.0
+        assert pacer.status().requests_per_minute == approx(2 / (6.0 + CONFIG.burst_seconds) * 60)
+        assert pacer.status().tokens_per_minute is None
+
+    def test_without_a_usage_it_delays_them_too(self) -> None:
+        pacer = AdaptivePacer()
+        pacer.truncated(pacer.reserve(0.0), 6.0)
+        assert pacer.reserve(6.0).wait > 1.0
+
+
 class TestOverload:
     def test_a_503_halves_the_rate_and_it_comes_back(self) -> None:
         pacer, now = drive(AdaptivePacer(), TokenBucket(0.5, 5.0), 100)
@@ -195,6 +215,53 @@ SCENARIOS = {
 def simulated(name: str, per_minute: float, seeds: range) -> list[SimulationReport]:
     scenario = SCENARIOS[name].replace(quota=Quota(requests_per_minute=per_minute, burst=5))
     return [simulate(scenario, pacer=AdaptivePacer, seed=seed) for seed in seeds]
+
+
+MANTLE_TOKENS = Tokens(500, 3_000, max_tokens=1_000, output=300)
+
+
+class TestBedrockMantle:
+    """No quota given, on an endpoint that has one of input and one of output, and none of requests."""
+
+    @pytest.mark.parametrize("reading", ["bucket", "sliding"])
+    def test_where_input_binds_it_is_a_quota_of_tokens(self, reading: str) -> None:
+        quota = Quota.mantle(input_tokens_per_minute=60_000, output_tokens_per_minute=1_000_000)
+        scenario = Scenario(workers=12, items=150, quota=quota, tokens=MANTLE_TOKENS, reading=reading)
+        reports = [simulate(scenario, pacer=AdaptivePacer, seed=seed) for seed in seeds(2, 20)]
+        assert all(report.failed == 0 for report in reports)
+        assert statistics.fmean(report.throttle_rate for report in reports) < 0.10
+        assert statistics.fmean(report.ratio for report in reports) < (1.10 if reading == "bucket" else 1.75)
+
+    @pytest.mark.parametrize(
+        ("instances", "reading", "truncated", "ratio"),
+        [
+            (1, "bucket", 0.12, 1.2),
+            (1, "fixed:20", 0.15, 1.3),
+            (1, "sliding", 0.10, 1.2),
+            (3, "bucket", 0.16, 1.25),
+            (3, "sliding", 0.16, 1.45),
+        ],
+    )
+    def test_where_output_binds_it_paces_responses(
+        self, instances: int, reading: str, truncated: float, ratio: float
+    ) -> None:
+        quota = Quota.mantle(input_tokens_per_minute=2_000_000, output_tokens_per_minute=9_000)
+        scenario = Scenario(
+            instances=instances,
+            workers=12 // instances,
+            items=400 // instances,
+            offset=60.0,
+            quota=quota,
+            tokens=MANTLE_TOKENS,
+            reading=reading,
+        )
+        # What was cut short is lost, unless the policy retries it.
+        policy = RetryPolicy(retry_on=(*RetryPolicy().retry_on, Fault.INCOMPLETE_RESPONSE))
+        reports = [simulate(scenario, policy, AdaptivePacer, seed) for seed in seeds(2, 20)]
+        assert all(report.throttles == 0 for report in reports)
+        assert sum(report.failed for report in reports) <= 0.002 * sum(report.submitted for report in reports)
+        assert statistics.fmean(report.retries / report.attempts for report in reports) < truncated
+        assert statistics.fmean(report.ratio for report in reports) < ratio
 
 
 class TestInTheSimulator:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from bedrock_resilience.pacing import AdaptiveConfig
 from bedrock_resilience.pacing._learner import STATE_VERSION, Learner
 from bedrock_resilience.pacing._slowdown import HOLD_SECONDS
 from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, QuotaReading, TokenBucket
@@ -87,6 +88,20 @@ class TestLimits:
         learner.sent(100.0, TOKENS)
         learner.refused(100.0, 100.2, TOKENS, Limit.REQUESTS_PER_MINUTE)
         assert learner.rates(101.0).requests_per_minute is not None
+
+    def test_a_response_that_was_cut_short_paces_responses_and_counts_as_admitted_for_tokens(self) -> None:
+        learner = Learner()
+        for at in range(4):
+            learner.sent(at, TOKENS)
+        for at in range(3):
+            learner.admitted(at, at + 6.0, TOKENS, float(TOKENS))
+        assert learner.starting
+        learner.truncated(3.0, 9.0, TOKENS, float(TOKENS))
+        rates = learner.rates(9.0)
+        assert rates.requests_per_minute == approx(3 / (9.0 + AdaptiveConfig().burst_seconds) * 60)
+        assert rates.tokens_per_minute is None
+        assert learner.wait(9.0, TOKENS) > 6.0  # counted from the end of the response
+        assert learner.to_dict()["tokens"]["admitted_total"] == 4 * TOKENS
 
     def test_a_refusal_without_tokens_is_one_of_requests(self) -> None:
         learner = Learner()

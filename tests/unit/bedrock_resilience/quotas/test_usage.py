@@ -7,7 +7,7 @@ import json
 import math
 import re
 import sys
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -53,6 +53,41 @@ class TestRequestTokens:
         result = RequestTokens(3_000, 1_000).settled(Usage(3_000, 600))
         assert (result.reserved, result.settled, result.unused) == (4_000, 6_000, 0.0)
 
+    def test_bedrock_mantle_counts_output_once(self) -> None:
+        settled = RequestTokens(10, 1_000, endpoint="bedrock-mantle").settled(Usage(3_000, 600))
+        assert (settled.reserved, settled.settled, settled.unused) == (4_000, 3_600, 400)
+
+    @pytest.mark.parametrize(
+        ("response", "cut_short"),
+        [
+            ({"stop_reason": "max_tokens"}, True),
+            ({"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}, True),
+            ({"choices": [{"finish_reason": "length"}]}, True),
+            ({"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, True),
+            (
+                {"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_output_tokens"}}},
+                True,
+            ),
+            ({"stop_reason": "end_turn"}, False),
+            ({"choices": [{"finish_reason": "stop"}]}, False),
+            ({"choices": []}, False),
+            ({"choices": ["length"]}, False),
+            ({"incomplete_details": None}, False),
+            ({"stop_reason": ["max_tokens"]}, False),
+            ("max_tokens", False),
+        ],
+    )
+    def test_a_response_was_cut_short_where_it_stopped_for_its_length_before_max_tokens(
+        self, response: object, *, cut_short: bool
+    ) -> None:
+        request = RequestTokens(10, 100, endpoint="bedrock-mantle")
+        assert request.cut_short(Usage(10, 99), response) == cut_short
+        assert not request.cut_short(Usage(10, 100), response)
+        assert not request.cut_short(None, response)
+        assert not RequestTokens(10, 100).cut_short(Usage(10, 99), response)
+        unlimited = RequestTokens(10, model_max_tokens=64_000, endpoint="bedrock-mantle")
+        assert unlimited.cut_short(Usage(10, 100), response) == cut_short
+
     def test_without_a_usage_the_request_is_unknown(self) -> None:
         assert REQUEST.settled(None) == TokenUsage(unknown=1)
 
@@ -64,11 +99,12 @@ class TestRequestTokens:
             ({"burndown": 0}, "burndown: got 0; accepted: a finite number > 0"),
             ({"burndown": math.inf}, "burndown: got inf; accepted: a finite number > 0"),
             ({"burndown": math.nan}, "burndown: got nan; accepted: a finite number > 0"),
+            ({"endpoint": "mantle"}, "endpoint: got 'mantle'; accepted: bedrock-runtime or bedrock-mantle"),
         ],
     )
     def test_a_value_out_of_range_is_refused_by_name(self, fields: dict[str, Any], text: str) -> None:
         with pytest.raises(ValueError, match=f"^{re.escape('RequestTokens: ' + text)}$"):
-            RequestTokens(**{"input_tokens": 0, **fields})
+            RequestTokens(**cast("dict[str, Any]", {"input_tokens": 0, **fields}))
 
     @pytest.mark.parametrize(
         ("fields", "text"),
@@ -82,7 +118,7 @@ class TestRequestTokens:
     )
     def test_a_wrong_type_is_refused_by_name(self, fields: dict[str, Any], text: str) -> None:
         with pytest.raises(TypeError, match=f"^{re.escape('RequestTokens: ' + text)}$"):
-            RequestTokens(**{"input_tokens": 0, **fields})
+            RequestTokens(**cast("dict[str, Any]", {"input_tokens": 0, **fields}))
 
 
 class TestTokenUsage:

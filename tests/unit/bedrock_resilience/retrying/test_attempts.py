@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.errors import RejectedResultError
+from bedrock_resilience.errors import IncompleteResponseError, RejectedResultError
 from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Sleep, SleepKind, Stop
 from bedrock_resilience.retrying._budget import RetryBudget
@@ -29,6 +29,9 @@ from bedrock_resilience.testing import (
 )
 from support.approx import approx
 from support.pacers import RecordingPacer
+
+if TYPE_CHECKING:
+    from bedrock_resilience.pacing import Reservation
 
 PLAIN = RetryPolicy(jitter=NoJitter())
 
@@ -406,6 +409,31 @@ class TestPacing:
         call.begin(0.0)
         call.failed(error, 1.0, 0.5)
         assert getattr(pacer.calls[1][2], "output_tokens", None) == 3
+
+    def test_a_response_that_a_quota_of_output_cut_short_is_reported_to_pacers_that_can_tell(self) -> None:
+        class Learning(RecordingPacer):
+            def truncated(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
+                self.calls.append(("truncated", now, usage))
+                self._close(reservation, "truncated", usage)
+
+        short = {"stop_reason": "max_tokens", "usage": {"input_tokens": 10, "output_tokens": 40}}
+        mantle, runtime = RequestTokens(10, 100, endpoint="bedrock-mantle"), RequestTokens(10, 100)
+        for request, pacer, reported in (
+            (mantle, Learning(), "truncated"),
+            (mantle, RecordingPacer(), "answered"),
+            (runtime, Learning(), "answered"),
+        ):
+            for error in (None, IncompleteResponseError("max_tokens", short)):
+                call = CallState(PLAIN, pacer=pacer, tokens=request)
+                call.begin(0.0)
+                if error is None:
+                    call.answered(1.0, short)
+                else:
+                    call.failed(error, 1.0, 0.5)
+            call = CallState(PLAIN, pacer=pacer, tokens=request, retry_on_result=bool)
+            call.begin(0.0)
+            call.rejected(short, 1.0, 0.5)
+            assert pacer.outcomes == [(reported, Usage(10, 40))] * 3
 
     def test_a_pacing_sleep_without_a_pacer_is_an_error(self) -> None:
         call = CallState(PLAIN, pacer=RecordingPacer(2.0))
