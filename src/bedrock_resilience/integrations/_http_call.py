@@ -74,6 +74,7 @@ _API_PATH: Final = re.compile(
     r"/(?:anthropic|openai|bedrock-mantle)/v1/(messages|messages/count_tokens|chat/completions|responses)$"
 )
 _MANTLE_PATH: Final = re.compile(r"/v1/(chat/completions|responses)$")
+_MANTLE_HOST: Final = "bedrock-mantle."
 _REGION: Final = re.compile(r"^bedrock-(?:runtime|mantle)(?:-fips)?\.([a-z0-9-]+)\.")
 
 
@@ -86,9 +87,14 @@ def operation_of(method: str, url: URL) -> ModelRequest | None:
         return ModelRequest(_NAMES[found[2]], unquote(found[1]), paced=found[2] != "count-tokens")
     if found := _API_PATH.search(path):
         return ModelRequest(_NAMES[found[1]], None, paced=found[1] != "messages/count_tokens")
-    if url.host.startswith("bedrock-mantle.") and (found := _MANTLE_PATH.search(path)):
+    if url.host.startswith(_MANTLE_HOST) and (found := _MANTLE_PATH.search(path)):
         return ModelRequest(_NAMES[found[1]], None, paced=True)
     return None
+
+
+def is_for_mantle(url: URL) -> bool:
+    """Return whether a request is to ``bedrock-mantle``, or below the path that the emulator has for it."""
+    return url.host.startswith(_MANTLE_HOST) or b"/bedrock-mantle/" in url.raw_path.partition(b"?")[0]
 
 
 class HttpCall:
@@ -109,10 +115,14 @@ class HttpCall:
         self._request = request
         self._failure: Exception | None = None  # what the last response means
         self.response: Response = None
-        paced = protection if operation.paced else replace(protection, pacer=None)
+        mantle = is_for_mantle(request.url)
+        protection = protection.of_mantle if mantle else protection
+        paced = protection if operation.paced else replace(protection, pacer=None, mantle_pacer=None)
         fields: dict[str, Any] = {}
         if paced.pacer is not None or paced.listeners:
             fields = _fields(request.content, operation.model_id)
+            if mantle:
+                fields["endpoint"] = "bedrock-mantle"
         info = _info(request, operation, fields) if paced.listeners else None
         with _within_signature(protection, request):
             self.protected: ProtectedCall = ProtectedCall(paced, fields, info)

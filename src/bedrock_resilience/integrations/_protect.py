@@ -85,7 +85,8 @@ def protect(  # noqa: PLR0913 - the parts of a protection, all by name
             for Bedrock.
         policy: Which faults are retried, how often, and after which delays.
         pacer: Asked before every request, and informed of the result of each. ``"auto"``: a new ``AdaptivePacer``,
-            which finds the quota by itself; a target that was protected with ``"auto"`` before keeps its own.
+            which finds the quota by itself; a target that was protected with ``"auto"`` before keeps its own. Requests
+            to ``bedrock-mantle``, which is another allocation, have a second one.
         budget: Limits the retries of all calls that share it.
         deadline: No request starts that cannot finish before it, and no sleep ends after it. ``Deadline.current()``
             applies as well. It is one instant for all calls; ``timeout`` counts from the start of each call.
@@ -117,7 +118,8 @@ def protect(  # noqa: PLR0913 - the parts of a protection, all by name
     with LOCK:
         attached = integration.attached(target)
         if protection.learns and attached is not None and attached.learns:
-            protection = replace(protection, pacer=attached.pacer)  # it keeps what it has learned
+            # It keeps what it has learned.
+            protection = replace(protection, pacer=attached.pacer, mantle_pacer=attached.mantle_pacer)
         if attached != protection:
             integration.attach(target, protection)
     return target

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from bedrock_resilience._checks import Problem, refuse
@@ -63,6 +63,8 @@ class Protection:
         clock: The source of time and of sleeps.
         rng: The source of jitter; None: the system's.
         learns: Whether the pacer was made for ``"auto"``.
+        mantle_pacer: Made with it, for the requests to ``bedrock-mantle``: the two endpoints are separate allocations.
+            None: ``pacer`` paces them, too.
         settings: The same, as the calls need it.
         estimator: Estimates the input tokens of requests for the pacer, and learns from the responses.
     """
@@ -76,8 +78,10 @@ class Protection:
     clock: Clock = field(repr=False)
     rng: random.Random | None = field(repr=False)
     learns: bool = field(default=False, repr=False, compare=False)
+    mantle_pacer: Pacer | None = field(default=None, repr=False, compare=False)
     settings: CallSettings = field(init=False, repr=False, compare=False)
     estimator: TokenEstimator = field(init=False, repr=False, compare=False, default_factory=TokenEstimator)
+    _of_mantle: Protection | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         settings = CallSettings(
@@ -92,6 +96,8 @@ class Protection:
             tokens=0 if self.pacer is None and not self.listeners else self._tokens,
         )
         object.__setattr__(self, "settings", settings)
+        if self.mantle_pacer is not None:
+            object.__setattr__(self, "_of_mantle", replace(self, pacer=self.mantle_pacer, mantle_pacer=None))
 
     @classmethod
     def checked(cls, *, listeners: Iterable[Listener], problem: Problem | None = None, **parts: Any) -> Self:  # noqa: ANN401 - each part has its own type, checked here
@@ -104,10 +110,18 @@ class Protection:
         given = tuple(listeners) if isinstance(listeners, Iterable) else listeners  # a generator is read once only
         refuse("protect", problem, *check_parts(listeners=given, **parts))
         pacer = parts.pop("pacer")
-        return cls(listeners=given, pacer=made_pacer(pacer), learns=pacer == "auto", **parts)
+        learns = pacer == "auto"
+        of_mantle = made_pacer(pacer, burndown=1.0) if learns else None
+        return cls(listeners=given, pacer=made_pacer(pacer), learns=learns, mantle_pacer=of_mantle, **parts)
+
+    @property
+    def of_mantle(self) -> Protection:
+        """The protection of requests to ``bedrock-mantle``."""
+        return self if self._of_mantle is None else self._of_mantle
 
     def _tokens(self, request: Mapping[str, Any]) -> RequestTokens:
-        return request_tokens(request, self.estimator)
+        tokens = request_tokens(request, self.estimator)
+        return replace(tokens, endpoint=request["endpoint"]) if "endpoint" in request else tokens
 
 
 class ProtectedCall:

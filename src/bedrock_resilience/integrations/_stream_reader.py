@@ -13,6 +13,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from bedrock_resilience._errors import StreamEventError, StreamInterruptedError
+from bedrock_resilience.quotas._tokens import stopped_for_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,6 +48,7 @@ class StreamReader:
         self.started: bool = False
         self.error: Exception | None = None
         self._usage: Event = {}
+        self._length_stop: Event = {}
         self._decoder: _Decoder | None = None
         if headers.get("content-encoding", "identity") == "identity":
             self._decoder = _Frames() if _is_frames(headers) else _ServerSentEvents()
@@ -72,8 +74,8 @@ class StreamReader:
 
     @property
     def last(self) -> Event:
-        """The usage that the events report, as the last event of a Converse stream has it."""
-        return {"usage": self._usage}
+        """The usage of the events, as the last event of a Converse stream has it; and a stop for the length."""
+        return {"usage": self._usage, **self._length_stop}
 
     def _read(self, event: Event) -> None:
         # An error is inside "error" in the shapes of Anthropic and OpenAI, and at the top in the Responses API.
@@ -88,6 +90,8 @@ class StreamReader:
             usage = cast("Event", place).get("usage") if isinstance(place, dict) else None
             self._add(usage)
         self._add(event.get("amazon-bedrock-invocationMetrics"))
+        if stopped_for_length(event):
+            self._length_stop = {"stop_reason": "max_tokens"}
 
     def _add(self, usage: object) -> None:
         if isinstance(usage, dict):

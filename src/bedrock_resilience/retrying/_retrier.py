@@ -336,13 +336,13 @@ def _check_pacer(given: object) -> Problem | None:
     return problem
 
 
-def made_pacer(given: Pacer | Literal["auto"] | None) -> Pacer | None:
+def made_pacer(given: Pacer | Literal["auto"] | None, *, burndown: float = 5.0) -> Pacer | None:
     """Return the pacer that was given; a new ``AdaptivePacer`` for ``"auto"``."""
     if given != "auto":
         return given
     from bedrock_resilience.pacing import AdaptivePacer  # noqa: PLC0415 - a program without a pacer does not load it
 
-    return AdaptivePacer()
+    return AdaptivePacer(burndown=burndown)
 
 
 def _check_policy(given: object) -> Problem | None:

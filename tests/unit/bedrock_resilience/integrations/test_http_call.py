@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bedrock_resilience.integrations._http_call import operation_of
+from bedrock_resilience.integrations._http_call import is_for_mantle, operation_of
 
 MODEL = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
@@ -42,3 +42,18 @@ class Url:
 def test_operations_are_known_by_their_path(url: str, expected: object) -> None:
     assert operation_of("POST", Url(url)) == expected
     assert operation_of("GET", Url(url)) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "mantle"),
+    [
+        ("https://bedrock-mantle.eu-west-3.api.aws/v1/responses", True),
+        ("https://bedrock-mantle.eu-west-3.api.aws/anthropic/v1/messages", True),
+        ("http://127.0.0.1:8377/bedrock-mantle/v1/chat/completions", True),
+        ("http://127.0.0.1:8377/bedrock-mantle/anthropic/v1/messages", True),
+        ("https://bedrock-runtime.eu-west-3.amazonaws.com/anthropic/v1/messages", False),
+        ("https://h/openai/v1/chat/completions?from=/bedrock-mantle/", False),
+    ],
+)
+def test_the_endpoint_is_known_by_its_host_or_its_path(url: str, *, mantle: bool) -> None:
+    assert is_for_mantle(Url(url)) is mantle

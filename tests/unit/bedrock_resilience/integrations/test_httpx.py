@@ -26,10 +26,11 @@ from bedrock_resilience import (
     protect,
     unprotect,
 )
-from bedrock_resilience.emulator import BedrockEmulator
+from bedrock_resilience.emulator import BedrockEmulator, Generation
 from bedrock_resilience.errors import ClientConfigurationError
 from bedrock_resilience.integrations import protection_of
-from bedrock_resilience.quotas import Usage
+from bedrock_resilience.pacing import AdaptivePacer
+from bedrock_resilience.quotas import Quota, Usage
 from bedrock_resilience.retrying import CallFailed, CallStarted, CallSucceeded, PacingWait, RetryScheduled, StreamOpened
 from bedrock_resilience.testing import FakeClock
 from support.pacers import RecordingPacer
@@ -566,6 +567,78 @@ class TestOtherApis:
         client = protect(http.scripted(answer), clock=clock, listeners=[events.append])
         assert http.run(client.request(method, path)).status_code == 429
         assert (len(requests), events) == (1, [])
+
+
+class TestBothEndpoints:
+    """``bedrock-runtime`` and ``bedrock-mantle`` are separate allocations, also of one client."""
+
+    PATHS = ("/v1/chat/completions", "/anthropic/v1/messages")
+    STREAMED: tuple[dict[str, Untyped], ...] = ({}, {"stream": True, "stream_options": {"include_usage": True}})
+
+    @staticmethod
+    def bodies(path: str, **more: object) -> dict[str, Any]:
+        version = {"anthropic_version": "bedrock-2023-05-31"} if "anthropic" in path else {}
+        stream = {name: value for name, value in more.items() if name != "stream_options" or not version}
+        return {"model": MODEL, **MESSAGES, **version, **stream}
+
+    def test_a_throttle_of_one_does_not_slow_down_the_other(self, http: Http, clock: FakeClock) -> None:
+        mantle = Quota.mantle(input_tokens_per_minute=150)
+        with BedrockEmulator(mantle_quota=mantle) as emulator:
+            client = protect(http.client(), pacer="auto", policy=PLAIN, clock=clock)
+            path = f"{emulator.mantle_url}/v1/chat/completions"
+            answers = [http.post(client, path, self.bodies(path)) for _ in range(4)]
+            assert emulator.throttles > 0
+            assert {answer.status_code for answer in answers} <= {200, 429}
+            waited = clock.monotonic()
+            for _ in range(20):
+                assert http.post(client, f"{emulator.endpoint_url}{CONVERSE}").status_code == 200
+            protection = protection_of(client)
+            assert protection is not None
+            runtime, other = protection.pacer, protection.mantle_pacer
+            assert isinstance(runtime, AdaptivePacer)
+            assert isinstance(other, AdaptivePacer)
+            assert (runtime.status().tokens_per_minute, runtime.status().confidence) == (None, 0.0)
+            assert (other.status().tokens_per_minute or 0.0) < 500
+            assert clock.monotonic() - waited < 5.0 < waited
+
+    def test_a_pacer_of_your_own_serves_both(self, http: Http, clock: FakeClock) -> None:
+        pacer = RecordingPacer()
+        with BedrockEmulator() as emulator:
+            client = protect(http.client(), pacer=pacer, clock=clock)
+            http.post(client, f"{emulator.mantle_url}/v1/chat/completions", {"model": MODEL, **MESSAGES})
+            http.post(client, f"{emulator.endpoint_url}{CONVERSE}")
+        assert pacer.ended == ["answered", "answered"]
+
+    @pytest.mark.parametrize("path", PATHS)
+    @pytest.mark.parametrize("more", STREAMED, ids=["whole", "streamed"])
+    def test_responses_that_are_cut_short_slow_down_those_that_follow(
+        self, http: Http, clock: FakeClock, path: str, more: dict[str, Untyped]
+    ) -> None:
+        generated = Generation(({"text": "word " * 40},), output_tokens=40)
+        quota = Quota.mantle(output_tokens_per_minute=60)
+        with BedrockEmulator(responder=lambda _: generated, mantle_quota=quota) as emulator:
+            client = protect(http.client(), pacer="auto", clock=clock)
+            for _ in range(3):
+                response = http.post(client, emulator.mantle_url + path, self.bodies(path, **more))
+                assert response.status_code == 200  # the client gets what was generated
+            assert [entry.usage and entry.usage.output_tokens for entry in emulator.log] == [40, 20, 0]
+            protection = protection_of(client)
+        assert protection is not None
+        pacer = protection.mantle_pacer
+        assert isinstance(pacer, AdaptivePacer)
+        assert 0 < (pacer.status().requests_per_minute or 0.0) < 60
+        assert pacer.reserve(clock.monotonic()).wait > 1.0
+
+    def test_the_tokens_of_mantle_are_counted_by_its_rules(self, http: Http, clock: FakeClock) -> None:
+        events: list[Event] = []
+        with BedrockEmulator(responder=lambda _: Generation(({"text": "a b c"},), output_tokens=30)) as emulator:
+            client = protect(http.client(), listeners=[events.append], clock=clock)
+            path = f"{emulator.mantle_url}/v1/chat/completions"
+            http.post(client, path, self.bodies(path))
+        ended = events[-1]
+        assert isinstance(ended, CallSucceeded)
+        assert ended.token_usage is not None
+        assert ended.token_usage.settled == ended.token_usage.input_tokens + 30  # Claude's burndown is not counted
 
 
 class TestSecondLayer:

@@ -77,6 +77,7 @@ def test_auto_is_one_pacer_that_learns_for_each_target() -> None:
     changed = protection_of(session)
     assert changed is not None
     assert changed.pacer is first.pacer
+    assert changed.mantle_pacer is first.mantle_pacer is not None
     protect(session, pacer=AdaptivePacer())
     replaced = protection_of(session)
     assert replaced is not None
