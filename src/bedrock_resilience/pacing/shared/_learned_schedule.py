@@ -18,7 +18,7 @@ from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS
 from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bedrock_resilience.pacing._limit_learner import LimitLearner
     from bedrock_resilience.pacing.shared._pace import SharedPace
@@ -168,16 +168,14 @@ def _limits(learner: Learner) -> tuple[LimitLearner, LimitLearner]:
 
 
 def _cut_at(limit: LimitLearner) -> float:
-    cut_at: float | None = getattr(limit, "cut_at", None)
-    return math.inf if cut_at is None or not limit.active else cut_at
+    return math.inf if limit.cut_at is None or not limit.active else limit.cut_at
 
 
 def _give_back(learner: Learner, now: float, tokens: int) -> None:
     """Let the next request have the permit of one that was not sent."""
     for limit, amount in zip(_limits(learner), (1.0, learner.claim(tokens)), strict=True):
-        anchor: float | None = getattr(limit, "anchor", None)
-        if limit.active and anchor is not None:
-            limit.anchor = anchor - amount / limit.rate(now)
+        if limit.active and limit.anchor is not None:
+            limit.anchor -= amount / limit.rate(now)
 
 
 def _slot(learner: Learner, now: float, at: float, tokens: int) -> float:
@@ -192,8 +190,7 @@ def _answer_at(learner: Learner) -> float:
 
     Another is sent only then: where a limit refuses one after the other, what is sent together is refused together.
     """
-    booked: Iterable[float | None]
-    booked = (getattr(limit, "admitted_at", None) for limit in _limits(learner) if limit.consecutive > 1)
+    booked = (limit.admitted_at for limit in _limits(learner) if limit.consecutive > 1)
     return max((at + _REFUSAL_SECONDS for at in booked if at is not None), default=-math.inf)
 
 

@@ -82,7 +82,7 @@ class _SharedReservation(TrackedReservation):
     __slots__ = ("cost", "cuts", "fallback", "sent_at", "slot")
 
     def __init__(self, pacer: SharedPacer, at: float, tokens: int, cost: Cost) -> None:
-        super().__init__(pacer, at, tokens)
+        super().__init__(pacer, at, tokens)  # pragma: no mutate - ``due`` sets ``at`` before anyone reads it
         self.cost: Cost = cost
         self.slot: float | None = None  # shared seconds
         self.cuts: int = 0  # of the schedule, when the slot was booked
@@ -395,7 +395,7 @@ class SharedPacer:
     def _assign(self, batch: list[_SharedReservation], booking: Booking) -> None:
         cuts = self._schedule.cuts(self._updates.known)
         self._next_batch_at = booking.again_at
-        for tracked, slot in zip(batch, booking.slots, strict=False):
+        for tracked, slot in zip(batch, booking.slots, strict=False):  # pragma: no mutate - None is as good as False
             if tracked in self._waiting:  # else it was closed in between, and its slot lapses
                 self._waiting.remove(tracked)
                 self._booked.add(tracked)

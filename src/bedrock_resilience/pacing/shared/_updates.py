@@ -118,7 +118,7 @@ class PaceUpdates:
         self._interrupted = False
         self._sequence = 0
         self._in_doubt: list[tuple[int, Update, list[float]]] = []
-        self._slots: list[float] = []  # of the last attempt
+        self._slots: list[float]  # of the last attempt
         self.known: SharedPace = SharedPace()
         self.lead: float = 0.0
 
@@ -185,7 +185,7 @@ class PaceUpdates:
                 continue  # the update with that number has dealt with it
             outcomes = kept.outcomes
             if earlier == applied:  # it took effect, and no request uses the slots that it booked
-                booked = zip(slots, kept.costs, strict=False)
+                booked = zip(slots, kept.costs, strict=False)  # pragma: no mutate - None is as good as False
                 outcomes = tuple(RequestOutcome("unsent", slot, cost) for slot, cost in booked)
             pace = self._observe(pace, now, outcomes)
         pace = self._observe(pace, now, update.outcomes)

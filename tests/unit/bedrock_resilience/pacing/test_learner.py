@@ -55,6 +55,27 @@ class TestState:
             Learner.from_dict(state)
 
 
+class TestStart:
+    def test_once_an_answer_took_a_known_time_a_pause_releases_one_request(self) -> None:
+        learner = Learner()
+        learner.sent(0.0)
+        learner.admitted(0.0, 1.0)
+        for _ in range(4):  # what the answer and the first burst released
+            learner.sent(1.0)
+        for _ in range(4):
+            learner.admitted(1.0, 2.0)
+        assert learner.wait(600.0) == 0.0
+        learner.sent(600.0)
+        assert learner.wait(600.0) > 0.0
+
+    def test_the_rate_that_answers_release_counts_once_two_answers_were_due(self) -> None:
+        learner = Learner()
+        learner.sent(0.0)
+        learner.admitted(0.0, 3.0)
+        assert learner.rates(4.0).requests_per_minute == approx(60 * 2.2 * 2)
+        assert learner.rates(8.0).requests_per_minute == approx(60 * 2 / 3)
+
+
 class TestLateReports:
     def test_a_refusal_that_is_reported_late_does_not_change_the_first_guess(self) -> None:
         learner = Learner()
@@ -85,6 +106,7 @@ class TestLimits:
         learner.refused(0.0, 0.2, TOKENS, Limit.TOKENS_PER_MINUTE)
         assert learner.rates(1.0).requests_per_minute is None
         assert learner.rates(1.0).tokens_per_minute is not None
+        assert [learner.to_dict()[limit]["admitted_total"] for limit in ("requests", "tokens")] == [0, 0]
         learner.sent(100.0, TOKENS)
         learner.refused(100.0, 100.2, TOKENS, Limit.REQUESTS_PER_MINUTE)
         assert learner.rates(101.0).requests_per_minute is not None

@@ -72,6 +72,11 @@ class TestEach:
         assert limiter.level(64.0) < 1.0
         assert limiter.level(184.0) == approx(20.0)
 
+    def test_a_larger_quota_refills_from_its_change_on(self, limiter: RateLimiter) -> None:
+        limiter.debit(64.0, 20.0)
+        limiter.resize(64.0, 2 * RATE, 20.0)
+        assert limiter.level(184.0) == approx(20.0)
+
     def test_a_clock_that_goes_back_changes_nothing(self, limiter: RateLimiter) -> None:
         limiter.debit(185.0, 10.0)
         level = limiter.level(185.0)
@@ -156,6 +161,12 @@ class TestSlidingWindow:
         amount = 10.0 * (1 + 0.8e-9)
         assert window.wait(6.0, amount) == 59.0
         assert window.fits(65.0, amount)
+
+    def test_the_rounding_of_the_sums_delays_no_request(self) -> None:
+        window = SlidingWindow(100_000.0)
+        window.debit(0.0, 0.1)
+        window.debit(1.0, window.limit - 0.1)
+        assert window.wait(2.0, 0.1) == 58.0
 
     def test_less_than_one_a_minute_is_one_in_a_longer_window(self) -> None:
         window = SlidingWindow(0.5 / 60)

@@ -155,6 +155,12 @@ class TestChange:
         ledger.change(Quota(requests_per_minute=6_000, burst=10), 1.0)
         assert admitted(ledger, 31.0) <= 10
 
+    def test_each_model_has_its_own_new_quota(self) -> None:
+        ledger = QuotaLedger({MODEL: FIFTY, "other": FIFTY})
+        assert admitted(ledger, 0.0) == 5
+        ledger.change({MODEL: FIFTY.replace(requests_per_minute=6_000)}, 0.0)
+        assert admitted(ledger, 0.05) == 5
+
     def test_another_reading_starts_unused(self) -> None:
         ledger = QuotaLedger(FIFTY)
         admitted(ledger, 100.0)

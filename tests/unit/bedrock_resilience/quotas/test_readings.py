@@ -9,6 +9,8 @@ import pytest
 from bedrock_resilience.quotas import READINGS, OtherTenants, QuotaReading, quota_reading
 from support.approx import approx
 
+STEPS = "steps (seconds, factor), in order, with seconds >= 0 and factors > 0"
+
 
 class TestNames:
     @pytest.mark.parametrize("name", READINGS)
@@ -44,7 +46,9 @@ class TestNames:
         assert quota_reading(name) == reading
         assert quota_reading(str(reading)) == reading
 
-    @pytest.mark.parametrize("name", ["bucket", "fixed", "fixed:30+refusals-count", "sliding+halved", "refill:1"])
+    @pytest.mark.parametrize(
+        "name", ["bucket", "fixed", "fixed:30+refusals-count", "sliding+halved", "refill:1", "bucket+other-tenants"]
+    )
     def test_a_reading_shows_its_name(self, name: str) -> None:
         assert str(quota_reading(name)) == name
 
@@ -93,15 +97,30 @@ class TestFields:
         with pytest.raises(ValueError, match=r"accepted: (None|0) with "):
             QuotaReading(**fields)
 
-    @pytest.mark.parametrize("schedule", [((1.0,),), ((1.0, 0.0),), ((-1.0, 1.0),), ((2.0, 1.0), (1.0, 1.0))])
+    @pytest.mark.parametrize("schedule", [((1.0,),), ((2.0, 1.0), (1.0, 1.0)), ((1.0, 1.0), (1.0, 1.0))])
     def test_a_schedule_has_steps_in_order(self, schedule: tuple[Any, ...]) -> None:
-        with pytest.raises(ValueError, match="schedule: got "):
+        with pytest.raises(ValueError, match="schedule: got ") as refused:
             QuotaReading(schedule=schedule)
+        assert str(refused.value) == f"QuotaReading: schedule: got {schedule!r}; accepted: {STEPS}"
 
-    @pytest.mark.parametrize("schedule", [3, (3,), ((1.0, "x"),)])
-    def test_a_schedule_has_numbers(self, schedule: object) -> None:
-        with pytest.raises(TypeError, match="schedule: got "):
+    @pytest.mark.parametrize("schedule", [3, (3,)])
+    def test_a_schedule_has_steps(self, schedule: object) -> None:
+        with pytest.raises(TypeError) as refused:
             QuotaReading(schedule=cast("Any", schedule))
+        assert str(refused.value) == f"QuotaReading: schedule: got {schedule!r}; accepted: {STEPS}"
+
+    @pytest.mark.parametrize(
+        ("step", "problem"),
+        [
+            ((-1.0, 1.0), "got -1.0; accepted: a finite number >= 0"),
+            ((1.0, 0.0), "got 0.0; accepted: a finite number > 0"),
+            ((1.0, "x"), "got 'x'; accepted: a finite number > 0"),
+        ],
+    )
+    def test_a_schedule_has_numbers(self, step: tuple[Any, Any], problem: str) -> None:
+        with pytest.raises((TypeError, ValueError)) as refused:
+            QuotaReading(schedule=(step,))
+        assert str(refused.value) == f"QuotaReading: schedule: {problem}"
 
     def test_the_schedule_says_the_factor(self) -> None:
         reading = READINGS["halved"].replace(refusals_count=True)
@@ -112,7 +131,16 @@ class TestFields:
         for at, share in ((0.0, 0.3), (25.0, 0.5), (75.0, 0.1), (100.0, 0.3)):
             assert tenants.share_at(at) == approx(share)
 
-    @pytest.mark.parametrize("fields", [{"share": 1.1}, {"share": 0.1, "swing": 0.2}, {"period": 0.0}])
-    def test_tenants_are_checked(self, fields: dict[str, float]) -> None:
-        with pytest.raises(ValueError, match="OtherTenants: "):
+    @pytest.mark.parametrize(
+        ("fields", "problem"),
+        [
+            ({"share": 1.1}, "share: got 1.1; accepted: a finite number from 0 to 1"),
+            ({"swing": -0.1}, "swing: got -0.1; accepted: a finite number >= 0"),
+            ({"share": 0.1, "swing": 0.2}, "swing: got 0.2; accepted: no more than share (0.1)"),
+            ({"period": 0.0}, "period: got 0.0; accepted: a finite number of seconds > 0"),
+        ],
+    )
+    def test_tenants_are_checked(self, fields: dict[str, float], problem: str) -> None:
+        with pytest.raises(ValueError, match=r"^OtherTenants: ") as refused:
             OtherTenants(**fields)
+        assert str(refused.value) == f"OtherTenants: {problem}"

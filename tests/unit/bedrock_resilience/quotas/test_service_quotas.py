@@ -129,6 +129,32 @@ class TestWhichQuota:
         services.applied["L-45E0AD92"] = (RECORDED["L-45E0AD92"][0], 1_000)
         assert read("amazon.nova-lite-v1:0", session).tokens_per_day == 1_000
 
+    def test_the_client_gives_up_within_seconds(
+        self, services: LoopbackServiceQuotas, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session: Any = new_session("eu-west-3")
+        make_client, limits = session.client, set[object]()
+
+        def client(*args: object, config: Any, **options: object) -> object:  # noqa: ANN401 - botocore's
+            limits.add((config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]))
+            return make_client(*args, config=config, **options)
+
+        monkeypatch.setattr(session, "client", client)
+        read(SONNET, session)
+        assert limits == {(2, 10, 3)}
+        assert services.requests == ["ListServiceQuotas"]
+
+    def test_another_account_is_asked_about_its_own(
+        self, services: LoopbackServiceQuotas, session: object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read(SONNET, session)
+        read(SONNET, session)
+        assert services.requests == ["ListServiceQuotas"]
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        read(SONNET, new_session("eu-west-3"))
+        assert services.requests == ["ListServiceQuotas"] * 2
+
     @pytest.mark.parametrize("model", ["anthropic.claude-opus-4-7", "global.anthropic.claude-opus-4-7"])
     def test_bedrock_mantle_has_quotas_of_its_own(
         self, services: LoopbackServiceQuotas, session: object, model: str
@@ -362,7 +388,9 @@ class TestArns:
 
     def test_a_prompt_without_a_model(self, services: LoopbackServiceQuotas, session: object) -> None:
         services.resources["prompt/ABCDEFGHIJ"] = {"variants": []}
-        assert "the prompt names no model" in str(unavailable(f"{ARN}prompt/ABCDEFGHIJ", session))
+        error = unavailable(f"{ARN}prompt/ABCDEFGHIJ", session)
+        assert error.reason == "no-match"
+        assert "the prompt names no model" in str(error)
 
     def test_a_custom_model_shares_the_quota_of_its_base(
         self, services: LoopbackServiceQuotas, session: object

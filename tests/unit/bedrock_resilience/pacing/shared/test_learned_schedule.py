@@ -61,6 +61,58 @@ def test_little_is_booked_ahead_while_little_is_known(throttled: SharedPace) -> 
     assert NOW + 33 < again_at <= slots[-1] + 1.5
 
 
+def test_a_request_that_was_not_booked_is_asked_for_again_once_it_can_be(throttled: SharedPace) -> None:
+    schedule = LearnedSchedule()
+    pace, _ = schedule.book(throttled, NOW + 33, [ONE] * 5)
+    again_at = schedule.again_at(pace, NOW + 33, ONE)
+    assert schedule.book(pace, again_at - 0.25, [ONE])[1] == []
+    assert len(schedule.book(pace, again_at, [ONE])[1]) == 1
+
+
+def test_until_something_is_refused_nothing_is_booked_ahead() -> None:
+    _, slots = LearnedSchedule().book(SharedPace(), NOW, [ONE] * 20)
+    assert slots == [NOW] * len(slots)
+    assert 1 <= len(slots) < 20
+
+
+@pytest.mark.parametrize(("refusals", "far"), [(1, False), (2, False), (3, True)])
+def test_after_a_few_refusals_requests_are_booked_far_ahead(throttled: SharedPace, refusals: int, *, far: bool) -> None:
+    schedule, pace, now = LearnedSchedule(), throttled, NOW + 40
+    while schedule.cuts(pace) < refusals:
+        for kind in ("answered", "throttled"):
+            pace, (slot,) = schedule.book(pace, now, [ONE])
+            pace = observed(pace, slot + 0.2, kind, slot, cuts=schedule.cuts(pace))
+            now += 20
+    pace, slots = schedule.book(pace, now, [ONE] * 2_000)
+    assert (slots[-1] - now > 2.0) is far
+
+
+def test_one_request_after_the_other_while_all_are_refused() -> None:
+    schedule, pace, now = LearnedSchedule(), SharedPace(), NOW
+    for _ in range(200):
+        now += 0.05
+        pace, (slot,) = schedule.book(pace, now, [ONE])
+        pace = observed(pace, now + 0.01, "answered", slot)
+    for _ in range(2):
+        now += 5
+        pace, (slot,) = schedule.book(pace, now, [ONE])
+        pace = observed(pace, slot + 0.2, "throttled", slot, cuts=schedule.cuts(pace))
+    now += 15
+    assert schedule.seconds(pace, now, ONE) < 0.3  # at this rate, several were booked within the next second
+    pace, (slot, *others) = schedule.book(pace, now, [ONE] * 5)
+    assert others == []
+    assert schedule.book(pace, now, [ONE])[1] == []
+    assert schedule.again_at(pace, now, ONE) >= slot
+
+
+def test_the_stored_pace_says_what_was_learned(throttled: SharedPace) -> None:
+    status = LearnedSchedule().status(throttled, throttled.at)
+    said = {
+        name: throttled.learned[name] for name in ("requests_per_minute", "tokens_per_minute", "confidence", "reading")
+    }
+    assert said == {name: getattr(status, name) for name in said}
+
+
 def test_a_refusal_of_a_request_booked_before_the_cut_says_nothing_about_the_lower_rate(throttled: SharedPace) -> None:
     later = observed(throttled, NOW + 40, "throttled", NOW + 39, cuts=0)
     assert LearnedSchedule().cuts(later) == 1
@@ -87,6 +139,7 @@ def test_tokens_are_learned_as_requests_are() -> None:
             )
         else:
             pace = schedule.observe(pace, NOW + second + 0.2, RequestOutcome("answered", slot, cost, 1_500.0))
+    assert 0.75 < pace.learned["learner"]["cost_ratio"] < 0.8  # what they use of what they reserve
     status = schedule.status(pace, NOW + 30)
     assert status.requests_per_minute is None
     assert status.tokens_per_minute is not None
@@ -108,6 +161,13 @@ def test_the_next_run_starts_with_what_was_learned_and_tries_more_the_older_it_i
         assert rate is not None
         rates.append(rate)
     assert 40 < rates[0] < rates[1] < 2.5 * rates[0]
+
+
+def test_requests_that_were_never_reported_are_forgotten_with_the_next_run() -> None:
+    pace, slots = LearnedSchedule().book(SharedPace(), NOW, [ONE] * 2)
+    assert len(slots) == 2
+    pace, _ = LearnedSchedule().book(pace, NOW + 60, [ONE])
+    assert pace.learned["learner"]["in_flight"] == 1
 
 
 def test_an_instance_alone_goes_on_with_its_share(throttled: SharedPace) -> None:

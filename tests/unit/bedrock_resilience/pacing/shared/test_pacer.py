@@ -207,6 +207,12 @@ class TestSlots:
         caps, rng = (0.005, 0.01, 0.02, 0.04, 0.05, 0.05), random.Random(1)
         assert clock.sleeps == [rng.uniform(0.0, cap) for cap in caps]
 
+    def test_the_sleeps_between_lost_races_need_no_generator(self) -> None:
+        store, clock = FailingStore(), FakeClock()
+        store.faster_others = 3
+        assert pacer_on(store, clock=clock).reserve(0.0).wait == 0.0
+        assert 0.0 < clock.slept < 0.015
+
 
 class TestTokens:
     def test_tokens_are_booked_and_refunded(self) -> None:
@@ -240,6 +246,16 @@ class TestTokens:
         assert store.last.tokens_next_free_at == approx(LONG_AGO + 3)
         pacer.reserve(10.0, 1_000)
         assert store.last.tokens_next_free_at == approx(LONG_AGO + 10 + 3)
+
+    def test_output_counts_by_the_quota_of_the_endpoint(self) -> None:
+        store = FailingStore()
+        quota = Quota(input_tokens_per_minute=60_000, output_tokens_per_minute=6_000)
+        pacer = pacer_on(store, quota)
+        pacer.answered(pacer.reserve(0.0, 1_000), 0.0, Usage(1_000, 500))
+        pacer.reserve(0.0, 1_000)
+        assert store.last is not None
+        # 500 tokens of output are five seconds; after that, a request is expected to cost a little less than before.
+        assert store.last.tokens_next_free_at == approx(LONG_AGO + 5 + 9.95)
 
     def test_without_a_reservation_nothing_is_learned_from_the_usage(self) -> None:
         store = FailingStore()
@@ -275,6 +291,13 @@ class TestThrottles:
         first.overloaded(first.reserve(0.0), 0.1)
         second.reserve(0.1)
         assert second.shared_requests_per_minute == approx(30)
+
+    def test_a_request_that_was_in_flight_at_a_throttle_lowers_the_pace_no_further(self) -> None:
+        pacer = pacer_on(MemoryPaceStore())
+        one, other = pacer.reserve(0.0), pacer.reserve(0.0)
+        pacer.throttled(one, 0.1)
+        pacer.throttled(other, 0.2)
+        assert pacer.shared_requests_per_minute == approx(48)
 
     def test_a_reservation_is_closed_once(self) -> None:
         pacer = pacer_on(MemoryPaceStore())

@@ -96,6 +96,7 @@ class TestRefund:
         once = limits(tokens_per_minute=60_000, tokens_per_day=1e6)
         pace, _ = once.book(SharedPace(), NOW, [Cost(tokens=50_000)])
         back = once.refund(pace, NOW, 20_000)
+        assert back.at == NOW
         assert back.tokens_next_free_at == approx(pace.tokens_next_free_at - 20)
         assert back.day_next_free_at == approx(pace.day_next_free_at - 20_000 * 0.0864)
 

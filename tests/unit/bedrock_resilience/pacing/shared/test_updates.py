@@ -132,6 +132,16 @@ def test_one_that_is_far_ahead_waits_for_the_one_that_is_behind(store: Store) ->
     assert second.waiting_instances(0.0) == 2
 
 
+def test_one_that_is_far_ahead_asks_again_when_the_one_that_is_behind_does(store: Store) -> None:
+    first, second = updates(store), updates(store)
+    second.store(0.0, Update(costs=ONE, waits=True))
+    first.store(0.0, Update(costs=(Cost(requests=8),), waits=True))
+    assert first.store(0.0, Update(costs=ONE, waits=True)).slots == []
+    behind = second.store(0.0, Update(costs=ONE, waits=True))
+    assert behind.again_at > 1_001
+    assert first.store(0.0, Update(costs=ONE, waits=True)) == ([], behind.again_at)
+
+
 @pytest.mark.parametrize(
     ("passed", "ahead", "followed"),
     [
