@@ -196,8 +196,9 @@ class RateLimits(NamedTuple):
             return self.refund(self.throttled(pace, now, outcome.sent_at), now, tokens)
         if outcome.kind == "overloaded":
             return self.overloaded(pace, now, outcome.sent_at)
-        # One that was sent without a slot is booked now; no request waits for its slot.
-        return self.book(pace, now, [outcome.cost])[0] if outcome.kind == "sent" else self.refund(pace, now, tokens)
+        if outcome.kind == "sent":
+            return self.book(pace, now, [outcome.cost])[0]  # it had no slot; no request waits for this one
+        return self.refund(pace, now, tokens) if outcome.kind == "unsent" else pace
 
     def interrupted(self, pace: SharedPace, now: float) -> SharedPace:  # noqa: ARG002 - the protocol's signature
         """Return the same pace: throttles correct it."""

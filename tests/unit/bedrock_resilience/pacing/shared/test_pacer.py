@@ -223,6 +223,14 @@ class TestTokens:
         pacer.answered(first, 1.0, Usage(10_000, 5_000))
         assert pacer.reserve(21.0, 1_000).wait == 0.0
 
+    def test_a_slot_that_was_missed_refunds_its_tokens(self) -> None:
+        store = FailingStore()
+        pacer = pacer_on(store, Quota(tokens_per_minute=60_000), burndown=1.0)
+        _, late = pacer.reserve(0.0, 59_000), pacer.reserve(0.0, 20_000)
+        assert pacer.due(late, late.wait + 10) == 0.0
+        assert store.last is not None
+        assert store.last.tokens_next_free_at == approx(LONG_AGO + 59 + 20)
+
     @pytest.mark.parametrize(("burndown", "seconds"), [(5.0, 3.0), (1.2, 2.4), (1.0, 2.0), (0.5, 2.0)])
     def test_at_first_1_5_times_the_reservation_is_booked_but_no_more_than_a_call_can_cost(
         self, burndown: float, seconds: float

@@ -13,8 +13,10 @@ from bedrock_resilience.pacing.shared._schedule import (
     MAX_AHEAD_SECONDS,
     UNLIMITED,
     Cost,
+    OutcomeKind,
     RateLimit,
     RateLimits,
+    RequestOutcome,
 )
 from bedrock_resilience.quotas import Quota
 from support.approx import approx
@@ -115,6 +117,30 @@ class TestRefund:
         once = limits(requests_per_minute=60, burst=3, tokens_per_minute=60_000)
         pace, _ = once.book(SharedPace(), NOW, [Cost()] * 5)
         assert once.refund(pace, NOW, 1_000).requests_next_free_at == pace.requests_next_free_at
+
+
+class TestObserve:
+    @pytest.mark.parametrize(
+        ("kind", "used", "seconds", "factor"),
+        [
+            ("answered", None, 10, 1.0),
+            ("answered", 4_000.0, 4, 1.0),
+            ("answered", 13_000.0, 13, 1.0),
+            ("throttled", None, 0, 0.8),
+            ("overloaded", None, 10, 0.5),
+            ("sent", None, 20, 1.0),
+            ("unsent", None, 0, 1.0),
+            ("elsewhere", None, 10, 1.0),
+        ],
+    )
+    def test_what_became_of_a_request_of_ten_seconds(
+        self, kind: OutcomeKind, used: float | None, seconds: float, factor: float
+    ) -> None:
+        once, cost = limits(tokens_per_minute=60_000), Cost(tokens=10_000)
+        pace, (slot,) = once.book(SharedPace(), NOW, [cost])
+        after = once.observe(pace, NOW, RequestOutcome(kind, slot, cost, used))
+        assert after.tokens_next_free_at == approx(NOW + seconds)
+        assert after.factor_at(NOW) == factor
 
 
 class TestThrottled:

@@ -85,6 +85,17 @@ def test_an_update_whose_answer_was_lost_is_not_repeated(store: Store) -> None:
     assert store.stored.revision == 2
 
 
+def test_tokens_booked_by_an_update_whose_answer_was_lost_are_refunded(store: Store) -> None:
+    one = updates(store, schedule=RateLimits.of(Quota(tokens_per_minute=60_000), 0.0))
+    store.lost = 1
+    with pytest.raises(StoreUnavailableError):
+        one.store(0.0, Update(costs=(Cost(tokens=10_000),)))
+    assert store.stored is not None
+    assert store.stored.tokens_next_free_at == approx(1_010)
+    one.store(0.0, Update())
+    assert store.stored.tokens_next_free_at == approx(1_000)
+
+
 def test_a_slow_store_gives_slots_that_are_not_missed_when_it_answers(store: Store) -> None:
     one = updates(store)
     store.seconds = 0.2
