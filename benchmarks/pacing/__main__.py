@@ -13,7 +13,7 @@ import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from benchmarks.pacing import frontier, metastable, readings, targets
+from benchmarks.pacing import frontier, mantle, metastable, readings, targets
 from benchmarks.pacing.incident import HEADER, SCENARIOS, rows
 
 if TYPE_CHECKING:
@@ -91,10 +91,18 @@ def _frontier(seeds: int) -> bool:
     return True
 
 
+def _mantle(seeds: int) -> bool:
+    print("\nbedrock-mantle, no quota given: throttled, cut short, makespan over the lower bound, -items lost")
+    for line in mantle.lines(seeds):
+        print(line, flush=True)
+    return True
+
+
 PARTS: dict[str, Callable[[int], bool]] = {
     "readings": _readings,
     "tokens": _tokens,
     "unlimited": _unlimited,
+    "mantle": _mantle,
     "before": _before,
     "load": metastable.show,
     "frontier": _frontier,

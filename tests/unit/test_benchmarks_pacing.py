@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from benchmarks.pacing import metastable, readings
+from benchmarks.pacing import mantle, metastable, readings
 from benchmarks.pacing.readings import ADAPTIVE, BOTOCORE, FIRST, ONE, SECOND, SHARED, Cell, Job, Run
 
 from bedrock_resilience.quotas import quota_reading
@@ -27,6 +27,17 @@ def test_where_nothing_is_refused_the_run_without_a_pacer_is_the_reference() -> 
     found = readings.run(Job("12 workers, answers in 6.5 s", "bucket", ADAPTIVE, 0))[ADAPTIVE]
     assert (found.throttled, found.lost) == (0.0, 0)
     assert 1.0 <= found.ratio < 1.2
+
+
+def test_bedrock_mantle_cuts_responses_short_where_its_output_binds() -> None:
+    assert mantle.run(("1 x 12 x 104, input 200,000", "default policy", "fixed", 0)).cut == 0.0
+    lost = mantle.run(("3 x 4 x 50, output 9,000", "default policy", "bucket", 0))
+    retried = mantle.run(("3 x 4 x 50, output 9,000", "retries what was cut", "bucket", 0))
+    assert (lost.throttled, retried.throttled, retried.lost) == (0.0, 0.0, 0)
+    assert lost.lost == round(lost.cut * 150) > 0
+    header, *rows = mantle.lines(1, ["3 x 4 x 50, output 9,000"], jobs=1)
+    assert header.split() == list(mantle.READINGS)
+    assert [row.count("%") for row in rows] == [2 * len(mantle.READINGS)] * len(mantle.POLICIES)
 
 
 def test_every_shape_and_reading_of_a_target_is_simulated() -> None:
