@@ -10,6 +10,7 @@ import importlib
 import os
 import pkgutil
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,6 +128,11 @@ def pytest_configure() -> None:
     # A shell starts background jobs with SIGINT ignored; tests that send it, and the processes they start, need it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # For each change, a mutation run forks a process that has run the tests before: what these cached hides the change.
+    for name, module in list(sys.modules.items()):
+        if name.startswith("bedrock_resilience.quotas."):
+            for value in list(vars(module).values()):
+                getattr(value, "cache_clear", bool)()
 
 
 @pytest.fixture(autouse=True)

@@ -65,7 +65,6 @@ class InterruptHandler:
 def _raises(handler: object) -> bool:
     """Return whether it is a handler that raises ``KeyboardInterrupt``: that of Python, or of ``asyncio.run``."""
     function: object = getattr(handler, "func", None)  # asyncio binds its handler to the main task
-    of_asyncio = getattr(function, "__name__", None) == "_on_sigint" and getattr(function, "__module__", "").startswith(
-        "asyncio."
-    )
+    module = str(getattr(function, "__module__", None))
+    of_asyncio = getattr(function, "__name__", None) == "_on_sigint" and module.startswith("asyncio.")
     return handler is signal.default_int_handler or of_asyncio

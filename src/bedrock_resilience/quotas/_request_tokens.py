@@ -33,7 +33,7 @@ def request_tokens(request: Mapping[str, Any], estimator: TokenEstimator | None 
         estimator: Estimates the input tokens; None: a new one. A report needs no estimate.
     """
     estimated = (estimator or TokenEstimator()).estimate(request)
-    model = str(request.get("modelId", ""))
+    model = str(request.get("modelId"))
     return RequestTokens(estimated, _max_tokens(request), burndown_rate(model), max_output_tokens(model))
 
 

@@ -127,7 +127,7 @@ class S3PaceStore:
         try:
             return getattr(self._client, operation)(Bucket=self.bucket, Key=self.object_key(key), **arguments)
         except exceptions.ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
+            code = str(error.response.get("Error", {}).get("Code"))
             if code in _ANOTHER_VERSION | _MISSING:
                 raise _RefusedError(code) from error
             raise StoreUnavailableError(f"{self._name(key)}: {error}") from error
