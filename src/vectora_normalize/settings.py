@@ -14,11 +14,12 @@ import msgspec
 
 from bedrock_resilience import RetryPolicy
 from bedrock_resilience.bedrock import DEFAULT_READ_TIMEOUT
-from bedrock_resilience.quotas import Quota
 from vectora_normalize.contract import ErrorType, RunRefusedError, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from bedrock_resilience.quotas import Quota
 
 Number = TypeVar("Number", int, float)
 Default = TypeVar("Default")
@@ -243,7 +244,11 @@ class _EnvReader:
 
     def quota(self) -> Quota | None:
         requests, tokens = (self.number(name, 0.0, least=1, most=_MAX_QUOTA) or None for name in _QUOTA_NAMES)
-        return Quota(requests_per_minute=requests, tokens_per_minute=tokens) if requests or tokens else None
+        if not (requests or tokens):
+            return None
+        from bedrock_resilience.quotas import Quota  # noqa: PLC0415 - most functions are given none
+
+        return Quota(requests_per_minute=requests, tokens_per_minute=tokens)
 
     def pacing(self) -> Pacing:
         pacing = Pacing(self.choice("BEDROCK_PACING", "auto", tuple(Pacing)))

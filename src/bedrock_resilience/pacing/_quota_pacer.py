@@ -12,7 +12,7 @@ from bedrock_resilience.pacing._token_costs import TokenCosts
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
 from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
 from bedrock_resilience.quotas import Quota
-from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
+from bedrock_resilience.quotas._quota_limit import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
     from bedrock_resilience._checks import Problem

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience.quotas import Quota, settled_tokens
+from bedrock_resilience.quotas import settled_tokens
 
 if TYPE_CHECKING:
-    from bedrock_resilience.quotas import Usage
+    from bedrock_resilience.quotas import Quota, Usage
 
 _INITIAL_RATIO: Final = 1.5
 """Expected cost of a call over its reservation before any call was answered: 3,000 tokens in and 600 of 1,000 out at a
@@ -44,7 +44,7 @@ class TokenCosts:
             tokens = given or output
             self._burndown = 1.0
             self._output_weight = 0.0 if output is None or tokens is None else tokens / output
-            self.quota = Quota(tokens_per_minute=tokens)
+            self.quota = type(quota)(tokens_per_minute=tokens)
             # Output beyond its quota cuts responses short, which is worse than a wait: a request may be all output.
             self.ratio = max(1.0, self._output_weight)
 

@@ -10,21 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.quotas._limiters import TokenBucket
-    from bedrock_resilience.quotas._models import (
-        MAX_OUTPUT_TOKENS,
-        MODEL_MAX_TOKENS,
-        MaxOutputTokens,
-        max_output_tokens,
-        model_name,
-    )
-    from bedrock_resilience.quotas._quota import Limit, Quota
+    from bedrock_resilience.quotas._models import MODEL_MAX_TOKENS, max_output_tokens, model_name
+    from bedrock_resilience.quotas._quota import Quota
     from bedrock_resilience.quotas._quota_ledger import QuotaAdmission, QuotaLedger
+    from bedrock_resilience.quotas._quota_limit import Limit
     from bedrock_resilience.quotas._readings import READINGS, OtherTenants, QuotaReading, quota_reading
     from bedrock_resilience.quotas._request_tokens import request_tokens
     from bedrock_resilience.quotas._service_quotas import ServiceQuota, ServiceQuotas
+    from bedrock_resilience.quotas._tables import BURNDOWN_RATES, MAX_OUTPUT_TOKENS, BurndownRate, MaxOutputTokens
     from bedrock_resilience.quotas._tokens import (
-        BURNDOWN_RATES,
-        BurndownRate,
         TokenEstimator,
         Usage,
         burndown_rate,
@@ -66,13 +60,13 @@ __all__ = [
 
 # A call that counts its tokens does not pay for the quota and its locks at a cold start.
 _LAZY = {
-    "BURNDOWN_RATES": "_tokens",
-    "MAX_OUTPUT_TOKENS": "_models",
+    "BURNDOWN_RATES": "_tables",
+    "MAX_OUTPUT_TOKENS": "_tables",
     "MODEL_MAX_TOKENS": "_models",
     "READINGS": "_readings",
-    "BurndownRate": "_tokens",
-    "Limit": "_quota",
-    "MaxOutputTokens": "_models",
+    "BurndownRate": "_tables",
+    "Limit": "_quota_limit",
+    "MaxOutputTokens": "_tables",
     "OtherTenants": "_readings",
     "Quota": "_quota",
     "QuotaAdmission": "_quota_ledger",

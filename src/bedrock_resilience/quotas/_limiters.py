@@ -14,7 +14,7 @@ from collections import OrderedDict
 from typing import Final, Protocol
 
 from bedrock_resilience._checks import number, refuse
-from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
+from bedrock_resilience.quotas._quota_limit import SECONDS_A_MINUTE
 
 _ROUNDING: Final = 1e-9
 """As a share of a limit: sums of many fractions may differ by so much from the exact value."""

@@ -14,7 +14,7 @@ from bedrock_resilience.quotas._limiters import (
     TokenBucket,
     seconds_until,
 )
-from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE, Limit
+from bedrock_resilience.quotas._quota_limit import SECONDS_A_DAY, SECONDS_A_MINUTE, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -18,72 +16,54 @@ Sonnet 4.5."""
 PROFILE_PREFIXES: Final = ("apac.", "au.", "ca.", "eu.", "global.", "in.", "jp.", "us-gov.", "us.")
 """How the ids of cross-Region inference profiles begin."""
 
-
-@dataclass(frozen=True, slots=True)
-class MaxOutputTokens:
-    """The most output tokens of a response of a model family, if that is documented, and when it was read.
-
-    A request without ``max_tokens`` reserves as many.
-    """
-
-    family: str
-    tokens: int
-    source: str
-    as_of: date
-
-
-_READ: Final = date(2026, 11, 28)
 _CLAUDE: Final = "Anthropic, Models overview"
 _PARAMETERS: Final = "AWS, Inference request parameters and response fields for foundation models"
 _NOVA: Final = "Amazon, Amazon Nova models"
 
-MAX_OUTPUT_TOKENS: Final[tuple[MaxOutputTokens, ...]] = tuple(
-    MaxOutputTokens(family, tokens, source, _READ)
-    for family, tokens, source in (
-        ("claude-3", 4_096, _CLAUDE),
-        ("claude-3-5", 8_192, _CLAUDE),
-        ("claude-3-7", 64_000, _CLAUDE),
-        ("claude-fable-5", 128_000, _CLAUDE),
-        ("claude-haiku-4", 64_000, _CLAUDE),
-        ("claude-haiku-5", 128_000, _CLAUDE),
-        ("claude-opus-4", 32_000, _CLAUDE),
-        ("claude-opus-4-5", 64_000, _CLAUDE),
-        ("claude-opus-4-6", 128_000, _CLAUDE),
-        ("claude-opus-4-7", 128_000, _CLAUDE),
-        ("claude-opus-4-8", 128_000, _CLAUDE),
-        ("claude-opus-5", 128_000, _CLAUDE),
-        ("claude-sonnet-4", 64_000, _CLAUDE),
-        ("claude-sonnet-4-6", 128_000, _CLAUDE),
-        ("claude-sonnet-5", 128_000, _CLAUDE),
-        ("titan-text-express", 8_192, _PARAMETERS),
-        ("titan-text-lite", 4_096, _PARAMETERS),
-        ("titan-text-premier", 3_072, _PARAMETERS),
-        ("cohere.command", 4_096, _PARAMETERS),
-        ("llama2", 2_048, _PARAMETERS),
-        ("llama3", 2_048, _PARAMETERS),
-        ("llama3-1", 8_192, _PARAMETERS),
-        ("llama3-2", 8_192, _PARAMETERS),
-        ("llama3-3", 8_192, _PARAMETERS),
-        ("llama4", 8_192, _PARAMETERS),
-        ("mistral-7b", 8_192, _PARAMETERS),
-        ("mixtral-8x7b", 4_096, _PARAMETERS),
-        ("mistral-large", 8_192, _PARAMETERS),
-        ("mistral-small", 8_192, _PARAMETERS),
-        ("deepseek.r1", 32_768, _PARAMETERS),
-        ("gpt-oss", 128_000, _PARAMETERS),
-        ("nova", 10_000, _NOVA),
-        ("nova-2", 65_535, _NOVA),
-        # They return vectors and scores, which are not counted as tokens.
-        ("titan-embed", 0, _PARAMETERS),
-        ("nova-2-multimodal-embeddings", 0, _PARAMETERS),
-        ("cohere.embed", 0, _PARAMETERS),
-        ("marengo-embed", 0, _PARAMETERS),
-        ("rerank", 0, _PARAMETERS),
-    )
+MAX_OUTPUT_ROWS: Final = (
+    ("claude-3", 4_096, _CLAUDE),
+    ("claude-3-5", 8_192, _CLAUDE),
+    ("claude-3-7", 64_000, _CLAUDE),
+    ("claude-fable-5", 128_000, _CLAUDE),
+    ("claude-haiku-4", 64_000, _CLAUDE),
+    ("claude-haiku-5", 128_000, _CLAUDE),
+    ("claude-opus-4", 32_000, _CLAUDE),
+    ("claude-opus-4-5", 64_000, _CLAUDE),
+    ("claude-opus-4-6", 128_000, _CLAUDE),
+    ("claude-opus-4-7", 128_000, _CLAUDE),
+    ("claude-opus-4-8", 128_000, _CLAUDE),
+    ("claude-opus-5", 128_000, _CLAUDE),
+    ("claude-sonnet-4", 64_000, _CLAUDE),
+    ("claude-sonnet-4-6", 128_000, _CLAUDE),
+    ("claude-sonnet-5", 128_000, _CLAUDE),
+    ("titan-text-express", 8_192, _PARAMETERS),
+    ("titan-text-lite", 4_096, _PARAMETERS),
+    ("titan-text-premier", 3_072, _PARAMETERS),
+    ("cohere.command", 4_096, _PARAMETERS),
+    ("llama2", 2_048, _PARAMETERS),
+    ("llama3", 2_048, _PARAMETERS),
+    ("llama3-1", 8_192, _PARAMETERS),
+    ("llama3-2", 8_192, _PARAMETERS),
+    ("llama3-3", 8_192, _PARAMETERS),
+    ("llama4", 8_192, _PARAMETERS),
+    ("mistral-7b", 8_192, _PARAMETERS),
+    ("mixtral-8x7b", 4_096, _PARAMETERS),
+    ("mistral-large", 8_192, _PARAMETERS),
+    ("mistral-small", 8_192, _PARAMETERS),
+    ("deepseek.r1", 32_768, _PARAMETERS),
+    ("gpt-oss", 128_000, _PARAMETERS),
+    ("nova", 10_000, _NOVA),
+    ("nova-2", 65_535, _NOVA),
+    # They return vectors and scores, which are not counted as tokens.
+    ("titan-embed", 0, _PARAMETERS),
+    ("nova-2-multimodal-embeddings", 0, _PARAMETERS),
+    ("cohere.embed", 0, _PARAMETERS),
+    ("marengo-embed", 0, _PARAMETERS),
+    ("rerank", 0, _PARAMETERS),
 )
-"""The most output tokens by model family. The longest family that a model id contains applies."""
+"""The rows of ``MAX_OUTPUT_TOKENS``: family, tokens and source."""
 
-_KNOWN_MAXIMA: Final = {row.family: row.tokens for row in MAX_OUTPUT_TOKENS}
+_KNOWN_MAXIMA: Final = {family: tokens for family, tokens, _ in MAX_OUTPUT_ROWS}
 
 
 @lru_cache(maxsize=256)  # every request of a paced client asks, and most clients call few models
@@ -104,7 +84,7 @@ def longest_family(model_id: str, families: Iterable[str]) -> str | None:
     """Return the longest of the families that a model id contains; None if it contains none."""
     # No digit may follow: claude-opus-4-8 is not the family of a claude-opus-4-80, nor claude-opus-4 that of
     # claude-opus-45.
-    found = [family for family in families if re.search(re.escape(family) + r"(?!\d)", model_id)]
+    found = [name for name in families if name in model_id and re.search(re.escape(name) + r"(?!\d)", model_id)]
     return max(found, key=len, default=None)
 
 

@@ -8,13 +8,13 @@ others.
 from __future__ import annotations
 
 import dataclasses
-import enum
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from bedrock_resilience._checks import number, refuse, wrong_value
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.quotas._quota_limit import MANTLE
 from bedrock_resilience.quotas._tokens import settled_tokens
 
 if TYPE_CHECKING:
@@ -23,23 +23,10 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas._service_quotas import ServiceQuotas
     from bedrock_resilience.quotas._tokens import Usage
 
-SECONDS_A_MINUTE: Final = 60.0
-SECONDS_A_DAY: Final = 86_400.0
-MANTLE: Final = "bedrock-mantle"
 _RUNTIME_FIELDS: Final = ("requests_per_minute", "tokens_per_minute", "tokens_per_day", "burst")
 _MANTLE_FIELDS: Final = ("input_tokens_per_minute", "output_tokens_per_minute")
 
 _Q = TypeVar("_Q", bound="Quota")
-
-
-class Limit(enum.Enum):
-    """The quota that refused a request; the value is the name of the field of ``Quota``."""
-
-    REQUESTS_PER_MINUTE = "requests_per_minute"
-    TOKENS_PER_MINUTE = "tokens_per_minute"
-    TOKENS_PER_DAY = "tokens_per_day"
-    INPUT_TOKENS_PER_MINUTE = "input_tokens_per_minute"
-    OUTPUT_TOKENS_PER_MINUTE = "output_tokens_per_minute"
 
 
 class _FromServiceQuotas:

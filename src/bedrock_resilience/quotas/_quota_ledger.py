@@ -19,7 +19,7 @@ from bedrock_resilience.quotas._readings import quota_reading
 from bedrock_resilience.quotas._tokens import burndown_rate, check_burndown
 
 if TYPE_CHECKING:
-    from bedrock_resilience.quotas._quota import Limit
+    from bedrock_resilience.quotas._quota_limit import Limit
     from bedrock_resilience.quotas._readings import QuotaReading
     from bedrock_resilience.quotas._tokens import Usage
 

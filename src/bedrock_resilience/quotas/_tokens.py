@@ -18,7 +18,6 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 from typing import Final, cast
 
@@ -26,8 +25,6 @@ from bedrock_resilience._checks import number, refuse, whole_number
 from bedrock_resilience.quotas._models import MODEL_MAX_TOKENS, longest_family
 
 __all__ = [
-    "BURNDOWN_RATES",
-    "BurndownRate",
     "TokenEstimator",
     "Usage",
     "burndown_rate",
@@ -68,31 +65,12 @@ class Usage:
         return self.input_tokens + self.cache_write_input_tokens + self.cache_read_input_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class BurndownRate:
-    """How many tokens of quota one output token of a model family costs, and when that was read."""
-
-    family: str
-    rate: float
-    as_of: date
-
-
-_READ: Final = date(2026, 11, 21)
-
-BURNDOWN_RATES: Final[tuple[BurndownRate, ...]] = (
-    *(
-        BurndownRate(family, 5.0, _READ)
-        for family in ("claude-3-7", "claude-haiku-4", "claude-opus-4", "claude-sonnet-4")
-    ),
-    *(BurndownRate(family, 10.0, _READ) for family in ("claude-opus-5", "claude-sonnet-5")),
-    *(BurndownRate(f"claude-{tier}-4-8", 15.0, _READ) for tier in ("haiku", "opus", "sonnet")),
-)
-"""Burndown by model family: 5 from Claude 3.7 to 4.7, 10 for Sonnet 5 and Opus 5, 15 for Claude 4.8; every other
-model 1.
-
-From quotations of the AWS page "How tokens are counted". The rates apply to the quota only, not to billing. The longest
-family that a model id contains wins, so ``claude-opus-4-8`` goes before ``claude-opus-4``.
-"""
+BURNDOWN_BY_FAMILY: Final = {
+    **dict.fromkeys(("claude-3-7", "claude-haiku-4", "claude-opus-4", "claude-sonnet-4"), 5.0),
+    **dict.fromkeys(("claude-opus-5", "claude-sonnet-5"), 10.0),
+    **dict.fromkeys(("claude-haiku-4-8", "claude-opus-4-8", "claude-sonnet-4-8"), 15.0),
+}
+"""The rows of ``BURNDOWN_RATES``: family -> rate."""
 
 
 def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -> float:
@@ -122,9 +100,8 @@ def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -
 
 @lru_cache(maxsize=256)  # every request of a paced client asks, and most clients call few models
 def _known_burndown(model_id: str) -> float:
-    known = {row.family: row.rate for row in BURNDOWN_RATES}
-    family = longest_family(model_id, known)
-    return 1.0 if family is None else known[family]
+    family = longest_family(model_id, BURNDOWN_BY_FAMILY)
+    return 1.0 if family is None else BURNDOWN_BY_FAMILY[family]
 
 
 def check_burndown(family: str, given: object) -> None:

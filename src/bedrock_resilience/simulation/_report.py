@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.quotas._quota import SECONDS_A_MINUTE
+from bedrock_resilience.quotas._quota_limit import SECONDS_A_MINUTE
 from bedrock_resilience.simulation._bounds import lower_bound
 from bedrock_resilience.simulation._fairness import seconds_to_share, share_ratio
 

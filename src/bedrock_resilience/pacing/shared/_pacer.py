@@ -34,7 +34,6 @@ from bedrock_resilience._checks import Problem, function, has_methods, number, r
 from bedrock_resilience._checks import instance as instance_of
 from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
-from bedrock_resilience.pacing._adaptive import AdaptivePacer
 from bedrock_resilience.pacing._status import PacerStatus, status_of
 from bedrock_resilience.pacing._token_costs import TokenCosts
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
@@ -43,8 +42,8 @@ from bedrock_resilience.pacing.shared._pace import SharedPace
 from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, RateLimits, RequestOutcome
 from bedrock_resilience.pacing.shared._stores import MemoryPaceStore
 from bedrock_resilience.pacing.shared._updates import Booking, PaceUpdates, Update
-from bedrock_resilience.quotas import Quota, settled_tokens
-from bedrock_resilience.quotas._quota import MANTLE, SECONDS_A_MINUTE
+from bedrock_resilience.quotas import settled_tokens
+from bedrock_resilience.quotas._quota_limit import MANTLE, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.pacing._protocol import Pacer, Reservation
     from bedrock_resilience.pacing.shared._schedule import PaceSchedule
     from bedrock_resilience.pacing.shared._stores import PaceStore
-    from bedrock_resilience.quotas import Limit, Usage
+    from bedrock_resilience.quotas import Limit, Quota, Usage
 
 _LOGGER = logging.getLogger(__name__)
 _LATE_TOLERANCE_SECONDS: Final = 0.5
@@ -143,9 +142,7 @@ class SharedPacer:
             "SharedPacer",
             has_methods("store", store, ("compare_and_swap",), "a PaceStore, such as DynamoPaceStore('table')"),
             instance_of("model", model, str, "the id of the model") or _empty_model(model),
-            instance_of(
-                "quota", quota, Quota, "a Quota, such as Quota(requests_per_minute=50), or None", optional=True
-            ),
+            _check_quota(quota),
             instance_of("instance", instance, str, "a str"),
             function("fallback", fallback, "a function without arguments that returns a pacer, or None", optional=True),
             number("skew", skew, least=0, unit="seconds"),
@@ -453,6 +450,8 @@ class SharedPacer:
         """Return a pacer that goes on with this instance's share of what was learned."""
         known = self._updates.known
         if self.quota is not None or not known.learned:
+            from bedrock_resilience.pacing._adaptive import AdaptivePacer  # noqa: PLC0415 - most stores can be reached
+
             return AdaptivePacer()
         store = MemoryPaceStore()
         instances = sum(share.at > known.at - SECONDS_A_MINUTE for share in known.instances.values())
@@ -460,9 +459,17 @@ class SharedPacer:
         return SharedPacer(store, self.model, burndown=self._burndown, shared_time=self._updates.shared)
 
 
+def _check_quota(given: object) -> Problem | None:
+    if given is None:
+        return None
+    from bedrock_resilience.quotas import Quota  # noqa: PLC0415 - who has one has loaded it
+
+    return instance_of("quota", given, Quota, "a Quota, such as Quota(requests_per_minute=50), or None")
+
+
 def _empty_model(model: str) -> Problem | None:
     return None if model else wrong_value("model", model, "the id of the model")
 
 
 if TYPE_CHECKING:
-    _conforms: Pacer = SharedPacer(MemoryPaceStore(), "model", Quota())
+    _conforms: Pacer = SharedPacer(MemoryPaceStore(), "model")

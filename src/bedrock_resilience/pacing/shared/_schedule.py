@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlia
 
 from bedrock_resilience.pacing._slowdown import MIN_SECONDS_BETWEEN_CUTS
 from bedrock_resilience.pacing._status import PacerStatus
-from bedrock_resilience.quotas._quota import SECONDS_A_DAY, SECONDS_A_MINUTE
+from bedrock_resilience.quotas._quota_limit import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from bedrock_resilience._checks import number, refuse
 from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.pacing.shared._pace import NUMBERS, SharedPace, details_to_json, from_json
-from bedrock_resilience.quotas._quota import SECONDS_A_DAY
+from bedrock_resilience.quotas._quota_limit import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
