@@ -15,7 +15,8 @@ from bedrock_resilience.testing import FakeClock, error_of
 from bedrock_resilience.testing.strategies import faults, retry_policies
 
 if TYPE_CHECKING:
-    from bedrock_resilience.batch._report import ItemOutcome, Progress
+    from bedrock_resilience.batch._progress import Progress
+    from bedrock_resilience.batch._report import ItemOutcome
 
 
 class Item(NamedTuple):

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience.batch._executor import BoundedExecutor
-from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
+from bedrock_resilience.batch._report import BatchReport, ItemOutcome
 from bedrock_resilience.batch._report_of import report_of
-from bedrock_resilience.batch._streams import AsyncOutcomeStream, OutcomeStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.batch._progress import Progress
+    from bedrock_resilience.batch._streams import AsyncOutcomeStream, OutcomeStream
 
 __all__ = [
     "AsyncOutcomeStream",
@@ -16,3 +24,12 @@ __all__ = [
     "Progress",
     "report_of",
 ]
+
+# A batch whose report is read at its end needs none of these.
+_LAZY = {"AsyncOutcomeStream": "_streams", "OutcomeStream": "_streams", "Progress": "_progress"}
+
+__getattr__: Callable[[str], object] = lazy_attributes(__name__, _LAZY)
+
+
+def __dir__() -> list[str]:
+    return __all__

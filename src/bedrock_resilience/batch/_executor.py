@@ -9,7 +9,6 @@ from bedrock_resilience._checks import function, refuse, whole_number
 from bedrock_resilience.batch._errors import BatchInterrupted
 from bedrock_resilience.batch._interrupts import InterruptHandler
 from bedrock_resilience.batch._report_of import attach_report, finish, report_of
-from bedrock_resilience.batch._streams import AsyncOutcomeStream, OutcomeStream
 from bedrock_resilience.batch._threads import ThreadedRun
 from bedrock_resilience.clock import SYSTEM_CLOCK, running_trio
 from bedrock_resilience.retrying._callables import (
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from bedrock_resilience._fault import Fault
-    from bedrock_resilience.batch._report import BatchReport, Progress
+    from bedrock_resilience.batch._progress import Progress
+    from bedrock_resilience.batch._report import BatchReport
+    from bedrock_resilience.batch._streams import AsyncOutcomeStream, OutcomeStream
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
     from bedrock_resilience.quotas import RequestTokens
@@ -173,6 +174,8 @@ class BoundedExecutor:
             BatchInterrupted: Ctrl-C stopped the run. It carries the finished outcomes that were not yielded.
             InputError: The input raised an exception; raised after all outcomes were yielded.
         """
+        from bedrock_resilience.batch._streams import OutcomeStream  # noqa: PLC0415 - most batches are not streamed
+
         _check_synchronous(fn, self.retrier)
         return OutcomeStream(ThreadedRun(self.retrier, fn, items, self.max_workers, self.on_progress, streamed=True))
 
@@ -221,6 +224,7 @@ class BoundedExecutor:
                 finished outcomes that were not yielded.
             InputError: The input raised an exception; raised after all outcomes were yielded.
         """
+        from bedrock_resilience.batch._streams import AsyncOutcomeStream  # noqa: PLC0415 - as in ``stream``
         from bedrock_resilience.batch._tasks import TaskRun  # noqa: PLC0415 - it needs asyncio
 
         _check_asynchronous(fn)

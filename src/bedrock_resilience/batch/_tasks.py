@@ -30,7 +30,8 @@ from bedrock_resilience.retrying._driver import adrive, begin
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
 
-    from bedrock_resilience.batch._report import ItemOutcome, Progress
+    from bedrock_resilience.batch._progress import Progress
+    from bedrock_resilience.batch._report import ItemOutcome
     from bedrock_resilience.retrying._driver import CallSettings
 
 T = TypeVar("T")

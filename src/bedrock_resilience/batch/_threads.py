@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from queue import SimpleQueue
     from threading import Semaphore
 
-    from bedrock_resilience.batch._report import ItemOutcome, Progress
+    from bedrock_resilience.batch._progress import Progress
+    from bedrock_resilience.batch._report import ItemOutcome
     from bedrock_resilience.retrying._driver import CallSettings
 
 T = TypeVar("T")

@@ -45,7 +45,8 @@ from support.refusals import refusal_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from bedrock_resilience.batch._report import ItemOutcome, Progress
+    from bedrock_resilience.batch._progress import Progress
+    from bedrock_resilience.batch._report import ItemOutcome
     from bedrock_resilience.retrying._events import Event
 
 PLAIN = RetryPolicy(jitter=NoJitter())

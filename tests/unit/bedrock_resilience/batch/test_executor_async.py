@@ -32,7 +32,8 @@ from bedrock_resilience.testing import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
-    from bedrock_resilience.batch._report import ItemOutcome, Progress
+    from bedrock_resilience.batch._progress import Progress
+    from bedrock_resilience.batch._report import ItemOutcome
 
 PLAIN = RetryPolicy(jitter=NoJitter())
 

@@ -10,7 +10,8 @@ import pytest
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable_item
-from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
+from bedrock_resilience.batch._progress import Progress
+from bedrock_resilience.batch._report import BatchReport, ItemOutcome
 from bedrock_resilience.errors import InputError
 from bedrock_resilience.quotas import TokenUsage
 from bedrock_resilience.retrying._attempts import CallState

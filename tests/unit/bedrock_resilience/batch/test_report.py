@@ -8,7 +8,8 @@ import json
 import pytest
 
 from bedrock_resilience._fault import Fault
-from bedrock_resilience.batch._report import BatchReport, ItemOutcome, Progress
+from bedrock_resilience.batch._progress import Progress
+from bedrock_resilience.batch._report import BatchReport, ItemOutcome
 from bedrock_resilience.errors import ItemsNotStartedError
 from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 from bedrock_resilience.testing import throttling_error

@@ -14,7 +14,7 @@ from vectora_normalize.cli.job import Job, Outcome, run_job
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bedrock_resilience.batch._report import Progress
+    from bedrock_resilience.batch._progress import Progress
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bedrock_resilience.batch._report import Progress
+from bedrock_resilience.batch._progress import Progress
 from vectora_normalize.cli import output
 from vectora_normalize.pipeline import RunSummary
 

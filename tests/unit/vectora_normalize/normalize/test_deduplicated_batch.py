@@ -31,7 +31,8 @@ from vectora_normalize.storage.objects import FolderStore, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bedrock_resilience.batch._report import BatchReport, Progress
+    from bedrock_resilience.batch._progress import Progress
+    from bedrock_resilience.batch._report import BatchReport
     from vectora_normalize.items import RawItem
     from vectora_normalize.normalize.normalizer import Normalized
     from vectora_normalize.storage.objects import ObjectStore

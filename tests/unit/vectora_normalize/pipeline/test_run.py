@@ -28,7 +28,7 @@ from vectora_normalize.storage.objects import BucketMissingError, FolderStore, T
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bedrock_resilience.batch._report import Progress
+    from bedrock_resilience.batch._progress import Progress
 
 PAGES = {
     "https://one.example/feed": feed("Camurus grows", "Teva grows"),
