@@ -390,7 +390,7 @@ def succeed(settings: CallSettings, call: CallState, value: object) -> None:
 def opened(settings: CallSettings, call: CallState) -> None:
     """Call the listeners of a call whose stream has begun."""
     if settings.listeners:
-        from bedrock_resilience.retrying._success_events import StreamOpened  # noqa: PLC0415 - as in ``succeed``
+        from bedrock_resilience.retrying._events import StreamOpened  # noqa: PLC0415 - as in ``succeed``
 
         emit(settings, StreamOpened(**_facts(settings, call), **_counts(call)))
 

@@ -20,8 +20,6 @@ from bedrock_resilience.retrying._success_events import (
     CallInfo,
     CallStarted,
     CallSucceeded,
-    CountedEvent,
-    StreamOpened,
 )
 
 __all__ = [
@@ -85,6 +83,33 @@ class PacingWait(CallEvent):
 
     attempt: int = 1
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedEvent(CallEvent):
+    """What the events of a call that has sent its requests state besides.
+
+    Attributes:
+        attempts: Requests sent.
+        retries: Retries decided.
+        throttles: Attempts that were throttled.
+    """
+
+    attempts: int
+    retries: int = 0
+    throttles: int = 0
+
+
+class StreamOpened(CountedEvent):
+    """The first content of a stream was received. The call ends with the stream.
+
+    Attributes:
+        attempts: Requests sent.
+        retries: Retries decided.
+        throttles: Attempts that were throttled.
+    """
+
+    __slots__ = ()  # as in CallStarted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

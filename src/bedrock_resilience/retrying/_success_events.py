@@ -66,34 +66,7 @@ class CallStarted(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CountedEvent(CallEvent):
-    """What the events of a call that has sent its requests state besides.
-
-    Attributes:
-        attempts: Requests sent.
-        retries: Retries decided.
-        throttles: Attempts that were throttled.
-    """
-
-    attempts: int
-    retries: int = 0
-    throttles: int = 0
-
-
-class StreamOpened(CountedEvent):
-    """The first content of a stream was received. The call ends with the stream.
-
-    Attributes:
-        attempts: Requests sent.
-        retries: Retries decided.
-        throttles: Attempts that were throttled.
-    """
-
-    __slots__ = ()  # as in CallStarted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallSucceeded(CountedEvent):
+class CallSucceeded(CallEvent):
     """A call succeeded.
 
     Attributes:
@@ -103,4 +76,7 @@ class CallSucceeded(CountedEvent):
         answer: What the function returned, or the last event of a stream.
     """
 
+    attempts: int
+    retries: int = 0
+    throttles: int = 0
     answer: object
