@@ -10,7 +10,6 @@ from bedrock_resilience._checks import Problem, number, refuse, whole_number, wr
 from bedrock_resilience._errors import ClientConfigurationError
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.clock import SYSTEM_CLOCK
-from bedrock_resilience.integrations import protect, protection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,7 +55,7 @@ def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of 
     workers: int = 4,
     read_timeout: float = DEFAULT_READ_TIMEOUT,
     connect_timeout: float = DEFAULT_CONNECT_TIMEOUT,
-    session: Any = None,  # noqa: ANN401 - a boto3 session
+    session: Any = None,  # noqa: ANN401 - a session of boto3 or botocore
     policy: RetryPolicy | None = None,
     pacer: Pacer | Literal["auto"] | None = None,
     budget: RetryBudget | None = None,
@@ -75,8 +74,8 @@ def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of 
         workers: Threads that use the client at the same time.
         read_timeout: Seconds without a byte before the call fails; for Converse, the longest generation.
         connect_timeout: Seconds to open a connection.
-        session: The boto3 session to make the client with, for example with a profile or an assumed role; None: a new
-            one. One thread at a time may use a session; many threads may use the client.
+        session: The session of boto3 or of botocore to make the client with, for example with a profile or an assumed
+            role; None: a new one. One thread at a time may use a session; many threads may use the client.
         policy: Protects the client with this policy; see ``protect``. Call a client that is not protected through a
             ``Retrier``, a ``BoundedExecutor`` or a ``BedrockRuntime``; use a protected one like any other client.
         pacer: As for ``protect``. Each of these four options protects the client, without a ``policy`` under the
@@ -111,10 +110,15 @@ def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of 
     )
     if session is None:  # several threads must not share boto3's default session
         session = _import("boto3.session").Session()
-    client = session.client("bedrock-runtime", region_name=region_name, config=settings, **arguments)
+    make = getattr(session, "client", None) or session.create_client  # so botocore's sessions name it
+    client = make("bedrock-runtime", region_name=region_name, config=settings, **arguments)
     parts: dict[str, Any] = {"policy": policy, "pacer": pacer, "budget": budget, "deadline": deadline}
     given = {name: part for name, part in parts.items() if part is not None}
-    return protect(client, listeners=listeners, **given) if given or listeners != () else client
+    if not given and listeners == ():
+        return client
+    from bedrock_resilience.integrations import protect  # noqa: PLC0415 - a Lambda with a retrier protects no client
+
+    return protect(client, listeners=listeners, **given)
 
 
 def check_client(
@@ -148,6 +152,8 @@ def check_client(
     config = getattr(getattr(client, "meta", None), "config", None)
     if config is None:
         return
+    from bedrock_resilience.integrations import protection_of  # noqa: PLC0415 - as above
+
     seconds = None if deadline is None else deadline.remaining(clock.monotonic())
     protection = protection_of(client)
     inner = None if protection is None else protection.policy

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3.session
+import botocore.session
 import pytest
 from botocore.config import Config
 
@@ -19,6 +20,7 @@ from bedrock_resilience.integrations import protection_of
 from bedrock_resilience.testing import FakeClock, ScriptedBedrock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 POLICY = RetryPolicy(max_retries=3)
@@ -100,9 +102,10 @@ class TestFactory:
         assert config.tcp_keepalive is False
         assert "ingest" in config.user_agent_extra
 
-    def test_a_given_session_is_used(self) -> None:
-        session = boto3.session.Session(region_name="eu-south-1")
-        client = bedrock_runtime_client(session=session)
+    @pytest.mark.parametrize("make_session", [boto3.session.Session, botocore.session.get_session])
+    def test_a_given_session_is_used(self, make_session: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-south-1")
+        client = bedrock_runtime_client(session=make_session())
         assert client.meta.region_name == "eu-south-1"
         assert attempts_of(client) == 1
 
