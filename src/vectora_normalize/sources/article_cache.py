@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from vectora_normalize.sources.http.fetch import Validators  # noqa: TC001 - as datetime
-from vectora_normalize.sources.parse.article import ArticlePage  # noqa: TC001 - as datetime
+from vectora_normalize.sources.parse.entries import ArticlePage  # noqa: TC001 - as datetime
 from vectora_normalize.storage.objects import NotFoundError
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from vectora_normalize.sources.article_cache import ArticleCache, StoredArticle
     from vectora_normalize.sources.http.fetch import Fetcher
-    from vectora_normalize.sources.parse.article import ArticlePage
+    from vectora_normalize.sources.parse.entries import ArticlePage
 
 MAX_ARTICLES: Final = 200
 """Articles that a run fetches or takes from the cache."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vectora_normalize.sources.config.catalog import Source
     from vectora_normalize.sources.drafts import Draft, SourceResult
     from vectora_normalize.sources.http.fetch import Fetcher
-    from vectora_normalize.sources.parse.article import ArticlePage
+    from vectora_normalize.sources.parse.entries import ArticlePage
 
 _SUMMARY_WORDS = 50  # of an excerpt that is long enough as a summary
 _TITLE_WORD = re.compile(r"\w{4,}")

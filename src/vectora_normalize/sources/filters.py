@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vectora_normalize.sources.filter_input import to_filter_input
-from vectora_normalize.sources.patterns import Patterns
 
 if TYPE_CHECKING:
     from vectora_normalize.items import RawItem
     from vectora_normalize.sources.config.catalog import ContentFilters
     from vectora_normalize.sources.drafts import Draft, SourceResult
     from vectora_normalize.sources.filter_input import FilterInput
+    from vectora_normalize.sources.patterns import Patterns
     from vectora_normalize.sources.window import Window
 
 _EXCLUDE_BUDGET_SECONDS = 5.0  # for a client's exclude patterns, in one run
@@ -28,6 +28,8 @@ class ItemFilter:
         self._min_words = filters.min_word_count
         self._excluded: Patterns | None = None
         if filters.exclude_patterns:
+            from vectora_normalize.sources.patterns import Patterns  # noqa: PLC0415 - few clients exclude anything
+
             name = "source_config.content_filters.exclude_patterns"
             self._excluded = Patterns(filters.exclude_patterns, field=name, budget=_EXCLUDE_BUDGET_SECONDS)
         self._known_hashes: set[str] = set()

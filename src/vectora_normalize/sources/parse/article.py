@@ -6,16 +6,14 @@ size. trafilatura finds the text. The page declares the date and the description
 
 from __future__ import annotations
 
-import datetime as dt  # noqa: TC003 - msgspec reads the annotations when it is first used
 import importlib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from vectora_normalize.sources.errors import ParseError
 from vectora_normalize.sources.parse import charsets
 from vectora_normalize.sources.parse.dates import find_date, writes_day_first
+from vectora_normalize.sources.parse.entries import ArticlePage
 from vectora_normalize.sources.parse.json_ld import describe_page
 from vectora_normalize.sources.parse.markup import unescape
 from vectora_normalize.sources.parse.sanitize_html import sanitize_article
@@ -23,6 +21,7 @@ from vectora_normalize.sources.parse.text import clean_markup, clean_text, is_ca
 from vectora_normalize.sources.patterns import Patterns
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable, Mapping, Sequence
 
 MAX_ARTICLE_TEXT: Final = 100_000
@@ -46,22 +45,6 @@ _HEADLINE: Final = re.compile(r"<h1\b")
 _TIME: Final = re.compile(r"<time\b([^>]*)>([^<]*)")
 _DATETIME: Final = re.compile(r'\bdatetime="([^"]*)"')
 _TAG: Final = re.compile(r"<[^>]*>")
-
-
-class ArticlePage(msgspec.Struct, frozen=True, kw_only=True):
-    """What an article page contains.
-
-    Args:
-        text: The text of the article, one paragraph a line; empty if none was found.
-        title: The title that the page declares; empty if it declares none.
-        description: The summary that the page declares; empty if it declares none.
-        published: Day of publication in UTC; None if no date could be read.
-    """
-
-    text: str
-    title: str = ""
-    description: str = ""
-    published: dt.date | None = None
 
 
 def parse_article(body: bytes, *, base: str, charset: str = "", date_patterns: Sequence[str] = ()) -> ArticlePage:

@@ -1,13 +1,14 @@
-"""The result of parsing a document: its entries as they are, and the problems of the document."""
+"""The results of parsing.
+
+Of a feed or a listing page: its entries as they are, and its problems. Of an article page: what it contains.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import datetime as dt  # noqa: TC003 - msgspec reads the annotations when it is first used
+from typing import Final
 
 import msgspec
-
-if TYPE_CHECKING:
-    import datetime as dt
 
 MAX_ENTRIES: Final = 1_000
 """Entries of a document; further ones are not read. Feeds and listing pages have the newest first."""
@@ -41,3 +42,19 @@ class Document(msgspec.Struct, frozen=True):
 
     entries: tuple[DocumentEntry, ...]
     problems: tuple[str, ...] = ()
+
+
+class ArticlePage(msgspec.Struct, frozen=True, kw_only=True):
+    """What an article page contains.
+
+    Args:
+        text: The text of the article, one paragraph a line; empty if none was found.
+        title: The title that the page declares; empty if it declares none.
+        description: The summary that the page declares; empty if it declares none.
+        published: Day of publication in UTC; None if no date could be read.
+    """
+
+    text: str
+    title: str = ""
+    description: str = ""
+    published: dt.date | None = None

@@ -42,6 +42,11 @@ _READ_MORE: Final = (
     r"(?:attachments?|files?|pdf|documents?|press\s+releases?|releases?|reports?)(?:\s+(?:as|in)\s+pdf)?|attachments?"
     r"|t\u00e9l\u00e9charger(?:\s+(?:le|la|en))?(?:\s+(?:pdf|fichier|communiqu\u00e9|pi\u00e8ce\s+jointe))?"
 )
+# Those of the pattern above. Few texts end in a sentence that begins so; the others need no pattern.
+_FIRST_WORDS: Final = (
+    *("attachment", "continue", "download", "en", "find", "full", "learn", "leer", "leggi", "lire", "lue", "l\u00e4s"),
+    *("mehr", "open", "read", "see", "t\u00e9l\u00e9charger", "view", "weiterlesen"),
+)
 _DECORATION: Final = r"[\s.\u2026\u00bb\u203a>\u2192\u2190\[\]()&|:-]*"
 # Compiled (and cached by ``re``) where they are used, because few texts need the first two: each takes some ms.
 _IS_READ_MORE: Final = rf"{_DECORATION}(?:{_READ_MORE}){_DECORATION}"
@@ -49,6 +54,8 @@ _MAX_READ_MORE_LENGTH = 60  # characters
 _CALL_TO_ACTION: Final = rf"{_DECORATION}(?:{_READ_MORE}|download)\b"
 _MAX_CALL_TO_ACTION_LENGTH = 100  # characters
 # At the end of a text, after the end of a sentence, an ellipsis or a bracket.
+_SENTENCE_ENDS: Final = ".!?\u2026])"
+_DECORATION_CHARACTERS: Final = " .\u2026\u00bb\u203a>\u2192\u2190[]()&|:-"
 _TRAILING_READ_MORE: Final = rf"(?<=[.!?\u2026\])])\s*(?:{_READ_MORE}){_DECORATION}\Z"
 
 
@@ -127,6 +134,10 @@ def is_call_to_action(text: str) -> bool:
 def without_read_more(text: str) -> str:
     """Return a text without a "Read more" at its end."""
     start = max(0, len(text) - _MAX_READ_MORE_LENGTH)
+    last = text[start:].rstrip(_DECORATION_CHARACTERS)
+    sentence = last[max(map(last.rfind, _SENTENCE_ENDS)) + 1 :].lstrip()
+    if not sentence.casefold().startswith(_FIRST_WORDS):
+        return text
     match = re.compile(_TRAILING_READ_MORE, re.IGNORECASE).search(text, start)
     return text[: match.start()] if match else text
 
