@@ -1,4 +1,8 @@
-"""Clients of AWS, made once a process, from one boto3 session."""
+"""Clients of AWS, made once a process, from one session.
+
+They are made with botocore alone. boto3 returns the same clients. What it adds, resources and file transfers, is not
+used here, and its import takes a tenth of a bare handler's cold start.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +65,7 @@ class TimeoutClientPool:
         self._timeouts = tuple(timeouts)
         self.default = self.for_timeout(float("inf"))
 
-    def for_timeout(self, seconds: float) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
+    def for_timeout(self, seconds: float) -> Any:  # noqa: ANN401 - botocore creates client classes at run time
         """Return the client with the longest timeout whose calls end within that many seconds.
 
         If no client has such a timeout, return the one with the shortest.
@@ -97,17 +101,17 @@ def gc_paused() -> Generator[None]:
             gc.enable()
 
 
-def make_session() -> Any:  # noqa: ANN401 - boto3 has no types of its own
-    """Return a boto3 session. One serves all clients: the first client of a session takes ten times as long as others.
+def make_session() -> Any:  # noqa: ANN401 - botocore has no types of its own
+    """Return a session of botocore. It is not thread-safe.
 
-    It is not thread-safe.
+    One serves all clients: the first client of a session takes ten times as long as others.
     """
-    import boto3.session  # noqa: PLC0415 - a local run does not need boto3
+    import botocore.session  # noqa: PLC0415 - a local run does not need botocore
 
-    return boto3.session.Session()
+    return botocore.session.get_session()
 
 
-def make_client(session: Any, service: str, settings: Settings, *, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 creates client classes at run time
+def make_client(session: Any, service: str, settings: Settings, *, region: str | None = None) -> Any:  # noqa: ANN401 - botocore creates client classes at run time
     """Return a client with the retries of botocore's standard mode, for services that charge nothing for a retry.
 
     Args:
@@ -120,7 +124,7 @@ def make_client(session: Any, service: str, settings: Settings, *, region: str |
 
     config = Config(retries={"mode": "standard", "total_max_attempts": 4}, max_pool_connections=_MAX_CONNECTIONS)
     region = region or os.environ.get("AWS_REGION") or settings.region
-    return session.client(service, region_name=region, config=config)
+    return session.create_client(service, region_name=region, config=config)
 
 
 def store_client(session: Any, settings: Settings, *, within: float) -> Any:  # noqa: ANN401 - as above
@@ -142,7 +146,7 @@ def store_client(session: Any, settings: Settings, *, within: float) -> Any:  # 
         retries={"mode": "standard", "total_max_attempts": store_attempts(within)},
         max_pool_connections=_MAX_CONNECTIONS,
     )
-    return session.client("s3", region_name=os.environ.get("AWS_REGION") or settings.region, config=config)
+    return session.create_client("s3", region_name=os.environ.get("AWS_REGION") or settings.region, config=config)
 
 
 def store_attempts(within: float) -> int:
@@ -166,7 +170,7 @@ def make_pace_client(session: Any, service: str, settings: Settings) -> Any:  # 
         read_timeout=_PACE_TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": 1},
     )
-    return session.client(service, region_name=os.environ.get("AWS_REGION") or settings.region, config=config)
+    return session.create_client(service, region_name=os.environ.get("AWS_REGION") or settings.region, config=config)
 
 
 def bedrock_clients(session: Any, settings: Settings) -> TimeoutClientPool:  # noqa: ANN401 - as above

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from vectora_normalize.aws_clients import gc_paused
 
 with gc_paused():
-    # With boto3, although its clients are made later: Lambda may start an instance ahead of its first event, and does
-    # not count the start in the function's timeout.
-    import boto3.session  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    # With botocore, although its clients are made later: Lambda may start an instance ahead of its first event, and
+    # does not count the start in the function's timeout.
+    import botocore.session  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
     from bedrock_resilience.clock import SYSTEM_CLOCK
     from vectora_normalize import contract

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vectora_normalize.aws_clients import gc_paused
 
 with gc_paused():
-    import boto3.session  # noqa: F401  # pyright: ignore[reportUnusedImport] - as in the handler
+    import botocore.session  # noqa: F401  # pyright: ignore[reportUnusedImport] - as in the handler
     from aws_lambda_powertools.utilities.batch import (
         BatchProcessor,
         EventType,

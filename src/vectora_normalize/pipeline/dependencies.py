@@ -168,12 +168,12 @@ def runtime_endpoints(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(filter(None, (environ.get("AWS_LAMBDA_RUNTIME_API", ""), credentials)))
 
 
-def make_pacer(settings: Settings, session: Any = None) -> Pacer | None:  # noqa: ANN401 - boto3's
+def make_pacer(settings: Settings, session: Any = None) -> Pacer | None:  # noqa: ANN401 - botocore's
     """Return a new pacer as the settings say; None if they say not to pace.
 
     Args:
         settings: The environment.
-        session: A boto3 session, for the client of a pace that instances share.
+        session: A session of botocore, for the client of a pace that instances share.
     """
     if settings.pacing in {Pacing.AUTO, Pacing.SHARED}:
         return _shared_pacer(settings, session)
@@ -188,7 +188,7 @@ def make_pacer(settings: Settings, session: Any = None) -> Pacer | None:  # noqa
     return None
 
 
-def _shared_pacer(settings: Settings, session: Any) -> Pacer:  # noqa: ANN401 - boto3's
+def _shared_pacer(settings: Settings, session: Any) -> Pacer:  # noqa: ANN401 - botocore's
     from bedrock_resilience.pacing import DynamoPaceStore, S3PaceStore, SharedPacer  # noqa: PLC0415 - as above
     from bedrock_resilience.quotas import burndown_rate  # noqa: PLC0415 - as above
 
@@ -206,7 +206,7 @@ def _shared_pacer(settings: Settings, session: Any) -> Pacer:  # noqa: ANN401 - 
     )
 
 
-def _make_queues(session: Any, settings: Settings) -> tuple[SqsQueue | None, SqsQueue | None]:  # noqa: ANN401 - boto3's
+def _make_queues(session: Any, settings: Settings) -> tuple[SqsQueue | None, SqsQueue | None]:  # noqa: ANN401 - botocore's
     """Return the queue of a dispatcher and the dead-letter queue of a worker, if the settings name them."""
     urls = (settings.queue_url if settings.mode is Mode.QUEUE else None, settings.dead_letter_queue_url)
     if not any(urls):
