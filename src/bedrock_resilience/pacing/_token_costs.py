@@ -40,11 +40,13 @@ class TokenCosts:
         self.quota: Quota = quota
         self.ratio: float = max(1.0, min(_INITIAL_RATIO, burndown))
         if quota.endpoint == "bedrock-mantle":
+            from bedrock_resilience.quotas import Quota  # noqa: PLC0415 - who learns a quota loads this module, and none
+
             given, output = quota.input_tokens_per_minute, quota.output_tokens_per_minute
             tokens = given or output
             self._burndown = 1.0
             self._output_weight = 0.0 if output is None or tokens is None else tokens / output
-            self.quota = type(quota)(tokens_per_minute=tokens)
+            self.quota = Quota(tokens_per_minute=tokens)
             # Output beyond its quota cuts responses short, which is worse than a wait: a request may be all output.
             self.ratio = max(1.0, self._output_weight)
 
