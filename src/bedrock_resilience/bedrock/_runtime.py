@@ -10,8 +10,8 @@ from bedrock_resilience.bedrock import _responses, _streams
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._streaming_call import StreamingCall
 from bedrock_resilience.quotas import TokenEstimator, request_tokens, usage_from
+from bedrock_resilience.retrying._call_info import CallInfo
 from bedrock_resilience.retrying._retrier import Retrier
-from bedrock_resilience.retrying._success_events import CallInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping

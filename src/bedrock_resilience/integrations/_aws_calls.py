@@ -84,7 +84,7 @@ class BotocoreCall(ProtectedCall):
 
 
 def _info(client: Any, operation: str, request: Mapping[str, Any]) -> CallInfo:  # noqa: ANN401 - as above
-    from bedrock_resilience.retrying._success_events import CallInfo  # noqa: PLC0415 - a call without listeners needs none
+    from bedrock_resilience.retrying._call_info import CallInfo  # noqa: PLC0415 - a call without listeners needs none
 
     model = request.get("modelId")
     return CallInfo(

@@ -204,7 +204,7 @@ def _fields(content: bytes, model_id: str | None) -> dict[str, Any]:
 
 
 def _info(request: Request, operation: ModelRequest, fields: dict[str, Any]) -> CallInfo:
-    from bedrock_resilience.retrying._success_events import CallInfo  # noqa: PLC0415 - a call without listeners needs none
+    from bedrock_resilience.retrying._call_info import CallInfo  # noqa: PLC0415 - a call without listeners needs none
 
     model, region = fields["modelId"], _REGION.search(request.url.host)
     return CallInfo(

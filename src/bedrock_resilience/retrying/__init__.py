@@ -9,7 +9,6 @@ from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.retrying._jitter import (
     AdditiveJitter,
-    Backoff,
     DecorrelatedJitter,
     EqualJitter,
     FullJitter,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.retrying._attempts import StopEvent
+    from bedrock_resilience.retrying._backoff import Backoff
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._events import (
@@ -94,10 +94,11 @@ __all__ = [
 _LAZY = {
     "AttemptContext": "_iteration",
     "AttemptStarting": "_events",
+    "Backoff": "_backoff",
     "CallCancelled": "_events",
     "CallEvent": "_events",
     "CallFailed": "_events",
-    "CallInfo": "_events",
+    "CallInfo": "_call_info",
     "CallStarted": "_events",
     "CallSucceeded": "_events",
     "Deadline": "_deadline",

@@ -134,7 +134,7 @@ def begin(
 
 
 def _checked_info(given: object) -> CallInfo:
-    from bedrock_resilience.retrying._success_events import CallInfo  # noqa: PLC0415 - a call without listeners needs none
+    from bedrock_resilience.retrying._call_info import CallInfo  # noqa: PLC0415 - a call without listeners needs none
 
     if isinstance(given, CallInfo):
         return given

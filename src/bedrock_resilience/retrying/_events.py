@@ -15,12 +15,8 @@ from typing import TypeAlias
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason  # noqa: TC001 - get_type_hints() reads the types of the fields
-from bedrock_resilience.retrying._success_events import (
-    CallEvent,
-    CallInfo,
-    CallStarted,
-    CallSucceeded,
-)
+from bedrock_resilience.retrying._call_info import CallInfo
+from bedrock_resilience.retrying._success_events import CallEvent, CallStarted, CallSucceeded
 
 __all__ = [
     "AttemptStarting",

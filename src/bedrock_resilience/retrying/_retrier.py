@@ -353,7 +353,7 @@ def _check_policy(given: object) -> Problem | None:
 def _check_info(given: object) -> Problem | None:
     if given is None or callable(given):
         return None
-    from bedrock_resilience.retrying._success_events import CallInfo  # noqa: PLC0415 - who has one has loaded it
+    from bedrock_resilience.retrying._call_info import CallInfo  # noqa: PLC0415 - who has one has loaded it
 
     return instance("info", given, CallInfo, "a CallInfo, or a function of the call's arguments that returns one")
 
