@@ -1,0 +1,50 @@
+"""S3PaceStore: its arguments, and a response that is cut off. Its integration test has a bucket."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from bedrock_resilience.errors import StoreUnavailableError
+from bedrock_resilience.pacing import S3PaceStore
+from bedrock_resilience.pacing.shared import SharedPace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"bucket": ""}, "bucket: got ''; accepted: the name of a bucket"),
+        ({"bucket": 5}, "bucket: got 5; accepted: the name of a bucket"),
+        ({"prefix": None}, "prefix: got None; accepted: a str"),
+        ({"timeout": 0.0}, "timeout: got 0.0; accepted: a finite number of seconds > 0"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments: Mapping[str, Any], problem: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as refused:
+        S3PaceStore(**{"bucket": "paces", "client": object(), **arguments})
+    assert str(refused.value) == f"S3PaceStore: {problem}"
+
+
+@pytest.mark.parametrize("error", [ReadTimeoutError(endpoint_url="https://s3"), ConnectionResetError("cut off")])
+def test_a_response_that_is_cut_off_is_no_pace(error: Exception) -> None:
+    class Body(contextlib.AbstractContextManager[Any]):
+        def read(self) -> bytes:
+            raise error
+
+        def __exit__(self, *_: object) -> None: ...
+
+        close = __exit__
+
+    class Client:
+        def get_object(self, **_: object) -> dict[str, object]:
+            return {"Body": Body(), "ETag": "1"}
+
+    with pytest.raises(StoreUnavailableError) as raised:
+        S3PaceStore("paces", client=Client()).compare_and_swap("model", SharedPace(revision=1), SharedPace(revision=2))
+    assert str(raised.value) == f"s3://paces/pace/model.json: {error}"
