@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bedrock_resilience.retrying._backoff import Backoff
 from bedrock_resilience.retrying._jitter import (
     AdditiveJitter,
+    Backoff,
     DecorrelatedJitter,
     EqualJitter,
     FullJitter,

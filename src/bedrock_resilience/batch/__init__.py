@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience.batch._executor import BoundedExecutor
+from bedrock_resilience.batch._progress import Progress
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome
 from bedrock_resilience.batch._report_of import report_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bedrock_resilience.batch._progress import Progress
     from bedrock_resilience.batch._streams import AsyncOutcomeStream, OutcomeStream
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 # A batch whose report is read at its end needs none of these.
-_LAZY = {"AsyncOutcomeStream": "_streams", "OutcomeStream": "_streams", "Progress": "_progress"}
+_LAZY = {"AsyncOutcomeStream": "_streams", "OutcomeStream": "_streams"}
 
 __getattr__: Callable[[str], object] = lazy_attributes(__name__, _LAZY)
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
+from bedrock_resilience.batch._progress import Progress
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome
 from bedrock_resilience.clock import threads_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bedrock_resilience.batch._progress import Progress
     from bedrock_resilience.batch._report import Status
     from bedrock_resilience.clock import Threads
     from bedrock_resilience.retrying._attempts import CallState
@@ -129,8 +129,6 @@ class Ledger(Generic[T, R]):
 
     def progress(self) -> Progress:
         """Return a balanced snapshot."""
-        from bedrock_resilience.batch._progress import Progress  # noqa: PLC0415 - few batches have a listener for it
-
         with self._lock:
             return Progress(
                 submitted=self._submitted,

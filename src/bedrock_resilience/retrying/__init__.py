@@ -9,6 +9,7 @@ from bedrock_resilience._lazy import lazy_attributes
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.retrying._jitter import (
     AdditiveJitter,
+    Backoff,
     DecorrelatedJitter,
     EqualJitter,
     FullJitter,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bedrock_resilience.retrying._attempts import StopEvent
-    from bedrock_resilience.retrying._backoff import Backoff
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._events import (
@@ -94,7 +94,6 @@ __all__ = [
 _LAZY = {
     "AttemptContext": "_iteration",
     "AttemptStarting": "_events",
-    "Backoff": "_backoff",
     "CallCancelled": "_events",
     "CallEvent": "_events",
     "CallFailed": "_events",

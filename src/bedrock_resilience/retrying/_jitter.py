@@ -17,8 +17,6 @@ from bedrock_resilience._checks import number, refuse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bedrock_resilience.retrying._backoff import Backoff
-
 
 class Jitter(Protocol):
     """The interface of a policy's jitter. Any object with these two methods is accepted."""
@@ -30,6 +28,23 @@ class Jitter(Protocol):
     def bounds(self, backoff: Backoff) -> tuple[float, float]:
         """Return the shortest and the longest delay of this retry in seconds, both included."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The input of a jitter for one retry.
+
+    Attributes:
+        retry: The number of the retry, from 0.
+        base: The policy's base delay in seconds.
+        exponential: ``min(cap, base * multiplier**retry)`` in seconds.
+        cap: The policy's maximum delay in seconds.
+    """
+
+    retry: int
+    base: float
+    exponential: float
+    cap: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from bedrock_resilience._checks import (
     wrong_value,
 )
 from bedrock_resilience._fault import THROTTLING, TRANSIENT, Fault
-from bedrock_resilience.retrying._jitter import JITTERS, AdditiveJitter, format_jitter, grow, parse_jitter
+from bedrock_resilience.retrying._jitter import JITTERS, AdditiveJitter, Backoff, format_jitter, grow, parse_jitter
 
 if TYPE_CHECKING:
     import random
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import ParamSpec, Self, TypeVar
 
-    from bedrock_resilience.retrying._backoff import Backoff
     from bedrock_resilience.retrying._jitter import Jitter
 
     P = ParamSpec("P")
@@ -247,8 +246,6 @@ class RetryPolicy:
         if retry < 0:
             raise ValueError(f"RetryPolicy: retry: got {retry!r}; accepted: a whole number >= 0, the first retry is 0")
         exponential = grow(self.base_delay, self.multiplier, retry, self.max_delay)
-        from bedrock_resilience.retrying._backoff import Backoff  # noqa: PLC0415 - a call without a retry needs none
-
         return Backoff(retry, self.base_delay, exponential, self.max_delay)
 
     def __repr__(self) -> str:

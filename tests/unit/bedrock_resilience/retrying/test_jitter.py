@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from bedrock_resilience.retrying._backoff import Backoff
 from bedrock_resilience.retrying._jitter import (
     JITTERS,
     AdditiveJitter,
+    Backoff,
     DecorrelatedJitter,
     EqualJitter,
     FullJitter,
