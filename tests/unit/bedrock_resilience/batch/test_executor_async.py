@@ -615,15 +615,25 @@ async def drain(stream: AsyncIterator[ItemOutcome[int, int]]) -> None:
 async def test_every_task_of_a_run_has_a_name() -> None:
     own, names = asyncio.current_task(), set[str]()
 
-    async def items() -> AsyncIterator[int]:
+    def note_names() -> None:
         names.update(task.get_name() for task in asyncio.all_tasks() if task is not own)
+
+    async def items() -> AsyncIterator[int]:
+        note_names()
         yield 0
+        yield 1
 
     async def work(item: int) -> int:
+        try:
+            while item:
+                await asyncio.Event().wait()
+        finally:
+            note_names()
         return item
 
-    await BoundedExecutor(2).arun(work, items())
-    assert names == {f"bedrock-resilience-{of}" for of in ("0", "1", "end", "input")}
+    async with BoundedExecutor(2).astream(work, items()) as outcomes:
+        await anext(outcomes)
+    assert names == {f"bedrock-resilience-{of}" for of in ("0", "1", "end", "input", "abort")}
 
 
 async def test_a_plain_function_is_refused_before_it_is_called() -> None:
