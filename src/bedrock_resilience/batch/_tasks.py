@@ -139,7 +139,8 @@ class TaskRun(Generic[T, R]):
     async def _abort(self, reason: str, *, listed: bool) -> None:
         self.stop(reason)
         self._cancel_workers()
-        await asyncio.gather(*(*self._tasks, self._ending), return_exceptions=True)
+        every = (*self._tasks, self._ending)  # pragma: no mutate - the ending ends with the workers
+        await asyncio.gather(*every, return_exceptions=True)
         if listed:
             async for _ in self.remaining(listed=self.ledger.total is not None):
                 self.report_progress()
