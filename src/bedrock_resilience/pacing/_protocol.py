@@ -59,7 +59,7 @@ class Reservation:
 class Pacer(Protocol):
     """Decides when the next request may be sent. All methods return at once and may be called from any thread."""
 
-    def reserve(self, now: float, tokens: int = 0) -> Reservation:
+    def reserve(self, now: float, tokens: int = 0) -> Reservation:  # pragma: no mutate - a signature
         """Reserve one request.
 
         Args:

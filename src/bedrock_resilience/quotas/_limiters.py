@@ -27,11 +27,11 @@ class RateLimiter(Protocol):
         """Return what is left; negative after calls that cost more than they reserved."""
         ...
 
-    def fits(self, now: float, amount: float = 1.0) -> bool:
+    def fits(self, now: float, amount: float = 1.0) -> bool:  # pragma: no mutate - a signature
         """Return whether a request of this amount would be admitted."""
         ...
 
-    def wait(self, now: float, amount: float = 1.0) -> float:
+    def wait(self, now: float, amount: float = 1.0) -> float:  # pragma: no mutate - as above
         """Return the seconds until ``amount`` fits; infinite if it never does."""
         ...
 

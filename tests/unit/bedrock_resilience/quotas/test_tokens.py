@@ -122,7 +122,7 @@ def test_the_name_in_an_arn_is_the_model() -> None:
         ),
         ({"usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}, Usage(7, 3)),
         ({"generation": "Hello", "prompt_token_count": 7, "generation_token_count": 3}, Usage(7, 3)),
-        ({"inputTextTokenCount": 7, "results": [{"tokenCount": 1}, {"tokenCount": 2}]}, Usage(7, 3)),
+        ({"inputTextTokenCount": 7, "results": [{"tokenCount": 1}, {"tokenCount": 2}, {"tokenCount": 0}]}, Usage(7, 3)),
         ({"inputTextTokenCount": 7, "totalOutputTextTokenCount": 3, "outputText": "Hello"}, Usage(7, 3)),
         ({"text": "Hello", "meta": {"billed_units": {"input_tokens": 7, "output_tokens": 3}}}, Usage(7, 3)),
         (

@@ -11,6 +11,7 @@ from bedrock_resilience.pacing._slowdown import MIN_SECONDS_BETWEEN_CUTS
 from bedrock_resilience.pacing.shared import SharedPace
 from bedrock_resilience.pacing.shared._schedule import (
     MAX_AHEAD_SECONDS,
+    MAX_CLOCK_SKEW_SECONDS,
     UNLIMITED,
     Cost,
     OutcomeKind,
@@ -91,6 +92,14 @@ class TestBook:
         once = limits(requests_per_minute=60, burst=3)
         pace, _ = once.book(SharedPace(), NOW + 1e6, [Cost()])
         assert booked(once, pace, 2) == [1.0, 2.0]  # on the safe side: as if the bucket were empty now
+
+    def test_an_instant_beyond_the_largest_skew_of_a_clock_is_not_obeyed(self) -> None:
+        once = limits(requests_per_minute=60, burst=3)
+        latest = NOW + once.requests.burst_seconds + MAX_CLOCK_SKEW_SECONDS
+        pace = dataclasses.replace(SharedPace(), requests_next_free_at=latest)
+        assert booked(once, pace, 1) == []
+        pace = dataclasses.replace(pace, requests_next_free_at=math.nextafter(latest, math.inf))
+        assert booked(once, pace, 1) == [1.0]
 
 
 class TestRefund:
