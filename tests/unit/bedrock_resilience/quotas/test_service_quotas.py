@@ -102,7 +102,9 @@ class TestWhichQuota:
             f"tokens_per_minute 200,000 (L-F4DDD3EB {RECORDED['L-F4DDD3EB'][0]}); "
             f"tokens_per_day 700,000,000 (L-E3F10727 Cross-Model Max Tokens Per Day)"
         )
-        assert json.loads(json.dumps(source.to_dict()))["quotas"][1]["code"] == "L-F4DDD3EB"
+        written = json.loads(json.dumps(source.to_dict()))
+        assert (written["model"], written["scope"], written["region"]) == (SONNET[3:], "cross-region", "eu-west-3")
+        assert written["quotas"][1]["code"] == "L-F4DDD3EB"
         assert services.requests == ["ListServiceQuotas"]
 
     def test_of_two_quotas_with_the_name_the_lower_applies(

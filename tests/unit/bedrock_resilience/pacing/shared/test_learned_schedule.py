@@ -157,6 +157,7 @@ def test_the_next_run_starts_with_what_was_learned_and_tries_more_the_older_it_i
     rates: list[float] = []
     for pause in (600.0, 86_400.0):
         pace, _ = schedule.book(throttled, NOW + pause, [ONE])
+        assert pace.learned["learner"]["requests"]["consecutive"] == 0
         rate = schedule.status(pace, NOW + pause).requests_per_minute
         assert rate is not None
         rates.append(rate)

@@ -154,6 +154,13 @@ class TestSlots:
         pacer.answered(fourth, 5.0)  # it had none
         assert [pacer.reserve(5.0).wait for _ in range(2)] == [0.0, approx(0.65)]
 
+    @pytest.mark.parametrize("end", ["throttled", "overloaded"])
+    def test_a_request_sent_without_a_slot_and_refused_slows_all(self, end: str) -> None:
+        pacer = pacer_on(MemoryPaceStore())
+        *_, fourth = (pacer.reserve(0.0) for _ in range(4))
+        getattr(pacer, end)(fourth, 5.0)
+        assert pacer.shared_requests_per_minute == approx(48 if end == "throttled" else 30)
+
     def test_an_abandoned_request_moves_up_those_without_a_slot(self) -> None:
         pacer = pacer_on(MemoryPaceStore(), batch_seconds=1.0)
         reservations = [pacer.reserve(0.0) for _ in range(5)]
