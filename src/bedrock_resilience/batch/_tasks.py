@@ -304,7 +304,9 @@ class TaskRun(Generic[T, R]):
         try:
             value = await adrive(settings, call, self._fn, (item,), {}, self._pause)
         except BaseException as error:  # noqa: BLE001 - an item that fails does not stop the others
-            if isinstance(error, UnusableResultError):  # every other item would be sent, and its result lost
+            # After the first, every other item would be sent, and its result lost. The second is a Ctrl-C: where
+            # ``asyncio.run`` does not handle it, Python raises it in the code that runs.
+            if isinstance(error, (UnusableResultError, KeyboardInterrupt)):
                 self._worker_failed(error)
             task = asyncio.current_task()
             # A worker that was canceled takes no more items, and no other worker may be left to take them.

@@ -195,7 +195,7 @@ def drive(
         cancel(settings, call, error)
         raise
     if settings.fallback is not None and call.reason in _FALLBACK_REASONS:
-        return settings.fallback(final_error(settings, call))  # type: ignore[no-any-return]  # the caller's value
+        return _substitute(settings, settings.fallback, final_error(settings, call))  # type: ignore[no-any-return]  # the caller's value
     raise final_error(settings, call)
 
 
@@ -252,6 +252,22 @@ _FALLBACK_REASONS = frozenset(
 )
 
 
+def _substitute(settings: CallSettings, fallback: Callable[[Exception], Any], error: Exception) -> Any:  # noqa: ANN401 - the caller's value
+    """Return the value of the fallback of a synchronous call, which cannot await it."""
+    value: object = fallback(error)
+    if hasattr(type(value), "__await__"):
+        raise _refused_awaitable("fallback", settings.fallback, value) from error
+    return value
+
+
+def _refused_awaitable(name: str, fn: object, value: object) -> TypeError:
+    getattr(value, "close", bool)()  # a coroutine; it is never awaited
+    return TypeError(
+        f"Retrier: {name}: {fn!r} returned an awaitable; accepted: a plain function, unless the call is awaited "
+        "(acall, arun)"
+    )
+
+
 def sleep_of(settings: CallSettings) -> Callable[[float], object]:
     """Return the sleep of a synchronous call. One that the stop event can end returns True if it did."""
     event, wait = settings.stop_event, getattr(settings.clock, "wait", None)  # optional in a clock
@@ -270,11 +286,7 @@ def prepare(settings: CallSettings, call: CallState) -> None:
         raise
     if hasattr(type(result), "__await__"):
         call.withdrawn(settings.clock.monotonic())
-        getattr(result, "close", bool)()  # a coroutine; it is never awaited
-        raise TypeError(
-            f"Retrier: before_attempt: {settings.before_attempt!r} returned an awaitable; accepted: a plain function, "
-            "unless the call is awaited (acall, arun)"
-        )
+        raise _refused_awaitable("before_attempt", settings.before_attempt, result)
 
 
 async def aprepare(settings: CallSettings, call: CallState) -> None:

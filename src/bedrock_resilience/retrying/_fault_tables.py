@@ -43,12 +43,12 @@ BY_CODE = _by_word(
         Fault.VALIDATION: "ValidationException ValidationError request_too_large context_length_exceeded",
         Fault.CONFLICT: "ConflictException",
         Fault.ACCESS_DENIED: "AccessDeniedException AccessDenied UnauthorizedOperation FTUFormNotFilled "
-        "MPAgreementBeingCreated OptInRequired permission_error",
+        "MPAgreementBeingCreated OptInRequired SubscriptionRequiredException permission_error",
         Fault.NOT_FOUND: "ResourceNotFoundException ResourceNotFound not_found_error model_not_found",
         Fault.CREDENTIALS: "ExpiredToken ExpiredTokenException UnrecognizedClientException InvalidClientTokenId "
-        "InvalidSignatureException SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken "
-        "MissingAuthenticationTokenException InvalidAccessKeyId RequestExpired RequestTimeTooSkewed AuthFailure "
-        "NotAuthorized InvalidIdentityToken authentication_error invalid_api_key",
+        "InvalidSignatureException SignatureDoesNotMatch IncompleteSignature IncompleteSignatureException "
+        "MissingAuthenticationToken MissingAuthenticationTokenException InvalidAccessKeyId RequestExpired "
+        "RequestTimeTooSkewed AuthFailure NotAuthorized InvalidIdentityToken authentication_error invalid_api_key",
         Fault.SERVICE_QUOTA: "ServiceQuotaExceededException billing_error insufficient_quota",
     }
 )

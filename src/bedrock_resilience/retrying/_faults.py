@@ -98,6 +98,8 @@ def _classify(error: BaseException, visited: frozenset[int]) -> Fault:
     if isinstance(declared, Fault):
         return declared
     visited |= {id(error)}
+    if len(visited) > _MAX_DEPTH:
+        return Fault.UNKNOWN
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         members = [_classify(member, visited) for member in group.exceptions if id(member) not in visited]
@@ -115,6 +117,10 @@ def _classify(error: BaseException, visited: frozenset[int]) -> Fault:
         inner = (_classify(wrapped, visited) for wrapped in _wrapped(error) if id(wrapped) not in visited)
         fault = next((one for one in inner if one is not Fault.UNKNOWN), fault)
     return fault or _from_parser(error) or Fault.UNKNOWN
+
+
+# Exceptions that wrap each other: real ones are a few, and Python allows about 1,000 nested calls.
+_MAX_DEPTH = 50
 
 
 def _caution(fault: Fault) -> int:
@@ -174,14 +180,18 @@ def _codes(error: BaseException) -> Iterator[str]:
     body = _body(error)
     inner = as_mapping(body.get("error")) or body
     for value in (inner.get("code"), inner.get("type"), inner.get("__type"), body.get("__type")):
-        if isinstance(value, str) and value != "error":
-            yield value
+        if type(value) in (str, int) and value != "error":  # some servers put the HTTP status there, as a number
+            yield str(value)
     # The decoder of Anthropic's SDK (0.x), which others copied, puts an exception event of a stream into the text.
     text = message_of(error)
     if text.startswith("Bad response code, expected 200"):
         yield from _EVENT_NAME.findall(text)
+    if defined_in(error, "urllib3") or defined_in(error, "requests"):
+        yield from _LAST_STATUS.findall(text)
 
 
+# What urllib3 says of the response after which its own retries ended.
+_LAST_STATUS = re.compile(r"too many (\d{3}) error responses")
 _EVENT_NAME = re.compile(r"':(?:exception-type|error-code)': '(\w+)'")
 
 
@@ -329,7 +339,8 @@ def _wrapped(error: BaseException) -> Iterator[BaseException]:
     finished = attribute(last_attempt, "exception")
     if defined_in(error, "tenacity") and callable(finished):
         candidates.append(finished())
-    return (candidate for candidate in candidates if isinstance(candidate, BaseException))
+    # ``raise Wrapper(error) from error`` has the same one twice; each level would double the time.
+    return iter({id(candidate): candidate for candidate in candidates if isinstance(candidate, BaseException)}.values())
 
 
 def _frames(error: BaseException, module: str | None = None) -> Iterator[FrameType]:

@@ -139,7 +139,7 @@ class Retrier(CallSettings):
                 listeners=given_listeners,
             ),
             function("classify", classify, "a function that returns the Fault of an exception"),
-            function("retry_on_result", retry_on_result, "a function of one result", optional=True),
+            _check_predicate(retry_on_result),
             function("before_attempt", before_attempt, "a function of one AttemptStarting", optional=True),
             number("attempt_timeout", attempt_timeout, above=0, unit="seconds", optional=True),
             has_methods("stop_event", stop_event, ("is_set",), "an event, such as threading.Event()", optional=True),
@@ -343,6 +343,13 @@ def made_pacer(given: Pacer | Literal["auto"] | None, *, burndown: float = 5.0) 
     from bedrock_resilience.pacing import AdaptivePacer  # noqa: PLC0415 - a program without a pacer does not load it
 
     return AdaptivePacer(burndown=burndown)
+
+
+def _check_predicate(given: object) -> Problem | None:
+    accepted = "a function of one result"
+    if given is not None and is_coroutine_function(given):  # a coroutine is true: it would reject every result
+        return wrong_type("retry_on_result", given, f"{accepted} that is not a coroutine function")
+    return function("retry_on_result", given, accepted, optional=True)
 
 
 def _check_policy(given: object) -> Problem | None:

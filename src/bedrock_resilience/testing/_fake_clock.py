@@ -23,6 +23,7 @@ class FakeClock:
     - ``BoundedExecutor``: it registers its workers with the clock. They run one at a time, in the order in which their
       sleeps end. When all of them sleep, the time jumps to the first wake-up.
     - asyncio: the time jumps when the event loop has nothing else to do.
+    - trio: a sleep advances the time at once. For several tasks, leave this clock out, and use trio's ``MockClock``.
     - Your own threads: the time jumps when none of them has called the clock for ``idle_after`` seconds of real time.
       Register them with ``worker`` to avoid that wait.
 
@@ -64,7 +65,7 @@ class FakeClock:
         self._time.block(seconds)
 
     async def asleep(self, seconds: float, /) -> None:
-        """Suspend this task for so many seconds of virtual time (asyncio)."""
+        """Suspend this task for so many seconds of virtual time, under asyncio or trio."""
         self._record(seconds)
         await self._time.suspend(seconds)
 

@@ -183,7 +183,28 @@ class TestArun:
         assert all(p.submitted == p.succeeded + p.failed + p.unstarted + p.in_flight for p in reports)
         assert (reports[-1].succeeded, reports[-1].failed, reports[-1].total) == (9, 1, 10)
 
-    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+    async def test_a_ctrl_c_that_strikes_in_an_item_ends_the_batch_and_loses_nothing(self) -> None:
+        fn = ascripted("a", KeyboardInterrupt(), then="b")
+        with pytest.raises(KeyboardInterrupt) as raised:
+            await BoundedExecutor(1).arun(fn, range(4))
+        report = report_of(raised.value)
+        assert report is not None
+        assert (statuses(report.outcomes), fn.calls) == ("sfuu", 2)
+
+    async def test_a_ctrl_c_that_strikes_in_an_item_ends_a_stream(self) -> None:
+        fn = ascripted("a", KeyboardInterrupt(), then="b")
+        yielded: list[str] = []
+
+        async def consume() -> None:
+            async with BoundedExecutor(1).astream(fn, range(4)) as outcomes:
+                async for outcome in outcomes:
+                    yielded.append(outcome.status)  # noqa: PERF401 - what was yielded before the exception counts
+
+        with pytest.raises(KeyboardInterrupt):
+            await consume()
+        assert (yielded, fn.calls) == (["succeeded", "failed", "unstarted", "unstarted"], 2)
+
+    @pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
     async def test_raising_a_base_exception_is_one_items_failure(self, error: type[BaseException]) -> None:
         report = await BoundedExecutor(2).arun(ascripted("a", error(), "b", "c"), range(4))
         assert statuses(report.outcomes) == "sfss"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -109,6 +110,18 @@ class TestRetryOnResult:
             Retrier(PLAIN, clock=FakeClock(), retry_on_result=broken, pacer=pacer).call(fn)
         assert fn.calls == 1
         assert pacer.ended == ["answered"]
+
+    def test_a_coroutine_function_is_refused_because_a_coroutine_is_true(self) -> None:
+        async def predicate(result: object) -> bool:
+            return result is None
+
+        for given in (predicate, functools.partial(predicate)):
+            with pytest.raises(TypeError) as refused:
+                Retrier(PLAIN, retry_on_result=given)
+            assert str(refused.value) == (
+                f"Retrier: retry_on_result: got {given!r}; accepted: a function of one result that is not a coroutine "
+                "function"
+            )
 
     def test_a_rejected_result_of_an_item_is_retried(self) -> None:
         executor = BoundedExecutor(1, policy=PLAIN, clock=FakeClock(), retry_on_result=pending)
@@ -369,6 +382,18 @@ class TestFallback:
         )
         plain = Retrier(PLAIN, clock=clock, fallback=lambda _: "plain")
         assert await plain.acall(ascripted(then=throttling_error())) == "plain"
+
+    def test_a_synchronous_call_refuses_what_it_cannot_await(self) -> None:
+        async def substitute(_: Exception) -> str:
+            return "substitute"
+
+        with pytest.raises(TypeError) as refused:
+            Retrier(PLAIN, clock=FakeClock(), fallback=substitute).call(scripted(then=throttling_error()))
+        assert str(refused.value) == (
+            f"Retrier: fallback: {substitute!r} returned an awaitable; accepted: a plain function, unless the call is "
+            "awaited (acall, arun)"
+        )
+        assert classify(refused.value) is Fault.THROTTLING  # its cause
 
     def test_it_hides_no_programming_error_and_no_stop(self) -> None:
         stopped = threading.Event()

@@ -206,6 +206,7 @@ CODES = [
     ("FTUFormNotFilled", Fault.ACCESS_DENIED),
     ("MPAgreementBeingCreated", Fault.ACCESS_DENIED),
     ("OptInRequired", Fault.ACCESS_DENIED),
+    ("SubscriptionRequiredException", Fault.ACCESS_DENIED),
     ("permission_error", Fault.ACCESS_DENIED),
     ("ResourceNotFound", Fault.NOT_FOUND),
     ("not_found_error", Fault.NOT_FOUND),
@@ -216,6 +217,7 @@ CODES = [
     ("InvalidSignatureException", Fault.CREDENTIALS),
     ("SignatureDoesNotMatch", Fault.CREDENTIALS),
     ("IncompleteSignature", Fault.CREDENTIALS),
+    ("IncompleteSignatureException", Fault.CREDENTIALS),
     ("MissingAuthenticationToken", Fault.CREDENTIALS),
     ("MissingAuthenticationTokenException", Fault.CREDENTIALS),
     ("InvalidAccessKeyId", Fault.CREDENTIALS),
@@ -445,6 +447,15 @@ class TestErrorsOfOtherPackages:
             body: ClassVar = {"error": {"message": "Slow down"}, "__type": "ThrottlingException"}
 
         assert classify(APIError()) is Fault.THROTTLING
+
+    @pytest.mark.parametrize(
+        ("code", "fault"),
+        [(429, Fault.THROTTLING), ("429", Fault.THROTTLING), (7, Fault.UNKNOWN), (True, Fault.UNKNOWN)],
+    )
+    def test_a_status_as_the_code_in_a_body(self, code: object, fault: Fault) -> None:
+        error: Any = RuntimeError("slow down")
+        error.body = {"error": {"message": "slow down", "code": code}}
+        assert classify(error) is fault
 
     @pytest.mark.parametrize("name", ["status", "code"])
     def test_a_number_that_only_other_packages_mean_as_an_http_status(self, name: str) -> None:

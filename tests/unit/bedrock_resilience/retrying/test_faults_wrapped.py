@@ -116,8 +116,36 @@ class TestGroups:
         inner = ExceptionGroup("inner", [throttling_error()])
         assert classify(ExceptionGroup("outer", [inner, raised_from(FrameworkError(), inner)])) is Fault.THROTTLING
 
+    def test_a_chain_longer_than_real_ones_ends(self) -> None:
+        def chain(length: int) -> Exception:
+            error: Exception = throttling_error()
+            for _ in range(length):
+                error = raised_from(FrameworkError(), error)
+            return error
+
+        assert classify(chain(40)) is Fault.THROTTLING
+        assert classify(chain(2_000)) is Fault.UNKNOWN
+
+    @pytest.mark.timeout(10)
+    def test_a_wrapper_that_holds_its_cause_twice_is_looked_at_once(self) -> None:
+        error: Exception = KeyError("x")
+        for _ in range(40):
+            error = raised_from(FrameworkError(error), error)
+        assert classify(error) is Fault.UNKNOWN
+
 
 class TestTransport:
+    @pytest.mark.parametrize(
+        ("status", "fault"), [(429, Fault.THROTTLING), (503, Fault.SERVICE_UNAVAILABLE), (500, Fault.INTERNAL_SERVER)]
+    )
+    def test_a_retry_layer_that_gave_up_on_a_status_is_that_status(self, status: int, fault: Fault) -> None:
+        reason = urllib3.exceptions.ResponseError(f"too many {status} error responses")
+        given_up = urllib3.exceptions.MaxRetryError(None, URL, reason)  # type: ignore[arg-type]
+        assert classify(given_up) is fault
+        retry_error: type[Exception] = type("RetryError", (OSError,), {"__module__": "requests.exceptions"})
+        assert classify(retry_error(given_up)) is fault
+        assert classify(RuntimeError(str(given_up))) is Fault.UNKNOWN
+
     def test_a_retry_layer_around_a_read_timeout_has_sent_the_request(self) -> None:
         reason = urllib3.exceptions.ReadTimeoutError(None, URL, "Read timed out.")  # type: ignore[arg-type]
         assert classify(urllib3.exceptions.MaxRetryError(None, URL, reason)) is Fault.READ_TIMEOUT  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from bedrock_resilience.clock import SYSTEM_CLOCK, SystemClock
 from bedrock_resilience.retrying._attempts import CallState
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.testing import (
+    FakeClock,
     ascripted,
     instant_retries,
     no_retries,
@@ -46,6 +47,32 @@ async def test_tasks_do_not_wait() -> None:
     with instant_retries() as clock:
         assert await Retrier(PLAIN).acall(ascripted(*throttling_errors(2), "answer")) == "answer"
     assert clock.sleeps == [600.0, 1_200.0]
+
+
+def test_tasks_of_trio_do_not_wait() -> None:
+    trio = pytest.importorskip("trio")
+
+    async def main() -> object:
+        return await Retrier(PLAIN).acall(ascripted(*throttling_errors(2), "answer"))
+
+    with instant_retries() as clock:
+        before = clock.monotonic()
+        assert trio.run(main) == "answer"
+        assert clock.monotonic() == before + 1_800.0
+    assert clock.sleeps == [600.0, 1_200.0]
+
+
+def test_a_task_of_trio_that_is_canceled_does_not_sleep() -> None:
+    trio = pytest.importorskip("trio")
+    clock = FakeClock()
+
+    async def main() -> bool:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await clock.asleep(1.0)
+        return bool(scope.cancelled_caught)
+
+    assert trio.run(main)
 
 
 def test_workers_of_an_executor_do_not_wait() -> None:
