@@ -140,7 +140,7 @@ class TestConverse:
             pytest.param(
                 {
                     "messages": [user("Hello.")],
-                    "inferenceConfig": {"maxTokens": 5, "temperature": 0.5, "topP": 0.9, "stopSequences": ["x"]},
+                    "inferenceConfig": {"maxTokens": 5, "temperature": 0.5, "stopSequences": ["x"]},
                     "additionalModelRequestFields": {"top_k": 50},
                     "requestMetadata": {"team": "tests"},
                     "performanceConfig": {"latency": "standard"},

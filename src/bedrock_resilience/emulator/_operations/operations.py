@@ -25,6 +25,7 @@ from bedrock_resilience.emulator._protocol.families import read_invoke_body
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, decode, encode, quoted
 from bedrock_resilience.emulator._protocol.openai import chat_form
 from bedrock_resilience.emulator._protocol.prompts import prompt_request
+from bedrock_resilience.emulator._protocol.sampling import check_sampling
 from bedrock_resilience.emulator._protocol.thinking import check_thinking
 from bedrock_resilience.emulator._protocol.validation import check_converse, merged_turns
 from bedrock_resilience.emulator._protocol.vectors import VectorResponse
@@ -181,6 +182,7 @@ def _conversation(model_id: str, request: JsonObject, form: Form | None = None, 
             request = {**request, "messages": merged_turns(request.get("messages"))}
         check_converse(request, max_output_tokens=most, rules=form.rules)
     check_thinking(request, prefix=prefix)
+    check_sampling(model_id, request, prefix=prefix)
     conversation = conversation_of(model_id, request)
     refuses_tools = form is not None and form.refuses_tools
     return dataclasses.replace(conversation, tool_choice=NO_TOOL) if refuses_tools else conversation

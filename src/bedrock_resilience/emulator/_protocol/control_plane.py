@@ -37,8 +37,13 @@ def list_foundation_models(query: str) -> JsonObject:
     summaries = [_details(model) for model in MODELS.values()]
     for parameter, field in _FILTERS.items():
         for value in wanted.get(parameter, ()):
-            summaries = [summary for summary in summaries if value in summary[field] or value == summary[field]]
+            summaries = [summary for summary in summaries if _matches(summary[field], value)]
     return {"modelSummaries": summaries}
+
+
+def _matches(found: str | list[str], value: str) -> bool:
+    # No source says whether the case of a provider counts; guides write both "Anthropic" and "anthropic".
+    return value.lower() in found.lower() if isinstance(found, str) else value in found
 
 
 _FILTERS: Final = {

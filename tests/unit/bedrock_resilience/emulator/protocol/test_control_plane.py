@@ -23,6 +23,8 @@ def listed(query: str) -> set[str]:
 def test_models_are_listed_and_filtered() -> None:
     assert SONNET in listed("")
     assert listed("byProvider=Meta") == {"meta.llama3-8b-instruct-v1:0", "meta.llama3-1-70b-instruct-v1:0"}
+    assert listed("byProvider=meta") == listed("byProvider=Meta")
+    assert listed("byOutputModality=embedding") == set()
     assert "amazon.titan-embed-text-v2:0" in listed("byOutputModality=EMBEDDING")
     assert SONNET not in listed("byInferenceType=ON_DEMAND")
     assert listed("byCustomizationType=FINE_TUNING") == set()
