@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 MAX_ARTICLE_TEXT: Final = 100_000
 """Characters of an article's text that are kept."""
 
-# Names of ``meta`` elements, the most specific first; a date of modification is better than none.
+# Names of ``meta`` elements, the most specific first.
 _DATE_NAMES: Final = (
     *("article:published_time", "og:article:published_time", "og:published_time", "datepublished", "publishdate"),
     *("publish_date", "publish-date", "publication_date", "publicationdate", "pubdate", "pub_date", "parsely-pub-date"),
     *("sailthru.date", "citation_publication_date", "citation_date", "dc.date.issued", "dcterms.issued"),
     *("dcterms.created", "dc.date.created", "dcterms.date", "dc.date", "date", "cxenseparse:recs:publishtime"),
-    *("datecreated", "article:modified_time", "og:updated_time", "datemodified"),
+    "datecreated",
 )
+_MODIFIED_NAMES: Final = ("article:modified_time", "og:updated_time", "datemodified")
 _DESCRIPTION_NAMES: Final = ("og:description", "description", "twitter:description", "dc.description")
 _TITLE_NAMES: Final = ("og:title", "twitter:title", "dc.title")
 _MAX_TITLE_LENGTH: Final = 300  # characters
@@ -51,7 +52,7 @@ def parse_article(body: bytes, *, base: str, charset: str = "", date_patterns: S
     """Return the text, the description and the date of an article page.
 
     A date comes from a ``meta`` element, else from JSON-LD, else from a ``time`` element or the text near the headline,
-    else from the first ``time`` element of the page.
+    else from the first ``time`` element of the page. If there is none, it is the declared date of the last change.
 
     Args:
         body: The document.
@@ -77,9 +78,11 @@ def parse_article(body: bytes, *, base: str, charset: str = "", date_patterns: S
         text=text[:MAX_ARTICLE_TEXT],
         title=next((title for raw in titles if (title := clean_markup(raw, _MAX_TITLE_LENGTH))), ""),
         description=max((clean_markup(raw, MAX_ARTICLE_TEXT) for raw in descriptions), key=len),
-        published=next(filter(None, map(find_date, _values(meta, _DATE_NAMES))), None)
+        published=_declared_date(meta, _DATE_NAMES)
         or (described.entry.published if described else None)
-        or _date_on_page(html, Patterns(date_patterns, field="date_extraction_patterns")),
+        or _date_on_page(html, Patterns(date_patterns, field="date_extraction_patterns"))
+        or _declared_date(meta, _MODIFIED_NAMES)
+        or (described.modified if described else None),
     )
 
 
@@ -105,6 +108,10 @@ def _extract_text(html: str) -> str:
 
 def _values(meta: Mapping[str, str], names: Iterable[str]) -> list[str]:
     return [meta[name] for name in names if meta.get(name)]
+
+
+def _declared_date(meta: Mapping[str, str], names: Iterable[str]) -> dt.date | None:
+    return next(filter(None, map(find_date, _values(meta, names))), None)
 
 
 def _date_on_page(html: str, patterns: Patterns) -> dt.date | None:

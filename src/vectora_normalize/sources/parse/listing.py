@@ -103,7 +103,7 @@ def _candidates(tree: DocumentTree, links: Sequence[str]) -> list[_Candidate]:
     for anchor, link in enumerate(links):
         if not link or any(tree.tags[node] in _BOILERPLATE for node in tree.ancestors(anchor)):
             continue
-        located = _title(tree, anchor)
+        located = _title(tree, anchor, links)
         if located is None:
             continue
         title, node = located
@@ -116,7 +116,7 @@ def _candidates(tree: DocumentTree, links: Sequence[str]) -> list[_Candidate]:
     return _without_inner_links(tree, _one_per_item(tree, _one_per_title(ordered)))
 
 
-def _title(tree: DocumentTree, anchor: int) -> tuple[str, int] | None:
+def _title(tree: DocumentTree, anchor: int, links: Sequence[str]) -> tuple[str, int] | None:
     """Return the title of a link and the element with the title; None if the link has no text like a title."""
     heading = next((node for node in tree.subtree(anchor) if tree.tags[node] in _HEADINGS), None)
     if heading is None:
@@ -128,14 +128,24 @@ def _title(tree: DocumentTree, anchor: int) -> tuple[str, int] | None:
     text = tree.text(anchor)
     if is_read_more(text) or not text:
         return _heading_nearby(tree, anchor)
+    if is_call_to_action(text) or (tree.tags[_block(tree, anchor)] == "p" and _is_in_sentence(tree, anchor)):
+        heading_of_link = _heading_nearby(tree, anchor, links)
+        if heading_of_link is not None and _is_title(heading_of_link[0]):
+            return heading_of_link
     if len(text) > _MAX_TITLE_LENGTH:  # the link contains a card; the first line of the card is the title
         lines = ((tree.texts[node], node) for node in tree.subtree(anchor))
         return next(((text, node) for text, node in lines if _is_title(text) and len(text) <= _MAX_TITLE_LENGTH), None)
     return (text, anchor) if _is_title(text) else None
 
 
-def _heading_nearby(tree: DocumentTree, anchor: int) -> tuple[str, int] | None:
-    """Return the heading of a "Read more" link: one near it that contains no link."""
+def _heading_nearby(tree: DocumentTree, anchor: int, links: Sequence[str] | None = None) -> tuple[str, int] | None:
+    """Return the heading of a "Read more" link: one near it that contains no link.
+
+    Args:
+        tree: The page.
+        anchor: The link.
+        links: The URLs of the links, if the heading must have this one only: that of a section has several.
+    """
     for node in tree.ancestors(anchor)[:_MAX_LEVELS_TO_HEADING]:
         if tree.size(node) > _MAX_NODES or tree.tags[node] in _PAGE_ELEMENTS:
             return None
@@ -143,6 +153,8 @@ def _heading_nearby(tree: DocumentTree, anchor: int) -> tuple[str, int] | None:
         if len(headings) > 1:
             return None
         if headings:
+            if links is not None and {links[inner] for inner in tree.subtree(node)} - {"", links[anchor]}:
+                return None
             text = tree.text(headings[0])
             linked = any(tree.tags[inner] == "a" for inner in tree.subtree(headings[0]))
             return (text[:_MAX_TITLE_LENGTH], headings[0]) if text and not linked else None
@@ -186,8 +198,15 @@ def _without_inner_links(tree: DocumentTree, candidates: Sequence[_Candidate]) -
             if tree.tags[node] in _PAGE_ELEMENTS or tree.text_length(node) > _MAX_CONTAINER_LENGTH:
                 return False
             if headings[node]:
-                one_article = headings[node] == 1 and others[node] <= _MAX_INNER_LINKS
-                return one_article and (tree.tags[node] == "article" or _is_in_sentence(tree, candidate.anchor))
+                if headings[node] > 1 or others[node] > _MAX_INNER_LINKS:
+                    return False
+                if tree.tags[node] == "article" or _is_in_sentence(tree, candidate.anchor):
+                    return True
+                # One of several cards, of which a paragraph has all other links. Below the heading of a section, each
+                # link has a paragraph of its own.
+                block = _block(tree, candidate.anchor)
+                is_card = headings[tree.parents[node]] > 1
+                return is_card and tree.tags[block] == "p" and others[block] == others[node]
         return False
 
     return [candidate for candidate in candidates if not is_inner(candidate)]
@@ -195,12 +214,17 @@ def _without_inner_links(tree: DocumentTree, candidates: Sequence[_Candidate]) -
 
 def _is_in_sentence(tree: DocumentTree, anchor: int) -> bool:
     """Return whether a link has text around it that is more than a date."""
-    block = next((node for node in tree.ancestors(anchor) if tree.tags[node] not in _INLINE_TAGS), anchor)
+    block = _block(tree, anchor)
     if tree.size(block) > _MAX_NODES:
         return False
     link = tree.subtree(anchor)
     text = " ".join(text for node in tree.subtree(block) if node not in link and (text := tree.texts[node]))
     return count_words(text) >= _MIN_WORDS_AROUND and find_date(text) is None
+
+
+def _block(tree: DocumentTree, anchor: int) -> int:
+    """Return the element around a link that is no inline element, such as its paragraph."""
+    return next((node for node in tree.ancestors(anchor) if tree.tags[node] not in _INLINE_TAGS), anchor)
 
 
 def _one_per_item(tree: DocumentTree, candidates: Iterable[_Candidate]) -> list[_Candidate]:

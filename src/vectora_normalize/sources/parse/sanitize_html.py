@@ -160,7 +160,7 @@ class _Sanitizer:
         self._pieces.append(html.escape(text, quote=False))
 
     def _raw_text(self, token: Token) -> None:
-        if "ld+json" in token.attributes:
+        if "ld+json" in token.attributes.lower():
             self._json_ld.append(token.text)
 
     def _start(self, token: Token) -> None:

@@ -72,11 +72,26 @@ def test_a_link_in_a_sentence_is_text() -> None:
         '<meta itemprop="datePublished" content="20 November 2026">',
         '<meta name=pubdate content=2026-11-20><meta property="article:modified_time" content="2026-11-25">',
         script({"@type": "NewsArticle", "datePublished": "2026-11-20"}),
+        script({"@type": "NewsArticle", "datePublished": "2026-11-20"}).replace("ld+json", "LD+JSON"),
         script({"@type": "WebPage", "url": URL, "datePublished": "2026-11-20"}),
     ],
 )
 def test_the_date_is_what_the_page_declares(head: str) -> None:
     assert parse("<time datetime=2025-01-01>1 January 2025</time>", head).published == DAY
+
+
+MODIFIED = [
+    '<meta property="article:modified_time" content="2026-11-25">',
+    script({"@type": "WebPage", "dateModified": "2026-11-25"}),
+]
+
+
+@pytest.mark.parametrize("head", MODIFIED)
+def test_the_date_of_the_last_change_counts_only_if_there_is_no_other(head: str) -> None:
+    published = script({"@type": "NewsArticle", "datePublished": "2026-11-20"})
+    assert parse(head=head + published).published == DAY
+    assert parse("<time datetime=2026-11-20>Friday</time>", head).published == DAY
+    assert parse(head=head).published == dt.date(2026, 11, 25)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ ENTRY = DocumentEntry(
         {**ARTICLE, "url": 3, "mainEntityOfPage": "https://example.com/1"},
         {**ARTICLE, "url": "", "@id": "/1"},
         {**ARTICLE, "headline": None, "name": "T"},
+        {**ARTICLE, "@type": "https://schema.org/NewsArticle"},
+        {**ARTICLE, "@type": "schema:NewsArticle"},
+        {**ARTICLE, "datePublished": None, "dateModified": "2026-11-20"},
     ],
 )
 def test_an_article_is_found_at_any_depth(value: object) -> None:
@@ -71,6 +74,24 @@ def test_the_first_article_of_a_url_is_kept() -> None:
 def test_an_invalid_script_is_ignored() -> None:
     scripts = ["{", "[" * 100_000, json.dumps(ARTICLE)]
     assert read_json_ld(scripts, base=BASE) == [ENTRY]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "<!-- {} -->",
+        "//<![CDATA[\n{}\n//]]>",
+        "/* <![CDATA[ */ {} /* ]]> */",
+        "<![CDATA[{}",
+    ],
+)
+def test_a_script_may_be_inside_a_comment(script: str) -> None:
+    assert read_json_ld([script.replace("{}", json.dumps(ARTICLE))], base=BASE) == [ENTRY]
+
+
+def test_a_string_may_have_line_breaks() -> None:
+    described = json.dumps({**ARTICLE, "abstract": "two lines"}).replace("two lines", "two\n\tlines")
+    assert read_json_ld([described], base=BASE) == [ENTRY]
 
 
 def test_articles_characters_and_values_are_limited() -> None:
@@ -104,6 +125,12 @@ def test_a_web_page_is_second_best_and_an_article_of_another_url_the_last_resort
     assert found is not None
     assert found.entry.title == "Other"
     assert described({"@type": "Person"}) is None
+
+
+def test_the_date_of_the_last_change_is_no_date_of_publication() -> None:
+    found = described({"@type": "WebPage", "dateModified": "2026-11-25"})
+    assert found is not None
+    assert (found.entry.published, found.modified) == (None, dt.date(2026, 11, 25))
 
 
 def test_what_has_a_date_is_preferred() -> None:

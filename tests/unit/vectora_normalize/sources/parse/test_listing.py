@@ -277,3 +277,54 @@ def test_links_that_call_to_an_action_are_no_summary() -> None:
     assert articles(markup.replace("<a href=/x>Download the presentation</a>", "Download speeds rise"))[0].summary == (
         "First summary. Download speeds rise"
     )
+
+
+@pytest.mark.parametrize(
+    "paragraphs",
+    [
+        '<p><a href="/other/{day}">Watch the recording of the presentation</a></p><p>{day} November 2026</p>',
+        '<p>On {day} November 2026 it published <a href="/other/{day}">its report of the third quarter</a>.</p>',
+        '<p>{day} November 2026 See <a href="/other/{day}">the trial in Lund</a>, <a href="/2/{day}">its study</a></p>',
+    ],
+)
+def test_the_link_of_the_heading_in_a_div_is_the_article(paragraphs: str) -> None:
+    cards = "".join(
+        f'<div><h3><a href="{article.link}">{article.title}</a></h3>{paragraphs.format(day=number)}</div>'
+        for article, number in ((ONE, 20), (TWO, 19))
+    )
+    found = articles(f"<main>{cards}</main>")
+    assert [(article.link, article.title) for article in found] == [("/1", ONE.title), ("/2", TWO.title)]
+    assert [article.published for article in found] == [day(20), day(19)]
+
+
+def test_below_the_heading_of_a_section_each_paragraph_is_an_article() -> None:
+    rows = "".join(f'<p>{one.published} <a href="{one.link}">{one.title}</a></p>' for one in (ONE, TWO))
+    found = articles(f'<main><div><h2><a href="/all">All press releases</a></h2>{rows}</div></main>')
+    assert [article.link for article in found if article.published] == ["/1", "/2"]
+
+
+@pytest.mark.parametrize("text", ["Read more about the results of the trial", "View the attachment of this release"])
+def test_a_link_that_calls_to_an_action_is_no_title(text: str) -> None:
+    card = '<div><h3>{title}</h3><p>{day}</p><p>{summary} <a href="{link}">{text}</a></p></div>'
+    cards = [
+        card.format(title=one.title, day=one.published, summary=one.summary, link=one.link, text=text)
+        for one in (ONE, TWO)
+    ]
+    assert articles(f"<main>{''.join(cards)}</main>") == [ONE, TWO]
+
+
+def test_a_link_in_a_sentence_below_a_heading_has_the_title_of_the_heading() -> None:
+    card = '<div><h3>{}</h3><p>{}</p><p>It said so in <a href="{}">a press release of today</a>.</p></div>'
+    cards = "".join(card.format(one.title, one.published, one.link) for one in (ONE, TWO))
+    found = articles(f"<main>{cards}</main>")
+    assert [(one.title, one.link, one.published) for one in found] == [
+        (one.title, one.link, one.published) for one in (ONE, TWO)
+    ]
+
+
+def test_the_heading_of_a_section_is_no_title_of_its_links() -> None:
+    rows = "".join(
+        f'<p>{one.published} <a href="{one.link}">Read more on how {one.title}</a></p>' for one in (ONE, TWO)
+    )
+    found = articles(f"<main><div><h2>Press releases of Camurus</h2>{rows}</div></main>")
+    assert [one.title for one in found] == [f"Read more on how {one.title}" for one in (ONE, TWO)]
