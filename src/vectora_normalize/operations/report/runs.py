@@ -141,14 +141,22 @@ def find_runs(lines: Iterable[LogLine]) -> list[RunNumbers]:
     """
     summaries: dict[str | None, RunNumbers] = {}
     totals: dict[str | None, _Totals] = {}
+    dry_runs: set[object] = set()
     for line in lines:
+        if _is_of_dry_run(line.fields):
+            dry_runs.add(line.fields["request_id"])
+            continue
         numbers = _of_report(line.fields) or _of_metrics(line.fields)
         if numbers is None:
             _add(line, totals)
         elif numbers.request_id not in summaries or numbers.origin >= summaries[numbers.request_id].origin:
             summaries[numbers.request_id] = numbers
     of_lines = {request_id: found.numbers(request_id) for request_id, found in totals.items() if found.counted}
-    return [_completed(run, totals.get(request_id)) for request_id, run in {**of_lines, **summaries}.items()]
+    return [
+        _completed(run, totals.get(request_id))
+        for request_id, run in {**of_lines, **summaries}.items()
+        if request_id not in dry_runs
+    ]
 
 
 @dataclass(slots=True)
@@ -235,6 +243,12 @@ def _add(line: LogLine, totals: dict[str | None, _Totals]) -> None:
         found.unstarted += int(batch["unstarted"] or 0)
     elif no_result := _NO_RESULT.search(line.text):
         found.error_type = no_result["type"]
+
+
+def _is_of_dry_run(fields: Mapping[str, Any]) -> bool:
+    """Return whether these are the report or the metrics of a dry run, which is no run for the alarms either."""
+    is_dry = _object(fields.get("request")).get("dry_run") is True or _number(fields.get("DryRuns")) == 1
+    return is_dry and isinstance(fields.get("request_id"), str)
 
 
 def _of_report(fields: Mapping[str, Any]) -> RunNumbers | None:

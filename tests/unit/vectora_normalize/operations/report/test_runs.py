@@ -58,6 +58,20 @@ def test_a_report_may_have_token_usage() -> None:
         assert [run.tokens for run in of_json(run_report(tokens=tokens))] == [None]
 
 
+def test_a_dry_run_is_no_run() -> None:
+    report = run_report(unstarted=104, submitted=104) | {"request": {"dry_run": True}}
+    assert of_json(report) == []
+    line: dict[str, Any] = {
+        "_aws": {},
+        "request_id": "r-1",
+        "DryRuns": [1.0],
+        "message": "run failed: AllSourcesFailed: all",
+    }
+    failed = {"request_id": "r-1", "message": "run failed: AllSourcesFailed: all 2 of them failed"}
+    assert of_lines(as_json(failed).decode(), as_json(line).decode()) == []
+    assert len(of_json(run_report() | {"request": {"dry_run": False}})) == 1
+
+
 def test_a_line_of_metrics_has_almost_all_numbers() -> None:
     (run,) = of_lines(
         metrics(
