@@ -17,7 +17,7 @@ MAX_SUMMARY_CHARACTERS: Final = 1000
 
 _MAX_PASSES: Final = 8  # an entity may contain markup, whose text contains an entity, and so on
 _MAX_READ: Final = 8 * MAX_SUMMARY_CHARACTERS  # characters of a model's summary that are processed
-_LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")  # Markdown; its text stays
+_LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\((?:[^()]|\([^()]*\))*\)")  # Markdown; its text stays
 _ADDRESS: Final = re.compile(
     r"<?\b(?:[a-z][a-z0-9+.-]{1,15}://|www\.|mailto:)[^\s<>]*[^\s<>.,;:!?)\]]>?", re.IGNORECASE
 )

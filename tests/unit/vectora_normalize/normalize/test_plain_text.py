@@ -20,6 +20,8 @@ from vectora_normalize.normalize.plain_text import MAX_SUMMARY_CHARACTERS, plain
         ("# News\n- Teva grew.\n- Camurus did.", "News Teva grew. Camurus did."),
         ("```json\nTeva grew.\n```", "Teva grew."),
         ("See [the release](https://e.org/a?b=c) of Teva.", "See the release of Teva."),
+        ("See [the release](https://e.org/a_(b)) of Teva.", "See the release of Teva."),
+        ("![A chart](javascript:alert(1)) Teva grew.", "A chart Teva grew."),
         ("Teva grew (https://e.org/a), see www.e.org/b.", "Teva grew, see."),
         ("Teva grew, mailto:a@e.org.", "Teva grew,."),
         ("Teva\u202e werg\u202c \u200bgrew\x07.", "Teva werg grew."),
