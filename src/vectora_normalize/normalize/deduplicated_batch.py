@@ -14,7 +14,16 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience import BatchReport, BoundedExecutor, Deadline, ItemOutcome, Progress, RetryPolicy, classify
+from bedrock_resilience import (
+    BatchReport,
+    BoundedExecutor,
+    Deadline,
+    Fault,
+    ItemOutcome,
+    Progress,
+    RetryPolicy,
+    classify,
+)
 from bedrock_resilience.clock import threads_of
 from bedrock_resilience.errors import BatchInterrupted
 from vectora_normalize.normalize.background_writer import BackgroundWriter
@@ -284,7 +293,8 @@ class DeduplicatedBatch:
 
 def _failed(task: Task, error: Exception, reason: str) -> ItemOutcome[Task, Any]:
     """Return the outcome of a failure for which no request was sent."""
-    fault = classify(error)
+    # A refusal by the store concerns this object. As a fault of Bedrock it would look like a refusal of the whole run.
+    fault = Fault.UNKNOWN if isinstance(error, StoreError) else classify(error)
     return ItemOutcome(index=task.index, item=task, status="failed", error=error, fault=fault, reason=reason)
 
 

@@ -23,7 +23,7 @@ from support.ticking import Ticking
 from vectora_normalize.contract import ErrorType, RunRefusedError, RunRequest
 from vectora_normalize.pipeline import Dependencies, Invocation, RunSummary, run
 from vectora_normalize.settings import OnConcurrentRun, Settings
-from vectora_normalize.storage.objects import BucketMissingError, FolderStore, TransientStoreError
+from vectora_normalize.storage.objects import BucketMissingError, FolderStore, StoreError, TransientStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,6 +211,28 @@ def test_a_store_that_refuses_most_requests_costs_items_at_most(system: System, 
     assert len(stored) + len(unfinished) == summary.items_ingested == 3
     later = Invocation(now=NOW + dt.timedelta(hours=1), request_id="r-2")  # a claim that was left behind has expired
     assert run(RunRequest(client_id="small"), system.dependencies(), later).items_normalized == 3
+
+
+class _DeniedFolder(FolderStore):
+    """Refuses one object, as S3 does where a policy or a key does not allow it."""
+
+    denied = ""
+
+    def get(self, key: str) -> bytes:
+        if key == self.denied:
+            raise StoreError(f"{key}: cannot be read: AccessDenied") from client_error("AccessDenied")
+        return super().get(key)
+
+
+def test_a_stored_response_that_may_not_be_read_costs_its_item_and_is_no_refusal_by_bedrock(system: System) -> None:
+    system.run()
+    store = _DeniedFolder(system.root / "data")
+    store.denied = next(store.list("normalized/small/items/"))
+    dependencies = msgspec.structs.replace(system.dependencies(), data=store)
+    summary = run(RunRequest(client_id="small"), dependencies, Invocation(now=NOW, request_id="r-2"))
+    assert summary.answer()["statusCode"] == 200
+    assert (summary.items_ingested, summary.items_normalized) == (3, 2)
+    assert summary.report["bedrock"]["faults"] == {"unknown": 1}
 
 
 def test_before_the_process_is_killed_no_attempt_begins(system: System) -> None:
