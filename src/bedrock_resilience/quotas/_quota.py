@@ -121,7 +121,7 @@ class Quota(_FromServiceQuotas):
         session: Any = None,  # noqa: ANN401 - a boto3 session
         region_name: str | None = None,
         endpoint: Literal["bedrock-runtime", "bedrock-mantle"] = "bedrock-runtime",
-        max_age: float = 3_600.0,
+        max_age: float = 3_600.0,  # an increase of a quota takes hours or days
         clock: Clock = SYSTEM_CLOCK,
     ) -> Self:
         """Read the quota that an account has for a model from AWS Service Quotas. Needs the extra ``[aws]``.

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bedrock_resilience._checks import instance, number, refuse, wrong_value
 from bedrock_resilience._errors import QuotaUnavailableError
-from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.quotas._quota_names import QuotaNames, parse_quota_name, split_profile
 
 if TYPE_CHECKING:
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from bedrock_resilience.quotas._quota_names import QuotaField, Scope
 
 __all__ = ["ServiceQuota", "ServiceQuotas"]
-
-MAX_AGE_SECONDS: Final = 3_600.0
-"""Seconds for which an answer of AWS is used again. An increase of a quota takes hours or days."""
 
 _FAILURE_SECONDS: Final = 300.0
 """Seconds for which a failure is used again: a function without the permission must not ask at every invocation."""
@@ -122,11 +118,11 @@ class ServiceQuotas:
 def read_service_quotas(
     model_id: str,
     *,
-    session: Any = None,  # noqa: ANN401 - a boto3 session
-    region_name: str | None = None,
-    endpoint: str = "bedrock-runtime",
-    max_age: float = MAX_AGE_SECONDS,
-    clock: Clock = SYSTEM_CLOCK,
+    session: Any,  # noqa: ANN401 - a boto3 session
+    region_name: str | None,
+    endpoint: str,
+    max_age: float,
+    clock: Clock,
 ) -> ServiceQuotas:
     """Read the quotas of a model; see ``Quota.from_service_quotas``."""
     known = " or ".join(map(repr, _FIELDS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +30,12 @@ def test_a_wrong_argument_is_named(arguments: Mapping[str, Any], problem: str) -
     with pytest.raises((TypeError, ValueError)) as refused:
         S3PaceStore(**{"bucket": "paces", "client": object(), **arguments})
     assert str(refused.value) == f"S3PaceStore: {problem}"
+
+
+def test_without_boto3_the_store_and_the_extra_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3.session", None)
+    with pytest.raises(ModuleNotFoundError, match=r"^S3PaceStore.* pip install 'bedrock-resilience\[aws\]'"):
+        S3PaceStore("paces")
 
 
 @pytest.mark.parametrize("error", [ReadTimeoutError(endpoint_url="https://s3"), ConnectionResetError("cut off")])
