@@ -73,6 +73,23 @@ _MODEL_PATH: Final = re.compile(
 _API_PATH: Final = re.compile(
     r"/(?:anthropic|openai|bedrock-mantle)/v1/(messages|messages/count_tokens|chat/completions|responses)$"
 )
+# Other providers that have the same paths: Azure (OpenAI, and Claude in Foundry), Groq, and the providers and gateways
+# that serve the Messages API below /anthropic. Their hosts, as their documentation states them in November 2026.
+_OTHER_PROVIDERS: Final = (
+    ".aliyuncs.com",
+    ".azure.cn",
+    ".azure.com",
+    ".azure.us",
+    ".bigmodel.cn",
+    ".deepseek.com",
+    ".gateway.ai.cloudflare.com",
+    ".groq.com",
+    ".minimax.io",
+    ".minimaxi.com",
+    ".moonshot.ai",
+    ".moonshot.cn",
+    ".z.ai",
+)
 _MANTLE_PATH: Final = re.compile(r"/v1/(chat/completions|responses)$")
 _MANTLE_HOST: Final = "bedrock-mantle."
 _REGION: Final = re.compile(r"^bedrock-(?:runtime|mantle)(?:-fips)?\.([a-z0-9-]+)\.")
@@ -85,7 +102,7 @@ def operation_of(method: str, url: URL) -> ModelRequest | None:
     path = url.raw_path.decode("ascii", "replace").partition("?")[0]
     if found := _MODEL_PATH.search(path):
         return ModelRequest(_NAMES[found[2]], unquote(found[1]), paced=found[2] != "count-tokens")
-    if found := _API_PATH.search(path):
+    if (found := _API_PATH.search(path)) and not f".{url.host}".endswith(_OTHER_PROVIDERS):
         return ModelRequest(_NAMES[found[1]], None, paced=found[1] != "messages/count_tokens")
     if url.host.startswith(_MANTLE_HOST) and (found := _MANTLE_PATH.search(path)):
         return ModelRequest(_NAMES[found[1]], None, paced=True)

@@ -32,7 +32,10 @@ def attach(target: SdkClient, protection: Protection) -> None:
         ValueError: The client does not call Bedrock.
     """
     if not _calls_bedrock(target):
-        accepted = "a URL of Bedrock: it ends in /openai/v1 or /anthropic, or its host is bedrock-mantle"
+        accepted = (
+            "a URL of Bedrock: it ends in /openai/v1 or /anthropic, and is not another provider's, or its host is "
+            "bedrock-mantle"
+        )
         refuse("protect", wrong_value("target.base_url", str(target.base_url), accepted))
     _httpx.attach(target._client, protection)  # noqa: SLF001 - the SDKs have no public name for it
     _max_retries.setdefault(target, target.max_retries)

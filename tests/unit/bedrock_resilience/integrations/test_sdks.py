@@ -102,7 +102,10 @@ class TestShape:
 
         assert protect(AnthropicBedrock(http.Client(), "http://127.0.0.1:8000")).max_retries == 0
 
-    @pytest.mark.parametrize("base_url", ["https://api.anthropic.com", "https://api.openai.com/v1"])
+    @pytest.mark.parametrize(
+        "base_url",
+        ["https://api.anthropic.com", "https://api.openai.com/v1", "https://me.openai.azure.com/openai/v1/"],
+    )
     def test_any_other_is_refused_and_keeps_its_retries(self, http: Untyped, base_url: str) -> None:
         client = sdk_class("openai")(http.Client(), base_url)
         with pytest.raises(ValueError, match="bedrock-mantle"):
