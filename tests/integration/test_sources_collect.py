@@ -109,3 +109,27 @@ def test_an_article_that_is_a_pdf_is_counted_with_its_reason_and_its_item_is_kep
     assert (report.articles.wanted, report.articles.failed) == (2, 2)
     assert report.articles.failures == {"unsupported_media_type": 2}
     assert [example["title"] for example in report.articles.examples] == ["Half-year report 1", "Half-year report 2"]
+
+
+class _FirstIsPublic(AddressPolicy, frozen=True):
+    def is_public(self, address: str) -> bool:
+        return address == "127.0.0.1"
+
+
+def test_links_of_a_public_source_do_not_lead_to_private_addresses() -> None:
+    # On this machine no public address can be served, so a loopback address stands for one.
+    fetcher = Fetcher(addresses=_FirstIsPublic.from_setting(allow_private_sources=True))
+    with HostileServer(host="127.0.0.2") as private, HostileServer() as public:
+        feed = http(RSS.replace("/a<", f"{private.url}/a<").encode("latin-1"))
+        public.responses["/rss"] = private.responses["/rss"] = feed
+
+        def failures(url: str) -> dict[str, int]:
+            source = Source(source_key="s", rss_url=url, content_enrichment=ContentEnrichment.FULL_ARTICLE)
+            (report,) = ingest([source], Window.last_days(TODAY, 7), ContentFilters(), fetcher).sources
+            assert report.counts.kept == 1
+            return report.articles.failures
+
+        assert failures(f"{public.url}/rss") == {"disallowed": 1}
+        assert private.connections == 0
+        assert failures(f"{private.url}/rss") == {"not_found": 1}
+        assert private.paths == ["/rss", "/robots.txt", "/a"]

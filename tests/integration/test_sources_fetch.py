@@ -395,7 +395,7 @@ class TestAddresses:
         policy = _FirstIsPublic.from_setting(allow_private_sources=True)
         error = failure(url, addresses=policy, resolver=in_turn(("127.0.0.1",), ("127.0.0.2",)))
         assert error.kind is FetchErrorKind.BLOCKED_ADDRESS
-        assert error.message.endswith("a public server redirects to a private address, which is blocked")
+        assert error.message.endswith("a public server leads to a private address, which is blocked")
         assert server.paths == ["/"]
         assert fetcher(addresses=policy, resolver=resolves_to("127.0.0.1")).fetch(url).body == FEED
 

@@ -62,7 +62,14 @@ class FixedFetcher(Fetcher):
         super().__init__()
         self._pages = pages
 
-    def fetch(self, url: str, *, until: float | None = None, validators: Validators | None = None) -> FetchResult:
+    def fetch(
+        self,
+        url: str,
+        *,
+        until: float | None = None,
+        validators: Validators | None = None,
+        from_public: bool = False,
+    ) -> FetchResult:
         """The page at that URL."""
         del until, validators
         if url not in self._pages:

@@ -64,7 +64,14 @@ class FakeFetcher(Fetcher):
 class ArticleFetcher(FakeFetcher):
     """A fetcher that also has the pages of articles; all others are NOT_FOUND."""
 
-    def fetch(self, url: str, *, until: float | None = None, validators: object = None) -> FetchResult:
+    def fetch(
+        self,
+        url: str,
+        *,
+        until: float | None = None,
+        validators: object = None,
+        from_public: bool = False,
+    ) -> FetchResult:
         document = self._documents.get(url)
         if not isinstance(document, bytes):
             raise FetchError(FetchErrorKind.NOT_FOUND, f"{url}: not found")

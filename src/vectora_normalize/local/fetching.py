@@ -33,12 +33,21 @@ class LocalFetcher(Fetcher):
         )
         self._sources = sources
 
-    def fetch(self, url: str, *, until: float | None = None, validators: Validators | None = None) -> FetchResult:
+    def fetch(
+        self,
+        url: str,
+        *,
+        until: float | None = None,
+        validators: Validators | None = None,
+        from_public: bool = False,
+    ) -> FetchResult:
         """Fetch the document at a URL; see ``Fetcher.fetch``."""
         target = parse_target(url)
         path = f"/{target.host}{target.path}"
         try:
-            result = super().fetch(f"{self._sources.base_url}{path}", until=until, validators=validators)
+            result = super().fetch(
+                f"{self._sources.base_url}{path}", until=until, validators=validators, from_public=from_public
+            )
         except FetchError as error:
             error.message = f"{redact_url(url)}: {error.message.partition(': ')[2]}"
             if error.kind is FetchErrorKind.NOT_FOUND:

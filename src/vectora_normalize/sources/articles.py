@@ -92,10 +92,12 @@ class ArticleRequest(msgspec.Struct, frozen=True):
     Args:
         url: The link of the entry.
         date_patterns: Regular expressions for dates, of the entry's source.
+        from_public: Whether the source is on a public server, whose links must not lead to private addresses.
     """
 
     url: str
     date_patterns: tuple[str, ...] = ()
+    from_public: bool = False
 
 
 ArticleOutcome: TypeAlias = FetchedArticle | FetchError
@@ -114,36 +116,38 @@ class ArticleFetcher:
         self._fetcher = fetcher
         self._cache = cache
         self._until = until
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[tuple[str, bool], _Host] = {}
         self._lock = threading.Lock()
         self.problems: list[str] = []
         """One sentence for each problem that does not concern a single article."""
 
     def fetch_all(self, requests: Sequence[ArticleRequest]) -> list[ArticleOutcome]:
         """Return each article, or why there is none, in the order of the requests."""
-        urls = [request.url for request in requests]
         return self._fetcher.map_urls(
-            urls, lambda index: self._fetch(urls[index]), lambda index, fetched: self._parse(requests[index], fetched)
+            [request.url for request in requests],
+            lambda index: self._fetch(requests[index]),
+            lambda index, fetched: self._parse(requests[index], fetched),
         )
 
-    def _fetch(self, url: str) -> FetchResult | FetchError | FetchedArticle:
+    def _fetch(self, request: ArticleRequest) -> FetchResult | FetchError | FetchedArticle:
         """Return the page of an article, or the stored article in its place."""
-        stored = self._stored(url)
+        stored = self._stored(request.url)
         if stored is not None and self._cache is not None and self._cache.is_fresh(stored):
             return FetchedArticle(stored.page, ArticleOrigin.STORED)
         try:
-            return self._request(url, stored)
+            return self._request(request, stored)
         except FetchError as error:
             if stored is None:
                 return error
             unchanged = error.kind is FetchErrorKind.NOT_MODIFIED
             return FetchedArticle(stored.page, ArticleOrigin.UNCHANGED if unchanged else ArticleOrigin.STORED)
 
-    def _request(self, url: str, stored: StoredArticle | None) -> FetchResult:
+    def _request(self, request: ArticleRequest, stored: StoredArticle | None) -> FetchResult:
+        url, from_public = request.url, request.from_public
         target = parse_target(url)
-        host = self._host(target)
+        host = self._host(target, from_public=from_public)
         self._check_time(url)
-        rules = host.read_rules(self._fetcher, target, self._until)
+        rules = host.read_rules(self._fetcher, target, self._until, from_public=from_public)
         if not rules.allows(target.path):
             message = f"{redact_url(url)}: the robots.txt of its host disallows it, or could not be read"
             raise FetchError(FetchErrorKind.DISALLOWED, message)
@@ -155,7 +159,8 @@ class ArticleFetcher:
                 host.reserve(url, self._fetcher.clock.monotonic(), rules.crawl_delay, self._until)
             )
         try:
-            result = self._fetcher.fetch(url, until=self._until, validators=stored.validators if stored else None)
+            validators = stored.validators if stored else None
+            result = self._fetcher.fetch(url, until=self._until, validators=validators, from_public=from_public)
         except FetchError as error:
             host.failures = host.failures + 1 if error.kind in _FAILURES_OF_HOST else 0
             raise
@@ -212,9 +217,9 @@ class ArticleFetcher:
         if self._fetcher.clock.monotonic() >= self._until:
             raise FetchError(FetchErrorKind.NOT_STARTED, f"{redact_url(url)}: the time for articles was over")
 
-    def _host(self, target: RequestTarget) -> _Host:
+    def _host(self, target: RequestTarget, *, from_public: bool) -> _Host:
         with self._lock:
-            return self._hosts.setdefault(f"{target.scheme}://{target.authority}", _Host())
+            return self._hosts.setdefault((f"{target.scheme}://{target.authority}", from_public), _Host())
 
 
 class _Host(msgspec.Struct):
@@ -227,11 +232,12 @@ class _Host(msgspec.Struct):
     """Instant at which the next request may begin, if the host asks for a delay."""
     lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
-    def read_rules(self, fetcher: Fetcher, target: RequestTarget, until: float) -> RobotsRules:
+    def read_rules(self, fetcher: Fetcher, target: RequestTarget, until: float, *, from_public: bool) -> RobotsRules:
         """Return the rules of the robots.txt, which is fetched once in a run."""
         with self.lock:
             if self.rules is None:
-                self.rules = _fetch_rules(fetcher, f"{target.scheme}://{target.authority}/robots.txt", until)
+                url = f"{target.scheme}://{target.authority}/robots.txt"
+                self.rules = _fetch_rules(fetcher, url, until, from_public=from_public)
             return self.rules
 
     def reserve(self, url: str, now: float, delay: float, until: float) -> float:
@@ -249,9 +255,9 @@ class _Host(msgspec.Struct):
             return start - now
 
 
-def _fetch_rules(fetcher: Fetcher, url: str, until: float) -> RobotsRules:
+def _fetch_rules(fetcher: Fetcher, url: str, until: float, *, from_public: bool) -> RobotsRules:
     try:
-        fetched = fetcher.fetch(url, until=until)
+        fetched = fetcher.fetch(url, until=until, from_public=from_public)
     except FetchError as error:
         return ALLOW_ALL if error.kind in _ROBOTS_MISSING or _is_client_error(error) else DISALLOW_ALL
     return parse_robots(fetched.body[:MAX_BYTES].decode("utf-8", "replace"))

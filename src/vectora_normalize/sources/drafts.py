@@ -62,6 +62,7 @@ class SourceResult(msgspec.Struct, kw_only=True):
         dropped: Name of a count to examples of the entries in it.
         received_bytes: Bytes received.
         fetch_seconds: Seconds that the fetch took.
+        is_public: Whether its document comes from a public address.
     """
 
     source: Source
@@ -73,6 +74,7 @@ class SourceResult(msgspec.Struct, kw_only=True):
     dropped: dict[str, list[dict[str, str]]] = msgspec.field(default_factory=dict[str, "list[dict[str, str]]"])
     received_bytes: int = 0
     fetch_seconds: float = 0.0
+    is_public: bool = False
 
     def drop(self, reason: str, entry: DocumentEntry, published: dt.date | None = None) -> None:
         """Count an entry that becomes no item, and keep it as an example."""

@@ -54,18 +54,21 @@ def fetch_articles(
     ranked.sort(key=lambda row: row[:3])
     for *_, draft in ranked[MAX_ARTICLES:]:
         draft.failure = FetchError(FetchErrorKind.NOT_STARTED, f"a run fetches {MAX_ARTICLES} articles at most")
-    chosen = [(results[number].source, draft) for _, _, number, draft in ranked[:MAX_ARTICLES]]
+    chosen = [(results[number], draft) for _, _, number, draft in ranked[:MAX_ARTICLES]]
     if not chosen:
         return ()
     now = fetcher.clock.monotonic()
     end = now + ARTICLE_SECONDS if until is None else now + min(ARTICLE_SECONDS, MAX_SHARE * (until - now))
     articles = ArticleFetcher(fetcher, cache, until=end)
-    requests = [ArticleRequest(draft.entry.link, source.date_extraction_patterns) for source, draft in chosen]
-    for (source, draft), outcome in zip(chosen, articles.fetch_all(requests), strict=True):
+    requests = [
+        ArticleRequest(draft.entry.link, result.source.date_extraction_patterns, result.is_public)
+        for result, draft in chosen
+    ]
+    for (result, draft), outcome in zip(chosen, articles.fetch_all(requests), strict=True):
         if isinstance(outcome, FetchError):
             draft.failure = outcome
         else:
-            draft.article, draft.failure = outcome, _text_failure(source, draft, outcome.page)
+            draft.article, draft.failure = outcome, _text_failure(result.source, draft, outcome.page)
     return tuple(articles.problems)
 
 

@@ -32,6 +32,7 @@ def read_source(source: Source, fetched: FetchResult | FetchError, window: Windo
     if isinstance(fetched, FetchError):
         result.failure, result.message = fetched.kind, fetched.message
         return result
+    result.is_public = fetched.is_public
     try:
         document = _parse(source, fetched)
     except ParseError as error:

@@ -106,6 +106,7 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
         received_bytes: Bytes received, headers, redirects and a retry included.
         elapsed: Seconds that the fetch took.
         validators: What a later request can send to get the document only if it has changed.
+        is_public: Whether it comes from a public address.
     """
 
     url: str
@@ -117,6 +118,7 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     received_bytes: int = 0
     elapsed: float = 0.0
     validators: Validators = Validators()
+    is_public: bool = False
 
 
 def resolve(host: str, port: int) -> tuple[str, ...]:
@@ -159,7 +161,14 @@ class Fetcher:
         self._tls = tls
         self._tls_lock = threading.Lock()
 
-    def fetch(self, url: str, *, until: float | None = None, validators: Validators | None = None) -> FetchResult:
+    def fetch(
+        self,
+        url: str,
+        *,
+        until: float | None = None,
+        validators: Validators | None = None,
+        from_public: bool = False,
+    ) -> FetchResult:
         """Fetch the document at a URL.
 
         Throttling (429), server errors and connection errors are retried once, after the delay of ``Retry-After`` or
@@ -169,6 +178,7 @@ class Fetcher:
             url: An http or https URL.
             until: Instant of the clock at which the fetch ends, if that is before its own limit.
             validators: Those of the stored document, which make the request conditional.
+            from_public: Whether the URL is from a document of a public server, which must not lead to a private one.
 
         Raises:
             FetchError: With kind, message, received bytes and elapsed time. NOT_MODIFIED: the stored document is still
@@ -178,13 +188,13 @@ class Fetcher:
         headers = {**_REQUEST_HEADERS, **(validators.headers() if validators else {})}
         try:
             try:
-                return self._fetch_once(url, budget, headers)
+                return self._fetch_once(url, budget, headers, from_public=from_public)
             except FetchError as error:
                 delay = self._retry_delay(error)
                 if delay is None or not budget.fits(delay):
                     raise
             self.clock.sleep(delay)
-            return self._fetch_once(url, budget, headers)
+            return self._fetch_once(url, budget, headers, from_public=from_public)
         except FetchError as error:
             error.received_bytes, error.elapsed = budget.received_bytes, budget.elapsed
             raise
@@ -253,8 +263,9 @@ class Fetcher:
         backoff = RETRY.delay(0, self._rng.random())
         return backoff if error.retry_after is None else error.retry_after
 
-    def _fetch_once(self, url: str, budget: FetchBudget, headers: Mapping[str, str]) -> FetchResult:
-        from_public = False
+    def _fetch_once(
+        self, url: str, budget: FetchBudget, headers: Mapping[str, str], *, from_public: bool
+    ) -> FetchResult:
         for _ in range(self.limits.max_redirects + 1):
             try:
                 target = parse_target(url)
@@ -264,7 +275,7 @@ class Fetcher:
             except FetchError as error:
                 raise _with_url(error, url) from None
             if isinstance(result, FetchResult):
-                return result
+                return msgspec.structs.replace(result, is_public=from_public)
             url = result
         raise FetchError(
             FetchErrorKind.TOO_MANY_REDIRECTS, f"{redact_url(url)}: more than {self.limits.max_redirects} redirects"
@@ -300,7 +311,7 @@ class Fetcher:
         """Return whether the addresses are public; a public server must not reach what only this machine can."""
         is_public = all(map(self.addresses.is_public, addresses))
         if from_public and not is_public:
-            message = "a public server redirects to a private address, which is blocked"
+            message = "a public server leads to a private address, which is blocked"
             raise FetchError(FetchErrorKind.BLOCKED_ADDRESS, message)
         return is_public
 

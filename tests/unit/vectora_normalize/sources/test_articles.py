@@ -52,7 +52,14 @@ class Web(Fetcher):
         self.seconds = seconds
         self.requests: list[str] = []
 
-    def fetch(self, url: str, *, until: float | None = None, validators: Validators | None = None) -> FetchResult:
+    def fetch(
+        self,
+        url: str,
+        *,
+        until: float | None = None,
+        validators: Validators | None = None,
+        from_public: bool = False,
+    ) -> FetchResult:
         self.requests.append(url)
         self.time.advance(self.seconds)
         answer = self.pages.get(url, FetchErrorKind.NOT_FOUND)

@@ -69,7 +69,14 @@ def test_a_source_without_a_url_is_not_fetched() -> None:
 
 def test_a_crash_of_the_fetcher_is_raised() -> None:
     class Crashing(Fetcher):
-        def fetch(self, url: str, *, until: float | None = None, validators: object = None) -> FetchResult:
+        def fetch(
+            self,
+            url: str,
+            *,
+            until: float | None = None,
+            validators: object = None,
+            from_public: bool = False,
+        ) -> FetchResult:
             raise ZeroDivisionError
 
     before = threading.active_count()
