@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bedrock_resilience._checks import instance, refuse
 from bedrock_resilience.retrying._events import CallCancelled, CallFailed, CallSucceeded
 from bedrock_resilience.telemetry._measurements import import_extra
 
@@ -31,10 +32,16 @@ class EmfListener:
         service: The value of the dimension ``service``.
 
     Raises:
+        TypeError: An argument is not a string, such as a ``Metrics`` of Powertools. No event could be written.
         ModuleNotFoundError: ``aws-lambda-powertools`` is not installed.
     """
 
     def __init__(self, namespace: str = "BedrockResilience", service: str = "bedrock") -> None:
+        refuse(
+            "EmfListener",
+            instance("namespace", namespace, str, "the name of a namespace"),
+            instance("service", service, str, "a string"),
+        )
         module = "aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch"
         self._make = import_extra(type(self).__name__, module, "powertools").AmazonCloudWatchEMFProvider
         self._namespace = namespace

@@ -103,3 +103,13 @@ def test_another_namespace_and_service(call: Any) -> None:  # noqa: ANN401 - a f
     assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Mine"
     assert line["service"] == "my-service"
     assert repr(listener) == "EmfListener('Mine', 'my-service')"
+
+
+def test_what_is_no_name_is_refused_where_the_listener_is_made() -> None:
+    powertools: Any = object()  # not the name of a namespace, such as a Metrics of Powertools
+    with pytest.raises(TypeError) as refused:
+        EmfListener(powertools, service=None)  # type: ignore[arg-type]
+    assert str(refused.value) == (
+        f"EmfListener: namespace: got {powertools!r}; accepted: the name of a namespace; service: got None; accepted: "
+        "a string"
+    )
