@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, ClassVar
 
+from bedrock_resilience._checks import has_methods, refuse
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.retrying._faults import error_code, message_of
 from bedrock_resilience.retrying._success_events import CallStarted, CallSucceeded
@@ -29,6 +30,9 @@ class LoggingListener:
         retry_format: The WARNING: error name, number of the failed attempt, attempts at most, seconds of delay.
         abandoned_format: The ERROR: error name, number of attempts.
         pacing_format: The DEBUG line: seconds to wait, number of the attempt that waits.
+
+    Raises:
+        TypeError: ``logger`` is not a logger, such as the name of one. No event could be logged.
     """
 
     __slots__ = ("_logger",)
@@ -38,6 +42,8 @@ class LoggingListener:
     pacing_format: ClassVar[str] = "Waiting %.2fs for the pacer before attempt %d."
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
+        accepted = "a logger, such as logging.getLogger('my-lambda')"
+        refuse("LoggingListener", has_methods("logger", logger, ("debug", "warning", "error"), accepted, optional=True))
         self._logger = logger or logging.getLogger("bedrock_resilience")
 
     def __call__(self, event: Event) -> None:

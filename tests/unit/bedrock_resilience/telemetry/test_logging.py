@@ -143,3 +143,13 @@ def test_a_message_that_no_stream_can_write_is_escaped(caplog: pytest.LogCapture
     )
     assert "half \\ud800 a pair" in caplog.messages[-1]
     assert caplog.messages[-1].encode()
+
+
+def test_the_name_of_a_logger_is_refused_where_the_listener_is_made() -> None:
+    with pytest.raises(TypeError) as refused:
+        LoggingListener("my-lambda")  # type: ignore[arg-type]
+    assert str(refused.value) == (
+        "LoggingListener: logger: got 'my-lambda'; accepted: a logger, such as logging.getLogger('my-lambda')"
+    )
+    adapter: logging.LoggerAdapter[logging.Logger] = logging.LoggerAdapter(logging.getLogger("my-lambda"), {})
+    LoggingListener(adapter)  # type: ignore[arg-type]  # it has the methods of a logger
