@@ -256,7 +256,8 @@ def _json_object(text: str) -> JsonObject | None:
 
 
 def _tokens(value: object) -> int | None:
-    return int(str(value)) if is_integer(value) else None
+    """Return a count of tokens; None, which the emulator replaces by its own count, where a server states none."""
+    return value if isinstance(value, int) and is_integer(value) and value >= 0 else None
 
 
 def _new_id() -> str:

@@ -158,6 +158,12 @@ class TestAnswer:
         ((path, headers, body),) = stub.asked
         assert (path, headers["Authorization"], body["model"]) == ("/v1/chat/completions", "Bearer secret", "llama")
 
+    @pytest.mark.parametrize("count", [-1, "7", 7.5, True, None])
+    def test_a_usage_that_is_no_count_is_not_known(self, stub: Stub, count: object) -> None:
+        stub.answer = completion("Hi.", usage={"prompt_tokens": count, "completion_tokens": count})
+        found = OpenAIBackend(stub.url, "llama")(asked())
+        assert (found.input_tokens, found.output_tokens) == (None, None)
+
     @pytest.mark.parametrize(
         ("answer", "conversation", "content", "reason"),
         [
