@@ -74,7 +74,8 @@ _API_PATH: Final = re.compile(
     r"/(?:anthropic|openai|bedrock-mantle)/v1/(messages|messages/count_tokens|chat/completions|responses)$"
 )
 # Other providers that have the same paths: Azure (OpenAI, and Claude in Foundry), Groq, and the providers and gateways
-# that serve the Messages API below /anthropic. Their hosts, as their documentation states them in November 2026.
+# that serve the Messages API below /anthropic. The list is not complete: Bedrock's own hosts would be, but its requests
+# also go to the hosts of VPC endpoints, gateways and emulators.
 _OTHER_PROVIDERS: Final = (
     ".aliyuncs.com",
     ".azure.cn",
