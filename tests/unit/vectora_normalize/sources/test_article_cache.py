@@ -9,7 +9,7 @@ import msgspec
 
 from vectora_normalize.sources.article_cache import PREFIX, ArticleCache, StoredArticle
 from vectora_normalize.sources.http.fetch import Validators
-from vectora_normalize.sources.parse.article import ArticlePage
+from vectora_normalize.sources.parse.entries import ArticlePage
 from vectora_normalize.storage.objects import FolderStore
 
 if TYPE_CHECKING:

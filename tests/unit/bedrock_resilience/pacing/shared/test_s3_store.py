@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_wrong_argument_is_named(arguments: Mapping[str, Any], problem: str) -> None:
+    given: dict[str, Any] = {"bucket": "paces", "client": object(), **arguments}
     with pytest.raises((TypeError, ValueError)) as refused:
-        S3PaceStore(**{"bucket": "paces", "client": object(), **arguments})
+        S3PaceStore(**given)
     assert str(refused.value) == f"S3PaceStore: {problem}"
 
 

@@ -10,7 +10,8 @@ import pytest
 from support.hostile import bomb
 from support.stopwatch import Stopwatch, machine_slowness
 from vectora_normalize.sources.errors import ParseError
-from vectora_normalize.sources.parse.article import ArticlePage, clean_lines, parse_article
+from vectora_normalize.sources.parse.article import clean_lines, parse_article
+from vectora_normalize.sources.parse.entries import ArticlePage
 
 URL = "https://depot.example/news/1"
 DAY = dt.date(2026, 11, 20)
