@@ -40,7 +40,7 @@ class TokenCosts:
         self.quota: Quota = quota
         self.ratio: float = max(1.0, min(_INITIAL_RATIO, burndown))
         if quota.endpoint == "bedrock-mantle":
-            from bedrock_resilience.quotas import Quota  # noqa: PLC0415 - who learns a quota loads this module, and none
+            from bedrock_resilience.quotas import Quota  # noqa: PLC0415 - a pacer that learns needs no Quota
 
             given, output = quota.input_tokens_per_minute, quota.output_tokens_per_minute
             tokens = given or output
