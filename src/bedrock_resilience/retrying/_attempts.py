@@ -180,9 +180,11 @@ class CallState:
         self._sleeping: Sleep | None = None
         self._previous_delay: float | None = None
         self._retries_by_fault: dict[Fault, int] | None = None
-        self._request: RequestTokens | None = None if isinstance(tokens, int) else tokens
+        self._request: RequestTokens | None = None
         self._settled_attempts = 0
-        self.tokens: int = tokens if isinstance(tokens, int) else tokens.reserved
+        if not isinstance(tokens, int):
+            self._request, tokens = tokens, tokens.reserved
+        self.tokens: int = tokens
         self.token_usage: TokenUsage | None = None
         self.attempts: int = 0
         self.retries: int = 0
@@ -194,6 +196,11 @@ class CallState:
         self.reason: StopReason | None = None
         self.call_id: str = ""
         self.info: CallInfo | None = None
+
+    @property
+    def max_attempts(self) -> int:
+        """Attempts that the policy allows."""
+        return 1 + self._policy.max_retries
 
     def begin(self, now: float) -> Attempt | Sleep | Stop:
         """Return the first step: an attempt, unless the pacer asks for a wait or the call has to stop."""

@@ -24,10 +24,18 @@ if TYPE_CHECKING:
     from bedrock_resilience._fault import Fault
     from bedrock_resilience.clock import Clock
     from bedrock_resilience.pacing import Pacer
+    from bedrock_resilience.pacing._status import PacerStatus
     from bedrock_resilience.quotas import RequestTokens
     from bedrock_resilience.retrying._attempts import StopEvent
     from bedrock_resilience.retrying._budget import RetryBudget
-    from bedrock_resilience.retrying._events import AttemptStarting, CallInfo, Event, Listener
+    from bedrock_resilience.retrying._events import (
+        AttemptStarting,
+        CallInfo,
+        CallStarted,
+        CallSucceeded,
+        Event,
+        Listener,
+    )
     from bedrock_resilience.retrying._timeouts import AttemptTimeout
 
     T = TypeVar("T")
@@ -103,7 +111,11 @@ class CallSettings:
 
 
 def begin(
-    settings: CallSettings, args: tuple[Any, ...], kwargs: dict[str, Any], info: CallInfo | None = None
+    settings: CallSettings,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    info: CallInfo | None = None,
+    policy: Schedule | None = None,
 ) -> CallState:
     """Return the state of a new call with these arguments.
 
@@ -112,13 +124,16 @@ def begin(
         args: The positional arguments of the call.
         kwargs: Its keyword arguments.
         info: What the call asks for, in place of ``settings.info``. Only listeners need it.
+        policy: The policy of the call, in place of ``settings.policy``.
     """
     tokens = settings.tokens
-    deadline = earliest(settings.deadline, Deadline.current())
+    deadline = Deadline.current()
+    if settings.deadline is not None:
+        deadline = earliest(settings.deadline, deadline)
     if settings.timeout is not None:
         deadline = earliest(deadline, Deadline(settings.clock.monotonic() + settings.timeout))
     call = CallState(
-        settings.policy,
+        settings.policy if policy is None else policy,
         deadline=deadline,
         budget=settings.budget,
         pacer=settings.pacer,
@@ -144,10 +159,9 @@ def _checked_info(given: object) -> CallInfo:
 def start(settings: CallSettings, call: CallState) -> Attempt | Sleep | Stop:
     """Begin a call: call the listeners with its first events, and return its first step."""
     if settings.listeners:
-        from bedrock_resilience.retrying._success_events import CallStarted  # noqa: PLC0415 - as above
-
+        call_started, _ = _success_events()
         call.call_id = urandom(8).hex()
-        emit(settings, CallStarted(**_facts(settings, call)))
+        emit(settings, call_started(**_facts(settings, call)))
     return emit_step(settings, call, call.begin(settings.clock.monotonic()))
 
 
@@ -310,7 +324,7 @@ def _before(settings: CallSettings, call: CallState) -> object:
         events.AttemptStarting(
             **_facts(settings, call),
             attempt=call.attempts,
-            max_attempts=1 + settings.policy.max_retries,
+            max_attempts=call.max_attempts,
             error=call.error,
         )
     )
@@ -394,9 +408,8 @@ def succeed(settings: CallSettings, call: CallState, value: object) -> None:
     """Close a call that succeeded."""
     call.answered(settings.clock.monotonic(), value)
     if settings.listeners:
-        from bedrock_resilience.retrying._success_events import CallSucceeded  # noqa: PLC0415 - as above
-
-        emit(settings, CallSucceeded(**_facts(settings, call), **_counts(call), answer=value))
+        _, call_succeeded = _success_events()
+        emit(settings, call_succeeded(**_facts(settings, call), **_counts(call), answer=value))
 
 
 def opened(settings: CallSettings, call: CallState) -> None:
@@ -434,16 +447,30 @@ def _event(settings: CallSettings, call: CallState, step: Sleep | Stop) -> Event
     return events.RetryScheduled(
         **facts,
         attempt=call.attempts,
-        max_attempts=1 + settings.policy.max_retries,
+        max_attempts=call.max_attempts,
         delay=step.seconds,
         error=call.error,
     )
 
 
-def _facts(settings: CallSettings, call: CallState) -> dict[str, Any]:
-    """Return what every event states."""
+@cache
+def _success_events() -> tuple[type[CallStarted], type[CallSucceeded]]:
+    # The first call with listeners loads them. An import statement in every call would take as long as the event.
+    from bedrock_resilience.retrying._success_events import CallStarted, CallSucceeded  # noqa: PLC0415 - as said
+
+    return CallStarted, CallSucceeded
+
+
+def _status(pacer: Pacer | None) -> PacerStatus | None:
+    if pacer is None:
+        return None
     from bedrock_resilience.pacing._status import status_of  # noqa: PLC0415 - only called with listeners or a hook
 
+    return status_of(pacer)
+
+
+def _facts(settings: CallSettings, call: CallState) -> dict[str, Any]:
+    """Return what every event states."""
     info = call.info
     return {
         "call_id": call.call_id,
@@ -455,7 +482,7 @@ def _facts(settings: CallSettings, call: CallState) -> dict[str, Any]:
         "pacing_seconds": call.pacing_seconds,
         "tokens_reserved": call.tokens,
         "token_usage": call.token_usage,
-        "pacer": status_of(settings.pacer),
+        "pacer": _status(settings.pacer),
     }
 
 

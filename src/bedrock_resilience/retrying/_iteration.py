@@ -55,7 +55,7 @@ class AttemptContext:
         self._has_result = False
         self.closed: bool = False
         self.number: int = call.attempts
-        self.max_attempts: int = 1 + settings.policy.max_retries
+        self.max_attempts: int = call.max_attempts
 
     def set_result(self, result: object) -> None:
         """Set the result of the attempt: ``retry_on_result``, the listeners, and the pacer (for its usage) read it."""

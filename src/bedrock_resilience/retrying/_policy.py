@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import ParamSpec, Self, TypeVar
 
+    from bedrock_resilience.retrying._driver import CallSettings
     from bedrock_resilience.retrying._jitter import Jitter
 
     P = ParamSpec("P")
@@ -182,9 +183,8 @@ class RetryPolicy:
                 further attempt was made.
             DeadlineExceededError: ``Deadline.current()`` allows no attempt.
         """
-        driver = _driver()
-        settings = driver.CallSettings(self)
-        call = driver.begin(settings, (), {})  # pragma: no mutate - a policy has no `tokens` or `info`
+        driver, settings = _driver()
+        call = driver.begin(settings, (), {}, policy=self)  # pragma: no mutate - there are no `tokens` or `info`
         value: T = driver.drive(settings, call, fn, args, kwargs)
         return value
 
@@ -286,11 +286,14 @@ def sort_faults(faults: Iterable[Fault]) -> list[Fault]:
 
 
 @functools.cache
-def _driver() -> ModuleType:
-    """Return the module that carries calls out. The first call loads it: a policy as a value does not need it."""
+def _driver() -> tuple[ModuleType, CallSettings]:
+    """Return the module that carries calls out, and settings without any option, which all policies share.
+
+    The first call loads the module: a policy as a value does not need it.
+    """
     from bedrock_resilience.retrying import _driver  # noqa: PLC0415 - half of the core's import time
 
-    return _driver
+    return _driver, _driver.CallSettings(RetryPolicy())
 
 
 def _int_or_text(text: str) -> int | str:
