@@ -53,9 +53,7 @@ class SleepKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Send the request now. ``number`` counts from 1."""
-
-    number: int
+    """Send the request now. ``CallState.attempts`` is its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +345,7 @@ class CallState:
         self.attempts += 1
         if self._budget is not None:
             self._budget.deposit()
-        return Attempt(self.attempts)
+        return Attempt()
 
     def _sleep(self, seconds: float, kind: SleepKind) -> Sleep:
         self._sleeping = Sleep(seconds, kind)

@@ -42,7 +42,7 @@ def counts(call: CallState) -> tuple[int, int, int, float, float]:
 
 class TestSteps:
     def test_steps_are_values(self) -> None:
-        assert Attempt(1) == Attempt(1)
+        assert Attempt() == Attempt()
         assert repr(Sleep(0.5, SleepKind.BACKOFF)) == "Sleep(seconds=0.5, kind=<SleepKind.BACKOFF: 'backoff'>)"
 
     def test_the_reasons_in_words(self) -> None:
@@ -65,7 +65,7 @@ class TestSteps:
 class TestRetries:
     def test_a_success_is_one_attempt(self) -> None:
         call = CallState(PLAIN)
-        assert call.begin(0.0) == Attempt(1)
+        assert call.begin(0.0) == Attempt()
         call.answered(1.0, "answer")
         assert counts(call) == (1, 0, 0, 0.0, 0.0)
         assert call.reason is None
@@ -77,7 +77,7 @@ class TestRetries:
         assert call.failed(error, 1.0, 0.5) == Sleep(0.5, SleepKind.BACKOFF)
         assert (call.error, call.fault) == (error, Fault.THROTTLING)
         assert counts(call) == (1, 1, 1, 0.0, 0.0)
-        assert call.slept(1.5) == Attempt(2)
+        assert call.slept(1.5) == Attempt()
         assert counts(call) == (2, 1, 1, 0.5, 0.0)
         assert call.reason is None
 
@@ -100,11 +100,13 @@ class TestRetries:
 
     def test_forty_retries_are_counted(self) -> None:
         call = CallState(PLAIN.replace(max_retries=40))
-        numbers = [call.begin(0.0)]
+        steps, numbers = [call.begin(0.0)], [call.attempts]
         for _ in range(40):
             call.failed(throttling_error(), 0.0, 0.5)
-            numbers.append(call.slept(0.0))
-        assert numbers == [Attempt(number) for number in range(1, 42)]
+            steps.append(call.slept(0.0))
+            numbers.append(call.attempts)
+        assert steps == [Attempt()] * 41
+        assert numbers == list(range(1, 42))
 
     def test_a_fault_that_is_not_in_the_policy_is_not_retried(self) -> None:
         call = CallState(PLAIN)
@@ -239,7 +241,7 @@ class TestDeadline:
         assert call.error is None
 
     def test_a_first_attempt_before_it(self) -> None:
-        assert CallState(PLAIN, deadline=Deadline(10.0)).begin(9.9) == Attempt(1)
+        assert CallState(PLAIN, deadline=Deadline(10.0)).begin(9.9) == Attempt()
 
     def test_no_sleep_that_would_end_past_it(self) -> None:
         call = CallState(PLAIN, deadline=Deadline(10.0))
@@ -293,7 +295,7 @@ class TestPacing:
     def test_the_tokens_are_reserved_and_the_usage_is_reported(self) -> None:
         pacer = RecordingPacer()
         call = CallState(PLAIN, pacer=pacer, tokens=4_000)
-        assert call.begin(3.0) == Attempt(1)
+        assert call.begin(3.0) == Attempt()
         call.answered(4.0, converse_response("two words"))
         reserve, answered = pacer.calls
         assert reserve == ("reserve", 3.0, 4_000)
@@ -306,7 +308,7 @@ class TestPacing:
         call = CallState(PLAIN, pacer=pacer)
         assert call.begin(0.0) == Sleep(2.0, SleepKind.PACING)
         assert call.slept(2.0) == Sleep(1.0, SleepKind.PACING), "a throttle of another worker delayed it"
-        assert call.slept(3.0) == Attempt(1)
+        assert call.slept(3.0) == Attempt()
         assert counts(call) == (1, 0, 0, 0.0, 3.0)
         assert pacer.calls == [("reserve", 0.0, 0), ("due", 2.0), ("due", 3.0)]
 
@@ -316,7 +318,7 @@ class TestPacing:
         assert call.begin(0.0) == Sleep(20.0, SleepKind.PACING)
         assert call.slept(20.0) == Sleep(20.0, SleepKind.PACING)
         assert call.slept(40.0) == Sleep(1.0, SleepKind.PACING), "meanwhile the rate has risen"
-        assert call.slept(41.0) == Attempt(1)
+        assert call.slept(41.0) == Attempt()
         assert counts(call) == (1, 0, 0, 0.0, 41.0)
 
     def test_a_pacing_wait_beyond_the_deadline_is_not_begun(self) -> None:
@@ -330,7 +332,7 @@ class TestPacing:
         pacer: Any = Once()
         call = CallState(PLAIN, pacer=pacer)
         assert call.begin(0.0) == Sleep(50.0, SleepKind.PACING)
-        assert call.slept(50.0) == Attempt(1)
+        assert call.slept(50.0) == Attempt()
 
     def test_a_retry_is_paced_as_well(self) -> None:
         pacer = RecordingPacer(0.0, 3.0)
@@ -338,7 +340,7 @@ class TestPacing:
         call.begin(0.0)
         assert call.failed(throttling_error(), 1.0, 0.5) == Sleep(0.5, SleepKind.BACKOFF)
         assert call.slept(1.5) == Sleep(3.0, SleepKind.PACING)
-        assert call.slept(4.5) == Attempt(2)
+        assert call.slept(4.5) == Attempt()
         assert counts(call) == (2, 1, 1, 0.5, 3.0)
         assert pacer.calls == [("reserve", 0.0, 0), ("throttled", 1.0), ("reserve", 1.5, 0), ("due", 4.5)]
 
