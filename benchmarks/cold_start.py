@@ -3,8 +3,9 @@
 Both are imported and invoked in processes of their own, in turns, against the same servers on loopback: the emulator at
 zero latency, and for ours also buckets and a source with one item. Counted is what lies between the first import and
 the first answer; starting the interpreter is the same for both. Ours asks S3 a dozen times, here a server in Python
-that is slower than S3, so the processor time of the process is what is judged, and wall time is shown beside it. The
-last column is what being cold costs: the cold start without what the same answer takes of a warm process.
+that is slower than S3 and closes each connection after one answer, so the processor time of the process is what is
+judged (ours pays for the connections, too), and wall time is shown beside it. The last column is what being cold
+costs: the cold start without what the same answer takes of a warm process.
 
     python benchmarks/cold_start.py [--rounds 10] [--limit 1.7] [--profile]
 
@@ -31,7 +32,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore
-from moto.moto_server.werkzeug_app import MotoRequestHandler  # pyright: ignore[reportMissingTypeStubs]
 from moto.server import ThreadedMotoServer
 
 import bedrock_resilience
@@ -86,7 +86,6 @@ def servers() -> Generator[dict[str, str]]:
     """The environment of a function whose AWS, source and Bedrock are on loopback."""
     today = dt.datetime.now(dt.UTC)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    MotoRequestHandler.protocol_version = "HTTP/1.1"  # S3 keeps connections open
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     try:
