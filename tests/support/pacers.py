@@ -8,7 +8,7 @@ from bedrock_resilience.pacing import Reservation
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Pacer
-    from bedrock_resilience.quotas import Limit, Usage
+    from bedrock_resilience.quotas import Limit, RequestTokens, Usage
 
 
 class RecordingPacer:
@@ -79,6 +79,18 @@ class RecordingPacer:
     def _close(self, reservation: Reservation, method: str, usage: Usage | None = None) -> None:
         self.open.remove(reservation)  # each reservation is closed exactly once
         self.outcomes.append((method, usage))
+
+
+class RequestPacer(RecordingPacer):
+    """A pacer with the optional method ``reserve_request``; ``requests`` are those that it received."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[RequestTokens] = []
+
+    def reserve_request(self, now: float, request: RequestTokens) -> Reservation:
+        self.requests.append(request)
+        return self.reserve(now, request.reserved)
 
 
 if TYPE_CHECKING:

@@ -105,6 +105,7 @@ class _DeferringPacer:
         self.overloaded = getattr(pacer, "overloaded", pacer.throttled)  # this method of a pacer is optional
         if hasattr(pacer, "due"):  # this one, too
             self.due = pacer.due
+        self._reserve_request = getattr(pacer, "reserve_request", None)  # and this one
 
     def status(self) -> PacerStatus | None:
         """Return the status of the pacer, if it has one."""
@@ -114,6 +115,13 @@ class _DeferringPacer:
         """Reserve for an attempt; the attempt before, if there was one, is over."""
         self.release(now)
         return self._pacer.reserve(now, tokens)
+
+    def reserve_request(self, now: float, request: RequestTokens) -> Reservation:
+        """Reserve for an attempt, as ``reserve`` does."""
+        if self._reserve_request is None:
+            return self.reserve(now, request.reserved)
+        self.release(now)
+        return self._reserve_request(now, request)  # type: ignore[no-any-return]  # what reserve() returns
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:  # noqa: ARG002 - comes with ``release``
         """Defer it; an attempt that failed after it was answered may have reported its usage."""

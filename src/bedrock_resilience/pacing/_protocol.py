@@ -20,7 +20,9 @@ only sleeps ``reservation.wait`` relies on what was known when it reserved. ``Qu
 that wait already. ``SharedPacer`` requires ``due``: its first answer is when the next batch of its instance is booked.
 The drivers of this package call ``due`` after 20 seconds at the latest.
 
-A pacer may have two methods beside these. ``status() -> PacerStatus`` is what the events of a call report.
+A pacer may have three methods beside these. ``status() -> PacerStatus`` is what the events of a call report.
+``reserve_request(now, request)`` takes the place of ``reserve`` for a call whose ``tokens`` are a ``RequestTokens``,
+which states the burndown of its model.
 ``truncated(reservation, now, usage)`` takes the place of ``answered`` for a response of ``bedrock-mantle`` that was cut
 short, because a quota of output tokens was used up.
 """

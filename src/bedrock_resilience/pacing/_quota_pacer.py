@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bedrock_resilience._checks import Problem
     from bedrock_resilience.pacing._protocol import Reservation
     from bedrock_resilience.pacing._virtual_clock_bucket import PermitClaim
-    from bedrock_resilience.quotas import Limit, Usage
+    from bedrock_resilience.quotas import Limit, RequestTokens, Usage
 
 _NETWORK_TOLERANCE_SECONDS: Final = 0.05
 """Seconds by which one request may reach the service later than another sent at the same time. While a late request is
@@ -29,10 +29,13 @@ on its way, the bucket may overflow, and what overflows is missing when the next
 class _QuotaReservation(TrackedReservation):
     """A reservation with its claims: on tokens from the start, on a request once its tokens are due."""
 
-    __slots__ = ("request", "token_claims")
+    __slots__ = ("burndown", "request", "token_claims")
 
-    def __init__(self, pacer: QuotaPacer, at: float, tokens: int, token_claims: list[PermitClaim]) -> None:
+    def __init__(
+        self, pacer: QuotaPacer, at: float, tokens: int, burndown: float | None, token_claims: list[PermitClaim]
+    ) -> None:
         super().__init__(pacer, at, tokens)
+        self.burndown: float | None = burndown
         self.token_claims: list[PermitClaim] = token_claims
         self.request: PermitClaim | None = None
 
@@ -51,21 +54,23 @@ class QuotaPacer:
         share: The fraction of it that is this pacer's, 0 < share <= 1: ``1 / n`` for each of n instances.
         phase: Of several pacers that start together with a share each, the delay of this one's first request as a
             fraction of its own interval between requests, 0 <= phase < 1: ``i / n`` for instance i of n.
-        burndown: Tokens of quota that an output token costs, see ``bedrock_resilience.quotas.burndown_rate``. The
-            default is that of Claude 3.7 to 4.7. ``bedrock-mantle`` counts each once.
+        burndown: Tokens of quota that an output token costs, see ``bedrock_resilience.quotas.burndown_rate``. None: as
+            the ``RequestTokens`` of each request say, for which ``BedrockRuntime`` and ``protect`` read the model id;
+            for a request whose ``tokens`` are a number 5, as for Claude 3.7 to 4.7. ``bedrock-mantle`` counts each
+            once.
 
     Raises:
         TypeError: ``quota`` is no ``Quota``, or another argument is not a number.
         ValueError: ``share``, ``phase`` or ``burndown`` is out of range. Both name every such argument.
     """
 
-    def __init__(self, quota: Quota, share: float = 1.0, phase: float = 0.0, *, burndown: float = 5.0) -> None:
+    def __init__(self, quota: Quota, share: float = 1.0, phase: float = 0.0, *, burndown: float | None = None) -> None:
         refuse(
             "QuotaPacer",
             instance("quota", quota, Quota, "a Quota, such as Quota(requests_per_minute=50)"),
             number("share", share, above=0, most=1),
             _phase_problem(phase),
-            number("burndown", burndown, above=0),
+            number("burndown", burndown, above=0, optional=True),
         )
         self.quota: Quota = quota if share == 1.0 else quota.share(share)
         self._costs = TokenCosts(self.quota, burndown)
@@ -94,9 +99,18 @@ class QuotaPacer:
 
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         """Reserve one request and its tokens, behind all that wait."""
+        return self._reserve(now, tokens, None)
+
+    def reserve_request(self, now: float, request: RequestTokens) -> Reservation:
+        """Reserve as ``reserve`` does, and count the tokens with the burndown of the request."""
+        return self._reserve(now, request.reserved, request.burndown)
+
+    def _reserve(self, now: float, tokens: int, burndown: float | None) -> Reservation:
         with self._lock:
             self._advance(now)
-            tracked = _QuotaReservation(self, now, tokens, [self._claim(bucket, tokens) for bucket in self._tokens])
+            expected = self._costs.expected(tokens, burndown)
+            claims = [self._claim(bucket, expected) for bucket in self._tokens]
+            tracked = _QuotaReservation(self, now, tokens, burndown, claims)
             tracked.wait = self._wait(tracked)
             tracked.at = now + tracked.wait
             return tracked
@@ -116,7 +130,7 @@ class QuotaPacer:
         with self._lock:
             self._advance(now)
             if self._close(tracked) and usage is not None:
-                cost = self._costs.of(usage)
+                cost = self._costs.of(usage, tracked.burndown)
                 self._costs.learn(cost, tracked.tokens)
                 for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
                     bucket.grant(claim.amount - cost)
@@ -174,9 +188,9 @@ class QuotaPacer:
             self._send(tracked)
         return wait
 
-    def _claim(self, bucket: VirtualClockBucket, tokens: int) -> PermitClaim:
+    def _claim(self, bucket: VirtualClockBucket, tokens: float) -> PermitClaim:
         # Never more than the capacity: a larger claim would never become due.
-        claim = bucket.claim(min(bucket.capacity, tokens * self._costs.ratio))
+        claim = bucket.claim(min(bucket.capacity, tokens))
         bucket.set_unused(claim, claim.amount)
         return claim
 

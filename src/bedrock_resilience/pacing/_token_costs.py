@@ -17,6 +17,10 @@ _DECAY: Final = 0.01
 """Share by which that ratio moves down with each call that cost less."""
 
 
+_DEFAULT_BURNDOWN: Final = 5.0
+"""The burndown of a request whose model is not known: that of Claude 3.7 to 4.7."""
+
+
 class TokenCosts:
     """What a request costs of a quota, as expected before it is sent and as counted after it. Not thread-safe.
 
@@ -25,20 +29,22 @@ class TokenCosts:
 
     Args:
         quota: The quota of the pacer.
-        burndown: Tokens of quota that an output token costs on ``bedrock-runtime``.
+        burndown: Tokens of quota that an output token costs on ``bedrock-runtime``; None: as each request says, and 5
+            where it says nothing.
 
     Attributes:
         quota: The quota with all tokens of a minute in ``tokens_per_minute``.
         ratio: The expected cost of a request over its reservation: what calls turned out to cost, at least 1.
     """
 
-    __slots__ = ("_burndown", "_output_weight", "quota", "ratio")
+    __slots__ = ("_burndown", "_output_weight", "_warned", "quota", "ratio")
 
-    def __init__(self, quota: Quota, burndown: float) -> None:
+    def __init__(self, quota: Quota, burndown: float | None) -> None:
         self._burndown = burndown
         self._output_weight = 0.0
+        self._warned = quota.tokens_per_minute is None and quota.tokens_per_day is None  # there is nothing to warn of
         self.quota: Quota = quota
-        self.ratio: float = max(1.0, min(_INITIAL_RATIO, burndown))
+        self.ratio: float = max(1.0, min(_INITIAL_RATIO, _DEFAULT_BURNDOWN if burndown is None else burndown))
         if quota.endpoint == "bedrock-mantle":
             from bedrock_resilience.quotas import Quota  # noqa: PLC0415 - a pacer that learns needs no Quota
 
@@ -47,15 +53,48 @@ class TokenCosts:
             self._burndown = 1.0
             self._output_weight = 0.0 if output is None or tokens is None else tokens / output
             self.quota = Quota(tokens_per_minute=tokens)
+            self._warned = False
             # Output beyond its quota cuts responses short, which is worse than a wait: a request may be all output.
             self.ratio = max(1.0, self._output_weight)
 
-    def of(self, usage: Usage) -> float:
-        """Return the tokens that an answered request cost."""
-        return max(settled_tokens(usage, self._burndown), self._output_weight * usage.output_tokens)
+    def expected(self, tokens: int, burndown: float | None = None) -> float:
+        """Return the tokens that a request with this reservation is expected to cost.
+
+        The first request without a reservation is logged as a WARNING: the quota of tokens isn't kept.
+
+        Args:
+            tokens: Its reservation.
+            burndown: That of its model; None: not known.
+        """
+        if not tokens and not self._warned:
+            self._warned = True  # every further call would say the same
+            _warn_of_missing_tokens()
+        ratio = self.ratio
+        if burndown is not None and self._burndown is None:
+            # Every token of a request counts at most so many times, whatever requests of other models cost.
+            ratio = min(ratio, max(1.0, burndown))
+        return tokens * ratio
+
+    def of(self, usage: Usage, burndown: float | None = None) -> float:
+        """Return the tokens that an answered request cost; ``burndown`` is that of its model, None: not known."""
+        if self._burndown is not None:
+            burndown = self._burndown
+        elif burndown is None:
+            burndown = _DEFAULT_BURNDOWN
+        return max(settled_tokens(usage, burndown), self._output_weight * usage.output_tokens)
 
     def learn(self, cost: float, reserved: int) -> None:
         """Correct the expectation by an answered request."""
         if reserved > 0:
             needed = max(1.0, cost / reserved)
             self.ratio = max(needed, self.ratio + _DECAY * (needed - self.ratio))
+
+
+def _warn_of_missing_tokens() -> None:
+    import logging  # noqa: PLC0415 - only a call without tokens needs it
+
+    logging.getLogger("bedrock_resilience").warning(
+        "A pacer with a quota of tokens reserves 0 tokens for a request, so this quota is not kept. Pass tokens= to "
+        "the retrier or the executor: the tokens of a request (input + max_tokens), or a function that returns them, "
+        "such as quotas.request_tokens."
+    )

@@ -208,7 +208,9 @@ class CallState:
             return self._stop(StopReason.DEADLINE)
         if self._pacer is None:
             return self._attempt()
-        self._reservation = self._pacer.reserve(now, self.tokens)
+        # Only a RequestTokens states more than a number; the method for it is optional in a pacer.
+        reserve = None if self._request is None else getattr(self._pacer, "reserve_request", None)
+        self._reservation = self._pacer.reserve(now, self.tokens) if reserve is None else reserve(now, self._request)
         self._reservation.retries = self.retries
         return self._admit(self._pacer, self._reservation, now, self._reservation.wait)
 

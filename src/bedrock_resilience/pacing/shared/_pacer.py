@@ -212,7 +212,7 @@ class SharedPacer:
     def reserve(self, now: float, tokens: int = 0) -> Reservation:
         """Reserve one request. May call the store."""
         with self._lock:
-            expected = tokens if self._costs is None else tokens * self._costs.ratio
+            expected = tokens if self._costs is None else self._costs.expected(tokens)
             tracked = _SharedReservation(self, now, tokens, Cost(tokens=expected))
             self._waiting.append(tracked)
         tracked.wait = self.due(tracked, now)

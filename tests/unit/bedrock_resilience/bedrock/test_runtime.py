@@ -57,7 +57,7 @@ from bedrock_resilience.testing import (
 )
 from support.families import FAMILIES
 from support.families import USAGE as FAMILY_USAGE
-from support.pacers import RecordingPacer
+from support.pacers import RecordingPacer, RequestPacer
 
 POLICY = RetryPolicy(max_retries=3, base_delay=1.0, jitter=NoJitter(), retry_on="transient")
 MESSAGES = [{"role": "user", "content": [{"text": "x" * 350}]}]
@@ -463,6 +463,15 @@ class TestStreams:
         under_test = RuntimeUnderTest("Hello", pacer=QuotaPacer(Quota(requests_per_minute=60)))
         list(under_test.runtime.converse_stream(**REQUEST))
         assert all(event.pacer is not None and event.pacer.request_limit == 60 for event in under_test.events)
+
+    def test_a_pacer_that_reads_requests_receives_the_burndown_of_the_model(self) -> None:
+        pacer = RequestPacer()
+        under_test = RuntimeUnderTest("Hello", "Hello", pacer=pacer)
+        request = {**REQUEST, "modelId": "amazon.nova-lite-v1:0"}
+        list(under_test.runtime.converse_stream(**request))
+        under_test.runtime.converse(**request)
+        assert [one.burndown for one in pacer.requests] == [1.0, 1.0]
+        assert pacer.ended == ["answered", "answered"]
 
     def test_without_pacer_and_listeners(self) -> None:
         client = ScriptedBedrock("Hello", BrokenStream("Hel"), "Hello")

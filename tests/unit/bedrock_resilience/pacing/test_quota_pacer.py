@@ -9,7 +9,7 @@ import pytest
 
 from bedrock_resilience.pacing import NoPacer, QuotaPacer
 from bedrock_resilience.pacing._slowdown import HOLD_SECONDS
-from bedrock_resilience.quotas import Quota, Usage
+from bedrock_resilience.quotas import Quota, RequestTokens, Usage
 from support.approx import approx
 
 if TYPE_CHECKING:
@@ -93,6 +93,17 @@ class TestTokens:
         pacer = QuotaPacer(Quota(tokens_per_minute=60_000))
         pacer.answered(pacer.reserve(0.0, 4_000), 0.0, Usage(3_000, 1_000))  # twice its reservation
         assert waits(pacer, 3, now=1_000.0, tokens=15_000) == [0.0, 0.05, 30.05]  # 30,000 each
+
+    def test_a_request_counts_with_the_burndown_of_its_model(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
+        request = RequestTokens(1_000, 1_000, burndown=1)
+        pacer.answered(pacer.reserve_request(0.0, request), 0.0, Usage(1_000, 1_000))
+        assert [round(pacer.reserve_request(0.0, request).wait, 2) for _ in range(3)] == [0.0, 0.05, 20.05]
+
+    def test_a_burndown_of_the_pacer_goes_before_that_of_the_model(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000), burndown=5)
+        request = RequestTokens(1_000, 1_000, burndown=1)
+        assert [round(pacer.reserve_request(0.0, request).wait, 2) for _ in range(3)] == [0.0, 0.05, 30.05]
 
     def test_no_claim_is_larger_than_the_bucket(self) -> None:
         pacer = QuotaPacer(Quota(tokens_per_minute=6_000))

@@ -52,6 +52,48 @@ def test_the_expectation_rises_at_once_and_falls_slowly() -> None:
     assert costs.ratio == pytest.approx(1.99)  # pyright: ignore[reportUnknownMemberType] - untyped
 
 
+def test_without_a_burndown_each_request_states_its_own() -> None:
+    costs = TokenCosts(Quota(tokens_per_minute=4_000), burndown=None)
+    assert [costs.expected(1_000), costs.expected(1_000, 5.0), costs.expected(1_000, 1.0)] == [1_500, 1_500, 1_000]
+    assert [costs.of(Usage(100, 10)), costs.of(Usage(100, 10), 5.0), costs.of(Usage(100, 10), 1.0)] == [150, 150, 110]
+
+
+def test_a_burndown_of_its_own_counts_for_every_request() -> None:
+    costs = TokenCosts(Quota(tokens_per_minute=4_000), burndown=2.0)
+    assert costs.expected(1_000, 1.0) == 1_500
+    assert costs.of(Usage(100, 10), 1.0) == 120
+
+
+def test_bedrock_mantle_ignores_the_burndown_of_a_request() -> None:
+    costs = TokenCosts(MANTLE, burndown=None)
+    assert costs.expected(1_000, 1.0) == 5_000
+    assert costs.of(Usage(3_000, 600), 5.0) == 3_600
+
+
+@pytest.mark.parametrize(
+    "quota", [Quota(tokens_per_minute=4_000), Quota(tokens_per_day=4_000), MANTLE], ids=["minute", "day", "mantle"]
+)
+def test_a_quota_of_tokens_that_no_request_reserves_is_logged_once(
+    quota: Quota, caplog: pytest.LogCaptureFixture
+) -> None:
+    costs = TokenCosts(quota, burndown=None)
+    assert costs.expected(100) > 0
+    assert caplog.messages == []
+    assert (costs.expected(0), costs.expected(0)) == (0, 0)
+    assert [(record.name, record.levelname) for record in caplog.records] == [("bedrock_resilience", "WARNING")]
+    (message,) = caplog.messages
+    assert message == (
+        "A pacer with a quota of tokens reserves 0 tokens for a request, so this quota is not kept. Pass tokens= to "
+        "the retrier or the executor: the tokens of a request (input + max_tokens), or a function that returns them, "
+        "such as quotas.request_tokens."
+    )
+
+
+def test_requests_without_tokens_need_none_under_a_quota_of_requests(caplog: pytest.LogCaptureFixture) -> None:
+    assert TokenCosts(Quota(requests_per_minute=60), burndown=None).expected(0) == 0
+    assert caplog.messages == []
+
+
 @pytest.mark.parametrize("output", [200, 900])
 def test_under_a_quota_of_mantle_nothing_is_throttled_or_cut_short(output: int) -> None:
     scenario = Scenario(

@@ -28,7 +28,7 @@ from bedrock_resilience.testing import (
     validation_error,
 )
 from support.approx import approx
-from support.pacers import RecordingPacer
+from support.pacers import RecordingPacer, RequestPacer
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation
@@ -324,6 +324,13 @@ class TestPacing:
     def test_a_pacing_wait_beyond_the_deadline_is_not_begun(self) -> None:
         call = CallState(PLAIN, pacer=RecordingPacer(50.0), deadline=Deadline(40.0))
         assert call.begin(0.0) == Stop(StopReason.DEADLINE)
+
+    def test_a_pacer_that_reads_requests_receives_the_whole_request(self) -> None:
+        pacer = RequestPacer()
+        request = RequestTokens(100, 50, burndown=1)
+        assert CallState(PLAIN, pacer=pacer, tokens=request).begin(0.0) == Attempt()
+        CallState(PLAIN, pacer=pacer, tokens=150).begin(0.0)
+        assert (pacer.requests, pacer.tokens) == ([request], [150, 150])
 
     def test_a_pacer_without_due_is_obeyed_in_one_sleep(self) -> None:
         class Once:
