@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
 
 _INCLUDED = re.compile(r'^--8<-- "([^"]+)"$', re.MULTILINE)
+# Notes for the tests and for those who edit a page.
+_NOTE = re.compile(r"^[ ]*<!-- (?:no-run:|Made of the code ).*?-->\n+", re.MULTILINE | re.DOTALL)
 _DOCUMENTED = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Tell the footer (``.ci/theme``) that the sources stand beside the pages.
+
+    Args:
+        config: The configuration of the site.
+    """
+    config.extra["markdown"] = True
 
 
 def on_post_build(config: MkDocsConfig) -> None:
@@ -39,12 +50,15 @@ def on_post_build(config: MkDocsConfig) -> None:
 def expanded(text: str, root: Path) -> str:
     """Put in what the site generates: the files that a page includes, and the signatures of a module.
 
+    The notes for those who edit the page are left out.
+
     Args:
         text: The Markdown of a page.
         root: The root of the repository.
     """
     signatures = _signatures((root / "tests" / "surface.txt").read_text("utf-8"))
     text = _INCLUDED.sub(lambda found: (root / found[1]).read_text("utf-8").rstrip(), text)
+    text = _NOTE.sub("", text)
     return _DOCUMENTED.sub(lambda found: signatures.get(found[1], found[0]), text)
 
 

@@ -2,9 +2,10 @@
 
     python -m benchmarks.clients.recipes PAGE...
 
-A page is the name of a file in docs/how-to/recipes, without ``.md``. Its lines under "Try it" start the emulator, which
-throttles the first two requests, and run before the rest; the page must end without an exception, and the emulator must
-have counted a third request. ``make clients`` runs every page in the environment of its client.
+A page is the name of a file in docs/how-to/recipes, without ``.md``. Its first block starts the emulator, which
+throttles the first two requests; the page must end without an exception, and the emulator must have counted a third
+request.
+``make clients`` runs every page in the environment of its client.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Any, Final
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "how-to" / "recipes"
 THROTTLES: Final = 2
 _CODE: Final = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_TRY: Final = "## Try it"
 
 
 def run(page: str) -> str:
@@ -30,8 +30,7 @@ def run(page: str) -> str:
         RuntimeError: The throttled request was not sent again.
     """
     path = FOLDER / f"{page}.md"
-    program, _, attempt = path.read_text("utf-8").partition(_TRY)
-    code = "\n".join(_CODE.findall(attempt) + _CODE.findall(program))
+    code = "\n".join(_CODE.findall(path.read_text("utf-8")))
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # otherwise the import of litellm downloads prices
     names: dict[str, Any] = {"__name__": "recipe"}
     exec(compile(code, str(path), "exec"), names)  # noqa: S102 - running our own pages is the point

@@ -22,9 +22,12 @@ def test_programs_read_the_included_files_and_the_signatures(tmp_path: Path) -> 
     assert "\nclass QuotaPacer(quota: Quota" in reference
     assert "\n  def status(self) -> PacerStatus" in reference
 
+    assert "```python\n" in (tmp_path / "how-to" / "recipes" / "langchain.md").read_text("utf-8")
+
     everything = (tmp_path / "llms-full.txt").read_text("utf-8")
     assert example in everything
     assert reference.strip() in everything
+    assert re.findall(r"<!-- (?:no-run|Made of)", everything) == []
     # tests/surface.txt has no names of the modules that need pytest or Hypothesis.
     left = re.findall(r"^(?:--8<--|:::) .*$", everything, re.MULTILINE)
     assert left == ["::: bedrock_resilience.testing.plugin", "::: bedrock_resilience.testing.strategies"]
