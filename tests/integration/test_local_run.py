@@ -107,6 +107,13 @@ def test_the_example_runs_in_a_bare_environment(example_run: ExampleRun) -> None
         assert path.startswith("out/lai_weekly/")
 
 
+def test_the_page_shows_the_table_of_the_sources(example_run: ExampleRun) -> None:
+    page = (ROOT / "docs/lambda/example.md").read_text("utf-8")
+    documented, _, _ = page.partition("```text\n")[2].partition("\n\n")
+    shown, _, _ = example_run[1].stdout.partition("\n\n")
+    assert shown.split() == documented.split()  # by words, because the table is as wide as the terminal
+
+
 def test_there_are_at_least_as_many_valid_items_as_documented(example_run: ExampleRun) -> None:
     items = load(example_run[0], "out/lai_weekly/normalized/*/*/*/*/items.json")
     assert len(items) >= 104
