@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 _MAX_COUNT: Final = 10**9  # of items, of attempts, of tokens
 _COUNTS: Final = ("submitted", "failed", "attempts", "retries", "throttles")
-# The English lines of bedrock_resilience.telemetry._logging.
+# The English lines of bedrock_resilience.telemetry._logging. Those of version 0.1 have no reason, and "1 attempts".
 _RETRY: Final = re.compile(r"(?P<name>\w+) \(attempt \d+/(?P<max_attempts>\d+)\)\. Retrying in ")
-_FAILED: Final = re.compile(r"(?P<name>\w+)(?: - failed after \d+ attempts\. Giving up|: the Bedrock call failed, )")
+_FAILED: Final = re.compile(
+    r"(?P<name>\w+)(?: - failed after \d+ attempts?(?: \([\w' ]+\))?\. Giving up|: the Bedrock call failed, )"
+)
 _THROTTLE: Final = "ThrottlingException"
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
 

@@ -28,7 +28,8 @@ class LoggingListener:
 
     Attributes:
         retry_format: The WARNING: error name, number of the failed attempt, attempts at most, seconds of delay.
-        abandoned_format: The ERROR: error name, number of attempts.
+        abandoned_format: The ERROR: error name, number of attempts, why no further attempt was made. A text may leave
+            out the last. ``%d attempts`` becomes ``1 attempt`` for one.
         pacing_format: The DEBUG line: seconds to wait, number of the attempt that waits.
 
     Raises:
@@ -38,7 +39,7 @@ class LoggingListener:
     __slots__ = ("_logger",)
 
     retry_format: ClassVar[str] = "%s (attempt %d/%d). Retrying in %.2fs..."
-    abandoned_format: ClassVar[str] = "%s - failed after %d attempts. Giving up the Bedrock call."
+    abandoned_format: ClassVar[str] = "%s - failed after %d attempts (%s). Giving up the Bedrock call."
     pacing_format: ClassVar[str] = "Waiting %.2fs for the pacer before attempt %d."
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
@@ -63,7 +64,12 @@ class LoggingListener:
     def _log_failure(self, event: CallFailed, error: BaseException) -> None:
         name = _name(event.fault, error)
         if event.fault is Fault.THROTTLING or event.attempts > 1:
-            self._logger.error(self.abandoned_format, name, event.attempts)
+            text = self.abandoned_format
+            if event.attempts == 1:
+                text = text.replace("%d attempts", "%d attempt")
+            # The texts of earlier versions, and so of subclasses, have no reason.
+            facts = (name, event.attempts, event.reason.value)
+            self._logger.error(text, *facts[: text.replace("%%", "").count("%")])
         else:
             # A message may quote anything, for example half a surrogate pair, which no log stream can encode.
             message = message_of(error).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -30,7 +30,8 @@ _RETRY: Final = re.compile(
     r"(?P<name>\w+)(?: d\S{1,6}tect\S{1,6}e \(tentative | \(attempt )\d+/\d+\)\. Retry(?:ing)? (?:dans|in) "
 )
 _ABANDONED: Final = re.compile(
-    r"(?P<name>\w+) - (?:\S{1,6}chec apr\S{1,6}s \d+ tentatives\. Abandon|failed after \d+ attempts\. Giving)"
+    r"(?P<name>\w+) - (?:\S{1,6}chec apr\S{1,6}s \d+ tentatives\. Abandon|"
+    r"failed after \d+ attempts?(?: \([\w' ]+\))?\. Giving)"
 )
 _THROTTLING: Final = "ThrottlingException"
 _FAULT_NAMES: Final = {_THROTTLING: Fault.THROTTLING.value}  # log lines have AWS's error codes

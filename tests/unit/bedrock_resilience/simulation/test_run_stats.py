@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from bedrock_resilience import BatchReport, BoundedExecutor, NoJitter, RetryPolicy
+from bedrock_resilience import BatchReport, BoundedExecutor, LoggingListener, NoJitter, RetryPolicy, StopReason
+from bedrock_resilience._fault import Fault
 from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
+from bedrock_resilience.retrying._events import CallFailed
 from bedrock_resilience.simulation import RunStats, read_run_stats
 from bedrock_resilience.simulation._scenario import DEFAULT_LATENCY_SECONDS
 from bedrock_resilience.testing import FakeClock, throttling_error
@@ -195,6 +197,19 @@ def test_an_invalid_part_of_a_report_is_refused_by_name(report: dict[str, Any], 
 def test_deeply_nested_brackets_are_no_report() -> None:
     with pytest.raises(ValueError, match="log: the number of items is unknown"):
         read_run_stats("[" * 100_000)
+
+
+@pytest.mark.parametrize("reason", list(StopReason))
+def test_the_final_line_is_read_whatever_its_reason(reason: StopReason, caplog: pytest.LogCaptureFixture) -> None:
+    facts: dict[str, Any] = {"backoff_seconds": 0.0, "pacing_seconds": 0.0, "fault": Fault.THROTTLING}
+    for attempts in (1, 4):
+        LoggingListener()(CallFailed(**facts, attempts=attempts, reason=reason, error=throttling_error()))
+    assert read_run_stats("\n".join(caplog.messages), submitted=2).failed == 2
+
+
+def test_the_final_line_of_earlier_versions_is_read() -> None:
+    line = "ThrottlingException - failed after 1 attempts. Giving up the Bedrock call."
+    assert read_run_stats(line, submitted=1).failed == 1
 
 
 def test_other_errors_in_a_log_are_retries_and_no_throttles() -> None:

@@ -54,13 +54,24 @@ def test_a_call_that_is_always_throttled(caplog: pytest.LogCaptureFixture) -> No
     call(LoggingListener(), *throttling_errors(2), policy=PLAIN.replace(max_retries=1))
     assert lines(caplog) == [
         "WARNING ThrottlingException (attempt 1/2). Retrying in 0.50s...",
-        "ERROR ThrottlingException - failed after 2 attempts. Giving up the Bedrock call.",
+        "ERROR ThrottlingException - failed after 2 attempts (retries exhausted). Giving up the Bedrock call.",
     ]
 
 
 def test_a_throttled_call_without_retries_is_abandoned(caplog: pytest.LogCaptureFixture) -> None:
     call(LoggingListener(), throttling_error(), policy=PLAIN.replace(max_retries=0))
-    assert lines(caplog) == ["ERROR ThrottlingException - failed after 1 attempts. Giving up the Bedrock call."]
+    assert lines(caplog) == [
+        "ERROR ThrottlingException - failed after 1 attempt (retries exhausted). Giving up the Bedrock call."
+    ]
+
+
+def test_a_call_that_its_deadline_ended_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    retrier = Retrier(PLAIN, clock=clock, listeners=[LoggingListener()], timeout=0.2)
+    with suppress(Exception):
+        retrier.call(scripted(throttling_error()))
+    expected = "ERROR ThrottlingException - failed after 1 attempt (deadline). Giving up the Bedrock call."
+    assert lines(caplog) == [expected]
 
 
 def test_throttling_in_another_spelling_has_the_same_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -70,9 +81,10 @@ def test_throttling_in_another_spelling_has_the_same_line(caplog: pytest.LogCapt
 
 def test_another_fault_has_its_own_name(caplog: pytest.LogCaptureFixture) -> None:
     call(LoggingListener(), read_timeout(), read_timeout())
+    reason = StopReason.FAULT_LIMIT.value
     assert lines(caplog) == [
         "WARNING ReadTimeoutError (attempt 1/4). Retrying in 0.50s...",
-        "ERROR ReadTimeoutError - failed after 2 attempts. Giving up the Bedrock call.",
+        f"ERROR ReadTimeoutError - failed after 2 attempts ({reason}). Giving up the Bedrock call.",
     ]
 
 
@@ -92,6 +104,14 @@ def test_a_subclass_sets_other_texts(caplog: pytest.LogCaptureFixture) -> None:
         "WARNING retry ThrottlingException 1/2 0.5",
         "ERROR abandoned ThrottlingException 2",
     ]
+
+
+def test_a_text_may_have_all_three_facts_and_a_percent_sign(caplog: pytest.LogCaptureFixture) -> None:
+    class Percent(LoggingListener):
+        abandoned_format = "100%% of %s: %d times, %s"
+
+    call(Percent(), throttling_error(), policy=PLAIN.replace(max_retries=0))
+    assert lines(caplog) == ["ERROR 100% of ThrottlingException: 1 times, retries exhausted"]
 
 
 def test_the_default_is_the_packages_logger(caplog: pytest.LogCaptureFixture) -> None:

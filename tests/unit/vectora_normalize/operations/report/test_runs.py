@@ -158,6 +158,11 @@ def test_items_queued_for_workers_do_not_count_as_unstarted() -> None:
             "ThrottlingException - failed after 4 attempts. Giving up the Bedrock call.",
             "Normalized: 3 succeeded, 1 failed, 0 not started",
         ),
+        (
+            "ThrottlingException (attempt 1/4). Retrying in 0.52s...",
+            "ThrottlingException - failed after 1 attempt (this fault's own retries exhausted). Giving up the call.",
+            "Normalized: 3 succeeded, 1 failed, 0 not started",
+        ),
     ],
 )
 def test_plain_lines_of_either_language_count(retry: str, abandoned: str, batch: str) -> None:
