@@ -6,7 +6,9 @@ from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._policy import RetryPolicy
 
 _DEFAULT_RPM: Final = 50.0
+_ANY_WIDTH: Final = 10_000  # characters of a terminal that folds no name
 _TRIAL_NAMES: Final = {
     "none": "before: retries alone",
     "adaptive": "after: AdaptivePacer",
@@ -128,7 +131,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - one argument an option
     if as_json:
         print_json([result.to_dict() for result in results])
     else:
-        console().print(_table(scenario, results, seeds))
+        out = console()
+        table = _table(scenario, results, seeds)
+        if Measurement.get(out, out.options.update(width=_ANY_WIDTH), table).maximum > out.width:
+            # Lines between the columns would leave the names too few characters.
+            table.box, table.show_edge, table.pad_edge, table.collapse_padding = SIMPLE_HEAD, False, False, True
+        out.print(table)
 
 
 def _tokens(given: str, max_tokens: int, output: int) -> Tokens:

@@ -39,16 +39,18 @@ _CLIENT_CONFIG: Final[Mapping[str, Any]] = {
 _SERVICE: Final = "bedrock"
 _PAGE_SIZE: Final = 100  # the most that the service allows; Bedrock has some 15 pages
 # Error codes of AWS, by their beginnings, and botocore's exceptions.
-_NO_PERMISSION: Final = (
-    "AccessDenied",
+_NO_CREDENTIALS: Final = (
     "ExpiredToken",
     "InvalidClientTokenId",
     "NoCredentialsError",
     "PartialCredentialsError",
     "SignatureDoesNotMatch",
-    "SubscriptionRequired",
     "UnrecognizedClient",
 )
+_NO_PERMISSION: Final = ("AccessDenied", "SubscriptionRequired", *_NO_CREDENTIALS)
+# Not listed with those of the credentials: the account may have them, and the provider failed.
+_NO_SESSION: Final = ("CredentialRetrievalError", "SSO", "TokenRetrievalError", "UnauthorizedSSOToken")
+_NO_CONNECTION: Final = ("ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError")
 _FIELDS: Final[Mapping[str, tuple[QuotaField, ...]]] = {
     "bedrock-runtime": ("requests_per_minute", "tokens_per_minute", "tokens_per_day"),
     "bedrock-mantle": ("input_tokens_per_minute", "output_tokens_per_minute"),
@@ -402,12 +404,22 @@ def _base_of_custom_model(client: Any, arn: str) -> str:  # noqa: ANN401 - as ab
 
 
 def _failure(service: str, operation: str, code: str, error: Exception) -> _Failure:
-    if code.startswith(_NO_PERMISSION):
-        action = f"{_IAM_PREFIXES[service]}:{operation}"
-        return _Failure("no-permission", f"{operation} was refused ({code}): allow {action}")
+    if code.startswith("AccessDenied"):
+        return _Failure(
+            "no-permission", f"{operation} was refused ({code}): allow {_IAM_PREFIXES[service]}:{operation}"
+        )
     # One line, also if a proxy answers with a page.
-    text = " ".join(str(error).split())
-    return _Failure("not-reached", f"{operation} failed ({code}): {text[:_MAX_ERROR_CHARACTERS]}")
+    text = " ".join(str(error).split())[:_MAX_ERROR_CHARACTERS]
+    if code.startswith((*_NO_CREDENTIALS, *_NO_SESSION)):
+        text = f"{text}; {_LOG_IN}"
+    elif code.startswith(_NO_CONNECTION):
+        text = f"{text}; {_CHECK_ROUTE}"
+    reason = "no-permission" if code.startswith(_NO_PERMISSION) else "not-reached"
+    return _Failure(reason, f"{operation} failed ({code}): {text}")
+
+
+_LOG_IN: Final = "log in, or set AWS_PROFILE, or run with a role"
+_CHECK_ROUTE: Final = "check the Region, and the route from here to AWS"
 
 
 _MAX_ERROR_CHARACTERS: Final = 300

@@ -44,6 +44,14 @@ def test_a_narrow_screen_cuts_no_number(arguments: list[str]) -> None:
     assert re.search(r"\d+\.\d% ± \d+\.\d%", table)
 
 
+def test_eighty_columns_break_no_name() -> None:
+    table = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["simulate", "--seeds", "2", "--items", "20"]).stdout
+    for name in ("AdaptivePacer", "QuotaPacer", "SharedPacer"):
+        assert name in table
+    assert max(map(len, table.splitlines())) <= 80
+    assert re.search(r"\d+\.\d% ± \d+\.\d%", table)
+
+
 def test_a_token_quota_is_simulated_with_the_tokens_of_the_items() -> None:
     result = run("--instances", "1", "--workers", "12", "--items", "40", "--seeds", "1", "--tpm", "40000")
     assert result.exit_code == 0, result.stderr

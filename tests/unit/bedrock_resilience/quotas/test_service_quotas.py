@@ -211,6 +211,11 @@ class TestUnavailable:
                 "GetServiceQuota was refused (AccessDeniedException): allow servicequotas:GetServiceQuota",
             ),
             (
+                dict.fromkeys(("ListServiceQuotas", "ListAWSDefaultServiceQuotas"), (400, "ExpiredTokenException")),
+                "no-permission",
+                "; log in, or set AWS_PROFILE, or run with a role",
+            ),
+            (
                 {"ListServiceQuotas": (400, "IllegalArgumentException")},
                 "not-reached",
                 "failed (IllegalArgumentException)",
@@ -243,10 +248,9 @@ class TestUnavailable:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         monkeypatch.setattr("botocore.endpoint.time.sleep", _no_sleep)
         error = unavailable(SONNET, session, max_age=0)
-        assert (error.reason, "ListServiceQuotas failed (EndpointConnectionError)" in str(error)) == (
-            "not-reached",
-            True,
-        )
+        assert error.reason == "not-reached"
+        assert "ListServiceQuotas failed (EndpointConnectionError)" in str(error)
+        assert str(error).endswith("; check the Region, and the route from here to AWS")
 
     def test_no_credentials(self, services: LoopbackServiceQuotas, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -254,7 +258,10 @@ class TestUnavailable:
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         error = unavailable(SONNET, None, region_name="eu-west-3")
         assert error.reason == "no-permission"
-        assert "ListAWSDefaultServiceQuotas was refused (NoCredentialsError)" in str(error)
+        assert error.problem == (
+            "ListAWSDefaultServiceQuotas failed (NoCredentialsError): Unable to locate credentials; "
+            "log in, or set AWS_PROFILE, or run with a role"
+        )
         assert services.requests == []
 
     def test_credentials_that_cannot_be_read(
@@ -267,7 +274,8 @@ class TestUnavailable:
         monkeypatch.setattr(session, "client", refuse)
         error = unavailable(SONNET, session)
         assert error.problem == (
-            "ListServiceQuotas failed (CredentialRetrievalError): Error when retrieving credentials from sso: expired"
+            "ListServiceQuotas failed (CredentialRetrievalError): Error when retrieving credentials from sso: expired; "
+            "log in, or set AWS_PROFILE, or run with a role"
         )
         assert services.requests == []
 
