@@ -109,7 +109,7 @@ class AsyncBedrockRuntime(RuntimeBase):
     ) -> AsyncGenerator[StreamEvent, None]:
         call = StreamingCall(self.retrier_for(operation, request))
         try:
-            first, rest = await call.retrier.acall(_open, open_stream, self.client, request)
+            first, rest = await call.aopen(_open, open_stream, self.client, request)
         except BaseException:
             call.not_opened()
             raise

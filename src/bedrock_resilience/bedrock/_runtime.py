@@ -141,7 +141,7 @@ class BedrockRuntime(RuntimeBase):
     ) -> Generator[StreamEvent, None, None]:
         call = StreamingCall(self.retrier_for(operation, request))
         try:
-            first, rest = call.retrier.call(_open, open_stream, self.client, request)
+            first, rest = call.open(_open, open_stream, self.client, request)
         except BaseException:
             call.not_opened()
             raise

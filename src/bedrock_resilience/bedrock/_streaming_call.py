@@ -13,15 +13,21 @@ from bedrock_resilience._fault import THROTTLES
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.pacing._status import status_of
 from bedrock_resilience.quotas import RequestTokens
-from bedrock_resilience.retrying._driver import emit
+from bedrock_resilience.retrying._driver import add_summary, adrive, begin, drive, emit, refuse_attempt_timeout
 from bedrock_resilience.retrying._events import CallCancelled, CallFailed, CallSucceeded, StreamOpened
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
+
     from bedrock_resilience._fault import Fault
     from bedrock_resilience.pacing import Pacer, PacerStatus, Reservation
     from bedrock_resilience.quotas import Usage
+    from bedrock_resilience.retrying._attempts import CallState
     from bedrock_resilience.retrying._events import Event
     from bedrock_resilience.retrying._retrier import Retrier
+
+    T = TypeVar("T")
 
 _SHARED_FIELDS: Final = tuple(field.name for field in fields(StreamOpened))
 
@@ -40,8 +46,25 @@ class StreamingCall:
         self._target = retrier
         self._pacer = None if retrier.pacer is None else _DeferringPacer(retrier.pacer)
         self._opened: CallSucceeded | None = None
+        self._state: CallState | None = None
         listeners = (self._on_event,) if retrier.listeners else ()
         self.retrier: Retrier = retrier.replace(pacer=self._pacer, listeners=listeners)
+
+    def open(self, fn: Callable[..., T], *args: object) -> T:
+        """Call the function that opens the stream, as ``Retrier.call`` does."""
+        if self.retrier.attempt_timeout is not None:
+            refuse_attempt_timeout("Retrier", self.retrier)
+        state = self._state = begin(self.retrier, args, {})
+        value = drive(self.retrier, state, fn, args, {})
+        state.error = None  # of an attempt before; its traceback refers to frames, and this call may be open for long
+        return value
+
+    async def aopen(self, fn: Callable[..., Awaitable[T]], *args: object) -> T:
+        """Await the function that opens the stream, as ``Retrier.acall`` does."""
+        state = self._state = begin(self.retrier, args, {})
+        value = await adrive(self.retrier, state, fn, args, {})
+        state.error = None  # as in ``open``
+        return value
 
     def answered(self, last: object, usage: Usage | None) -> None:
         """End the call as a success; ``last`` is the last event."""
@@ -50,7 +73,13 @@ class StreamingCall:
             emit(self._target, CallSucceeded(**self._facts(usage), answer=last))
 
     def failed(self, error: BaseException, usage: Usage | None) -> None:
-        """End the call as a failure after the stream was opened; an exception from outside cancels it."""
+        """End the call as a failure after the stream was opened; an exception from outside cancels it.
+
+        An error gets the note of any other call that failed.
+        """
+        if self._state is not None and isinstance(error, Exception):
+            self._state.reason = StopReason.NOT_RETRYABLE
+            add_summary(error, self._state)
         fault = self._target.classify(error)
         self._release(usage, fault)
         if self._opened is None:

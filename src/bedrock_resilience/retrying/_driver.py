@@ -526,12 +526,18 @@ def add_summary(error: BaseException, call: CallState) -> None:
     if call.reason is None:
         return
     note = _summary(call)
-    # Many calls may raise one and the same exception object; each note is added once.
     try:
-        if note not in getattr(error, "__notes__", ()):
+        notes = getattr(error, "__notes__", ())
+        # Many calls may raise one and the same exception object; each note is added once. Of nested calls, for example
+        # of an executor around a protected client, an outer one with one attempt adds nothing: "1 attempt" would
+        # contradict the note of the call that sent the requests. With more attempts, both notes together are true.
+        if note not in notes and (call.attempts > 1 or not any(str(one).startswith(_NOTE) for one in notes)):
             error.add_note(note)
     except Exception:  # noqa: BLE001, S110 - the caller's class may refuse notes; the error is raised without one
         pass
+
+
+_NOTE = "bedrock_resilience: gave up after "
 
 
 def _repr_of(error: BaseException) -> str:
@@ -545,4 +551,4 @@ def _summary(call: CallState) -> str:
     attempts = "1 attempt" if call.attempts == 1 else f"{call.attempts} attempts"
     reason = cast("StopReason", call.reason).value  # no call ends with an error without one
     pacing = f", {call.pacing_seconds:.2f} s pacing" if call.pacing_seconds else ""
-    return f"bedrock_resilience: gave up after {attempts} and {call.backoff_seconds:.2f} s of waiting{pacing}: {reason}"
+    return f"{_NOTE}{attempts} and {call.backoff_seconds:.2f} s of waiting{pacing}: {reason}"

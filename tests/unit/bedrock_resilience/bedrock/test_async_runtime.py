@@ -199,6 +199,9 @@ async def test_a_stream_is_not_retried_after_its_first_content() -> None:
     with pytest.raises(StreamInterruptedError) as raised:
         await read(under_test.runtime.converse_stream(**REQUEST))
     assert raised.value.text == "Hello"
+    assert raised.value.__notes__ == [
+        "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: not retryable"
+    ]
     assert under_test.kinds == [CallStarted, StreamOpened, CallFailed]
     assert under_test.pacer.open == []
 

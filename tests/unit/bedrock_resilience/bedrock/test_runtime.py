@@ -350,11 +350,23 @@ class TestStreams:
             delivered.extend(under_test.runtime.converse_stream(**REQUEST))
         assert (raised.value.text, raised.value.fault) == ("Hel", fault)
         assert raised.value.delivered == delivered
+        assert raised.value.__notes__ == [
+            "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: not retryable"
+        ]
         assert under_test.client.calls == 1
         assert under_test.pacer.methods == ["reserve", reported]
         *_, failed = under_test.events
         assert isinstance(failed, CallFailed)
         assert (failed.attempts, failed.fault, failed.error) == (1, fault, raised.value)
+
+    def test_the_note_of_an_interrupted_stream_counts_the_attempts_before(self) -> None:
+        client = ScriptedBedrock(throttling_error(), BrokenStream("Hel", error=stream_cut()))
+        runtime = BedrockRuntime(client, Retrier(POLICY, clock=FakeClock()))  # no listener counts them
+        with pytest.raises(StreamInterruptedError) as raised:
+            list(runtime.converse_stream(**REQUEST))
+        assert raised.value.__notes__ == [
+            "bedrock_resilience: gave up after 2 attempts and 1.00 s of waiting: not retryable"
+        ]
 
     def test_a_stream_of_nothing_but_its_preamble_is_retried(self) -> None:
         event = {"type": "message_start", "amazon-bedrock-invocationMetrics": {"outputTokenCount": 0}}

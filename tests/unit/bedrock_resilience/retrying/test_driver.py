@@ -266,6 +266,36 @@ def test_an_error_after_a_success_gets_no_note() -> None:
     assert not hasattr(error, "__notes__")
 
 
+class TestNestedCalls:
+    def test_an_outer_call_with_one_attempt_does_not_contradict_the_inner_note(self) -> None:
+        inner, outer = Retrier(PLAIN, clock=FakeClock()), Retrier(PLAIN.replace(retry_on="none"), clock=FakeClock())
+        with pytest.raises(THROTTLED) as raised:
+            outer.call(inner.call, scripted(then=throttling_error()))
+        assert raised.value.__notes__ == [
+            "bedrock_resilience: gave up after 4 attempts and 3.50 s of waiting: retries exhausted"
+        ]
+
+    def test_an_outer_call_with_more_attempts_adds_its_own(self) -> None:
+        inner = Retrier(PLAIN.replace(max_retries=1), clock=FakeClock())
+        outer = Retrier(PLAIN.replace(max_retries=2), clock=FakeClock())
+        with pytest.raises(THROTTLED) as raised:
+            outer.call(inner.call, scripted(*throttling_errors(6)))
+        assert raised.value.__notes__ == [
+            "bedrock_resilience: gave up after 2 attempts and 0.50 s of waiting: retries exhausted",
+            "bedrock_resilience: gave up after 3 attempts and 1.50 s of waiting: retries exhausted",
+        ]
+
+    def test_a_note_of_the_caller_is_no_note_of_a_call(self) -> None:
+        error = validation_error()
+        error.add_note("of item 7")
+        with pytest.raises(type(error)) as raised:
+            Retrier(PLAIN, clock=FakeClock()).call(scripted(error))
+        assert raised.value.__notes__ == [
+            "of item 7",
+            "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: not retryable",
+        ]
+
+
 class TestStopEvent:
     @pytest.mark.parametrize("event", [threading.Event(), asyncio.Event()])
     def test_if_set_before_the_call_nothing_is_sent(self, event: threading.Event | asyncio.Event) -> None:
