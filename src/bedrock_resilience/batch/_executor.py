@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from bedrock_resilience._checks import function, refuse, whole_number
 from bedrock_resilience.batch._errors import BatchInterrupted
@@ -19,7 +19,7 @@ from bedrock_resilience.retrying._callables import (
 from bedrock_resilience.retrying._driver import refuse_attempt_timeout
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._policy import RetryPolicy
-from bedrock_resilience.retrying._retrier import Retrier
+from bedrock_resilience.retrying._retrier import Retrier, refuse_fields_of_the_policy
 
 if TYPE_CHECKING:
     import random
@@ -40,6 +40,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class _ExecutorRetrier(Retrier):
+    """The retrier of an executor: its errors name the class that the caller has used."""
+
+    __slots__ = ()
+
+    _owner: ClassVar[str] = "BoundedExecutor"
 
 
 class BoundedExecutor:
@@ -82,6 +90,7 @@ class BoundedExecutor:
         ValueError: ``max_workers`` is less than 1, or ``attempt_timeout`` is not positive.
     """
 
+    @refuse_fields_of_the_policy("BoundedExecutor", "BoundedExecutor(policy={})")
     def __init__(  # noqa: PLR0913 - the options of a run, all by name
         self,
         max_workers: int = 4,
@@ -110,7 +119,7 @@ class BoundedExecutor:
         )
         self.max_workers: int = max_workers
         self.on_progress: Callable[[Progress], object] | None = on_progress
-        self.retrier: Retrier = Retrier(
+        self.retrier: Retrier = _ExecutorRetrier(
             policy,
             clock=clock,
             rng=rng,

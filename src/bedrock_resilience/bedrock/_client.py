@@ -112,13 +112,23 @@ def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of 
         session = _import("boto3.session").Session()
     make = getattr(session, "client", None) or session.create_client  # so botocore's sessions name it
     client = make("bedrock-runtime", region_name=region_name, config=settings, **arguments)
-    parts: dict[str, Any] = {"policy": policy, "pacer": pacer, "budget": budget, "deadline": deadline}
-    given = {name: part for name, part in parts.items() if part is not None}
-    if not given and listeners == ():
+    if all(part is None for part in (policy, pacer, budget, deadline)) and listeners == ():
         return client
-    from bedrock_resilience.integrations import protect  # noqa: PLC0415 - a Lambda with a retrier protects no client
+    from bedrock_resilience.integrations._protect import protect_for  # noqa: PLC0415 - a Lambda with a retrier protects no client
+    from bedrock_resilience.retrying._policy import RetryPolicy  # noqa: PLC0415 - as above
 
-    return protect(client, listeners=listeners, **given)
+    return protect_for(
+        "bedrock_runtime_client",
+        client,
+        policy=RetryPolicy() if policy is None else policy,
+        pacer=pacer,
+        budget=budget,
+        deadline=deadline,
+        timeout=None,
+        listeners=listeners,
+        clock=SYSTEM_CLOCK,
+        rng=None,
+    )
 
 
 def check_client(

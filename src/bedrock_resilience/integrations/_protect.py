@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 from bedrock_resilience._checks import Problem, refuse, wrong_type
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -103,7 +103,9 @@ def protect(  # noqa: PLR0913 - the parts of a protection, all by name
         TypeError: The target is of no known kind, or another argument has the wrong type.
         ValueError: The target is a client of an SDK that does not call Bedrock, or ``timeout`` is not positive.
     """
-    protection = Protection.checked(
+    return protect_for(
+        "protect",
+        target,
         policy=policy,
         pacer=pacer,
         budget=budget,
@@ -112,9 +114,13 @@ def protect(  # noqa: PLR0913 - the parts of a protection, all by name
         listeners=listeners,
         clock=clock,
         rng=rng,
-        problem=_problem(target),
     )
-    integration = _integration("protect", target)
+
+
+def protect_for(owner: str, target: T, **parts: Any) -> T:  # noqa: ANN401 - each part has its own type, checked here
+    """Protect a target with all parts of a protection; errors are in the name of ``owner``, which the caller used."""
+    protection = Protection.checked(owner, **parts, problem=_problem(target))
+    integration = _integration(owner, target)
     with LOCK:
         attached = integration.attached(target)
         if protection.learns and attached is not None and attached.learns:

@@ -100,15 +100,22 @@ class Protection:
             object.__setattr__(self, "_of_mantle", replace(self, pacer=self.mantle_pacer, mantle_pacer=None))
 
     @classmethod
-    def checked(cls, *, listeners: Iterable[Listener], problem: Problem | None = None, **parts: Any) -> Self:  # noqa: ANN401 - each part has its own type, checked here
-        """Return the protection with these parts, or refuse them in the name of ``protect``, together with ``problem``.
+    def checked(
+        cls,
+        owner: str,
+        *,
+        listeners: Iterable[Listener],
+        problem: Problem | None = None,
+        **parts: Any,  # noqa: ANN401 - each part has its own type, checked here
+    ) -> Self:
+        """Return the protection with these parts, or refuse them in the name of ``owner``, together with ``problem``.
 
         Raises:
             TypeError: A part has the wrong type; or what the problem is.
             ValueError: ``timeout`` is not positive.
         """
         given = tuple(listeners) if isinstance(listeners, Iterable) else listeners  # a generator is read once only
-        refuse("protect", problem, *check_parts(listeners=given, **parts))
+        refuse(owner, problem, *check_parts(listeners=given, **parts))
         pacer = parts.pop("pacer")
         learns = pacer == "auto"
         of_mantle = made_pacer(pacer, burndown=1.0) if learns else None

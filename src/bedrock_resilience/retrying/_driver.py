@@ -110,6 +110,11 @@ class CallSettings:
         self.timeout: float | None = timeout
 
 
+def owner_of(settings: CallSettings) -> str:
+    """Return the class that errors about an argument name: the one that the caller has used."""
+    return getattr(settings, "_owner", "Retrier")
+
+
 def begin(
     settings: CallSettings,
     args: tuple[Any, ...],
@@ -137,23 +142,23 @@ def begin(
         deadline=deadline,
         budget=settings.budget,
         pacer=settings.pacer,
-        tokens=checked_tokens(tokens(*args, **kwargs)) if callable(tokens) else tokens,
+        tokens=checked_tokens(tokens(*args, **kwargs), settings) if callable(tokens) else tokens,
         classify=settings.classify,
         retry_on_result=settings.retry_on_result,
         stop_event=settings.stop_event,
     )
     if settings.listeners:
         given = settings.info if info is None else info
-        call.info = _checked_info(given(*args, **kwargs)) if callable(given) else given
+        call.info = _checked_info(given(*args, **kwargs), settings) if callable(given) else given
     return call
 
 
-def _checked_info(given: object) -> CallInfo:
+def _checked_info(given: object, settings: CallSettings) -> CallInfo:
     from bedrock_resilience.retrying._call_info import CallInfo  # noqa: PLC0415 - a call without listeners needs none
 
     if isinstance(given, CallInfo):
         return given
-    raise refusal("Retrier", wrong_type("info", given, "a CallInfo, or a function that returns one"))
+    raise refusal(owner_of(settings), wrong_type("info", given, "a CallInfo, or a function that returns one"))
 
 
 def start(settings: CallSettings, call: CallState) -> Attempt | Sleep | Stop:
@@ -270,14 +275,14 @@ def _substitute(settings: CallSettings, fallback: Callable[[Exception], Any], er
     """Return the value of the fallback of a synchronous call, which cannot await it."""
     value: object = fallback(error)
     if hasattr(type(value), "__await__"):
-        raise _refused_awaitable("fallback", settings.fallback, value) from error
+        raise _refused_awaitable(owner_of(settings), "fallback", settings.fallback, value) from error
     return value
 
 
-def _refused_awaitable(name: str, fn: object, value: object) -> TypeError:
+def _refused_awaitable(owner: str, name: str, fn: object, value: object) -> TypeError:
     getattr(value, "close", bool)()  # a coroutine; it is never awaited
     return TypeError(
-        f"Retrier: {name}: {fn!r} returned an awaitable; accepted: a plain function, unless the call is awaited "
+        f"{owner}: {name}: {fn!r} returned an awaitable; accepted: a plain function, unless the call is awaited "
         "(acall, arun)"
     )
 
@@ -300,7 +305,7 @@ def prepare(settings: CallSettings, call: CallState) -> None:
         raise
     if hasattr(type(result), "__await__"):
         call.withdrawn(settings.clock.monotonic())
-        raise _refused_awaitable("before_attempt", settings.before_attempt, result)
+        raise _refused_awaitable(owner_of(settings), "before_attempt", settings.before_attempt, result)
 
 
 async def aprepare(settings: CallSettings, call: CallState) -> None:
@@ -358,7 +363,7 @@ def emit(settings: CallSettings, event: Event) -> None:
             logging.getLogger("bedrock_resilience").exception("A listener failed on %s", type(event).__name__)
 
 
-def checked_tokens(tokens: object) -> int | RequestTokens:
+def checked_tokens(tokens: object, settings: CallSettings) -> int | RequestTokens:
     """Return the tokens of a ``tokens`` argument, or of the function given for it.
 
     Raises:
@@ -373,7 +378,7 @@ def checked_tokens(tokens: object) -> int | RequestTokens:
         return tokens
     accepted = "a whole number >= 0, a RequestTokens, or a function that returns either"
     problem = wrong_value if isinstance(tokens, int) and not isinstance(tokens, bool) else wrong_type
-    raise refusal("Retrier", problem("tokens", tokens, accepted))
+    raise refusal(owner_of(settings), problem("tokens", tokens, accepted))
 
 
 def _call_once(deadline: Deadline | None, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:

@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bedrock_resilience._checks import (
     Problem,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     T = TypeVar("T")
+    F = TypeVar("F", bound=Callable[..., Any])
     RetryOn = Iterable[Fault] | Mapping[Fault, int | None]
 
 # Random time added to the wait that a server asks for, so that workers that were refused together do not send together
@@ -50,6 +51,25 @@ _ACCEPTED_RETRY_ON = (
     "faults, a mapping from fault to a number of retries, 'throttling', 'transient', 'none', or a text such as "
     "'throttling,read_timeout=1'"
 )
+
+
+OTHER_NAMES = frozenset({"attempts", "max_attempts", "max_tries", "stop", "total_max_attempts", "wait"})
+"""How other libraries name what a policy has fields for."""
+
+
+def _refuse_other_names(init: F) -> F:
+    """Let ``__init__`` say which field to use for another library's name, as in ``RetryPolicy(max_attempts=3)``."""
+
+    @functools.wraps(init)
+    def checked(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the types are those of init
+        if not OTHER_NAMES.isdisjoint(kwargs):
+            from bedrock_resilience.retrying._option_names import as_fields  # noqa: PLC0415 - only a refusal needs it
+
+            given, fields, why = as_fields(kwargs)
+            raise TypeError(f"RetryPolicy: got {given}; accepted: {fields}{why}")
+        init(*args, **kwargs)
+
+    return cast("F", checked)
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -82,6 +102,7 @@ class RetryPolicy:
     max_retry_after: float
     _limits: dict[Fault, int] = field(init=False, compare=False)
 
+    @_refuse_other_names
     def __init__(
         self,
         max_retries: int = 3,

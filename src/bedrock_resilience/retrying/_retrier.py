@@ -16,10 +16,11 @@ from bedrock_resilience.retrying._driver import (
     begin,
     checked_tokens,
     drive,
+    owner_of,
     refuse_attempt_timeout,
 )
 from bedrock_resilience.retrying._faults import classify as _classify
-from bedrock_resilience.retrying._policy import RetryPolicy
+from bedrock_resilience.retrying._policy import OTHER_NAMES, RetryPolicy
 
 if TYPE_CHECKING:
     import random
@@ -41,21 +42,31 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _refuse_fields_of_the_policy(init: F) -> F:
-    """Let ``__init__`` say where a field of the policy belongs: ``retry(max_retries=5)`` is a common mistake."""
+_NAMES_OF_THE_POLICY = OTHER_NAMES.union(RetryPolicy.__match_args__)
 
-    @functools.wraps(init)
-    def checked(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the types are those of init
-        fields = {name: kwargs[name] for name in RetryPolicy.__match_args__ if name in kwargs}
-        if fields:
-            shown = ", ".join(f"{name}={value!r}" for name, value in fields.items())
-            raise TypeError(
-                f"Retrier: got {shown}; accepted: the policy with it, such as retry(RetryPolicy({shown})) or "
-                f"Retrier(RetryPolicy({shown}))"
-            )
-        init(*args, **kwargs)
 
-    return cast("F", checked)
+def refuse_fields_of_the_policy(owner: str, *examples: str) -> Callable[[F], F]:
+    """Let ``__init__`` say where a field of the policy belongs: ``retry(max_retries=5)`` is a common mistake.
+
+    Args:
+        owner: The class.
+        examples: Calls with the policy, which takes the place of ``{}``.
+    """
+
+    def decorate(init: F) -> F:
+        @functools.wraps(init)
+        def checked(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the types are those of init
+            if not _NAMES_OF_THE_POLICY.isdisjoint(kwargs):
+                from bedrock_resilience.retrying._option_names import as_fields  # noqa: PLC0415 - only a refusal needs it
+
+                given, fields, why = as_fields(kwargs, RetryPolicy.__match_args__)
+                shown = " or ".join(example.format(f"RetryPolicy({fields})") for example in examples)
+                raise TypeError(f"{owner}: got {given}; accepted: the policy with it, such as {shown}{why}")
+            init(*args, **kwargs)
+
+        return cast("F", checked)
+
+    return decorate
 
 
 class Retrier(CallSettings):
@@ -101,7 +112,7 @@ class Retrier(CallSettings):
 
     policy: RetryPolicy  # pyright: ignore[reportIncompatibleVariableOverride]  # set once, by __init__
 
-    @_refuse_fields_of_the_policy
+    @refuse_fields_of_the_policy("Retrier", "retry({})", "Retrier({})")
     def __init__(  # noqa: PLR0913 - the options of a call, all by name
         self,
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
@@ -127,7 +138,7 @@ class Retrier(CallSettings):
             tuple(listeners) if isinstance(listeners, Iterable) else listeners
         )  # a generator is read once only
         refuse(
-            "Retrier",
+            owner_of(self),
             *check_parts(
                 policy,
                 clock,
@@ -155,7 +166,7 @@ class Retrier(CallSettings):
             budget=budget,
             pacer=made_pacer(pacer),
             listeners=given_listeners,
-            tokens=tokens if callable(tokens) else checked_tokens(tokens),
+            tokens=tokens if callable(tokens) else checked_tokens(tokens, self),
             classify=classify,
             raise_exhausted=raise_exhausted,
             retry_on_result=retry_on_result,
@@ -177,7 +188,7 @@ class Retrier(CallSettings):
             CallStoppedError: The stop event was set before the first attempt.
         """
         if self.attempt_timeout is not None:
-            refuse_attempt_timeout("Retrier", self)
+            refuse_attempt_timeout(owner_of(self), self)
         return drive(self, begin(self, args, kwargs), fn, args, kwargs)
 
     async def acall(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:

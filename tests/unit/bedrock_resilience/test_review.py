@@ -85,18 +85,18 @@ def test_a_pacer_may_lack_due_and_overloaded() -> None:
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
-        ({"deadline": 30}, "Retrier: deadline: got 30; accepted: a Deadline"),
-        ({"budget": 0.2}, "Retrier: budget: got 0.2; accepted: a RetryBudget"),
-        ({"pacer": FourMethods}, "Retrier: pacer: got <class"),
-        ({"clock": 3}, "Retrier: clock: got 3; accepted: a clock"),
-        ({"listeners": print}, "Retrier: listeners: got <built-in function print>; accepted: an iterable"),
+        ({"deadline": 30}, "deadline: got 30; accepted: a Deadline"),
+        ({"budget": 0.2}, "budget: got 0.2; accepted: a RetryBudget"),
+        ({"pacer": FourMethods}, "pacer: got <class"),
+        ({"clock": 3}, "clock: got 3; accepted: a clock"),
+        ({"listeners": print}, "listeners: got <built-in function print>; accepted: an iterable"),
     ],
 )
 def test_an_argument_of_the_wrong_type_is_refused_by_name(parts: dict[str, Any], told: str) -> None:
     for make in (Retrier, BoundedExecutor):
         with pytest.raises(TypeError) as caught:
             make(**parts)
-        assert str(caught.value).startswith(told)
+        assert str(caught.value).startswith(f"{make.__name__}: {told}")
 
 
 @pytest.mark.parametrize("tokens", [-1, 3.5, True, float("nan")])

@@ -110,6 +110,24 @@ class TestConstruction:
             BoundedExecutor(given)
         assert str(refused.value) == f"BoundedExecutor: max_workers: got {given!r}; accepted: a whole number >= 1"
 
+    @pytest.mark.parametrize(
+        ("wrong", "text"),
+        [
+            ({"tokens": None}, "tokens: got None; accepted: a whole number >= 0, a RequestTokens, or a function that"),
+            ({"pacer": "quota"}, "pacer: got 'quota'; accepted: a pacer, such as AdaptivePacer(), or 'auto', or None"),
+            ({"policy": 3}, "policy: got 3; accepted: a RetryPolicy"),
+        ],
+    )
+    def test_an_invalid_option_of_the_calls_is_refused_in_its_name(self, wrong: dict[str, Any], text: str) -> None:
+        with pytest.raises((TypeError, ValueError)) as refused:
+            BoundedExecutor(4, **wrong)
+        assert str(refused.value).startswith(f"BoundedExecutor: {text}")
+
+    def test_so_is_what_a_function_returns_for_an_item(self) -> None:
+        tokens: Any = print  # returns None
+        (failed,) = BoundedExecutor(1, tokens=tokens).run(double, [1]).failed
+        assert str(failed.error).startswith("BoundedExecutor: tokens: got None; accepted:")
+
     def test_one_worker_is_enough(self) -> None:
         assert BoundedExecutor(1).run(double, range(5)).values == [0, 2, 4, 6, 8]
 

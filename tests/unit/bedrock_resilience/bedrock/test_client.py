@@ -121,6 +121,11 @@ class TestFactory:
         assert (listening.policy, listening.listeners) == (RetryPolicy(), (print,))
         assert protection_of(bedrock_runtime_client()) is None
 
+    def test_a_wrong_part_of_the_protection_is_refused_in_its_name(self) -> None:
+        pacer: Any = "quota"
+        with pytest.raises(ValueError, match=r"^bedrock_runtime_client: pacer: got 'quota'; accepted: a pacer"):
+            bedrock_runtime_client(pacer=pacer)
+
     @pytest.mark.parametrize(
         ("workers", "error"),
         [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError), (None, TypeError), ("4", TypeError)],
