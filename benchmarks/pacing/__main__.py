@@ -35,6 +35,11 @@ def _tokens(seeds: int) -> bool:
     return _verdicts(_tables(readings.TOKEN_SHAPES, readings.TOKEN_READINGS, readings.WAYS, seeds))
 
 
+def _told(seeds: int) -> bool:
+    _tables(readings.ALONE, readings.READINGS, (readings.TOLD, readings.ADAPTIVE), seeds)
+    return True
+
+
 def _unlimited(seeds: int) -> bool:
     return _verdicts(_tables(readings.UNLIMITED_SHAPES, ("bucket",), (readings.ADAPTIVE, readings.SHARED), seeds))
 
@@ -101,6 +106,7 @@ def _mantle(seeds: int) -> bool:
 PARTS: dict[str, Callable[[int], bool]] = {
     "readings": _readings,
     "tokens": _tokens,
+    "told": _told,
     "unlimited": _unlimited,
     "mantle": _mantle,
     "before": _before,

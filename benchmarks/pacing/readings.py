@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks.pacing.neighbours import botocore_adaptive_10, simulate_neighbour
 
-from bedrock_resilience.pacing import AdaptivePacer, MemoryPaceStore, SharedPacer
+from bedrock_resilience.pacing import AdaptivePacer, MemoryPaceStore, QuotaPacer, SharedPacer
 from bedrock_resilience.quotas import Quota
 from bedrock_resilience.simulation import Scenario, SimulationReport, Tokens, lower_bound, simulate
 from bedrock_resilience.simulation._service import MODEL
@@ -53,11 +53,14 @@ UNLIMITED_SHAPES: Final = {
     for (workers, items), latency in itertools.product(((12, 104), (32, 320)), (0.0, 0.65, 2.0, 6.5))
 }
 LONG: Final = {"3 x 4 x 200 at once": Scenario(instances=3, items=200, quota=QUOTA)}
+ALONE: Final = tuple(shape for shape in (*SHAPES, *TOKEN_SHAPES) if shape.startswith("1 x"))
 
 READINGS: Final = ("bucket", "bucket-of-1", "refill", "fixed", "sliding", "refusals-count", "halved", "other-tenants")
 TOKEN_READINGS: Final = ("bucket", "refill", "fixed", "sliding")
 ADAPTIVE, FIRST, SECOND, BOTOCORE = "AdaptivePacer", "shared, first run", "shared, second run", "botocore adaptive"
 SHARED: Final = "shared"
+TOLD: Final = "QuotaPacer"
+"""Given the quota, but not how it is enforced."""
 WAYS: Final = (ADAPTIVE, SHARED, BOTOCORE)
 """The ways of calling; ``shared`` gives two rows, a first run and one that starts with what that has learned."""
 _EPOCH: Final = 1_000.0
@@ -154,6 +157,8 @@ def _reports(scenario: Scenario, way: str, seed: int) -> dict[str, SimulationRep
         return {way: simulate_neighbour(scenario, botocore_adaptive_10, seed)}
     if way == ADAPTIVE:
         return {way: simulate(scenario, pacer=AdaptivePacer, seed=seed)}
+    if way == TOLD:
+        return {way: simulate(scenario, pacer=functools.partial(QuotaPacer, scenario.quota), seed=seed)}
     store = MemoryPaceStore()
     first = simulate(scenario, pacer=_shared(store, _EPOCH), seed=seed)
     # The windows of the second run continue those of the first one.
@@ -233,7 +238,7 @@ class CellTarget:
 
 
 _BUCKET_OF_1 = ("bucket-of-1",)
-_ONE_TOKENS = tuple(shape for shape in TOKEN_SHAPES if shape.startswith("1 x"))
+_ONE_TOKENS = tuple(shape for shape in ALONE if shape in TOKEN_SHAPES)
 _THREE_TOKENS = tuple(shape for shape in TOKEN_SHAPES if shape.startswith("3 x"))
 _UNLIMITED_12 = tuple(shape for shape in UNLIMITED_SHAPES if shape.startswith("12"))
 _UNLIMITED_32 = tuple(shape for shape in UNLIMITED_SHAPES if shape.startswith("32"))

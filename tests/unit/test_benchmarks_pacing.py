@@ -6,7 +6,7 @@ import math
 
 import pytest
 from benchmarks.pacing import mantle, metastable, readings
-from benchmarks.pacing.readings import ADAPTIVE, BOTOCORE, FIRST, ONE, SECOND, SHARED, Cell, Job, Run
+from benchmarks.pacing.readings import ADAPTIVE, BOTOCORE, FIRST, ONE, SECOND, SHARED, TOLD, Cell, Job, Run
 
 from bedrock_resilience.quotas import quota_reading
 from bedrock_resilience.simulation import LoadScenario
@@ -16,7 +16,9 @@ def cell(throttled: float = 0.0, ratio: float = 1.0, lost: int = 0, way: str = A
     return Cell(ONE, "fixed", way, (Run(throttled, ratio, lost, 1.25, None), Run(throttled, ratio, 0, 1.5, 20.0)))
 
 
-@pytest.mark.parametrize(("way", "rows"), [(ADAPTIVE, {ADAPTIVE}), (SHARED, {FIRST, SECOND}), (BOTOCORE, {BOTOCORE})])
+@pytest.mark.parametrize(
+    ("way", "rows"), [(ADAPTIVE, {ADAPTIVE}), (SHARED, {FIRST, SECOND}), (BOTOCORE, {BOTOCORE}), (TOLD, {TOLD})]
+)
 def test_each_way_is_simulated_under_a_reading(way: str, rows: set[str]) -> None:
     found = readings.run(Job(ONE, "sliding", way, 1))
     assert found.keys() == rows

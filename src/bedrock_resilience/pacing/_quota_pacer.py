@@ -6,24 +6,31 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience._checks import instance, number, refuse, wrong_value
+from bedrock_resilience.pacing._paced_limit import PacedLimit
 from bedrock_resilience.pacing._slowdown import Slowdown
 from bedrock_resilience.pacing._status import PacerStatus
 from bedrock_resilience.pacing._token_costs import TokenCosts
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
 from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
-from bedrock_resilience.quotas import Quota
+from bedrock_resilience.quotas import Limit, Quota
 from bedrock_resilience.quotas._quota_limit import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:
     from bedrock_resilience._checks import Problem
     from bedrock_resilience.pacing._protocol import Reservation
     from bedrock_resilience.pacing._virtual_clock_bucket import PermitClaim
-    from bedrock_resilience.quotas import Limit, RequestTokens, Usage
+    from bedrock_resilience.quotas import RequestTokens, Usage
 
 _NETWORK_TOLERANCE_SECONDS: Final = 0.05
 """Seconds by which one request may reach the service later than another sent at the same time. While a late request is
 on its way, the bucket may overflow, and what overflows is missing when the next request is in time.
 """
+
+_MAX_EVEN_TOLERANCE: Final = 0.1
+"""The most by which the rate of requests without a burst is lowered for that tolerance. A quota with a short interval
+between requests would lose half of its rate."""
+_EVEN_TOKEN_TOLERANCE: Final = 0.03
+"""Share of the tokens that is left unused without a burst: what a window contains depends on when it begins."""
 
 
 class _QuotaReservation(TrackedReservation):
@@ -41,9 +48,14 @@ class _QuotaReservation(TrackedReservation):
 
 
 class QuotaPacer:
-    """Paces under a known quota: if it is right and no other caller uses it, nothing is throttled. Thread-safe.
+    """Paces under a known quota: as a token bucket, and without a burst after a throttle. Thread-safe.
 
-    Requests and tokens are token buckets, as ``bedrock_resilience.quotas`` reads Bedrock's. A request claims its
+    If the quota is right, is enforced as a bucket and has no other caller, nothing is throttled. AWS does not say how
+    it enforces a quota. A throttle shows that it is not such a bucket. From then on, the limit that refused is paced
+    evenly, with no more in any 60 seconds than the quota, as all usual readings of "per minute" allow. A later throttle
+    shows that the quota is smaller or has other callers: the rate is halved, held for a minute, and raised again.
+
+    Requests and tokens are paced as ``bedrock_resilience.quotas`` counts Bedrock's. A request claims its
     reservation (input + ``max_tokens``), or the actual cost of similar calls if that is more. With a burndown of 5, a
     call can settle at more than it reserved, and would overdraw the bucket. When the call is answered, its ``usage``
     corrects the claim. Under a quota of ``bedrock-mantle``, which counts output separately, a request claims of both
@@ -76,22 +88,21 @@ class QuotaPacer:
         self._costs = TokenCosts(self.quota, burndown)
         self._slowdown = Slowdown()
         self._lock = threading.Lock()
-        self._requests = _request_bucket(self.quota, phase)
-        self._tokens = _token_buckets(self._costs.quota)
-        self._buckets = [*([self._requests] if self._requests else []), *self._tokens]
-        self._full_rates = [bucket.rate for bucket in self._buckets]
+        self._requests = _request_limit(self.quota, phase)
+        self._tokens = _token_limits(self._costs.quota)
+        self._limits = [*([self._requests] if self._requests else []), *self._tokens]
 
     @property
     def requests_per_minute(self) -> float | None:
         """The present rate; None if requests are not limited."""
-        return None if self._requests is None else self._requests.rate * SECONDS_A_MINUTE
+        return None if self._requests is None else self._requests.bucket.rate * SECONDS_A_MINUTE
 
     def status(self) -> PacerStatus:
         """Return the present rates and the quota. The confidence is 1: the quota was given."""
         token_limit = self._costs.quota.tokens_per_minute
         return PacerStatus(
             requests_per_minute=self.requests_per_minute,
-            tokens_per_minute=None if token_limit is None else token_limit * self._slowdown.factor,
+            tokens_per_minute=None if token_limit is None else self._tokens[0].bucket.rate * SECONDS_A_MINUTE,
             request_limit=self.quota.requests_per_minute,
             token_limit=token_limit,
             confidence=1.0,
@@ -109,10 +120,9 @@ class QuotaPacer:
         with self._lock:
             self._advance(now)
             expected = self._costs.expected(tokens, burndown)
-            claims = [self._claim(bucket, expected) for bucket in self._tokens]
+            claims = [limit.claim_unsent(expected) for limit in self._tokens]
             tracked = _QuotaReservation(self, now, tokens, burndown, claims)
-            tracked.wait = self._wait(tracked)
-            tracked.at = now + tracked.wait
+            tracked.wait = self._wait(tracked, now)
             return tracked
 
     def due(self, reservation: Reservation, now: float) -> float:
@@ -120,9 +130,7 @@ class QuotaPacer:
         tracked = _QuotaReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
-            wait = self._wait(tracked)
-            tracked.at = now + wait
-            return wait
+            return self._wait(tracked, now)
 
     def answered(self, reservation: Reservation, now: float, usage: Usage | None = None) -> None:
         """Correct the claim to what the call cost. Without a usage, the claim stays."""
@@ -132,20 +140,29 @@ class QuotaPacer:
             if self._close(tracked) and usage is not None:
                 cost = self._costs.of(usage, tracked.burndown)
                 self._costs.learn(cost, tracked.tokens)
-                for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
-                    bucket.grant(claim.amount - cost)
+                for paced, claim in zip(self._tokens, tracked.token_claims, strict=True):
+                    paced.bucket.grant(claim.amount - cost)
+                    paced.correct(tracked.at, cost - claim.amount)
 
-    def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:  # noqa: ARG002 - the protocol's signature
-        """Drop the burst: the quota is smaller than given, or another caller uses it, so the bucket is empty."""
+    def throttled(self, reservation: Reservation, now: float, limit: Limit | None = None) -> None:
+        """Drop the burst of the limit that refused; if there was none, halve the rate as after ``overloaded``."""
         tracked = _QuotaReservation.of(self, reservation)
         with self._lock:
             self._advance(now)
             if not self._close(tracked):
                 return
-            if self._requests is not None and self._requests.level > 0:
-                self._requests.grant(-self._requests.level)
-            for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
-                bucket.grant(claim.amount)  # a refused request costs no tokens
+            explained = [False]
+            if self._requests is not None and limit in {None, Limit.REQUESTS_PER_MINUTE}:
+                explained.append(self._requests.refused(tracked.at, 1.0, now))
+            for paced, claim in zip(self._tokens, tracked.token_claims, strict=True):
+                paced.bucket.grant(claim.amount)  # a refused request costs no tokens
+                if limit not in {Limit.REQUESTS_PER_MINUTE, Limit.TOKENS_PER_DAY}:
+                    explained.append(paced.refused(tracked.at, claim.amount, now))
+                else:
+                    paced.correct(tracked.at, -claim.amount)
+            if not any(explained) and limit is not Limit.TOKENS_PER_DAY:
+                self._slowdown.cut(tracked.at, now)
+                self._set_rates()
 
     def overloaded(self, reservation: Reservation, now: float) -> None:
         """Halve the rate, hold it, raise it again; see ``bedrock_resilience.pacing._slowdown``."""
@@ -163,87 +180,89 @@ class QuotaPacer:
             self._advance(now)
             if not tracked.close():
                 return
+            sent_at = tracked.at if tracked.sent else None
             if self._requests is not None and tracked.request is not None:
-                self._requests.withdraw(tracked.request)
-            for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
-                bucket.withdraw(claim)
+                self._requests.withdraw(tracked.request, sent_at)
+            for limit, claim in zip(self._tokens, tracked.token_claims, strict=True):
+                limit.withdraw(claim, sent_at)
 
     def __repr__(self) -> str:
         return f"QuotaPacer({self.quota!r})"
 
     def _advance(self, now: float) -> None:
-        for bucket in self._buckets:
-            bucket.advance(now)
+        for limit in self._limits:
+            limit.bucket.advance(now)
         if self._slowdown.factor < 1.0:
             self._slowdown.advance(now)
             self._set_rates()
 
     def _set_rates(self) -> None:
-        for bucket, rate in zip(self._buckets, self._full_rates, strict=True):
-            bucket.rate = rate * self._slowdown.factor
+        for limit in self._limits:
+            limit.bucket.rate = limit.rate * self._slowdown.factor
 
-    def _wait(self, tracked: _QuotaReservation) -> float:
-        wait = self._seconds_left(tracked)
+    def _wait(self, tracked: _QuotaReservation, now: float) -> float:
+        wait = 0.0 if tracked.sent else self._seconds_left(tracked, now)
+        tracked.at = now + wait
         if wait == 0 and not tracked.sent:
             self._send(tracked)
         return wait
-
-    def _claim(self, bucket: VirtualClockBucket, tokens: float) -> PermitClaim:
-        # Never more than the capacity: a larger claim would never become due.
-        claim = bucket.claim(min(bucket.capacity, tokens))
-        bucket.set_unused(claim, claim.amount)
-        return claim
 
     def _send(self, tracked: _QuotaReservation) -> None:
         tracked.sent = True
         if self._requests is not None and tracked.request is None:
             tracked.request = self._requests.claim()
-        for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
-            # The service deducts the reservation; the rest stays in its bucket until the call is settled.
-            bucket.set_unused(claim, max(0.0, claim.amount - tracked.tokens))
+        if self._requests is not None and tracked.request is not None:
+            self._requests.sent(tracked.request, tracked.at, 1.0)
+        for limit, claim in zip(self._tokens, tracked.token_claims, strict=True):
+            limit.sent(claim, tracked.at, tracked.tokens)
 
-    def _seconds_left(self, tracked: _QuotaReservation) -> float:
+    def _seconds_left(self, tracked: _QuotaReservation, now: float) -> float:
         wait = max(
-            (bucket.wait(claim) for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True)), default=0.0
+            (limit.wait(claim, now) for limit, claim in zip(self._tokens, tracked.token_claims, strict=True)),
+            default=0.0,
         )
         if self._requests is None:
             return wait
         if wait > 0 and tracked.request is None:
-            return max(wait, self._requests.next_wait())
+            return max(wait, self._requests.bucket.next_wait())
         # Not before the tokens are due: requests that are due and wait for tokens would all be sent at once.
         if tracked.request is None:
             tracked.request = self._requests.claim()
-        return max(wait, self._requests.wait(tracked.request))
+        return max(wait, self._requests.wait(tracked.request, now))
 
     def _close(self, tracked: _QuotaReservation) -> bool:
         was_open = tracked.close()
         if was_open and not tracked.sent:  # without a call of due()
             self._send(tracked)
-        for bucket, claim in zip(self._tokens, tracked.token_claims, strict=True):
-            bucket.set_unused(claim, 0.0)
+        for limit, claim in zip(self._tokens, tracked.token_claims, strict=True):
+            limit.bucket.set_unused(claim, 0.0)
         return was_open
 
 
-def _request_bucket(quota: Quota, phase: float) -> VirtualClockBucket | None:
+def _request_limit(quota: Quota, phase: float) -> PacedLimit | None:
     if quota.requests_per_minute is None:
         return None
     rate = quota.requests_per_minute / SECONDS_A_MINUTE
     tolerance = rate * _NETWORK_TOLERANCE_SECONDS
+    even_rate = rate / (1.0 + min(tolerance, _MAX_EVEN_TOLERANCE))
     capacity = quota.request_burst - tolerance
     if capacity < 1.0:
         # The burst is too small for the tolerance: the tolerance extends the interval between requests instead.
         rate /= 2.0 - capacity
         capacity = 1.0
-    return VirtualClockBucket(rate, capacity, level=capacity - phase)
+    bucket = VirtualClockBucket(rate, capacity, level=capacity - phase)
+    return PacedLimit(bucket, quota.requests_per_minute, min(rate, even_rate))
 
 
-def _token_buckets(quota: Quota) -> list[VirtualClockBucket]:
-    buckets: list[VirtualClockBucket] = []
+def _token_limits(quota: Quota) -> list[PacedLimit]:
+    limits: list[PacedLimit] = []
     for tokens, seconds in ((quota.tokens_per_minute, SECONDS_A_MINUTE), (quota.tokens_per_day, SECONDS_A_DAY)):
         if tokens is not None:
             rate = tokens / seconds
-            buckets.append(VirtualClockBucket(rate, tokens - rate * _NETWORK_TOLERANCE_SECONDS))
-    return buckets
+            bucket = VirtualClockBucket(rate, tokens - rate * _NETWORK_TOLERANCE_SECONDS)
+            per_minute = tokens if seconds == SECONDS_A_MINUTE else None
+            limits.append(PacedLimit(bucket, per_minute, rate / (1.0 + _EVEN_TOKEN_TOLERANCE)))
+    return limits
 
 
 def _phase_problem(phase: float) -> Problem | None:

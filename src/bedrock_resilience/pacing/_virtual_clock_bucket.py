@@ -12,7 +12,7 @@ import math
 from collections import deque
 from typing import Final
 
-_EPSILON_SECONDS: Final = 1e-6
+EPSILON_SECONDS: Final = 1e-6
 """Below the resolution of any sleep, above the rounding of a clock that counts from 1970."""
 
 
@@ -79,10 +79,12 @@ class VirtualClockBucket:
             self._waiting.popleft()
         return granted - self.granted
 
-    def restart(self, permits: float) -> None:
-        """Count from the last claim that was due: ``permits`` are granted since then, unless fewer are."""
-        following = self._waiting[0].ticket if self._waiting else self.claimed + 1
-        self.granted = min(self.granted, following - 1 + permits)
+    def postpone(self, seconds: float) -> None:
+        """Empty the bucket. With ``seconds``, grant the claim that is due next nothing for so long."""
+        self.granted = min(self.granted, self.claimed)
+        if seconds > 0:
+            start = self._waiting[0].ticket - self._waiting[0].amount if self._waiting else self.claimed
+            self.granted = min(self.granted, start - seconds * self.rate)
 
     def claim(self, amount: float = 1.0) -> PermitClaim:
         """Claim the next permits, behind all claims that wait."""
@@ -118,4 +120,4 @@ class VirtualClockBucket:
     def _seconds_until(self, ticket: float) -> float:
         wait = (ticket - self.granted) / self.rate
         # A caller that slept exactly that long must not have to sleep again because of rounding.
-        return wait if wait > _EPSILON_SECONDS else 0.0
+        return wait if wait > EPSILON_SECONDS else 0.0

@@ -9,7 +9,8 @@ import pytest
 
 from bedrock_resilience.pacing import NoPacer, QuotaPacer
 from bedrock_resilience.pacing._slowdown import HOLD_SECONDS
-from bedrock_resilience.quotas import Quota, RequestTokens, Usage
+from bedrock_resilience.quotas import READINGS, Limit, Quota, RequestTokens, Usage
+from bedrock_resilience.simulation import Scenario, Tokens, simulate
 from support.approx import approx
 
 if TYPE_CHECKING:
@@ -54,17 +55,37 @@ class TestRequests:
         pacer.abandoned(third, 0.0)
         assert pacer.due(fourth, 0.0) == approx(1.05)
 
-    def test_a_throttle_drops_the_burst(self) -> None:
+    def test_a_throttle_drops_the_burst_for_good(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, burst=5))
-        refused = pacer.reserve(0.0)
-        pacer.throttled(refused, 0.0)
-        assert waits(pacer, 2) == [1.0, 2.0]
+        pacer.throttled(pacer.reserve(0.0), 0.0)
+        assert waits(pacer, 2) == [1.05, 2.1]  # as with a burst of one
+        assert waits(pacer, 2, now=100.0) == [0.0, 1.05]
 
-    def test_a_throttle_while_others_wait_changes_nothing_for_them(self) -> None:
+    def test_a_throttle_gives_those_that_wait_the_rate_without_a_burst(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, burst=2))
         refused, _, waiting = (pacer.reserve(0.0) for _ in range(3))
         pacer.throttled(refused, 0.25)
-        assert pacer.due(waiting, 0.25) == approx(0.80)
+        assert pacer.due(waiting, 0.25) == approx(0.80 * 1.05)
+
+    def test_a_throttle_without_a_burst_halves_the_rate_and_it_recovers(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=1))
+        rate = pacer.requests_per_minute
+        assert rate is not None
+        pacer.throttled(pacer.reserve(0.0), 0.2)
+        assert pacer.requests_per_minute == approx(rate / 2)
+        pacer.reserve(HOLD_SECONDS + 0.3)
+        assert pacer.requests_per_minute == approx(rate * 0.75)
+
+    def test_a_limit_that_was_not_given_halves_the_rate(self) -> None:
+        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
+        pacer.throttled(pacer.reserve(0.0, 100), 0.0, Limit.REQUESTS_PER_MINUTE)
+        assert pacer.status().tokens_per_minute == approx(3_000)
+
+    def test_the_tokens_of_a_day_change_no_rate_per_minute(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=6_000, tokens_per_day=86_400))
+        before = pacer.status()
+        pacer.throttled(pacer.reserve(0.0, 100), 0.0, Limit.TOKENS_PER_DAY)
+        assert pacer.status() == before
 
 
 class TestTokens:
@@ -124,9 +145,9 @@ class TestTokens:
         assert pacer.reserve(0.0, 3_000).wait == approx(0.05)
 
     def test_a_refused_request_costs_no_tokens(self) -> None:
-        pacer = QuotaPacer(Quota(tokens_per_minute=6_000))
-        pacer.throttled(pacer.reserve(0.0, 3_000), 0.0)
-        assert waits(pacer, 2, tokens=1_900) == [0.0, 0.0]
+        pacer = QuotaPacer(Quota(requests_per_minute=6_000, tokens_per_minute=6_000))
+        pacer.throttled(pacer.reserve(0.0, 3_000), 0.0, Limit.REQUESTS_PER_MINUTE)
+        assert waits(pacer, 2, now=1.0, tokens=1_900) == [0.0, 0.01]
 
     def test_a_request_that_was_never_sent_costs_no_tokens(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=600, tokens_per_minute=6_000))
@@ -190,6 +211,23 @@ class TestOverload:
         for reservation in in_flight:
             pacer.overloaded(reservation, 1.0)
         assert pacer.requests_per_minute == approx(30)
+
+
+@pytest.mark.parametrize("reading", [reading for reading in READINGS if reading != "other-tenants"])
+@pytest.mark.parametrize(
+    ("quota", "tokens"),
+    [
+        (Quota(requests_per_minute=50), None),
+        (Quota(tokens_per_minute=100_000), Tokens(least=500, most=1_500, max_tokens=500, output=200)),
+        (Quota(tokens_per_minute=40_000), Tokens(least=200, most=12_000, max_tokens=1_000, output=300)),
+    ],
+    ids=["requests", "tokens", "large-tokens"],
+)
+def test_nothing_is_lost_however_the_quota_is_enforced(reading: str, quota: Quota, tokens: Tokens | None) -> None:
+    scenario = Scenario(workers=12, items=104, quota=quota, tokens=tokens, latency=3.0, reading=reading)
+    report = simulate(scenario, pacer=lambda: QuotaPacer(quota))
+    assert report.succeeded == 104
+    assert report.throttle_rate < 0.06
 
 
 @pytest.mark.parametrize("how", ["answered", "throttled", "overloaded", "abandoned"])

@@ -92,16 +92,26 @@ def test_unused_permits_of_a_claim_count_against_the_capacity() -> None:
     assert bucket.level == approx(5.0)
 
 
-def test_a_restart_drops_the_level_and_moves_no_waiting_claim_forward() -> None:
+def test_a_postponed_bucket_is_empty_and_grants_nothing_for_a_time() -> None:
     bucket = VirtualClockBucket(rate=1.0, capacity=5.0)
     bucket.advance(0.0)
-    bucket.restart(0.25)
-    first, second = bucket.claim(), bucket.claim()
-    assert [bucket.wait(first), bucket.wait(second)] == approx_list([0.75, 1.75])
-    bucket.restart(0.5)
-    assert bucket.wait(first) == approx(0.75)
-    bucket.restart(-1.0)
-    assert bucket.wait(first) == approx(2.0)
+    bucket.postpone(0.0)
+    assert bucket.level == 0.0
+    first, second = bucket.claim(2.0), bucket.claim()
+    bucket.advance(0.5)
+    bucket.postpone(0.0)  # nothing is left to take
+    assert [bucket.wait(first), bucket.wait(second)] == approx_list([1.5, 2.5])
+    bucket.postpone(3.0)
+    assert [bucket.wait(first), bucket.wait(second)] == approx_list([5.0, 6.0])
+    bucket.postpone(1.0)  # earlier: it was postponed for longer
+    assert bucket.wait(first) == approx(5.0)
+
+
+def test_a_postponed_bucket_without_claims_counts_from_the_next_one() -> None:
+    bucket = VirtualClockBucket(rate=2.0, capacity=5.0)
+    bucket.advance(0.0)
+    bucket.postpone(3.0)
+    assert bucket.wait(bucket.claim()) == approx(3.5)
 
 
 def test_the_next_wait_is_that_of_a_claim_made_now() -> None:
