@@ -26,6 +26,7 @@ from bedrock_resilience.batch._threads import call_progress, length_of
 from bedrock_resilience.retrying._callables import UnusableResultError
 from bedrock_resilience.retrying._deadline import Deadline, earliest
 from bedrock_resilience.retrying._driver import adrive, begin
+from bedrock_resilience.retrying._retry_layers import enter_layer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -87,8 +88,11 @@ class TaskRun(Generic[T, R]):
 
     def start(self) -> None:
         """Start the workers."""
+        context = contextvars.copy_context()
+        context.run(enter_layer, self._settings.policy)
         self._tasks = [
-            asyncio.create_task(self._work(), name=f"bedrock-resilience-{number}") for number in range(self._workers)
+            asyncio.create_task(self._work(), name=f"bedrock-resilience-{number}", context=context.copy())
+            for number in range(self._workers)
         ]
         self._ending = asyncio.create_task(self._end(), name="bedrock-resilience-end")
 

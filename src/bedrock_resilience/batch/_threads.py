@@ -32,6 +32,7 @@ from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, u
 from bedrock_resilience.clock import threads_of
 from bedrock_resilience.retrying._callables import UnusableResultError
 from bedrock_resilience.retrying._driver import begin, drive
+from bedrock_resilience.retrying._retry_layers import enter_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -93,6 +94,7 @@ class ThreadedRun(Generic[T, R]):
         self._working = workers
         self._working_lock = threads.lock()
         self._context = contextvars.copy_context()
+        self._context.run(enter_layer, settings.policy)
         register = getattr(settings.clock, "worker", nullcontext)  # a FakeClock counts the threads that sleep by it
         self._threads = [
             threads.thread(self._work, entry, name=f"bedrock-resilience-{number}", daemon=True)

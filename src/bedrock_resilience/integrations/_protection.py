@@ -33,6 +33,7 @@ from bedrock_resilience.retrying._driver import (
     succeed,
 )
 from bedrock_resilience.retrying._retrier import check_parts, made_pacer
+from bedrock_resilience.retrying._retry_layers import warn_if_nested
 
 if TYPE_CHECKING:
     import random
@@ -151,6 +152,7 @@ class ProtectedCall:
         self._protection = protection
         self._settings = protection.settings
         self._request = request
+        warn_if_nested(protection.policy)
         self._state: CallState = begin(self._settings, (request,), {}, info)
         self.open: bool = True
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bedrock_resilience.retrying._policy import OTHER_NAMES
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -17,6 +15,8 @@ _COUNTS: Final = frozenset({"attempts", "max_attempts", "max_tries", "total_max_
 
 _EXAMPLES: Final = {"stop": "max_retries=2", "wait": "base_delay=0.5, multiplier=2.0, max_delay=20.0"}
 """Options of tenacity -> an example of the fields that take their place."""
+OTHER_NAMES: Final = _COUNTS.union(_EXAMPLES)
+"""``_policy`` has them, too, so that a program without such a mistake does not load this module."""
 
 
 def as_fields(kwargs: Mapping[str, object], fields: Iterable[str] = ()) -> tuple[str, str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bedrock_resilience import BoundedExecutor, Retrier, RetryPolicy, retry
+from bedrock_resilience.retrying import _option_names, _policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,3 +66,7 @@ def test_any_other_name_is_not_explained() -> None:
     make: Any = RetryPolicy
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         make(colour="red")
+
+
+def test_both_modules_have_the_same_names() -> None:
+    assert _policy.OTHER_NAMES == _option_names.OTHER_NAMES
