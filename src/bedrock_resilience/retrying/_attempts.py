@@ -210,9 +210,12 @@ class CallState:
             return self._attempt()
         # Only a RequestTokens states more than a number; the method for it is optional in a pacer.
         reserve = None if self._request is None else getattr(self._pacer, "reserve_request", None)
-        self._reservation = self._pacer.reserve(now, self.tokens) if reserve is None else reserve(now, self._request)
-        self._reservation.retries = self.retries
-        return self._admit(self._pacer, self._reservation, now, self._reservation.wait)
+        reservation: Reservation = (
+            self._pacer.reserve(now, self.tokens) if reserve is None else reserve(now, self._request)
+        )
+        reservation.retries = self.retries
+        self._reservation = reservation
+        return self._admit(self._pacer, reservation, now, reservation.wait)
 
     def slept(self, now: float) -> Attempt | Sleep | Stop:
         """Return the step after a sleep."""
