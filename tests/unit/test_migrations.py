@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES = sorted((ROOT / "docs" / "how-to").glob("migrate-from-*.md"))
-PAIRS = {"backoff": 2, "botocore": 2, "stamina": 2, "tenacity": 2}
+PAIRS = {"backoff": 2, "botocore": 2, "stamina": 2, "tenacity": 3}
 
 
 def programs(page: Path) -> dict[str, str]:

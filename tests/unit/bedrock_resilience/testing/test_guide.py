@@ -15,9 +15,11 @@ PAGE = ROOT / "docs" / "how-to" / "test-retries.md"
 def test_every_test_of_the_guide_passes(pytester: pytest.Pytester) -> None:
     code = [block.code for block in blocks(PAGE) if block.language == "python"]
     (conftest,) = [block for block in code if block.startswith("pytest_plugins")]
-    tests = "\n".join(block for block in code if block != conftest)
+    (app,) = [block for block in code if block.startswith("# app.py")]
+    tests = "\n".join(block for block in code if block not in {conftest, app})
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
     pytester.makeconftest(conftest)
+    pytester.makepyfile(app=app)
     pytester.makepyfile(tests)
     pytester.runpytest().assert_outcomes(passed=tests.count("def test_"))
 
