@@ -14,7 +14,7 @@ from bedrock_resilience.pacing._estimate import Throttles
 from bedrock_resilience.pacing._learner import Learner
 from bedrock_resilience.pacing._limit_learner import LimitLearner
 from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
-from bedrock_resilience.quotas import Quota, QuotaLedger, QuotaReading, Usage, reserved_tokens
+from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, QuotaReading, Usage, reserved_tokens
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing import Reservation
@@ -85,6 +85,113 @@ def _settle(
         usage = Usage(job.input_tokens, job.output_tokens)
         ledger.settle(admission, at, usage)
         pacer.answered(reservation, at, usage)
+
+
+class RefusedRequest(NamedTuple):
+    """A request, while others wait: when it is made, its tokens, how it ends, and how long that takes."""
+
+    pause: float
+    tokens: int
+    end: str
+    limit: Limit | None
+    latency: float
+    patience: float
+
+
+refused_requests = st.builds(
+    RefusedRequest,
+    pause=st.sampled_from([0.0, 0.0, 0.0, 0.0, 1.0, 30.0]),
+    tokens=st.sampled_from([10, 1_000, 9_000, 30_000]) | st.integers(1, 9_000),
+    end=st.sampled_from([*["answered"] * 9, "corrected", "throttled", "abandoned"]),  # answers fill the minute
+    limit=st.sampled_from([None, Limit.REQUESTS_PER_MINUTE, Limit.TOKENS_PER_MINUTE]),
+    latency=st.sampled_from([0.2, 1.0, 20.0]),
+    patience=st.sampled_from([math.inf, math.inf, math.inf, 10.0, 100.0]),
+)
+_tokens_per_minute = st.none() | st.integers(2_000, 100_000)
+refusing_quotas = st.builds(Quota, tokens_per_minute=_tokens_per_minute) | st.builds(
+    Quota,
+    requests_per_minute=st.integers(1, 30) | st.integers(1, 600),
+    tokens_per_minute=_tokens_per_minute,
+    burst=st.none() | st.just(1),
+)
+_MOST_EVENTS = 20_000
+_AS_SENT = 1e-6  # the sums of a minute's tokens differ by no more
+
+
+@given(quota=refusing_quotas, course=st.lists(refused_requests, min_size=20, max_size=60))
+def test_after_refusals_no_minute_exceeds_the_quota_and_every_request_is_sent(
+    quota: Quota, course: list[RefusedRequest]
+) -> None:
+    pacer = QuotaPacer(quota, burndown=1)
+    sent = _SentAmounts(quota)
+    # (time, order, request, its reservation, whether it was sent)
+    events: list[tuple[float, int, RefusedRequest, Reservation | None, bool]] = []
+    made_at = 0.0
+    for request in course:
+        made_at += request.pause
+        events.append((made_at, len(events), request, None, False))
+    started: dict[Reservation, float] = {}
+    order = len(events)
+    while events:
+        now, _, request, reservation, was_sent = heapq.heappop(events)
+        order += 1
+        assert order < _MOST_EVENTS, "requests wait again and again"
+        if reservation is not None and was_sent:
+            sent.close(pacer, request, reservation, now)
+            continue
+        if reservation is None:
+            reservation = pacer.reserve(now, request.tokens)
+            wait = reservation.wait
+            started[reservation] = now
+        else:
+            wait = pacer.due(reservation, now)
+        waited = now - started[reservation]
+        if wait > 0 and waited >= request.patience:
+            pacer.abandoned(reservation, now)
+        elif wait > 0:
+            # A driver asks again after 20 s at the latest.
+            pause = min(wait, 20.0, max(request.patience - waited, 1e-3))
+            heapq.heappush(events, (now + pause, order, request, reservation, False))
+        else:
+            sent.send(request, reservation, now)
+            heapq.heappush(events, (now + request.latency, order, request, reservation, True))
+
+
+class _SentAmounts:
+    """What was sent, and what was refused of it."""
+
+    def __init__(self, quota: Quota) -> None:
+        self._quota = quota
+        self._amounts: dict[Reservation, tuple[float, float, float]] = {}
+        self._refused_at: dict[Limit, float] = dict.fromkeys(
+            (Limit.REQUESTS_PER_MINUTE, Limit.TOKENS_PER_MINUTE), math.inf
+        )
+
+    def send(self, request: RefusedRequest, reservation: Reservation, now: float) -> None:
+        most = self._quota.tokens_per_minute or math.inf
+        self._amounts[reservation] = (now, 1.0, min(request.tokens, most * (1 - 0.05 / 60)))
+        last = [amounts for amounts in self._amounts.values() if amounts[0] > now - 60.0]
+        if now > self._refused_at[Limit.REQUESTS_PER_MINUTE] and self._quota.requests_per_minute is not None:
+            assert math.fsum(requests for _, requests, _ in last) <= self._quota.requests_per_minute
+        if now > self._refused_at[Limit.TOKENS_PER_MINUTE] and self._quota.tokens_per_minute is not None:
+            assert math.fsum(tokens for _, _, tokens in last) <= self._quota.tokens_per_minute + _AS_SENT
+
+    def close(self, pacer: QuotaPacer, request: RefusedRequest, reservation: Reservation, now: float) -> None:
+        at, requests, _ = self._amounts[reservation]
+        if request.end == "throttled":
+            pacer.throttled(reservation, now, request.limit)
+            for limit in self._refused_at if request.limit is None else [request.limit]:
+                self._refused_at[limit] = min(self._refused_at[limit], now)
+            refused = request.limit is not Limit.TOKENS_PER_MINUTE
+            self._amounts[reservation] = (at, 0.0 if refused else requests, 0.0)
+        elif request.end == "abandoned":
+            pacer.abandoned(reservation, now)
+            self._amounts[reservation] = (at, 0.0, 0.0)
+        elif request.end == "corrected":
+            pacer.answered(reservation, now, Usage(request.tokens // 2, 0))
+            self._amounts[reservation] = (at, requests, float(request.tokens // 2))
+        else:
+            pacer.answered(reservation, now)
 
 
 @given(

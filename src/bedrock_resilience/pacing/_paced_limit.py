@@ -51,7 +51,8 @@ class PacedLimit:
         self._capacity = bucket.capacity
         self._burst = bucket.capacity > 1
         self._largest = 0.0
-        self._next: PermitClaim | None = None  # it is due, and waits for the minute before it to contain less
+        # It is due, and waits for the minute before it to contain less.
+        self._next: PermitClaim | None = None  # pragma: no mutate - as good as ""
         self._changed_at = -math.inf
         self._log = MinuteLog()
 
@@ -72,11 +73,17 @@ class PacedLimit:
     def wait(self, claim: PermitClaim, now: float) -> float:
         """Return the seconds until a claim that is not sent yet may be; 0 if it may."""
         wait = self.bucket.wait(claim)
-        if wait > 0 or self._burst or self._per_minute is None:
+        if wait > 0 or self._per_minute is None or self._changed_at == -math.inf:
             return wait
         self._next = self._next or claim  # no smaller claim overtakes it
-        wait = self._log.free_at(now, max(0.0, self._per_minute - self._next.amount)) - now
-        return wait if wait > EPSILON_SECONDS else 0.0
+        amount = max(self._next.amount, claim.amount)
+        wait = self._log.free_at(now, max(0.0, self._per_minute - amount)) - now
+        if wait <= EPSILON_SECONDS:  # pragma: no mutate - no wait is as long to the last bit
+            return 0.0
+        if self._next.unused == 0.0:
+            # The bucket of the service is full meanwhile: those behind must not find the permits of this time.
+            self.bucket.hold(self._next, wait)
+        return max(wait, self.bucket.wait(claim))
 
     def sent(self, claim: PermitClaim, at: float, reserved: float) -> None:
         """Count a claim whose request was sent at a time, in seconds.
@@ -84,7 +91,7 @@ class PacedLimit:
         The service deducts what the request reserves; the rest stays in its bucket until the call is settled.
         """
         self._leave(claim)
-        self.bucket.set_unused(claim, max(0.0, claim.amount - reserved) if self._burst else 0.0)
+        self.bucket.use(claim, max(0.0, claim.amount - reserved) if self._burst else 0.0)
         self.correct(at, claim.amount)
 
     def correct(self, at: float, amount: float) -> None:
@@ -117,7 +124,7 @@ class PacedLimit:
         if sent_at >= self._changed_at:
             self._changed_at = now
         if self._burst:
-            self._burst = False
+            self._burst = False  # pragma: no mutate - as good as None
             self.bucket.rate *= self._even_rate / self.rate
             self.rate = self._even_rate
             self.bucket.capacity = self._largest
@@ -128,4 +135,4 @@ class PacedLimit:
 
     def _leave(self, claim: PermitClaim) -> None:
         if self._next is claim:
-            self._next = None
+            self._next = None  # pragma: no mutate - as good as ""

@@ -39,11 +39,11 @@ class _QuotaReservation(TrackedReservation):
     __slots__ = ("burndown", "request", "token_claims")
 
     def __init__(
-        self, pacer: QuotaPacer, at: float, tokens: int, burndown: float | None, token_claims: list[PermitClaim]
+        self, pacer: QuotaPacer, tokens: int, burndown: float | None, token_claims: list[tuple[PacedLimit, PermitClaim]]
     ) -> None:
-        super().__init__(pacer, at, tokens)
+        super().__init__(pacer, 0.0, tokens)  # pragma: no mutate - ``_wait`` sets ``at`` before anyone reads it
         self.burndown: float | None = burndown
-        self.token_claims: list[PermitClaim] = token_claims
+        self.token_claims: list[tuple[PacedLimit, PermitClaim]] = token_claims
         self.request: PermitClaim | None = None
 
 
@@ -120,8 +120,8 @@ class QuotaPacer:
         with self._lock:
             self._advance(now)
             expected = self._costs.expected(tokens, burndown)
-            claims = [limit.claim_unsent(expected) for limit in self._tokens]
-            tracked = _QuotaReservation(self, now, tokens, burndown, claims)
+            claims = [(limit, limit.claim_unsent(expected)) for limit in self._tokens]
+            tracked = _QuotaReservation(self, tokens, burndown, claims)
             tracked.wait = self._wait(tracked, now)
             return tracked
 
@@ -140,7 +140,7 @@ class QuotaPacer:
             if self._close(tracked) and usage is not None:
                 cost = self._costs.of(usage, tracked.burndown)
                 self._costs.learn(cost, tracked.tokens)
-                for paced, claim in zip(self._tokens, tracked.token_claims, strict=True):
+                for paced, claim in tracked.token_claims:
                     paced.bucket.grant(claim.amount - cost)
                     paced.correct(tracked.at, cost - claim.amount)
 
@@ -154,7 +154,7 @@ class QuotaPacer:
             explained = [False]
             if self._requests is not None and limit in {None, Limit.REQUESTS_PER_MINUTE}:
                 explained.append(self._requests.refused(tracked.at, 1.0, now))
-            for paced, claim in zip(self._tokens, tracked.token_claims, strict=True):
+            for paced, claim in tracked.token_claims:
                 paced.bucket.grant(claim.amount)  # a refused request costs no tokens
                 if limit not in {Limit.REQUESTS_PER_MINUTE, Limit.TOKENS_PER_DAY}:
                     explained.append(paced.refused(tracked.at, claim.amount, now))
@@ -183,7 +183,7 @@ class QuotaPacer:
             sent_at = tracked.at if tracked.sent else None
             if self._requests is not None and tracked.request is not None:
                 self._requests.withdraw(tracked.request, sent_at)
-            for limit, claim in zip(self._tokens, tracked.token_claims, strict=True):
+            for limit, claim in tracked.token_claims:
                 limit.withdraw(claim, sent_at)
 
     def __repr__(self) -> str:
@@ -192,35 +192,32 @@ class QuotaPacer:
     def _advance(self, now: float) -> None:
         for limit in self._limits:
             limit.bucket.advance(now)
-        if self._slowdown.factor < 1.0:
-            self._slowdown.advance(now)
-            self._set_rates()
+        self._slowdown.advance(now)
+        self._set_rates()
 
     def _set_rates(self) -> None:
         for limit in self._limits:
             limit.bucket.rate = limit.rate * self._slowdown.factor
 
     def _wait(self, tracked: _QuotaReservation, now: float) -> float:
-        wait = 0.0 if tracked.sent else self._seconds_left(tracked, now)
+        if tracked.sent:
+            return 0.0
+        wait = self._seconds_left(tracked, now)
         tracked.at = now + wait
-        if wait == 0 and not tracked.sent:
+        if wait == 0:
             self._send(tracked)
         return wait
 
     def _send(self, tracked: _QuotaReservation) -> None:
         tracked.sent = True
-        if self._requests is not None and tracked.request is None:
-            tracked.request = self._requests.claim()
-        if self._requests is not None and tracked.request is not None:
-            self._requests.sent(tracked.request, tracked.at, 1.0)
-        for limit, claim in zip(self._tokens, tracked.token_claims, strict=True):
+        if self._requests is not None:
+            tracked.request = tracked.request or self._requests.claim()
+            self._requests.sent(tracked.request, tracked.at, tracked.request.amount)
+        for limit, claim in tracked.token_claims:
             limit.sent(claim, tracked.at, tracked.tokens)
 
     def _seconds_left(self, tracked: _QuotaReservation, now: float) -> float:
-        wait = max(
-            (limit.wait(claim, now) for limit, claim in zip(self._tokens, tracked.token_claims, strict=True)),
-            default=0.0,
-        )
+        wait = max((limit.wait(claim, now) for limit, claim in tracked.token_claims), default=0.0)
         if self._requests is None:
             return wait
         if wait > 0 and tracked.request is None:
@@ -234,7 +231,7 @@ class QuotaPacer:
         was_open = tracked.close()
         if was_open and not tracked.sent:  # without a call of due()
             self._send(tracked)
-        for limit, claim in zip(self._tokens, tracked.token_claims, strict=True):
+        for limit, claim in tracked.token_claims:
             limit.bucket.set_unused(claim, 0.0)
         return was_open
 
@@ -246,7 +243,7 @@ def _request_limit(quota: Quota, phase: float) -> PacedLimit | None:
     tolerance = rate * _NETWORK_TOLERANCE_SECONDS
     even_rate = rate / (1.0 + min(tolerance, _MAX_EVEN_TOLERANCE))
     capacity = quota.request_burst - tolerance
-    if capacity < 1.0:
+    if capacity < 1.0:  # pragma: no mutate - at 1.0 this changes nothing
         # The burst is too small for the tolerance: the tolerance extends the interval between requests instead.
         rate /= 2.0 - capacity
         capacity = 1.0

@@ -51,9 +51,9 @@ class TokenCosts:
             given, output = quota.input_tokens_per_minute, quota.output_tokens_per_minute
             tokens = given or output
             self._burndown = 1.0
-            self._output_weight = 0.0 if output is None or tokens is None else tokens / output
+            self._output_weight = 1.0 if output is None or tokens is None else tokens / output
             self.quota = Quota(tokens_per_minute=tokens)
-            self._warned = False
+            self._warned = False  # pragma: no mutate - as good as None
             # Output beyond its quota cuts responses short, which is worse than a wait: a request may be all output.
             self.ratio = max(1.0, self._output_weight)
 

@@ -101,7 +101,7 @@ def test_a_small_claim_does_not_overtake_one_that_waits_for_the_minute() -> None
     limit = limit_of(per_minute=600.0, burst=600.0)
     send(limit, 0.0, 500.0)
     refuse(limit, 0.0)
-    large, small = limit.claim(300.0), limit.claim(1.0)
+    large, small = limit.claim_unsent(300.0), limit.claim_unsent(1.0)
     limit.bucket.advance(50.0)
     limit.bucket.grant(1_000.0)
     wait = limit.wait(large, 50.0)
@@ -120,3 +120,104 @@ def test_a_claim_that_was_counted_and_withdrawn_is_counted_no_more() -> None:
     limit.withdraw(withdrawn, 10.0)
     refuse(limit, 10.2, sent_at=10.0)
     assert limit.wait(limit.claim(), 10.2) == approx(1 / 0.9)
+
+
+def test_a_larger_claim_than_the_next_one_waits_for_its_own_amount() -> None:
+    limit = limit_of(per_minute=600.0, burst=600.0)
+    send(limit, 0.0, 500.0)
+    refuse(limit, 0.0)
+    small, large = limit.claim_unsent(1.0), limit.claim_unsent(300.0)
+    limit.bucket.advance(50.0)
+    limit.bucket.grant(1_000.0)
+    assert limit.wait(small, 50.0) == 0.0
+    assert limit.wait(large, 50.0) == approx(11.3)
+
+
+def test_before_a_refusal_a_limit_without_a_burst_waits_for_no_minute() -> None:
+    limit = limit_of(burst=1.0)
+    limit.correct(0.0, 1_000.0)
+    assert limit.wait(limit.claim(), 0.0) == 0.0
+    refuse(limit, 0.0)
+    limit.bucket.advance(10.0)
+    assert limit.wait(limit.claim(), 10.0) > 50.0
+
+
+def test_requests_behind_one_that_waits_for_the_minute_keep_their_interval() -> None:
+    limit = limit_of()
+    send(limit, 0.0)
+    refuse(limit, 0.0)
+    limit.correct(0.0, 60.0)  # the minute is used up
+    limit.bucket.advance(30.0)
+    first, second = limit.claim(), limit.claim()
+    assert limit.wait(first, 30.0) == approx(31.3)
+    limit.bucket.advance(61.3)
+    assert limit.wait(first, 61.3) == 0.0
+    limit.sent(first, 61.3, 1.0)
+    assert limit.wait(second, 61.3) == approx(1 / 0.9)
+
+
+def test_without_a_burst_the_bucket_contains_the_largest_claim() -> None:
+    limit = limit_of()
+    send(limit, 0.0, 0.25)
+    send(limit, 0.0, 0.5)
+    refuse(limit, 0.0)
+    assert limit.bucket.capacity == 0.5
+
+
+def test_a_claim_of_a_whole_minute_waits_until_nothing_is_left_of_the_last_one() -> None:
+    limit = limit_of(per_minute=10.0, burst=10.0)
+    send(limit, 0.0, 10.0)
+    assert limit.refused(0.0, 10.0, 0.0)
+    limit.correct(20.0, 1.0)
+    whole = limit.claim_unsent(10.0)
+    limit.bucket.grant(100.0)
+    assert limit.wait(whole, 30.0) == approx(51.3)
+
+
+def test_the_refusal_of_a_whole_minute_holds_all_until_nothing_is_left_of_the_last_one() -> None:
+    limit = limit_of(per_minute=10.0, burst=10.0)
+    send(limit, 0.0, 1.0)
+    send(limit, 20.0, 10.0)
+    assert limit.refused(20.0, 10.0, 20.0)
+    assert limit.wait(limit.claim(1.0), 20.0) == approx(41.3 + 1 / 0.15)
+
+
+def test_a_claim_that_was_sent_holds_no_one_up() -> None:
+    limit = limit_of(per_minute=600.0, burst=600.0)
+    send(limit, 0.0, 300.0)
+    refuse(limit, 0.0)
+    large, small = limit.claim_unsent(300.0), limit.claim_unsent(1.0)
+    limit.bucket.advance(50.0)
+    limit.bucket.grant(1_000.0)
+    assert limit.wait(large, 50.0) == 0.0
+    limit.sent(large, 50.0, 300.0)
+    limit.bucket.grant(1_000.0)
+    assert limit.wait(small, 50.0) == 0.0
+
+
+def test_what_a_request_does_not_reserve_stays_in_the_bucket_only_while_there_is_a_burst() -> None:
+    limit = limit_of()
+    claim = limit.claim_unsent(50.0)
+    limit.sent(claim, 0.0, 20.0)
+    limit.bucket.grant(1_000.0)
+    assert limit.bucket.level == 30.0
+    limit.bucket.set_unused(claim, 0.0)
+    refuse(limit, 0.0)
+    limit.sent(limit.claim_unsent(50.0), 0.0, 20.0)
+    limit.bucket.grant(1_000.0)
+    assert limit.bucket.level == 50.0
+
+
+def test_what_was_sent_at_the_moment_of_a_refusal_is_not_explained_by_it() -> None:
+    limit = limit_of()
+    assert refuse(limit, 0.2)
+    assert not refuse(limit, 5.0, sent_at=0.2)
+    assert refuse(limit, 6.0, sent_at=3.0)
+
+
+def test_a_refusal_that_is_not_explained_holds_no_one() -> None:
+    limit = limit_of(burst=1.0)
+    send(limit, 0.0)
+    limit.correct(0.0, 61.0)  # the minute is used up
+    assert not refuse(limit, 0.0)
+    assert limit.bucket.level == 0.0

@@ -179,10 +179,16 @@ class TestRequestsAndTokens:
         pacer.reserve(0.0, 59_950)
         assert pacer.reserve(0.0, 1_000).wait == approx(10.05)
 
+    def test_while_a_request_waits_for_tokens_it_has_claimed_no_request(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=1))
+        pacer.reserve(0.0, 59_950)
+        pacer.reserve(0.0, 400)
+        assert pacer.reserve(0.0, 1).wait == approx(1.05)
+
     def test_a_request_abandoned_while_it_waits_for_tokens_had_claimed_no_request(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=60_000, burst=1))
         pacer.reserve(0.0, 59_950)
-        pacer.abandoned(pacer.reserve(0.0, 1_000), 0.0)
+        pacer.abandoned(pacer.reserve(0.0, 400), 0.0)
         assert pacer.reserve(0.0, 1).wait == approx(1.05)
 
     def test_a_request_that_never_calls_due_is_counted_when_it_is_answered(self) -> None:
@@ -191,6 +197,64 @@ class TestRequestsAndTokens:
         unchecked = pacer.reserve(0.0, 1_000)
         pacer.answered(unchecked, 5.0)
         assert pacer.reserve(5.0, 1).wait == approx(1.05)
+
+    def test_a_request_that_is_sent_stays_counted_at_that_time(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60))
+        reservation = pacer.reserve(10.0)
+        assert pacer.due(reservation, 30.0) == 0.0
+        assert reservation.at == 10.0
+
+    def test_a_request_that_waits_knows_when_it_may_be_sent(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=1))
+        pacer.reserve(10.0)
+        assert pacer.reserve(10.0).at == approx(11.05)
+
+
+def send_times(pacer: QuotaPacer, count: int, now: float, tokens: int = 0) -> list[float]:
+    """Send one request after the other, and return when each was sent."""
+    times: list[float] = []
+    for _ in range(count):
+        reservation = pacer.reserve(now, tokens)
+        wait = reservation.wait
+        while wait > 0:
+            now += wait
+            wait = pacer.due(reservation, now)
+        times.append(round(now, 1))
+    return times
+
+
+class TestTheMinuteAfterAThrottle:
+    def test_of_requests(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=10, burst=10))
+        refused, unsent, *_ = (pacer.reserve(0.5) for _ in range(9))
+        waiting = [pacer.reserve(0.5) for _ in range(2)]
+        pacer.throttled(refused, 0.5)
+        pacer.abandoned(unsent, 0.5)
+        for reservation in waiting:
+            pacer.abandoned(reservation, 0.5)
+        # 7 are counted, and 3 more fit into the minute.
+        assert [at < 60.0 for at in send_times(pacer, 4, 0.5)] == [True] * 3 + [False]
+
+    def test_of_tokens(self) -> None:
+        quota = Quota(requests_per_minute=600, tokens_per_minute=6_000)
+        pacer = QuotaPacer(quota, burndown=1)
+        refused, refused_request, answered, unsent, *_ = (pacer.reserve(0.1 * n, 900) for n in range(6))
+        waiting = pacer.reserve(0.6, 5_000)
+        pacer.throttled(refused, 0.6, Limit.TOKENS_PER_MINUTE)
+        assert pacer.status().tokens_per_minute == approx(6_000 / 1.03)
+        pacer.throttled(refused_request, 0.6, Limit.REQUESTS_PER_MINUTE)
+        pacer.answered(answered, 0.6, Usage(100, 100))
+        pacer.abandoned(unsent, 0.6)
+        pacer.abandoned(waiting, 0.6)
+        # 200 + 900 + 900 are counted, and 4 of 1,000 fit into the minute.
+        assert [at < 60.0 for at in send_times(pacer, 5, 0.6, 1_000)] == [True] * 4 + [False]
+
+    def test_a_quota_of_a_day_explains_no_throttle(self) -> None:
+        pacer = QuotaPacer(Quota(requests_per_minute=60, burst=1, tokens_per_day=86_400))
+        rate = pacer.requests_per_minute
+        assert rate is not None
+        pacer.throttled(pacer.reserve(0.0, 10), 0.0)
+        assert pacer.requests_per_minute == approx(rate / 2)
 
 
 class TestOverload:
@@ -268,8 +332,14 @@ def test_a_value_out_of_range_is_refused_by_name(field: str, given: float) -> No
         QuotaPacer(Quota(), **{field: given})
 
 
+def test_a_phase_of_a_whole_interval_is_refused_with_what_is_accepted() -> None:
+    with pytest.raises(ValueError, match=r"^QuotaPacer: phase: got 1\.0; accepted: a finite number >= 0 and < 1$"):
+        QuotaPacer(Quota(), phase=1.0)
+
+
 def test_its_repr_shows_its_quota() -> None:
     quota = Quota(requests_per_minute=60)
+    assert QuotaPacer(quota).quota is quota
     assert repr(QuotaPacer(quota, share=0.5)) == f"QuotaPacer({quota.share(0.5)!r})"
 
 

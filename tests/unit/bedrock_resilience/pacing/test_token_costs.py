@@ -48,7 +48,7 @@ def test_the_expectation_rises_at_once_and_falls_slowly() -> None:
     assert costs.ratio == 2.0
     costs.learn(500, 1_000)
     assert costs.ratio == pytest.approx(1.99)  # pyright: ignore[reportUnknownMemberType] - untyped
-    costs.learn(5_000, 0)
+    costs.learn(5_000, 0)  # it says nothing
     assert costs.ratio == pytest.approx(1.99)  # pyright: ignore[reportUnknownMemberType] - untyped
 
 
@@ -62,6 +62,16 @@ def test_a_burndown_of_its_own_counts_for_every_request() -> None:
     costs = TokenCosts(Quota(tokens_per_minute=4_000), burndown=2.0)
     assert costs.expected(1_000, 1.0) == 1_500
     assert costs.of(Usage(100, 10), 1.0) == 120
+
+
+def test_output_may_cost_less_than_input() -> None:
+    assert TokenCosts(Quota(tokens_per_minute=4_000), burndown=0.5).of(Usage(0, 100)) == 50
+
+
+def test_a_reservation_of_one_token_is_enough_to_learn() -> None:
+    costs = TokenCosts(Quota(tokens_per_minute=4_000), burndown=5.0)
+    costs.learn(3, 1)
+    assert costs.ratio == 3.0
 
 
 def test_bedrock_mantle_ignores_the_burndown_of_a_request() -> None:

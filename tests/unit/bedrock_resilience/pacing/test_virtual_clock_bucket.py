@@ -132,3 +132,56 @@ def test_permits_can_be_added_and_removed_beside_the_rate() -> None:
 
 def approx_list(expected: list[float]) -> object:
     return pytest.approx(expected)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - untyped
+
+
+def test_a_claim_that_is_not_due_any_more_moves_up_when_one_before_it_is_withdrawn() -> None:
+    bucket = VirtualClockBucket(rate=1.0, capacity=2.0)
+    bucket.advance(0.0)
+    first, second = bucket.claim(), bucket.claim()
+    for claim in (first, second):
+        bucket.set_unused(claim, 1.0)
+    bucket.grant(-2.0)
+    bucket.withdraw(first)
+    assert bucket.wait(second) == approx(1.0)
+    bucket.advance(1.0)
+    assert bucket.wait(second) == 0.0
+
+
+def test_a_bucket_is_postponed_for_the_first_claim_that_is_not_due() -> None:
+    bucket = VirtualClockBucket(rate=1.0, capacity=1.0)
+    bucket.advance(0.0)
+    due, waiting = bucket.claim(), bucket.claim()
+    bucket.postpone(0.5)
+    assert [bucket.wait(due), bucket.wait(waiting)] == approx_list([0.5, 1.5])
+
+
+def test_a_claim_that_is_held_is_due_after_the_hold_and_those_behind_it_as_much_later() -> None:
+    bucket = VirtualClockBucket(rate=2.0, capacity=5.0)
+    bucket.advance(0.0)
+    first, second = bucket.claim(), bucket.claim()
+    bucket.hold(first, 3.0)
+    assert [bucket.wait(first), bucket.wait(second)] == approx_list([3.0, 3.5])
+    bucket.hold(first, 1.0)  # it is held for longer
+    assert bucket.wait(first) == approx(3.0)
+
+
+def test_a_used_claim_leaves_the_rest_unused() -> None:
+    bucket = VirtualClockBucket(rate=1.0, capacity=5.0)
+    bucket.advance(0.0)
+    claim = bucket.claim(3.0)
+    bucket.set_unused(claim, 3.0)
+    bucket.use(claim, 1.0)
+    bucket.advance(100.0)
+    assert bucket.level == approx(4.0)
+    other = bucket.claim(3.0)
+    bucket.use(other)
+    bucket.advance(200.0)
+    assert bucket.level == approx(4.0)
+
+
+def test_a_claim_on_nothing_moves_up_with_those_behind_a_withdrawn_one() -> None:
+    bucket = VirtualClockBucket(rate=1.0, capacity=5.0, level=0.0)
+    bucket.advance(0.0)
+    withdrawn, nothing = bucket.claim(5.0), bucket.claim(0.0)
+    bucket.withdraw(withdrawn)
+    assert bucket.wait(nothing) == 0.0
