@@ -276,13 +276,13 @@ class TestNestedCalls:
         ]
 
     def test_an_outer_call_with_more_attempts_adds_its_own(self) -> None:
-        inner = Retrier(PLAIN.replace(max_retries=1), clock=FakeClock())
-        outer = Retrier(PLAIN.replace(max_retries=2), clock=FakeClock())
+        inner = Retrier(PLAIN.replace(max_retries=2), clock=FakeClock())
+        outer = Retrier(PLAIN.replace(max_retries=1), clock=FakeClock())
         with pytest.raises(THROTTLED) as raised:
             outer.call(inner.call, scripted(*throttling_errors(6)))
         assert raised.value.__notes__ == [
-            "bedrock_resilience: gave up after 2 attempts and 0.50 s of waiting: retries exhausted",
             "bedrock_resilience: gave up after 3 attempts and 1.50 s of waiting: retries exhausted",
+            "bedrock_resilience: gave up after 2 attempts and 0.50 s of waiting: retries exhausted",
         ]
 
     def test_a_note_of_the_caller_is_no_note_of_a_call(self) -> None:
@@ -570,3 +570,58 @@ def test_options_of_a_decorated_function_change_the_timeout() -> None:
     with pytest.raises(THROTTLED):
         with_options(ask, timeout=None)()
     assert clock.sleeps == [0.5, 1.0, 2.0]
+
+
+async def nothing(_: object) -> None:
+    """Do nothing, awaited."""
+
+
+def ignore(_: Event) -> None:
+    """Listen to nothing."""
+
+
+class TestOwner:
+    """An error about an argument names the class that was used."""
+
+    class Owner(Retrier):
+        _owner = "Owner"
+
+    _TOKENS = "a whole number >= 0, a RequestTokens, or a function that returns either"
+
+    @pytest.mark.parametrize(
+        ("option", "value", "error", "text"),
+        [
+            ("tokens", lambda: -1, ValueError, f"got -1; accepted: {_TOKENS}$"),
+            ("tokens", lambda: True, TypeError, f"got True; accepted: {_TOKENS}$"),
+            ("tokens", lambda: "1", TypeError, f"got '1'; accepted: {_TOKENS}$"),
+            ("info", lambda: 1, TypeError, "got 1; accepted: a CallInfo, or a function that returns one$"),
+            ("fallback", nothing, TypeError, r"<function nothing at .*> returned an awaitable; accepted: "),
+            ("before_attempt", nothing, TypeError, r"<function nothing at .*> returned an awaitable; accepted: "),
+        ],
+    )
+    def test_it_is_named(self, option: str, value: object, error: type[Exception], text: str) -> None:
+        options: dict[str, Any] = {option: value}
+        owner = self.Owner(RetryPolicy(max_retries=0), listeners=[ignore], **options)
+        with pytest.raises(error, match=f"^Owner: {option}: {text}"):
+            owner.call(scripted(throttling_error()))
+
+
+def test_the_function_for_the_info_gets_the_arguments_of_the_call() -> None:
+    seen: list[Event] = []
+
+    def info(model: str, *, region: str) -> CallInfo:
+        return CallInfo(model=model, region=region)
+
+    def send(model: str, *, region: str) -> str:
+        return model + region
+
+    Retrier(info=info, listeners=[seen.append]).call(send, "m", region="r")
+    assert {(event.model, event.region) for event in seen} == {("m", "r")}
+
+
+def test_the_id_of_a_call_has_16_digits_and_is_given_when_it_starts() -> None:
+    settings = CallSettings(PLAIN, listeners=(ignore,))
+    call = begin(settings, (), {})
+    assert call.call_id == ""
+    start(settings, call)
+    assert len(bytes.fromhex(call.call_id)) == 8
