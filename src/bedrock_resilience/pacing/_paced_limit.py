@@ -24,6 +24,7 @@ class PacedLimit:
         bucket: At the rate of the quota.
         per_minute: What the quota allows in a minute; None for a limit of another time, whose refusals change nothing.
         even_rate: The rate without a burst, in amounts a second.
+        interval: Seconds from one claim to the next without a burst, at least.
 
     Attributes:
         bucket: What claims wait for.
@@ -35,25 +36,30 @@ class PacedLimit:
         "_capacity",
         "_changed_at",
         "_even_rate",
+        "_interval",
         "_largest",
         "_log",
         "_next",
         "_per_minute",
+        "_sent_at",
         "bucket",
         "rate",
     )
 
-    def __init__(self, bucket: VirtualClockBucket, per_minute: float | None, even_rate: float) -> None:
+    def __init__(
+        self, bucket: VirtualClockBucket, per_minute: float | None, even_rate: float, interval: float = 0.0
+    ) -> None:
         self.bucket: VirtualClockBucket = bucket
         self.rate: float = bucket.rate
         self._per_minute = per_minute
         self._even_rate = even_rate
+        self._interval = interval
         self._capacity = bucket.capacity
         self._burst = bucket.capacity > 1
         self._largest = 0.0
         # It is due, and waits for the minute before it to contain less.
         self._next: PermitClaim | None = None  # pragma: no mutate - as good as ""
-        self._changed_at = -math.inf
+        self._sent_at = self._changed_at = -math.inf
         self._log = MinuteLog()
 
     def claim(self, amount: float = 1.0) -> PermitClaim:
@@ -77,7 +83,9 @@ class PacedLimit:
             return wait
         self._next = self._next or claim  # no smaller claim overtakes it
         amount = max(self._next.amount, claim.amount)
-        wait = self._log.free_at(now, max(0.0, self._per_minute - amount)) - now
+        free = self._log.free_at(now, max(0.0, self._per_minute - amount))
+        # A worker that slept by a lower rate than the present one sends late, and the next one must not follow at once.
+        wait = max(free, self._sent_at + self._interval) - now
         if wait <= EPSILON_SECONDS:  # pragma: no mutate - no wait is as long to the last bit
             return 0.0
         if self._next.unused == 0.0:
@@ -91,6 +99,7 @@ class PacedLimit:
         The service deducts what the request reserves; the rest stays in its bucket until the call is settled.
         """
         self._leave(claim)
+        self._sent_at = at
         self.bucket.use(claim, max(0.0, claim.amount - reserved) if self._burst else 0.0)
         self.correct(at, claim.amount)
 

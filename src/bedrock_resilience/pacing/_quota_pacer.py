@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from bedrock_resilience.pacing._virtual_clock_bucket import PermitClaim
     from bedrock_resilience.quotas import RequestTokens, Usage
 
-_NETWORK_TOLERANCE_SECONDS: Final = 0.05
-"""Seconds by which one request may reach the service later than another sent at the same time. While a late request is
-on its way, the bucket may overflow, and what overflows is missing when the next request is in time.
+_CONNECT_TOLERANCE_SECONDS: Final = 0.3
+"""Seconds by which one request may reach the service later than another sent at the same time: the first request of
+each worker opens a connection. While a late request is on its way, the bucket may overflow, and what overflows is
+missing when the next request is in time. A burst is smaller by what is refilled in this time.
 """
+_NETWORK_TOLERANCE_SECONDS: Final = 0.05
+"""The same where there is no burst to take it from, so that it extends every interval."""
 
 _MAX_EVEN_TOLERANCE: Final = 0.1
 """The most by which the rate of requests without a burst is lowered for that tolerance. A quota with a short interval
@@ -246,9 +249,10 @@ def _request_limit(quota: Quota, phase: float) -> PacedLimit | None:
     if capacity < 1.0:  # pragma: no mutate - at 1.0 this changes nothing
         # The burst is too small for the tolerance: the tolerance extends the interval between requests instead.
         rate /= 2.0 - capacity
-        capacity = 1.0
+    capacity = max(1.0, quota.request_burst - rate * _CONNECT_TOLERANCE_SECONDS)
     bucket = VirtualClockBucket(rate, capacity, level=capacity - phase)
-    return PacedLimit(bucket, quota.requests_per_minute, min(rate, even_rate))
+    even_rate = min(rate, even_rate)
+    return PacedLimit(bucket, quota.requests_per_minute, even_rate, interval=1.0 / even_rate)
 
 
 def _token_limits(quota: Quota) -> list[PacedLimit]:
@@ -256,7 +260,7 @@ def _token_limits(quota: Quota) -> list[PacedLimit]:
     for tokens, seconds in ((quota.tokens_per_minute, SECONDS_A_MINUTE), (quota.tokens_per_day, SECONDS_A_DAY)):
         if tokens is not None:
             rate = tokens / seconds
-            bucket = VirtualClockBucket(rate, tokens - rate * _NETWORK_TOLERANCE_SECONDS)
+            bucket = VirtualClockBucket(rate, tokens - rate * _CONNECT_TOLERANCE_SECONDS)
             per_minute = tokens if seconds == SECONDS_A_MINUTE else None
             limits.append(PacedLimit(bucket, per_minute, rate / (1.0 + _EVEN_TOKEN_TOLERANCE)))
     return limits

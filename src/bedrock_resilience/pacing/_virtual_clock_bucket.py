@@ -70,11 +70,9 @@ class VirtualClockBucket:
         self.granted = min(self.granted + amount, self.claimed - self._unused + self.capacity)
 
     def postpone(self, seconds: float) -> None:
-        """Empty the bucket. With ``seconds``, grant the claim that is due next nothing for so long."""
-        self.granted = min(self.granted, self.claimed)
-        if seconds > 0:
-            starts = (claim.ticket - claim.amount for claim in self._waiting if claim.ticket > self.granted)
-            self.granted = min(self.granted, next(starts, self.claimed) - seconds * self.rate)
+        """Empty the bucket: the claim that is due next is granted nothing for so many seconds, and then all of it."""
+        starts = (claim.ticket - claim.amount for claim in self._waiting if claim.ticket > self.granted)
+        self.granted = min(self.granted, next(starts, self.claimed) - seconds * self.rate)
 
     def hold(self, claim: PermitClaim, seconds: float) -> None:
         """Let a claim wait for at least so long, and those behind it for their permits after that."""

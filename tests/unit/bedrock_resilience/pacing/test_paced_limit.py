@@ -221,3 +221,16 @@ def test_a_refusal_that_is_not_explained_holds_no_one() -> None:
     limit.correct(0.0, 61.0)  # the minute is used up
     assert not refuse(limit, 0.0)
     assert limit.bucket.level == 0.0
+
+
+def test_without_a_burst_one_that_is_sent_late_is_not_followed_at_once() -> None:
+    limit = PacedLimit(VirtualClockBucket(1.0, 5.0), 60.0, 0.9, interval=1.0)
+    limit.bucket.advance(0.0)
+    send(limit, 0.0)
+    refuse(limit, 0.0)
+    late, following = limit.claim(), limit.claim()
+    limit.bucket.advance(10.0)
+    assert limit.wait(late, 10.0) == 0.0
+    limit.sent(late, 10.0, 1.0)
+    limit.bucket.grant(5.0)
+    assert limit.wait(following, 10.25) == approx(0.75)

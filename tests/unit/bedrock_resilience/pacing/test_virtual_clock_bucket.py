@@ -99,8 +99,9 @@ def test_a_postponed_bucket_is_empty_and_grants_nothing_for_a_time() -> None:
     assert bucket.level == 0.0
     first, second = bucket.claim(2.0), bucket.claim()
     bucket.advance(0.5)
-    bucket.postpone(0.0)  # nothing is left to take
     assert [bucket.wait(first), bucket.wait(second)] == approx_list([1.5, 2.5])
+    bucket.postpone(0.0)  # what the first one was granted is gone
+    assert [bucket.wait(first), bucket.wait(second)] == approx_list([2.0, 3.0])
     bucket.postpone(3.0)
     assert [bucket.wait(first), bucket.wait(second)] == approx_list([5.0, 6.0])
     bucket.postpone(1.0)  # earlier: it was postponed for longer

@@ -12,6 +12,7 @@ from bedrock_resilience.quotas import RequestTokens
 from bedrock_resilience.retrying import CallInfo
 from bedrock_resilience.telemetry import PrometheusListener
 from bedrock_resilience.testing import FakeClock, scripted, throttling_error, validation_error
+from support.approx import approx
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +91,11 @@ def test_what_the_pacer_knows(samples: Samples) -> None:
         ({**COMMON, kind: "requests"}, 60),
         ({**COMMON, kind: "tokens"}, 60_000),
     ]
-    assert samples["bedrock_resilience_pacer_rate"] == samples["bedrock_resilience_quota_limit"]
+    # The throttle of requests has ended their burst: the interval between them is longer by the delays of a network.
+    assert samples["bedrock_resilience_pacer_rate"] == [
+        ({**COMMON, kind: "requests"}, approx(60 / 1.05)),
+        ({**COMMON, kind: "tokens"}, 60_000),
+    ]
     assert samples["bedrock_resilience_pacer_confidence"] == [(COMMON, 1)]
 
 
