@@ -401,8 +401,8 @@ class TestWhatIsCounted:
             numbers = deployment.report("paced")["bedrock"]
             assert answer["body"]["items_normalized"] == 13
             assert emulator.throttles == numbers["throttles"] == 0
-            # Ten requests at once, the last of them 0.05 s later for the way to the service, and three of 0.6 s each.
-            assert numbers["pacing_seconds"] == 1.85
+            # Ten requests at once, the last of them 0.3 s later for connections that open, and three of 0.6 s each.
+            assert numbers["pacing_seconds"] == 2.1
             assert numbers["backoff_seconds"] == 0
 
     def test_metrics_tell_what_the_report_tells(

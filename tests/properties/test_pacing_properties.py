@@ -169,7 +169,7 @@ class _SentAmounts:
 
     def send(self, request: RefusedRequest, reservation: Reservation, now: float) -> None:
         most = self._quota.tokens_per_minute or math.inf
-        self._amounts[reservation] = (now, 1.0, min(request.tokens, most * (1 - 0.05 / 60)))
+        self._amounts[reservation] = (now, 1.0, min(request.tokens, most * (1 - 0.3 / 60)))
         last = [amounts for amounts in self._amounts.values() if amounts[0] > now - 60.0]
         if now > self._refused_at[Limit.REQUESTS_PER_MINUTE] and self._quota.requests_per_minute is not None:
             assert math.fsum(requests for _, requests, _ in last) <= self._quota.requests_per_minute
