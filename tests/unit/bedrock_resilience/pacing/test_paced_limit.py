@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bedrock_resilience.pacing._paced_limit import PacedLimit
-from bedrock_resilience.pacing._virtual_clock_bucket import VirtualClockBucket
+from bedrock_resilience.pacing._virtual_clock_bucket import PermitClaim, VirtualClockBucket
 from support.approx import approx
 
 
@@ -22,6 +22,17 @@ def send(limit: PacedLimit, now: float, amount: float = 1.0) -> None:
 def refuse(limit: PacedLimit, now: float, sent_at: float | None = None) -> bool:
     limit.bucket.advance(now)
     return limit.refused(now if sent_at is None else sent_at, 1.0, now)
+
+
+def due_after_a_refusal(sent: float, *amounts: float) -> tuple[PacedLimit, list[PermitClaim]]:
+    """600 a minute, of which ``sent`` was sent at 0 s; claims that the bucket has permits for at 50 s."""
+    limit = limit_of(per_minute=600.0, burst=600.0)
+    send(limit, 0.0, sent)
+    refuse(limit, 0.0)
+    claims = [limit.claim_unsent(amount) for amount in amounts]
+    limit.bucket.advance(50.0)
+    limit.bucket.grant(1_000.0)
+    return limit, claims
 
 
 def test_the_first_refusal_is_explained_by_the_burst_and_ends_it() -> None:
@@ -98,12 +109,7 @@ def test_after_a_refusal_no_minute_contains_more_than_the_quota() -> None:
 
 
 def test_a_small_claim_does_not_overtake_one_that_waits_for_the_minute() -> None:
-    limit = limit_of(per_minute=600.0, burst=600.0)
-    send(limit, 0.0, 500.0)
-    refuse(limit, 0.0)
-    large, small = limit.claim_unsent(300.0), limit.claim_unsent(1.0)
-    limit.bucket.advance(50.0)
-    limit.bucket.grant(1_000.0)
+    limit, (large, small) = due_after_a_refusal(500.0, 300.0, 1.0)
     wait = limit.wait(large, 50.0)
     assert wait > 0
     assert limit.wait(small, 50.0) == wait
@@ -123,12 +129,7 @@ def test_a_claim_that_was_counted_and_withdrawn_is_counted_no_more() -> None:
 
 
 def test_a_larger_claim_than_the_next_one_waits_for_its_own_amount() -> None:
-    limit = limit_of(per_minute=600.0, burst=600.0)
-    send(limit, 0.0, 500.0)
-    refuse(limit, 0.0)
-    small, large = limit.claim_unsent(1.0), limit.claim_unsent(300.0)
-    limit.bucket.advance(50.0)
-    limit.bucket.grant(1_000.0)
+    limit, (small, large) = due_after_a_refusal(500.0, 1.0, 300.0)
     assert limit.wait(small, 50.0) == 0.0
     assert limit.wait(large, 50.0) == approx(11.3)
 
@@ -183,12 +184,7 @@ def test_the_refusal_of_a_whole_minute_holds_all_until_nothing_is_left_of_the_la
 
 
 def test_a_claim_that_was_sent_holds_no_one_up() -> None:
-    limit = limit_of(per_minute=600.0, burst=600.0)
-    send(limit, 0.0, 300.0)
-    refuse(limit, 0.0)
-    large, small = limit.claim_unsent(300.0), limit.claim_unsent(1.0)
-    limit.bucket.advance(50.0)
-    limit.bucket.grant(1_000.0)
+    limit, (large, small) = due_after_a_refusal(300.0, 300.0, 1.0)
     assert limit.wait(large, 50.0) == 0.0
     limit.sent(large, 50.0, 300.0)
     limit.bucket.grant(1_000.0)
