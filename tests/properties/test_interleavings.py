@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.batch import BatchReport, Progress
     from support.dst.scheduler import Process
 
-SCHEDULES = 3000 if NIGHTLY else 200
+SCHEDULES = 3000 if NIGHTLY else 400
 LEDGER = "bedrock_resilience.batch._ledger"
 THREADS = "bedrock_resilience.batch._threads"
 QUOTA_PACER = "bedrock_resilience.pacing._quota_pacer"
@@ -85,9 +85,14 @@ def test_the_ledger_counts_every_item_once() -> None:
     assert explore_ledger() > 0.9 * SCHEDULES
 
 
-def test_a_ledger_without_its_lock_is_noticed() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [UNLOCKED, ("with self._input_lock:", "if True:"), ("submitted=submitted,", "submitted=self._submitted,")],
+    ids=["without the lock of the outcomes", "without the lock of the input", "with two readings of one number"],
+)
+def test_a_ledger_that_threads_can_confuse_is_noticed(change: tuple[str, str]) -> None:
     with pytest.raises(AssertionError) as caught:
-        explore_ledger(UNLOCKED)
+        explore_ledger(change)
     assert "in the interleaving of seed" in caught.value.__notes__[0]
 
 

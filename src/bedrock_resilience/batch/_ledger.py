@@ -1,10 +1,12 @@
 """Ledger: the numbers of a running batch. Every item read from the input is closed exactly once.
 
-Locking. ``_lock`` guards the numbers; it is held for a few statements only and never while the caller's code runs.
-``_input_lock`` serializes the calls of ``next`` on the input: a generator must not be entered by two threads, and it
-may block for long. They are two locks so that workers can close their items while another one waits for the input.
-``stopped`` is read without a lock if a worker only wants to leave early. ``register`` reads it again under the lock,
-so that no item is started after the run has stopped.
+Locking. ``_input_lock`` serializes the calls of ``next`` on the input, where a generator must not be entered by two
+threads, and the numbering of what they return; ``next`` may block for long. ``_lock`` guards the numbers of the
+outcomes; it is held for a few statements only and never while the caller's code runs. They are two locks so that
+workers can close their items while another one waits for the input. An item takes each of them once: threads that
+wait for a lock slow each other down even where it is held for short.
+``stopped`` is read without a lock. It is set once, and read after ``next`` has returned, so that no item is numbered
+that the input returned after the run had stopped.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ R = TypeVar("R")
 
 
 class Ledger(Generic[T, R]):
-    """Numbers the items and records their outcomes, for any number of threads. Each method is one critical section.
+    """Numbers the items and records their outcomes, for any number of threads.
 
     Args:
         total: The length of the input, if it is known.
@@ -67,15 +69,17 @@ class Ledger(Generic[T, R]):
             except BaseException as error:  # noqa: BLE001 - an exception of the input ends the run
                 self.input_failed(error)
                 return None
-        return self.register(item)
+            return self.register(item)
 
     def register(self, item: T) -> tuple[int, T] | None:
-        """Return an item of the input with its index; after the run has stopped, keep the item and return None."""
-        with self._lock:
-            if self.stopped is not None:
-                self._late.append(item)
-                return None
-            return self._next_index(), item
+        """Return an item of the input with its index; after the run has stopped, keep the item and return None.
+
+        The caller calls it for one item at a time.
+        """
+        if self.stopped is not None:
+            self._late.append(item)
+            return None
+        return self._next_index(), item
 
     def input_failed(self, error: BaseException) -> None:
         """Stop the run because the input raised an exception."""
@@ -121,21 +125,22 @@ class Ledger(Generic[T, R]):
             yield self._close_unstarted(item)
 
     def _close_unstarted(self, item: T) -> ItemOutcome[T, R]:
-        with self._lock:
-            index = self._next_index()
-        outcome: ItemOutcome[T, R] = ItemOutcome(index=index, item=item, status="unstarted", reason=self.stopped)
+        outcome: ItemOutcome[T, R] = ItemOutcome(
+            index=self._next_index(), item=item, status="unstarted", reason=self.stopped
+        )
         self.close(outcome)
         return outcome
 
     def progress(self) -> Progress:
         """Return a balanced snapshot."""
         with self._lock:
+            submitted = self._submitted  # once: another worker may number an item meanwhile
             return Progress(
-                submitted=self._submitted,
+                submitted=submitted,
                 succeeded=self._closed["succeeded"],
                 failed=self._closed["failed"],
                 unstarted=self._closed["unstarted"],
-                in_flight=self._submitted - sum(self._closed.values()),
+                in_flight=submitted - sum(self._closed.values()),
                 attempts=self._attempts,
                 retries=self._retries,
                 throttles=self._throttles,

@@ -56,6 +56,9 @@ class Attempt:
     """Send the request now. ``CallState.attempts`` is its number."""
 
 
+_ATTEMPT = Attempt()  # all are equal
+
+
 @dataclass(frozen=True, slots=True)
 class Sleep:
     """Wait for ``seconds``, then ask again."""
@@ -350,7 +353,7 @@ class CallState:
         self.attempts += 1
         if self._budget is not None:
             self._budget.deposit()
-        return Attempt()
+        return _ATTEMPT
 
     def _sleep(self, seconds: float, kind: SleepKind) -> Sleep:
         self._sleeping = Sleep(seconds, kind)
