@@ -161,12 +161,21 @@ class MutantRuns:
         return True
 
     def tests_of(self, mutant: str) -> list[pytest.Item]:
-        """Return the tests that reach a mutant: those that noticed others of its function, then the fastest first."""
+        """Return the tests that reach a mutant, in the order in which they are likely to notice it soon.
+
+        First those that noticed others of its function, then those of its module's own file; of each, the fastest first.
+        """
         function = mangled_name_from_mutant_name(mutant)
+        module = function.rpartition(".")[0].rpartition(".")[2].lstrip("_")
         noticed = self.noticed_by_function[function]
         names = self.tests_by_function.get(function, ())
         items = [self.item_by_name[name] for name in names if name in self.item_by_name]
-        return sorted(items, key=lambda item: (-noticed[item], self.duration_by_test.get(item.nodeid, 0.0)))
+
+        def order(item: pytest.Item) -> tuple[int, bool, float]:
+            own = item.path.stem.startswith(f"test_{module}")
+            return -noticed[item], not own, self.duration_by_test.get(item.nodeid, 0.0)
+
+        return sorted(items, key=order)
 
     def fork(self, fork: Fork) -> None:
         """Start a process that runs the tests of a mutant."""

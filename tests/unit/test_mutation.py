@@ -46,7 +46,7 @@ def mutated(project: Path, tests: str, *patterns: str) -> subprocess.CompletedPr
     for name, text in {"pyproject.toml": SETTINGS, "src/sums/__init__.py": SOURCE, "tests/test_sums.py": tests}.items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
-    command = [sys.executable, ROOT / ".ci" / "mutation.py", *patterns]
+    command = [sys.executable, str(ROOT / ".ci" / "mutation.py"), *patterns]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
 
 

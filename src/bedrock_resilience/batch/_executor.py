@@ -263,7 +263,7 @@ def _check_callable(fn: object) -> None:
 
 def _check_synchronous(fn: Callable[..., object], retrier: Retrier) -> None:
     _check_callable(fn)
-    refuse_attempt_timeout("BoundedExecutor", retrier)
+    refuse_attempt_timeout(retrier)
     if is_coroutine_function(fn):
         raise TypeError(f"BoundedExecutor: fn: got the coroutine function {fn!r}; use arun or astream, which await it")
     _check_no_generator(fn)

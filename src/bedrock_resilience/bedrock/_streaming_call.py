@@ -53,7 +53,7 @@ class StreamingCall:
     def open(self, fn: Callable[..., T], *args: object) -> T:
         """Call the function that opens the stream, as ``Retrier.call`` does."""
         if self.retrier.attempt_timeout is not None:
-            refuse_attempt_timeout("Retrier", self.retrier)
+            refuse_attempt_timeout(self.retrier)
         state = self._state = begin(self.retrier, args, {})
         value = drive(self.retrier, state, fn, args, {})
         state.error = None  # of an attempt before; its traceback refers to frames, and this call may be open for long

@@ -119,7 +119,11 @@ class Protection:
         refuse(owner, problem, *check_parts(listeners=given, **parts))
         pacer = parts.pop("pacer")
         learns = pacer == "auto"
-        of_mantle = made_pacer(pacer, burndown=1.0) if learns else None
+        of_mantle = None
+        if learns:
+            from bedrock_resilience.pacing import AdaptivePacer  # noqa: PLC0415 - a client without a pacer does not load it
+
+            of_mantle = AdaptivePacer(burndown=1.0)
         return cls(listeners=given, pacer=made_pacer(pacer), learns=learns, mantle_pacer=of_mantle, **parts)
 
     @property

@@ -188,7 +188,7 @@ def drive(
         kwargs: Its keyword arguments.
         pause: Sleeps for so many seconds. A true result means that the run is over and the call stops.
     """
-    pause = pause or (settings.clock.sleep if settings.stop_event is None else sleep_of(settings))
+    pause = pause or sleep_of(settings)
     now = settings.clock.monotonic
     try:
         step = start(settings, call)
@@ -289,7 +289,10 @@ def _refused_awaitable(owner: str, name: str, fn: object, value: object) -> Type
 
 def sleep_of(settings: CallSettings) -> Callable[[float], object]:
     """Return the sleep of a synchronous call. One that the stop event can end returns True if it did."""
-    event, wait = settings.stop_event, getattr(settings.clock, "wait", None)  # optional in a clock
+    event = settings.stop_event
+    if event is None:  # pragma: no mutate - sooner, for the most calls; it has no wait() either
+        return settings.clock.sleep
+    wait = getattr(settings.clock, "wait", None)  # optional in a clock
     waits = getattr(event, "wait", None)  # that of an asynchronous event blocks no thread
     if wait is None or waits is None or inspect.iscoroutinefunction(waits):
         return settings.clock.sleep
@@ -342,12 +345,12 @@ def limit_attempt(settings: CallSettings) -> AttemptTimeout:
     return AttemptTimeout(settings.clock, settings.attempt_timeout or 0.0)
 
 
-def refuse_attempt_timeout(owner: str, settings: CallSettings) -> None:
+def refuse_attempt_timeout(settings: CallSettings) -> None:
     """Refuse a time limit for the attempts of a synchronous call."""
     if settings.attempt_timeout is not None:
         raise TypeError(
-            f"{owner}: attempt_timeout: got {settings.attempt_timeout!r} for a synchronous call; accepted: None, "
-            "because a thread cannot be interrupted: give the client a read timeout "
+            f"{owner_of(settings)}: attempt_timeout: got {settings.attempt_timeout!r} for a synchronous call; "
+            "accepted: None, because a thread cannot be interrupted: give the client a read timeout "
             "(bedrock_runtime_client(..., read_timeout=60)), or await the call (acall, arun)"
         )
 

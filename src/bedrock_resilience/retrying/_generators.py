@@ -26,7 +26,7 @@ def decorate(settings: CallSettings, fn: Callable[..., Any]) -> Callable[..., An
         )
     if is_asynchronous(fn):
         return _decorate_asynchronous(settings, fn)
-    refuse_attempt_timeout("Retrier", settings)
+    refuse_attempt_timeout(settings)
     return _decorate_synchronous(settings, fn)
 
 
@@ -34,7 +34,7 @@ def is_asynchronous(fn: Callable[..., Any]) -> bool:
     """Return whether a generator function is an asynchronous one: also a partial, or a callable object."""
     while isinstance(fn, functools.partial):
         fn = fn.func
-    return any(map(inspect.isasyncgenfunction, (fn, inspect.unwrap(fn), getattr(type(fn), "__call__", None))))  # noqa: B004 - the function, not whether there is one
+    return any(map(inspect.isasyncgenfunction, (fn, inspect.unwrap(fn), type(fn).__call__)))
 
 
 def _decorate_synchronous(settings: CallSettings, fn: Callable[..., Any]) -> Callable[..., Any]:

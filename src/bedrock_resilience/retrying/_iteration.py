@@ -121,7 +121,7 @@ class AttemptContext:
 def iterate(settings: CallSettings) -> Generator[AttemptContext]:
     """Yield the attempts of one call, and sleep between them."""
     _check(settings)
-    refuse_attempt_timeout("Retrier", settings)
+    refuse_attempt_timeout(settings)
     call = begin(settings, (), {})
     now, pause = settings.clock.monotonic, sleep_of(settings)
     attempt: AttemptContext | None = None

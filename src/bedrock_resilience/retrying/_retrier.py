@@ -188,7 +188,7 @@ class Retrier(CallSettings):
             CallStoppedError: The stop event was set before the first attempt.
         """
         if self.attempt_timeout is not None:
-            refuse_attempt_timeout(owner_of(self), self)
+            refuse_attempt_timeout(self)
         return drive(self, begin(self, args, kwargs), fn, args, kwargs)
 
     async def acall(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -257,7 +257,7 @@ class Retrier(CallSettings):
                 return await self.acall(fn, *args, **kwargs)
 
             return async_wrapper
-        refuse_attempt_timeout("Retrier", self)
+        refuse_attempt_timeout(self)
 
         @functools.wraps(fn)
         def wrapper(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the type is fn's own
@@ -347,13 +347,13 @@ def _check_pacer(given: object) -> Problem | None:
     return problem
 
 
-def made_pacer(given: Pacer | Literal["auto"] | None, *, burndown: float = 5.0) -> Pacer | None:
+def made_pacer(given: Pacer | Literal["auto"] | None) -> Pacer | None:
     """Return the pacer that was given; a new ``AdaptivePacer`` for ``"auto"``."""
     if given != "auto":
         return given
     from bedrock_resilience.pacing import AdaptivePacer  # noqa: PLC0415 - a program without a pacer does not load it
 
-    return AdaptivePacer(burndown=burndown)
+    return AdaptivePacer()
 
 
 def _check_predicate(given: object) -> Problem | None:

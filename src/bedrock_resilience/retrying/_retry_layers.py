@@ -21,7 +21,7 @@ class _OuterLayer:
 
     def __init__(self, policy: Schedule) -> None:
         self.policy: Schedule = policy
-        self.warned: bool = False
+        self.warned: bool = False  # pragma: no mutate - as good as None
 
 
 _outer: ContextVar[_OuterLayer | None] = ContextVar("bedrock_resilience_outer_layer", default=None)

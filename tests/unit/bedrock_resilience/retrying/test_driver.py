@@ -25,7 +25,7 @@ from bedrock_resilience.retrying import (
     classify,
     with_options,
 )
-from bedrock_resilience.retrying._driver import CallSettings, add_summary, begin, opened, start, succeed
+from bedrock_resilience.retrying._driver import CallSettings, add_summary, adrive, begin, drive, opened, start, succeed
 from bedrock_resilience.testing import (
     FakeClock,
     ascripted,
@@ -58,7 +58,11 @@ class TestRetryOnResult:
         )
         assert retrier.call(scripted("pending", "pending", "done")) == "done"
         assert clock.sleeps == [0.5, 1.0]
-        assert pacer.ended == ["answered"] * 3
+        assert [call[:2] for call in pacer.calls if call[0] == "answered"] == [
+            ("answered", 0.0),
+            ("answered", 0.5),
+            ("answered", 1.5),
+        ]
         assert [type(event) for event in events] == [CallStarted, RetryScheduled, RetryScheduled, CallSucceeded]
         first = events[1]
         assert isinstance(first, RetryScheduled)
@@ -67,10 +71,15 @@ class TestRetryOnResult:
         assert first.error.result == "pending"
 
     async def test_a_rejected_result_of_an_awaited_call_is_retried(self) -> None:
-        clock = FakeClock()
-        retrier = Retrier(PLAIN, clock=clock, retry_on_result=pending)
+        clock, pacer = FakeClock(), RecordingPacer()
+        retrier = Retrier(PLAIN, clock=clock, retry_on_result=pending, pacer=pacer)
         assert await retrier.acall(ascripted("pending", throttling_error(), "done")) == "done"
         assert clock.sleeps == [0.5, 1.0]
+        assert [call[:2] for call in pacer.calls if call[0] != "reserve"] == [
+            ("answered", 0.0),
+            ("throttled", 0.5),
+            ("answered", 1.5),
+        ]
 
     def test_the_last_result_is_in_the_error(self) -> None:
         with pytest.raises(RejectedResultError) as raised:
@@ -215,6 +224,25 @@ class TestBeforeAttempt:
             )
             assert fn.calls == 0
             assert pacer.calls[-1] == ("abandoned", clock.monotonic())
+
+
+class TestARunThatEndsInASleep:
+    def test_the_pacer_gets_the_reservation_back_at_once(self) -> None:
+        clock, pacer, fn = FakeClock(start=7.0), RecordingPacer(4.0), scripted("answer")
+        settings = CallSettings(PLAIN, clock=clock, pacer=pacer)
+        with pytest.raises(CallStoppedError):
+            drive(settings, begin(settings, (), {}), fn, (), {}, lambda _: True)
+        assert (fn.calls, pacer.calls[-1]) == (0, ("abandoned", 7.0))
+
+    async def test_the_pacer_gets_it_back_at_once_if_the_call_is_awaited(self) -> None:
+        async def pause(_: float) -> bool:
+            return True
+
+        clock, pacer, fn = FakeClock(start=7.0), RecordingPacer(4.0), ascripted("answer")
+        settings = CallSettings(PLAIN, clock=clock, pacer=pacer)
+        with pytest.raises(CallStoppedError):
+            await adrive(settings, begin(settings, (), {}), fn, (), {}, pause)
+        assert (fn.calls, pacer.calls[-1]) == (0, ("abandoned", 7.0))
 
 
 @pytest.mark.parametrize("deadline", [None, Deadline(60.0)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING
 
 import pytest
@@ -142,7 +142,7 @@ class TestGenerators:
         def words() -> Iterator[str]:
             yield "one"
 
-        with pytest.raises(TypeError, match="a thread cannot be interrupted"):
+        with pytest.raises(TypeError, match=r"^Retrier: attempt_timeout: got 5\.0 for a synchronous call; "):
             retry(PLAIN, attempt_timeout=5.0)(words)
 
 
@@ -220,3 +220,13 @@ class TestAsyncGenerators:
 
         assert [word async for word in retry(PLAIN)(Words())()] == ["one"]
         assert [word async for word in retry(PLAIN)(partial(words, "one", "two"))()] == ["one", "two"]
+
+    async def test_a_wrapped_one(self) -> None:
+        async def words() -> AsyncIterator[str]:
+            yield "one"
+
+        @wraps(words)
+        def logged() -> AsyncIterator[str]:
+            return words()
+
+        assert [word async for word in retry(PLAIN)(logged)()] == ["one"]

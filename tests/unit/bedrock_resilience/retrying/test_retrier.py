@@ -457,6 +457,16 @@ class TestAsync:
         assert clock.sleeps == [0.5, 1.0]
         assert fn.arguments == [((1,), {"two": 2})] * 3
 
+    async def test_tokens_may_depend_on_the_arguments(self) -> None:
+        counted: list[object] = []
+
+        def tokens(*args: object, **kwargs: object) -> int:
+            counted.append((args, kwargs))
+            return 0
+
+        await Retrier(PLAIN, tokens=tokens).acall(ascripted("answer"), 1, two=2)
+        assert counted == [((1,), {"two": 2})]
+
     async def test_a_call_that_is_always_throttled(self) -> None:
         clock, last = FakeClock(), throttling_error()
         with pytest.raises(THROTTLED) as raised:
