@@ -72,7 +72,8 @@ class TestRetryOnResult:
 
     async def test_a_rejected_result_of_an_awaited_call_is_retried(self) -> None:
         clock, pacer = FakeClock(), RecordingPacer()
-        retrier = Retrier(PLAIN, clock=clock, retry_on_result=pending, pacer=pacer)
+        events: list[Event] = []
+        retrier = Retrier(PLAIN, clock=clock, retry_on_result=pending, pacer=pacer, listeners=[events.append])
         assert await retrier.acall(ascripted("pending", throttling_error(), "done")) == "done"
         assert clock.sleeps == [0.5, 1.0]
         assert [call[:2] for call in pacer.calls if call[0] != "reserve"] == [
@@ -80,6 +81,10 @@ class TestRetryOnResult:
             ("throttled", 0.5),
             ("answered", 1.5),
         ]
+        first = events[1]
+        assert isinstance(first, RetryScheduled)
+        assert isinstance(first.error, RejectedResultError)
+        assert first.error.result == "pending"
 
     def test_the_last_result_is_in_the_error(self) -> None:
         with pytest.raises(RejectedResultError) as raised:
@@ -366,6 +371,18 @@ class TestStopEvent:
         assert raised.value.__notes__ == [
             "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: run stopped"
         ]
+
+    def test_a_clock_that_cannot_wait_for_it_sleeps(self) -> None:
+        class Sleeping:
+            def __init__(self) -> None:
+                self._clock = FakeClock()
+                self.sleeps = self._clock.sleeps
+                self.monotonic, self.sleep, self.asleep = self._clock.monotonic, self._clock.sleep, self._clock.asleep
+
+        clock = Sleeping()
+        retrier = Retrier(PLAIN, clock=clock, stop_event=threading.Event())
+        assert retrier.call(scripted(throttling_error(), "answer")) == "answer"
+        assert clock.sleeps == [0.5]
 
     def test_if_set_during_a_pacing_sleep_nothing_is_sent(self) -> None:
         event, pacer, fn = asyncio.Event(), RecordingPacer(5.0), scripted("answer")

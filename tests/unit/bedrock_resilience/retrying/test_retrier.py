@@ -457,6 +457,16 @@ class TestAsync:
         assert clock.sleeps == [0.5, 1.0]
         assert fn.arguments == [((1,), {"two": 2})] * 3
 
+    async def test_a_returned_generator_is_refused(self) -> None:
+        async def ask() -> object:
+            return (word for word in ("one", "two"))
+
+        with pytest.raises(TypeError) as refused:
+            await Retrier(PLAIN).acall(ask)
+        assert str(refused.value) == (
+            f"{ask!r} returned a generator, which has not run yet: read it inside the function and return its items"
+        )
+
     async def test_tokens_may_depend_on_the_arguments(self) -> None:
         counted: list[object] = []
 
