@@ -242,7 +242,7 @@ async def adrive(
                 if settings.attempt_timeout is None:
                     value = await _await_once(call.deadline, fn, args, kwargs)
                 else:
-                    with limit_attempt(settings):
+                    with limit_attempt(settings.clock, settings.attempt_timeout):
                         value = await _await_once(call.deadline, fn, args, kwargs)
             except NotAwaitableError:
                 raise
@@ -338,11 +338,11 @@ def _before(settings: CallSettings, call: CallState) -> object:
     )
 
 
-def limit_attempt(settings: CallSettings) -> AttemptTimeout:
-    """Return the context manager that ends an attempt of an asynchronous call after ``attempt_timeout``."""
+def limit_attempt(clock: Clock, seconds: float) -> AttemptTimeout:
+    """Return the context manager that ends an attempt of an asynchronous call after so many seconds."""
     from bedrock_resilience.retrying._timeouts import AttemptTimeout  # noqa: PLC0415 - few calls have a time limit
 
-    return AttemptTimeout(settings.clock, settings.attempt_timeout or 0.0)
+    return AttemptTimeout(clock, seconds)
 
 
 def refuse_attempt_timeout(settings: CallSettings) -> None:

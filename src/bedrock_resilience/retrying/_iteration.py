@@ -66,7 +66,7 @@ class AttemptContext:
         if self._call.deadline is not None:
             self._limits.enter_context(self._call.deadline.apply())
         if self._settings.attempt_timeout is not None:
-            self._limits.enter_context(limit_attempt(self._settings))
+            self._limits.enter_context(limit_attempt(self._settings.clock, self._settings.attempt_timeout))
         return self
 
     def __exit__(

@@ -65,6 +65,11 @@ def wrapped(item: object) -> object:
     return coroutine(item)
 
 
+@functools.wraps(functools.partial(coroutine))
+def wrapped_partial(item: object) -> object:
+    return coroutine(item)
+
+
 def exactly(text: str) -> str:
     return f"^{re.escape(text)}$"
 
@@ -79,6 +84,7 @@ COROUTINES = [
     *forms(AsyncCallable()),
     *forms(AsyncMock()),
     *forms(wrapped),
+    *forms(wrapped_partial),
 ]
 PLAIN = [*forms(plain), *forms(Methods().plain), *forms(PlainCallable()), len, str.upper, dict]
 GENERATORS = [*forms(generator), *forms(Methods().generator), *forms(async_generator)]
@@ -138,6 +144,9 @@ async def test_functions_of_asynchronous_libraries_are_accepted_as_they_are() ->
     assert may_return_awaitable(client.plain)  # its operations are plain functions that return coroutines
     assert not may_return_awaitable(Methods().plain)
     assert may_return_awaitable(asyncio.gather)  # a plain function
+    for module in ("aiobotocore", "aiobotocore.httpsession.connections"):
+        assert may_return_awaitable(type("Operation", (PlainCallable,), {"__module__": module})())
+    assert not may_return_awaitable(type("Operation", (PlainCallable,), {"__module__": "others.aiobotocore"})())
 
 
 @pytest.mark.parametrize("fn", GENERATORS)

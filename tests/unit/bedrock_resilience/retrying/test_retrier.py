@@ -331,6 +331,9 @@ class TestDeadline:
         assert fn.calls == 0
 
     def test_it_is_in_force_during_the_call_only(self) -> None:
+        fn = scripted("answer")
+        assert Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(5.0)).call(fn, 1, two=2) == "answer"
+        assert fn.arguments == [((1,), {"two": 2})]
         deadlines: list[Deadline | None] = []
         Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(5.0)).call(lambda: deadlines.append(Deadline.current()))
         Retrier(PLAIN, clock=FakeClock()).call(lambda: deadlines.append(Deadline.current()))
@@ -503,6 +506,11 @@ class TestAsync:
         with pytest.raises(THROTTLED):
             await Retrier(RetryPolicy(retry_on="none"), clock=clock, deadline=Deadline(1.6)).acall(inner.acall, fn)
         assert (fn.calls, clock.sleeps) == (3, [0.5, 1.0])
+
+    async def test_the_arguments_arrive_under_a_deadline(self) -> None:
+        fn = ascripted("answer")
+        await Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(5.0)).acall(fn, 1, two=2)
+        assert fn.arguments == [((1,), {"two": 2})]
 
     async def test_past_the_deadline_nothing_is_attempted(self) -> None:
         fn = ascripted("answer")
