@@ -234,7 +234,7 @@ class CallState:
             raise RuntimeError("a pacing sleep needs a pacer")
         if self._must_stop():
             pacer.abandoned(reservation, now)
-            self._reservation = None
+            self._reservation = None  # pragma: no mutate - as good as ""
             return self._stop(StopReason.RUN_STOPPED)
         # In the meantime, a throttle of another worker may have delayed this reservation, or the rate has risen: ask
         # again.
@@ -411,7 +411,7 @@ class CallState:
         (truncated or pacer.answered)(reservation, now, usage)
 
     def _report_throttle(self, pacer: Pacer, reservation: Reservation, now: float) -> None:
-        limit = None if self.error is None else limit_of(self.error)
+        limit = limit_of(self.error)
         if limit is None or "limit" not in signature(pacer.throttled).parameters:  # optional in a pacer
             pacer.throttled(reservation, now)
         else:

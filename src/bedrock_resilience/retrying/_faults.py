@@ -56,23 +56,24 @@ def error_code(error: BaseException) -> str:
     return next(_codes(error), type(error).__name__)
 
 
-def limit_of(error: BaseException) -> Limit | None:
+def limit_of(error: BaseException | None) -> Limit | None:
     """Return the limit that refused a request, as the message of a throttle names it; None if it names none.
 
     An attribute ``limit`` of the exception goes before its message, and both before those of what it wraps.
     """
     from bedrock_resilience.quotas import Limit  # noqa: PLC0415 - only a throttle of a paced call needs it
 
-    one: BaseException | None = error
     for _ in range(MAX_CHAIN):
-        declared = attribute(one, "limit")
-        if one is None or isinstance(declared, Limit):
-            return declared if isinstance(declared, Limit) else None
-        message = _message(one)
+        if error is None:
+            return None
+        declared = attribute(error, "limit")
+        if isinstance(declared, Limit):
+            return declared
+        message = _message(error)
         for words, limit in _LIMIT_WORDS:
             if words in message:
                 return Limit(limit)
-        one = translated(one) or next(_wrapped(one), None)
+        error = translated(error) or next(_wrapped(error), None)
     return None
 
 
@@ -98,7 +99,7 @@ def _classify(error: BaseException, visited: frozenset[int]) -> Fault:
     if isinstance(declared, Fault):
         return declared
     visited |= {id(error)}
-    if len(visited) > _MAX_DEPTH:
+    if len(visited) > _MAX_DEPTH:  # pragma: no mutate - one more or less
         return Fault.UNKNOWN
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
@@ -180,13 +181,13 @@ def _codes(error: BaseException) -> Iterator[str]:
     body = _body(error)
     inner = as_mapping(body.get("error")) or body
     for value in (inner.get("code"), inner.get("type"), inner.get("__type"), body.get("__type")):
-        if type(value) in (str, int) and value != "error":  # some servers put the HTTP status there, as a number
+        if type(value) in (str, int):  # some servers put the HTTP status there, as a number
             yield str(value)
     # The decoder of Anthropic's SDK (0.x), which others copied, puts an exception event of a stream into the text.
     text = message_of(error)
     if text.startswith("Bad response code, expected 200"):
         yield from _EVENT_NAME.findall(text)
-    if defined_in(error, "urllib3") or defined_in(error, "requests"):
+    if defined_in(error, "urllib3"):
         yield from _LAST_STATUS.findall(text)
 
 
@@ -234,7 +235,8 @@ def _message(error: BaseException) -> str:
         return str(response["Message"]).lower()
     body = _body(error)
     inner = as_mapping(body.get("error")) or body
-    return f"{message_of(error)} {inner.get('message') or inner.get('Message') or ''}".lower()
+    stated = inner.get("message") or inner.get("Message") or ""  # pragma: no mutate - any text without a meaning
+    return f"{message_of(error)} {stated}".lower()
 
 
 def _status(error: BaseException, codes: list[str]) -> int:
@@ -251,7 +253,8 @@ def _status(error: BaseException, codes: list[str]) -> int:
         _status_of_aiohttp(error) if defined_in(error, "aiohttp") else None,
         attribute(error, "code") if defined_in(error, "urllib") else None,
     )
-    return next((status for status in candidates if isinstance(status, int) and _from_status(status)), 0)
+    reported = (status for status in candidates if isinstance(status, int) and _from_status(status))
+    return next(reported, 0)  # pragma: no mutate - any number that is no HTTP status
 
 
 def _status_of_aiohttp(error: BaseException) -> object:
@@ -281,7 +284,8 @@ def _with_message(fault: Fault | None, message: str) -> Fault | None:
 
 
 def _from_class(error: BaseException) -> Fault | None:
-    if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in NEVER_CONNECTED:
+    number = error.errno if isinstance(error, OSError) else None
+    if number is not None and errno.errorcode.get(number) in NEVER_CONNECTED:
         return Fault.CONNECTION_FAILED
     for cls in type(error).__mro__:
         package, name = cls.__module__.partition(".")[0], cls.__name__.lower()

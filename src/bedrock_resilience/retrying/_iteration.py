@@ -49,11 +49,11 @@ class AttemptContext:
     def __init__(self, settings: CallSettings, call: CallState) -> None:
         self._settings = settings
         self._call = call
-        self._step: Sleep | Stop | None = None
+        self._step: Sleep | Stop | None = None  # pragma: no mutate - as good as ""
         self._limits = ExitStack()
         self._result: object = None
-        self._has_result = False
-        self.closed: bool = False
+        self._has_result = False  # pragma: no mutate - as good as None
+        self.closed: bool = False  # pragma: no mutate - as good as None
         self.number: int = call.attempts
         self.max_attempts: int = call.max_attempts
 
@@ -74,7 +74,7 @@ class AttemptContext:
     ) -> bool:
         final: BaseException | None = error
         try:
-            self._limits.__exit__(kind, error, traceback)
+            self._limits.__exit__(kind, error, traceback)  # pragma: no mutate - the limits read the exception alone
         except TimeoutError as expired:  # the time limit of this attempt, in place of its cancellation
             final = expired
         try:
@@ -101,12 +101,12 @@ class AttemptContext:
                 raise
             if not self._has_result or call.accepts(self._result):
                 succeed(settings, call, self._result)
-                return False
+                return False  # pragma: no mutate - there is no exception to suppress
             step = call.rejected(self._result, now, random_number(settings))
         elif isinstance(error, Exception):
             step = call.failed(error, now, random_number(settings))
         else:
-            cancel(settings, call, error)
+            cancel(settings, call, error)  # pragma: no mutate - None is no Exception either
             return False
         self._step = emit_step(settings, call, step)
         return isinstance(step, Sleep)

@@ -43,7 +43,7 @@ from bedrock_resilience.testing import (
 from support.refusals import refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from bedrock_resilience.batch._progress import Progress
     from bedrock_resilience.batch._report import ItemOutcome
@@ -58,6 +58,28 @@ def classify_nothing(error: BaseException) -> Fault:  # noqa: ARG001 - a classif
 
 def double(number: int) -> int:
     return 2 * number
+
+
+class CountingThreads(SystemThreads):
+    """Those of this process; ``made`` has whether each is a daemon, by its name, and ``locks`` counts the locks."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, bool] = {}
+        self.locks = 0
+
+    def thread(self, target: Callable[..., object], *args: object, name: str, daemon: bool = False) -> threading.Thread:
+        self.made[name] = daemon
+        return super().thread(target, *args, name=name, daemon=daemon)
+
+    def lock(self) -> contextlib.AbstractContextManager[object]:
+        self.locks += 1
+        return super().lock()
+
+
+class CountingClock(FakeClock):
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads = CountingThreads()
 
 
 def workers() -> list[str]:
@@ -225,22 +247,16 @@ class TestRun:
         assert once() == once()
 
     def test_a_clock_may_provide_the_threads(self) -> None:
-        class Threads(SystemThreads):
-            def __init__(self) -> None:
-                self.names: list[str] = []
-
-            def thread(
-                self, target: Callable[..., object], *args: object, name: str, daemon: bool = False
-            ) -> threading.Thread:
-                self.names.append(name)
-                return super().thread(target, *args, name=name, daemon=daemon)
-
-        class Clock(FakeClock):
-            threads = Threads()
-
-        clock = Clock()
+        clock = CountingClock()
         assert BoundedExecutor(2, clock=clock).run(double, range(3)).values == [0, 2, 4]
-        assert clock.threads.names == ["bedrock-resilience-0", "bedrock-resilience-1"]
+        assert clock.threads.made == {"bedrock-resilience-0": True, "bedrock-resilience-1": True}
+        assert clock.threads.locks == 4  # of the input, the numbers, the progress, and the workers
+
+    @pytest.mark.parametrize(("items", "threads"), [([], 1), ([1], 1), ([1, 2, 3], 3), (range(9), 4), (iter([1]), 4)])
+    def test_there_are_no_more_workers_than_items(self, items: Iterable[int], threads: int) -> None:
+        clock = CountingClock()
+        BoundedExecutor(4, clock=clock).run(double, items)
+        assert len(clock.threads.made) == threads
 
     def test_workers_inherit_the_callers_context(self) -> None:
         request_id: ContextVar[str] = ContextVar("request_id")
@@ -974,6 +990,23 @@ class TestInterrupt:
         assert raised.value.report.stopped == "interrupted"
         assert len(reported) <= 4
         assert workers() == []
+
+    def test_raised_by_on_progress_while_the_rest_of_the_input_is_listed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        reasons: list[str] = []
+
+        def interrupt(progress: Progress) -> None:
+            if progress.unstarted:
+                raise KeyboardInterrupt
+
+        def abort(_: ThreadedRun[int, int], reason: str) -> None:
+            reasons.append(reason)
+            raise KeyboardInterrupt  # a second one, in the wait for the calls in flight
+
+        monkeypatch.setattr(ThreadedRun, "abort", abort)
+        with pytest.raises(BatchInterrupted) as raised:
+            BoundedExecutor(1, on_progress=interrupt).run(scripted(access_denied()), [0, 1, 2])
+        assert statuses(raised.value.report.outcomes) == "fu"
+        assert reasons == ["interrupted"]
 
     @pytest.mark.parametrize("method", ["run", "stream"])
     def test_a_second_interrupt_ends_the_wait_for_calls_in_flight(

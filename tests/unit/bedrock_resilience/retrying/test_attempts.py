@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -391,6 +392,7 @@ class TestPacing:
         [
             (throttling_error(), "throttled"),
             (tokens_per_day_error(), "throttled"),
+            (throttling_error("Slow down."), "throttled"),  # names no limit
             (bedrock_error("ServiceUnavailableException"), "overloaded"),
             (bedrock_error("overloaded_error"), "overloaded"),
             (connection_failed(), "abandoned"),
@@ -409,6 +411,25 @@ class TestPacing:
         assert reported != "answered" or pacer.calls[1][2] is None
         call.cancelled(KeyboardInterrupt(), 2.0)
         assert len(pacer.calls) == 2, "each reservation is closed once"
+
+    def test_a_pacer_that_does_not_ask_for_the_limit_is_not_told(self) -> None:
+        class Plain(RecordingPacer):
+            def throttled(self, reservation: Reservation, now: float) -> None:  # type: ignore[override]  # the limit is optional
+                super().throttled(reservation, now)
+
+        pacer: Any = Plain()
+        call = CallState(PLAIN, pacer=pacer)
+        call.begin(0.0)
+        call.failed(throttling_error("Too many tokens, please wait before trying again."), 1.0, 0.5)
+        assert pacer.calls[1] == ("throttled", 1.0)
+
+    def test_a_stop_during_a_pacing_sleep_abandons_the_reservation(self) -> None:
+        pacer, stopping = RecordingPacer(3.0), threading.Event()
+        call = CallState(PLAIN, pacer=pacer, stop_event=stopping)
+        assert call.begin(1.0) == Sleep(3.0, SleepKind.PACING)
+        stopping.set()
+        assert call.slept(4.0) == Stop(StopReason.RUN_STOPPED)
+        assert pacer.calls[-1] == ("abandoned", 4.0)
 
     def test_an_incomplete_response_reports_its_usage(self) -> None:
         pacer = RecordingPacer()

@@ -449,6 +449,27 @@ class TestErrorsOfOtherPackages:
         assert classify(APIError()) is Fault.THROTTLING
 
     @pytest.mark.parametrize(
+        ("body", "fault"),
+        [
+            ({"error": {"__type": "com.amazon.coral#ThrottlingException:http://internal/"}}, Fault.THROTTLING),
+            ({"error": {"type": "ThrottlingException", "message": "Too many tokens per day"}}, Fault.TOKENS_PER_DAY),
+            ({"type": "ThrottlingException", "message": "Too many tokens per day"}, Fault.TOKENS_PER_DAY),
+            (b'{"type": "ThrottlingException"}'.ljust(65_536), Fault.THROTTLING),
+            (b'{"type": "ThrottlingException"}'.ljust(65_537), Fault.UNKNOWN),  # no error response is that long
+        ],
+        ids=["qualified", "nested", "flat", "long", "too-long"],
+    )
+    def test_an_error_that_is_in_the_body_alone(self, body: object, fault: Fault) -> None:
+        error: Any = RuntimeError()
+        error.body = body
+        assert classify(error) is fault
+
+    @pytest.mark.parametrize(("package", "fault"), [("botocore", Fault.ACCESS_DENIED), ("psutil", Fault.UNKNOWN)])
+    def test_a_modelled_exception_without_a_response(self, package: str, fault: Fault) -> None:
+        modelled = type("AccessDeniedException", (Exception,), {"__module__": f"{package}.errorfactory"})
+        assert classify(modelled()) is fault
+
+    @pytest.mark.parametrize(
         ("code", "fault"),
         [(429, Fault.THROTTLING), ("429", Fault.THROTTLING), (7, Fault.UNKNOWN), (True, Fault.UNKNOWN)],
     )
@@ -647,7 +668,19 @@ def test_a_limit_of_a_wrapped_exception() -> None:
     assert limit_of(outer) is None
 
 
+def test_a_limit_of_an_exception_that_litellm_replaced() -> None:
+    replaced = type("RateLimitError", (Exception,), {"__module__": "litellm.exceptions"})("slow down")
+    replaced.__context__ = throttling_error("Too many tokens, please wait before trying again.")
+    assert limit_of(replaced) is Limit.TOKENS_PER_MINUTE
+
+
+def test_without_an_error_there_is_no_limit() -> None:
+    assert limit_of(None) is None
+
+
 def test_a_declared_limit_goes_before_the_message() -> None:
-    error = RuntimeError("Too many tokens")
-    error.limit = Limit.REQUESTS_PER_MINUTE  # type: ignore[attr-defined]  # that is the point
+    error: Any = RuntimeError("Too many tokens")
+    error.limit = Limit.REQUESTS_PER_MINUTE
     assert limit_of(error) is Limit.REQUESTS_PER_MINUTE
+    error.limit = "requests"  # an attribute of another package
+    assert limit_of(error) is Limit.TOKENS_PER_MINUTE

@@ -70,6 +70,10 @@ class TestCauses:
         one.__cause__, other.__cause__ = other, one
         assert classify(one) is Fault.UNKNOWN
 
+    def test_the_clearest_of_several_counts(self) -> None:
+        wrapper = raised_from(FrameworkError("call failed", KeyError("text")), throttling_error())
+        assert classify(wrapper) is Fault.THROTTLING
+
     def test_the_last_attempt_of_tenacity(self) -> None:
         def fail() -> None:
             raise throttling_error()
@@ -111,6 +115,13 @@ class TestGroups:
 
     def test_a_group_with_a_cancellation(self) -> None:
         assert classify(BaseExceptionGroup("stop", [access_denied(), KeyboardInterrupt()])) is Fault.CANCELLED
+
+    def test_a_group_that_holds_the_exception_that_it_caused(self) -> None:
+        error = FrameworkError("agent failed")
+        error.__cause__ = ExceptionGroup("calls", [error])
+        assert classify(error) is Fault.UNKNOWN
+        error.__cause__ = ExceptionGroup("calls", [error, throttling_error()])
+        assert classify(error) is Fault.THROTTLING
 
     def test_groups_in_groups_and_in_causes(self) -> None:
         inner = ExceptionGroup("inner", [throttling_error()])

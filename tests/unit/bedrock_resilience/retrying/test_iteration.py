@@ -258,10 +258,16 @@ class TestLoop:
 
     def test_a_block_without_a_result_is_not_rejected(self) -> None:
         numbers: list[int] = []
-        for attempt in Retrier(PLAIN, clock=FakeClock(), retry_on_result=lambda result: result is None):
+        events: list[Event] = []
+        for attempt in Retrier(
+            PLAIN, clock=FakeClock(), retry_on_result=lambda result: result is None, listeners=[events.append]
+        ):
             with attempt:
                 numbers.append(attempt.number)
         assert numbers == [1]
+        succeeded = events[-1]
+        assert isinstance(succeeded, CallSucceeded)
+        assert succeeded.answer is None
 
     def test_a_function_for_the_tokens_gets_no_arguments(self) -> None:
         pacer = RecordingPacer()
@@ -332,6 +338,7 @@ class TestLoop:
         failed = events[-1]
         assert isinstance(failed, CallFailed)
         assert failed.reason is StopReason.RUN_STOPPED
+        assert (failed.backoff_seconds, failed.pacing_seconds) == (0.0, 0.0)  # it was not slept to its end
         assert pacer.calls[-1] == (("abandoned", 2.0) if waits else ("throttled", 2.0))
 
 
