@@ -46,11 +46,12 @@ def test_a_classifier_that_raises_fails_its_item_only() -> None:
 
 def test_an_outcome_that_cannot_be_made_ends_the_run_with_the_error() -> None:
     with pytest.raises(LookupError, match="no idea") as caught:
-        BoundedExecutor(2, classify=failing_classifier, tokens=boom).run(boom, range(6))
+        BoundedExecutor(1, classify=failing_classifier, tokens=boom).run(boom, range(6))
     report = report_of(caught.value)
     assert report is not None
     assert report.submitted == 6
     assert report.stopped == "a worker failed with LookupError"
+    assert {(outcome.error, outcome.fault) for outcome in report.failed} == {(caught.value, Fault.UNKNOWN)}
 
 
 def test_arun_and_astream_do_the_same() -> None:
@@ -63,6 +64,8 @@ def test_arun_and_astream_do_the_same() -> None:
     report = report_of(caught.value)
     assert report is not None
     assert report.submitted == 6
+    assert {outcome.fault for outcome in report.failed} == {Fault.UNKNOWN}
+    assert caught.value in {outcome.error for outcome in report.failed}
 
     async def consume() -> list[str]:
         return [outcome.status async for outcome in executor.astream(aboom, range(6))]
