@@ -6,8 +6,6 @@ used here, and its import takes a tenth of a bare handler's cold start.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +14,7 @@ from bedrock_resilience import bedrock_runtime_client
 from bedrock_resilience.bedrock import DEFAULT_CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from vectora_normalize.settings import Settings
 
@@ -82,23 +80,6 @@ class TimeoutClientPool:
         with self._lock:
             for client in self._clients.values():
                 client.close()
-
-
-@contextlib.contextmanager
-def gc_paused() -> Generator[None]:
-    """Pause the garbage collector, and exclude all objects made in the block from later collections.
-
-    Modules and botocore's description of S3 consist of some 100,000 objects, which stay as long as the process.
-    Python would scan all of them every few thousand objects more, which takes a tenth of a cold start.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_enabled:
-            gc.enable()
 
 
 def make_session() -> Any:  # noqa: ANN401 - botocore has no types of its own

@@ -6,18 +6,19 @@ makes the clients, which serve all later ones of the same process; a pacer keeps
 
 from __future__ import annotations
 
-import datetime as dt
-import logging
-import os
-import uuid
-from typing import TYPE_CHECKING, Any
-
-from vectora_normalize.aws_clients import gc_paused
+from vectora_normalize.gc_pause import gc_paused
 
 with gc_paused():
-    # With botocore, although its clients are made later: Lambda may start an instance ahead of its first event, and
-    # does not count the start in the function's timeout.
-    import botocore.session  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    import datetime as dt
+    import logging
+    import os
+    import uuid
+    from typing import TYPE_CHECKING, Any
+
+    # With what every run loads later: Lambda may start an instance ahead of its first event, and does not count the
+    # start in the function's timeout.
+    import botocore.session  # noqa: F401  # pyright: ignore[reportUnusedImport] - makes the clients
+    import yaml  # noqa: F401  # pyright: ignore[reportUnusedImport] - reads the configuration
 
     from bedrock_resilience.clock import SYSTEM_CLOCK
     from vectora_normalize import contract

@@ -6,16 +6,17 @@ the items of a batch are normalized in parallel.
 
 from __future__ import annotations
 
-import datetime as dt
-import logging
-import os
-import uuid
-from typing import TYPE_CHECKING, Any, Final
-
-from vectora_normalize.aws_clients import gc_paused
+from vectora_normalize.gc_pause import gc_paused
 
 with gc_paused():
+    import datetime as dt
+    import logging
+    import os
+    import uuid
+    from typing import TYPE_CHECKING, Any, Final
+
     import botocore.session  # noqa: F401  # pyright: ignore[reportUnusedImport] - as in the handler
+    import yaml  # noqa: F401  # pyright: ignore[reportUnusedImport] - as in the handler
     from aws_lambda_powertools.utilities.batch import (
         BatchProcessor,
         EventType,

@@ -15,12 +15,12 @@ from bedrock_resilience.clock import SYSTEM_CLOCK
 from vectora_normalize.aws_clients import (
     ATTEMPT_SECONDS,
     bedrock_clients,
-    gc_paused,
     make_client,
     make_pace_client,
     make_session,
     store_client,
 )
+from vectora_normalize.gc_pause import gc_paused
 from vectora_normalize.settings import Mode, Pacing
 from vectora_normalize.sources.http.addresses import AddressPolicy
 from vectora_normalize.sources.http.fetch import Fetcher

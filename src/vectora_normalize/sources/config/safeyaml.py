@@ -46,7 +46,7 @@ def read_mapping(data: bytes, file: str) -> dict[str, Any]:
     Raises:
         ConfigurationError: Not valid YAML, not a mapping, or beyond a limit.
     """
-    import yaml  # noqa: PLC0415 - it costs a cold start 30 ms, and the caller may have the file cached
+    import yaml  # noqa: PLC0415 - loaded by the first file
 
     if len(data) > MAX_BYTES:
         raise ConfigurationError(f"{file}: got {len(data)} bytes; accepted: at most {MAX_BYTES}")
