@@ -6,23 +6,21 @@ A path is a sequence of keys with dots between them; ``*`` matches every entry o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class Family(NamedTuple):
     """The paths of the fields that are read from the bodies and stream events of a family.
 
     Attributes:
         name: The models.
         source: Where the shapes are documented.
         text: The paths of the text.
-        output: The paths of what has the output: the text, tool calls and the like. Empty: the text only.
         stop_reason: The paths of the stop reason.
+        output: The paths of what has the output: the text, tool calls and the like. Empty: the text only.
         marks: Paths, besides those of the output, that identify a body or event of this family.
         event_types: Values of ``type`` that do the same.
     """
@@ -30,8 +28,8 @@ class Family:
     name: str
     source: str
     text: tuple[str, ...]
-    output: tuple[str, ...] = ()
     stop_reason: tuple[str, ...]
+    output: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     event_types: frozenset[str] = frozenset()
 

@@ -5,8 +5,7 @@ Their spelling differs in case only if it means the same, so the table has them 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bedrock_resilience._errors import IncompleteResponseError, MalformedResponseError
 from bedrock_resilience._fault import Fault
@@ -22,8 +21,7 @@ _MISTRAL: Final = "Mistral API, Chat completion, finish_reason"
 _OPENAI: Final = "OpenAI API, Chat completion, finish_reason"
 
 
-@dataclass(frozen=True, slots=True)
-class StopReasonMeaning:
+class StopReasonMeaning(NamedTuple):
     """What a stop reason means for the response that has it.
 
     Attributes:

@@ -17,10 +17,9 @@ The synchronous driver, the asynchronous driver, the executor and the simulator 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from inspect import signature
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from bedrock_resilience._errors import RejectedResultError
 from bedrock_resilience._fault import THROTTLES, Fault
@@ -51,24 +50,21 @@ class SleepKind(Enum):
     PACING = "pacing"
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """Send the request now. ``CallState.attempts`` is its number."""
 
 
 _ATTEMPT = Attempt()  # all are equal
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Wait for ``seconds``, then ask again."""
 
     seconds: float
     kind: SleepKind
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """Make no further attempt, for this reason."""
 
     reason: StopReason

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bedrock_resilience._errors import StoreUnavailableError
@@ -48,8 +47,7 @@ _MAX_CLOCK_LEAD_SECONDS: Final = 300.0
 """A clock that is further ahead of the last change says that a new run begins."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
+class Update(NamedTuple):
     """What an instance tells the others, and what it books.
 
     Attributes:

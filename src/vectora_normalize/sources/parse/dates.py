@@ -57,17 +57,16 @@ _TIME = (
 )
 _MONTH = r"(?P<name>[^\W\d_]{3,14})\.?"
 _ORDINAL = r"(?:st|nd|rd|th|er|[.\u00ba])?"
-_DAY_MONTH_YEAR = rf"(?<!\d)(?P<day>\d{{1,2}}){_ORDINAL}(?:\s+|-|/)(?:de\s+|of\s+)?{_MONTH}(?:,?\s+|-|/)(?:de\s+)?"
+_DAY_MONTH = rf"(?<!\d)(?P<day>\d{{1,2}}){_ORDINAL}(?:\s+|-|/)(?:de\s+|of\s+)?{_MONTH}(?:,?\s+|-|/)(?:de\s+)?"
+# RFC 822 wrote two digits, before RFC 1123 made them four; a time follows them.
+_FULL_OR_SHORT_YEAR = r"(?:(?P<year>\d{4})(?!\d)|(?P<short>\d{2})(?=\s\d{1,2}:\d{2}))"
 _PATTERNS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"(?<!\d)(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})(?!\d)" + _TIME,
         r"(?<!\d)(?P<year>\d{4})(?:/|\.\s?)(?P<month>\d{1,2})(?:/|\.\s?)(?P<day>\d{1,2})(?!\d)",
         r"(?<!\d)(?P<year>\d{4})\s?[\u5e74\ub144]\s?(?P<month>\d{1,2})\s?[\u6708\uc6d4]\s?(?P<day>\d{1,2})\s?[\u65e5\uc77c]",
-        _DAY_MONTH_YEAR + r"(?P<year>\d{4})(?!\d)" + _TIME,
-        _DAY_MONTH_YEAR
-        + r"(?P<short>\d{2})(?=\s\d{1,2}:\d{2})"
-        + _TIME,  # RFC 822, before RFC 1123 gave it four digits
+        _DAY_MONTH + _FULL_OR_SHORT_YEAR + _TIME,
         rf"{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<year>\d{{4}})(?!\d)" + _TIME,
         r"(?<!\d)(?P<first>\d{1,2})(?P<mark>[./-])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4})(?!\d)",
         r"\A\s*(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?:T\d{4,6}Z?)?\s*\Z",
@@ -75,7 +74,7 @@ _PATTERNS: Final = tuple(
         rf"{_MONTH}\s+(?P<day>\d{{1,2}})\s+\d{{1,2}}:\d{{2}}:\d{{2}}\s+(?:[A-Z]{{2,4}}\s+)?(?P<year>\d{{4}})(?!\d)",
     )
 )
-_NUMERIC: Final = _PATTERNS[6]
+_NUMERIC: Final = _PATTERNS[5]
 
 
 def find_date(text: str, *, day_first: bool = True) -> dt.date | None:

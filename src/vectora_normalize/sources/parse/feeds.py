@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from vectora_normalize.sources.errors import ParseError
-from vectora_normalize.sources.parse import charsets, json_feed
+from vectora_normalize.sources.parse import charsets
 from vectora_normalize.sources.parse.dates import find_date, writes_day_first
 from vectora_normalize.sources.parse.entries import Document, DocumentEntry
 from vectora_normalize.sources.parse.repair_xml import RepairedXml, repair_xml
@@ -45,7 +45,9 @@ def parse_feed(body: bytes, *, base: str, charset: str = "") -> Document:
     """
     text = charsets.decode(body, charset)
     if text.lstrip()[:1] == "{":
-        return json_feed.parse_json_feed(text, base=base)
+        from vectora_normalize.sources.parse.json_feed import parse_json_feed  # noqa: PLC0415 - few sources have one
+
+        return parse_json_feed(text, base=base)
     repaired = repair_xml(text)
     if repaired.root not in _ROOTS:
         reason = f"its root element is {repaired.root[:40]!r}" if repaired.root else "it has no elements"
