@@ -1,4 +1,4 @@
-"""The exceptions of the library, except the two that carry a ``BatchReport``; ``errors`` exports all of them.
+"""The exceptions that several packages of the library raise, or read; ``errors`` exports all exceptions.
 
 All of them can be pickled. Those that mean a fault carry it as ``fault``, which ``classify`` reads.
 """

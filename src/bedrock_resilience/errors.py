@@ -22,6 +22,7 @@ from bedrock_resilience._errors import (
     StreamInterruptedError,
 )
 from bedrock_resilience.batch._errors import BatchInterrupted, InputError
+from bedrock_resilience.retrying._callables import NotAwaitableError, UnusableResultError
 
 __all__ = [
     "AttemptTimeoutError",
@@ -33,6 +34,7 @@ __all__ = [
     "InputError",
     "ItemsNotStartedError",
     "MalformedResponseError",
+    "NotAwaitableError",
     "QuotaUnavailableError",
     "RejectedResultError",
     "RetriesExhaustedError",
@@ -40,4 +42,5 @@ __all__ = [
     "StoreUnavailableError",
     "StreamEventError",
     "StreamInterruptedError",
+    "UnusableResultError",
 ]

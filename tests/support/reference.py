@@ -7,6 +7,7 @@ the code. They are files, and not made while the site is built, so that they can
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import inspect
 import re
@@ -38,7 +39,7 @@ from bedrock_resilience.testing import FakeClock, bedrock_error, scripted, throt
 from support import reference_tables, surface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 ROOT: Final = Path(__file__).parents[2]
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -377,7 +378,7 @@ _LAMBDA_ERRORS: Final = {
 
 def _lambda_exception_page(name: str) -> ErrorPage:
     entry = TABLE["lambda_exception"][name]
-    module, cls = lambda_exceptions()[name]
+    module, cls = exceptions_of("vectora_normalize")[name]
     documented = inspect.cleandoc(ast.get_docstring(cls) or "")
     details = ""
     if name == "FetchError":
@@ -407,10 +408,14 @@ _STATUSES: Final = {
 
 
 @cache
-def lambda_exceptions() -> dict[str, tuple[str, ast.ClassDef]]:
-    """The public exceptions of ``vectora_normalize``: their module and their definition."""
+def exceptions_of(package: str) -> dict[str, tuple[str, ast.ClassDef]]:
+    """The exceptions of a package without an underscore: their module and their definition.
+
+    Args:
+        package: The name of an import package below ``src``.
+    """
     found: dict[str, tuple[str, ast.ClassDef]] = {}
-    for path in sorted((SRC / "vectora_normalize").rglob("*.py")):
+    for path in sorted((SRC / package).rglob("*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.ClassDef) and node.name.endswith("Error") and not node.name.startswith("_"):
                 module = ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__")
@@ -515,7 +520,7 @@ def _messages_of_exceptions() -> dict[str, str]:
         errors.StreamInterruptedError("the stream ended without its last event"),
         *_raised(report),
     ]
-    return {type(error).__name__: str(error) for error in made}
+    return {type(error).__name__: re.sub(r" at 0x\w+", "", str(error)) for error in made}
 
 
 def _raised(report: BatchReport[int, str]) -> Iterator[BaseException]:
@@ -530,13 +535,15 @@ def _raised(report: BatchReport[int, str]) -> Iterator[BaseException]:
     script()
     policy = RetryPolicy(jitter=NoJitter())
     throttled = scripted(*throttling_errors(1 + policy.max_retries))
-    raising = (
+    raising: tuple[Callable[[], object], ...] = (
         lambda: Retrier(policy, clock=clock, raise_exhausted=True).call(throttled),
         lambda: Retrier(RetryPolicy(), deadline=expired, clock=clock).call(str),
         lambda: Retrier(RetryPolicy(), stop_event=stop, clock=clock).call(str),
         script,
         lambda: check_client(_RetryingClient(), policy=RetryPolicy()),
         report.raise_for_failures,
+        lambda: Retrier(policy).call(_answer),
+        lambda: asyncio.run(Retrier(policy).acall(dict)),  # type: ignore[arg-type]  # refused
     )
     for raises in raising:
         try:
@@ -545,6 +552,10 @@ def _raised(report: BatchReport[int, str]) -> Iterator[BaseException]:
             yield group.exceptions[0]
         except Exception as error:  # noqa: BLE001 - the caller looks it up by its name
             yield error
+
+
+async def _answer() -> str:
+    raise NotImplementedError
 
 
 class _RetryingClient:

@@ -70,11 +70,11 @@ def refuse_plain(owner: str, fn: object, remedy: str) -> None:
 
 
 class UnusableResultError(TypeError):
-    """A function returned what cannot be a result. Calling it again, for another item, does the same."""
+    """A function returned a coroutine, a generator or a stream: its work is not done. It does so for every item."""
 
 
 class NotAwaitableError(UnusableResultError):
-    """A function that was to be awaited returned a plain value."""
+    """A call that awaits its function got a plain function, or one that returned a plain value."""
 
 
 def awaitable_from(fn: Callable[..., object], value: object) -> Any:  # noqa: ANN401 - an awaitable of any kind

@@ -23,6 +23,7 @@ EXAMPLES: dict[str, BaseException] = {
     "InputError": errors.InputError(REPORT, 1),
     "ItemsNotStartedError": errors.ItemsNotStartedError("3 items were not started: deadline"),
     "MalformedResponseError": errors.MalformedResponseError("no output", {}),
+    "NotAwaitableError": errors.NotAwaitableError("fn: got <built-in function len>"),
     "QuotaUnavailableError": errors.QuotaUnavailableError("eu.model", "eu-west-3", "no-match", "no quota has its name"),
     "RejectedResultError": errors.RejectedResultError({"status": "pending"}),
     "RetriesExhaustedError": errors.RetriesExhaustedError(
@@ -32,6 +33,7 @@ EXAMPLES: dict[str, BaseException] = {
     "StoreUnavailableError": errors.StoreUnavailableError("no answer"),
     "StreamEventError": errors.StreamEventError({"Error": {"Code": "overloaded_error", "Message": "busy"}}),
     "StreamInterruptedError": errors.StreamInterruptedError("cut", [EVENT], Fault.THROTTLING, "Hel"),
+    "UnusableResultError": errors.UnusableResultError("fn returned a coroutine"),
 }
 
 
