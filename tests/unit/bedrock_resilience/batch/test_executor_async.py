@@ -172,7 +172,14 @@ class TestArun:
     async def test_an_item_whose_tokens_cannot_be_computed_fails_alone(self) -> None:
         report = await BoundedExecutor(2, tokens=len).arun(ascripted(then="answer"), ["a", 5, "b"])
         assert statuses(report.outcomes) == "sfs"
-        assert (report.failed[0].attempts, report.failed[0].reason) == (0, "not a usable item")
+        failed = report.failed[0]
+        assert (failed.item, failed.attempts, failed.reason) == (5, 0, "not a usable item")
+        assert isinstance(failed.error, TypeError)
+
+    async def test_the_seconds_of_an_item_that_fails_are_those_from_its_start(self) -> None:
+        clock = FakeClock(start=100.0)
+        report = await BoundedExecutor(1, policy=PLAIN, clock=clock).arun(ascripted(then=throttling_error()), ["a"])
+        assert report.failed[0].elapsed == 3.5
 
     async def test_progress_is_reported_after_each_item_and_balances(self) -> None:
         reports: list[Progress] = []
@@ -268,6 +275,24 @@ class TestEndOfTheRun:
         )
         assert refused.fault is Fault.ACCESS_DENIED
         assert statuses(report.outcomes) == "ffuuu"
+
+    async def test_a_call_in_flight_that_has_slept_before_is_not_cancelled(self) -> None:
+        sent_again, stopped = asyncio.Event(), asyncio.Event()
+        attempts = itertools.count()
+
+        async def work(item: str) -> str:
+            if item == "fatal":
+                await sent_again.wait()
+                raise access_denied()
+            if next(attempts) == 0:
+                raise throttling_error()
+            sent_again.set()
+            await stopped.wait()
+            return "answer"
+
+        executor = BoundedExecutor(2, policy=PLAIN, clock=FakeClock(), on_progress=lambda _: stopped.set())
+        report = await executor.arun(work, ["slept", "fatal", "rest"])
+        assert statuses(report.outcomes) == "sfu"
 
     async def test_no_worker_begins_a_sleep_after_the_stop(self) -> None:
         clock = FakeClock()
@@ -569,6 +594,57 @@ class TestAstream:
         outcomes = [outcome async for outcome in BoundedExecutor(2).astream(fn, items)]
         assert statuses(outcomes) in {"f", "ff"}
         assert next(items) == len(outcomes)
+
+    async def test_past_the_deadline_no_item_is_requested(self) -> None:
+        requested: list[int] = []
+
+        async def items() -> AsyncIterator[int]:
+            for number in itertools.count():
+                requested.append(number)
+                yield number
+
+        executor = BoundedExecutor(2, clock=FakeClock(start=5.0), deadline=Deadline(1.0))
+        assert [outcome async for outcome in executor.astream(double, items())] == []
+        assert requested == []
+
+    async def test_an_input_that_does_not_return_does_not_keep_a_stream_that_has_stopped(self) -> None:
+        async def items() -> AsyncIterator[int]:
+            yield 0
+            await asyncio.Event().wait()
+
+        async with asyncio.timeout(10):
+            stream = BoundedExecutor(2).astream(ascripted(access_denied()), items())
+            assert statuses([outcome async for outcome in stream]) == "f"
+
+    async def test_an_exception_keeps_the_report_that_it_has(self) -> None:
+        class OwnError(Exception):
+            report = "the caller's"
+
+        stream = BoundedExecutor(2).astream(double, range(4))
+
+        async def leave(error: Exception) -> None:
+            async with stream:
+                await anext(stream)
+                raise error
+
+        with pytest.raises(OwnError) as raised:
+            await leave(OwnError())
+        assert raised.value.report == "the caller's"
+
+    async def test_an_exception_in_the_loop_gets_the_outcomes_that_were_not_yielded(self) -> None:
+        stream = BoundedExecutor(4).astream(double, range(4))
+
+        async def leave() -> None:
+            async with stream:
+                await anext(stream)
+                raise LookupError
+
+        with pytest.raises(LookupError) as raised:
+            await leave()
+        report = report_of(raised.value)
+        assert report is not None
+        assert report is stream.report
+        assert report.stopped == "closed by its consumer"
 
     async def test_an_item_awaited_from_the_input_at_the_stop_is_not_lost(self) -> None:
         requested, refused = asyncio.Event(), asyncio.Event()

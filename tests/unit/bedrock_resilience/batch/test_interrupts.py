@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,16 @@ def test_a_signal_handler_of_the_program_is_kept() -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert (received, interrupts.count) == ([signal.SIGINT], 0)
+
+
+def test_a_handler_of_another_function_of_asyncio_is_kept() -> None:
+    handler = functools.partial(asyncio.sleep, 0)  # noqa: TID251 - it is never called
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with InterruptHandler(lambda: None):
+            assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_another_thread_changes_nothing() -> None:
