@@ -20,6 +20,7 @@ import gc
 import json
 import mmap
 import os
+import resource
 import signal
 import struct
 import subprocess
@@ -42,6 +43,7 @@ from mutmut.workers.isolation import get_mutant_runner
 MUTMUT = str(Path(sys.executable).with_name("mutmut"))
 NOTICED = {"killed", "timeout", "segfault", "caught by type check"}
 SURVIVED, KILLED = 0, 1  # exit status of a fork
+MAX_MEMORY = 4 << 30  # bytes of a fork; a loop that does not end may fill more than the machine has
 SHARED = struct.Struct("qd")  # what a fork tells: the index of the test that runs, and the time by which it must end
 
 
@@ -189,6 +191,7 @@ class MutantRuns:
         """In the forked process: run the tests until one fails."""
         try:
             os.setpgid(0, 0)
+            resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
             set_mutant_under_test(fork.mutant or "")
             for index, item in enumerate(fork.tests):
                 fork.tell(index, 10 + 10 * self.duration_by_test.get(item.nodeid, 0.0))
