@@ -6,11 +6,12 @@ it, they are stand-ins of the same names with the same ``.response``, which ``cl
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience._checks import refusal, wrong_value
+from bedrock_resilience._checks import instance, refusal, refuse, whole_number, wrong_value
 from bedrock_resilience._errors import IncompleteResponseError, MalformedResponseError, RejectedResultError
 from bedrock_resilience._fault import Fault
 
@@ -55,12 +56,25 @@ def bedrock_error(
     """Return the ``ClientError`` that boto3 raises for a response with this error code.
 
     Args:
-        code: The error code, such as ``"ThrottlingException"``; any other is accepted.
-        status: The HTTP status; None: that of a known code, else 400.
+        code: The error code, such as ``"ThrottlingException"``.
+        status: The HTTP status; None: that of the code. A code that is not a common one needs one.
         message: The message of the service; None: one that belongs to the code.
         operation: The operation that was called.
         headers: Further headers of the response, such as ``{"retry-after": "5"}``.
+
+    Raises:
+        TypeError: ``code`` is not a string, or ``status`` is not a whole number.
+        ValueError: The code is not a common one, and no status is given.
     """
+    refuse(
+        "bedrock_error",
+        instance("code", code, str, "a string, such as 'ThrottlingException', before the status"),
+        whole_number("status", status, least=100, most=999, optional=True),
+    )
+    if status is None and code not in _KNOWN:
+        similar = get_close_matches(code, _KNOWN, n=1)
+        known = repr(similar[0]) if similar else "a common code, such as 'ThrottlingException'"
+        refuse("bedrock_error", wrong_value("code", code, f"{known}; any other code with its status"))
     known_status, known_message = _KNOWN.get(code, (400, "The request failed."))
     status = known_status if status is None else status
     message = known_message if message is None else message
@@ -168,11 +182,13 @@ def error_of(fault: Fault) -> Exception:
     """Return a new exception with this fault: ``classify(error_of(fault)) is fault``.
 
     Raises:
+        TypeError: It is not a ``Fault``.
         ValueError: ``Fault.CANCELLED``, which is not a failure of a call.
     """
+    refuse("error_of", instance("fault", fault, Fault, "a Fault, such as Fault.THROTTLING"))
     make = _MAKERS.get(fault)
     if make is None:
-        raise refusal("error_of", wrong_value("fault", fault, "every Fault but ``CANCELLED``, which is not a failure"))
+        raise refusal("error_of", wrong_value("fault", fault, "any other Fault: this one is not a failure"))
     return make()
 
 

@@ -67,7 +67,10 @@ class Script:
 
     def _default(self) -> object:
         if self._then is UNSET:
-            raise ScriptExhaustedError(f"call number {self.calls}, but the script has only {self.calls - 1} outcomes")
+            outcomes = self.calls - 1
+            raise ScriptExhaustedError(
+                f"call number {self.calls}, but the script has only {outcomes} outcome{'' if outcomes == 1 else 's'}"
+            )
         return _copy(self._then) if isinstance(self._then, BaseException) else self._then
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import strategies as st
+try:
+    from hypothesis import strategies as st
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"bedrock_resilience.testing.strategies needs hypothesis ({error}): pip install 'bedrock-resilience[testing]'",
+        name=error.name,
+    ) from error
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.retrying._jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter

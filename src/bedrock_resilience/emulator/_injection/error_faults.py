@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bedrock_resilience._checks import Problem, instance, number, refuse, whole_number, wrong_type, wrong_value
 from bedrock_resilience.emulator._http.replies import Reply, error_reply
 from bedrock_resilience.emulator._injection.injected_fault import InjectedFault
-from bedrock_resilience.emulator._injection.stream_faults import RESPONSE_FAULTS
+from bedrock_resilience.emulator._injection.stream_faults import RESPONSE_FAULTS, STREAM_EXCEPTIONS
 from bedrock_resilience.emulator._protocol.errors import ERRORS, STATUS_MESSAGES, TOO_MANY_TOKENS_PER_DAY, ServiceError
 from bedrock_resilience.emulator._protocol.jsonvalues import as_object
 
@@ -126,6 +126,9 @@ def _problem(name: str, value: object) -> Problem | None:  # noqa: PLR0911 - one
             return instance(name, value, Mapping, "a mapping")
         case "headers":
             return _headers_problem(value)
+        case "exception" if isinstance(value, str):
+            names = ", ".join(STREAM_EXCEPTIONS)
+            return None if value in STREAM_EXCEPTIONS else wrong_value(name, value, names)
         case "body":
             return instance(name, value, (str, bytes), "a string or bytes")
         case _:

@@ -134,6 +134,17 @@ class StreamWithoutStop(StreamFault):
         return dataclasses.replace(reply, frames=reply.frames[: self.after])
 
 
+STREAM_EXCEPTIONS: Final = (
+    "internalServerException",
+    "modelStreamErrorException",
+    "modelTimeoutException",
+    "serviceUnavailableException",
+    "throttlingException",
+    "validationException",
+)
+"""The modeled exceptions of streams, as botocore's model of the service spells them."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamException(InjectedFault):
     """A modeled exception replaces the rest of a stream.

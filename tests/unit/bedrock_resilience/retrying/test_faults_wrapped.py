@@ -286,7 +286,7 @@ def test_the_errors_of_an_sdk(status: int, body: object, fault: Fault) -> None:
     ],
 )
 def test_errors_about_the_account_end_the_run(code: str, message: str, fault: Fault) -> None:
-    assert classify(bedrock_error(code, message=message)) is fault
+    assert classify(bedrock_error(code, 400, message)) is fault
     assert fault.fatal == (fault is not Fault.VALIDATION)
 
 
@@ -335,7 +335,7 @@ class TestResponsesOfHttpClients:
 
     def test_an_event_of_a_stream_that_botocore_has_no_model_of(self) -> None:
         response = {"headers": {":exception-type": "modelStreamErrorException"}}
-        parsed = raised_in("botocore.eventstream", bedrock_error(""), response_dict=response)
+        parsed = raised_in("botocore.eventstream", bedrock_error("", 400), response_dict=response)
         assert classify(parsed) is Fault.MODEL_STREAM_ERROR
         others: list[tuple[str, object]] = [
             ("another.eventstream", response),
@@ -343,7 +343,7 @@ class TestResponsesOfHttpClients:
             ("botocore.eventstream", None),
         ]
         for module, parsed_event in others:
-            error = raised_in(module, bedrock_error(""), response_dict=parsed_event)
+            error = raised_in(module, bedrock_error("", 400), response_dict=parsed_event)
             assert classify(error) is not Fault.MODEL_STREAM_ERROR
 
 

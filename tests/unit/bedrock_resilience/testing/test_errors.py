@@ -82,7 +82,7 @@ class TestRealErrors:
         assert not isinstance(validation_error(), type(throttling_error()))
 
     def test_a_code_that_no_model_knows_is_a_plain_client_error(self) -> None:
-        assert type(bedrock_error("SomethingNew")) is aws.ClientError
+        assert type(bedrock_error("SomethingNew", 400)) is aws.ClientError
         assert type(bedrock_error("429", 429)) is aws.ClientError
 
     def test_every_part_may_be_chosen(self) -> None:
@@ -95,8 +95,37 @@ class TestRealErrors:
 
     def test_the_defaults_are_those_of_the_code(self) -> None:
         assert response(bedrock_error("ServiceUnavailableException"))["ResponseMetadata"]["HTTPStatusCode"] == 503
-        assert response(bedrock_error("SomethingNew"))["ResponseMetadata"]["HTTPStatusCode"] == 400
-        assert response(bedrock_error("SomethingNew"))["Error"]["Message"] == "The request failed."
+        assert response(bedrock_error("SomethingNew", 418))["Error"]["Message"] == "The request failed."
+
+    @pytest.mark.parametrize(
+        ("arguments", "text"),
+        [
+            (
+                ("ThrotlingException",),
+                "code: got 'ThrotlingException'; accepted: 'ThrottlingException'; any other code with its status",
+            ),
+            (
+                ("SomethingNew",),
+                (
+                    "code: got 'SomethingNew'; accepted: a common code, such as 'ThrottlingException'; any other code "
+                    "with its status"
+                ),
+            ),
+            (("ThrottlingException", 42), "status: got 42; accepted: a whole number from 100 to 999, or None"),
+        ],
+    )
+    def test_a_code_without_a_status_must_be_known(self, arguments: Any, text: str) -> None:  # noqa: ANN401 - any arguments
+        with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+            bedrock_error(*arguments)
+        assert str(refused.value) == f"bedrock_error: {text}"
+
+    def test_the_code_comes_before_the_status(self) -> None:
+        with pytest.raises(TypeError) as refused:
+            bedrock_error(503, "ServiceUnavailableException", "No capacity.")  # type: ignore[arg-type]  # the wrong way
+        assert str(refused.value) == (
+            "bedrock_error: code: got 503; accepted: a string, such as 'ThrottlingException', before the status; "
+            "status: got 'ServiceUnavailableException'; accepted: a whole number from 100 to 999, or None"
+        )
 
     def test_a_retry_after_header(self) -> None:
         assert retry_after(throttling_error(retry_after=2.5)) == 2.5
@@ -146,8 +175,13 @@ class TestErrorOf:
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
             error_of(Fault.CANCELLED)
         assert str(refused.value) == (
-            f"error_of: fault: got {Fault.CANCELLED!r}; accepted: every Fault but ``CANCELLED``, which is not a failure"
+            f"error_of: fault: got {Fault.CANCELLED!r}; accepted: any other Fault: this one is not a failure"
         )
+
+    def test_a_name_is_no_fault(self) -> None:
+        with pytest.raises(TypeError) as refused:
+            error_of("throttling")  # type: ignore[arg-type]  # that is the point
+        assert str(refused.value) == ("error_of: fault: got 'throttling'; accepted: a Fault, such as Fault.THROTTLING")
 
 
 @pytest.mark.usefixtures("without_botocore")

@@ -39,7 +39,7 @@ class TestScripted:
         fn()
         with pytest.raises(ScriptExhaustedError) as raised:
             fn()
-        assert str(raised.value) == "call number 2, but the script has only 1 outcomes"
+        assert str(raised.value) == "call number 2, but the script has only 1 outcome"
         assert isinstance(raised.value, AssertionError)
         assert fn.calls == 2
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -102,3 +104,10 @@ def test_they_work_together(errors: list[Exception]) -> None:
     policy = RetryPolicy(retry_on=everything)
     assert Retrier(policy, clock=clock).call(scripted(*errors, "answer")) == "answer"
     assert len(clock.sleeps) == len(errors)
+
+
+def test_without_hypothesis_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delitem(sys.modules, "bedrock_resilience.testing.strategies")
+    with pytest.raises(ModuleNotFoundError, match=r"needs hypothesis .*: pip install 'bedrock-resilience\[testing\]'$"):
+        importlib.import_module("bedrock_resilience.testing.strategies")

@@ -46,6 +46,13 @@ def test_fields_are_set_and_none_leaves_the_default() -> None:
     assert make_fault("Odd", status=418, retry_after=3) == ErrorResponse("Odd", 418, retry_after=3)
 
 
+def test_an_exception_of_a_stream_must_be_a_modeled_one() -> None:
+    with pytest.raises(ValueError, match=r"^fail_next: exception: got 'ThrottlingException'; accepted: internalServer"):
+        make_fault("stream-exception", exception="ThrottlingException")
+    with pytest.raises(TypeError, match=r"^fail_next: exception: got 5; accepted: a string"):
+        make_fault("stream-exception", exception=5)
+
+
 def test_an_error_without_a_code_shows_as_its_status() -> None:
     made = ErrorResponse(None, 529)
     assert made.error_code == "529"
