@@ -165,7 +165,7 @@ class MutantRuns:
     def tests_of(self, mutant: str) -> list[pytest.Item]:
         """Return the tests that reach a mutant, in the order in which they are likely to notice it soon.
 
-        First those that noticed others of its function, then those of its module's own file; of each, the fastest first.
+        First those that noticed others of its function, then those of its module's file; of each, the fastest first.
         """
         function = mangled_name_from_mutant_name(mutant)
         module = function.rpartition(".")[0].rpartition(".")[2].lstrip("_")

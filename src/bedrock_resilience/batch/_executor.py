@@ -60,8 +60,9 @@ class BoundedExecutor:
     Args:
         max_workers: Upper limit of the calls in flight, and of the items read from the input ahead of the results.
         policy: Which faults are retried, how often, and after which delays.
-        deadline: No item starts that cannot finish before it, and no sleep ends after it. Once a throttled item has no
-            time for a retry, no further item starts.
+        deadline: No item starts that cannot finish before it, and no sleep ends after it. Once the deadline leaves no
+            time for the policy's delay after a first throttle, no further item starts. An item that only a longer
+            ``Retry-After`` keeps from a retry fails alone.
         budget: Limits the retries of the whole batch.
         pacer: Asked before every attempt; shared by all workers. ``"auto"``: a new ``AdaptivePacer``, which finds the
             quota by itself.

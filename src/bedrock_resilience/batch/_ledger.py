@@ -189,7 +189,7 @@ def fatal_reason(call: CallState) -> str | None:
     if call.reason is StopReason.DEADLINE and (
         not call.attempts
         # The next item would be throttled as well, with no more time for a retry: sent once, it would be used up.
-        or (call.attempts == 1 and call.fault is Fault.THROTTLING)
+        or (call.attempts == 1 and call.fault is Fault.THROTTLING and call.late)
     ):
         return StopReason.DEADLINE.value
     return None

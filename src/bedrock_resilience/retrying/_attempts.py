@@ -120,6 +120,8 @@ class CallState:
         error: The last exception.
         fault: What the last exception means.
         reason: Why no further attempt is made; None while the call runs and when it succeeded.
+        late: The deadline left no time for the policy's delay before a retry. False where only a longer wait, which
+            the service asked for, did not fit.
         call_id: Identifies the call in its events; empty before the first one.
         info: What the call asks for, as its events state it.
     """
@@ -144,6 +146,7 @@ class CallState:
         "error",
         "fault",
         "info",
+        "late",
         "pacing_seconds",
         "reason",
         "retries",
@@ -191,6 +194,7 @@ class CallState:
         self.error: BaseException | None = None
         self.fault: Fault | None = None
         self.reason: StopReason | None = None
+        self.late: bool = False
         self.call_id: str = ""
         self.info: CallInfo | None = None
 
@@ -292,6 +296,7 @@ class CallState:
         delay = self._policy.delay(self.retries, u, self._previous_delay)
         wait = delay if hint is None else max(delay, self._policy.wait_after_hint(hint, u))
         if self.deadline is not None and not self.deadline.allows(now, wait):
+            self.late = not self.deadline.allows(now, delay)
             return self._stop(StopReason.DEADLINE)
         if self._budget is not None and not self._budget.try_withdraw():
             return self._stop(StopReason.BUDGET)

@@ -429,6 +429,19 @@ class TestEndOfTheRun:
         assert [outcome.item for outcome in report.outcomes] == list(range(104))
         assert clock.monotonic() == 1.0
 
+    def test_an_item_that_asks_for_a_wait_beyond_the_deadline_fails_alone(self) -> None:
+        clock = FakeClock()
+
+        def work(number: int) -> None:
+            clock.advance(0.02)
+            if number == 3:
+                raise throttling_error(retry_after=60)
+
+        report = BoundedExecutor(1, clock=clock, deadline=Deadline(5.0)).run(work, range(50))
+        assert statuses(report.outcomes) == "sssf" + 46 * "s"
+        assert report.failed[0].reason == "deadline"
+        assert report.stopped is None
+
     def test_a_fatal_fault_wakes_sleeping_workers(self) -> None:
         clock = FakeClock()
 

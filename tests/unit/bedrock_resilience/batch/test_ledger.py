@@ -15,6 +15,8 @@ from bedrock_resilience.batch._report import BatchReport, ItemOutcome
 from bedrock_resilience.errors import InputError
 from bedrock_resilience.quotas import TokenUsage
 from bedrock_resilience.retrying._attempts import CallState
+from bedrock_resilience.retrying._deadline import Deadline
+from bedrock_resilience.retrying._jitter import NoJitter
 from bedrock_resilience.retrying._policy import RetryPolicy
 from bedrock_resilience.testing import access_denied, throttling_error, tokens_per_day_error, validation_error
 
@@ -279,6 +281,24 @@ class TestEndOfTheRun:
         call = CallState(RetryPolicy())
         call.reason = StopReason.DEADLINE
         assert fatal_reason(call) == "deadline"
+
+    @pytest.mark.parametrize("retry_after", [None, 3.0])
+    def test_a_throttle_with_time_for_a_retry_does_not(self, retry_after: float | None) -> None:
+        assert self.throttled(retry_after, Deadline(10.0)) is None
+
+    @pytest.mark.parametrize("retry_after", [None, 60.0])
+    def test_a_throttle_without_time_for_the_delay_of_the_policy_does(self, retry_after: float | None) -> None:
+        assert self.throttled(retry_after, Deadline(0.4)) == "deadline"
+
+    def test_a_throttle_that_only_asks_for_a_longer_wait_does_not(self) -> None:
+        assert self.throttled(60.0, Deadline(10.0)) is None
+
+    @staticmethod
+    def throttled(retry_after: float | None, deadline: Deadline) -> str | None:
+        call = CallState(RetryPolicy(jitter=NoJitter()), deadline=deadline)
+        call.begin(0.0)
+        call.failed(throttling_error(retry_after=retry_after), 0.0, 0.5)
+        return fatal_reason(call)
 
     def test_a_deadline_after_an_attempt_does_not(self) -> None:
         call = attempted()
