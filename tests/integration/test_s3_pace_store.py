@@ -128,7 +128,9 @@ class TestCompareAndSwap:
 
 class TestUnavailable:
     def test_a_bucket_that_does_not_exist(self, client: Client) -> None:
-        with pytest.raises(StoreUnavailableError, match=r"^s3://no-such-bucket/pace/model\.json: .+NoSuchBucket"):
+        with pytest.raises(
+            StoreUnavailableError, match=r"^s3://no-such-bucket/pace/model\.json: .+NoSuchBucket.+: create the bucket"
+        ):
             S3PaceStore("no-such-bucket", client=client).compare_and_swap("model", SharedPace(), pace(1))
 
     def test_a_server_that_does_not_listen(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,8 +125,21 @@ class TestCompareAndSwap:
         assert sorted(won) == list(range(1, len(won) + 1))
 
     def test_a_table_that_is_not_there_is_unavailable(self, client: Client) -> None:
-        with pytest.raises(StoreUnavailableError, match="ResourceNotFoundException"):
+        with pytest.raises(StoreUnavailableError, match=r"ResourceNotFoundException.+: create the table"):
             DynamoPaceStore("no-such-table", client=client).compare_and_swap("model", SharedPace(), _pace(1))
+
+    def test_a_table_with_another_key_is_unavailable(self, client: Client) -> None:
+        name = f"others-{uuid.uuid4().hex[:8]}"
+        client.create_table(
+            TableName=name,
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        with pytest.raises(
+            StoreUnavailableError, match=r"ValidationException.+: the table needs the partition key 'pace'"
+        ):
+            DynamoPaceStore(name, client=client).compare_and_swap("model", SharedPace(), _pace(1))
 
     def test_a_server_that_does_not_listen_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")

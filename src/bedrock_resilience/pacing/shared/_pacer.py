@@ -422,9 +422,9 @@ class SharedPacer:
             was_available, self._unavailable = not self._unavailable, True
         if was_available:
             _LOGGER.warning(
-                "the store of the shared pace of %s is unavailable, instance %r continues at its own pace: %s",
+                "the store of the shared pace of %s is unavailable, %s continues at its own pace: %s",
                 self.model,
-                self.instance,
+                self._this_instance(),
                 error,
             )
 
@@ -432,10 +432,13 @@ class SharedPacer:
         if self._unavailable:
             self._unavailable = False
             _LOGGER.info(
-                "the store of the shared pace of %s is available again, instance %r shares the pace",
+                "the store of the shared pace of %s is available again, %s shares the pace",
                 self.model,
-                self.instance,
+                self._this_instance(),
             )
+
+    def _this_instance(self) -> str:
+        return f"instance {self.instance!r}" if self.instance else "this instance"
 
     def _shared_status(self) -> PacerStatus:
         known = self._updates.known

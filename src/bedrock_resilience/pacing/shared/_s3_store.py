@@ -12,14 +12,19 @@ from bedrock_resilience._checks import instance as instance_of
 from bedrock_resilience._checks import number, refuse, wrong_value
 from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.pacing.shared._pace import SharedPace, from_json, to_json
-from bedrock_resilience.pacing.shared._stores import make_client
+from bedrock_resilience.pacing.shared._stores import client_of, failure_text, make_client, nonempty
 
 if TYPE_CHECKING:
+    from bedrock_resilience._checks import Problem
     from bedrock_resilience.pacing.shared._stores import PaceStore
 
 _ANOTHER_VERSION: Final = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 """412: the object is another one than expected. 409: another conditional put of it is under way."""
 _MISSING: Final = frozenset({"NoSuchKey", "404"})
+_REMEDIES: Final = {
+    "NoSuchBucket": "create the bucket, or correct its name",
+    "AccessDenied": "allow s3:PutObject and s3:GetObject under the prefix",
+}
 
 
 class S3PaceStore:
@@ -30,16 +35,16 @@ class S3PaceStore:
     are ``s3:PutObject`` and ``s3:GetObject`` under the prefix; nothing is listed or deleted.
 
     Args:
-        bucket: The name of the bucket.
-        prefix: What the keys begin with.
+        bucket: The name of the bucket, or the ARN of an access point.
+        prefix: What the keys begin with: of a folder, its name and a slash.
         client: A boto3 S3 client; None makes one with short timeouts and without retries. Retries of the client would
             delay requests for too long.
         region_name: The region of this client; None: as boto3 finds it.
         timeout: Seconds that this client waits for a connection, and again for a response.
 
     Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: ``bucket`` is empty, or ``timeout`` is not finite and > 0.
+        TypeError: An argument has the wrong type, or ``client`` is that of another service.
+        ValueError: ``bucket`` is empty or has a path, or ``timeout`` is not finite and > 0.
         ModuleNotFoundError: boto3 is not installed.
     """
 
@@ -54,9 +59,9 @@ class S3PaceStore:
     ) -> None:
         refuse(
             "S3PaceStore",
-            instance_of("bucket", bucket, str, "the name of a bucket")
-            or (None if bucket else wrong_value("bucket", bucket, "the name of a bucket")),
+            nonempty("bucket", bucket, "the name of a bucket") or _without_path(bucket),
             instance_of("prefix", prefix, str, "a str"),
+            client_of("s3", client),
             number("timeout", timeout, above=0, unit="seconds"),
         )
         self.bucket = bucket
@@ -130,7 +135,7 @@ class S3PaceStore:
             code = str(error.response.get("Error", {}).get("Code"))
             if code in _ANOTHER_VERSION | _MISSING:
                 raise _RefusedError(code) from error
-            raise StoreUnavailableError(f"{self._name(key)}: {error}") from error
+            raise StoreUnavailableError(f"{self._name(key)}: {failure_text(error, _REMEDIES)}") from error
         except exceptions.BotoCoreError as error:
             raise StoreUnavailableError(f"{self._name(key)}: {error}") from error
 
@@ -141,6 +146,12 @@ class S3PaceStore:
     def _transport_errors() -> tuple[type[Exception], ...]:
         exceptions = importlib.import_module("botocore.exceptions")
         return exceptions.BotoCoreError, OSError
+
+
+def _without_path(bucket: str) -> Problem | None:
+    if "/" not in bucket or bucket.startswith("arn:"):
+        return None
+    return wrong_value("bucket", bucket, "the name of a bucket alone, and the path in it as prefix")
 
 
 class _RefusedError(Exception):

@@ -8,7 +8,8 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from bedrock_resilience._checks import number, refuse
+from bedrock_resilience._checks import instance as instance_of
+from bedrock_resilience._checks import number, refuse, wrong_type, wrong_value
 from bedrock_resilience._errors import StoreUnavailableError
 from bedrock_resilience.pacing.shared._pace import NUMBERS, SharedPace, details_to_json, from_json
 from bedrock_resilience.quotas._quota_limit import SECONDS_A_DAY
@@ -16,12 +17,21 @@ from bedrock_resilience.quotas._quota_limit import SECONDS_A_DAY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bedrock_resilience._checks import Problem
+
 KEY: Final = "pace"
 """The partition key of the DynamoDB table, a string."""
 TIME_TO_LIVE: Final = "expires"
 """The attribute to switch the table's TTL on for."""
 DETAILS: Final = "details"
 """The attribute of what is no number: the instances, and what was learned, as JSON."""
+
+
+_REMEDIES: Final = {
+    "ResourceNotFoundException": "create the table in this Region, or correct its name",
+    "ValidationException": f"the table needs the partition key {KEY!r}, a string, alone",
+    "AccessDeniedException": "allow dynamodb:PutItem on the table",
+}
 
 
 class PaceStore(Protocol):
@@ -83,8 +93,8 @@ class DynamoPaceStore:
         ttl: Seconds after which DynamoDB may delete a pace that no instance has changed.
 
     Raises:
-        TypeError: ``timeout`` or ``ttl`` is not a number.
-        ValueError: It is not finite and > 0.
+        TypeError: An argument has the wrong type, or ``client`` is that of another service.
+        ValueError: ``name`` is empty, or ``timeout`` or ``ttl`` is not finite and > 0.
         ModuleNotFoundError: boto3 is not installed.
     """
 
@@ -99,6 +109,8 @@ class DynamoPaceStore:
     ) -> None:
         refuse(
             "DynamoPaceStore",
+            nonempty("name", name, "the name or ARN of a table"),
+            client_of("dynamodb", client),
             number("timeout", timeout, above=0, unit="seconds"),
             number("ttl", ttl, above=0, unit="seconds"),
         )
@@ -122,9 +134,9 @@ class DynamoPaceStore:
             response = error.response
             if response["Error"].get("Code") == "ConditionalCheckFailedException":
                 return _pace(response.get("Item"))
-            raise StoreUnavailableError(str(error)) from error
+            raise StoreUnavailableError(f"the table {self.name}: {failure_text(error, _REMEDIES)}") from error
         except exceptions.BotoCoreError as error:
-            raise StoreUnavailableError(str(error)) from error
+            raise StoreUnavailableError(f"the table {self.name}: {error}") from error
         return None
 
     def _item(self, key: str, pace: SharedPace, instance: str) -> dict[str, dict[str, str]]:
@@ -157,6 +169,24 @@ def _pace(item: Mapping[str, Mapping[str, str]] | None) -> SharedPace:
         raise StoreUnavailableError(f"the item {item!r} is not a pace: {error!r}") from error
 
 
+def nonempty(name: str, given: object, accepted: str) -> Problem | None:
+    """Accept a ``str`` that is not empty."""
+    return instance_of(name, given, str, accepted) or (None if given else wrong_value(name, given, accepted))
+
+
+def client_of(service: str, client: Any) -> Problem | None:  # noqa: ANN401 - as below
+    """Accept a client of the service, and what does not say which service it is for, such as a test's."""
+    model = getattr(getattr(client, "meta", None), "service_model", None)
+    given = getattr(model, "service_name", service)
+    return None if given == service else wrong_type("client", client, f"a boto3 client of {service}, or None")
+
+
+def failure_text(error: Any, remedies: Mapping[str, str]) -> str:  # noqa: ANN401 - a ClientError of botocore
+    """Return the text of an error of AWS, with what to do about one that no wait resolves."""
+    remedy = remedies.get(str(error.response.get("Error", {}).get("Code")))
+    return str(error) if remedy is None else f"{error}; this does not pass by itself: {remedy}"
+
+
 def make_client(owner: str, service: str, region_name: str | None, timeout: float, attempts: int) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
     """Return a boto3 client with short timeouts, so that an unreachable store delays no request for long.
 
@@ -177,4 +207,4 @@ def make_client(owner: str, service: str, region_name: str | None, timeout: floa
 
 
 if TYPE_CHECKING:
-    _conforms: tuple[PaceStore, PaceStore] = (MemoryPaceStore(), DynamoPaceStore(""))
+    _conforms: tuple[PaceStore, PaceStore] = (MemoryPaceStore(), DynamoPaceStore("paces"))

@@ -362,6 +362,13 @@ class TestOutage:
         ]
         assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.INFO]
 
+    def test_an_instance_without_a_name_has_none_in_the_log(
+        self, store: FailingStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store.broken = True
+        pacer_on(store).reserve(0.0)
+        assert caplog.messages == [UNAVAILABLE.replace("instance 'blue'", "this instance")]
+
     def test_the_fallback_receives_the_outcome_of_its_requests(self, store: FailingStore) -> None:
         own = RecordingPacer()
         pacer = pacer_on(store, fallback=lambda: own)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
+from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing import DynamoPaceStore
+from bedrock_resilience.pacing.shared import SharedPace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,11 +20,49 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
+        ({"name": ""}, "name: got ''; accepted: the name or ARN of a table"),
+        ({"name": None}, "name: got None; accepted: the name or ARN of a table"),
         ({"timeout": 0.0}, "timeout: got 0.0; accepted: a finite number of seconds > 0"),
         ({"ttl": "1 h"}, "ttl: got '1 h'; accepted: a finite number of seconds > 0"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments: Mapping[str, Any], problem: str) -> None:
     with pytest.raises((TypeError, ValueError)) as refused:
-        DynamoPaceStore("paces", client=object(), **arguments)
+        DynamoPaceStore(**{"name": "paces", "client": object(), **arguments})
     assert str(refused.value) == f"DynamoPaceStore: {problem}"
+
+
+def test_a_client_of_another_service_is_refused() -> None:
+    client = boto3.client("s3", region_name="eu-west-3")
+    with contextlib.closing(client), pytest.raises(TypeError) as refused:
+        DynamoPaceStore("paces", client=client)
+    assert (
+        str(refused.value) == f"DynamoPaceStore: client: got {client!r}; accepted: a boto3 client of dynamodb, or None"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (
+            "ResourceNotFoundException",
+            "; this does not pass by itself: create the table in this Region, or correct its name",
+        ),
+        (
+            "ValidationException",
+            "; this does not pass by itself: the table needs the partition key 'pace', a string, alone",
+        ),
+        ("AccessDeniedException", "; this does not pass by itself: allow dynamodb:PutItem on the table"),
+        ("ThrottlingException", ""),
+    ],
+)
+def test_the_text_of_a_failure_that_does_not_pass_says_what_to_do(code: str, remedy: str) -> None:
+    failure = ClientError({"Error": {"Code": code, "Message": "No."}}, "PutItem")
+
+    class Client:
+        def put_item(self, **_: object) -> None:
+            raise failure
+
+    with pytest.raises(StoreUnavailableError) as raised:
+        DynamoPaceStore("paces", client=Client()).compare_and_swap("model", SharedPace(), SharedPace(revision=1))
+    assert str(raised.value) == f"the table paces: {failure}{remedy}"
