@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience._checks import instance, refuse, wrong_type
+from bedrock_resilience._checks import Problem, instance, refuse, wrong_type
 from bedrock_resilience._errors import IncompleteResponseError, StreamInterruptedError
 from bedrock_resilience.bedrock._responses import (
     check_converse,
@@ -15,10 +15,11 @@ from bedrock_resilience.bedrock._responses import (
     raise_if_unparsed,
     with_json_body,
 )
-from bedrock_resilience.bedrock._runtime import RuntimeBase
+from bedrock_resilience.bedrock._runtime import RuntimeBase, operations_of
 from bedrock_resilience.bedrock._streaming_call import StreamingCall
 from bedrock_resilience.bedrock._streams import StreamChecks, decode_chunk
 from bedrock_resilience.quotas import usage_from
+from bedrock_resilience.retrying._callables import may_return_awaitable
 from bedrock_resilience.retrying._retrier import Retrier
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.bedrock._streams import StreamEvent
 
-_ACCEPTED = "a client of aiobotocore or aioboto3; a client of boto3 goes into BedrockRuntime"
+_ACCEPTED: Final = (
+    "a bedrock-runtime client of aiobotocore or aioboto3, or coroutine functions of the same names; a client of boto3 "
+    "goes into BedrockRuntime"
+)
 
 
 class AsyncBedrockRuntime(RuntimeBase):
@@ -49,8 +53,8 @@ class AsyncBedrockRuntime(RuntimeBase):
     Raises:
         ClientConfigurationError: The client retries by itself, its pool is too small, or its read timeout exceeds the
             deadline.
-        TypeError: ``client`` is a synchronous one, ``retrier`` is not a ``Retrier``, or ``workers`` is not a whole
-            number.
+        TypeError: ``client`` has none of the operations, or is a synchronous one; ``retrier`` is not a ``Retrier``, or
+            ``workers`` is not a whole number.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class AsyncBedrockRuntime(RuntimeBase):
     ) -> None:
         refuse(
             "AsyncBedrockRuntime",
-            wrong_type("client", client, _ACCEPTED) if _is_synchronous(client) else None,
+            _client_problem(client),
             instance("retrier", retrier, Retrier, "a Retrier, such as Retrier(policy)", optional=True),
         )
         super().__init__(client, retrier, workers, allow)
@@ -222,7 +226,7 @@ async def _close(stream: object) -> None:
         await closing
 
 
-def _is_synchronous(client: object) -> bool:
-    """Whether it is a client of botocore that is not one of aiobotocore, which derives from it."""
-    names = {f"{base.__module__}.{base.__qualname__}" for base in type(client).__mro__}
-    return "botocore.client.BaseClient" in names and "aiobotocore.client.AioBaseClient" not in names
+def _client_problem(client: object) -> Problem | None:
+    if any(map(may_return_awaitable, operations_of(client))):
+        return None
+    return wrong_type("client", client, _ACCEPTED)

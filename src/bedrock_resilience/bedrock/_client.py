@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -190,7 +191,7 @@ def _problems(
     """Yield each check that fails, with the text; ``inner`` is the policy of a protected client."""
     attempts, outer = sdk_attempts(config) if inner is None else 1 + inner.max_retries, 1 + policy.max_retries
     if attempts > 1 and (inner is None or outer > 1):
-        who, remedy = _BOTOCORE if inner is None else _PROTECTED
+        who, remedy = _PROTECTED if inner is not None else _AIOBOTOCORE if _is_aio(config) else _BOTOCORE
         text = (
             f"two retry layers: {who} would send each request up to {attempts} times, times {outer} attempts of the "
             f"policy makes {attempts * outer}; {remedy}"
@@ -212,13 +213,26 @@ _BOTOCORE: Final = (
         "Config(retries={'total_max_attempts': 1, 'mode': 'standard'})"
     ),
 )
-_PROTECTED: Final = ("the protection of the client", "call it without a retrier, or unprotect(client)")
+_AIOBOTOCORE: Final = (
+    "aiobotocore",
+    "make the client with AioConfig(retries={'total_max_attempts': 1, 'mode': 'standard'})",
+)
+_PROTECTED: Final = (
+    "the protection of the client",
+    "retry in one place: send once here, with Retrier(RetryPolicy(max_retries=0)), or unprotect(client)",
+)
+
+
+def _is_aio(config: object) -> bool:
+    return type(config).__module__.startswith("aiobotocore.")
 
 
 def _timeout_problems(config: object, inner: int, policy: RetryPolicy, seconds: float) -> Iterator[tuple[str, str]]:
     # Only read timeouts that are retried add up; every other failure ends earlier.
     attempts = inner * (1 + policy.retries_of(Fault.READ_TIMEOUT))
-    accepted = f"the deadline leaves {seconds:.1f} s; accepted: a read timeout up to {seconds / attempts:.1f} s"
+    # Rounded down: a timeout that is refused must not look like one that is accepted.
+    left, most = (math.floor(10 * value) / 10 for value in (seconds, seconds / attempts))
+    accepted = f"the deadline leaves {left:.1f} s; accepted: a read timeout up to {most:.1f} s"
     timeout = getattr(config, "read_timeout", 0)
     if timeout is None:
         yield "timeouts", f"no read timeout at all, and {accepted}"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience._checks import instance, refuse
+from bedrock_resilience._checks import Problem, instance, refuse, wrong_type
 from bedrock_resilience._errors import IncompleteResponseError, StreamInterruptedError
 from bedrock_resilience.bedrock import _responses, _streams
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
 from bedrock_resilience.bedrock._streaming_call import StreamingCall
 from bedrock_resilience.quotas import TokenEstimator, request_tokens, usage_from
 from bedrock_resilience.retrying._call_info import CallInfo
+from bedrock_resilience.retrying._callables import is_coroutine_function
 from bedrock_resilience.retrying._retrier import Retrier
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.bedrock._streams import CheckedStream, StreamEvent
     from bedrock_resilience.quotas import RequestTokens, Usage
+
+
+_OPERATIONS: Final = ("converse", "converse_stream", "invoke_model", "invoke_model_with_response_stream")
+_ACCEPTED: Final = (
+    "a bedrock-runtime client, such as bedrock_runtime_client() or session.client('bedrock-runtime'); a client of "
+    "aiobotocore goes into AsyncBedrockRuntime"
+)
 
 
 class RuntimeBase:
@@ -86,7 +94,8 @@ class BedrockRuntime(RuntimeBase):
     Raises:
         ClientConfigurationError: The client retries by itself, its pool is too small, or its read timeout exceeds the
             deadline.
-        TypeError: ``retrier`` is not a ``Retrier``, or ``workers`` is not a whole number.
+        TypeError: ``client`` has none of the operations, or is an asynchronous one; ``retrier`` is not a ``Retrier``,
+            or ``workers`` is not a whole number.
     """
 
     def __init__(
@@ -97,8 +106,11 @@ class BedrockRuntime(RuntimeBase):
         workers: int = 4,
         allow: Collection[str] = (),
     ) -> None:
-        problem = instance("retrier", retrier, Retrier, "a Retrier, such as Retrier(policy)", optional=True)
-        refuse("BedrockRuntime", problem)
+        refuse(
+            "BedrockRuntime",
+            None if client is None else _client_problem(client),
+            instance("retrier", retrier, Retrier, "a Retrier, such as Retrier(policy)", optional=True),
+        )
         if client is None:
             client = bedrock_runtime_client(workers=workers)
         super().__init__(client, retrier, workers, allow)
@@ -161,6 +173,20 @@ class BedrockRuntime(RuntimeBase):
             raise
         call.answered(last, rest.usage)
         self.learn(request, rest.usage)
+
+
+def operations_of(client: object) -> list[Callable[..., object]]:
+    """Return the methods of a client that call Bedrock: all four, or those that a stand-in has; none of a class."""
+    found = [] if isinstance(client, type) else [getattr(client, name, None) for name in _OPERATIONS]
+    return [method for method in found if callable(method)]
+
+
+def _client_problem(client: object) -> Problem | None:
+    operations = operations_of(client)
+    of_aiobotocore = any(base.__module__.startswith("aiobotocore.") for base in type(client).__mro__)
+    if operations and not of_aiobotocore and not any(map(is_coroutine_function, operations)):
+        return None
+    return wrong_type("client", client, _ACCEPTED)
 
 
 def _model_of(request: Mapping[str, Any]) -> str | None:

@@ -38,6 +38,7 @@ from bedrock_resilience.testing import (
     BrokenStream,
     FakeClock,
     ScriptedBedrock,
+    ascripted,
     connection_failed,
     converse_events,
     converse_response,
@@ -276,13 +277,20 @@ async def test_a_response_that_the_sdk_cannot_parse_is_malformed() -> None:
         await AsyncBedrockRuntime(SimpleNamespace(converse=converse)).converse(**REQUEST)
 
 
-def test_a_synchronous_client_is_refused() -> None:
-    client = bedrock_runtime_client("eu-west-3")
-    with pytest.raises(TypeError, match="a client of boto3 goes into BedrockRuntime"):
+@pytest.mark.parametrize(
+    "client",
+    [bedrock_runtime_client("eu-west-3"), ScriptedBedrock("never"), AsyncScripted, "eu-west-3", SimpleNamespace()],
+)
+def test_what_is_no_asynchronous_client_of_bedrock_is_refused(client: object) -> None:
+    with pytest.raises(TypeError) as refused:
         AsyncBedrockRuntime(client)
+    assert str(refused.value) == (
+        f"AsyncBedrockRuntime: client: got {client!r}; accepted: a bedrock-runtime client of aiobotocore or aioboto3, "
+        "or coroutine functions of the same names; a client of boto3 goes into BedrockRuntime"
+    )
 
 
 def test_a_client_with_retries_of_its_own_is_refused() -> None:
     config = SimpleNamespace(retries={"mode": "standard", "total_max_attempts": 5})
     with pytest.raises(ClientConfigurationError, match="two retry layers"):
-        AsyncBedrockRuntime(SimpleNamespace(meta=SimpleNamespace(config=config)))
+        AsyncBedrockRuntime(SimpleNamespace(meta=SimpleNamespace(config=config), converse=ascripted("never")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -263,7 +264,8 @@ class TestCheck:
             check_client(client, policy=POLICY)
         assert str(raised.value) == (
             "two retry layers: the protection of the client would send each request up to 3 times, times 4 attempts of "
-            "the policy makes 12; call it without a retrier, or unprotect(client)"
+            "the policy makes 12; retry in one place: send once here, with Retrier(RetryPolicy(max_retries=0)), or "
+            "unprotect(client)"
         )
         check_client(client, policy=RetryPolicy(0))
 
@@ -272,6 +274,23 @@ class TestCheck:
         deadline, clock = Deadline(119.0), FakeClock()
         with pytest.raises(ClientConfigurationError, match=r"^2 x 60 s of read timeout make 120 s"):
             check_client(client, policy=RetryPolicy(0), deadline=deadline, clock=clock)
+
+    def test_the_remedy_for_a_client_of_aiobotocore_is_its_own_configuration(self) -> None:
+        config = type("AioConfig", (), {"__module__": "aiobotocore.config", "retries": {"mode": "standard"}})()
+        with pytest.raises(ClientConfigurationError) as raised:
+            check_client(SimpleNamespace(meta=SimpleNamespace(config=config)), policy=POLICY)
+        assert str(raised.value) == (
+            "two retry layers: aiobotocore would send each request up to 3 times, times 4 attempts of the policy makes "
+            "12; make the client with AioConfig(retries={'total_max_attempts': 1, 'mode': 'standard'})"
+        )
+
+    def test_a_refused_read_timeout_does_not_look_like_an_accepted_one(self) -> None:
+        client = fake_client(retries={"total_max_attempts": 1}, read_timeout=3)
+        with pytest.raises(ClientConfigurationError) as raised:
+            check_client(client, policy=POLICY, deadline=Deadline(2.9999), clock=FakeClock())
+        assert str(raised.value) == (
+            "1 x 3 s of read timeout make 3 s, and the deadline leaves 2.9 s; accepted: a read timeout up to 2.9 s"
+        )
 
     def test_a_default_client_is_refused(self) -> None:
         with pytest.raises(ClientConfigurationError, match="two retry layers"):
@@ -312,7 +331,8 @@ class TestCheck:
             with pytest.raises(ClientConfigurationError) as raised:
                 check()
             accepted = seconds / (attempts * (1 + policy.retries_of(Fault.READ_TIMEOUT)))
-            assert str(raised.value) == f"{problem}accepted: a read timeout up to {accepted:.1f} s"
+            rounded_down = math.floor(10 * accepted) / 10  # 56.7 s, three times, do not fit into 170 s
+            assert str(raised.value) == f"{problem}accepted: a read timeout up to {rounded_down:.1f} s"
 
     def test_no_read_timeout_at_all_is_refused_under_a_deadline(self) -> None:
         client = fake_client(read_timeout=None)

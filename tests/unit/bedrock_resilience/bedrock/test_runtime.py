@@ -7,6 +7,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 from bedrock_resilience import (
@@ -43,12 +44,14 @@ from bedrock_resilience.testing import (
     BrokenStream,
     FakeClock,
     ScriptedBedrock,
+    ascripted,
     claude_events,
     claude_response,
     connection_failed,
     converse_events,
     converse_response,
     read_timeout,
+    scripted,
     stream_cut,
     stream_error,
     throttling_error,
@@ -61,6 +64,7 @@ from support.pacers import RecordingPacer, RequestPacer
 
 POLICY = RetryPolicy(max_retries=3, base_delay=1.0, jitter=NoJitter(), retry_on="transient")
 MESSAGES = [{"role": "user", "content": [{"text": "x" * 350}]}]
+SESSION: Any = boto3.Session()
 REQUEST: dict[str, Any] = {"modelId": "m", "messages": MESSAGES, "inferenceConfig": {"maxTokens": 1_000}}
 USAGE = Usage(10, 1)
 
@@ -548,6 +552,31 @@ def test_a_policy_in_place_of_a_retrier_is_refused() -> None:
     assert str(refused.value) == (
         f"BedrockRuntime: retrier: got {policy!r}; accepted: a Retrier, such as Retrier(policy)"
     )
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        "eu-west-3",
+        SESSION,
+        SESSION.client("s3", region_name="eu-west-3"),
+        ScriptedBedrock,
+        SimpleNamespace(converse=ascripted("never")),
+        type("BedrockRuntime", (), {"__module__": "aiobotocore.client", "converse": lambda: None})(),
+    ],
+)
+def test_what_is_no_synchronous_client_of_bedrock_is_refused(client: object) -> None:
+    with pytest.raises(TypeError) as refused:
+        BedrockRuntime(client)
+    assert str(refused.value) == (
+        f"BedrockRuntime: client: got {client!r}; accepted: a bedrock-runtime client, such as bedrock_runtime_client() "
+        "or session.client('bedrock-runtime'); a client of aiobotocore goes into AsyncBedrockRuntime"
+    )
+
+
+def test_a_stand_in_needs_the_operations_that_a_test_calls_only() -> None:
+    client = SimpleNamespace(converse=scripted(converse_response("Hello")))
+    assert BedrockRuntime(client).converse(**REQUEST)["stopReason"] == "end_turn"
 
 
 def test_an_interrupted_stream_carries_its_fault() -> None:
