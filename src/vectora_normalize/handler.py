@@ -15,8 +15,8 @@ with gc_paused():
     import uuid
     from typing import TYPE_CHECKING, Any
 
-    # With what every run loads later: Lambda may start an instance ahead of its first event, and does not count the
-    # start in the function's timeout.
+    # With what nearly every run loads later: Lambda may start an instance ahead of its first event, and does not count
+    # the start in the function's timeout.
     import botocore.session  # noqa: F401  # pyright: ignore[reportUnusedImport] - makes the clients
     import yaml  # noqa: F401  # pyright: ignore[reportUnusedImport] - reads the configuration
 
@@ -26,6 +26,7 @@ with gc_paused():
     from vectora_normalize.pipeline import Invocation, run
     from vectora_normalize.pipeline.dependencies import aws_dependencies
     from vectora_normalize.settings import Settings
+    from vectora_normalize.sources.parse import feeds  # noqa: F401  # pyright: ignore[reportUnusedImport] - reads feeds
 
 if TYPE_CHECKING:
     from vectora_normalize.pipeline import RunSummary

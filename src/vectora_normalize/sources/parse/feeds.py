@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Fields: TypeAlias = dict[str, object]
 
+_feedparser: Any = importlib.import_module("feedparser")  # has no types
 _ROOTS: Final = frozenset({"rss", "rdf", "feed", "channel"})
 _DECLARATION: Final = b"<?xml version='1.0' encoding='utf-8'?>"
 # In order of preference; the date of an update is better than none.
@@ -56,12 +57,11 @@ def parse_feed(body: bytes, *, base: str, charset: str = "") -> Document:
 
 
 def _parse_xml(repaired: RepairedXml, base: str) -> Document:
-    feedparser: Any = importlib.import_module("feedparser")  # has no types; not loaded by a cold start
     headers = {"content-location": base, "content-type": "application/xml; charset=utf-8"}
     # A stream, because feedparser treats a string as the name of a file or as a URL.
     stream = io.BytesIO(_DECLARATION + repaired.xml.encode())
     try:
-        parsed: Fields = feedparser.parse(
+        parsed: Fields = _feedparser.parse(
             stream, response_headers=headers, sanitize_html=False, resolve_relative_uris=False
         )
     except Exception as error:  # a bug of feedparser fails this source, not the run
