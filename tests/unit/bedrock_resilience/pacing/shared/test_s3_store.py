@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
@@ -16,6 +16,8 @@ from bedrock_resilience.pacing.shared import SharedPace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_boto3 = cast("Any", boto3)  # its stubs overload `client` for services whose types are not installed
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_the_name_of_a_bucket_and_the_arn_of_an_access_point_are_accepted(bucket
 
 
 def test_a_client_of_another_service_is_refused() -> None:
-    client = boto3.client("dynamodb", region_name="eu-west-3")
+    client = _boto3.client("dynamodb", region_name="eu-west-3")
     with contextlib.closing(client), pytest.raises(TypeError) as refused:
         S3PaceStore("paces", client=client)
     assert str(refused.value) == f"S3PaceStore: client: got {client!r}; accepted: a boto3 client of s3, or None"

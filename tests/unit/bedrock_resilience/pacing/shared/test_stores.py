@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
@@ -16,6 +16,8 @@ from bedrock_resilience.pacing.shared import SharedPace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_boto3 = cast("Any", boto3)  # its stubs overload `client` for services whose types are not installed
+
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
@@ -27,13 +29,14 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_wrong_argument_is_named(arguments: Mapping[str, Any], problem: str) -> None:
+    given: dict[str, Any] = {"name": "paces", "client": object(), **arguments}
     with pytest.raises((TypeError, ValueError)) as refused:
-        DynamoPaceStore(**{"name": "paces", "client": object(), **arguments})
+        DynamoPaceStore(**given)
     assert str(refused.value) == f"DynamoPaceStore: {problem}"
 
 
 def test_a_client_of_another_service_is_refused() -> None:
-    client = boto3.client("s3", region_name="eu-west-3")
+    client = _boto3.client("s3", region_name="eu-west-3")
     with contextlib.closing(client), pytest.raises(TypeError) as refused:
         DynamoPaceStore("paces", client=client)
     assert (
