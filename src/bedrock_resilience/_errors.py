@@ -214,4 +214,4 @@ class QuotaUnavailableError(LookupError):
 
 
 class ScriptExhaustedError(AssertionError):
-    """A scripted function was called more often than its script has outcomes."""
+    """A scripted function was called more often than its script has outcomes. An executor ends its run with it."""

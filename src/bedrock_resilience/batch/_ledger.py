@@ -12,13 +12,15 @@ that the input returned after the run had stopped.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from bedrock_resilience._errors import ScriptExhaustedError
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.batch._progress import Progress
 from bedrock_resilience.batch._report import BatchReport, ItemOutcome
 from bedrock_resilience.clock import threads_of
+from bedrock_resilience.retrying._callables import UnusableResultError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+PROGRAMMING_ERRORS: Final = (UnusableResultError, ScriptExhaustedError)
+"""Errors of the program or of a test, not of an item: every other item would be sent, and its result lost."""
 
 
 class Ledger(Generic[T, R]):

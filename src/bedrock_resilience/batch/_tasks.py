@@ -21,9 +21,8 @@ from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.batch._contexts import run_in
 from bedrock_resilience.batch._interrupts import InterruptHandler
-from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable_item
+from bedrock_resilience.batch._ledger import PROGRAMMING_ERRORS, Ledger, fatal_reason, outcome_of, unusable_item
 from bedrock_resilience.batch._threads import call_progress, length_of
-from bedrock_resilience.retrying._callables import UnusableResultError
 from bedrock_resilience.retrying._deadline import Deadline, earliest
 from bedrock_resilience.retrying._driver import adrive, begin
 from bedrock_resilience.retrying._retry_layers import enter_layer
@@ -308,9 +307,8 @@ class TaskRun(Generic[T, R]):
         try:
             value = await adrive(settings, call, self._fn, (item,), {}, self._pause)
         except BaseException as error:  # noqa: BLE001 - an item that fails does not stop the others
-            # After the first, every other item would be sent, and its result lost. The second is a Ctrl-C: where
-            # ``asyncio.run`` does not handle it, Python raises it in the code that runs.
-            if isinstance(error, (UnusableResultError, KeyboardInterrupt)):
+            # Where ``asyncio.run`` does not handle a Ctrl-C, Python raises it in the code that runs.
+            if isinstance(error, (*PROGRAMMING_ERRORS, KeyboardInterrupt)):
                 self._worker_failed(error)
             task = asyncio.current_task()
             # A worker that was canceled takes no more items, and no other worker may be left to take them.

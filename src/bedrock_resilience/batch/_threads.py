@@ -28,9 +28,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.batch._ledger import Ledger, fatal_reason, outcome_of, unusable_item
+from bedrock_resilience.batch._ledger import PROGRAMMING_ERRORS, Ledger, fatal_reason, outcome_of, unusable_item
 from bedrock_resilience.clock import threads_of
-from bedrock_resilience.retrying._callables import UnusableResultError
 from bedrock_resilience.retrying._driver import begin, drive
 from bedrock_resilience.retrying._retry_layers import enter_layer
 
@@ -234,7 +233,7 @@ class ThreadedRun(Generic[T, R]):
         try:
             value = drive(settings, call, self._fn, (item,), {}, self._pause)
         except BaseException as error:  # noqa: BLE001 - an item that fails does not stop the others
-            if isinstance(error, UnusableResultError):  # every other item would be sent, and its result lost
+            if isinstance(error, PROGRAMMING_ERRORS):
                 self._worker_failed(error)
             reason = fatal_reason(call)
             if reason is not None:

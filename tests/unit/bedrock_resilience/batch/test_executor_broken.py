@@ -13,7 +13,8 @@ import pytest
 from bedrock_resilience import BoundedExecutor, Deadline, Fault, RetryPolicy
 from bedrock_resilience.batch import report_of
 from bedrock_resilience.bedrock import converse_stream
-from bedrock_resilience.testing import FakeClock, ScriptedBedrock
+from bedrock_resilience.errors import ScriptExhaustedError
+from bedrock_resilience.testing import FakeClock, ScriptedBedrock, ascripted, scripted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -178,6 +179,21 @@ async def test_a_function_that_returns_a_stream_sends_one_request(call: str) -> 
     with pytest.raises(TypeError, match="returned a stream"):
         await submit(BoundedExecutor(1))
     assert client.calls == 1
+
+
+@pytest.mark.parametrize("call", ["run", "arun"])
+async def test_a_call_after_the_end_of_a_script_ends_the_run(call: str) -> None:
+    async def submit(executor: BoundedExecutor) -> None:
+        if call == "arun":
+            await executor.arun(ascripted("Hello"), range(50))
+        else:
+            executor.run(scripted("Hello"), range(50))
+
+    with pytest.raises(ScriptExhaustedError, match="call number 2, but the script has only 1 outcome") as raised:
+        await submit(BoundedExecutor(1))
+    report = report_of(raised.value)
+    assert report is not None
+    assert (len(report.succeeded), len(report.failed), len(report.unstarted)) == (1, 1, 48)
 
 
 async def test_what_cannot_be_called_is_refused_before_anything_starts() -> None:
