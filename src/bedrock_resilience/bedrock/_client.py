@@ -11,6 +11,7 @@ from bedrock_resilience._checks import Problem, number, refuse, whole_number, wr
 from bedrock_resilience._errors import ClientConfigurationError
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.clock import SYSTEM_CLOCK
+from bedrock_resilience.retrying._retry_layers import BOTOCORE_REMEDY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -206,13 +207,7 @@ def _problems(
 
 
 # The part that retries inside, and the remedy.
-_BOTOCORE: Final = (
-    "botocore",
-    (
-        "make the client with bedrock_runtime_client(), or with "
-        "Config(retries={'total_max_attempts': 1, 'mode': 'standard'})"
-    ),
-)
+_BOTOCORE: Final = ("botocore", BOTOCORE_REMEDY)
 _AIOBOTOCORE: Final = (
     "aiobotocore",
     "make the client with AioConfig(retries={'total_max_attempts': 1, 'mode': 'standard'})",

@@ -26,6 +26,7 @@ from bedrock_resilience._fault import THROTTLES, Fault
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.retrying._faults import classify, limit_of
 from bedrock_resilience.retrying._retry_after import retry_after
+from bedrock_resilience.retrying._retry_layers import layer_inside, warn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from bedrock_resilience.retrying._budget import RetryBudget
     from bedrock_resilience.retrying._deadline import Deadline
     from bedrock_resilience.retrying._events import CallInfo
+    from bedrock_resilience.retrying._retry_layers import InnerLayer
 
 # Seconds after which a call that waits for a pacer asks it again. The rate may rise in the meantime: workers that
 # continued to sleep by the old rate would all send at the end, and be throttled. A dozen workers mostly wait less than
@@ -124,6 +126,10 @@ class CallState:
             the service asked for, did not fit.
         call_id: Identifies the call in its events; empty before the first one.
         info: What the call asks for, as its events state it.
+        inside: The layer that has retried before it raised the last exception; None if there is none. Set with the
+            first exception, as ``repeated`` is.
+        repeated: Whether the last two attempts raised one and the same exception object, as a mock does. Such an object
+            cannot say which call it ended.
     """
 
     __slots__ = (
@@ -146,9 +152,11 @@ class CallState:
         "error",
         "fault",
         "info",
+        "inside",
         "late",
         "pacing_seconds",
         "reason",
+        "repeated",
         "retries",
         "throttles",
         "token_usage",
@@ -267,12 +275,17 @@ class CallState:
 
     def _record(self, error: BaseException, now: float, answer: object) -> Fault:
         """Record an attempt that failed, report it to the pacer, and return what it means."""
-        self.error = error
+        self._record_error(error)
         fault = self.fault = self._classify(error)
         self.throttles += fault in THROTTLES
         self._settled_attempts = self.attempts
         self._report_to_pacer(fault, now, None if fault in _RESERVES_NOTHING else self._settle(answer), answer)
         return fault
+
+    def _record_error(self, error: BaseException) -> None:
+        self.repeated: bool = error is self.error
+        self.inside: InnerLayer | None = None if self.repeated else layer_inside(error)
+        self.error = error
 
     def accepts(self, answer: object) -> bool:
         """Return whether what the function returned ends the call; ``retry_on_result`` decides."""
@@ -283,7 +296,7 @@ class CallState:
 
         Such a result is retried under every policy. ``retry_on`` may limit only the number of its retries.
         """
-        self.error = RejectedResultError(answer)
+        self._record_error(RejectedResultError(answer))
         fault = self.fault = Fault.REJECTED_RESULT
         self._settled_attempts = self.attempts
         self._report_to_pacer(fault, now, self._settle(answer), answer)
@@ -300,6 +313,8 @@ class CallState:
             return self._stop(StopReason.DEADLINE)
         if self._budget is not None and not self._budget.try_withdraw():
             return self._stop(StopReason.BUDGET)
+        if self.inside is not None:
+            warn_of(self.inside, self.max_attempts)
         self._previous_delay = delay
         self.retries += 1
         if self._retries_by_fault is None:

@@ -15,6 +15,7 @@ from bedrock_resilience.retrying._attempts import Attempt, CallState, Schedule, 
 from bedrock_resilience.retrying._callables import NotAwaitableError, awaitable_from, refused_value
 from bedrock_resilience.retrying._deadline import Deadline, earliest
 from bedrock_resilience.retrying._faults import classify as _classify
+from bedrock_resilience.retrying._retry_layers import mark_attempts
 
 if TYPE_CHECKING:
     import random
@@ -521,7 +522,9 @@ def final_error(settings: CallSettings, call: CallState) -> Exception:
         return (CallStoppedError if stopped else DeadlineExceededError)(_summary(call))
     if settings.raise_exhausted and call.reason is not StopReason.NOT_RETRYABLE:
         message = f"{_summary(call)}; last error: {_repr_of(error)}"
-        return RetriesExhaustedError(message, call.attempts, call.backoff_seconds, call.reason, call.fault, error)
+        exhausted = RetriesExhaustedError(message, call.attempts, call.backoff_seconds, call.reason, call.fault, error)
+        _mark(exhausted, call)
+        return exhausted
     add_summary(error, call)
     return error
 
@@ -541,11 +544,17 @@ def add_summary(error: BaseException, call: CallState) -> None:
         # contradict the note of the call that sent the requests. With more attempts, both notes together are true.
         if note not in notes and (call.attempts > 1 or not any(str(one).startswith(_NOTE) for one in notes)):
             error.add_note(note)
+        _mark(error, call)
     except Exception:  # noqa: BLE001, S110 - the caller's class may refuse notes; the error is raised without one
         pass
 
 
 _NOTE = "bedrock_resilience: gave up after "
+
+
+def _mark(error: BaseException, call: CallState) -> None:
+    if call.attempts > 1 and not call.repeated:
+        mark_attempts(error, call.attempts)
 
 
 def _repr_of(error: BaseException) -> str:
@@ -558,5 +567,7 @@ def _repr_of(error: BaseException) -> str:
 def _summary(call: CallState) -> str:
     attempts = "1 attempt" if call.attempts == 1 else f"{call.attempts} attempts"
     reason = cast("StopReason", call.reason).value  # no call ends with an error without one
+    if call.attempts > 1 and call.inside is not None:
+        attempts += f", with {call.inside.attempts} inside the last one,"
     pacing = f", {call.pacing_seconds:.2f} s pacing" if call.pacing_seconds else ""
     return f"{_NOTE}{attempts} and {call.backoff_seconds:.2f} s of waiting{pacing}: {reason}"

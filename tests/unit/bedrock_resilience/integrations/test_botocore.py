@@ -23,6 +23,7 @@ from bedrock_resilience import (
     NoJitter,
     Quota,
     QuotaPacer,
+    Retrier,
     RetryBudget,
     RetryPolicy,
     StopReason,
@@ -43,6 +44,7 @@ from bedrock_resilience.retrying import (
     PacingWait,
     RetryScheduled,
     StreamOpened,
+    _retry_layers,
 )
 from bedrock_resilience.testing import FakeClock
 from support.bedrock import SONNET, Client, user
@@ -199,6 +201,21 @@ def test_the_error_that_ends_a_call_is_the_clients_own_with_a_note(account: Acco
     assert isinstance(last, CallFailed)
     assert (last.reason, last.fault, last.attempts) == (StopReason.RETRIES_EXHAUSTED, Fault.THROTTLING, 4)
     assert account.emulator.requests == 4
+
+
+def test_a_retrier_around_a_client_that_retries_is_noticed(
+    account: Account, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_retry_layers, "_warned", set[str]())
+    standard = account.client(config=Config(retries={"mode": "standard", "total_max_attempts": 2}))
+    for client, inner in ((account.protected(), 4), (standard, 2)):
+        before = account.emulator.requests
+        account.emulator.fail_next(inner + 1)
+        assert Retrier(POLICY, clock=account.clock).call(converse, client)
+        assert account.emulator.requests - before == inner + 2
+    protected, default = caplog.messages
+    assert "a call that failed after 4 attempts is retried" in protected
+    assert "botocore had sent a request 2 times" in default
 
 
 def test_what_the_policy_does_not_retry_is_raised_at_once(account: Account) -> None:

@@ -313,10 +313,12 @@ class TestNestedCalls:
         outer = Retrier(PLAIN.replace(max_retries=1), clock=FakeClock())
         with pytest.raises(THROTTLED) as raised:
             outer.call(inner.call, scripted(*throttling_errors(6)))
-        assert raised.value.__notes__ == [
-            "bedrock_resilience: gave up after 3 attempts and 1.50 s of waiting: retries exhausted",
-            "bedrock_resilience: gave up after 2 attempts and 0.50 s of waiting: retries exhausted",
-        ]
+        first, second = raised.value.__notes__
+        assert first == "bedrock_resilience: gave up after 3 attempts and 1.50 s of waiting: retries exhausted"
+        assert second == (
+            "bedrock_resilience: gave up after 2 attempts, with 3 inside the last one, and 0.50 s of waiting: "
+            "retries exhausted"
+        )
 
     def test_a_note_of_the_caller_is_no_note_of_a_call(self) -> None:
         error = validation_error()

@@ -1,17 +1,20 @@
-"""A protected client that retries, in an executor that retries: one warning a run."""
+"""Two retry layers, one inside the other: a warning for each run of an executor, else one for each process."""
 
 from __future__ import annotations
 
 import contextvars
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 
-from bedrock_resilience import BoundedExecutor, NoJitter, Retrier, RetryPolicy
+from bedrock_resilience import BoundedExecutor, NoJitter, Retrier, RetriesExhaustedError, RetryPolicy, retry
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.integrations._protection import ProtectedCall, Protection
+from bedrock_resilience.retrying import _retry_layers
 from bedrock_resilience.retrying._retry_layers import warn_if_nested
-from bedrock_resilience.testing import FakeClock
+from bedrock_resilience.testing import FakeClock, instant_retries, scripted, throttling_error, throttling_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +25,22 @@ TEXT = (
     "to 3 attempts, so that one item sends up to 12 requests. Pass policy=RetryPolicy(max_retries=0) to the executor, "
     "or unprotect the client."
 )
+LATE = (
+    "Two retry layers: a call that failed after 4 attempts is retried by the policy around it, with up to 3 attempts, "
+    "so that one call sends up to 12 requests. Let one layer retry: pass policy=RetryPolicy(max_retries=0) to the "
+    "outer one, or remove the inner one (unprotect a client)."
+)
+BOTOCORE = (
+    "Two retry layers: botocore had sent a request 5 times when it raised the error, and the policy around it makes up "
+    "to 3 attempts, so that one call sends up to 15 requests. Make the client with bedrock_runtime_client(), or with "
+    "Config(retries={'total_max_attempts': 1, 'mode': 'standard'}) (of aiobotocore: AioConfig)."
+)
+
+
+@pytest.fixture(autouse=True)
+def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No warning was logged before."""
+    monkeypatch.setattr(_retry_layers, "_warned", set[str]())
 
 
 def caller(policy: RetryPolicy = POLICY) -> Callable[[object], None]:
@@ -88,7 +107,145 @@ def test_an_executor_without_retries_in_one_with_them_hides_nothing(caplog: pyte
     assert caplog.messages == [TEXT]
 
 
-def test_outside_of_an_executor_there_is_no_outer_layer(caplog: pytest.LogCaptureFixture) -> None:
-    Retrier(POLICY).call(caller(), 1)
+def test_an_executor_outside_of_a_protected_call_is_the_only_layer_that_is_stated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     contextvars.Context().run(warn_if_nested, POLICY)
     assert caplog.messages == []
+
+
+INNER = Retrier(POLICY, clock=FakeClock())
+OUTER = POLICY.replace(max_retries=2)
+
+
+def throttled() -> str:
+    """A call with retries of its own that do not help."""
+    return str(INNER.call(scripted(*throttling_errors(4))))
+
+
+class TestACallThatHasRetriedIsRetried:
+    def by_a_policy(self) -> None:
+        with instant_retries():
+            OUTER.call(throttled)
+
+    def by_a_decorator(self) -> None:
+        retry(OUTER, clock=FakeClock())(throttled)()
+
+    def by_a_loop(self) -> None:
+        for attempt in Retrier(OUTER, clock=FakeClock()):
+            with attempt:
+                throttled()
+
+    def by_an_executor(self) -> None:
+        report = BoundedExecutor(1, policy=OUTER, clock=FakeClock()).run(lambda _item: throttled(), [1])
+        report.raise_for_failures()
+
+    @pytest.mark.parametrize("outer", [by_a_policy, by_a_decorator, by_a_loop, by_an_executor])
+    def test_one_warning_a_process(self, outer: Callable[[object], None], caplog: pytest.LogCaptureFixture) -> None:
+        for _ in range(2):
+            with pytest.raises((ClientError, ExceptionGroup)):
+                outer(self)
+        assert caplog.record_tuples == [("bedrock_resilience", 30, LATE)]
+
+    async def test_also_of_awaited_calls(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def call() -> str:
+            return throttled()
+
+        with pytest.raises(ClientError):
+            await Retrier(OUTER, clock=FakeClock()).acall(call)
+        assert caplog.messages == [LATE]
+
+    def test_also_through_the_error_that_wraps_the_last_one(self, caplog: pytest.LogCaptureFixture) -> None:
+        inner = INNER.replace(raise_exhausted=True)
+        outer = Retrier(OUTER, clock=FakeClock(), raise_exhausted=True)
+        with pytest.raises(RetriesExhaustedError, match=r"after 3 attempts, with 4 inside the last one, and 1\.50 s"):
+            outer.call(lambda: inner.call(scripted(*throttling_errors(4))))
+        assert caplog.messages == [LATE]
+
+    def test_the_notes_tell_the_layers_apart(self) -> None:
+        with pytest.raises(ClientError) as raised:
+            Retrier(POLICY, clock=FakeClock()).call(throttled)
+        inner, outer = raised.value.__notes__
+        assert inner == "bedrock_resilience: gave up after 4 attempts and 3.50 s of waiting: retries exhausted"
+        assert outer == (
+            "bedrock_resilience: gave up after 4 attempts, with 4 inside the last one, and 3.50 s of waiting: "
+            "retries exhausted"
+        )
+
+    def test_the_first_warning_comes_before_the_first_request_of_a_second_attempt(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        answers = scripted(*throttling_errors(4), "answer")
+        assert Retrier(OUTER, clock=FakeClock()).call(INNER.call, answers) == "answer"
+        assert caplog.messages == [LATE]
+
+    @pytest.mark.parametrize(
+        ("inner", "outer"),
+        [
+            (RetryPolicy(max_retries=0), OUTER),
+            (POLICY, RetryPolicy(max_retries=0)),
+            (POLICY, RetryPolicy(retry_on="read_timeout")),
+        ],
+    )
+    def test_one_layer_that_does_not_retry_is_no_problem(
+        self, inner: RetryPolicy, outer: RetryPolicy, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        call = INNER.replace(policy=inner).call
+        with pytest.raises(ClientError):
+            Retrier(outer, clock=FakeClock()).call(lambda: call(scripted(*throttling_errors(4))))
+        assert caplog.messages == []
+
+    def test_one_error_object_for_every_call_tells_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+        mock = Mock(side_effect=throttling_error())
+        report = BoundedExecutor(2, policy=POLICY, clock=FakeClock()).run(mock, range(6))
+        assert len(report.failed) == 6
+        assert getattr(report.failed[0].error, "__notes__", None) == [
+            "bedrock_resilience: gave up after 4 attempts and 3.50 s of waiting: retries exhausted"
+        ]
+        assert caplog.messages == []
+
+    def test_an_executor_with_a_warning_has_no_second_one(self, caplog: pytest.LogCaptureFixture) -> None:
+        protect_once = caller()
+
+        def call(item: object) -> str:
+            protect_once(item)
+            return throttled()
+
+        executor().run(call, [1])
+        assert caplog.messages == [TEXT]
+
+    def test_an_exception_that_takes_no_attributes_is_raised_as_it_is(self, caplog: pytest.LogCaptureFixture) -> None:
+        class ThrottlingException(Exception):  # noqa: N818 - named after its code
+            def __setattr__(self, name: str, value: object) -> None:
+                raise AttributeError(name)
+
+        def call() -> None:
+            raise ThrottlingException
+
+        with pytest.raises(ThrottlingException):
+            Retrier(OUTER, clock=FakeClock()).call(INNER.call, call)
+        assert caplog.messages == []
+
+
+class TestAClientOfBotocoreThatHasRetried:
+    def fail(self, retries: Any = 4) -> None:  # noqa: ANN401 - whatever a response has there
+        error: Any = throttling_error()
+        error.response["ResponseMetadata"]["RetryAttempts"] = retries
+        raise error
+
+    def test_one_warning_a_process(self, caplog: pytest.LogCaptureFixture) -> None:
+        for _ in range(2):
+            with pytest.raises(ClientError) as raised:
+                Retrier(OUTER, clock=FakeClock()).call(self.fail)
+            (note,) = raised.value.__notes__
+            assert note == (
+                "bedrock_resilience: gave up after 3 attempts, with 5 inside the last one, and 1.50 s of waiting: "
+                "retries exhausted"
+            )
+        assert caplog.record_tuples == [("bedrock_resilience", 30, BOTOCORE)]
+
+    @pytest.mark.parametrize("retries", [0, None, "4", True])
+    def test_a_client_that_has_not_is_no_problem(self, retries: object, caplog: pytest.LogCaptureFixture) -> None:
+        with pytest.raises(ClientError):
+            Retrier(OUTER, clock=FakeClock()).call(self.fail, retries)
+        assert caplog.messages == []
