@@ -20,12 +20,14 @@ from bedrock_resilience.bedrock._streaming_call import StreamingCall
 from bedrock_resilience.bedrock._streams import StreamChecks, decode_chunk
 from bedrock_resilience.quotas import usage_from
 from bedrock_resilience.retrying._callables import may_return_awaitable
+from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._retrier import Retrier
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Mapping
 
     from bedrock_resilience.bedrock._streams import StreamEvent
+    from bedrock_resilience.clock import Clock
 
 _ACCEPTED: Final = (
     "a bedrock-runtime client of aiobotocore or aioboto3, or coroutine functions of the same names; a client of boto3 "
@@ -85,10 +87,12 @@ class AsyncBedrockRuntime(RuntimeBase):
 
         A stream that fails before any content was yielded is retried as the policy allows. After that it is not
         retried, and the error carries the events that were yielded. ``aclose`` closes the connection: use
-        ``contextlib.aclosing`` if you may stop before the end.
+        ``contextlib.aclosing`` if you may stop before the end. The deadline of the call ends the stream between two
+        events; ``attempt_timeout`` is a limit for the time until its first content.
 
         Raises:
-            StreamInterruptedError: The stream failed, ended without ``messageStop``, or had no content.
+            StreamInterruptedError: The stream failed, ended without ``messageStop``, had no content, or was not
+                complete at its deadline.
             IncompleteResponseError: After all events, if the stop reason says that the response is incomplete.
         """
         return self._stream("ConverseStream", _converse_stream, request)
@@ -113,7 +117,7 @@ class AsyncBedrockRuntime(RuntimeBase):
     ) -> AsyncGenerator[StreamEvent, None]:
         call = StreamingCall(self.retrier_for(operation, request))
         try:
-            first, rest = await call.aopen(_open, open_stream, self.client, request)
+            first, rest = await call.aopen(_open, open_stream, self.client, request, self.retrier.clock)
         except BaseException:
             call.not_opened()
             raise
@@ -151,6 +155,10 @@ class _CheckedAsyncStream(StreamChecks):
         return self
 
     async def __anext__(self) -> StreamEvent:
+        late = self.late_error()
+        if late is not None:
+            await self.close()
+            raise late
         try:
             event = self.read(await anext(self._events))
         except BaseException as error:
@@ -166,10 +174,10 @@ class _CheckedAsyncStream(StreamChecks):
 
 
 async def _open(
-    open_stream: Callable[..., Awaitable[_CheckedAsyncStream]], client: object, request: dict[str, Any]
+    open_stream: Callable[..., Awaitable[_CheckedAsyncStream]], client: object, request: dict[str, Any], clock: Clock
 ) -> tuple[list[StreamEvent], _CheckedAsyncStream]:
     """Open a stream and read up to the first content; a failure until then can be retried, as nothing was yielded."""
-    stream = await open_stream(client, request)
+    stream = (await open_stream(client, request)).until(Deadline.current(), clock)
     first: list[StreamEvent] = []
     try:
         async for event in stream:

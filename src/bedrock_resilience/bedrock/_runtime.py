@@ -12,12 +12,14 @@ from bedrock_resilience.bedrock._streaming_call import StreamingCall
 from bedrock_resilience.quotas import TokenEstimator, request_tokens, usage_from
 from bedrock_resilience.retrying._call_info import CallInfo
 from bedrock_resilience.retrying._callables import is_coroutine_function
+from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._retrier import Retrier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
 
     from bedrock_resilience.bedrock._streams import CheckedStream, StreamEvent
+    from bedrock_resilience.clock import Clock
     from bedrock_resilience.quotas import RequestTokens, Usage
 
 
@@ -127,10 +129,12 @@ class BedrockRuntime(RuntimeBase):
         """ConverseStream: yield the events. The request is sent when the first event is requested.
 
         A stream that fails before any content was yielded is retried as the policy allows. After that it is not
-        retried, and the error carries the events that were yielded. Closing the generator closes the connection.
+        retried, and the error carries the events that were yielded. Closing the generator closes the connection. The
+        deadline of the call ends the stream between two events.
 
         Raises:
-            StreamInterruptedError: The stream failed, ended without ``messageStop``, or had no content.
+            StreamInterruptedError: The stream failed, ended without ``messageStop``, had no content, or was not
+                complete at its deadline.
             IncompleteResponseError: After all events, if the stop reason says that the response is incomplete.
         """
         return self._stream("ConverseStream", _streams.converse_stream, request)
@@ -153,7 +157,7 @@ class BedrockRuntime(RuntimeBase):
     ) -> Generator[StreamEvent, None, None]:
         call = StreamingCall(self.retrier_for(operation, request))
         try:
-            first, rest = call.open(_open, open_stream, self.client, request)
+            first, rest = call.open(_open, open_stream, self.client, request, self.retrier.clock)
         except BaseException:
             call.not_opened()
             raise
@@ -200,10 +204,10 @@ def _region_of(client: Any) -> str | None:  # noqa: ANN401 - boto3 makes the cli
 
 
 def _open(
-    open_stream: Callable[..., CheckedStream], client: object, request: dict[str, Any]
+    open_stream: Callable[..., CheckedStream], client: object, request: dict[str, Any], clock: Clock
 ) -> tuple[list[StreamEvent], CheckedStream]:
     """Open a stream and read up to the first content; a failure until then can be retried, as nothing was yielded."""
-    stream = open_stream(client, **request)
+    stream = open_stream(client, **request).until(Deadline.current(), clock)
     first: list[StreamEvent] = []
     try:
         for event in stream:

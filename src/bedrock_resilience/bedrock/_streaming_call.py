@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience._fault import THROTTLES
+from bedrock_resilience._fault import THROTTLES, Fault
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.pacing._status import status_of
 from bedrock_resilience.quotas import RequestTokens
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
-    from bedrock_resilience._fault import Fault
     from bedrock_resilience.pacing import Pacer, PacerStatus, Reservation
     from bedrock_resilience.quotas import Usage
     from bedrock_resilience.retrying._attempts import CallState
@@ -75,12 +74,15 @@ class StreamingCall:
     def failed(self, error: BaseException, usage: Usage | None) -> None:
         """End the call as a failure after the stream was opened; an exception from outside cancels it.
 
+        ``Fault.CANCELLED`` means that the deadline has ended the stream.
+
         An error gets the note of any other call that failed.
         """
-        if self._state is not None and isinstance(error, Exception):
-            self._state.reason = StopReason.NOT_RETRYABLE
-            add_summary(error, self._state)
         fault = self._target.classify(error)
+        reason = StopReason.DEADLINE if fault is Fault.CANCELLED else StopReason.PARTLY_DELIVERED
+        if self._state is not None and isinstance(error, Exception):
+            self._state.reason = reason
+            add_summary(error, self._state)
         self._release(usage, fault)
         if self._opened is None:
             return
@@ -89,7 +91,7 @@ class StreamingCall:
             emit(self._target, CallCancelled(**facts, error=error))
             return
         facts.update(fault=fault, throttles=facts["throttles"] + (fault in THROTTLES))
-        emit(self._target, CallFailed(**facts, reason=StopReason.NOT_RETRYABLE, error=error))
+        emit(self._target, CallFailed(**facts, reason=reason, error=error))
 
     def not_opened(self) -> None:
         """End the call without a stream; the retrier has notified the listeners."""

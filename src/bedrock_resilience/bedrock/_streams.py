@@ -13,6 +13,7 @@ from bedrock_resilience._fault import Fault
 from bedrock_resilience.bedrock._families import has_output, stop_reasons, text_of
 from bedrock_resilience.bedrock._responses import dig, error_in, parse_object, send, with_json_body
 from bedrock_resilience.bedrock._stop_reasons import check_stop_reasons, may_be_empty
+from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.quotas import usage_from
 from bedrock_resilience.retrying._faults import classify
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from bedrock_resilience.clock import Clock
     from bedrock_resilience.quotas import Usage
+    from bedrock_resilience.retrying import Deadline
 
     StreamEvent = dict[str, Any]
 
@@ -66,6 +69,27 @@ class StreamChecks:
         self._has_output = False
         self._stop_reasons: list[str] = []
         self._usage: Usage | None = None
+        self._deadline: Deadline | None = None
+        self._clock: Clock = SYSTEM_CLOCK
+
+    def until(self, deadline: Deadline | None, clock: Clock = SYSTEM_CLOCK) -> Self:
+        """Limit the stream by a deadline, and return the stream.
+
+        If the stream is not complete when the deadline is past, the next event is not read: the connection is closed,
+        and ``StreamInterruptedError`` is raised, with ``Fault.CANCELLED``. A read that waits is not interrupted.
+
+        Args:
+            deadline: Such as ``Deadline.current()``; None: no limit.
+            clock: The clock of the deadline.
+        """
+        self._deadline, self._clock = deadline, clock
+        return self
+
+    def late_error(self) -> StreamInterruptedError | None:
+        """Return the error of a stream that is not complete although its deadline is past; None for any other."""
+        if self._deadline is None or self._complete or self._clock.monotonic() < self._deadline.at:
+            return None
+        return _interrupted("the deadline is past, and the stream is not complete", self.delivered, Fault.CANCELLED)
 
     @property
     def usage(self) -> Usage | None:
@@ -144,6 +168,10 @@ class CheckedStream(StreamChecks):
     def __next__(self) -> StreamEvent:
         if self._events is None:
             raise StopIteration
+        late = self.late_error()
+        if late is not None:
+            self.close()
+            raise late
         try:
             event = self.read(next(self._events))
         except BaseException as error:

@@ -259,19 +259,21 @@ class CallState:
         """
         # A response that is rejected as incomplete has used its tokens nevertheless, and states how many.
         fault = self._record(error, now, getattr(error, "body", None))
+        if fault is Fault.CANCELLED and self.deadline is not None and self.deadline.at <= now:
+            return self._stop(StopReason.DEADLINE)  # it has ended the attempt, for example a stream
         refusal = self._refusal_reason(fault, listed=fault in self._policy.retry_on)
         return self._stop(refusal) if refusal is not None else self._retry(fault, retry_after(error), now, u)
 
     def interrupted(self, error: BaseException, now: float, last: object = None) -> Stop:
-        """Close a call that failed after a part of its result was delivered: it is not retried.
+        """Close a call that failed where it cannot be retried: its stream has begun, or its response has arrived.
 
         Args:
             error: What interrupted it.
             now: Monotonic seconds.
-            last: The part with the usage, such as the last event of a stream, if there is one.
+            last: The last event of a stream that was delivered, or the part of it with the usage; None: no part was.
         """
         self._record(error, now, last)
-        return self._stop(StopReason.NOT_RETRYABLE)
+        return self._stop(StopReason.NOT_RETRYABLE if last is None else StopReason.PARTLY_DELIVERED)
 
     def _record(self, error: BaseException, now: float, answer: object) -> Fault:
         """Record an attempt that failed, report it to the pacer, and return what it means."""

@@ -14,6 +14,7 @@ from bedrock_resilience import (
     AsyncBedrockRuntime,
     BedrockRuntime,
     BoundedExecutor,
+    Deadline,
     IncompleteResponseError,
     MalformedResponseError,
     NoJitter,
@@ -201,10 +202,38 @@ async def test_a_stream_is_not_retried_after_its_first_content() -> None:
         await read(under_test.runtime.converse_stream(**REQUEST))
     assert raised.value.text == "Hello"
     assert raised.value.__notes__ == [
-        "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: not retryable"
+        "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: a part of the stream was delivered"
     ]
     assert under_test.kinds == [CallStarted, StreamOpened, CallFailed]
     assert under_test.pacer.open == []
+
+
+@pytest.mark.parametrize("limit", ["deadline", "timeout", "enclosing"])
+async def test_a_stream_ends_when_its_deadline_is_past(limit: str) -> None:
+    given: dict[str, Any] = {} if limit == "enclosing" else {limit: 3.0 if limit == "timeout" else Deadline(3.0)}
+    under_test = AsyncRuntimeUnderTest(converse_events("a", "b", "c"), **given)
+    delivered: list[dict[str, Any]] = []
+    stream = under_test.runtime.converse_stream(**REQUEST)
+    with pytest.raises(StreamInterruptedError, match="the deadline is past") as raised:  # noqa: PT012 - a loop
+        with Deadline(3.0 if limit == "enclosing" else 90.0).apply():
+            delivered.append(await anext(stream))
+        async for event in stream:
+            delivered.append(event)
+            if text_of(event) == "b":
+                await under_test.clock.aadvance(3.0)
+    assert (raised.value.text, raised.value.delivered) == ("ab", delivered)
+    assert raised.value.__notes__ == ["bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: deadline"]
+    assert under_test.client.scripted.streams[0].closed
+    assert under_test.kinds == [CallStarted, StreamOpened, CallFailed]
+    assert under_test.pacer.ended == ["answered"]
+
+
+async def test_a_time_limit_of_the_attempts_ends_at_the_first_content_of_a_stream() -> None:
+    under_test = AsyncRuntimeUnderTest(converse_events("a", "b"), attempt_timeout=3.0)
+    async for event in under_test.runtime.converse_stream(**REQUEST):
+        if text_of(event):
+            await under_test.clock.aadvance(10.0)
+    assert under_test.kinds[-1] is CallSucceeded
 
 
 async def test_a_stream_may_be_empty_where_its_stop_reason_allows_it() -> None:

@@ -23,6 +23,7 @@ from bedrock_resilience import (
     QuotaPacer,
     Retrier,
     RetryPolicy,
+    StopReason,
     StreamInterruptedError,
     classify,
 )
@@ -355,13 +356,14 @@ class TestStreams:
         assert (raised.value.text, raised.value.fault) == ("Hel", fault)
         assert raised.value.delivered == delivered
         assert raised.value.__notes__ == [
-            "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: not retryable"
+            "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: a part of the stream was delivered"
         ]
         assert under_test.client.calls == 1
         assert under_test.pacer.methods == ["reserve", reported]
         *_, failed = under_test.events
         assert isinstance(failed, CallFailed)
         assert (failed.attempts, failed.fault, failed.error) == (1, fault, raised.value)
+        assert failed.reason is StopReason.PARTLY_DELIVERED
 
     def test_the_note_of_an_interrupted_stream_counts_the_attempts_before(self) -> None:
         client = ScriptedBedrock(throttling_error(), BrokenStream("Hel", error=stream_cut()))
@@ -369,7 +371,7 @@ class TestStreams:
         with pytest.raises(StreamInterruptedError) as raised:
             list(runtime.converse_stream(**REQUEST))
         assert raised.value.__notes__ == [
-            "bedrock_resilience: gave up after 2 attempts and 1.00 s of waiting: not retryable"
+            "bedrock_resilience: gave up after 2 attempts and 1.00 s of waiting: a part of the stream was delivered"
         ]
 
     def test_a_stream_of_nothing_but_its_preamble_is_retried(self) -> None:
@@ -499,6 +501,53 @@ class TestStreams:
         next(stream)
         stream.close()
         assert all(stream.closed for stream in client.streams)
+
+    @pytest.mark.parametrize("limit", ["deadline", "timeout", "enclosing"])
+    @pytest.mark.parametrize("operation", ["converse_stream", "invoke_model_stream"])
+    def test_a_stream_ends_when_its_deadline_is_past(self, operation: str, limit: str) -> None:
+        given: dict[str, Any] = {} if limit == "enclosing" else {limit: 3.0 if limit == "timeout" else Deadline(3.0)}
+        text = claude_events("a", "b", "c") if operation == "invoke_model_stream" else converse_events("a", "b", "c")
+        under_test = RuntimeUnderTest(text, then="not requested", **given)
+        delivered: list[dict[str, Any]] = []
+        with pytest.raises(StreamInterruptedError, match="the deadline is past") as raised:  # noqa: PT012 - a loop
+            with Deadline(3.0 if limit == "enclosing" else 90.0).apply():
+                stream = getattr(under_test.runtime, operation)(modelId="m")
+                delivered.append(next(stream))
+            for event in stream:  # outside of the block: the deadline of a call is that of its start
+                delivered.append(event)
+                if text_of(event) == "b":
+                    under_test.clock.advance(3.0)
+        assert raised.value.text == "ab"
+        assert raised.value.delivered == delivered
+        assert raised.value.__notes__ == ["bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: deadline"]
+        assert under_test.client.streams[0].closed
+        assert under_test.client.calls == 1
+        assert under_test.pacer.methods == ["reserve", "answered"]
+        assert under_test.kinds == [CallStarted, StreamOpened, CallFailed]
+        failed = under_test.events[-1]
+        assert isinstance(failed, CallFailed)
+        assert (failed.reason, failed.fault) == (StopReason.DEADLINE, Fault.CANCELLED)
+
+    @pytest.mark.parametrize("retry_on", ["throttling", "transient"])
+    def test_a_stream_whose_deadline_is_past_before_its_content_is_not_retried(self, retry_on: str) -> None:
+        under_test = RuntimeUnderTest("Hello", timeout=3.0)
+        open_stream = under_test.client.converse_stream
+
+        def slowly(**request: Any) -> Any:  # noqa: ANN401 - as the client's
+            under_test.clock.advance(3.0)
+            return open_stream(**request)
+
+        vars(under_test.client)["converse_stream"] = slowly
+        runtime = BedrockRuntime(
+            under_test.client, under_test.runtime.retrier.replace(policy=POLICY.replace(retry_on=retry_on))
+        )
+        with pytest.raises(StreamInterruptedError, match="the deadline is past") as raised:
+            list(runtime.converse_stream(**REQUEST))
+        assert (raised.value.delivered, raised.value.text) == ([], "")
+        assert raised.value.__notes__ == ["bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: deadline"]
+        assert under_test.client.calls == 1
+        assert under_test.client.streams[0].closed
+        assert under_test.kinds == [CallStarted, CallFailed]
 
     def test_a_deadline_that_is_over_starts_nothing(self) -> None:
         under_test = RuntimeUnderTest("Hello", deadline=Deadline(0.0))

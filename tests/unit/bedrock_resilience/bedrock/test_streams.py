@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bedrock_resilience import Fault, classify
+from bedrock_resilience import Deadline, Fault, classify
 from bedrock_resilience.bedrock import converse_stream, invoke_model_stream
 from bedrock_resilience.bedrock._families import text_of
 from bedrock_resilience.bedrock._streams import CheckedStream
@@ -16,6 +16,7 @@ from bedrock_resilience.errors import IncompleteResponseError, StreamInterrupted
 from bedrock_resilience.quotas import Usage
 from bedrock_resilience.testing import (
     BrokenStream,
+    FakeClock,
     ScriptedBedrock,
     claude_events,
     converse_events,
@@ -24,7 +25,7 @@ from bedrock_resilience.testing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 LAST_EVENTS_AT_THE_TOKEN_LIMIT: list[dict[str, Any]] = [
@@ -337,3 +338,41 @@ def test_a_failure_survives_pickling() -> None:
     error = StreamInterruptedError("the stream failed", converse_events("Hel")[:2], Fault.THROTTLING, "Hel")
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (str(copy), copy.text, copy.fault) == (str(error), "Hel", Fault.THROTTLING)
+
+
+class TestUntil:
+    @pytest.mark.parametrize(("now", "count"), [(9.9, 6), (10.0, 2)])
+    def test_a_stream_ends_between_two_events_when_its_deadline_is_past(self, now: float, count: int) -> None:
+        client, clock = ScriptedBedrock(converse_events("Hel", "lo")), FakeClock()
+        stream = converse_stream(client, modelId="m").until(Deadline(10.0), clock)
+        events = [next(stream), next(stream)]
+        clock.advance(now)
+        if count == len(converse_events("Hel", "lo")):
+            assert [*events, *stream] == converse_events("Hel", "lo")
+            return
+        with pytest.raises(StreamInterruptedError) as raised:
+            next(stream)
+        assert str(raised.value) == "the deadline is past, and the stream is not complete (events delivered before: 2)"
+        assert (raised.value.delivered, raised.value.text) == (events, "Hel")
+        assert (raised.value.fault, classify(raised.value)) == (Fault.CANCELLED, Fault.CANCELLED)
+        assert client.streams[0].closed
+        assert list(stream) == []
+
+    @pytest.mark.parametrize("stream", [converse_stream, invoke_model_stream])
+    def test_a_stream_that_is_complete_is_delivered_to_its_end(self, stream: Callable[..., CheckedStream]) -> None:
+        client, clock = ScriptedBedrock("Hello"), FakeClock()
+        events = list(stream(client, modelId="m", body="{}"))
+        client = ScriptedBedrock("Hello")
+        delivered: list[dict[str, Any]] = []
+        for event in stream(client, modelId="m", body="{}").until(Deadline(10.0), clock):
+            delivered.append(event)
+            if "messageStop" in event or event.get("type") == "message_stop":
+                clock.advance(11.0)
+        assert delivered == events
+
+    def test_without_a_deadline_it_is_not_limited(self) -> None:
+        assert len(list(converse_stream(ScriptedBedrock("Hello"), modelId="m").until(Deadline.current()))) == 5
+
+    def test_the_machines_clock_is_the_default(self) -> None:
+        with pytest.raises(StreamInterruptedError):
+            next(converse_stream(ScriptedBedrock("Hello"), modelId="m").until(Deadline.after(-1)))

@@ -543,7 +543,7 @@ def test_a_stream_that_fails_after_its_first_event_is_not_retried(account: Accou
         with pytest.raises(EventStreamError, match="throttlingException") as caught:
             next(events)
     assert caught.value.__notes__ == [
-        "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: not retryable"
+        "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: a part of the stream was delivered"
     ]
     assert account.emulator.requests == 1
     (failed,) = account.events

@@ -420,7 +420,7 @@ class TestStreams:
         assert protected.pacer.outcomes[-1] == ("throttled", None)
         event = protected.events[-1]
         assert isinstance(event, CallFailed)
-        assert (event.reason, event.fault) == (StopReason.NOT_RETRYABLE, Fault.THROTTLING)
+        assert (event.reason, event.fault) == (StopReason.PARTLY_DELIVERED, Fault.THROTTLING)
 
     def test_a_stream_that_is_cut_after_the_first_event_raises(
         self, http: Http, emulator: BedrockEmulator, protected: Protected

@@ -9,7 +9,7 @@ import pytest
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience._stop_reason import StopReason
-from bedrock_resilience.errors import IncompleteResponseError, RejectedResultError
+from bedrock_resilience.errors import DeadlineExceededError, IncompleteResponseError, RejectedResultError
 from bedrock_resilience.quotas import RequestTokens, TokenUsage, Usage
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Sleep, SleepKind, Stop
 from bedrock_resilience.retrying._budget import RetryBudget
@@ -49,6 +49,7 @@ class TestSteps:
     def test_the_reasons_in_words(self) -> None:
         assert [reason.value for reason in StopReason] == [
             "not retryable",
+            "a part of the stream was delivered",
             "retries exhausted",
             "this fault's own retries exhausted",
             "deadline",
@@ -263,6 +264,17 @@ class TestDeadline:
         call.failed(throttling_error(), 9.4, 0.5)
         assert call.slept(10.2) == Stop(StopReason.DEADLINE)
         assert counts(call) == (1, 1, 1, 0.5, 0.0), "the retry was decided, but not sent"
+
+    @pytest.mark.parametrize(("now", "reason"), [(9.9, StopReason.NOT_RETRYABLE), (10.0, StopReason.DEADLINE)])
+    def test_what_ends_because_the_deadline_is_past_has_that_reason(self, now: float, reason: StopReason) -> None:
+        call = CallState(PLAIN.replace(retry_on="transient"), deadline=Deadline(10.0, attempt=5.0))
+        call.begin(0.0)
+        assert call.failed(DeadlineExceededError("of a call inside"), now, 0.5) == Stop(reason)
+
+    def test_without_a_deadline_what_ended_from_outside_is_not_retried(self) -> None:
+        call = CallState(PLAIN)
+        call.begin(0.0)
+        assert call.failed(DeadlineExceededError("of a call inside"), 1.0, 0.5) == Stop(StopReason.NOT_RETRYABLE)
 
     def test_a_fault_that_is_not_retried_has_that_reason_past_the_deadline_too(self) -> None:
         call = CallState(PLAIN, deadline=Deadline(10.0))
@@ -616,16 +628,16 @@ class TestInterrupted:
         call = CallState(PLAIN.replace(retry_on="transient"), pacer=pacer, tokens=tokens)
         call.begin(0.0)
         error = stream_cut()
-        assert call.interrupted(error, 1.0, converse_response("two words")) == Stop(StopReason.NOT_RETRYABLE)
+        assert call.interrupted(error, 1.0, converse_response("two words")) == Stop(StopReason.PARTLY_DELIVERED)
         assert (call.error, call.fault, call.reason) == (
             error,
             Fault.STREAM_INTERRUPTED,
-            StopReason.NOT_RETRYABLE,
+            StopReason.PARTLY_DELIVERED,
         )
         assert pacer.calls[1:] == [("answered", 1.0, usage)]
         assert call.token_usage == tokens.settled(usage)
 
-    def test_a_throttle_after_a_part_of_the_result_is_counted(self) -> None:
+    def test_a_throttle_after_the_response_has_arrived_is_counted(self) -> None:
         pacer = RecordingPacer()
         call = CallState(PLAIN, pacer=pacer)
         call.begin(0.0)
