@@ -128,6 +128,11 @@ class TestValue:
         assert repr(policy) == f"RetryPolicy(max_retries={fields}, retry_on={retry_on}, max_retry_after=900.0)"
         assert eval(repr(policy), NAMES) == policy  # noqa: S307 - our own repr
 
+    def test_the_repr_has_the_faults_in_the_order_of_their_definition(self) -> None:
+        faults = [fault for fault in Fault if fault is not Fault.CANCELLED]  # too many for a set to have them so by chance
+        listed = ", ".join(map(repr, faults))
+        assert f"retry_on=frozenset({{{listed}}})" in repr(RetryPolicy(retry_on=faults))
+
     def test_a_policy_survives_pickling(self) -> None:
         policy = RetryPolicy(retry_on="transient")
         assert pickle.loads(pickle.dumps(policy)) == policy  # noqa: S301 - our own bytes
