@@ -129,7 +129,8 @@ class TestValue:
         assert eval(repr(policy), NAMES) == policy  # noqa: S307 - our own repr
 
     def test_the_repr_has_the_faults_in_the_order_of_their_definition(self) -> None:
-        faults = [fault for fault in Fault if fault is not Fault.CANCELLED]  # too many for a set to have them so by chance
+        # So many that a set has them in this order by no chance.
+        faults = [fault for fault in Fault if fault is not Fault.CANCELLED]
         listed = ", ".join(map(repr, faults))
         assert f"retry_on=frozenset({{{listed}}})" in repr(RetryPolicy(retry_on=faults))
 
