@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv-dev/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test fast nightly suite thorough simulation lint format types docs site bench clients conformance surface reference mutation lock newest audit sbom ci clean
+.PHONY: help test fast nightly suite thorough simulation lint format types docs site bench clients conformance runs surface reference mutation lock newest audit sbom ci clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -60,6 +60,9 @@ site: $(BIN)/pytest  ## open every page of the site in Chromium, then build it w
 	test -n "$$CHROMIUM" || command -v chromium || $(BIN)/playwright install --with-deps chromium
 	$(BIN)/pytest --nightly tests/site
 	$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
+
+runs: $(BIN)/pytest  ## record what the pacers do in simulated runs, after a change of it that is meant
+	PYTHONPATH=tests $(BIN)/python -m support.recorded_runs
 
 surface: $(BIN)/pytest  ## record the public surface after a change of it
 	PYTHONPATH=tests $(BIN)/python -m support.surface

@@ -1,6 +1,6 @@
 """What the pacers do in simulated runs, in numbers: a record that shows every change of what they decide.
 
-``python -m support.recorded_runs`` writes the record that the unit tests of the pacers compare with. A change that is
+``make runs`` writes the record that the unit tests of the pacers compare with. A change that is
 meant changes it, and the difference shows which runs it touches.
 """
 

@@ -1,7 +1,7 @@
 """The pacers decide what they decided before, in simulated runs under every reading of a minute.
 
 A failure is no error by itself: it shows which runs a change touches. Where the change is meant, and these runs are as
-good as before, write the record again: ``python -m support.recorded_runs``.
+good as before, write the record again: ``make runs``.
 """
 
 from __future__ import annotations
