@@ -62,6 +62,12 @@ class PacedLimit:
         self._sent_at = self._changed_at = -math.inf
         self._log = MinuteLog()
 
+    @property
+    def present_rate(self) -> float:
+        """The rate at which claims become due, in amounts a second: after a refusal, at most one each interval."""
+        refused = self._changed_at > -math.inf
+        return min(self.bucket.rate, 1.0 / self._interval) if refused and self._interval else self.bucket.rate
+
     def claim(self, amount: float = 1.0) -> PermitClaim:
         """Claim the next permits, behind all claims that wait; never more than the bucket contains when it is full."""
         amount = min(self._capacity, amount)

@@ -53,10 +53,12 @@ class _QuotaReservation(TrackedReservation):
 class QuotaPacer:
     """Paces under a known quota: as a token bucket, and without a burst after a throttle. Thread-safe.
 
-    If the quota is right, is enforced as a bucket and has no other caller, nothing is throttled. AWS does not say how
-    it enforces a quota. A throttle shows that it is not such a bucket. From then on, the limit that refused is paced
-    evenly, with no more in any 60 seconds than the quota, as all usual readings of "per minute" allow. A later throttle
-    shows that the quota is smaller or has other callers: the rate is halved, held for a minute, and raised again.
+    If the quota is right, is enforced as a bucket and has no other caller, and no request arrives more than 0.3 s later
+    than another, nothing is throttled. AWS does not say how it enforces a quota. A throttle shows that it is not such a
+    bucket. From then on, the limit that refused is paced evenly, with no more in any 60 seconds than the quota, as all
+    usual readings of "per minute" allow. A later throttle shows that the quota is smaller or has other callers: the
+    rate is halved, held for a minute, and raised again. So does the first one where the burst is at most one request
+    more than the quota refills in 0.3 s, because the pacer then had no burst to drop.
 
     Requests and tokens are paced as ``bedrock_resilience.quotas`` counts Bedrock's. A request claims its
     reservation (input + ``max_tokens``), or the actual cost of similar calls if that is more. With a burndown of 5, a
@@ -97,15 +99,15 @@ class QuotaPacer:
 
     @property
     def requests_per_minute(self) -> float | None:
-        """The present rate; None if requests are not limited."""
-        return None if self._requests is None else self._requests.bucket.rate * SECONDS_A_MINUTE
+        """The present rate, of the quota or less after throttles; None if requests are not limited."""
+        return None if self._requests is None else self._requests.present_rate * SECONDS_A_MINUTE
 
     def status(self) -> PacerStatus:
-        """Return the present rates and the quota. The confidence is 1: the quota was given."""
+        """Return the rates as of the last request, and the quota. The confidence is 1: the quota was given."""
         token_limit = self._costs.quota.tokens_per_minute
         return PacerStatus(
             requests_per_minute=self.requests_per_minute,
-            tokens_per_minute=None if token_limit is None else self._tokens[0].bucket.rate * SECONDS_A_MINUTE,
+            tokens_per_minute=None if token_limit is None else self._tokens[0].present_rate * SECONDS_A_MINUTE,
             request_limit=self.quota.requests_per_minute,
             token_limit=token_limit,
             confidence=1.0,

@@ -257,6 +257,44 @@ class TestTheMinuteAfterAThrottle:
         assert pacer.requests_per_minute == approx(rate / 2)
 
 
+def sent_a_minute(pacer: QuotaPacer, throttles: int) -> list[int]:
+    """Requests in each of three minutes after throttles, of a caller that always has one to send."""
+    times = []
+    now = 0.0
+    while now < 190.0:
+        reservation = pacer.reserve(now)
+        while wait := pacer.due(reservation, now):
+            now += wait
+        times.append(now)
+        if throttles and now >= 10.0:
+            throttles -= 1
+            pacer.throttled(reservation, now)
+        else:
+            pacer.answered(reservation, now)
+    return [sum(10.0 + 60.0 * minute <= at < 70.0 + 60.0 * minute for at in times) for minute in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("quota", "throttles", "sent"),
+    [
+        (Quota(requests_per_minute=50), 1, [45, 48, 48]),
+        (Quota(requests_per_minute=50), 2, [25, 35, 47]),
+        (Quota(requests_per_minute=600), 1, [524, 545, 546]),
+        (Quota(requests_per_minute=600), 2, [273, 409, 545]),
+        (Quota(requests_per_minute=1_200), 1, [1_047, 1_091, 1_090]),
+        (Quota(requests_per_minute=1_200), 2, [546, 818, 1_091]),
+        (Quota(requests_per_minute=1_200, burst=5), 1, [600, 901, 1_090]),
+    ],
+)
+def test_what_throttles_cost_as_the_page_about_a_known_quota_says(
+    quota: Quota, throttles: int, sent: list[int]
+) -> None:
+    pacer = QuotaPacer(quota)
+    assert sent_a_minute(pacer, throttles) == sent
+    assert pacer.status().requests_per_minute == approx(sent[-1], within=1.0)  # the present rate
+    assert pacer.status().request_limit == quota.requests_per_minute  # as it was given
+
+
 class TestOverload:
     def test_it_halves_every_rate_and_recovers(self) -> None:
         pacer = QuotaPacer(Quota(requests_per_minute=60, tokens_per_minute=6_000, burst=2))
