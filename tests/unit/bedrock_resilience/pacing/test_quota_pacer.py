@@ -259,7 +259,7 @@ class TestTheMinuteAfterAThrottle:
 
 def sent_a_minute(pacer: QuotaPacer, throttles: int) -> list[int]:
     """Requests in each of three minutes after throttles, of a caller that always has one to send."""
-    times = []
+    times: list[float] = []
     now = 0.0
     while now < 190.0:
         reservation = pacer.reserve(now)
