@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING, Any, Final, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from bedrock_resilience._checks import refuse, wrong_type
+from bedrock_resilience.bedrock._families import text_of
+from bedrock_resilience.bedrock._streams import decode_chunk
+from bedrock_resilience.quotas import Usage
 from bedrock_resilience.testing._errors import error_class, stream_cut
 from bedrock_resilience.testing._script import UNSET, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Writers
     from bedrock_resilience.testing._fake_clock import FakeClock
 
-_METADATA: Final = {"RequestId": "00000000-0000-4000-8000-000000000000", "HTTPStatusCode": 200, "RetryAttempts": 0}
+_METADATA: Final[dict[str, Any]] = {
+    "RequestId": "00000000-0000-4000-8000-000000000000",
+    "HTTPStatusCode": 200,
+    "RetryAttempts": 0,
+}
 
 
 class BrokenStream:
@@ -23,7 +33,8 @@ class BrokenStream:
     For a call without a stream, the outcome is a success with half a body.
 
     Args:
-        texts: The texts that are yielded before the failure, one event each.
+        texts: The texts that are yielded before the failure, one event each. Under InvokeModel, the models of other
+            families than Claude's stream them in pieces of their own.
         error: The exception that is raised; ``"cut"`` is short for ``stream_cut()``. None: the stream ends without an
             error, but also without its last event, as can happen with boto3.
     """
@@ -36,9 +47,10 @@ class BrokenStream:
 class ScriptedBedrock:
     """A stand-in for ``boto3.client("bedrock-runtime")``: each call gets the next outcome of a script.
 
-    An exception is raised. A text becomes a response with that text, in the form of the operation. A mapping is the
-    response itself; for InvokeModel, its body. For the streaming operations, a list is the events. A ``BrokenStream``
-    fails after some text.
+    An exception is raised. A text becomes a response with that text, in the form of the operation. For InvokeModel,
+    this is the form of the model's family: that of its id, or else of the fields of the body, or else Claude's. A
+    mapping is the response itself; for InvokeModel, its body. For the streaming operations, a list is the events. A
+    ``BrokenStream`` fails after some text.
 
     Args:
         outcomes: The outcomes of the calls, in order: ``ScriptedBedrock(*throttling_errors(2), "Hello")``.
@@ -79,12 +91,12 @@ class ScriptedBedrock:
         return {"ResponseMetadata": _METADATA, **response}
 
     def invoke_model(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the parameters of InvokeModel
-        """InvokeModel; the bodies are those of a Claude model."""
+        """InvokeModel."""
         outcome = self._next("invoke_model", request)
         if isinstance(outcome, BrokenStream):
-            raw = json.dumps(claude_response("".join(outcome.texts)))[:-20]
+            raw = json.dumps(_invoke_body(request, "".join(outcome.texts)))[:-20]
         else:
-            raw = json.dumps(claude_response(outcome) if isinstance(outcome, str) else outcome)
+            raw = json.dumps(_invoke_body(request, outcome) if isinstance(outcome, str) else outcome)
         body = io.BytesIO(raw.encode())
         return {"ResponseMetadata": _METADATA, "contentType": "application/json", "body": body}
 
@@ -94,8 +106,9 @@ class ScriptedBedrock:
         return {"ResponseMetadata": _METADATA, "stream": stream}
 
     def invoke_model_with_response_stream(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - as InvokeModel's
-        """InvokeModelWithResponseStream; the events are those of a Claude model."""
-        stream = self._stream(self._next("invoke_model_with_response_stream", request), claude_events)
+        """InvokeModelWithResponseStream."""
+        outcome = self._next("invoke_model_with_response_stream", request)
+        stream = self._stream(outcome, partial(_invoke_events, request))
         return {"ResponseMetadata": _METADATA, "contentType": "application/json", "body": stream}
 
     def _next(self, operation: str, request: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the script says
@@ -103,10 +116,9 @@ class ScriptedBedrock:
             self._clock.advance(self._latency)
         return self._script.next((operation,), request)
 
-    def _stream(self, outcome: Any, events: Any) -> ScriptedStream:  # noqa: ANN401 - whatever the script says
+    def _stream(self, outcome: Any, events: Callable[..., list[dict[str, Any]]]) -> ScriptedStream:  # noqa: ANN401 - whatever the script says
         if isinstance(outcome, BrokenStream):
-            all_events = events(*outcome.texts)
-            stream = ScriptedStream(all_events[: 1 + len(outcome.texts)], outcome.error)
+            stream = ScriptedStream(_interrupted(events(*outcome.texts)), outcome.error)
         else:
             stream = ScriptedStream(events(outcome) if isinstance(outcome, str) else list(outcome))
         self.streams.append(stream)
@@ -138,6 +150,64 @@ class _Exceptions:
         if name.startswith("_"):
             raise AttributeError(name)
         return error_class(name)
+
+
+def _invoke_body(request: dict[str, Any], text: str) -> Mapping[str, Any]:
+    """Return the body of a response to InvokeModel, in the form of the model's family."""
+    writers = _writers(request, text)
+    return claude_response(text) if writers is None else writers.body(_completed(request, text))
+
+
+def _invoke_events(request: dict[str, Any], *texts: str) -> list[dict[str, Any]]:
+    """Return the events of a stream of InvokeModel, in the form of the model's family."""
+    text = "".join(texts)
+    writers = _writers(request, text)
+    if writers is None:
+        return claude_events(*texts)
+    return [_chunk(payload) for payload in writers.payloads(_completed(request, text))]
+
+
+def _writers(request: dict[str, Any], text: str) -> Writers | None:
+    """Return what writes the responses of the model; None for Claude, and where neither id nor body names a family."""
+    from bedrock_resilience.emulator._protocol.claude import INVOKE_WRITERS  # noqa: PLC0415 - most scripts need no emulator
+    from bedrock_resilience.emulator._protocol.families import family_of  # noqa: PLC0415 - as above
+
+    model = request.get("modelId")
+    family = family_of(str(model), _json_object(request.get("body")))
+    if family is None or family.writers is INVOKE_WRITERS:
+        return None
+    if family.writers is None:
+        refuse("ScriptedBedrock", wrong_type("outcome", text, f"a mapping, the body: {model} generates no text"))
+    return family.writers
+
+
+def _completed(request: dict[str, Any], text: str) -> CompletedGeneration:
+    from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Generation  # noqa: PLC0415 - as above
+
+    usage = _usage(text)
+    tokens = Usage(usage["inputTokens"], usage["outputTokens"])
+    return CompletedGeneration(Generation(({"text": text},)), tokens, _METADATA["RequestId"], request["modelId"])
+
+
+def _json_object(body: object) -> dict[str, Any]:
+    try:
+        found: object = json.loads(body) if isinstance(body, (str, bytes, bytearray)) else None
+    except ValueError:
+        found = None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _interrupted(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events up to the last one with text; of a stream without text, the first, unless it is the last."""
+    with_text = [
+        number for number, event in enumerate(events, 1) if text_of(decode_chunk(event) if "chunk" in event else event)
+    ]
+    return events[: with_text[-1] if with_text else min(1, len(events) - 1)]
+
+
+def _chunk(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event of InvokeModel as Bedrock wraps it."""
+    return {"chunk": {"bytes": json.dumps(payload).encode()}}
 
 
 def converse_response(text: str, stop_reason: str = "end_turn") -> dict[str, Any]:
@@ -185,7 +255,7 @@ def claude_events(*texts: str, stop_reason: str = "end_turn") -> list[dict[str, 
         {"type": "message_delta", "delta": {"stop_reason": stop_reason, "stop_sequence": None}},
         {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"outputTokenCount": len(texts)}},
     ]
-    return [{"chunk": {"bytes": json.dumps(event).encode()}} for event in events]
+    return [_chunk(event) for event in events]
 
 
 def _usage(text: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.emulator._protocol.claude_response import response_body, stream_payloads
 from bedrock_resilience.emulator._protocol.errors import invalid
-from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Form, Rules, with_metrics
+from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Form, Rules, Writers, with_metrics
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_list, as_object, objects, quoted
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def invoke_form(body: JsonObject) -> Form:
     """
     _check_version(body)
     _check_fields(body, _INVOKE_FIELDS)
-    return Form(_converse(body), response_body, _invoke_payloads, _RULES, _refuses_tools(body))
+    return Form(_converse(body), *INVOKE_WRITERS, _RULES, _refuses_tools(body))
 
 
 def messages_form(body: JsonObject) -> Form:
@@ -80,6 +80,9 @@ def messages_form(body: JsonObject) -> Form:
 
 def _invoke_payloads(completed: CompletedGeneration) -> list[JsonObject]:
     return with_metrics(stream_payloads(completed), completed)
+
+
+INVOKE_WRITERS: Final = Writers(response_body, _invoke_payloads)
 
 
 def _check_fields(body: JsonObject, accepted: frozenset[str]) -> None:

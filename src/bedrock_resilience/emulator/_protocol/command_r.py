@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.emulator._protocol.errors import malformed
-from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Form, Rules, pieces, with_metrics
+from bedrock_resilience.emulator._protocol.generation import (
+    CompletedGeneration,
+    Form,
+    Rules,
+    Writers,
+    pieces,
+    with_metrics,
+)
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_object, objects
 from bedrock_resilience.emulator._protocol.text_families import check_fields
 
@@ -55,7 +62,7 @@ def form_of(body: JsonObject) -> Form:
     if body.get("tools"):
         request["toolConfig"] = {"tools": [_tool(tool) for tool in objects(body["tools"])]}
     rules = Rules(max_temperature=5.0, merges_turns=True)
-    return Form(request, _body, _payloads, rules, refuses_tools=bool(body.get("tool_results")))
+    return Form(request, *WRITERS, rules, refuses_tools=bool(body.get("tool_results")))
 
 
 def _message(body: JsonObject) -> str:
@@ -108,3 +115,6 @@ def _payloads(completed: CompletedGeneration) -> list[JsonObject]:
         payloads.append({"event_type": "tool-calls-generation", "is_finished": False, "tool_calls": body["tool_calls"]})
     end = {"event_type": "stream-end", "is_finished": True, "finish_reason": body["finish_reason"], "response": body}
     return with_metrics([*payloads, end], completed)
+
+
+WRITERS: Final = Writers(_body, _payloads)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from bedrock_resilience.emulator._protocol.conversation import Conversation
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_object
@@ -98,6 +98,18 @@ class Rules:
     strict_schemas: bool = True
     merges_turns: bool = False
     limits_media: bool = False
+
+
+class Writers(NamedTuple):
+    """How the models of a family write their responses to InvokeModel.
+
+    Attributes:
+        body: Writes the body of a response.
+        payloads: Writes the JSON objects of a streamed response.
+    """
+
+    body: Callable[[CompletedGeneration], JsonObject]
+    payloads: Callable[[CompletedGeneration], list[JsonObject]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.emulator._protocol import converse
-from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Form, with_metrics
+from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Form, Writers, with_metrics
 from bedrock_resilience.emulator._protocol.jsonvalues import JsonObject, as_object
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def form_of(body: JsonObject) -> Form:
     """A request of schemaVersion ``messages-v1``."""
     inference = as_object(body.get("inferenceConfig")) or {}
     translated = {_INFERENCE.get(name, name): value for name, value in inference.items()}
-    return Form({**body, "inferenceConfig": translated}, _body, _payloads)
+    return Form({**body, "inferenceConfig": translated}, *WRITERS)
 
 
 def _body(completed: CompletedGeneration) -> dict[str, Any]:
@@ -28,3 +28,6 @@ def _body(completed: CompletedGeneration) -> dict[str, Any]:
 
 def _payloads(completed: CompletedGeneration) -> list[JsonObject]:
     return with_metrics([{name: event} for name, event in converse.stream_events(completed)], completed)
+
+
+WRITERS: Final = Writers(_body, _payloads)

@@ -16,6 +16,7 @@ from bedrock_resilience.emulator._protocol.generation import (
     CompletedGeneration,
     Form,
     Rules,
+    Writers,
     block_text,
     pieces,
     reasoning_of,
@@ -52,12 +53,14 @@ def chat_form(body: JsonObject) -> Form:
 
 def invoke_form(body: JsonObject, *, reason_field: str = "finish_reason") -> Form:
     """A body of InvokeModel; Mistral's older chat models call the reason of a choice ``stop_reason``."""
-    return Form(
-        _converse(body),
+    return Form(_converse(body), *invoke_writers(reason_field), _RULES, body.get("tool_choice") == "none")
+
+
+def invoke_writers(reason_field: str = "finish_reason") -> Writers:
+    """How a chat model writes the responses to InvokeModel."""
+    return Writers(
         functools.partial(response_body, reason_field=reason_field),
         functools.partial(_invoke_payloads, reason_field=reason_field),
-        _RULES,
-        body.get("tool_choice") == "none",
     )
 
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bedrock_resilience.emulator._protocol.errors import malformed
-from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Form, Rules, pieces, with_metrics
+from bedrock_resilience.emulator._protocol.generation import (
+    CompletedGeneration,
+    Form,
+    Rules,
+    Writers,
+    pieces,
+    with_metrics,
+)
 from bedrock_resilience.emulator._protocol.jsonvalues import as_object
 
 if TYPE_CHECKING:
@@ -68,7 +75,12 @@ class TextFamily:
             "messages": [{"role": "user", "content": [{"text": text.strip()}]}],
             "inferenceConfig": {name: value for name, value in inference.items() if value is not None},
         }
-        return Form(request, self._body, self._payloads, Rules(max_temperature=self.max_temperature))
+        return Form(request, *self.writers, Rules(max_temperature=self.max_temperature))
+
+    @property
+    def writers(self) -> Writers:
+        """How it writes responses."""
+        return Writers(self._body, self._payloads)
 
     def _body(self, completed: CompletedGeneration) -> JsonObject:
         return self.body(completed, completed.generation.text, self._reason(completed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from bedrock_resilience import Fault, MalformedResponseError, RetryPolicy, classify
 from bedrock_resilience.bedrock import converse, converse_stream, invoke_model, invoke_model_stream
+from bedrock_resilience.bedrock._families import text_of
 from bedrock_resilience.errors import ScriptExhaustedError, StreamInterruptedError
 from bedrock_resilience.testing import (
     BrokenStream,
@@ -23,6 +25,22 @@ from bedrock_resilience.testing import (
     throttling_errors,
 )
 
+CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello."}]}
+# Model, body, and where the text is in the body of a response.
+FAMILIES: list[tuple[str, dict[str, Any], tuple[str | int, ...]]] = [
+    ("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", {}, ("content", 0, "text")),
+    ("amazon.nova-lite-v1:0", {}, ("output", "message", "content", 0, "text")),
+    ("amazon.titan-text-express-v1", {}, ("results", 0, "outputText")),
+    ("cohere.command-text-v14", {}, ("generations", 0, "text")),
+    ("cohere.command-r-plus-v1:0", {"message": "Hello."}, ("text",)),
+    ("meta.llama3-8b-instruct-v1:0", {}, ("generation",)),
+    ("mistral.mistral-7b-instruct-v0:2", {"prompt": "Hello."}, ("outputs", 0, "text")),
+    ("mistral.mistral-large-2407-v1:0", CHAT, ("choices", 0, "message", "content")),
+    ("us.deepseek.r1-v1:0", {}, ("choices", 0, "text")),
+    ("openai.gpt-oss-20b-1:0", CHAT, ("choices", 0, "message", "content")),
+    ("a-profile", {"anthropic_version": "bedrock-2023-05-31"}, ("content", 0, "text")),
+    ("a-profile", {"message": "Hello."}, ("text",)),
+]
 REQUEST: dict[str, Any] = {"modelId": "model", "messages": []}
 
 
@@ -75,8 +93,34 @@ class TestConverse:
 
 
 class TestInvokeModel:
-    def test_a_text_becomes_a_claude_models_body(self) -> None:
-        answer = invoke_model(ScriptedBedrock("two words"), modelId="model", body={})
+    @pytest.mark.parametrize(("model", "body", "place"), FAMILIES)
+    def test_a_text_becomes_a_body_of_the_models_family(
+        self, model: str, body: dict[str, Any], place: tuple[str | int, ...]
+    ) -> None:
+        found: Any = invoke_model(ScriptedBedrock("two words"), modelId=model, body=body)
+        assert text_of(found) == "two words"
+        for key in place:
+            found = found[key]
+        assert found == "two words"
+
+    @pytest.mark.parametrize(("model", "body", "place"), FAMILIES)
+    def test_half_a_body_of_any_family_is_no_json(self, model: str, body: dict[str, Any], place: object) -> None:
+        with pytest.raises(MalformedResponseError):
+            invoke_model(ScriptedBedrock(BrokenStream("half")), modelId=model, body=body)
+
+    def test_a_text_is_no_response_of_a_model_that_generates_none(self) -> None:
+        client = ScriptedBedrock("two words", {"embedding": [0.5]})
+        with pytest.raises(TypeError) as refused:
+            client.invoke_model(modelId="amazon.titan-embed-text-v2:0", body='{"inputText": "Hello."}')
+        assert str(refused.value) == (
+            "ScriptedBedrock: outcome: got 'two words'; accepted: a mapping, the body: amazon.titan-embed-text-v2:0 "
+            "generates no text"
+        )
+        assert invoke_model(client, modelId="amazon.titan-embed-text-v2:0", body={}) == {"embedding": [0.5]}
+
+    @pytest.mark.parametrize("body", ["{}", "no JSON", "[]", io.BytesIO(b"{}")])
+    def test_a_text_becomes_a_claude_models_body_if_nothing_names_a_family(self, body: object) -> None:
+        answer = json.loads(ScriptedBedrock("two words").invoke_model(modelId="model", body=body)["body"].read())
         assert answer == claude_response("two words")
         assert answer["content"] == [{"type": "text", "text": "two words"}]
         assert answer["stop_reason"] == "end_turn"
@@ -124,6 +168,21 @@ class TestStreams:
             "message_stop",
         ]
         assert client.requests[0][0] == "invoke_model_with_response_stream"
+
+    @pytest.mark.parametrize(("model", "body", "place"), FAMILIES)
+    def test_a_text_becomes_the_events_of_the_models_family(
+        self,
+        model: str,
+        body: dict[str, Any],
+        place: object,
+    ) -> None:
+        client = ScriptedBedrock("Hello", BrokenStream("half ", "an answer"), BrokenStream())
+        assert "".join(map(text_of, invoke_model_stream(client, modelId=model, body=body))) == "Hello"
+        for text in ("half an answer", ""):
+            with pytest.raises(StreamInterruptedError) as interrupted:
+                list(invoke_model_stream(client, modelId=model, body=body))
+            assert interrupted.value.text == text
+            assert interrupted.value.fault is Fault.STREAM_INTERRUPTED
 
     def test_a_list_is_the_events_themselves(self) -> None:
         events = converse_events("in ", "two", stop_reason="stop_sequence")
