@@ -36,7 +36,8 @@ def _tokens(seeds: int) -> bool:
 
 
 def _told(seeds: int) -> bool:
-    _tables(readings.ALONE, readings.READINGS, (readings.TOLD, readings.ADAPTIVE), seeds)
+    _tables(readings.ALONE, readings.READINGS, (readings.TOLD, readings.TOLD_SHARED, readings.ADAPTIVE), seeds)
+    _tables(readings.TOGETHER, readings.READINGS, (readings.TOLD_SHARED,), seeds)
     return True
 
 

@@ -54,12 +54,13 @@ UNLIMITED_SHAPES: Final = {
 }
 LONG: Final = {"3 x 4 x 200 at once": Scenario(instances=3, items=200, quota=QUOTA)}
 ALONE: Final = tuple(shape for shape in (*SHAPES, *TOKEN_SHAPES) if shape.startswith("1 x"))
+TOGETHER: Final = tuple(shape for shape in (*SHAPES, *TOKEN_SHAPES) if shape not in ALONE)
 
 READINGS: Final = ("bucket", "bucket-of-1", "refill", "fixed", "sliding", "refusals-count", "halved", "other-tenants")
 TOKEN_READINGS: Final = ("bucket", "refill", "fixed", "sliding")
 ADAPTIVE, FIRST, SECOND, BOTOCORE = "AdaptivePacer", "shared, first run", "shared, second run", "botocore adaptive"
 SHARED: Final = "shared"
-TOLD: Final = "QuotaPacer"
+TOLD, TOLD_SHARED = "QuotaPacer", "SharedPacer"
 """Given the quota, but not how it is enforced."""
 WAYS: Final = (ADAPTIVE, SHARED, BOTOCORE)
 """The ways of calling; ``shared`` gives two rows, a first run and one that starts with what that has learned."""
@@ -160,19 +161,21 @@ def _reports(scenario: Scenario, way: str, seed: int) -> dict[str, SimulationRep
     if way == TOLD:
         return {way: simulate(scenario, pacer=functools.partial(QuotaPacer, scenario.quota), seed=seed)}
     store = MemoryPaceStore()
+    if way == TOLD_SHARED:
+        return {way: simulate(scenario, pacer=_shared(store, _EPOCH, scenario.quota), seed=seed)}
     first = simulate(scenario, pacer=_shared(store, _EPOCH), seed=seed)
     # The windows of the second run continue those of the first one.
     later = _EPOCH + _WINDOW * math.ceil((first.makespan + _BETWEEN_RUNS) / _WINDOW)
     return {FIRST: first, SECOND: simulate(scenario, pacer=_shared(store, later), seed=seed + 1_000)}
 
 
-def _shared(store: MemoryPaceStore, epoch: float) -> Callable[[], SharedPacer]:
+def _shared(store: MemoryPaceStore, epoch: float, quota: Quota | None = None) -> Callable[[], SharedPacer]:
     numbers = itertools.count()
 
     def shared_time(now: float) -> float:
         return epoch + now
 
-    return lambda: SharedPacer(store, MODEL, instance=str(next(numbers)), shared_time=shared_time)
+    return lambda: SharedPacer(store, MODEL, quota, instance=str(next(numbers)), shared_time=shared_time)
 
 
 @functools.lru_cache(maxsize=512)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from bedrock_resilience.pacing import MemoryPaceStore, SharedPacer
 from bedrock_resilience.pacing.shared import SharedPace
-from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, RateLimits
-from bedrock_resilience.quotas import Quota, TokenBucket
+from bedrock_resilience.pacing.shared._booked_limit import MAX_AHEAD_SECONDS
+from bedrock_resilience.pacing.shared._schedule import Cost, RateLimits, RequestOutcome
+from bedrock_resilience.quotas import Limit, Quota, TokenBucket
 from bedrock_resilience.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -177,3 +178,65 @@ def test_no_sequence_of_events_stops_the_schedule(quota: Quota, changes: list[tu
     # Whatever happened, a request a quarter of an hour later gets a slot within MAX_AHEAD_SECONDS.
     _, slots = limits.book(pace, now + MAX_AHEAD_SECONDS, [Cost(tokens=1_000.0)])
     assert len(slots) == 1
+
+
+class RefusedRequest(NamedTuple):
+    """A request: when it is booked, how large it is, how late it arrives, and whether it is refused."""
+
+    pause: float
+    tokens: int
+    late: float
+    refused: bool
+
+
+@given(
+    quota=st.builds(
+        Quota,
+        requests_per_minute=st.floats(2.0, 300.0),
+        tokens_per_minute=st.floats(10_000.0, 200_000.0),
+        burst=st.none() | st.floats(1.0, 2.0),
+    ),
+    course=st.lists(
+        st.builds(
+            RefusedRequest,
+            pause=or_extreme(0.0, 30.0),
+            tokens=st.integers(0, 9_000),
+            late=or_extreme(0.0, 0.55),
+            refused=st.integers(0, 9).map(lambda number: number == 0),
+        ),
+        min_size=20,
+        max_size=60,
+    ),
+)
+def test_after_a_refusal_no_minute_exceeds_the_quota_and_every_request_gets_a_slot(
+    quota: Quota, course: list[RefusedRequest]
+) -> None:
+    limits, pace, now = RateLimits.of(quota, 0.65), SharedPace(), LONG_AGO
+    admitted: list[tuple[float, int]] = []
+    even_from: float | None = None
+    for turn in course:
+        now += turn.pause
+        slots: list[float] = []
+        for _ in range(300):
+            pace, slots = limits.book(pace, now, [Cost(tokens=turn.tokens)])
+            if slots:
+                break
+            now = limits.again_at(pace, now, Cost(tokens=turn.tokens))
+        (slot,) = slots  # else it waits for ever
+        cuts = limits.cuts(pace)
+        now, arrives = max(now, slot), slot + turn.late
+        if turn.refused:
+            now = max(now, arrives)
+            for limit in (Limit.REQUESTS_PER_MINUTE, Limit.TOKENS_PER_MINUTE):
+                outcome = RequestOutcome("throttled", slot, Cost(tokens=turn.tokens), limit=limit, cuts=cuts)
+                if limit is Limit.REQUESTS_PER_MINUTE or even_from is None:
+                    pace = limits.observe(pace, now, outcome)
+            even_from = even_from or now
+            continue
+        admitted.append((arrives, turn.tokens))
+        if even_from is not None:
+            minute = [(at, amount) for at, amount in admitted if arrives - 60 < at <= arrives]
+            assert quota.requests_per_minute is not None
+            assert quota.tokens_per_minute is not None
+            assert len(minute) <= max(1.0, quota.requests_per_minute)
+            assert sum(amount for _, amount in minute) <= quota.tokens_per_minute

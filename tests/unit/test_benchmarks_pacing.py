@@ -6,7 +6,7 @@ import math
 
 import pytest
 from benchmarks.pacing import mantle, metastable, readings
-from benchmarks.pacing.readings import ADAPTIVE, BOTOCORE, FIRST, ONE, SECOND, SHARED, TOLD, Cell, Job, Run
+from benchmarks.pacing.readings import ADAPTIVE, BOTOCORE, FIRST, ONE, SECOND, SHARED, TOLD, TOLD_SHARED, Cell, Job, Run
 
 from bedrock_resilience.quotas import quota_reading
 from bedrock_resilience.simulation import LoadScenario
@@ -17,7 +17,14 @@ def cell(throttled: float = 0.0, ratio: float = 1.0, lost: int = 0, way: str = A
 
 
 @pytest.mark.parametrize(
-    ("way", "rows"), [(ADAPTIVE, {ADAPTIVE}), (SHARED, {FIRST, SECOND}), (BOTOCORE, {BOTOCORE}), (TOLD, {TOLD})]
+    ("way", "rows"),
+    [
+        (ADAPTIVE, {ADAPTIVE}),
+        (SHARED, {FIRST, SECOND}),
+        (BOTOCORE, {BOTOCORE}),
+        (TOLD, {TOLD}),
+        (TOLD_SHARED, {TOLD_SHARED}),
+    ],
 )
 def test_each_way_is_simulated_under_a_reading(way: str, rows: set[str]) -> None:
     found = readings.run(Job(ONE, "sliding", way, 1))

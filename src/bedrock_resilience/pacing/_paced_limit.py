@@ -8,13 +8,16 @@ no more in any 60 seconds than the quota.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.pacing._minute_log import MinuteLog
 from bedrock_resilience.pacing._virtual_clock_bucket import EPSILON_SECONDS
 
 if TYPE_CHECKING:
     from bedrock_resilience.pacing._virtual_clock_bucket import PermitClaim, VirtualClockBucket
+
+EVEN_TOKEN_TOLERANCE: Final = 0.03
+"""Share of the tokens that is left unused without a burst: what a window contains depends on when it begins."""
 
 
 class PacedLimit:

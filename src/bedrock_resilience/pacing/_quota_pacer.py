@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience._checks import instance, number, refuse, wrong_value
-from bedrock_resilience.pacing._paced_limit import PacedLimit
+from bedrock_resilience.pacing._paced_limit import EVEN_TOKEN_TOLERANCE, PacedLimit
 from bedrock_resilience.pacing._slowdown import Slowdown
 from bedrock_resilience.pacing._status import PacerStatus
 from bedrock_resilience.pacing._token_costs import TokenCosts
@@ -32,8 +32,6 @@ _NETWORK_TOLERANCE_SECONDS: Final = 0.05
 _MAX_EVEN_TOLERANCE: Final = 0.1
 """The most by which the rate of requests without a burst is lowered for that tolerance. A quota with a short interval
 between requests would lose half of its rate."""
-_EVEN_TOKEN_TOLERANCE: Final = 0.03
-"""Share of the tokens that is left unused without a burst: what a window contains depends on when it begins."""
 
 
 class _QuotaReservation(TrackedReservation):
@@ -264,7 +262,7 @@ def _token_limits(quota: Quota) -> list[PacedLimit]:
             rate = tokens / seconds
             bucket = VirtualClockBucket(rate, tokens - rate * _CONNECT_TOLERANCE_SECONDS)
             per_minute = tokens if seconds == SECONDS_A_MINUTE else None
-            limits.append(PacedLimit(bucket, per_minute, rate / (1.0 + _EVEN_TOKEN_TOLERANCE)))
+            limits.append(PacedLimit(bucket, per_minute, rate / (1.0 + EVEN_TOKEN_TOLERANCE)))
     return limits
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_resilience.pacing._learner import STATE_VERSION, Learner
 from bedrock_resilience.pacing._status import PacerStatus
-from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS
+from bedrock_resilience.pacing.shared._booked_limit import MAX_AHEAD_SECONDS
 from bedrock_resilience.quotas._quota_limit import SECONDS_A_DAY, SECONDS_A_MINUTE
 
 if TYPE_CHECKING:

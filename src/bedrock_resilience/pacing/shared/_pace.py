@@ -43,11 +43,12 @@ class SharedPace:
         requests_next_free_at: The end of what is booked of the requests.
         tokens_next_free_at: The end of what is booked of the tokens a minute.
         day_next_free_at: The end of what is booked of the tokens a day.
-        granted: Requests booked so far.
+        granted: Requests booked so far, without those whose refusal lowered the pace.
         factor: The pace over the quota, at ``cut_at``; 1 unless something was refused.
         cut_at: When the pace was lowered last.
         granted_at_cut: ``granted`` at that time.
         instances: The instances that took part in the last minutes, by their id.
+        limits: How the limits of a quota that was given were used and refused, as JSON; see ``BookedLimit``.
         learned: What was learned of a quota that was not given, as JSON; empty if nothing was.
     """
 
@@ -61,6 +62,7 @@ class SharedPace:
     cut_at: float = 0.0
     granted_at_cut: float = 0.0
     instances: Mapping[str, InstanceShare] = field(default_factory=dict[str, InstanceShare])
+    limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
     learned: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def factor_at(self, now: float) -> float:
@@ -71,7 +73,9 @@ class SharedPace:
 
 
 NUMBERS: Final = tuple(
-    each.name for each in dataclasses.fields(SharedPace) if each.name not in {"revision", "instances", "learned"}
+    each.name
+    for each in dataclasses.fields(SharedPace)
+    if each.name not in {"revision", "instances", "limits", "learned"}
 )
 """The fields that are floats."""
 
@@ -88,7 +92,7 @@ def to_json(pace: SharedPace) -> dict[str, Any]:
 def details_to_json(pace: SharedPace) -> dict[str, Any]:
     """Return the fields that are not numbers, as JSON types."""
     instances = {name: dataclasses.asdict(share) for name, share in pace.instances.items()}
-    return {"instances": instances, "learned": dict(pace.learned)}
+    return {"instances": instances, "limits": dict(pace.limits), "learned": dict(pace.learned)}
 
 
 def from_json(value: object) -> SharedPace:
@@ -116,4 +120,5 @@ def details_from_json(fields: Mapping[str, Any]) -> dict[str, Any]:
         )
         for name, share in fields.get("instances", {}).items()
     }
-    return {"instances": instances, "learned": dict(fields.get("learned", {}))}
+    limits, learned = dict(fields.get("limits", {})), dict(fields.get("learned", {}))
+    return {"instances": instances, "limits": limits, "learned": learned}

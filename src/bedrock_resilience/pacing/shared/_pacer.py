@@ -10,8 +10,9 @@ How it works:
    as much as every other, however many workers it has, and what one does not need goes to the rest.
 3. A slot that was missed by more than half a second lapses, and the request books another: requests that are delayed
    and then sent all at once would exceed the quota.
-4. A throttle means that the quota is smaller than given, or that others use it. It lowers the pace of all instances at
-   once, which then grows back; see ``RateLimits.throttled``.
+4. A throttle ends the burst of all instances at once, and bounds what they send in a minute; see ``BookedLimit``. One
+   that this does not explain means that the quota is smaller than given, or that others use it. It lowers the pace,
+   which then grows back; see ``RateLimits.throttled``.
 5. If the store cannot be reached, each instance continues at a pace that it finds by itself, and tries the store again
    later. Pacing never stops a run.
 
@@ -37,9 +38,10 @@ from bedrock_resilience.clock import SYSTEM_CLOCK, wall_clock
 from bedrock_resilience.pacing._status import PacerStatus, status_of
 from bedrock_resilience.pacing._token_costs import TokenCosts
 from bedrock_resilience.pacing._tracked_reservation import TrackedReservation
+from bedrock_resilience.pacing.shared._booked_limit import MAX_AHEAD_SECONDS
 from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule, share_of_learned
 from bedrock_resilience.pacing.shared._pace import SharedPace
-from bedrock_resilience.pacing.shared._schedule import MAX_AHEAD_SECONDS, Cost, RateLimits, RequestOutcome
+from bedrock_resilience.pacing.shared._schedule import Cost, RateLimits, RequestOutcome
 from bedrock_resilience.pacing.shared._stores import MemoryPaceStore
 from bedrock_resilience.pacing.shared._updates import Booking, PaceUpdates, Update
 from bedrock_resilience.quotas import settled_tokens
@@ -93,7 +95,8 @@ class SharedPacer:
     """Paces all instances together under one quota, through a store that they share. Thread-safe.
 
     With a quota: if it is right, no other caller uses it, and the clocks agree to within ``skew``, nothing is
-    throttled. The first throttles correct a quota that is too large.
+    throttled under a token bucket. The first throttle ends the burst, as in ``QuotaPacer``; later ones correct a quota
+    that is too large.
 
     Without a quota: all instances learn one, of requests and of tokens, from everything that was admitted and refused.
     What they learned stays in the store, and the next run starts with it.
@@ -196,8 +199,9 @@ class SharedPacer:
     def status(self) -> PacerStatus:
         """Return the pace of all instances together, as known to this one, and the quota.
 
-        The confidence is 1 while the pace is that of the quota. A throttle that shows the quota to be smaller lowers it
-        by as much as the pace. While the store cannot be reached, it is the status of the fallback.
+        The confidence is 1 while the pace is that of the quota, with a burst or without. A throttle that shows the
+        quota to be smaller lowers it by as much as the pace. While the store cannot be reached, it is the status of the
+        fallback.
         """
         if self._unavailable and self._fallback is not None:
             return status_of(self._fallback) or PacerStatus()
@@ -292,7 +296,9 @@ class SharedPacer:
             elif tracked in self._waiting:
                 self._waiting.remove(tracked)
             else:
-                self._outcomes.append(RequestOutcome("unsent", tracked.slot or tracked.sent_at, tracked.cost))
+                self._outcomes.append(
+                    RequestOutcome("unsent", tracked.slot or tracked.sent_at, tracked.cost, cuts=tracked.cuts)
+                )
             self._booked.discard(tracked)
 
     def __repr__(self) -> str:
@@ -398,7 +404,7 @@ class SharedPacer:
                 self._booked.add(tracked)
                 tracked.slot, tracked.cuts = slot, cuts
             else:
-                self._outcomes.append(RequestOutcome("unsent", slot, tracked.cost))
+                self._outcomes.append(RequestOutcome("unsent", slot, tracked.cost, cuts=cuts))
 
     def _close(self, tracked: _SharedReservation, now: float) -> bool:
         was_open = tracked.close()

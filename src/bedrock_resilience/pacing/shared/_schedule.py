@@ -2,14 +2,16 @@
 
 Every limit of the quota has a timeline. A request books the next interval of each, as long as the quota needs to refill
 what the request uses, and may be sent before its interval by what the bucket contains. That is the generic cell
-rate algorithm (GCRA, ITU-T I.371, "virtual scheduling"). Its only state is one instant a limit: the end of what is
-booked. So the state of any number of instances fits into one small item.
+rate algorithm (GCRA, ITU-T I.371, "virtual scheduling"). Its state is one instant a limit, the end of what is booked,
+and what the last minute contained. So the state of any number of instances fits into one small item.
 
 Why the bucket of the service never runs dry: the intervals do not overlap, whichever instance booked them. A request is
 sent no earlier than ``burst_seconds`` before its interval begins, and no later after it than the tolerated lateness.
 The clock is wrong by no more than the tolerated skew, and the request reaches the service no later than the tolerated
 delay. These tolerances are subtracted from the bucket, so in any window the requests sent are no more than the quota's
 burst and what is refilled in that window.
+
+AWS does not say that its quota is a bucket. A refusal shows that it is not; see ``BookedLimit``.
 """
 
 from __future__ import annotations
@@ -18,25 +20,21 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
+from bedrock_resilience.pacing._paced_limit import EVEN_TOKEN_TOLERANCE
 from bedrock_resilience.pacing._slowdown import MIN_SECONDS_BETWEEN_CUTS
 from bedrock_resilience.pacing._status import PacerStatus
-from bedrock_resilience.quotas._quota_limit import SECONDS_A_DAY, SECONDS_A_MINUTE
+from bedrock_resilience.pacing.shared._booked_limit import MAX_AHEAD_SECONDS, UNLIMITED, BookedLimit, RateLimit
+from bedrock_resilience.quotas._quota_limit import SECONDS_A_DAY, SECONDS_A_MINUTE, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bedrock_resilience.pacing.shared._pace import SharedPace
-    from bedrock_resilience.quotas import Limit, Quota
+    from bedrock_resilience.quotas import Quota
 
 OutcomeKind: TypeAlias = Literal["answered", "throttled", "overloaded", "sent", "unsent", "elsewhere"]
 """What became of a request, see ``RequestOutcome``."""
 
-MAX_AHEAD_SECONDS: Final = 900.0
-"""Longest time that a request may be booked ahead: no Lambda runs longer. A request that would have to wait longer is
-booked later."""
-MAX_CLOCK_SKEW_SECONDS: Final = 3_600.0
-"""An instant further ahead cannot have been booked by a clock that was right. AWS itself refuses requests whose
-signature is some minutes off."""
 _MIN_FACTOR: Final = 1 / 16
 _INITIAL_DECREASE_FACTOR: Final = 0.8
 """The pace after a throttle that allows no measurement, over the one before: CUBIC's 0.7, a little milder since a known
@@ -47,21 +45,13 @@ _HEADROOM: Final = 0.97
 _MIN_SAMPLES: Final = 5
 """Requests between two throttles that suffice to measure the rate."""
 _OVERLOAD_DECREASE_FACTOR: Final = 0.5
-
-
-class RateLimit(NamedTuple):
-    """A limit as time.
-
-    Attributes:
-        interval: Seconds in which the quota refills one unit (a request, a token); 0 if nothing is limited.
-        burst_seconds: Seconds that may be used in advance: what the bucket contains, less the tolerances.
-    """
-
-    interval: float
-    burst_seconds: float
-
-
-UNLIMITED: Final = RateLimit(0.0, math.inf)
+_MAX_EVEN_TOLERANCE: Final = 0.05
+"""The most by which the rate of requests without a burst is lowered for what is late or early. A quota with a short
+interval between requests would lose half of its rate."""
+_MILLISECONDS: Final = 1_000
+_EVEN_AHEAD_SECONDS: Final = 3.0
+"""How far ahead requests without a burst are booked, for each instance that waits: what is answered meanwhile and used
+less than it had booked makes earlier slots free."""
 
 
 class Cost(NamedTuple):
@@ -153,52 +143,49 @@ class RateLimits(NamedTuple):
 
         Returns:
             The pace afterward, and the instants at which the requests may be sent. These are fewer than the costs
-            where the rest would have to wait for longer than ``MAX_AHEAD_SECONDS``.
+            where the rest would have to wait for too long, ``MAX_AHEAD_SECONDS`` at most.
         """
-        factor = pace.factor_at(now)
-        free_at = [_plausible(at, limit, now) for at, limit in zip(_next_free_at(pace), self, strict=True)]
+        limits = self._booked(pace, now)
+        latest = now + _ahead(pace, now, limits)
         slots: list[float] = []
         granted = pace.granted
         for cost in costs:
-            intervals = [
-                min(amount * limit.interval, limit.burst_seconds) / factor
-                for amount, limit in zip((cost.requests, cost.tokens, cost.tokens), self, strict=True)
-            ]
-            slot = max(
-                now,
-                *(at + s - limit.burst_seconds for at, s, limit in zip(free_at, intervals, self, strict=True)),
-            )
-            if slot > now + MAX_AHEAD_SECONDS:
+            amounts = _amounts(cost)
+            slot = max(limit.slot(now, amount) for limit, amount in zip(limits, amounts, strict=True))
+            if slot > latest:
                 break
-            free_at = [max(at, slot) + s for at, s in zip(free_at, intervals, strict=True)]
+            for limit, amount in zip(limits, amounts, strict=True):
+                limit.book(slot, amount)
             granted += cost.requests
             slots.append(slot)
-        return _changed(pace, now, free_at, granted=granted), slots
+        return _stored(pace, now, limits, granted=granted), slots
 
     def refund(self, pace: SharedPace, now: float, tokens: float) -> SharedPace:
         """Return tokens that were booked and not used; a negative number where calls cost more than they had booked."""
-        free_at = _next_free_at(pace)
-        refunds = (0.0, tokens * self.tokens.interval, tokens * self.day.interval)
-        # What is returned to a full bucket overflows, so nothing is freed before now.
-        refunded = [max(at - refund, min(at, now)) for at, refund in zip(free_at, refunds, strict=True)]
-        return _changed(pace, now, refunded)
+        limits = self._booked(pace, now)
+        for limit in limits[1:]:
+            limit.refund(tokens, now)
+        return _stored(pace, now, limits)
 
     def seconds(self, pace: SharedPace, now: float, cost: Cost) -> float:  # noqa: ARG002 - the protocol's signature
         """Return the seconds in which the quota refills what a request uses."""
         return max(cost.requests * self.requests.interval, cost.tokens * self.tokens.interval)
 
     def observe(self, pace: SharedPace, now: float, outcome: RequestOutcome) -> SharedPace:
-        """Return tokens that were booked and not used; lower the pace where a request was refused."""
-        tokens = outcome.cost.tokens
-        if outcome.kind == "answered":
-            return pace if outcome.used is None else self.refund(pace, now, tokens - outcome.used)
+        """Return what was booked and not used; end the burst, or lower the pace, where a request was refused."""
         if outcome.kind == "throttled":
-            return self.refund(self.throttled(pace, now, outcome.sent_at), now, tokens)
+            return self._refused(pace, now, outcome)
         if outcome.kind == "overloaded":
             return self.overloaded(pace, now, outcome.sent_at)
         if outcome.kind == "sent":
             return self.book(pace, now, [outcome.cost])[0]  # it had no slot; no request waits for this one
-        return self.refund(pace, now, tokens) if outcome.kind == "unsent" else pace
+        if outcome.kind == "unsent":
+            return self._unsent(pace, now, outcome)
+        if outcome.kind == "answered" and outcome.used is not None:
+            limits = self._booked(pace, now)
+            limits[1].correct(outcome.sent_at, outcome.used - outcome.cost.tokens)
+            return self.refund(_stored(pace, now, limits), now, outcome.cost.tokens - outcome.used)
+        return pace
 
     def interrupted(self, pace: SharedPace, now: float) -> SharedPace:  # noqa: ARG002 - the protocol's signature
         """Return the same pace: throttles correct it."""
@@ -206,11 +193,11 @@ class RateLimits(NamedTuple):
 
     def again_at(self, pace: SharedPace, now: float, cost: Cost) -> float:  # noqa: ARG002 - the protocol's signature
         """Return the time until which requests can be booked."""
-        return now + MAX_AHEAD_SECONDS
+        return now + _ahead(pace, now, self._booked(pace, now))
 
-    def cuts(self, pace: SharedPace) -> int:  # noqa: ARG002 - as above
-        """Return 0: slots that are booked stay, because a quota that was given is seldom wrong by much."""
-        return 0
+    def cuts(self, pace: SharedPace) -> int:
+        """Return the time of the last refusal that changed the pace, in whole milliseconds."""
+        return max(_number_of(at) for at in (pace.cut_at, *(limit.changed_at for limit in self._booked(pace, pace.at))))
 
     def starting(self, pace: SharedPace) -> bool:  # noqa: ARG002 - as above
         """Return False: the rate is known."""
@@ -219,12 +206,11 @@ class RateLimits(NamedTuple):
     def status(self, pace: SharedPace, now: float) -> PacerStatus:
         """Return the present rates; the confidence is 1 while they are those of the quota."""
         factor = pace.factor_at(now)
-        requests, tokens = (_per_minute(limit) for limit in (self.requests, self.tokens))
-        return PacerStatus(
-            requests_per_minute=None if requests is None else factor * requests,
-            tokens_per_minute=None if tokens is None else factor * tokens,
-            confidence=factor,
+        requests, tokens = (
+            factor * SECONDS_A_MINUTE / limit.interval if limit.interval else None
+            for limit in self._booked(pace, now)[:2]
         )
+        return PacerStatus(requests_per_minute=requests, tokens_per_minute=tokens, confidence=factor)
 
     def throttled(self, pace: SharedPace, now: float, sent: float) -> SharedPace:
         """Lower the pace: a request that was sent at ``sent`` was refused, so the quota is smaller than given.
@@ -238,12 +224,12 @@ class RateLimits(NamedTuple):
         factor = _INITIAL_DECREASE_FACTOR * before
         granted = pace.granted - pace.granted_at_cut
         if pace.cut_at > 0 and granted >= _MIN_SAMPLES:
-            measured = _HEADROOM * granted * self.requests.interval / (now - pace.cut_at)
-            factor = min(_MAX_DECREASE_FACTOR * before, max(_MIN_DECREASE_FACTOR * before, measured))
-        requests, tokens, day = _next_free_at(pace)
-        if self.requests != UNLIMITED:
-            requests = max(requests, now + self.requests.burst_seconds)  # the bucket is empty
-        return _lowered(_changed(pace, now, (requests, tokens, day)), now, factor)
+            seconds = now - pace.cut_at
+            requests, tokens, _ = self._booked(pace, now)
+            share = tokens.used_share(now, min(seconds, SECONDS_A_MINUTE))
+            used = max(granted * requests.interval / seconds, share)
+            factor = min(_MAX_DECREASE_FACTOR * before, max(_MIN_DECREASE_FACTOR * before, _HEADROOM * used))
+        return _lowered(pace, now, factor)
 
     def overloaded(self, pace: SharedPace, now: float, sent: float) -> SharedPace:
         """Halve the pace: a request that was sent at ``sent`` met a service without capacity.
@@ -252,51 +238,106 @@ class RateLimits(NamedTuple):
         """
         if sent <= pace.cut_at or now < pace.cut_at + MIN_SECONDS_BETWEEN_CUTS:
             return pace
-        factor = _OVERLOAD_DECREASE_FACTOR * pace.factor_at(now)
-        return _lowered(_changed(pace, now, _next_free_at(pace)), now, factor)
+        return _lowered(pace, now, _OVERLOAD_DECREASE_FACTOR * pace.factor_at(now))
+
+    def _refused(self, pace: SharedPace, now: float, outcome: RequestOutcome) -> SharedPace:
+        """End the burst of the limit that refused a request; if it had none, lower the pace."""
+        limits = self._booked(pace, now)
+        sent_at, cost = outcome.sent_at, outcome.cost
+        requests, *tokens = limits
+        explained = [False]
+        if outcome.limit in {None, Limit.REQUESTS_PER_MINUTE}:
+            rebooked = _rebooked(requests, outcome)
+            explained.append(requests.refused(sent_at, cost.requests, now, rebooked=rebooked))
+        for limit in tokens:
+            rebooked = _rebooked(limit, outcome)
+            if not rebooked:
+                limit.refund(cost.tokens, now)  # a refused request costs no tokens
+            if outcome.limit in {Limit.REQUESTS_PER_MINUTE, Limit.TOKENS_PER_DAY}:
+                limit.correct(sent_at, -cost.tokens)
+            else:
+                explained.append(limit.refused(sent_at, cost.tokens, now, rebooked=rebooked))
+        if any(explained):
+            return _stored(pace, now, limits)
+        return self.throttled(_stored(pace, now, limits, granted=pace.granted - cost.requests), now, sent_at)
+
+    def _unsent(self, pace: SharedPace, now: float, outcome: RequestOutcome) -> SharedPace:
+        """Return the tokens of a request that was not sent."""
+        limits = self._booked(pace, now)
+        for limit, amount in zip(limits, _amounts(outcome.cost), strict=True):
+            limit.correct(outcome.sent_at, -amount)
+        for limit in limits[1:]:
+            if not _rebooked(limit, outcome):
+                limit.refund(outcome.cost.tokens, now)
+        return _stored(pace, now, limits)
+
+    def _booked(self, pace: SharedPace, now: float) -> list[BookedLimit]:
+        factor = pace.factor_at(now)
+        free_at = pace.requests_next_free_at, pace.tokens_next_free_at, pace.day_next_free_at
+        return [
+            BookedLimit(limit, at, pace.limits.get(name, {}), factor, now)
+            for name, limit, at in zip(self._fields, self, free_at, strict=True)
+        ]
 
 
-def _per_minute(limit: RateLimit) -> float | None:
-    return None if limit == UNLIMITED else SECONDS_A_MINUTE / limit.interval
+def _ahead(pace: SharedPace, now: float, limits: Sequence[BookedLimit]) -> float:
+    """Return how far ahead requests are booked, in seconds."""
+    if not any(limit.even for limit in limits):
+        return MAX_AHEAD_SECONDS
+    waiting = sum(share.waits_until > now for share in pace.instances.values())
+    return min(MAX_AHEAD_SECONDS, _EVEN_AHEAD_SECONDS * max(1, waiting))
+
+
+def _number_of(at: float) -> int:
+    return int(_MILLISECONDS * at)
+
+
+def _rebooked(limit: BookedLimit, outcome: RequestOutcome) -> bool:
+    """Whether the limit changed after the request was booked: its slot is not part of what is booked any more."""
+    return outcome.cuts < _number_of(limit.changed_at)
+
+
+def _amounts(cost: Cost) -> tuple[float, float, float]:
+    return cost.requests, cost.tokens, cost.tokens
 
 
 def _request_limit(per_minute: float | None, burst: float, tolerance: float) -> RateLimit:
     if per_minute is None:
         return UNLIMITED
     interval = SECONDS_A_MINUTE / per_minute
+    even_interval = interval + min(tolerance, _MAX_EVEN_TOLERANCE * interval)
     spare = (burst - 1) * interval - tolerance
     if spare < 0:
         # The burst is too small for the tolerance: the requests beyond it are set further apart instead.
         interval -= spare / math.floor(burst)
         spare = 0.0
-    return RateLimit(interval, spare + interval)
+    return RateLimit(interval, spare + interval, per_minute, max(interval, even_interval), SECONDS_A_MINUTE + tolerance)
 
 
 def _token_limit(tokens: float | None, seconds: float, tolerance: float) -> RateLimit:
-    return UNLIMITED if tokens is None else RateLimit(seconds / tokens, seconds - tolerance)
+    if tokens is None:
+        return UNLIMITED
+    interval = seconds / tokens
+    if seconds != SECONDS_A_MINUTE:
+        return RateLimit(interval, seconds - tolerance)
+    even_interval = interval * (1.0 + EVEN_TOKEN_TOLERANCE)
+    return RateLimit(interval, seconds - tolerance, tokens, even_interval, seconds + tolerance)
 
 
-def _next_free_at(pace: SharedPace) -> tuple[float, float, float]:
-    return pace.requests_next_free_at, pace.tokens_next_free_at, pace.day_next_free_at
-
-
-def _plausible(free_at: float, limit: RateLimit, now: float) -> float:
-    # An instance whose clock was hours ahead must not stop all others for hours.
-    latest = now + limit.burst_seconds
-    return latest if free_at > latest + MAX_CLOCK_SKEW_SECONDS else free_at
-
-
-def _changed(pace: SharedPace, now: float, free_at: Sequence[float], granted: float | None = None) -> SharedPace:
-    requests, tokens, day = free_at
+def _stored(pace: SharedPace, now: float, limits: Sequence[BookedLimit], granted: float | None = None) -> SharedPace:
+    requests, tokens, day = limits
     return dataclasses.replace(
         pace,
         at=now,
-        requests_next_free_at=requests,
-        tokens_next_free_at=tokens,
-        day_next_free_at=day,
+        requests_next_free_at=requests.free_at,
+        tokens_next_free_at=tokens.free_at,
+        day_next_free_at=day.free_at,
         granted=pace.granted if granted is None else granted,
+        limits={
+            name: state for name, limit in zip(RateLimits._fields, limits, strict=True) if (state := limit.to_dict())
+        },
     )
 
 
 def _lowered(pace: SharedPace, now: float, factor: float) -> SharedPace:
-    return dataclasses.replace(pace, factor=max(_MIN_FACTOR, factor), cut_at=now, granted_at_cut=pace.granted)
+    return dataclasses.replace(pace, at=now, factor=max(_MIN_FACTOR, factor), cut_at=now, granted_at_cut=pace.granted)

@@ -19,10 +19,11 @@ import uuid
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bedrock_resilience._errors import StoreUnavailableError
+from bedrock_resilience.pacing.shared._booked_limit import MAX_CLOCK_SKEW_SECONDS
 from bedrock_resilience.pacing.shared._compare_and_swap import change_pace
 from bedrock_resilience.pacing.shared._fair_shares import ABSENCE_SECONDS, used_by, waiting, with_share
 from bedrock_resilience.pacing.shared._pace import InstanceShare, SharedPace
-from bedrock_resilience.pacing.shared._schedule import MAX_CLOCK_SKEW_SECONDS, RequestOutcome
+from bedrock_resilience.pacing.shared._schedule import RequestOutcome
 
 if TYPE_CHECKING:
     import random
@@ -115,8 +116,9 @@ class PaceUpdates:
         self._behind = 0.0  # seconds by which this clock is behind the others
         self._interrupted = False
         self._sequence = 0
-        self._in_doubt: list[tuple[int, Update, list[float]]] = []
+        self._in_doubt: list[tuple[int, Update, list[float], int]] = []
         self._slots: list[float]  # of the last attempt
+        self._cuts: int  # of the schedule, when these were booked
         self.known: SharedPace = SharedPace()
         self.lead: float = 0.0
 
@@ -164,7 +166,7 @@ class PaceUpdates:
         return booking
 
     def _keep(self, sequence: int, update: Update) -> None:
-        self._in_doubt.append((sequence, update, self._slots))
+        self._in_doubt.append((sequence, update, self._slots, self._cuts))
         del self._in_doubt[:-_MAX_IN_DOUBT]
 
     def _measure(self, seconds: float) -> None:
@@ -178,19 +180,19 @@ class PaceUpdates:
     def _change(self, pace: SharedPace, now: float, sequence: int, update: Update) -> tuple[SharedPace, Booking]:
         shared = self._adopt(pace, now)
         applied = self._applied(pace)
-        for earlier, kept, slots in self._in_doubt:
+        for earlier, kept, slots, cuts in self._in_doubt:
             if earlier < applied:
                 continue  # the update with that number has dealt with it
             outcomes = kept.outcomes
             if earlier == applied:  # it took effect, and no request uses the slots that it booked
                 booked = zip(slots, kept.costs, strict=False)  # pragma: no mutate - None is as good as False
-                outcomes = tuple(RequestOutcome("unsent", slot, cost) for slot, cost in booked)
+                outcomes = tuple(RequestOutcome("unsent", slot, cost, cuts=cuts) for slot, cost in booked)
             pace = self._observe(pace, now, outcomes)
         pace = self._observe(pace, now, update.outcomes)
         if self._interrupted:
             pace = self._schedule.interrupted(pace, shared)
         pace, booking = self._book(pace, shared, sequence, update)
-        self._slots = booking.slots
+        self._slots, self._cuts = booking.slots, self._schedule.cuts(pace)
         return pace, booking
 
     def _adopt(self, pace: SharedPace, now: float) -> float:
