@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from bedrock_resilience.quotas import settled_tokens
@@ -37,12 +38,13 @@ class TokenCosts:
         ratio: The expected cost of a request over its reservation: what calls turned out to cost, at least 1.
     """
 
-    __slots__ = ("_burndown", "_output_weight", "_warned", "quota", "ratio")
+    __slots__ = ("_burndown", "_most", "_output_weight", "_warned", "quota", "ratio")
 
     def __init__(self, quota: Quota, burndown: float | None) -> None:
         self._burndown = burndown
         self._output_weight = 0.0
         self._warned = quota.tokens_per_minute is None and quota.tokens_per_day is None  # there is nothing to warn of
+        self._most = min(quota.tokens_per_minute or math.inf, quota.tokens_per_day or math.inf)
         self.quota: Quota = quota
         self.ratio: float = max(1.0, min(_INITIAL_RATIO, _DEFAULT_BURNDOWN if burndown is None else burndown))
         if quota.endpoint == "bedrock-mantle":
@@ -60,7 +62,8 @@ class TokenCosts:
     def expected(self, tokens: int, burndown: float | None = None) -> float:
         """Return the tokens that a request with this reservation is expected to cost.
 
-        The first request without a reservation is logged as a WARNING: the quota of tokens isn't kept.
+        The first request without a reservation is logged as a WARNING: the quota of tokens isn't kept. So is the first
+        one that reserves more than the whole quota: it is never admitted.
 
         Args:
             tokens: Its reservation.
@@ -69,6 +72,9 @@ class TokenCosts:
         if not tokens and not self._warned:
             self._warned = True  # every further call would say the same
             _warn_of_missing_tokens()
+        if tokens > self._most:
+            _warn_of_too_many_tokens(tokens, self.quota)
+            self._most = math.inf  # it is logged once
         ratio = self.ratio
         if burndown is not None and self._burndown is None:
             # Every token of a request counts at most so many times, whatever requests of other models cost.
@@ -88,6 +94,19 @@ class TokenCosts:
         if reserved > 0:
             needed = max(1.0, cost / reserved)
             self.ratio = max(needed, self.ratio + _DECAY * (needed - self.ratio))
+
+
+def _warn_of_too_many_tokens(tokens: int, quota: Quota) -> None:
+    import logging  # noqa: PLC0415 - only such a call needs it
+
+    minute, day = quota.tokens_per_minute, quota.tokens_per_day
+    limit = f"{minute:,.0f} tokens a minute" if minute is not None and tokens > minute else f"{day:,.0f} tokens a day"
+    logging.getLogger("bedrock_resilience").warning(
+        "A request reserves %s tokens (input + max_tokens), and the quota of the pacer has %s. Bedrock throttles it "
+        "however long it waits, unless the quota of the account is larger. Lower max_tokens, or shorten the input.",
+        f"{tokens:,}",
+        limit,
+    )
 
 
 def _warn_of_missing_tokens() -> None:

@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from bedrock_resilience._checks import instance, refuse
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -73,11 +75,20 @@ def max_output_tokens(model_id: str) -> int:
     Args:
         model_id: A model id, a profile id or an ARN of either.
 
+    Raises:
+        TypeError: ``model_id`` is not a ``str``.
+
     >>> max_output_tokens("eu.anthropic.claude-opus-4-1-20250805-v1:0"), max_output_tokens("my-model")
     (32000, 64000)
     """
+    check_model_id("max_output_tokens", model_id)
     family = longest_family(model_id, _KNOWN_MAXIMA)
     return MODEL_MAX_TOKENS if family is None else _KNOWN_MAXIMA[family]
+
+
+def check_model_id(owner: str, given: object) -> None:
+    """Refuse a model id that is not a ``str``."""
+    refuse(owner, instance("model_id", given, str, "a model id, a profile id, or an ARN of either"))
 
 
 def longest_family(model_id: str, families: Iterable[str]) -> str | None:

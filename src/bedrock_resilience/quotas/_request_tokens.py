@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from bedrock_resilience._checks import instance, refuse
 from bedrock_resilience.quotas._models import max_output_tokens
 from bedrock_resilience.quotas._tokens import TokenEstimator, burndown_rate
 from bedrock_resilience.quotas._usage import RequestTokens
@@ -29,9 +30,15 @@ def request_tokens(request: Mapping[str, Any], estimator: TokenEstimator | None 
 
     Args:
         request: The parameters of Converse or InvokeModel; the ``modelId`` determines the burndown rate, and
-            what a request without ``max_tokens`` reserves.
+            what a request without ``max_tokens`` reserves. The ARN of an application inference profile names no model:
+            give the id of the model in its place.
         estimator: Estimates the input tokens; None: a new one. A report needs no estimate.
+
+    Raises:
+        TypeError: ``request`` is not a mapping.
     """
+    accepted = "the parameters of Converse or InvokeModel, as a dict"
+    refuse("request_tokens", instance("request", request, Mapping, accepted))
     estimated = (estimator or TokenEstimator()).estimate(request)
     model = str(request.get("modelId"))
     return RequestTokens(estimated, _max_tokens(request), burndown_rate(model), max_output_tokens(model))

@@ -22,7 +22,7 @@ from functools import lru_cache
 from typing import Final, cast
 
 from bedrock_resilience._checks import number, refuse, whole_number
-from bedrock_resilience.quotas._models import MODEL_MAX_TOKENS, longest_family
+from bedrock_resilience.quotas._models import MODEL_MAX_TOKENS, check_model_id, longest_family
 
 __all__ = [
     "TokenEstimator",
@@ -77,12 +77,13 @@ def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -
     """Return how many tokens of quota one output token of this model costs.
 
     Args:
-        model_id: A model id, a profile id or an ARN of either.
+        model_id: A model id, a profile id or an ARN of either. The ARN of an application inference profile names no
+            model, so its rate is 1.
         overrides: Family -> rate, tried before ``BURNDOWN_RATES``.
 
     Raises:
-        TypeError: The rate found in ``overrides`` is not a number.
-        ValueError: It is not positive and finite. Both name the family.
+        TypeError: ``model_id`` is not a ``str``, or the rate found in ``overrides`` is not a number.
+        ValueError: The rate is not positive and finite. Both name the family.
 
     >>> burndown_rate("eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
     5.0
@@ -91,6 +92,7 @@ def burndown_rate(model_id: str, overrides: Mapping[str, float] | None = None) -
     >>> burndown_rate("amazon.nova-lite-v1:0", {"nova-lite": 2.0})
     2.0
     """
+    check_model_id("burndown_rate", model_id)
     family = longest_family(model_id, overrides or {})
     if overrides and family is not None:
         check_burndown(family, overrides[family])

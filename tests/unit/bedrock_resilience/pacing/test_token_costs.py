@@ -99,6 +99,38 @@ def test_a_quota_of_tokens_that_no_request_reserves_is_logged_once(
     )
 
 
+@pytest.mark.parametrize(
+    ("quota", "limit"),
+    [
+        (Quota(tokens_per_minute=4_000, tokens_per_day=90_000), "4,000 tokens a minute"),
+        (Quota(tokens_per_minute=90_000, tokens_per_day=4_000), "4,000 tokens a day"),
+    ],
+)
+def test_a_request_that_can_never_fit_into_the_quota_is_logged_once(
+    quota: Quota, limit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    costs = TokenCosts(quota, burndown=None)
+    assert costs.expected(4_000) > 0
+    assert caplog.messages == []
+    costs.expected(4_001)
+    costs.expected(5_000)
+    assert [(record.name, record.levelname) for record in caplog.records] == [("bedrock_resilience", "WARNING")]
+    (message,) = caplog.messages
+    assert message == (
+        f"A request reserves 4,001 tokens (input + max_tokens), and the quota of the pacer has {limit}. Bedrock "
+        "throttles it however long it waits, unless the quota of the account is larger. Lower max_tokens, or shorten "
+        "the input."
+    )
+
+
+@pytest.mark.parametrize("quota", [Quota(requests_per_minute=60), MANTLE])
+def test_every_request_fits_into_a_quota_that_does_not_count_its_reservation(
+    quota: Quota, caplog: pytest.LogCaptureFixture
+) -> None:
+    TokenCosts(quota, burndown=None).expected(1_000_000)
+    assert caplog.messages == []
+
+
 def test_requests_without_tokens_need_none_under_a_quota_of_requests(caplog: pytest.LogCaptureFixture) -> None:
     assert TokenCosts(Quota(requests_per_minute=60), burndown=None).expected(0) == 0
     assert caplog.messages == []

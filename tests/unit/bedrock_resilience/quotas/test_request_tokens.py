@@ -26,6 +26,14 @@ def test_max_tokens_and_burndown_are_read_from_the_request() -> None:
     assert request_tokens(REQUEST) == RequestTokens(TokenEstimator().estimate(REQUEST), 500, 5.0, 64_000)
 
 
+@pytest.mark.parametrize("given", ["x", None, [REQUEST]])
+def test_a_request_that_has_no_parameters_is_refused(given: Any) -> None:  # noqa: ANN401 - anything may be given
+    with pytest.raises(TypeError) as refused:
+        request_tokens(given)
+    accepted = "the parameters of Converse or InvokeModel, as a dict"
+    assert str(refused.value) == f"request_tokens: request: got {given!r}; accepted: {accepted}"
+
+
 def test_the_estimate_is_the_estimators() -> None:
     assert request_tokens(REQUEST, TokenEstimator(1.0)).input_tokens == TokenEstimator(1.0).estimate(REQUEST) > 34
 

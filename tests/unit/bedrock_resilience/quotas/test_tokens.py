@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from datetime import date
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -14,12 +14,16 @@ from bedrock_resilience.quotas import (
     TokenEstimator,
     Usage,
     burndown_rate,
+    max_output_tokens,
     model_name,
     reserved_tokens,
     settled_tokens,
     usage_from,
 )
 from support.approx import approx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SONNET = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
@@ -76,6 +80,17 @@ def test_an_override_that_is_no_rate_is_refused_by_its_family(rate: Any, error: 
     with pytest.raises(error, match=rf"^burndown: 'nova': got {rate!r}; accepted: a finite number > 0$"):
         burndown_rate("amazon.nova-lite-v1:0", {"nova": rate})
     assert burndown_rate(SONNET, {"nova": rate}) == 5.0
+
+
+@pytest.mark.parametrize("given", [None, 5])
+@pytest.mark.parametrize(
+    ("name", "function"), [("burndown_rate", burndown_rate), ("max_output_tokens", max_output_tokens)]
+)
+def test_a_model_id_that_is_no_text_is_refused(name: str, function: Callable[[Any], float], given: object) -> None:
+    with pytest.raises(TypeError) as refused:
+        function(given)
+    accepted = "a model id, a profile id, or an ARN of either"
+    assert str(refused.value) == f"{name}: model_id: got {given!r}; accepted: {accepted}"
 
 
 def test_every_burndown_rate_says_when_it_was_read() -> None:
