@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from bedrock_resilience._checks import refuse, wrong_type
+from bedrock_resilience._checks import Problem, instance, refuse, wrong_type
 from bedrock_resilience.bedrock._families import text_of
 from bedrock_resilience.bedrock._streams import decode_chunk
 from bedrock_resilience.quotas import Usage
-from bedrock_resilience.testing._errors import error_class, stream_cut
+from bedrock_resilience.testing._errors import check_parameters, error_class, stream_cut
 from bedrock_resilience.testing._script import UNSET, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from bedrock_resilience.emulator._protocol.generation import CompletedGeneration, Writers
     from bedrock_resilience.testing._fake_clock import FakeClock
@@ -24,6 +25,13 @@ _METADATA: Final[dict[str, Any]] = {
     "RequestId": "00000000-0000-4000-8000-000000000000",
     "HTTPStatusCode": 200,
     "RetryAttempts": 0,
+}
+# The methods of a client, and the operations of the service.
+_OPERATIONS: Final = {
+    "converse": "Converse",
+    "converse_stream": "ConverseStream",
+    "invoke_model": "InvokeModel",
+    "invoke_model_with_response_stream": "InvokeModelWithResponseStream",
 }
 
 
@@ -37,9 +45,19 @@ class BrokenStream:
             families than Claude's stream them in pieces of their own.
         error: The exception that is raised; ``"cut"`` is short for ``stream_cut()``. None: the stream ends without an
             error, but also without its last event, as can happen with boto3.
+
+    Raises:
+        TypeError: A text is not a string, or the error is not an exception.
     """
 
     def __init__(self, *texts: str, error: Exception | Literal["cut"] | None = "cut") -> None:
+        refuse(
+            "BrokenStream",
+            *(instance(f"texts[{index}]", text, str, "a text") for index, text in enumerate(texts)),
+            None
+            if error == "cut"
+            else instance("error", error, BaseException, "an exception, 'cut', or None", optional=True),
+        )
         self.texts: tuple[str, ...] = texts
         self.error: Exception | None = stream_cut() if error == "cut" else error
 
@@ -52,6 +70,9 @@ class ScriptedBedrock:
     mapping is the response itself; for InvokeModel, its body. For the streaming operations, a list is the events. A
     ``BrokenStream`` fails after some text.
 
+    With botocore installed, a call whose parameters boto3 refuses raises ``ParamValidationError`` of botocore. It is not
+    counted: boto3 sends no request either.
+
     Args:
         outcomes: The outcomes of the calls, in order: ``ScriptedBedrock(*throttling_errors(2), "Hello")``.
         then: The outcome of every further call; without it, a further call raises ``ScriptExhaustedError``.
@@ -61,11 +82,19 @@ class ScriptedBedrock:
     Attributes:
         streams: The streams that were returned; ``closed`` says whether a stream was closed.
         exceptions: The exception classes, as ``client.exceptions`` of boto3.
+
+    Raises:
+        TypeError: An outcome is none of these, such as a list of errors without ``*``; or, at the call, it does not fit
+            the operation.
     """
 
     def __init__(
         self, *outcomes: object, then: object = UNSET, clock: FakeClock | None = None, latency: float = 0.0
     ) -> None:
+        given = {f"outcomes[{index}]": outcome for index, outcome in enumerate(outcomes)}
+        if then is not UNSET:
+            given["then"] = then
+        refuse("ScriptedBedrock", *(_outcome_problem(name, outcome) for name, outcome in given.items()))
         self._clock = clock
         self._latency = latency
         self._script = Script(*outcomes, then=then, clock=clock, latency=latency)
@@ -112,9 +141,16 @@ class ScriptedBedrock:
         return {"ResponseMetadata": _METADATA, "contentType": "application/json", "body": stream}
 
     def _next(self, operation: str, request: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the script says
+        check_parameters(_OPERATIONS[operation], request)
         if self._clock is not None and self._latency:
             self._clock.advance(self._latency)
-        return self._script.next((operation,), request)
+        outcome = self._script.next((operation,), request)
+        streams = "stream" in operation
+        of_the_other_kind: type = Mapping if streams else list
+        if isinstance(outcome, of_the_other_kind):
+            accepted = "a list, its events" if streams else "a mapping, the response"
+            refuse("ScriptedBedrock", wrong_type(f"outcome of {operation}", outcome, accepted))
+        return outcome
 
     def _stream(self, outcome: Any, events: Callable[..., list[dict[str, Any]]]) -> ScriptedStream:  # noqa: ANN401 - whatever the script says
         if isinstance(outcome, BrokenStream):
@@ -150,6 +186,19 @@ class _Exceptions:
         if name.startswith("_"):
             raise AttributeError(name)
         return error_class(name)
+
+
+def _outcome_problem(name: str, outcome: object) -> Problem | None:
+    if isinstance(outcome, (BaseException, str, Mapping, BrokenStream)):
+        return None
+    accepted = "an exception, a text, a mapping (the response), a list of mappings (the events), or a BrokenStream"
+    if not isinstance(outcome, list):
+        return wrong_type(name, outcome, accepted)
+    others = [entry for entry in cast("list[object]", outcome) if not isinstance(entry, Mapping)]
+    if not others:
+        return None
+    text = f"{name}: got a list with {type(others[0]).__name__}; accepted: {accepted}"
+    return Problem(TypeError, f"{text}; for an outcome of each entry, write * before the list: *throttling_errors(2)")
 
 
 def _invoke_body(request: dict[str, Any], text: str) -> Mapping[str, Any]:

@@ -249,6 +249,33 @@ def _error_type(name: str) -> Any:  # noqa: ANN401 - botocore's class, or one of
     return type(name, (Exception,), members)
 
 
+def check_parameters(operation: str, parameters: Mapping[str, object]) -> None:
+    """Check the parameters of an operation against the model of the service, as boto3 does before it sends a request.
+
+    Without botocore, nothing is checked.
+
+    Raises:
+        ParamValidationError: A parameter is unknown, missing, or of the wrong type; botocore's own exception.
+    """
+    shape = input_shapes().get(operation)
+    if shape is not None:
+        report = import_module("botocore.validate").ParamValidator().validate(parameters, shape)
+        if report.has_errors():
+            raise _class("botocore.exceptions", "ParamValidationError")(report=report.generate_report())
+
+
+@cache
+def input_shapes() -> Mapping[str, Any]:
+    """Return the parameters of each operation, as the installed botocore describes them."""
+    try:
+        loaders, model = import_module("botocore.loaders"), import_module("botocore.model")
+    except ImportError:
+        return {}
+    described = loaders.Loader().load_service_model("bedrock-runtime", "service-2")
+    service = model.ServiceModel(described, "bedrock-runtime")
+    return {name: service.operation_model(name).input_shape for name in service.operation_names}
+
+
 def _init_client_error(self: Any, response: Mapping[str, Any], operation: str) -> None:  # noqa: ANN401 - see above
     message = "An error occurred ({Code}) when calling the {operation} operation: {Message}"
     Exception.__init__(self, message.format(operation=operation, **response["Error"]))

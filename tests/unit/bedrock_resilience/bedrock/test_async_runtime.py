@@ -182,17 +182,19 @@ async def test_an_incomplete_response_is_not_retried_and_its_usage_counts() -> N
     assert under_test.pacer.outcomes == [("answered", Usage(10, 1))]
 
 
-@pytest.mark.parametrize("method", ["converse_stream", "invoke_model_stream"])
+@pytest.mark.parametrize(
+    ("method", "more"), [("converse_stream", {}), ("invoke_model_stream", {"body": {"max_tokens": 5}})]
+)
 @pytest.mark.parametrize("broken", [throttling_error(), BrokenStream(error=stream_cut()), BrokenStream(error=None)])
-async def test_a_stream_is_retried_until_its_first_content(method: str, broken: object) -> None:
+async def test_a_stream_is_retried_until_its_first_content(method: str, more: dict[str, Any], broken: object) -> None:
     under_test = AsyncRuntimeUnderTest(broken, "Hello")
-    assert await read(getattr(under_test.runtime, method)(modelId="m", body={"max_tokens": 5})) == "Hello"
+    assert await read(getattr(under_test.runtime, method)(modelId="m", **more)) == "Hello"
     assert under_test.client.scripted.calls == 2
     assert all(stream.closed for stream in under_test.client.scripted.streams)
     assert under_test.kinds == [CallStarted, RetryScheduled, StreamOpened, CallSucceeded]
     pacer = RecordingPacer()
     twin = BedrockRuntime(ScriptedBedrock(broken, "Hello"), Retrier(POLICY, clock=FakeClock(), pacer=pacer))
-    list(getattr(twin, method)(modelId="m", body={"max_tokens": 5}))
+    list(getattr(twin, method)(modelId="m", **more))
     assert under_test.pacer.outcomes == pacer.outcomes
 
 

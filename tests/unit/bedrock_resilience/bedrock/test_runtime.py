@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ParamValidationError
 
 from bedrock_resilience import (
     BedrockRuntime,
@@ -127,7 +128,8 @@ class TestResponses:
         client: Any = ScriptedBedrock("Hello")
         client.meta = SimpleNamespace(region_name="eu-west-3")
         runtime = BedrockRuntime(client, Retrier(POLICY, clock=FakeClock(), listeners=[events.append]))
-        list(getattr(runtime, method)(**{**REQUEST, "body": {"max_tokens": 5}}))
+        request = REQUEST if method.startswith("converse") else {"modelId": "m", "body": {"max_tokens": 5}}
+        list(getattr(runtime, method)(**request))
         assert {(event.operation, event.model, event.region) for event in events} == {
             (operation, REQUEST["modelId"], "eu-west-3")
         }
@@ -139,7 +141,8 @@ class TestResponses:
 
     def test_a_model_id_that_is_no_text_is_left_out(self) -> None:
         under_test = RuntimeUnderTest("Hello")
-        under_test.runtime.converse(**{**REQUEST, "modelId": 5})
+        with pytest.raises(ParamValidationError, match="Invalid type for parameter modelId"):
+            under_test.runtime.converse(**{**REQUEST, "modelId": 5})
         assert {(event.model, event.region) for event in under_test.events} == {(None, None)}
 
     def test_invoke_model_is_retried_until_it_succeeds(self) -> None:
@@ -294,11 +297,15 @@ class TestPacing:
 
 class TestStreams:
     @pytest.mark.parametrize(
-        ("operation", "events"), [("converse_stream", converse_events), ("invoke_model_stream", claude_events)]
+        ("operation", "events", "more"),
+        [
+            ("converse_stream", converse_events, {}),
+            ("invoke_model_stream", claude_events, {"body": {"max_tokens": 5}}),
+        ],
     )
-    def test_a_complete_stream_is_delivered(self, operation: str, events: Any) -> None:  # noqa: ANN401 - either of two
+    def test_a_complete_stream_is_delivered(self, operation: str, events: Any, more: dict[str, Any]) -> None:  # noqa: ANN401 - either of two
         under_test = RuntimeUnderTest(events("Hel", "lo"))
-        delivered = list(getattr(under_test.runtime, operation)(modelId="m", body={"max_tokens": 5}))
+        delivered = list(getattr(under_test.runtime, operation)(modelId="m", **more))
         assert text(delivered) == "Hello"
         assert len(delivered) == len(events("Hel", "lo"))
         assert under_test.client.streams[0].closed

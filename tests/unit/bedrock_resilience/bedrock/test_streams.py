@@ -358,13 +358,15 @@ class TestUntil:
         assert client.streams[0].closed
         assert list(stream) == []
 
-    @pytest.mark.parametrize("stream", [converse_stream, invoke_model_stream])
-    def test_a_stream_that_is_complete_is_delivered_to_its_end(self, stream: Callable[..., CheckedStream]) -> None:
+    @pytest.mark.parametrize(("stream", "more"), [(converse_stream, {}), (invoke_model_stream, {"body": "{}"})])
+    def test_a_stream_that_is_complete_is_delivered_to_its_end(
+        self, stream: Callable[..., CheckedStream], more: dict[str, str]
+    ) -> None:
         client, clock = ScriptedBedrock("Hello"), FakeClock()
-        events = list(stream(client, modelId="m", body="{}"))
+        events = list(stream(client, modelId="m", **more))
         client = ScriptedBedrock("Hello")
         delivered: list[dict[str, Any]] = []
-        for event in stream(client, modelId="m", body="{}").until(Deadline(10.0), clock):
+        for event in stream(client, modelId="m", **more).until(Deadline(10.0), clock):
             delivered.append(event)
             if "messageStop" in event or event.get("type") == "message_stop":
                 clock.advance(11.0)

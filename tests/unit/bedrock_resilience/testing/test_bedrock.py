@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from typing import Any
 
 import pytest
+from botocore.exceptions import ParamValidationError
 
 from bedrock_resilience import Fault, MalformedResponseError, RetryPolicy, classify
 from bedrock_resilience.bedrock import converse, converse_stream, invoke_model, invoke_model_stream
@@ -24,6 +26,7 @@ from bedrock_resilience.testing import (
     throttling_error,
     throttling_errors,
 )
+from bedrock_resilience.testing import _errors as errors
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello."}]}
 # Model, body, and where the text is in the body of a response.
@@ -190,12 +193,12 @@ class TestStreams:
         assert texts(events) == ["in ", "two"]
         assert events[-2] == {"messageStop": {"stopReason": "stop_sequence"}}
 
-    @pytest.mark.parametrize("open_stream", [converse_stream, invoke_model_stream])
-    def test_a_stream_that_breaks_delivers_what_came_before(self, open_stream: Any) -> None:  # noqa: ANN401 - one of two functions
+    @pytest.mark.parametrize(("open_stream", "more"), [(converse_stream, {}), (invoke_model_stream, {"body": {}})])
+    def test_a_stream_that_breaks_delivers_what_came_before(self, open_stream: Any, more: dict[str, Any]) -> None:  # noqa: ANN401 - one of two functions
         client = ScriptedBedrock(BrokenStream("half ", "an answer"))
         delivered: list[Any] = []
         with pytest.raises(StreamInterruptedError) as raised:
-            delivered.extend(open_stream(client, **REQUEST))
+            delivered.extend(open_stream(client, modelId="model", **more))
         assert raised.value.text == "half an answer"
         assert raised.value.fault is Fault.STREAM_INTERRUPTED
         assert client.streams[0].closed
@@ -223,6 +226,79 @@ class TestStreams:
         assert (
             json.loads(claude_events(stop_reason="max_tokens")[-2]["chunk"]["bytes"])["delta"]["stop_reason"]
             == "max_tokens"
+        )
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        ("operation", "parameters", "text"),
+        [
+            ("converse", {}, 'Missing required parameter in input: "modelId"'),
+            ("converse", {**REQUEST, "modelID": "x"}, 'Unknown parameter in input: "modelID", must be one of: modelId'),
+            ("converse_stream", {**REQUEST, "body": "{}"}, 'Unknown parameter in input: "body"'),
+            ("invoke_model", {"modelId": "x", "body": {}}, "Invalid type for parameter body"),
+            ("invoke_model_with_response_stream", REQUEST, 'Unknown parameter in input: "messages"'),
+        ],
+    )
+    def test_what_boto3_refuses_is_refused_and_not_counted(
+        self, operation: str, parameters: dict[str, Any], text: str
+    ) -> None:
+        client = ScriptedBedrock("Hello")
+        with pytest.raises(ParamValidationError, match=text):
+            getattr(client, operation)(**parameters)
+        assert (client.calls, client.requests) == (0, [])
+
+    def test_without_botocore_nothing_is_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "botocore.loaders", None)
+        monkeypatch.setattr(errors, "input_shapes", errors.input_shapes.__wrapped__)
+        assert ScriptedBedrock("Hello").converse()["stopReason"] == "end_turn"
+
+
+ACCEPTED = "an exception, a text, a mapping (the response), a list of mappings (the events), or a BrokenStream"
+
+
+class TestScript:
+    def test_errors_without_a_star_are_refused(self) -> None:
+        with pytest.raises(TypeError) as refused:
+            ScriptedBedrock(throttling_errors(2), "Hello")
+        assert str(refused.value) == (
+            f"ScriptedBedrock: outcomes[0]: got a list with ThrottlingException; accepted: {ACCEPTED}; for an outcome "
+            "of each entry, write * before the list: *throttling_errors(2)"
+        )
+
+    @pytest.mark.parametrize("outcome", [None, TimeoutError, 5, Fault.THROTTLING, object()])
+    def test_what_is_no_outcome_is_refused(self, outcome: object) -> None:
+        with pytest.raises(TypeError) as refused:
+            ScriptedBedrock("Hello", outcome, then=outcome)
+        assert str(refused.value) == (
+            f"ScriptedBedrock: outcomes[1]: got {outcome!r}; accepted: {ACCEPTED}; "
+            f"then: got {outcome!r}; accepted: {ACCEPTED}"
+        )
+
+    @pytest.mark.parametrize("operation", ["converse", "invoke_model"])
+    def test_events_are_no_response(self, operation: str) -> None:
+        with pytest.raises(TypeError) as refused:
+            getattr(ScriptedBedrock(converse_events()), operation)(modelId="model")
+        assert str(refused.value) == (
+            f"ScriptedBedrock: outcome of {operation}: got {converse_events()!r}; accepted: a mapping, the response"
+        )
+
+    @pytest.mark.parametrize("operation", ["converse_stream", "invoke_model_with_response_stream"])
+    def test_a_response_is_no_stream(self, operation: str) -> None:
+        with pytest.raises(TypeError) as refused:
+            getattr(ScriptedBedrock({"text": "Hello"}), operation)(modelId="model")
+        assert str(refused.value) == (
+            f"ScriptedBedrock: outcome of {operation}: got {{'text': 'Hello'}}; accepted: a list, its events"
+        )
+
+    def test_a_broken_stream_has_texts_and_an_exception(self) -> None:
+        texts: Any = ["Half", " an ans"]
+        error: Any = "reset"
+        with pytest.raises(TypeError) as refused:
+            BrokenStream(texts, error=error)
+        assert str(refused.value) == (
+            "BrokenStream: texts[0]: got ['Half', ' an ans']; accepted: a text; error: got 'reset'; accepted: an "
+            "exception, 'cut', or None"
         )
 
 
