@@ -24,7 +24,10 @@ def test_programs_read_the_included_files_and_the_docstrings(tmp_path: Path) -> 
     assert "```python\nclass QuotaPacer(quota: Quota, share: float = 1.0" in pacer
     assert "\n- `quota` (`Quota`): What the account may send.\n" in pacer
     assert "\n- `TypeError`: ``quota`` is no ``Quota``, or another argument is not a number.\n" in pacer
-    assert "### QuotaPacer.status\n\n```python\ndef status() -> PacerStatus\n```\n\nReturn the present rates" in pacer
+    assert (
+        "### QuotaPacer.status\n\n```python\ndef status() -> PacerStatus\n```\n\nReturn the rates as of the last request"
+        in pacer
+    )
     assert "### QuotaPacer.requests_per_minute\n\n```python\nrequests_per_minute: float | None\n```\n" in pacer
     # Defaults are Python; what a module re-exports is documented where it is exported.
     assert "call_id: str = ''" in (tmp_path / "reference" / "retrying.md").read_text("utf-8")
