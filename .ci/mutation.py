@@ -16,7 +16,6 @@ Prints each change that no test noticed and fails if there is one. A change that
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import mmap
 import os
@@ -145,7 +144,6 @@ class MutantRuns:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests for each mutant, as many forks at a time as there are processors."""
         self.item_by_name = {item.nodeid: item for item in session.items}
-        gc.freeze()  # a collection in a fork would write to, and so copy, all of the memory that it shares
         started = reported = monotonic()
         while self.waiting or self.forks:
             while self.waiting and len(self.forks) < (os.cpu_count() or 1):

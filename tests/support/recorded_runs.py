@@ -51,13 +51,13 @@ SCENARIOS = {
 }
 
 
-PACERS = ("AdaptivePacer", "QuotaPacer", "SharedPacer")
+PACERS = ("AdaptivePacer", "QuotaPacer", "SharedPacer", "SharedPacer that knows the quota")
 
 
 def names() -> Iterator[tuple[str, str, str]]:
     """The pacer, the scenario, and the reading of each line of the record."""
     for name, reading, pacer in itertools.product(SCENARIOS, READINGS, PACERS):
-        if pacer != "QuotaPacer" or not SCENARIOS[name].quota.unlimited:
+        if pacer in {"AdaptivePacer", "SharedPacer"} or not SCENARIOS[name].quota.unlimited:
             yield pacer, name, reading
 
 
@@ -74,13 +74,14 @@ def _reports(scenario: Scenario, pacer: str) -> Iterator[SimulationReport]:
         yield simulate(scenario, pacer=functools.partial(QuotaPacer, scenario.quota), seed=1)
     else:
         store = MemoryPaceStore()
-        yield simulate(scenario, pacer=_shared(store, 1_000.0), seed=1)
-        yield simulate(scenario, pacer=_shared(store, 8_200.0), seed=2)
+        quota = None if pacer == "SharedPacer" else scenario.quota
+        yield simulate(scenario, pacer=_shared(store, quota, 1_000.0), seed=1)
+        yield simulate(scenario, pacer=_shared(store, quota, 8_200.0), seed=2)
 
 
-def _shared(store: MemoryPaceStore, epoch: float) -> Callable[[], Pacer]:
+def _shared(store: MemoryPaceStore, quota: Quota | None, epoch: float) -> Callable[[], Pacer]:
     numbers = itertools.count()
-    return lambda: SharedPacer(store, MODEL, instance=str(next(numbers)), shared_time=lambda now: epoch + now)
+    return lambda: SharedPacer(store, MODEL, quota, instance=str(next(numbers)), shared_time=lambda now: epoch + now)
 
 
 def _numbers(report: SimulationReport) -> str:
