@@ -191,7 +191,7 @@ def _essence(message: str) -> str:
     """The words of a message, without the name of the error and the operation, and what differs from case to case."""
     prefix = r"^(?:An error occurred \([^)]*\) when calling the \w+ operation(?: \([^)]*\))?|[\w.]+): "
     text = re.sub(prefix, "", message)
-    text = text.removeprefix("bedrock_resilience: ").split("; ")[0]
+    text = re.split(r"; | \(past by ", text.removeprefix("bedrock_resilience: "))[0]
     return re.sub(r"\s*\"?https?://\S+", "", text).strip(" .:")[:100]
 
 

@@ -90,8 +90,9 @@ def protect(  # noqa: PLR0913 - the parts of a protection, all by name
         budget: Limits the retries of all calls that share it.
         deadline: No request starts that cannot finish before it, and no sleep ends after it. ``Deadline.current()``
             applies as well. It is one instant for all calls; ``timeout`` counts from the start of each call.
-        timeout: Seconds that each call may take: all requests and all waits together. It is a deadline that every call
-            gets anew; with others, the earliest counts. A request that was sent is not interrupted.
+        timeout: Seconds from the start of each call after which no request starts and no wait ends. It is a deadline
+            that every call gets anew; with others, the earliest counts. A request that was sent is not interrupted, nor
+            is a stream that has begun: the read timeout of the client bounds it.
         listeners: Called with each event of ``bedrock_resilience.retrying``.
         clock: The source of time and of sleeps.
         rng: The source of jitter; pass a seeded ``random.Random`` for delays that can be repeated.

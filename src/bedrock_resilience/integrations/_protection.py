@@ -59,7 +59,7 @@ class Protection:
         pacer: Asked before every request; None: no pacing.
         budget: Limits the retries of all calls that share it.
         deadline: No request starts that cannot finish before it.
-        timeout: Seconds that each call may take; None: no limit.
+        timeout: Seconds from the start of each call after which no request starts; None: no limit.
         listeners: Called with each event.
         clock: The source of time and of sleeps.
         rng: The source of jitter; None: the system's.

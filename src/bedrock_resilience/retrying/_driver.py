@@ -13,7 +13,7 @@ from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Schedule, Sleep, SleepKind, Stop
 from bedrock_resilience.retrying._callables import NotAwaitableError, awaitable_from, refused_value
-from bedrock_resilience.retrying._deadline import Deadline, earliest
+from bedrock_resilience.retrying._deadline import Deadline, earliest, why_no_attempt
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._retry_layers import mark_attempts
 
@@ -518,8 +518,11 @@ def final_error(settings: CallSettings, call: CallState) -> Exception:
     # A traceback refers to the driver's frame and so to the call: without the second half there is a reference cycle.
     error, call.error = cast("Exception | None", call.error), None  # the drivers retry no other kind
     if error is None:
-        stopped = call.reason is StopReason.RUN_STOPPED
-        return (CallStoppedError if stopped else DeadlineExceededError)(_summary(call))
+        if call.reason is StopReason.RUN_STOPPED:
+            return CallStoppedError(_summary(call))
+        deadline = cast("Deadline", call.deadline)  # the only other reason for a call without an attempt
+        why = why_no_attempt(deadline, settings.deadline, settings.clock.monotonic())
+        return DeadlineExceededError(f"{_summary(call)} ({why})")
     if settings.raise_exhausted and call.reason is not StopReason.NOT_RETRYABLE:
         message = f"{_summary(call)}; last error: {_repr_of(error)}"
         exhausted = RetriesExhaustedError(message, call.attempts, call.backoff_seconds, call.reason, call.fault, error)

@@ -78,8 +78,9 @@ class Retrier(CallSettings):
         rng: The source of jitter; pass a seeded ``random.Random`` for delays that can be repeated.
         deadline: No attempt starts that cannot finish before it, and no sleep ends after it. ``Deadline.current()``
             applies as well. It is one instant for all calls; ``timeout`` counts from the start of each call.
-        timeout: Seconds that each call may take: all attempts and all waits together. It is a deadline that every call
-            gets anew; with others, the earliest counts. An attempt that has started is not interrupted.
+        timeout: Seconds from the start of each call after which no attempt starts and no wait ends. It is a deadline
+            that every call gets anew; with others, the earliest counts. An attempt that has started is not interrupted:
+            bound it by the read timeout of the client, or by ``attempt_timeout``.
         budget: Limits the retries of all calls that share it.
         pacer: Asked before every attempt, and informed of the result of each. ``"auto"``: a new ``AdaptivePacer``,
             which finds the quota by itself.

@@ -80,7 +80,25 @@ class TestMaking:
         assert Deadline.from_lambda_context(Context(1_500), 0.5, attempt=0.25, clock=clock) == Deadline(101.0, 0.25)
         assert Deadline.from_lambda_context(Context(1_500), 0, clock=clock) == Deadline(101.5)
 
+    @pytest.mark.parametrize(("milliseconds", "margin", "attempt"), [(3_000, 10.0, 0.0), (18_000, 10, 8.0), (0, 0, 0)])
+    def test_a_lambda_without_time_for_an_attempt_gets_a_warning(
+        self, milliseconds: int, margin: float, attempt: float, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        Deadline.from_lambda_context(Context(milliseconds), margin, attempt=attempt)
+        (record,) = caplog.records
+        assert (record.name, record.levelname) == ("bedrock_resilience", "WARNING")
+        assert record.getMessage() == (
+            "Deadline.from_lambda_context: no attempt can start: Lambda ends the process in "
+            f"{milliseconds / 1000:.1f} s, margin is {margin:g} s, attempt is {attempt:g} s. "
+            "Raise the timeout of the function, or lower the margin."
+        )
+
+    def test_a_lambda_with_time_for_an_attempt_gets_none(self, caplog: pytest.LogCaptureFixture) -> None:
+        Deadline.from_lambda_context(Context(18_001), 10.0, attempt=8.0)
+        assert caplog.records == []
+
     def test_its_repr(self) -> None:
+        assert repr(Deadline.from_lambda_context(Context(11_500), clock=FakeClock())) == "Deadline(at=1.5, attempt=0.0)"
         assert repr(Deadline(5)) == "Deadline(at=5, attempt=0.0)"
 
     @pytest.mark.parametrize("given", [math.inf, -math.inf, math.nan, 10**400, True, "5", None])
@@ -114,6 +132,14 @@ class TestEarliest:
     def test_it_has_the_earlier_end_and_the_longer_attempt(self) -> None:
         assert earliest(Deadline(1.0, 5.0), Deadline(2.0, 3.0)) == Deadline(1.0, 5.0)
         assert earliest(Deadline(2.0, 5.0), Deadline(1.0, 3.0)) == Deadline(1.0, 5.0)
+
+    def test_it_has_the_margin_of_the_earlier(self) -> None:
+        of_lambda = Deadline.from_lambda_context(Context(30_000), 10.0, clock=FakeClock())
+        assert (of_lambda.margin, Deadline(20.0).margin) == (10.0, 0.0)
+        for other, margin in ((Deadline(19.0), 0.0), (Deadline(21.0), 10.0)):
+            for both in (earliest(of_lambda, other), earliest(other, of_lambda)):
+                assert both is not None
+                assert both.margin == margin
 
 
 class TestSharing:

@@ -285,6 +285,14 @@ class TestRetriesExhausted:
         assert classify(self.exhausted(*throttling_errors(4))) is Fault.THROTTLING
 
 
+def from_lambda(milliseconds: int, margin: float, attempt: float = 0.0) -> Deadline:
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return milliseconds
+
+    return Deadline.from_lambda_context(Context(), margin, attempt=attempt, clock=FakeClock(100.0))
+
+
 class TestDeadline:
     def test_retries_end_before_it(self) -> None:
         clock, fn = FakeClock(100.0), scripted(then=throttling_error())
@@ -297,9 +305,40 @@ class TestDeadline:
         fn = scripted("answer")
         with pytest.raises(DeadlineExceededError) as raised:
             Retrier(PLAIN, clock=FakeClock(100.0), deadline=Deadline(100.0)).call(fn)
-        assert str(raised.value) == f"{NOTE} 0 attempts and 0.00 s of waiting: deadline"
+        assert str(raised.value) == (
+            f"{NOTE} 0 attempts and 0.00 s of waiting: deadline "
+            "(past by 0.00 s; for a limit of each call, use timeout=)"
+        )
         assert isinstance(raised.value, TimeoutError)
         assert fn.calls == 0
+
+    @pytest.mark.parametrize(
+        ("deadline", "why"),
+        [
+            (Deadline(97.5), "past by 2.50 s"),
+            (Deadline(97.5, attempt=8.0), "past by 2.50 s, attempt 8 s"),
+            (Deadline(102.5, attempt=8.0), "2.50 s left, attempt 8 s"),
+            (Deadline(102.5, attempt=2.5), "2.50 s left, attempt 2.5 s"),
+            (from_lambda(8_000, margin=10.0), "past by 2.00 s, margin 10 s"),
+            (from_lambda(15_000, margin=10.0, attempt=6.0), "5.00 s left, attempt 6 s, margin 10 s"),
+        ],
+    )
+    def test_the_error_says_what_leaves_no_time(self, deadline: Deadline, why: str) -> None:
+        for other in (Deadline(900.0), Deadline(1_000.0)):
+            with deadline.apply(), pytest.raises(DeadlineExceededError) as raised:
+                Retrier(PLAIN, clock=FakeClock(100.0), deadline=other).call(scripted("answer"))
+            assert str(raised.value) == f"{NOTE} 0 attempts and 0.00 s of waiting: deadline ({why})"
+
+    def test_a_deadline_of_lambda_that_is_past_is_no_mistake_of_a_decorator(self) -> None:
+        with pytest.raises(DeadlineExceededError, match=r"deadline \(past by 2.00 s, margin 10 s\)$"):
+            Retrier(PLAIN, clock=FakeClock(100.0), deadline=from_lambda(8_000, margin=10.0)).call(scripted())
+
+    def test_the_error_says_that_the_wait_for_the_pacer_leaves_no_time(self) -> None:
+        why = r"deadline \(5.00 s left, attempt 1 s, the wait for the pacer is longer\)$"
+        with pytest.raises(DeadlineExceededError, match=why):
+            Retrier(PLAIN, clock=FakeClock(), deadline=Deadline(5.0, attempt=1.0), pacer=RecordingPacer(4.0)).call(
+                scripted()
+            )
 
     def test_a_deadline_that_passed_inside_is_no_timeout_of_the_service(self) -> None:
         clock = FakeClock(100.0)
