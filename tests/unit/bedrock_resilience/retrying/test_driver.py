@@ -386,6 +386,16 @@ class TestStopEvent:
         assert retrier.call(scripted(throttling_error(), "answer")) == "answer"
         assert clock.sleeps == [0.5]
 
+    def test_a_flag_that_cannot_be_waited_for_is_enough(self) -> None:
+        class Flag:
+            def is_set(self) -> bool:
+                return False
+
+        clock = FakeClock()
+        retrier = Retrier(PLAIN, clock=clock, stop_event=Flag())
+        assert retrier.call(scripted(throttling_error(), "answer")) == "answer"
+        assert clock.sleeps == [0.5]
+
     def test_if_set_during_a_pacing_sleep_nothing_is_sent(self) -> None:
         event, pacer, fn = asyncio.Event(), RecordingPacer(5.0), scripted("answer")
 
