@@ -55,8 +55,8 @@ class BedrockEmulator:
         port: The port to listen on; 0 for a free one.
         host: The address to listen on.
         responder: Generates the responses; by default ``extract``, which is deterministic and not a language model.
-        models: The model ids that exist; None for every well-formed one. Without them a model that the service calls
-            through an inference profile only is refused by its own id.
+        models: The model ids that exist; None for any id, also one that no model has. Without them a model that the
+            service calls through an inference profile only is refused by its own id.
         profiles: Application inference profiles and prompts: ARN to the model or cross-Region profile behind it, whose
             quota, limits and form they have.
         burndown: Model family to the quota tokens that an output token costs; goes before ``BURNDOWN_RATES``.
@@ -99,7 +99,7 @@ class BedrockEmulator:
             _quota_problem(mantle_quota, "mantle_quota"),
             whole_number("port", port, least=0, most=_MAX_PORT),
             whole_number("log_size", log_size, least=0, most=sys.maxsize),
-            wrong_type("models", models, "a collection of model ids, or None for every well-formed one")
+            wrong_type("models", models, "a collection of model ids, or None for any id")
             if models is not None and (isinstance(models, str) or not isinstance(models, Collection))
             else None,
             instance("profiles", profiles, Mapping, "a mapping from ARN to model id", optional=True),

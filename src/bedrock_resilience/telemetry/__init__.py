@@ -1,7 +1,8 @@
 """Listeners for the events of calls, one file each.
 
-``LoggingListener`` needs no third-party package. Each of the others has an extra: ``[otel]``, ``[prometheus]``,
-``[structlog]`` and ``[powertools]``; nothing of them is imported before a listener is made.
+``LoggingListener`` needs no third-party package, and ``bedrock_resilience`` exports it, too. Each of the others has an
+extra: ``[otel]``, ``[prometheus]``, ``[structlog]`` and ``[powertools]``. Nothing of them is imported before a
+listener is made.
 """
 
 from __future__ import annotations

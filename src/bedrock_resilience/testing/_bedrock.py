@@ -70,8 +70,8 @@ class ScriptedBedrock:
     mapping is the response itself; for InvokeModel, its body. For the streaming operations, a list is the events. A
     ``BrokenStream`` fails after some text.
 
-    With botocore installed, a call whose parameters boto3 refuses raises ``ParamValidationError`` of botocore. It is not
-    counted: boto3 sends no request either.
+    With botocore installed, a call whose parameters boto3 refuses raises botocore's ``ParamValidationError``. It is
+    not counted: boto3 sends no request either.
 
     Args:
         outcomes: The outcomes of the calls, in order: ``ScriptedBedrock(*throttling_errors(2), "Hello")``.

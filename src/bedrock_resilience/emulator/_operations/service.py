@@ -60,7 +60,7 @@ class Service:
         responder: Generates the responses.
         latency: Draws the seconds of one response.
         clock: The time.
-        models: The model ids that exist; None for every well-formed one.
+        models: The model ids that exist; None for any id.
         profiles: Application inference profiles and prompts: ARN to the model or profile behind it.
         seed: Seed of the request ids and latencies.
     """
