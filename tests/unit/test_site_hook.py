@@ -25,7 +25,7 @@ def test_programs_read_the_included_files_and_the_docstrings(tmp_path: Path) -> 
     assert "\n- `quota` (`Quota`): What the account may send.\n" in pacer
     assert "\n- `TypeError`: ``quota`` is no ``Quota``, or another argument is not a number.\n" in pacer
     assert (
-        "### QuotaPacer.status\n\n```python\ndef status() -> PacerStatus\n```\n\nReturn the rates as of the last request"
+        "### QuotaPacer.status\n\n```python\ndef status() -> PacerStatus\n```\n\nReturn the rates as of the last"
         in pacer
     )
     assert "### QuotaPacer.requests_per_minute\n\n```python\nrequests_per_minute: float | None\n```\n" in pacer
