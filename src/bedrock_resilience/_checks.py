@@ -15,11 +15,14 @@ is raised. Every text has the form ``OWNER: field: got GIVEN; accepted: ACCEPTED
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 class Problem(NamedTuple):
@@ -127,6 +130,39 @@ def function(name: str, given: object, accepted: str, *, optional: bool = False)
     return None if (optional and given is None) or callable(given) else wrong_type(name, given, accepted)
 
 
+def explain_names(target: F) -> F:
+    """Let a function, or a class when it is called, say what to write for an option that it does not have.
+
+    Python names such an option and no other. The name is often that of another library, or belongs to another part of
+    this one: ``retry(max_attempts=3)``.
+    """
+    if isinstance(target, type):
+        setattr(target, "__init__", _explained(vars(target)["__init__"], target.__name__))  # noqa: B010 - a type checker refuses the assignment
+        return target  # pyright: ignore[reportReturnType]  # the class, as it was given
+    return _explained(target, target.__name__)
+
+
+def _explained(fn: F, owner: str) -> F:
+    code = fn.__code__
+    positional = code.co_argcount
+    names = code.co_varnames[: positional + code.co_kwonlyargcount]
+    own = frozenset(names)
+
+    @functools.wraps(fn)
+    def checked(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the types are those of fn
+        if not own.issuperset(kwargs) or len(args) > positional:
+            from bedrock_resilience._option_names import refuse_names, refuse_position  # noqa: PLC0415 - only a refusal needs it
+
+            unknown = {name: value for name, value in kwargs.items() if name not in own}
+            refuse_names(owner, unknown, names, others=bool(code.co_flags & _CO_VARKEYWORDS))
+            if len(args) > positional:
+                refuse_position(owner, args[positional], names, positional)
+        return fn(*args, **kwargs)
+
+    return checked  # type: ignore[return-value]  # with the signature of fn
+
+
+_CO_VARKEYWORDS = 0x08  # as in inspect, which takes long to import
 _LARGEST_FLOAT = math.nextafter(math.inf, 0.0)
 
 

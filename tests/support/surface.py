@@ -90,7 +90,7 @@ def _annotated(cls: type) -> set[str]:
     """The attributes that a class declares, in its body or with a type in its ``__init__``."""
     declared = {name for base in cls.__mro__ for name in vars(base).get("__annotations__", {})}
     for base in cls.__mro__:
-        init = vars(base).get("__init__")
+        init = inspect.unwrap(vars(base).get("__init__", base))
         if inspect.isfunction(init) and "<string>" not in init.__code__.co_filename:
             declared |= set(re.findall(r"^\s+self\.([a-z]\w*): ", inspect.getsource(init), re.MULTILINE))
     return declared

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from bedrock_resilience._checks import function, refuse, whole_number
+from bedrock_resilience._checks import explain_names, function, refuse, whole_number
 from bedrock_resilience.batch._errors import BatchInterrupted
 from bedrock_resilience.batch._interrupts import InterruptHandler
 from bedrock_resilience.batch._report_of import attach_report, finish, report_of
@@ -19,7 +19,7 @@ from bedrock_resilience.retrying._callables import (
 from bedrock_resilience.retrying._driver import refuse_attempt_timeout
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._policy import RetryPolicy
-from bedrock_resilience.retrying._retrier import Retrier, refuse_fields_of_the_policy
+from bedrock_resilience.retrying._retrier import Retrier
 
 if TYPE_CHECKING:
     import random
@@ -50,6 +50,7 @@ class _ExecutorRetrier(Retrier):
     _owner: ClassVar[str] = "BoundedExecutor"
 
 
+@explain_names
 class BoundedExecutor:
     """Calls a function for many items with few workers.
 
@@ -91,7 +92,6 @@ class BoundedExecutor:
         ValueError: ``max_workers`` is less than 1, or ``attempt_timeout`` is not positive.
     """
 
-    @refuse_fields_of_the_policy("BoundedExecutor", "BoundedExecutor(policy={})")
     def __init__(  # noqa: PLR0913 - the options of a run, all by name
         self,
         max_workers: int = 4,

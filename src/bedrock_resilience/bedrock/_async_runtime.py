@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from bedrock_resilience._checks import Problem, instance, refuse, wrong_type
+from bedrock_resilience._checks import Problem, explain_names, instance, refuse, wrong_type
 from bedrock_resilience._errors import IncompleteResponseError, StreamInterruptedError
 from bedrock_resilience.bedrock._responses import (
     check_converse,
@@ -35,6 +35,7 @@ _ACCEPTED: Final = (
 )
 
 
+@explain_names
 class AsyncBedrockRuntime(RuntimeBase):
     """The operations of Bedrock Runtime under one retrier, awaited. Tasks of one event loop may share it.
 

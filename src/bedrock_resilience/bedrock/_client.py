@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from bedrock_resilience._checks import Problem, number, refuse, whole_number, wrong_type, wrong_value
+from bedrock_resilience._checks import Problem, explain_names, number, refuse, whole_number, wrong_type, wrong_value
 from bedrock_resilience._errors import ClientConfigurationError
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.clock import SYSTEM_CLOCK
@@ -51,6 +51,7 @@ _CHECKS: Final = ("retries", "pool", "timeouts")
 _DEFAULT_POOL_CONNECTIONS: Final = 10  # botocore's
 
 
+@explain_names
 def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of its protection, all by name
     region_name: str | None = None,
     *,
@@ -88,7 +89,7 @@ def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of 
         config: Further options of ``botocore.config.Config``, and of ``Session.client`` such as ``endpoint_url``.
 
     Raises:
-        TypeError: ``workers``, a timeout or a part of the protection has the wrong type.
+        TypeError: ``workers``, a timeout, the session or a part of the protection has the wrong type.
         ValueError: ``workers`` or a timeout is out of range.
         ClientConfigurationError: ``retries`` or ``config`` is among the options, or the pool is smaller than the
             number of workers.
@@ -99,17 +100,22 @@ def bedrock_runtime_client(  # noqa: PLR0913 - the options of the client and of 
         whole_number("workers", workers, least=1),
         number("read_timeout", read_timeout, above=0, unit="seconds"),
         number("connect_timeout", connect_timeout, above=0, unit="seconds"),
+        _session_problem(session),
     )
     _check_config(config, workers)
     config.setdefault("max_pool_connections", max(_DEFAULT_POOL_CONNECTIONS, workers))
     config.setdefault("tcp_keepalive", True)  # NAT gateways drop connections that are idle for 350 s
     arguments = {name: config.pop(name) for name in _CLIENT_ARGUMENTS & config.keys()}
-    settings = _import("botocore.config").Config(
-        retries={"mode": "standard", "total_max_attempts": 1},
-        read_timeout=read_timeout,
-        connect_timeout=connect_timeout,
-        **config,
-    )
+    try:
+        settings = _import("botocore.config").Config(
+            retries={"mode": "standard", "total_max_attempts": 1},
+            read_timeout=read_timeout,
+            connect_timeout=connect_timeout,
+            **config,
+        )
+    except TypeError as error:  # it names the option alone
+        accepted = "options of botocore.config.Config and of Session.client"
+        raise TypeError(f"bedrock_runtime_client: {error}; accepted besides its own: {accepted}") from error
     if session is None:  # several threads must not share boto3's default session
         session = _import("boto3.session").Session()
     make = getattr(session, "client", None) or session.create_client  # so botocore's sessions name it
@@ -233,6 +239,14 @@ def _timeout_problems(config: object, inner: int, policy: RetryPolicy, seconds: 
         yield "timeouts", f"no read timeout at all, and {accepted}"
     elif isinstance(timeout, (int, float)) and attempts * timeout > seconds:
         yield "timeouts", f"{attempts} x {timeout:g} s of read timeout make {attempts * timeout:g} s, and {accepted}"
+
+
+def _session_problem(session: object) -> Problem | None:
+    packages = {cls.__module__.partition(".")[0] for cls in type(session).__mro__}
+    if packages.isdisjoint({"aiobotocore", "aioboto3"}):
+        return None
+    accepted = "a session of boto3 or botocore, or None; protect(session) is for one of aiobotocore or aioboto3"
+    return wrong_type("session", session, accepted)
 
 
 def _check_config(config: Mapping[str, Any], workers: int) -> None:

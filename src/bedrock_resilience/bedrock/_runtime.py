@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience._checks import Problem, instance, refuse, wrong_type
+from bedrock_resilience._checks import Problem, explain_names, instance, refuse, wrong_type
 from bedrock_resilience._errors import IncompleteResponseError, StreamInterruptedError
 from bedrock_resilience.bedrock import _responses, _streams
 from bedrock_resilience.bedrock._client import bedrock_runtime_client, check_client
@@ -75,6 +75,7 @@ class RuntimeBase:
         )
 
 
+@explain_names
 class BedrockRuntime(RuntimeBase):
     """The operations of Bedrock Runtime under one retrier. Threads may share it.
 

@@ -6,10 +6,11 @@ import importlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
-from bedrock_resilience._checks import Problem, refuse, wrong_type
+from bedrock_resilience._checks import Problem, explain_names, refuse
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.integrations._protection import LOCK, Protection
 from bedrock_resilience.retrying._policy import RetryPolicy
+from bedrock_resilience.retrying._retry_after import attribute
 
 if TYPE_CHECKING:
     import random
@@ -56,11 +57,13 @@ _MODULES: Final = {
     ("openai._base_client", "AsyncAPIClient"): "_sdks",
     ("openai._base_client", "SyncAPIClient"): "_sdks",
 }
+_MAX_SHOWN: Final = 100  # characters
 _ACCEPTED: Final = (
     "a session or a client of boto3, botocore or aiobotocore, or a client of httpx, httpx2, anthropic or openai"
 )
 
 
+@explain_names
 def protect(  # noqa: PLR0913 - the parts of a protection, all by name
     target: T,
     *,
@@ -161,7 +164,14 @@ def _integration(owner: str, target: object) -> _Integration:
 
 
 def _problem(target: object) -> Problem | None:
-    return wrong_type("target", target, _ACCEPTED) if _module_of(target) is None else None
+    if _module_of(target) is not None:
+        return None
+    shown = repr(target)
+    if len(shown) > _MAX_SHOWN:  # a chat model of a framework shows all its settings
+        shown = f"{shown[:_MAX_SHOWN]}..."
+    of_a_framework = _module_of(attribute(target, "client")) is not None
+    accepted = f"its attribute client, or {_ACCEPTED}" if of_a_framework else _ACCEPTED
+    return Problem(TypeError, f"target: got {shown}; accepted: {accepted}")
 
 
 def _module_of(target: object) -> str | None:

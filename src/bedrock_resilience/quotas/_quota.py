@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
-from bedrock_resilience._checks import number, refuse, wrong_value
+from bedrock_resilience._checks import explain_names, number, refuse, wrong_value
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.quotas._quota_limit import MANTLE
 from bedrock_resilience.quotas._tokens import settled_tokens
@@ -40,6 +40,7 @@ class _FromServiceQuotas:
         return getattr(self, "_source", None)
 
 
+@explain_names
 @dataclass(frozen=True, slots=True)
 class Quota(_FromServiceQuotas):
     """The requests and tokens that an account may send to one model in one Region; None means not limited.

@@ -62,11 +62,21 @@ def refuse_plain(owner: str, fn: object, remedy: str) -> None:
     code = getattr(fn, "__code__", None)  # pragma: no mutate - what follows sees it, too
     if code is not None and code.co_flags & inspect.CO_COROUTINE:  # pragma: no mutate - as above
         return
-    if callable(fn) and not may_return_awaitable(fn):
+    if not callable(fn):
+        raise uncallable(owner, fn)
+    if not may_return_awaitable(fn):
         raise NotAwaitableError(
             f"{owner}: fn: got {fn!r}, which is not a coroutine function; {remedy}, or pass a coroutine function "
             "(asyncio.to_thread makes one of a plain function)"
         )
+
+
+def uncallable(owner: str, fn: object) -> TypeError:
+    """Return the error for a value in place of a function, such as the response of a call that was made already."""
+    return TypeError(
+        f"{owner}: fn: got a value of type {type(fn).__name__}, which cannot be called; accepted: a function, then its "
+        "arguments, such as (client.converse, **request)"
+    )
 
 
 class UnusableResultError(TypeError):

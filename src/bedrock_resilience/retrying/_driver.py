@@ -12,7 +12,7 @@ from bedrock_resilience._errors import CallStoppedError, DeadlineExceededError, 
 from bedrock_resilience._stop_reason import StopReason
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._attempts import Attempt, CallState, Schedule, Sleep, SleepKind, Stop
-from bedrock_resilience.retrying._callables import NotAwaitableError, awaitable_from, refused_value
+from bedrock_resilience.retrying._callables import NotAwaitableError, awaitable_from, refused_value, uncallable
 from bedrock_resilience.retrying._deadline import Deadline, earliest, why_no_attempt
 from bedrock_resilience.retrying._faults import classify as _classify
 from bedrock_resilience.retrying._retry_layers import mark_attempts
@@ -203,6 +203,8 @@ def drive(
             try:
                 value = _call_once(call.deadline, fn, args, kwargs)
             except Exception as error:  # noqa: BLE001 - CallState decides about every exception
+                if not callable(fn):
+                    raise uncallable(owner_of(settings), fn) from None
                 step = emit_step(settings, call, call.failed(error, now(), random_number(settings)))
                 continue
             check_value(fn, value)

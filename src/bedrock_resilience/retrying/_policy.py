@@ -7,10 +7,11 @@ import functools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from bedrock_resilience._checks import (
     Problem,
+    explain_names,
     has_methods,
     instance,
     number,
@@ -24,7 +25,7 @@ from bedrock_resilience.retrying._jitter import JITTERS, AdditiveJitter, Backoff
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from types import ModuleType
     from typing import ParamSpec, Self, TypeVar
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     T = TypeVar("T")
-    F = TypeVar("F", bound=Callable[..., Any])
     RetryOn = Iterable[Fault] | Mapping[Fault, int | None]
 
 # Random time added to the wait that a server asks for, so that workers that were refused together do not send together
@@ -51,27 +51,13 @@ _ACCEPTED_RETRY_ON = (
     "faults, a mapping from fault to a number of retries, 'throttling', 'transient', 'none', or a text such as "
     "'throttling,read_timeout=1'"
 )
+_ACCEPTED_FAULTS = (
+    "members of Fault, or one text with their names, such as 'throttling,read_timeout=1'; for exceptions, classify= of "
+    "a Retrier"
+)
 
 
-OTHER_NAMES = frozenset({"attempts", "max_attempts", "max_tries", "stop", "total_max_attempts", "wait"})
-"""How other libraries name what a policy has fields for."""
-
-
-def _refuse_other_names(init: F) -> F:
-    """Let ``__init__`` say which field to use for another library's name, as in ``RetryPolicy(max_attempts=3)``."""
-
-    @functools.wraps(init)
-    def checked(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the types are those of init
-        if not OTHER_NAMES.isdisjoint(kwargs):
-            from bedrock_resilience.retrying._option_names import as_fields  # noqa: PLC0415 - only a refusal needs it
-
-            given, fields, why = as_fields(kwargs)
-            raise TypeError(f"RetryPolicy: got {given}; accepted: {fields}{why}")
-        init(*args, **kwargs)
-
-    return cast("F", checked)
-
-
+@explain_names
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class RetryPolicy:
     """How a call is retried. The default retries throttling after 0.5, 1 and 2 s, each with up to 0.1 s of jitter.
@@ -102,7 +88,6 @@ class RetryPolicy:
     max_retry_after: float
     _limits: dict[Fault, int] = field(init=False, compare=False)
 
-    @_refuse_other_names
     def __init__(
         self,
         max_retries: int = 3,
@@ -207,6 +192,23 @@ class RetryPolicy:
         driver, settings = _driver()
         call = driver.begin(settings, (), {}, policy=self)  # pragma: no mutate - there are no `tokens` or `info`
         value: T = driver.drive(settings, call, fn, args, kwargs)
+        return value
+
+    async def acall(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Await ``fn`` under this policy; short for ``Retrier(policy).acall(fn, ...)``.
+
+        It raises what ``call`` raises. A cancellation is not retried.
+
+        Raises:
+            TypeError: ``fn`` cannot be awaited: it is a plain function. Nothing was sent. A lambda, and a function that
+                is annotated to return an awaitable, are called.
+        """
+        from bedrock_resilience.retrying._callables import refuse_plain  # noqa: PLC0415 - the driver has loaded it
+
+        driver, settings = _driver()
+        refuse_plain("RetryPolicy.acall", fn, "use RetryPolicy.call")
+        call = driver.begin(settings, (), {}, policy=self)  # pragma: no mutate - there are no `tokens` or `info`
+        value: T = await driver.adrive(settings, call, fn, args, kwargs)
         return value
 
     @classmethod
@@ -342,7 +344,7 @@ def _faults_from(given: object) -> Mapping[Fault, int | None] | Problem:
     else:
         return wrong_type("retry_on", given, _ACCEPTED_RETRY_ON)
     for fault, limit in limits.items():
-        problem = instance("retry_on", fault, Fault, "members of Fault") or whole_number(
+        problem = instance("retry_on", fault, Fault, _ACCEPTED_FAULTS) or whole_number(
             f"retry_on[{fault!r}]", limit, least=0, optional=True
         )
         if problem is not None:

@@ -7,7 +7,17 @@ from collections.abc import Iterable
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from bedrock_resilience._checks import Problem, function, has_methods, instance, number, refuse, wrong_type, wrong_value
+from bedrock_resilience._checks import (
+    Problem,
+    explain_names,
+    function,
+    has_methods,
+    instance,
+    number,
+    refuse,
+    wrong_type,
+    wrong_value,
+)
 from bedrock_resilience.clock import SYSTEM_CLOCK
 from bedrock_resilience.retrying._callables import is_coroutine_function, is_generator_function, refuse_plain
 from bedrock_resilience.retrying._driver import (
@@ -20,7 +30,7 @@ from bedrock_resilience.retrying._driver import (
     refuse_attempt_timeout,
 )
 from bedrock_resilience.retrying._faults import classify as _classify
-from bedrock_resilience.retrying._policy import OTHER_NAMES, RetryPolicy
+from bedrock_resilience.retrying._policy import RetryPolicy
 
 if TYPE_CHECKING:
     import random
@@ -42,33 +52,7 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 
-_NAMES_OF_THE_POLICY = OTHER_NAMES.union(RetryPolicy.__match_args__)
-
-
-def refuse_fields_of_the_policy(owner: str, *examples: str) -> Callable[[F], F]:
-    """Let ``__init__`` say where a field of the policy belongs: ``retry(max_retries=5)`` is a common mistake.
-
-    Args:
-        owner: The class.
-        examples: Calls with the policy, which takes the place of ``{}``.
-    """
-
-    def decorate(init: F) -> F:
-        @functools.wraps(init)
-        def checked(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the types are those of init
-            if not _NAMES_OF_THE_POLICY.isdisjoint(kwargs):
-                from bedrock_resilience.retrying._option_names import as_fields  # noqa: PLC0415 - only a refusal needs it
-
-                given, fields, why = as_fields(kwargs, RetryPolicy.__match_args__)
-                shown = " or ".join(example.format(f"RetryPolicy({fields})") for example in examples)
-                raise TypeError(f"{owner}: got {given}; accepted: the policy with it, such as {shown}{why}")
-            init(*args, **kwargs)
-
-        return cast("F", checked)
-
-    return decorate
-
-
+@explain_names
 class Retrier(CallSettings):
     """Calls functions under a policy. It has no state of a call, so threads and tasks may share it.
 
@@ -113,7 +97,6 @@ class Retrier(CallSettings):
 
     policy: RetryPolicy  # pyright: ignore[reportIncompatibleVariableOverride]  # set once, by __init__
 
-    @refuse_fields_of_the_policy("Retrier", "retry({})", "Retrier({})")
     def __init__(  # noqa: PLR0913 - the options of a call, all by name
         self,
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
@@ -240,8 +223,8 @@ class Retrier(CallSettings):
         """
         if isinstance(fn, (staticmethod, classmethod)):
             raise TypeError(f"{fn!r}: put the retry decorator below @staticmethod or @classmethod")
-        if not callable(fn):
-            raise TypeError(f"Retrier: got {fn!r} to decorate; accepted: a function")
+        if not callable(fn) or isinstance(fn, type):  # a decorated class would be a class no more
+            raise TypeError(f"Retrier: got {fn!r} to decorate; accepted: a function or a method")
         decorated: Any = self._wrap(fn)
         decorated.retrier = self
         return decorated  # type: ignore[no-any-return]  # same signature as fn
@@ -382,4 +365,9 @@ def _check_listeners(given: object) -> Problem | None:
     if not isinstance(given, tuple):
         return wrong_type("listeners", given, accepted)
     listeners = cast("tuple[object, ...]", given)
-    return next((wrong_type("listeners", one, accepted) for one in listeners if not callable(one)), None)
+    for one in listeners:
+        if not callable(one) or isinstance(one, type):  # a class would only be made, once for each event
+            return wrong_type("listeners", one, accepted)
+        if is_coroutine_function(one):
+            return wrong_type("listeners", one, f"{accepted}; they are not awaited")
+    return None

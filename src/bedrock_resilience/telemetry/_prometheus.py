@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bedrock_resilience._checks import has_methods, refuse
 from bedrock_resilience.telemetry._measurements import (
     AWS_BEDROCK,
     INSTRUMENTS,
@@ -34,10 +35,13 @@ class PrometheusListener:
 
     Raises:
         ModuleNotFoundError: ``prometheus-client`` is not installed.
+        TypeError: ``registry`` is no registry.
         ValueError: The registry has these metrics already.
     """
 
     def __init__(self, registry: Any = None, *, provider: str = AWS_BEDROCK) -> None:  # noqa: ANN401 - a CollectorRegistry of a package that may be missing
+        accepted = "a CollectorRegistry of prometheus_client, or None"
+        refuse("PrometheusListener", has_methods("registry", registry, ("register",), accepted, optional=True))
         client = import_extra(type(self).__name__, "prometheus_client", "prometheus")
         self._provider = provider
         registry = client.REGISTRY if registry is None else registry

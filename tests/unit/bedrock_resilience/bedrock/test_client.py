@@ -110,6 +110,15 @@ class TestFactory:
         assert client.meta.region_name == "eu-south-1"
         assert attempts_of(client) == 1
 
+    def test_a_session_of_asyncio_is_refused(self) -> None:
+        session = type("AioSession", (), {"__module__": "aiobotocore.session"})()
+        with pytest.raises(TypeError) as refused:
+            bedrock_runtime_client(session=session)
+        assert str(refused.value) == (
+            f"bedrock_runtime_client: session: got {session!r}; accepted: a session of boto3 or botocore, or None; "
+            "protect(session) is for one of aiobotocore or aioboto3"
+        )
+
     def test_a_policy_or_another_part_protects_the_client(self) -> None:
         pacer, budget, deadline = AdaptivePacer(), RetryBudget(), Deadline(5.0)
         client = bedrock_runtime_client(policy=RetryPolicy(7), pacer=pacer, budget=budget, deadline=deadline)

@@ -25,6 +25,24 @@ def test_a_target_of_no_known_kind_is_refused() -> None:
     assert protection_of(Unknown()) is None
 
 
+def test_a_long_text_of_a_target_is_cut() -> None:
+    class Model:
+        def __repr__(self) -> str:
+            return "x" * 101
+
+    with pytest.raises(TypeError) as refused:
+        protect(Model())
+    assert str(refused.value).startswith(f"protect: target: got {'x' * 100}...; accepted: a session or")
+
+
+def test_the_client_of_a_chat_model_is_named() -> None:
+    class Model(Unknown):
+        client = botocore.session.Session()
+
+    with pytest.raises(TypeError, match=r"target: got Unknown\(\); accepted: its attribute client, or a session or"):
+        protect(Model())
+
+
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(TypeError) as caught:
         protect(Unknown(), policy=3, pacer="slow", listeners=[1], clock=None)  # type: ignore[arg-type,list-item]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import FrozenInstanceError
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -26,10 +26,17 @@ from bedrock_resilience import (
     NoJitter,
     RetryPolicy,
 )
-from bedrock_resilience.errors import DeadlineExceededError
+from bedrock_resilience.errors import DeadlineExceededError, NotAwaitableError
 from bedrock_resilience.retrying._deadline import Deadline
 from bedrock_resilience.retrying._policy import FaultLimits
-from bedrock_resilience.testing import FakeClock, scripted, throttling_error, throttling_errors, validation_error
+from bedrock_resilience.testing import (
+    FakeClock,
+    ascripted,
+    scripted,
+    throttling_error,
+    throttling_errors,
+    validation_error,
+)
 from support.approx import approx
 from support.refusals import refusal_of
 
@@ -219,12 +226,20 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         ("given", "odd"),
-        [(["throttling"], "throttling"), ({"throttling": 1}, "throttling"), ((Fault.THROTTLING, 429), 429)],
+        [
+            (["throttling"], "throttling"),
+            ({"throttling": 1}, "throttling"),
+            ((Fault.THROTTLING, 429), 429),
+            ((ConnectionError,), ConnectionError),
+        ],
     )
     def test_retry_on_with_a_member_that_is_no_fault_is_refused(self, given: object, odd: object) -> None:
         with pytest.raises(TypeError) as refused:
             RetryPolicy(retry_on=given)  # type: ignore[arg-type]  # that is the point
-        assert str(refused.value) == f"RetryPolicy: retry_on: got {odd!r}; accepted: members of Fault"
+        assert str(refused.value) == (
+            f"RetryPolicy: retry_on: got {odd!r}; accepted: members of Fault, or one text with their names, such as "
+            "'throttling,read_timeout=1'; for exceptions, classify= of a Retrier"
+        )
 
     @pytest.mark.parametrize("given", [[Fault.CANCELLED], {Fault.CANCELLED: 1}])
     def test_a_cancellation_is_never_retried(self, given: object) -> None:
@@ -521,6 +536,44 @@ class TestCall:
         with Deadline.after(1.0).apply(), pytest.raises(type(throttling_error())) as raised:
             RetryPolicy().call(slow)
         assert raised.value.__notes__ == ["bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: deadline"]
+
+    def test_a_response_in_place_of_the_function_is_refused(self, instant_retries: FakeClock) -> None:
+        answer: Any = {"output": "answer"}
+        with pytest.raises(TypeError) as refused:
+            RetryPolicy().call(answer)
+        assert str(refused.value) == f"Retrier: fn: {NOT_CALLABLE}"
+        assert refused.value.__suppress_context__
+        assert instant_retries.sleeps == []
+
+
+class TestAcall:
+    async def test_arguments_and_result_are_passed_through(self) -> None:
+        fn = ascripted("answer")
+        assert await RetryPolicy().acall(fn, 1, fn=2) == "answer"
+        assert fn.arguments == [((1,), {"fn": 2})]
+
+    async def test_a_throttled_call_is_retried_under_the_policy(self, instant_retries: FakeClock) -> None:
+        fn = ascripted(*throttling_errors(2), "answer")
+        assert await RetryPolicy(jitter=NoJitter()).acall(fn) == "answer"
+        assert (fn.calls, instant_retries.sleeps) == (3, [0.5, 1.0])
+
+    async def test_a_plain_function_is_refused_before_it_is_called(self) -> None:
+        fn = scripted("answer")
+        with pytest.raises(NotAwaitableError, match=r"^RetryPolicy.acall: fn: .*; use RetryPolicy.call, or pass"):
+            await RetryPolicy().acall(fn)
+        assert fn.calls == 0
+
+    async def test_a_response_in_place_of_the_function_is_refused(self) -> None:
+        answer: Any = {"output": "answer"}
+        with pytest.raises(TypeError) as refused:
+            await RetryPolicy().acall(answer)
+        assert str(refused.value) == f"RetryPolicy.acall: fn: {NOT_CALLABLE}"
+
+
+NOT_CALLABLE = (
+    "got a value of type dict, which cannot be called; accepted: a function, then its arguments, such as "
+    "(client.converse, **request)"
+)
 
 
 def test_the_predefined_sets_are_read_only_mappings() -> None:

@@ -19,6 +19,7 @@ from bedrock_resilience import (
     DeadlineExceededError,
     Fault,
     FullJitter,
+    LoggingListener,
     NoJitter,
     Retrier,
     RetriesExhaustedError,
@@ -61,6 +62,10 @@ NOTE = "bedrock_resilience: gave up after"
 
 def print_nothing(event: Event) -> None:
     """A listener."""
+
+
+async def aprint_nothing(event: Event) -> None:
+    """No listener: nothing awaits it."""
 
 
 def nobody_knows(error: BaseException) -> Fault:  # noqa: ARG001 - a classifier's signature
@@ -163,6 +168,11 @@ class TestCall:
                 f"listeners: got 5; accepted: {LISTENERS}",
             ),
             ({"listeners": ["log"]}, f"listeners: got 'log'; accepted: {LISTENERS}"),
+            ({"listeners": [LoggingListener]}, f"listeners: got {LoggingListener!r}; accepted: {LISTENERS}"),
+            (
+                {"listeners": [print_nothing, aprint_nothing]},
+                f"listeners: got {aprint_nothing!r}; accepted: {LISTENERS}; they are not awaited",
+            ),
         ],
     )
     def test_an_invalid_argument_is_refused_before_any_call(self, wrong: dict[str, Any], refusal: str) -> None:
@@ -606,10 +616,11 @@ class TestDecorator:
             f"Retrier: policy: got {print_nothing!r}; accepted: a RetryPolicy, or nothing: @retry()"
         )
 
-    def test_what_cannot_be_called_is_refused(self) -> None:
+    @pytest.mark.parametrize("given", [5, FakeClock])
+    def test_what_is_no_function_is_refused(self, given: Any) -> None:  # noqa: ANN401 - that is the point
         with pytest.raises(TypeError) as refused:
-            retry(PLAIN)(5)  # type: ignore[type-var]  # that is the point
-        assert str(refused.value) == "Retrier: got 5 to decorate; accepted: a function"
+            retry(PLAIN)(given)
+        assert str(refused.value) == f"Retrier: got {given!r} to decorate; accepted: a function or a method"
 
     def test_a_function(self) -> None:
         clock, script = FakeClock(), scripted(*throttling_errors(2), "answer")

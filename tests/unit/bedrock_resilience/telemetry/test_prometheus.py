@@ -51,6 +51,14 @@ def scraped(registry: object) -> Samples:
     return found
 
 
+def test_the_name_of_an_application_is_no_registry() -> None:
+    with pytest.raises(TypeError) as refused:
+        PrometheusListener("my-app")
+    assert str(refused.value) == (
+        "PrometheusListener: registry: got 'my-app'; accepted: a CollectorRegistry of prometheus_client, or None"
+    )
+
+
 @pytest.fixture
 def samples() -> Samples:
     registry = prometheus.CollectorRegistry()
