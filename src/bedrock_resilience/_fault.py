@@ -70,7 +70,7 @@ class Fault(Enum):
     CONFIGURATION = "configuration"
     """The client cannot be used: no region, an unusable endpoint, or a proxy that requires credentials."""
     CANCELLED = "cancelled"
-    """Not a failure: the call was ended from outside (KeyboardInterrupt, SystemExit, CancelledError)."""
+    """Not a failure: the call was ended from outside (KeyboardInterrupt, CancelledError, a deadline that is past)."""
     UNKNOWN = "unknown"
     """None of the other faults, for example a programming error."""
 
