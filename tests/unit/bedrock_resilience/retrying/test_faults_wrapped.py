@@ -122,6 +122,10 @@ class TestGroups:
         assert classify(error) is Fault.UNKNOWN
         error.__cause__ = ExceptionGroup("calls", [error, throttling_error()])
         assert classify(error) is Fault.THROTTLING
+        lost = botocore.exceptions.HTTPClientError(error=None)
+        alone = classify(lost)
+        lost.__cause__ = ExceptionGroup("calls", [lost])
+        assert classify(lost) is alone is not Fault.UNKNOWN
 
     def test_groups_in_groups_and_in_causes(self) -> None:
         inner = ExceptionGroup("inner", [throttling_error()])
