@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from bedrock_resilience._checks import instance, refusal, refuse, whole_number, wrong_value
+from bedrock_resilience._checks import instance, number, refusal, refuse, whole_number, wrong_value
 from bedrock_resilience._errors import IncompleteResponseError, MalformedResponseError, RejectedResultError
 from bedrock_resilience._fault import Fault
 
@@ -63,13 +63,14 @@ def bedrock_error(
         headers: Further headers of the response, such as ``{"retry-after": "5"}``.
 
     Raises:
-        TypeError: ``code`` is not a string, or ``status`` is not a whole number.
+        TypeError: ``code`` or ``message`` is not a string, or ``status`` is not a whole number.
         ValueError: The code is not a common one, and no status is given.
     """
     refuse(
         "bedrock_error",
         instance("code", code, str, "a string, such as 'ThrottlingException', before the status"),
         whole_number("status", status, least=100, most=999, optional=True),
+        instance("message", message, str, "a string, or None", optional=True),
     )
     if status is None and code not in _KNOWN:
         similar = get_close_matches(code, _KNOWN, n=1)
@@ -98,13 +99,29 @@ def bedrock_error(
 def throttling_error(
     message: str | None = None, *, operation: str = "Converse", retry_after: float | None = None
 ) -> Exception:
-    """Return a 429 ThrottlingException; ``retry_after`` is its Retry-After header, in seconds."""
+    """Return a 429 ThrottlingException; ``retry_after`` is its Retry-After header, in seconds.
+
+    Raises:
+        TypeError: ``message`` is not a string, or ``retry_after`` is not a number.
+        ValueError: ``retry_after`` is negative or not finite.
+    """
+    refuse(
+        "throttling_error",
+        instance("message", message, str, "a string, or None; throttling_errors(2) makes two errors", optional=True),
+        number("retry_after", retry_after, least=0, optional=True, unit="seconds"),
+    )
     headers = None if retry_after is None else {"retry-after": f"{retry_after:g}"}
     return bedrock_error("ThrottlingException", message=message, operation=operation, headers=headers)
 
 
 def throttling_errors(n: int) -> list[Exception]:
-    """Return ``n`` new throttling errors for a script: ``scripted(*throttling_errors(2), "done")``."""
+    """Return ``n`` new throttling errors for a script: ``scripted(*throttling_errors(2), "done")``.
+
+    Raises:
+        TypeError: ``n`` is not a whole number.
+        ValueError: ``n`` is negative.
+    """
+    refuse("throttling_errors", whole_number("n", n, least=0))
     return [throttling_error() for _ in range(n)]
 
 

@@ -137,6 +137,21 @@ class TestRealErrors:
         assert [type(error) for error in several] == [type(throttling_error())] * 3
         assert len({id(error) for error in several}) == 3
         assert throttling_errors(0) == []
+        with pytest.raises(TypeError, match=r"^throttling_errors: n: got '2'; accepted: a whole number >= 0$"):
+            throttling_errors("2")  # type: ignore[arg-type]  # that is the point
+        with pytest.raises(ValueError, match=r"^throttling_errors: n: got -1; accepted: a whole number >= 0$"):
+            throttling_errors(-1)
+
+    def test_the_arguments_of_a_throttling_error(self) -> None:
+        assert retry_after(throttling_error(retry_after=0)) == 0.0
+        with pytest.raises(TypeError) as refused:
+            throttling_error(2, retry_after="5")  # type: ignore[arg-type]  # that is the point
+        assert str(refused.value) == (
+            "throttling_error: message: got 2; accepted: a string, or None; throttling_errors(2) makes two errors; "
+            "retry_after: got '5'; accepted: a finite number of seconds >= 0, or None"
+        )
+        with pytest.raises(TypeError, match=r"^bedrock_error: message: got 2; accepted: a string, or None$"):
+            bedrock_error("ThrottlingException", message=2)  # type: ignore[arg-type]  # that is the point
 
     def test_errors_without_a_response(self) -> None:
         assert type(read_timeout()) is aws.ReadTimeoutError
