@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES = sorted((ROOT / "docs" / "how-to").glob("migrate-from-*.md"))
-PAIRS = {"backoff": 2, "botocore": 2, "stamina": 2, "tenacity": 3}
+PAIRS = {"backoff": 2, "botocore": 2, "stamina": 2, "tenacity": 4}
 
 
 def programs(page: Path) -> dict[str, str]:
@@ -61,6 +61,9 @@ def load(code: str) -> dict[str, Any]:
     return names
 
 
+TENACITY = programs(ROOT / "docs" / "how-to" / "migrate-from-tenacity.md")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_each_page_has_its_pairs_of_programs(page: Path) -> None:
     names = list(programs(page))
@@ -79,7 +82,9 @@ def test_the_program_survives_two_throttles(code: str, emulator: BedrockEmulator
 
 def test_the_numbers_of_requests_that_the_pages_state(emulator: BedrockEmulator) -> None:
     sent: dict[str, int] = {}
-    for name, code in programs(ROOT / "docs" / "how-to" / "migrate-from-tenacity.md").items():
+    for name, code in TENACITY.items():
+        if name.startswith("Replace a callback"):  # it raises nothing
+            continue
         names = load(code)
         emulator.reset()
         emulator.fail_next(None, error="ThrottlingException")
@@ -89,6 +94,25 @@ def test_the_numbers_of_requests_that_the_pages_state(emulator: BedrockEmulator)
         names["client"].close()
     assert sent["Replace a decorator: Before"] == 12
     assert sent["Replace a decorator: After"] == 4
+
+
+@pytest.mark.parametrize("when", ["Before", "After"])
+def test_the_substitute_of_a_callback_reads_the_arguments(
+    when: str, emulator: BedrockEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = load(TENACITY[f"Replace a callback: {when}"])
+    emulator.fail_next(None, error="ThrottlingException")
+    assert names["ask"]("Hello") == "no answer to 'Hello' (attempts: 4)"
+    logged = [record.getMessage() for record in caplog.records if record.name == "migration"]
+    assert [text.partition(" failed: ")[0] for text in logged] == [f"ask: attempt {number}" for number in (1, 2, 3)]
+    names["client"].close()
+
+
+def test_the_tokens_of_the_day_get_the_substitute_without_a_retry(emulator: BedrockEmulator) -> None:
+    names = load(TENACITY["Replace a callback: After"])
+    emulator.fail_next(1, error="tokens-per-day")
+    assert names["ask"]("Hello") == "no answer to 'Hello' (attempts: 1)"
+    names["client"].close()
 
 
 def test_what_the_pages_say_that_each_policy_retries() -> None:
