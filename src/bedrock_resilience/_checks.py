@@ -150,12 +150,13 @@ def _explained(fn: F, owner: str) -> F:
 
     @functools.wraps(fn)
     def checked(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the types are those of fn
-        if not own.issuperset(kwargs) or len(args) > positional:
+        unnamed = len(args) > positional and len(names) > positional
+        if unnamed or not own.issuperset(kwargs):
             from bedrock_resilience._option_names import refuse_names, refuse_position  # noqa: PLC0415 - only a refusal needs it
 
             unknown = {name: value for name, value in kwargs.items() if name not in own}
             refuse_names(owner, unknown, names, others=bool(code.co_flags & _CO_VARKEYWORDS))
-            if len(args) > positional:
+            if unnamed:
                 refuse_position(owner, args[positional], names, positional)
         return fn(*args, **kwargs)
 

@@ -51,9 +51,9 @@ _ACCEPTED_RETRY_ON = (
     "faults, a mapping from fault to a number of retries, 'throttling', 'transient', 'none', or a text such as "
     "'throttling,read_timeout=1'"
 )
+_FOR_EXCEPTIONS = "; for exceptions, classify= of a Retrier"
 _ACCEPTED_FAULTS = (
-    "members of Fault, or one text with their names, such as 'throttling,read_timeout=1'; for exceptions, classify= of "
-    "a Retrier"
+    f"members of Fault, or one text with their names, such as 'throttling,read_timeout=1'{_FOR_EXCEPTIONS}"
 )
 
 
@@ -342,7 +342,8 @@ def _faults_from(given: object) -> Mapping[Fault, int | None] | Problem:
     elif isinstance(given, Iterable):
         limits = dict.fromkeys(given)  # pyright: ignore[reportUnknownArgumentType]  # checked below
     else:
-        return wrong_type("retry_on", given, _ACCEPTED_RETRY_ON)
+        hint = _FOR_EXCEPTIONS if isinstance(given, type) else ""
+        return wrong_type("retry_on", given, f"{_ACCEPTED_RETRY_ON}{hint}")
     for fault, limit in limits.items():
         problem = instance("retry_on", fault, Fault, _ACCEPTED_FAULTS) or whole_number(
             f"retry_on[{fault!r}]", limit, least=0, optional=True

@@ -198,6 +198,10 @@ def test_an_argument_that_needs_its_name() -> None:
     )
 
 
+def test_too_many_arguments_where_none_needs_its_name() -> None:
+    assert "takes from 1 to 8 positional arguments but 9 were given" in refused(RetryPolicy, *range(8))
+
+
 @pytest.mark.parametrize("made", [RetryPolicy, Retrier, BoundedExecutor, BedrockRuntime, Quota, protect])
 def test_the_signature_is_kept(made: Callable[..., object]) -> None:
     assert "kwargs" not in inspect.signature(made).parameters

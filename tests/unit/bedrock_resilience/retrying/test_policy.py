@@ -224,6 +224,10 @@ class TestRefusals:
             "'throttling', 'transient', 'none', or a text such as 'throttling,read_timeout=1'"
         )
 
+    def test_an_exception_class_in_place_of_a_fault_is_refused_with_the_way_to_retry_it(self) -> None:
+        with pytest.raises(TypeError, match=r"'throttling,read_timeout=1'; for exceptions, classify= of a Retrier$"):
+            RetryPolicy(retry_on=ConnectionError)  # type: ignore[arg-type]  # that is the point
+
     @pytest.mark.parametrize(
         ("given", "odd"),
         [
