@@ -51,6 +51,8 @@ _ACCEPTED_RETRY_ON = (
     "faults, a mapping from fault to a number of retries, 'throttling', 'transient', 'none', or a text such as "
     "'throttling,read_timeout=1'"
 )
+# Not refused: another program may read them.
+_WRONG_VARIABLES = ("ATTEMPTS", "MAX_ATTEMPTS", "MAX_RETRY", "RETRIES")
 _FOR_EXCEPTIONS = "; for exceptions, classify= of a Retrier"
 _ACCEPTED_FAULTS = (
     f"members of Fault, or one text with their names, such as 'throttling,read_timeout=1'{_FOR_EXCEPTIONS}"
@@ -218,7 +220,8 @@ class RetryPolicy:
         ``<prefix>MAX_RETRIES``, ``BASE_DELAY``, ``MULTIPLIER``,
         ``MAX_DELAY`` and ``MAX_RETRY_AFTER`` are numbers. ``JITTER`` is ``none``,
         ``additive:0.1``, ``full``, ``equal`` or ``decorrelated:3``. ``RETRY_ON`` is ``throttling``, ``transient``,
-        ``none`` or a list of faults such as ``throttling,read_timeout=1``.
+        ``none`` or a list of faults such as ``throttling,read_timeout=1``. A variable that is often set in place of
+        ``MAX_RETRIES``, such as ``MAX_ATTEMPTS``, is logged as a WARNING.
 
         Raises:
             ValueError: A variable that cannot be read. The message names each of them.
@@ -247,6 +250,12 @@ class RetryPolicy:
                 problems.append(f"{variable}={text!r}: {problem}")
         if problems:
             raise ValueError("; ".join(problems))
+        for name in _WRONG_VARIABLES:
+            if given.get(prefix + name):
+                import logging  # noqa: PLC0415 - few environments have one
+
+                text = "%s is not read: set %sMAX_RETRIES, the retries after the first attempt"
+                logging.getLogger("bedrock_resilience").warning(text, prefix + name, prefix)
         return cls(**values)
 
     def to_env(self, *, prefix: str = "BEDROCK_") -> dict[str, str]:

@@ -487,6 +487,18 @@ class TestEnvironment:
         assert problems[3].startswith("BEDROCK_JITTER='x': jitter: got 'x'; accepted: none, additive")
         assert len(problems) == 4
 
+    def test_a_variable_of_a_common_wrong_name_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        environ = {"BEDROCK_MAX_RETRY": "9", "BEDROCK_MAX_ATTEMPTS": "4", "BEDROCK_RETRIES": "", "BEDROCK_MODEL": "m"}
+        assert RetryPolicy.from_env(environ) == RetryPolicy()
+        assert caplog.record_tuples == [
+            (
+                "bedrock_resilience",
+                30,
+                f"BEDROCK_{name} is not read: set BEDROCK_MAX_RETRIES, the retries after the first attempt",
+            )
+            for name in ("MAX_ATTEMPTS", "MAX_RETRY")
+        ]
+
     def test_a_custom_jitter_cannot_be_written(self) -> None:
         class Mine(FullJitter):
             __slots__ = ()
