@@ -162,6 +162,25 @@ class TestACallThatHasRetriedIsRetried:
             outer.call(lambda: inner.call(scripted(*throttling_errors(4))))
         assert caplog.messages == [LATE]
 
+    @pytest.mark.parametrize(("wrappers", "messages"), [(9, [LATE]), (10, [])])
+    def test_also_through_errors_that_wrap_it_as_far_as_real_chains_go(
+        self, wrappers: int, messages: list[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def call() -> None:
+            try:
+                throttled()
+            except ClientError as error:
+                wrapped: Exception = error
+                for _ in range(wrappers):
+                    wrapper = RuntimeError("the call failed")
+                    wrapper.__cause__ = wrapped
+                    wrapped = wrapper
+                raise wrapped  # noqa: B904 - the cause is set
+
+        with pytest.raises(RuntimeError):
+            Retrier(OUTER, clock=FakeClock()).call(call)
+        assert caplog.messages == messages
+
     def test_the_notes_tell_the_layers_apart(self) -> None:
         with pytest.raises(ClientError) as raised:
             Retrier(POLICY, clock=FakeClock()).call(throttled)
