@@ -6,6 +6,7 @@ from bedrock_resilience import AdaptivePacer, Quota, QuotaPacer, SharedPacer
 from bedrock_resilience.pacing import MemoryPaceStore, NoPacer, PacerStatus, StoreUnavailableError
 from bedrock_resilience.pacing._status import status_of
 from bedrock_resilience.quotas._limiters import SlidingWindow
+from support.approx import approx
 
 
 class TestQuotaPacer:
@@ -86,14 +87,18 @@ class TestSharedPacer:
             confidence=1.0,
         )
 
-    def test_a_throttle_lowers_the_confidence(self) -> None:
+    def test_a_throttle_that_the_end_of_the_burst_does_not_explain_lowers_the_confidence(self) -> None:
         pacer = SharedPacer(MemoryPaceStore(), "model", Quota(requests_per_minute=60), shared_time=lambda now: now)
-        reservation = pacer.reserve(100.0)
-        pacer.throttled(reservation, 101.0)
+        pacer.throttled(pacer.reserve(100.0), 101.0)
+        explained = pacer.status()
+        assert explained.confidence == 1.0
+        assert explained.requests_per_minute == approx(60 / 1.05)
+        reservation = pacer.reserve(110.0)
+        pacer.throttled(reservation, reservation.at + 1.0)
         status = pacer.status()
         assert status.requests_per_minute is not None
         assert 0 < status.confidence < 1
-        assert status.requests_per_minute < 60 == status.request_limit
+        assert status.requests_per_minute < explained.requests_per_minute < 60 == status.request_limit
 
     def test_without_the_store_it_is_that_of_the_fallback(self) -> None:
         fallback = AdaptivePacer()
