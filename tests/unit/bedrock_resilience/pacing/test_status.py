@@ -92,6 +92,7 @@ class TestSharedPacer:
         pacer.throttled(pacer.reserve(100.0), 101.0)
         explained = pacer.status()
         assert explained.confidence == 1.0
+        assert explained.requests_per_minute is not None
         assert explained.requests_per_minute == approx(60 / 1.05)
         reservation = pacer.reserve(110.0)
         pacer.throttled(reservation, reservation.at + 1.0)
