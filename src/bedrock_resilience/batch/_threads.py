@@ -206,8 +206,9 @@ class ThreadedRun(Generic[T, R]):
             self._working -= workers
             last = self._working == 0
         if last:
-            self._ready.put(False)  # noqa: FBT003 - see the module's docstring
-            self._messages.put(False)  # noqa: FBT003 - see the comment beside the queue
+            # Both are read as true or false.
+            self._ready.put(False)  # noqa: FBT003 - see the module's docstring # pragma: no mutate - as good as None
+            self._messages.put(False)  # noqa: FBT003 - as above # pragma: no mutate - as good as None
 
     def _next_item(self) -> tuple[int, T] | None:
         if self._window is not None:

@@ -252,6 +252,17 @@ class TestRun:
         assert clock.threads.made == {"bedrock-resilience-0": True, "bedrock-resilience-1": True}
         assert clock.threads.locks == 4  # of the input, the numbers, the progress, and the workers
 
+    def test_an_item_whose_tokens_cannot_be_computed_is_in_its_outcome(self) -> None:
+        report = BoundedExecutor(1, tokens=len).run(str, [5])
+        failed = report.failed[0]
+        assert (failed.item, failed.attempts, failed.reason) == (5, 0, "not a usable item")
+        assert isinstance(failed.error, TypeError)
+
+    def test_the_seconds_of_an_item_that_fails_are_those_from_its_start(self) -> None:
+        clock = FakeClock(start=100.0)
+        report = BoundedExecutor(1, policy=PLAIN, clock=clock).run(scripted(then=throttling_error()), ["a"])
+        assert report.failed[0].elapsed == 3.5
+
     @pytest.mark.parametrize(("items", "threads"), [([], 1), ([1], 1), ([1, 2, 3], 3), (range(9), 4), (iter([1]), 4)])
     def test_there_are_no_more_workers_than_items(self, items: Iterable[int], threads: int) -> None:
         clock = CountingClock()

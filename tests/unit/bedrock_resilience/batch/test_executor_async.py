@@ -139,6 +139,24 @@ class TestArun:
         assert most <= size
         assert others() == []
 
+    async def test_an_input_that_yields_more_than_its_length_says_has_one_task(self) -> None:
+        class Odd:
+            def __len__(self) -> int:
+                return 0
+
+            def __iter__(self) -> Iterator[int]:
+                return iter(range(4))
+
+        workers: set[str] = set()
+
+        async def work(number: int) -> int:
+            workers.update(name for name in others() if name.startswith("bedrock-resilience-") and name[-1].isdigit())
+            return number
+
+        report = await BoundedExecutor(4).arun(work, Odd())
+        assert report.values == [0, 1, 2, 3]
+        assert workers == set()  # but that of this item
+
     async def test_an_asynchronous_input(self) -> None:
         report = await BoundedExecutor(3).arun(double, numbers(10))
         assert report.values == list(range(0, 20, 2))
@@ -494,6 +512,24 @@ class TestCancellation:
         report = await cancelled(task)
         assert statuses(report.outcomes) == "suu"
         assert report.stopped == "cancelled"
+
+    async def test_a_second_cancellation_reaches_a_call_that_ignored_the_first(self) -> None:
+        entered, ignored = asyncio.Event(), asyncio.Event()
+
+        async def stubborn(_: int) -> None:
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                ignored.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(BoundedExecutor(1).arun(stubborn, range(3)))
+        await entered.wait()
+        task.cancel()
+        await ignored.wait()
+        report = await cancelled(task)
+        assert statuses(report.outcomes) == "fuu"
 
     async def test_an_input_of_unknown_length_is_not_read_further(self) -> None:
         entered = asyncio.Event()
