@@ -143,7 +143,7 @@ def explain_names(target: F) -> F:
 
 
 def _explained(fn: F, owner: str) -> F:
-    code = fn.__code__
+    code = getattr(fn, "__wrapped__", fn).__code__  # of what a decorator has wrapped, such as that of a mutation run
     positional = code.co_argcount
     names = code.co_varnames[: positional + code.co_kwonlyargcount]
     own = frozenset(names)
