@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from bedrock_resilience import (
     protect,
     retry,
 )
+from bedrock_resilience._checks import explain_names
 from bedrock_resilience.bedrock import AsyncBedrockRuntime
 from bedrock_resilience.retrying._driver import CallSettings
 
@@ -210,3 +212,23 @@ def test_the_signature_is_kept(made: Callable[..., object]) -> None:
 def test_the_names_are_those_of_the_policy_and_of_a_retrier() -> None:
     assert RetryPolicy.__match_args__[: len(_option_names.FIELDS)] == _option_names.FIELDS
     assert {"policy", *_option_names.OPTIONS} == set(CallSettings.__slots__)
+
+
+def test_the_options_of_a_decorated_constructor() -> None:
+    def logged(init: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(init)
+        def wrapper(*args: object, **kwargs: object) -> None:
+            init(*args, **kwargs)
+
+        return wrapper
+
+    @explain_names
+    class Client:
+        @logged
+        def __init__(self, *, region: str) -> None:
+            self.region: str = region
+
+    assert Client(region="eu-west-3").region == "eu-west-3"
+    options: dict[str, Any] = {"regio": "eu-west-3"}
+    with pytest.raises(TypeError, match=r"^Client: got regio='eu-west-3'; accepted: region"):
+        Client(**options)
