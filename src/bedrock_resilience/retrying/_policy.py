@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bedrock_resilience._checks import (
     Problem,
@@ -112,7 +112,7 @@ class RetryPolicy:
             faults if isinstance(faults, Problem) else None,
             number("max_retry_after", max_retry_after, least=0, most=_MAX_DELAY_SECONDS, unit="seconds"),
         )
-        limits: Mapping[Fault, int | None] = faults if isinstance(faults, Mapping) else {}
+        limits = cast("Mapping[Fault, int | None]", faults)  # a Problem was refused
         values = {
             "max_retries": max_retries,
             "base_delay": float(base_delay),
