@@ -204,7 +204,7 @@ def drive(
                 value = _call_once(call.deadline, fn, args, kwargs)
             except Exception as error:  # noqa: BLE001 - CallState decides about every exception
                 if not callable(fn):
-                    raise uncallable(owner_of(settings), fn) from None
+                    raise uncallable("Retrier.call", fn) from None
                 step = emit_step(settings, call, call.failed(error, now(), random_number(settings)))
                 continue
             check_value(fn, value)

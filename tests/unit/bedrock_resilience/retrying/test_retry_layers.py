@@ -252,6 +252,11 @@ class TestAClientOfBotocoreThatHasRetried:
         error.response["ResponseMetadata"]["RetryAttempts"] = retries
         raise error
 
+    def test_one_retry_makes_a_layer(self) -> None:
+        with pytest.raises(ClientError) as raised:
+            Retrier(OUTER, clock=FakeClock()).call(self.fail, 1)
+        assert "with 2 inside the last one" in raised.value.__notes__[0]
+
     def test_one_warning_a_process(self, caplog: pytest.LogCaptureFixture) -> None:
         for _ in range(2):
             with pytest.raises(ClientError) as raised:
