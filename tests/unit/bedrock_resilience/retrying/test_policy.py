@@ -557,7 +557,7 @@ class TestCall:
         answer: Any = {"output": "answer"}
         with pytest.raises(TypeError) as refused:
             RetryPolicy().call(answer)
-        assert str(refused.value) == f"Retrier: fn: {NOT_CALLABLE}"
+        assert str(refused.value) == f"Retrier.call: fn: {NOT_CALLABLE}"
         assert refused.value.__suppress_context__
         assert instant_retries.sleeps == []
 
