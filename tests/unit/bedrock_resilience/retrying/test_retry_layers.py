@@ -252,6 +252,19 @@ class TestAClientOfBotocoreThatHasRetried:
         error.response["ResponseMetadata"]["RetryAttempts"] = retries
         raise error
 
+    def test_a_call_that_is_not_retried_again_has_a_plain_note(self) -> None:
+        with pytest.raises(ClientError) as raised:
+            Retrier(RetryPolicy(max_retries=0), clock=FakeClock()).call(self.fail)
+        assert raised.value.__notes__ == [
+            "bedrock_resilience: gave up after 1 attempt and 0.00 s of waiting: retries exhausted"
+        ]
+
+    def test_two_attempts_inside_are_named(self) -> None:
+        inner = Retrier(RetryPolicy(max_retries=1), clock=FakeClock())
+        with pytest.raises(ClientError) as raised:
+            Retrier(OUTER, clock=FakeClock()).call(inner.call, scripted(*throttling_errors(6)))
+        assert "with 2 inside the last one" in raised.value.__notes__[-1]
+
     def test_one_retry_makes_a_layer(self) -> None:
         with pytest.raises(ClientError) as raised:
             Retrier(OUTER, clock=FakeClock()).call(self.fail, 1)
