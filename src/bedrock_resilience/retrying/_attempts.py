@@ -202,7 +202,7 @@ class CallState:
         self.error: BaseException | None = None
         self.fault: Fault | None = None
         self.reason: StopReason | None = None
-        self.late: bool = False
+        self.late: bool = False  # pragma: no mutate - read where a retry does not fit, which sets it
         self.call_id: str = ""
         self.info: CallInfo | None = None
 
@@ -286,7 +286,7 @@ class CallState:
 
     def _record_error(self, error: BaseException) -> None:
         self.repeated: bool = error is self.error
-        self.inside: InnerLayer | None = None if self.repeated else layer_inside(error)
+        self.inside: InnerLayer | None = layer_inside(error)
         self.error = error
 
     def accepts(self, answer: object) -> bool:

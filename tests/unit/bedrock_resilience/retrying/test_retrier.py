@@ -328,6 +328,7 @@ class TestDeadline:
             (Deadline(97.5), "past by 2.50 s"),
             (Deadline(97.5, attempt=8.0), "past by 2.50 s, attempt 8 s"),
             (Deadline(102.5, attempt=8.0), "2.50 s left, attempt 8 s"),
+            (Deadline(100.5, attempt=8.0), "0.50 s left, attempt 8 s"),
             (Deadline(102.5, attempt=2.5), "2.50 s left, attempt 2.5 s"),
             (from_lambda(8_000, margin=10.0), "past by 2.00 s, margin 10 s"),
             (from_lambda(15_000, margin=10.0, attempt=6.0), "5.00 s left, attempt 6 s, margin 10 s"),
