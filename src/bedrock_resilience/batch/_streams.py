@@ -111,7 +111,7 @@ async def _async_outcomes(
             yield outcome
             del outcome  # the consumer may free its memory while the next one is awaited
     except BaseException as error:  # canceled, or closed by its consumer
-        await run.abort(_CLOSED, listed=False)
+        await run.abort(_CLOSED)
         left.append(_undelivered(run))
         attach_report(error, left[0])
         run.raise_interrupt()

@@ -99,7 +99,7 @@ class TaskRun(Generic[T, R]):
         """Wait until every worker is done."""
         await asyncio.shield(self._ending)
 
-    async def abort(self, reason: str, *, listed: bool) -> None:
+    async def abort(self, reason: str, *, listed: bool = False) -> None:
         """Stop the run, cancel the calls in flight and record them as canceled; with ``listed``, also the rest.
 
         A further cancellation of the caller, or a Ctrl-C, cancels the calls in flight again, and does not end this

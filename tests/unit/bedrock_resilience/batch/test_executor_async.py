@@ -618,6 +618,12 @@ class TestAstream:
         assert others() == []
         assert fn.calls <= 4
 
+    async def test_closing_it_lists_no_items_that_were_not_started(self) -> None:
+        reports: list[Progress] = []
+        async with BoundedExecutor(2, on_progress=reports.append).astream(double, range(9)) as stream:
+            await anext(stream)
+        assert max(progress.unstarted for progress in reports) == 0
+
     async def test_the_rest_of_a_sized_input_is_yielded_as_unstarted(self) -> None:
         clock = FakeClock()
         fn = ascripted(then=access_denied(), clock=clock, latency=1.0)
@@ -644,12 +650,19 @@ class TestAstream:
         assert requested == []
 
     async def test_an_input_that_does_not_return_does_not_keep_a_stream_that_has_stopped(self) -> None:
+        requested = asyncio.Event()
+
         async def items() -> AsyncIterator[int]:
             yield 0
+            requested.set()
             await asyncio.Event().wait()
 
+        async def work(_: int) -> None:
+            await requested.wait()
+            raise access_denied()
+
         async with asyncio.timeout(10):
-            stream = BoundedExecutor(2).astream(ascripted(access_denied()), items())
+            stream = BoundedExecutor(2).astream(work, items())
             assert statuses([outcome async for outcome in stream]) == "f"
 
     async def test_an_exception_keeps_the_report_that_it_has(self) -> None:
