@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 try:
     from hypothesis import strategies as st
-except ModuleNotFoundError as _missing:
+except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        f"bedrock_resilience.testing.strategies needs hypothesis ({_missing}): pip install 'bedrock-resilience[testing]'",
-        name=_missing.name,
-    ) from _missing
+        f"bedrock_resilience.testing.strategies needs hypothesis ({_error}): pip install 'bedrock-resilience[testing]'",
+        name=_error.name,
+    ) from _error
 
 from bedrock_resilience._fault import Fault
 from bedrock_resilience.retrying._jitter import AdditiveJitter, DecorrelatedJitter, EqualJitter, FullJitter, NoJitter
