@@ -61,8 +61,9 @@ site: $(BIN)/pytest  ## open every page of the site in Chromium, then build it w
 	$(BIN)/pytest --nightly tests/site
 	$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
 
-runs: $(BIN)/pytest  ## record what the pacers do in simulated runs, after a change of it that is meant
+runs: $(BIN)/pytest  ## record what the pacers decide, in simulated runs and for single requests, after a change that is meant
 	PYTHONPATH=tests $(BIN)/python -m support.recorded_runs
+	PYTHONPATH=tests $(BIN)/python -m support.recorded_decisions
 
 surface: $(BIN)/pytest  ## record the public surface after a change of it
 	PYTHONPATH=tests $(BIN)/python -m support.surface

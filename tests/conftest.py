@@ -60,6 +60,7 @@ _NOT_MEASURED = (
     "tests/unit/bedrock_resilience/bedrock/test_responses.py::test_no_response_raises_anything_else",
     "tests/unit/bedrock_resilience/integrations/test_sdks.py",
     "tests/unit/bedrock_resilience/pacing/test_adaptive.py::TestInTheSimulator",
+    "tests/unit/bedrock_resilience/pacing/test_recorded_decisions.py",
     "tests/unit/bedrock_resilience/pacing/test_recorded_runs.py",
     "tests/unit/test_benchmarks",
     "tests/unit/test_dashboards.py",

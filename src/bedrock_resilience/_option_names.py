@@ -59,7 +59,6 @@ _AS_OPTIONS: Final = {
     "max_time": "timeout={}",
     "on_backoff": "listeners=[LoggingListener()]",
     "on_giveup": "listeners=[LoggingListener()]",
-    "reraise": "raise_exhausted={}",
     "retry_error_callback": "fallback={}",
     "retry_error_cls": "raise_exhausted=True",
 }
@@ -128,7 +127,7 @@ def refuse_names(owner: str, unknown: Mapping[str, Any], names: Collection[str],
     names = [name for name in names if name != "self"]
     own = _OWN.get(owner, {})
     if others:
-        unknown = {name: value for name, value in unknown.items() if own.get(name, _meaning(name)) is not None}
+        unknown = {name: value for name, value in unknown.items() if own.get(name, _meaning(name, value)) is not None}
     if not unknown:
         return
     field_place, option_place = _PLACES.get(owner, (None, None))
@@ -136,14 +135,14 @@ def refuse_names(owner: str, unknown: Mapping[str, Any], names: Collection[str],
     fields: list[str] = []
     options: list[str] = []
     for name, value in sorted(unknown.items(), key=_by_field):
-        meant = own.get(name) or _value_of_tenacity(name, value) or _meaning(name)
-        text = (meant or "").replace("{}", repr(value))
-        if name in own:
-            accepted.append(text)
-        elif meant is None or owner not in _PLACES:
-            accepted.append(_closest(name, value, names))
+        meant = own.get(name) or _meaning(name, value)
+        if meant is None or (owner not in _PLACES and name not in own):
+            meant, into = _closest(name, names), accepted
+        elif name in own:
+            into = accepted
         else:
-            (fields if text.partition("=")[0] in FIELDS else options).append(text)
+            into = fields if meant.partition("=")[0] in FIELDS else options
+        into.append(meant.replace("{}", repr(value)))
     accepted += _placed(field_place, fields) + _placed(option_place, options)
     shown = ", ".join(f"{name}={value!r}" for name, value in sorted(unknown.items(), key=_by_field))
     raise TypeError(f"{owner}: got {shown}; accepted: {', '.join(accepted)}{_why(unknown)}")
@@ -164,12 +163,8 @@ def _by_field(option: tuple[str, object]) -> tuple[int, str]:
     return (FIELDS.index(name) if name in FIELDS else len(FIELDS), name)
 
 
-def _meaning(name: str) -> str | None:
-    return "max_retries=2" if name in _COUNTS or name == "stop" else _AS_FIELDS.get(name) or _AS_OPTIONS.get(name)
-
-
-def _value_of_tenacity(name: str, value: Any) -> str | None:  # noqa: ANN401 - a number, or an object of tenacity
-    """Return the option for one whose value counts differently here; None for any other."""
+def _meaning(name: str, value: Any) -> str | None:  # noqa: ANN401 - a number, or an object of tenacity
+    """Return the option for a name, with its value or ``{}`` for it; None for a name that has no meaning."""
     if name == "stop":  # of tenacity: stop_after_attempt counts attempts, stop_after_delay has seconds
         seconds = getattr(value, "max_delay", None)
         if isinstance(seconds, (int, float)):
@@ -178,7 +173,7 @@ def _value_of_tenacity(name: str, value: Any) -> str | None:  # noqa: ANN401 - a
     elif name == "reraise":
         return f"raise_exhausted={not value}"
     elif name not in _COUNTS:
-        return None
+        return _AS_FIELDS.get(name) or _AS_OPTIONS.get(name)
     return f"max_retries={value - 1 if isinstance(value, int) and value >= 1 else 2}"
 
 
@@ -189,11 +184,11 @@ def _placed(place: str | None, options: list[str]) -> list[str]:
     return [text if place is None else place.replace("{}", text)]
 
 
-def _closest(name: str, value: object, names: Collection[str]) -> str:
+def _closest(name: str, names: Collection[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - only a refusal needs it
 
-    match = get_close_matches(name, names, n=1)
-    return f"{match[0]}={value!r}" if match else f"only {', '.join(names)}"
+    matches = get_close_matches(name, names)
+    return f"{matches[0]}={{}}" if matches else f"only {', '.join(names)}"
 
 
 def _why(unknown: Mapping[str, object]) -> str:

@@ -98,9 +98,9 @@ class Throttles:
         for index in range(len(self._throttles) - 1, -1, -1):
             earlier, before, first = self._throttles[index]
             seconds = at - earlier
-            if seconds <= 0:
-                continue  # sent in the same instant: no baseline
             between = admitted - before
+            if seconds <= 0 or between + amount <= 0:
+                continue  # sent in the same instant, or more was refunded since than admitted: no baseline
             low, high = max(0.0, (between - first) / seconds), (between + amount) / seconds
             if estimate is None:
                 estimate = Estimate(low, high, between)

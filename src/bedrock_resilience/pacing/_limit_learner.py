@@ -167,10 +167,6 @@ class LimitLearner:
         """Whether nothing was sent since the last refusal that lowered the rate."""
         return self.active and self.admitted_at is None
 
-    def possible(self, window: str) -> bool:
-        """Return whether ``"fixed"`` or ``"sliding"`` windows are not eliminated."""
-        return self._windows.sliding if window == "sliding" else self._windows.ends != 0
-
     def rate(self, now: float) -> float:
         """Return the present rate, in amounts a second; infinite before the first refusal."""
         if not self.active:
@@ -184,14 +180,16 @@ class LimitLearner:
             seconds = max(seconds, min(self._config.max_token_hold_seconds, self.mean / self.base))
         least = self._config.min_seconds_hold_requests if self.cuts > 1 else self.hold
         held = max(self.sends / self.hold, (now - self.since) / (seconds * max(least, self.hold)))
-        grown = held**3 if held <= 1 else 3 * held - 2  # with the slope that it has then
+        grown = held**3
+        if held > 1:  # pragma: no mutate - at 1 both are 1
+            grown = 3 * held - 2  # with the slope that it has then
         return min(_MAX_RATE, self.base + self.best * grown)
 
     def mean_rate(self, now: float) -> float:
         """Return the present rate over a minute, in amounts a second: within a window more is sent at first."""
         return self._windows.limit_at(now) / WINDOW_SECONDS if self._windows.limit else self.rate(now)
 
-    def due_at(self, now: float, amount: float, factor: float = 1.0) -> float:
+    def due_at(self, now: float, amount: float, factor: float) -> float:
         """Return when a request of this amount may be sent, as far as is known; ``factor`` slows the rate."""
         if self.anchor is None:
             return -math.inf

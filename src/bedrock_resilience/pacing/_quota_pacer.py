@@ -203,7 +203,7 @@ class QuotaPacer:
             limit.bucket.rate = limit.rate * self._slowdown.factor
 
     def _wait(self, tracked: _QuotaReservation, now: float) -> float:
-        if tracked.sent:
+        if tracked.sent or not tracked.open:
             return 0.0
         wait = self._seconds_left(tracked, now)
         tracked.at = now + wait

@@ -103,7 +103,8 @@ class LearnedSchedule:
         slot = _slot(learner, now, max(now, booked_until), int(cost.tokens))
         if learner.starting:
             return max(now + _MIN_START_SECONDS, slot)
-        return max(now + _MIN_AGAIN_SECONDS, slot - _ahead(learner) + _MIN_AGAIN_SECONDS)
+        again_at = slot - _ahead(learner) + _MIN_AGAIN_SECONDS
+        return max(now + _MIN_AGAIN_SECONDS, min(again_at, now + MAX_AHEAD_SECONDS))
 
     def cuts(self, pace: SharedPace) -> int:
         """Return how often the pace was lowered: slots booked before the last time are too close together."""

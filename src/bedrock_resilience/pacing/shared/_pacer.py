@@ -186,7 +186,7 @@ class SharedPacer:
         self._waiting: deque[_SharedReservation] = deque()
         self._next_batch_at = -math.inf  # shared seconds
         self._outcomes: list[RequestOutcome] = []
-        self._booked: set[_SharedReservation] = set()  # with a slot, and not sent
+        self._booked: dict[_SharedReservation, None] = {}  # with a slot, and not sent, in the order of booking
         self._fallback: Pacer | None = None
         self._unavailable_until = -math.inf
         self._unavailable = False
@@ -299,7 +299,7 @@ class SharedPacer:
                 self._outcomes.append(
                     RequestOutcome("unsent", tracked.slot or tracked.sent_at, tracked.cost, cuts=tracked.cuts)
                 )
-            self._booked.discard(tracked)
+            self._booked.pop(tracked, None)
 
     def __repr__(self) -> str:
         return f"SharedPacer({self.store!r}, {self.model!r}, {self.quota!r}, instance={self.instance!r})"
@@ -314,7 +314,7 @@ class SharedPacer:
             wait = self._wait(tracked, now, shared)
             if wait is not None and wait <= _EPSILON_SECONDS:
                 tracked.sent, tracked.sent_at = True, shared
-                self._booked.discard(tracked)
+                self._booked.pop(tracked, None)
                 return 0.0
             return wait
 
@@ -343,7 +343,7 @@ class SharedPacer:
         if tracked.slot is not None:
             self._outcomes.append(RequestOutcome("unsent", tracked.slot, tracked.cost, cuts=tracked.cuts))
             tracked.slot = None
-            self._booked.discard(tracked)
+            self._booked.pop(tracked, None)
             self._waiting.appendleft(tracked)
 
     def _next_batch(self, now: float) -> list[_SharedReservation]:
@@ -388,8 +388,9 @@ class SharedPacer:
             self._store_answered()
             lowered = self._schedule.cuts(self._updates.known) != cuts
             if lowered:  # the slots that were booked before are too close together
-                for booked in sorted(self._booked, key=lambda booked: -(booked.slot or 0.0)):
-                    self._unbook(booked)
+                booked = sorted(self._booked, key=lambda tracked: tracked.slot or 0.0)
+                while booked:
+                    self._unbook(booked.pop())
             if batch:
                 self._assign(batch, booking)
             if lowered:
@@ -401,7 +402,7 @@ class SharedPacer:
         for tracked, slot in zip(batch, booking.slots, strict=False):  # pragma: no mutate - None is as good as False
             if tracked in self._waiting:  # else it was closed in between, and its slot lapses
                 self._waiting.remove(tracked)
-                self._booked.add(tracked)
+                self._booked[tracked] = None
                 tracked.slot, tracked.cuts = slot, cuts
             else:
                 self._outcomes.append(RequestOutcome("unsent", slot, tracked.cost, cuts=cuts))
@@ -413,7 +414,7 @@ class SharedPacer:
             if tracked in self._waiting:
                 self._waiting.remove(tracked)
                 self._outcomes.append(RequestOutcome("sent", tracked.sent_at, tracked.cost))
-        self._booked.discard(tracked)
+        self._booked.pop(tracked, None)
         return was_open
 
     def _remember_fallback(self, tracked: _SharedReservation, used: float | None) -> None:

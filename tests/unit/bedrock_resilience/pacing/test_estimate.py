@@ -29,6 +29,19 @@ def test_tokens_are_known_to_within_the_refused_requests() -> None:
     assert (estimate.low, estimate.high) == (750.0, 1_000.0)
 
 
+def test_a_throttle_since_which_more_was_refunded_than_admitted_is_no_baseline() -> None:
+    # An upper bound of 0 raised a ZeroDivisionError; a negative one gave a negative rate.
+    for refunded in (2_000.0, 2_500.0):
+        throttles = Throttles()
+        throttles.observe(10.0, 7_000.0, 500.0)
+        assert throttles.observe(20.0, 7_000.0 - refunded, 2_000.0) is None
+    throttles = Throttles()
+    throttles.observe(10.0, 7_000.0, 500.0)
+    estimate = throttles.observe(20.0, 5_010.0, 2_000.0)
+    assert estimate is not None
+    assert (estimate.low, estimate.high) == (0.0, 1.0)
+
+
 def test_a_longer_baseline_narrows_the_bounds() -> None:
     throttles = Throttles()
     throttles.observe(10.0, 7.0, 1.0)

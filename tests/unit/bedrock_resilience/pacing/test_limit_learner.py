@@ -26,7 +26,7 @@ def course(learner: LimitLearner, limiter: RateLimiter, seconds: float, now: flo
     admitted = refused = 0
     end = now + seconds
     while True:
-        now = max(now + 0.6, learner.due_at(now, 1.0))
+        now = max(now + 0.6, learner.due_at(now, 1.0, 1.0))
         if now >= end:
             return admitted, refused, now
         learner.sent(now, 1.0)
@@ -49,7 +49,7 @@ def test_it_limits_nothing_before_the_first_refusal() -> None:
     learner = LimitLearner(CONFIG)
     learner.sent(0.0, 1.0)
     assert learner.rate(1.0) == learner.mean_rate(1.0) == math.inf
-    assert learner.due_at(1.0, 1.0) == -math.inf
+    assert learner.due_at(1.0, 1.0, 1.0) == -math.inf
     assert (learner.reading, learner.confidence, learner.probing, learner.pairs) == (None, 0.0, False, False)
 
 
@@ -58,7 +58,7 @@ def test_while_nothing_was_ever_admitted_the_first_two_pauses_are_short() -> Non
     for _ in range(3):
         learner.sent(now, 1.0)
         learner.refused(now, now, 1.0)
-        pauses.append(learner.due_at(now, 1.0) - now)
+        pauses.append(learner.due_at(now, 1.0, 1.0) - now)
         now += pauses[-1]
     assert 2.0 <= pauses[0] <= 2.2
     assert 4.0 <= pauses[1] <= 4.4
@@ -67,7 +67,7 @@ def test_while_nothing_was_ever_admitted_the_first_two_pauses_are_short() -> Non
     admitted.sent(0.0, 1.0)
     admitted.sent(1.0, 1.0)
     admitted.refused(1.0, 1.0, 1.0)
-    assert admitted.due_at(1.0, 1.0) - 1.0 > 5.0  # the rate can be estimated
+    assert admitted.due_at(1.0, 1.0, 1.0) - 1.0 > 5.0  # the rate can be estimated
 
 
 def test_a_bucket_is_found_and_kept() -> None:
@@ -109,7 +109,7 @@ def test_its_state_comes_back_from_json() -> None:
     learner, now = learned(SlidingWindow(A_MINUTE / 60))
     read = LimitLearner.from_dict(json.loads(json.dumps(learner.to_dict())), CONFIG)
     assert read.to_dict() == learner.to_dict()
-    assert read.due_at(now, 1.0) == learner.due_at(now, 1.0)
+    assert read.due_at(now, 1.0, 1.0) == learner.due_at(now, 1.0, 1.0)
 
 
 def test_what_was_admitted_elsewhere_may_explain_a_refusal() -> None:
@@ -124,3 +124,18 @@ def test_what_was_admitted_elsewhere_may_explain_a_refusal() -> None:
     learner.refused(70.0, 70.2, 1.0)
     # In the ten seconds that are known there was little; the rate before is the better guess.
     assert learner.rate(70.2) > 0.9 * before
+
+
+@pytest.mark.parametrize("refunded", [1.0, 2.0])
+def test_more_refunded_than_admitted_between_two_refusals_bounds_nothing(refunded: float) -> None:
+    # An upper bound of exactly 0 raised a ZeroDivisionError.
+    learner = LimitLearner(CONFIG)
+    for second in range(4):
+        learner.sent(float(second), 1.0)
+    learner.refused(3.0, 3.2, 1.0)
+    learner.sent(10.0, 1.0)
+    learner.corrected(1.0, -refunded - 1.0)
+    learner.sent(11.0, 1.0)
+    learner.refused(11.0, 11.2, 1.0)
+    assert learner.confidence == 0.0
+    assert learner.rate(11.2) > 0

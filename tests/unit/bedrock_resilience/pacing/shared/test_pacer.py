@@ -498,6 +498,16 @@ class TestWithoutAQuota:
         report = simulate(scenario, pacer=lambda: self.pacer(MemoryPaceStore()))
         assert report.makespan < 30
 
+    def test_a_request_that_is_due_in_hours_asks_again_in_a_quarter_of_an_hour(self) -> None:
+        # Where the time to ask again was hours ahead, due() did not return.
+        pacer = SharedPacer(MemoryPaceStore(), "model", shared_time=shared_time, clock=FakeClock())
+        small = pacer.reserve(0.0, 10)
+        assert small.wait == 0.0
+        pacer.throttled(small, 0.2, Limit.TOKENS_PER_MINUTE)
+        large = pacer.reserve(1.0, 1_000_000)
+        assert large.wait == 900.0
+        assert pacer.due(large, 2.0) == 899.0
+
 
 class TestArguments:
     @pytest.mark.parametrize("name", ["skew", "batch_seconds", "retry_after", "burndown"])

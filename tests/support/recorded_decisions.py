@@ -1,0 +1,290 @@
+"""What the pacers and their learners decide about single requests, in numbers: a record like that of whole runs.
+
+Drawn operations, at times that lie exactly on the limits of the pacers: so many seconds after an earlier operation as
+one of their constants says. ``make runs`` writes the record that the unit tests of the pacers compare with.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import math
+import random
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bedrock_resilience.pacing import (
+    AdaptiveConfig,
+    AdaptivePacer,
+    MemoryPaceStore,
+    QuotaPacer,
+    SharedPacer,
+    StoreUnavailableError,
+)
+from bedrock_resilience.pacing._learner import Learner
+from bedrock_resilience.pacing._limit_learner import LimitLearner
+from bedrock_resilience.pacing._status import status_of
+from bedrock_resilience.quotas import Limit, Quota, Usage
+from bedrock_resilience.testing import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bedrock_resilience.pacing import Pacer, Reservation
+    from bedrock_resilience.pacing.shared._pace import SharedPace
+
+T = TypeVar("T")
+
+RECORD = Path(__file__).parents[1] / "recorded_decisions.txt"
+
+_SEEDS = 100
+_STEPS = 70
+_OFFSETS = (0.0, 0.05, 0.2, 0.25, 0.3, 0.5, 0.65, 0.8, 1.0, 1.1, 1.3, 1.8, 3.0, 8.0, 10.0, 20.0, 58.0, 59.0, 60.0, 61.0)
+_AMOUNTS = (100, 500, 1_000, 5_000)
+_LIMITS = (None, None, Limit.REQUESTS_PER_MINUTE, Limit.TOKENS_PER_MINUTE)
+
+_QUOTAS = {
+    "50 a minute": Quota(requests_per_minute=50, burst=5),
+    "12 a minute without a burst": Quota(requests_per_minute=12, burst=1),
+    "tokens": Quota(tokens_per_minute=20_000),
+    "both": Quota(requests_per_minute=30, tokens_per_minute=40_000),
+    "tokens a day": Quota(requests_per_minute=60, tokens_per_day=100_000),
+    "mantle": Quota.mantle(input_tokens_per_minute=30_000, output_tokens_per_minute=6_000),
+}
+
+
+class _Draw:
+    """Drawn values, the same with every version of Python."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self.now = 0.0
+        self._times = [0.0]
+
+    def share(self) -> float:
+        return self._random.random()
+
+    def one_of(self, values: Sequence[T]) -> T:
+        return values[int(self._random.random() * len(values))]
+
+    def advance(self, due_at: float) -> float:
+        """Go on to where a request is due, or to a limit after one of the last times; return the time."""
+        if self.share() < 0.5 and self.now <= due_at < self.now + 200.0:
+            self.now = due_at
+        else:
+            self.now = max(self.now, self.one_of(self._times) + self.one_of(_OFFSETS))
+        self._times = [*self._times[-4:], self.now]
+        return self.now
+
+
+class _UnreliableStore(MemoryPaceStore):
+    """A store that cannot be reached at some of the calls."""
+
+    def __init__(self, draw: _Draw) -> None:
+        super().__init__()
+        self._draw = draw
+
+    def compare_and_swap(
+        self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""
+    ) -> SharedPace | None:
+        if self._draw.share() < 0.04:
+            raise StoreUnavailableError("away")
+        return super().compare_and_swap(key, expected, new, instance)
+
+
+def lines() -> Iterator[tuple[str, Callable[[], str]]]:
+    """The name of each line of the record, and what returns its text."""
+    for seed in range(_SEEDS):
+        for name, tokens in (("requests", False), ("tokens", True)):
+            yield f"LimitLearner, {name}, {seed}", functools.partial(_limit_learner, seed, tokens=tokens)
+        yield f"Learner, {seed}", functools.partial(_learner, seed)
+        yield f"AdaptivePacer, {seed}", functools.partial(_pacers, seed, _adaptive)
+        yield f"SharedPacer, {seed}", functools.partial(_pacers, seed, functools.partial(_shared, quota=None))
+        quota = list(_QUOTAS)[seed % len(_QUOTAS)]
+        for name, make in (("QuotaPacer", _known), ("SharedPacer", _shared)):
+            made = functools.partial(make, quota=_QUOTAS[quota])
+            yield f"{name}, {quota}, {seed}", functools.partial(_pacers, seed, made)
+
+
+def _limit_learner(seed: int, *, tokens: bool) -> str:
+    draw, config, states = _Draw(seed), AdaptiveConfig(), _States()
+    learner = LimitLearner(config, tokens=tokens)
+    sent: list[tuple[float, float]] = []
+    refuses = draw.one_of((0.1, 0.3, 0.6))
+    for step in range(_STEPS):
+        amount = float(draw.one_of(_AMOUNTS)) if tokens else 1.0
+        now = draw.advance(learner.due_at(draw.now, amount, 1.0))
+        roll = draw.share()
+        if roll < 0.9 or not sent:
+            learner.sent(now, amount)
+            sent = [*sent[-3:], (now, amount)]
+            if draw.share() < refuses:
+                at, amount = sent.pop(-1 if draw.share() < 0.8 else 0)
+                learner.refused(at, draw.advance(now + 0.2), amount)
+        elif roll < 0.92:
+            learner.unsent(*sent.pop())
+        elif roll < 0.95:
+            learner.corrected(draw.one_of(sent)[0], draw.one_of((-0.5, 0.25)) * amount)
+        elif roll < 0.98:
+            learner.admitted_elsewhere(draw.one_of(sent)[0], amount)
+        else:
+            learner.interrupted(now)
+        if step % 20 == 19:
+            learner = LimitLearner.from_dict(json.loads(json.dumps(learner.to_dict())), config, tokens=tokens)
+        now = draw.now
+        dues = [learner.due_at(now, amount, factor) for factor in (1.0, 0.5)]
+        flags = (learner.reading, learner.confidence, learner.pairs, learner.probing)
+        states.add([learner.to_dict(), dues, learner.rate(now), learner.mean_rate(now), *flags])
+    return f"{states}, at {draw.now:.3f} {60 * learner.mean_rate(draw.now):.4g} a minute, {learner.reading}"
+
+
+def _learner(seed: int) -> str:
+    draw, states = _Draw(seed), _States()
+    learner = Learner()
+    sent: list[tuple[float, int]] = []
+    refuses = draw.one_of((0.1, 0.3, 0.6))
+    for step in range(_STEPS):
+        tokens = draw.one_of((0, *_AMOUNTS))
+        wait = learner.wait(draw.now, tokens)
+        now = draw.advance(draw.now + wait)
+        if draw.share() < 0.6 or not sent:
+            learner.sent(now, tokens)
+            sent.append((now, tokens))
+        else:
+            at, tokens = sent.pop(int(draw.share() * len(sent)))
+            roll = draw.share()
+            cost = draw.one_of((None, tokens * 0.5, tokens * 1.2))
+            if roll < refuses:
+                learner.refused(at, now, tokens, draw.one_of(_LIMITS))
+            elif roll < 0.9:
+                learner.admitted(at, now, tokens, cost)
+            elif roll < 0.93:
+                learner.overloaded(at, now)
+            elif roll < 0.95:
+                learner.truncated(at, now, tokens, cost)
+            elif roll < 0.97:
+                learner.unsent(at, tokens)
+            else:
+                learner.admitted_elsewhere(at, tokens, cost)
+        if draw.share() < 0.01:
+            learner.interrupted(now)
+        if step % 20 == 19:
+            learner = learner.copy()
+        polls = [learner.first_poll(now, tokens), *(learner.poll(now, tokens, ahead, 3_000) for ahead in (1, 4))]
+        states.add([learner.to_dict(), wait, polls, learner.pace(now), *learner.rates(now)])
+        states.add([learner.starting, learner.probing, learner.confidence(), learner.reading(), learner.claim(1_000.0)])
+    return f"{states}, at {draw.now:.3f} {learner.pace(draw.now):.4g} a minute, {learner.reading()}"
+
+
+def _pacers(seed: int, make: Callable[[_Draw], list[Pacer]]) -> str:
+    draw, states = _Draw(seed), _States()
+    pacers = make(draw)
+    waiting: list[tuple[Pacer, Reservation]] = []
+    sent: list[tuple[Pacer, Reservation]] = []
+    refuses = draw.one_of((0.05, 0.2, 0.5))
+    requests = 0
+    wait = 0.0
+    for _ in range(_STEPS):
+        now = draw.advance(draw.now + wait)
+        roll = draw.share()
+        if roll < 0.5:
+            pacer = draw.one_of(pacers)
+            reservation = pacer.reserve(now, draw.one_of(_AMOUNTS))
+            reservation.retries = int(3 * draw.share())
+            waiting.append((pacer, reservation))
+        elif sent:
+            _end(draw, *sent.pop(int(draw.share() * len(sent))), refuses)
+        elif waiting:  # without a call of due()
+            pacer, reservation = waiting.pop()
+            if roll < 0.8:
+                _end(draw, pacer, reservation, refuses)
+            else:
+                pacer.abandoned(reservation, now)
+                states.add([pacer.due(reservation, now)])
+        wait = math.inf
+        for pacer, reservation in list(waiting):
+            seconds = pacer.due(reservation, now)
+            states.add([seconds])
+            if seconds <= 0:
+                waiting.remove((pacer, reservation))
+                sent.append((pacer, reservation))
+                requests += 1
+            wait = min(wait, seconds or math.inf)
+        for pacer in pacers:
+            status: Any = status_of(pacer)
+            states.add([status.requests_per_minute, status.tokens_per_minute, status.reading, status.confidence])
+    return f"{states}, {requests} sent in {draw.now:.3f} s"
+
+
+def _end(draw: _Draw, pacer: Pacer, reservation: Reservation, refuses: float) -> None:
+    roll = draw.share()
+    if roll < refuses:
+        pacer.throttled(reservation, draw.now, draw.one_of(_LIMITS))
+    elif roll < 0.9:
+        usage = Usage(draw.one_of((50, 400, 2_000)), draw.one_of((20, 300)))
+        pacer.answered(reservation, draw.now, draw.one_of((None, usage, usage)))
+    elif roll < 0.95:
+        pacer.overloaded(reservation, draw.now)
+    elif isinstance(pacer, AdaptivePacer):
+        pacer.truncated(reservation, draw.now, Usage(100, 20))
+    else:
+        pacer.abandoned(reservation, draw.now)
+
+
+def _adaptive(draw: _Draw) -> list[Pacer]:
+    del draw
+    return [AdaptivePacer()]
+
+
+def _known(draw: _Draw, quota: Quota) -> list[Pacer]:
+    return [QuotaPacer(quota, share=draw.one_of((1.0, 0.5)), phase=draw.one_of((0.0, 0.25)), burndown=5.0)]
+
+
+def _shared(draw: _Draw, quota: Quota | None) -> list[Pacer]:
+    store = _UnreliableStore(draw)
+    return [
+        SharedPacer(
+            store,
+            "m",
+            quota,
+            instance=name,
+            shared_time=functools.partial(_shared_time, ahead),
+            clock=FakeClock(),
+            rng=random.Random(1),
+        )
+        for name, ahead in (("a", 0.0), ("b", 0.25), ("c", 3.0))
+    ]
+
+
+def _shared_time(ahead: float, now: float) -> float:
+    return 1_000.0 + ahead + now
+
+
+class _States:
+    """A check sum of states, whose numbers are rounded to six digits: platforms differ in the last ones."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, state: list[Any]) -> None:
+        self._sum = zlib.crc32(json.dumps(_rounded(state)).encode(), self._sum)
+
+    def __str__(self) -> str:
+        return f"{self._sum:08x}"
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(each) for each in value]
+    return value
+
+
+if __name__ == "__main__":
+    logging.disable()  # the stores that are away
+    RECORD.write_text("".join(f"{name}: {text()}\n" for name, text in lines()), encoding="utf-8")
