@@ -126,8 +126,9 @@ def refuse_names(owner: str, unknown: Mapping[str, Any], names: Collection[str],
     """
     names = [name for name in names if name != "self"]
     own = _OWN.get(owner, {})
+    meanings = {name: own.get(name, _meaning(name, value)) for name, value in unknown.items()}
     if others:
-        unknown = {name: value for name, value in unknown.items() if own.get(name, _meaning(name, value)) is not None}
+        unknown = {name: value for name, value in unknown.items() if meanings[name] is not None}
     if not unknown:
         return
     field_place, option_place = _PLACES.get(owner, (None, None))
@@ -135,7 +136,7 @@ def refuse_names(owner: str, unknown: Mapping[str, Any], names: Collection[str],
     fields: list[str] = []
     options: list[str] = []
     for name, value in sorted(unknown.items(), key=_by_field):
-        meant = own.get(name) or _meaning(name, value)
+        meant = meanings[name]
         if meant is None or (owner not in _PLACES and name not in own):
             meant, into = _closest(name, names), accepted
         elif name in own:

@@ -111,6 +111,7 @@ def lines() -> Iterator[tuple[str, Callable[[], str]]]:
 def _limit_learner(seed: int, *, tokens: bool) -> str:
     draw, config, states = _Draw(seed), AdaptiveConfig(), _States()
     learner = LimitLearner(config, tokens=tokens)
+    states.add([learner.to_dict()])
     sent: list[tuple[float, float]] = []
     refuses = draw.one_of((0.1, 0.3, 0.6))
     for step in range(_STEPS):
@@ -143,6 +144,7 @@ def _limit_learner(seed: int, *, tokens: bool) -> str:
 def _learner(seed: int) -> str:
     draw, states = _Draw(seed), _States()
     learner = Learner()
+    states.add([learner.to_dict()])
     sent: list[tuple[float, int]] = []
     refuses = draw.one_of((0.1, 0.3, 0.6))
     for step in range(_STEPS):
@@ -269,20 +271,15 @@ class _States:
         self._sum = 0
 
     def add(self, state: list[Any]) -> None:
-        self._sum = zlib.crc32(json.dumps(_rounded(state)).encode(), self._sum)
+        rounded = json.loads(json.dumps(state), parse_float=_six_digits)
+        self._sum = zlib.crc32(json.dumps(rounded).encode(), self._sum)
 
     def __str__(self) -> str:
         return f"{self._sum:08x}"
 
 
-def _rounded(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, dict):
-        return {name: _rounded(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(each) for each in value]
-    return value
+def _six_digits(number: str) -> str:
+    return f"{float(number):.6g}"
 
 
 if __name__ == "__main__":

@@ -257,8 +257,9 @@ class LimitLearner:
         if self._tokens:
             windows.least = min(windows.least, level + amount)
             level = (windows.least + level + amount) / 2
-        if self._tokens or not _SAME_WINDOW * windows.limit - amount <= level <= windows.limit:
-            windows.limit = level  # else it was a little too early
+        if self._tokens or level < _SAME_WINDOW * windows.limit - amount:
+            windows.limit = level
+        windows.limit = max(windows.limit, level)  # where it is a little below, the request was a little too early
         windows.since = now
         if self.consecutive > 1:
             windows.phase = None  # by what was known of its end, it had capacity
@@ -371,12 +372,13 @@ class LimitLearner:
         admitted = max(known, _GUESSED_REQUESTS * amount)
         burst_seconds = config.token_burst_seconds if self._tokens else config.burst_seconds
         self.base = self.best = max(self.least, admitted / max(1e-3, seconds + burst_seconds))
-        # A burst within a moment says little about the rate, so the first estimate is held for less time.
-        sure = 1.0 if admitted < _BURST_REQUESTS * amount else min(1.0, (seconds + 1.0) / _SURE_GUESS_SECONDS)
-        self.hold = config.initial_hold_requests * sure
         if self._tokens:
             requests = _TOKEN_HOLD_FACTOR * admitted / amount
             self.hold = min(2 * config.initial_hold_requests, max(_MIN_TOKEN_HOLD, requests))
+        else:
+            # A burst within a moment says little about the rate, so the first estimate is held for less time.
+            sure = 1.0 if admitted < _BURST_REQUESTS else min(1.0, (seconds + 1.0) / _SURE_GUESS_SECONDS)
+            self.hold = config.initial_hold_requests * sure
 
     def _measure(self, at: float, level: float, amount: float, estimate: Estimate | None) -> None:
         config, rate = self._config, self.rate(at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,8 @@ from bedrock_resilience.quotas._limiters import FixedWindow, SlidingWindow
 from support.approx import approx
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bedrock_resilience.quotas._limiters import RateLimiter
 
 CONFIG = AdaptiveConfig()
@@ -139,3 +141,103 @@ def test_more_refunded_than_admitted_between_two_refusals_bounds_nothing(refunde
     learner.refused(11.0, 11.2, 1.0)
     assert learner.confidence == 0.0
     assert learner.rate(11.2) > 0
+
+
+def with_state(
+    config: AdaptiveConfig = CONFIG,
+    *,
+    tokens: bool = False,
+    windows: Mapping[str, Any] | None = None,
+    **changes: object,
+) -> LimitLearner:
+    """A learner in the state of a new one, but for these."""
+    state = LimitLearner(config, tokens=tokens).to_dict()
+    state["windows"].update(windows or {})
+    return LimitLearner.from_dict({**state, **changes}, config, tokens=tokens)
+
+
+class TestLimitsOfItsConstants:
+    @pytest.mark.parametrize(("at", "sends", "anchor"), [(1.5, 1.0, 1.0), (1.5625, 0.0, 1.5625)])
+    def test_a_request_is_late_after_half_an_interval(self, at: float, sends: float, anchor: float) -> None:
+        learner = with_state(active=True, base=1.0, anchor=0.0, admitted_at=0.0, cut_at=-1.0)
+        learner.sent(at, 1.0)
+        assert (learner.sends, learner.anchor) == (sends, anchor)
+
+    def test_a_window_is_caught_up_with_at_its_share(self) -> None:
+        learner = with_state(
+            active=True, base=1.0, anchor=0.0, admitted_at=0.0, cut_at=-1.0, catch_up_until=10.0, admitted_total=8.0
+        )
+        learner.sent(0.5, 1.0)
+        assert (learner.catch_up_until, learner.sends, learner.rate(0.5)) == (10.0, 1.0, 2.0)
+        learner.sent(1.0, 1.0)
+        assert (learner.catch_up_until, learner.since, learner.sends) == (None, 1.0, 0.0)
+
+    @pytest.mark.parametrize(
+        ("at", "consecutive", "level", "limit"),
+        [
+            (10.0, 0, 50, 50.0),
+            (9.5, 0, 50, 0.0),  # one more, too soon after the last: it was no window
+            (20.0, 3, 50, 50.0),
+            (20.0, 4, 50, 0.0),  # five in a row
+            (20.0, 0, 34, 34.0),
+            (20.0, 0, 33, 0.0),  # far too early
+            (20.0, 0, 47, 50.0),  # a little too early
+            (20.0, 0, 46, 46.0),
+            (20.0, 0, 53, 53.0),
+        ],
+    )
+    def test_a_refusal_by_a_window(self, at: float, consecutive: int, level: int, limit: float) -> None:
+        learner = with_state(
+            active=True, consecutive=consecutive, windows={"limit": 50.0}, log=[[1, level]], admitted_total=float(level)
+        )
+        learner.log.add(at, 1.0)
+        learner.refused(at, at + 0.25, 1.0)
+        assert learner.to_dict()["windows"]["limit"] == limit
+
+    @pytest.mark.parametrize(("now", "corrected"), [(18.0, True), (18.25, False)])
+    def test_requests_that_were_in_flight_correct_the_first_guess_for_eight_seconds(
+        self, now: float, *, corrected: bool
+    ) -> None:
+        learner = LimitLearner(CONFIG)
+        for second in range(11):
+            learner.sent(float(second), 1.0)
+        learner.refused(10.0, 10.25, 1.0)
+        before = learner.base
+        learner.refused(9.0, now, 1.0)
+        assert (learner.base < before) == corrected
+
+    @pytest.mark.parametrize(("first_at", "confidence"), [(0.0, 0.9), (1.0, 19 / 21)])
+    def test_a_minute_of_observations_shows_what_a_window_contains(self, first_at: float, confidence: float) -> None:
+        learner = with_state(
+            active=True,
+            base=1.0,
+            cuts=1,
+            consecutive=1,
+            first_at=first_at,
+            admitted_at=40.0,
+            cut_at=30.5,
+            admitted_total=21.0,
+            log=[[10, 9.0], [60, 1.0]],
+            throttles=[[30.0, 0.0, 1.0]],
+        )
+        learner.refused(60.0, 60.25, 1.0)
+        assert learner.confidence == approx(confidence)
+
+    @pytest.mark.parametrize("tokens", [False, True])
+    def test_refusals_of_requests_that_others_recorded(self, *, tokens: bool) -> None:
+        learner = LimitLearner(CONFIG, tokens=tokens)
+        learner.refused(10.0, 10.25, 1.0)
+        learner.refused(11.0, 11.25, 1.0)
+        learner.sent(20.0, 0.0)
+        learner.sent(21.0, 0.0)
+        learner.refused(22.0, 22.25, 1.0)
+        assert 0 < learner.rate(22.25) < 1
+        assert learner.hold == (40.0 if tokens else 30.0)
+
+    def test_a_measurement_without_a_sample_counts_as_one_request(self) -> None:
+        config = AdaptiveConfig(min_hold_requests=1.0)
+        learner = with_state(
+            config, active=True, base=1.0, consecutive=1, admitted_at=25.0, cut_at=20.0, mean=1.0, complete_from=20.0
+        )
+        learner.refused(30.0, 30.25, 1.0)
+        assert learner.hold == 3.0
