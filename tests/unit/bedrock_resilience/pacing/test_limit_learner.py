@@ -234,10 +234,30 @@ class TestLimitsOfItsConstants:
         assert 0 < learner.rate(22.25) < 1
         assert learner.hold == (40.0 if tokens else 30.0)
 
-    def test_a_measurement_without_a_sample_counts_as_one_request(self) -> None:
-        config = AdaptiveConfig(min_hold_requests=1.0)
+    @pytest.mark.parametrize(("tokens", "amount"), [(False, 1.0), (True, 2.0)])
+    def test_a_measurement_without_a_sample_counts_as_one_request(self, *, tokens: bool, amount: float) -> None:
         learner = with_state(
-            config, active=True, base=1.0, consecutive=1, admitted_at=25.0, cut_at=20.0, mean=1.0, complete_from=20.0
+            AdaptiveConfig(min_hold_requests=1.0, min_token_hold_requests=1.0),
+            tokens=tokens,
+            windows={"sliding": False, "ends": "0"},
+            active=True,
+            base=1.0,
+            consecutive=1,
+            admitted_at=25.0,
+            cut_at=20.0,
+            mean=1.0,
+            complete_from=20.0,
         )
-        learner.refused(30.0, 30.25, 1.0)
+        learner.refused(30.0, 30.25, amount)
         assert learner.hold == 3.0
+
+    @pytest.mark.parametrize(("first_at", "permits"), [(0, 2.4), (1, 2.8)])
+    def test_the_first_pause_is_longer_where_a_window_may_be_used_up_within_its_minute(
+        self, first_at: int, permits: float
+    ) -> None:
+        learner = LimitLearner(CONFIG)
+        for second in range(first_at, 61):
+            learner.sent(float(second), 1.0)
+        learner.refused(60.0, 60.25, 1.0)
+        pause = (learner.resume_at - 60.0) / (1 + 0.1 * learner.jitter)
+        assert pause == approx(permits / learner.base)
