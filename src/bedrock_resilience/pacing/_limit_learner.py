@@ -51,6 +51,8 @@ _BLIND_PAUSE_SECONDS: Final = 2.0
 """Seconds after the first refusal if nothing was ever admitted, twice as many after the second: the rate is unknown."""
 _JITTER: Final = 0.1
 """Share of a pause that differs between instances, so that they do not all end it at once."""
+_JITTER_STEP: Final = 0.6180339887
+"""Of the place within that share, from one pause to the next: the golden ratio repeats none for long."""
 _CATCH_UP: Final = 2.0
 """Where a fixed window has begun, the rate over the long-term one ..."""
 _CATCH_UP_SHARE: Final = 0.7
@@ -444,11 +446,11 @@ class LimitLearner:
             if self.consecutive > 2:  # noqa: PLR2004 - the same request may be refused each time, and it has few retries
                 pause = max(pause, _MIN_THIRD_PAUSE_SECONDS)
         elif self._single.single and not self._tokens:
-            pause = _SINGLE_PAUSE * amount / self.base
+            pause = _SINGLE_PAUSE / self.base
         if self.consecutive <= _MAX_BLIND_REFUSALS and self.admitted_total < amount:
             pause = min(pause, _BLIND_PAUSE_SECONDS * 2.0 ** (self.consecutive - 1))
         # No generator of random numbers: the time at which a refusal arrives differs enough between instances.
-        self.jitter = (self.jitter + 0.6180339887 + now * 7919.13) % 1.0
+        self.jitter = (self.jitter + _JITTER_STEP + now * 7919.13) % 1.0
         pause = min(pause, WINDOW_SECONDS) * (1 + _JITTER * self.jitter * (1.0 if self.consecutive == 1 else 0.2))
         self.catch_up_until = None
         self.cut_at = self.since = now

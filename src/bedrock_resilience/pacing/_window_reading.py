@@ -130,7 +130,7 @@ class WindowReading:
         if consecutive == 1:
             self.first_refused_at, self.first_level = at, level
         self.last_refused_at, self.level, self.most, self.amount = at, level, most, amount
-        self.bound = 0.0 if oldest is None else max(0.0, oldest + WINDOW_SECONDS + _MARGIN_SECONDS - at)
+        self.bound = 0.0 if oldest is None else oldest + WINDOW_SECONDS + _MARGIN_SECONDS - at
 
     def exclude(self, at: float, amount: float) -> None:
         """Correct what the minute before the last refusal contained: what was sent at ``at`` was not admitted."""

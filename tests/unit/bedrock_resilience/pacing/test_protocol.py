@@ -40,3 +40,10 @@ def test_one_that_was_abandoned_has_nothing_to_wait_for(make: Callable[[], Pacer
     pacer.overloaded(abandoned, 201.0)
     pacer.answered(first, 202.0)
     assert pacer.reserve(300.0, 100).wait == 0.0
+
+
+@pytest.mark.parametrize("make", PACERS.values(), ids=PACERS)
+def test_a_request_reserves_no_tokens_unless_it_says_how_many(make: Callable[[], Pacer]) -> None:
+    pacer = make()
+    assert pacer.reserve(0.0).tokens == 0
+    assert pacer.reserve(0.0, 3).tokens == 3

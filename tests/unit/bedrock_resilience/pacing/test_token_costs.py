@@ -104,6 +104,7 @@ def test_a_quota_of_tokens_that_no_request_reserves_is_logged_once(
     [
         (Quota(tokens_per_minute=4_000, tokens_per_day=90_000), "4,000 tokens a minute"),
         (Quota(tokens_per_minute=90_000, tokens_per_day=4_000), "4,000 tokens a day"),
+        (Quota(tokens_per_minute=4_001, tokens_per_day=4_000), "4,000 tokens a day"),
     ],
 )
 def test_a_request_that_can_never_fit_into_the_quota_is_logged_once(
