@@ -25,7 +25,10 @@ from bedrock_resilience.pacing import (
 )
 from bedrock_resilience.pacing._learner import Learner
 from bedrock_resilience.pacing._limit_learner import LimitLearner
+from bedrock_resilience.pacing._minute_log import MinuteLog
+from bedrock_resilience.pacing._single_permit import SinglePermitTest
 from bedrock_resilience.pacing._status import status_of
+from bedrock_resilience.pacing._window_reading import WindowReading
 from bedrock_resilience.quotas import Limit, Quota, Usage
 from bedrock_resilience.testing import FakeClock
 
@@ -99,6 +102,8 @@ def lines() -> Iterator[tuple[str, Callable[[], str]]]:
     for seed in range(_SEEDS):
         for name, tokens in (("requests", False), ("tokens", True)):
             yield f"LimitLearner, {name}, {seed}", functools.partial(_limit_learner, seed, tokens=tokens)
+        yield f"WindowReading, {seed}", functools.partial(_window_reading, seed)
+        yield f"SinglePermitTest, {seed}", functools.partial(_single_permit, seed)
         yield f"Learner, {seed}", functools.partial(_learner, seed)
         yield f"AdaptivePacer, {seed}", functools.partial(_pacers, seed, _adaptive)
         yield f"SharedPacer, {seed}", functools.partial(_pacers, seed, functools.partial(_shared, quota=None))
@@ -139,6 +144,69 @@ def _limit_learner(seed: int, *, tokens: bool) -> str:
         flags = (learner.reading, learner.confidence, learner.pairs, learner.probing)
         states.add([learner.to_dict(), dues, learner.rate(now), learner.mean_rate(now), *flags])
     return f"{states}, at {draw.now:.3f} {60 * learner.mean_rate(draw.now):.4g} a minute, {learner.reading}"
+
+
+def _window_reading(seed: int) -> str:
+    draw, states = _Draw(seed), _States()
+    reading, log = WindowReading(tokens=seed % 2 == 1), MinuteLog()
+    reading.limit = draw.one_of((0.0, 0.0, 10.0, 50.0))
+    amount = draw.one_of((1.0, 2.0, 4.0))
+    total, consecutive = 0.0, 0
+    for _ in range(_STEPS):
+        now = draw.advance(math.inf)
+        level = amount * draw.one_of((2.0, 3.0, 4.0, 9.0, 10.0, 48.5, 50.0, 52.0, 53.0))
+        roll = draw.share()
+        if roll < 0.4:
+            consecutive += 1
+            most, oldest = level + amount * draw.one_of((0, 1)), draw.one_of((None, now - 58.0, now - 59.0, now - 30.0))
+            reading.refused(now, level, most, amount, oldest, consecutive=consecutive)
+            cuts = draw.one_of((1, 4, 5))
+            seconds = draw.one_of((0.5, 2.0, 30.0, 90.0))
+            states.add([reading.pause(now, seconds, draw.one_of((0.0, 2.0)), consecutive=consecutive, cuts=cuts)])
+        elif roll < 0.7:
+            total += amount * draw.one_of((1, 4, 20))
+            log.add(now, amount)
+            states.add([reading.recovered(now, level, total, consecutive=max(1, consecutive))])
+            consecutive = 0
+        elif roll < 0.75:
+            reading.admitted(now, level)
+        elif roll < 0.8:
+            reading.exceeded(level)
+        elif roll < 0.85:
+            reading.exclude(now - draw.one_of((0.0, 0.5, 59.5, 60.0, 61.0)), amount)
+        elif roll < 0.9:
+            reading.used(level)
+        elif roll < 0.92:
+            reading.restart()
+        elif roll < 0.95:
+            reading.since = now
+        later = now + draw.one_of(_OFFSETS)
+        states.add(
+            [reading.to_dict(), reading.possible, reading.likely, reading.limit_at(later), reading.seconds(later)]
+        )
+        contradicts = [
+            reading.amount > 0 and reading.contradicts_bucket(at, total + amount * more)
+            for at in (now, now + 20.0, now + 60.0)
+            for more in (0, 2, 3, 4, 8, 20, 40)
+        ]
+        states.add([contradicts, [reading.free_at(now, size, log) for size in (amount, 8.0, 99.0)]])
+    return f"{states}, {reading.sliding}, {reading.ends:x}"
+
+
+def _single_permit(seed: int) -> str:
+    draw, states = _Draw(seed), _States()
+    test = SinglePermitTest()
+    cut_at = -math.inf
+    for _ in range(_STEPS):
+        now = draw.advance(draw.now + draw.one_of((0.001, 0.125, 0.25, 0.251, 1.0, 1.25)))
+        rate = draw.one_of((0.5, 2.0, 2.5))
+        wanted = test.wanted(rate)
+        test.sent(now, cut_at, rate)
+        states.add([wanted, test.to_dict(), test.bounds(now + draw.one_of((0.25, 1.0)), rate)])
+        if draw.share() < 0.3:
+            test.refused(now + draw.one_of((0.0, 0.0, 0.001, 0.0005)))
+            cut_at = draw.one_of((now, now + 0.25, cut_at))
+    return f"{states}, {test.single}"
 
 
 def _learner(seed: int) -> str:

@@ -168,7 +168,7 @@ class WindowReading:
         """
         self.recovered_at, self.recovered_total = at, total
         refused_for = self.last_refused_at - self.first_refused_at
-        self.slowest = self.amount / refused_for if consecutive > 1 and refused_for > 0 else 0.0
+        self.slowest = self.amount / refused_for if refused_for > 0 else 0.0
         if consecutive > 1 and at - self.last_refused_at < _MAX_PHASE_ERROR_SECONDS:
             self.phase = at % WINDOW_SECONDS
         same_level = level >= _SAME_LEVEL * self.level or self.level < self.first_level - 2 * self.amount
