@@ -211,12 +211,13 @@ def _single_permit(seed: int) -> str:
 
 def _learner(seed: int) -> str:
     draw, states = _Draw(seed), _States()
-    learner = Learner()
+    learner = Learner(draw.one_of((AdaptiveConfig(), AdaptiveConfig(start=1.0))))
+    amounts = draw.one_of(((0, *_AMOUNTS), (0, 1)))
     states.add([learner.to_dict()])
     sent: list[tuple[float, int]] = []
     refuses = draw.one_of((0.1, 0.3, 0.6))
     for step in range(_STEPS):
-        tokens = draw.one_of((0, *_AMOUNTS))
+        tokens = draw.one_of(amounts)
         wait = learner.wait(draw.now, tokens)
         now = draw.advance(draw.now + wait)
         if draw.share() < 0.6 or not sent:

@@ -101,11 +101,7 @@ class Learner:
         self._advance(now)
         factor = self._slowdown.factor
         if self.starting:
-            wait = (
-                0.0
-                if self._permits >= 1.0 - _EPSILON_SECONDS
-                else (1.0 - self._permits) / (self._start_rate(now) * factor)
-            )
+            wait = (1.0 - self._permits) / (self._start_rate(now) * factor)
             if self._latency is not None and self._released < 1.0 and self._sent_at is not None:
                 # Until the next answer; one that is so late does not come.
                 wait = max(wait, self._sent_at + _LATE_ANSWER * self._latency - now)
@@ -113,7 +109,7 @@ class Learner:
             requests = self._requests.due_at(now, 1.0, factor)
             wait = max(requests, self._tokens.due_at(now, self.claim(tokens), factor)) - now
         wait = min(wait, self._slowdown.seconds_left(now))
-        return wait if wait > _EPSILON_SECONDS else 0.0
+        return wait if wait > _EPSILON_SECONDS else 0.0  # pragma: no mutate - no wait is as long to the last bit
 
     def poll(self, now: float, first_tokens: int, requests: int, tokens: int) -> float:
         """Return the seconds after which a request that waits behind others should ask again; more than 0.

@@ -49,6 +49,25 @@ class TestState:
         course(learner.copy(), 40, now)
         assert learner.to_dict() == before
 
+    def test_without_tokens_none_are_counted(self) -> None:
+        learner, counted = Learner(), Learner()
+        assert learner.wait(EPOCH) == counted.wait(EPOCH, 0)
+        for at in (EPOCH, EPOCH + 1, EPOCH + 2, EPOCH + 3, EPOCH + 4):
+            learner.sent(at)
+            counted.sent(at, 0)
+        learner.admitted(EPOCH, EPOCH + 5)
+        counted.admitted(EPOCH, EPOCH + 5, 0)
+        learner.admitted_elsewhere(EPOCH)
+        counted.admitted_elsewhere(EPOCH, 0)
+        learner.unsent(EPOCH + 1)
+        counted.unsent(EPOCH + 1, 0)
+        learner.truncated(EPOCH + 2, EPOCH + 5)
+        counted.truncated(EPOCH + 2, EPOCH + 5, 0)
+        learner.refused(EPOCH + 3, EPOCH + 5)
+        counted.refused(EPOCH + 3, EPOCH + 5, 0)
+        assert learner.to_dict() == counted.to_dict()
+        assert learner.to_dict()["tokens"]["admitted_total"] == 0.0
+
     @pytest.mark.parametrize("state", [{}, {"version": 0}, {"version": STATE_VERSION, "requests": 3}])
     def test_another_state_is_refused(self, state: dict[str, object]) -> None:
         with pytest.raises(ValueError, match=r"^Learner: "):
