@@ -298,7 +298,7 @@ def _end(draw: _Draw, pacer: Pacer, reservation: Reservation, refuses: float) ->
         pacer.answered(reservation, draw.now, draw.one_of((None, usage, usage)))
     elif roll < 0.95:
         pacer.overloaded(reservation, draw.now)
-    elif isinstance(pacer, AdaptivePacer):
+    elif isinstance(pacer, AdaptivePacer) and roll < 0.97:
         pacer.truncated(reservation, draw.now, Usage(100, 20))
     else:
         pacer.abandoned(reservation, draw.now)

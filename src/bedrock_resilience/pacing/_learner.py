@@ -308,9 +308,11 @@ class Learner:
         )
         return tokens <= requests
 
+    def _elapsed(self, now: float) -> float:
+        return 0.0 if self._started_at is None else max(0.0, now - self._started_at)
+
     def _start_rate(self, now: float) -> float:
-        elapsed = 0.0 if self._started_at is None else max(0.0, now - self._started_at)
-        config = self._config
+        elapsed, config = self._elapsed(now), self._config
         clock = config.start * math.pow(2.0, min(_MAX_DOUBLINGS, elapsed / config.doubling_seconds))
         if self._latency is None:
             return clock
@@ -318,13 +320,12 @@ class Learner:
         return answers if elapsed > 2 * self._latency else max(clock, answers)
 
     def _start_poll(self, now: float) -> float:
-        elapsed = 0.0 if self._started_at is None else now - self._started_at
-        return max(_MIN_POLL_SECONDS, _POLL_SHARE * elapsed)
+        return max(_MIN_POLL_SECONDS, _POLL_SHARE * self._elapsed(now))
 
     def _advance(self, now: float) -> None:
         if self._now is None or self._started_at is None:
             self._now = self._started_at = now
-        if now > self._now:
+        if now > self._now:  # pragma: no mutate - at the same time, nothing is granted
             granted = self._start_rate(now) * (now - self._now) * self._slowdown.factor
             most = self._config.initial_burst if self._latency is None else 1.0
             self._permits = max(self._permits, min(most, self._permits + granted))

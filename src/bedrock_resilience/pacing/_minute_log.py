@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _KEPT_SECONDS: Final = 70
 """A minute, and a margin for requests whose refusal is reported late."""
@@ -54,15 +54,14 @@ class MinuteLog:
         """Return the second in which the oldest of these was sent; None if there is none."""
         first = bisect_left(self._seconds, math.floor(until - seconds) + 1)
         last = bisect_left(self._seconds, math.floor(until) + 1)
-        pairs = zip(self._seconds[first:last], self._amounts[first:last], strict=True)
-        return next((float(second) for second, amount in pairs if amount > 0), None)
+        return next((float(second) for second, amount in self._pairs(first, last) if amount > 0), None)
 
     def free_at(self, at: float, most: float, seconds: float = 60.0) -> float:
         """Return the first time from ``at`` on at which the ``seconds`` before it contain no more than ``most``."""
         seconds += 1 + _MARGIN_SECONDS  # at which of its second's moments an amount was sent is not known
         first = bisect_right(self._seconds, at - seconds)
         left = math.fsum(self._amounts[first:])
-        for second, amount in zip(self._seconds[first:], self._amounts[first:], strict=True):
+        for second, amount in self._pairs(first):
             if left <= most:
                 break
             left -= amount
@@ -71,5 +70,8 @@ class MinuteLog:
 
     def entries(self) -> list[list[float]]:
         """Return the log for JSON: pairs of a second and an amount."""
-        pairs = zip(self._seconds, self._amounts, strict=True)
-        return [[second, round(amount, 3)] for second, amount in pairs if amount]
+        return [[second, round(amount, 3)] for second, amount in self._pairs() if amount]
+
+    def _pairs(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, float]]:
+        seconds, amounts = self._seconds[first:last], self._amounts[first:last]
+        return zip(seconds, amounts, strict=True)  # pragma: no mutate - there are as many

@@ -68,10 +68,26 @@ class TestState:
         assert learner.to_dict() == counted.to_dict()
         assert learner.to_dict()["tokens"]["admitted_total"] == 0.0
 
-    @pytest.mark.parametrize("state", [{}, {"version": 0}, {"version": STATE_VERSION, "requests": 3}])
-    def test_another_state_is_refused(self, state: dict[str, object]) -> None:
-        with pytest.raises(ValueError, match=r"^Learner: "):
+    @pytest.mark.parametrize(
+        ("state", "text"),
+        [
+            ({}, "state: got KeyError('version'); accepted: what to_dict() returned"),
+            ({"version": 0}, f"version: got 0; accepted: {STATE_VERSION}"),
+            (
+                {"version": STATE_VERSION, "requests": 3},
+                """state: got TypeError("'int' object is not subscriptable"); accepted: what to_dict() returned""",
+            ),
+        ],
+    )
+    def test_another_state_is_refused(self, state: dict[str, object], text: str) -> None:
+        with pytest.raises(ValueError) as error:  # noqa: PT011 - the whole text is compared
             Learner.from_dict(state)
+        assert str(error.value) == f"Learner: {text}"
+
+    def test_a_state_without_a_start_starts_with_the_next_request(self) -> None:
+        learner = Learner.from_dict({**Learner().to_dict(), "now": 5.0})
+        learner.wait(10.0)
+        assert learner.to_dict()["started_at"] == 10.0
 
 
 class TestStart:

@@ -47,3 +47,13 @@ def test_it_survives_json() -> None:
     log = MinuteLog()
     log.add(EPOCH, 2.5)
     assert MinuteLog(log.entries()).total(EPOCH + 1) == 2.5
+
+
+def test_seventy_seconds_are_kept() -> None:
+    for second, kept in ((30.0, [[30, 1.0], [100, 1.0]]), (29.0, [[100, 1.0]])):
+        log, earlier = MinuteLog(), MinuteLog()
+        log.add(100.0, 1.0)
+        log.add(second, 1.0)
+        earlier.add(second, 1.0)
+        earlier.add(100.0, 1.0)
+        assert log.entries() == earlier.entries() == kept
