@@ -105,7 +105,7 @@ class Throttles:
             if estimate is None:
                 estimate = Estimate(low, high, between)
             elif low > estimate.high or high < estimate.low:
-                estimate.decreased = low > estimate.high
+                estimate.decreased = low > estimate.high  # pragma: no mutate - bounds that are equal agree
                 del self._throttles[: index + 1]  # it would contradict every later estimate as well
                 break
             else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from bedrock_resilience.pacing._estimate import Throttles
 from support.approx import approx
 
@@ -50,6 +52,17 @@ def test_a_longer_baseline_narrows_the_bounds() -> None:
     assert estimate is not None
     assert (estimate.low, estimate.high) == (approx(39 / 50), approx(41 / 50))
     assert (estimate.sample_size, estimate.decreased) == (40, False)
+
+
+@pytest.mark.parametrize(("admitted", "bound"), [(13.0, 0.75), (19.0, 1.25)])
+def test_bounds_that_touch_agree(admitted: float, bound: float) -> None:
+    throttles = Throttles()
+    throttles.observe(0.0, 0.0, 1.0)
+    throttles.observe(8.0, 8.0, 1.0)
+    estimate = throttles.observe(16.0, admitted, 1.0)
+    assert estimate is not None
+    assert (estimate.low, estimate.high) == (bound, bound)
+    assert (estimate.sample_size, estimate.decreased) == (admitted, False)
 
 
 def test_what_was_sent_before_a_throttle_and_refused_after_it_was_not_admitted() -> None:
