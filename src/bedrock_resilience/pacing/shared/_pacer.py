@@ -87,7 +87,7 @@ class _SharedReservation(TrackedReservation):
         self.cost: Cost = cost
         self.slot: float | None = None  # shared seconds
         self.cuts: int = 0  # of the schedule, when the slot was booked
-        self.sent_at: float = 0.0  # shared seconds
+        self.sent_at: float = 0.0  # pragma: no mutate - shared seconds, set when it is sent
         self.fallback: Reservation | None = None
 
 

@@ -26,6 +26,7 @@ PACERS: dict[str, Callable[[], Pacer]] = {
 
 def test_a_reservation_shows_when_it_leads_to_a_request() -> None:
     assert repr(Reservation(1.5, 11.5, 4_000)) == "Reservation(wait=1.500, at=11.500, tokens=4000)"
+    assert Reservation(1.5, 11.5).tokens == 0
 
 
 @pytest.mark.parametrize("make", PACERS.values(), ids=PACERS)

@@ -7,7 +7,7 @@ import logging
 import math
 import random
 import threading
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -523,14 +523,35 @@ class TestArguments:
         assert waits == [0.0, 0.0, approx(0.55)]
 
     def test_every_wrong_type_is_named(self) -> None:
-        wrong: Any = None
-        with pytest.raises(
-            TypeError,
-            match=r"^SharedPacer: store: got None; accepted: .+; quota: got 50; accepted: a Quota, .+, or None",
-        ):
-            SharedPacer(wrong, "model", cast("Any", 50))
-        with pytest.raises(TypeError, match=r"^SharedPacer: model: got None; accepted: the id of the model$"):
-            SharedPacer(MemoryPaceStore(), wrong, QUOTA)
+        wrong: dict[str, Any] = {
+            "store": 1,
+            "model": 2,
+            "quota": 3,
+            "instance": 4,
+            "fallback": 5,
+            "skew": "6",
+            "batch_seconds": "7",
+            "retry_after": "8",
+            "burndown": "9",
+            "shared_time": 10,
+            "clock": 11,
+            "rng": 12,
+        }
+        with pytest.raises(TypeError) as error:
+            SharedPacer(**wrong)
+        assert str(error.value) == (
+            "SharedPacer: store: got 1; accepted: a PaceStore, such as DynamoPaceStore('table'); "
+            "model: got 2; accepted: the id of the model; "
+            "quota: got 3; accepted: a Quota, such as Quota(requests_per_minute=50), or None; "
+            "instance: got 4; accepted: a str; "
+            "fallback: got 5; accepted: a function without arguments that returns a pacer, or None; "
+            "skew: got '6'; accepted: a finite number of seconds >= 0; "
+            "batch_seconds: got '7'; accepted: a finite number of seconds > 0; "
+            "retry_after: got '8'; accepted: a finite number of seconds > 0; "
+            "burndown: got '9'; accepted: a finite number > 0; "
+            "shared_time: got 10; accepted: a function of the driver's time that returns seconds; "
+            "clock: got 11; accepted: a Clock; rng: got 12; accepted: a random.Random"
+        )
 
     def test_a_model_is_needed(self) -> None:
         with pytest.raises(ValueError, match=r"SharedPacer: model: got ''; accepted: the id of the model"):
