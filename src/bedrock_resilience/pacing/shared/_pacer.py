@@ -71,6 +71,8 @@ _START_POLL_SECONDS: Final = 0.1
 """Longest wait of a request that an answer may release."""
 _MAX_SLOT_AHEAD_SECONDS: Final = MAX_AHEAD_SECONDS + 60.0
 """No slot lies further ahead, unless this machine's clock has been set back."""
+_AT_ONCE: Final = -math.inf
+"""No batch is booked: the next request books one."""
 
 
 def _machine_time(now: float) -> float:  # noqa: ARG001 - the caller's own time says nothing about other machines
@@ -82,8 +84,8 @@ class _SharedReservation(TrackedReservation):
 
     __slots__ = ("cost", "cuts", "fallback", "sent_at", "slot")
 
-    def __init__(self, pacer: SharedPacer, at: float, tokens: int, cost: Cost) -> None:
-        super().__init__(pacer, at, tokens)  # pragma: no mutate - ``due`` sets ``at`` before anyone reads it
+    def __init__(self, pacer: SharedPacer, tokens: int, cost: Cost) -> None:
+        super().__init__(pacer, 0.0, tokens)  # pragma: no mutate - ``due`` sets ``at`` before anyone reads it
         self.cost: Cost = cost
         self.slot: float | None = None  # shared seconds
         self.cuts: int = 0  # of the schedule, when the slot was booked
@@ -184,12 +186,12 @@ class SharedPacer:
         self._store_lock = threading.Lock()  # for the calls of the store; acquired before the other one, never after it
         self._lock = threading.Lock()
         self._waiting: deque[_SharedReservation] = deque()
-        self._next_batch_at = -math.inf  # shared seconds
+        self._next_batch_at = _AT_ONCE  # shared seconds
         self._outcomes: list[RequestOutcome] = []
         self._booked: dict[_SharedReservation, None] = {}  # with a slot, and not sent, in the order of booking
         self._fallback: Pacer | None = None
         self._unavailable_until = -math.inf
-        self._unavailable = False
+        self._unavailable = False  # pragma: no mutate - as good as None
 
     @property
     def shared_requests_per_minute(self) -> float | None:
@@ -217,7 +219,7 @@ class SharedPacer:
         """Reserve one request. May call the store."""
         with self._lock:
             expected = tokens if self._costs is None else self._costs.expected(tokens)
-            tracked = _SharedReservation(self, now, tokens, Cost(tokens=expected))
+            tracked = _SharedReservation(self, tokens, Cost(tokens=expected))
             self._waiting.append(tracked)
         tracked.wait = self.due(tracked, now)
         return tracked
@@ -249,11 +251,9 @@ class SharedPacer:
             if used is not None and self._costs is not None:
                 self._costs.learn(used, tracked.tokens)
             seconds = max(0.0, now - tracked.at)
-            self._outcomes.append(
-                RequestOutcome("answered", tracked.sent_at, tracked.cost, used, cuts=tracked.cuts, seconds=seconds)
-            )
+            self._outcomes.append(RequestOutcome("answered", tracked.sent_at, tracked.cost, used, seconds=seconds))
             if self._waiting and self._schedule.starting(self._updates.known):
-                self._next_batch_at = -math.inf
+                self._next_batch_at = _AT_ONCE
 
     def _cost(self, usage: Usage) -> float:
         return settled_tokens(usage, self._burndown) if self._costs is None else self._costs.of(usage)
@@ -312,7 +312,7 @@ class SharedPacer:
             if tracked.sent or not tracked.open:
                 return 0.0
             wait = self._wait(tracked, now, shared)
-            if wait is not None and wait <= _EPSILON_SECONDS:
+            if wait is not None and wait <= _EPSILON_SECONDS:  # pragma: no mutate - no wait is as long to the last bit
                 tracked.sent, tracked.sent_at = True, shared
                 self._booked.pop(tracked, None)
                 return 0.0
@@ -394,7 +394,7 @@ class SharedPacer:
             if batch:
                 self._assign(batch, booking)
             if lowered:
-                self._next_batch_at = -math.inf
+                self._next_batch_at = _AT_ONCE
 
     def _assign(self, batch: list[_SharedReservation], booking: Booking) -> None:
         cuts = self._schedule.cuts(self._updates.known)

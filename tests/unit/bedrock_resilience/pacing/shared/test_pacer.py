@@ -55,6 +55,8 @@ class FailingStore(MemoryPaceStore):
         self.faster_others = 0
         self.calls = 0
         self.last: SharedPace | None = None
+        self.last_key = ""
+        self.last_instance = ""
 
     def compare_and_swap(
         self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""
@@ -66,7 +68,7 @@ class FailingStore(MemoryPaceStore):
             self.faster_others -= 1
             stored = dataclasses.replace(expected, revision=expected.revision + 1)
             return super().compare_and_swap(key, expected, stored) or stored
-        self.last = new
+        self.last, self.last_key, self.last_instance = new, key, instance
         return super().compare_and_swap(key, expected, new, instance)
 
 
@@ -334,6 +336,36 @@ class TestThrottles:
         assert store.calls == 1
         assert pacer.reserve(0.2).wait == approx(1.05)
 
+    def test_a_slot_that_is_booked_is_due_while_another_thread_calls_the_store(self) -> None:
+        pacer = pacer_on(FailingStore())
+        booked = [pacer.reserve(0.0) for _ in range(4)][-1]
+        with pacer._store_lock:  # pyright: ignore[reportPrivateUsage]
+            thread = threading.Thread(target=pacer.due, args=(booked, 0.5), daemon=True)
+            thread.start()
+            thread.join(10.0)
+            assert not thread.is_alive()
+
+    def test_a_thread_that_waited_for_the_store_uses_what_was_booked_meanwhile(self) -> None:
+        asked, main = threading.Event(), threading.current_thread()
+
+        def shared_time_of(now: float) -> float:
+            if threading.current_thread() is not main:
+                asked.set()
+            return shared_time(now)
+
+        store = FailingStore()
+        pacer = pacer_on(store, shared_time=shared_time_of)
+        waiting = [pacer.reserve(0.0) for _ in range(30)][-2:]
+        calls = store.calls
+        thread = threading.Thread(target=pacer.due, args=(waiting[1], 20.0), daemon=True)
+        with pacer._store_lock:  # pyright: ignore[reportPrivateUsage]
+            thread.start()
+            assert asked.wait(10.0)
+            thread.join(0.02)  # it now waits for the lock
+            pacer._update_store(20.0, pacer._next_batch(20.0))  # pyright: ignore[reportPrivateUsage]
+        thread.join(10.0)
+        assert store.calls == calls + 1
+
 
 class TestOutage:
     @pytest.fixture
@@ -476,6 +508,46 @@ class TestWithoutAQuota:
         assert LONG_AGO + 45 in seconds
         assert store.last.learned["cuts"] == 1  # at a pace of its own, a refusal says nothing about that of all
 
+    def test_the_time_of_an_answer_is_learned_not_that_of_its_report(self) -> None:
+        store = FailingStore()
+        pacer = self.pacer(store)
+        for seconds, latency in ((0.25, 0.25), (6.0, approx(1.4))):  # a fifth of the last one
+            reservation = pacer.reserve(100.0 * seconds)
+            pacer.answered(reservation, 100.0 * seconds + seconds)
+            pacer.reserve(100.0 * seconds + 50.0)
+            assert store.last is not None
+            assert store.last.learned["learner"]["latency"] == latency
+
+    def test_tokens_count_by_its_burndown(self) -> None:
+        store = FailingStore()
+        pacer = SharedPacer(store, "model", burndown=2.0, shared_time=shared_time, clock=FakeClock())
+        pacer.answered(pacer.reserve(0.0, 1_000), 5.0, Usage(100, 50))
+        pacer.abandoned(pacer.reserve(10.0), 10.0)
+        assert store.last is not None
+        assert store.last.learned["learner"]["tokens"]["admitted_total"] == 200.0
+
+    def test_what_was_used_without_the_store_is_told_later(self) -> None:
+        store = FailingStore()
+        pacer = self.pacer(store)
+        store.broken = True
+        pacer.answered(pacer.reserve(0.0, 1_000), 5.0, Usage(100, 50))
+        store.broken = False
+        pacer.abandoned(pacer.reserve(20.0), 20.0)
+        assert store.last is not None
+        assert store.last.learned["learner"]["tokens"]["admitted_total"] == 350.0
+
+    def test_a_request_that_was_sent_without_asking_again_was_sent_when_it_was_due(self) -> None:
+        store = FailingStore()
+        pacer = self.pacer(store)
+        store.broken = True
+        third = [pacer.reserve(0.0) for _ in range(3)][-1]
+        assert 0 < third.wait < 1
+        pacer.answered(third, 5.0)
+        store.broken = False
+        pacer.abandoned(pacer.reserve(20.0), 20.0)
+        assert store.last is not None
+        assert store.last.learned["learner"]["requests"]["log"] == [[LONG_AGO, 1.0]]
+
     def test_where_nothing_was_learned_it_finds_a_pace_by_itself(self) -> None:
         store = FailingStore()
         store.broken = True
@@ -556,6 +628,21 @@ class TestArguments:
     def test_a_model_is_needed(self) -> None:
         with pytest.raises(ValueError, match=r"SharedPacer: model: got ''; accepted: the id of the model"):
             SharedPacer(MemoryPaceStore(), "", QUOTA)
+
+    @pytest.mark.parametrize(
+        ("quota", "key"),
+        [
+            (None, "model"),
+            (QUOTA, "model"),
+            (Quota.mantle(input_tokens_per_minute=9_000), "model@bedrock-mantle"),
+        ],
+    )
+    def test_the_store_is_given_the_key_of_the_quota_and_the_name_of_the_instance(
+        self, quota: Quota | None, key: str
+    ) -> None:
+        store = FailingStore()
+        SharedPacer(store, "model", quota, instance="blue", shared_time=shared_time).reserve(0.0, 10)
+        assert (store.last_key, store.last_instance) == (key, "blue")
 
     def test_its_repr(self) -> None:
         pacer = pacer_on(pacing.DynamoPaceStore("paces", client=object()), instance="blue")
