@@ -546,7 +546,7 @@ class TestWithoutAQuota:
         store.broken = False
         pacer.abandoned(pacer.reserve(20.0), 20.0)
         assert store.last is not None
-        assert store.last.learned["learner"]["requests"]["log"] == [[LONG_AGO, 1.0]]
+        assert store.last.learned["learner"]["requests"]["log"][0] == [LONG_AGO, 1.0]
 
     def test_where_nothing_was_learned_it_finds_a_pace_by_itself(self) -> None:
         store = FailingStore()
