@@ -188,7 +188,7 @@ class SharedPacer:
         self._waiting: deque[_SharedReservation] = deque()
         self._next_batch_at = _AT_ONCE  # shared seconds
         self._outcomes: list[RequestOutcome] = []
-        self._booked: dict[_SharedReservation, None] = {}  # with a slot, and not sent, in the order of booking
+        self._booked: dict[_SharedReservation, float] = {}  # the slots of those not sent yet, in the order of booking
         self._fallback: Pacer | None = None
         self._unavailable_until = -math.inf
         self._unavailable = False  # pragma: no mutate - as good as None
@@ -344,7 +344,7 @@ class SharedPacer:
         if tracked.slot is not None:
             self._outcomes.append(RequestOutcome("unsent", tracked.slot, tracked.cost, cuts=tracked.cuts))
             tracked.slot = None
-            self._booked.pop(tracked, None)
+            del self._booked[tracked]
             self._waiting.appendleft(tracked)
 
     def _next_batch(self, now: float) -> list[_SharedReservation]:
@@ -389,7 +389,7 @@ class SharedPacer:
             self._store_answered()
             lowered = self._schedule.cuts(self._updates.known) != cuts
             if lowered:  # the slots that were booked before are too close together
-                booked = sorted(self._booked, key=lambda tracked: tracked.slot or 0.0)
+                booked = sorted(self._booked, key=self._booked.__getitem__)
                 while booked:
                     self._unbook(booked.pop())
             if batch:
@@ -403,15 +403,15 @@ class SharedPacer:
         for tracked, slot in zip(batch, booking.slots, strict=False):  # pragma: no mutate - None is as good as False
             if tracked in self._waiting:  # else it was closed in between, and its slot lapses
                 self._waiting.remove(tracked)
-                self._booked[tracked] = None
-                tracked.slot, tracked.cuts = slot, cuts
+                self._booked[tracked] = tracked.slot = slot
+                tracked.cuts = cuts
             else:
                 self._outcomes.append(RequestOutcome("unsent", slot, tracked.cost, cuts=cuts))
 
     def _close(self, tracked: _SharedReservation, now: float) -> bool:
         was_open = tracked.close()
         if was_open and not tracked.sent:  # without a call of due()
-            tracked.sent, tracked.sent_at = True, self._updates.shared(now)
+            tracked.sent_at = self._updates.shared(now)
             if tracked in self._waiting:
                 self._waiting.remove(tracked)
                 self._outcomes.append(RequestOutcome("sent", tracked.sent_at, tracked.cost))
@@ -438,7 +438,7 @@ class SharedPacer:
 
     def _store_answered(self) -> None:
         if self._unavailable:
-            self._unavailable = False
+            self._unavailable = False  # pragma: no mutate - as good as None
             _LOGGER.info(
                 "the store of the shared pace of %s is available again, %s shares the pace",
                 self.model,

@@ -112,10 +112,10 @@ class PaceUpdates:
         self._shared_time = shared_time
         self._clock = clock
         self._rng = rng
-        self._id = uuid.uuid4().hex[:12]
+        self._id = uuid.uuid4().hex[:12]  # pragma: no mutate - of any length
         self._behind = 0.0  # seconds by which this clock is behind the others
-        self._interrupted = False
-        self._sequence = 0
+        self._interrupted = False  # pragma: no mutate - as good as None
+        self._sequence = 0  # pragma: no mutate - any number of at least 0
         self._in_doubt: list[tuple[int, Update, list[float], int]] = []
         self._slots: list[float]  # of the last attempt
         self._cuts: int  # of the schedule, when these were booked
@@ -137,7 +137,7 @@ class PaceUpdates:
             StoreUnavailableError: The store was not reached. The update takes effect with a later one, but for what it
                 books.
         """
-        self._sequence += 1
+        self._sequence += 1  # pragma: no mutate - any larger number
         sequence = self._sequence
         started = self.shared(now)
         try:
@@ -162,7 +162,7 @@ class PaceUpdates:
             self._keep(sequence, update)
             return Booking([], self.shared(now) + _CONTENTION_WAIT_SECONDS)
         self._in_doubt.clear()
-        self._interrupted = False
+        self._interrupted = False  # pragma: no mutate - as good as None
         return booking
 
     def _keep(self, sequence: int, update: Update) -> None:

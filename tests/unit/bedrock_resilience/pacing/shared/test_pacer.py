@@ -441,6 +441,16 @@ class TestOutage:
         pacer.reserve(20.0)
         assert pacer.shared_requests_per_minute == approx(60 / 1.05)
 
+    def test_a_throttle_is_stored_at_the_time_at_which_the_store_is_tried_again(self, store: FailingStore) -> None:
+        for at, calls in ((10.75, 0), (11.0, 1)):
+            pacer = pacer_on(store)
+            refused = pacer.reserve(0.0)
+            store.broken = True
+            pacer.reserve(1.0)
+            store.broken, store.calls = False, 0
+            pacer.throttled(refused, at)
+            assert store.calls == calls
+
     def test_a_throttle_while_the_store_is_unavailable_starts_the_outage(self, store: FailingStore) -> None:
         pacer = pacer_on(store)
         refused = pacer.reserve(0.0)
@@ -547,6 +557,70 @@ class TestWithoutAQuota:
         pacer.abandoned(pacer.reserve(20.0), 20.0)
         assert store.last is not None
         assert store.last.learned["learner"]["requests"]["log"][0] == [LONG_AGO, 1.0]
+
+    def test_alone_it_counts_tokens_by_the_same_burndown(self) -> None:
+        store = FailingStore()
+        pacer = SharedPacer(store, "model", burndown=2.0, shared_time=shared_time, clock=FakeClock())
+        self.throttled(pacer)
+        store.broken = True
+        pacer.reserve(45.0)
+        fallback = pacer._fallback  # pyright: ignore[reportPrivateUsage]
+        assert isinstance(fallback, SharedPacer)
+        assert fallback._burndown == 2.0  # pyright: ignore[reportPrivateUsage]
+
+    def test_a_request_sent_without_a_slot_counts_from_then_on(self) -> None:
+        store = FailingStore()
+        pacer = self.pacer(store)
+        self.throttled(pacer)
+        waiting = [pacer.reserve(32.0) for _ in range(40)][-1]
+        pacer.overloaded(waiting, 35.0)
+        assert store.last is not None
+        assert [LONG_AGO + 35, 1.0] in store.last.learned["learner"]["requests"]["log"]
+
+    def test_the_slot_of_a_request_that_was_abandoned_while_it_was_booked_goes_to_the_next(self) -> None:
+        class AbandoningStore(MemoryPaceStore):
+            def compare_and_swap(
+                self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""
+            ) -> SharedPace | None:
+                if abandons:
+                    pacer.abandoned(abandons.pop(), 40.0)
+                return super().compare_and_swap(key, expected, new, instance)
+
+        waits = list[float]()
+        for abandoned in (False, True):
+            abandons: list[Reservation] = []
+            pacer = self.pacer(AbandoningStore())
+            self.throttled(pacer)
+            first = [pacer.reserve(31.0) for _ in range(2)][-1]
+            abandons += [first] if abandoned else []
+            pacer.due(first, 40.0)
+            pacer.abandoned(first, 40.0)
+            waits.append(pacer.reserve(40.0).wait)
+        assert waits[0] == approx(waits[1])
+
+    def test_two_instances_that_wait_book_half_as_far_ahead_each(self) -> None:
+        store = FailingStore()
+        first, second = self.pacer(store), self.pacer(store)
+        now = 0.0
+        for _ in range(6):  # after a few refusals, requests are booked ahead
+            for _ in range(40):
+                reservation = first.reserve(now)
+                now += reservation.wait
+                while wait := first.due(reservation, now):
+                    now += wait
+                first.answered(reservation, now)
+            first.throttled(first.reserve(now), now + 0.2)
+            now += 0.2
+        last: list[tuple[SharedPacer, Reservation]] = []
+        batches: list[int] = []
+        for pacer in (first, second):
+            last.append((pacer, [pacer.reserve(now) for _ in range(150)][-1]))
+            for at in (now + 1.0, now + 2.0):
+                for each, reservation in last:
+                    each.due(reservation, at)
+            batches.append(len(pacer._next_batch(now + 2.0)))  # pyright: ignore[reportPrivateUsage]
+        assert batches[0] == approx(2 * batches[1], within=5)
+        assert batches[1] > 3
 
     def test_where_nothing_was_learned_it_finds_a_pace_by_itself(self) -> None:
         store = FailingStore()
