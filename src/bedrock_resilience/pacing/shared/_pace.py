@@ -67,8 +67,6 @@ class SharedPace:
 
     def factor_at(self, now: float) -> float:
         """Return the pace over the quota, at this instant."""
-        if self.factor >= 1.0:
-            return 1.0
         return min(1.0, self.factor + (max(0.0, now - self.cut_at) / _RECOVERY_SECONDS) ** 3)
 
 

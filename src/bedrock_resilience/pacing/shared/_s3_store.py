@@ -99,8 +99,8 @@ class S3PaceStore:
         if expected.revision == 0:
             return {"IfNoneMatch": "*"}
         with self._lock:
-            revision, etag = self._etags.get(key, (0, ""))
-        return {"IfMatch": etag} if revision == expected.revision else None
+            seen = self._etags.get(key)
+        return {"IfMatch": seen[1]} if seen is not None and seen[0] == expected.revision else None
 
     def _read(self, key: str) -> SharedPace:
         try:

@@ -171,7 +171,7 @@ class PaceUpdates:
 
     def _measure(self, seconds: float) -> None:
         lead = max(seconds, _LEAD_DECAY * self.lead)
-        self.lead = min(lead, _MAX_LEAD_SECONDS) if lead > _MIN_LEAD_SECONDS else 0.0
+        self.lead = 0.0 if lead <= _MIN_LEAD_SECONDS else min(lead, _MAX_LEAD_SECONDS)
 
     def _applied(self, pace: SharedPace) -> int:
         share = pace.instances.get(self._id)
@@ -199,7 +199,8 @@ class PaceUpdates:
         shared = self.shared(now)
         ahead = pace.at - shared
         # A clock that is further ahead is wrong: no instance follows it.
-        if 0 < ahead <= MAX_CLOCK_SKEW_SECONDS or (self.known.revision == 0 and _overdue(pace, shared)):
+        behind = ahead > 0  # pragma: no mutate - at 0, nothing is added
+        if (behind and ahead <= MAX_CLOCK_SKEW_SECONDS) or (self.known.revision == 0 and _overdue(pace, shared)):
             self._behind += ahead
         return self.shared(now)
 
@@ -215,7 +216,8 @@ class PaceUpdates:
         if not update.costs:
             share = pace.instances.get(self._id, InstanceShare())
             share = dataclasses.replace(share, sequence=sequence, at=shared)
-            return with_share(pace, self._id, shared, share), Booking([], shared)
+            nothing = Booking([], shared)  # pragma: no mutate - no request reads the time
+            return with_share(pace, self._id, shared, share), nothing
         allowed = self._allowed(pace, shared, update.costs)
         others = waiting(pace, self._id, shared)
         seconds = [self._schedule.seconds(pace, shared, cost) for cost in allowed]

@@ -69,3 +69,13 @@ def test_the_text_of_a_failure_that_does_not_pass_says_what_to_do(code: str, rem
     with pytest.raises(StoreUnavailableError) as raised:
         DynamoPaceStore("paces", client=Client()).compare_and_swap("model", SharedPace(), SharedPace(revision=1))
     assert str(raised.value) == f"the table paces: {failure}{remedy}"
+
+
+@pytest.mark.parametrize(("settings", "seconds"), [({}, 0.5), ({"timeout": 2.0}, 2.0)])
+def test_its_own_client_is_of_the_region_and_gives_up_soon(settings: Mapping[str, Any], seconds: float) -> None:
+    client = DynamoPaceStore("paces", region_name="eu-west-3", **settings)._client  # pyright: ignore[reportPrivateUsage]
+    with contextlib.closing(client):
+        assert (client.meta.service_model.service_name, client.meta.region_name) == ("dynamodb", "eu-west-3")
+        config = client.meta.config
+        assert (config.connect_timeout, config.read_timeout) == (seconds, seconds)
+        assert config.retries == {"mode": "standard", "total_max_attempts": 2}

@@ -9,6 +9,7 @@ import pytest
 
 from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing import MemoryPaceStore
+from bedrock_resilience.pacing.shared._booked_limit import MAX_CLOCK_SKEW_SECONDS
 from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule
 from bedrock_resilience.pacing.shared._schedule import Cost, RateLimits, RequestOutcome
 from bedrock_resilience.pacing.shared._updates import PaceUpdates, Update
@@ -96,6 +97,58 @@ def test_tokens_booked_by_an_update_whose_answer_was_lost_are_refunded(store: St
     assert store.stored.tokens_next_free_at == approx(1_000)
 
 
+def test_of_two_updates_whose_answers_were_lost_each_is_refunded(store: Store) -> None:
+    one = updates(store, schedule=RateLimits.of(Quota(tokens_per_minute=60_000), 0.0))
+    store.lost = 2
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError):
+            one.store(0.0, Update(costs=(Cost(tokens=10_000),)))
+    one.store(0.0, Update())
+    assert store.stored is not None
+    assert store.stored.tokens_next_free_at == approx(1_000)
+
+
+def test_outcomes_whose_update_lost_its_answer_count_once(store: Store) -> None:
+    one = updates(store)
+    store.lost = 1
+    with pytest.raises(StoreUnavailableError):
+        one.store(0.0, Update(outcomes=(RequestOutcome("sent", 1_000.0, Cost()),)))
+    one.store(0.0, Update())
+    assert store.stored is not None
+    assert store.stored.granted == 1
+    assert [share.waits_until for share in store.stored.instances.values()] == [0.0]
+
+
+def test_a_slot_that_an_update_without_an_answer_booked_goes_to_the_next_request(store: Store) -> None:
+    one = updates(store, schedule=LearnedSchedule())
+    outcomes: tuple[RequestOutcome, ...] = ()
+    for second in range(30):
+        store.times[0] += 1.0
+        slot = one.store(0.0, Update(outcomes, ONE)).slots[0]
+        outcomes = (RequestOutcome("throttled" if second == 29 else "answered", slot, Cost()),)
+    one.store(0.0, Update(outcomes))
+    anchors: list[float] = []
+    for lost in (0, 1):
+        store.times[0] += 10.0
+        one.store(0.0, Update(costs=ONE))
+        store.lost = lost
+        if lost:
+            with pytest.raises(StoreUnavailableError):
+                one.store(0.0, Update(costs=ONE))
+            one.store(0.0, Update())
+        assert store.stored is not None
+        anchors.append(store.stored.learned["learner"]["requests"]["anchor"] - store.times[0])
+    assert anchors[1] == approx(anchors[0], within=0.1)
+
+
+@pytest.mark.parametrize(("seconds", "lead"), [(0.05, 0.0), (0.0625, 0.0625), (2.5, 2.0)])
+def test_the_time_that_a_fast_store_takes_does_not_count(store: Store, seconds: float, lead: float) -> None:
+    one = updates(store)
+    store.times[0], store.seconds = 0.0, seconds
+    one.store(0.0, Update())
+    assert one.lead == lead
+
+
 def test_a_slow_store_gives_slots_that_are_not_missed_when_it_answers(store: Store) -> None:
     one = updates(store)
     store.seconds = 0.2
@@ -111,19 +164,21 @@ def test_a_slow_store_gives_slots_that_are_not_missed_when_it_answers(store: Sto
     assert one.lead == 0.0
 
 
-def test_an_update_gives_up_after_a_while(store: Store) -> None:
+@pytest.mark.parametrize("seconds", [0.6, 0.75])
+def test_an_update_gives_up_after_a_while(store: Store, seconds: float) -> None:
     one = updates(store)
-    store.seconds, store.faster = 0.6, 8
+    store.seconds, store.faster = seconds, 8
     booking = one.store(0.0, Update(costs=ONE))
     assert booking.slots == []
     assert booking.again_at == approx(store.times[0] + 0.2)
     assert store.faster == 5
 
 
-@pytest.mark.parametrize(("behind", "ahead"), [(30.0, 0.0), (7_200.0, -7_200.0)])
+@pytest.mark.parametrize(("behind", "ahead"), [(30.0, 0.0), (MAX_CLOCK_SKEW_SECONDS, 0.0), (7_200.0, -7_200.0)])
 def test_a_clock_that_is_behind_is_put_forward_unless_another_one_is_broken(
     store: Store, behind: float, ahead: float
 ) -> None:
+    store.times[0] = 10_000.0
     right, wrong = updates(store), updates(store, behind=behind)
     right.store(0.0, Update())
     wrong.store(0.0, Update())
@@ -158,7 +213,10 @@ def test_one_that_is_far_ahead_asks_again_when_the_one_that_is_behind_does(store
     [
         (2.0, 30.0, -32.0),  # the others have changed the pace a moment ago, by a clock that is behind
         (2.0, 1.0, 0.0),  # so little may as well have passed
-        (3_600.0, 0.0, 0.0),  # another run, an hour later
+        (0.0, 5.0, 0.0),
+        (0.0, 300.0, -300.0),
+        (0.0, 301.0, 0.0),  # another run begins
+        (3_600.0, 0.0, 0.0),  # an hour later
     ],
 )
 def test_one_that_joins_follows_the_clock_of_the_others(
