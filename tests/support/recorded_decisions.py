@@ -28,7 +28,11 @@ from bedrock_resilience.pacing._limit_learner import LimitLearner
 from bedrock_resilience.pacing._minute_log import MinuteLog
 from bedrock_resilience.pacing._single_permit import SinglePermitTest
 from bedrock_resilience.pacing._status import status_of
+from bedrock_resilience.pacing._token_costs import TokenCosts
 from bedrock_resilience.pacing._window_reading import WindowReading
+from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule
+from bedrock_resilience.pacing.shared._pace import SharedPace, to_json
+from bedrock_resilience.pacing.shared._schedule import Cost, RateLimits, RequestOutcome
 from bedrock_resilience.quotas import Limit, Quota, Usage
 from bedrock_resilience.testing import FakeClock
 
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bedrock_resilience.pacing import Pacer, Reservation
-    from bedrock_resilience.pacing.shared._pace import SharedPace
+    from bedrock_resilience.pacing.shared._schedule import OutcomeKind, PaceSchedule
 
 T = TypeVar("T")
 
@@ -108,6 +112,8 @@ def lines() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"AdaptivePacer, {seed}", functools.partial(_pacers, seed, _adaptive)
         yield f"SharedPacer, {seed}", functools.partial(_pacers, seed, functools.partial(_shared, quota=None))
         quota = list(_QUOTAS)[seed % len(_QUOTAS)]
+        yield f"RateLimits, {quota}, {seed}", functools.partial(_schedule, seed, _QUOTAS[quota])
+        yield f"LearnedSchedule, {seed}", functools.partial(_schedule, seed, None)
         for name, make in (("QuotaPacer", _known), ("SharedPacer", _shared)):
             made = functools.partial(make, quota=_QUOTAS[quota])
             yield f"{name}, {quota}, {seed}", functools.partial(_pacers, seed, made)
@@ -247,6 +253,48 @@ def _learner(seed: int) -> str:
         states.add([learner.to_dict(), wait, polls, learner.pace(now), *learner.rates(now)])
         states.add([learner.starting, learner.probing, learner.confidence(), learner.reading(), learner.claim(1_000.0)])
     return f"{states}, at {draw.now:.3f} {learner.pace(draw.now):.4g} a minute, {learner.reading()}"
+
+
+def _schedule(seed: int, quota: Quota | None) -> str:
+    draw, states = _Draw(seed), _States()
+    draw.advance(1_000.0)
+    known = None if quota is None else TokenCosts(quota, 5.0).quota
+    schedule: PaceSchedule = LearnedSchedule() if known is None else RateLimits.of(known, draw.one_of((0.0, 0.5)))
+    pace, booked = SharedPace(), list[RequestOutcome]()
+    refuses = draw.one_of((0.1, 0.3, 0.6))
+    again_at = math.inf
+    for _ in range(_STEPS):
+        now = draw.advance(again_at)
+        roll = draw.share()
+        costs = [Cost(tokens=draw.one_of((0.0, *_AMOUNTS))) for _ in range(draw.one_of((1, 1, 2, 5)))]
+        if roll < 0.5 or not booked:
+            pace, slots = schedule.book(pace, now, costs)
+            cuts = schedule.cuts(pace)
+            booked += [
+                RequestOutcome("unsent", slot, cost, cuts=cuts) for slot, cost in zip(slots, costs, strict=False)
+            ]
+            states.add([slots])
+        else:
+            outcome = booked.pop(int(draw.share() * len(booked)))
+            end = draw.share()
+            kind: OutcomeKind = draw.one_of(("answered", "answered", "answered", "unsent", "sent", "overloaded"))
+            outcome = outcome._replace(
+                kind="throttled" if end < refuses else kind,
+                limit=draw.one_of(_LIMITS),
+                used=draw.one_of((None, outcome.cost.tokens * 0.5, outcome.cost.tokens * 1.5)),
+                seconds=draw.one_of((None, 0.5, 6.5)),
+            )
+            pace = schedule.observe(pace, max(now, draw.one_of((now, outcome.sent_at))), outcome)
+        if roll > 0.98:
+            pace = schedule.interrupted(pace, now)
+        again_at = schedule.again_at(pace, now, costs[0])
+        status = schedule.status(pace, now)
+        states.add(
+            [again_at, schedule.cuts(pace), schedule.starting(pace), pace.factor_at(now + draw.one_of(_OFFSETS))]
+        )
+        states.add([status.requests_per_minute, status.tokens_per_minute, status.confidence, status.reading])
+        states.add([to_json(pace), *(schedule.seconds(pace, now, cost) for cost in costs)])
+    return f"{states}, {pace.granted:.0f} booked in {draw.now:.3f} s"
 
 
 def _pacers(seed: int, make: Callable[[_Draw], list[Pacer]]) -> str:

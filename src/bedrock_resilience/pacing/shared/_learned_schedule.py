@@ -174,7 +174,8 @@ def _cut_at(limit: LimitLearner) -> float:
 
 def _give_back(learner: Learner, now: float, tokens: int) -> None:
     """Let the next request have the permit of one that was not sent."""
-    for limit, amount in zip(_limits(learner), (1.0, learner.claim(tokens)), strict=True):
+    amounts = 1.0, learner.claim(tokens)
+    for limit, amount in zip(_limits(learner), amounts, strict=True):  # pragma: no mutate - two of each
         if limit.active and limit.anchor is not None:
             limit.anchor -= amount / limit.rate(now)
 

@@ -158,7 +158,7 @@ class _RefusedError(Exception):
     """A condition did not hold, or there is no object; never leaves this module."""
 
     def __init__(self, code: str) -> None:
-        super().__init__(code)
+        super().__init__()
         self.code = code
 
 

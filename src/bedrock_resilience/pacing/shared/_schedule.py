@@ -150,11 +150,11 @@ class RateLimits(NamedTuple):
         slots: list[float] = []
         granted = pace.granted
         for cost in costs:
-            amounts = _amounts(cost)
-            slot = max(limit.slot(now, amount) for limit, amount in zip(limits, amounts, strict=True))
+            amounts = list(zip(limits, _amounts(cost), strict=True))  # pragma: no mutate - three of each
+            slot = max(limit.slot(now, amount) for limit, amount in amounts)
             if slot > latest:
                 break
-            for limit, amount in zip(limits, amounts, strict=True):
+            for limit, amount in amounts:
                 limit.book(slot, amount)
             granted += cost.requests
             slots.append(slot)
@@ -162,10 +162,7 @@ class RateLimits(NamedTuple):
 
     def refund(self, pace: SharedPace, now: float, tokens: float) -> SharedPace:
         """Return tokens that were booked and not used; a negative number where calls cost more than they had booked."""
-        limits = self._booked(pace, now)
-        for limit in limits[1:]:
-            limit.refund(tokens, now)
-        return _stored(pace, now, limits)
+        return _refunded(pace, now, self._booked(pace, now), tokens)
 
     def seconds(self, pace: SharedPace, now: float, cost: Cost) -> float:  # noqa: ARG002 - the protocol's signature
         """Return the seconds in which the quota refills what a request uses."""
@@ -184,7 +181,7 @@ class RateLimits(NamedTuple):
         if outcome.kind == "answered" and outcome.used is not None:
             limits = self._booked(pace, now)
             limits[1].correct(outcome.sent_at, outcome.used - outcome.cost.tokens)
-            return self.refund(_stored(pace, now, limits), now, outcome.cost.tokens - outcome.used)
+            return _refunded(pace, now, limits, outcome.cost.tokens - outcome.used)
         return pace
 
     def interrupted(self, pace: SharedPace, now: float) -> SharedPace:  # noqa: ARG002 - the protocol's signature
@@ -223,7 +220,7 @@ class RateLimits(NamedTuple):
         before = pace.factor_at(now)
         factor = _INITIAL_DECREASE_FACTOR * before
         granted = pace.granted - pace.granted_at_cut
-        if pace.cut_at > 0 and granted >= _MIN_SAMPLES:
+        if pace.cut_at and granted >= _MIN_SAMPLES:
             seconds = now - pace.cut_at
             requests, tokens, _ = self._booked(pace, now)
             share = tokens.used_share(now, min(seconds, SECONDS_A_MINUTE))
@@ -264,7 +261,8 @@ class RateLimits(NamedTuple):
     def _unsent(self, pace: SharedPace, now: float, outcome: RequestOutcome) -> SharedPace:
         """Return the tokens of a request that was not sent."""
         limits = self._booked(pace, now)
-        for limit, amount in zip(limits, _amounts(outcome.cost), strict=True):
+        amounts = zip(limits, _amounts(outcome.cost), strict=True)  # pragma: no mutate - three of each
+        for limit, amount in amounts:
             limit.correct(outcome.sent_at, -amount)
         for limit in limits[1:]:
             if not _rebooked(limit, outcome):
@@ -274,10 +272,8 @@ class RateLimits(NamedTuple):
     def _booked(self, pace: SharedPace, now: float) -> list[BookedLimit]:
         factor = pace.factor_at(now)
         free_at = pace.requests_next_free_at, pace.tokens_next_free_at, pace.day_next_free_at
-        return [
-            BookedLimit(limit, at, pace.limits.get(name, {}), factor, now)
-            for name, limit, at in zip(self._fields, self, free_at, strict=True)
-        ]
+        limits = zip(self._fields, self, free_at, strict=True)  # pragma: no mutate - three of each
+        return [BookedLimit(limit, at, pace.limits.get(name, {}), factor, now) for name, limit, at in limits]
 
 
 def _ahead(pace: SharedPace, now: float, limits: Sequence[BookedLimit]) -> float:
@@ -324,8 +320,15 @@ def _token_limit(tokens: float | None, seconds: float, tolerance: float) -> Rate
     return RateLimit(interval, seconds - tolerance, tokens, even_interval, seconds + tolerance)
 
 
+def _refunded(pace: SharedPace, now: float, limits: Sequence[BookedLimit], tokens: float) -> SharedPace:
+    for limit in limits[1:]:
+        limit.refund(tokens, now)
+    return _stored(pace, now, limits)
+
+
 def _stored(pace: SharedPace, now: float, limits: Sequence[BookedLimit], granted: float | None = None) -> SharedPace:
     requests, tokens, day = limits
+    named = zip(RateLimits._fields, limits, strict=True)  # pragma: no mutate - three of each
     return dataclasses.replace(
         pace,
         at=now,
@@ -333,9 +336,7 @@ def _stored(pace: SharedPace, now: float, limits: Sequence[BookedLimit], granted
         tokens_next_free_at=tokens.free_at,
         day_next_free_at=day.free_at,
         granted=pace.granted if granted is None else granted,
-        limits={
-            name: state for name, limit in zip(RateLimits._fields, limits, strict=True) if (state := limit.to_dict())
-        },
+        limits={name: state for name, limit in named if (state := limit.to_dict())},
     )
 
 

@@ -204,7 +204,7 @@ class TestRequests:
         assert [name for name, _ in client.requests] == ["put", "put", *["get"] * len(answers)]
 
     def test_an_error_without_a_code(self) -> None:
-        failure = ClientError({}, "PutObject")
+        failure = ClientError(cast("Any", {}), "PutObject")
         store, _ = self.store(failure)
         with pytest.raises(StoreUnavailableError) as raised:
             store.compare_and_swap("m", SharedPace(), self.FIRST)

@@ -80,6 +80,11 @@ class TestBook:
         assert slots[-1] <= NOW + MAX_AHEAD_SECONDS
         assert pace.granted == 15
 
+    def test_what_is_due_then_is_booked(self) -> None:
+        pace, slots = RateLimits.of(Quota(requests_per_minute=1, burst=1), 0.0).book(SharedPace(), NOW, [Cost()] * 20)
+        assert slots == [NOW + 60.0 * number for number in range(16)]
+        assert pace.granted == 16
+
     def test_what_only_a_wrong_clock_can_have_booked_is_discarded(self) -> None:
         once = limits(requests_per_minute=60, burst=3)
         pace, _ = once.book(SharedPace(), NOW + 1e6, [Cost()])
