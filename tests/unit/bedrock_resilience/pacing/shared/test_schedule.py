@@ -29,6 +29,7 @@ def booked(limits: RateLimits, pace: SharedPace, count: int, *, now: float = NOW
 class TestRateLimits:
     def test_the_tolerance_is_subtracted_from_the_burst(self) -> None:
         assert limits(requests_per_minute=60, burst=3).requests[:2] == (1.0, 2.5)
+        assert limits(requests_per_minute=60, burst=2).requests[:2] == (1.0, 1.5)
 
     def test_with_a_burst_too_small_for_that_the_requests_are_set_further_apart(self) -> None:
         assert limits(requests_per_minute=60, burst=1).requests[:2] == (1.5, 1.5)
@@ -197,6 +198,13 @@ class TestThrottled:
             pace = once.overloaded(pace, NOW + second, NOW + second)
         assert (pace.factor, pace.cut_at) == (approx(0.5), NOW)
         assert once.overloaded(pace, NOW + MIN_SECONDS_BETWEEN_CUTS, NOW + 9).factor < 0.3
+
+    def test_an_overload_of_a_request_sent_at_the_cut_changes_nothing(self) -> None:
+        schedule = limits(requests_per_minute=60)
+        pace = schedule.overloaded(SharedPace(), NOW, NOW - 1)
+        assert pace.factor == 0.5
+        assert schedule.overloaded(pace, NOW + 20, NOW) == pace
+        assert schedule.overloaded(pace, NOW + 20, NOW + 0.5).factor < 0.5
 
     def test_an_overload_halves_the_pace_and_empties_nothing(self) -> None:
         once = limits(requests_per_minute=60, burst=3)
