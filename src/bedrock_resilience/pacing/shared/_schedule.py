@@ -305,7 +305,9 @@ def _request_limit(per_minute: float | None, burst: float, tolerance: float) -> 
     spare = (burst - 1) * interval - tolerance
     # Where the burst is too small for the tolerance, the requests beyond it are set further apart instead.
     interval += max(0.0, -spare) / math.floor(burst)
-    return RateLimit(interval, max(0.0, spare) + interval, per_minute, max(interval, even_interval), SECONDS_A_MINUTE + tolerance)
+    return RateLimit(
+        interval, max(0.0, spare) + interval, per_minute, max(interval, even_interval), SECONDS_A_MINUTE + tolerance
+    )
 
 
 def _token_limit(tokens: float | None, seconds: float, tolerance: float) -> RateLimit:
