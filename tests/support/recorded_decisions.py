@@ -55,6 +55,7 @@ _LIMITS = (None, None, Limit.REQUESTS_PER_MINUTE, Limit.TOKENS_PER_MINUTE)
 _QUOTAS = {
     "50 a minute": Quota(requests_per_minute=50, burst=5),
     "12 a minute without a burst": Quota(requests_per_minute=12, burst=1),
+    "1 a minute": Quota(requests_per_minute=1, burst=1),
     "tokens": Quota(tokens_per_minute=20_000),
     "both": Quota(requests_per_minute=30, tokens_per_minute=40_000),
     "tokens a day": Quota(requests_per_minute=60, tokens_per_day=100_000),

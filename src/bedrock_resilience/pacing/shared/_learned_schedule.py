@@ -8,6 +8,7 @@ higher one the sooner the older that finding is. A quota that has become smaller
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _PAUSE_SECONDS: Final = 30.0
 """Without requests for so long, no run is under way: the time says nothing about the quota."""
-_HOLD_REQUESTS: Final = 24.0
 _MAX_EVIDENCE_OF_AGE: Final = 0.5
 """A day without requests counts as so many without a throttle, over those in which the learner tries another rate."""
 _REFUSAL_SECONDS: Final = 0.8
@@ -157,7 +157,7 @@ def _resumed(pace: SharedPace, now: float) -> SharedPace:
         return pace
     resumed: dict[str, Any] = {**state, "in_flight": 0, "started_at": now}
     for limit in _LIMITS:
-        evidence = _MAX_EVIDENCE_OF_AGE * state[limit].get("hold", _HOLD_REQUESTS) * min(1.0, pause / SECONDS_A_DAY)
+        evidence = _MAX_EVIDENCE_OF_AGE * state[limit]["hold"] * min(1.0, pause / SECONDS_A_DAY)
         windows = {**state[limit]["windows"], "since": now}
         resumed[limit] = {**state[limit], "since": now, "sends": evidence, "consecutive": 0, "windows": windows}
     return dataclasses.replace(pace, learned={**pace.learned, "learner": resumed})
@@ -169,20 +169,20 @@ def _limits(learner: Learner) -> tuple[LimitLearner, LimitLearner]:
 
 
 def _cut_at(limit: LimitLearner) -> float:
-    return math.inf if limit.cut_at is None or not limit.active else limit.cut_at
+    return math.inf if limit.cut_at is None else limit.cut_at
 
 
 def _give_back(learner: Learner, now: float, tokens: int) -> None:
     """Let the next request have the permit of one that was not sent."""
     amounts = 1.0, learner.claim(tokens)
     for limit, amount in zip(_limits(learner), amounts, strict=True):  # pragma: no mutate - two of each
-        if limit.active and limit.anchor is not None:
+        if limit.anchor is not None:
             limit.anchor -= amount / limit.rate(now)
 
 
 def _slot(learner: Learner, now: float, at: float, tokens: int) -> float:
     """Return when the next request may be sent; ``at`` is the end of what is booked."""
-    if learner.starting and learner.wait(now, tokens) == 0:
+    if learner.starting and learner.wait(now) == 0:
         return now  # answers have released it since the others were booked
     return max(at + learner.wait(at, tokens), _answer_at(learner))
 
@@ -207,13 +207,9 @@ def _ahead(learner: Learner) -> float:
 
 
 def _load(pace: SharedPace) -> tuple[Learner, float]:
-    state = _state_of(pace)
-    if not state:
-        return Learner(), 0.0
-    try:
-        return Learner.from_dict(state), float(pace.learned["booked_until"])
-    except (KeyError, ValueError):  # damaged
-        return Learner(), 0.0
+    with contextlib.suppress(KeyError, ValueError):  # nothing is stored, or it is damaged
+        return Learner.from_dict(_state_of(pace)), float(pace.learned["booked_until"])
+    return Learner(), 0.0
 
 
 def _stored(pace: SharedPace, now: float, learner: Learner, booked_until: float, granted: int = 0) -> SharedPace:

@@ -67,7 +67,7 @@ class MemoryPaceStore:
         key: str,
         expected: SharedPace,
         new: SharedPace,
-        instance: str = "",  # noqa: ARG002 - the protocol's signature
+        instance: str = "",  # noqa: ARG002  # pragma: no mutate - the protocol's signature
     ) -> SharedPace | None:
         """Replace ``expected`` by ``new``, as ``PaceStore`` says; always available."""
         with self._lock:

@@ -155,3 +155,17 @@ def test_its_state_stays_small() -> None:
         one = stored(one, now=NOW + second)
         one.correct(NOW + second, 1_234.567)
     assert len(json.dumps(one.to_dict())) < 1_800
+
+
+@pytest.mark.parametrize(("sent_at", "late"), [(NOW + 0.25, True), (NOW + 0.5, False), (NOW + 0.75, False)])
+def test_a_request_sent_before_the_change_is_refused_late(sent_at: float, *, late: bool) -> None:
+    one = limit()
+    booked(one, 5)
+    assert refused(one, NOW, NOW + 0.5)
+    assert refused(one, sent_at, NOW + 1.0) == late
+    assert one.changed_at == (NOW + 0.5 if late else NOW + 1.0)
+
+
+def test_what_a_clock_recorded_that_was_too_far_ahead_does_not_count() -> None:
+    state = {"changed_at": NOW, "largest": 1.0, "log": [[1_960, 1.0], [1_961, 1.0]]}
+    assert limit(state).to_dict()["log"] == [[1_960, 1.0]]

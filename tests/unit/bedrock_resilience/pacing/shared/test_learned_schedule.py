@@ -10,6 +10,7 @@ from bedrock_resilience.pacing.shared import SharedPace
 from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule, share_of_learned
 from bedrock_resilience.pacing.shared._schedule import Cost, OutcomeKind, RequestOutcome
 from bedrock_resilience.quotas import Limit
+from support.approx import approx
 
 NOW = 1_000.0
 ONE = Cost()
@@ -224,3 +225,32 @@ def test_after_an_interruption_no_earlier_throttle_measures_the_rate(throttled: 
     lowered = observed(pace, slot + 0.2, "throttled", slot, cuts=1)
     assert schedule.cuts(lowered) == 2
     assert (schedule.status(lowered, slot + 0.2).requests_per_minute or 0) > 0.8 * rate
+
+
+@pytest.mark.parametrize(
+    ("pause", "resumed", "evidence"),
+    [(29.875, False, 0.0), (30.0, True, 12.0 / 2_880), (43_200.0, True, 6.0), (259_200.0, True, 12.0)],
+)
+def test_after_a_pause_the_time_says_nothing(
+    throttled: SharedPace, pause: float, evidence: float, *, resumed: bool
+) -> None:
+    pace, (slot,) = LearnedSchedule().book(throttled, NOW + 31.5, [ONE])
+    pace = observed(pace, slot + 6.0, "overloaded", slot)
+    used_at, before = pace.learned["used_at"], pace.learned["learner"]
+    now = used_at + pause
+    state = LearnedSchedule().book(pace, now, [ONE])[0].learned["learner"]
+    requests = state["requests"]
+    assert (state["started_at"] == now) == resumed
+    assert state["in_flight"] == (1 if resumed else before["in_flight"] + 1)
+    assert (requests["windows"]["since"] == now) == resumed
+    if resumed:
+        assert before["requests"]["hold"] == 24.0
+        assert requests["sends"] == approx(evidence)
+
+
+def test_what_is_damaged_counts_as_nothing(throttled: SharedPace) -> None:
+    for learned in ({}, {**throttled.learned, "booked_until": "soon"}, {"learner": {}, "booked_until": 5.0}):
+        pace = LearnedSchedule().book(dataclasses.replace(throttled, learned=learned), NOW + 60, [])[0]
+        pace = observed(pace, NOW + 60, "overloaded", NOW + 59)
+        assert pace.learned["booked_until"] == 0.0
+        assert pace.learned["cuts"] == 0

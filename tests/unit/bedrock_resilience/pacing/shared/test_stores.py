@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -79,3 +80,9 @@ def test_its_own_client_is_of_the_region_and_gives_up_soon(settings: Mapping[str
         config = client.meta.config
         assert (config.connect_timeout, config.read_timeout) == (seconds, seconds)
         assert config.retries == {"mode": "standard", "total_max_attempts": 2}
+
+
+def test_without_boto3_the_store_and_the_extra_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3.session", None)
+    with pytest.raises(ModuleNotFoundError, match=r"^DynamoPaceStore.* pip install 'bedrock-resilience\[aws\]'"):
+        DynamoPaceStore("paces")
