@@ -1,4 +1,4 @@
-"""What the pacers and their learners decide about single requests, in numbers: a record like that of whole runs.
+"""What the pacers, their learners and the quotas decide about single requests: a record like that of whole runs.
 
 Drawn operations, at times that lie exactly on the limits of the pacers: so many seconds after an earlier operation as
 one of their constants says. ``make runs`` writes the record that the unit tests of the pacers compare with.
@@ -33,7 +33,8 @@ from bedrock_resilience.pacing._window_reading import WindowReading
 from bedrock_resilience.pacing.shared._learned_schedule import LearnedSchedule
 from bedrock_resilience.pacing.shared._pace import SharedPace, to_json
 from bedrock_resilience.pacing.shared._schedule import Cost, RateLimits, RequestOutcome
-from bedrock_resilience.quotas import Limit, Quota, Usage
+from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, TokenBucket, Usage
+from bedrock_resilience.quotas._limiters import FixedWindow, RefilledBucket, SlidingWindow
 from bedrock_resilience.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
     from bedrock_resilience.pacing import Pacer, Reservation
     from bedrock_resilience.pacing.shared._schedule import OutcomeKind, PaceSchedule
+    from bedrock_resilience.quotas import QuotaAdmission
+    from bedrock_resilience.quotas._limiters import RateLimiter
 
 T = TypeVar("T")
 
@@ -61,6 +64,22 @@ _QUOTAS = {
     "tokens a day": Quota(requests_per_minute=60, tokens_per_day=100_000),
     "mantle": Quota.mantle(input_tokens_per_minute=30_000, output_tokens_per_minute=6_000),
 }
+
+_READINGS = (
+    "bucket",
+    "bucket:1",
+    "refill:7",
+    "fixed:37",
+    "sliding",
+    "refusals-count",
+    "refill:7+refusals-count",
+    "fixed:37+refusals-count",
+    "sliding+refusals-count",
+    "halved",
+    "fixed+halved",
+    "other-tenants",
+    "sliding+other-tenants+refusals-count",
+)
 
 
 class _Draw:
@@ -109,6 +128,8 @@ def lines() -> Iterator[tuple[str, Callable[[], str]]]:
             yield f"LimitLearner, {name}, {seed}", functools.partial(_limit_learner, seed, tokens=tokens)
         yield f"WindowReading, {seed}", functools.partial(_window_reading, seed)
         yield f"SinglePermitTest, {seed}", functools.partial(_single_permit, seed)
+        yield f"QuotaLedger, {seed}", functools.partial(_ledger, seed)
+        yield f"RateLimiter, {seed}", functools.partial(_limiter, seed)
         yield f"Learner, {seed}", functools.partial(_learner, seed)
         yield f"AdaptivePacer, {seed}", functools.partial(_pacers, seed, _adaptive)
         yield f"SharedPacer, {seed}", functools.partial(_pacers, seed, functools.partial(_shared, quota=None))
@@ -214,6 +235,65 @@ def _single_permit(seed: int) -> str:
             test.refused(now + draw.one_of((0.0, 0.0, 0.001, 0.0005)))
             cut_at = draw.one_of((now, now + 0.25, cut_at))
     return f"{states}, {test.single}"
+
+
+def _ledger(seed: int) -> str:
+    draw, states = _Draw(seed), _States()
+    reading, model = _READINGS[seed % len(_READINGS)], "amazon.nova-lite"
+    quota = draw.one_of(list(_QUOTAS.values()))
+    ledger = QuotaLedger(quota, reading=reading, start=draw.one_of((None, 0.0)), seed=seed)
+    admitted: list[QuotaAdmission] = []
+    wait, requests = math.inf, 0
+    for _ in range(_STEPS):
+        now = draw.advance(draw.now + wait)
+        at = now - draw.one_of((0.0,) * 9 + (1.0,))  # some on a clock that went back
+        roll = draw.share()
+        if roll < 0.6 or not admitted:
+            tokens = draw.one_of((0, *_AMOUNTS))
+            for _ in range(draw.one_of((1, 1, 5, 60))):
+                admission = ledger.admit(at, model, tokens)
+                wait, by = admission.retry_after, admission.throttled_by
+                states.add([admission.admitted, wait, by and by.name])
+                requests += admission.admitted
+                admitted += [admission] if admission.admitted else []
+        elif roll < 0.95:
+            admission = admitted.pop(int(draw.share() * len(admitted)))
+            generated = ledger.generate(admission, at, draw.one_of((50, 500, 5_000)))
+            usage = Usage(draw.one_of((50, 400, 2_000)), max(1, generated))
+            states.add([generated, ledger.settle(admission, at, draw.one_of((None, usage, usage)))])
+        elif roll < 0.99:
+            ledger.change(draw.one_of((quota, *_QUOTAS.values())), at)
+        else:
+            ledger.change(quota, draw.one_of((None, at)), reading=draw.one_of(_READINGS))
+        states.add([ledger.level(at, model, limit) for limit in Limit])
+    return f"{states}, {requests} admitted in {draw.now:.3f} s under {reading}"
+
+
+def _limiter(seed: int) -> str:
+    draw, states = _Draw(seed), _States()
+    kinds: list[Callable[[], RateLimiter]] = [
+        lambda: TokenBucket(1.0, 5.0),
+        lambda: FixedWindow(1.0, 7.0),
+        lambda: RefilledBucket(1.0, 60.0, 7.0),
+        lambda: SlidingWindow(1.0),
+    ]
+    limiter = kinds[seed % len(kinds)]()
+    for _ in range(_STEPS):
+        amount = draw.one_of((0.5, 1.0, 2.0, 4.0, 5.0, 59.0, 60.0, 61.0))
+        now = draw.advance(draw.now + limiter.wait(draw.now, amount))
+        roll = draw.share()
+        if roll < 0.7 and (roll > 0.65 or limiter.fits(now, amount)):
+            limiter.debit(now, amount)
+        elif roll < 0.8:
+            limiter.correct(now, now - draw.one_of(_OFFSETS), draw.one_of((-2.0, -0.5, 0.5, 2.0)))
+        elif roll < 0.9:
+            limiter.penalise(now, amount)
+        elif roll < 0.93:
+            limiter.resize(now, *draw.one_of(((1.0, 5.0), (0.5, 5.0), (2.0, 120.0))))
+        at = now + draw.one_of(_OFFSETS)
+        states.add([limiter.level(now), limiter.fits(now), limiter.wait(now), limiter.wait(now, amount)])
+        states.add([limiter.fits(now, amount), *([limiter.level(at)] if roll > 0.7 else [])])
+    return f"{states}, {limiter.level(draw.now):.3f} at {draw.now:.3f}"
 
 
 def _learner(seed: int) -> str:

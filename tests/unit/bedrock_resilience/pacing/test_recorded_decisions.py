@@ -1,4 +1,4 @@
-"""The pacers and their learners decide what they decided before, for requests at the limits of their constants.
+"""The pacers, their learners and the quotas decide what they decided before, at the limits of their constants.
 
 As with the recorded runs, a failure only shows that a decision has changed. Where the change is meant, write the record
 again: ``make runs``.
