@@ -38,7 +38,14 @@ def test_one_that_begins_to_wait_has_saved_nothing_and_owes_no_more_than_the_sla
 
 
 def test_an_instance_that_was_not_heard_of_for_long_is_dropped() -> None:
-    changed = with_share(pace(old=share(1.0, at=NOW - 901), red=share(5.0)), "blue", NOW + 1, share(8.0))
+    changed = with_share(pace(old=share(1.0, at=NOW - 899), red=share(5.0)), "blue", NOW + 1, share(8.0))
     assert set(changed.instances) == {"blue", "red"}
     assert (changed.instances["blue"].used, changed.instances["red"].used) == (3.0, 0.0)
     assert changed.at == NOW + 1
+
+
+def test_one_whose_wait_is_over_begins_again() -> None:
+    red = InstanceShare(sequence=1, at=NOW, used=20.0, waits_until=NOW + 2)
+    both = pace(blue=share(7.0), red=red)
+    assert used_by(both, "blue", NOW + 0.5, 6.0) == (7.0, 13.0)
+    assert used_by(both, "blue", NOW + 1, 6.0) == (20.0, 26.0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +15,7 @@ from botocore.exceptions import ClientError
 from bedrock_resilience.errors import StoreUnavailableError
 from bedrock_resilience.pacing import DynamoPaceStore
 from bedrock_resilience.pacing.shared import SharedPace
+from bedrock_resilience.pacing.shared._stores import failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,5 +87,66 @@ def test_its_own_client_is_of_the_region_and_gives_up_soon(settings: Mapping[str
 
 def test_without_boto3_the_store_and_the_extra_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3.session", None)
-    with pytest.raises(ModuleNotFoundError, match=r"^DynamoPaceStore.* pip install 'bedrock-resilience\[aws\]'"):
+    with pytest.raises(
+        ModuleNotFoundError, match=r"^DynamoPaceStore needs boto3 .*: pip install 'bedrock-resilience\[aws\]'"
+    ) as raised:
         DynamoPaceStore("paces")
+    assert raised.value.name == "boto3.session"
+
+
+PACE = SharedPace(revision=3, at=1_000.25, granted=4.0, learned={"cuts": 1})
+
+
+class Client:
+    """Keeps the request, and answers with what is stored."""
+
+    def __init__(self, stored: Mapping[str, Any] | None = None) -> None:
+        self.stored = stored
+        self.request: dict[str, Any] = {}
+
+    def put_item(self, **request: Any) -> None:  # noqa: ANN401 - as boto3 does
+        self.request = request
+        if self.stored is not None:
+            response: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": self.stored}
+            raise ClientError(response, "PutItem")
+
+
+@pytest.mark.parametrize("instance", ["", "blue"])
+def test_what_it_sends(instance: str) -> None:
+    client = Client()
+    store = DynamoPaceStore("paces", client=client, ttl=60.0)
+    given = (instance,) if instance else ()
+    assert store.compare_and_swap("model", SharedPace(revision=2), PACE, *given) is None
+    item = client.request.pop("Item")
+    assert client.request == {
+        "TableName": "paces",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        "ConditionExpression": "revision = :expected",
+        "ExpressionAttributeValues": {":expected": {"N": "2"}},
+    }
+    assert {name: item[name] for name in ("pace", "instance", "expires", "revision", "at", "granted")} == {
+        "pace": {"S": "model"},
+        "instance": {"S": instance},
+        "expires": {"N": "1061"},
+        "revision": {"N": "3"},
+        "at": {"N": "1000.25"},
+        "granted": {"N": "4.0"},
+    }
+    assert item["details"]["S"] == json.dumps(json.loads(item["details"]["S"]), separators=(",", ":"))
+    assert DynamoPaceStore("paces", client=Client(item)).compare_and_swap("model", SharedPace(), PACE) == PACE
+
+
+def test_an_item_without_details_is_that_of_an_earlier_version() -> None:
+    client = Client()
+    DynamoPaceStore("paces", client=client).compare_and_swap("model", SharedPace(), PACE)
+    item = {name: value for name, value in client.request["Item"].items() if name != "details"}
+    stored = DynamoPaceStore("paces", client=Client(item)).compare_and_swap("model", SharedPace(), PACE)
+    assert stored == dataclasses.replace(PACE, learned={})
+
+
+def test_an_error_without_a_code() -> None:
+    response: Any = {"Error": {}}
+    failure = ClientError(response, "PutItem")
+    assert failure_text(failure, {}) == str(failure)
+    failure.response = cast("Any", {})
+    assert failure_text(failure, {"None": "do it"}) == f"{failure}; this does not pass by itself: do it"
