@@ -241,7 +241,7 @@ def _ledger(seed: int) -> str:
     draw, states = _Draw(seed), _States()
     reading, model = _READINGS[seed % len(_READINGS)], "amazon.nova-lite"
     quota = draw.one_of(list(_QUOTAS.values()))
-    ledger = QuotaLedger(quota, reading=reading, start=draw.one_of((None, 0.0)), seed=seed)
+    ledger = QuotaLedger(quota, reading=reading, start=draw.one_of((None, 0.0, -25.0)), seed=seed)
     admitted: list[QuotaAdmission] = []
     wait, requests = math.inf, 0
     for _ in range(_STEPS):

@@ -85,6 +85,17 @@ class TestEach:
 
 
 class TestFixedWindow:
+    @pytest.mark.parametrize("make", [lambda: FixedWindow(RATE), lambda: RefilledBucket(RATE, 10.0)])
+    def test_by_default_a_minute_begins_at_zero(self, make: Callable[[], RateLimiter]) -> None:
+        limiter = make()
+        limiter.debit(59.5, 10.0)
+        assert limiter.wait(59.5) == 0.5
+
+    def test_an_origin_may_be_below_zero(self) -> None:
+        limiter = FixedWindow(RATE, origin=-100.0)
+        limiter.debit(0.0, 10.0)
+        assert limiter.wait(0.0) == 20.0
+
     def test_a_window_begins_at_its_origin_and_includes_it(self) -> None:
         window = FixedWindow(RATE, origin=20.0)
         window.debit(19.9, 10.0)

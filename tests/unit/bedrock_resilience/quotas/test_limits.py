@@ -133,6 +133,13 @@ def test_an_hour_without_requests_is_not_simulated() -> None:
     assert ledger.level(1e9, MODEL, Limit.REQUESTS_PER_MINUTE) <= 5.0
 
 
+def test_after_an_hour_without_requests_other_tenants_have_used_the_last_minutes() -> None:
+    reading = QuotaReading(window="sliding", tenants=OtherTenants(share=0.5, swing=0.0))
+    ledger = QuotaLedger(Quota(requests_per_minute=600), reading=reading, start=0.0)
+    ledger.admit(0.0, MODEL)
+    assert 200 < ledger.level(3_600.0, MODEL, Limit.REQUESTS_PER_MINUTE) < 400
+
+
 def test_other_tenants_take_tokens_where_those_are_limited() -> None:
     ledger = QuotaLedger(Quota(tokens_per_minute=6_000), reading=QuotaReading(tenants=OtherTenants(share=1.0, swing=0)))
     ledger.admit(0.0, MODEL, 6_000)
