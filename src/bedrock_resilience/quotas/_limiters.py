@@ -274,7 +274,7 @@ class RefilledBucket(_Periods):
         period = self._index(now)
         if self._period is None:
             self._period = period
-        elif period > self._period:
+        elif period > self._period:  # pragma: no mutate - the same period adds nothing
             self._level = min(self._capacity, self._level + (period - self._period) * self.limit)
             self._period = period
         return self._period
@@ -292,7 +292,7 @@ class SlidingWindow:
     def __init__(self, rate_per_second: float) -> None:
         self.limit, self.period = _limit_and_period(rate_per_second)
         self._entries: OrderedDict[float, float] = OrderedDict()  # time to amount, oldest first
-        self._used = 0.0
+        self._used: float  # set by each operation
         self._at = -math.inf
 
     def level(self, now: float) -> float:
@@ -362,8 +362,7 @@ def _refusal_cost(amount: float, level: float, a_minute: float) -> float:
 
 def _limit_and_period(rate_per_second: float) -> tuple[float, float]:
     """A minute's quota and a minute; for less than 1 a minute, 1 and the longer period."""
-    a_minute = rate_per_second * SECONDS_A_MINUTE
-    return (a_minute, SECONDS_A_MINUTE) if a_minute >= 1 else (1.0, 1 / rate_per_second)
+    return max(1.0, rate_per_second * SECONDS_A_MINUTE), max(SECONDS_A_MINUTE, 1 / rate_per_second)
 
 
 def seconds_until(now: float, instant: float) -> float:

@@ -115,5 +115,4 @@ def base_model_id(model_id: str) -> str:
     'anthropic.claude-sonnet-4-5-20250929-v1:0'
     """
     name = model_name(model_id)
-    prefix = next((prefix for prefix in PROFILE_PREFIXES if name.startswith(prefix)), "")
-    return name.removeprefix(prefix)
+    return next((name.removeprefix(prefix) for prefix in PROFILE_PREFIXES if name.startswith(prefix)), name)

@@ -234,9 +234,9 @@ def _with_versions(words: Iterable[str]) -> list[str]:
     for word in words:
         glued = _WORD_AND_VERSION.fullmatch(word)
         for part in glued.groups() if glued else (word,):
-            previous = joined[-1] if joined else ""
-            if part.isdecimal() and len(part) <= 2 and _VERSION.fullmatch(previous) and "." not in previous:  # noqa: PLR2004 - more digits are a date
-                joined[-1] = f"{previous}.{part}"
+            second = part.isdecimal() and len(part) <= 2  # noqa: PLR2004 - more digits are a date
+            if second and joined and _VERSION.fullmatch(joined[-1]) and "." not in joined[-1]:
+                joined[-1] = f"{joined[-1]}.{part}"
             else:
                 joined.append(part)
     return joined

@@ -196,3 +196,26 @@ def test_a_wait_reaches_its_instant_in_spite_of_rounding(now: float) -> None:
     start, end = -23.622538102338595, 0.2550690257394217
     assert start + (end - start) < end, "the difference is rounded down"
     assert start + seconds_until(start, end) >= end
+
+
+def test_requests_of_one_instant_leave_the_window_together() -> None:
+    window = SlidingWindow(RATE)
+    window.debit(0.0, 4.0)
+    window.debit(0.0, 4.0)
+    window.debit(30.0, 1.0)
+    assert window.level(60.0) == 9.0
+
+
+def test_no_more_is_refunded_than_was_debited() -> None:
+    window = SlidingWindow(RATE)
+    window.debit(0.0, 5.0)
+    window.debit(1.0, 1.0)
+    for left in (7.0, 9.0, 9.0):
+        window.correct(2.0, 0.0, -3.0)
+        assert window.level(2.0) == left
+
+
+@pytest.mark.parametrize(("a_minute", "limit", "period"), [(0.5, 1.0, 120.0), (1.0, 1.0, 60.0), (1.5, 1.5, 60.0)])
+def test_the_limit_and_the_period_of_a_small_rate(a_minute: float, limit: float, period: float) -> None:
+    window = SlidingWindow(a_minute / 60)
+    assert (window.limit, window.period) == (approx(limit), approx(period))

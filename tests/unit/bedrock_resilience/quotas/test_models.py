@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bedrock_resilience.quotas import MAX_OUTPUT_TOKENS, MODEL_MAX_TOKENS, max_output_tokens, model_name
-from bedrock_resilience.quotas._models import base_model_id
+from bedrock_resilience.quotas._models import base_model_id, longest_family
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,13 @@ def test_a_profile_leads_to_its_model() -> None:
     assert model_name(arn) == "eu.anthropic.claude-sonnet-4-6"
     assert base_model_id(arn) == "anthropic.claude-sonnet-4-6"
     assert base_model_id("amazon.nova-lite-v1:0") == "amazon.nova-lite-v1:0"
+
+
+def test_only_an_arn_has_a_name_at_its_end() -> None:
+    assert model_name("custom-model/mine") == "custom-model/mine"
+    assert model_name("arn:aws:bedrock:eu-west-3:1:custom-model/amazon.nova-lite-v1:0/mine") == "mine"
+
+
+def test_the_longest_family_counts_wherever_it_stands() -> None:
+    assert longest_family("titan-a-multimodal", ("titan", "multimodal", "other")) == "multimodal"
+    assert longest_family("titan-a", ("other",)) is None

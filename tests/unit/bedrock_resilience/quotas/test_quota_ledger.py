@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import math
 import threading
+from typing import TYPE_CHECKING
+
+import pytest
 
 from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, Usage
 from support.approx import approx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bedrock_resilience.quotas import QuotaAdmission
 
 SONNET = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
@@ -123,3 +131,53 @@ class TestQuotaLedger:
         for thread in threads:
             thread.join()
         assert (len(admitted), sum(admitted), ledger.in_flight) == (800, 500, 500)
+
+
+class TestStart:
+    MANTLE = Quota.mantle(input_tokens_per_minute=10_000, output_tokens_per_minute=600)
+
+    def test_requests_are_numbered_from_one_and_reserve_nothing_by_default(self) -> None:
+        admission = QuotaLedger(self.MANTLE).admit(0.0, SONNET)
+        assert (admission.serial, admission.reserved) == (1, 0.0)
+
+    def test_after_everything_was_forgotten_the_next_use_is_the_start(self) -> None:
+        uses: list[Callable[[QuotaLedger, QuotaAdmission], object]] = [
+            lambda ledger, _: ledger.admit(90.0, SONNET),
+            lambda ledger, admission: ledger.generate(admission, 90.0, 10),
+            lambda ledger, admission: ledger.settle(admission, 90.0, None),
+            lambda ledger, _: ledger.level(90.0, SONNET, Limit.TOKENS_PER_DAY),
+        ]
+        for use in uses:
+            ledger = QuotaLedger(self.MANTLE, reading="fixed")
+            admission = ledger.admit(7.0, SONNET, 100)
+            ledger.change(self.MANTLE)
+            use(ledger, admission)
+            assert ledger._start == 90.0  # pyright: ignore[reportPrivateUsage]
+
+    def test_another_reading_keeps_the_start(self) -> None:
+        ledger = QuotaLedger(Quota(requests_per_minute=60, burst=60))
+        ledger.admit(7.0, SONNET)
+        ledger.change(Quota(requests_per_minute=60), 30.0, reading="fixed")
+        refused = [ledger.admit(30.0, SONNET) for _ in range(61)][-1]
+        assert refused.retry_after == 37.0
+
+    def test_a_call_that_generated_nothing_uses_no_output(self) -> None:
+        ledger = QuotaLedger({SONNET: self.MANTLE})
+        ledger.settle(ledger.admit(0.0, SONNET, 100), 0.0, None)
+        assert ledger.level(0.0, SONNET, Limit.OUTPUT_TOKENS_PER_MINUTE) == 600
+        charged = ledger.settle(ledger.admit(0.0, SONNET, 100), 0.0, Usage(50, 20))
+        assert charged == 70  # output counts once
+
+    def test_the_seed_of_other_tenants_is_zero_by_default(self) -> None:
+        levels = [
+            ledger.level(300.0, SONNET, Limit.REQUESTS_PER_MINUTE)
+            for ledger in (
+                QuotaLedger(Quota(requests_per_minute=600), reading="sliding+other-tenants", start=0.0, **seed)
+                for seed in ({}, {"seed": 0}, {"seed": 1})
+            )
+        ]
+        assert levels[0] == levels[1] != levels[2]
+
+    def test_a_wrong_burndown_is_named(self) -> None:
+        with pytest.raises(ValueError, match=r"claude-9.*got 0"):
+            QuotaLedger(burndown={"claude-9": 0})

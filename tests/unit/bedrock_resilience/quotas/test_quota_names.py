@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bedrock_resilience.quotas._quota_names import QuotaName, QuotaNames, parse_quota_name, split_profile
+from bedrock_resilience.quotas._quota_names import (
+    QuotaName,
+    QuotaNames,
+    _begins_with_provider,  # pyright: ignore[reportPrivateUsage]
+    _canonical_version,  # pyright: ignore[reportPrivateUsage]
+    _with_versions,  # pyright: ignore[reportPrivateUsage]
+    parse_quota_name,
+    split_profile,
+)
 from support.service_quotas import RECORDED
 
 if TYPE_CHECKING:
@@ -178,3 +186,26 @@ def test_every_recorded_name_is_understood() -> None:
 )
 def test_the_prefix_of_a_profile_says_how_a_model_is_called(model_id: str, model: str, scope: str) -> None:
     assert split_profile(model_id) == (model, scope)
+
+
+@pytest.mark.parametrize(
+    ("words", "joined"),
+    [
+        (["5", "claude", "3", "5", "2"], ["5", "claude", "3.5", "2"]),
+        (["nova", "4", "12"], ["nova", "4.12"]),
+        (["nova", "4", "256"], ["nova", "4", "256"]),
+        (["llama3", "1"], ["llama", "3.1"]),
+    ],
+)
+def test_the_digits_of_a_version_are_joined(words: list[str], joined: list[str]) -> None:
+    assert _with_versions(words) == joined
+
+
+@pytest.mark.parametrize(("word", "canonical"), [("v3.2", "3.2"), ("v3.0", "3"), ("25.02", "2502"), ("35.02", "35.02")])
+def test_a_version_has_one_form(word: str, canonical: str) -> None:
+    assert _canonical_version(word) == canonical
+
+
+def test_a_provider_comes_before_the_first_dot() -> None:
+    assert _begins_with_provider("deepseek.v3.2")
+    assert not _begins_with_provider("deepseek")

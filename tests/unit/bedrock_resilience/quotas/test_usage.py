@@ -99,6 +99,7 @@ class TestRequestTokens:
             ({"burndown": 0}, "burndown: got 0; accepted: a finite number > 0"),
             ({"burndown": math.inf}, "burndown: got inf; accepted: a finite number > 0"),
             ({"burndown": math.nan}, "burndown: got nan; accepted: a finite number > 0"),
+            ({"model_max_tokens": -1}, "model_max_tokens: got -1; accepted: a whole number >= 0"),
             ({"endpoint": "mantle"}, "endpoint: got 'mantle'; accepted: bedrock-runtime or bedrock-mantle"),
         ],
     )
@@ -113,6 +114,7 @@ class TestRequestTokens:
             ({"input_tokens": True}, "input_tokens: got True; accepted: a whole number >= 0"),
             ({"input_tokens": 7.0}, "input_tokens: got 7.0; accepted: a whole number >= 0"),
             ({"max_tokens": "1000"}, "max_tokens: got '1000'; accepted: a whole number >= 1, or None"),
+            ({"model_max_tokens": None}, "model_max_tokens: got None; accepted: a whole number >= 0"),
             ({"burndown": "5"}, "burndown: got '5'; accepted: a finite number > 0"),
         ],
     )
