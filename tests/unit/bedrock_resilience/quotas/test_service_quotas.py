@@ -137,13 +137,14 @@ class TestWhichQuota:
         session: Any = new_session("eu-west-3")
         make_client, limits = session.client, set[object]()
 
-        def client(*args: object, config: Any, **options: object) -> object:  # noqa: ANN401 - botocore's
-            limits.add((config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]))
-            return make_client(*args, config=config, **options)
+        def client(*args: object, config: Any, region_name: str, **options: object) -> object:  # noqa: ANN401 - botocore's
+            attempts = config.retries["total_max_attempts"]
+            limits.add((region_name, config.connect_timeout, config.read_timeout, attempts))
+            return make_client(*args, config=config, region_name=region_name, **options)
 
         monkeypatch.setattr(session, "client", client)
-        read(SONNET, session)
-        assert limits == {(2, 10, 3)}
+        read(SONNET, session, region_name="eu-south-2")
+        assert limits == {("eu-south-2", 2, 10, 3)}
         assert services.requests == ["ListServiceQuotas"]
 
     def test_another_account_is_asked_about_its_own(
@@ -191,6 +192,24 @@ class TestUnavailable:
             "bedrock-mantle"
         )
 
+    def test_a_way_that_only_the_defaults_list_is_named(self, services: LoopbackServiceQuotas, session: object) -> None:
+        services.defaults["L-34152C1D"] = services.applied.pop("L-34152C1D")
+        error = unavailable("anthropic.claude-opus-4-7", session)
+        assert "or through its global profile" in error.problem
+
+    def test_values_of_zero_are_all_named_and_one_is_a_value(
+        self, services: LoopbackServiceQuotas, session: object
+    ) -> None:
+        services.applied["L-F4DDD3EB"] = (RECORDED["L-F4DDD3EB"][0], 1)
+        assert read(SONNET, session).tokens_per_minute == 1
+        services.applied["L-F4DDD3EB"] = (RECORDED["L-F4DDD3EB"][0], 0)
+        services.applied["L-4A6BFAB1"] = (RECORDED["L-4A6BFAB1"][0], 0)
+        error = unavailable(SONNET, session, max_age=0)
+        assert error.problem == (
+            f"the account has no access to the model: requests_per_minute 0 (L-4A6BFAB1 {RECORDED['L-4A6BFAB1'][0]}); "
+            f"tokens_per_minute 0 (L-F4DDD3EB {RECORDED['L-F4DDD3EB'][0]})"
+        )
+
     def test_a_value_of_zero_means_no_access(self, services: LoopbackServiceQuotas, session: object) -> None:
         services.applied["L-F4DDD3EB"] = (RECORDED["L-F4DDD3EB"][0], 0)
         error = unavailable(SONNET, session)
@@ -218,7 +237,7 @@ class TestUnavailable:
             (
                 {"ListServiceQuotas": (400, "IllegalArgumentException")},
                 "not-reached",
-                "failed (IllegalArgumentException)",
+                "failed (IllegalArgumentException): An error occurred (IllegalArgumentException)",
             ),
         ],
     )
@@ -288,6 +307,7 @@ class TestUnavailable:
         monkeypatch.delenv("AWS_DEFAULT_REGION")
         error = unavailable(SONNET, new_session())
         assert str(error) == f"the quota of {SONNET} is not known: no Region is configured: give region_name"
+        assert error.reason == "no-match"
 
     def test_no_boto3(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "boto3.session", None)
@@ -296,8 +316,11 @@ class TestUnavailable:
 
     @pytest.mark.parametrize(("given", "error"), [(None, TypeError), ("", ValueError)])
     def test_the_model_is_checked(self, given: object, error: type[Exception]) -> None:
-        with pytest.raises(error, match=r"model_id: got .*; accepted: the id or the ARN of a model"):
+        with pytest.raises(error) as raised:
             Quota.from_service_quotas(cast("str", given))
+        assert str(raised.value) == (
+            f"Quota.from_service_quotas: model_id: got {given!r}; accepted: the id or the ARN of a model"
+        )
 
     def test_there_are_two_endpoints(self) -> None:
         with pytest.raises(ValueError, match="endpoint: got 'x'; accepted: 'bedrock-runtime' or 'bedrock-mantle'"):
@@ -305,8 +328,10 @@ class TestUnavailable:
 
     @pytest.mark.parametrize(("given", "error"), [("1", TypeError), (-1, ValueError)])
     def test_the_age_is_checked(self, given: object, error: type[Exception]) -> None:
-        with pytest.raises(error, match=r"Quota\.from_service_quotas: max_age: got"):
+        with pytest.raises(error) as raised:
             Quota.from_service_quotas(SONNET, max_age=cast("float", given))
+        accepted = "a finite number of seconds >= 0"
+        assert str(raised.value) == f"Quota.from_service_quotas: max_age: got {given!r}; accepted: {accepted}"
 
 
 def _no_sleep(_: float) -> None:
@@ -400,7 +425,7 @@ class TestArns:
         services.resources["prompt/ABCDEFGHIJ"] = {"variants": []}
         error = unavailable(f"{ARN}prompt/ABCDEFGHIJ", session)
         assert error.reason == "no-match"
-        assert "the prompt names no model" in str(error)
+        assert error.problem == "the prompt names no model"
 
     def test_a_custom_model_shares_the_quota_of_its_base(
         self, services: LoopbackServiceQuotas, session: object
@@ -423,6 +448,26 @@ class TestArns:
             "no-permission",
             "GetInferenceProfile was refused (AccessDeniedException): allow bedrock:GetInferenceProfile",
         )
+
+    @pytest.mark.parametrize(
+        ("kind", "path", "operation"),
+        [
+            ("prompt/ABCDEFGHIJ", "prompt/ABCDEFGHIJ", "GetPrompt"),
+            ("custom-model-deployment/abcdefghijkl", "custom-model-deployment", "GetCustomModelDeployment"),
+            ("custom-model-deployment/abcdefghijkl", "custom-model/", "GetCustomModel"),
+        ],
+    )
+    def test_a_control_plane_that_knows_nothing_of_it_is_named(
+        self, services: LoopbackServiceQuotas, session: object, kind: str, path: str, operation: str
+    ) -> None:
+        services.resources["custom-model-deployment"] = {"modelArn": f"{ARN}custom-model/mine"}
+        services.resources.pop(path, None)
+        error = unavailable(f"{ARN}{kind}", session)
+        assert error.problem.startswith(f"{operation} failed (")
+
+    def test_a_foundation_model_is_called_in_its_region(self, services: LoopbackServiceQuotas, session: object) -> None:
+        arn = "arn:aws:bedrock:eu-west-3::foundation-model/amazon.nova-lite-v1:0"
+        assert read(arn, session).tokens_per_minute == 4_000_000
 
     def test_what_has_no_quota_of_a_model_says_so(self, services: LoopbackServiceQuotas, session: object) -> None:
         error = unavailable(f"{ARN}provisioned-model/abc", session)
