@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -194,3 +194,44 @@ class TestMantle:
         assert admission.admitted
         assert 0 < ledger.generate(admission, 0.0, 10_000) <= 600
         assert ledger.settle(admission, 1.0, Usage(1_000, 600)) == 1_600
+
+
+def test_every_wrong_field_is_named() -> None:
+    fields: dict[str, Any] = {
+        "requests_per_minute": "a",
+        "tokens_per_minute": -1,
+        "tokens_per_day": 0,
+        "burst": 0.5,
+        "input_tokens_per_minute": 0,
+        "output_tokens_per_minute": "x",
+    }
+    positive = "accepted: a finite number > 0, or None"
+    beside = "accepted: None beside a quota of bedrock-mantle, which counts input and output tokens apart"
+    with pytest.raises(TypeError) as refused:
+        Quota(**fields)
+    assert str(refused.value) == (
+        f"Quota: requests_per_minute: got 'a'; {positive}; tokens_per_minute: got -1; {positive}; "
+        f"tokens_per_day: got 0; {positive}; burst: got 0.5; accepted: a finite number >= 1, or None; "
+        f"input_tokens_per_minute: got 0; {positive}; output_tokens_per_minute: got 'x'; {positive}; "
+        f"requests_per_minute: got 'a'; {beside}; tokens_per_minute: got -1; {beside}; "
+        f"tokens_per_day: got 0; {beside}; burst: got 0.5; {beside}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        (
+            {"tokens_per_day": 5, "output_tokens_per_minute": 10},
+            (
+                "tokens_per_day: got 5; accepted: None beside a quota of bedrock-mantle, which counts input and output "
+                "tokens apart"
+            ),
+        ),
+        ({"burst": 5}, "burst: got 5; accepted: None without requests_per_minute"),
+    ],
+)
+def test_a_field_that_does_not_fit_the_others_is_named(fields: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
+        Quota(**fields)
+    assert str(refused.value) == f"Quota: {problem}"

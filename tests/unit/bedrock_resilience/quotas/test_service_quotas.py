@@ -14,7 +14,11 @@ import pytest
 from bedrock_resilience import Quota
 from bedrock_resilience.errors import QuotaUnavailableError
 from bedrock_resilience.quotas import ServiceQuota
-from bedrock_resilience.quotas._service_quotas import forget_answers
+from bedrock_resilience.quotas._service_quotas import (
+    _listed,  # pyright: ignore[reportPrivateUsage]
+    _region_of,  # pyright: ignore[reportPrivateUsage]
+    forget_answers,
+)
 from bedrock_resilience.testing import FakeClock
 from support.rawserver import raw_server
 from support.service_quotas import RECORDED, LoopbackServiceQuotas, service_quotas
@@ -115,6 +119,14 @@ class TestWhichQuota:
         quota = read(SONNET, session)
         assert (quota.requests_per_minute, quota.tokens_per_minute) == (50, 100_000)
 
+    def test_of_two_quotas_with_the_same_name_and_value_the_first_applies(
+        self, services: LoopbackServiceQuotas, session: object
+    ) -> None:
+        services.applied["L-1"] = services.applied["L-F4DDD3EB"]
+        source = read(SONNET, session).source
+        assert source is not None
+        assert source.quotas[1].code == "L-F4DDD3EB"
+
     def test_without_an_applied_value_it_is_the_default(self, services: LoopbackServiceQuotas, session: object) -> None:
         services.defaults = dict(RECORDED)
         services.unlisted = {"L-4A6BFAB1": 20}
@@ -193,7 +205,8 @@ class TestUnavailable:
         )
 
     def test_a_way_that_only_the_defaults_list_is_named(self, services: LoopbackServiceQuotas, session: object) -> None:
-        services.defaults["L-34152C1D"] = services.applied.pop("L-34152C1D")
+        del services.applied["L-34152C1D"]
+        services.defaults["L-34152C1D"] = RECORDED["L-34152C1D"]
         error = unavailable("anthropic.claude-opus-4-7", session)
         assert "or through its global profile" in error.problem
 
@@ -311,8 +324,9 @@ class TestUnavailable:
 
     def test_no_boto3(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "boto3.session", None)
-        with pytest.raises(ModuleNotFoundError, match=r"needs boto3 .*'bedrock-resilience\[aws\]'"):
+        with pytest.raises(ModuleNotFoundError, match=r"needs boto3 .*'bedrock-resilience\[aws\]'") as raised:
             Quota.from_service_quotas(SONNET)
+        assert raised.value.name == "boto3.session"
 
     @pytest.mark.parametrize(("given", "error"), [(None, TypeError), ("", ValueError)])
     def test_the_model_is_checked(self, given: object, error: type[Exception]) -> None:
@@ -419,10 +433,14 @@ class TestArns:
         variants = [{"name": "one", "modelId": "amazon.nova-lite-v1:0"}, {"name": "two", "modelId": SONNET}]
         services.resources["prompt/ABCDEFGHIJ"] = {"variants": variants, "defaultVariant": "two"}
         assert read(f"{ARN}prompt/ABCDEFGHIJ{version}", session).tokens_per_minute == 200_000
-        assert ("promptVersion=3" in services.requests[0]) == bool(version)
+        assert ("promptVersion=3" if version else "prompt/ABCDEFGHIJ") in services.requests[0]
+        assert ("promptVersion" in services.requests[0]) == bool(version)
 
-    def test_a_prompt_without_a_model(self, services: LoopbackServiceQuotas, session: object) -> None:
-        services.resources["prompt/ABCDEFGHIJ"] = {"variants": []}
+    @pytest.mark.parametrize("answer", [{"variants": []}, {}])
+    def test_a_prompt_without_a_model(
+        self, services: LoopbackServiceQuotas, session: object, answer: dict[str, Any]
+    ) -> None:
+        services.resources["prompt/ABCDEFGHIJ"] = answer
         error = unavailable(f"{ARN}prompt/ABCDEFGHIJ", session)
         assert error.reason == "no-match"
         assert error.problem == "the prompt names no model"
@@ -469,7 +487,41 @@ class TestArns:
         arn = "arn:aws:bedrock:eu-west-3::foundation-model/amazon.nova-lite-v1:0"
         assert read(arn, session).tokens_per_minute == 4_000_000
 
+    def test_a_custom_model_without_a_deployment_has_none(
+        self, services: LoopbackServiceQuotas, session: object
+    ) -> None:
+        error = unavailable(f"{ARN}custom-model/amazon.nova-lite-v1:0/abc", session)
+        assert error.problem.endswith("called with the ARN of a custom-model")
+
     def test_what_has_no_quota_of_a_model_says_so(self, services: LoopbackServiceQuotas, session: object) -> None:
         error = unavailable(f"{ARN}provisioned-model/abc", session)
         assert (error.reason, services.requests) == ("no-match", [])
         assert "the ARN of a provisioned-model" in str(error)
+
+
+def test_a_quota_needs_a_name_a_code_and_a_value() -> None:
+    class Client:
+        """Lists three quotas, of which one has more than is needed, and one less."""
+
+        def get_paginator(self, _: str) -> Client:
+            return self
+
+        def paginate(self, **_: object) -> list[dict[str, list[dict[str, object]]]]:
+            quota: dict[str, object] = {"QuotaName": "a", "QuotaCode": "L-1", "Value": 5}
+            return [{"Quotas": [quota, {**quota, "Unit": "None"}, {"QuotaName": "b", "QuotaCode": "L-2"}]}]
+
+    assert _listed(Client(), "list_service_quotas") == [("a", "L-1", 5.0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("model", "region"),
+    [
+        ("arn:aws:bedrock:eu-west-3:1:inference-profile/x", "eu-west-3"),
+        ("arn:aws:bedrock:eu-west-3:1:inference-profile/x-v1:0", "eu-west-3"),
+        ("arn:aws:bedrock", ""),
+        ("a:b:c:d:e:f", ""),
+        (SONNET, ""),
+    ],
+)
+def test_only_an_arn_has_a_region(model: str, region: str) -> None:
+    assert _region_of(model) == region
