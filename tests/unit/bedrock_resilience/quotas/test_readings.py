@@ -130,6 +130,9 @@ class TestFields:
             QuotaReading(schedule=schedule)
         assert str(refused.value) == f"QuotaReading: schedule: got {schedule!r}; accepted: {STEPS}"
 
+    def test_a_factor_may_be_larger_than_the_time_of_the_next_step(self) -> None:
+        assert QuotaReading(schedule=((1.0, 5.0), (2.0, 1.0))).factor_at(1.5) == 5.0
+
     @pytest.mark.parametrize("schedule", [3, (3,)])
     def test_a_schedule_has_steps(self, schedule: object) -> None:
         with pytest.raises(TypeError) as refused:
@@ -151,6 +154,7 @@ class TestFields:
 
     def test_the_schedule_says_the_factor(self) -> None:
         reading = READINGS["halved"].replace(refusals_count=True)
+        assert reading.refusals_count
         assert [reading.factor_at(at) for at in (0.0, 60.0, 179.0, 180.0)] == [1.0, 0.5, 0.5, 1.0]
 
     def test_the_share_of_other_tenants_swings(self) -> None:
