@@ -200,3 +200,22 @@ def test_few_requests_or_an_eliminated_reading_make_no_window_likely() -> None:
             reading.sliding, reading.ends = False, 0
         likely.append(reading.likely)
     assert likely == [True, False, False]
+
+
+@pytest.mark.parametrize(("first", "last", "full"), [(50.0, 46.0, False), (50.0, 45.0, True)])
+def test_a_level_that_fell_by_more_than_two_requests_hides_no_window(first: float, last: float, *, full: bool) -> None:
+    reading = WindowReading()
+    reading.refused(26.0, first, first, 2.0, None, consecutive=1)
+    reading.refused(39.0, last, last, 2.0, None, consecutive=3)
+    assert reading.recovered(44.0, 10.0, 50.0, consecutive=3) == full
+
+
+def test_a_bucket_of_exactly_a_quarter_of_the_rate_is_not_contradicted_soon() -> None:
+    reading = WindowReading()
+    reading.refused(0.0, 60.0, 60.0, 1.0, None, consecutive=1)
+    reading.refused(4.0, 60.0, 60.0, 1.0, None, consecutive=2)
+    reading.recovered(5.0, 60.0, 0.0, consecutive=2)
+    assert reading.slowest == 0.25
+    assert not reading.contradicts_bucket(5.0, 8.0)
+    reading.slowest = 0.2421875
+    assert reading.contradicts_bucket(5.0, 8.0)
