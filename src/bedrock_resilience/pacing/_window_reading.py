@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 WINDOW_SECONDS: Final = 60.0
 _MARGIN_SECONDS: Final = 1.0
 """Over the end of a window, for the whole seconds of the log and for delays on the way."""
+_SOON_SECONDS: Final = 2.0 * _MARGIN_SECONDS
+"""An end that is nearer than this is as good as past."""
 _CELLS: Final = 120
 _CELLS_A_SECOND: Final = 2.0
 _ALL_CELLS: Final = (1 << _CELLS) - 1
@@ -207,7 +209,7 @@ class WindowReading:
         """Return the first time from ``at`` on at which a window has room for an amount."""
         most = max(self.limit_at(at), amount)
         if self.phase is None or self.sliding:
-            return log.free_at(at, most - amount, WINDOW_SECONDS)
+            return log.free_at(at, most - amount)
         for _ in range(_MAX_WINDOWS_AHEAD):
             seconds = self.seconds(at)
             if log.total(at, seconds) + amount <= most:
@@ -234,12 +236,12 @@ class WindowReading:
             return min(WINDOW_SECONDS, pause)
         first = cuts <= _FIRST_CUTS
         end, left = self.bound, (probes if first and not self.known else 0.0) + _BUCKET_REFUSALS - consecutive
-        if end <= 2 * _MARGIN_SECONDS:  # no sliding window: within a minute of the first refusal a fixed one ends
+        if end <= _SOON_SECONDS:  # no sliding window: within a minute of the first refusal a fixed one ends
             self.known = True
             end, left = self.first_refused_at + WINDOW_SECONDS + _MARGIN_SECONDS - at, 1.0
         if self.phase is not None and (self.phase - at) % WINDOW_SECONDS < end:
             end, left = (self.phase - at) % WINDOW_SECONDS, (left if first else 0.0)
-        if end <= 2 * _MARGIN_SECONDS:
+        if end <= _SOON_SECONDS:
             return min(WINDOW_SECONDS, pause)
         if left <= 0:
             self.known = True
@@ -251,7 +253,7 @@ class WindowReading:
         return {**{name: getattr(self, name) for name in self.FIELDS}, "ends": f"{self.ends:x}"}
 
     @classmethod
-    def from_dict(cls, state: Any, *, tokens: bool = False) -> WindowReading:  # noqa: ANN401 - from JSON
+    def from_dict(cls, state: Any, *, tokens: bool) -> WindowReading:  # noqa: ANN401 - from JSON
         """Return the reading whose ``to_dict`` gave this state."""
         reading = cls(tokens=tokens)
         for name in cls.FIELDS:
