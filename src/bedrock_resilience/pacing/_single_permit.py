@@ -48,8 +48,7 @@ class SinglePermitTest:
     def sent(self, at: float, cut_at: float, rate: float) -> None:
         """Record a request, where the rate is so many a second."""
         if self.pair_at is not None and at > self.pair_at + _REFUSAL_SECONDS:
-            self.single = False if self.single is None else self.single
-            self.pair_at = None
+            self.single, self.pair_at = False, None
         previous = self.previous_at
         if (
             self.single is None

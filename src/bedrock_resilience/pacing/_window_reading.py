@@ -265,9 +265,7 @@ class WindowReading:
 def _cells(start: float, end: float) -> int:
     """Return the half seconds of the minute from ``start`` to ``end``, one before and one after them included."""
     first, last = math.floor(start * _CELLS_A_SECOND) - 1, math.floor(end * _CELLS_A_SECOND) + 1
-    if last - first >= _CELLS:
-        return _ALL_CELLS
     mask = 0
-    for cell in range(first, last + 1):
+    for cell in range(first, min(last, first + _CELLS) + 1):
         mask |= 1 << (cell % _CELLS)
     return mask
