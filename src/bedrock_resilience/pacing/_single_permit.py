@@ -62,11 +62,11 @@ class SinglePermitTest:
 
     def refused(self, at: float) -> None:
         """Record that the request that was sent at ``at`` was refused."""
-        if self.pair_at is not None and abs(at - self.pair_at) < _EPSILON_SECONDS:
+        if _same(at, self.pair_at):
             self.failed += 1
             self.pair_at = None
             self.single = True if self.failed >= _TESTS else self.single
-        if self.previous_at is not None and abs(at - self.previous_at) < _EPSILON_SECONDS:
+        if _same(at, self.previous_at):
             self.recent = self.recent[:-1]
 
     def bounds(self, at: float, rate: float) -> tuple[float, float]:
@@ -82,3 +82,7 @@ class SinglePermitTest:
     def to_dict(self) -> dict[str, Any]:
         """Return the state for JSON."""
         return {name: getattr(self, name) for name in self.FIELDS}
+
+
+def _same(at: float, other: float | None) -> bool:
+    return other is not None and abs(at - other) < _EPSILON_SECONDS  # pragma: no mutate - to the last bit

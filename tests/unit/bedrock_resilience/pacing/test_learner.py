@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bedrock_resilience.pacing import AdaptiveConfig
-from bedrock_resilience.pacing._learner import STATE_VERSION, Learner
+from bedrock_resilience.pacing._learner import STATE_VERSION, LearnedRates, Learner
 from bedrock_resilience.pacing._slowdown import HOLD_SECONDS
 from bedrock_resilience.quotas import Limit, Quota, QuotaLedger, QuotaReading, TokenBucket
 from support.approx import approx
@@ -55,18 +55,32 @@ class TestState:
         for at in (EPOCH, EPOCH + 1, EPOCH + 2, EPOCH + 3, EPOCH + 4):
             learner.sent(at)
             counted.sent(at, 0)
-        learner.admitted(EPOCH, EPOCH + 5)
-        counted.admitted(EPOCH, EPOCH + 5, 0)
+        learner.admitted(EPOCH, EPOCH + 5, cost=50.0)
+        counted.admitted(EPOCH, EPOCH + 5, 0, 50.0)
         learner.admitted_elsewhere(EPOCH)
         counted.admitted_elsewhere(EPOCH, 0)
         learner.unsent(EPOCH + 1)
         counted.unsent(EPOCH + 1, 0)
-        learner.truncated(EPOCH + 2, EPOCH + 5)
-        counted.truncated(EPOCH + 2, EPOCH + 5, 0)
+        learner.truncated(EPOCH + 2, EPOCH + 5, cost=50.0)
+        counted.truncated(EPOCH + 2, EPOCH + 5, 0, 50.0)
         learner.refused(EPOCH + 3, EPOCH + 5)
         counted.refused(EPOCH + 3, EPOCH + 5, 0)
         assert learner.to_dict() == counted.to_dict()
         assert learner.to_dict()["tokens"]["admitted_total"] == 0.0
+
+    def test_a_request_without_tokens_waits_for_no_more_than_is_due(self) -> None:
+        learner = Learner()
+        learner.sent(EPOCH, TOKENS)
+        learner.refused(EPOCH, EPOCH + 1, TOKENS, Limit.TOKENS_PER_MINUTE)
+        assert 0 < learner.wait(EPOCH + 2) == learner.wait(EPOCH + 2, 0)
+        later = EPOCH + 2 + learner.wait(EPOCH + 2)
+        assert learner.wait(later) == 0.0
+        learner.sent(later, 0)
+        assert learner.wait(later + 0.001) != learner.wait(later + 0.001, 1)
+
+    def test_a_copy_keeps_its_constants(self) -> None:
+        learner = Learner(AdaptiveConfig(start=1.0))
+        assert learner.copy().rates(0.0) == learner.rates(0.0) == LearnedRates(60.0, None)
 
     @pytest.mark.parametrize(
         ("state", "text"),
