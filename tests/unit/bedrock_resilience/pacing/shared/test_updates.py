@@ -26,13 +26,14 @@ ONE = (Cost(),)
 
 
 class Store(MemoryPaceStore):
-    """Takes ``seconds``, and loses the answers of the next ``lost`` writes."""
+    """Takes ``seconds``, loses the answers of the next ``lost`` writes, and sends the next ``repeats`` twice."""
 
     def __init__(self, times: list[float]) -> None:
         super().__init__()
         self.times = times
         self.seconds = 0.0
         self.lost = 0
+        self.repeats = 0
         self.faster = 0
         self.stored: SharedPace | None = None
 
@@ -45,9 +46,12 @@ class Store(MemoryPaceStore):
             return expected
         self.stored = new
         answer = super().compare_and_swap(key, expected, new, instance)
-        if self.lost:
+        if self.lost and answer is None:
             self.lost -= 1
             raise StoreUnavailableError("no answer")
+        if self.repeats and answer is None:
+            self.repeats -= 1
+            return super().compare_and_swap(key, expected, new, instance)
         return answer
 
 
@@ -106,6 +110,17 @@ def test_of_two_updates_whose_answers_were_lost_each_is_refunded(store: Store) -
     one.store(0.0, Update())
     assert store.stored is not None
     assert store.stored.tokens_next_free_at == approx(1_000)
+
+
+def test_an_update_that_was_sent_twice_finds_itself(store: Store) -> None:
+    one = updates(store)
+    for _ in range(2):
+        store.repeats = 1
+        booking = one.store(0.0, Update(costs=ONE))
+        assert store.stored is not None
+        assert booking.slots == [approx(999.0 + store.stored.granted)]
+    assert store.stored.granted == 2
+    assert store.stored.revision == 2
 
 
 def test_outcomes_whose_update_lost_its_answer_count_once(store: Store) -> None:
