@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _ANOTHER_VERSION: Final = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 """412: the object is another one than expected. 409: another conditional put of it is under way."""
 _MISSING: Final = frozenset({"NoSuchKey", "404"})
+_SAFE: Final = "/:"
+"""What an ARN consists of beside letters and digits stays as it is in the key of an object."""
 _REMEDIES: Final = {
     "NoSuchBucket": "create the bucket, or correct its name",
     "AccessDenied": "allow s3:PutObject and s3:GetObject under the prefix",
@@ -72,7 +74,7 @@ class S3PaceStore:
 
     def object_key(self, key: str) -> str:
         """Return the key of the object of a pace."""
-        return f"{self.prefix}{urllib.parse.quote(key, safe='/:')}.json"
+        return f"{self.prefix}{urllib.parse.quote(key, safe=_SAFE)}.json"
 
     def compare_and_swap(
         self, key: str, expected: SharedPace, new: SharedPace, instance: str = ""

@@ -77,9 +77,9 @@ def test_the_text_of_a_failure_that_does_not_pass_says_what_to_do(code: str, rem
 
 @pytest.mark.parametrize(("settings", "seconds"), [({}, 0.5), ({"timeout": 2.0}, 2.0)])
 def test_its_own_client_is_of_the_region_and_gives_up_soon(settings: Mapping[str, Any], seconds: float) -> None:
-    client = DynamoPaceStore("paces", region_name="eu-west-3", **settings)._client  # pyright: ignore[reportPrivateUsage]
+    client = DynamoPaceStore("paces", region_name="eu-south-2", **settings)._client  # pyright: ignore[reportPrivateUsage]
     with contextlib.closing(client):
-        assert (client.meta.service_model.service_name, client.meta.region_name) == ("dynamodb", "eu-west-3")
+        assert (client.meta.service_model.service_name, client.meta.region_name) == ("dynamodb", "eu-south-2")
         config = client.meta.config
         assert (config.connect_timeout, config.read_timeout) == (seconds, seconds)
         assert config.retries == {"mode": "standard", "total_max_attempts": 2}

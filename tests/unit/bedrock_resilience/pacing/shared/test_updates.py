@@ -120,6 +120,7 @@ def test_an_update_that_was_sent_twice_finds_itself(store: Store) -> None:
         assert booking.slots == [approx(999.0 + number)]
         assert store.stored is not None
         assert (store.stored.granted, store.stored.revision) == (number, number)
+        assert [share.waits_until for share in store.stored.instances.values()] == [0.0]
 
 
 def test_outcomes_whose_update_lost_its_answer_count_once(store: Store) -> None:
