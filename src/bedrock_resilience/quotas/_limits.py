@@ -53,7 +53,7 @@ class ModelLimits:
     )
 
     def __init__(
-        self, quota: Quota, reading: QuotaReading, start: float, seed: object = 0, *, tenants_first: bool = False
+        self, quota: Quota, reading: QuotaReading, start: float, seed: object, *, tenants_first: bool = False
     ) -> None:
         self._quota = quota
         self._reading = reading
@@ -95,7 +95,7 @@ class ModelLimits:
             if limit is not Limit.TOKENS_PER_DAY:
                 limiter.penalise(at, amounts[limit])
 
-    def correct(self, now: float, booked_at: float, tokens: float, output: float = 0.0) -> None:
+    def correct(self, now: float, booked_at: float, tokens: float, output: float) -> None:
         """Correct the tokens of a request to what it cost: ``tokens`` more, or less if negative.
 
         ``output`` is the same of a quota of output tokens.
@@ -138,7 +138,7 @@ class ModelLimits:
 
     def advance(self, now: float) -> float:
         """Apply what happened until ``now``; return the latest time seen, which is later on a clock that went back."""
-        if now <= self._now:
+        if now <= self._now:  # pragma: no mutate - at the same time, nothing more happened
             return self._now
         if self._tenants is not None:
             for at, amounts in self._tenants.requests(now):
@@ -161,14 +161,14 @@ class ModelLimits:
     def _wait(self, limit: Limit, now: float, amount: float) -> float:
         limiter, at = self._limiters[limit], self._now
         wait = limiter.wait(at, amount)
-        for changes, factor in self._steps if limit is not Limit.TOKENS_PER_DAY else ():
-            if at + wait < changes:
+        for changes, factor in self._steps:
+            if at + wait < changes:  # pragma: no mutate - then it waits as long under the changed one
                 break
             # The quota changes before: what follows is computed under the changed one.
             limiter, at = copy.deepcopy(limiter), changes
             limiter.resize(at, *self._rates(factor)[limit])
             wait = limiter.wait(at, amount)
-        return math.inf if math.isinf(wait) else seconds_until(now, at + wait)
+        return seconds_until(now, at + wait)
 
     def _rates(self, factor: float) -> dict[Limit, tuple[float, float]]:
         """Each limit's rate a second, and the size of its bucket."""

@@ -137,7 +137,7 @@ class _Limits:
         self._changes = [change for change in scenario.changes if change.at > start]
         earlier = [change.quota for change in scenario.changes if change.at <= start]
         self._quota = earlier[-1] if earlier else scenario.quota
-        self._limits = ModelLimits(self._quota, self._reading, 0.0, tenants_first=True)
+        self._limits = ModelLimits(self._quota, self._reading, 0.0, seed=0, tenants_first=True)
         self._limits.advance(start)
 
     def admitted_at(self, now: float) -> float:

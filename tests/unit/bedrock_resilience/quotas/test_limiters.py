@@ -219,3 +219,13 @@ def test_no_more_is_refunded_than_was_debited() -> None:
 def test_the_limit_and_the_period_of_a_small_rate(a_minute: float, limit: float, period: float) -> None:
     window = SlidingWindow(a_minute / 60)
     assert (window.limit, window.period) == (approx(limit), approx(period))
+
+
+def test_a_bucket_gives_no_more_than_it_contains() -> None:
+    bucket = TokenBucket(RATE, 10.0)
+    assert not bucket.take(0.0, 11.0)
+    assert bucket.take(0.0, 9.0)
+    assert not bucket.take(0.0, 2.0)
+    assert bucket.take(0.0)
+    assert not bucket.take(0.0)
+    assert seconds_until(5.0, math.inf) == math.inf

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from bedrock_resilience.quotas import READINGS, Limit, OtherTenants, Quota, QuotaLedger, QuotaReading, Usage
+from bedrock_resilience.quotas._limits import ModelLimits, amounts_of
 from support.approx import approx
 
 MODEL = "amazon.nova-lite"
@@ -144,6 +145,21 @@ def test_other_tenants_take_tokens_where_those_are_limited() -> None:
     ledger = QuotaLedger(Quota(tokens_per_minute=6_000), reading=QuotaReading(tenants=OtherTenants(share=1.0, swing=0)))
     ledger.admit(0.0, MODEL, 6_000)
     assert ledger.level(60.0, MODEL, Limit.TOKENS_PER_MINUTE) < 2_000
+
+
+def test_a_look_ahead_changes_nothing() -> None:
+    ledger = QuotaLedger(FIFTY, reading="sliding+halved", start=0.0)
+    assert admitted(ledger, 0.5) == 50
+    assert ledger.admit(55.0, MODEL).retry_after == approx(5.5)
+    assert not ledger.admit(56.0, MODEL).admitted
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_other_tenants_are_served_first_if_asked_for(*, first: bool) -> None:
+    reading = QuotaReading(tenants=OtherTenants(share=1.0, swing=0.0))
+    limits = ModelLimits(Quota(requests_per_minute=60, burst=1), reading, 0.0, seed=0, tenants_first=first)
+    limits.debit(0.0, amounts_of(0.0))
+    assert (limits.level(600.0, Limit.REQUESTS_PER_MINUTE) < -1.0) == first
 
 
 class TestChange:

@@ -166,6 +166,12 @@ def test_a_request_sent_before_the_change_is_refused_late(sent_at: float, *, lat
     assert one.changed_at == (NOW + 0.5 if late else NOW + 1.0)
 
 
+def test_a_second_refusal_is_not_explained_by_what_the_minute_contains() -> None:
+    one = limit({"changed_at": NOW, "largest": 1.0, "log": [[int(NOW), 60.0]]})
+    assert not refused(one, NOW + 1.0, NOW + 2.0)
+    assert one.free_at == approx(NOW + 2.0 + 1.05)
+
+
 def test_what_a_clock_recorded_that_was_too_far_ahead_does_not_count() -> None:
     state = {"changed_at": NOW, "largest": 1.0, "log": [[1_960, 1.0], [1_961, 1.0]]}
     assert limit(state).to_dict()["log"] == [[1_960, 1.0]]

@@ -249,8 +249,23 @@ def test_after_a_pause_the_time_says_nothing(
 
 
 def test_what_is_damaged_counts_as_nothing(throttled: SharedPace) -> None:
-    for learned in ({}, {**throttled.learned, "booked_until": "soon"}, {"learner": {}, "booked_until": 5.0}):
+    learner = throttled.learned["learner"]
+    for learned in (
+        {},
+        {**throttled.learned, "booked_until": "soon"},
+        {"learner": {}, "booked_until": 5.0},
+        {"learner": learner},
+    ):
         pace = LearnedSchedule().book(dataclasses.replace(throttled, learned=learned), NOW + 60, [])[0]
         pace = observed(pace, NOW + 60, "overloaded", NOW + 59)
         assert pace.learned["booked_until"] == 0.0
         assert pace.learned["cuts"] == 0
+
+
+def test_the_reading_that_is_left_is_shown(throttled: SharedPace) -> None:
+    learner = throttled.learned["learner"]
+    windows = {**learner["requests"]["windows"], "sliding": False, "ends": "0"}
+    found = {**learner, "requests": {**learner["requests"], "windows": windows}}
+    pace = dataclasses.replace(throttled, learned={**throttled.learned, "learner": found})
+    assert LearnedSchedule().status(throttled, NOW + 30).reading is None
+    assert LearnedSchedule().status(pace, NOW + 30).reading == "bucket"
