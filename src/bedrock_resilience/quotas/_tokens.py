@@ -187,7 +187,7 @@ def usage_from(response: object) -> Usage | None:
         return next((usage for event in events if (usage := usage_from(event)) is not None), None)
     for place in _PLACES:
         counts = _at(response, place)
-        for names in _NAMES if counts else ():
+        for names in _NAMES if counts else ():  # pragma: no mutate - where nothing is, nothing is found
             usage = _usage(counts, names)
             if usage is not None:
                 return usage

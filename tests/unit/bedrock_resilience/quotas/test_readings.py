@@ -81,6 +81,7 @@ class TestNames:
             ("minutely", f"{NAMES}, joined by +"),
             ("fixed:x", f"{NAMES}, joined by +"),
             ("fixed+sliding", f"{NAMES}, each once, and one window"),
+            ("bucket+sliding", f"{NAMES}, each once, and one window"),
             (5, f"a QuotaReading, or {NAMES}, joined by +"),
         ],
     )

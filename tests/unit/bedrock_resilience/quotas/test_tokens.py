@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from datetime import date
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -200,6 +201,16 @@ def test_a_wrong_count_is_refused_by_name(field: str, given: object, error: type
     counts: dict[str, Any] = {"input_tokens": 1, "output_tokens": 1, field: given}
     with pytest.raises(error, match=rf"^Usage: {field}: got .*; accepted: a whole number >= 0$"):
         Usage(**counts)
+
+
+def test_usage_is_read_from_the_headers_that_a_result_keeps() -> None:
+    counts = {"x-amzn-bedrock-input-token-count": "12", "x-amzn-bedrock-output-token-count": "3"}
+    assert usage_from(SimpleNamespace(response_metadata={"HTTPHeaders": counts})) == Usage(12, 3)
+    assert usage_from(SimpleNamespace(response_metadata=None)) is None
+
+
+def test_an_output_token_counts_once_by_default() -> None:
+    assert settled_tokens(Usage(10, 20)) == 30
 
 
 def test_usage_is_a_value() -> None:
