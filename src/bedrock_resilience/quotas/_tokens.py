@@ -232,7 +232,7 @@ def _at(response: object, place: tuple[str, ...]) -> Mapping[str, object]:
 
 
 def _usage(counts: Mapping[str, object], names: tuple[str, str, str, str]) -> Usage | None:
-    if names[0] not in counts:
+    if names[0] not in counts:  # pragma: no mutate - where the first is missing, they are of another shape
         return None
     given, produced, written, read = (_count(counts.get(name)) for name in names)
     if given is None or produced is None:

@@ -182,6 +182,8 @@ def test_usage_is_read_from_every_shape_of_response(answer: object, usage: Usage
         {"usage": {"inputTokens": "7½", "outputTokens": 3}},
         {"usage": {"inputTokens": 7.0, "outputTokens": 3}},
         {"metadata": "no mapping"},
+        {"inputTextTokenCount": 7},
+        {"results": [{"tokenCount": 3}]},
         {"inputTextTokenCount": 7, "results": []},
         {"inputTextTokenCount": 7, "results": [{"tokenCount": None}]},
         {"prompt_token_count": 7, "generation_token_count": None},
@@ -250,6 +252,12 @@ class TestTokenEstimator:
             estimator.learn("x" * 100, Usage(25, 1))
         assert estimator.tokens_per_character == approx(0.25)
         assert estimator.estimate("x" * 200) == 51
+
+    def test_it_learns_from_a_single_token(self) -> None:
+        estimator = TokenEstimator()
+        before = repr(estimator)
+        estimator.learn("x" * 40, Usage(1, 0))
+        assert repr(estimator) != before
 
     def test_cached_input_is_input(self) -> None:
         estimator = TokenEstimator(weight=1.0)
