@@ -235,3 +235,8 @@ def test_a_field_that_does_not_fit_the_others_is_named(fields: dict[str, Any], p
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole text is compared
         Quota(**fields)
     assert str(refused.value) == f"Quota: {problem}"
+
+
+def test_output_is_charged_once_by_default() -> None:
+    assert Quota().tokens_charged(Usage(10, 20)) == 30
+    assert Quota().tokens_charged(Usage(10, 20), 5.0) == 110
