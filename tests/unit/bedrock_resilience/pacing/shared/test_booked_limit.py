@@ -167,7 +167,7 @@ def test_a_request_sent_before_the_change_is_refused_late(sent_at: float, *, lat
 
 
 def test_a_second_refusal_is_not_explained_by_what_the_minute_contains() -> None:
-    one = limit({"changed_at": NOW, "largest": 1.0, "log": [[int(NOW), 60.0]]})
+    one = limit({"changed_at": NOW, "largest": 1.0, "log": [[int(NOW), 70.0]]})
     assert not refused(one, NOW + 1.0, NOW + 2.0)
     assert one.free_at == approx(NOW + 2.0 + 1.05)
 
