@@ -52,7 +52,7 @@ _BLIND_PAUSE_SECONDS: Final = 2.0
 _JITTER: Final = 0.1
 """Share of a pause that differs between instances, so that they do not all end it at once."""
 _JITTER_STEP: Final = 0.6180339887
-"""Of the place within that share, from one pause to the next: the golden ratio repeats none for long."""
+"""Added to the jitter at each pause: a multiple of the golden ratio repeats no value soon."""
 _CATCH_UP: Final = 2.0
 """Where a fixed window has begun, the rate over the long-term one ..."""
 _CATCH_UP_SHARE: Final = 0.7

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 WINDOW_SECONDS: Final = 60.0
 _MARGIN_SECONDS: Final = 1.0
 """Over the end of a window, for the whole seconds of the log and for delays on the way."""
-_SOON_SECONDS: Final = 2.0 * _MARGIN_SECONDS
-"""An end that is nearer than this is as good as past."""
+_MIN_END_SECONDS: Final = 2.0 * _MARGIN_SECONDS
+"""Seconds to the end of a window, at least, for a pause that waits for it."""
 _CELLS: Final = 120
 _CELLS_A_SECOND: Final = 2.0
 _ALL_CELLS: Final = (1 << _CELLS) - 1
@@ -236,12 +236,12 @@ class WindowReading:
             return min(WINDOW_SECONDS, pause)
         first = cuts <= _FIRST_CUTS
         end, left = self.bound, (probes if first and not self.known else 0.0) + _BUCKET_REFUSALS - consecutive
-        if end <= _SOON_SECONDS:  # no sliding window: within a minute of the first refusal a fixed one ends
+        if end <= _MIN_END_SECONDS:  # no sliding window: within a minute of the first refusal a fixed one ends
             self.known = True
             end, left = self.first_refused_at + WINDOW_SECONDS + _MARGIN_SECONDS - at, 1.0
         if self.phase is not None and (self.phase - at) % WINDOW_SECONDS < end:
             end, left = (self.phase - at) % WINDOW_SECONDS, (left if first else 0.0)
-        if end <= _SOON_SECONDS:
+        if end <= _MIN_END_SECONDS:
             return min(WINDOW_SECONDS, pause)
         if left <= 0:
             self.known = True

@@ -91,7 +91,9 @@ class TokenBucket:
         """Return whether ``take`` would succeed."""
         # A caller that waited exactly `wait()` seconds must not fail because of rounding of the clock or the sums.
         largest = max(amount, self.capacity)
-        rounding = 2 * math.ulp(now) * self.rate_per_second + _ROUNDING * largest  # pragma: no mutate - more or less
+        rounding = (
+            2 * math.ulp(now) * self.rate_per_second + _ROUNDING * largest
+        )  # pragma: no mutate - any small number
         missing = amount - self.level(now)
         return missing <= rounding  # pragma: no mutate - to the last bit
 

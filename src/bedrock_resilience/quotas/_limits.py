@@ -211,7 +211,7 @@ class _Tenants:
         if self._next < oldest:  # pragma: no mutate - no time is that to the last bit
             self._next = self._after(oldest)
         amounts = amounts_of((self.quota.tokens_per_minute or 0.0) / self._per_minute)
-        while self._next <= until:  # pragma: no mutate - nor is this one
+        while self._next <= until:  # pragma: no mutate - no time is that to the last bit
             found.append((self._next, amounts))
             self._next = self._after(self._next)
         return found

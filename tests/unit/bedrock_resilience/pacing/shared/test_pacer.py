@@ -536,7 +536,7 @@ class TestWithoutAQuota:
         assert store.last is not None
         assert store.last.learned["learner"]["tokens"]["admitted_total"] == 200.0
 
-    def test_what_was_used_without_the_store_is_told_later(self) -> None:
+    def test_what_was_used_without_the_store_is_reported_later(self) -> None:
         store = FailingStore()
         pacer = self.pacer(store)
         store.broken = True
