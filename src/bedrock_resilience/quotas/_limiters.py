@@ -91,9 +91,7 @@ class TokenBucket:
         """Return whether ``take`` would succeed."""
         # A caller that waited exactly `wait()` seconds must not fail because of rounding of the clock or the sums.
         largest = max(amount, self.capacity)
-        rounding = (
-            2 * math.ulp(now) * self.rate_per_second + _ROUNDING * largest
-        )  # pragma: no mutate - any small number
+        rounding = 2 * math.ulp(now) * self.rate_per_second + _ROUNDING * largest  # pragma: no mutate - roughly
         missing = amount - self.level(now)
         return missing <= rounding  # pragma: no mutate - to the last bit
 

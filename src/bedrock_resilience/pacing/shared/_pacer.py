@@ -336,9 +336,7 @@ class SharedPacer:
             tracked.fallback = None
             self._waiting.append(tracked)
         left = self._next_batch_at - shared
-        if (
-            not _EPSILON_SECONDS < left <= _MAX_SLOT_AHEAD_SECONDS
-        ):  # pragma: no mutate - no batch is as far away to the last bit
+        if not _EPSILON_SECONDS < left <= _MAX_SLOT_AHEAD_SECONDS:  # pragma: no mutate - to the last bit
             return None
         return min(left, _START_POLL_SECONDS) if self._schedule.starting(self._updates.known) else left
 
